@@ -1,0 +1,1 @@
+"""Studies and the one harness that trains and evaluates them."""

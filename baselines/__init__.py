@@ -1,0 +1,1 @@
+"""Comparators behind one interface."""

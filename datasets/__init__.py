@@ -1,0 +1,1 @@
+"""Data: tasks, images, degradations, protocols and metrics."""

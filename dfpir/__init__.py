@@ -1,0 +1,1 @@
+"""DFPIR and Restormer, their variants and prompts."""

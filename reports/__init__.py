@@ -1,0 +1,1 @@
+"""Tables, figures and HTML from run folders; never imports torch."""
