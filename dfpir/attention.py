@@ -1,0 +1,65 @@
+"""CAAPM's attention: channel attention between perturbed and original features, small entries masked (section 3.4)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from dfpir.config import Masking
+from dfpir.layers import Features, as_features, as_pixels, channel_attention_logits, mix_channels
+
+Logits = Float[Tensor, "b heads c c"]
+
+
+def largest_in_rows(logits: Logits, kept: int) -> Bool[Tensor, "b heads c c"]:
+    """True at the `kept` largest entries of each row (last axis: over keys, as released; the paper says columns)."""
+    largest = logits.topk(kept, dim=-1).indices
+    return torch.zeros_like(logits, dtype=torch.bool).scatter_(-1, largest, True)
+
+
+def masked_softmax(logits: Logits, kept: int, masking: Masking) -> Logits:
+    """Attention weights when each row keeps `kept` entries; all of them: the plain softmax.
+
+    `released`: dropped entries get weight 0 and the others sum to 1. `paper`: softmax(M * logits), M in {0, 1}: a
+    dropped logit is 0 and keeps the weight exp(0). `figure`: M * softmax(logits): rows sum to less than 1.
+    """
+    if kept >= logits.shape[-1]:
+        return logits.softmax(-1)
+    keep = largest_in_rows(logits, kept)
+    if masking == "released":
+        return logits.masked_fill(~keep, float("-inf")).softmax(-1)
+    if masking == "paper":
+        return (logits * keep).softmax(-1)
+    return logits.softmax(-1) * keep
+
+
+class PerturbedAttention(nn.Module):
+    """Channel attention with the perturbed features as query and the original ones as key and value.
+
+    Args:
+        channels: C, of both inputs and the output.
+        heads: attention heads.
+        kept: entries kept in a row of a head's C/heads x C/heads map (gamma times C/heads, truncated).
+        masking: what becomes of the others.
+    """
+
+    def __init__(self, channels: int, heads: int, *, kept: int, masking: Masking) -> None:
+        super().__init__()
+        self.kept = kept
+        self.masking: Masking = masking
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.scale = nn.Parameter(torch.tensor([0.2]))
+        self.q = nn.Conv2d(channels, channels, 1, bias=False)
+        self.q_dwconv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.kv = nn.Conv2d(channels, 2 * channels, 1, bias=False)
+        self.kv_dwconv = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels, bias=False)
+        self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, query: Features, features: Features) -> Features:
+        """(B, C, H, W) twice, both LayerNormed; (B, C, H, W) out."""
+        q = as_pixels(self.q_dwconv(self.q(query)))
+        k, v = as_pixels(self.kv_dwconv(self.kv(features))).chunk(2, dim=-1)
+        logits = channel_attention_logits(q, k, self.temperature)
+        attention = masked_softmax(logits, self.kept, self.masking) * self.scale
+        return as_features(mix_channels(attention, self.project_out.weight, v), like=query)

@@ -1,0 +1,127 @@
+"""Restormer's building blocks: channel LayerNorm, transposed attention (MDTA), gated feed-forward network (GDFN).
+
+Source: Restormer (CVPR 2022), sections 3.1 and 3.2. Feature maps are (B, C, H, W), kept in channels-last memory: there
+LayerNorm reads contiguous channels and depthwise convolutions are several times faster on a CPU.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Features = Float[Tensor, "b c h w"]
+Pixels = Float[Tensor, "b n c"]
+
+
+def as_pixels(features: Features) -> Pixels:
+    """(B, C, H, W) as (B, H*W, C); no copy in channels-last memory."""
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def as_features(pixels: Pixels, like: Features) -> Features:
+    """(B, H*W, C) as (B, C, H, W) in channels-last memory, with H and W of `like`."""
+    return pixels.unflatten(1, like.shape[-2:]).permute(0, 3, 1, 2)
+
+
+class ChannelLayerNorm(nn.Module):
+    """LayerNorm over the channels of each pixel. `bias=False` is Restormer's variant without mean in the numerator."""
+
+    def __init__(self, channels: int, *, bias: bool = True, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weight one, bias zero."""
+        nn.init.ones_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, x: Features) -> Features:
+        channels_last = x.permute(0, 2, 3, 1)
+        if self.bias is not None:
+            out = F.layer_norm(channels_last, self.weight.shape, self.weight, self.bias, self.eps)
+        else:
+            variance = channels_last.var(-1, keepdim=True, unbiased=False)
+            out = channels_last * torch.rsqrt(variance + self.eps) * self.weight
+        return out.permute(0, 3, 1, 2)
+
+
+def channel_attention_logits(q: Pixels, k: Pixels, temperature: Tensor) -> Float[Tensor, "b heads c c"]:
+    """Cosine similarity between the channels of q and of k within each head, times the head's temperature.
+
+    Equal to normalising q and k along the pixels first; scaling the small C x C map spares two passes over them.
+    """
+    heads = temperature.shape[0]
+    q, k = (rearrange(t, "b n (heads c) -> b heads c n", heads=heads) for t in (q, k))
+    wide = torch.float64 if q.dtype == torch.float64 else torch.float32
+    q_norm, k_norm = (torch.linalg.vector_norm(t, dim=-1, dtype=wide).clamp_min(1e-12) for t in (q, k))
+    products = (q @ k.transpose(-1, -2)).to(wide)
+    return products / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2)) * temperature
+
+
+def mix_channels(attention: Tensor, projection: Tensor, values: Pixels) -> Pixels:
+    """Attention over channels followed by the output projection, as one matrix product a sample.
+
+    `projection @ blockdiag(attention)` is a C x C matrix, so both steps cost one pass over the pixels instead of two.
+
+    Args:
+        attention: (B, heads, C/heads, C/heads), rows sum to one unless masked otherwise.
+        projection: weight of the 1x1 output convolution, (C, C, 1, 1).
+        values: (B, N, C).
+    """
+    heads = attention.shape[1]
+    by_head = rearrange(projection[:, :, 0, 0], "out (heads c) -> heads out c", heads=heads).to(attention.dtype)
+    matrix = rearrange(by_head @ attention, "b heads out c -> b (heads c) out")
+    return values @ matrix.to(values.dtype)
+
+
+class TransposedAttention(nn.Module):
+    """MDTA: attention between channels instead of pixels, linear in the number of pixels."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
+        self.qkv_dwconv = nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=False)
+        self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x: Features) -> Features:
+        q, k, v = as_pixels(self.qkv_dwconv(self.qkv(x))).chunk(3, dim=-1)
+        attention = channel_attention_logits(q, k, self.temperature).softmax(-1)
+        return as_features(mix_channels(attention, self.project_out.weight, v), like=x)
+
+
+class GatedFeedForward(nn.Module):
+    """GDFN: 1x1 expansion into two halves, depthwise 3x3, one half gated by the GELU of the other, 1x1 projection."""
+
+    def __init__(self, channels: int, expansion: float) -> None:
+        super().__init__()
+        hidden = int(channels * expansion)
+        self.project_in = nn.Conv2d(channels, 2 * hidden, 1, bias=False)
+        self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False)
+        self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
+
+    def forward(self, x: Features) -> Features:
+        gate, value = self.dwconv(self.project_in(x)).chunk(2, dim=1)
+        return self.project_out(F.gelu(gate) * value)
+
+
+class TransformerBlock(nn.Module):
+    """x + MDTA(LN(x)), then + GDFN(LN(x)). (B, C, H, W) in and out."""
+
+    def __init__(self, channels: int, heads: int, ffn_expansion: float, *, norm_bias: bool) -> None:
+        super().__init__()
+        self.norm1 = ChannelLayerNorm(channels, bias=norm_bias)
+        self.attn = TransposedAttention(channels, heads)
+        self.norm2 = ChannelLayerNorm(channels, bias=norm_bias)
+        self.ffn = GatedFeedForward(channels, ffn_expansion)
+
+    def forward(self, x: Features) -> Features:
+        x = x + self.attn(self.norm1(x))
+        return x + self.ffn(self.norm2(x))

@@ -1,0 +1,76 @@
+"""The one registry class: names to functions, in the order of registration, with suggestions for typing errors."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?` or the list of what is known: the end of an error message about an unknown name."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(names)}."
+
+
+class UnknownNameError(ValueError):
+    """A name that no registry entry has."""
+
+
+class Registry(Generic[T]):
+    """Names and what they stand for.
+
+    Args:
+        kind: what an entry is, for messages (`variant`, `study`).
+        entry_point_group: other packages' entries, loaded at the first look-up.
+    """
+
+    def __init__(self, kind: str, entry_point_group: str | None = None) -> None:
+        self.kind = kind
+        self._group = entry_point_group
+        self._entries: dict[str, T] = {}
+
+    def register(self, name: str | None = None) -> Callable[[T], T]:
+        """Decorator: register a function under its own name, or under `name`.
+
+        Raises:
+            ValueError: the name is taken by something else.
+        """
+
+        def add(entry: T) -> T:
+            key = name or str(getattr(entry, "__name__", ""))
+            if self._entries.get(key, entry) is not entry:
+                raise ValueError(f"{self.kind} {key!r} is registered already: choose another name.")
+            self._entries[key] = entry
+            return entry
+
+        return add
+
+    def _load_plugins(self) -> None:
+        if self._group is not None:
+            group, self._group = self._group, None
+            for point in entry_points(group=group):
+                point.load()  # importing the module registers what it decorates
+
+    def __getitem__(self, name: str) -> T:
+        self._load_plugins()
+        if name not in self._entries:
+            raise UnknownNameError(f"Unknown {self.kind} {name!r}.{suggestion(name, self._entries)}")
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._load_plugins()
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        self._load_plugins()
+        return iter(self._entries)
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Registered names that match a shell-style pattern, in the order of registration."""
+        return [name for name in self if fnmatch.fnmatch(name, pattern)]

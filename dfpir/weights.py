@@ -1,0 +1,172 @@
+"""Released checkpoints: the key names of the released Restormer and DFPIR, and strict loading by them."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+# our name -> released name, tried in this order on the whole key; the same rules serve every configuration
+_RULES: tuple[tuple[str, str], ...] = tuple(
+    (rf"^{ours}$", theirs)
+    for ours, theirs in (
+        (r"patch_embed\.weight", r"patch_embed.proj.weight"),
+        (r"encoder\.0\.(.+)", r"encoder_level1.\1"),
+        (r"encoder\.1\.(.+)", r"encoder_level2.\1"),
+        (r"encoder\.2\.(.+)", r"encoder_level3.\1"),
+        (r"decoder\.0\.(.+)", r"decoder_level1.\1"),
+        (r"decoder\.1\.(.+)", r"decoder_level2.\1"),
+        (r"decoder\.2\.(.+)", r"decoder_level3.\1"),
+        (r"down\.0\.weight", r"down1_2.body.0.weight"),
+        (r"down\.1\.weight", r"down2_3.body.0.weight"),
+        (r"down\.2\.weight", r"down3_4.body.0.weight"),
+        (r"up\.0\.weight", r"up2_1.body.0.weight"),
+        (r"up\.1\.weight", r"up3_2.body.0.weight"),
+        (r"up\.2\.weight", r"up4_3.body.0.weight"),
+        (r"reduce\.0\.weight", r"reduce_chan_level2.weight"),
+        (r"reduce\.1\.weight", r"reduce_chan_level3.weight"),
+        (r"perturb\.([123])\.(.+)", r"encoder_shuffle_channel\1.\2"),
+        (r"perturb\.4\.(.+)", r"latent_shuffle_channel.\1"),
+    )
+)
+_INNER: tuple[tuple[str, str], ...] = (
+    (r"(^|\.)norm([12])\.(weight|bias)$", r"\1norm\2.body.\3"),
+    (r"\.channel\.guide\.hidden\.", ".linear_layer1."),
+    (r"\.channel\.guide\.score\.", ".linear_layer3."),
+    (r"\.channel\.expand\.", ".conv1x1."),
+    (r"\.channel\.reduce\.", ".conv_out."),
+    (r"\.attention\.scale$", ".select_attn.attn4"),
+    (r"\.attention\.", ".select_attn."),
+    (r"\.norm_query\.", ".norm1.body."),
+    (r"\.norm_features\.", ".norm2.body."),
+    (r"\.norm_ffn\.", ".norm3.body."),
+)
+_PREFIXES = ("module.", "net.", "model.")
+_WRAPPERS = ("state_dict", "params_ema", "params", "model", "net")
+
+
+class WeightsError(ValueError):
+    """A checkpoint that can't be read, or does not fit the model."""
+
+
+def released_name(name: str) -> str:
+    """The released code's name of one of our parameters (`perturb.4.norm_ffn.bias`: `latent_shuffle_channel.norm3...`)."""
+    for pattern, replacement in _INNER:
+        name = re.sub(pattern, replacement, name)
+    for pattern, replacement in _RULES:
+        name, changed = re.subn(pattern, replacement, name)
+        if changed:
+            break
+    return name
+
+
+def released_names(model: nn.Module) -> dict[str, str]:
+    """Our parameter name -> released name, for each parameter of the model."""
+    return {name: released_name(name) for name, _ in model.named_parameters()}
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint file, on the CPU; code in it is never run.
+
+    Reads safetensors, and torch files with weights_only=True. Wrappers (`state_dict`, `params`, ...) are opened, and
+    the prefixes `module.`, `net.` and `model.` taken off where every key has them.
+
+    Raises:
+        WeightsError: no such file, not a checkpoint, truncated, or a pickle that holds more than tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"No weights file at {path}: give the path of a .safetensors, .pt, .pth or .ckpt file.")
+    try:
+        if path.suffix == ".safetensors":
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            f"{path} can't be read as weights ({_first_line(error)}): is the download complete?"
+        ) from error
+    except Exception as error:  # torch raises pickle.UnpicklingError and others for what it won't run
+        raise WeightsError(
+            f"{path} holds more than tensors and is not unpickled, since that can run code ({_first_line(error)}). "
+            "Save its state_dict() alone, or as safetensors."
+        ) from error
+    return _plain_state_dict(content, path)
+
+
+def _plain_state_dict(content: Any, source: object) -> dict[str, Tensor]:
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not content:
+        raise WeightsError(f"{source} holds no state dict (a mapping from names to tensors).")
+    tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
+    if not tensors:
+        raise WeightsError(f"{source} holds no tensors.")
+    stripped = True
+    while stripped:
+        stripped = False
+        for prefix in _PREFIXES:
+            if all(key.startswith(prefix) for key in tensors):
+                tensors = {key[len(prefix) :]: value for key, value in tensors.items()}
+                stripped = True
+    return tensors
+
+
+def load_released(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -> nn.Module:
+    """Load a released checkpoint into a model of this package, strictly, and return the model.
+
+    Args:
+        model: what `create_model` returned, with the checkpoint's configuration.
+        weights: a file, or a state dict by released key names; the prefixes `module.` and `net.` are taken off.
+
+    Raises:
+        WeightsError: keys that are missing, unexpected or of another shape, all of them listed; the model is
+            unchanged then.
+    """
+    source = weights if isinstance(weights, str | Path) else "the state dict"
+    tensors = read_tensors(weights) if isinstance(weights, str | Path) else _plain_state_dict(weights, source)
+    names = released_names(model)
+    parameters = dict(model.named_parameters())
+    check_keys(
+        {theirs: tuple(parameters[ours].shape) for ours, theirs in names.items()},
+        {key: tuple(value.shape) for key, value in tensors.items()},
+        source,
+    )
+    with torch.no_grad():
+        for ours, theirs in names.items():
+            parameters[ours].copy_(tensors[theirs])
+    return model
+
+
+def check_keys(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], source: object) -> None:
+    """Raise a WeightsError that lists every missing and unexpected key and every shape that differs."""
+    missing = [key for key in expected if key not in found]
+    unexpected = [key for key in found if key not in expected]
+    shapes = [f"{k}: {found[k]} instead of {s}" for k, s in expected.items() if k in found and found[k] != s]
+    if not (missing or unexpected or shapes):
+        return
+    parts = [
+        f"{len(keys)} {what} ({_listed(keys)})"
+        for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+        if keys
+    ]
+    raise WeightsError(
+        f"{source} does not fit the model: {'; '.join(parts)}. Choose the model and configuration that it was "
+        "trained with."
+    )
+
+
+def _listed(keys: Iterable[str]) -> str:
+    return ", ".join(keys)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
