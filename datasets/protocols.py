@@ -1,0 +1,301 @@
+"""Named, versioned evaluation protocols: what turns a restored image into a number of somebody's table.
+
+Differences between protocols are larger than differences between methods, so every number carries the label of one
+(`allinone-v1`). A protocol whose rule changes gets a new version; numbers of two labels never share a column.
+
+Noise itself is drawn in `datasets.noise`.
+
+Sources, read for what they do rather than what their papers say: the test code of AirNet, PromptIR, AdaIR and DFPIR
+(`allinone`), MoCE-IR, InstructIR and Restormer, and PReNet's MATLAB evaluation (`y-channel`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from datasets.metrics import pooled_psnr_db, psnr_db, ssim, to_y
+from datasets.noise import NoisyItem, content_hash, noisy_inputs
+from datasets.tasks import Task
+
+__all__ = [
+    "PROTOCOLS",
+    "NoiseRule",
+    "NoisyItem",
+    "Protocol",
+    "content_hash",
+    "finish_output",
+    "get_protocol",
+    "noisy_inputs",
+    "score",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseRule:
+    """How Gaussian noise is put on a clean test image.
+
+    Attributes:
+        seeding: where the draws come from.
+            `stream`: one numpy legacy generator with `seed`; all files at the first sigma, all at the second, ...
+            `stream-per-sigma`: the same, but the generator starts anew for each sigma (one program run a sigma).
+            `per-image`: the generator starts anew for each image, so equal sizes get equal noise.
+            `content`: seeded by the hash of the image's pixels and the sigma; order, subset and workers can't matter.
+            `files`: the noisy images came as files; without them `content` noise stands in (`stand_in` says so).
+        seed: seed of the generator; None where no number is used.
+        file_order: in which order files are visited.
+        clip: whether values outside 0..255 are cut off.
+        quantise: how a noisy value becomes 8-bit: `truncate`, `round`, or `none` (stays float).
+        sigmas_255: standard deviations on the 0..255 scale, in the order in which they are drawn.
+    """
+
+    seeding: Literal["stream", "stream-per-sigma", "per-image", "content", "files"]
+    seed: int | None
+    file_order: Literal["directory", "sorted", "natural"]
+    clip: bool
+    quantise: Literal["truncate", "round", "none"]
+    sigmas_255: tuple[int, ...] = (15, 25, 50)
+
+    @property
+    def depends_on_order(self) -> bool:
+        """Whether leaving a file out, or another order, changes the noise of the files after it."""
+        return self.seeding in ("stream", "stream-per-sigma")
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether noise drawn here replaces files which the protocol's authors prepared."""
+        return self.seeding == "files"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Everything between a model's output and a number.
+
+    Attributes:
+        name: what users type.
+        version: raised whenever a rule below changes.
+        summary: whose numbers these are, in one line.
+        noise: how noisy inputs are made.
+        crop_multiple: clean and degraded images are cut about their centre to a multiple of this; 1 leaves them whole.
+        pad_multiple: whole images are reflect-padded at the bottom and right to this for the model, and the padding is
+            cut off before scoring; 1 where the protocol asks for none (a model's own need is the caller's business).
+        y_tasks: tasks scored on BT.601 luma; the others are scored on RGB.
+        luma_8bit: whether luma is rounded to 8 bits, as MATLAB's rgb2ycbcr does with uint8 images.
+        clip_output: whether the restored image is cut to [0, 1].
+        round_output: `round8` or `truncate8` where the authors score saved 8-bit images, else `none`.
+        ssim_window: one of `datasets.metrics.SSIM_WINDOWS`.
+        average: mean of the images' PSNRs, or the PSNR of the pooled error.
+        notes: what a reader of a number should know besides.
+    """
+
+    name: str
+    version: int
+    summary: str
+    noise: NoiseRule
+    crop_multiple: int = 1
+    pad_multiple: int = 1
+    y_tasks: frozenset[Task] = frozenset()
+    luma_8bit: bool = False
+    clip_output: bool = True
+    round_output: Literal["none", "round8", "truncate8"] = "none"
+    ssim_window: str = "uniform7"
+    average: Literal["images", "pooled"] = "images"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """`allinone-v1`: what is printed and stored beside every number."""
+        return f"{self.name}-v{self.version}"
+
+    def colour(self, task: Task | None) -> str:
+        """`Y` or `RGB`: what images of this task are scored on."""
+        return "Y" if self.y_tasks and (task in self.y_tasks or self.y_tasks == frozenset(Task)) else "RGB"
+
+    def crop(self, image: Tensor) -> Tensor:
+        """The centre of (..., H, W) whose sides are multiples of `crop_multiple` (a view; the image itself for 1).
+
+        Raises:
+            ValueError: the image is smaller than the multiple.
+        """
+        height, width, multiple = image.shape[-2], image.shape[-1], self.crop_multiple
+        if min(height, width) < multiple:
+            raise ValueError(
+                f"Protocol {self.label} crops to a multiple of {multiple}; the image has {height}x{width}."
+            )
+        top, left = (height % multiple) // 2, (width % multiple) // 2
+        return image[..., top : top + height - height % multiple, left : left + width - width % multiple]
+
+    def ordered(self, names: Iterable[str]) -> list[str]:
+        """File names in the protocol's order.
+
+        Directory order differs from one machine to the next, so plain sorting stands in for it (worth +-0.003 dB).
+        """
+        if self.noise.file_order == "natural":
+            return sorted(names, key=_natural_key)
+        return sorted(names)
+
+    def mean_psnr_db(self, psnrs_db: Float[Tensor, " N"]) -> float:
+        """The number of a table from its images' PSNRs."""
+        return pooled_psnr_db(psnrs_db) if self.average == "pooled" else float(psnrs_db.double().mean())
+
+    def to_json(self) -> dict[str, Any]:
+        """Every rule, ready for a JSON file."""
+        tasks = [task.value for task in Task if task in self.y_tasks]
+        return {"label": self.label, **asdict(self), "y_tasks": tasks, "notes": list(self.notes)}
+
+    def describe(self) -> str:
+        """Every rule in a few lines of text."""
+        noise = self.noise
+        size = f"centre crop to a multiple of {self.crop_multiple}" if self.crop_multiple > 1 else "whole image"
+        if self.pad_multiple > 1:
+            size += f", reflect-padded to {self.pad_multiple} for the model"
+        luma = ", ".join(task.value for task in Task if task in self.y_tasks)
+        lines = [
+            f"{self.label}: {self.summary}",
+            f"  noise   {noise.seeding}, seed {noise.seed}, files in {noise.file_order} order, sigma "
+            f"{', '.join(map(str, noise.sigmas_255))}; {'clipped' if noise.clip else 'not clipped'}, "
+            f"8-bit: {noise.quantise}",
+            f"  size    {size}",
+            f"  colour  {f'Y for {luma}, else RGB' if luma else 'RGB'}",
+            f"  output  {'clipped' if self.clip_output else 'not clipped'}, 8-bit: {self.round_output}",
+            f"  SSIM    {self.ssim_window}; mean over {'images' if self.average == 'images' else 'pooled errors'}",
+        ]
+        return "\n".join(lines + [f"  note    {note}" for note in self.notes])
+
+
+_ALL_IN_ONE_NOISE = NoiseRule(seeding="stream", seed=0, file_order="directory", clip=True, quantise="truncate")
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            name="allinone",
+            version=1,
+            summary="AirNet, PromptIR, AdaIR, DFPIR with three tasks",
+            noise=_ALL_IN_ONE_NOISE,
+            crop_multiple=16,
+        ),
+        Protocol(
+            name="allinone-5task",
+            version=1,
+            summary="the same with five tasks: sigma 25 is drawn alone, so its noise differs from the 3-task test's",
+            noise=NoiseRule(
+                seeding="stream", seed=0, file_order="directory", clip=True, quantise="truncate", sigmas_255=(25,)
+            ),
+            crop_multiple=16,
+        ),
+        Protocol(
+            name="restormer",
+            version=1,
+            summary="Restormer and most specialists: unclipped float noise, whole image, saved 8-bit output",
+            noise=NoiseRule(seeding="per-image", seed=0, file_order="natural", clip=False, quantise="none"),
+            pad_multiple=8,
+            y_tasks=frozenset({Task.RAIN}),
+            luma_8bit=True,
+            round_output="round8",
+            ssim_window="gaussian11",
+            notes=("Its authors give no SSIM for noise; the one printed here uses their rain window.",),
+        ),
+        Protocol(
+            name="moceir",
+            version=1,
+            summary="MoCE-IR",
+            noise=NoiseRule(seeding="stream-per-sigma", seed=0, file_order="sorted", clip=True, quantise="truncate"),
+            crop_multiple=16,
+            ssim_window="gaussian11-sample",
+        ),
+        Protocol(
+            name="instructir",
+            version=1,
+            summary="InstructIR",
+            noise=NoiseRule(seeding="files", seed=None, file_order="sorted", clip=True, quantise="round"),
+            crop_multiple=16,
+            clip_output=False,
+            ssim_window="gaussian11",
+            notes=("Its noisy images are files; noise seeded by content stands in for them.",),
+        ),
+        Protocol(
+            name="y-channel",
+            version=1,
+            summary="deraining papers (PReNet and after): saved 8-bit output, luma, Gaussian SSIM window",
+            noise=NoiseRule(seeding="content", seed=None, file_order="sorted", clip=True, quantise="round"),
+            y_tasks=frozenset(Task),
+            round_output="round8",
+            ssim_window="gaussian11",
+        ),
+        Protocol(
+            name="suite",
+            version=1,
+            summary="this suite: noise by image content, so order, subset and parallel workers can't change it",
+            noise=NoiseRule(seeding="content", seed=None, file_order="sorted", clip=True, quantise="round"),
+        ),
+    )
+}
+
+
+def get_protocol(name: str) -> Protocol:
+    """The protocol of this name (`allinone`) or label (`allinone-v1`).
+
+    Raises:
+        ValueError: there is none; the message lists those there are and the nearest.
+    """
+    for protocol in PROTOCOLS.values():
+        if name in (protocol.name, protocol.label):
+            return protocol
+    near = difflib.get_close_matches(name, PROTOCOLS, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"Unknown protocol {name!r}.{hint} Known: {', '.join(PROTOCOLS)}.")
+
+
+def score(
+    restored: Float[Tensor, "B 3 H W"],
+    clean: Float[Tensor, "B 3 H W"],
+    protocol: Protocol,
+    task: Task | None = None,
+) -> dict[str, Float[Tensor, " B"]]:
+    """`psnr_db` and `ssim` of each image under the protocol, in float64.
+
+    Both images are RGB in [0, 1] and already have the protocol's size (`Protocol.crop`; padding cut off again).
+    The degraded input's own score is this function with the degraded image as `restored`.
+
+    Args:
+        restored: a model's output; need not lie inside [0, 1].
+        clean: the reference.
+        protocol: what to do with them.
+        task: which task the images belong to; decides between luma and RGB where the protocol uses both.
+    """
+    first = finish_output(restored, protocol)
+    second = clean.to(torch.float64)
+    if protocol.colour(task) == "Y":
+        first, second = to_y(first), to_y(second)
+        if protocol.luma_8bit:
+            first, second = _round8(first), _round8(second)
+    return {"psnr_db": psnr_db(first, second), "ssim": ssim(first, second, window=protocol.ssim_window)}
+
+
+def finish_output(restored: Tensor, protocol: Protocol) -> Tensor:
+    """A model's output as the protocol scores it: clipped and brought to 8 bits where it says so, float64."""
+    image = restored.to(torch.float64)
+    if protocol.clip_output:
+        image = image.clamp(0.0, 1.0)
+    if protocol.round_output == "round8":
+        image = _round8(image)
+    elif protocol.round_output == "truncate8":
+        image = (image * 255.0).floor() / 255.0
+    return image
+
+
+def _round8(image: Tensor) -> Tensor:
+    return (image * 255.0).round() / 255.0
+
+
+def _natural_key(name: str) -> list[tuple[int, int | str]]:
+    """`img_2` before `img_10`."""
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part]
