@@ -78,7 +78,7 @@ def test_moceir_starts_the_stream_anew_for_each_sigma(photos):
 
 def test_restormer_noise_is_float_and_seeded_for_each_image(photos):
     for item in noisy_inputs(get_protocol("restormer"), photos):
-        image = np.float32(photos[item.index]) / 255.0
+        image = photos[item.index].astype(np.float32) / np.float32(255)
         image += np.random.RandomState(0).normal(0, item.sigma_255 / 255.0, image.shape)
         assert item.degraded.permute(1, 2, 0).numpy() == pytest.approx(image, abs=2e-7)
         assert item.clean.shape[-2:] == photos[item.index].shape[:2]
@@ -98,10 +98,10 @@ def test_content_noise_knows_neither_order_nor_subset(photos, name):
 
 
 def test_drawing_leaves_the_global_generator_alone(photos):
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    np.random.seed(7)  # noqa: NPY002
     for protocol in PROTOCOLS.values():
         list(noisy_inputs(protocol, photos))
-    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    assert np.random.random() == np.random.RandomState(7).random()  # noqa: NPY002
 
 
 def test_tensors_and_arrays_get_the_same_noise(photos):
@@ -156,13 +156,10 @@ def test_restormer_scores_rain_on_8_bit_luma():
     assert get_protocol("y-channel").colour(None) == "Y"
     clean = torch.rand(1, 3, 16, 16)
     restored = torch.rand(1, 3, 16, 16)
-    luma = [
-        (to_y(finish_output(image, protocol) if rounded else image.double()) * 255).round()
-        for image, rounded in ((restored, True), (clean, False))
-    ]
-    assert score(restored, clean, protocol, Task.RAIN)["psnr_db"].item() == pytest.approx(
-        psnr_db(*luma, data_range=255).item()
-    )
+    first = (to_y(finish_output(restored, protocol)) * 255).round()
+    second = (to_y(clean.double()) * 255).round()
+    got = score(restored, clean, protocol, Task.RAIN)["psnr_db"].item()
+    assert got == pytest.approx(psnr_db(first, second, data_range=255).item())
 
 
 def test_order_of_files():
