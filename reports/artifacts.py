@@ -1,0 +1,135 @@
+"""What a finished run holds beside its scores: training log, sample crops, probes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+
+from reports import schema
+from reports.study import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One crop of one evaluated image; PSNRs are those of the whole image, in dB."""
+
+    condition: str
+    image: str
+    degraded: Path
+    restored: Path
+    clean: Path
+    psnr_db: float
+    input_psnr_db: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probes:
+    """What the evaluation recorded inside a model.
+
+    Attributes:
+        conditions: names of the conditions, in the order of the prompts.
+        features: layer -> (N, D) float32, one row a patch.
+        feature_condition: (N,) int64, index into `conditions`.
+        pooling: layer -> how a patch became one row.
+        orders: block -> (P, eC) int32, the channel at each position under each prompt.
+    """
+
+    conditions: tuple[str, ...]
+    features: dict[str, np.ndarray]
+    feature_condition: np.ndarray
+    pooling: dict[str, str]
+    orders: dict[str, np.ndarray]
+
+
+def load_train_log(run: Run) -> pd.DataFrame:
+    """The training log with columns step, loss, val_psnr_db and whatever else was logged; empty if there is none.
+
+    A line that is no JSON (the last one, where a run was cut off) is left out.
+    """
+    path = run.path / schema.TRAIN_LOG_FILE
+    rows = []
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(row, dict) and "step" in row:
+                rows.append(row)
+    frame = pd.DataFrame(rows)
+    for name in ("step", "loss", "val_psnr_db"):
+        frame[name] = pd.to_numeric(frame[name], errors="coerce") if name in frame else pd.Series(dtype="float64")
+    return frame
+
+
+def load_samples(run: Run) -> tuple[Sample, ...]:
+    """The run's crops; entries whose files are absent or lie outside of the samples folder are left out."""
+    try:
+        records = json.loads((run.path / schema.SAMPLES_FILE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return ()
+    folder = run.path / schema.SAMPLES_FOLDER
+    samples = (_sample(folder, record) for record in records if isinstance(record, dict))
+    return tuple(s for s in samples if s is not None)
+
+
+def _sample(folder: Path, record: dict[str, Any]) -> Sample | None:
+    try:
+        files = {kind: _inside(folder, str(record[kind])) for kind in ("degraded", "restored", "clean")}
+        return Sample(
+            condition=str(record["condition"]),
+            image=str(record["image"]),
+            psnr_db=float(record["psnr_db"]),
+            input_psnr_db=float(record["input_psnr_db"]),
+            **files,
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file `name` of the folder; ValueError where it is not there, so that no report shows a foreign file."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise ValueError(f"{name!r} is not a file of {folder.name}.")
+    return path
+
+
+def load_probes(run: Run) -> Probes | None:
+    """The run's probes, or None where it has none or they can't be read."""
+    path = run.path / schema.PROBES_FILE
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            metadata = stored.metadata() or {}
+            arrays = {name: np.asarray(stored.get_tensor(name)) for name in stored.keys()}  # noqa: SIM118 (no iterator)
+        conditions = tuple(str(c) for c in json.loads(metadata.get(schema.PROBE_CONDITIONS, "[]")))
+        pooling = json.loads(metadata.get(schema.PROBE_LAYERS, "{}"))
+    except (OSError, SafetensorError, ValueError):
+        return None
+    index = arrays.get(schema.FEATURE_CONDITION, np.zeros(0, dtype=np.int64))
+    features = _with_prefix(arrays, schema.FEATURE_PREFIX)
+    usable = len(index) > 0 and int(index.min()) >= 0 and int(index.max()) < len(conditions)
+    return Probes(
+        conditions=conditions,
+        features={k: v for k, v in features.items() if usable and v.ndim == 2 and len(v) == len(index)},
+        feature_condition=index,
+        pooling={str(k): str(v) for k, v in pooling.items()},
+        orders={
+            k: v
+            for k, v in _with_prefix(arrays, schema.ORDER_PREFIX).items()
+            if v.ndim == 2 and len(v) == len(conditions)
+        },
+    )
+
+
+def _with_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose name starts with `prefix`, under the rest of their name, in the order of those names."""
+    return {name[len(prefix) :]: arrays[name] for name in sorted(arrays) if name.startswith(prefix)}

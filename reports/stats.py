@@ -1,0 +1,348 @@
+"""Means, paired differences and their intervals, all from rows of images.parquet.
+
+The interval of a difference answers: would it survive other training seeds and other photographs? Seeds, scenes and
+the images of a scene are therefore resampled together, for both variants alike (a hierarchical paired bootstrap).
+
+With few units a bootstrap interval is too narrow for two reasons, and both are mended here: n - 1 of n units are drawn
+(Rao and Wu, 1988), which makes the bootstrap variance of a mean unbiased, and the standard error is multiplied by
+Student's t with Satterthwaite's degrees of freedom rather than by 1.96.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats as sps
+
+from reports import schema
+
+LEVEL = 0.95
+RESAMPLES = 2000
+AVERAGE = "average"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """All scores of one metric as arrays; S seeds, I images, C conditions.
+
+    Attributes:
+        metric: name in the `metric` column.
+        conditions: the C columns, in the order of tables.
+        values: variant -> (S, I, C), NaN where the image is not of the condition's set.
+        inputs: (I, C) scores of the degraded input.
+        seeds: variant -> its S seeds, in the order of `values`.
+        scene: (I,) number of the image's scene.
+        stratum: (I,) number of the set of conditions in which the image's scene occurs.
+        dropped: rows left out because some run lacks them, so that means compare like with like.
+    """
+
+    metric: str
+    conditions: tuple[str, ...]
+    values: dict[str, np.ndarray]
+    inputs: np.ndarray
+    seeds: dict[str, tuple[int, ...]]
+    scene: np.ndarray
+    stratum: np.ndarray
+    dropped: int
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Variants with at least one finished run, in the order of the rows."""
+        return tuple(self.values)
+
+    @property
+    def n_scenes(self) -> int:
+        """Number of photographs."""
+        return len(np.unique(self.scene))
+
+    @property
+    def n_images(self) -> int:
+        """Number of evaluated images."""
+        return len(self.scene)
+
+    def weights(self, condition: str = AVERAGE) -> np.ndarray:
+        """(C,) weights of the conditions: one condition, a task, or the average over tasks (noise levels first)."""
+        tasks = np.array([schema.task_of(c) for c in self.conditions])
+        if condition in self.conditions:
+            return np.array([float(c == condition) for c in self.conditions])
+        if condition in tasks:
+            return np.asarray((tasks == condition) / np.sum(tasks == condition))
+        if condition != AVERAGE:
+            raise ValueError(f"Unknown column {condition!r}. Known: {', '.join(self.conditions)}, {AVERAGE}.")
+        return np.array([1.0 / (len(set(tasks)) * np.sum(tasks == t)) for t in tasks])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A mean or a difference with its interval at `LEVEL`; NaN bounds where nothing could be resampled."""
+
+    value: float
+    low: float
+    high: float
+    se: float
+    df: float
+    p: float
+    n_seeds: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return bool(self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Difference `first - second` of the averages, p corrected for the number of pairs (Holm)."""
+
+    first: str
+    second: str
+    estimate: Estimate
+    p_holm: float
+    p_wilcoxon: float
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the two differ at `LEVEL` after the correction."""
+        return bool(self.p_holm < 1 - LEVEL)
+
+
+def collect(images: pd.DataFrame, metric: str = schema.PSNR) -> Scores:
+    """Arrange the rows of one metric (columns of schema.IMAGE_COLUMNS) for statistics.
+
+    Only images that every run of a condition has are kept. A variant that lacks a condition altogether holds NaN
+    there, and its average is NaN: it is never averaged over fewer tasks than the others.
+    """
+    rows = images[images["metric"] == metric]
+    conditions = tuple(sorted(rows["condition"].unique(), key=schema.condition_sort_key))
+    keys = rows["dataset"] + "\n" + rows["image"]
+    names = sorted(keys.unique())
+    runs = list(dict.fromkeys(zip(rows["variant"], rows["seed"], strict=True)))
+    cube = np.full((len(runs), len(names), len(conditions)), np.nan)
+    inputs = np.full(cube.shape[1:], np.nan)
+    run_at = pd.MultiIndex.from_tuples(runs or [("", 0)]).get_indexer(
+        pd.MultiIndex.from_frame(rows[["variant", "seed"]])
+    )
+    image_at, condition_at = pd.Index(names).get_indexer(keys), pd.Index(conditions).get_indexer(rows["condition"])
+    cube[run_at, image_at, condition_at] = rows["value"]
+    inputs[image_at, condition_at] = rows["input_value"]
+    lacks_all = np.isnan(cube).all(axis=1, keepdims=True)
+    common = (~np.isnan(cube) | lacks_all).all(axis=0) & ~np.isnan(inputs)
+    dropped = int((~np.isnan(cube[:, ~common])).sum())
+    cube[:, ~common] = np.nan
+    inputs[~common] = np.nan
+    seeds: dict[str, list[int]] = {}
+    for variant, seed in runs:
+        seeds.setdefault(variant, []).append(int(seed))
+    scene_names = (rows["dataset"] + "\n" + rows["scene"]).groupby(keys).first().reindex(names)
+    scene = np.unique(scene_names.to_numpy(dtype=str), return_inverse=True)[1]
+    return Scores(
+        metric=metric,
+        conditions=conditions,
+        values={v: cube[[r[0] == v for r in runs]] for v in seeds},
+        inputs=inputs,
+        seeds={v: tuple(s) for v, s in seeds.items()},
+        scene=scene,
+        stratum=_strata(scene, common),
+        dropped=dropped,
+    )
+
+
+def _strata(scene: np.ndarray, common: np.ndarray) -> np.ndarray:
+    """(I,) a number for the set of conditions in which each image's scene occurs.
+
+    Benchmarks have other photographs for each task. Drawing scenes within such a set keeps every condition populated.
+    """
+    if not len(scene):
+        return np.zeros(0, dtype=int)
+    occurs = np.stack([common[scene == s].any(axis=0) for s in range(scene.max() + 1)])
+    return np.asarray(np.unique(occurs[scene], axis=0, return_inverse=True)[1]).reshape(-1)
+
+
+def means(scores: Scores) -> pd.DataFrame:
+    """Mean of each variant (and of "input", first) for each condition and the average over tasks.
+
+    Returns:
+        Index: "input" and the variants. Columns: the conditions and `AVERAGE`. NaN where a variant has no score.
+    """
+    table = {"input": _mean_over_images(scores.inputs)}
+    table.update({v: _mean_over_images(x).mean(axis=0) for v, x in scores.values.items()})
+    frame = pd.DataFrame.from_dict(table, orient="index", columns=pd.Index(scores.conditions))
+    frame[AVERAGE] = frame.to_numpy() @ scores.weights()
+    return frame
+
+
+def seed_means(scores: Scores, variant: str, condition: str = AVERAGE) -> np.ndarray:
+    """(S,) mean of each seed's run."""
+    return np.asarray(_weighted(_mean_over_images(scores.values[variant]), scores.weights(condition)))
+
+
+def _mean_over_images(values: np.ndarray) -> np.ndarray:
+    """(..., I, C) -> (..., C), NaN where no image counts."""
+    counts = (~np.isnan(values)).sum(axis=-2)
+    return np.asarray(np.where(counts > 0, np.nansum(values, axis=-2) / np.maximum(counts, 1), np.nan))
+
+
+def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(..., C) -> (...); a NaN in a condition without weight does no harm."""
+    used = weights > 0
+    return np.asarray(values[..., used] @ weights[used])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bootstrap:
+    """Resampled means of every variant under the same draws, ready for any difference.
+
+    Attributes:
+        scores: what is resampled.
+        resamples: R, the number of draws.
+        seed: of the generator.
+    """
+
+    scores: Scores
+    resamples: int = RESAMPLES
+    seed: int = 0
+    _seed_draws: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def image_weights(self) -> np.ndarray:
+        """(R, I) how often each image is drawn: scenes within strata, then images within each drawn scene."""
+        rng = np.random.default_rng([self.seed, 1])
+        weights = np.zeros((self.resamples, self.scores.n_images))
+        for stratum in np.unique(self.scores.stratum):
+            scenes = np.unique(self.scores.scene[self.scores.stratum == stratum])
+            for scene, times in zip(scenes, _draw(rng, self.resamples, len(scenes)).T, strict=True):
+                members = np.flatnonzero(self.scores.scene == scene)
+                even = np.full(len(members), 1 / len(members))
+                weights[:, members] = rng.multinomial(times * len(members), even)
+        return weights
+
+    @cached_property
+    def _resampled(self) -> dict[str, np.ndarray]:
+        """Variant -> (R, S, C) means over the drawn images."""
+        found = {}
+        for variant, x in self.scores.values.items():
+            known = ~np.isnan(x)
+            total = np.einsum("ri,sic->rsc", self.image_weights, np.where(known, x, 0.0), optimize=True)
+            count = np.einsum("ri,sic->rsc", self.image_weights, known.astype(float), optimize=True)
+            found[variant] = np.where(count > 0, total / np.maximum(count, 1e-300), np.nan)
+        return found
+
+    def estimate(self, variant: str, condition: str = AVERAGE) -> Estimate:
+        """The variant's own mean, with an interval over seeds and images."""
+        every = tuple(range(len(self.scores.seeds[variant])))
+        return self._interval([(variant, every, 1.0)], condition)
+
+    def difference(self, first: str, second: str, condition: str = AVERAGE) -> Estimate:
+        """Mean of `first` minus mean of `second` over the seeds that both have (all seeds, where they share none)."""
+        a, b = self.scores.seeds[first], self.scores.seeds[second]
+        shared = sorted(set(a) & set(b))
+        if shared:
+            return self._interval(
+                [(first, tuple(map(a.index, shared)), 1.0), (second, tuple(map(b.index, shared)), -1.0)], condition
+            )
+        return self._interval(
+            [(first, tuple(range(len(a))), 1.0), (second, tuple(range(len(b))), -1.0)], condition, paired=False
+        )
+
+    def _interval(
+        self, parts: list[tuple[str, tuple[int, ...], float]], condition: str, *, paired: bool = True
+    ) -> Estimate:
+        """Interval of the signed sum of `parts` (variant, rows of its seeds, sign)."""
+        weights = self.scores.weights(condition)
+        point, both, seeds_only, images_only = 0.0, 0.0, 0.0, 0.0
+        for number, (variant, rows, sign) in enumerate(parts):
+            observed = _weighted(_mean_over_images(self.scores.values[variant][list(rows)]), weights)  # (S,)
+            drawn = _weighted(self._resampled[variant][:, list(rows)], weights)  # (R, S)
+            share = self._seed_shares(len(rows), stream=0 if paired else number)  # (R, S)
+            point = point + sign * observed.mean()
+            both = both + sign * (share * drawn).sum(axis=1)
+            seeds_only = seeds_only + sign * share @ observed
+            images_only = images_only + sign * drawn.mean(axis=1)
+        n_seeds = min(len(rows) for _, rows, _ in parts)
+        df = _degrees(np.var(seeds_only), n_seeds - 1, np.var(images_only), self._image_degrees(weights))
+        return _estimate(float(point), float(np.std(both)), df, n_seeds)
+
+    def _seed_shares(self, n: int, *, stream: int) -> np.ndarray:
+        """(R, n) share of each seed in each resample."""
+        key = 1000 * stream + n
+        if key not in self._seed_draws:
+            draws = _draw(np.random.default_rng([self.seed, 2, stream, n]), self.resamples, n)
+            self._seed_draws[key] = draws / draws.sum(axis=1, keepdims=True)
+        return self._seed_draws[key]
+
+    def _image_degrees(self, weights: np.ndarray) -> int:
+        """Degrees of freedom over scenes; over images where each stratum is one photograph."""
+        s = self.scores
+        used = ~np.isnan(s.inputs[:, weights > 0]).all(axis=1)
+        strata = len(np.unique(s.stratum[used]))
+        scenes = len(np.unique(s.scene[used]))
+        return scenes - strata if scenes > strata else int(used.sum()) - scenes
+
+
+def _draw(rng: np.random.Generator, resamples: int, n: int) -> np.ndarray:
+    """(R, n) how often each of n units occurs among n - 1 draws (one draw of a single unit)."""
+    return rng.multinomial(max(n - 1, 1), np.full(n, 1 / n), size=resamples)
+
+
+def _degrees(var_a: float, df_a: int, var_b: float, df_b: int) -> float:
+    """Satterthwaite's degrees of freedom of a sum of two variances; a part without freedom is left out."""
+    tiny = 1e-24
+    parts = [(v, d) for v, d in ((var_a, df_a), (var_b, df_b)) if d > 0 and v > tiny]
+    if not parts:
+        return float("inf") if df_a > 0 or df_b > 0 else float("nan")
+    return float(sum(v for v, _ in parts) ** 2 / sum(v**2 / d for v, d in parts))
+
+
+def _estimate(value: float, se: float, df: float, n_seeds: int) -> Estimate:
+    """Interval and two-sided p from a standard error and its degrees of freedom."""
+    if np.isnan(df) or np.isnan(value):
+        nan = float("nan")
+        return Estimate(value=value, low=nan, high=nan, se=nan, df=df, p=nan, n_seeds=n_seeds)
+    if se < 1e-12:  # rounding of equal numbers, or a shift without any spread
+        p = 1.0 if abs(value) < 1e-12 else 0.0
+        return Estimate(value=value, low=value, high=value, se=0.0, df=df, p=p, n_seeds=n_seeds)
+    half = float(sps.t.ppf(0.5 + LEVEL / 2, df)) * se
+    p = 2 * float(sps.t.sf(abs(value) / se, df))
+    return Estimate(value=value, low=value - half, high=value + half, se=se, df=df, p=p, n_seeds=n_seeds)
+
+
+def pairs(bootstrap: Bootstrap) -> list[Pair]:
+    """Every pair of variants that have all conditions, the better one first, best variants first."""
+    table = means(bootstrap.scores)
+    ranked = table.drop(index="input")[AVERAGE].dropna().sort_values(ascending=False, kind="stable").index
+    found = [(a, b, bootstrap.difference(a, b)) for a, b in combinations(ranked, 2)]
+    corrected = holm([e.p for _, _, e in found])
+    return [
+        Pair(first=a, second=b, estimate=e, p_holm=p, p_wilcoxon=wilcoxon(bootstrap.scores, a, b))
+        for (a, b, e), p in zip(found, corrected, strict=True)
+    ]
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down correction; NaN (no interval) counts as 1."""
+    p = np.nan_to_num(np.asarray(p_values, dtype=float), nan=1.0)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(stepped, 1.0)
+    return [float(v) for v in corrected]
+
+
+def wilcoxon(scores: Scores, first: str, second: str) -> float:
+    """p of Wilcoxon's signed-rank test over scenes, a check on the t interval; NaN below six scenes.
+
+    It sees each scene's difference averaged over seeds, images and conditions, so it knows nothing of seeds. Below six
+    scenes it can't reach p = 0.05.
+    """
+    gap = scores.values[first].mean(axis=0) - scores.values[second].mean(axis=0)  # (I, C)
+    known = ~np.isnan(gap)
+    sums = np.bincount(scores.scene, weights=np.where(known, gap, 0).sum(axis=1))
+    counts = np.bincount(scores.scene, weights=known.sum(axis=1))
+    by_scene = sums[counts > 0] / counts[counts > 0]
+    if len(by_scene) < 6 or not np.any(by_scene):
+        return float("nan")
+    return float(sps.wilcoxon(by_scene).pvalue)
