@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -92,22 +91,6 @@ class Estimate:
     def excludes_zero(self) -> bool:
         """Whether the interval leaves zero out."""
         return bool(self.low > 0 or self.high < 0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Difference `first - second` of the averages, p corrected for the number of pairs (Holm)."""
-
-    first: str
-    second: str
-    estimate: Estimate
-    p_holm: float
-    p_wilcoxon: float
-
-    @property
-    def distinguishable(self) -> bool:
-        """Whether the two differ at `LEVEL` after the correction."""
-        return bool(self.p_holm < 1 - LEVEL)
 
 
 def collect(images: pd.DataFrame, metric: str = schema.PSNR) -> Scores:
@@ -263,7 +246,7 @@ class Bootstrap:
             seeds_only = seeds_only + sign * share @ observed
             images_only = images_only + sign * drawn.mean(axis=1)
         n_seeds = min(len(rows) for _, rows, _ in parts)
-        df = _degrees(np.var(seeds_only), n_seeds - 1, np.var(images_only), self._image_degrees(weights))
+        df = _degrees(float(np.var(seeds_only)), n_seeds - 1, float(np.var(images_only)), self._image_degrees(weights))
         return _estimate(float(point), float(np.std(both)), df, n_seeds)
 
     def _seed_shares(self, n: int, *, stream: int) -> np.ndarray:
@@ -308,41 +291,3 @@ def _estimate(value: float, se: float, df: float, n_seeds: int) -> Estimate:
     half = float(sps.t.ppf(0.5 + LEVEL / 2, df)) * se
     p = 2 * float(sps.t.sf(abs(value) / se, df))
     return Estimate(value=value, low=value - half, high=value + half, se=se, df=df, p=p, n_seeds=n_seeds)
-
-
-def pairs(bootstrap: Bootstrap) -> list[Pair]:
-    """Every pair of variants that have all conditions, the better one first, best variants first."""
-    table = means(bootstrap.scores)
-    ranked = table.drop(index="input")[AVERAGE].dropna().sort_values(ascending=False, kind="stable").index
-    found = [(a, b, bootstrap.difference(a, b)) for a, b in combinations(ranked, 2)]
-    corrected = holm([e.p for _, _, e in found])
-    return [
-        Pair(first=a, second=b, estimate=e, p_holm=p, p_wilcoxon=wilcoxon(bootstrap.scores, a, b))
-        for (a, b, e), p in zip(found, corrected, strict=True)
-    ]
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction; NaN (no interval) counts as 1."""
-    p = np.nan_to_num(np.asarray(p_values, dtype=float), nan=1.0)
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
-    corrected = np.empty(len(p))
-    corrected[order] = np.minimum(stepped, 1.0)
-    return [float(v) for v in corrected]
-
-
-def wilcoxon(scores: Scores, first: str, second: str) -> float:
-    """p of Wilcoxon's signed-rank test over scenes, a check on the t interval; NaN below six scenes.
-
-    It sees each scene's difference averaged over seeds, images and conditions, so it knows nothing of seeds. Below six
-    scenes it can't reach p = 0.05.
-    """
-    gap = scores.values[first].mean(axis=0) - scores.values[second].mean(axis=0)  # (I, C)
-    known = ~np.isnan(gap)
-    sums = np.bincount(scores.scene, weights=np.where(known, gap, 0).sum(axis=1))
-    counts = np.bincount(scores.scene, weights=known.sum(axis=1))
-    by_scene = sums[counts > 0] / counts[counts > 0]
-    if len(by_scene) < 6 or not np.any(by_scene):
-        return float("nan")
-    return float(sps.wilcoxon(by_scene).pvalue)

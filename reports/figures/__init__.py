@@ -1,0 +1,1 @@
+"""Figures from run folders: one module a figure, each written as PNG, SVG and PDF."""

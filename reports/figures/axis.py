@@ -1,0 +1,114 @@
+"""PSNR against what the study varies, for the average and each condition."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, short
+from reports.labels import axis_label, condition_label
+from reports.stats import AVERAGE, LEVEL, Bootstrap, seed_means
+from reports.study import Study
+
+_COLOUR = "#0072B2"
+
+
+def draw(study: Study, bootstrap: Bootstrap, folder: Path) -> Picture | None:
+    """Draw the figure; None where the study has no axis or fewer than two of its variants are finished."""
+    scores = bootstrap.scores
+    on_axis = sorted((v for v in scores.variants if v in study.axis_values), key=study.axis_values.__getitem__)
+    if len(on_axis) < 2:
+        return None
+    columns = [AVERAGE, *scores.conditions]
+    wide = min(4, len(columns))
+    rows = math.ceil(len(columns) / wide)
+    figure = new_figure(2.75 * wide, 2.35 * rows + 0.5)
+    grid = figure.subplots(rows, wide, squeeze=False, sharex=True)
+    for ax, column in zip(grid.flat, columns, strict=False):
+        _panel(ax, study, bootstrap, column, on_axis)
+    for ax in grid.flat[len(columns) :]:
+        ax.set_axis_off()
+    for number, ax in enumerate(grid.flat[: len(columns)]):
+        if number % wide == 0:
+            ax.set_ylabel("PSNR (dB)")
+        if number + wide >= len(columns):
+            ax.set_xlabel(axis_label(study.axis_name))
+            ax.tick_params(labelbottom=True)
+    handles, names = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
+    return save(figure, folder, f"axis_{_file_name(study.axis_name)}", **_texts(study, bootstrap, on_axis))
+
+
+def _panel(ax: Any, study: Study, bootstrap: Bootstrap, column: str, on_axis: list[str]) -> None:
+    x = np.array([study.axis_values[v] for v in on_axis])
+    by_seed = [seed_means(bootstrap.scores, v, column) for v in on_axis]
+    y = np.array([s.mean() for s in by_seed])
+    spread = [y.min(), y.max()]
+    reference = study.reference if study.reference in bootstrap.scores.variants else None
+    if reference is not None:
+        base = float(seed_means(bootstrap.scores, reference, column).mean())
+        gaps = [bootstrap.difference(v, reference, column) for v in on_axis]
+        # Where seeds are missing the paired gap differs from the gap of the means; the band keeps its own width.
+        low = y + np.array([g.low - g.value for g in gaps])
+        high = y + np.array([g.high - g.value for g in gaps])
+        told = f"{LEVEL:.0%} interval of the difference from {plain(short(reference))}"
+        ax.fill_between(x, low, high, color=_COLOUR, alpha=0.16, linewidth=0, label=told)
+        ax.axhline(base, color=INK, linestyle="--", linewidth=1, label=f"{plain(short(reference))} (reference)")
+        spread += [float(np.nanmin([*low, base])), float(np.nanmax([*high, base]))]
+    ax.plot(x, y, color=_COLOUR, marker="o", markersize=4.5, linewidth=1.6, label="mean over seeds")
+    points = np.concatenate([np.full(len(s), at) for s, at in zip(by_seed, x, strict=True)])
+    ax.scatter(
+        points,
+        np.concatenate(by_seed),
+        s=16,
+        facecolor="none",
+        edgecolor=INK,
+        linewidth=0.8,
+        zorder=3,
+        label="one seed",
+    )
+    _off_axis(ax, study, bootstrap, column, min(spread), max(spread))
+    ax.set_title(condition_label(column), fontweight="bold" if column == AVERAGE else "normal", loc="left")
+    ax.set_xticks(x)
+    ax.set_xticklabels([f"{v:g}" for v in x])
+
+
+def _off_axis(ax: Any, study: Study, bootstrap: Bootstrap, column: str, low: float, high: float) -> None:
+    """Variants without a value on the axis: a line where it fits, a remark where it would flatten the curve."""
+    room = 1.5 * max(high - low, 0.05)
+    remarks = []
+    for number, variant in enumerate(v for v in bootstrap.scores.variants if v not in study.axis_values):
+        level = float(seed_means(bootstrap.scores, variant, column).mean())
+        if np.isnan(level):
+            continue
+        style = (":", "-.", (0, (5, 1, 1, 1, 1, 1)))[number % 3]
+        if low - room <= level <= high + room:
+            ax.axhline(level, color=QUIET, linestyle=style, linewidth=1.4, label=plain(short(variant)))
+        else:
+            remarks.append(f"{plain(short(variant))}: {level:.2f} dB (off scale)")
+    if remarks:
+        ax.text(0.02, 0.03, "\n".join(remarks), transform=ax.transAxes, fontsize=7.5, color=QUIET)
+
+
+def _texts(study: Study, bootstrap: Bootstrap, on_axis: list[str]) -> dict[str, str]:
+    average = {v: float(seed_means(bootstrap.scores, v).mean()) for v in on_axis}
+    told = "; ".join(f"{study.axis_values[v]:g}: {m:.2f} dB" for v, m in average.items())
+    band = (
+        f"The band is the paired bootstrap's {LEVEL:.0%} interval of the difference from {study.reference}, drawn "
+        "around the curve: where it holds the dashed line, the two can't be told apart. It is not corrected for the "
+        "number of comparisons. "
+        if study.reference
+        else ""
+    )
+    return {
+        "title": f"PSNR against {axis_label(study.axis_name)}",
+        "alt": f"Mean PSNR over the tasks by {study.axis_name}: {told}. One panel for the average and each condition.",
+        "caption": f"{band}Small rings are single seeds. Each panel has its own PSNR scale.",
+    }
+
+
+def _file_name(text: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in text)

@@ -1,0 +1,71 @@
+"""Training curves: loss and validation PSNR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reports.artifacts import load_train_log
+from reports.figures.style import Picture, new_figure, plain, save, short, variant_colours, variant_dashes
+from reports.study import Status, Study
+
+
+def draw(study: Study, folder: Path) -> Picture | None:
+    """Draw the figure from every run that logged something, failed ones included; None where none did."""
+    logs = [(variant, run, load_train_log(run)) for variant in study.variants for run in study.runs_of(variant)]
+    logs = [(variant, run, log) for variant, run, log in logs if log["loss"].notna().any()]
+    if not logs:
+        return None
+    colours, dashes = variant_colours(study), variant_dashes(study)
+    figure = new_figure(10.5, 4.0)
+    left, right = figure.subplots(1, 2)
+    named: set[str] = set()
+    for variant, run, log in logs:
+        look = {"color": colours[variant], "linestyle": dashes[variant], "linewidth": 1.3, "alpha": 0.9}
+        label = None if variant in named else plain(short(variant, 28))
+        named.add(variant)
+        loss = log.dropna(subset=["loss"]).sort_values("step")
+        smooth = _smooth(loss["loss"])
+        left.plot(loss["step"], smooth, label=label, **look)
+        if run.status is Status.FAILED:
+            left.plot(
+                loss["step"].iloc[-1], smooth.iloc[-1], "x", color=colours[variant], markersize=9, markeredgewidth=2
+            )
+            left.annotate(
+                "failed",
+                (loss["step"].iloc[-1], smooth.iloc[-1]),
+                textcoords="offset points",
+                xytext=(6, 5),
+                fontsize=8,
+            )
+        val = log.dropna(subset=["val_psnr_db"]).sort_values("step")
+        right.plot(val["step"], val["val_psnr_db"], **look)
+    if all((log["loss"].dropna() > 0).all() for _, _, log in logs):
+        left.set_yscale("log")
+    left.set(xlabel="training step", ylabel="training loss (L1, smoothed)")
+    right.set(xlabel="training step", ylabel="validation PSNR (dB)")
+    if not any(log["val_psnr_db"].notna().any() for *_, log in logs):
+        right.text(0.5, 0.5, "no validation was logged", transform=right.transAxes, ha="center")
+    figure.legend(loc="outside right center")
+    span = _span(logs[0][2])
+    return save(
+        figure,
+        folder,
+        "training_curves",
+        title="Training curves",
+        alt=f"Loss and validation PSNR against the training step for {len(logs)} runs of {len(named)} variants.",
+        caption="One line a run; seeds share their variant's colour. "
+        f"The loss is a running mean over {span} logged steps.",
+    )
+
+
+def _span(log: pd.DataFrame) -> int:
+    """Steps that one smoothed value averages: a twentieth of what was logged."""
+    return max(int(np.ceil(log["loss"].notna().sum() / 20)), 1)
+
+
+def _smooth(loss: pd.Series) -> pd.Series:
+    span = max(int(np.ceil(len(loss) / 20)), 1)
+    return loss.rolling(span, min_periods=1).mean()

@@ -1,0 +1,156 @@
+"""What all figures share: colours, sizes, saving.
+
+Colours follow Okabe and Ito's palette, which people with any common colour blindness tell apart; a task is also told
+by its marker, and a variant by its name in the legend.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from reports import schema
+from reports.study import Study
+
+DPI = 150
+INK = "#222222"
+QUIET = "#767676"
+
+_SETTINGS: Any = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "figure.facecolor": "white",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "svg.hashsalt": "reports",  # equal runs give equal files
+    "pdf.fonttype": 42,
+}
+
+_TASK_COLOURS = {"noise": "#0072B2", "rain": "#009E73", "haze": "#E69F00", "blur": "#CC79A7", "lowlight": "#D55E00"}
+_NOISE_SHADES = ("#8cc4ea", "#0072B2", "#013a5e")
+_TASK_MARKERS = {"noise": "o", "rain": "v", "haze": "s", "blur": "D", "lowlight": "P"}
+_OTHERS = ("#000000", "#D55E00", "#009E73", "#CC79A7", "#0072B2", "#E69F00", "#56B4E9", "#8a6d00")
+_DASHES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure on disk.
+
+    Attributes:
+        name: file name without ending.
+        title: what it shows, a few words.
+        alt: what a reader who can't see it should know.
+        caption: how it was made and how to read it.
+        png: the PNG; SVG and PDF lie beside it.
+        width_in: width in inches, which decides whether a narrow screen scrolls it.
+    """
+
+    name: str
+    title: str
+    alt: str
+    caption: str
+    png: Path
+    width_in: float
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """Our matplotlib settings, and the old ones again afterwards."""
+    with matplotlib.rc_context(_SETTINGS):
+        yield
+
+
+def new_figure(width_in: float, height_in: float) -> Figure:
+    """A figure that belongs to no window and no global list."""
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, caption: str) -> Picture:
+    """Write the figure as PNG, SVG and PDF into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        # A name in a script that the font lacks gives boxes; that is no reason to have no report.
+        warnings.filterwarnings("ignore", message=".*Glyph.*missing")
+        # Layout is worked out once; the other two formats reuse it.
+        figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})
+        figure.set_layout_engine("none")
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None}, dpi=DPI)
+        figure.savefig(
+            folder / f"{name}.pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}, dpi=DPI
+        )
+    width_in = float(figure.get_size_inches()[0])
+    png = folder / f"{name}.png"
+    return Picture(name=name, title=title, alt=alt, caption=caption, png=png, width_in=width_in)
+
+
+def plain(text: str) -> str:
+    """A name from outside for matplotlib: no mathematics, and shown in a legend even if it starts with "_"."""
+    line = " ".join(text.split()).replace("$", r"\$")
+    return f" {line}" if line.startswith("_") else line
+
+
+def short(text: str, limit: int = 18) -> str:
+    """The name cut to a length that leaves a figure its shape."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def condition_colour(condition: str) -> str:
+    """Colour of a condition: its task's; noise levels are three shades of one blue, darker for stronger noise."""
+    task = schema.task_of(condition)
+    strength = condition[len(task) + 1 :]
+    if task == "noise" and strength:
+        return _NOISE_SHADES[(int(strength) > 15) + (int(strength) > 25)]
+    return _TASK_COLOURS.get(task, QUIET)
+
+
+def condition_marker(condition: str) -> str:
+    """Marker of a condition: its task's."""
+    return _TASK_MARKERS.get(schema.task_of(condition), "X")
+
+
+def variant_colours(study: Study) -> dict[str, str]:
+    """A colour for each variant: along the study's axis from dark to light, elsewhere one by one."""
+    colours: dict[str, str] = {}
+    on_axis = sorted((v for v in study.variants if v in study.axis_values), key=study.axis_values.__getitem__)
+    ramp = matplotlib.colormaps["viridis"]
+    for number, variant in enumerate(on_axis):
+        colours[variant] = to_hex(ramp(0.85 * number / max(len(on_axis) - 1, 1)))
+    others = [v for v in study.variants if v not in colours]
+    colours.update({v: _OTHERS[i % len(_OTHERS)] for i, v in enumerate(others)})
+    return colours
+
+
+def variant_dashes(study: Study) -> dict[str, str]:
+    """A line style for each variant: solid on the axis; elsewhere it changes once the colours are used up or shared."""
+    others = [v for v in study.variants if v not in study.axis_values]
+    styles = dict.fromkeys(study.variants, "-")
+    shift = 1 if study.axis_values else 0
+    styles.update({v: _DASHES[(shift + i // len(_OTHERS)) % len(_DASHES)] for i, v in enumerate(others)})
+    return styles

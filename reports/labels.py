@@ -1,0 +1,58 @@
+"""Names as a reader sees them, and their escaping for Markdown and LaTeX (HTML escapes in Jinja2)."""
+
+from __future__ import annotations
+
+import re
+
+from reports import schema
+from reports.stats import AVERAGE
+
+SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
+GAMMA = "\N{GREEK SMALL LETTER GAMMA}"
+
+_TASKS = {"noise": "Noise", "rain": "Rain", "haze": "Haze", "blur": "Motion blur", "lowlight": "Low light"}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "\N{MINUS SIGN}": "$-$",
+    SIGMA: r"$\sigma$",
+    GAMMA: r"$\gamma$",
+}
+
+
+def condition_label(condition: str) -> str:
+    """A condition for a column head: "rain" -> "Rain"; a name that is not known stays as it is."""
+    if condition == AVERAGE:
+        return "Average"
+    task = schema.task_of(condition)
+    strength = condition[len(task) + 1 :]
+    label = _TASKS.get(task, task)
+    return f"{label} {SIGMA}={strength}" if strength and task == "noise" else f"{label} {strength}".strip()
+
+
+def axis_label(name: str) -> str:
+    """A study's axis for a figure: gamma as its Greek letter."""
+    return f"perturbation factor {GAMMA}" if name == "gamma" else name
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown (GitHub's) shows as it is, on one line; underscores inside a word need no escape there."""
+    return re.sub(r"([\\|`*<>\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def latex(text: str) -> str:
+    """Text that LaTeX sets as it is, on one line; other control characters vanish."""
+    line = "".join(c for c in " ".join(text.split()) if c.isprintable())
+    return "".join(_LATEX.get(c, c) for c in line)

@@ -1,0 +1,259 @@
+"""The table of a paper: variants as rows, conditions as columns, PSNR / SSIM in each cell.
+
+One `Table` is built from the means and rendered as Markdown, LaTeX (booktabs) and, by the page's template, HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from reports import schema
+from reports.labels import condition_label, latex, markdown
+from reports.stats import AVERAGE, Bootstrap, Scores, collect, means, seed_means
+from reports.study import Run, Status, Study
+
+_NOT_DONE = {
+    Status.RUNNING: "unfinished",
+    Status.FAILED: "failed",
+    Status.DAMAGED: "damaged",
+    Status.MISSING: "not run",
+}
+INPUT_LABEL = "degraded input"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """One printed number.
+
+    Attributes:
+        value: unrounded, NaN if there is none.
+        text: as printed, "" if there is none.
+        rank: 1 for the best of the column, 2 for the second, 0 otherwise; equal prints share a rank.
+    """
+
+    value: float
+    text: str
+    rank: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """PSNR and SSIM of one variant in one column; `instead` is shown where there is no score ("not run")."""
+
+    numbers: tuple[Number, ...]
+    instead: str = ""
+    hover: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table; `aliases` are other names of the same model."""
+
+    variant: str
+    cells: tuple[Cell, ...]
+    seeds: str
+    aliases: tuple[str, ...] = ()
+    is_input: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The table with everything that its renderings share.
+
+    Attributes:
+        columns: conditions and `AVERAGE`, by name.
+        rows: the degraded input first, then the variants in the study's order.
+        notes: lines below the table (aliases, what the marks mean).
+        protocol: name of the evaluation protocol.
+        data: name of the data.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    protocol: str
+    data: str
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The columns as a reader sees them."""
+        return tuple(condition_label(c) for c in self.columns)
+
+
+def build_table(study: Study) -> Table:
+    """The study's table from the rows of its finished runs."""
+    images = study.images()
+    metrics = [(m, collect(images, m.name)) for m in schema.METRICS]
+    averages = {m.name: means(scores) for m, scores in metrics}
+    columns = (*metrics[0][1].conditions, AVERAGE)
+    rows = [Row(variant=INPUT_LABEL, cells=_cells("input", columns, averages, ""), seeds="", is_input=True)]
+    for variant in study.variants:
+        done, planned = study.done_runs_of(variant), study.runs_of(variant)
+        instead = "" if done else _not_done(planned)
+        seeds = str(len(done)) if len(done) == len(planned) else f"{len(done)} of {len(planned)}"
+        aliases = tuple(e.variant for e in study.aliases.get(variant, ()))
+        cells = _with_hover(_cells(variant, columns, averages, instead), variant, columns, metrics[0][1], done)
+        rows.append(Row(variant=variant, cells=cells, seeds=seeds, aliases=aliases))
+    return Table(
+        columns=columns,
+        rows=tuple(_ranked(rows)),
+        notes=_notes(study),
+        protocol=", ".join(sorted(images["protocol"].unique())),
+        data=str(study.data.get("name", "")),
+    )
+
+
+def _cells(name: str, columns: tuple[str, ...], averages: dict[str, pd.DataFrame], instead: str) -> tuple[Cell, ...]:
+    cells = []
+    for column in columns:
+        numbers = []
+        for metric in schema.METRICS:
+            frame = averages[metric.name]
+            known = name in frame.index and column in frame.columns
+            value = float(frame.at[name, column]) if known else float("nan")  # type: ignore[arg-type]
+            numbers.append(Number(value=value, text="" if np.isnan(value) else f"{value:.{metric.digits}f}"))
+        empty = all(np.isnan(n.value) for n in numbers)
+        cells.append(Cell(numbers=tuple(numbers), instead=(instead or "not run") if empty else ""))
+    return tuple(cells)
+
+
+def _with_hover(
+    cells: tuple[Cell, ...], variant: str, columns: tuple[str, ...], scores: Scores, done: tuple[Run, ...]
+) -> tuple[Cell, ...]:
+    """The cells with the way back to their rows: seeds and their spread, images, run ids."""
+    if variant not in scores.values:
+        return cells
+    told = []
+    for cell, column in zip(cells, columns, strict=True):
+        by_seed = seed_means(scores, variant, column)
+        spread = f", SD over seeds {by_seed.std(ddof=1):.3f} dB" if len(by_seed) > 1 else ""
+        hover = (
+            f"{len(by_seed)} seed(s){spread}; {_n_images(scores, column)} images; {', '.join(r.run_id for r in done)}"
+        )
+        told.append(replace(cell, hover="" if cell.instead else hover))
+    return tuple(told)
+
+
+def _n_images(scores: Scores, column: str) -> int:
+    return int((~np.isnan(scores.inputs[:, scores.weights(column) > 0])).any(axis=1).sum())
+
+
+def _ranked(rows: list[Row]) -> list[Row]:
+    """Mark best and second of each column and metric, by the numbers as printed; the input does not compete."""
+    ranks: dict[tuple[int, int, str], int] = {}
+    for c in range(len(rows[0].cells)):
+        for m in range(len(schema.METRICS)):
+            printed = {r.cells[c].numbers[m].text for r in rows if not r.is_input} - {""}
+            for rank, text in enumerate(sorted(printed, key=float, reverse=True)[:2], start=1):
+                # A table with one variant has no best.
+                ranks[c, m, text] = rank if len(rows) > 2 else 0
+    marked = []
+    for row in rows:
+        cells = []
+        for c, cell in enumerate(row.cells):
+            numbers = (
+                replace(n, rank=0 if row.is_input else ranks.get((c, m, n.text), 0)) for m, n in enumerate(cell.numbers)
+            )
+            cells.append(replace(cell, numbers=tuple(numbers)))
+        marked.append(replace(row, cells=tuple(cells)))
+    return marked
+
+
+def _not_done(planned: tuple[Run, ...]) -> str:
+    """What stands in the cells of a variant without a finished run."""
+    found = list(dict.fromkeys(_NOT_DONE[run.status] for run in planned if run.status is not Status.DONE))
+    return ", ".join(found) or "not run"
+
+
+def _notes(study: Study) -> tuple[str, ...]:
+    notes = []
+    for variant, entries in study.aliases.items():
+        for entry in entries:
+            notes.append(f"{entry.variant} = {variant}: {entry.note or 'the same model'} (trained once)")
+    return tuple(notes)
+
+
+def to_markdown(table: Table) -> str:
+    """The table as GitHub's Markdown; best bold, second underlined."""
+
+    def mark(number: Number) -> str:
+        wraps: dict[int, str] = {1: "**{}**", 2: "<u>{}</u>"}
+        return wraps.get(number.rank, "{}").format(number.text)
+
+    lines = ["| Variant | " + " | ".join(markdown(h) for h in table.heads) + " | Seeds |"]
+    lines.append("|---|" + "---:|" * (len(table.columns) + 1))
+    for row in table.rows:
+        cells = [markdown(c.instead) or " / ".join(map(mark, c.numbers)) for c in row.cells]
+        lines.append(f"| {markdown(_name(row))} | {' | '.join(cells)} | {row.seeds} |")
+    lines += ["", *(f"{line}  " for line in _legend(table, markdown)), ""]
+    return "\n".join(lines)
+
+
+def to_latex(table: Table) -> str:
+    """The table for a paper; needs the package booktabs."""
+
+    def mark(number: Number) -> str:
+        wraps = {1: r"\textbf{%s}", 2: r"\underline{%s}"}
+        return wraps.get(number.rank, "%s") % number.text
+
+    lines = [r"% needs \usepackage{booktabs}", rf"\begin{{tabular}}{{l{'c' * len(table.columns)}r}}", r"\toprule"]
+    lines.append(" & ".join(["Variant", *map(latex, table.heads), "Seeds"]) + r" \\")
+    lines.append(r"\midrule")
+    for row in table.rows:
+        cells = [latex(c.instead) or " / ".join(map(mark, c.numbers)) for c in row.cells]
+        lines.append(" & ".join([latex(_name(row)), *cells, row.seeds or "--"]) + r" \\")
+        if row.is_input:
+            lines.append(r"\midrule")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [f"% {line}" for line in _legend(table, latex)]
+    return "\n".join(lines) + "\n"
+
+
+def _name(row: Row) -> str:
+    return row.variant + (f" (= {', '.join(row.aliases)})" if row.aliases else "")
+
+
+def _legend(table: Table, escape: Callable[[str], str]) -> list[str]:
+    """The lines below the table, escaped; the marks' own line is ours."""
+    said = (
+        f"PSNR (dB) / SSIM. Protocol: {table.protocol}. Data: {table.data}. "
+        "The average is over tasks; noise levels are averaged first."
+    )
+    return [
+        escape(line)
+        for line in (said, "Bold: highest mean. Underlined: second. Equal prints share the mark.", *table.notes)
+    ]
+
+
+def means_frame(study: Study, bootstraps: dict[str, Bootstrap]) -> pd.DataFrame:
+    """Every cell of the table as a tidy row, unrounded, with spread, interval, protocol and run ids.
+
+    Args:
+        study: the study of the table.
+        bootstraps: metric -> the bootstrap of its scores.
+    """
+    images = study.images()
+    rows = []
+    for metric, bootstrap in bootstraps.items():
+        scores = bootstrap.scores
+        for variant in scores.variants:
+            for column in (*scores.conditions, AVERAGE):
+                estimate = bootstrap.estimate(variant, column)
+                by_seed = seed_means(scores, variant, column)
+                used = images if column == AVERAGE else images[images["condition"] == column]
+                rows.append({
+                    "variant": variant, "condition": column, "metric": metric, "mean": estimate.value,
+                    "ci_low": estimate.low, "ci_high": estimate.high,
+                    "input_mean": float(means(scores).at["input", column]),  # type: ignore[arg-type]
+                    "sd_over_seeds": by_seed.std(ddof=1) if len(by_seed) > 1 else float("nan"),
+                    "n_seeds": len(by_seed), "n_images": _n_images(scores, column),
+                    "dataset": ";".join(sorted(used["dataset"].unique())),
+                    "protocol": ";".join(sorted(used["protocol"].unique())),
+                    "run_ids": ";".join(run.run_id for run in study.done_runs_of(variant)),
+                    "aliases": ";".join(e.variant for e in study.aliases.get(variant, ())),
+                })  # fmt: skip
+    return pd.DataFrame(rows)
