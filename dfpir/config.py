@@ -36,7 +36,8 @@ class DFPIRConfig:
         masking: what a dropped entry becomes. `released`: -inf before the softmax; `paper`: a zero logit (the formula
             read literally: it still gets weight exp(0)); `figure`: zero after the softmax, so rows sum to less than 1.
         order: how DGCPM orders its expanded channels. `prompt`: by the argsort of DGM's scores, as released;
-            `identity`: not at all; `random`: one fixed random order a prompt; `learned`: a differentiable sort, hard at test time.
+            `identity`: not at all; `random`: one fixed random order a prompt; `learned`: a differentiable sort, hard
+            at test time.
         expansion: channels of the space that is shuffled, over the block's channels.
         levels: where blocks sit: 1, 2, 3 are the skips, 4 the latent.
         prompt_set: which of the paper's prompts name the degradations.

@@ -114,6 +114,5 @@ class RestorationUNet(nn.Module):
         if code.is_floating_point() and code.shape == (batch, CODE_DIM):
             return code, None
         raise ValueError(
-            f"code of shape {tuple(code.shape)} and type {code.dtype}: ({batch}, {CODE_DIM}) float or ({batch},) int64 is "
-            "needed."
+            f"code of shape {tuple(code.shape)}, {code.dtype}: ({batch}, {CODE_DIM}) float or ({batch},) int64 needed."
         )

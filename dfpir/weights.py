@@ -57,7 +57,7 @@ class WeightsError(ValueError):
 
 
 def released_name(name: str) -> str:
-    """The released code's name of one of our parameters (`perturb.4.norm_ffn.bias`: `latent_shuffle_channel.norm3...`)."""
+    """The released code's name of one of our parameters."""
     for pattern, replacement in _INNER:
         name = re.sub(pattern, replacement, name)
     for pattern, replacement in _RULES:
