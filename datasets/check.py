@@ -1,0 +1,220 @@
+"""Is a folder of data sets what it should be: one pass over every image, every problem reported at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.catalog import catalog, get_dataset
+from datasets.finder import FoundSet, Problem, content_digest, find_sets
+from datasets.inspection import Look, look_at_all
+from datasets.leaks import Overlap, overlaps
+from datasets.tasks import Task
+
+# A partner counts as misplaced when another clean image of the set looks this much more like the degraded one.
+_MISPLACED_BY = 0.2
+_ROWS = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetReport:
+    """What a check found out about one set.
+
+    Attributes:
+        name: the set.
+        title: what papers call it.
+        task: its degradation.
+        split: `train`, `test` or `none`.
+        layout: the family of the layout it lies in.
+        folder: where the layout starts.
+        found: images found.
+        count: images expected.
+        whole: whether all are there and every one of them decodes.
+        release: the known content it equals; None when unknown (which is no fault: few contents are on record).
+        digest: of all its pixels.
+        problems: everything that is wrong.
+        conversions: kind of conversion to number of files.
+        ignored: hidden files and files that don't look like images, in its folders.
+    """
+
+    name: str
+    title: str
+    task: str
+    split: str
+    layout: str
+    folder: str
+    found: int
+    count: int
+    whole: bool
+    release: str | None
+    digest: str
+    problems: tuple[Problem, ...]
+    conversions: dict[str, int]
+    ignored: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """What a check of a root found out.
+
+    Attributes:
+        root: the folder.
+        sets: one report for each set found.
+        absent: names of the sets looked for and not found.
+        overlaps: test images whose scene stands in a training set.
+        wall_s: time it took.
+    """
+
+    root: str
+    sets: tuple[SetReport, ...]
+    absent: tuple[str, ...]
+    overlaps: tuple[Overlap, ...]
+    wall_s: float
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All problems of all sets."""
+        return [problem for report in self.sets for problem in report.problems]
+
+    @property
+    def tasks(self) -> list[str]:
+        """Tasks with at least one set."""
+        have = {report.task for report in self.sets if report.split != "none"}
+        return [task.value for task in Task if task.value in have]
+
+    def seen_counts(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """(test set, training set) -> number of test images seen in training, and not seen."""
+        sizes = {report.name: report.found for report in self.sets}
+        counts: dict[tuple[str, str], int] = {}
+        for each in self.overlaps:
+            counts[each.test_set, each.train_set] = counts.get((each.test_set, each.train_set), 0) + 1
+        return {key: (seen, sizes[key[0]] - seen) for key, seen in counts.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, ready for a JSON file."""
+        leaks = [
+            {"test_set": test, "train_set": train, "seen": seen, "unseen": unseen}
+            for (test, train), (seen, unseen) in self.seen_counts().items()
+        ]
+        return {**asdict(self), "tasks": self.tasks, "leaks": leaks, "problem_count": len(self.problems)}
+
+
+def check_root(
+    root: Path,
+    names: Iterable[str] | None = None,
+    workers: int | None = None,
+    progress: Callable[[str, int], None] | None = None,
+) -> CheckReport:
+    """Check every set of the catalogue that `root` holds.
+
+    Args:
+        root: a folder in any accepted layout.
+        names: check these sets only.
+        workers: processes that decode; all cores up to eight by default.
+        progress: called with a set's name and its number of images before it is read.
+
+    Raises:
+        ValueError: the root is not a folder, or no set has such a name.
+    """
+    started = time.perf_counter()
+    wanted = [s.name for s in catalog().values() if s.variant_of is None] if names is None else list(names)
+    for name in wanted:
+        get_dataset(name)
+    found = find_sets(root, wanted)
+    reports, thumbs = [], {}
+    for each in found:
+        if progress:
+            progress(each.spec.name, len(each.pairs))
+        looks = list(look_at_all(each.pairs, workers))
+        reports.append(report_on(each, looks))
+        thumbs[each.spec.name] = clean_thumbs(each, looks)
+    split = {each.spec.name: each.spec.split for each in found}
+    return CheckReport(
+        root=str(root),
+        sets=tuple(reports),
+        absent=tuple(name for name in wanted if name not in split),
+        overlaps=tuple(
+            overlaps(
+                {name: value for name, value in thumbs.items() if split[name] != "test"},
+                {name: value for name, value in thumbs.items() if split[name] == "test"},
+            )
+        ),
+        wall_s=time.perf_counter() - started,
+    )
+
+
+def report_on(found: FoundSet, looks: Sequence[Look]) -> SetReport:
+    """Join what names tell with what the images' pixels tell."""
+    spec = found.spec
+    problems = list(found.problems)
+    conversions: dict[str, int] = {}
+    for look in looks:
+        for kind, subject, reason in look.faults:
+            # Motion blur moves the image by its very nature, by as much as the kernel's centre is off.
+            if kind != "shifted" or spec.task is not Task.BLUR:
+                problems.append(Problem(dataset=spec.name, kind=kind, subject=subject, reason=reason))
+        for _, note in look.notes:
+            conversions[note] = conversions.get(note, 0) + 1
+    problems = list(dict.fromkeys(problems + _misplaced(found, looks)))
+    digest = content_digest(look.digest for look in looks)
+    return SetReport(
+        name=spec.name,
+        title=spec.title,
+        task=spec.task.value,
+        split=spec.split,
+        layout=found.layout.family,
+        folder=str(found.root),
+        found=len(found.pairs),
+        count=spec.count,
+        whole=found.whole and not any(problem.kind == "refused" for problem in problems),
+        release=next((release.says for release in spec.releases if release.digest == digest), None),
+        digest=digest,
+        problems=tuple(problems),
+        conversions=conversions,
+        ignored=len(found.ignored),
+    )
+
+
+def clean_thumbs(found: FoundSet, looks: Sequence[Look]) -> tuple[list[str], NDArray[np.float32]]:
+    """Names and thumbnails of the set's images whose clean file decodes."""
+    kept = [(look.name, look.thumb) for look in looks if look.thumb is not None]
+    if found.spec.split == "train" and found.spec.paired:
+        # Thirty-five hazy images share one clean one: it is compared once.
+        first = {pair.clean: pair.name for pair in reversed(found.pairs)}
+        wanted = set(first.values())
+        kept = [(name, thumb) for name, thumb in kept if name in wanted]
+    thumbs = np.stack([thumb for _, thumb in kept]) if kept else np.empty((0, 1536), dtype=np.float32)
+    return [name for name, _ in kept], thumbs
+
+
+def _misplaced(found: FoundSet, looks: Sequence[Look]) -> list[Problem]:
+    """Degraded images that look far more like another clean image than like their partner."""
+    whole = [look for look in looks if look.thumb is not None and look.degraded_thumb is not None]
+    if len(whole) < 2:
+        return []
+    clean = np.stack([look.thumb for look in whole if look.thumb is not None])
+    degraded = np.stack([look.degraded_thumb for look in whole if look.degraded_thumb is not None])
+    paths = {pair.name: pair.degraded for pair in found.pairs}
+    problems = []
+    for start in range(0, len(whole), _ROWS):
+        rows = degraded[start : start + _ROWS] @ clean.T
+        own = np.einsum("nd,nd->n", degraded[start : start + _ROWS], clean[start : start + _ROWS])
+        best = rows.argmax(axis=1)
+        for row in np.flatnonzero(rows.max(axis=1) > own + _MISPLACED_BY).tolist():
+            look, other = whole[start + row], whole[int(best[row])]
+            problems.append(
+                Problem(
+                    dataset=found.spec.name,
+                    kind="misplaced",
+                    subject=str(paths[look.name]),
+                    reason=f"looks like clean image {other.name!r} ({rows[row].max():.2f}), not like its partner "
+                    f"({own[row]:.2f})",
+                )
+            )
+    return problems

@@ -1,0 +1,189 @@
+"""Reading image files: each kind of file is converted by a stated rule or refused with its name and the reason.
+
+| file | what happens |
+|---|---|
+| 8-bit RGB PNG, JPEG, BMP, TIFF, WebP, PPM | read |
+| greyscale, 1 bit, palette | converted to RGB (grey levels repeated) |
+| with an alpha channel that is opaque everywhere | alpha dropped |
+| with transparency | refused: what stands behind it isn't known |
+| EXIF orientation | turned upright, as every viewer shows it |
+| 16-bit, float or 32-bit samples | refused: the protocols are defined on 8-bit images |
+| CMYK, Lab, HSV and other colour models | refused: their RGB depends on a profile |
+| several frames | refused |
+| truncated, empty, not an image, over 100 megapixels | refused |
+| missing, a folder, a device, a link that loops | refused |
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+MAX_PIXELS = 100_000_000
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
+_PLAIN_MODES = frozenset({"RGB", "L", "1"})
+_ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
+_PNG_DEPTH_AT = 24  # signature (8), chunk head (8), width and height (8): the bit depth of a PNG's IHDR
+
+
+class ImageRefused(ValueError):
+    """A file that no rule turns into an RGB image.
+
+    Attributes:
+        path: the file.
+        reason: why, in words for the user.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+    def __reduce__(self) -> tuple[type[ImageRefused], tuple[Path, str]]:
+        """Let the error cross process borders: the default would rebuild it from the joined message alone."""
+        return type(self), (self.path, self.reason)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRead:
+    """A decoded image.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB.
+        notes: conversions that were made, in words; empty for a plain 8-bit RGB file.
+    """
+
+    pixels: NDArray[np.uint8]
+    notes: tuple[str, ...]
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """The file's pixels as (H, W, 3) uint8 RGB.
+
+    Raises:
+        ImageRefused: no rule of this module turns the file into one.
+    """
+    return read_image(path).pixels
+
+
+def read_image(path: Path) -> ImageRead:
+    """Pixels and what was converted to get them.
+
+    Raises:
+        ImageRefused: no rule of this module turns the file into one.
+    """
+    return _open(path, decode=True)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """(height, width) after turning upright, from the header alone: a truncated body goes unnoticed.
+
+    Raises:
+        ImageRefused: the header already breaks a rule.
+    """
+    header = _open(path, decode=False).pixels
+    return header.shape[0], header.shape[1]
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether the name looks like an image's: a known suffix, and not a hidden file such as macOS's `._1.png`."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def _open(path: Path, *, decode: bool) -> ImageRead:
+    _check_file(path)
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns about what it half understands (bad EXIF, huge sizes); sizes have their own limit below and a
+            # body that does not decode raises.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_FORMATS) as image:
+                return _convert(path, image, decode=decode)
+    except ImageRefused:
+        raise
+    except UnidentifiedImageError:
+        raise ImageRefused(path, f"not an image of a known format ({', '.join(_FORMATS)})") from None
+    except Image.DecompressionBombError:
+        raise ImageRefused(path, f"over {MAX_PIXELS // 1_000_000} megapixels") from None
+    except MemoryError:
+        raise ImageRefused(path, "does not fit in memory") from None
+    # Pillow's decoders raise half a dozen types for broken bodies; all of them mean the same to the user.
+    except Exception as error:
+        raise ImageRefused(path, f"broken or truncated ({type(error).__name__}: {error})") from None
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what isn't a file with something in it. Never opens: a named pipe would hang."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        reason = "a link to a file that isn't there" if path.is_symlink() else "no such file"
+        raise ImageRefused(path, reason) from None
+    except (OSError, RuntimeError, ValueError) as error:
+        loops = isinstance(error, RuntimeError) or "symbolic link" in str(error)
+        raise ImageRefused(path, "a link that loops" if loops else f"can't be opened ({error})") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageRefused(path, "not a regular file")
+    if status.st_size == 0:
+        raise ImageRefused(path, "empty (zero bytes)")
+    if not os.access(path, os.R_OK):
+        raise ImageRefused(path, "no permission to read it")
+
+
+def _convert(path: Path, image: Image.Image, *, decode: bool) -> ImageRead:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageRefused(path, f"{width}x{height} is over {MAX_PIXELS // 1_000_000} megapixels")
+    if width == 0 or height == 0:
+        raise ImageRefused(path, f"has no pixels ({width}x{height})")
+    if getattr(image, "n_frames", 1) > 1:
+        raise ImageRefused(path, f"holds {getattr(image, 'n_frames', 1)} frames; one is expected")
+    mode = image.mode
+    if mode.startswith(("I", "F")) or _png_depth(path, image) == 16:
+        raise ImageRefused(path, f"more than 8 bits a sample (mode {mode}); save it as 8-bit RGB")
+    if mode not in _PLAIN_MODES | _ALPHA_MODES | {"P"}:
+        raise ImageRefused(path, f"colour model {mode}; save it as 8-bit RGB")
+    orientation = image.getexif().get(0x0112, 1)
+    if not decode:
+        turned = orientation in (5, 6, 7, 8)
+        size = (width, height) if turned else (height, width)
+        return ImageRead(pixels=np.broadcast_to(np.uint8(0), (*size, 3)), notes=())
+    notes = []
+    image.load()
+    if orientation not in (0, 1):
+        upright = ImageOps.exif_transpose(image)
+        notes.append(f"turned upright (EXIF orientation {orientation})")
+    else:
+        upright = image
+    rgb, converted = _to_rgb(path, upright)
+    notes += converted
+    return ImageRead(pixels=np.array(rgb, dtype=np.uint8), notes=tuple(notes))
+
+
+def _to_rgb(path: Path, image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """The image in mode RGB and what that took; refuses transparency."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image, []
+    if image.mode in _ALPHA_MODES or "transparency" in image.info:
+        full = image.convert("RGBA")
+        lowest = full.getchannel("A").getextrema()[0]
+        if lowest != 255:
+            raise ImageRefused(path, "has transparent pixels; flatten it onto a background")
+        return full.convert("RGB"), ["opaque alpha channel dropped"]
+    kind = "palette" if image.mode == "P" else "greyscale"
+    return image.convert("RGB"), [f"{kind} converted to RGB"]
+
+
+def _png_depth(path: Path, image: Image.Image) -> int:
+    """A PNG's bits a sample: Pillow cuts 16-bit colour to 8 bits without a word, so the header is asked."""
+    if image.format != "PNG":
+        return 8
+    with path.open("rb") as file:
+        return file.read(_PNG_DEPTH_AT + 1)[-1]
