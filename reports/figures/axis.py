@@ -38,7 +38,7 @@ def draw(study: Study, bootstrap: Bootstrap, folder: Path) -> Picture | None:
             ax.set_xlabel(axis_label(study.axis_name))
             ax.tick_params(labelbottom=True)
     handles, names = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
+    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 5))
     return save(figure, folder, f"axis_{_file_name(study.axis_name)}", **_texts(study, bootstrap, on_axis))
 
 
@@ -51,11 +51,11 @@ def _panel(ax: Any, study: Study, bootstrap: Bootstrap, column: str, on_axis: li
     if reference is not None:
         base = float(seed_means(bootstrap.scores, reference, column).mean())
         gaps = [bootstrap.difference(v, reference, column) for v in on_axis]
-        # Where seeds are missing the paired gap differs from the gap of the means; the band keeps its own width.
+        # Where seeds are missing the paired gap differs from the gap of the means; the bar keeps its own width.
         low = y + np.array([g.low - g.value for g in gaps])
         high = y + np.array([g.high - g.value for g in gaps])
         told = f"{LEVEL:.0%} interval of the difference from {plain(short(reference))}"
-        ax.fill_between(x, low, high, color=_COLOUR, alpha=0.16, linewidth=0, label=told)
+        ax.vlines(x, low, high, color=_COLOUR, alpha=0.25, linewidth=7, label=told)
         ax.axhline(base, color=INK, linestyle="--", linewidth=1, label=f"{plain(short(reference))} (reference)")
         spread += [float(np.nanmin([*low, base])), float(np.nanmax([*high, base]))]
     ax.plot(x, y, color=_COLOUR, marker="o", markersize=4.5, linewidth=1.6, label="mean over seeds")
@@ -96,17 +96,17 @@ def _off_axis(ax: Any, study: Study, bootstrap: Bootstrap, column: str, low: flo
 def _texts(study: Study, bootstrap: Bootstrap, on_axis: list[str]) -> dict[str, str]:
     average = {v: float(seed_means(bootstrap.scores, v).mean()) for v in on_axis}
     told = "; ".join(f"{study.axis_values[v]:g}: {m:.2f} dB" for v, m in average.items())
-    band = (
-        f"The band is the paired bootstrap's {LEVEL:.0%} interval of the difference from {study.reference}, drawn "
-        "around the curve: where it holds the dashed line, the two can't be told apart. It is not corrected for the "
-        "number of comparisons. "
+    bars = (
+        f"Bars are the paired bootstrap's {LEVEL:.0%} intervals of the difference from {study.reference}, drawn "
+        "around the means: where a bar holds the dashed line, the two can't be told apart. They are not corrected for "
+        "the number of comparisons. "
         if study.reference
         else ""
     )
     return {
         "title": f"PSNR against {axis_label(study.axis_name)}",
         "alt": f"Mean PSNR over the tasks by {study.axis_name}: {told}. One panel for the average and each condition.",
-        "caption": f"{band}Small rings are single seeds. Each panel has its own PSNR scale.",
+        "caption": f"{bars}Small rings are single seeds. Each panel has its own PSNR scale.",
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from reports.artifacts import load_train_log
 from reports.figures.style import Picture, new_figure, plain, save, short, variant_colours, variant_dashes
@@ -30,20 +32,14 @@ def draw(study: Study, folder: Path) -> Picture | None:
         smooth = _smooth(loss["loss"])
         left.plot(loss["step"], smooth, label=label, **look)
         if run.status is Status.FAILED:
-            left.plot(
-                loss["step"].iloc[-1], smooth.iloc[-1], "x", color=colours[variant], markersize=9, markeredgewidth=2
-            )
-            left.annotate(
-                "failed",
-                (loss["step"].iloc[-1], smooth.iloc[-1]),
-                textcoords="offset points",
-                xytext=(6, 5),
-                fontsize=8,
-            )
+            _mark_failure(left, float(loss["step"].iloc[-1]), float(smooth.iloc[-1]))
         val = log.dropna(subset=["val_psnr_db"]).sort_values("step")
         right.plot(val["step"], val["val_psnr_db"], **look)
     if all((log["loss"].dropna() > 0).all() for _, _, log in logs):
         left.set_yscale("log")
+        for which in (left.yaxis.set_major_formatter, left.yaxis.set_minor_formatter):
+            which(FuncFormatter(lambda value, _: f"{value:g}"))
+        left.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
     left.set(xlabel="training step", ylabel="training loss (L1, smoothed)")
     right.set(xlabel="training step", ylabel="validation PSNR (dB)")
     if not any(log["val_psnr_db"].notna().any() for *_, log in logs):
@@ -58,6 +54,14 @@ def draw(study: Study, folder: Path) -> Picture | None:
         alt=f"Loss and validation PSNR against the training step for {len(logs)} runs of {len(named)} variants.",
         caption="One line a run; seeds share their variant's colour. "
         f"The loss is a running mean over {span} logged steps.",
+    )
+
+
+def _mark_failure(ax: Any, step: float, loss: float) -> None:
+    """A cross with a word where a run stopped with an error, above all lines."""
+    ax.plot(step, loss, "X", color="#D55E00", markeredgecolor="white", markersize=11, zorder=5)
+    ax.annotate(
+        "failed", (step, loss), textcoords="offset points", xytext=(7, 9), fontsize=9, fontweight="bold", zorder=6
     )
 
 

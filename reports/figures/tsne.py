@@ -1,0 +1,146 @@
+"""t-SNE of features by condition, for a few variants side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reports import schema
+from reports.artifacts import Probes, load_probes
+from reports.figures.style import Picture, condition_colour, condition_marker, new_figure, plain, save, short
+from reports.labels import condition_label
+from reports.separation import NEIGHBOURS, PCA_WIDTH, Separation, plane, points, separation
+from reports.study import Study
+
+MOST_VARIANTS = 3
+MOST_LAYERS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The separation of one layer of one variant's first finished run with probes."""
+
+    variant: str
+    seed: int | None
+    layer: str
+    pooling: str
+    separation: Separation
+
+
+def measure(study: Study) -> list[Measured]:
+    """The separation of every layer of every variant that has features."""
+    rows = []
+    for variant, (seed, probes) in _probes(study).items():
+        for layer in _layers(probes):
+            found = separation(*points(probes, layer))
+            if found is not None:
+                pooling = probes.pooling.get(layer, "")
+                rows.append(Measured(variant=variant, seed=seed, layer=layer, pooling=pooling, separation=found))
+    return rows
+
+
+def draw(study: Study, folder: Path, measured: list[Measured]) -> Picture | None:
+    """Draw the figure for the variants and layers that `measured` covers; None where there are none."""
+    by_key = {(m.variant, m.layer): m for m in measured}
+    variants = _chosen(study, list(dict.fromkeys(m.variant for m in measured)))
+    layers = list(dict.fromkeys(m.layer for m in measured if m.variant in variants))
+    shown = layers if len(layers) <= MOST_LAYERS else [layers[0], layers[-1]]
+    if not variants:
+        return None
+    probes = {v: p for v, (_, p) in _probes(study).items() if v in variants}
+    figure = new_figure(3.3 * len(variants) + 1.2, 3.3 * len(shown) + 0.2)
+    grid = figure.subplots(len(shown), len(variants), squeeze=False)
+    handles: dict[str, Any] = {}
+    perplexity = 0.0
+    for r, layer in enumerate(shown):
+        for c, variant in enumerate(variants):
+            ax = grid[r, c]
+            ax.set(xticks=[], yticks=[])
+            ax.grid(visible=False)
+            if (variant, layer) not in by_key:
+                ax.text(0.5, 0.5, "no such layer", transform=ax.transAxes, ha="center")
+                continue
+            perplexity = _panel(ax, probes[variant], layer, handles)
+            ax.set_title(f"{plain(short(variant))} · {plain(short(layer))}", loc="left", fontweight="bold")
+            ax.set_xlabel(_score(by_key[variant, layer].separation), fontsize=8)
+    ordered = sorted(handles, key=schema.condition_sort_key)
+    figure.legend(
+        [handles[k] for k in ordered], [plain(condition_label(k)) for k in ordered], loc="outside right center"
+    )
+    return save(figure, folder, "tsne", **_texts(measured, variants, shown, layers, perplexity))
+
+
+def _panel(ax: Any, probes: Probes, layer: str, handles: dict[str, Any]) -> float:
+    x, labels = points(probes, layer)
+    flat, perplexity = plane(x)
+    for number in np.unique(labels):
+        condition = probes.conditions[number]
+        mine = flat[labels == number]
+        look = {"c": condition_colour(condition), "marker": condition_marker(condition)}
+        handles[condition] = ax.scatter(mine[:, 0], mine[:, 1], s=13, alpha=0.8, linewidths=0, **look)
+    return perplexity
+
+
+def _score(found: Separation) -> str:
+    (a, b), (c, d) = found.silhouette_interval, found.purity_interval
+    return (
+        f"silhouette {found.silhouette:.2f} [{a:.2f}, {b:.2f}]\n"
+        f"kNN purity {found.purity:.2f} [{c:.2f}, {d:.2f}], chance {found.chance:.2f}"
+    )
+
+
+def _probes(study: Study) -> dict[str, tuple[int | None, Probes]]:
+    """Seed and probes of each variant's first finished run that has features."""
+    found: dict[str, tuple[int | None, Probes]] = {}
+    for variant in study.variants:
+        for run in study.done_runs_of(variant):
+            probes = load_probes(run)
+            if probes is not None and probes.features:
+                found[variant] = (run.seed, probes)
+                break
+    return found
+
+
+def _layers(probes: Probes) -> list[str]:
+    """Layers in the order in which the evaluation named them, others behind by name."""
+    return [
+        *(k for k in probes.pooling if k in probes.features),
+        *(k for k in probes.features if k not in probes.pooling),
+    ]
+
+
+def _chosen(study: Study, available: list[str]) -> list[str]:
+    """At most `MOST_VARIANTS` that differ most: off the axis first, then the reference, then the axis' far end."""
+    if len(available) <= MOST_VARIANTS:
+        return available
+    off = [v for v in available if v not in study.axis_values]
+    on = sorted((v for v in available if v in study.axis_values), key=study.axis_values.__getitem__)
+    reference = [study.reference] if study.reference in available else []
+    wanted = [*off[:1], *reference, *on[:1], *on[::-1], *available]
+    return [v for v in dict.fromkeys(wanted) if v is not None][:MOST_VARIANTS]
+
+
+def _texts(
+    measured: list[Measured], variants: list[str], shown: list[str], layers: list[str], perplexity: float
+) -> dict[str, str]:
+    mine = [m for m in measured if m.variant in variants and m.layer in shown]
+    told = "; ".join(f"{m.variant}, {m.layer}: {_score(m.separation)}".replace("\n", ", ") for m in mine)
+    pooled = "; ".join(dict.fromkeys(f"{m.layer}: {m.pooling}" for m in mine if m.pooling))
+    others = sorted({m.variant for m in measured} - set(variants))
+    hidden = f" Shown: {len(variants)} of {len(variants) + len(others)} variants" if others else ""
+    if len(layers) > len(shown):
+        hidden += f"{',' if hidden else ' Shown:'} {len(shown)} of {len(layers)} layers"
+    hidden += "; the table has all." if hidden else ""
+    seeds = sorted({str(m.seed) for m in mine})
+    return {
+        "title": "t-SNE of features by condition",
+        "alt": f"Scatter plots of patch features coloured by condition. {told}.",
+        "caption": f"{mine[0].separation.n} patches a panel, standardised, PCA to {PCA_WIDTH} dimensions or fewer, t-SNE "
+        f"at perplexity {perplexity:g}, fixed seed; training seed {', '.join(seeds)}. t-SNE alone proves nothing: "
+        f"silhouette and purity (of the {NEIGHBOURS} nearest neighbours) are measured before it, in PCA space; intervals "
+        "over patches. "
+        f"Pooling: {pooled or 'not stated'}.{hidden}",
+    }

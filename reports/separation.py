@@ -1,0 +1,86 @@
+"""How far features lie apart by condition, and a plane to look at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_samples
+from sklearn.neighbors import NearestNeighbors
+
+from reports.artifacts import Probes
+
+MOST_POINTS = 700
+NEIGHBOURS = 10
+PERPLEXITY = 30.0
+PCA_WIDTH = 50
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Separation:
+    """Silhouette and neighbour purity of one layer's features by condition, with 95 % intervals over points.
+
+    Attributes:
+        silhouette: mean silhouette width, -1..1; 0 means that conditions overlap.
+        purity: share of the `NEIGHBOURS` nearest points that have the same condition, 0..1.
+        chance: purity of features that know nothing of the condition.
+        n: number of points.
+    """
+
+    silhouette: float
+    silhouette_interval: tuple[float, float]
+    purity: float
+    purity_interval: tuple[float, float]
+    chance: float
+    n: int
+
+
+def points(probes: Probes, layer: str) -> tuple[np.ndarray, np.ndarray]:
+    """At most `MOST_POINTS` patches, evenly over conditions: standardised PCA scores (n, d) and labels (n,)."""
+    features = probes.features[layer].astype(np.float64)
+    finite = np.isfinite(features).all(axis=1)
+    labels = probes.feature_condition
+    rng = np.random.default_rng(0)
+    room = MOST_POINTS // max(len(np.unique(labels[finite])), 1)
+    kept = [rng.permutation(np.flatnonzero(finite & (labels == c)))[:room] for c in np.unique(labels[finite])]
+    index = np.sort(np.concatenate(kept)) if kept else np.zeros(0, dtype=int)
+    x = features[index]
+    x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12) if len(x) else x
+    width = min(PCA_WIDTH, *x.shape)
+    return (PCA(n_components=width, random_state=0).fit_transform(x) if width > 1 else x), labels[index]
+
+
+def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
+    """Measure the separation in PCA space, where distances mean something, not in the t-SNE plane."""
+    counts = np.unique(labels, return_counts=True)[1]
+    if len(counts) < 2 or counts.min() < 2:
+        return None
+    widths = silhouette_samples(x, labels)
+    near = min(NEIGHBOURS, len(x) - 1)
+    neighbours = NearestNeighbors(n_neighbors=near).fit(x).kneighbors(return_distance=False)
+    same = (labels[neighbours] == labels[:, None]).mean(axis=1)
+    return Separation(
+        silhouette=float(widths.mean()),
+        silhouette_interval=_interval(widths),
+        purity=float(same.mean()),
+        purity_interval=_interval(same),
+        chance=float(np.sum(counts * (counts - 1)) / (len(x) * (len(x) - 1))),
+        n=len(x),
+    )
+
+
+def plane(x: np.ndarray) -> tuple[np.ndarray, float]:
+    """Two-dimensional t-SNE (n, 2) from a fixed seed and PCA start, and the perplexity used."""
+    perplexity = min(PERPLEXITY, max((len(x) - 1) / 3, 1.0))
+    model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=750)
+    return np.asarray(model.fit_transform(x.astype(np.float32))), perplexity
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean."""
+    draws = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
+    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
