@@ -5,6 +5,7 @@ Zhang, Zuo, Zhang, "FFDNet: Toward a Fast and Flexible Solution for CNN-Based Im
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ class FFDNet(nn.Module):
         super().__init__()
         widths = [3 * 4 + 1, *[WIDTH] * (LAYERS - 1), 3 * 4]
         layers: list[nn.Module] = []
-        for count_in, count_out in zip(widths[:-1], widths[1:], strict=True):
+        for count_in, count_out in pairwise(widths):
             layers += [nn.Conv2d(count_in, count_out, 3, padding=1), nn.ReLU(inplace=True)]
         self.model = nn.Sequential(*layers[:-1])
 

@@ -21,7 +21,7 @@ def _conv(count_in: int, count_out: int) -> nn.Conv2d:
 
 
 class PReNet(nn.Module):
-    """Six passes of one network over the rainy image and the last estimate, with a convolutional LSTM between passes."""
+    """Six passes of one network over the rainy image and the last estimate, with an LSTM's memory between passes."""
 
     def __init__(self) -> None:
         super().__init__()

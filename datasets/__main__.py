@@ -1,0 +1,241 @@
+"""`python -m datasets`: list, check, fetch, pack, show and score the field's data sets."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets.catalog import catalog, get_dataset
+from datasets.tasks import Task
+
+if TYPE_CHECKING:
+    from datasets.check import CheckReport
+    from datasets.finder import FoundSet
+
+_SHOWN = 20  # problems of one set printed in full; --json holds them all
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when all is well, 1 when data has problems, 2 for a wrong request."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return command(options)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except BrokenPipeError:
+        return 0
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped. The same command goes on where it left off.\n")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m datasets", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        each = commands.add_parser(name, help=text, description=text)
+        each.set_defaults(run=run)
+        return each
+
+    listing = add("list", _list, "The sets the suite knows.")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    check = add("check", _check, "Which sets a folder holds, whole, paired and aligned; leaks from training to test.")
+    check.add_argument("root", type=Path, metavar="ROOT")
+    check.add_argument("--only", nargs="+", metavar="NAME", help="check these sets only")
+    check.add_argument("--workers", type=_positive, default=None, help="decoding processes (default: cores, up to 8)")
+    check.add_argument("--json", action="store_true", help="print JSON with every problem")
+    fetch = add("fetch", _fetch, "Download a set, or say where to get it and where to put it.")
+    fetch.add_argument("name", metavar="NAME")
+    fetch.add_argument("--root", type=Path, required=True, help="folder that holds the data sets")
+    pack = add("pack", _pack, "Decode a set once into a memory-mapped store.")
+    pack.add_argument("name", metavar="NAME")
+    pack.add_argument("--root", type=Path, required=True, help="folder that holds the data sets")
+    pack.add_argument("--out", type=Path, help="folder for the store (default: ROOT)")
+    pack.add_argument("--workers", type=_positive, default=min(8, os.cpu_count() or 1), help="decoding processes")
+    pack.add_argument("--dry-run", action="store_true", help="print size and time only")
+    show = add("show", _show, "Draw a contact sheet of degraded and clean images.")
+    show.add_argument("name", metavar="NAME")
+    show.add_argument("--root", type=Path, required=True, help="folder that holds the data sets")
+    show.add_argument("--out", type=Path, help="PNG to write (default: NAME.png)")
+    show.add_argument("--count", type=_positive, default=12, help="images to show (default: 12)")
+    scoring = add("score", _score, "PSNR and SSIM of the degraded inputs themselves.")
+    scoring.add_argument("folder", type=Path, metavar="FOLDER")
+    scoring.add_argument("--protocol", default="suite", help="a protocol's name, or all (default: suite)")
+    scoring.add_argument("--task", choices=[task.value for task in Task], help="score this task only")
+    scoring.add_argument("--json", action="store_true", help="print JSON with every image")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _list(options: argparse.Namespace) -> int:
+    specs = catalog().values()
+    if options.json:
+        return _print_json([spec.to_json() for spec in specs])
+    rows = [
+        [
+            s.name,
+            s.task.value,
+            s.split,
+            f"{s.count:,}",
+            "pairs" if s.paired else "clean",
+            "yes" if s.archives else "by hand",
+        ]
+        for s in specs
+    ]
+    _print_table("Data sets", ["name", "task", "split", "images", "kind", "fetch"], rows)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from datasets.check import check_root
+
+    def tell(name: str, count: int) -> None:
+        sys.stderr.write(f"reading {name}: {count:,} images\n")
+
+    report = check_root(options.root, options.only, options.workers, progress=tell)
+    if options.json:
+        _print_json(report.to_json())
+    else:
+        _print_check(report)
+    return 1 if report.problems or not report.sets else 0
+
+
+def _print_check(report: CheckReport) -> None:
+    rows = [
+        [
+            s.name,
+            s.task,
+            f"{s.found:,} of {s.count:,}",
+            "yes" if s.whole else "no",
+            s.layout,
+            str(len(s.problems)),
+            s.release or "-",
+        ]
+        for s in report.sets
+    ]
+    _print_table(f"Sets in {report.root}", ["set", "task", "images", "whole", "layout", "problems", "known as"], rows)
+    for each in report.sets:
+        for problem in each.problems[:_SHOWN]:
+            print(f"{each.name}: {problem.kind}: {problem.subject}: {problem.reason}")
+        if len(each.problems) > _SHOWN:
+            print(f"{each.name}: and {len(each.problems) - _SHOWN} more (--json lists all)")
+        for note, count in each.conversions.items():
+            print(f"{each.name}: {count} files: {note}")
+        if each.ignored:
+            print(f"{each.name}: {each.ignored} files that are hidden or don't look like images were left alone")
+    for (test, train), (seen, unseen) in report.seen_counts().items():
+        print(f"overlap: {seen} of {seen + unseen} images of {test} stand in {train}; {unseen} do not")
+    print(f"tasks: {', '.join(report.tasks) or 'none'}; not found: {', '.join(report.absent) or 'none'}")
+    print(f"{len(report.problems)} problems, {report.wall_s:.1f} s")
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from datasets.fetch import fetch, instructions
+
+    spec = get_dataset(options.name)
+    if not spec.archives:
+        print(f"{spec.title} has no stable public address with a known checksum.\n{instructions(spec, options.root)}")
+        return 0
+    files = fetch(spec, options.root, options.root / ".downloads")
+    print(f"{len(files)} images of {spec.title} in {files[0].parent}")
+    print(f"licence: {spec.licence}\ncite: {spec.citation}")
+    return 0
+
+
+def _found(root: Path, name: str) -> FoundSet:
+    from datasets.finder import find_sets
+
+    found = find_sets(root, [name])
+    if not found:
+        raise ValueError(f"{name} is not in {str(root)!r}. `python -m datasets fetch {name} --root {root}` says how.")
+    return found[0]
+
+
+def _pack(options: argparse.Namespace) -> int:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from datasets.store import pack, plan_pack
+
+    plan = plan_pack(_found(options.root, options.name), options.out or options.root, options.workers)
+    print(
+        f"{plan.name}: {len(plan.entries):,} images, {plan.bytes / 1e9:.2f} GB, "
+        f"about {plan.estimated_wall_s:.1f} s with {options.workers} workers, to {plan.target}"
+    )
+    if options.dry_run:
+        return 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(plan.name, total=len(plan.entries))
+        store = pack(plan, options.workers, lambda done, total: bar.update(task, completed=done, total=total))
+    print(f"{len(store):,} images in {store.path}")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from datasets.contact import save_contact_sheet
+
+    found = _found(options.root, options.name)
+    print(save_contact_sheet(found, options.out or Path(f"{options.name}.png"), options.count))
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    from datasets.protocols import PROTOCOLS, get_protocol
+    from datasets.score import score_inputs, sets_to_score
+
+    protocols = list(PROTOCOLS.values()) if options.protocol == "all" else [get_protocol(options.protocol)]
+    sets = sets_to_score(options.folder, Task(options.task) if options.task else None)
+    results = [[score_inputs(each, protocol) for protocol in protocols] for each in sets]
+    refused = {fault for row in results for result in row for fault in result.refused}
+    if options.json:
+        rules = [protocol.to_json() for protocol in protocols]
+        scores = [result.to_json() for row in results for result in row]
+        _print_json({"folder": str(options.folder), "protocols": rules, "scores": scores})
+    else:
+        print("\n".join(protocol.describe() for protocol in protocols))
+        for row in results:
+            means = [result.means() for result in row]
+            conditions = list(dict.fromkeys(name for mean in means for name in mean))
+            lines = [[name, *(_cell(mean.get(name)) for mean in means)] for name in conditions]
+            _print_table(
+                f"{row[0].dataset}: the degraded input, PSNR (dB) / SSIM",
+                ["condition", *(r.protocol for r in row)],
+                lines,
+            )
+        for file, reason in sorted(refused):
+            print(f"refused: {file}: {reason}")
+    return 1 if refused else 0
+
+
+def _cell(mean: tuple[int, float, float] | None) -> str:
+    return f"{mean[1]:.2f} / {mean[2]:.4f}" if mean else "-"
+
+
+def _print_json(value: Any) -> int:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+    return 0
+
+
+def _print_table(title: str, head: list[str], rows: list[list[str]]) -> None:
+    """Plain aligned text: the same on a terminal, in a pipe and in a log."""
+    widths = [max(len(line[column]) for line in [head, *rows]) for column in range(len(head))]
+    print(f"\n{title}")
+    for line in [head, ["-" * width for width in widths], *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,224 @@
+"""The degraded input's own PSNR and SSIM: the first number to compare with other people's.
+
+If the input's score on a data set differs from somebody's, the data or the protocol differs, and no model's number can
+be compared. Under several protocols the same images give several tables; their numbers never share a column.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from datasets.catalog import Pairing
+from datasets.finder import Pair, find_sets
+from datasets.protocols import Protocol, noisy_inputs, score
+from datasets.readers import ImageRefused, is_image_name, read_rgb
+from datasets.tasks import Condition, Task, noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSet:
+    """Images to score: a set of the catalogue, or a folder of the user's own.
+
+    Attributes:
+        name: the set's name, or the folder's.
+        task: its degradation; None for pairs of unknown kind (scored on RGB where a protocol asks for luma by task).
+        pairs: its images; without degraded files they get noise.
+    """
+
+    name: str
+    task: Task | None
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageScore:
+    """One image under one condition.
+
+    Attributes:
+        image: its name.
+        condition: `noise-25`, `rain`, ...; `pairs` for a task that isn't known.
+        psnr_db: of the degraded input; inf where it equals the clean image.
+        ssim: of the degraded input.
+    """
+
+    image: str
+    condition: str
+    psnr_db: float
+    ssim: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputScores:
+    """The input's scores on one set under one protocol.
+
+    Attributes:
+        dataset: the set.
+        protocol: the protocol's label.
+        images: one score for each image and condition.
+        refused: (file, reason) of images that could not be scored.
+    """
+
+    dataset: str
+    protocol: str
+    images: tuple[ImageScore, ...]
+    refused: tuple[tuple[str, str], ...]
+
+    def means(self) -> dict[str, tuple[int, float, float]]:
+        """Condition -> images, mean PSNR (dB), mean SSIM, in the order in which conditions came."""
+        table: dict[str, list[ImageScore]] = {}
+        for each in self.images:
+            table.setdefault(each.condition, []).append(each)
+        return {
+            name: (len(rows), float(np.mean([r.psnr_db for r in rows])), float(np.mean([r.ssim for r in rows])))
+            for name, rows in table.items()
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Means by condition and every image; a PSNR that is infinite becomes null."""
+        means = [
+            {"condition": name, "images": count, "psnr_db": _finite(psnr), "ssim": ssim}
+            for name, (count, psnr, ssim) in self.means().items()
+        ]
+        images = [{**asdict(each), "psnr_db": _finite(each.psnr_db)} for each in self.images]
+        refused = [{"file": file, "reason": reason} for file, reason in self.refused]
+        return {
+            "dataset": self.dataset,
+            "protocol": self.protocol,
+            "means": means,
+            "images": images,
+            "refused": refused,
+        }
+
+
+def sets_to_score(folder: Path, task: Task | None = None) -> list[ScoreSet]:
+    """What there is to score in a folder.
+
+    Tried in turn: test sets of the catalogue below the folder; the folder being one of them; `degraded/` and `clean/`
+    in it; clean images lying in it, with `task` noise.
+
+    Raises:
+        ValueError: no such folder, or nothing in it that fits the task.
+    """
+    known = [found for found in find_sets(folder) if found.spec.split == "test"]
+    if not known:
+        inside = folder.resolve()
+        near = [found for found in find_sets(inside.parent) if found.spec.split != "none"]
+        known = [found for found in near if all(pair.clean.is_relative_to(inside) for pair in found.pairs)]
+    sets = [ScoreSet(name=found.spec.name, task=found.spec.task, pairs=found.pairs) for found in known]
+    if not sets:
+        sets = _own_set(folder, task)
+    fitting = [each for each in sets if task is None or each.task in (task, None)]
+    if not fitting:
+        has = ", ".join(f"{each.name} ({each.task.value})" for each in sets if each.task) or "no images"
+        wants = f" for task {task.value}" if task else ""
+        raise ValueError(
+            f"Nothing to score{wants} in {str(folder)!r}: it holds {has}. Give a root of test sets, a folder with "
+            "degraded/ and clean/, or a folder of clean images with --task noise."
+        )
+    return fitting
+
+
+def score_inputs(images: ScoreSet, protocol: Protocol) -> InputScores:
+    """Score the degraded inputs of a set as the protocol would score a model's outputs."""
+    refused: dict[str, str] = {}
+    by_name = {pair.name: pair for pair in images.pairs}
+    pairs = [by_name[name] for name in protocol.ordered(by_name)]
+    if all(pair.degraded is None for pair in pairs):
+        rows = list(_noise_scores(pairs, protocol, refused))
+    else:
+        rows = list(_pair_scores(pairs, images.task, protocol, refused))
+    return InputScores(dataset=images.name, protocol=protocol.label, images=tuple(rows), refused=tuple(refused.items()))
+
+
+class _CleanImages(Sequence[NDArray[np.uint8]]):
+    """Files decoded when asked for: a set at full resolution need not fit in memory."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        return read_rgb(self.paths[index])
+
+
+def _noise_scores(pairs: list[Pair], protocol: Protocol, refused: dict[str, str]) -> Iterator[ImageScore]:
+    usable = []
+    for pair in pairs:
+        # Decoded once more than needed: an image that fails half-way through would shift the noise of all after it.
+        try:
+            protocol.crop(torch.from_numpy(read_rgb(pair.clean)).permute(2, 0, 1))
+            usable.append(pair)
+        except ImageRefused as refusal:
+            refused[str(pair.clean)] = refusal.reason
+        except ValueError as error:
+            refused[str(pair.clean)] = str(error)
+    for item in noisy_inputs(protocol, _CleanImages([pair.clean for pair in usable])):
+        metrics = score(item.degraded[None], item.clean[None], protocol, Task.NOISE)
+        yield _row(usable[item.index].name, noise(item.sigma_255), metrics)
+
+
+def _pair_scores(
+    pairs: list[Pair], task: Task | None, protocol: Protocol, refused: dict[str, str]
+) -> Iterator[ImageScore]:
+    for pair in pairs:
+        if pair.degraded is None:
+            refused[str(pair.clean)] = "has no degraded partner"
+            continue
+        try:
+            degraded, clean = (
+                torch.from_numpy(read_rgb(path)).permute(2, 0, 1).float() / 255.0
+                for path in (pair.degraded, pair.clean)
+            )
+            if degraded.shape != clean.shape:
+                sizes = " and ".join(f"{image.shape[2]}x{image.shape[1]}" for image in (degraded, clean))
+                raise ValueError(f"degraded and clean differ in size: {sizes}")
+            metrics = score(protocol.crop(degraded)[None], protocol.crop(clean)[None], protocol, task)
+        except ImageRefused as refusal:
+            refused[str(refusal.path)] = refusal.reason
+        except ValueError as error:
+            refused[str(pair.degraded)] = str(error)
+        else:
+            yield _row(pair.name, Condition(task=task) if task else None, metrics)
+
+
+def _row(image: str, condition: Condition | None, metrics: dict[str, torch.Tensor]) -> ImageScore:
+    return ImageScore(
+        image=image,
+        condition=condition.name if condition else "pairs",
+        psnr_db=float(metrics["psnr_db"]),
+        ssim=float(metrics["ssim"]),
+    )
+
+
+def _own_set(folder: Path, task: Task | None) -> list[ScoreSet]:
+    """A folder of the user's: pairs under equal names, or clean images for noise."""
+    clean, degraded = folder / "clean", folder / "degraded"
+    if clean.is_dir() and degraded.is_dir():
+        partners = {Pairing.SAME.key(path.stem): path for path in _images(clean)}
+        pairs = tuple(
+            Pair(name=path.stem, clean=partners.get(Pairing.SAME.key(path.stem), clean / path.name), degraded=path)
+            for path in _images(degraded)
+        )
+        return [ScoreSet(name=folder.resolve().name, task=task, pairs=pairs)] if pairs else []
+    if task is Task.NOISE:
+        pairs = tuple(Pair(name=path.stem, clean=path) for path in _images(folder))
+        return [ScoreSet(name=folder.resolve().name, task=task, pairs=pairs)] if pairs else []
+    return []
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if is_image_name(path))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
