@@ -76,6 +76,8 @@ def _draw(group: OrderGroup, folder: Path, number: int, total: int) -> Picture:
         _matrix(grid[r, 2], equal_share(order), labels, low=0, cmap="Blues")
     grid[0, 1].set_title("rank correlation", loc="left")
     grid[0, 2].set_title("share of equal positions", loc="left")
+    for ax in grid[-1, 1:]:
+        ax.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
     bar = figure.colorbar(strips, ax=grid[:, 0], location="bottom", shrink=0.5, aspect=40, pad=0.02)
     bar.set_ticks([0, 1], labels=["first", "last"])
     bar.set_label(f"position of the same channel under “{labels[0]}”", fontsize=8)
@@ -102,7 +104,7 @@ def _matrix(ax: Any, values: np.ndarray, labels: list[str], *, low: float, cmap:
         return
     for (r, c), value in np.ndenumerate(values):
         dark = abs(value) > 0.6
-        text = "1" if value == 1 else f"{value:.2f}".replace("0.", ".")
+        text = "1" if np.isclose(value, 1) else f"{value:.2f}".replace("0.", ".")
         ax.text(c, r, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
 
 

@@ -138,9 +138,9 @@ def _texts(
     return {
         "title": "t-SNE of features by condition",
         "alt": f"Scatter plots of patch features coloured by condition. {told}.",
-        "caption": f"{mine[0].separation.n} patches a panel, standardised, PCA to {PCA_WIDTH} dimensions or fewer, t-SNE "
-        f"at perplexity {perplexity:g}, fixed seed; training seed {', '.join(seeds)}. t-SNE alone proves nothing: "
-        f"silhouette and purity (of the {NEIGHBOURS} nearest neighbours) are measured before it, in PCA space; intervals "
-        "over patches. "
+        "caption": f"{mine[0].separation.n} patches a panel, standardised, PCA to {PCA_WIDTH} dimensions or fewer, "
+        f"t-SNE at perplexity {perplexity:g}, fixed seed; training seed {', '.join(seeds)}. t-SNE alone proves nothing: "
+        f"silhouette and purity (of the {NEIGHBOURS} nearest neighbours) are measured before it, in PCA space; "
+        "intervals over patches. "
         f"Pooling: {pooled or 'not stated'}.{hidden}",
     }

@@ -1,0 +1,192 @@
+"""Build a report: `python -m reports.build RUNS...`."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import io
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports import page, schema
+from reports.figures import axis, crops, curves, orders, style, tsne
+from reports.figures.style import Picture
+from reports.files import write_bytes, write_text
+from reports.load import check_comparable, load
+from reports.stats import Bootstrap, collect
+from reports.study import Study
+from reports.tables import Table, build_table, means_frame, to_latex, to_markdown
+from reports.verdict import Verdict, show, verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """The page's figures by section; `problems` says which could not be drawn and why."""
+
+    pictures: dict[str, list[Picture]]
+    measured: list[tsne.Measured]
+    problems: dict[str, str]
+
+
+def build_report(paths: Iterable[Path], out_dir: Path | None = None) -> Path:
+    """Make the report of a study or of runs.
+
+    Args:
+        paths: a study folder, run folders, or a runs root that holds at most one study.
+        out_dir: where to write; the study's own folder by default, ./report for runs without one.
+
+    Returns:
+        report.html. Beside it lie table.md, table.tex, means.csv, pairs.csv and figures/ (PNG, SVG, PDF).
+
+    Raises:
+        ValueError: nothing to report on, several studies, or numbers that can't be compared; the message is one line.
+    """
+    study = load(paths)
+    check_comparable(study)
+    out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
+    images = study.images()
+    bootstraps = {m.name: Bootstrap(scores=collect(images, m.name)) for m in schema.METRICS}
+    found = verdict(bootstraps[schema.PSNR], reference=study.reference)
+    table = build_table(study)
+    said = replace(table, notes=(*table.notes, found.headline, *found.sentences))
+    write_text(out / schema.TABLE_MD_FILE, to_markdown(said))
+    write_text(out / schema.TABLE_TEX_FILE, to_latex(said))
+    _write_csv(means_frame(study, bootstraps), out / schema.MEANS_CSV_FILE)
+    _write_csv(_pairs_frame(found), out / schema.PAIRS_CSV_FILE)
+    drawn = draw_all(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER)
+    return write_text(out / schema.REPORT_FILE, render(study, table, found, drawn, out))
+
+
+def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
+    """Draw every figure that the runs have something for; one that fails leaves the others standing."""
+    pictures: dict[str, list[Picture]] = {}
+    problems: dict[str, str] = {}
+    measured: list[tsne.Measured] = []
+
+    def features() -> Picture | None:
+        measured.extend(tsne.measure(study))
+        return tsne.draw(study, folder, measured)
+
+    figures: dict[str, Callable[[], Picture | list[Picture] | None]] = {
+        "axis": lambda: axis.draw(study, bootstrap, folder),
+        "crops": lambda: crops.draw(study, folder),
+        "features": features,
+        "orders": lambda: orders.draw(study, folder),
+        "curves": lambda: curves.draw(study, folder),
+    }
+    with style.settings():
+        for section, draw in figures.items():
+            try:
+                made = draw()
+            except Exception as error:  # a run's odd content must not cost the reader the rest of the report
+                problems[section] = f"{type(error).__name__}: {error}"
+                made = None
+            pictures[section] = made if isinstance(made, list) else [made] if made is not None else []
+    return Drawn(pictures=pictures, measured=measured, problems=problems)
+
+
+def render(study: Study, table: Table, found: Verdict, drawn: Drawn, out: Path) -> str:
+    """The page as one HTML text that fetches nothing."""
+    environment = Environment(
+        loader=PackageLoader("reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = data_uri
+    environment.filters["show"] = show
+    css, js = (_asset(environment, name) for name in ("report.css", "report.js"))
+    return environment.get_template("report.html.j2").render(
+        study=study,
+        table=table,
+        verdict=found,
+        drawn=drawn,
+        facts=page.facts(study),
+        remarks=page.remarks(study),
+        run_lines=page.run_lines(study),
+        failures=page.failures(study),
+        metric_note=page.metric_note(),
+        rebuild=f"python -m reports.build {study.folder.name if study.folder else 'RUNS'}",
+        figures_folder=schema.FIGURES_FOLDER,
+        css=css,
+        js=js,
+        css_hash=_hash(css),
+        js_hash=_hash(js),
+    )
+
+
+def data_uri(path: Path) -> str:
+    """A PNG as a data: URI."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def _asset(environment: Environment, name: str) -> Markup:
+    """Our own CSS or JavaScript, which goes into the page as it is."""
+    assert environment.loader is not None
+    return Markup(environment.loader.get_source(environment, name)[0])
+
+
+def _hash(text: str) -> str:
+    """What the page's content security policy names: only this text may run, no handler that slipped in."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def _pairs_frame(found: Verdict) -> pd.DataFrame:
+    columns = ["first", "second", "difference_db", "ci_low", "ci_high", "p_holm", "p_wilcoxon", "distinguishable"]
+    rows: list[dict[str, Any]] = [
+        {
+            "first": p.first,
+            "second": p.second,
+            "difference_db": p.estimate.value,
+            "ci_low": p.estimate.low,
+            "ci_high": p.estimate.high,
+            "p_holm": p.p_holm,
+            "p_wilcoxon": p.p_wilcoxon,
+            "distinguishable": p.distinguishable,
+        }
+        for p in found.pairs
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    buffer = io.StringIO()
+    frame.to_csv(buffer, index=False, lineterminator="\n", float_format="%.6f")
+    write_bytes(path, buffer.getvalue().encode("utf-8"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code: 0, or 2 with one line on standard error."""
+    parser = argparse.ArgumentParser(
+        prog="python -m reports.build",
+        description="Make one self-contained HTML page, tables (Markdown, LaTeX, CSV) and figures (PNG, SVG, PDF) "
+        "from run folders. Nothing is trained and nothing is fetched.",
+        epilog="Example: python -m reports.build runs/studies/gamma_sweep-demo-embedded",
+    )
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUNS", help="a study folder, run folders, or a runs root with one study"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write (default: the study's folder; ./report for single runs)"
+    )
+    options = parser.parse_args(argv)
+    try:
+        report = build_report(options.runs, options.out)
+    except (OSError, ValueError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    print(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""What the page says beside tables and figures: facts, remarks, runs, failures. Plain data; the template shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from reports import schema
+from reports.load import name_of
+from reports.study import Run, Status, Study
+
+_STAND_INS = {
+    "minilm": "MiniLM, a sentence encoder of another kind, zero-padded to 512 numbers",
+    "onehot": "one-hot codes, which know nothing of what a prompt means",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunLine:
+    """One line of the table of runs; the sort keys are numbers where the texts are made for reading."""
+
+    run_id: str
+    variant: str
+    seed: str
+    status: str
+    steps: str
+    train_s: float | None
+    train: str
+    evaluate: str
+    params: str
+    macs: str
+    device: str
+    commit: str
+    dirty: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A run that is not done."""
+
+    run_id: str
+    status: str
+    reason: str
+    traceback: str
+
+
+def facts(study: Study) -> list[tuple[str, str]]:
+    """What was asked and under which terms, as (name, text) pairs without empty ones."""
+    done = [r for r in study.runs.values() if r.status is Status.DONE]
+    specs = [r.spec for r in study.runs.values() if r.spec]
+    seeds = sorted({e.seed for e in study.entries})
+    found = [
+        ("Study", study.name),
+        ("Variants", ", ".join(study.variants)),
+        ("Seeds", ", ".join(map(str, seeds))),
+        ("Runs", f"{len(done)} of {len(study.runs)} done"),
+        ("Data", _data(study.data)),
+        ("Budget", _pairs(study.budget)),
+        ("Protocol", _listed(s.get("protocol") for s in specs)),
+        ("Text encoder", study.text_encoder or "none"),
+        ("Prompts", _listed(s.get("prompt_set") for s in specs)),
+        ("Precision", _listed(s.get("precision") for s in specs)),
+        ("Device", _listed(r.env.get("device") for r in done)),
+    ]
+    return [(name, text) for name, text in found if text]
+
+
+def remarks(study: Study) -> list[str]:
+    """What a reader must know before believing a number; worked out from the runs, empty if all is plain."""
+    done = [r for r in study.runs.values() if r.status is Status.DONE]
+    said = [_encoder_remark(encoder) for encoder in _encoders(study)]
+    left = [r for r in study.runs.values() if r.status is not Status.DONE]
+    if left:
+        said.append(f"{len(left)} of {len(study.runs)} runs are not done: what they would show is missing below.")
+    if any(r.env.get("dirty") for r in done):
+        said.append("Some runs were made from a working tree with uncommitted changes: their code is in no commit.")
+    for what, values in (
+        ("commits", {str(r.env.get("commit"))[:8] for r in done}),
+        ("budgets", {_pairs(_dict(r.spec.get("budget"))) for r in done}),
+        ("precisions", {str(r.spec.get("precision")) for r in done}),
+    ):
+        if len(values) > 1:
+            said.append(f"The runs mix {what}: {' | '.join(sorted(values))}.")
+    return [s for s in said if s]
+
+
+def run_lines(study: Study) -> list[RunLine]:
+    """Every trained run in the order of the plan."""
+    seen: dict[str, RunLine] = {}
+    for entry in study.entries:
+        if entry.alias_of is None and entry.run_id not in seen:
+            seen[entry.run_id] = _run_line(study.runs[entry.run_id], entry.variant, entry.seed)
+    return list(seen.values())
+
+
+def failures(study: Study) -> list[Failure]:
+    """Every run that is not done, with its reason and, if it failed, its traceback."""
+    return [
+        Failure(
+            run_id=run.run_id,
+            status=run.status.value,
+            reason=run.reason,
+            traceback=str((run.error or {}).get("traceback", "")),
+        )
+        for run in study.runs.values()
+        if run.status is not Status.DONE
+    ]
+
+
+def _run_line(run: Run, variant: str, seed: int) -> RunLine:
+    model, summary, env = _dict(run.spec.get("model")), run.summary, run.env
+    train_s = _number(summary.get("train_wall_s"))
+    best, steps = summary.get("best_step"), summary.get("steps")
+    macs, px = _number(model.get("macs")), model.get("macs_px")
+    return RunLine(
+        run_id=run.run_id,
+        variant=variant,
+        seed=str(seed),
+        status=run.status.value,
+        steps="" if steps is None else f"{best} of {steps}",
+        train_s=train_s,
+        train=duration(train_s),
+        evaluate=duration(_number(summary.get("eval_wall_s"))),
+        params=_scaled(_number(model.get("params"))),
+        macs="" if macs is None else f"{_scaled(macs)} at {px} px",
+        device=str(env.get("device") or ""),
+        commit=str(env.get("commit") or "")[:8],
+        dirty=bool(env.get("dirty")),
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a reader says them: "42 s", "3 min 5 s", "2 h 14 min"."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _encoders(study: Study) -> list[str]:
+    """Every text encoder that finished runs name, or the plan's where none is finished."""
+    named = {name_of(r.spec.get("text_encoder")) for r in study.runs.values() if r.status is Status.DONE}
+    return sorted((named or {study.text_encoder}) - {""})
+
+
+def _encoder_remark(encoder: str) -> str:
+    if encoder.lower().startswith("clip"):
+        return ""
+    what = _STAND_INS.get(encoder.lower(), "which is not CLIP")
+    return (
+        f"The prompts were not encoded by CLIP ViT-B/32, as the method asks, but by a stand-in: “{encoder}” ({what}). "
+        "Variants that use prompts may do better or worse with CLIP."
+    )
+
+
+def _data(data: dict[str, Any]) -> str:
+    described = str(data.get("description") or "")
+    checksum = f"checksum {str(data['checksum'])[:12]}" if data.get("checksum") else ""
+    return " · ".join(t for t in (str(data.get("name") or ""), described, checksum) if t)
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    """{"name": "smoke", "steps": 200} -> "smoke · steps 200"."""
+    rest = [f"{k.replace('_', ' ')} {v}" for k, v in values.items() if k != "name" and v is not None]
+    return " · ".join([str(values["name"]), *rest] if values.get("name") else rest)
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return ", ".join(sorted({str(v) for v in values if v}))
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _scaled(value: float | None) -> str:
+    """31,104,761 -> "31.10 M"."""
+    if value is None:
+        return ""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.2f} {unit}"
+    return f"{value:g}"
+
+
+def metric_note() -> str:
+    """Which metrics stand in a cell, in order."""
+    return " / ".join(f"{m.label} ({m.unit})" if m.unit else m.label for m in schema.METRICS)

@@ -1,0 +1,50 @@
+"use strict";
+// Sorting: a click or Enter on a head sorts every body but the fixed one; without scripts the table is simply as given.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const heads = [...table.tHead.rows[0].cells];
+  const key = (row, at) => {
+    const cell = row.cells[at];
+    const text = cell.dataset.sort ?? cell.textContent.trim();
+    const number = text === "" ? NaN : Number(text);
+    return Number.isNaN(number) ? text : number;
+  };
+  const compare = (a, b) => {
+    const numbers = typeof a === "number" && typeof b === "number";
+    if (numbers) return a - b;
+    if (typeof a !== typeof b) return typeof a === "number" ? 1 : -1;
+    return a.localeCompare(b, "en", { numeric: true });
+  };
+  heads.forEach((head, at) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = head.textContent;
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      // Numbers are mostly asked for from the highest down.
+      const first = head.classList.contains("number") ? "descending" : "ascending";
+      const other = first === "descending" ? "ascending" : "descending";
+      const order = head.getAttribute("aria-sort") === first ? other : first;
+      for (const each of heads) each.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", order);
+      const sign = order === "ascending" ? 1 : -1;
+      for (const body of table.tBodies) {
+        if (body.classList.contains("fixed")) continue;
+        const rows = [...body.rows].map((row) => [key(row, at), row]);
+        rows.sort((a, b) => sign * compare(a[0], b[0]));
+        body.append(...rows.map((pair) => pair[1]));
+      }
+    });
+  });
+}
+// The section in view is marked in the contents.
+const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
+const watch = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    for (const a of links.values()) a.removeAttribute("aria-current");
+    links.get(entry.target.id)?.setAttribute("aria-current", "true");
+  }
+}, { rootMargin: "0px 0px -70% 0px" });
+for (const section of document.querySelectorAll("main section")) watch.observe(section);
+// A printed page can't be unfolded.
+window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
