@@ -151,7 +151,7 @@ PAIRED: tuple[DatasetSpec, ...] = (
         layouts=(
             _pair("suite", "Rain100L-train", "degraded", "clean"),
             _pair("promptir", "Train/Derain", "rainy", "gt"),
-            _pair("original", "rain_data_train_Light", "rain", "norain", (r"norain-\d+x2\..*", r".*")),
+            _pair("original", "rain_data_train_Light", "rain", "norain", (r"(no)?rain-\d+(x2)?\..*", r".*")),
             _pair("copies", "RainTrainL", ".", ".", _RAIN_FILES),
             _pair("copies", "Rain100L/train", "rain", "norain"),
         ),

@@ -24,7 +24,7 @@ from datasets.readers import ImageRead, ImageRefused, read_image
 
 SERIAL_BELOW = 400  # starting worker processes costs more than this many images
 CHUNK = 16
-_SHIFT_WINDOW = 256
+_SHIFT_WINDOW, _MAX_SHIFT = 256, 32
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -125,10 +125,25 @@ def _misfits(pair: Pair, clean: NDArray[np.uint8], degraded: NDArray[np.uint8]) 
         return [("size", subject, f"is {sizes[0]}, its clean partner {pair.clean.name} is {sizes[1]}")]
     if np.array_equal(clean, degraded):
         return [("misplaced", subject, "equals its clean partner: nothing is degraded")]
-    rows, columns, strength = shift_between(clean, degraded)
-    if (rows, columns) != (0, 0) and strength > 2.0 and max(abs(rows), abs(columns)) <= 32:
-        return [("shifted", subject, f"is moved by {rows} rows, {columns} columns against {pair.clean.name}")]
+    rows, columns, _ = shift_between(clean, degraded)
+    if (rows, columns) != (0, 0) and max(abs(rows), abs(columns)) <= _MAX_SHIFT:
+        # Phase correlation alone is fooled by smooth images: the move must also bring the images together.
+        apart, together = (_disagreement(clean, degraded, *shift) for shift in ((0, 0), (rows, columns)))
+        if together < apart / 2:
+            return [("shifted", subject, f"is moved by {rows} rows, {columns} columns against {pair.clean.name}")]
     return []
+
+
+def _disagreement(first: NDArray[np.uint8], second: NDArray[np.uint8], rows: int, columns: int) -> float:
+    """1 less the correlation of the grey images where they overlap once the second is moved back."""
+    greys = [image.astype(np.float32).mean(axis=2) for image in (first, second)]
+    height, width = greys[0].shape
+    down, right = max(rows, 0), max(columns, 0)
+    up, left = max(-rows, 0), max(-columns, 0)
+    still = greys[0][up : height - down, left : width - right]
+    moved = greys[1][down : height - up, right : width - left]
+    still, moved = still - still.mean(), moved - moved.mean()
+    return 1.0 - float((still * moved).sum() / max(float(np.sqrt((still**2).sum() * (moved**2).sum())), 1e-6))
 
 
 def _read(

@@ -234,7 +234,7 @@ PROTOCOLS: dict[str, Protocol] = {
             name="suite",
             version=1,
             summary="this suite: noise by image content, so order, subset and parallel workers can't change it",
-            noise=NoiseRule(seeding="content", seed=None, file_order="sorted", clip=True, quantise="round"),
+            noise=NoiseRule(seeding="content", seed=None, file_order="sorted", clip=True, quantise="truncate"),
         ),
     )
 }
