@@ -72,7 +72,8 @@ def remarks(study: Study) -> list[str]:
     said = [_encoder_remark(encoder) for encoder in _encoders(study)]
     left = [r for r in study.runs.values() if r.status is not Status.DONE]
     if left:
-        said.append(f"{len(left)} of {len(study.runs)} runs are not done: what they would show is missing below.")
+        are = "is" if len(left) == 1 else "are"
+        said.append(f"{len(left)} of {len(study.runs)} runs {are} not done: what they would show is missing below.")
     if any(r.env.get("dirty") for r in done):
         said.append("Some runs were made from a working tree with uncommitted changes: their code is in no commit.")
     for what, values in (

@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from reports.artifacts import Probes
 
 MOST_POINTS = 700
+MOST_SHOWN = 420
 NEIGHBOURS = 10
 PERPLEXITY = 30.0
 PCA_WIDTH = 50
@@ -38,13 +39,13 @@ class Separation:
     n: int
 
 
-def points(probes: Probes, layer: str) -> tuple[np.ndarray, np.ndarray]:
-    """At most `MOST_POINTS` patches, evenly over conditions: standardised PCA scores (n, d) and labels (n,)."""
+def points(probes: Probes, layer: str, *, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """At most `most` patches, evenly over conditions: PCA scores (n, d) of standardised features and labels (n,)."""
     features = probes.features[layer].astype(np.float64)
     finite = np.isfinite(features).all(axis=1)
     labels = probes.feature_condition
     rng = np.random.default_rng(0)
-    room = MOST_POINTS // max(len(np.unique(labels[finite])), 1)
+    room = most // max(len(np.unique(labels[finite])), 1)
     kept = [rng.permutation(np.flatnonzero(finite & (labels == c)))[:room] for c in np.unique(labels[finite])]
     index = np.sort(np.concatenate(kept)) if kept else np.zeros(0, dtype=int)
     x = features[index]
@@ -75,7 +76,7 @@ def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
 def plane(x: np.ndarray) -> tuple[np.ndarray, float]:
     """Two-dimensional t-SNE (n, 2) from a fixed seed and PCA start, and the perplexity used."""
     perplexity = min(PERPLEXITY, max((len(x) - 1) / 3, 1.0))
-    model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=750)
+    model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=500)
     return np.asarray(model.fit_transform(x.astype(np.float32))), perplexity
 
 

@@ -153,7 +153,7 @@ def _against_input(bootstrap: Bootstrap) -> list[str]:
     if below:
         said = f"Below the degraded input on average: {', '.join(below)}."
     else:
-        said = f"Every variant's mean is above the degraded input's, by {signed(float(average.min()), 2)} dB or more."
+        said = f"Every variant's mean is above the degraded input's, by {average.min():.2f} dB or more."
     harmed = [f"{v} on {c}" for v, row in gains.drop(columns=AVERAGE).iterrows() for c, g in row.items() if g < 0]
     shown = ", ".join(harmed[:6]) + (f" and {len(harmed) - 6} more" if len(harmed) > 6 else "")
     return [said, *([f"Worse than the degraded input: {shown}."] if harmed else [])]

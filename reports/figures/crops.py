@@ -127,7 +127,10 @@ def _chosen(study: Study, available: list[str]) -> list[str]:
 def _texts(table: CropTable) -> dict[str, str]:
     one = set(table.seeds.values())
     seed = f"seed {one.pop()}" if len(one) == 1 else "each variant's first finished seed"
-    images = ", ".join(f"{condition_label(c)}: {next(iter(s.values())).image}" for c, s in table.rows.items())
+    by_condition = {condition_label(c): next(iter(s.values())).image for c, s in table.rows.items()}
+    images = ", ".join(f"{c}: {image}" for c, image in by_condition.items())
+    if len(set(by_condition.values())) == 1:
+        images = next(iter(by_condition.values()))
     hidden = f" Not shown for want of room: {', '.join(table.left_out)}." if table.left_out else ""
     return {
         "title": "Crops",

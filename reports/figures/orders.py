@@ -14,7 +14,7 @@ from reports.figures.style import Picture, new_figure, plain, save, short
 from reports.labels import condition_label
 from reports.study import Study
 
-MOST_FIGURES = 3
+MOST_FIGURES = 2
 
 
 @dataclass(frozen=True, kw_only=True)

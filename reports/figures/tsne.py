@@ -12,7 +12,7 @@ from reports import schema
 from reports.artifacts import Probes, load_probes
 from reports.figures.style import Picture, condition_colour, condition_marker, new_figure, plain, save, short
 from reports.labels import condition_label
-from reports.separation import NEIGHBOURS, PCA_WIDTH, Separation, plane, points, separation
+from reports.separation import MOST_SHOWN, NEIGHBOURS, PCA_WIDTH, Separation, plane, points, separation
 from reports.study import Study
 
 MOST_VARIANTS = 3
@@ -74,7 +74,7 @@ def draw(study: Study, folder: Path, measured: list[Measured]) -> Picture | None
 
 
 def _panel(ax: Any, probes: Probes, layer: str, handles: dict[str, Any]) -> float:
-    x, labels = points(probes, layer)
+    x, labels = points(probes, layer, most=MOST_SHOWN)
     flat, perplexity = plane(x)
     for number in np.unique(labels):
         condition = probes.conditions[number]
@@ -138,9 +138,9 @@ def _texts(
     return {
         "title": "t-SNE of features by condition",
         "alt": f"Scatter plots of patch features coloured by condition. {told}.",
-        "caption": f"{mine[0].separation.n} patches a panel, standardised, PCA to {PCA_WIDTH} dimensions or fewer, "
-        f"t-SNE at perplexity {perplexity:g}, fixed seed; training seed {', '.join(seeds)}. t-SNE alone proves nothing: "
-        f"silhouette and purity (of the {NEIGHBOURS} nearest neighbours) are measured before it, in PCA space; "
-        "intervals over patches. "
+        "caption": f"At most {MOST_SHOWN} patches a panel, standardised, PCA to {PCA_WIDTH} dimensions or fewer, "
+        f"t-SNE at perplexity {perplexity:g}, fixed seed; training seed {', '.join(seeds)}. t-SNE alone proves "
+        f"nothing: silhouette and purity (of the {NEIGHBOURS} nearest neighbours) are measured before it, in PCA "
+        f"space, on {mine[0].separation.n} patches; intervals over patches. "
         f"Pooling: {pooled or 'not stated'}.{hidden}",
     }

@@ -38,13 +38,19 @@ for (const table of document.querySelectorAll("table.sortable")) {
 }
 // The section in view is marked in the contents.
 const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
+const sections = [...document.querySelectorAll("main section")];
+const inView = new Set();
 const watch = new IntersectionObserver((entries) => {
   for (const entry of entries) {
-    if (!entry.isIntersecting) continue;
-    for (const a of links.values()) a.removeAttribute("aria-current");
-    links.get(entry.target.id)?.setAttribute("aria-current", "true");
+    if (entry.isIntersecting) inView.add(entry.target);
+    else inView.delete(entry.target);
   }
-}, { rootMargin: "0px 0px -70% 0px" });
-for (const section of document.querySelectorAll("main section")) watch.observe(section);
+  const first = sections.find((section) => inView.has(section));
+  for (const [id, a] of links) {
+    if (first?.id === id) a.setAttribute("aria-current", "true");
+    else if (first) a.removeAttribute("aria-current");
+  }
+}, { rootMargin: "0px 0px -60% 0px" });
+for (const section of sections) watch.observe(section);
 // A printed page can't be unfolded.
 window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));

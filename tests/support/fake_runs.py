@@ -249,7 +249,7 @@ def _picture(psnr_db: float, *, seed: int, size: int = 64) -> np.ndarray:
     return np.asarray(np.clip(clean + noise, 0, 1) * 255, dtype=np.uint8)
 
 
-def _write_probes(folder: Path, variant: str, seed: int, *, patches: int = 40) -> None:
+def _write_probes(folder: Path, variant: str, seed: int, *, patches: int = 100) -> None:
     rng = np.random.default_rng(_stable(variant, seed + 200))
     index = np.repeat(np.arange(len(CONDITIONS)), patches)
     apart = 0.6 if variant == "restormer" else 1.4
