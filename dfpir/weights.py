@@ -170,3 +170,25 @@ def _listed(keys: Iterable[str]) -> str:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def load_own(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Load a state dict by this package's own names, bound prompts and channel orders included, strictly.
+
+    Raises:
+        WeightsError: keys that are missing, unexpected or of another shape, all of them listed.
+    """
+    for name, tensor in tensors.items():
+        owner, _, leaf = name.rpartition(".")
+        if leaf in ("prompt_codes", "orders"):
+            # a fresh model has no prompts bound: make room for the stored ones, which are never recomputed
+            try:
+                model.get_submodule(owner).register_buffer(
+                    leaf, torch.empty_like(tensor, device=next(model.parameters()).device)
+                )
+            except AttributeError:
+                continue  # listed as unexpected below
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    check_keys(expected, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, "the state dict")
+    model.load_state_dict(dict(tensors))
+    return model

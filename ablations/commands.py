@@ -1,0 +1,173 @@
+"""What the command line does."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from ablations.budgets import BUDGETS, budget_named
+from ablations.data import open_data
+from ablations.harness.run_one import find_run, is_done
+from ablations.harness.study import run_study
+from ablations.plan import Plan, make_plan
+from ablations.registry import STUDIES
+from ablations.spec import Budget, Precision
+from datasets.protocols import get_protocol
+from dfpir.count import multiply_adds
+from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts
+from dfpir.registry import UnknownNameError, suggestion
+from dfpir.variants import VARIANTS
+
+__all__ = ["list_studies", "list_variants", "run"]
+
+MACS_SIDE = 128
+PROTOCOL = "suite"
+
+
+def list_studies() -> int:
+    """Print the studies: runs a seed, and what each shows."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("study", "variants", "what it shows"):
+        table.add_column(name, overflow="fold")
+    for name in STUDIES:
+        table.add_row(name, str(len(STUDIES[name]().variants)), _summary(STUDIES[name]))
+    console = Console()
+    console.print(table)
+    console.print("\nbudgets:", highlight=False)
+    for budget in BUDGETS.values():
+        console.print(f"  {budget.name:6} {budget.summary}; seeds {list(budget.seeds)}", highlight=False, markup=False)
+    return 0
+
+
+def list_variants() -> int:
+    """Print the variants at the paper's size: parameters, multiply-adds, and which are one model under two names."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("variant", no_wrap=True)
+    for name in ("parameters (M)", f"G multiply-adds at {MACS_SIDE} px"):
+        table.add_column(name, justify="right")
+    table.add_column("what it is", overflow="fold")
+    seen: dict[str, str] = {}
+    for name in VARIANTS:
+        config = VARIANTS[name]()
+        same = seen.setdefault(repr(sorted(config.identity().items())), name)
+        note = "" if same == name else f" The same model as {same}."
+        macs = multiply_adds(config, MACS_SIDE, MACS_SIDE) / 1e9
+        table.add_row(name, f"{_params(config) / 1e6:.3f}", f"{macs:.1f}", _summary(VARIANTS[name]) + note)
+    console = Console()
+    console.print(table)
+    console.print(
+        "\nText encoder not counted. Multiply-adds of convolutions, attention products and DGM's linear layers; "
+        "the smaller models of the budgets smoke, demo and quick keep the same switches.",
+        highlight=False,
+    )
+    return 0
+
+
+def _params(config: Any) -> int:
+    from dfpir import RestorationUNet
+
+    with torch.device("meta"):
+        return sum(p.numel() for p in RestorationUNet(config).parameters())
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0]
+
+
+def run(options: argparse.Namespace, *, command: str) -> int:
+    """Plan a study and run it, or print the plan.
+
+    Raises:
+        ValueError: an option that can't be used.
+    """
+    console = Console(highlight=False)
+    budget, device = budget_named(options.budget), _device(options.device)
+    STUDIES[options.study]  # an unknown name ends here, before any data is read
+    if options.out.exists() and not options.out.is_dir():
+        raise ValueError(f"--out {options.out}: that is a file; a folder is needed.")
+    encoder, note = _text_encoder(options.text_encoder, budget)
+    data, bundle = open_data(options.data)
+    plan = make_plan(
+        options.study,
+        budget=budget,
+        data=data,
+        conditions=[condition.name for condition in bundle.conditions],
+        protocol=get_protocol(PROTOCOL).label,
+        text_encoder=encoder,
+        text_encoder_note=note,
+        precision=_precision(budget, device),
+        seeds=options.seeds,
+        only=options.only,
+    )
+    _announce(plan, device, console)
+    if options.dry_run:
+        return _print_plan(plan, options.out, console)
+    jobs = options.jobs or _default_jobs(plan, device)
+    outcome = run_study(plan, options.out, device, jobs=jobs, force=options.force, command=command, console=console)
+    if outcome.failed:
+        console.print(f"{len(outcome.failed)} of {len(plan.specs)} runs failed; the same command tries them again.")
+    console.print(f"Report: {outcome.report.resolve()}", soft_wrap=True, markup=False)
+    return 1 if outcome.failed else 0
+
+
+def _device(name: str) -> torch.device:
+    if name not in ("auto", "cpu", "cuda"):
+        raise UnknownNameError(f"Unknown device {name!r}.{suggestion(name, ('auto', 'cpu', 'cuda'))}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: this PyTorch finds no GPU here; use --device cpu, or install a CUDA build.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _precision(budget: Budget, device: torch.device) -> Precision:
+    """bf16 where the device is fast at it and the budget allows it; it changes numbers, so it is in the run's id."""
+    if budget.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bf16"
+    return "fp32"
+
+
+def _text_encoder(asked: str | None, budget: Budget) -> tuple[TextEncoder, str]:
+    """The encoder to use and what the reader must know about it. CLIP is replaced only where nobody asked for it."""
+    if asked is not None:
+        if asked not in TEXT_ENCODERS:
+            raise UnknownNameError(f"Unknown text encoder {asked!r}.{suggestion(asked, TEXT_ENCODERS)}")
+        return asked, "as asked"  # type: ignore[return-value]
+    if budget.text_encoder != "auto":
+        return budget.text_encoder, f"the {budget.name} budget's: a stand-in for CLIP that needs no download"
+    try:
+        load_prompts("detailed", "clip")
+    except TextEncoderUnavailableError as error:
+        return "minilm", f"a stand-in: {error}"
+    return "clip", "CLIP ViT-B/32, as in the paper"
+
+
+def _announce(plan: Plan, device: torch.device, console: Console) -> None:
+    console.print(
+        f"{plan.study.name}: {len(plan.specs)} runs, budget {plan.budget.name}, data {plan.data.name}, {device}"
+    )
+    if plan.text_encoder != "clip":
+        console.print(f"Text encoder: {plan.text_encoder}, not CLIP ({plan.text_encoder_note}).", markup=False)
+    for note in dict.fromkeys(f"{row.variant}: {row.note}" for row in plan.rows if row.alias_of):
+        console.print(f"Not trained twice: {note}.", markup=False)
+
+
+def _print_plan(plan: Plan, root: Path, console: Console) -> int:
+    for row in plan.rows:
+        if row.alias_of is not None:
+            state = f"same as {row.alias_of}"
+        else:
+            state = "done" if is_done(find_run(root, row.spec)) else "to run"
+        console.print(f"{row.variant}\tseed {row.spec.seed}\t{row.spec.run_id}\t{state}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _default_jobs(plan: Plan, device: torch.device) -> int:
+    if device.type == "cuda":
+        return 1
+    return max(1, min(len(plan.specs), (os.cpu_count() or 1) // plan.budget.recipe.cpu_threads))

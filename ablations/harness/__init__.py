@@ -1,0 +1,1 @@
+"""The one train and eval harness: alone touches devices, random state and run folders."""

@@ -1,0 +1,92 @@
+"""Evaluation: restore images of any size, score them by the run's protocol, one row an image, condition and metric."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ablations.spec import RunSpec
+from baselines.base import restore
+from datasets.corpus import EvalItem
+from datasets.protocols import get_protocol, score
+from dfpir import RestorationUNet
+from dfpir.prompts import PromptBank
+from reports.schema import PSNR
+
+_BATCH_PIXELS = 8 * 128 * 128
+
+
+def as_tensor(image: np.ndarray) -> Tensor:
+    """(H, W, 3), uint8 or float in [0, 1], as (1, 3, H, W) float32 in [0, 1]."""
+    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
+    return tensor.float() / 255 if image.dtype == np.uint8 else tensor.float()
+
+
+def restore_items(
+    spec: RunSpec, model: RestorationUNet, items: Iterable[EvalItem], prompts: PromptBank, device: torch.device
+) -> Iterator[tuple[EvalItem, Tensor]]:
+    """Each item with its restored image, (1, 3, H, W) float32, not clipped; neighbours of one size share a batch.
+
+    The model must be in eval mode.
+    """
+    for (condition, _), group in groupby(items, key=lambda item: (item.condition.name, item.clean.shape)):
+        alike = list(group)
+        height, width = alike[0].clean.shape[:2]
+        size = max(1, _BATCH_PIXELS // (height * width))
+        for start in range(0, len(alike), size):
+            batch = alike[start : start + size]
+            images = torch.cat([as_tensor(item.degraded) for item in batch]).to(device)
+            code = torch.full((len(batch),), prompts.row(condition), device=device)
+            with torch.inference_mode():
+                with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+                    restored = restore(model, images, code)
+                restored = restored.float()
+            yield from zip(batch, restored.split(1), strict=True)
+
+
+def score_items(
+    spec: RunSpec, model: RestorationUNet, items: Iterable[EvalItem], prompts: PromptBank, device: torch.device
+) -> list[dict[str, object]]:
+    """Rows of images.parquet: the score of each item and metric, beside the degraded input's own."""
+    protocol = get_protocol(spec.protocol)
+    rows: list[dict[str, object]] = []
+    for item, restored in restore_items(spec, model, items, prompts, device):
+        clean = as_tensor(item.clean).to(device)
+        task = item.condition.task
+        scores = score(restored, clean, protocol, task)
+        inputs = score(as_tensor(item.degraded).to(device), clean, protocol, task)
+        for metric, value in scores.items():
+            rows.append(
+                {
+                    "run_id": spec.run_id,
+                    "variant": spec.variant,
+                    "seed": spec.seed,
+                    "dataset": spec.data.name,
+                    "protocol": spec.protocol,
+                    "task": task.value,
+                    "condition": item.condition.name,
+                    "image": item.name,
+                    "scene": item.scene,
+                    "metric": metric,
+                    "value": float(value),
+                    "input_value": float(inputs[metric]),
+                }
+            )
+    return rows
+
+
+def mean_psnr_db(
+    spec: RunSpec, model: RestorationUNet, items: Iterable[EvalItem], prompts: PromptBank, device: torch.device
+) -> float:
+    """Mean PSNR over tasks: images of a condition first, then a task's conditions, then tasks."""
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in score_items(spec, model, items, prompts, device):
+        if row["metric"] == PSNR:
+            values[str(row["task"])][str(row["condition"])].append(float(str(row["value"])))
+    tasks = [np.mean([np.mean(v) for v in conditions.values()]) for conditions in values.values()]
+    return float(np.mean(tasks))

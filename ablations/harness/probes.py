@@ -1,0 +1,165 @@
+"""What the evaluation keeps for figures: features of test patches, channel orders, crops of restored images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ablations.harness.evaluate import as_tensor, restore_items
+from ablations.spec import RunSpec
+from datasets.corpus import EvalItem
+from datasets.protocols import get_protocol, score
+from datasets.seeding import stable_seed
+from dfpir import RestorationUNet
+from dfpir.block import PerturbationBlock
+from dfpir.prompts import PromptBank
+from reports.files import write_bytes, write_json
+from reports.schema import (
+    FEATURE_CONDITION,
+    FEATURE_PREFIX,
+    ORDER_PREFIX,
+    PROBE_CONDITIONS,
+    PROBE_LAYERS,
+    PROBES_FILE,
+    PSNR,
+    SAMPLES_FILE,
+    SAMPLES_FOLDER,
+    SampleRecord,
+)
+
+_POOLED = "mean over the patch's pixels"
+_CROP = 96
+
+
+def write_probes(
+    spec: RunSpec,
+    model: RestorationUNet,
+    items: Sequence[EvalItem],
+    prompts: PromptBank,
+    folder: Path,
+    device: torch.device,
+) -> None:
+    """Write probes.safetensors: pooled features around the latent's block, and each block's channel orders."""
+    layers: dict[str, nn.Module] = {"latent": model.latent}
+    if "4" in model.perturb:
+        layers["latent-perturbed"] = model.perturb["4"]
+    patches = _patches(spec, items)
+    features: dict[str, list[Tensor]] = {name: [] for name in layers}
+    hooks = [
+        layer.register_forward_hook(
+            lambda _m, _i, out, name=name: features[name].append(out.float().mean((2, 3)).cpu())
+        )
+        for name, layer in layers.items()
+    ]
+    try:
+        for start in range(0, len(patches), 16):
+            batch = patches[start : start + 16]
+            images = torch.cat([as_tensor(image) for _, image in batch]).to(device)
+            code = torch.tensor([prompts.row(name) for name, _ in batch], device=device)
+            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+                model(images, code)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    tensors = {FEATURE_PREFIX + name: torch.cat(rows) for name, rows in features.items()}
+    tensors[FEATURE_CONDITION] = torch.tensor([spec.conditions.index(name) for name, _ in patches])
+    tensors |= channel_orders(model)
+    metadata = {
+        PROBE_CONDITIONS: json.dumps(list(spec.conditions)),
+        PROBE_LAYERS: json.dumps(dict.fromkeys(layers, _POOLED)),
+    }
+    write_bytes(folder / PROBES_FILE, safetensors.torch.save(tensors, metadata=metadata))
+
+
+def channel_orders(model: RestorationUNet) -> dict[str, Tensor]:
+    """`order.<block>` -> (P, eC) int32: for each bound prompt, the channel that stands at each position."""
+    names = {"1": "skip1", "2": "skip2", "3": "skip3", "4": "latent"}
+    orders = {}
+    for level, block in model.perturb.items():
+        if isinstance(block, PerturbationBlock) and block.channel is not None and block.channel.order != "identity":
+            if block.channel.order == "learned" and model.prompt_codes is not None:
+                block.channel.bind(model.prompt_codes)  # the trained order, hard
+            if block.channel.orders is not None:
+                orders[ORDER_PREFIX + names[level]] = block.channel.orders.to("cpu", torch.int32).contiguous()
+    return orders
+
+
+def _patches(spec: RunSpec, items: Sequence[EvalItem]) -> list[tuple[str, np.ndarray]]:
+    """Condition name and degraded patch: `probe_patches` of each condition, at places fixed by image and number."""
+    side, wanted = spec.evaluation.probe_patch, spec.evaluation.probe_patches
+    patches = []
+    for name in spec.conditions:
+        own = [item for item in items if item.condition.name == name and min(item.clean.shape[:2]) >= side]
+        for number in range(wanted if own else 0):
+            item = own[number % len(own)]
+            rng = np.random.default_rng(stable_seed("probe", item.name, number))
+            top, left = (int(rng.integers(0, n - side + 1)) for n in item.clean.shape[:2])
+            patches.append((name, item.degraded[top : top + side, left : left + side]))
+    return patches
+
+
+def write_samples(
+    spec: RunSpec,
+    model: RestorationUNet,
+    items: Sequence[EvalItem],
+    prompts: PromptBank,
+    folder: Path,
+    device: torch.device,
+) -> None:
+    """Write crops (degraded, restored, clean) of the first image of each scene, at most `samples` a condition."""
+    chosen: list[EvalItem] = []
+    for name in spec.conditions:
+        first_of_scene: dict[str, EvalItem] = {}
+        for item in items:
+            if item.condition.name == name:
+                first_of_scene.setdefault(item.scene, item)
+        chosen += list(first_of_scene.values())[: spec.evaluation.samples]
+    records: list[SampleRecord] = []
+    for number, (item, restored) in enumerate(restore_items(spec, model, chosen, prompts, device)):
+        records.append(_write_sample(spec, item, restored, folder, number))
+    write_json(folder / SAMPLES_FILE, records)
+
+
+def _write_sample(spec: RunSpec, item: EvalItem, restored: Tensor, folder: Path, number: int) -> SampleRecord:
+    protocol, clean = get_protocol(spec.protocol), as_tensor(item.clean)
+    top, left, height, width = box = busiest_box(item.clean, _CROP)
+    files = {}
+    for kind, image in (("degraded", as_tensor(item.degraded)), ("restored", restored.cpu()), ("clean", clean)):
+        crop = image[0, :, top : top + height, left : left + width].clamp(0, 1)
+        pixels = (crop * 255).round().byte().permute(1, 2, 0).numpy()
+        files[kind] = f"{number:03d}-{item.condition.name}-{kind}.png"
+        target = folder / SAMPLES_FOLDER / files[kind]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(target, optimize=True)
+    return SampleRecord(
+        condition=item.condition.name,
+        image=item.name,
+        box=list(box),
+        degraded=files["degraded"],
+        restored=files["restored"],
+        clean=files["clean"],
+        psnr_db=float(score(restored.cpu(), clean, protocol, item.condition.task)[PSNR]),
+        input_psnr_db=float(score(as_tensor(item.degraded), clean, protocol, item.condition.task)[PSNR]),
+    )
+
+
+def busiest_box(image: np.ndarray, side: int) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of the square with the strongest gradients, on a grid of a quarter of its side."""
+    grey = image.astype(np.float64).mean(axis=2)
+    energy = np.abs(np.diff(grey, axis=0, append=grey[-1:])) + np.abs(np.diff(grey, axis=1, append=grey[:, -1:]))
+    height, width = min(side, grey.shape[0]), min(side, grey.shape[1])
+    stride = max(side // 4, 1)
+    places = [
+        (top, left)
+        for top in range(0, grey.shape[0] - height + 1, stride)
+        for left in range(0, grey.shape[1] - width + 1, stride)
+    ]
+    top, left = max(places, key=lambda place: energy[place[0] : place[0] + height, place[1] : place[1] + width].sum())
+    return top, left, height, width

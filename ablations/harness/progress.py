@@ -1,0 +1,137 @@
+"""What a user sees while a study runs: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from ablations.harness.train import Progress as RunProgress
+from ablations.spec import RunSpec
+from reports.schema import ERROR_FILE
+
+_LINE_EVERY_S = 15.0
+
+
+class StudyProgress:
+    """Progress of a study; a context manager.
+
+    Args:
+        specs: its distinct runs.
+        console: where to write; bars appear only on a terminal.
+    """
+
+    def __init__(self, specs: Sequence[RunSpec], console: Console) -> None:
+        self.console = console
+        self._names = {spec.digest: f"{spec.variant} seed {spec.seed}" for spec in specs}
+        self._steps = {spec.digest: spec.recipe.steps for spec in specs}
+        self._done = dict.fromkeys(self._names, 0)
+        self._first: dict[str, int] = {}
+        self._runs_done = 0
+        self._bars: dict[str, TaskID] = {}
+        self._last_line = time.monotonic()
+        self._started = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._total = self._progress.add_task("study", total=sum(self._steps.values()), note="steps")
+
+    def __enter__(self) -> StudyProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def reused(self, spec: RunSpec) -> None:
+        """A run that was done before."""
+        self._runs_done += 1
+        self._set(spec.digest, self._steps[spec.digest])
+        self._first[spec.digest] = self._steps[spec.digest]
+        self._say(f"{self._name(spec)}: done before, not run again")
+
+    def started(self, spec: RunSpec) -> None:
+        """A run's process has started."""
+        if spec.digest not in self._bars:
+            self._bars[spec.digest] = self._progress.add_task(
+                self._name(spec), total=self._steps[spec.digest], note="starting"
+            )
+
+    def update(self, digest: str, progress: RunProgress) -> None:
+        """A word from a run."""
+        self._first.setdefault(digest, progress.step)
+        self._set(digest, progress.step)
+        note = progress.stage
+        if progress.loss is not None and progress.images_per_s is not None:
+            note = f"loss {progress.loss:.4f}, {progress.images_per_s:.0f} images/s"
+        if digest in self._bars:
+            self._progress.update(self._bars[digest], completed=progress.step, note=note)
+        if not self.console.is_terminal and time.monotonic() - self._last_line > _LINE_EVERY_S:
+            self._last_line = time.monotonic()
+            self._say(f"{self._names[digest]}: step {progress.step}/{progress.steps}, {note}; {self._left()}")
+
+    def finished(self, spec: RunSpec) -> None:
+        """A run is done."""
+        self._runs_done += 1
+        self._set(spec.digest, self._steps[spec.digest])
+        self._close(spec)
+        self._say(f"{self._name(spec)}: done ({self._runs_done} of {len(self._names)} runs)")
+
+    def busy(self, spec: RunSpec) -> None:
+        """Another launcher works on the run: it is looked at again later."""
+        self._close(spec)
+
+    def failed(self, spec: RunSpec, folder: Path) -> None:
+        """A run failed; the study goes on."""
+        self._close(spec)
+        try:
+            error = json.loads((folder / ERROR_FILE).read_text(encoding="utf-8"))
+            why = f"{error['type']}: {error['message']}"
+        except (OSError, ValueError, KeyError):
+            why = "no reason was written"
+        self._say(f"{self._name(spec)}: FAILED, {why} (traceback in {folder / ERROR_FILE})")
+
+    def _name(self, spec: RunSpec) -> str:
+        return self._names[spec.digest]
+
+    def _set(self, digest: str, step: int) -> None:
+        self._done[digest] = step
+        self._progress.update(self._total, completed=sum(self._done.values()))
+
+    def _close(self, spec: RunSpec) -> None:
+        if spec.digest in self._bars:
+            self._progress.remove_task(self._bars.pop(spec.digest))
+
+    def _left(self) -> str:
+        made = sum(step - self._first.get(digest, 0) for digest, step in self._done.items())
+        missing = sum(self._steps.values()) - sum(self._done.values())
+        if made <= 0:
+            return "time left unknown yet"
+        seconds = (time.monotonic() - self._started) * missing / made
+        return f"study: about {seconds / 60:.0f} min left" if seconds > 90 else f"study: about {seconds:.0f} s left"
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False)

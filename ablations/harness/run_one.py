@@ -1,0 +1,220 @@
+"""One run from its spec to DONE: idempotent, resumable, alone in its folder."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import shutil
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import safetensors.torch
+import torch
+
+from ablations.data import load_data
+from ablations.harness import probes
+from ablations.harness.evaluate import score_items
+from ablations.harness.provenance import environment, now
+from ablations.harness.seeding import make_deterministic
+from ablations.harness.train import Progress, Report, Trained, bundle_conditions, read_log, train
+from ablations.spec import RunSpec
+from datasets.corpus import DataBundle
+from dfpir.count import multiply_adds
+from dfpir.prompts import PromptBank, load_prompts
+from reports.files import sha256_of, write_bytes, write_json
+from reports.schema import (
+    CHECKPOINTS_FOLDER,
+    DONE_FILE,
+    ENV_FILE,
+    ERROR_FILE,
+    IMAGES_FILE,
+    SCHEMA_VERSION,
+    SPEC_FILE,
+    SUMMARY_FILE,
+    WEIGHTS_FILE,
+    ErrorFile,
+    SummaryFile,
+    write_images,
+)
+
+MACS_SIDE = 128
+"""Side of the square image for which multiply-adds are stated, in pixels."""
+
+
+class BusyError(RuntimeError):
+    """Another process works on this run."""
+
+
+def find_run(root: Path, spec: RunSpec) -> Path:
+    """The run's folder under `root`: one of the same identity under whatever label, or where it is to be made."""
+    for path in sorted(root.glob(f"*-s{spec.seed}-{spec.digest}")):
+        if (path / DONE_FILE).is_file():
+            return path
+    return root / spec.run_id
+
+
+def is_done(folder: Path) -> bool:
+    """Whether the run is finished and its files are those that DONE lists."""
+    try:
+        files = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))["files"]
+        return all(sha256_of(folder / name) == digest for name, digest in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def run_one(spec: RunSpec, root: Path, device: torch.device, report: Report, *, force: bool = False) -> bool:
+    """Make a run true: train and evaluate it, unless it is done.
+
+    A failure is written to the run's ERROR.json, and the next call tries again.
+
+    Args:
+        spec: what to run.
+        root: folder of all runs.
+        device: where.
+        report: called as it goes on.
+        force: do it again even if it is done.
+
+    Returns:
+        Whether the run is done now.
+    """
+    folder = find_run(root, spec)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        if not force and is_done(folder):
+            return True
+        for stale in (DONE_FILE, ERROR_FILE):
+            (folder / stale).unlink(missing_ok=True)
+        if force:
+            shutil.rmtree(folder / CHECKPOINTS_FOLDER, ignore_errors=True)
+        try:
+            _run(spec, folder, device, report)
+        except Exception as error:
+            _write_error(folder, error)
+            return False
+        return True
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the run's lock, which the system lets go when the process ends, however it ends."""
+    lock = folder.parent / f".{folder.name}.lock"
+    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BusyError(f"{folder.name} is being worked on by another process.") from error
+        yield
+        lock.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> None:
+    make_deterministic(device, spec.recipe.cpu_threads)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    bundle = load_data(spec.data)
+    prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
+    if prompts.checksum != spec.codes_checksum:
+        raise ValueError(f"The prompt codes changed since the run was planned: {prompts.checksum}.")
+    write_json(folder / SPEC_FILE, spec_file(spec))
+    write_json(folder / ENV_FILE, environment(device))
+    trained = train(spec, bundle, prompts, folder, device, report)
+    steps = spec.recipe.steps
+    report(Progress(step=steps, steps=steps, stage="evaluate"))
+    started = time.monotonic()
+    _evaluate(spec, trained, bundle, prompts, folder, device)
+    summary = SummaryFile(
+        status="done",
+        steps=trained.steps,
+        best_step=trained.best_step,
+        train_wall_s=round(trained.wall_s, 2),
+        eval_wall_s=round(time.monotonic() - started, 2),
+        peak_memory_mb=_peak_memory_mb(device),
+        oom_splits=0,
+    )
+    write_json(folder / SUMMARY_FILE, summary)
+    _finish(folder)
+    report(Progress(step=steps, steps=steps, stage="done"))
+
+
+def _evaluate(
+    spec: RunSpec, trained: Trained, bundle: DataBundle, prompts: PromptBank, folder: Path, device: torch.device
+) -> None:
+    items = bundle.eval_items(
+        "test",
+        tuple(bundle_conditions(bundle, spec)),
+        max_side=spec.evaluation.max_side,
+        limit=spec.evaluation.limit,
+    )
+    write_images(pd.DataFrame(score_items(spec, trained.model, items, prompts, device)), folder / IMAGES_FILE)
+    probes.write_samples(spec, trained.model, items, prompts, folder, device)
+    probes.write_probes(spec, trained.model, items, prompts, folder, device)
+    state = {name: tensor.cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
+    write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": spec.variant}))
+
+
+def spec_file(spec: RunSpec) -> dict[str, object]:
+    """The content of spec.json."""
+    from dfpir import RestorationUNet
+
+    with torch.device("meta"):
+        params = sum(p.numel() for p in RestorationUNet(spec.config).parameters())
+    return {
+        "schema": SCHEMA_VERSION,
+        "run_id": spec.run_id,
+        "variant": spec.variant,
+        "seed": spec.seed,
+        "identity": spec.identity(),
+        "model": {
+            "config": asdict(spec.config),
+            "params": params,
+            "macs": multiply_adds(spec.config, MACS_SIDE, MACS_SIDE),
+            "macs_px": MACS_SIDE,
+        },
+        "data": {"name": spec.data.name, "checksum": spec.data.checksum, "description": spec.data.description},
+        "budget": {"name": spec.budget, **asdict(spec.recipe), "evaluation": asdict(spec.evaluation)},
+        "protocol": spec.protocol,
+        "text_encoder": spec.text_encoder,
+        "prompt_set": spec.config.prompt_set if spec.config.uses_prompts else None,
+        "precision": spec.precision,
+    }
+
+
+def _finish(folder: Path) -> None:
+    """DONE with the hash of every file, then away with the checkpoints."""
+    files = sorted(
+        p for p in folder.rglob("*") if p.is_file() and CHECKPOINTS_FOLDER not in p.relative_to(folder).parts
+    )
+    digests = {p.relative_to(folder).as_posix(): sha256_of(p) for p in files if p.name != DONE_FILE}
+    write_json(folder / DONE_FILE, {"finished_at": now(), "files": digests})
+    shutil.rmtree(folder / CHECKPOINTS_FOLDER, ignore_errors=True)
+
+
+def _write_error(folder: Path, error: Exception) -> None:
+    rows = read_log(folder)
+    write_json(
+        folder / ERROR_FILE,
+        ErrorFile(
+            type=type(error).__name__,
+            message=str(error),
+            traceback="".join(traceback.format_exception(error)),
+            at=now(),
+            step=int(rows[-1]["step"]) if rows else None,
+        ),
+    )
+
+
+def _peak_memory_mb(device: torch.device) -> float:
+    """Peak memory in MiB: of the device's allocator, or of this process on a CPU."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

@@ -1,0 +1,110 @@
+"""A whole study: its runs, its tidy table, its report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from rich.console import Console
+
+from ablations.harness.launch_local import launch
+from ablations.harness.progress import StudyProgress
+from ablations.harness.run_one import find_run, is_done
+from ablations.plan import Plan
+from ablations.spec import RunSpec
+from reports.build import build_report
+from reports.files import write_json
+from reports.schema import (
+    IMAGES_FILE,
+    SCHEMA_VERSION,
+    STUDIES_FOLDER,
+    STUDY_FILE,
+    TABLE_COLUMNS,
+    TABLE_CSV_FILE,
+    TABLE_PARQUET_FILE,
+    Axis,
+    StudyFile,
+    StudyRow,
+    read_images,
+    write_images,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a study left.
+
+    Attributes:
+        folder: with the table and the report.
+        report: the HTML page.
+        failed: runs that failed.
+    """
+
+    folder: Path
+    report: Path
+    failed: list[RunSpec]
+
+
+def run_study(
+    plan: Plan, root: Path, device: torch.device, *, jobs: int, force: bool, command: str, console: Console
+) -> Outcome:
+    """Make every run of the plan true, write the study's table and build its report."""
+    folder = root / STUDIES_FOLDER / plan.folder_name
+    write_json(folder / STUDY_FILE, study_file(plan, root, command))
+    with StudyProgress(plan.specs, console) as progress:
+        failed = launch(plan.specs, root, device, jobs=jobs, force=force, progress=progress)
+    # a run found under another label has that label in its folder's name: write where the runs really are
+    write_json(folder / STUDY_FILE, study_file(plan, root, command))
+    write_table(plan, root, folder)
+    report = build_report([folder], folder)
+    return Outcome(folder=folder, report=report, failed=failed)
+
+
+def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
+    """The content of study.json."""
+    study, budget = plan.study, plan.budget
+    shown = {row.variant for row in plan.rows}
+    axis: Axis | None = None
+    if study.axis is not None and study.axis_values is not None:
+        axis = Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in shown})
+    rows = [
+        StudyRow(
+            variant=row.variant,
+            seed=row.spec.seed,
+            run_id=find_run(root, row.spec).name,
+            alias_of=row.alias_of,
+            note=row.note,
+        )
+        for row in plan.rows
+    ]
+    return StudyFile(
+        schema=SCHEMA_VERSION,
+        study=study.name,
+        title=study.title,
+        question=study.question,
+        budget={"name": budget.name, "summary": budget.summary, **asdict(budget.recipe), "steps": budget.recipe.steps},
+        data={"name": plan.data.name, "checksum": plan.data.checksum, "description": plan.data.description},
+        text_encoder={"name": plan.text_encoder, "note": plan.text_encoder_note},
+        axis=axis,
+        reference=study.reference if study.reference in shown else None,
+        rows=rows,
+        command=command,
+    )
+
+
+def write_table(plan: Plan, root: Path, folder: Path) -> pd.DataFrame | None:
+    """Write the study's tidy table from its finished runs; None where none is finished."""
+    parts = []
+    for row in plan.rows:
+        run = find_run(root, row.spec)
+        if is_done(run):
+            images = read_images(run / IMAGES_FILE)
+            parts.append(images.assign(variant=row.variant, run_id=run.name, alias_of=row.alias_of or ""))
+    if not parts:
+        return None
+    table = pd.concat(parts, ignore_index=True)
+    for name in (TABLE_PARQUET_FILE, TABLE_CSV_FILE):
+        write_images(table, folder / name, columns=TABLE_COLUMNS)
+    return table

@@ -1,0 +1,238 @@
+"""Training: L1 loss, Adam, phases, validation, checkpoints; bit-equal on a CPU however often it is interrupted."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ablations.harness import checkpoint
+from ablations.harness.evaluate import mean_psnr_db
+from ablations.harness.sampling import batch_of_step
+from ablations.harness.seeding import initialise
+from ablations.spec import RunSpec
+from datasets.corpus import DataBundle, EvalItem
+from dfpir import RestorationUNet
+from dfpir.prompts import PromptBank
+from dfpir.weights import load_own
+from reports.files import write_text
+from reports.schema import CHECKPOINTS_FOLDER, TRAIN_LOG_FILE
+
+SECONDS_BETWEEN_CHECKPOINTS = 20.0
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became NaN or infinite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a running run tells whoever started it."""
+
+    step: int
+    steps: int
+    stage: str
+    loss: float | None = None
+    images_per_s: float | None = None
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(kw_only=True)
+class _State:
+    """All that training changes. `window` holds the losses since the last row of the log."""
+
+    model: RestorationUNet
+    optimizer: torch.optim.Optimizer
+    names: list[str]
+    average: RestorationUNet | None
+    step: int = 0
+    wall_s: float = 0.0
+    best_step: int = -1
+    best_psnr_db: float = -math.inf
+    best: dict[str, Tensor] = field(default_factory=dict)
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The chosen model and how it was reached."""
+
+    model: RestorationUNet
+    best_step: int
+    steps: int
+    wall_s: float
+
+
+def train(
+    spec: RunSpec, bundle: DataBundle, prompts: PromptBank, folder: Path, device: torch.device, report: Report
+) -> Trained:
+    """Train a run, going on from its newest checkpoint, and return the model that validated best.
+
+    Args:
+        spec: what to train.
+        bundle: its data; batches come from `train`, the checkpoint is chosen on `val`.
+        prompts: a row for each of the spec's conditions.
+        folder: the run's folder.
+        device: where to train.
+        report: called at each row of the log.
+
+    Raises:
+        NonFiniteLossError: the loss is not finite.
+    """
+    state = _resume(spec, prompts, folder, device)
+    validation = bundle.eval_items(
+        "val",
+        tuple(bundle_conditions(bundle, spec)),
+        max_side=spec.evaluation.val_max_side,
+        limit=spec.evaluation.val_limit,
+    )
+    steps, recipe = spec.recipe.steps, spec.recipe
+    losses: list[Tensor] = []
+    started = saved = time.monotonic()
+    window_start, window_images = started, 0
+    state.model.train()
+    while state.step < steps:
+        losses.append(_step(spec, state, bundle, prompts, device))
+        window_images += recipe.phase_at(state.step).batch
+        state.step += 1
+        validate = state.step % recipe.val_every == 0 or state.step == steps
+        if not validate and state.step % recipe.log_every:
+            continue
+        loss = float(torch.stack(losses).double().mean())
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(f"The loss is {loss} in the {len(losses)} steps before step {state.step}.")
+        now = time.monotonic()
+        rate = window_images / max(now - window_start, 1e-9)
+        state.wall_s += now - started
+        started = now
+        phase = recipe.phase_at(state.step - 1)
+        row = {"step": state.step, "loss": loss, "lr": _lr(spec, state.step - 1), "patch": phase.patch}
+        state.log.append(row | {"images_per_s": round(rate, 2), "wall_s": round(state.wall_s, 2)})
+        report(Progress(step=state.step, steps=steps, stage="train", loss=loss, images_per_s=rate))
+        if validate:
+            _validate(spec, state, validation, prompts, device)
+        losses, window_start, window_images = [], time.monotonic(), 0
+        if validate or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
+            _save(state, folder)
+            saved = time.monotonic()
+    chosen = state.average or state.model
+    load_own(chosen, state.best)
+    return Trained(model=chosen.eval(), best_step=state.best_step, steps=steps, wall_s=state.wall_s)
+
+
+def bundle_conditions(bundle: DataBundle, spec: RunSpec) -> list[Any]:
+    """The spec's conditions as the bundle's own objects, in the spec's order."""
+    by_name = {condition.name: condition for condition in bundle.conditions}
+    return [by_name[name] for name in spec.conditions]
+
+
+def _step(spec: RunSpec, state: _State, bundle: DataBundle, prompts: PromptBank, device: torch.device) -> Tensor:
+    """One optimiser step; the loss, still on the device."""
+    recipe, step = spec.recipe, state.step
+    conditions, seeds = batch_of_step(spec, step)
+    degraded, clean = bundle.batch(conditions, seeds, recipe.phase_at(step).patch, device)
+    code = torch.tensor([prompts.row(c.name) for c in conditions], device=device)
+    state.model.set_progress(step / max(recipe.steps - 1, 1))
+    for group in state.optimizer.param_groups:
+        group["lr"] = _lr(spec, step)
+    with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+        restored = state.model(degraded, code)
+    loss = (restored.float() - clean).abs().mean()
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if recipe.grad_clip is not None:
+        torch.nn.utils.clip_grad_norm_(state.model.parameters(), recipe.grad_clip)
+    state.optimizer.step()
+    if state.average is not None and recipe.ema is not None:
+        with torch.no_grad():
+            for mean, now in zip(state.average.parameters(), state.model.parameters(), strict=True):
+                mean.lerp_(now, 1 - recipe.ema)
+    return loss.detach()
+
+
+def _lr(spec: RunSpec, step: int) -> float:
+    phase = spec.recipe.phase_at(step)
+    if spec.recipe.schedule == "constant":
+        return phase.lr
+    return phase.lr * 0.5 * (1 + math.cos(math.pi * step / spec.recipe.steps))
+
+
+def _validate(spec: RunSpec, state: _State, items: list[EvalItem], prompts: PromptBank, device: torch.device) -> None:
+    """Score the model on validation images; keep its weights where it is the best so far (the later one of equals)."""
+    model = state.average or state.model
+    model.eval()
+    psnr_db = mean_psnr_db(spec, model, items, prompts, device)
+    state.model.train()
+    state.log.append({"step": state.step, "val_psnr_db": psnr_db})
+    if psnr_db >= state.best_psnr_db:
+        state.best_psnr_db, state.best_step = psnr_db, state.step
+        state.best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.device) -> _State:
+    """The state of the newest checkpoint, or that before the first step."""
+    found = checkpoint.load_latest(folder / CHECKPOINTS_FOLDER)
+    model = RestorationUNet(spec.config)
+    if found is None:
+        initialise(model, spec.seed)
+        model.bind_prompts(prompts.codes)
+    else:
+        load_own(model, _under("model/", found.tensors))
+    model.to(device)
+    average = None
+    if spec.recipe.ema is not None:
+        average = copy.deepcopy(model)
+        if found is not None:
+            load_own(average, _under("average/", found.tensors))
+    trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam([p for _, p in trainable], lr=0.0, betas=spec.recipe.betas)
+    state = _State(model=model, optimizer=optimizer, names=[name for name, _ in trainable], average=average)
+    if found is not None:
+        checkpoint.load_adam(optimizer, state.names, found.tensors)
+        state.step, state.wall_s = found.step, float(found.facts["wall_s"])
+        state.best_step = int(found.facts["best_step"])
+        state.best_psnr_db = float(found.facts["best_psnr_db"])
+        state.best = _under("best/", found.tensors)
+        state.log = [row for row in read_log(folder) if row["step"] <= state.step]
+    _write_log(state, folder)
+    return state
+
+
+def _save(state: _State, folder: Path) -> None:
+    """The log first: a checkpoint never knows more steps than the log."""
+    _write_log(state, folder)
+    tensors = {f"model/{name}": tensor for name, tensor in state.model.state_dict().items()}
+    if state.average is not None:
+        tensors |= {f"average/{name}": tensor for name, tensor in state.average.state_dict().items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
+    tensors |= checkpoint.adam_tensors(state.optimizer, state.names)
+    facts: dict[str, Any] = {"wall_s": state.wall_s, "best_step": state.best_step, "best_psnr_db": state.best_psnr_db}
+    if not math.isfinite(state.best_psnr_db):
+        facts["best_psnr_db"] = "-inf"
+    checkpoint.save(folder / CHECKPOINTS_FOLDER, checkpoint.Checkpoint(step=state.step, tensors=tensors, facts=facts))
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a run's train.jsonl; none where there is no file."""
+    path = folder / TRAIN_LOG_FILE
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _write_log(state: _State, folder: Path) -> None:
+    write_text(folder / TRAIN_LOG_FILE, "".join(json.dumps(row) + "\n" for row in state.log))
+
+
+def _under(prefix: str, tensors: Any) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

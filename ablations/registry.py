@@ -1,0 +1,35 @@
+"""Studies by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dfpir.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A question and the variants that answer it.
+
+    Attributes:
+        name: as on the command line.
+        title: heading of its report.
+        question: what it asks, in a sentence or two.
+        variants: registered names, in the order of the table.
+        reference: the variant that differences are taken against, or None.
+        axis: what the study varies as a number ("gamma"), or None.
+        axis_values: variant -> its value on the axis.
+    """
+
+    name: str
+    title: str
+    question: str
+    variants: tuple[str, ...]
+    reference: str | None = None
+    axis: str | None = None
+    axis_values: dict[str, float] | None = None
+
+
+STUDIES: Registry[Callable[[], Study]] = Registry("study", entry_point_group="dfpir.studies")
+register_study = STUDIES.register

@@ -1,0 +1,106 @@
+"""Run a study: `python -m ablations.run gamma_sweep`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from ablations.startup import StartupError, prepare
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        _fail(f"{message} (see --help)")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line. A test pins its flags: everything else is Python."""
+    parser = _Parser(
+        prog="python -m ablations.run",
+        description="Train and evaluate the variants of a study, then write its table and an HTML report. "
+        "Runs that are done are not done again: the same command goes on where it was interrupted.",
+        epilog="Examples: python -m ablations.run gamma_sweep; python -m ablations.run components --budget quick "
+        "--seeds 0 1 2 --device cuda; python -m ablations.run gamma_sweep --data ~/photos --dry-run",
+        allow_abbrev=False,
+    )
+    parser.add_argument("study", nargs="?", metavar="STUDY", help="name of a study (see --list)")
+    parser.add_argument("--list", action="store_true", help="list the studies and stop")
+    parser.add_argument("--variants", action="store_true", help="list the model variants with their size and stop")
+    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="run these variants of the study alone")
+    parser.add_argument("--seeds", nargs="+", type=_seed, metavar="N", help="seeds to run (default: the budget's)")
+    parser.add_argument(
+        "--budget", default="demo", metavar="NAME", help="smoke, demo, quick or paper (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--data", default="embedded", metavar="NAME|FOLDER", help="'embedded' photographs, or a folder of images"
+    )
+    parser.add_argument(
+        "--text-encoder",
+        metavar="NAME",
+        help="clip, minilm or onehot: what encodes the prompts (default: minilm for smoke and demo; else clip, "
+        "or minilm, said so, where CLIP's weights can't be had)",
+    )
+    parser.add_argument(
+        "--out", default="runs", type=Path, metavar="FOLDER", help="where runs are kept (default: runs)"
+    )
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument(
+        "--jobs", type=_jobs, metavar="N", help="runs at once (default: what the processor holds; 1 on a GPU)"
+    )
+    parser.add_argument("--force", action="store_true", help="do finished runs again")
+    parser.add_argument("--dry-run", action="store_true", help="print the runs and their ids, train nothing")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code (0 done, 1 some runs failed, 2 bad input, 130 interrupted)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options = make_parser().parse_args(arguments)
+    try:
+        prepare()
+        from ablations import commands
+
+        if options.list:
+            return commands.list_studies()
+        if options.variants:
+            return commands.list_variants()
+        if options.study is None:
+            _fail("a study is needed: python -m ablations.run STUDY (--list shows them)")
+        return commands.run(options, command=_command(arguments))
+    except (StartupError, ValueError, OSError) as error:
+        _fail(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print("Interrupted. The same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def _command(arguments: Sequence[str]) -> str:
+    import shlex
+
+    return shlex.join(["python", "-m", "ablations.run", *arguments])
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed: whole numbers from 0 to {2**31 - 1}")
+    return int(text)
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text!r} runs at once: a whole number from 1 to 1024")
+    return int(text)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

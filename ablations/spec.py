@@ -1,0 +1,203 @@
+"""What a run is: every number that decides its result, and the id made from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from dfpir import DFPIRConfig
+
+IDENTITY_VERSION = 1
+"""Raised when the harness computes other numbers from an equal spec: runs made before then are not reused."""
+
+Precision = Literal["fp32", "bf16"]
+Sampling = Literal["balanced", "paper"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of training with one patch size.
+
+    Attributes:
+        steps: optimiser steps.
+        lr: learning rate of Adam; at the phase's start where the schedule is `cosine`.
+        patch: side of the square training patches, in pixels.
+        batch: patches a step.
+    """
+
+    steps: int
+    lr: float
+    patch: int
+    batch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model is trained: L1 loss, Adam, phases.
+
+    Attributes:
+        phases: run one after the other (the paper: 80 epochs at 1e-4 and 128 px, then 5 at 1e-5 and 192 px).
+        schedule: `constant` in a phase, as the paper says, or `cosine` down to zero over all steps, as its code does.
+        sampling: `balanced`: each task as often; `paper`: in the proportions of the released loop's repeated lists.
+        betas: of Adam.
+        grad_clip: largest gradient norm, or None.
+        ema: decay of the exponential moving average of weights that is evaluated, or None for the weights themselves.
+        val_every: steps between validations; the best one's weights are kept. The last step is validated too.
+        log_every: steps between rows of train.jsonl.
+        cpu_threads: threads of a run on a CPU; part of the spec, since the order of a sum depends on it.
+    """
+
+    phases: tuple[Phase, ...]
+    schedule: Literal["constant", "cosine"] = "constant"
+    sampling: Sampling = "balanced"
+    betas: tuple[float, float] = (0.9, 0.999)
+    grad_clip: float | None = None
+    ema: float | None = None
+    val_every: int = 1000
+    log_every: int = 50
+    cpu_threads: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def phase_at(self, step: int) -> Phase:
+        """The phase of a step, counted from 0."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase
+            step -= phase.steps
+        raise ValueError(f"Step {step} lies after the last phase.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How much is evaluated.
+
+    Attributes:
+        max_side: test images are cut to a centre of at most this many pixels a side; None leaves them whole.
+        limit: images a condition at most; None takes all.
+        val_max_side: the same for validation images.
+        val_limit: the same for validation images.
+        probe_patches: patches a condition whose features are kept for t-SNE.
+        probe_patch: their side, in pixels.
+        samples: images a condition of which crops are kept.
+    """
+
+    max_side: int | None = None
+    limit: int | None = None
+    val_max_side: int | None = 128
+    val_limit: int | None = 4
+    probe_patches: int = 200
+    probe_patch: int = 64
+    samples: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """A named size of experiment: model size, recipe and evaluation.
+
+    Attributes:
+        name: as on the command line.
+        summary: what it is good for, in one line.
+        model: settings of the config that every variant gets (dim, num_blocks, ...).
+        recipe: of training.
+        evaluation: of testing.
+        seeds: seeds that are run when none are asked for.
+        text_encoder: `minilm`, or `auto`: CLIP where its weights can be had.
+        precision: `fp32`, or `auto`: bf16 autocast on a GPU that has it.
+    """
+
+    name: str
+    summary: str
+    model: dict[str, Any] = field(default_factory=dict)
+    recipe: Recipe
+    evaluation: Evaluation
+    seeds: tuple[int, ...] = (0,)
+    text_encoder: Literal["auto", "minilm"] = "minilm"
+    precision: Literal["auto", "fp32"] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRef:
+    """The data of a run: what it is called, how to load it again, and the checksum that identifies it.
+
+    Attributes:
+        name: short, for tables and folder names.
+        kind: which loader makes it (see `ablations.data`).
+        path: of a folder of images, or None.
+        checksum: over all pixels and their roles.
+        description: for the report.
+    """
+
+    name: str
+    kind: str
+    path: str | None
+    checksum: str
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One training run and its evaluation.
+
+    Attributes:
+        variant: name of the model variant: a label, not part of the identity.
+        seed: of first weights and batches.
+        config: of the model.
+        recipe: of training.
+        evaluation: of testing.
+        data: training, validation and test images.
+        conditions: names of the conditions trained and tested on, in the order of the prompts.
+        protocol: label of the evaluation protocol.
+        text_encoder: which encoder made the prompt codes.
+        codes_checksum: of the codes.
+        precision: of the forward pass.
+        budget: name of the budget: a label.
+    """
+
+    variant: str
+    seed: int
+    config: DFPIRConfig
+    recipe: Recipe
+    evaluation: Evaluation
+    data: DataRef
+    conditions: tuple[str, ...]
+    protocol: str
+    text_encoder: str
+    codes_checksum: str
+    precision: Precision
+    budget: str
+
+    def identity(self) -> dict[str, Any]:
+        """What changes the run's numbers, and nothing else: no label, device, worker count or folder."""
+        prompts = {"encoder": self.text_encoder, "codes": self.codes_checksum} if self.config.uses_prompts else None
+        identity = {
+            "version": IDENTITY_VERSION,
+            "model": self.config.identity(),
+            "seed": self.seed,
+            "recipe": asdict(self.recipe),
+            "evaluation": asdict(self.evaluation),
+            "data": self.data.checksum,
+            "conditions": list(self.conditions),
+            "protocol": self.protocol,
+            "prompts": prompts,
+            "precision": self.precision,
+        }
+        return dict(json.loads(json.dumps(identity)))
+
+    @property
+    def digest(self) -> str:
+        """Eight hex digits of the identity's hash: equal digests are one run."""
+        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @property
+    def run_id(self) -> str:
+        """`dfpir_g90-s0-1f3a9c2e`; the variant's name made safe for a folder."""
+        label = re.sub(r"[^A-Za-z0-9_.]+", "_", self.variant).strip("._")[:60] or "variant"
+        return f"{label}-s{self.seed}-{self.digest}"

@@ -1,0 +1,201 @@
+"""What training and evaluation take from a set of images: samples, evaluation items, batches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datasets.degrade import degrade
+from datasets.noise import content_hash, noisy_inputs
+from datasets.protocols import get_protocol
+from datasets.seeding import stable_seed
+from datasets.tasks import CONDITIONS, Condition
+
+Split = Literal["val", "test"]
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """An image to train or test on: clean pixels, and the degraded ones where they come as files.
+
+    Attributes:
+        name: unique in its split.
+        scene: the photograph it shows; crops and views of one scene are never on different sides of a split.
+        clean: (H, W, 3) uint8 RGB.
+        degraded: (H, W, 3) uint8 RGB, or None: degraded on the fly.
+        depth: (H, W) float32 in [0, 1], 1 = farthest, for haze; None where haze is not to be made.
+        conditions: what the sample can serve; a ready-made pair serves its own.
+        source: where it comes from, for the data sheet.
+        licence: its terms.
+    """
+
+    name: str
+    scene: str
+    clean: Pixels
+    degraded: Pixels | None = None
+    depth: NDArray[np.float32] | None = None
+    conditions: tuple[Condition, ...] = CONDITIONS
+    source: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalItem:
+    """One image to restore, the same in every run: (H, W, 3) uint8 both."""
+
+    name: str
+    scene: str
+    condition: Condition
+    degraded: Pixels
+    clean: Pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataBundle:
+    """Training, validation and test images; no scene on more than one side.
+
+    Attributes:
+        name: short, for tables.
+        description: for the report: what the images are, and how many.
+        conditions: what every split can serve.
+        train: whole images.
+        val: images, or crops of them, for choosing checkpoints.
+        test: the same for the results.
+    """
+
+    name: str
+    description: str
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    conditions: tuple[Condition, ...] = CONDITIONS
+    checksum: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
+            shared = {s.scene for s in getattr(self, first)} & {s.scene for s in getattr(self, second)}
+            if shared:
+                raise ValueError(f"Scene {min(shared)!r} is in both {first} and {second} of {self.name}.")
+        object.__setattr__(self, "checksum", self._checksum())
+
+    def _checksum(self) -> str:
+        """SHA-256 over roles, names, pixels and depths: it identifies the data of a run."""
+        digest = hashlib.sha256(" ".join(c.name for c in self.conditions).encode())
+        for role in ("train", "val", "test"):
+            for sample in getattr(self, role):
+                digest.update(f"{role}\x1f{sample.name}\x1f{sample.scene}\x1f{sample.clean.shape}".encode())
+                for array in (sample.clean, sample.degraded, sample.depth):
+                    digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def eval_items(
+        self,
+        split: Split,
+        conditions: Sequence[Condition],
+        *,
+        max_side: int | None = None,
+        limit: int | None = None,
+    ) -> list[EvalItem]:
+        """The images of a split under each condition, degraded in a way that depends on image and condition alone.
+
+        Args:
+            split: `val` or `test`.
+            conditions: in the order wanted.
+            max_side: cut images to a centre of at most this many pixels a side.
+            limit: at most this many images a condition, the first ones.
+
+        Raises:
+            ValueError: no image serves a condition.
+        """
+        items = []
+        for condition in conditions:
+            samples = [s for s in getattr(self, split) if _serves(s, condition)][:limit]
+            if not samples:
+                raise ValueError(f"{self.name} has no {split} image for {condition.name}.")
+            items += [_eval_item(sample, condition, max_side) for sample in samples]
+        return items
+
+    def batch(
+        self, conditions: Sequence[Condition], seeds: Sequence[int], patch: int, device: torch.device | str = "cpu"
+    ) -> tuple[Float[Tensor, "b 3 p p"], Float[Tensor, "b 3 p p"]]:
+        """Degraded and clean training patches, float32 in [0, 1]; each row depends on its condition and seed alone.
+
+        A seed chooses the image, the place, horizontal and vertical flips (each with probability one half, as the paper
+        says) and the degradation.
+        """
+        rows = [self._row(condition, seed, patch) for condition, seed in zip(conditions, seeds, strict=True)]
+        degraded, clean = (torch.stack(images).to(device) for images in zip(*rows, strict=True))
+        return degraded, clean
+
+    def _row(self, condition: Condition, seed: int, patch: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng(seed)
+        samples = [s for s in self.train if _serves(s, condition)]
+        if not samples:
+            raise ValueError(f"{self.name} has no training image for {condition.name}.")
+        sample = samples[int(rng.integers(len(samples)))]
+        height, width = sample.clean.shape[:2]
+        top, left = (int(rng.integers(0, max(n - patch, 0) + 1)) for n in (height, width))
+        flips = tuple(axis for axis in (0, 1) if rng.integers(2))
+
+        def patch_of(image: NDArray[Any]) -> NDArray[Any]:
+            return np.ascontiguousarray(np.flip(_cut(image, top, left, patch), flips))
+
+        target = to_float(patch_of(sample.clean))
+        if sample.degraded is not None:
+            return to_float(patch_of(sample.degraded)), target
+        depth = None if sample.depth is None else torch.from_numpy(patch_of(sample.depth))
+        return degrade(target, condition, stable_seed("degrade", seed), depth), target
+
+
+def to_float(image: NDArray[np.uint8]) -> Float[Tensor, "3 h w"]:
+    """(H, W, 3) uint8 to (3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
+
+
+def to_levels(image: Float[Tensor, "3 h w"]) -> Pixels:
+    """(3, H, W) float in [0, 1] on the 8-bit grid to (H, W, 3) uint8."""
+    return np.ascontiguousarray((image * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
+
+
+def _serves(sample: Sample, condition: Condition) -> bool:
+    """Noise of any level serves where one level does: it is made on the fly."""
+    return any(c.task is condition.task and (c == condition or sample.degraded is None) for c in sample.conditions)
+
+
+def _cut(image: NDArray[Any], top: int, left: int, side: int) -> NDArray[Any]:
+    """A square of this side; an image too small for it is reflected at its bottom and right first."""
+    short = [(0, max(0, side - n)) for n in image.shape[:2]] + [(0, 0)] * (image.ndim - 2)
+    if any(after for _, after in short):
+        image = np.pad(image, short, mode="symmetric")
+    return image[top : top + side, left : left + side]
+
+
+def _centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
+    if side is None:
+        return image
+    height, width = (min(n, side) for n in image.shape[:2])
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return np.ascontiguousarray(image[top : top + height, left : left + width])
+
+
+def _eval_item(sample: Sample, condition: Condition, max_side: int | None) -> EvalItem:
+    clean = _centre(sample.clean, max_side)
+    if sample.degraded is not None:
+        degraded = _centre(sample.degraded, max_side)
+    elif condition.sigma_255 is not None:
+        noisy = next(iter(noisy_inputs(get_protocol("suite"), [clean], [condition.sigma_255])))
+        degraded = to_levels(noisy.degraded)
+    else:
+        depth = None if sample.depth is None else torch.from_numpy(_centre(sample.depth, max_side))
+        seed = stable_seed("evaluation", content_hash(clean), condition.name)
+        degraded = to_levels(degrade(to_float(clean), condition, seed, depth))
+    return EvalItem(name=sample.name, scene=sample.scene, condition=condition, degraded=degraded, clean=clean)

@@ -1,0 +1,148 @@
+"""The photographs that scikit-image, scikit-learn and matplotlib carry inside their packages: no download, no network.
+
+Few pictures make a small benchmark: the embedded data show that everything works and how results look. What ranks
+methods are the field's own sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from datasets.corpus import DataBundle, Sample
+from datasets.noise import content_hash
+from datasets.seeding import stable_seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Photo:
+    scene: str
+    package: str
+    path: str
+    licence: str
+    disparity: str | None = None
+
+
+_TRAIN = (
+    _Photo(scene="astronaut", package="skimage", path="data/astronaut.png", licence="public domain (NASA)"),
+    _Photo(scene="rocket", package="skimage", path="data/rocket.jpg", licence="CC0 (SpaceX)"),
+    _Photo(
+        scene="china", package="sklearn", path="datasets/images/china.jpg", licence="CC BY 2.0 (flickr: danielbuechele)"
+    ),
+)
+_VAL = (
+    _Photo(
+        scene="grace_hopper",
+        package="matplotlib",
+        path="mpl-data/sample_data/grace_hopper.jpg",
+        licence="public domain (US Navy)",
+    ),
+)
+_TEST = (
+    _Photo(scene="chelsea", package="skimage", path="data/chelsea.png", licence="CC0 (S. van der Walt)"),
+    _Photo(scene="coffee", package="skimage", path="data/coffee.png", licence="CC0 (R. Michetti)"),
+    _Photo(
+        scene="flower", package="sklearn", path="datasets/images/flower.jpg", licence="CC BY 2.0 (flickr: vultilion)"
+    ),
+    _Photo(
+        scene="motorcycle",
+        package="skimage",
+        path="data/motorcycle_left.png",
+        licence="Middlebury Stereo 2014, research use",
+        disparity="data/motorcycle_disp.npz",
+    ),
+)
+
+
+@lru_cache(maxsize=1)
+def load_embedded() -> DataBundle:
+    """The embedded photographs: 3 to train on, 1 to validate, 4 to test, each test photograph in four crops.
+
+    The motorcycle's depth comes from its measured disparity, every other one from `smooth_depth`.
+    """
+    train = tuple(_sample(photo) for photo in _TRAIN)
+    val = tuple(_crops([_sample(photo) for photo in _VAL]))
+    test = tuple(_crops([_sample(photo) for photo in _TEST]))
+    return DataBundle(
+        name="embedded",
+        description=(
+            f"photographs inside the installed packages: {_names(_TRAIN)} to train on, {_names(_VAL)} to validate, "
+            f"{_names(_TEST)} to test on ({len(test)} crops); all degradations synthetic"
+        ),
+        train=train,
+        val=val,
+        test=test,
+    )
+
+
+def _names(photos: tuple[_Photo, ...]) -> str:
+    return ", ".join(photo.scene for photo in photos)
+
+
+def _sample(photo: _Photo) -> Sample:
+    with files(photo.package).joinpath(photo.path).open("rb") as stream:
+        pixels = np.asarray(Image.open(stream).convert("RGB"))
+    if photo.disparity is None:
+        depth = smooth_depth(pixels)
+    else:
+        with (
+            files(photo.package).joinpath(photo.disparity).open("rb") as stream,
+            np.load(stream, allow_pickle=False) as stored,
+        ):
+            depth = depth_from_disparity(stored["arr_0"])
+    return Sample(
+        name=photo.scene,
+        scene=photo.scene,
+        clean=pixels,
+        depth=depth,
+        source=f"{photo.package}/{photo.path}",
+        licence=photo.licence,
+    )
+
+
+def _crops(samples: list[Sample]) -> Iterator[Sample]:
+    """Quarters of each image, the first of every image before the second of any: a limit still takes all scenes."""
+    for row, column in ((0, 0), (1, 1), (0, 1), (1, 0)):
+        for sample in samples:
+            height, width = sample.clean.shape[0] // 2, sample.clean.shape[1] // 2
+            box = np.s_[row * height : (row + 1) * height, column * width : (column + 1) * width]
+            assert sample.depth is not None
+            yield Sample(
+                name=f"{sample.name}-{row}{column}",
+                scene=sample.scene,
+                clean=np.ascontiguousarray(sample.clean[box]),
+                depth=np.ascontiguousarray(sample.depth[box]),
+                source=sample.source,
+                licence=sample.licence,
+            )
+
+
+def depth_from_disparity(disparity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Depth in [0, 1], 1 = farthest, from a stereo disparity in pixels; holes take their nearest neighbour's value.
+
+    Depth is proportional to 1 / disparity; it is scaled so that the farthest point is 1.
+    """
+    holes = ~np.isfinite(disparity) | (disparity <= 0)
+    nearest = distance_transform_edt(holes, return_distances=False, return_indices=True)
+    depth = 1.0 / disparity[tuple(nearest)]
+    return (depth / depth.max()).astype(np.float32)
+
+
+def smooth_depth(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A plausible depth for a picture that has none: far at the top, near at the bottom, with smooth relief.
+
+    (H, W) in [0, 1], 1 = farthest; a function of the pixels alone.
+    """
+    rng = np.random.default_rng(stable_seed("depth", content_hash(pixels)))
+    height, width = pixels.shape[:2]
+    plane = np.linspace(1.0, 0.25, height)[:, None]
+    relief = gaussian_filter(rng.standard_normal((height, width)), max(height, width) / 12, mode="reflect")
+    depth = plane + 0.15 * relief / relief.std()
+    return np.clip(depth, 0.05, 1.0).astype(np.float32)
