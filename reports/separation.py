@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_samples
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from reports.artifacts import Probes
 
@@ -77,7 +78,10 @@ def plane(x: np.ndarray) -> tuple[np.ndarray, float]:
     """Two-dimensional t-SNE (n, 2) from a fixed seed and PCA start, and the perplexity used."""
     perplexity = min(PERPLEXITY, max((len(x) - 1) / 3, 1.0))
     model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=500)
-    return np.asarray(model.fit_transform(x.astype(np.float32))), perplexity
+    # One thread: for so few points several cost more in waiting for each other than they save, and on a busy machine
+    # many times more; the plane also stays the same whatever the number of cores.
+    with threadpool_limits(limits=1):
+        return np.asarray(model.fit_transform(x.astype(np.float32))), perplexity
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from reports.figures.style import Picture, new_figure, plain, save, short
 from reports.labels import condition_label
 from reports.study import Study
 
-MOST_FIGURES = 2
+MOST_FIGURES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,22 @@ def groups(study: Study) -> list[OrderGroup]:
 
 
 def draw(study: Study, folder: Path) -> list[Picture]:
-    """One figure for each of the first `MOST_FIGURES` different sets of orders."""
+    """One figure for each of the first `MOST_FIGURES` different sets of orders that the first seed gave.
+
+    Other seeds begin with other weights and so with other orders; the caption counts them.
+    """
     every = groups(study)
-    return [_draw(group, folder, n, len(every)) for n, group in enumerate(every[:MOST_FIGURES], start=1)]
+    seeds = [seed for group in every for _, seed in group.runs]
+    firsts = [g for g in every if any(seed == seeds[0] for _, seed in g.runs)]
+    shown = firsts[:MOST_FIGURES]
+    return [_draw(g, folder, n, _hidden(n, len(shown), len(firsts), len(every))) for n, g in enumerate(shown, start=1)]
+
+
+def _hidden(number: int, shown: int, firsts: int, every: int) -> str:
+    """What a caption says about sets of orders that it does not show."""
+    said = f" Set {number} of {firsts} that the variants have with this seed." if firsts > 1 else ""
+    said += f" Shown: {shown}." if firsts > shown else ""
+    return said + (f" Other seeds give {every - firsts} further sets of orders." if every > firsts else "")
 
 
 def ranks(order: np.ndarray) -> np.ndarray:
@@ -62,7 +75,7 @@ def equal_share(order: np.ndarray) -> np.ndarray:
     return np.asarray((order[:, None, :] == order[None, :, :]).mean(axis=-1))
 
 
-def _draw(group: OrderGroup, folder: Path, number: int, total: int) -> Picture:
+def _draw(group: OrderGroup, folder: Path, number: int, hidden: str) -> Picture:
     blocks = sorted(group.orders, key=lambda b: (group.orders[b].shape[1], b))  # wider is deeper
     labels = [plain(condition_label(c)) for c in group.conditions]
     row_in = 0.24 * len(labels) + 0.75
@@ -81,7 +94,7 @@ def _draw(group: OrderGroup, folder: Path, number: int, total: int) -> Picture:
     bar = figure.colorbar(strips, ax=grid[:, 0], location="bottom", shrink=0.5, aspect=40, pad=0.02)
     bar.set_ticks([0, 1], labels=["first", "last"])
     bar.set_label(f"position of the same channel under “{labels[0]}”", fontsize=8)
-    return save(figure, folder, f"orders_{number}", **_texts(group, labels[0], number, total))
+    return save(figure, folder, f"orders_{number}", **_texts(group, labels[0], number, hidden))
 
 
 def _strips(ax: Any, order: np.ndarray, labels: list[str], block: str) -> Any:
@@ -108,7 +121,7 @@ def _matrix(ax: Any, values: np.ndarray, labels: list[str], *, low: float, cmap:
         ax.text(c, r, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
 
 
-def _texts(group: OrderGroup, first: str, number: int, total: int) -> dict[str, str]:
+def _texts(group: OrderGroup, first: str, number: int, hidden: str) -> dict[str, str]:
     seeds: dict[int | None, list[str]] = {}
     for variant, seed in group.runs:
         seeds.setdefault(seed, []).append(variant)
@@ -121,10 +134,8 @@ def _texts(group: OrderGroup, first: str, number: int, total: int) -> dict[str, 
         for block, o in group.orders.items()
         if off.any()
     )
-    hidden = f" Set {number} of {total} different sets of orders" if total > 1 else ""
-    hidden += f"; the first {MOST_FIGURES} are shown." if total > MOST_FIGURES else "." if hidden else ""
     return {
-        "title": "Channel order by prompt" + (f", set {number}" if total > 1 else ""),
+        "title": "Channel order by prompt" + (f", set {number}" if number > 1 else ""),
         "alt": f"Strips of channel positions for each prompt and block. {told}.",
         "caption": f"{same} ({whose}). A strip shows one prompt's order from first to last; its colours say where the "
         f"same channels stand under “{first}”, so the first strip is smooth and a scrambled strip is another order. "
