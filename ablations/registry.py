@@ -31,5 +31,5 @@ class Study:
     axis_values: dict[str, float] | None = None
 
 
-STUDIES: Registry[Callable[[], Study]] = Registry("study", entry_point_group="dfpir.studies")
+STUDIES: Registry[Callable[[], Study]] = Registry("study", home="ablations.studies", entry_point_group="dfpir.studies")
 register_study = STUDIES.register

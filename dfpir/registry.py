@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
@@ -27,11 +28,13 @@ class Registry(Generic[T]):
 
     Args:
         kind: what an entry is, for messages (`variant`, `study`).
+        home: the module whose import registers the suite's own entries; imported at the first look-up.
         entry_point_group: other packages' entries, loaded at the first look-up.
     """
 
-    def __init__(self, kind: str, entry_point_group: str | None = None) -> None:
+    def __init__(self, kind: str, *, home: str | None = None, entry_point_group: str | None = None) -> None:
         self.kind = kind
+        self._home = home
         self._group = entry_point_group
         self._entries: dict[str, T] = {}
 
@@ -51,24 +54,27 @@ class Registry(Generic[T]):
 
         return add
 
-    def _load_plugins(self) -> None:
+    def _load(self) -> None:
+        if self._home is not None:
+            home, self._home = self._home, None
+            import_module(home)
         if self._group is not None:
             group, self._group = self._group, None
             for point in entry_points(group=group):
                 point.load()  # importing the module registers what it decorates
 
     def __getitem__(self, name: str) -> T:
-        self._load_plugins()
+        self._load()
         if name not in self._entries:
             raise UnknownNameError(f"Unknown {self.kind} {name!r}.{suggestion(name, self._entries)}")
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
-        self._load_plugins()
+        self._load()
         return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        self._load_plugins()
+        self._load()
         return iter(self._entries)
 
     def names(self, pattern: str = "*") -> list[str]:

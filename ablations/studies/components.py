@@ -13,8 +13,8 @@ def components() -> Study:
         title="Which part of the perturbation block earns its gain",
         question=(
             "What do channel perturbation (DGCPM) and attention perturbation (CAAPM) bring over plain Restormer, and "
-            "how much of it remains when the block keeps its parameters but neither reorders (identity order) nor masks "
-            "(gamma = 1)?"
+            "how much of it remains when the block keeps its parameters but neither reorders (identity order) nor "
+            "masks (gamma = 1)?"
         ),
         variants=("restormer", "dgcpm_only", "caapm_only", "dfpir", "dfpir_identity_order", "dfpir_g100"),
         reference="restormer",

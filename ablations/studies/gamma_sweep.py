@@ -16,7 +16,8 @@ def gamma_sweep() -> Study:
         title="How much of the attention map to keep",
         question=(
             "Does masking the smallest entries of the perturbed channel attention help, and which share of them "
-            "(gamma) should be kept? gamma = 1 is the same block without a mask: what differs from it is the mask's doing."
+            "(gamma) should be kept? gamma = 1 is the same block without a mask: the difference from it is the "
+            "mask's doing."
         ),
         variants=tuple(values),
         reference="dfpir_g100",

@@ -1,0 +1,42 @@
+# make demo: a study on embedded photographs, ending in an HTML report. make test: the test suite.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# threads that spin while they wait cost a factor of six on a busy machine
+export OMP_WAIT_POLICY ?= passive
+
+.PHONY: demo test lint types imports check lock clean
+
+demo: $(STAMP)
+	$(BIN)/python -m ablations.run gamma_sweep
+
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+check: lint types imports test
+
+# uv, not pip: pip may take a CPU-only torch that torchvision does not import with
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+# the constraints for Python 3.10 to 3.13; no registry's address gets in
+lock: $(STAMP)
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --upgrade --quiet \
+	  --no-header --no-annotate --output-file constraints.txt
+
+clean:
+	rm -rf $(VENV) runs
