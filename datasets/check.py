@@ -116,7 +116,7 @@ def check_root(
     Args:
         root: a folder in any accepted layout.
         names: check these sets only.
-        workers: processes that decode; all cores up to eight by default.
+        workers: threads that decode; all cores up to eight by default.
         progress: called with a set's name and its number of images before it is read.
 
     Raises:

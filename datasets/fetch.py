@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import tarfile
 import tempfile
@@ -17,7 +16,7 @@ from typing import IO, Any
 
 from datasets.catalog import Archive, DatasetSpec
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 14  # what an interruption may lose
 MAX_MEMBER_BYTES = 1 << 30  # no image of any set comes near; an archive that claims more is refused
 
 
@@ -93,12 +92,10 @@ def download(archive: Archive, cache: Path) -> Path:
     import pooch
 
     name = PurePosixPath(archive.url).name
+    resuming = partial(resuming_download, part=cache / f"{name}.part")
     try:
-        path = pooch.retrieve(
-            archive.url, known_hash=archive.checksum, fname=name, path=cache, downloader=resuming_download
-        )
+        path = pooch.retrieve(archive.url, known_hash=archive.checksum, fname=name, path=cache, downloader=resuming)
     except ValueError as error:
-        (cache / f"{name}.part").unlink(missing_ok=True)
         raise FetchError(
             f"{name} from {archive.url} does not have the checksum {archive.checksum} ({archive.checksum_source}): "
             "the file was changed or is not the one it was. Nothing was unpacked."
@@ -111,15 +108,14 @@ def download(archive: Archive, cache: Path) -> Path:
     return Path(path)
 
 
-def resuming_download(url: str, output_file: Any, pooch_: Any, **_: Any) -> None:
+def resuming_download(url: str, output_file: str, _pooch: Any, *, part: Path) -> None:
     """A downloader for pooch that goes on where an interrupted one stopped.
 
-    pooch hands over a temporary file that it deletes on failure, so what has arrived is kept in `<name>.part` beside
-    the final file and moved over at the end.
+    pooch hands over a temporary file that it deletes on failure, so what has arrived is kept in `part` and moved over
+    once it is whole.
     """
     import requests
 
-    part = Path(pooch_.path) / f"{PurePosixPath(url).name}.part"
     part.parent.mkdir(parents=True, exist_ok=True)
     have = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={have}-"} if have else {}
@@ -130,12 +126,7 @@ def resuming_download(url: str, output_file: Any, pooch_: Any, **_: Any) -> None
             with part.open("ab" if response.status_code == 206 else "wb") as file:
                 for chunk in response.iter_content(_CHUNK):
                     file.write(chunk)
-    if hasattr(output_file, "write"):
-        with part.open("rb") as file:
-            shutil.copyfileobj(file, output_file)
-        part.unlink()
-    else:
-        part.replace(output_file)
+    part.replace(output_file)
 
 
 def unpack(archive: Path, target: Path, pattern: str = ".*") -> list[Path]:

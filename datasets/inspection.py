@@ -6,10 +6,10 @@ One pass gives everything the checks need (sizes, thumbnails, content hashes), i
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from datasets.finder import Pair
 from datasets.leaks import thumbnail
-from datasets.readers import ImageRead, ImageRefused, read_image
+from datasets.readers import ImageRead, ImageRefused, quiet_decoding, read_image
 
-SERIAL_BELOW = 400  # starting worker processes costs more than this many images
-CHUNK = 16
+SERIAL_BELOW = 16
+_AHEAD = 4
 _SHIFT_WINDOW, _MAX_SHIFT = 256, 32
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -78,19 +78,28 @@ def look_at(pair: Pair) -> Look:
 
 
 def look_at_all(pairs: Iterable[Pair], workers: int | None = None) -> Iterator[Look]:
-    """`look_at` for every pair, in order, on several processes where there are many."""
+    """`look_at` for every pair, in order, on several threads where there are many."""
     return parallel_map(look_at, list(pairs), workers)
 
 
 def parallel_map(function: Callable[[_T], _R], items: list[_T], workers: int | None = None) -> Iterator[_R]:
-    """Results in the order of the items; in this process where there are few items or one worker."""
+    """Results in the order of the items; in this thread where there are few items or one worker.
+
+    Threads do: decoding, hashing and resizing release Python's lock, and neither pixels nor functions need pickling.
+    """
     count = workers if workers is not None else min(8, os.cpu_count() or 1)
     if count <= 1 or len(items) < SERIAL_BELOW:
         yield from map(function, items)
         return
-    # spawn: forking a process that already runs threads (torch, BLAS) can deadlock.
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(function, items, chunksize=CHUNK)
+    with quiet_decoding(), ThreadPoolExecutor(count) as pool:
+        # A window of submitted items keeps memory bounded when the consumer is slow.
+        waiting: deque[Future[_R]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= _AHEAD * count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def shift_between(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[int, int, float]:

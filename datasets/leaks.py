@@ -99,3 +99,24 @@ def leaked_training_images(
         return frozenset()
     highest = (thumbs @ test_thumbs.T).max(axis=1)
     return frozenset(names[row] for row in np.flatnonzero(highest > threshold).tolist())
+
+
+def same_scenes(names: Sequence[str], thumbs: NDArray[np.float32], threshold: float = THRESHOLD) -> dict[str, str]:
+    """Each image's scene: the name of the first image that it resembles, directly or through others.
+
+    Statistics resample scenes, so two cuts of one photograph must not count twice.
+    """
+    parent = list(range(len(names)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    for start in range(0, len(names), 512):
+        rows, columns = np.nonzero(thumbs[start : start + 512] @ thumbs.T > threshold)
+        for first, second in zip((rows + start).tolist(), columns.tolist(), strict=True):
+            low, high = sorted((root(first), root(second)))
+            parent[high] = low
+    return {name: names[root(index)] for index, name in enumerate(names)}

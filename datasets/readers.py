@@ -18,7 +18,10 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +50,7 @@ class ImageRefused(ValueError):
         self.path, self.reason = path, reason
 
     def __reduce__(self) -> tuple[type[ImageRefused], tuple[Path, str]]:
-        """Let the error cross process borders: the default would rebuild it from the joined message alone."""
+        """Let the error be pickled: the default would rebuild it from the joined message alone."""
         return type(self), (self.path, self.reason)
 
 
@@ -97,15 +100,26 @@ def is_image_name(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+@contextmanager
+def quiet_decoding() -> Iterator[None]:
+    """Ignore Pillow's warnings about what it half understands (bad EXIF, huge sizes).
+
+    Sizes have their own limit here, and a body that does not decode raises. Warning filters belong to the whole
+    process: only the main thread sets them, and worker threads run inside its `quiet_decoding`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _open(path: Path, *, decode: bool) -> ImageRead:
     _check_file(path)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns about what it half understands (bad EXIF, huge sizes); sizes have their own limit below and a
-            # body that does not decode raises.
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=_FORMATS) as image:
-                return _convert(path, image, decode=decode)
+        with quiet_decoding(), Image.open(path, formats=_FORMATS) as image:
+            return _convert(path, image, decode=decode)
     except ImageRefused:
         raise
     except UnidentifiedImageError:

@@ -129,7 +129,7 @@ def pack(plan: PackPlan, workers: int = 1, progress: Callable[[int, int], None] 
 
     Args:
         plan: from `plan_pack`.
-        workers: decoding processes.
+        workers: decoding threads.
         progress: called with (images done, images in all).
 
     Raises:

@@ -1,0 +1,160 @@
+"""One data set's images in memory or mapped from its store, with what comparing them needs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.catalog import DatasetSpec, catalog
+from datasets.finder import FoundSet
+from datasets.inspection import parallel_map
+from datasets.leaks import thumbnail
+from datasets.readers import ImageRefused, read_rgb, read_size
+from datasets.store import PackedSet
+
+MAX_DECODED_BYTES = 4 << 30
+_SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedImage:
+    """An image of a data set, ready to use.
+
+    Attributes:
+        spec: its set.
+        name: `<set>/<image>`.
+        clean_name: the clean image's name within the set: shared by the degraded ones it serves.
+        clean: (H, W, 3) uint8; a view of a memory map for a packed set.
+        degraded: the same, or None.
+        thumb: (1536,) thumbnail of the clean image (`datasets.leaks.thumbnail`).
+        digest: hash of the pixels of both.
+    """
+
+    spec: DatasetSpec
+    name: str
+    clean_name: str
+    clean: NDArray[np.uint8]
+    degraded: NDArray[np.uint8] | None
+    thumb: NDArray[np.float32]
+    digest: str
+
+
+def stored_sets(root: Path) -> dict[str, PackedSet]:
+    """The packed sets that lie in a root, by name.
+
+    Raises:
+        StoreError: a store is broken.
+    """
+    stores = (root / f"{name}.store" for name in catalog())
+    return {store.name.removesuffix(".store"): PackedSet(store) for store in stores if store.is_dir()}
+
+
+def load_set(
+    spec: DatasetSpec, found: FoundSet | None, store: PackedSet | None, workers: int | None = None
+) -> list[LoadedImage]:
+    """All images of a set, from its store where there is one, else decoded from its files.
+
+    Raises:
+        ValueError: neither is there; the set is too large to decode into memory; or unusable files, all named.
+    """
+    if store is not None:
+        return _from_store(spec, store)
+    if found is None:
+        raise ValueError(f"{spec.name} is not there.")
+    return _from_files(found, workers)
+
+
+def _from_store(spec: DatasetSpec, store: PackedSet) -> list[LoadedImage]:
+    thumbs: dict[int, NDArray[np.float32]] = {}
+    images = []
+    for name, degraded, clean in store.pairs:
+        if clean not in thumbs:
+            thumbs[clean] = thumbnail(np.asarray(store.image(clean)))
+        checksums = [store.entries[index].checksum for index in (clean, degraded) if index >= 0]
+        images.append(
+            LoadedImage(
+                spec=spec,
+                name=f"{spec.name}/{name}",
+                clean_name=store.entries[clean].name,
+                clean=store.image(clean),
+                degraded=store.image(degraded) if degraded >= 0 else None,
+                thumb=thumbs[clean],
+                digest=_joined(checksums),
+            )
+        )
+    return images
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    pixels: NDArray[np.uint8] | None
+    thumb: NDArray[np.float32] | None
+    checksum: str
+    fault: str
+
+
+def _decode(path: Path) -> _File:
+    try:
+        pixels = read_rgb(path)
+    except ImageRefused as refused:
+        return _File(path, None, None, "", refused.reason)
+    checksum = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16).hexdigest()
+    return _File(path, pixels, thumbnail(pixels), checksum, "")
+
+
+def _from_files(found: FoundSet, workers: int | None) -> list[LoadedImage]:
+    paths = list(dict.fromkeys(p for pair in found.pairs for p in (pair.clean, pair.degraded) if p is not None))
+    _require_memory(found, paths)
+    files = {file.path: file for file in parallel_map(_decode, paths, workers)}
+    faults = [f"{path}: {file.fault}" for path, file in files.items() if file.fault]
+    images = []
+    first_name: dict[Path, str] = {}
+    for pair in found.pairs:
+        clean, degraded = files[pair.clean], files[pair.degraded] if pair.degraded else None
+        if clean.pixels is None or clean.thumb is None or (degraded is not None and degraded.pixels is None):
+            continue
+        if degraded is not None and degraded.pixels is not None and degraded.pixels.shape != clean.pixels.shape:
+            faults.append(f"{pair.degraded}: its size is not that of {pair.clean.name}")
+            continue
+        images.append(
+            LoadedImage(
+                spec=found.spec,
+                name=f"{found.spec.name}/{pair.name}",
+                clean_name=first_name.setdefault(pair.clean, pair.name),
+                clean=clean.pixels,
+                degraded=None if degraded is None else degraded.pixels,
+                thumb=clean.thumb,
+                digest=_joined([clean.checksum, *([degraded.checksum] if degraded else [])]),
+            )
+        )
+    if faults:
+        more = f"\nand {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise ValueError(
+            f"{len(faults)} files of {found.spec.name} can't be used; mend or move them:\n"
+            + "\n".join(faults[:_SHOWN])
+            + more
+        )
+    return images
+
+
+def _require_memory(found: FoundSet, paths: list[Path]) -> None:
+    try:
+        height, width = read_size(paths[0])
+    except ImageRefused:
+        return  # it is named with the other faults
+    size = len(paths) * height * width * 3
+    if size > MAX_DECODED_BYTES:
+        name = found.spec.name
+        raise ValueError(
+            f"{name} takes about {size / 1e9:.0f} GB decoded: run `python -m datasets pack {name} --root {found.root}` "
+            "once, then it is read from the disk."
+        )
+
+
+def _joined(checksums: list[str]) -> str:
+    return checksums[0] if len(checksums) == 1 else hashlib.blake2b(" ".join(checksums).encode()).hexdigest()[:32]

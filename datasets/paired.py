@@ -1,0 +1,310 @@
+"""The field's real data sets as a `DataBundle`: any subset of the catalogue found under a root, under one protocol."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datasets.catalog import DatasetSpec, catalog
+from datasets.corpus import DataBundle, EvalItem, Pixels, Sample, Split, to_float
+from datasets.degrade import degrade
+from datasets.finder import find_sets
+from datasets.leaks import leaked_training_images, overlaps, same_scenes
+from datasets.loading import LoadedImage, load_set, stored_sets
+from datasets.protocol_items import cut_item, quotas, set_items
+from datasets.protocols import Protocol, get_protocol
+from datasets.seeding import stable_seed
+from datasets.tasks import CONDITIONS, Condition, Task
+
+_VAL_SHARE = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootBundle(DataBundle):
+    """Real data sets under one protocol.
+
+    Images are named `<set>/<image>`. Every test set keeps its own images; noise, cropping and the order of noise draws
+    are the protocol's.
+
+    Attributes:
+        protocol: name of the protocol that test and validation images follow.
+        seen: test image -> whether its scene stands in the training images as they are after any exclusion.
+        found: every set found -> its number of images.
+        left_out: training images that were left out because they stand in test sets (or would stand on both sides).
+        digests: image -> hash of its pixels.
+    """
+
+    protocol: str
+    seen: Mapping[str, bool]
+    found: Mapping[str, int]
+    left_out: tuple[str, ...]
+    digests: Mapping[str, str]
+
+    def eval_items(
+        self,
+        split: Split,
+        conditions: Sequence[Condition],
+        *,
+        max_side: int | None = None,
+        limit: int | None = None,
+    ) -> list[EvalItem]:
+        """The images of a split under each condition, as the bundle's protocol makes them.
+
+        Under a protocol that does not clip or quantise noise, `degraded` is float32 in units of 1, not uint8.
+
+        Args:
+            split: `val` or `test`.
+            conditions: in the order wanted.
+            max_side: cut images to a centre of at most this many pixels a side, after degrading them.
+            limit: at most this many images a condition, spread over its sets in turn.
+
+        Raises:
+            ValueError: no image serves a condition, or the protocol does not draw its noise.
+        """
+        rules = get_protocol(self.protocol)
+        items: list[EvalItem] = []
+        for condition in conditions:
+            by_set: dict[str, list[Sample]] = {}
+            for sample in getattr(self, split):
+                if _serves(sample, condition):
+                    by_set.setdefault(sample.name.partition("/")[0], []).append(sample)
+            if not by_set:
+                raise ValueError(f"{self.name} has no {split} image for {condition.name}.")
+            counts = quotas([len(samples) for samples in by_set.values()], limit)
+            for samples, count in zip(by_set.values(), counts, strict=True):
+                items += [cut_item(item, max_side) for item in set_items(rules, samples, condition, count)]
+        return items
+
+    @cached_property
+    def _pools(self) -> dict[str, list[Sample]]:
+        return {c.name: [s for s in self.train if _serves(s, c)] for c in self.conditions}
+
+    def _row(
+        self, condition: Condition, seed: int, patch: int
+    ) -> tuple[Float[Tensor, "3 p p"], Float[Tensor, "3 p p"]]:
+        """One training patch; only its own rows are read, so whole sets may stay on the disk."""
+        pool = self._pools.get(condition.name, [])
+        if not pool:
+            raise ValueError(f"{self.name} has no training image for {condition.name}.")
+        rng = np.random.default_rng(seed)
+        sample = pool[int(rng.integers(len(pool)))]
+        height, width = sample.clean.shape[:2]
+        top, left = (int(rng.integers(0, max(side - patch, 0) + 1)) for side in (height, width))
+        flips = tuple(axis for axis in (0, 1) if rng.integers(2))
+        clean = to_float(np.flip(_patch(sample.clean, top, left, patch), flips))
+        if sample.degraded is not None:
+            return to_float(np.flip(_patch(sample.degraded, top, left, patch), flips)), clean
+        return degrade(clean, condition, stable_seed("degrade", seed)), clean
+
+    def _checksum(self) -> str:
+        """SHA-256 over roles, names and the pixels' own hashes: packed sets need not be read through."""
+        digest = hashlib.sha256(" ".join([self.protocol, *(c.name for c in self.conditions)]).encode())
+        for role in ("train", "val", "test"):
+            for sample in getattr(self, role):
+                digest.update(f"{role}\x1f{sample.name}\x1f{self.digests[sample.name]}\x1e".encode())
+        return digest.hexdigest()
+
+
+def load_root(
+    root: Path,
+    *,
+    protocol: str = "suite",
+    tasks: Sequence[Task] | None = None,
+    exclude_leaks: bool = False,
+    workers: int | None = None,
+    progress: Callable[[str, int], None] | None = None,
+) -> RootBundle:
+    """Training, validation and test images from whatever sets of the catalogue a root holds.
+
+    A set packed as `<root>/<name>.store` is mapped into memory instead of decoded. A task is kept when the root has
+    training and test images for it; the description names the others and says what they lack. Validation scenes are
+    chosen by hash from the training images and leave training, with everything that looks like them.
+
+    Args:
+        root: a folder in any accepted layout.
+        protocol: how validation and test images are degraded and cut.
+        tasks: keep these only; all by default.
+        exclude_leaks: leave out training images that stand in any test set found.
+        workers: decoding threads.
+        progress: called with a set's name and number of images before it is read.
+
+    Raises:
+        ValueError: no such root or protocol; no task with both sides; files that can't be used, all of them named.
+    """
+    rules = get_protocol(protocol)
+    loaded = _load(root, tasks, workers, progress)
+    train = [image for image in loaded if image.spec.split == "train"]
+    test = [image for image in loaded if image.spec.split == "test"]
+    kept_tasks = [t for t in Task if _has(train, t) and _has(test, t)]
+    if not kept_tasks:
+        raise ValueError(f"{str(root)!r} has no task with training and test images: {_what_there_is(train, test)}")
+    leaked = _leaked(train, test) if exclude_leaks else frozenset()
+    usable = [i for i in train if i.spec.task in kept_tasks and _scene(i) not in leaked]
+    val_scenes, resembling = _validation(usable)
+    fit = [i for i in usable if _scene(i) not in val_scenes | resembling]
+    missing = [t.value for t in kept_tasks if not _has(fit, t)]
+    if missing:
+        raise ValueError(f"{str(root)!r}: no training images are left for {', '.join(missing)}; more are needed.")
+    tested = [i for i in test if i.spec.task in kept_tasks]
+    scenes, seen = same_scenes([i.name for i in tested], _thumbs(tested)), _seen(fit, tested)
+    conditions = tuple(
+        c
+        for c in CONDITIONS
+        if c.task in kept_tasks
+        and (c.sigma_255 is None or not rules.noise.depends_on_order or c.sigma_255 in rules.noise.sigmas_255)
+    )
+    return RootBundle(
+        name=root.resolve().name,
+        description=_description(fit, tested, train, test, leaked, seen, rules),
+        train=tuple(_sample(i, _scene(i)) for i in fit),
+        val=tuple(_sample(i, _scene(i)) for i in usable if _scene(i) in val_scenes),
+        test=tuple(_sample(i, f"test:{scenes[i.name]}") for i in tested),
+        conditions=conditions,
+        protocol=rules.name,
+        seen=seen,
+        found={name: sum(i.spec.name == name for i in loaded) for name in dict.fromkeys(i.spec.name for i in loaded)},
+        left_out=tuple(i.name for i in train if i.spec.task in kept_tasks and _scene(i) in leaked | resembling),
+        digests={i.name: i.digest for i in loaded},
+    )
+
+
+def _load(
+    root: Path, tasks: Sequence[Task] | None, workers: int | None, progress: Callable[[str, int], None] | None
+) -> list[LoadedImage]:
+    def wanted(spec: DatasetSpec) -> bool:
+        return spec.split != "none" and (tasks is None or spec.task in tasks)
+
+    stores = stored_sets(root)
+    images: list[LoadedImage] = []
+    faults: list[str] = []
+    found = {each.spec.name: each for each in find_sets(root) if wanted(each.spec)}
+    for name, spec in catalog().items():
+        store = stores.get(name) if wanted(spec) else None
+        if store is None and name not in found:
+            continue
+        if progress:
+            progress(name, len(store) if store else len(found[name].pairs))
+        try:
+            images += load_set(spec, found.get(name), store, workers)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError("\n".join(faults))
+    return images
+
+
+def _has(images: Sequence[LoadedImage], task: Task) -> bool:
+    return any(image.spec.task is task for image in images)
+
+
+def _scene(image: LoadedImage) -> str:
+    """What may not be on two sides: GoPro's sequence, else the clean file."""
+    name = image.clean_name
+    if image.spec.task is Task.BLUR:
+        name = name.rpartition("/")[0] or name.rpartition("_")[0] or name
+    return f"{image.spec.name}/{name}"
+
+
+def _thumbs(images: Sequence[LoadedImage]) -> NDArray[np.float32]:
+    return np.stack([image.thumb for image in images]) if images else np.empty((0, 1536), dtype=np.float32)
+
+
+def _one_per_scene(images: Sequence[LoadedImage]) -> list[LoadedImage]:
+    """Each clean image once, whatever number of degraded ones it serves."""
+    return list({(image.spec.name, image.clean_name): image for image in reversed(images)}.values())[::-1]
+
+
+def _leaked(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> frozenset[str]:
+    once = _one_per_scene(train)
+    names = leaked_training_images([image.name for image in once], _thumbs(once), _thumbs(_one_per_scene(test)))
+    return frozenset(_scene(image) for image in once if image.name in names)
+
+
+def _seen(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> dict[str, bool]:
+    once = _one_per_scene(train)
+    found = overlaps(
+        {"train": ([image.name for image in once], _thumbs(once))},
+        {"test": ([image.name for image in test], _thumbs(test))},
+    )
+    known = {each.test_image for each in found}
+    return {image.name: image.name in known for image in test}
+
+
+def _validation(train: Sequence[LoadedImage]) -> tuple[frozenset[str], frozenset[str]]:
+    """Scenes to validate on, a twentieth of each set's, and others that look like one of them."""
+    chosen: set[str] = set()
+    for name in dict.fromkeys(image.spec.name for image in train):
+        scenes = sorted(
+            {_scene(image) for image in train if image.spec.name == name}, key=lambda scene: stable_seed("val", scene)
+        )
+        chosen.update(scenes[: min(len(scenes) - 1, max(1, round(_VAL_SHARE * len(scenes))))])
+    once = _one_per_scene(train)
+    inside = [image for image in once if _scene(image) in chosen]
+    outside = [image for image in once if _scene(image) not in chosen]
+    names = leaked_training_images([image.name for image in outside], _thumbs(outside), _thumbs(inside))
+    return frozenset(chosen), frozenset(_scene(image) for image in outside if image.name in names)
+
+
+def _sample(image: LoadedImage, scene: str) -> Sample:
+    served = tuple(c for c in CONDITIONS if c.task is image.spec.task)
+    return Sample(
+        name=image.name,
+        scene=scene,
+        clean=image.clean,
+        degraded=image.degraded,
+        conditions=served,
+        source=image.spec.title,
+        licence=image.spec.licence,
+    )
+
+
+def _serves(sample: Sample, condition: Condition) -> bool:
+    return any(c.task is condition.task for c in sample.conditions)
+
+
+def _patch(image: Pixels, top: int, left: int, side: int) -> Pixels:
+    cut = image[top : top + side, left : left + side]
+    missing = [(0, side - length) for length in cut.shape[:2]]
+    return np.pad(cut, [*missing, (0, 0)], mode="symmetric") if any(after for _, after in missing) else cut
+
+
+def _what_there_is(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> str:
+    sides = []
+    for words, images in (("training images for", train), ("test images for", test)):
+        names = [task.value for task in Task if _has(images, task)]
+        sides.append(f"{words} {', '.join(names) or 'nothing'}")
+    return "; ".join(sides) + "."
+
+
+def _description(
+    fit: Sequence[LoadedImage],
+    tested: Sequence[LoadedImage],
+    train: Sequence[LoadedImage],
+    test: Sequence[LoadedImage],
+    leaked: frozenset[str],
+    seen: Mapping[str, bool],
+    rules: Protocol,
+) -> str:
+    def counts(images: Sequence[LoadedImage]) -> str:
+        names = dict.fromkeys(image.spec.name for image in images)
+        return ", ".join(f"{name} ({sum(image.spec.name == name for image in images)})" for name in names)
+
+    lines = [f"trained on {counts(fit)}; tested on {counts(tested)} under {rules.label}"]
+    idle = [t.value for t in Task if (_has(train, t) or _has(test, t)) and not (_has(fit, t) and _has(tested, t))]
+    if idle:
+        lines.append(f"not used, for want of training or test images: {', '.join(idle)}")
+    if leaked:
+        lines.append(f"{len(leaked)} training scenes left out because they stand in test sets")
+    if any(seen.values()):
+        lines.append(f"{sum(seen.values())} of {len(seen)} test images stand in the training images")
+    if rules.noise.stand_in:
+        lines.append("noise drawn here stands in for the protocol's own noisy files")
+    return "; ".join(lines)
