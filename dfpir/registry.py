@@ -15,8 +15,10 @@ T = TypeVar("T")
 def suggestion(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` or the list of what is known: the end of an error message about an unknown name."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(names)}."
+    likeness = [difflib.SequenceMatcher(None, name, other).ratio() for other in names]
+    if likeness and max(likeness) >= 0.6:
+        return f" Did you mean {names[likeness.index(max(likeness))]!r}?"
+    return f" Known: {', '.join(names)}."
 
 
 class UnknownNameError(ValueError):

@@ -1,0 +1,65 @@
+"""Prompt codes: the paper's sentences, stand-ins under their own names, CLIP's real path up to its download."""
+
+import pytest
+import torch
+
+from dfpir import prompts
+from dfpir.prompts import TextEncoderUnavailableError, encode_text, load_prompts
+
+
+@pytest.mark.parametrize("encoder", ["minilm", "onehot"])
+@pytest.mark.parametrize("prompt_set", ["detailed", "simple"])
+def test_stand_ins(encoder, prompt_set):
+    bank = load_prompts(prompt_set, encoder)
+    assert bank.codes.shape == (7, 512)
+    assert bank.codes.dtype == torch.float32
+    torch.testing.assert_close(bank.codes.norm(dim=1), torch.full((7,), 10.0))
+    assert bank.encoder == encoder
+    distinct = len({tuple(row.tolist()) for row in bank.codes})
+    assert distinct == len(set(bank.texts)) == (7 if prompt_set == "detailed" else 5)
+
+
+def test_rows_follow_the_conditions_asked_for():
+    whole, part = load_prompts("detailed", "minilm"), load_prompts("detailed", "minilm", ["haze", "noise-25"])
+    assert torch.equal(part.codes[0], whole.codes[whole.row("haze")])
+    assert part.row("noise-25") == 1
+    assert part.checksum != whole.checksum
+    assert whole.row("noise-35") == whole.row("noise-25")
+    assert whole.row("noise-75") == whole.row("noise-50")
+    with pytest.raises(ValueError, match="'hase'. Did you mean 'haze'"):
+        whole.row("hase")
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="Did you mean 'minilm'"):
+        load_prompts("detailed", "minilmm")
+    with pytest.raises(ValueError, match="Did you mean 'simple'"):
+        load_prompts("simpel", "onehot")
+    with pytest.raises(ValueError, match="No prompt for condition 'fog'"):
+        load_prompts("simple", "onehot", ["fog"])
+
+
+def test_clip_without_its_weights_is_an_error_that_names_the_way_out(monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *a, **k: None)
+    prompts._clip_codes.cache_clear()
+    with pytest.raises(TextEncoderUnavailableError, match="--text-encoder minilm"):
+        load_prompts("detailed", "clip")
+
+
+def test_clip_path_with_random_weights():
+    # everything but the download: the architecture, the tokenizer and the unnormalised float32 text embedding
+    import open_clip
+
+    name, _ = prompts.CLIP_MODEL
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = open_clip.create_model(name, pretrained=None, precision="fp32", load_weights=False)
+    codes = encode_text(model, open_clip.get_tokenizer(name), ["Rain", "Haze", "Rain"])
+    assert codes.shape == (3, 512)
+    assert codes.dtype == torch.float32
+    assert torch.equal(codes[0], codes[2])
+    assert not torch.equal(codes[0], codes[1])
+    assert not torch.allclose(codes.norm(dim=1), torch.ones(3))
