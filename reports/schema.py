@@ -274,6 +274,7 @@ def canonical(df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) 
         ValueError: as `validate_images`.
     """
     validate_images(df, columns=columns)
+    df = df.reset_index(drop=True)
     kinds: dict[str, Any] = {"str": "object", "int64": np.int64, "float64": np.float64}
     out = pd.DataFrame({c.name: df[c.name].astype(kinds[c.dtype]) for c in columns})
     keys = pd.DataFrame({name: out[name] for name in _IMAGE_KEY})

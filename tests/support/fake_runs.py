@@ -37,6 +37,7 @@ class FakeStudy:
         failed: (variant, seed) pairs that fail; likewise `unfinished` and `not_run`.
         aliases: other name -> (trained variant, note).
         seed_sd_db, noise_sd_db: spread of the variants' gains over seeds and over images.
+        pictures: whether runs have sample crops and probes, with `patches` patches a condition.
     """
 
     effect_db: dict[str, float]
@@ -54,6 +55,7 @@ class FakeStudy:
     text_encoder: str = "minilm"
     steps: int = 200
     pictures: bool = True
+    patches: int = 20
     name: str = "gamma_sweep"
 
 
@@ -136,7 +138,7 @@ def _write_run(folder: Path, study: FakeStudy, variant: str, seed: int) -> None:
     schema.write_images(images, folder / schema.IMAGES_FILE)
     if study.pictures:
         _write_samples(folder, images)
-        _write_probes(folder, variant, seed)
+        _write_probes(folder, variant, seed, patches=study.patches)
     summary = {"status": "done", "steps": study.steps, "best_step": study.steps - 20, "train_wall_s": 41.5 + seed}
     write_json(folder / schema.SUMMARY_FILE, {**summary, "eval_wall_s": 6.2, "peak_memory_mb": 812.0, "oom_splits": 0})
     seal(folder)
@@ -249,7 +251,7 @@ def _picture(psnr_db: float, *, seed: int, size: int = 64) -> np.ndarray:
     return np.asarray(np.clip(clean + noise, 0, 1) * 255, dtype=np.uint8)
 
 
-def _write_probes(folder: Path, variant: str, seed: int, *, patches: int = 100) -> None:
+def _write_probes(folder: Path, variant: str, seed: int, *, patches: int) -> None:
     rng = np.random.default_rng(_stable(variant, seed + 200))
     index = np.repeat(np.arange(len(CONDITIONS)), patches)
     apart = 0.6 if variant == "restormer" else 1.4

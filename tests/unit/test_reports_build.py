@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reports.build import build_report, main
+from reports.page import duration
+from tests.support.fake_runs import FakeStudy, gamma_study, run_id_of, write_runs
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+class Tags(HTMLParser):
+    """Collects (tag, attributes) and the ids of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+
+def parsed(page: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = Tags()
+    parser.feed(page)
+    return parser.tags
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The report of a small study that has everything: (folder, page)."""
+    root = tmp_path_factory.mktemp("runs")
+    effects = {EVIL: 0.1, "dfpir_g90": 0.2, "dfpir_g100": 0.0}
+    study = gamma_study(
+        effect_db=effects, failed=((EVIL, 1),), patches=8, aliases={"dfpir_g95": ("dfpir_g90", "the <b>same</b>")}
+    )
+    folder = write_runs(root, study)
+    report = build_report([folder])
+    return folder, report.read_text(encoding="utf-8")
+
+
+def test_everything_is_written(whole):
+    folder, page = whole
+    for name in ("table.md", "table.tex", "means.csv", "pairs.csv", "report.html"):
+        assert (folder / name).stat().st_size > 100
+    for figure in ("axis_gamma", "crops", "tsne", "orders_1", "training_curves"):
+        for kind in ("png", "svg", "pdf"):
+            assert (folder / "figures" / f"{figure}.{kind}").stat().st_size > 1000
+    assert "could not be drawn" not in page
+    assert list(folder.rglob("*.part")) == []
+    means = pd.read_csv(folder / "means.csv")
+    assert set(means["condition"]) >= {"average", "haze"}
+
+
+def test_the_page_fetches_nothing(whole):
+    page = whole[1]
+    for tag, attributes in parsed(page):
+        for name in ("src", "href", "srcset", "data", "action", "poster"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:image/png;base64,", "#")), (tag, name, value[:60])
+        assert not [a for a in attributes if a.startswith("on")]
+        assert "style" not in attributes
+    assert "default-src 'none'" in page
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|http://|https://", page)
+
+
+def test_names_from_outside_are_escaped(whole):
+    folder, page = whole
+    assert EVIL not in page
+    assert page.count("<script>") == 1
+    assert "the &lt;b&gt;same&lt;/b&gt;" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert EVIL not in (folder / "table.md").read_text()
+
+
+def test_images_have_alternative_texts_and_links_lead_somewhere(whole):
+    tags = parsed(whole[1])
+    ids = {a["id"] for _, a in tags if "id" in a}
+    assert len([a for t, a in tags if t == "img"]) == 5
+    assert all(len(a.get("alt") or "") > 40 for t, a in tags if t == "img")
+    for name in ("href", "aria-labelledby", "aria-describedby"):
+        assert {(a[name] or "").lstrip("#") for _, a in tags if name in a} <= ids
+
+
+def test_the_page_says_what_a_reader_must_know(whole):
+    page = whole[1]
+    assert "not encoded by CLIP" in page
+    assert "uncommitted changes" in page
+    assert "1 of 6 runs is not done" in page
+    assert "FloatingPointError" in page
+    assert "1 of 2" in page
+    assert re.search(r"of the 3 pairs of variants (is|are) distinguishable", page)
+    assert "python -m ablations.run gamma_sweep" in page
+
+
+def test_damaged_unfinished_and_missing_runs_show_as_such(tmp_path):
+    effects = {"sound": 0.1, "torn": 0.2, "cut": 0.2, "absent": 0.3}
+    folder = write_runs(
+        tmp_path,
+        FakeStudy(effect_db=effects, seeds=(0,), unfinished=(("cut", 0),), not_run=(("absent", 0),), pictures=False),
+    )
+    with (tmp_path / run_id_of("torn", 0) / "images.parquet").open("ab") as stream:
+        stream.write(b"x")
+    page = build_report([folder], tmp_path / "out").read_text()
+    assert "images.parquet has changed since the run finished" in page
+    for word in ("damaged", "unfinished", "not run"):
+        assert f'<td class="number quiet">{word}</td>' in page
+    assert "Only one variant has finished runs" in page
+
+
+def test_a_study_without_one_finished_run_still_has_a_page(tmp_path):
+    folder = write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0}, seeds=(0,), not_run=(("a", 0),)))
+    page = build_report([folder]).read_text()
+    assert "No run is finished" in page
+    assert "could not be drawn" not in page
+
+
+def test_a_figure_that_fails_costs_only_itself(tmp_path, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("odd content")
+
+    monkeypatch.setattr("reports.figures.axis.draw", broken)
+    folder = write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0, "b": 0.1}, seeds=(0,), pictures=False))
+    page = build_report([folder]).read_text()
+    assert "This figure could not be drawn: RuntimeError: odd content" in page
+    assert "training_curves" in page
+
+
+def test_same_runs_give_the_same_page(tmp_path):
+    folder = write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0, "b": 0.1}, seeds=(0,), pictures=False))
+    first = build_report([folder]).read_bytes()
+    assert build_report([folder]).read_bytes() == first
+
+
+def test_command_line(tmp_path, capsys):
+    write_runs(tmp_path / "1", FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False))
+    write_runs(tmp_path / "2", FakeStudy(effect_db={"b": 0.0}, seeds=(0,), protocol="other", pictures=False))
+    one, two = tmp_path / "1" / run_id_of("a", 0), tmp_path / "2" / run_id_of("b", 0)
+    assert main([str(one), "--out", str(tmp_path / "out")]) == 0
+    assert Path(capsys.readouterr().out.strip()) == tmp_path / "out" / "report.html"
+    assert main([str(one), str(two), "--out", str(tmp_path / "no")]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: Refusing to mix protocols")
+    assert err.count("\n") == 1
+    assert main([str(tmp_path / "nowhere")]) == 2
+    assert not (tmp_path / "no").exists()
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    assert "a study folder, run folders" in " ".join(capsys.readouterr().out.split())
+
+
+def test_torch_is_never_imported():
+    names = "torch torchvision ablations dfpir datasets baselines"
+    code = f"import sys, reports.build, reports.artifacts; print([m for m in {names.split()!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, ""), (0.5, "0.5 s"), (42, "42 s"), (185.2, "3 min 5 s"), (8040, "2 h 14 min")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reports import schema
+from reports.labels import latex, markdown
+from reports.stats import Bootstrap, collect
+from reports.study import Entry, Run, Status, Study
+from reports.tables import build_table, means_frame, to_latex, to_markdown
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "reports"
+
+# PSNR of two images by variant, seed and condition; the SSIM is a hundredth of it.
+PSNR_DB = {
+    ("restormer", 0): {"noise-15": (30.0, 31.0), "noise-50": (24.0, 25.0), "rain": (27.0, 27.5)},
+    ("restormer", 1): {"noise-15": (30.2, 31.2), "noise-50": (24.2, 25.2), "rain": (27.0, 27.5)},
+    ("dfpir_g90", 0): {"noise-15": (30.5, 31.5), "noise-50": (24.5, 25.5), "rain": (26.0, 26.5)},
+    ("a_b|50%", 0): {"noise-15": (30.0, 31.2), "noise-50": (24.1, 25.1), "rain": (28.0, 28.5)},
+}
+
+
+def run(variant: str, seed: int, status: Status = Status.DONE) -> Run:
+    run_id = f"{variant}-s{seed}-00000000"
+    rows = []
+    for condition, values in PSNR_DB.get((variant, seed), {}).items():
+        for number, value in enumerate(values):
+            keys = {
+                "run_id": run_id, "variant": variant, "seed": seed, "dataset": "two", "protocol": "aio-rgb",
+                "task": schema.task_of(condition), "condition": condition, "image": f"i{number}", "scene": f"i{number}",
+            }  # fmt: skip
+            rows.append({**keys, "metric": "psnr_db", "value": value, "input_value": 20.0})
+            rows.append({**keys, "metric": "ssim", "value": value / 100, "input_value": 0.2})
+    return Run(
+        path=Path(run_id), run_id=run_id, variant=variant, seed=seed, status=status, reason="", spec={}, env={},
+        summary={}, images=pd.DataFrame(rows) if rows else None,
+    )  # fmt: skip
+
+
+def study() -> Study:
+    runs = [
+        run("restormer", 0),
+        run("restormer", 1),
+        run("dfpir_g90", 0),
+        run("dfpir_g90", 1, Status.FAILED),
+        run("a_b|50%", 0),
+        run("dfpir_g50", 0, Status.MISSING),
+        run("dfpir_g60", 0, Status.FAILED),
+    ]
+    entries = [Entry(variant=r.variant, seed=r.seed or 0, run_id=r.run_id) for r in runs]
+    entries.append(
+        Entry(
+            variant="dfpir_g95",
+            seed=0,
+            run_id=runs[2].run_id,
+            alias_of="dfpir_g90",
+            note="keeps the same 14 of 16 entries",
+        )
+    )
+    return Study(
+        folder=None, name="golden", title="Golden", question="", budget={}, data={"name": "two"}, text_encoder="clip",
+        axis_name="", axis_values={}, reference=None, entries=tuple(entries), runs={r.run_id: r for r in runs}, command="",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "render"), [("table.md", to_markdown), ("table.tex", to_latex)])
+def test_golden(name, render):
+    """Set UPDATE_GOLDEN=1 to write the files anew, and read the difference before committing it."""
+    text = render(build_table(study()))
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_marks_seeds_and_what_is_missing():
+    table = build_table(study())
+    by_name = {row.variant: row for row in table.rows}
+    assert table.rows[0].variant == "degraded input"
+    rain = table.columns.index("rain")
+    assert by_name["a_b|50%"].cells[rain].numbers[0].rank == 1
+    assert by_name["restormer"].cells[rain].numbers[0].rank == 2
+    assert by_name["dfpir_g90"].cells[rain].numbers[0].rank == 0
+    assert by_name["degraded input"].cells[rain].numbers[0].rank == 0
+    assert by_name["dfpir_g90"].seeds == "1 of 2"
+    assert by_name["dfpir_g90"].aliases == ("dfpir_g95",)
+    assert {c.instead for c in by_name["dfpir_g50"].cells} == {"not run"}
+    assert {c.instead for c in by_name["dfpir_g60"].cells} == {"failed"}
+    assert "restormer-s1-00000000" in by_name["restormer"].cells[0].hover
+
+
+def test_equal_prints_share_the_mark():
+    table = build_table(study())
+    noise = table.columns.index("noise-15")
+    # Restormer's and a_b|50%'s PSNR print as 30.60; only dfpir_g90's is higher.
+    ranks = {row.variant: row.cells[noise].numbers[0].rank for row in table.rows}
+    assert ranks["dfpir_g90"] == 1
+    assert ranks["restormer"] == ranks["a_b|50%"] == 2
+
+
+def test_means_hold_the_way_back():
+    it = study()
+    frame = means_frame(it, {m.name: Bootstrap(scores=collect(it.images(), m.name)) for m in schema.METRICS})
+    row = frame[
+        (frame["variant"] == "restormer") & (frame["condition"] == "rain") & (frame["metric"] == "psnr_db")
+    ].iloc[0]
+    assert row["mean"] == pytest.approx(27.25)
+    assert row["run_ids"] == "restormer-s0-00000000;restormer-s1-00000000"
+    assert (row["protocol"], row["dataset"], row["n_seeds"], row["n_images"]) == ("aio-rgb", "two", 2, 2)
+
+
+def test_escapes():
+    assert latex(r"50% & a_b{c}\d $x$ #1 ~^") == (
+        r"50\% \& a\_b\{c\}\textbackslash{}d \$x\$ \#1 \textasciitilde{}\textasciicircum{}"
+    )
+    assert latex("two\nlines \\\\ \x07bell") == r"two lines \textbackslash{}\textbackslash{} bell"
+    assert markdown("a|b\n<img src=x>*`") == r"a\|b \<img src=x\>\*\`"
