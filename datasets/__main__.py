@@ -16,6 +16,7 @@ from datasets.tasks import Task
 if TYPE_CHECKING:
     from datasets.check import CheckReport
     from datasets.finder import FoundSet
+    from datasets.score import InputScores
 
 _SHOWN = 20  # problems of one set printed in full; --json holds them all
 
@@ -26,11 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.run
     try:
         return command(options)
+    except BrokenPipeError:
+        # Whoever read the output (head, a closed pager) has seen enough; the interpreter must not flush into it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    except BrokenPipeError:
-        return 0
     except KeyboardInterrupt:
         sys.stderr.write("Stopped. The same command goes on where it left off.\n")
         return 130
@@ -70,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     scoring.add_argument("folder", type=Path, metavar="FOLDER")
     scoring.add_argument("--protocol", default="suite", help="a protocol's name, or all (default: suite)")
     scoring.add_argument("--task", choices=[task.value for task in Task], help="score this task only")
+    scoring.add_argument("--training", type=Path, metavar="ROOT", help="give images seen in ROOT's training sets apart")
     scoring.add_argument("--json", action="store_true", help="print JSON with every image")
     return parser
 
@@ -194,11 +198,12 @@ def _show(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     from datasets.protocols import PROTOCOLS, get_protocol
-    from datasets.score import score_inputs, sets_to_score
+    from datasets.score import score_inputs, seen_in_training, sets_to_score
 
     protocols = list(PROTOCOLS.values()) if options.protocol == "all" else [get_protocol(options.protocol)]
     sets = sets_to_score(options.folder, Task(options.task) if options.task else None)
-    results = [[score_inputs(each, protocol) for protocol in protocols] for each in sets]
+    seen = seen_in_training(sets, options.training) if options.training else {}
+    results = [[score_inputs(each, protocol, seen.get(each.name)) for protocol in protocols] for each in sets]
     refused = {fault for row in results for result in row for fault in result.refused}
     if options.json:
         rules = [protocol.to_json() for protocol in protocols]
@@ -207,17 +212,22 @@ def _score(options: argparse.Namespace) -> int:
     else:
         print("\n".join(protocol.describe() for protocol in protocols))
         for row in results:
-            means = [result.means() for result in row]
-            conditions = list(dict.fromkeys(name for mean in means for name in mean))
-            lines = [[name, *(_cell(mean.get(name)) for mean in means)] for name in conditions]
-            _print_table(
-                f"{row[0].dataset}: the degraded input, PSNR (dB) / SSIM",
-                ["condition", *(r.protocol for r in row)],
-                lines,
-            )
+            _print_scores(row)
         for file, reason in sorted(refused):
             print(f"refused: {file}: {reason}")
     return 1 if refused else 0
+
+
+def _print_scores(row: Sequence[InputScores]) -> None:
+    """One set: a column for each protocol, a line for each condition and part."""
+    lines = []
+    for part in row[0].parts:
+        means = [result.means(part) for result in row]
+        for name in dict.fromkeys(name for mean in means for name in mean):
+            count = max(mean[name][0] for mean in means if name in mean)
+            lines.append([name, part, str(count), *(_cell(mean.get(name)) for mean in means)])
+    head = ["condition", "part", "images", *(result.protocol for result in row)]
+    _print_table(f"{row[0].dataset}: the degraded input, PSNR (dB) / SSIM", head, lines)
 
 
 def _cell(mean: tuple[int, float, float] | None) -> str:

@@ -17,10 +17,15 @@ import torch
 from numpy.typing import NDArray
 
 from datasets.catalog import Pairing
+from datasets.check import clean_thumbs
 from datasets.finder import Pair, find_sets
+from datasets.inspection import look_at_all
+from datasets.leaks import overlaps
 from datasets.protocols import Protocol, noisy_inputs, score
 from datasets.readers import ImageRefused, is_image_name, read_rgb
 from datasets.tasks import Condition, Task, noise
+
+_LEVELS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,30 +69,46 @@ class InputScores:
         protocol: the protocol's label.
         images: one score for each image and condition.
         refused: (file, reason) of images that could not be scored.
+        seen: images whose scene stands in training sets; None where nobody asked.
     """
 
     dataset: str
     protocol: str
     images: tuple[ImageScore, ...]
     refused: tuple[tuple[str, str], ...]
+    seen: frozenset[str] | None = None
 
-    def means(self) -> dict[str, tuple[int, float, float]]:
-        """Condition -> images, mean PSNR (dB), mean SSIM, in the order in which conditions came."""
+    def means(self, part: str = "all") -> dict[str, tuple[int, float, float]]:
+        """Condition -> images, mean PSNR (dB), mean SSIM, in the order in which conditions came.
+
+        Args:
+            part: `all` images, those `seen` in training, or the `unseen`.
+        """
+        seen = self.seen or frozenset()
         table: dict[str, list[ImageScore]] = {}
         for each in self.images:
-            table.setdefault(each.condition, []).append(each)
+            if part == "all" or (each.image in seen) == (part == "seen"):
+                table.setdefault(each.condition, []).append(each)
         return {
             name: (len(rows), float(np.mean([r.psnr_db for r in rows])), float(np.mean([r.ssim for r in rows])))
             for name, rows in table.items()
         }
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """`all`, and seen and unseen apart where some images were seen."""
+        return ("all", "seen", "unseen") if self.seen else ("all",)
+
     def to_json(self) -> dict[str, Any]:
         """Means by condition and every image; a PSNR that is infinite becomes null."""
         means = [
-            {"condition": name, "images": count, "psnr_db": _finite(psnr), "ssim": ssim}
-            for name, (count, psnr, ssim) in self.means().items()
+            {"condition": name, "part": part, "images": count, "psnr_db": _finite(psnr), "ssim": ssim}
+            for part in self.parts
+            for name, (count, psnr, ssim) in self.means(part).items()
         ]
-        images = [{**asdict(each), "psnr_db": _finite(each.psnr_db)} for each in self.images]
+        images: list[dict[str, Any]] = [{**asdict(each), "psnr_db": _finite(each.psnr_db)} for each in self.images]
+        if self.seen is not None:
+            images = [{**row, "seen": row["image"] in self.seen} for row in images]
         refused = [{"file": file, "reason": reason} for file, reason in self.refused]
         return {
             "dataset": self.dataset,
@@ -110,8 +131,12 @@ def sets_to_score(folder: Path, task: Task | None = None) -> list[ScoreSet]:
     known = [found for found in find_sets(folder) if found.spec.split == "test"]
     if not known:
         inside = folder.resolve()
-        near = [found for found in find_sets(inside.parent) if found.spec.split != "none"]
-        known = [found for found in near if all(pair.clean.is_relative_to(inside) for pair in found.pairs)]
+        # `LOL-v1/eval15` is a set of the root two folders up.
+        for root in list(inside.parents)[:_LEVELS]:
+            near = [found for found in find_sets(root) if found.spec.split != "none"]
+            known = [found for found in near if all(pair.clean.is_relative_to(inside) for pair in found.pairs)]
+            if known:
+                break
     sets = [ScoreSet(name=found.spec.name, task=found.spec.task, pairs=found.pairs) for found in known]
     if not sets:
         sets = _own_set(folder, task)
@@ -126,8 +151,29 @@ def sets_to_score(folder: Path, task: Task | None = None) -> list[ScoreSet]:
     return fitting
 
 
-def score_inputs(images: ScoreSet, protocol: Protocol) -> InputScores:
-    """Score the degraded inputs of a set as the protocol would score a model's outputs."""
+def seen_in_training(sets: Sequence[ScoreSet], training: Path) -> dict[str, frozenset[str]]:
+    """Set -> images whose scene stands in a training set that the folder holds.
+
+    Raises:
+        ValueError: the folder is none, or holds no training set.
+    """
+    found = [each for each in find_sets(training) if each.spec.split == "train"]
+    if not found:
+        raise ValueError(f"{str(training)!r} holds no training set of the catalogue.")
+    train = {each.spec.name: clean_thumbs(each, list(look_at_all(each.pairs))) for each in found}
+    test = {each.name: _thumbs(each) for each in sets}
+    known = {(each.test_set, each.test_image) for each in overlaps(train, test)}
+    return {each.name: frozenset(image for name, image in known if name == each.name) for each in sets}
+
+
+def score_inputs(images: ScoreSet, protocol: Protocol, seen: frozenset[str] | None = None) -> InputScores:
+    """Score the degraded inputs of a set as the protocol would score a model's outputs.
+
+    Args:
+        images: what to score.
+        protocol: how.
+        seen: images to report apart from the rest (`seen_in_training`).
+    """
     refused: dict[str, str] = {}
     by_name = {pair.name: pair for pair in images.pairs}
     pairs = [by_name[name] for name in protocol.ordered(by_name)]
@@ -135,7 +181,9 @@ def score_inputs(images: ScoreSet, protocol: Protocol) -> InputScores:
         rows = list(_noise_scores(pairs, protocol, refused))
     else:
         rows = list(_pair_scores(pairs, images.task, protocol, refused))
-    return InputScores(dataset=images.name, protocol=protocol.label, images=tuple(rows), refused=tuple(refused.items()))
+    return InputScores(
+        dataset=images.name, protocol=protocol.label, images=tuple(rows), refused=tuple(refused.items()), seen=seen
+    )
 
 
 class _CleanImages(Sequence[NDArray[np.uint8]]):
@@ -149,6 +197,13 @@ class _CleanImages(Sequence[NDArray[np.uint8]]):
 
     def __getitem__(self, index: Any) -> Any:
         return read_rgb(self.paths[index])
+
+
+def _thumbs(images: ScoreSet) -> tuple[list[str], NDArray[np.float32]]:
+    """Names and thumbnails of the clean images that decode."""
+    looks = look_at_all([Pair(name=pair.name, clean=pair.clean) for pair in images.pairs])
+    kept = [(look.name, look.thumb) for look in looks if look.thumb is not None]
+    return [name for name, _ in kept], np.stack([thumb for _, thumb in kept]) if kept else np.empty((0, 1), np.float32)
 
 
 def _noise_scores(pairs: list[Pair], protocol: Protocol, refused: dict[str, str]) -> Iterator[ImageScore]:
