@@ -166,9 +166,22 @@ def _data(data: dict[str, Any]) -> str:
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    """{"name": "smoke", "steps": 200} -> "smoke · steps 200"."""
-    rest = [f"{k.replace('_', ' ')} {v}" for k, v in values.items() if k != "name" and v is not None]
-    return " · ".join([str(values["name"]), *rest] if values.get("name") else rest)
+    """{"name": "smoke", "steps": 200} -> "smoke · steps 200"; a list of parts is told part by part."""
+    said = [str(values[key]) for key in ("name", "summary") if values.get(key)]
+    for key, value in values.items():
+        if key in ("name", "summary") or value is None or isinstance(value, dict):
+            continue
+        if isinstance(value, list):
+            parts = [_part(v) for v in value]
+            value = (" then " if any(isinstance(v, dict) for v in value) else ", ").join(parts)
+        said.append(f"{key.replace('_', ' ')} {value}")
+    return " · ".join(said)
+
+
+def _part(value: Any) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in value.items()) + ")"
+    return str(value)
 
 
 def _listed(values: Iterable[Any]) -> str:

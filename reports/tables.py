@@ -173,7 +173,8 @@ def _notes(study: Study) -> tuple[str, ...]:
     notes = []
     for variant, entries in study.aliases.items():
         for entry in entries:
-            notes.append(f"{entry.variant} = {variant}: {entry.note or 'the same model'} (trained once)")
+            told = entry.note.removeprefix(f"the same model as {variant}").lstrip(": ")
+            notes.append(f"{entry.variant} = {variant}{': ' if told else ''}{told} (one model, trained once)")
     return tuple(notes)
 
 

@@ -26,9 +26,14 @@ class Pair:
     p_wilcoxon: float
 
     @property
-    def distinguishable(self) -> bool:
-        """Whether the two differ at `LEVEL` after the correction."""
+    def models_differ(self) -> bool:
+        """Whether the trained models differ on such photographs at `LEVEL` after the correction."""
         return bool(self.p_holm < 1 - LEVEL)
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the variants differ: as `models_differ`, and more than one seed says that it was not luck."""
+        return self.models_differ and self.estimate.n_seeds > 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +65,14 @@ def verdict(bootstrap: Bootstrap, *, reference: str | None = None) -> Verdict:
         return _nothing_to_rank(bootstrap)
     apart = sum(pair.distinguishable for pair in found)
     ranks = "all" if apart == len(found) else "some" if apart else "none"
-    count = f"{apart if apart else 'None'} of the {len(found)}"
-    if len(found) == 1:
+    if all(pair.estimate.n_seeds == 1 for pair in found):
+        headline = _one_seed(found)
+    elif len(found) == 1:
         which = "The two variants are" if apart else "The two variants are not"
         headline = f"{which} distinguishable at {LEVEL:.0%} by {_what(bootstrap.scores)}."
     else:
         verb = "is" if apart <= 1 else "are"
+        count = f"{apart if apart else 'None'} of the {len(found)}"
         headline = (
             f"{count} pairs of variants {verb} distinguishable at {LEVEL:.0%} by {_what(bootstrap.scores)} "
             f"(Holm's correction for {len(found)} comparisons)."
@@ -108,6 +115,19 @@ def _nothing_to_rank(bootstrap: Bootstrap) -> Verdict:
     return Verdict(headline=headline, sentences=tuple(sentences), ranks="nothing", pairs=())
 
 
+def _one_seed(found: tuple[Pair, ...]) -> str:
+    """The headline where every variant was trained once: images can be resampled then, training can't."""
+    differ = sum(pair.models_differ for pair in found)
+    models = f"{differ if differ else 'none'} of the {len(found)} pairs"
+    if len(found) == 1:
+        models = "the two" if differ else "the two do not"
+    verb = "differs" if differ == 1 and len(found) > 1 else "differ"
+    return (
+        "The ranking means nothing yet: each variant was trained with one seed, so a lead can't be told from the luck "
+        f"of training. As trained models, {models} {verb} at {LEVEL:.0%} on such images."
+    )
+
+
 def _best_against_second(found: tuple[Pair, ...]) -> str:
     """The sentence about the first two; pairs start with them."""
     top = found[0]
@@ -115,6 +135,8 @@ def _best_against_second(found: tuple[Pair, ...]) -> str:
     same = [p.second for p in found if p.first == top.first and not p.distinguishable]
     if top.distinguishable:
         return f"{lead}: better than the second at {LEVEL:.0%}."
+    if top.estimate.n_seeds == 1 and top.estimate.excludes_zero:
+        return f"{lead}: true of these two trained models, but with one seed not of the variants."
     if top.estimate.excludes_zero:
         return f"{lead}: no longer a difference after the correction for {len(found)} comparisons."
     rest = f" Not distinguishable from the best: {', '.join(same)}." if len(same) > 1 else ""

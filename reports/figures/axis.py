@@ -38,7 +38,7 @@ def draw(study: Study, bootstrap: Bootstrap, folder: Path) -> Picture | None:
             ax.set_xlabel(axis_label(study.axis_name))
             ax.tick_params(labelbottom=True)
     handles, names = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 5))
+    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 6))
     return save(figure, folder, f"axis_{_file_name(study.axis_name)}", **_texts(study, bootstrap, on_axis))
 
 
@@ -70,10 +70,25 @@ def _panel(ax: Any, study: Study, bootstrap: Bootstrap, column: str, on_axis: li
         zorder=3,
         label="one seed",
     )
+    _aliases(ax, study, dict(zip(on_axis, y, strict=True)))
     _off_axis(ax, study, bootstrap, column, min(spread), max(spread))
     ax.set_title(condition_label(column), fontweight="bold" if column == AVERAGE else "normal", loc="left")
-    ax.set_xticks(x)
-    ax.set_xticklabels([f"{v:g}" for v in x])
+    ax.set_xticks(x, [f"{v:g}" for v in x])
+
+
+def _aliases(ax: Any, study: Study, level: dict[str, float]) -> None:
+    """Values of the axis that give a model which was trained under another value: a mark at that model's PSNR."""
+    found = [
+        (study.axis_values[e.variant], level[v])
+        for v in level
+        for e in study.aliases.get(v, ())
+        if e.variant in study.axis_values
+    ]
+    if found:
+        x, y = zip(*found, strict=True)
+        ax.scatter(
+            x, y, marker="D", s=26, facecolor="white", edgecolor=_COLOUR, zorder=3, label="same model, other value"
+        )
 
 
 def _off_axis(ax: Any, study: Study, bootstrap: Bootstrap, column: str, low: float, high: float) -> None:

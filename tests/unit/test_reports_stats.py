@@ -121,6 +121,17 @@ def test_a_clear_winner_is_called():
     assert found.pairs[0].p_wilcoxon < 0.05
 
 
+def test_one_seed_ranks_nothing():
+    values = {(v, 0, "rain", f"{c}1"): 25.0 + (v == "a") + 0.01 * n for v in "abc" for n, c in enumerate("pqrstu")}
+    found = verdict(Bootstrap(scores=collect(rows(values))))
+    assert found.ranks == "none"
+    assert "The ranking means nothing yet" in found.headline
+    assert "2 of the 3 pairs differ" in found.headline
+    assert "not of the variants" in found.sentences[0]
+    pair = {k: v for k, v in values.items() if k[0] != "c"}
+    assert "As trained models, the two differ at 95%" in verdict(Bootstrap(scores=collect(rows(pair)))).headline
+
+
 def test_words_for_one_seed_missing_parts_and_harm():
     values = {("a", 0, "rain", "p1"): 9.0, ("a", 0, "rain", "q1"): 9.5, ("b", 0, "rain", "p1"): 12.0}
     scores = collect(rows(values))
