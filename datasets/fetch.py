@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -156,21 +157,25 @@ class _opened:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._open = ExitStack()
 
     def __enter__(self) -> list[Member]:
         try:
-            if zipfile.is_zipfile(self.path):
-                self._file: Any = zipfile.ZipFile(self.path)
-                return list(self._zip_members(self._file))
-            self._file = tarfile.open(self.path)
-            return list(self._tar_members(self._file))
-        except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
-            if isinstance(error, FetchError):
-                raise
+            body = self._open.enter_context(self.path.open("rb"))
+            if zipfile.is_zipfile(body):
+                return list(self._zip_members(self._open.enter_context(zipfile.ZipFile(body))))
+            body.seek(0)
+            return list(self._tar_members(self._open.enter_context(tarfile.open(fileobj=body))))
+        except FetchError:
+            self._open.close()
+            raise
+        # Broken archives make the decoders raise a dozen types (zlib, lzma, struct, ...); all mean the same here.
+        except Exception as error:
+            self._open.close()
             raise FetchError(f"{self.path} is not a readable tar or zip archive ({error}).") from None
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._open.close()
 
     def _zip_members(self, file: zipfile.ZipFile) -> Iterator[Member]:
         for info in file.infolist():
@@ -221,7 +226,9 @@ def _write(member: Member, path: Path) -> Path:
                     raise FetchError(f"Member {member.name!r} is larger than it claims.")
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+    except FetchError:
+        raise
+    except Exception as error:  # as above: whatever the decoder calls it
         raise FetchError(f"Member {member.name!r} can't be read ({error}): download the archive again.") from None
     finally:
         Path(temporary).unlink(missing_ok=True)
