@@ -110,6 +110,7 @@ class DatasetSpec:
         expected: alternative lists of names (as `Pairing.key` gives them) of the whole set; empty where not known.
         releases: contents known by digest.
         clean_count: distinct clean images where several degraded ones share one.
+        lists: files below the root that name the images which count, one path a line, as the released code ships them.
         variant_of: the set whose files these are, for another count of the same; looked for by name only.
     """
 
@@ -129,6 +130,7 @@ class DatasetSpec:
     expected: tuple[tuple[str, ...], ...] = ()
     releases: tuple[Release, ...] = ()
     clean_count: int | None = None
+    lists: tuple[str, ...] = ()
     variant_of: str | None = None
 
     @property

@@ -138,7 +138,9 @@ PAIRED: tuple[DatasetSpec, ...] = (
         citation=_RESIDE_PAPER,
         homepage="https://sites.google.com/view/reside-dehaze-datasets/reside-v0",
         instructions="OTS: hazy images part1 to part4 and 2,061 clean images, 35 hazy ones each. The list of 72,135 "
-        "that AirNet and its successors train on is data_dir/hazy/hazy_outside.txt of their repositories.",
+        "that AirNet and its successors train on is data_dir/hazy/hazy_outside.txt of their repositories: copy it "
+        "into the root and only its images count.",
+        lists=("hazy_outside.txt", "data_dir/hazy/hazy_outside.txt"),
         repeats=(1, 1),
     ),
     DatasetSpec(

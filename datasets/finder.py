@@ -142,7 +142,13 @@ def _read_layout(root: Path, spec: DatasetSpec, layout: Layout) -> FoundSet | No
     pairs.sort(key=lambda pair: pair.name)
     if spec.variant_of:  # one degraded image for each clean one: the first by name
         pairs = list({pair.clean: pair for pair in reversed(pairs)}.values())[::-1]
-    problems += _missing(spec, pairs)
+    names = _listed_names(root, spec)
+    if names:
+        pairs = [pair for pair in pairs if pair.name in names]
+        absent = sorted(names.difference(pair.name for pair in pairs))
+        problems += [_problem(spec, "missing", name, "in the list, not there") for name in absent]
+    else:
+        problems += _missing(spec, pairs)
     ignored = tuple(path for path in _paths(root, layout.clean + layout.degraded) if not is_image_name(path[0]))
     return FoundSet(
         spec=spec,
@@ -206,6 +212,16 @@ def _missing(spec: DatasetSpec, pairs: list[Pair]) -> list[Problem]:
     return [_problem(spec, "count", spec.name, f"{len(pairs)} of {spec.count} images")]
 
 
+def _listed_names(root: Path, spec: DatasetSpec) -> frozenset[str]:
+    """Names from the set's list file; empty where the root has none. The root may be a prefix's parent."""
+    for name in spec.lists:
+        for file in (root / name, root.parent / name):
+            if file.is_file():
+                text = file.read_text(encoding="utf-8", errors="replace")
+                return frozenset(Path(line.strip()).stem for line in text.splitlines() if line.strip())
+    return frozenset()
+
+
 def _problem(spec: DatasetSpec, kind: str, subject: object, reason: str) -> Problem:
     return Problem(dataset=spec.name, kind=kind, subject=str(subject), reason=reason)
 
@@ -252,6 +268,7 @@ def _subfolder(base: Path, name: str) -> Path | None:
 
 
 def _listed(folder: Path) -> list[Path]:
+    """What a folder holds; nothing where it may not be read (its set then lacks images, by name or number)."""
     try:
         return sorted(Path(entry.path) for entry in os.scandir(folder))
     except OSError:

@@ -130,6 +130,20 @@ def test_haze_pairs_many_to_one_and_the_492_variant_takes_the_first(tmp_path):
     assert [pair.name for pair in variant.pairs] == ["0001_0.8_0.2", "0002_1_0.1"]
 
 
+def test_a_list_says_which_images_count(tmp_path):
+    names = [("0001_0.8_0.1.jpg", "0001.jpg"), ("0001_0.8_0.2.jpg", "0001.jpg"), ("0002_1_0.1.jpg", "0002.jpg")]
+    write_pairs(tmp_path / "data/Train/Dehaze/synthetic/part1", tmp_path / "data/Train/Dehaze/original", names)
+    assert len(find_sets(tmp_path)[0].pairs) == 3
+    listed = tmp_path / "data_dir/hazy/hazy_outside.txt"
+    listed.parent.mkdir(parents=True)
+    listed.write_text(
+        "synthetic/part1/0001_0.8_0.2.jpg\nsynthetic/part1/0002_1_0.1.jpg\nsynthetic/part2/0003_1_0.1.jpg\n"
+    )
+    (found,) = find_sets(tmp_path)
+    assert [pair.name for pair in found.pairs] == ["0001_0.8_0.2", "0002_1_0.1"]
+    assert [(p.kind, p.subject) for p in found.problems] == [("missing", "0003_1_0.1")]
+
+
 def test_gopro_sequences_pair_within_the_sequence(tmp_path):
     for sequence in ("GOPR01", "GOPR02"):
         base = tmp_path / "GOPRO_Large/test" / sequence
