@@ -27,7 +27,8 @@ class Separation:
 
     Attributes:
         silhouette: mean silhouette width, -1..1; 0 means that conditions overlap.
-        purity: share of the `NEIGHBOURS` nearest points that have the same condition, 0..1.
+        purity: share of the `near` nearest points that have the same condition, 0..1.
+        near: number of neighbours looked at, `NEIGHBOURS` or one fewer than the rarest condition has points.
         chance: purity of features that know nothing of the condition.
         n: number of points.
     """
@@ -36,6 +37,7 @@ class Separation:
     silhouette_interval: tuple[float, float]
     purity: float
     purity_interval: tuple[float, float]
+    near: int
     chance: float
     n: int
 
@@ -61,7 +63,7 @@ def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
     if len(counts) < 2 or counts.min() < 2:
         return None
     widths = silhouette_samples(x, labels)
-    near = min(NEIGHBOURS, len(x) - 1)
+    near = min(NEIGHBOURS, int(counts.min()) - 1)  # more could not all share the condition
     neighbours = NearestNeighbors(n_neighbors=near).fit(x).kneighbors(return_distance=False)
     same = (labels[neighbours] == labels[:, None]).mean(axis=1)
     return Separation(
@@ -69,6 +71,7 @@ def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
         silhouette_interval=_interval(widths),
         purity=float(same.mean()),
         purity_interval=_interval(same),
+        near=near,
         chance=float(np.sum(counts * (counts - 1)) / (len(x) * (len(x) - 1))),
         n=len(x),
     )

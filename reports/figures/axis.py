@@ -111,10 +111,12 @@ def _off_axis(ax: Any, study: Study, bootstrap: Bootstrap, column: str, low: flo
 def _texts(study: Study, bootstrap: Bootstrap, on_axis: list[str]) -> dict[str, str]:
     average = {v: float(seed_means(bootstrap.scores, v).mean()) for v in on_axis}
     told = "; ".join(f"{study.axis_values[v]:g}: {m:.2f} dB" for v, m in average.items())
+    seeds = max(len(bootstrap.scores.seeds[v]) for v in on_axis)
+    alone = ", and with one seed they leave out the luck of training" if seeds == 1 else ""
     bars = (
         f"Bars are the paired bootstrap's {LEVEL:.0%} intervals of the difference from {study.reference}, drawn "
         "around the means: where a bar holds the dashed line, the two can't be told apart. They are not corrected for "
-        "the number of comparisons. "
+        f"the number of comparisons{alone}. "
         if study.reference
         else ""
     )

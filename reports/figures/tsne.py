@@ -12,7 +12,7 @@ from reports import schema
 from reports.artifacts import Probes, load_probes
 from reports.figures.style import Picture, condition_colour, condition_marker, new_figure, plain, save, short
 from reports.labels import condition_label
-from reports.separation import MOST_SHOWN, NEIGHBOURS, PCA_WIDTH, Separation, plane, points, separation
+from reports.separation import MOST_SHOWN, PCA_WIDTH, Separation, plane, points, separation
 from reports.study import Study
 
 MOST_VARIANTS = 3
@@ -140,7 +140,7 @@ def _texts(
         "alt": f"Scatter plots of patch features coloured by condition. {told}.",
         "caption": f"At most {MOST_SHOWN} patches a panel, standardised, PCA to {PCA_WIDTH} dimensions or fewer, "
         f"t-SNE at perplexity {perplexity:g}, fixed seed; training seed {', '.join(seeds)}. t-SNE alone proves "
-        f"nothing: silhouette and purity (of the {NEIGHBOURS} nearest neighbours) are measured before it, in PCA "
-        f"space, on {mine[0].separation.n} patches; intervals over patches. "
+        f"nothing: silhouette and purity (of the {mine[0].separation.near} nearest neighbours) are measured before "
+        f"it, in PCA space, on {mine[0].separation.n} patches; intervals over patches. "
         f"Pooling: {pooled or 'not stated'}.{hidden}",
     }

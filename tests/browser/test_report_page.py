@@ -75,7 +75,7 @@ def report(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     effects = {EVIL: -0.4, "dfpir_g90": 0.2, "dfpir_g100": 0.0, "a_variant_with_quite_a_long_name_indeed": 0.1}
     study = gamma_study(
-        effect_db=effects, seeds=(0,), failed=(), patches=8, aliases={"dfpir_g95": ("dfpir_g90", "the same")}
+        effect_db=effects, seeds=(0,), failed=(), pictures=False, aliases={"dfpir_g95": ("dfpir_g90", "the same")}
     )
     return build_report([write_runs(root, study)])
 
