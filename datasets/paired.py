@@ -9,22 +9,21 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets.catalog import DatasetSpec, catalog
-from datasets.corpus import DataBundle, EvalItem, Pixels, Sample, Split, to_float
+from datasets.corpus import DataBundle, EvalItem, Pixels, Sample, Split
 from datasets.degrade import degrade
 from datasets.finder import find_sets
-from datasets.leaks import leaked_training_images, overlaps, same_scenes
+from datasets.leaks import same_scenes
 from datasets.loading import LoadedImage, load_set, stored_sets
 from datasets.protocol_items import cut_item, quotas, set_items
 from datasets.protocols import Protocol, get_protocol
 from datasets.seeding import stable_seed
+from datasets.sides import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
 from datasets.tasks import CONDITIONS, Condition, Task
-
-_VAL_SHARE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,22 +86,43 @@ class RootBundle(DataBundle):
     def _pools(self) -> dict[str, list[Sample]]:
         return {c.name: [s for s in self.train if _serves(s, c)] for c in self.conditions}
 
-    def _row(
-        self, condition: Condition, seed: int, patch: int
-    ) -> tuple[Float[Tensor, "3 p p"], Float[Tensor, "3 p p"]]:
-        """One training patch; only its own rows are read, so whole sets may stay on the disk."""
+    def batch(
+        self, conditions: Sequence[Condition], seeds: Sequence[int], patch: int, device: torch.device | str = "cpu"
+    ) -> tuple[Float[Tensor, "b 3 p p"], Float[Tensor, "b 3 p p"]]:
+        """Degraded and clean training patches, float32 in [0, 1]; each row depends on its condition and seed alone.
+
+        Only a patch's own rows are read, bytes travel to the device as uint8, and noise is added there: whole sets may
+        stay on the disk.
+
+        Raises:
+            ValueError: no training image serves a condition.
+        """
+        levels = np.empty((2, len(seeds), patch, patch, 3), dtype=np.uint8)
+        to_degrade = []
+        for row, (condition, seed) in enumerate(zip(conditions, seeds, strict=True)):
+            sample, corner, flips = self._draw(condition, seed, patch)
+            levels[1, row] = np.flip(_patch(sample.clean, corner, patch), flips)
+            if sample.degraded is not None:
+                levels[0, row] = np.flip(_patch(sample.degraded, corner, patch), flips)
+            else:
+                levels[0, row] = levels[1, row]
+                to_degrade.append(row)
+        degraded, clean = (
+            torch.from_numpy(part).to(device).permute(0, 3, 1, 2).contiguous().float() / 255 for part in levels
+        )
+        for row in to_degrade:
+            degraded[row] = degrade(clean[row], conditions[row], stable_seed("degrade", seeds[row]))
+        return degraded, clean
+
+    def _draw(self, condition: Condition, seed: int, patch: int) -> tuple[Sample, tuple[int, int], tuple[int, ...]]:
+        """The image, the patch's top left corner and the axes to flip that a seed stands for."""
         pool = self._pools.get(condition.name, [])
         if not pool:
             raise ValueError(f"{self.name} has no training image for {condition.name}.")
         rng = np.random.default_rng(seed)
         sample = pool[int(rng.integers(len(pool)))]
-        height, width = sample.clean.shape[:2]
-        top, left = (int(rng.integers(0, max(side - patch, 0) + 1)) for side in (height, width))
-        flips = tuple(axis for axis in (0, 1) if rng.integers(2))
-        clean = to_float(np.flip(_patch(sample.clean, top, left, patch), flips))
-        if sample.degraded is not None:
-            return to_float(np.flip(_patch(sample.degraded, top, left, patch), flips)), clean
-        return degrade(clean, condition, stable_seed("degrade", seed)), clean
+        top, left = (int(rng.integers(0, max(side - patch, 0) + 1)) for side in sample.clean.shape[:2])
+        return sample, (top, left), tuple(axis for axis in (0, 1) if rng.integers(2))
 
     def _checksum(self) -> str:
         """SHA-256 over roles, names and the pixels' own hashes: packed sets need not be read through."""
@@ -143,18 +163,18 @@ def load_root(
     loaded = _load(root, tasks, workers, progress)
     train = [image for image in loaded if image.spec.split == "train"]
     test = [image for image in loaded if image.spec.split == "test"]
-    kept_tasks = [t for t in Task if _has(train, t) and _has(test, t)]
+    kept_tasks = [t for t in Task if has_task(train, t) and has_task(test, t)]
     if not kept_tasks:
         raise ValueError(f"{str(root)!r} has no task with training and test images: {_what_there_is(train, test)}")
-    leaked = _leaked(train, test) if exclude_leaks else frozenset()
-    usable = [i for i in train if i.spec.task in kept_tasks and _scene(i) not in leaked]
-    val_scenes, resembling = _validation(usable)
-    fit = [i for i in usable if _scene(i) not in val_scenes | resembling]
-    missing = [t.value for t in kept_tasks if not _has(fit, t)]
+    leaked = leaked_scenes(train, test) if exclude_leaks else frozenset()
+    usable = [i for i in train if i.spec.task in kept_tasks and scene_of(i) not in leaked]
+    val_scenes, resembling = validation_scenes(usable)
+    fit = [i for i in usable if scene_of(i) not in val_scenes | resembling]
+    missing = [t.value for t in kept_tasks if not has_task(fit, t)]
     if missing:
         raise ValueError(f"{str(root)!r}: no training images are left for {', '.join(missing)}; more are needed.")
     tested = [i for i in test if i.spec.task in kept_tasks]
-    scenes, seen = same_scenes([i.name for i in tested], _thumbs(tested)), _seen(fit, tested)
+    scenes, seen = same_scenes([i.name for i in tested], thumbs_of(tested)), seen_in(fit, tested)
     conditions = tuple(
         c
         for c in CONDITIONS
@@ -164,14 +184,14 @@ def load_root(
     return RootBundle(
         name=root.resolve().name,
         description=_description(fit, tested, train, test, leaked, seen, rules),
-        train=tuple(_sample(i, _scene(i)) for i in fit),
-        val=tuple(_sample(i, _scene(i)) for i in usable if _scene(i) in val_scenes),
+        train=tuple(_sample(i, scene_of(i)) for i in fit),
+        val=tuple(_sample(i, scene_of(i)) for i in usable if scene_of(i) in val_scenes),
         test=tuple(_sample(i, f"test:{scenes[i.name]}") for i in tested),
         conditions=conditions,
         protocol=rules.name,
         seen=seen,
         found={name: sum(i.spec.name == name for i in loaded) for name in dict.fromkeys(i.spec.name for i in loaded)},
-        left_out=tuple(i.name for i in train if i.spec.task in kept_tasks and _scene(i) in leaked | resembling),
+        left_out=tuple(i.name for i in train if i.spec.task in kept_tasks and scene_of(i) in leaked | resembling),
         digests={i.name: i.digest for i in loaded},
     )
 
@@ -201,58 +221,6 @@ def _load(
     return images
 
 
-def _has(images: Sequence[LoadedImage], task: Task) -> bool:
-    return any(image.spec.task is task for image in images)
-
-
-def _scene(image: LoadedImage) -> str:
-    """What may not be on two sides: GoPro's sequence, else the clean file."""
-    name = image.clean_name
-    if image.spec.task is Task.BLUR:
-        name = name.rpartition("/")[0] or name.rpartition("_")[0] or name
-    return f"{image.spec.name}/{name}"
-
-
-def _thumbs(images: Sequence[LoadedImage]) -> NDArray[np.float32]:
-    return np.stack([image.thumb for image in images]) if images else np.empty((0, 1536), dtype=np.float32)
-
-
-def _one_per_scene(images: Sequence[LoadedImage]) -> list[LoadedImage]:
-    """Each clean image once, whatever number of degraded ones it serves."""
-    return list({(image.spec.name, image.clean_name): image for image in reversed(images)}.values())[::-1]
-
-
-def _leaked(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> frozenset[str]:
-    once = _one_per_scene(train)
-    names = leaked_training_images([image.name for image in once], _thumbs(once), _thumbs(_one_per_scene(test)))
-    return frozenset(_scene(image) for image in once if image.name in names)
-
-
-def _seen(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> dict[str, bool]:
-    once = _one_per_scene(train)
-    found = overlaps(
-        {"train": ([image.name for image in once], _thumbs(once))},
-        {"test": ([image.name for image in test], _thumbs(test))},
-    )
-    known = {each.test_image for each in found}
-    return {image.name: image.name in known for image in test}
-
-
-def _validation(train: Sequence[LoadedImage]) -> tuple[frozenset[str], frozenset[str]]:
-    """Scenes to validate on, a twentieth of each set's, and others that look like one of them."""
-    chosen: set[str] = set()
-    for name in dict.fromkeys(image.spec.name for image in train):
-        scenes = sorted(
-            {_scene(image) for image in train if image.spec.name == name}, key=lambda scene: stable_seed("val", scene)
-        )
-        chosen.update(scenes[: min(len(scenes) - 1, max(1, round(_VAL_SHARE * len(scenes))))])
-    once = _one_per_scene(train)
-    inside = [image for image in once if _scene(image) in chosen]
-    outside = [image for image in once if _scene(image) not in chosen]
-    names = leaked_training_images([image.name for image in outside], _thumbs(outside), _thumbs(inside))
-    return frozenset(chosen), frozenset(_scene(image) for image in outside if image.name in names)
-
-
 def _sample(image: LoadedImage, scene: str) -> Sample:
     served = tuple(c for c in CONDITIONS if c.task is image.spec.task)
     return Sample(
@@ -270,16 +238,18 @@ def _serves(sample: Sample, condition: Condition) -> bool:
     return any(c.task is condition.task for c in sample.conditions)
 
 
-def _patch(image: Pixels, top: int, left: int, side: int) -> Pixels:
-    cut = image[top : top + side, left : left + side]
-    missing = [(0, side - length) for length in cut.shape[:2]]
-    return np.pad(cut, [*missing, (0, 0)], mode="symmetric") if any(after for _, after in missing) else cut
+def _patch(image: Pixels, corner: tuple[int, int], side: int) -> Pixels:
+    """A square of this side; an image too small for it is reflected at its bottom and right."""
+    cut = image[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
+    if cut.shape[:2] == (side, side):
+        return cut
+    return np.pad(cut, [*((0, side - length) for length in cut.shape[:2]), (0, 0)], mode="symmetric")
 
 
 def _what_there_is(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> str:
     sides = []
     for words, images in (("training images for", train), ("test images for", test)):
-        names = [task.value for task in Task if _has(images, task)]
+        names = [task.value for task in Task if has_task(images, task)]
         sides.append(f"{words} {', '.join(names) or 'nothing'}")
     return "; ".join(sides) + "."
 
@@ -298,7 +268,11 @@ def _description(
         return ", ".join(f"{name} ({sum(image.spec.name == name for image in images)})" for name in names)
 
     lines = [f"trained on {counts(fit)}; tested on {counts(tested)} under {rules.label}"]
-    idle = [t.value for t in Task if (_has(train, t) or _has(test, t)) and not (_has(fit, t) and _has(tested, t))]
+    idle = [
+        t.value
+        for t in Task
+        if (has_task(train, t) or has_task(test, t)) and not (has_task(fit, t) and has_task(tested, t))
+    ]
     if idle:
         lines.append(f"not used, for want of training or test images: {', '.join(idle)}")
     if leaked:

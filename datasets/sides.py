@@ -1,0 +1,71 @@
+"""Which scenes may train, validate and test: leaks, what a model has seen, and the validation scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.leaks import leaked_training_images, overlaps
+from datasets.loading import LoadedImage
+from datasets.seeding import stable_seed
+from datasets.tasks import Task
+
+_VAL_SHARE = 0.05
+
+
+def has_task(images: Sequence[LoadedImage], task: Task) -> bool:
+    """Whether any image serves the task."""
+    return any(image.spec.task is task for image in images)
+
+
+def scene_of(image: LoadedImage) -> str:
+    """What may not be on two sides: GoPro's sequence, else the clean file."""
+    name = image.clean_name
+    if image.spec.task is Task.BLUR:
+        name = name.rpartition("/")[0] or name.rpartition("_")[0] or name
+    return f"{image.spec.name}/{name}"
+
+
+def thumbs_of(images: Sequence[LoadedImage]) -> NDArray[np.float32]:
+    """(N, 1536) thumbnails of the images' clean sides."""
+    return np.stack([image.thumb for image in images]) if images else np.empty((0, 1536), dtype=np.float32)
+
+
+def one_per_scene(images: Sequence[LoadedImage]) -> list[LoadedImage]:
+    """Each clean image once, whatever number of degraded ones it serves."""
+    return list({(image.spec.name, image.clean_name): image for image in reversed(images)}.values())[::-1]
+
+
+def leaked_scenes(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> frozenset[str]:
+    """Training scenes with an image that stands in any of the test images."""
+    once = one_per_scene(train)
+    names = leaked_training_images([image.name for image in once], thumbs_of(once), thumbs_of(one_per_scene(test)))
+    return frozenset(scene_of(image) for image in once if image.name in names)
+
+
+def seen_in(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> dict[str, bool]:
+    """Test image -> whether its scene stands in the training images."""
+    once = one_per_scene(train)
+    found = overlaps(
+        {"train": ([image.name for image in once], thumbs_of(once))},
+        {"test": ([image.name for image in test], thumbs_of(test))},
+    )
+    known = {each.test_image for each in found}
+    return {image.name: image.name in known for image in test}
+
+
+def validation_scenes(train: Sequence[LoadedImage]) -> tuple[frozenset[str], frozenset[str]]:
+    """Scenes to validate on, a twentieth of each set's, and others that look like one of them."""
+    chosen: set[str] = set()
+    for name in dict.fromkeys(image.spec.name for image in train):
+        scenes = sorted(
+            {scene_of(image) for image in train if image.spec.name == name}, key=lambda scene: stable_seed("val", scene)
+        )
+        chosen.update(scenes[: min(len(scenes) - 1, max(1, round(_VAL_SHARE * len(scenes))))])
+    once = one_per_scene(train)
+    inside = [image for image in once if scene_of(image) in chosen]
+    outside = [image for image in once if scene_of(image) not in chosen]
+    names = leaked_training_images([image.name for image in outside], thumbs_of(outside), thumbs_of(inside))
+    return frozenset(chosen), frozenset(scene_of(image) for image in outside if image.name in names)
