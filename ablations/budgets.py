@@ -29,8 +29,8 @@ _ALL = (
         summary="about a minute a run on a CPU: the whole path with a tiny model; rankings rarely mean anything",
         model={"dim": 8, **_TINY},
         recipe=Recipe(
-            phases=(Phase(steps=520, lr=2e-3, patch=48, batch=5), Phase(steps=80, lr=2e-4, patch=64, batch=3)),
-            val_every=200,
+            phases=(Phase(steps=440, lr=2e-3, patch=48, batch=5), Phase(steps=60, lr=2e-4, patch=64, batch=3)),
+            val_every=100,
             log_every=20,
         ),
         evaluation=Evaluation(max_side=128, limit=6, val_max_side=96, val_limit=2, probe_patches=24, probe_patch=48),

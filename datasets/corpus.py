@@ -47,6 +47,11 @@ class Sample:
     source: str = ""
     licence: str = ""
 
+    def __post_init__(self) -> None:
+        for name, other in (("degraded", self.degraded), ("depth", self.depth)):
+            if other is not None and other.shape[:2] != self.clean.shape[:2]:
+                raise ValueError(f"{self.name}: {name} is {other.shape[:2]}, clean is {self.clean.shape[:2]} (H, W).")
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvalItem:
@@ -92,7 +97,8 @@ class DataBundle:
         digest = hashlib.sha256(" ".join(c.name for c in self.conditions).encode())
         for role in ("train", "val", "test"):
             for sample in getattr(self, role):
-                digest.update(f"{role}\x1f{sample.name}\x1f{sample.scene}\x1f{sample.clean.shape}".encode())
+                served = " ".join(c.name for c in sample.conditions)
+                digest.update("\x1f".join((role, sample.name, sample.scene, served, str(sample.clean.shape))).encode())
                 for array in (sample.clean, sample.degraded, sample.depth):
                     digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -116,6 +122,11 @@ class DataBundle:
         Raises:
             ValueError: no image serves a condition.
         """
+        if split not in ("val", "test"):
+            raise ValueError(f"Unknown split {split!r}: 'val' or 'test'.")
+        for name, value in (("max_side", max_side), ("limit", limit)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name}={value}: 1 or more, or None for all.")
         items = []
         for condition in conditions:
             samples = [s for s in getattr(self, split) if _serves(s, condition)][:limit]
@@ -132,6 +143,8 @@ class DataBundle:
         A seed chooses the image, the place, horizontal and vertical flips (each with probability one half, as the paper
         says) and the degradation.
         """
+        if not conditions or patch < 1:
+            raise ValueError(f"A batch of {len(conditions)} samples of {patch} px: at least one of each is needed.")
         rows = [self._row(condition, seed, patch) for condition, seed in zip(conditions, seeds, strict=True)]
         degraded, clean = (torch.stack(images).to(device) for images in zip(*rows, strict=True))
         return degraded, clean

@@ -54,22 +54,23 @@ def add_noise(clean: Image, sigma_255: float, rng: np.random.Generator) -> Image
 
 
 def add_rain(clean: Image, rng: np.random.Generator) -> Image:
-    """J + s (a - J): one to three layers s of parallel bright streaks of colour a, screened over the scene J.
+    """O = B + R, clipped: one to three layers of parallel bright streaks R over the scene B (Yang et al., CVPR 2017).
 
-    The linear model O = B + R of Rain100L (Yang et al., CVPR 2017) with the streaks' own brightness as ceiling. Streaks
-    are sparse impulses drawn out along the layer's direction; layers differ a little in angle and length.
+    Streaks are sparse impulses drawn out along the layer's direction, those that begin outside the picture included;
+    layers differ a little in angle and length.
     """
     height, width = clean.shape[-2:]
     angle = rng.uniform(-25, 25)
     out = clean
     for _ in range(int(rng.integers(1, 4))):
-        length, thickness = rng.uniform(9, 27), rng.uniform(0.45, 0.9)
+        length, thickness = rng.uniform(11, 33), rng.uniform(0.45, 0.9)
         kernel = _streak(length, angle + rng.uniform(-4, 4), thickness)
-        density = rng.uniform(0.001, 0.0028)
-        drops = (rng.random((height, width)) < density) * rng.uniform(0.35, 1.0, (height, width))
+        radius = kernel.shape[-1] // 2
+        size = (height + 2 * radius, width + 2 * radius)
+        drops = (rng.random(size) < rng.uniform(0.001, 0.0028)) * rng.uniform(0.35, 1.0, size)
         layer = _convolve(torch.from_numpy(drops).float().to(clean.device).unsqueeze(0), kernel.to(clean.device))
-        opacity = (layer * rng.uniform(0.35, 0.75)).clamp(0, 0.85)
-        out = out + opacity * (rng.uniform(0.8, 1.0) - out).clamp_min(0)
+        streaks = layer[:, radius : radius + height, radius : radius + width].clamp(0, 1)
+        out = out + streaks * rng.uniform(0.12, 0.38)
     return out
 
 

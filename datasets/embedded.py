@@ -133,14 +133,20 @@ def _crops(samples: list[Sample]) -> Iterator[Sample]:
             )
 
 
-def depth_from_disparity(disparity: NDArray[np.float32]) -> NDArray[np.float32]:
+MOTORCYCLE_OFFSET_PX = 31.086
+"""Distance between the principal points of the two cameras, in pixels, from scikit-image's notes on the pair."""
+
+
+def depth_from_disparity(
+    disparity: NDArray[np.float32], offset_px: float = MOTORCYCLE_OFFSET_PX
+) -> NDArray[np.float32]:
     """Depth in [0, 1], 1 = farthest, from a stereo disparity in pixels; holes take their nearest neighbour's value.
 
-    Depth is proportional to 1 / disparity; it is scaled so that the farthest point is 1.
+    Depth is proportional to 1 / (disparity + offset of the principal points), scaled so that the farthest point is 1.
     """
     holes = ~np.isfinite(disparity) | (disparity <= 0)
     nearest = distance_transform_edt(holes, return_distances=False, return_indices=True)
-    depth = 1.0 / disparity[tuple(nearest)]
+    depth = 1.0 / (disparity[tuple(nearest)] + offset_px)
     return (depth / depth.max()).astype(np.float32)
 
 

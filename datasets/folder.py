@@ -31,10 +31,7 @@ def load_folder(path: str | Path) -> DataBundle:
         raise ValueError(
             f"{root} holds {len(samples)} different images; three are needed: to train, to validate and to test."
         )
-    # ranked by hash: the lowest tenth tests, the next validates; a new image moves another only at the two borders
-    ranked = sorted(samples, key=lambda sample: stable_seed("split", content_hash(sample.clean)))
-    count = max(1, round(len(ranked) / 10))
-    test, val, train = ranked[:count], ranked[count : 2 * count], ranked[2 * count :]
+    test, val, train = _split(samples)
     return DataBundle(
         name=root.resolve().name or "folder",
         description=f"{len(train)} images to train on, {len(val)} to validate, {len(test)} to test, from the folder "
@@ -43,6 +40,25 @@ def load_folder(path: str | Path) -> DataBundle:
         val=tuple(val),
         test=tuple(test),
     )
+
+
+def _split(samples: list[Sample]) -> tuple[list[Sample], list[Sample], list[Sample]]:
+    """Test, validation and training images: a tenth, a tenth and the rest of the range of the content's hash.
+
+    Where a part would stay empty it takes an image from the fullest one: only then can a later image move another.
+    """
+    parts: tuple[list[Sample], list[Sample], list[Sample]] = ([], [], [])
+    for sample in sorted(samples, key=_place):
+        parts[min(int(_place(sample) * 10), 2)].append(sample)
+    for part in parts:
+        if not part:
+            part.append(max(parts, key=len).pop(0))
+    return parts
+
+
+def _place(sample: Sample) -> float:
+    """Where the image's content falls in [0, 1)."""
+    return stable_seed("split", content_hash(sample.clean)) / 2**63
 
 
 def _read(root: Path) -> list[Sample]:

@@ -195,7 +195,7 @@ def _resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.devi
         if found is not None:
             load_own(average, _under("average/", found.tensors))
     trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam([p for _, p in trainable], lr=0.0, betas=spec.recipe.betas)
+    optimizer = torch.optim.Adam([p for _, p in trainable], lr=0.0, betas=spec.recipe.betas, fused=True)
     state = _State(model=model, optimizer=optimizer, names=[name for name, _ in trainable], average=average)
     if found is not None:
         checkpoint.load_adam(optimizer, state.names, found.tensors)

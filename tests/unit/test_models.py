@@ -48,7 +48,7 @@ def test_lists_and_names():
     assert dfpir.list_models("dfpir_g*") == [f"dfpir_g{n}" for n in (50, 60, 70, 80, 90, 95, 100)]
     with pytest.raises(ValueError, match="Did you mean 'dfpir_g90'"):
         dfpir.create_model("dfpir_g9")
-    with pytest.raises(ValueError, match="Unknown setting 'gama'. Did you mean 'gamma'"):
+    with pytest.raises(ValueError, match=r"Unknown setting .gama.\. Did you mean .gamma."):
         dfpir.create_model("dfpir", gama=0.5)
 
 

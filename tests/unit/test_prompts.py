@@ -26,7 +26,7 @@ def test_rows_follow_the_conditions_asked_for():
     assert part.checksum != whole.checksum
     assert whole.row("noise-35") == whole.row("noise-25")
     assert whole.row("noise-75") == whole.row("noise-50")
-    with pytest.raises(ValueError, match="'hase'. Did you mean 'haze'"):
+    with pytest.raises(ValueError, match=r"'hase'\. Did you mean 'haze'"):
         whole.row("hase")
 
 

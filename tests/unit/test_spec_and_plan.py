@@ -1,6 +1,7 @@
 """Identities: what changes a run's numbers changes its id, and nothing else does."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ NAMES = [c.name for c in CONDITIONS]
 
 
 def plan(study="gamma_sweep", **changes):
-    settings = {
+    settings: dict[str, Any] = {
         "budget": budget_named("demo"),
         "data": DATA,
         "conditions": NAMES,
