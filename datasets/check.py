@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from datasets.catalog import catalog, get_dataset
 from datasets.finder import FoundSet, Problem, content_digest, find_sets
 from datasets.inspection import Look, look_at_all
-from datasets.leaks import Overlap, overlaps
+from datasets.leaks import THUMB_SIZE, Overlap, overlaps
 from datasets.tasks import Task
 
 # A partner counts as misplaced when another clean image of the set looks this much more like the degraded one.
@@ -189,32 +189,39 @@ def clean_thumbs(found: FoundSet, looks: Sequence[Look]) -> tuple[list[str], NDA
         first = {pair.clean: pair.name for pair in reversed(found.pairs)}
         wanted = set(first.values())
         kept = [(name, thumb) for name, thumb in kept if name in wanted]
-    thumbs = np.stack([thumb for _, thumb in kept]) if kept else np.empty((0, 1536), dtype=np.float32)
+    thumbs = (
+        np.stack([thumb for _, thumb in kept])
+        if kept
+        else np.empty((0, THUMB_SIZE[0] * THUMB_SIZE[1]), dtype=np.float32)
+    )
     return [name for name, _ in kept], thumbs
 
 
 def _misplaced(found: FoundSet, looks: Sequence[Look]) -> list[Problem]:
     """Degraded images that look far more like another clean image than like their partner."""
+    pairs = {pair.name: pair for pair in found.pairs}
     whole = [look for look in looks if look.thumb is not None and look.degraded_thumb is not None]
-    if len(whole) < 2:
+    # A clean image that serves many degraded ones is compared once.
+    places = {path: row for row, path in enumerate(dict.fromkeys(pairs[look.name].clean for look in whole))}
+    if len(places) < 2:
         return []
-    clean = np.stack([look.thumb for look in whole if look.thumb is not None])
-    degraded = np.stack([look.degraded_thumb for look in whole if look.degraded_thumb is not None])
-    paths = {pair.name: pair.degraded for pair in found.pairs}
-    problems = []
+    clean = np.empty((len(places), THUMB_SIZE[0] * THUMB_SIZE[1]), dtype=np.float32)
+    for look in whole:
+        clean[places[pairs[look.name].clean]] = look.thumb
+    paths, problems = list(places), []
     for start in range(0, len(whole), _ROWS):
-        rows = degraded[start : start + _ROWS] @ clean.T
-        own = np.einsum("nd,nd->n", degraded[start : start + _ROWS], clean[start : start + _ROWS])
-        best = rows.argmax(axis=1)
+        part = whole[start : start + _ROWS]
+        rows = np.stack([look.degraded_thumb for look in part if look.degraded_thumb is not None]) @ clean.T
+        own = rows[np.arange(len(part)), [places[pairs[look.name].clean] for look in part]]
         for row in np.flatnonzero(rows.max(axis=1) > own + _MISPLACED_BY).tolist():
-            look, other = whole[start + row], whole[int(best[row])]
+            best = int(rows[row].argmax())
             problems.append(
                 Problem(
                     dataset=found.spec.name,
                     kind="misplaced",
-                    subject=str(paths[look.name]),
-                    reason=f"looks like clean image {other.name!r} ({rows[row].max():.2f}), not like its partner "
-                    f"({own[row]:.2f})",
+                    subject=str(pairs[part[row].name].degraded),
+                    reason=f"looks like {paths[best].name} ({rows[row, best]:.2f}), not like its clean partner "
+                    f"{pairs[part[row].name].clean.name} ({own[row]:.2f})",
                 )
             )
     return problems
