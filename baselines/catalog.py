@@ -1,0 +1,63 @@
+"""Every method of the suite: importing this module imports each file of the package, which registers its method."""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import partial
+from importlib import import_module
+
+import baselines
+import dfpir
+from baselines.registry import Baseline, Unavailable, register
+
+register(
+    Baseline(
+        name="restormer",
+        make=partial(dfpir.create_model, "restormer"),
+        paper="Restormer: Efficient Transformer for High-Resolution Image Restoration, CVPR 2022",
+        year=2022,
+        licence="academic, non-commercial",
+        multiple_of=8,
+        settings=("3-task", "5-task"),
+        notes="The backbone of DFPIR without its perturbation blocks.",
+        params_m_published=26.127,
+        gmacs_published=154.9,
+    )
+)
+register(
+    Baseline(
+        name="dfpir",
+        make=partial(dfpir.create_model, "dfpir"),
+        paper="Degradation-Aware Feature Perturbation for All-in-One Image Restoration, CVPR 2025",
+        year=2025,
+        licence="none stated",
+        multiple_of=8,
+        needs="code512",
+        settings=("3-task", "5-task"),
+        notes="Told the degradation by a CLIP text code; the text encoder is not counted.",
+        params_m_published=31.105,
+        gmacs_published=165.5,
+    )
+)
+register(
+    Unavailable(
+        "tape",
+        "No code by its authors was found, so only reported numbers can be shown.",
+        "TAPE: Task-Agnostic Prior Embedding for Image Restoration, ECCV 2022",
+        2022,
+        ("5-task",),
+    )
+)
+register(
+    Unavailable(
+        "perceive_ir",
+        "The code that its authors published is not recognisably the paper's model, so running it would not tell how "
+        "the method does.",
+        "Perceive-IR: Learning to Perceive Degradation Better for All-in-One Image Restoration, TIP 2025",
+        2025,
+        ("since",),
+    )
+)
+
+for _module in pkgutil.iter_modules(baselines.__path__):
+    import_module(f"baselines.{_module.name}")

@@ -1,0 +1,134 @@
+"""The comparators: one row a method, with what a harness and a reader of its tables must know about it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from dfpir.registry import Registry, suggestion
+
+Needs = Literal["none", "code512", "code256", "image512", "label", "view", "operator"]
+"""What `code` holds: nothing; a CLIP text code (B, 512); an instruction embedding (B, 256); a CLIP image feature
+(B, 512); the degradation's class (B,) int64; a second crop of the same image (B, 3, H, W), in training only; DL's
+operator and strength."""
+
+Setting = Literal["3-task", "5-task", "since"]
+"""Where a method stands: the paper's Table 1, its Table 2, or published since."""
+
+Objective = Callable[[nn.Module, Tensor, Tensor, "Tensor | None"], Tensor]
+"""(model, degraded, clean, code) -> scalar loss; it calls the model itself, since some losses need inner outputs."""
+
+EXTRAS = {"spandrel": "spandrel", "noncommercial": "deepinv"}
+"""Optional extra of the suite -> the module that it installs."""
+
+
+class MissingExtraError(ImportError):
+    """A model whose library is not installed."""
+
+
+class UnavailableError(ValueError):
+    """A method that the suite names but can't provide."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A method that can be built here.
+
+    Attributes:
+        name: as in `create_model`.
+        make: class or function that takes the configuration as keyword arguments and returns a module called as
+            `model(image, code=None)`: image (B, 3, H, W), RGB, float, in [0, 1]; the same shape comes back.
+        paper: title, venue.
+        year: of the paper.
+        licence: of the method's released code; what is written here is under the suite's own licence.
+        multiple_of: image sides must be a multiple of this; `baselines.base.restore` pads.
+        min_size: shortest side that the model takes.
+        needs: what `code` it takes.
+        input_range: the values that the released network is fed; models here take [0, 1] and convert.
+        settings: the tables in which it stands.
+        notes: what a reader must know when comparing numbers.
+        params_m_published: parameters of the released code in millions, unused ones included.
+        gmacs_published: multiply-adds of one forward pass in billions, convolutions and attention products.
+        gmacs_px: image side for `gmacs_published`.
+        objective: its own training loss, or None for the mean absolute error of the output.
+        extra: the optional extra that it needs, or None.
+    """
+
+    name: str
+    make: Callable[..., nn.Module]
+    paper: str
+    year: int
+    licence: str
+    multiple_of: int = 1
+    min_size: int = 1
+    needs: Needs = "none"
+    input_range: tuple[float, float] = (0.0, 1.0)
+    settings: tuple[Setting, ...] = ()
+    notes: str = ""
+    params_m_published: float | None = None
+    gmacs_published: float | None = None
+    gmacs_px: int = 256
+    objective: Objective | None = None
+    extra: str | None = None
+
+    def check_settings(self, config: dict[str, Any]) -> None:
+        """Raise a ValueError for a configuration key that `make` does not take, with the nearest that it does."""
+        parameters = inspect.signature(self.make).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return
+        for key in config:
+            if key not in parameters:
+                raise ValueError(f"Unknown setting {key!r} of {self.name}.{suggestion(key, parameters)}")
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A method of the tables that can't be built here: only its reported numbers can be shown.
+
+    Attributes:
+        name: as tables call it, in lower case.
+        reason: why, in one sentence.
+        paper: title, venue.
+        year: of the paper.
+        settings: the tables in which it stands.
+    """
+
+    name: str
+    reason: str
+    paper: str = ""
+    year: int | None = None
+    settings: tuple[Setting, ...] = ()
+
+
+BASELINES: Registry[Baseline | Unavailable] = Registry(
+    "model", home="baselines.catalog", entry_point_group="dfpir.baselines"
+)
+
+
+def register(baseline: Baseline | Unavailable) -> None:
+    """Add a method under its name.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    BASELINES.register(baseline.name)(baseline)
+
+
+def require(extra: str, who: str) -> ModuleType:
+    """Import the library behind an optional extra.
+
+    Raises:
+        MissingExtraError: it is not installed; the message says how to install it.
+    """
+    try:
+        return import_module(EXTRAS[extra])
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{who} needs {EXTRAS[extra]}, which is not installed: pip install 'dfpir-suite[{extra}]'."
+        ) from error
