@@ -108,7 +108,7 @@ def run(options: argparse.Namespace, *, command: str) -> int:
     )
     _announce(plan, device, console)
     if options.dry_run:
-        return _print_plan(plan, options.out, console)
+        return _print_plan(plan, options.out)
     jobs = options.jobs or _default_jobs(plan, device)
     outcome = run_study(plan, options.out, device, jobs=jobs, force=options.force, command=command, console=console)
     if outcome.failed:
@@ -157,13 +157,13 @@ def _announce(plan: Plan, device: torch.device, console: Console) -> None:
         console.print(f"Not trained twice: {note}.", markup=False)
 
 
-def _print_plan(plan: Plan, root: Path, console: Console) -> int:
+def _print_plan(plan: Plan, root: Path) -> int:
     for row in plan.rows:
         if row.alias_of is not None:
             state = f"same as {row.alias_of}"
         else:
             state = "done" if is_done(find_run(root, row.spec)) else "to run"
-        console.print(f"{row.variant}\tseed {row.spec.seed}\t{row.spec.run_id}\t{state}", markup=False, soft_wrap=True)
+        print(row.variant, f"seed {row.spec.seed}", row.spec.run_id, state, sep="\t")  # tabs, for other programs
     return 0
 
 

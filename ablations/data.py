@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from pathlib import Path
 
 from ablations.spec import DataRef
@@ -19,11 +18,11 @@ def open_data(choice: str) -> tuple[DataRef, DataBundle]:
         ValueError: neither, or a folder that can't be used.
     """
     if choice == "embedded":
-        return _described("embedded", None, _embedded())
+        return _described("embedded", None, load_embedded())
     if not Path(choice).is_dir():
         raise ValueError(f"--data {choice!r}: 'embedded' or the path of a folder of images is needed.")
     path = str(Path(choice).resolve())
-    return _described("folder", path, _folder(path))
+    return _described("folder", path, load_folder(path))
 
 
 def load_data(ref: DataRef) -> DataBundle:
@@ -32,7 +31,7 @@ def load_data(ref: DataRef) -> DataBundle:
     Raises:
         ValueError: they changed since the run was planned.
     """
-    bundle = _embedded() if ref.kind == "embedded" else _folder(str(ref.path))
+    bundle = load_embedded() if ref.kind == "embedded" else load_folder(str(ref.path))
     if bundle.checksum != ref.checksum:
         raise ValueError(
             f"The images of {ref.name} changed since this run was planned ({ref.checksum[:12]} then, "
@@ -45,13 +44,3 @@ def _described(kind: str, path: str | None, bundle: DataBundle) -> tuple[DataRef
     name = re.sub(r"[^A-Za-z0-9_.]+", "_", bundle.name).strip("._") or "data"
     ref = DataRef(name=name, kind=kind, path=path, checksum=bundle.checksum, description=bundle.description)
     return ref, bundle
-
-
-@lru_cache(maxsize=1)
-def _embedded() -> DataBundle:
-    return load_embedded()
-
-
-@lru_cache(maxsize=1)
-def _folder(path: str) -> DataBundle:
-    return load_folder(Path(path))

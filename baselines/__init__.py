@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import dfpir
 from baselines.registry import BASELINES, Baseline, MissingExtraError, Unavailable, UnavailableError, register
-from dfpir.weights import WeightsError, _plain_state_dict, check_keys, read_tensors
+from dfpir.weights import WeightsError, check_keys, plain_state_dict, read_tensors
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -91,7 +91,7 @@ def load_released(model: Model, weights: str | Path | Mapping[str, Tensor]) -> M
         dfpir.load_released(model, weights)
         return model
     source = weights if isinstance(weights, str | Path) else "the state dict"
-    tensors = read_tensors(weights) if isinstance(weights, str | Path) else _plain_state_dict(weights, source)
+    tensors = read_tensors(weights) if isinstance(weights, str | Path) else plain_state_dict(weights, source)
     # an adapter keeps the library's module as `network`: released names are that module's
     target = model.get_submodule("network") if hasattr(model, "network") else model
     own = target.state_dict()

@@ -6,12 +6,14 @@ import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+Model = TypeVar("Model", bound=nn.Module)
 
 # our name -> released name, tried in this order on the whole key; the same rules serve every configuration
 _RULES: tuple[tuple[str, str], ...] = tuple(
@@ -98,10 +100,11 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
             f"{path} holds more than tensors and is not unpickled, since that can run code ({_first_line(error)}). "
             "Save its state_dict() alone, or as safetensors."
         ) from error
-    return _plain_state_dict(content, path)
+    return plain_state_dict(content, path)
 
 
-def _plain_state_dict(content: Any, source: object) -> dict[str, Tensor]:
+def plain_state_dict(content: Any, source: object) -> dict[str, Tensor]:
+    """The tensors of what a checkpoint holds, wrappers opened and prefixes taken off; `source` names it in errors."""
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
@@ -120,7 +123,7 @@ def _plain_state_dict(content: Any, source: object) -> dict[str, Tensor]:
     return tensors
 
 
-def load_released(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -> nn.Module:
+def load_released(model: Model, weights: str | Path | Mapping[str, Tensor]) -> Model:
     """Load a released checkpoint into a model of this package, strictly, and return the model.
 
     Args:
@@ -132,7 +135,7 @@ def load_released(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) 
             unchanged then.
     """
     source = weights if isinstance(weights, str | Path) else "the state dict"
-    tensors = read_tensors(weights) if isinstance(weights, str | Path) else _plain_state_dict(weights, source)
+    tensors = read_tensors(weights) if isinstance(weights, str | Path) else plain_state_dict(weights, source)
     names = released_names(model)
     parameters = dict(model.named_parameters())
     check_keys(
@@ -172,7 +175,7 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def load_own(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+def load_own(model: Model, tensors: Mapping[str, Tensor]) -> Model:
     """Load a state dict by this package's own names, bound prompts and channel orders included, strictly.
 
     Raises:
