@@ -50,7 +50,7 @@ def list_variants() -> int:
     """Print the variants at the paper's size: parameters, multiply-adds, and which are one model under two names."""
     table = Table(box=None, pad_edge=False)
     table.add_column("variant", no_wrap=True)
-    for name in ("parameters (M)", f"G multiply-adds at {MACS_SIDE} px"):
+    for name in ("params (M)", "GMACs"):
         table.add_column(name, justify="right")
     table.add_column("what it is", overflow="fold")
     seen: dict[str, str] = {}
@@ -63,8 +63,9 @@ def list_variants() -> int:
     console = Console()
     console.print(table)
     console.print(
-        "\nText encoder not counted. Multiply-adds of convolutions, attention products and DGM's linear layers; "
-        "the smaller models of the budgets smoke, demo and quick keep the same switches.",
+        f"\nGMACs: 10^9 multiply-adds for {MACS_SIDE} x {MACS_SIDE} pixels (convolutions, attention products and DGM's "
+        "linear layers). Text encoder not counted. The smaller models of the budgets smoke, demo and quick keep the "
+        "same switches.",
         highlight=False,
     )
     return 0

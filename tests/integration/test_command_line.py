@@ -1,0 +1,153 @@
+"""`python -m ablations.run`: flags, listings, plans, errors, and a study killed and started again."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ablations.run import main, make_parser
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def call(capsys, *arguments):
+    """Exit code, standard output, standard error."""
+    code: object
+    try:
+        code = main([str(a) for a in arguments])
+    except SystemExit as ended:
+        code = ended.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_flags_are_these():
+    flags = {option for action in make_parser()._actions for option in action.option_strings}
+    assert flags == {
+        "-h", "--help", "--list", "--variants", "--only", "--seeds", "--budget", "--data", "--text-encoder", "--out",
+        "--device", "--jobs", "--force", "--dry-run",
+    }  # fmt: skip
+
+
+def test_listings(capsys):
+    code, out, _ = call(capsys, "--list")
+    assert code == 0
+    assert "gamma_sweep" in out
+    assert "components" in out
+    code, out, _ = call(capsys, "--variants")
+    assert code == 0
+    assert re.search(r"dfpir +31\.105 +41\.4", out)
+    assert re.search(r"restormer +26\.127 +38\.7", out)
+    assert "same model as" in " ".join(out.split())
+
+
+def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
+    code, out, _ = call(capsys, "gamma_sweep", "--dry-run", "--out", tmp_path / "runs", "--seeds", 0, 1)
+    assert code == 0
+    assert len(re.findall(r"dfpir_g\d+-s[01]-[0-9a-f]{8}\tto run", out)) == 10
+    assert "same as dfpir_g90" in out
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gamma_swep"], "Unknown study 'gamma_swep'. Did you mean 'gamma_sweep'?"),
+        (["gamma_sweep", "--only", "dfpir_g9"], "Did you mean 'dfpir_g90'?"),
+        (["gamma_sweep", "--budget", "dmeo"], "Did you mean 'demo'?"),
+        (["gamma_sweep", "--text-encoder", "clipp"], "Did you mean 'clip'?"),
+        (["gamma_sweep", "--device", "gpu"], "Unknown device 'gpu'"),
+        (["gamma_sweep", "--seeds", "-1"], "--seeds"),
+        (["gamma_sweep", "--seeds", "one"], "'one' is no seed"),
+        (["gamma_sweep", "--jobs", "0"], "'0' runs at once"),
+        (["gamma_sweep", "--data", "/no/such/folder"], "'embedded' or the path of a folder"),
+        (["gamma_sweep", "--out", __file__], "a folder is needed"),
+        (["--bogus"], "unrecognized arguments: --bogus"),
+        ([], "a study is needed"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(capsys, arguments, message):
+    code, _, err = call(capsys, *arguments)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_a_folder_of_images_as_data(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        Image.fromarray(rng.integers(0, 256, (48, 40, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+    code, out, _ = call(capsys, "components", "--data", tmp_path, "--dry-run", "--budget", "smoke")
+    assert code == 0
+    assert "restormer-s0-" in out
+    (tmp_path / "broken.png").write_bytes(b"not an image")
+    code, _, err = call(capsys, "components", "--data", tmp_path, "--dry-run", "--budget", "smoke")
+    assert code == 2
+    assert "broken.png" in err
+
+
+def test_another_package_named_datasets_is_noticed(tmp_path):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "__init__.py").write_text("")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from ablations.run import main; main(['--list'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "hides this project's" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def _study(out, *more):
+    return [
+        sys.executable, "-m", "ablations.run", "gamma_sweep", "--budget", "smoke", "--only", "dfpir_g50", "dfpir_g100",
+        "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+def kill_study(out, kills, length, seed):
+    """Start the study, kill -9 the whole group or the launcher alone, `kills` times; then let it end."""
+    rng = random.Random(seed)
+    for number in range(kills):
+        process = subprocess.Popen(_study(out), cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+        try:
+            process.wait(timeout=rng.uniform(0.1, 1.0) * length)
+        except subprocess.TimeoutExpired:
+            if number % 2:
+                os.kill(process.pid, signal.SIGKILL)  # its workers must notice and end by themselves
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = subprocess.run(_study(out), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return out / "studies" / "gamma_sweep-smoke-embedded" / "table.parquet"
+
+
+def _uninterrupted(out):
+    started = time.monotonic()
+    done = subprocess.run(_study(out), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "Report: " in done.stdout
+    return out / "studies" / "gamma_sweep-smoke-embedded" / "table.parquet", time.monotonic() - started
+
+
+def test_a_study_killed_twice_gives_the_same_table_bit_by_bit(tmp_path):
+    whole, length = _uninterrupted(tmp_path / "whole")
+    killed = kill_study(tmp_path / "killed", 2, length, seed=0)
+    assert killed.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_study_killed_at_twenty_random_moments(tmp_path):
+    whole, length = _uninterrupted(tmp_path / "whole")
+    killed = kill_study(tmp_path / "killed", 20, length, seed=1)
+    assert killed.read_bytes() == whole.read_bytes()

@@ -1,0 +1,253 @@
+"""A run from its spec to DONE: what it leaves, that it repeats bit by bit, and what goes wrong."""
+
+import json
+import os
+import random
+import signal
+import time
+from dataclasses import replace
+from multiprocessing import get_context
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+
+import ablations.harness.train as training
+from ablations.data import load_data
+from ablations.harness import checkpoint
+from ablations.harness.evaluate import restore_items
+from ablations.harness.run_one import find_run, is_done
+from ablations.harness.study import run_study, study_file, write_table
+from dfpir import RestorationUNet
+from dfpir.prompts import load_prompts
+from dfpir.weights import load_own
+from reports.schema import TABLE_COLUMNS, read_images
+from tests.support.tiny_study import run_here, tiny_plan
+
+SPEC = tiny_plan().specs[0]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One finished run, made once."""
+    root = tmp_path_factory.mktemp("finished")
+    run_here(SPEC, root)
+    return root / SPEC.run_id
+
+
+def numbers(folder):
+    return read_images(folder / "images.parquet").drop(columns=["run_id"])
+
+
+def test_what_a_run_leaves(finished):
+    names = {p.name for p in finished.iterdir()}
+    assert names == {
+        "spec.json", "env.json", "train.jsonl", "images.parquet", "samples", "probes.safetensors",
+        "weights.safetensors", "summary.json", "DONE",
+    }  # fmt: skip
+    assert is_done(finished)
+    rows = read_images(finished / "images.parquet")
+    assert len(rows) == 7 * 1 * 2
+    assert set(rows["condition"]) == set(SPEC.conditions)
+    log = [json.loads(line) for line in (finished / "train.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in log if "loss" in row] == [2, 4, 6, 8, 10]
+    assert [row["step"] for row in log if "val_psnr_db" in row] == [4, 8, 10]
+    spec = json.loads((finished / "spec.json").read_text())
+    assert spec["identity"] == SPEC.identity()
+    env = json.loads((finished / "env.json").read_text())
+    assert env["threads"] == 1
+    assert env["packages"]["torch"] == torch.__version__.partition("+")[0] or env["packages"]["torch"]
+
+
+def test_stored_weights_give_the_stored_scores(finished):
+    # an independent way from weights.safetensors to images.parquet: skimage's PSNR on the restored image
+    model = RestorationUNet(SPEC.config).eval()
+    load_own(model, safetensors.torch.load_file(finished / "weights.safetensors"))
+    bundle, prompts = load_data(SPEC.data), load_prompts("detailed", "minilm", SPEC.conditions)
+    items = bundle.eval_items("test", bundle.conditions, max_side=24, limit=1)
+    table = read_images(finished / "images.parquet").query("metric == 'psnr_db'")
+    rows = {(row["condition"], row["image"]): row for row in table.to_dict("records")}
+    for item, restored in restore_items(SPEC, model, items, prompts, torch.device("cpu")):
+        pixels = restored[0].clamp(0, 1).permute(1, 2, 0).double().numpy()
+        expected = peak_signal_noise_ratio(item.clean / 255.0, pixels, data_range=1.0)
+        stored = rows[item.condition.name, item.name]
+        assert stored["value"] == pytest.approx(expected, abs=1e-6)
+        given = peak_signal_noise_ratio(item.clean / 255.0, item.degraded / 255.0, data_range=1.0)
+        assert stored["input_value"] == pytest.approx(given, abs=1e-6)
+
+
+def test_the_same_run_twice_is_bit_equal(finished, tmp_path):
+    run_here(SPEC, tmp_path)
+    again = tmp_path / SPEC.run_id
+    pd.testing.assert_frame_equal(numbers(finished), numbers(again), check_exact=True)
+    for name in ("weights.safetensors", "probes.safetensors"):
+        first, second = (safetensors.torch.load_file(folder / name) for folder in (finished, again))
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[key], second[key]) for key in first), name
+
+
+def test_a_done_run_is_not_done_again_unless_forced(finished):
+    before = (finished / "DONE").stat().st_mtime_ns
+    assert run_here(SPEC, finished.parent) == []
+    assert (finished / "DONE").stat().st_mtime_ns == before
+
+
+def test_a_damaged_run_is_done_again(finished, tmp_path):
+    run_here(SPEC, tmp_path)
+    table = tmp_path / SPEC.run_id / "images.parquet"
+    content = bytearray(table.read_bytes())
+    content[len(content) // 2] ^= 1
+    table.write_bytes(content)
+    assert not is_done(tmp_path / SPEC.run_id)
+    run_here(SPEC, tmp_path)
+    pd.testing.assert_frame_equal(numbers(finished), numbers(tmp_path / SPEC.run_id), check_exact=True)
+
+
+def test_checkpoints_are_chosen_on_validation_images_alone(monkeypatch, tmp_path):
+    asked = []
+    bundle = load_data(SPEC.data)
+    original = type(bundle).eval_items
+
+    def spy(self, split, *args, **kwargs):
+        asked.append(split)
+        return original(self, split, *args, **kwargs)
+
+    monkeypatch.setattr(type(bundle), "eval_items", spy)
+    scores = iter([9.0, 20.0, 8.0])  # at steps 4, 8 and 10
+    monkeypatch.setattr(training, "mean_psnr_db", lambda *arguments: next(scores))
+    run_here(SPEC, tmp_path)
+    assert asked == ["val", "test"]
+    assert json.loads((tmp_path / SPEC.run_id / "summary.json").read_text())["best_step"] == 8
+
+
+@pytest.mark.parametrize("change", [{"ema": 0.9}, {"schedule": "cosine"}, {"grad_clip": 0.01}, {"sampling": "paper"}])
+def test_settings_of_the_recipe_change_the_result(finished, tmp_path, change):
+    spec = replace(SPEC, recipe=replace(SPEC.recipe, **change))
+    run_here(spec, tmp_path)
+    assert not np.array_equal(numbers(finished)["value"], numbers(tmp_path / spec.run_id)["value"])
+
+
+def test_bf16_runs_and_says_so(tmp_path):
+    spec = replace(SPEC, precision="bf16")
+    run_here(spec, tmp_path)
+    assert json.loads((tmp_path / spec.run_id / "spec.json").read_text())["precision"] == "bf16"
+
+
+def test_a_loss_that_is_not_finite_is_an_error_row_and_the_next_call_tries_again(monkeypatch, tmp_path):
+    original = type(load_data(SPEC.data)).batch
+
+    def poisoned(self, *args, **kwargs):
+        degraded, clean = original(self, *args, **kwargs)
+        return degraded * float("nan"), clean
+
+    bundle_type = type(load_data(SPEC.data))
+    monkeypatch.setattr(bundle_type, "batch", poisoned)
+    with pytest.raises(AssertionError, match="the run failed"):
+        run_here(SPEC, tmp_path)
+    error = json.loads((tmp_path / SPEC.run_id / "ERROR.json").read_text())
+    assert error["type"] == "NonFiniteLossError"
+    assert "step 2" in error["message"]
+    assert "Traceback" in error["traceback"]
+    monkeypatch.setattr(bundle_type, "batch", original)
+    run_here(SPEC, tmp_path)
+    assert not (tmp_path / SPEC.run_id / "ERROR.json").exists()
+
+
+def test_every_order_and_mask_trains(tmp_path):
+    for changes in ({"order": "learned"}, {"order": "random"}, {"masking": "paper"}, {"levels": (4,)}):
+        spec = replace(SPEC, config=replace(SPEC.config, **changes))
+        run_here(spec, tmp_path)
+        assert is_done(find_run(tmp_path, spec))
+
+
+def _work(spec, root):
+    training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+    torch.set_num_threads(1)
+    run_here(spec, root)
+
+
+def kill_and_resume(spec, root, kills, length):
+    """Start the run in a process and kill -9 it at a random moment, `kills` times; then let it end."""
+    context, rng, hits = get_context("fork"), random.Random(0), 0
+    for _ in range(20):
+        process = context.Process(target=_work, args=(spec, root))
+        process.start()
+        process.join(timeout=rng.uniform(0.02, 0.6) * length)
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)
+            hits += 1
+        process.join()
+        if hits == kills:
+            break
+    run_here(spec, root)
+    return hits
+
+
+@pytest.mark.parametrize("setting", [{}, {"ema": 0.9, "schedule": "cosine"}])
+def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path, setting):
+    spec = replace(SPEC, recipe=replace(SPEC.recipe, **setting))
+    run_here(spec, tmp_path / "warm")  # what is loaded once a process must not count in the length of a run
+    started = time.monotonic()
+    run_here(spec, tmp_path / "whole")
+    length = time.monotonic() - started
+    assert kill_and_resume(spec, tmp_path / "killed", 4, length) >= 2
+    whole, killed = (tmp_path / name / spec.run_id for name in ("whole", "killed"))
+    pd.testing.assert_frame_equal(numbers(whole), numbers(killed), check_exact=True)
+    assert (whole / "weights.safetensors").read_bytes() == (killed / "weights.safetensors").read_bytes()
+    losses = [
+        [(r["step"], r["loss"]) for r in map(json.loads, (run / "train.jsonl").read_text().splitlines()) if "loss" in r]
+        for run in (whole, killed)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, caplog):
+    for step in (1, 2, 3):
+        tensors = {"x": torch.full((3,), float(step))}
+        checkpoint.save(tmp_path, checkpoint.Checkpoint(step=step, tensors=tensors, facts={"wall_s": step}))
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 2
+    content = bytearray(files[-1].read_bytes())
+    content[-1] ^= 1
+    files[-1].write_bytes(content)
+    found = checkpoint.load_latest(tmp_path)
+    assert found is not None
+    assert found.step == 2
+    assert torch.equal(found.tensors["x"], torch.full((3,), 2.0))
+    assert "damaged" in caplog.text
+
+
+def test_an_alias_and_a_renamed_run_share_one_folder(finished, tmp_path):
+    plan = tiny_plan(only=("dfpir_g50", "dfpir_g60", "dfpir_g100"))
+    renamed = replace(SPEC, variant="another_name")
+    assert find_run(finished.parent, renamed) == finished
+    file = study_file(plan, finished.parent, "command")
+    assert [row["alias_of"] for row in file["rows"]] == [None, "dfpir_g50", None]
+    table = write_table(plan, finished.parent, tmp_path)
+    assert table is not None
+    assert set(table["variant"]) == {"dfpir_g50", "dfpir_g60"}  # g100 is not run: no rows, no invented numbers
+    assert set(table["run_id"]) == {SPEC.run_id}
+
+
+def test_a_failing_run_does_not_stop_the_study(tmp_path):
+    from rich.console import Console
+
+    plan = tiny_plan()
+    broken = replace(plan.rows[0].spec, codes_checksum="0" * 16)
+    plan = replace(plan, rows=(replace(plan.rows[0], spec=broken), *plan.rows[1:]))
+    console = Console(file=(tmp_path / "log.txt").open("w"), width=200)
+    outcome = run_study(
+        plan, tmp_path / "runs", torch.device("cpu"), jobs=2, force=False, command="test", console=console
+    )
+    console.file.close()
+    log = (tmp_path / "log.txt").read_text()
+    assert [spec.variant for spec in outcome.failed] == ["dfpir_g50"]
+    assert "FAILED, ValueError: The prompt codes changed" in log
+    assert "dfpir_g100 seed 0: done" in log
+    page = outcome.report.read_text(encoding="utf-8")
+    assert "The prompt codes changed" in page
+    table = read_images(outcome.folder / "table.parquet", columns=TABLE_COLUMNS)
+    assert set(table["variant"]) == {"dfpir_g100"}
