@@ -101,6 +101,6 @@ def load_released(model: Model, weights: str | Path | Mapping[str, Tensor]) -> M
         source,
     )
     with torch.no_grad():
-        for name, value in own.items():
-            value.copy_(tensors[name])
+        for name, value in tensors.items():  # in the file's order: of shared parameters the last one counts
+            own[name].copy_(value)
     return model

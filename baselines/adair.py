@@ -1,0 +1,199 @@
+"""AdaIR: Restormer whose decoder is modulated by the degraded image's low and high frequencies.
+
+Cui, Zamir, Khan, Knoll, Shah, Khan, "AdaIR: Adaptive All-in-One Image Restoration via Frequency Mining and
+Modulation", ICLR 2025, section 3.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import reduce
+from torch import Tensor, nn
+
+from baselines.registry import Baseline, register
+from baselines.restormer_parts import (
+    CrossAttention,
+    Down,
+    Features,
+    Images,
+    PatchEmbed,
+    Up,
+    conv1,
+    conv3,
+    stage,
+)
+
+BANDS = 128
+"""Band edges are fractions of this many parts of a side: below twice as many pixels the low band is empty."""
+
+
+class SpatialGate(nn.Module):
+    """One weight a pixel from its largest and its average channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spatial = nn.Conv2d(2, 1, 7, padding=3, bias=False)
+
+    def forward(self, x: Features) -> Features:
+        summary = torch.cat([reduce(x, "b c h w -> b 1 h w", "max"), reduce(x, "b c h w -> b 1 h w", "mean")], dim=1)
+        return self.spatial(summary).sigmoid()
+
+
+class ChannelGate(nn.Module):
+    """One weight a channel from its average and its largest pixel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = channels // 16
+        self.mlp = nn.Sequential(conv1(channels, hidden), nn.ReLU(), conv1(hidden, channels))
+
+    def forward(self, x: Features) -> Features:
+        average, largest = F.adaptive_avg_pool2d(x, 1), F.adaptive_max_pool2d(x, 1)
+        return (self.mlp(average) + self.mlp(largest)).sigmoid()
+
+
+class FrequencyRefine(nn.Module):
+    """Each band is weighted by a gate that the other band sets; their sum is projected (paper Figure 3c)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.SpatialGate = SpatialGate()
+        self.ChannelGate = ChannelGate(channels)
+        self.proj = conv1(channels, channels, bias=True)
+
+    def forward(self, low: Features, high: Features) -> Features:
+        return self.proj(low * self.SpatialGate(high) + high * self.ChannelGate(low))
+
+
+class FrequencyModule(nn.Module):
+    """Adaptive frequency learning block (paper Figure 3): mines two bands of the image, modulates features with them.
+
+    The border between the bands is a rectangle in the centred spectrum whose half sides are whole numbers: the
+    sub-network that sets it gets no gradient, and for sides below 256 pixels the low band is empty.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.conv1 = conv3(3, channels)
+        self.rate_conv = nn.Sequential(conv1(channels, channels // 8), nn.GELU(), conv1(channels // 8, 2))
+        self.channel_cross_l = CrossAttention(channels, heads)
+        self.channel_cross_h = CrossAttention(channels, heads)
+        self.channel_cross_agg = CrossAttention(channels, heads)
+        self.frequency_refine = FrequencyRefine(channels)
+        self.para1 = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.para2 = nn.Parameter(torch.ones(channels, 1, 1))
+        # in the released files, but never used
+        self.conv = conv3(3, channels)
+        self.score_gen = nn.Conv2d(2, 2, 7, padding=3)
+
+    def forward(self, image: Images, features: Features) -> Features:
+        """Image (B, 3, H, W) at full size and features (B, C, h, w) to modulated features."""
+        low, high = self._bands(F.interpolate(image, features.shape[-2:], mode="bilinear"))
+        # the names of the two attentions are crossed in the released code: `_l` reads the high band
+        high, low = self.channel_cross_l(high, features), self.channel_cross_h(low, features)
+        mined = self.channel_cross_agg(features, self.frequency_refine(low, high))
+        return mined * self.para1 + features * self.para2
+
+    def _bands(self, image: Images) -> tuple[Features, Features]:
+        x = self.conv1(image)
+        height, width = x.shape[-2:]
+        with torch.no_grad():
+            rates = self.rate_conv(F.adaptive_avg_pool2d(x, 1)).sigmoid().flatten(1)
+            half_height, half_width = (
+                (side // BANDS * rate).int() for side, rate in zip(x.shape[-2:], rates.T, strict=True)
+            )
+            rows = _band(half_height, height)
+            columns = _band(half_width, width)
+            mask = (rows[:, :, None] & columns[:, None, :])[:, None]
+        spectrum = torch.fft.fftshift(torch.fft.fft2(x, norm="forward"), dim=(-2, -1))
+        low, high = (
+            torch.fft.ifft2(torch.fft.ifftshift(part, dim=(-2, -1)), norm="forward").abs()
+            for part in (spectrum * mask, spectrum * ~mask)
+        )
+        return low, high
+
+
+def _band(half: Tensor, side: int) -> Tensor:
+    """(B,) half widths to (B, side): true from side // 2 - half up to side // 2 + half, the end excluded."""
+    offset = torch.arange(side, device=half.device) - side // 2
+    return (offset >= -half[:, None]) & (offset < half[:, None])
+
+
+class AdaIR(nn.Module):
+    """Restormer's U-Net with a frequency module before each step up. Any `code` is ignored.
+
+    Image (B, 3, H, W), RGB in [0, 1], sides multiples of 8, to the same shape.
+
+    Args:
+        dim: channels of the first level.
+        num_blocks: transformer blocks on each level.
+        num_refinement_blocks: blocks after the decoder.
+        heads: attention heads on each level; the frequency modules have the third level's.
+        ffn_expansion_factor: hidden width of the feed-forward network over its input width.
+        decoder: whether the frequency modules are used; without them they stay as unused parameters.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int = 48,
+        num_blocks: tuple[int, int, int, int] = (4, 6, 6, 8),
+        num_refinement_blocks: int = 4,
+        heads: tuple[int, int, int, int] = (1, 2, 4, 8),
+        ffn_expansion_factor: float = 2.66,
+        decoder: bool = True,
+    ) -> None:
+        super().__init__()
+        self.decoder = decoder
+        wide, grow = [dim, 2 * dim, 4 * dim, 8 * dim], ffn_expansion_factor
+        self.patch_embed = PatchEmbed(3, dim)
+        for level in (1, 2, 3):
+            channels, depth, add = wide[level - 1], num_blocks[level - 1], self.add_module
+            add(f"encoder_level{level}", stage(channels, heads[level - 1], grow, depth))
+            add(f"down{level}_{level + 1}", Down(channels))
+            add(f"fre{4 - level}", FrequencyModule(wide[level], heads[2]))
+            add(f"up{level + 1}_{level}", Up(wide[level]))
+            # the first level keeps both halves of its concatenation
+            decoded = wide[max(level - 1, 1)]
+            add(f"decoder_level{level}", stage(decoded, heads[level - 1], grow, depth))
+        self.latent = stage(wide[3], heads[3], grow, num_blocks[3])
+        self.reduce_chan_level3 = conv1(wide[3], wide[2])
+        self.reduce_chan_level2 = conv1(wide[2], wide[1])
+        self.refinement = stage(wide[1], heads[0], grow, num_refinement_blocks)
+        self.output = conv3(wide[1], 3)
+
+    def forward(self, image: Images, code: Tensor | None = None) -> Images:
+        """See the class."""
+        x = self.patch_embed(image)
+        skips: list[Features] = []
+        for level in (1, 2, 3):
+            x = self.get_submodule(f"encoder_level{level}")(x)
+            skips.append(x)
+            x = self.get_submodule(f"down{level}_{level + 1}")(x)
+        x = self.latent(x)
+        for level in (3, 2, 1):
+            if self.decoder:
+                x = self.get_submodule(f"fre{4 - level}")(image, x)
+            x = torch.cat([self.get_submodule(f"up{level + 1}_{level}")(x), skips[level - 1]], dim=1)
+            if level > 1:
+                x = self.get_submodule(f"reduce_chan_level{level}")(x)
+            x = self.get_submodule(f"decoder_level{level}")(x)
+        return self.output(self.refinement(x)) + image
+
+
+register(
+    Baseline(
+        name="adair",
+        make=AdaIR,
+        paper="AdaIR: Adaptive All-in-One Image Restoration via Frequency Mining and Modulation, ICLR 2025",
+        year=2025,
+        licence="MIT",
+        multiple_of=8,
+        settings=("since",),
+        notes="Blind. Its low band is empty for sides below 256 pixels, so training on 128 px patches leaves that "
+        "branch without input; the network that sets the band's border never gets a gradient.",
+        params_m_published=28.785,
+        gmacs_published=161.8,
+    )
+)

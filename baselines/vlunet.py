@@ -1,0 +1,179 @@
+"""VLU-Net: an unfolded gradient descent on features, steered by a vision-language model's feature of the image.
+
+Zeng, Wang, Chen, Su, Liu, "Vision-Language Gradient Descent-driven All-in-One Deep Unfolding Networks", CVPR 2025,
+section 3.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import einsum
+from torch import Tensor, nn
+
+from baselines.registry import Baseline, register
+from baselines.restormer_parts import Down, Features, Images, PatchEmbed, Up, conv1, conv3, depthwise, stage
+from dfpir.layers import TransposedAttention, as_features, as_pixels, channel_attention_logits, mix_channels
+
+CODE_DIM = 512
+PROMPT_SIDE = 96
+STEP_HEADS = 2
+
+
+class PromptAttention(nn.Module):
+    """Channel attention whose keys come from a prompt; queries and values from the features."""
+
+    def __init__(self, channels: int, prompt_channels: int) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(STEP_HEADS, 1, 1))
+        self.qv = conv1(channels, 2 * channels)
+        self.qv_dwconv = depthwise(2 * channels)
+        self.k = conv1(prompt_channels, channels)
+        self.k_dwconv = depthwise(channels)
+        self.project_out = conv1(channels, channels)
+
+    def forward(self, x: Features, prompt: Features) -> Features:
+        q, v = as_pixels(self.qv_dwconv(self.qv(x))).chunk(2, dim=-1)
+        k = as_pixels(self.k_dwconv(self.k(prompt)))
+        attention = channel_attention_logits(q, k, self.temperature).softmax(-1)
+        return as_features(mix_channels(attention, self.project_out.weight, v), like=x)
+
+
+class GradientStep(nn.Module):
+    """One step of gradient descent with learned operators: x - r phi_t(phi(x, prompt) - y) (paper equation 8).
+
+    Args:
+        channels: of the features.
+        level: of the U-Net, 1 to 4: lower levels have smaller prompts with more channels.
+        de_dim: prompts to mix.
+    """
+
+    def __init__(self, channels: int, level: int, de_dim: int) -> None:
+        super().__init__()
+        prompt_channels, side = channels // 10 * level, PROMPT_SIDE // level
+        self.phi = PromptAttention(channels, prompt_channels)
+        self.phit = TransposedAttention(channels, STEP_HEADS)
+        self.r = nn.Parameter(torch.ones(1))
+        self.linear = nn.Linear(CODE_DIM, de_dim)
+        self.prompt_param = nn.Parameter(torch.rand(1, de_dim, prompt_channels, side, side))
+
+    def forward(self, x: Features, observed: Features, code: Tensor) -> Features:
+        weights = self.linear(code).softmax(-1)
+        prompt = einsum(weights, self.prompt_param[0], "b n, n c h w -> b c h w")
+        residual = self.phi(x, F.interpolate(prompt, x.shape[-2:], mode="bilinear")) - observed
+        return x - self.r * self.phit(residual)
+
+
+class Denoiser(nn.Module):
+    """Transformer blocks, the learned prior of a step."""
+
+    def __init__(self, channels: int, heads: int, expansion: float, depth: int) -> None:
+        super().__init__()
+        self.blocks = stage(channels, heads, expansion, depth)
+
+    def forward(self, x: Features) -> Features:
+        return self.blocks(x)
+
+
+class UnfoldedStage(nn.Module):
+    """A gradient step, then the prior."""
+
+    def __init__(self, channels: int, level: int, heads: int, expansion: float, depth: int, de_dim: int) -> None:
+        super().__init__()
+        self.gradient_descent = GradientStep(channels, level, de_dim)
+        self.denoiser = Denoiser(channels, heads, expansion, depth)
+
+    def forward(self, x: Features, observed: Features, code: Tensor) -> Features:
+        return self.denoiser(self.gradient_descent(x, observed, code))
+
+
+class VLUNet(nn.Module):
+    """Restormer's U-Net of unfolded stages, with the degraded image's features carried beside it.
+
+    Call it as `model(image, code)`: image (B, 3, H, W), RGB in [0, 1], sides multiples of 8; code (B, 512), the image
+    feature of the method's fine-tuned CLIP. Returns the restored image, same shape.
+
+    Args:
+        de_dim: prompts that each stage mixes.
+        dim: channels of the first level; 10 or more.
+        num_blocks: transformer blocks on each level.
+        num_refinement_blocks: blocks after the decoder.
+        heads: attention heads on each level.
+        ffn_expansion_factor: hidden width of the feed-forward network over its input width.
+
+    Raises:
+        ValueError: no code, or one of another shape.
+    """
+
+    def __init__(
+        self,
+        *,
+        de_dim: int = 7,
+        dim: int = 48,
+        num_blocks: tuple[int, int, int, int] = (4, 6, 6, 8),
+        num_refinement_blocks: int = 4,
+        heads: tuple[int, int, int, int] = (1, 2, 4, 8),
+        ffn_expansion_factor: float = 2.66,
+    ) -> None:
+        super().__init__()
+        wide, grow, add = [dim, 2 * dim, 4 * dim, 8 * dim], ffn_expansion_factor, self.add_module
+        self.patch_embed = PatchEmbed(3, dim)
+        self.patch_embed_i = PatchEmbed(3, dim)
+        for level in (1, 2, 3):
+            channels, head, depth = wide[level - 1], heads[level - 1], num_blocks[level - 1]
+            add(f"encoder_level{level}", UnfoldedStage(channels, level, head, grow, depth, de_dim))
+            # the first level keeps both halves of its concatenation
+            decoded = wide[max(level - 1, 1)]
+            add(f"decoder_level{level}", UnfoldedStage(decoded, level, head, grow, depth, de_dim))
+            for suffix in ("", "_i"):
+                add(f"down{level}_{level + 1}{suffix}", Down(channels))
+                add(f"up{level + 1}_{level}{suffix}", Up(wide[level]))
+            if level > 1:
+                for suffix in ("", "_img"):
+                    add(f"reduce_chan_level{level}{suffix}", conv1(wide[level], channels))
+        self.latent = UnfoldedStage(wide[3], 4, heads[3], grow, num_blocks[3], de_dim)
+        self.refinement = UnfoldedStage(wide[1], 1, heads[0], grow, num_refinement_blocks, de_dim)
+        self.output = conv3(wide[1], 3)
+
+    def forward(self, image: Images, code: Tensor | None = None) -> Images:
+        """See the class."""
+        if code is None or code.shape != (len(image), CODE_DIM):
+            raise ValueError(
+                f"VLU-Net needs a code of shape ({len(image)}, {CODE_DIM}), the image feature of its CLIP; got "
+                f"{None if code is None else tuple(code.shape)}."
+            )
+        part = self.get_submodule
+        x, observed = self.patch_embed(image), self.patch_embed_i(image)
+        skips: list[tuple[Features, Features]] = []
+        for level in (1, 2, 3):
+            x = part(f"encoder_level{level}")(x, observed, code)
+            skips.append((x, observed))
+            down = f"down{level}_{level + 1}"
+            # as released: the first step down of both is the features' own, so `down1_2_i` gets no gradient
+            x, observed = part(down)(x), part(down if level == 1 else f"{down}_i")(observed)
+        x = self.latent(x, observed, code)
+        for level in (3, 2, 1):
+            skip, skip_observed = skips[level - 1]
+            x = torch.cat([part(f"up{level + 1}_{level}")(x), skip], dim=1)
+            observed = torch.cat([part(f"up{level + 1}_{level}_i")(observed), skip_observed], dim=1)
+            if level > 1:
+                x, observed = part(f"reduce_chan_level{level}")(x), part(f"reduce_chan_level{level}_img")(observed)
+            x = part(f"decoder_level{level}")(x, observed, code)
+        return self.output(self.refinement(x, observed, code)) + image
+
+
+register(
+    Baseline(
+        name="vlunet",
+        make=VLUNet,
+        paper="Vision-Language Gradient Descent-driven All-in-One Deep Unfolding Networks, CVPR 2025",
+        year=2025,
+        licence="none stated",
+        multiple_of=8,
+        needs="image512",
+        settings=("since",),
+        notes="Takes an image feature of a CLIP that its authors fine-tuned; that CLIP is not counted.",
+        params_m_published=35.353,
+        gmacs_published=186,
+    )
+)
