@@ -38,8 +38,8 @@ class Block(TransformerBlock):
 
     def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__(channels, heads, expansion, norm_bias=True)
-        self.norm1: nn.Module = Norm(channels)
-        self.norm2: nn.Module = Norm(channels)
+        self.add_module("norm1", Norm(channels))
+        self.add_module("norm2", Norm(channels))
 
 
 def stage(channels: int, heads: int, expansion: float, depth: int) -> nn.Sequential:

@@ -1,0 +1,108 @@
+"""SwinIR from the library spandrel (MIT): windowed self-attention in residual groups.
+
+Liang, Cao, Sun, Zhang, Van Gool, Timofte, "SwinIR: Image Restoration Using Swin Transformer", ICCV Workshops 2021.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+from torch import Tensor, nn
+
+from baselines.losses import charbonnier
+from baselines.registry import Baseline, register, require
+from baselines.restormer_parts import Images
+
+
+class SwinIR(nn.Module):
+    """SwinIR at the size of its input. Any `code` is ignored; released names are those of `network`.
+
+    Image (B, 3, H, W), RGB in [0, 1], sides multiples of the window, to the same shape. The defaults are the small
+    model that all-in-one comparisons train (0.905 M parameters). In training it drops residual paths at random, from
+    torch's global generator.
+
+    Args:
+        img_size: training patch; only sets the size of stored attention masks.
+        window_size: side of an attention window.
+        depths: layers in each residual group.
+        embed_dim: channels.
+        num_heads: attention heads in each group.
+        mlp_ratio: hidden width of the feed-forward network over its input width.
+        upscale: 1, since restoration keeps the size.
+        in_chans: channels of the image.
+        img_range: largest value of the image.
+        upsampler: empty, since restoration keeps the size.
+        resi_connection: convolution after each group, `1conv` or `3conv`.
+
+    Raises:
+        MissingExtraError: spandrel is not installed.
+        ValueError: an upscale or upsampler that changes the size.
+    """
+
+    def __init__(
+        self,
+        *,
+        img_size: int = 64,
+        window_size: int = 8,
+        depths: Sequence[int] = (6, 6, 6, 6),
+        embed_dim: int = 60,
+        num_heads: Sequence[int] = (6, 6, 6, 6),
+        mlp_ratio: float = 2,
+        upscale: int = 1,
+        in_chans: int = 3,
+        img_range: float = 1.0,
+        upsampler: str = "",
+        resi_connection: str = "1conv",
+    ) -> None:
+        super().__init__()
+        if upscale != 1 or upsampler:
+            raise ValueError(
+                f"upscale={upscale}, upsampler={upsampler!r}: 1 and '' are needed to keep the image's size."
+            )
+        require("spandrel", "SwinIR")
+        library = import_module("spandrel.architectures.SwinIR")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="torch.meshgrid")  # the library's, at construction only
+            self.network: nn.Module = library.SwinIR(
+                img_size=img_size,
+                window_size=window_size,
+                depths=list(depths),
+                embed_dim=embed_dim,
+                num_heads=list(num_heads),
+                mlp_ratio=mlp_ratio,
+                upscale=upscale,
+                in_chans=in_chans,
+                img_range=img_range,
+                upsampler=upsampler,
+                resi_connection=resi_connection,
+            )
+
+    def forward(self, image: Images, code: Tensor | None = None) -> Images:
+        """See the class."""
+        return self.network(image)
+
+
+def swinir_loss(model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
+    """Charbonnier loss, the paper's for denoising (section 3.1)."""
+    return charbonnier(model(degraded, code), clean)
+
+
+register(
+    Baseline(
+        name="swinir",
+        make=SwinIR,
+        paper="SwinIR: Image Restoration Using Swin Transformer, ICCV Workshops 2021",
+        year=2021,
+        licence="Apache-2.0; spandrel, which supplies the model, is MIT",
+        multiple_of=8,
+        settings=("5-task",),
+        notes="Blind. The small model of all-in-one comparisons; the released colour denoiser has embed_dim=180, six "
+        "groups of six layers and six heads (11.504 M).",
+        params_m_published=0.905,
+        gmacs_published=68,
+        objective=swinir_loss,
+        extra="spandrel",
+    )
+)
