@@ -1,0 +1,278 @@
+"""AirNet: restoration guided by a degradation representation that is learned by contrast, without being told the type.
+
+Li, Liu, Hu, Wu, Lv, Peng, "All-in-One Image Restoration for Unknown Corruption", CVPR 2022. Parameter names are the
+released file's. Images are RGB in [0, 1]; features keep the image's size throughout, so that any size fits.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torchvision.ops import deform_conv2d  # type: ignore[import-untyped]
+
+from baselines.registry import Baseline, register
+
+WIDTH, CODE = 64, 256
+SLOPE = 0.1
+TEMPERATURE, MOMENTUM = 0.07, 0.999
+CONTRAST_WEIGHT = 0.1
+
+Images = Float[Tensor, "b 3 h w"]
+Features = Float[Tensor, "b 64 h w"]
+Codes = Float[Tensor, "b 256"]
+
+
+def _conv(count_in: int, count_out: int) -> nn.Conv2d:
+    return nn.Conv2d(count_in, count_out, 3, padding=1)
+
+
+class _ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with batch normalisation beside a 1x1 one, LeakyReLU after their sum."""
+
+    def __init__(self, count_in: int, count_out: int, stride: int) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(
+            nn.Conv2d(count_in, count_out, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(count_out),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(count_out, count_out, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(count_out),
+        )
+        self.shortcut = nn.Sequential(nn.Conv2d(count_in, count_out, 1, stride, bias=False), nn.BatchNorm2d(count_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(self.backbone(x) + self.shortcut(x), SLOPE)
+
+
+class _Encoder(nn.Module):
+    """Degradation encoder (section 3.2): a map at full size that guides restoration, and a code for contrast."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.E_pre = _ResidualBlock(3, WIDTH, 1)
+        self.E = nn.Sequential(
+            _ResidualBlock(WIDTH, 2 * WIDTH, 2), _ResidualBlock(2 * WIDTH, CODE, 2), nn.AdaptiveAvgPool2d(1)
+        )
+        self.mlp = nn.Sequential(nn.Linear(CODE, CODE), nn.LeakyReLU(SLOPE), nn.Linear(CODE, CODE))
+
+    def code(self, guide: Features) -> Codes:
+        """The unit vector that stands for the degradation in the contrastive loss."""
+        return F.normalize(self.mlp(self.E(guide).flatten(1)), dim=1)
+
+
+class _MomentumContrast(nn.Module):
+    """MoCo: a query encoder, a slowly following key encoder, and a queue of earlier keys as negatives (equation 3).
+
+    Args:
+        queue_size: number of stored keys.
+    """
+
+    queue: Float[Tensor, "256 k"]
+    queue_ptr: Tensor
+
+    def __init__(self, queue_size: int) -> None:
+        super().__init__()
+        self.encoder_q, self.encoder_k = _Encoder(), _Encoder()
+        self.encoder_k.load_state_dict(self.encoder_q.state_dict())
+        self.encoder_k.requires_grad_(False)
+        self.register_buffer("queue", F.normalize(torch.randn(CODE, queue_size), dim=0))
+        self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
+
+    def logits(self, query: Codes, key_view: Images) -> Float[Tensor, "b n"]:
+        """Similarities of each query with its own key (first) and with the queue; then the keys join the queue."""
+        with torch.no_grad():
+            self._follow()
+            keys = self.encoder_k.code(self.encoder_k.E_pre(key_view))
+        own = (query * keys).sum(1, keepdim=True)
+        others = query @ self.queue.clone()  # the queue is overwritten below, before the backward pass
+        self._enqueue(keys)
+        return torch.cat([own, others], dim=1) / TEMPERATURE
+
+    def _follow(self) -> None:
+        for key, query in zip(self.encoder_k.parameters(), self.encoder_q.parameters(), strict=True):
+            key.lerp_(query, 1 - MOMENTUM)
+
+    @torch.no_grad()
+    def _enqueue(self, keys: Codes) -> None:
+        # a last, smaller batch may reach past the end of the queue: the rest of it starts over at the front
+        places = (self.queue_ptr + torch.arange(len(keys), device=keys.device)) % self.queue.shape[1]
+        self.queue[:, places] = keys.T.to(self.queue.dtype)
+        self.queue_ptr.add_(len(keys)).remainder_(self.queue.shape[1])
+
+
+class _Contrast(nn.Module):
+    """CBDE, the contrastive degradation encoder; only here because the released names have this level."""
+
+    def __init__(self, queue_size: int) -> None:
+        super().__init__()
+        self.E = _MomentumContrast(queue_size)
+
+
+class _DeformableConv(nn.Module):
+    """Modulated deformable 3x3 convolution whose offsets and masks see the features and the degradation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(WIDTH, WIDTH, 3, 3))
+        self.conv_offset_mask = _conv(2 * WIDTH, 27)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Starts as a plain convolution: offsets zero, masks one half."""
+        bound = (WIDTH * 9) ** -0.5
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.zeros_(self.conv_offset_mask.weight)
+        assert self.conv_offset_mask.bias is not None
+        nn.init.zeros_(self.conv_offset_mask.bias)
+
+    def forward(self, x: Features, guide: Features) -> Features:
+        offset, mask = self.conv_offset_mask(torch.cat([x, guide], dim=1)).split([18, 9], dim=1)
+        return deform_conv2d(x, offset, self.weight, padding=1, mask=mask.sigmoid())
+
+
+def _pointwise_pair() -> nn.Sequential:
+    one, two = (nn.Conv2d(WIDTH, WIDTH, 1, bias=False) for _ in range(2))
+    return nn.Sequential(one, nn.LeakyReLU(SLOPE), two)
+
+
+class _Modulation(nn.Module):
+    """Spatial feature transform: a scale and a shift for each feature, from the degradation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv_gamma, self.conv_beta = _pointwise_pair(), _pointwise_pair()
+
+    def forward(self, x: Features, guide: Features) -> Features:
+        return x * self.conv_gamma(guide) + self.conv_beta(guide)
+
+
+class _GuidedModule(nn.Module):
+    """DGM (section 3.3): x + deformable convolution + modulation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dcn, self.sft = _DeformableConv(), _Modulation()
+
+    def forward(self, x: Features, guide: Features) -> Features:
+        return x + self.dcn(x, guide) + self.sft(x, guide)
+
+
+class _GuidedBlock(nn.Module):
+    """DGB: DGM, convolution, DGM, convolution, with a LeakyReLU after each but the last; residual."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dgm1, self.dgm2 = _GuidedModule(), _GuidedModule()
+        self.conv1, self.conv2 = _conv(WIDTH, WIDTH), _conv(WIDTH, WIDTH)
+
+    def forward(self, x: Features, guide: Features) -> Features:
+        out = F.leaky_relu(self.dgm1(x, guide), SLOPE)
+        out = F.leaky_relu(self.conv1(out), SLOPE)
+        out = F.leaky_relu(self.dgm2(out, guide), SLOPE)
+        return x + self.conv2(out)
+
+
+class _GuidedGroup(nn.Module):
+    """DGG: blocks and a convolution; residual."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        self.body = nn.ModuleList([*(_GuidedBlock() for _ in range(blocks)), _conv(WIDTH, WIDTH)])
+
+    def forward(self, x: Features, guide: Features) -> Features:
+        return x + _run(self.body, x, guide)
+
+
+def _run(body: nn.ModuleList, x: Features, guide: Features) -> Features:
+    *guided, last = body
+    for module in guided:
+        x = module(x, guide)
+    return last(x)
+
+
+class _Restorer(nn.Module):
+    """DGRN: the restoration network, with a residual around its body but none from the image."""
+
+    def __init__(self, groups: int, blocks: int) -> None:
+        super().__init__()
+        self.head = nn.Sequential(_conv(3, WIDTH))
+        self.body = nn.ModuleList([*(_GuidedGroup(blocks) for _ in range(groups)), _conv(WIDTH, WIDTH)])
+        self.tail = nn.Sequential(_conv(WIDTH, 3))
+
+    def forward(self, image: Images, guide: Features) -> Images:
+        x = self.head(image)
+        return self.tail(x + _run(self.body, x, guide))
+
+
+class AirNet(nn.Module):
+    """AirNet, called as `model(image)`; only its training objective asks for a second view.
+
+    Args:
+        batch_size: of training; the queue of the released checkpoints holds 256 keys for each (all-in-one: 5, noise: 3,
+            rain and haze: 1).
+        n_groups: degradation-guided groups.
+        n_blocks: blocks in each.
+    """
+
+    def __init__(self, batch_size: int = 5, n_groups: int = 5, n_blocks: int = 5) -> None:
+        super().__init__()
+        self.R = _Restorer(n_groups, n_blocks)
+        self.E = _Contrast(CODE * batch_size)
+
+    def forward(self, image: Images, code: Tensor | None = None) -> Images:
+        """Restore images of any size; `code` is not looked at."""
+        return self.R(image, self.E.E.encoder_q.E_pre(image))
+
+    def contrast(self, image: Images, view: Images | None = None) -> tuple[Images, Float[Tensor, "b n"]]:
+        """A training pass: the restored image, and the similarities whose first column should win.
+
+        Args:
+            image: the view to restore.
+            view: another crop of the same degraded images, of any size. Without one the two halves of `image` are
+                contrasted, which share a degradation but no pixels.
+        """
+        encoder = self.E.E.encoder_q
+        guide = encoder.E_pre(image)
+        if view is None:
+            half = image.shape[-1] // 2
+            query, view = encoder.code(guide[..., :half]), image[..., half:]
+        else:
+            query = encoder.code(guide)
+        return self.R(image, guide), self.E.E.logits(query, view)
+
+
+def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | None) -> Tensor:
+    """Mean absolute error + 0.1 x contrastive cross-entropy (equations 1 and 3).
+
+    Args:
+        model: an AirNet.
+        degraded: (B, 3, H, W).
+        clean: (B, 3, H, W).
+        code: another crop of the same degraded images, (B, 3, h, w), or None to contrast two halves of `degraded`.
+    """
+    restored, logits = cast(AirNet, model).contrast(degraded, code)
+    labels = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+    return F.l1_loss(restored, clean) + CONTRAST_WEIGHT * F.cross_entropy(logits, labels)
+
+
+register(
+    Baseline(
+        name="airnet",
+        make=AirNet,
+        paper="All-in-One Image Restoration for Unknown Corruption, CVPR 2022",
+        year=2022,
+        licence="none stated",
+        needs="view",
+        settings=("3-task", "5-task"),
+        notes="Blind. 7.610 M of the parameters are trained, the rest is the momentum encoder. The released recipe "
+        "trains the encoder alone for the first 100 of 1000 epochs, training here does not. Multiply-adds: 301 G, and "
+        "about 121 G in deformable convolutions, which most counters miss.",
+        params_m_published=8.930,
+        gmacs_published=422.0,
+        objective=objective,
+    )
+)
