@@ -19,7 +19,7 @@ from ablations.harness.study import run_study
 from ablations.plan import Plan, make_plan
 from ablations.registry import STUDIES
 from ablations.spec import Budget, Precision
-from datasets.protocols import get_protocol
+from datasets.protocols import PROTOCOLS, get_protocol
 from dfpir.count import multiply_adds
 from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
@@ -28,7 +28,6 @@ from dfpir.variants import VARIANTS
 __all__ = ["list_studies", "list_variants", "run"]
 
 MACS_SIDE = 128
-PROTOCOL = "suite"
 
 
 def list_studies() -> int:
@@ -94,13 +93,15 @@ def run(options: argparse.Namespace, *, command: str) -> int:
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out {options.out}: that is a file; a folder is needed.")
     encoder, note = _text_encoder(options.text_encoder, budget)
-    data, bundle = open_data(options.data)
+    protocol, also = _protocols(options.protocol, options.data)
+    data, bundle = open_data(options.data, root=options.root, protocol=protocol, exclude_leaks=options.exclude_leaks)
     plan = make_plan(
         options.study,
         budget=budget,
         data=data,
         conditions=[condition.name for condition in bundle.conditions],
-        protocol=get_protocol(PROTOCOL).label,
+        protocol=get_protocol(protocol).label,
+        also_protocols=also,
         text_encoder=encoder,
         text_encoder_note=note,
         precision=_precision(budget, device),
@@ -126,6 +127,15 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def _protocols(asked: str | None, data: str) -> tuple[str, tuple[str, ...]]:
+    """The protocol of a study's table, and the labels of those scored besides (`--protocol all`)."""
+    usual = "allinone" if data == "paper" else "suite"
+    if asked == "all":
+        others = [p.label for p in PROTOCOLS.values() if p.name != usual]
+        return usual, tuple(others) if data == "paper" else ()
+    return get_protocol(asked or usual).name, ()
+
+
 def _precision(budget: Budget, device: torch.device) -> Precision:
     """bf16 where the device is fast at it and the budget allows it; it changes numbers, so it is in the run's id."""
     if budget.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
@@ -149,13 +159,15 @@ def _text_encoder(asked: str | None, budget: Budget) -> tuple[TextEncoder, str]:
 
 
 def _announce(plan: Plan, device: torch.device, console: Console) -> None:
-    console.print(
-        f"{plan.study.name}: {len(plan.specs)} runs, budget {plan.budget.name}, data {plan.data.name}, {device}"
-    )
+    lines = [
+        f"{plan.study.name}: {len(plan.specs)} runs, budget {plan.budget.name}, {device.type}",
+        f"Data: {plan.data.description}.",
+    ]
     if plan.text_encoder != "clip":
-        console.print(f"Text encoder: {plan.text_encoder}, not CLIP ({plan.text_encoder_note}).", markup=False)
-    for note in dict.fromkeys(f"{row.variant}: {row.note}" for row in plan.rows if row.alias_of):
-        console.print(f"Not trained twice: {note}.", markup=False)
+        lines.append(f"Text encoder: {plan.text_encoder}, not CLIP ({plan.text_encoder_note}).")
+    lines += [f"Not trained twice: {row.variant}: {row.note}." for row in plan.rows if row.alias_of]
+    for line in dict.fromkeys(lines):
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _print_plan(plan: Plan, root: Path) -> int:

@@ -1,37 +1,65 @@
-"""From the command line's `--data` to images, and from a run's DataRef to the same images again."""
+"""From the command line's `--data` to images, and from a run's spec to the same images again."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from ablations.spec import DataRef
+from ablations.spec import DataRef, RunSpec
 from datasets.corpus import DataBundle
 from datasets.embedded import load_embedded
 from datasets.folder import load_folder
+from datasets.paired import RootBundle, load_root
+from datasets.protocols import get_protocol
 
 
-def open_data(choice: str) -> tuple[DataRef, DataBundle]:
-    """The data that `--data` names: `embedded`, or a folder of images.
+def open_data(
+    choice: str, *, root: Path | None = None, protocol: str = "suite", exclude_leaks: bool = False
+) -> tuple[DataRef, DataBundle]:
+    """The data that `--data` names: `embedded`, a folder of images, or `paper`: the field's sets under a root.
+
+    Args:
+        choice: as on the command line.
+        root: folder that holds the field's sets, for `paper`.
+        protocol: name of the evaluation protocol; images degraded here are made by `suite` alone.
+        exclude_leaks: train without images that stand in test sets, for `paper`.
 
     Raises:
-        ValueError: neither, or a folder that can't be used.
+        ValueError: none of these, or a folder or protocol that can't be used.
     """
+    if choice == "paper":
+        if root is None:
+            raise ValueError("--data paper needs --root FOLDER: where the data sets lie (python -m datasets list).")
+        bundle: DataBundle = load_root(root, protocol=protocol, exclude_leaks=exclude_leaks)
+        return _described("paper", root, bundle, exclude_leaks), bundle
+    if root is not None or exclude_leaks:
+        raise ValueError("--root and --exclude-leaks go with --data paper.")
+    if get_protocol(protocol).name != "suite":
+        raise ValueError(f"--protocol {protocol} goes with --data paper; images degraded here follow 'suite'.")
     if choice == "embedded":
-        return _described("embedded", None, load_embedded())
+        bundle = load_embedded()
+        return _described("embedded", None, bundle), bundle
     if not Path(choice).is_dir():
-        raise ValueError(f"--data {choice!r}: 'embedded' or the path of a folder of images is needed.")
-    path = str(Path(choice).resolve())
-    return _described("folder", path, load_folder(path))
+        raise ValueError(f"--data {choice!r}: 'embedded', 'paper' or the path of a folder of images is needed.")
+    bundle = load_folder(choice)
+    return _described("folder", Path(choice), bundle), bundle
 
 
-def load_data(ref: DataRef) -> DataBundle:
+def load_data(spec: RunSpec) -> DataBundle:
     """The images of a run's spec.
 
     Raises:
         ValueError: they changed since the run was planned.
     """
-    bundle = load_embedded() if ref.kind == "embedded" else load_folder(str(ref.path))
+    ref = spec.data
+    if ref.kind == "embedded":
+        bundle: DataBundle = load_embedded()
+    elif ref.kind == "folder":
+        bundle = load_folder(str(ref.path))
+    else:
+        name = get_protocol(spec.protocol).name
+        bundle = load_root(Path(str(ref.path)), protocol=name, exclude_leaks=ref.exclude_leaks)
     if bundle.checksum != ref.checksum:
         raise ValueError(
             f"The images of {ref.name} changed since this run was planned ({ref.checksum[:12]} then, "
@@ -40,7 +68,34 @@ def load_data(ref: DataRef) -> DataBundle:
     return bundle
 
 
-def _described(kind: str, path: str | None, bundle: DataBundle) -> tuple[DataRef, DataBundle]:
-    name = re.sub(r"[^A-Za-z0-9_.]+", "_", bundle.name).strip("._") or "data"
-    ref = DataRef(name=name, kind=kind, path=path, checksum=bundle.checksum, description=bundle.description)
-    return ref, bundle
+def under_protocol(bundle: DataBundle, label: str) -> DataBundle:
+    """The same images as another protocol degrades and cuts them."""
+    if not isinstance(bundle, RootBundle) or bundle.protocol == get_protocol(label).name:
+        return bundle
+    return replace(bundle, protocol=get_protocol(label).name)
+
+
+def test_set_of(bundle: DataBundle, image: str, default: str) -> str:
+    """The data set that a test image belongs to."""
+    return image.partition("/")[0] if isinstance(bundle, RootBundle) else default
+
+
+def seen_word(bundle: DataBundle, image: str) -> str:
+    """`seen` or `unseen` where it is known whether a test image's scene was trained on, else an empty word."""
+    if not isinstance(bundle, RootBundle):
+        return ""
+    return "seen" if bundle.seen.get(image, False) else "unseen"
+
+
+def _described(kind: str, path: Path | None, bundle: DataBundle, exclude_leaks: bool = False) -> DataRef:
+    name = kind if kind == "paper" else re.sub(r"[^A-Za-z0-9_.]+", "_", bundle.name).strip("._") or "data"
+    sets = tuple(dict.fromkeys(test_set_of(bundle, sample.name, name) for sample in bundle.test))
+    return DataRef(
+        name=name,
+        kind=kind,
+        path=None if path is None else str(path.resolve()),
+        checksum=bundle.checksum,
+        description=bundle.description,
+        exclude_leaks=exclude_leaks,
+        sets=sets,
+    )

@@ -47,8 +47,9 @@ class Plan:
 
     @property
     def folder_name(self) -> str:
-        """Name of the study's folder: one for each combination of study, budget and data."""
-        return f"{self.study.name}-{self.budget.name}-{self.data.name}"
+        """Name of the study's folder: study, budget, data and, where there is a choice, protocol."""
+        name = f"{self.study.name}-{self.budget.name}-{self.data.name}"
+        return f"{name}-{self.rows[0].spec.protocol.rpartition('-v')[0]}" if self.data.kind == "paper" else name
 
 
 def make_plan(
@@ -58,6 +59,7 @@ def make_plan(
     data: DataRef,
     conditions: Sequence[str],
     protocol: str,
+    also_protocols: Sequence[str] = (),
     text_encoder: TextEncoder,
     text_encoder_note: str = "",
     precision: Precision = "fp32",
@@ -85,6 +87,7 @@ def make_plan(
                 data=data,
                 conditions=tuple(conditions),
                 protocol=protocol,
+                also_protocols=tuple(also_protocols),
                 text_encoder=text_encoder,
                 codes_checksum=prompts.checksum,
                 precision=precision,

@@ -37,7 +37,17 @@ def make_parser() -> argparse.ArgumentParser:
         "--budget", default="demo", metavar="NAME", help="smoke, demo, quick or paper (default: %(default)s)"
     )
     parser.add_argument(
-        "--data", default="embedded", metavar="NAME|FOLDER", help="'embedded' photographs, or a folder of images"
+        "--data",
+        default="embedded",
+        metavar="NAME|FOLDER",
+        help="'embedded' photographs, 'paper' (the field's data sets, with --root), or a folder of images",
+    )
+    parser.add_argument("--root", type=Path, metavar="FOLDER", help="where the data sets of --data paper lie")
+    parser.add_argument("--exclude-leaks", action="store_true", help="train without images that stand in test sets")
+    parser.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="evaluation protocol, or 'all' to score under each (default: allinone for --data paper, else suite)",
     )
     parser.add_argument(
         "--text-encoder",

@@ -128,8 +128,10 @@ class DataRef:
 
     Attributes:
         name: short, for tables and folder names.
-        kind: which loader makes it (see `ablations.data`).
-        path: of a folder of images, or None.
+        kind: which loader makes it (see `ablations.data`): `embedded`, `folder` or `paper`.
+        path: of the folder, or None.
+        exclude_leaks: whether training images that stand in test sets were left out.
+        sets: names of the test sets, those that a study's table shows first.
         checksum: over all pixels and their roles.
         description: for the report.
     """
@@ -139,6 +141,8 @@ class DataRef:
     path: str | None
     checksum: str
     description: str
+    exclude_leaks: bool = False
+    sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +158,7 @@ class RunSpec:
         data: training, validation and test images.
         conditions: names of the conditions trained and tested on, in the order of the prompts.
         protocol: label of the evaluation protocol.
+        also_protocols: labels of further protocols under which the test images are scored, each in rows of its own.
         text_encoder: which encoder made the prompt codes.
         codes_checksum: of the codes.
         precision: of the forward pass.
@@ -168,6 +173,7 @@ class RunSpec:
     data: DataRef
     conditions: tuple[str, ...]
     protocol: str
+    also_protocols: tuple[str, ...] = ()
     text_encoder: str
     codes_checksum: str
     precision: Precision
@@ -185,6 +191,7 @@ class RunSpec:
             "data": self.data.checksum,
             "conditions": list(self.conditions),
             "protocol": self.protocol,
+            "also_protocols": list(self.also_protocols),
             "prompts": prompts,
             "precision": self.precision,
         }

@@ -21,6 +21,7 @@ from reports.figures import axis, crops, curves, orders, style, tsne
 from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
 from reports.load import check_comparable, load
+from reports.parts import Part, main_part, other_parts
 from reports.stats import Bootstrap, collect
 from reports.study import Study
 from reports.tables import Table, build_table, means_frame, to_latex, to_markdown
@@ -49,20 +50,25 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None) -> Path:
     Raises:
         ValueError: nothing to report on, several studies, or numbers that can't be compared; the message is one line.
     """
-    study = load(paths)
+    whole = load(paths)
+    study = main_part(whole)
     check_comparable(study)
+    parts = [(part, build_table(part.study)) for part in other_parts(whole)]
     out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
     images = study.images()
     bootstraps = {m.name: Bootstrap(scores=collect(images, m.name)) for m in schema.METRICS}
     found = verdict(bootstraps[schema.PSNR], reference=study.reference)
     table = build_table(study)
     said = replace(table, notes=(*table.notes, found.headline, *found.sentences))
-    write_text(out / schema.TABLE_MD_FILE, to_markdown(said))
-    write_text(out / schema.TABLE_TEX_FILE, to_latex(said))
+    besides = [(part.title, extra) for part, extra in parts]
+    markdown = [to_markdown(said), *(f"\n## {title}\n\n{to_markdown(extra)}" for title, extra in besides)]
+    write_text(out / schema.TABLE_MD_FILE, "".join(markdown))
+    latex = [to_latex(said), *(f"\n% {title}\n{to_latex(extra)}" for title, extra in besides)]
+    write_text(out / schema.TABLE_TEX_FILE, "".join(latex))
     _write_csv(means_frame(study, bootstraps), out / schema.MEANS_CSV_FILE)
     _write_csv(_pairs_frame(found), out / schema.PAIRS_CSV_FILE)
     drawn = draw_all(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER)
-    return write_text(out / schema.REPORT_FILE, render(study, table, found, drawn, out))
+    return write_text(out / schema.REPORT_FILE, render(study, table, found, drawn, parts))
 
 
 def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
@@ -93,7 +99,7 @@ def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
     return Drawn(pictures=pictures, measured=measured, problems=problems)
 
 
-def render(study: Study, table: Table, found: Verdict, drawn: Drawn, out: Path) -> str:
+def render(study: Study, table: Table, found: Verdict, drawn: Drawn, parts: list[tuple[Part, Table]]) -> str:
     """The page as one HTML text that fetches nothing."""
     environment = Environment(
         loader=PackageLoader("reports", "templates"),
@@ -108,6 +114,7 @@ def render(study: Study, table: Table, found: Verdict, drawn: Drawn, out: Path) 
     return environment.get_template("report.html.j2").render(
         study=study,
         table=table,
+        parts=parts,
         verdict=found,
         drawn=drawn,
         facts=page.facts(study),

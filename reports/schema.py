@@ -106,6 +106,9 @@ IMAGE_COLUMNS: tuple[Column, ...] = (
     Column(name="condition", dtype="str", meaning="task at one strength: noise-25, rain, ..."),
     Column(name="image", dtype="str", meaning="name of the image, unique in its data set"),
     Column(name="scene", dtype="str", meaning="the photograph; crops of one photograph share it"),
+    Column(
+        name="seen", dtype="str", meaning="seen or unseen: whether the scene was trained on; empty where nobody looked"
+    ),
     Column(name="metric", dtype="str", meaning="psnr_db or ssim"),
     Column(name="value", dtype="float64", unit="dB (psnr_db) or 1 (ssim)", meaning="score of the restored image"),
     Column(name="input_value", dtype="float64", unit="as value", meaning="score of the degraded input itself"),
@@ -118,7 +121,7 @@ TABLE_COLUMNS: tuple[Column, ...] = (
     Column(name="alias_of", dtype="str", meaning="the variant this one is the same model as; empty if trained itself"),
 )
 
-_IMAGE_KEY = ["variant", "seed", "dataset", "condition", "image", "metric"]
+_IMAGE_KEY = ["variant", "seed", "protocol", "dataset", "condition", "image", "metric"]
 
 
 class StudyRow(TypedDict):

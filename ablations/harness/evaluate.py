@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ablations.data import seen_word, test_set_of
 from ablations.spec import RunSpec
 from baselines.base import restore
-from datasets.corpus import EvalItem
+from datasets.corpus import DataBundle, EvalItem
 from datasets.protocols import get_protocol, score
 from dfpir import RestorationUNet
 from dfpir.prompts import PromptBank
@@ -50,28 +51,46 @@ def restore_items(
 
 
 def score_items(
-    spec: RunSpec, model: RestorationUNet, items: Iterable[EvalItem], prompts: PromptBank, device: torch.device
+    spec: RunSpec,
+    model: RestorationUNet,
+    bundle: DataBundle,
+    items: Iterable[EvalItem],
+    prompts: PromptBank,
+    device: torch.device,
+    *,
+    protocol: str | None = None,
 ) -> list[dict[str, object]]:
-    """Rows of images.parquet: the score of each item and metric, beside the degraded input's own."""
-    protocol = get_protocol(spec.protocol)
+    """Rows of images.parquet: the score of each item and metric, beside the degraded input's own.
+
+    Args:
+        spec: of the run.
+        model: in eval mode.
+        bundle: whose images the items are.
+        items: to restore, made by the protocol.
+        prompts: a row for each condition.
+        device: where.
+        protocol: label; the spec's own by default.
+    """
+    rules = get_protocol(protocol or spec.protocol)
     rows: list[dict[str, object]] = []
     for item, restored in restore_items(spec, model, items, prompts, device):
         clean = as_tensor(item.clean).to(device)
         task = item.condition.task
-        scores = score(restored, clean, protocol, task)
-        inputs = score(as_tensor(item.degraded).to(device), clean, protocol, task)
+        scores = score(restored, clean, rules, task)
+        inputs = score(as_tensor(item.degraded).to(device), clean, rules, task)
         for metric, value in scores.items():
             rows.append(
                 {
                     "run_id": spec.run_id,
                     "variant": spec.variant,
                     "seed": spec.seed,
-                    "dataset": spec.data.name,
-                    "protocol": spec.protocol,
+                    "dataset": test_set_of(bundle, item.name, spec.data.name),
+                    "protocol": rules.label,
                     "task": task.value,
                     "condition": item.condition.name,
                     "image": item.name,
                     "scene": item.scene,
+                    "seen": seen_word(bundle, item.name),
                     "metric": metric,
                     "value": float(value),
                     "input_value": float(inputs[metric]),
@@ -81,11 +100,16 @@ def score_items(
 
 
 def mean_psnr_db(
-    spec: RunSpec, model: RestorationUNet, items: Iterable[EvalItem], prompts: PromptBank, device: torch.device
+    spec: RunSpec,
+    model: RestorationUNet,
+    bundle: DataBundle,
+    items: Iterable[EvalItem],
+    prompts: PromptBank,
+    device: torch.device,
 ) -> float:
     """Mean PSNR over tasks: images of a condition first, then a task's conditions, then tasks."""
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in score_items(spec, model, items, prompts, device):
+    for row in score_items(spec, model, bundle, items, prompts, device):
         if row["metric"] == PSNR:
             values[str(row["task"])][str(row["condition"])].append(float(str(row["value"])))
     tasks = [np.mean([np.mean(v) for v in conditions.values()]) for conditions in values.values()]

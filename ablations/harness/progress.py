@@ -134,4 +134,4 @@ class StudyProgress:
         return f"study: about {seconds / 60:.0f} min left" if seconds > 90 else f"study: about {seconds:.0f} s left"
 
     def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -18,14 +18,15 @@ import pandas as pd
 import safetensors.torch
 import torch
 
-from ablations.data import load_data
+from ablations.data import load_data, under_protocol
 from ablations.harness import probes
 from ablations.harness.evaluate import score_items
 from ablations.harness.provenance import environment, now
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.train import Progress, Report, Trained, bundle_conditions, read_log, train
-from ablations.spec import RunSpec
-from datasets.corpus import DataBundle
+from ablations.spec import DataRef, RunSpec
+from datasets.corpus import DataBundle, EvalItem
+from datasets.protocols import get_protocol
 from dfpir.count import multiply_adds
 from dfpir.prompts import PromptBank, load_prompts
 from reports.files import sha256_of, write_bytes, write_json
@@ -121,7 +122,7 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> N
     make_deterministic(device, spec.recipe.cpu_threads)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    bundle = load_data(spec.data)
+    bundle = load_data(spec)
     prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
     if prompts.checksum != spec.codes_checksum:
         raise ValueError(f"The prompt codes changed since the run was planned: {prompts.checksum}.")
@@ -149,17 +150,28 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> N
 def _evaluate(
     spec: RunSpec, trained: Trained, bundle: DataBundle, prompts: PromptBank, folder: Path, device: torch.device
 ) -> None:
-    items = bundle.eval_items(
-        "test",
-        tuple(bundle_conditions(bundle, spec)),
-        max_side=spec.evaluation.max_side,
-        limit=spec.evaluation.limit,
-    )
-    write_images(pd.DataFrame(score_items(spec, trained.model, items, prompts, device)), folder / IMAGES_FILE)
+    items = test_items(spec, bundle, spec.protocol)
+    rows = score_items(spec, trained.model, bundle, items, prompts, device)
+    for label in spec.also_protocols:
+        others = test_items(spec, bundle, label)
+        rows += score_items(spec, trained.model, bundle, others, prompts, device, protocol=label)
+    write_images(pd.DataFrame(rows), folder / IMAGES_FILE)
     probes.write_samples(spec, trained.model, items, prompts, folder, device)
     probes.write_probes(spec, trained.model, items, prompts, folder, device)
     state = {name: tensor.cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
     write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": spec.variant}))
+
+
+def test_items(spec: RunSpec, bundle: DataBundle, label: str) -> list[EvalItem]:
+    """The test images under a protocol, without the conditions it does not know (it may draw one sigma alone)."""
+    rule = get_protocol(label).noise
+    conditions = [
+        condition
+        for condition in bundle_conditions(bundle, spec)
+        if condition.sigma_255 is None or not rule.depends_on_order or condition.sigma_255 in rule.sigmas_255
+    ]
+    limits = {"max_side": spec.evaluation.max_side, "limit": spec.evaluation.limit}
+    return under_protocol(bundle, label).eval_items("test", conditions, **limits)
 
 
 def spec_file(spec: RunSpec) -> dict[str, object]:
@@ -180,12 +192,23 @@ def spec_file(spec: RunSpec) -> dict[str, object]:
             "macs": multiply_adds(spec.config, MACS_SIDE, MACS_SIDE),
             "macs_px": MACS_SIDE,
         },
-        "data": {"name": spec.data.name, "checksum": spec.data.checksum, "description": spec.data.description},
+        "data": data_file(spec.data),
         "budget": {"name": spec.budget, **asdict(spec.recipe), "evaluation": asdict(spec.evaluation)},
         "protocol": spec.protocol,
         "text_encoder": spec.text_encoder,
         "prompt_set": spec.config.prompt_set if spec.config.uses_prompts else None,
         "precision": spec.precision,
+    }
+
+
+def data_file(data: DataRef) -> dict[str, object]:
+    """What spec.json and study.json say of the data; no path of this machine."""
+    return {
+        "name": data.name,
+        "checksum": data.checksum,
+        "description": data.description,
+        "sets": list(data.sets),
+        "exclude_leaks": data.exclude_leaks,
     }
 
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ablations.spec import RunSpec
+from datasets.catalog import catalog
+from datasets.sampler import paper_sources
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition, Task, condition_named
 
-# samples in an epoch of the released loop: images x repeats, each noise level apart (method.md of the paper's code)
-PAPER_WEIGHTS: dict[Task, int] = {
-    Task.NOISE: 3 * 5_144,
-    Task.RAIN: 80 * 200,
-    Task.HAZE: 72_135,
-    Task.BLUR: 30 * 2_103,
-    Task.LOWLIGHT: 60 * 485,
-}
+
+@lru_cache(maxsize=4)
+def paper_weights(tasks: frozenset[Task]) -> dict[str, float]:
+    """Condition -> samples in an epoch of the released loop, whose lists repeat each set a stated number of times.
+
+    With blur or low light among the tasks the lists are those of its five-task training, else of its three-task one.
+    """
+    five = bool(tasks & {Task.BLUR, Task.LOWLIGHT})
+    training = [spec for spec in catalog().values() if spec.split == "train" and spec.task in tasks]
+    sources = paper_sources([(s.name, s.task, s.count, s.repeats) for s in training], tasks=5 if five else 3)
+    weights: dict[str, float] = {}
+    for source in sources:
+        weights[source.condition.name] = weights.get(source.condition.name, 0.0) + source.weight
+    return weights
 
 
 def batch_of_step(spec: RunSpec, step: int) -> tuple[list[Condition], list[int]]:
@@ -27,7 +37,8 @@ def batch_of_step(spec: RunSpec, step: int) -> tuple[list[Condition], list[int]]
     rng = np.random.default_rng(stable_seed("batch", spec.data.checksum, spec.seed, step))
     conditions = [condition_named(name) for name in spec.conditions]
     if spec.recipe.sampling == "paper":
-        weights = np.array([PAPER_WEIGHTS[c.task] for c in conditions], dtype=float)
+        known = paper_weights(frozenset(c.task for c in conditions))
+        weights = np.array([known[c.name] for c in conditions])
         chosen = [conditions[i] for i in rng.choice(len(conditions), size=batch, p=weights / weights.sum())]
     else:
         chosen = _balanced(conditions, batch, step, rng)

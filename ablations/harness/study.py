@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ablations.harness.launch_local import launch
 from ablations.harness.progress import StudyProgress
-from ablations.harness.run_one import find_run, is_done
+from ablations.harness.run_one import data_file, find_run, is_done
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports.build import build_report
@@ -85,7 +85,7 @@ def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
         title=study.title,
         question=study.question,
         budget={"name": budget.name, "summary": budget.summary, **asdict(budget.recipe), "steps": budget.recipe.steps},
-        data={"name": plan.data.name, "checksum": plan.data.checksum, "description": plan.data.description},
+        data=data_file(plan.data),
         text_encoder={"name": plan.text_encoder, "note": plan.text_encoder_note},
         axis=axis,
         reference=study.reference if study.reference in shown else None,

@@ -120,7 +120,7 @@ def train(
         state.log.append(row | {"images_per_s": round(rate, 2), "wall_s": round(state.wall_s, 2)})
         report(Progress(step=state.step, steps=steps, stage="train", loss=loss, images_per_s=rate))
         if validate:
-            _validate(spec, state, validation, prompts, device)
+            _validate(spec, state, bundle, validation, prompts, device)
         losses, window_start, window_images = [], time.monotonic(), 0
         if validate or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
             _save(state, folder)
@@ -167,11 +167,18 @@ def _lr(spec: RunSpec, step: int) -> float:
     return phase.lr * 0.5 * (1 + math.cos(math.pi * step / spec.recipe.steps))
 
 
-def _validate(spec: RunSpec, state: _State, items: list[EvalItem], prompts: PromptBank, device: torch.device) -> None:
+def _validate(
+    spec: RunSpec,
+    state: _State,
+    bundle: DataBundle,
+    items: list[EvalItem],
+    prompts: PromptBank,
+    device: torch.device,
+) -> None:
     """Score the model on validation images; keep its weights where it is the best so far (the later one of equals)."""
     model = state.average or state.model
     model.eval()
-    psnr_db = mean_psnr_db(spec, model, items, prompts, device)
+    psnr_db = mean_psnr_db(spec, model, bundle, items, prompts, device)
     state.model.train()
     state.log.append({"step": state.step, "val_psnr_db": psnr_db})
     if psnr_db >= state.best_psnr_db:

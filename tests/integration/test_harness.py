@@ -4,7 +4,6 @@ import json
 import os
 import random
 import signal
-import time
 from dataclasses import replace
 from multiprocessing import get_context
 
@@ -17,7 +16,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 import ablations.harness.train as training
 from ablations.data import load_data
-from ablations.harness import checkpoint
+from ablations.harness import checkpoint, probes, run_one
 from ablations.harness.evaluate import restore_items
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import run_study, study_file, write_table
@@ -66,7 +65,7 @@ def test_stored_weights_give_the_stored_scores(finished):
     # an independent way from weights.safetensors to images.parquet: skimage's PSNR on the restored image
     model = RestorationUNet(SPEC.config).eval()
     load_own(model, safetensors.torch.load_file(finished / "weights.safetensors"))
-    bundle, prompts = load_data(SPEC.data), load_prompts("detailed", "minilm", SPEC.conditions)
+    bundle, prompts = load_data(SPEC), load_prompts("detailed", "minilm", SPEC.conditions)
     items = bundle.eval_items("test", bundle.conditions, max_side=24, limit=1)
     table = read_images(finished / "images.parquet").query("metric == 'psnr_db'")
     rows = {(row["condition"], row["image"]): row for row in table.to_dict("records")}
@@ -108,7 +107,7 @@ def test_a_damaged_run_is_done_again(finished, tmp_path):
 
 def test_checkpoints_are_chosen_on_validation_images_alone(monkeypatch, tmp_path):
     asked = []
-    bundle = load_data(SPEC.data)
+    bundle = load_data(SPEC)
     original = type(bundle).eval_items
 
     def spy(self, split, *args, **kwargs):
@@ -137,13 +136,13 @@ def test_bf16_runs_and_says_so(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_is_an_error_row_and_the_next_call_tries_again(monkeypatch, tmp_path):
-    original = type(load_data(SPEC.data)).batch
+    original = type(load_data(SPEC)).batch
 
     def poisoned(self, *args, **kwargs):
         degraded, clean = original(self, *args, **kwargs)
         return degraded * float("nan"), clean
 
-    bundle_type = type(load_data(SPEC.data))
+    bundle_type = type(load_data(SPEC))
     monkeypatch.setattr(bundle_type, "batch", poisoned)
     with pytest.raises(AssertionError, match="the run failed"):
         run_here(SPEC, tmp_path)
@@ -163,37 +162,42 @@ def test_every_order_and_mask_trains(tmp_path):
         assert is_done(find_run(tmp_path, spec))
 
 
-def _work(spec, root):
+def _work(spec, root, moment):
+    """The run in a process of its own that gets SIGKILL at the given moment: a training step or a write to disk."""
+    counted = {"moments": 0}
+
+    def at(function, after):
+        def wrapped(*arguments):
+            counted["moments"] += 1
+            if counted["moments"] == moment and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = function(*arguments)
+            if counted["moments"] == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return wrapped
+
     training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
     torch.set_num_threads(1)
+    training._step = at(training._step, after=True)
+    for module in (checkpoint, run_one, probes):
+        module.write_bytes = at(module.write_bytes, after=moment % 2)
     run_here(spec, root)
-
-
-def kill_and_resume(spec, root, kills, length):
-    """Start the run in a process and kill -9 it at a random moment, `kills` times; then let it end."""
-    context, rng, hits = get_context("fork"), random.Random(0), 0
-    for _ in range(20):
-        process = context.Process(target=_work, args=(spec, root))
-        process.start()
-        process.join(timeout=rng.uniform(0.02, 0.6) * length)
-        if process.is_alive():
-            os.kill(process.pid, signal.SIGKILL)
-            hits += 1
-        process.join()
-        if hits == kills:
-            break
-    run_here(spec, root)
-    return hits
 
 
 @pytest.mark.parametrize("setting", [{}, {"ema": 0.9, "schedule": "cosine"}])
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path, setting):
     spec = replace(SPEC, recipe=replace(SPEC.recipe, **setting))
-    run_here(spec, tmp_path / "warm")  # what is loaded once a process must not count in the length of a run
-    started = time.monotonic()
     run_here(spec, tmp_path / "whole")
-    length = time.monotonic() - started
-    assert kill_and_resume(spec, tmp_path / "killed", 4, length) >= 2
+    context, rng, codes = get_context("fork"), random.Random(0), []
+    for _ in range(6):
+        process = context.Process(target=_work, args=(spec, tmp_path / "killed", rng.randint(1, 8)))
+        process.start()
+        process.join()
+        codes.append(process.exitcode)
+    assert codes.count(-signal.SIGKILL) >= 3, codes
+    run_here(spec, tmp_path / "killed")
     whole, killed = (tmp_path / name / spec.run_id for name in ("whole", "killed"))
     pd.testing.assert_frame_equal(numbers(whole), numbers(killed), check_exact=True)
     assert (whole / "weights.safetensors").read_bytes() == (killed / "weights.safetensors").read_bytes()

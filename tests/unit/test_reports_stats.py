@@ -14,7 +14,7 @@ def rows(values: dict[tuple[str, int, str, str], float], *, scene=lambda image: 
         [
             {
                 "run_id": f"{v}-{s}", "variant": v, "seed": s, "dataset": "d", "protocol": "p", "task": c.split("-")[0],
-                "condition": c, "image": i, "scene": scene(i), "metric": "psnr_db", "value": x, "input_value": 10.0,
+                "condition": c, "image": i, "scene": scene(i), "seen": "", "metric": "psnr_db", "value": x, "input_value": 10.0,
             }
             for (v, s, c, i), x in values.items()
         ]

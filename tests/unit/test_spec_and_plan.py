@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ablations.budgets import BUDGETS, budget_named
-from ablations.harness.sampling import PAPER_WEIGHTS, batch_of_step
+from ablations.harness.sampling import batch_of_step, paper_weights
 from ablations.plan import make_plan
 from ablations.registry import STUDIES
 from ablations.spec import DataRef
@@ -33,7 +33,7 @@ def test_ids_are_stable():
     assert spec.run_id.startswith("dfpir_g50-s0-")
     assert spec.run_id == plan().specs[0].run_id
     assert set(spec.identity()) == {
-        "version", "model", "seed", "recipe", "evaluation", "data", "conditions", "protocol", "prompts", "precision",
+        "version", "model", "seed", "recipe", "evaluation", "data", "conditions", "protocol", "also_protocols", "prompts", "precision",
     }  # fmt: skip
 
 
@@ -47,6 +47,7 @@ def test_what_changes_numbers_changes_the_id_and_labels_do_not():
         {"data": replace(DATA, checksum="d" * 64)},
         {"protocol": "allinone-v1"},
         {"codes_checksum": "0"},
+        {"also_protocols": ("restormer-v1",)},
         {"precision": "bf16"},
         {"conditions": tuple(NAMES[:3])},
     ):
@@ -128,10 +129,11 @@ def test_paper_sampling_follows_the_papers_mixture():
     spec = plan().specs[0]
     spec = replace(spec, recipe=replace(spec.recipe, sampling="paper"))
     drawn = [c for step in range(400) for c in batch_of_step(spec, step)[0]]
-    total = 3 * PAPER_WEIGHTS[Task.NOISE] + sum(w for t, w in PAPER_WEIGHTS.items() if t is not Task.NOISE)
-    assert total == 226_621  # samples in the released loop's epoch
+    weights = paper_weights(frozenset(Task))
+    assert sum(weights.values()) == 226_621  # samples in the released loop's epoch
+    assert sum(paper_weights(frozenset({Task.NOISE, Task.RAIN, Task.HAZE})).values()) == 142_431
     for task in Task:
-        expected = PAPER_WEIGHTS[task] * (3 if task is Task.NOISE else 1) / total
+        expected = sum(w for name, w in weights.items() if name.startswith(task.value)) / 226_621
         assert sum(c.task is task for c in drawn) / len(drawn) == pytest.approx(expected, abs=0.035)
 
 
