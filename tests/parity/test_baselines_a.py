@@ -1,4 +1,7 @@
-"""AirNet, InstructIR, TransWeather, IDR and DL against what their released code computes with the same weights."""
+"""AirNet, InstructIR, TransWeather, IDR and DL against what their released code computes with the same weights.
+
+FD-GAN, whose released code left no such record, is held to its published sizes.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 import baselines
 from baselines import airnet
@@ -21,7 +25,14 @@ FIXTURES = {
     "idr": "idr_tiny_stage1",
     "dl": "dl",
 }
-PARAMS_M = {"airnet": 8.930, "instructir": 15.843, "transweather": 38.052, "idr": 12.262, "dl": 2.091}
+PARAMS_M = {
+    "airnet": 8.930,
+    "instructir": 15.843,
+    "transweather": 38.052,
+    "idr": 12.262,
+    "dl": 2.091,
+    "fdgan": 13.981,
+}
 EVALUATED = [(name, dtype) for name in FIXTURES for dtype in (torch.float32, torch.float64)]
 TRAINED = ("airnet", "instructir", "idr")
 
@@ -126,12 +137,14 @@ TINY: dict[str, dict] = {
     "idr": {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 1},
     "transweather": {},
     "dl": {},
+    "fdgan": {},
 }
 CODES: dict[str, Callable[[int], Tensor | None]] = {
     "airnet": lambda batch: None,
     "instructir": lambda batch: F.normalize(torch.ones(batch, 256)),
     "idr": lambda batch: torch.arange(batch) % 5,
     "transweather": lambda batch: None,
+    "fdgan": lambda batch: None,
     "dl": lambda batch: operator_code(["noise", "haze", "rain", "blur", "lowlight"][:batch]),
 }
 
@@ -257,3 +270,16 @@ def test_transweather_takes_multiples_of_16_from_48(size):
     image = torch.rand(1, 3, *size)
     with torch.no_grad():
         assert baselines.create_model("transweather").eval()(image).shape == image.shape
+
+
+def test_fdgan_normalises_each_image_by_itself_in_training_and_evaluation():
+    model, images = baselines.create_model("fdgan"), torch.rand(2, 3, 24, 16)
+    with torch.no_grad():
+        together = model.train()(images)
+        assert relative(torch.cat([model.eval()(images[:1]), model(images[1:])]), together) < 1e-5
+
+
+def test_fdgan_multiply_adds_are_the_published_ones():
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        baselines.create_model("fdgan")(torch.empty(1, 3, 256, 256))
+    assert counter.get_total_flops() / 2e9 == pytest.approx(68.0, rel=1e-2)
