@@ -195,5 +195,6 @@ register(
         "branch without input; the network that sets the band's border never gets a gradient.",
         params_m_published=28.785,
         gmacs_published=161.8,
+        demo={"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
     )
 )

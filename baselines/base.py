@@ -24,10 +24,14 @@ class Restorer(Protocol):
 def restore(model: Restorer, image: Images, code: Tensor | None = None) -> Images:
     """Restore images of any size: padded by reflection at the right and bottom to the model's multiple, cropped back.
 
-    Sides too short to be reflected once (the padding must be smaller than the side) are reflected repeatedly.
+    A model with a `min_size` above its multiple gets at least that. Sides too short to be reflected once (the padding
+    must be smaller than the side) are reflected repeatedly.
     """
     height, width = image.shape[-2:]
-    down, right = -height % model.multiple_of, -width % model.multiple_of
+    least = getattr(model, "min_size", 1)
+    down, right = (max(side, least) - side for side in (height, width))
+    down += -(height + down) % model.multiple_of
+    right += -(width + right) % model.multiple_of
     return model(_reflect(image, down, right), code)[..., :height, :width]
 
 

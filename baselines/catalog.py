@@ -22,6 +22,7 @@ register(
         notes="The backbone of DFPIR without its perturbation blocks.",
         params_m_published=26.127,
         gmacs_published=154.9,
+        demo={"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
     )
 )
 register(
@@ -37,6 +38,7 @@ register(
         notes="Told the degradation by a CLIP text code; the text encoder is not counted.",
         params_m_published=31.105,
         gmacs_published=165.5,
+        demo={"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
     )
 )
 register(

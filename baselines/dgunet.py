@@ -257,5 +257,6 @@ register(
         params_m_published=17.332,
         gmacs_published=843,
         objective=dgunet_loss,
+        demo={"n_feat": 16, "scale_unetfeats": 8, "scale_orsnetfeats": 8, "depth": 1},
     )
 )

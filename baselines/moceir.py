@@ -269,5 +269,6 @@ register(
         params_m_published=25.354,
         gmacs_published=95,
         objective=moceir_loss,
+        demo={"dim": 16, "num_blocks": (1, 1, 1, 1), "num_dec_blocks": (1, 1, 1), "num_refinement_blocks": 1},
     )
 )

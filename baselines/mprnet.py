@@ -199,5 +199,6 @@ register(
         params_m_published=20.127,
         gmacs_published=759,
         objective=mprnet_loss,
+        demo={"n_feat": 16, "scale_unetfeats": 8, "scale_orsnetfeats": 8, "num_cab": 2},
     )
 )

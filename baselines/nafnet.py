@@ -118,5 +118,6 @@ register(
         params_m_published=17.112,
         gmacs_published=16.0,
         objective=psnr_loss,
+        demo={"width": 16, "enc_blk_nums": (1, 1, 1, 1)},
     )
 )

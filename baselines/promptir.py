@@ -131,5 +131,6 @@ register(
         notes="Blind. 0.215 M of the released parameters are never used.",
         params_m_published=35.592,
         gmacs_published=172.7,
+        demo={"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1, "prompt_channels": (16, 32, 64)},
     )
 )

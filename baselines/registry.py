@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal
@@ -24,7 +24,7 @@ Setting = Literal["3-task", "5-task", "since"]
 Objective = Callable[[nn.Module, Tensor, Tensor, "Tensor | None"], Tensor]
 """(model, degraded, clean, code) -> scalar loss; it calls the model itself, since some losses need inner outputs."""
 
-EXTRAS = {"spandrel": "spandrel", "noncommercial": "deepinv"}
+EXTRAS = {"spandrel": "spandrel"}
 """Optional extra of the suite -> the module that it installs."""
 
 
@@ -58,6 +58,8 @@ class Baseline:
         gmacs_px: image side for `gmacs_published`.
         objective: its own training loss, or None for the mean absolute error of the output.
         extra: the optional extra that it needs, or None.
+        demo: settings that make it small enough to train on a CPU in minutes: for tests and demonstrations, never for
+            numbers to compare with a paper's.
     """
 
     name: str
@@ -76,8 +78,9 @@ class Baseline:
     gmacs_px: int = 256
     objective: Objective | None = None
     extra: str | None = None
+    demo: Mapping[str, Any] = field(default_factory=dict)
 
-    def check_settings(self, config: dict[str, Any]) -> None:
+    def check_settings(self, config: Mapping[str, Any]) -> None:
         """Raise a ValueError for a configuration key that `make` does not take, with the nearest that it does."""
         parameters = inspect.signature(self.make).parameters
         if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):

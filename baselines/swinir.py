@@ -104,5 +104,6 @@ register(
         gmacs_published=68,
         objective=swinir_loss,
         extra="spandrel",
+        demo={"embed_dim": 24, "depths": (2, 2), "num_heads": (2, 2)},
     )
 )

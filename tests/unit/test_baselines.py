@@ -1,0 +1,184 @@
+"""The comparators' interface: names, errors, loading, and that every one of them trains with its own objective."""
+
+import copy
+
+import pytest
+import torch
+
+import baselines
+from baselines.base import restore
+from baselines.losses import charbonnier, edge_loss, laplacian
+from baselines.registry import EXTRAS, require
+
+SMALL = {  # for models without a `demo` configuration of their own
+    "airnet": {"n_groups": 1, "n_blocks": 1, "batch_size": 2},
+    "idr": {"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
+    "instructir": {"width": 8, "enc_blks": (1, 1, 1, 1), "dec_blks": (1, 1, 1, 1)},
+}
+TRAINABLE = [name for name in baselines.list_models() if baselines.describe(name).params_m_published]
+
+
+def small(name):
+    config = baselines.describe(name).demo or SMALL.get(name, {})
+    try:
+        return baselines.create_model(name, **config)
+    except baselines.MissingExtraError as error:
+        pytest.skip(str(error))
+
+
+def code_for(name, model, images):
+    batch = len(images)
+    match baselines.describe(name).needs:
+        case "code512" | "image512":
+            return torch.randn(batch, 512)
+        case "code256":
+            return torch.randn(batch, 256)
+        case "label":
+            return torch.arange(batch) % 3
+        case "view":
+            return images.roll(5, dims=-1)
+        case "operator":
+            return torch.rand(batch, model.nparam)
+    return None
+
+
+def test_listing_and_rows():
+    assert {"restormer", "dfpir", "promptir", "mprnet"} <= set(baselines.list_models())
+    assert baselines.list_models("*net*") == [name for name in baselines.list_models() if "net" in name]
+    assert {"tape", "perceive_ir"} <= set(baselines.list_models(unavailable=True))
+    assert not set(baselines.list_models(unavailable=True)) & set(baselines.list_models())
+    for name in baselines.list_models():
+        row = baselines.describe(name)
+        assert row.name == name
+        assert row.paper
+        assert row.licence
+        assert row.year > 1900
+
+
+def test_methods_that_cannot_be_provided_say_why():
+    with pytest.raises(baselines.UnavailableError, match="No code by its authors"):
+        baselines.create_model("tape")
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "message"),
+    [
+        ("promtir", {}, "Did you mean 'promptir'"),
+        ("promptir", {"num_block": (1, 1, 1, 1)}, "Did you mean 'num_blocks'"),
+        ("promptir", {"decoder": False}, "restormer"),
+        ("moceir", {"rank_type": "lin"}, "spread"),
+        ("dfpir", {"gama": 0.5}, "Did you mean 'gamma'"),
+    ],
+)
+def test_errors_name_the_mend(name, config, message):
+    with pytest.raises(ValueError, match=message):
+        baselines.create_model(name, **config)
+
+
+def test_a_missing_library_names_its_extra(monkeypatch):
+    monkeypatch.setitem(EXTRAS, "spandrel", "no_such_library_anywhere")
+    with pytest.raises(baselines.MissingExtraError, match=r"dfpir-suite\[spandrel\]"):
+        require("spandrel", "SwinIR")
+    with pytest.raises(baselines.MissingExtraError, match="SwinIR needs"):
+        baselines.create_model("swinir")
+
+
+def test_names_are_taken_once():
+    with pytest.raises(ValueError, match="registered already"):
+        baselines.register(baselines.Unavailable("promptir", "because"))
+
+
+def test_vlunet_without_its_code_says_what_it_needs():
+    model = small("vlunet")
+    with pytest.raises(ValueError, match="512"):
+        model(torch.rand(1, 3, 16, 16))
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_trains_with_its_own_objective(name):
+    torch.manual_seed(0)
+    model, row = small(name).train(), baselines.describe(name)
+    clean = torch.rand(2, 3, 64, 64)
+    degraded = (clean + 0.1 * torch.randn_like(clean)).clamp(0, 1)
+    code = code_for(name, model, degraded)
+    if row.objective is None:
+        loss = (model(degraded, code) - clean).abs().mean()
+    else:
+        loss = row.objective(model, degraded, clean, code)
+    loss.backward()
+    assert loss.ndim == 0
+    assert torch.isfinite(loss)
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert gradients
+    assert all(torch.isfinite(g).all() for g in gradients)
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_any_size_comes_back(name):
+    torch.manual_seed(0)
+    model = small(name).eval()
+    image = torch.rand(1, 3, 33, 41)
+    with torch.no_grad():
+        out = restore(model, image, code_for(name, model, image))
+    assert out.shape == image.shape
+    assert torch.isfinite(out).all()
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_own_weights_load_back_strictly(name, tmp_path):
+    model = small(name)
+    if name in ("restormer", "dfpir"):
+        pytest.skip("loads by released names, tested in the parity suite")
+    path = tmp_path / "weights.pt"
+    target = getattr(model, "network", model)
+    torch.save({"state_dict": {f"net.{key}": value for key, value in target.state_dict().items()}}, path)
+    other = small(name)
+    baselines.load_released(other, path)
+    for key, value in getattr(other, "network", other).state_dict().items():
+        assert torch.equal(value, target.state_dict()[key]), key
+
+
+def test_every_misfit_is_listed_and_nothing_changes():
+    model = small("nafnet")
+    before = copy.deepcopy(model.state_dict())
+    state = {key: value + 1 for key, value in model.state_dict().items()}
+    del state["intro.weight"], state["ending.bias"]
+    state["stray"] = torch.zeros(1)
+    state["intro.bias"] = torch.zeros(3)
+    with pytest.raises(baselines.WeightsError) as raised:
+        baselines.load_released(model, state)
+    for part in ("2 missing", "intro.weight", "ending.bias", "1 unexpected", "stray", "intro.bias: (3,)"):
+        assert part in str(raised.value)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_moceir_keeps_a_balance_loss_in_training_only():
+    model = small("moceir").eval()
+    model(torch.rand(2, 3, 16, 16))
+    with pytest.raises(RuntimeError, match="training mode"):
+        model.balance_loss()
+
+
+def test_edge_loss_sees_edges_only():
+    image = torch.rand(2, 3, 16, 24, dtype=torch.float64)
+    assert float(charbonnier(image, image)) == pytest.approx(1e-3)
+    flat = laplacian(torch.full_like(image, 0.7))
+    inner = flat[..., 3:-3, 3:-3]  # at the border the released loss blurs zeros in
+    assert torch.allclose(inner, torch.zeros_like(inner), atol=1e-12)
+    assert float(edge_loss(image, image)) == pytest.approx(1e-3)
+    assert float(edge_loss(image, image.flip(-1))) > 0.05
+
+
+def test_models_smaller_than_their_least_side_are_padded():
+    seen = []
+
+    class Recorder(torch.nn.Module):
+        multiple_of, min_size = 16, 48
+
+        def forward(self, image, code=None):
+            seen.append(tuple(image.shape[-2:]))
+            return image
+
+    image = torch.rand(1, 3, 7, 50)
+    assert torch.equal(restore(Recorder(), image), image)
+    assert seen == [(48, 64)]
