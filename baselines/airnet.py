@@ -274,5 +274,6 @@ register(
         params_m_published=8.930,
         gmacs_published=422.0,
         objective=objective,
+        demo={"batch_size": 8, "n_groups": 1, "n_blocks": 1},
     )
 )

@@ -56,10 +56,16 @@ class IDR(nn.Module):
         heads: attention heads on each level.
         ffn_expansion_factor: hidden width of the feed-forward networks over their input width.
         num_degra_queries: keys for each degradation.
-        **released_switches: the released code's other settings, accepted as it publishes them: see `SWITCHES`.
+        bias: of Restormer's convolutions. This and what follows are the released code's switches, see `SWITCHES`.
+        LayerNorm_type: of all norms.
+        keep_degra: read by the released code, used for nothing.
+        degra_type: degradations with keys.
+        ops_type: degradations to predict.
+        sam: each level restores an image of its own.
+        pred: each level predicts the degradation.
 
     Raises:
-        ValueError: a switch that is not as in the released configuration.
+        ValueError: a switch that is not as published.
     """
 
     def __init__(
@@ -70,12 +76,19 @@ class IDR(nn.Module):
         heads: Sequence[int] = (1, 2, 4, 8),
         ffn_expansion_factor: float = 2.66,
         num_degra_queries: int = QUERIES,
-        **released_switches: bool | int | str,
+        bias: bool = False,
+        LayerNorm_type: str = "WithBias",
+        keep_degra: int = 48,
+        degra_type: int = CLASSES,
+        ops_type: int = CLASSES,
+        sam: bool = True,
+        pred: bool = True,
     ) -> None:
         super().__init__()
-        for name, value in released_switches.items():
-            if name not in SWITCHES or SWITCHES[name] != value:
-                raise ValueError(f"{name}={value!r}: IDR was published with {SWITCHES} only.")
+        given = (bias, LayerNorm_type, keep_degra, degra_type, ops_type, sam, pred)
+        for (name, published), value in zip(SWITCHES.items(), given, strict=True):
+            if value != published:
+                raise ValueError(f"{name}={value!r}: IDR was published with {name}={published!r} only.")
         wide = [dim, 2 * dim, 4 * dim, 8 * dim]
         grow, add = ffn_expansion_factor, self.add_module
         self.stage_one = False
@@ -192,5 +205,6 @@ register(
         params_m_published=12.262,
         gmacs_published=90.8,
         objective=objective,
+        demo={"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
     )
 )
