@@ -13,7 +13,7 @@ from datasets.tasks import Task
 _BSDS_URL = "https://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/BSR_bsds500.tgz"
 _BSDS_PAGE = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/resources.html"
 _BSDS_MD5 = "md5:0b17383ff0b21fe43d2f28e624203169"
-_BSDS_MD5_SOURCE = "two public data loaders that check it (not Berkeley's page, which names none)"
+_BSDS_MD5_SOURCE = "a public data loader that checks it, in two of its versions (Berkeley's page names none)"
 _BSDS_LICENCE = "free for non-commercial research and education (the data set's page)"
 _BSDS_PAPER = "Arbelaez, Maire, Fowlkes, Malik: Contour Detection and Hierarchical Image Segmentation. TPAMI 2011"
 

@@ -1,0 +1,46 @@
+"""`python -m ablations.bench data`: measure, print, write a CSV."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ablations.startup import prepare
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    prepare()
+    import torch
+    from rich.console import Console
+
+    from ablations.bench import data
+    from ablations.bench.record import Line, table, write
+    from dfpir.registry import suggestion
+
+    benches: dict[str, Callable[[torch.device, int], list[Line]]] = {"data": data.run}
+    parser = argparse.ArgumentParser(prog="python -m ablations.bench", description=__doc__)
+    parser.add_argument("bench", metavar="NAME", help=f"one of: {', '.join(benches)}")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--repeats", type=int, default=5, help="measured repeats after one warm-up (default: 5)")
+    parser.add_argument("--out", type=Path, help="CSV file to write (default: runs/bench/NAME-DEVICE.csv)")
+    options = parser.parse_args(argv)
+    if options.bench not in benches:
+        print(f"error: Unknown benchmark {options.bench!r}.{suggestion(options.bench, benches)}", file=sys.stderr)
+        return 2
+    if options.repeats < 1 or (options.device == "cuda" and not torch.cuda.is_available()):
+        print("error: --repeats is 1 or more, and --device cuda needs a GPU that PyTorch finds", file=sys.stderr)
+        return 2
+    device = torch.device(options.device)
+    frame = table(options.bench, benches[options.bench](device, options.repeats), device)
+    console = Console(highlight=False)
+    console.print(frame[["what", "value", "unit", "spread", "ratio"]].to_string(index=False), soft_wrap=True)
+    path = write(frame, options.out or Path("runs") / "bench" / f"{options.bench}-{options.device}.csv")
+    console.print(f"Written: {path}", soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

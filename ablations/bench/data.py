@@ -1,0 +1,116 @@
+"""The data path: 128-pixel training patches a second, against the way the released loop feeds itself.
+
+The reference decodes two whole PNG files for each sample, crops and turns them with numpy and stacks batches of five in
+eight worker processes. It is a transcription of what the released code does, for measuring alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from ablations.bench.record import Line, line, rate
+from datasets.corpus import to_float, to_levels
+from datasets.degrade import degrade
+from datasets.embedded import load_embedded
+from datasets.finder import find_sets
+from datasets.paired import load_root
+from datasets.seeding import stable_seed
+from datasets.store import pack, plan_pack
+from datasets.tasks import Condition, Task
+
+PATCH = 128
+BATCH = 5
+WORKERS = 8
+_PAIRS = 24
+
+
+def run(device: torch.device, repeats: int) -> list[Line]:
+    """Measure reference, bare store and the harness's batches on the same pictures."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        _write_pairs(root)
+        loader = DataLoader(
+            _ReleasedWay(root / "LOL-v1" / "our485"), batch_size=BATCH, shuffle=True, num_workers=WORKERS,
+            persistent_workers=True,
+        )  # fmt: skip
+        reference = line(
+            "released way: decode, crop, turn; 8 workers", "patches/s", rate(lambda: _epoch(loader), repeats)
+        )
+        found = next(each for each in find_sets(root, ["lol-our485"]))
+        store = pack(plan_pack(found, root))
+        bundle = load_root(root, protocol="suite", tasks=[Task.LOWLIGHT])
+        conditions = list(bundle.conditions) * BATCH
+        counter = iter(range(10**9))
+
+        def crops() -> int:
+            rng = np.random.default_rng(next(counter))
+            for _ in range(2000):
+                index = 2 * int(rng.integers(len(store) // 2))
+                for part in (index, index + 1):
+                    store.crop(part, int(rng.integers(200)), int(rng.integers(200)), PATCH, PATCH).copy()
+            return 2000
+
+        def batches() -> int:
+            for _ in range(200):
+                step = next(counter)
+                seeds = [stable_seed("bench", step, row) for row in range(BATCH)]
+                bundle.batch(conditions, seeds, PATCH, device)
+            return 200 * BATCH
+
+        lines = [
+            reference,
+            line("store: two crops a sample, nothing else", "patches/s", rate(crops, repeats), reference.value),
+        ]
+        what = f"harness: batches of {BATCH} as float tensors on {device.type}, one process"
+        return [*lines, line(what, "patches/s", rate(batches, repeats), reference.value)]
+
+
+def _write_pairs(root: Path) -> None:
+    """Pairs of PNG files of 600 x 400 pixels, as LOL's are, from the embedded photographs darkened."""
+    photos = load_embedded().train
+    for part, count in (("our485", _PAIRS), ("eval15", 2)):
+        for number in range(count):
+            photo = photos[number % len(photos)].clean
+            clean = np.asarray(Image.fromarray(photo).resize((600, 400), Image.Resampling.LANCZOS))
+            clean = np.roll(clean, number * 17, axis=1)
+            dark = to_levels(degrade(to_float(clean), Condition(task=Task.LOWLIGHT), number))
+            for role, image in (("clean", clean), ("degraded", dark)):
+                path = root / "LOL-v1" / part / role / f"{number + (1000 if part == 'eval15' else 0)}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(path)
+
+
+def _epoch(loader: DataLoader[tuple[torch.Tensor, torch.Tensor]]) -> int:
+    return sum(len(degraded) for degraded, _ in loader)
+
+
+class _ReleasedWay(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Two whole images decoded a sample, cut and turned by numpy."""
+
+    def __init__(self, folder: Path) -> None:
+        self.names = sorted(path.name for path in (folder / "clean").iterdir()) * 12
+        self.folder = folder
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        rng = np.random.default_rng()
+        images = [
+            np.array(Image.open(self.folder / role / self.names[index]).convert("RGB"))
+            for role in ("degraded", "clean")
+        ]
+        top, left = (int(rng.integers(side - PATCH + 1)) for side in images[0].shape[:2])
+        turns, flip = int(rng.integers(4)), int(rng.integers(2))
+        patches = []
+        for image in images:
+            patch = np.rot90(image[top : top + PATCH, left : left + PATCH], turns)
+            patch = np.flipud(patch) if flip else patch
+            patches.append(torch.from_numpy(patch.copy()).permute(2, 0, 1).contiguous().float().div(255))
+        return patches[0], patches[1]
