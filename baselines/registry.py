@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from dfpir.registry import Registry, suggestion
 
-Needs = Literal["none", "code512", "code256", "image512", "label", "view", "operator"]
+Needs = Literal["none", "code512", "code256", "image512", "label", "view", "operator", "condition"]
 """What `code` holds: nothing; a CLIP text code (B, 512); an instruction embedding (B, 256); a CLIP image feature
 (B, 512); the degradation's class (B,) int64; a second crop of the same image (B, 3, H, W), in training only; DL's
-operator and strength."""
+operator and strength; rows of `datasets.tasks.CONDITIONS`, (B,) int64."""
 
 Setting = Literal["3-task", "5-task", "since"]
 """Where a method stands: the paper's Table 1, its Table 2, or published since."""
@@ -44,7 +44,7 @@ class Baseline:
         name: as in `create_model`.
         make: class or function that takes the configuration as keyword arguments and returns a module called as
             `model(image, code=None)`: image (B, 3, H, W), RGB, float, in [0, 1]; the same shape comes back.
-        paper: title, venue.
+        paper: title, venue; empty for what has none.
         year: of the paper.
         licence: of the method's released code; what is written here is under the suite's own licence.
         multiple_of: image sides must be a multiple of this; `baselines.base.restore` pads.
@@ -58,6 +58,7 @@ class Baseline:
         gmacs_px: image side for `gmacs_published`.
         objective: its own training loss, or None for the mean absolute error of the output.
         extra: the optional extra that it needs, or None.
+        trained: whether it has anything to train; classical references don't.
         demo: settings that make it small enough to train on a CPU in minutes: for tests and demonstrations, never for
             numbers to compare with a paper's.
     """
@@ -65,7 +66,7 @@ class Baseline:
     name: str
     make: Callable[..., nn.Module]
     paper: str
-    year: int
+    year: int | None
     licence: str
     multiple_of: int = 1
     min_size: int = 1
@@ -78,6 +79,7 @@ class Baseline:
     gmacs_px: int = 256
     objective: Objective | None = None
     extra: str | None = None
+    trained: bool = True
     demo: Mapping[str, Any] = field(default_factory=dict)
 
     def check_settings(self, config: Mapping[str, Any]) -> None:
