@@ -68,7 +68,7 @@ def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
         (["gamma_sweep", "--seeds", "-1"], "--seeds"),
         (["gamma_sweep", "--seeds", "one"], "'one' is no seed"),
         (["gamma_sweep", "--jobs", "0"], "'0' runs at once"),
-        (["gamma_sweep", "--data", "/no/such/folder"], "'embedded' or the path of a folder"),
+        (["gamma_sweep", "--data", "/no/such/folder"], "'embedded', 'paper' or the path of a folder"),
         (["gamma_sweep", "--out", __file__], "a folder is needed"),
         (["--bogus"], "unrecognized arguments: --bogus"),
         ([], "a study is needed"),
