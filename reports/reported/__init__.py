@@ -1,0 +1,28 @@
+"""What papers print, kept apart from what was measured: loading, checking, comparing. Data: reports/paper/*.csv."""
+
+from __future__ import annotations
+
+from reports.reported.cells import Printed, ReportedRow, Source, reported_rows, sources
+from reports.reported.checks import Flag, flags
+from reports.reported.comparison import TOLERANCE, Compared, ComparedCell, compare, known_names
+from reports.reported.methods import AVERAGE_COLUMN, SETTINGS, VARIANT_OF_METHOD, method_of, protocol_for
+
+__all__ = [
+    "AVERAGE_COLUMN",
+    "SETTINGS",
+    "TOLERANCE",
+    "VARIANT_OF_METHOD",
+    "Compared",
+    "ComparedCell",
+    "Flag",
+    "Printed",
+    "ReportedRow",
+    "Source",
+    "compare",
+    "flags",
+    "known_names",
+    "method_of",
+    "protocol_for",
+    "reported_rows",
+    "sources",
+]

@@ -1,0 +1,173 @@
+"""What does not add up in the reported numbers, worked out from them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import combinations
+from typing import Literal
+
+from reports import schema
+from reports.reported.cells import ReportedRow, all_rows, unit
+from reports.reported.methods import AVERAGE_COLUMN, SETTINGS
+
+Kind = Literal["average", "conflict", "parameters", "unchecked"]
+_METRICS = {m.name: m for m in schema.METRICS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """Something that a reader of a reported number must know.
+
+    Attributes:
+        kind: "average": the row's average is not the mean of its cells; "conflict": sources print different values;
+            "parameters": sources print different sizes; "unchecked": an average without the cells behind it.
+        setting: a key of `SETTINGS`; "" for parameters, which belong to no setting.
+        method: its one name.
+        dataset: the column; "" for parameters.
+        sources: those that it is about.
+        message: one sentence with the values.
+    """
+
+    kind: Kind
+    setting: str
+    method: str
+    dataset: str
+    sources: tuple[str, ...]
+    message: str
+
+    def __str__(self) -> str:
+        """For a terminal."""
+        return f"[{self.kind}] {' '.join(filter(None, (self.setting, self.method)))}: {self.message}"
+
+
+def flags(rows: Iterable[ReportedRow] | None = None) -> tuple[Flag, ...]:
+    """Every flag: averages first, then conflicts, parameters, and averages that can't be checked.
+
+    Args:
+        rows: to check; all reported rows by default.
+    """
+    checked = tuple(all_rows() if rows is None else rows)
+    found = [f for row in checked for f in _averages(row)]
+    return (
+        *(f for f in found if f.kind == "average"),
+        *_conflicts(checked),
+        *_parameters(checked),
+        *(f for f in found if f.kind == "unchecked"),
+    )
+
+
+def mean_and_tolerance(cells: Sequence[Decimal], average: Decimal) -> tuple[Decimal, Decimal]:
+    """The mean of printed cells, and how far rounding alone can move a printed average away from it.
+
+    Each cell is within half a unit of its last digit, so their mean is within the mean of those halves; the average
+    itself is rounded once more. With two decimals throughout this is 0.005 + 0.005 = 0.01 dB.
+    """
+    mean = sum(cells, Decimal(0)) / len(cells)
+    return mean, sum((unit(c) for c in cells), Decimal(0)) / len(cells) / 2 + unit(average) / 2
+
+
+def _averages(row: ReportedRow) -> list[Flag]:
+    """Flags of one row's average."""
+    printed = row.cells.get(AVERAGE_COLUMN)
+    if printed is None:
+        return []
+    wrong, unchecked = [], []
+    for name, metric in _METRICS.items():
+        average = printed.value(name)
+        if average is None:
+            continue
+        values = [row.cells[c.name].value(name) for c in SETTINGS[row.setting].columns if c.name in row.cells]
+        cells = [v for v in values if v is not None]
+        if len(cells) < len(SETTINGS[row.setting].columns):
+            unchecked.append(f"{metric.label} {average}")
+            continue
+        mean, tolerance = mean_and_tolerance(cells, average)
+        if abs(mean - average) > tolerance:
+            wrong.append(
+                f"{metric.label} is printed as {average}, its cells have the mean {mean:.{metric.digits + 1}f} "
+                f"(rounding explains {tolerance.normalize():f})"
+            )
+    found = []
+    if wrong:
+        found.append(_flag("average", row, f"average {'; '.join(wrong)}; source: {_cited(row)}."))
+    if unchecked:
+        message = f"average {', '.join(unchecked)} stands without all of its cells; source: {_cited(row)}."
+        found.append(_flag("unchecked", row, message))
+    return found
+
+
+def _flag(kind: Kind, row: ReportedRow, message: str) -> Flag:
+    return Flag(
+        kind=kind,
+        setting=row.setting,
+        method=row.name,
+        dataset=AVERAGE_COLUMN,
+        sources=(row.source,),
+        message=message,
+    )
+
+
+def _conflicts(rows: Sequence[ReportedRow]) -> list[Flag]:
+    """One flag for each method, setting and column for which sources print different values."""
+    by_method: dict[tuple[str, str], list[ReportedRow]] = {}
+    for row in rows:
+        by_method.setdefault((row.setting, row.name), []).append(row)
+    found = []
+    for (setting, method), group in by_method.items():
+        for column in SETTINGS[setting].column_names:
+            having = [row for row in group if column in row.cells]
+            if any(_differ([row.cells[column].value(metric) for row in having]) for metric in _METRICS):
+                said = "; ".join(f"{_shown(row, column)} in {_cited(row)}" for row in having)
+                found.append(
+                    Flag(
+                        kind="conflict",
+                        setting=setting,
+                        method=method,
+                        dataset=column,
+                        sources=tuple(row.source for row in having),
+                        message=f"{column} is {said}.",
+                    )
+                )
+    return found
+
+
+def _parameters(rows: Sequence[ReportedRow]) -> list[Flag]:
+    """One flag for each method whose size sources print differently, whatever the setting."""
+    by_method: dict[str, dict[tuple[str, str], Decimal]] = {}
+    for row in rows:
+        if row.params_m is not None:
+            by_method.setdefault(row.name, {})[row.setting, row.source] = row.params_m
+    found = []
+    for method, printed in by_method.items():
+        if _differ(list(printed.values())):
+            said = "; ".join(f"{value} M in {source} ({setting})" for (setting, source), value in printed.items())
+            names = tuple(dict.fromkeys(source for _, source in printed))
+            found.append(
+                Flag(
+                    kind="parameters",
+                    setting="",
+                    method=method,
+                    dataset="",
+                    sources=names,
+                    message=f"parameters: {said}.",
+                )
+            )
+    return found
+
+
+def _differ(values: Sequence[Decimal | None]) -> bool:
+    """Whether two of the values can't be prints of one number; 28.77 and 29 can."""
+    known = [v for v in values if v is not None]
+    return any(abs(a - b) > max(unit(a), unit(b)) / 2 for a, b in combinations(known, 2))
+
+
+def _shown(row: ReportedRow, column: str) -> str:
+    values = (row.cells[column].value(metric) for metric in _METRICS)
+    return " / ".join("-" if v is None else str(v) for v in values)
+
+
+def _cited(row: ReportedRow) -> str:
+    """The source, and the notes that say how it came by the number."""
+    return row.source + (f" ({', '.join(row.notes)})" if row.notes else "")

@@ -1,0 +1,165 @@
+"""Measured numbers beside the printed ones of the same method and setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from reports import schema
+from reports.reported.cells import ReportedRow, reported_rows
+from reports.reported.methods import AVERAGE_COLUMN, SETTINGS, Setting, canonical, suggestion
+
+TOLERANCE: dict[str, Decimal] = {schema.PSNR: Decimal("0.02"), schema.SSIM: Decimal("0.0005")}
+"""How far a measured number may lie from the printed one and still count as the same; dB and 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One metric.
+
+    Attributes:
+        reported: as printed; None where the source prints none.
+        measured: None where it was not measured.
+        difference: measured - reported, exact in the decimals given; None unless both are there.
+        reproduced: whether the difference is at most `TOLERANCE`; None unless both are there.
+    """
+
+    reported: float | None
+    measured: float | None
+    difference: float | None
+    reproduced: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedCell:
+    """One column of one source's row.
+
+    Attributes:
+        setting: a key of `SETTINGS`.
+        method: its one name.
+        dataset: the column, "Average" included.
+        source: who prints the reported numbers.
+        note: what is known of the printed cell.
+        psnr_db: in dB.
+        ssim: likewise.
+    """
+
+    setting: str
+    method: str
+    dataset: str
+    source: str
+    note: str
+    psnr_db: Compared
+    ssim: Compared
+
+    @property
+    def reproduced(self) -> bool | None:
+        """Whether every metric that was printed and measured agrees; None where there is none such."""
+        said = [c.reproduced for c in (self.psnr_db, self.ssim) if c.reproduced is not None]
+        return all(said) if said else None
+
+    @property
+    def verdict(self) -> str:
+        """For a table: "reproduced", "not reproduced" or "not measured"."""
+        return {True: "reproduced", False: "not reproduced", None: "not measured"}[self.reproduced]
+
+
+def compare(setting_and_method: str, measured: Mapping[str, tuple[float, float]]) -> list[ComparedCell]:
+    """Put measured numbers beside every source's printed ones.
+
+    The caller answers for images and protocol: `protocol_for` says which protocol the printed numbers belong to.
+
+    Args:
+        setting_and_method: "DFPIR 3-task"; letter case does not matter.
+        measured: column ("SOTS-outdoor", "CBSD68-s25", ...) -> (PSNR in dB, SSIM), unrounded means over the whole
+            test set. The average is worked out from the columns, as papers do, where all are given.
+
+    Returns:
+        One cell for each source and each column that the source prints, source by source, in the table's order.
+        Columns that were not measured are there too, and say so.
+
+    Raises:
+        ValueError: unknown method, setting or column (with the nearest known one), or a number that is not finite.
+    """
+    setting, method = _find(setting_and_method)
+    given = _checked(measured, setting)
+    found = []
+    for row in reported_rows(setting.name):
+        if row.name == method:
+            found += [_cell(row, column, given.get(column)) for column in setting.column_names if column in row.cells]
+    return found
+
+
+def known_names() -> tuple[str, ...]:
+    """Everything that `compare` knows: "DFPIR 3-task", ..."""
+    names = (f"{name} {setting}" for setting in SETTINGS for row in reported_rows(setting) for name in _spellings(row))
+    return tuple(dict.fromkeys(names))
+
+
+def _spellings(row: ReportedRow) -> tuple[str, str]:
+    return row.name, row.method
+
+
+def _find(text: str) -> tuple[Setting, str]:
+    """The setting and the method's one name."""
+    asked = " ".join(text.split())
+    known = {name.lower(): name for name in known_names()}
+    name = known.get(asked.lower())
+    if name is None:
+        for setting in SETTINGS.values():
+            if asked.lower().endswith(f" {setting.name}") and not reported_rows(setting.name):
+                raise ValueError(f"No numbers are recorded for the setting {setting.name!r} ({setting.file} is empty).")
+        near = suggestion(asked, known.values())
+        if "Did you mean" not in near:
+            methods = dict.fromkeys(n.rpartition(" ")[0] for n in known.values())
+            near = (
+                f" Write METHOD SETTING, such as 'DFPIR 3-task'. Settings: {', '.join(SETTINGS)}. "
+                f"Methods: {', '.join(methods)}."
+            )
+        raise ValueError(f"No reported numbers are called {asked!r}.{near}")
+    method, _, setting_name = name.rpartition(" ")
+    return SETTINGS[setting_name], canonical(setting_name, method)
+
+
+def _checked(measured: Mapping[str, tuple[float, float]], setting: Setting) -> dict[str, tuple[Decimal, Decimal]]:
+    """The measured numbers as decimals, with their average."""
+    given = {}
+    for name, (psnr_db, ssim) in measured.items():
+        if name not in setting.column_names:
+            near = suggestion(name, setting.column_names)
+            raise ValueError(f"The {setting.name} table has no column {name!r}.{near}")
+        if not (math.isfinite(psnr_db) and math.isfinite(ssim)):
+            raise ValueError(f"{name}: PSNR {psnr_db} dB, SSIM {ssim}: only finite numbers can be compared.")
+        # The shortest decimal that gives the float back: 31.85 is then 0.02 below 31.87, not 0.02 and a bit.
+        given[name] = (Decimal(repr(float(psnr_db))), Decimal(repr(float(ssim))))
+    columns = [c.name for c in setting.columns]
+    if setting.has_average and AVERAGE_COLUMN not in given and all(c in given for c in columns):
+        psnr_db_mean, ssim_mean = (sum((given[c][k] for c in columns), Decimal(0)) / len(columns) for k in (0, 1))
+        given[AVERAGE_COLUMN] = (psnr_db_mean, ssim_mean)
+    return given
+
+
+def _cell(row: ReportedRow, column: str, measured: tuple[Decimal, Decimal] | None) -> ComparedCell:
+    printed = row.cells[column]
+    psnr_db, ssim = measured if measured is not None else (None, None)
+    return ComparedCell(
+        setting=row.setting,
+        method=row.name,
+        dataset=column,
+        source=row.source,
+        note=printed.note,
+        psnr_db=_compared(printed.psnr_db, psnr_db, TOLERANCE[schema.PSNR]),
+        ssim=_compared(printed.ssim, ssim, TOLERANCE[schema.SSIM]),
+    )
+
+
+def _compared(reported: Decimal | None, measured: Decimal | None, tolerance: Decimal) -> Compared:
+    both = measured - reported if measured is not None and reported is not None else None
+    return Compared(
+        reported=None if reported is None else float(reported),
+        measured=None if measured is None else float(measured),
+        difference=None if both is None else float(both),
+        reproduced=None if both is None else abs(both) <= tolerance,
+    )

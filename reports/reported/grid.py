@@ -1,0 +1,69 @@
+"""Means of a study's variants by column, and the cells that show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from reports import schema
+from reports.stats import Scores, collect, means
+from reports.tables import Cell, Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Means of every variant by column, ready to be shown; `counts` are images by column."""
+
+    columns: tuple[str, ...]
+    averages: dict[str, pd.DataFrame]
+    counts: dict[str, int]
+
+    def values(self, name: str, column: str) -> tuple[float, ...]:
+        """The metrics of `schema.METRICS`; NaN where there is no score."""
+        found = []
+        for metric in schema.METRICS:
+            frame = self.averages[metric.name]
+            known = name in frame.index and column in frame.columns
+            found.append(float(frame.at[name, column]) if known else float("nan"))  # type: ignore[arg-type]
+        return tuple(found)
+
+    def mean(self, name: str) -> tuple[float, ...]:
+        """The plain mean over the columns, NaN unless all are there."""
+        values = [self.values(name, column) for column in self.columns]
+        return tuple(float(np.mean(numbers)) for numbers in zip(*values, strict=True))
+
+
+def grid_of(rows: pd.DataFrame, columns: tuple[str, ...]) -> Grid:
+    """Means of rows whose `condition` names the column, under one protocol.
+
+    Args:
+        rows: with the columns of schema.IMAGE_COLUMNS.
+        columns: all columns of the table, in its order, scored or not.
+    """
+    scores: dict[str, Scores] = {m.name: collect(rows, m.name) for m in schema.METRICS}
+    first = scores[schema.PSNR]
+    counts = (~np.isnan(first.inputs)).sum(axis=0)
+    return Grid(
+        columns=columns,
+        averages={name: means(found) for name, found in scores.items()},
+        counts=dict(zip(first.conditions, map(int, counts), strict=True)),
+    )
+
+
+def cells_of(grid: Grid, name: str, runs: str, *, with_average: bool) -> tuple[Cell, ...]:
+    """One variant's cells ("input" for the degraded input), with images and `runs` for who asks."""
+    columns = [(grid.values(name, c), f"{grid.counts.get(c, 0)} images") for c in grid.columns]
+    if with_average:
+        columns.append((grid.mean(name), "mean over the columns"))
+    cells = []
+    for values, about in columns:
+        numbers = tuple(
+            Number(value=v, text="" if np.isnan(v) else f"{v:.{m.digits}f}")
+            for v, m in zip(values, schema.METRICS, strict=True)
+        )
+        empty = all(np.isnan(values))
+        hover = "" if empty else "; ".join(filter(None, (about, runs)))
+        cells.append(Cell(numbers=numbers, instead="not run" if empty else "", hover=hover))
+    return tuple(cells)

@@ -1,0 +1,280 @@
+"""A study's own numbers arranged as a paper's table, and what may be compared with the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from reports import schema
+from reports.labels import condition_label
+from reports.load import name_of
+from reports.reported.cells import reported_rows
+from reports.reported.comparison import Compared, ComparedCell, compare
+from reports.reported.grid import Grid, cells_of, grid_of
+from reports.reported.methods import AVERAGE_COLUMN, PaperColumn, Setting, method_of, protocol_for
+from reports.study import Run, Study
+from reports.tables import INPUT_LABEL, Cell, Number
+
+MINUS = "\N{MINUS SIGN}"
+_FIELD_DATA = "paper"
+_SIGNS = {schema.PSNR: 3, schema.SSIM: 4}  # digits that show on which side of the tolerance a difference lies
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredRow:
+    """One variant, or the degraded input."""
+
+    label: str
+    cells: tuple[Cell, ...]
+    aside: str
+    hover: str = ""
+    is_input: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One variant against one source's row."""
+
+    label: str
+    cells: tuple[Cell, ...]
+    aside: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Numbers of one protocol on one set of images.
+
+    Attributes:
+        title: protocol and data.
+        heads: the columns: the paper's test sets on the field's data, conditions on other images.
+        rows: the degraded input first.
+        differences: empty where nothing can be compared; `reasons` then says why.
+        reasons: sentences for the reader.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[MeasuredRow, ...]
+    differences: tuple[Difference, ...]
+    reasons: tuple[str, ...]
+
+
+def measured_of(study: Study, setting: Setting) -> tuple[Measured, ...]:
+    """The study's numbers for a setting's columns, apart by protocol and, on other images, by data set."""
+    images = study.images()
+    found = []
+    for protocol in dict.fromkeys(images["protocol"]):
+        rows = images[images["protocol"] == protocol]
+        on_field = _by_paper_column(rows, setting) if _is_field_data(study) else rows.iloc[:0]
+        if len(on_field):
+            found.append(_on_field_sets(study, setting, str(protocol), on_field))
+        else:
+            found += _on_other_images(study, setting, str(protocol), rows)
+    return tuple(found)
+
+
+def _is_field_data(study: Study) -> bool:
+    """Whether every run read the field's own test sets; their names alone could be anybody's folder."""
+    named = {name_of(run.spec.get("data")) for run in study.runs.values() if run.images is not None}
+    return named == {_FIELD_DATA}
+
+
+def _by_paper_column(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    """The rows of the setting's test sets, with the column's name as their condition."""
+    wanted = {(c.dataset, c.condition): c.name for c in setting.columns}
+    names = pd.Series(
+        [wanted.get(key) for key in zip(rows["dataset"], rows["condition"], strict=True)],
+        index=rows.index,
+        dtype=object,
+    )
+    return rows.assign(condition=names)[names.notna()]
+
+
+def _on_field_sets(study: Study, setting: Setting, protocol: str, rows: pd.DataFrame) -> Measured:
+    grid = grid_of(rows, tuple(c.name for c in setting.columns))
+    lacking, reasons = _incomplete(study, setting, grid)
+    whole = [c for c in setting.columns if c not in lacking]
+    differences = tuple(_differences(study, setting, protocol, grid, whole))
+    if not differences and whole:
+        reasons.append(_why_none(study, setting, protocol))
+    heads = tuple(c.head for c in setting.columns)
+    return Measured(
+        title=f"Measured here: protocol {protocol}, the field's test sets",
+        heads=(*heads, AVERAGE_COLUMN) if setting.has_average else heads,
+        rows=_rows(study, grid, with_average=setting.has_average),
+        differences=differences,
+        reasons=tuple(reasons),
+    )
+
+
+def _on_other_images(study: Study, setting: Setting, protocol: str, rows: pd.DataFrame) -> Iterator[Measured]:
+    """Measured numbers that no printed one may stand beside: columns are conditions, not the paper's test sets."""
+    wanted = tuple(dict.fromkeys(c.condition for c in setting.columns))
+    sets = ", ".join(dict.fromkeys(c.name.rpartition("-s")[0] or c.name for c in setting.columns))
+    for dataset in dict.fromkeys(rows["dataset"]):
+        own = rows[(rows["dataset"] == dataset) & rows["condition"].isin(wanted)]
+        if not len(own):
+            continue
+        columns = tuple(c for c in wanted if (own["condition"] == c).any())
+        heads = tuple(condition_label(c) for c in columns)
+        yield Measured(
+            title=f"Measured here: protocol {protocol}, data {dataset}",
+            heads=(*heads, AVERAGE_COLUMN) if setting.has_average else heads,
+            rows=_rows(study, grid_of(own, columns), with_average=setting.has_average),
+            differences=(),
+            reasons=(
+                f"Reported and measured numbers are on different images: the reported ones on {sets}, the measured "
+                f"ones on “{dataset}”. They can't be compared, and no difference is computed.",
+            ),
+        )
+
+
+def _rows(study: Study, grid: Grid, *, with_average: bool) -> tuple[MeasuredRow, ...]:
+    """The degraded input, then every planned variant, scored or not."""
+    found = [
+        MeasuredRow(
+            label=INPUT_LABEL,
+            cells=cells_of(grid, "input", "", with_average=with_average),
+            aside="measured",
+            is_input=True,
+        )
+    ]
+    for variant in study.variants:
+        done = study.done_runs_of(variant)
+        found.append(
+            MeasuredRow(
+                label=_label(study, variant),
+                cells=cells_of(grid, variant, "; ".join(r.run_id for r in done), with_average=with_average),
+                aside=_aside(study, variant, done),
+                hover=", ".join(r.run_id for r in done),
+            )
+        )
+    return tuple(found)
+
+
+def _label(study: Study, variant: str) -> str:
+    aliases = ", ".join(e.variant for e in study.aliases.get(variant, ()))
+    return f"{variant} (= {aliases})" if aliases else variant
+
+
+def _aside(study: Study, variant: str, done: Sequence[Run]) -> str:
+    """Seeds, budget and size: what a measured number means nothing without."""
+    planned = study.runs_of(variant)
+    if not done:
+        return "measured: nothing yet"
+    seeds = f"{len(done)} of {len(planned)} seeds" if len(planned) != 1 else "1 seed"
+    budgets = dict.fromkeys(_budget(run) for run in done)
+    sizes = dict.fromkeys(_size(run) for run in done)
+    return "measured: " + "; ".join(filter(None, (seeds, " | ".join(budgets), " | ".join(sizes))))
+
+
+def _budget(run: Run) -> str:
+    budget = run.spec.get("budget")
+    name = name_of(budget)
+    steps = run.summary.get("steps") or (budget.get("steps") if isinstance(budget, dict) else None)
+    return " ".join(filter(None, (f"budget {name}" if name else "", f"({steps} steps)" if steps else "")))
+
+
+def _size(run: Run) -> str:
+    model = run.spec.get("model")
+    params = model.get("params") if isinstance(model, dict) else None
+    return f"{params / 1e6:.2f} M parameters" if isinstance(params, int | float) else ""
+
+
+def _incomplete(study: Study, setting: Setting, grid: Grid) -> tuple[list[PaperColumn], list[str]]:
+    """Columns whose measured mean is not over the whole, uncut test set, and why."""
+    cut = sorted({side for run in study.runs.values() if (side := _max_side(run))})
+    if cut:
+        sides = ", ".join(map(str, cut))
+        return list(setting.columns), [
+            f"Test images were cut to {sides} pixels a side: reported and measured numbers are on different images, "
+            "and no difference is computed."
+        ]
+    short = [c for c in setting.columns if 0 < grid.counts.get(c.name, 0) != c.n_images]
+    if not short:
+        return [c for c in setting.columns if not grid.counts.get(c.name)], []
+    said = ", ".join(f"{c.name} ({grid.counts[c.name]} of {c.n_images})" for c in short)
+    missing = [c for c in setting.columns if not grid.counts.get(c.name)]
+    return [*short, *missing], [
+        f"Not on all images of the test set: {said}. For these columns reported and measured numbers are on different "
+        "images, and no difference is computed."
+    ]
+
+
+def _max_side(run: Run) -> int | None:
+    budget = run.spec.get("budget")
+    evaluation = budget.get("evaluation") if isinstance(budget, dict) else None
+    side = evaluation.get("max_side") if isinstance(evaluation, dict) else None
+    return side if run.images is not None and isinstance(side, int) else None
+
+
+def _differences(
+    study: Study, setting: Setting, protocol: str, grid: Grid, whole: Sequence[PaperColumn]
+) -> Iterator[Difference]:
+    """Each variant that is a reported method, against every source that prints it."""
+    for variant in study.variants:
+        method = _method(study, variant)
+        if method is None or not _same_protocol(protocol, protocol_for(setting.name, method)):
+            continue
+        if not any(row.name == method for row in reported_rows(setting.name)):
+            continue
+        measured = {c.name: grid.values(variant, c.name) for c in whole}
+        known = {name: (v[0], v[1]) for name, v in measured.items() if np.isfinite(v).all()}
+        cells = compare(f"{method} {setting.name}", known)
+        for source in dict.fromkeys(c.source for c in cells):
+            own = {c.dataset: c for c in cells if c.source == source}
+            if any(c.reproduced is not None for c in own.values()):
+                yield _difference(variant, method, source, own, setting)
+
+
+def _difference(variant: str, method: str, source: str, cells: dict[str, ComparedCell], setting: Setting) -> Difference:
+    compared = [c for c in cells.values() if c.reproduced is not None]
+    same = [c.dataset for c in compared if c.reproduced]
+    which = "none" if not same else "all" if len(same) == len(compared) else ", ".join(same)
+    return Difference(
+        label=f"{variant} {MINUS} {method}",
+        cells=tuple(_difference_cell(cells.get(name)) for name in setting.column_names),
+        aside=f"reported: {source}; reproduced: {which} (of {len(compared)})",
+    )
+
+
+def _difference_cell(cell: ComparedCell | None) -> Cell:
+    if cell is None or cell.reproduced is None:
+        return Cell(numbers=(), instead="none")
+    parts: tuple[tuple[str, Compared], ...] = ((schema.PSNR, cell.psnr_db), (schema.SSIM, cell.ssim))
+    numbers = tuple(
+        Number(value=float("nan"), text="")
+        if part.difference is None
+        else Number(value=part.difference, text=_signed(part.difference, _SIGNS[name]))
+        for name, part in parts
+    )
+    return Cell(numbers=numbers, hover=cell.verdict)
+
+
+def _signed(value: float, digits: int) -> str:
+    text = f"{abs(value):.{digits}f}"
+    if not float(text):
+        return text
+    return ("+" if value > 0 else MINUS) + text
+
+
+def _method(study: Study, variant: str) -> str | None:
+    return method_of((variant, *(e.variant for e in study.aliases.get(variant, ()))))
+
+
+def _same_protocol(label: str, name: str) -> bool:
+    return label.rpartition("-v")[0] == name
+
+
+def _why_none(study: Study, setting: Setting, protocol: str) -> str:
+    """Why no measured row has a difference, though the images are the field's."""
+    methods = [m for v in study.variants if (m := _method(study, v)) is not None]
+    if not methods:
+        return "No difference is computed: none of the measured variants is a method that the reported rows name."
+    needed = ", ".join(dict.fromkeys(protocol_for(setting.name, m) for m in methods))
+    if not any(_same_protocol(protocol, protocol_for(setting.name, m)) for m in methods):
+        return f"Protocol {protocol}: no difference is computed, since the reported numbers belong to {needed}."
+    return f"Protocol {protocol}: no difference is computed, since no finished run has a number beside a reported one."

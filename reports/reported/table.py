@@ -1,0 +1,246 @@
+"""A paper's table with reported rows, measured rows and, where both are of the same images, their differences.
+
+The three never mix: each is a row group of its own, and best and second are marked within a group alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from reports.load import read_json
+from reports.reported.cells import ReportedRow, reported_rows, sources
+from reports.reported.checks import Flag, flags
+from reports.reported.measured import MINUS, Measured, measured_of
+from reports.reported.methods import AVERAGE_COLUMN, Setting, find_setting
+from reports.schema import METRICS, STUDY_FILE
+from reports.study import Study
+from reports.tables import Cell, Number, ranked_cells
+
+NOT_PRINTED = "not printed"
+REPORTED_KEY = "reported"
+"""The entry of study.json that asks for this table: the name of a setting."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One row.
+
+    Attributes:
+        label: method or variant.
+        cells: one for each head of its group.
+        aside: where the numbers come from: "reported: ..." or "measured: ...".
+        marks: numbers of the remarks below the table that concern the row.
+        hover: more for who asks.
+    """
+
+    label: str
+    cells: tuple[Cell, ...]
+    aside: str
+    marks: tuple[int, ...] = ()
+    hover: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Rows that may be compared with each other; `heads` are the columns as a reader sees them."""
+
+    kind: Literal["reported", "measured", "difference"]
+    title: str
+    heads: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportedTable:
+    """One setting's table.
+
+    Attributes:
+        setting: the paper's table that it is about.
+        groups: reported ones first.
+        warnings: what must be read before the table.
+        remarks: numbered from 1: what does not add up in the rows that carry their number.
+        notes: how to read the table.
+        flags: every flag of the setting, one by one, as `remarks` sums them up.
+    """
+
+    setting: Setting
+    groups: tuple[Group, ...]
+    warnings: tuple[str, ...]
+    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
+    flags: tuple[Flag, ...]
+
+    @property
+    def blocks(self) -> tuple[tuple[Group, ...], ...]:
+        """Neighbouring groups with the same columns: each block is one table."""
+        return tuple(tuple(groups) for _, groups in groupby(self.groups, key=lambda g: g.heads))
+
+
+def asked_setting(study: Study) -> str | None:
+    """The setting that study.json asks for under "reported"; None for runs without a study or without the wish.
+
+    Raises:
+        ValueError: it names no setting.
+    """
+    if study.folder is None:
+        return None
+    name = read_json(study.folder / STUDY_FILE).get(REPORTED_KEY)
+    return None if name is None else find_setting(str(name)).name
+
+
+def reported_table(study: Study, setting_name: str) -> ReportedTable:
+    """The table of a setting with the study's own numbers beside the reported ones.
+
+    Args:
+        study: with all its rows, whatever their test sets and protocols.
+        setting_name: a key of `SETTINGS`.
+
+    Raises:
+        ValueError: unknown setting, or the CSV files hold something that they may not.
+    """
+    setting = find_setting(setting_name)
+    rows = reported_rows(setting.name)
+    found = tuple(f for f in flags() if f.setting in ("", setting.name) and f.method in {r.name for r in rows})
+    remarks, marks = _numbered(found, rows)
+    home = tuple(r for r in rows if r.source == setting.home)
+    elsewhere = tuple(r for r in rows if r.source != setting.home)
+    groups = [
+        _reported(f"Reported in the {setting.home}", setting, home, marks),
+        _reported("Reported elsewhere", setting, elsewhere, marks),
+    ]
+    measured = measured_of(study, setting)
+    for part in measured:
+        groups.append(Group(kind="measured", title=part.title, heads=part.heads, lines=_measured(part)))
+        if part.differences:
+            groups.append(
+                Group(
+                    kind="difference",
+                    title=f"Difference: measured {MINUS} reported, under the protocol of the reported numbers",
+                    heads=part.heads,
+                    lines=tuple(Line(label=d.label, cells=d.cells, aside=d.aside) for d in part.differences),
+                )
+            )
+    return ReportedTable(
+        setting=setting,
+        groups=tuple(g for g in groups if g.lines),
+        warnings=_warnings(setting, rows, measured),
+        remarks=remarks,
+        notes=_notes(setting, rows),
+        flags=found,
+    )
+
+
+def _heads(setting: Setting) -> tuple[str, ...]:
+    return tuple(c.head for c in setting.columns) + ((AVERAGE_COLUMN,) if setting.has_average else ())
+
+
+def _reported(
+    title: str, setting: Setting, rows: Sequence[ReportedRow], marks: dict[tuple[str, str], tuple[int, ...]]
+) -> Group:
+    """The group of these rows, ranked among themselves."""
+    cells = ranked_cells([_printed(row, setting) for row in rows], competes=[True] * len(rows)) if rows else []
+    lines = tuple(
+        Line(
+            label=row.method,
+            cells=told,
+            aside=f"reported: {row.source}" + (f" ({'; '.join(row.notes)})" if row.notes else ""),
+            marks=marks.get((row.method, row.source), ()),
+            hover=_about(row),
+        )
+        for row, told in zip(rows, cells, strict=True)
+    )
+    return Group(kind="reported", title=title, heads=_heads(setting), lines=lines)
+
+
+def _printed(row: ReportedRow, setting: Setting) -> tuple[Cell, ...]:
+    """The row's cells as the source prints them, digit for digit."""
+    cells = []
+    for column in setting.column_names:
+        printed = row.cells.get(column)
+        values = [printed.value(m.name) if printed else None for m in METRICS]
+        numbers = tuple(
+            Number(value=float("nan") if v is None else float(v), text="" if v is None else str(v)) for v in values
+        )
+        hover = f"{row.source}; {printed.where}" + (f"; {printed.note}" if printed.note else "") if printed else ""
+        cells.append(Cell(numbers=numbers, instead="" if printed else NOT_PRINTED, hover=hover))
+    return tuple(cells)
+
+
+def _about(row: ReportedRow) -> str:
+    size = f"{row.params_m} M parameters; " if row.params_m is not None else ""
+    source = sources()[row.source]
+    return f"{row.year}; {size}{source.kind}: {source.meaning}"
+
+
+def _measured(part: Measured) -> tuple[Line, ...]:
+    cells = ranked_cells([r.cells for r in part.rows], competes=[not r.is_input for r in part.rows])
+    return tuple(
+        Line(label=row.label, cells=told, aside=row.aside, hover=row.hover)
+        for row, told in zip(part.rows, cells, strict=True)
+    )
+
+
+def _numbered(
+    found: Sequence[Flag], rows: Sequence[ReportedRow]
+) -> tuple[tuple[str, ...], dict[tuple[str, str], tuple[int, ...]]]:
+    """Remarks for below the table, and which of them concern each (method, source).
+
+    Conflicts of one method become one remark: its rows stand in the table with their values.
+    """
+    remarks: list[str] = []
+    marks: dict[tuple[str, str], list[int]] = {}
+    for (kind, method, _), members in _gathered(found).items():
+        first = members[0]
+        if kind == "conflict":
+            names = list(dict.fromkeys(s for f in members for s in f.sources))
+            columns = ", ".join(f.dataset for f in members)
+            text = f"{method}: {len(names)} sources print different values for {columns}: {'; '.join(names)}."
+        else:
+            text = f"{method}: {first.message}"
+        remarks.append(text)
+        about = {s for f in members for s in f.sources}
+        for row in rows:
+            if row.name == method and row.source in about:
+                marks.setdefault((row.method, row.source), []).append(len(remarks))
+    return tuple(remarks), {key: tuple(numbers) for key, numbers in marks.items()}
+
+
+def _gathered(found: Sequence[Flag]) -> dict[tuple[str, str, tuple[str, ...]], list[Flag]]:
+    """Flags that one remark covers: a method's conflicts, whatever the column; every other flag alone."""
+    gathered: dict[tuple[str, str, tuple[str, ...]], list[Flag]] = {}
+    for flag in found:
+        key = (flag.kind, flag.method, () if flag.kind == "conflict" else flag.sources)
+        gathered.setdefault(key, []).append(flag)
+    return gathered
+
+
+def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[Measured]) -> tuple[str, ...]:
+    said = []
+    if not rows:
+        said.append(
+            f"No reported numbers are on record for this setting: {setting.file} is empty, since the tables' own "
+            "numbers were not available. None was made up."
+        )
+    if not measured:
+        said.append("No finished run has numbers for these columns: every number here is reported, none is measured.")
+    said += [reason for part in measured for reason in part.reasons]
+    return tuple(dict.fromkeys(said))
+
+
+def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
+    notes = ["Best and second are marked within each group of rows, never across groups."]
+    if rows:
+        notes.insert(
+            0,
+            "Reported rows are copied from the named sources, digit for digit; nothing in them was run here. Their "
+            "authors differ in training and in scoring, so their order says less than it seems to.",
+        )
+    if setting.has_average:
+        notes.append(
+            "Average: the plain mean over the columns, as papers print it. Noise levels count one by one, unlike "
+            "elsewhere in this report."
+        )
+    return tuple(notes)
