@@ -22,6 +22,8 @@ from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
 from reports.load import check_comparable, load
 from reports.parts import Part, main_part, other_parts
+from reports.reported.show import reported_latex, reported_markdown
+from reports.reported.table import ReportedTable, asked_setting, reported_table
 from reports.stats import Bootstrap, collect
 from reports.study import Study
 from reports.tables import Table, build_table, means_frame, to_latex, to_markdown
@@ -54,6 +56,8 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None) -> Path:
     study = main_part(whole)
     check_comparable(study)
     parts = [(part, build_table(part.study)) for part in other_parts(whole)]
+    setting = asked_setting(whole)
+    reported = None if setting is None else reported_table(whole, setting)
     out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
     images = study.images()
     bootstraps = {m.name: Bootstrap(scores=collect(images, m.name)) for m in schema.METRICS}
@@ -62,13 +66,15 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None) -> Path:
     said = replace(table, notes=(*table.notes, found.headline, *found.sentences))
     besides = [(part.title, extra) for part, extra in parts]
     markdown = [to_markdown(said), *(f"\n## {title}\n\n{to_markdown(extra)}" for title, extra in besides)]
+    markdown += [f"\n## Reported numbers\n\n{reported_markdown(reported)}"] if reported else []
     write_text(out / schema.TABLE_MD_FILE, "".join(markdown))
     latex = [to_latex(said), *(f"\n% {title}\n{to_latex(extra)}" for title, extra in besides)]
+    latex += [f"\n% Reported numbers\n{reported_latex(reported)}"] if reported else []
     write_text(out / schema.TABLE_TEX_FILE, "".join(latex))
     _write_csv(means_frame(study, bootstraps), out / schema.MEANS_CSV_FILE)
     _write_csv(_pairs_frame(found), out / schema.PAIRS_CSV_FILE)
     drawn = draw_all(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER)
-    return write_text(out / schema.REPORT_FILE, render(study, table, found, drawn, parts))
+    return write_text(out / schema.REPORT_FILE, render(study, table, found, drawn, parts, reported))
 
 
 def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
@@ -99,7 +105,14 @@ def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
     return Drawn(pictures=pictures, measured=measured, problems=problems)
 
 
-def render(study: Study, table: Table, found: Verdict, drawn: Drawn, parts: list[tuple[Part, Table]]) -> str:
+def render(
+    study: Study,
+    table: Table,
+    found: Verdict,
+    drawn: Drawn,
+    parts: list[tuple[Part, Table]],
+    reported: ReportedTable | None = None,
+) -> str:
     """The page as one HTML text that fetches nothing."""
     environment = Environment(
         loader=PackageLoader("reports", "templates"),
@@ -115,6 +128,7 @@ def render(study: Study, table: Table, found: Verdict, drawn: Drawn, parts: list
         study=study,
         table=table,
         parts=parts,
+        reported=reported,
         verdict=found,
         drawn=drawn,
         facts=page.facts(study),

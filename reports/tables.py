@@ -5,7 +5,7 @@ One `Table` is built from the means and rendered as Markdown, LaTeX (booktabs) a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -143,23 +143,32 @@ def _n_images(scores: Scores, column: str) -> int:
 
 
 def _ranked(rows: list[Row]) -> list[Row]:
-    """Mark best and second of each column and metric, by the numbers as printed; the input does not compete."""
+    """Mark best and second of each column and metric; the input does not compete."""
+    marked = ranked_cells([row.cells for row in rows], competes=[not row.is_input for row in rows])
+    return [replace(row, cells=cells) for row, cells in zip(rows, marked, strict=True)]
+
+
+def ranked_cells(rows: Sequence[tuple[Cell, ...]], *, competes: Sequence[bool]) -> list[tuple[Cell, ...]]:
+    """Mark best and second of each column and metric by the numbers as printed; equal prints share the mark.
+
+    Args:
+        rows: the cells of each row.
+        competes: which rows are compared with each other; the others get no mark. One row alone has no best.
+    """
     ranks: dict[tuple[int, int, str], int] = {}
-    for c in range(len(rows[0].cells)):
+    rivals = [cells for cells, does in zip(rows, competes, strict=True) if does]
+    for c in range(len(rows[0]) if len(rivals) > 1 else 0):
         for m in range(len(schema.METRICS)):
-            printed = {r.cells[c].numbers[m].text for r in rows if not r.is_input} - {""}
+            printed = {cells[c].numbers[m].text for cells in rivals} - {""}
             for rank, text in enumerate(sorted(printed, key=float, reverse=True)[:2], start=1):
-                # A table with one variant has no best.
-                ranks[c, m, text] = rank if len(rows) > 2 else 0
+                ranks[c, m, text] = rank
     marked = []
-    for row in rows:
-        cells = []
-        for c, cell in enumerate(row.cells):
-            numbers = (
-                replace(n, rank=0 if row.is_input else ranks.get((c, m, n.text), 0)) for m, n in enumerate(cell.numbers)
-            )
-            cells.append(replace(cell, numbers=tuple(numbers)))
-        marked.append(replace(row, cells=tuple(cells)))
+    for cells, does in zip(rows, competes, strict=True):
+        told = []
+        for c, cell in enumerate(cells):
+            numbers = (replace(n, rank=ranks.get((c, m, n.text), 0) if does else 0) for m, n in enumerate(cell.numbers))
+            told.append(replace(cell, numbers=tuple(numbers)))
+        marked.append(tuple(told))
     return marked
 
 
@@ -180,15 +189,10 @@ def _notes(study: Study) -> tuple[str, ...]:
 
 def to_markdown(table: Table) -> str:
     """The table as GitHub's Markdown; best bold, second underlined."""
-
-    def mark(number: Number) -> str:
-        wraps: dict[int, str] = {1: "**{}**", 2: "<u>{}</u>"}
-        return wraps.get(number.rank, "{}").format(number.text)
-
     lines = ["| Variant | " + " | ".join(markdown(h) for h in table.heads) + " | Seeds |"]
     lines.append("|---|" + "---:|" * (len(table.columns) + 1))
     for row in table.rows:
-        cells = [markdown(c.instead) or " / ".join(map(mark, c.numbers)) for c in row.cells]
+        cells = [markdown_cell(c) for c in row.cells]
         lines.append(f"| {markdown(_name(row))} | {' | '.join(cells)} | {row.seeds} |")
     lines += ["", *(f"{line}  " for line in _legend(table, markdown)), ""]
     return "\n".join(lines)
@@ -196,22 +200,29 @@ def to_markdown(table: Table) -> str:
 
 def to_latex(table: Table) -> str:
     """The table for a paper; needs the package booktabs."""
-
-    def mark(number: Number) -> str:
-        wraps = {1: r"\textbf{%s}", 2: r"\underline{%s}"}
-        return wraps.get(number.rank, "%s") % number.text
-
     lines = [r"% needs \usepackage{booktabs}", rf"\begin{{tabular}}{{l{'c' * len(table.columns)}r}}", r"\toprule"]
     lines.append(" & ".join(["Variant", *map(latex, table.heads), "Seeds"]) + r" \\")
     lines.append(r"\midrule")
     for row in table.rows:
-        cells = [latex(c.instead) or " / ".join(map(mark, c.numbers)) for c in row.cells]
+        cells = [latex_cell(c) for c in row.cells]
         lines.append(" & ".join([latex(_name(row)), *cells, row.seeds or "--"]) + r" \\")
         if row.is_input:
             lines.append(r"\midrule")
     lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [f"% {line}" for line in _legend(table, latex)]
     return "\n".join(lines) + "\n"
+
+
+def markdown_cell(cell: Cell) -> str:
+    """A cell's numbers for Markdown, marked; or what stands in their place."""
+    wraps: dict[int, str] = {1: "**{}**", 2: "<u>{}</u>"}
+    return markdown(cell.instead) or " / ".join(wraps.get(n.rank, "{}").format(n.text or "-") for n in cell.numbers)
+
+
+def latex_cell(cell: Cell) -> str:
+    """A cell's numbers for LaTeX, marked; or what stands in their place."""
+    wraps = {1: r"\textbf{%s}", 2: r"\underline{%s}"}
+    return latex(cell.instead) or " / ".join(wraps.get(n.rank, "%s") % latex(n.text or "-") for n in cell.numbers)
 
 
 def _name(row: Row) -> str:
