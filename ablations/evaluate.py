@@ -1,0 +1,104 @@
+"""Evaluate a released checkpoint: `python -m ablations.evaluate dfpir --weights dfpir.pth --data paper --root DATA`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from ablations.startup import StartupError, prepare
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        _fail(f"{message} (see --help)")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line. A test pins its flags."""
+    parser = _Parser(
+        prog="python -m ablations.evaluate",
+        description="Score a checkpoint's restored images under a named protocol, beside the degraded input's own "
+        "scores. The file must fit the model key for key; a weight that it does not give is never made up.",
+        epilog="Examples: python -m ablations.evaluate dfpir --weights dfpir.pth --data paper --root ~/sets "
+        "--reported 'DFPIR 3-task'; python -m ablations.evaluate prenet --weights prenet6.pth --data paper --root "
+        "~/sets --protocol y-channel; python -m ablations.evaluate dfpir_g90 --weights runs/RUN/weights.safetensors",
+        allow_abbrev=False,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a variant, a comparator, or ffdnet or prenet (see the error)")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="safetensors or a torch file with released names, or a run's weights.safetensors beside its spec.json",
+    )
+    parser.add_argument(
+        "--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings that the weights were trained with"
+    )
+    parser.add_argument(
+        "--protocol", metavar="NAME", help="evaluation protocol (default: allinone for files, else suite)"
+    )
+    parser.add_argument(
+        "--data",
+        default="embedded",
+        metavar="NAME|FOLDER",
+        help="'embedded' photographs, 'paper' (the field's test sets, with --root), or a folder: with test sets, with "
+        "degraded/ and clean/, or with clean images, which are degraded here",
+    )
+    parser.add_argument("--root", type=Path, metavar="FOLDER", help="where the data sets of --data paper lie")
+    parser.add_argument(
+        "--tasks", nargs="+", metavar="NAME", help="tasks (rain) or conditions (noise-25); default: all that there are"
+    )
+    parser.add_argument("--limit", type=_count, metavar="N", help="at most N images a set and condition")
+    parser.add_argument(
+        "--text-encoder",
+        metavar="NAME",
+        help="clip, minilm or onehot: what encodes the prompts (default: clip, or the run's own)",
+    )
+    parser.add_argument(
+        "--codes",
+        type=Path,
+        metavar="FILE",
+        help="safetensors with a vector for each condition's name, instead of an encoder",
+    )
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write images.parquet and evaluation.json there")
+    parser.add_argument(
+        "--reported", metavar="'METHOD SETTING'", help="add the printed numbers, such as 'DFPIR 3-task'"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code (0 done, 2 bad input, 130 interrupted)."""
+    options = make_parser().parse_args(list(sys.argv[1:] if argv is None else argv))
+    try:
+        prepare()
+        from ablations.harness import examine
+
+        return examine.run(options)
+    except (StartupError, ValueError, OSError) as error:
+        _fail(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a whole number, 1 or more")
+    return int(text)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What each model is told of an image's degradation at test time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from baselines.dl import operator_code
+from baselines.registry import BASELINES
+from datasets.tasks import CONDITIONS, Condition
+from dfpir import RestorationUNet
+from dfpir.prompts import CLIP_MODEL, PromptBank
+from dfpir.registry import suggestion
+
+Code = Callable[[Condition, int, torch.device], "Tensor | None"]
+"""(condition, images, device) -> the models' `code` argument."""
+
+
+def code_for(
+    name: str, model: nn.Module, prompts: Callable[[], PromptBank] | None, codes: Path | None
+) -> tuple[Code, str]:
+    """How a model is told the degradation, and that in words.
+
+    Args:
+        name: of the model.
+        model: as built.
+        prompts: makes the prompts; called only for a model that takes text codes.
+        codes: a safetensors file with a vector for each condition's name, in place of prompts.
+
+    Raises:
+        ValueError: a model whose codes can't be made here and were not given; a file that holds none.
+    """
+    needs = _needs(name, model)
+    if codes is not None:
+        length = {"code512": 512, "code256": 256}.get(needs)
+        if length is None:
+            raise ValueError(f"--codes {codes}: {name} takes no vectors; leave the option out.")
+        return _from_table(_read_table(codes, length), codes), f"vectors of {codes.name}"
+    if needs == "code512":
+        assert prompts is not None
+        bank = prompts()
+        return _from_prompts(model, bank), _words(bank)
+    plain: dict[str, tuple[Code, str]] = {
+        "none": (lambda condition, count, device: None, "nothing (blind)"),
+        "view": (lambda condition, count, device: None, "nothing (blind)"),
+        # a class is only asked for in training
+        "label": (lambda condition, count, device: None, "nothing (blind)"),
+        "operator": (_operator, "the task's operator"),
+        "condition": (_row, "the condition"),
+        "sigma": (_sigma, "the noise level"),
+    }
+    if needs not in plain:
+        raise ValueError(
+            f"{name} is told by vectors of an encoder that this suite does not have ({needs}): give them with --codes "
+            "FILE, a safetensors file with one vector for each condition's name."
+            if needs == "code256"
+            else f"{name} needs {needs}, an encoding of each image that this suite can't make: it can't be used here."
+        )
+    return plain[needs]
+
+
+def _needs(name: str, model: nn.Module) -> str:
+    if isinstance(model, RestorationUNet):
+        return "code512" if model.config.uses_prompts else "none"
+    if name == "ffdnet":
+        return "sigma"
+    return str(getattr(BASELINES[name], "needs", "none")) if name in BASELINES else "none"
+
+
+def _words(bank: PromptBank) -> str:
+    encoder = f"CLIP ({CLIP_MODEL[0]})" if bank.encoder == "clip" else f"{bank.encoder}, a stand-in for CLIP,"
+    return f"{bank.prompt_set} prompts encoded by {encoder} {bank.checksum}"
+
+
+def _from_prompts(model: nn.Module, bank: PromptBank) -> Code:
+    """Rows of the prompts that a run's weights carry, else the codes themselves."""
+    bound = getattr(model, "prompt_codes", None)
+    if bound is not None and bound.shape != bank.codes.shape:
+        raise ValueError(f"The weights carry {len(bound)} prompts, the run's spec.json names {len(bank.codes)}.")
+
+    def code(condition: Condition, count: int, device: torch.device) -> Tensor:
+        row = bank.row(condition.name)
+        if bound is not None:
+            return torch.full((count,), row, device=device)
+        return bank.codes[row].to(device).expand(count, -1)
+
+    return code
+
+
+def _from_table(table: dict[str, Tensor], source: Path) -> Code:
+    def code(condition: Condition, count: int, device: torch.device) -> Tensor:
+        if condition.name not in table:
+            raise ValueError(f"{source} has no vector for {condition.name!r}.{suggestion(condition.name, table)}")
+        return table[condition.name].to(device).expand(count, -1)
+
+    return code
+
+
+def _read_table(path: Path, length: int) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise ValueError(f"--codes {path}: no such file; a safetensors file with a vector for each condition's name.")
+    try:
+        table = {name: vector.float().flatten() for name, vector in load_file(path).items()}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"--codes {path} can't be read as safetensors ({error}).") from error
+    wrong = [f"{name} has {len(vector)}" for name, vector in table.items() if len(vector) != length]
+    if wrong or not table:
+        raise ValueError(f"--codes {path}: vectors of {length} numbers are needed; {wrong[0] if wrong else 'none'}.")
+    return table
+
+
+def _operator(condition: Condition, count: int, device: torch.device) -> Tensor:
+    return operator_code([condition.task.value] * count).to(device)
+
+
+def _row(condition: Condition, count: int, device: torch.device) -> Tensor:
+    """The condition's row, a noise level's nearest one: levels between have none."""
+    alike = [row for row, known in enumerate(CONDITIONS) if known.task is condition.task]
+    near = min(alike, key=lambda row: abs((CONDITIONS[row].sigma_255 or 0) - (condition.sigma_255 or 0)))
+    return torch.full((count,), near, device=device)
+
+
+def _sigma(condition: Condition, count: int, device: torch.device) -> Tensor:
+    assert condition.sigma_255 is not None
+    return torch.full((count,), float(condition.sigma_255), device=device)

@@ -1,0 +1,72 @@
+"""An evaluation as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ablations.harness.scoring import Mean
+
+_WIDE = 200
+
+
+def print_result(result: dict[str, Any], means: Sequence[Mean]) -> None:
+    """Print what `examine` found, for a reader."""
+    console = _console()
+    weights = result["weights"]
+    digest = f", sha256 {weights['sha256']}" if weights["sha256"] else ""
+    _say(console, f"{result['model']} ({weights['layout']} weights: {weights['file']}{digest})")
+    _say(console, f"Told: {result['told']}.")
+    _say(console, f"Protocol {result['protocol']['label']}: {result['protocol']['summary']}.")
+    _say(console, f"Images: {result['data']}" + (f"; the first {result['limit']} of each." if result["limit"] else "."))
+    table = Table(box=None, pad_edge=False)
+    for head in ("set", "condition", "images"):
+        table.add_column(head)
+    for head in ("n", "PSNR (dB)", "SSIM", "input PSNR", "input SSIM"):
+        table.add_column(head, justify="right")
+    for mean in means:
+        numbers = (mean.psnr_db, mean.ssim, mean.input_psnr_db, mean.input_ssim)
+        texts = [f"{value:.{digits}f}" for value, digits in zip(numbers, (3, 5, 3, 5), strict=True)]
+        table.add_row(mean.dataset, mean.condition, mean.part, str(mean.images), *texts)
+    console.print(table)
+    if result["reported"] is not None:
+        _print_reported(console, result["reported"])
+
+
+def _print_reported(console: Console, compared: dict[str, Any]) -> None:
+    _say(console, f"\nReported: {compared['name']}")
+    if not compared["same_protocol"]:
+        _say(
+            console,
+            f"The printed numbers belong to protocol {compared['protocol_of_the_printed_numbers']}: not comparable.",
+        )
+    for text in compared["left_out"]:
+        _say(console, f"Not compared, not the whole set: {text}.")
+    table = Table(box=None, pad_edge=False)
+    for head in ("column", "source"):
+        table.add_column(head, overflow="fold")
+    for head in ("PSNR", "measured", "diff.", "SSIM", "measured", "diff."):
+        table.add_column(head, justify="right")
+    table.add_column("verdict")
+    for cell in compared["cells"]:
+        texts = []
+        for metric, digits in (("psnr_db", 2), ("ssim", 4)):
+            values = cell[metric]
+            texts += ["-" if (v := values[k]) is None else f"{v:.{digits}f}" for k in ("reported", "measured")]
+            texts.append("-" if values["difference"] is None else f"{values['difference']:+.{digits}f}")
+        verdict = cell["verdict"] if compared["same_protocol"] else "other protocol"
+        table.add_row(cell["dataset"], cell["source"], *texts, verdict)
+    console.print(table)
+
+
+def _console() -> Console:
+    """In a file or a pipe nothing is folded to the width of a screen."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)

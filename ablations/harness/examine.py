@@ -1,0 +1,170 @@
+"""The evaluation of a checkpoint: restore, score, print."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from ablations.harness.eval_sets import EvalImages, open_eval_images, usual_protocol
+from ablations.harness.evaluation_text import print_result
+from ablations.harness.options import device_named, settings
+from ablations.harness.provenance import environment
+from ablations.harness.released import Released, open_released
+from ablations.harness.scoring import Mean, means_of, score_released
+from datasets.protocols import Protocol, get_protocol
+from datasets.tasks import Condition, Task, condition_named
+from dfpir.registry import suggestion
+from reports.files import write_json
+from reports.schema import IMAGES_FILE, write_images
+
+EVALUATION_FILE = "evaluation.json"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate as the command line asks; the exit code.
+
+    Raises:
+        ValueError: an option, a file or data that can't be used.
+    """
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        raise ValueError(f"--out {options.out}: that is a file; a folder is needed.")
+    rules = get_protocol(options.protocol or usual_protocol(options.data))
+    if options.reported:
+        _reported_setting(options.reported)  # a misspelt name ends here, before anything is computed
+    released = open_released(
+        options.model,
+        options.weights,
+        config=settings(options.config),
+        text_encoder=options.text_encoder,
+        codes=options.codes,
+        device=device_named(options.device),
+    )
+    asked = tuple(options.tasks or ())
+    tasks = _tasks(asked) or list(released.tasks)
+    console = Console(stderr=True, highlight=False)
+    data = open_eval_images(
+        options.data,
+        rules,
+        root=options.root,
+        tasks=tasks,
+        trained_on=released.train_checksum,
+        note=lambda text: console.print(f"{text} ...", markup=False, soft_wrap=True),
+    )
+    conditions = chosen_conditions(released, data, asked)
+    rows = score_released(released, data, conditions, rules, limit=options.limit, console=console)
+    means = means_of(rows, rules)
+    result = _result(released, data, rules, means, options)
+    if options.out is not None:
+        write_images(pd.DataFrame(rows), options.out / IMAGES_FILE)
+        write_json(options.out / EVALUATION_FILE, {**result, "environment": environment(released.device)})
+    if options.json:
+        print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print_result(result, means)
+    return 0
+
+
+def chosen_conditions(released: Released, data: EvalImages, asked: Sequence[str]) -> list[Condition]:
+    """The data's conditions that the model serves, or those asked for by task or name.
+
+    Raises:
+        ValueError: an unknown name, or one that the data or the model does not serve.
+    """
+    there = [condition for condition in data.conditions if released.serves(condition)]
+    if not asked:
+        if not there:
+            tasks = ", ".join(task.value for task in released.tasks)
+            raise ValueError(f"No image for {tasks}, which is what {released.name} serves: choose other --data.")
+        return there
+    chosen: list[Condition] = []
+    for name in asked:
+        fitting = [c for c in there if name in (c.name, c.task.value)]
+        if not fitting and name.startswith("noise-") and any(c.task is Task.NOISE for c in there):
+            fitting = [condition_named(name)]  # a level of its own, where the protocol draws any
+        if not fitting:
+            known = ", ".join(c.name for c in there) or "nothing"
+            raise ValueError(f"--tasks {name}: these images and {released.name} serve {known}.")
+        chosen += [c for c in fitting if c not in chosen]
+    return chosen
+
+
+def _tasks(asked: Sequence[str]) -> list[Task]:
+    """The tasks of the names asked for.
+
+    Raises:
+        ValueError: no such task or condition.
+    """
+    known = [task.value for task in Task]
+    tasks = []
+    for name in asked:
+        kind = name.partition("-")[0]
+        if kind not in known or (name != kind and condition_named(name).sigma_255 is None):
+            raise ValueError(f"--tasks {name}: unknown.{suggestion(name, [*known, 'noise-25'])}")
+        tasks.append(Task(kind))
+    return list(dict.fromkeys(tasks))
+
+
+def _result(
+    released: Released, data: EvalImages, rules: Protocol, means: Sequence[Mean], options: argparse.Namespace
+) -> dict[str, Any]:
+    rows = [{key: _finite(value) for key, value in asdict(mean).items()} for mean in means]
+    return {
+        "schema": 1,
+        "model": released.name,
+        "config": dict(released.config),
+        "weights": {"file": released.weights, "sha256": released.sha256, "layout": released.layout},
+        "run_id": released.run_id,
+        "told": released.told,
+        "data": data.description,
+        "limit": options.limit,
+        "protocol": rules.to_json(),
+        "means": rows,
+        "reported": _compared(options.reported, means, rules) if options.reported else None,
+    }
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _reported_setting(name: str) -> Any:
+    """The table that `--reported` names.
+
+    Raises:
+        ValueError: no such method or setting.
+    """
+    from reports import reported
+
+    cells = reported.compare(name, {})
+    return reported.SETTINGS[cells[0].setting]
+
+
+def _compared(name: str, means: Sequence[Mean], rules: Protocol) -> dict[str, Any]:
+    """Measured numbers of whole sets beside the printed ones; a mean over some of a set's images is none of its."""
+    from reports import reported
+
+    setting = _reported_setting(name)
+    by_place = {(mean.dataset, mean.condition): mean for mean in means if mean.part == "all"}
+    measured, left_out = {}, []
+    for column in setting.columns:
+        mean = by_place.get((column.dataset, column.condition))
+        if mean is not None and mean.images == column.n_images and math.isfinite(mean.psnr_db):
+            measured[column.name] = (mean.psnr_db, mean.ssim)
+        elif mean is not None:
+            left_out.append(f"{column.name}: {mean.images} of {column.n_images} images")
+    cells = reported.compare(name, measured)
+    needed = reported.protocol_for(setting.name, cells[0].method)
+    return {
+        "name": name,
+        "protocol_of_the_printed_numbers": needed,
+        "same_protocol": needed == rules.name,
+        "left_out": left_out,
+        "cells": [{**asdict(cell), "verdict": cell.verdict} for cell in cells],
+    }

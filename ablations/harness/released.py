@@ -1,0 +1,232 @@
+"""A model by its name and a weights file, ready to restore: never with a weight that the file does not give."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+import baselines
+import dfpir
+from ablations.harness.codes import Code, code_for
+from ablations.harness.specialists import SPECIALISTS
+from ablations.harness.strict_load import load_strictly, read_weights
+from baselines.base import Restorer, restore
+from baselines.registry import BASELINES
+from datasets.tasks import Condition, Task
+from dfpir.prompts import PromptBank, load_prompts
+from dfpir.registry import UnknownNameError, suggestion
+from dfpir.variants import VARIANTS
+from dfpir.weights import WeightsError
+from reports.files import sha256_of
+from reports.schema import SPEC_FILE
+
+Images = Float[Tensor, "b 3 h w"]
+_NO_FILE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """A model with its weights, in eval mode.
+
+    Attributes:
+        name: as asked for.
+        model: on its device.
+        device: where it is.
+        tasks: what it serves.
+        code: what it is told of a condition.
+        told: the same in words, for the reader.
+        config: settings given for it.
+        weights: name of the file, without its folder.
+        sha256: of the file; empty for a model that has no weights.
+        layout: `released` names, `own` (a run of this suite), or `none`.
+        run_id: the run's, or made from the name and the hash.
+        seed: the run's; 0 for a released file, which does not say.
+        train_checksum: of the data that the run was trained on; empty where nobody knows.
+    """
+
+    name: str
+    model: nn.Module
+    device: torch.device
+    tasks: tuple[Task, ...]
+    code: Code
+    told: str
+    config: Mapping[str, Any]
+    weights: str
+    sha256: str
+    layout: str
+    run_id: str
+    seed: int
+    train_checksum: str = ""
+
+    @property
+    def multiple_of(self) -> int:
+        """Sides that the model takes are multiples of this; `restore` pads."""
+        return int(getattr(self.model, "multiple_of", 1))
+
+    def serves(self, condition: Condition) -> bool:
+        """Whether the model is meant for this degradation."""
+        return condition.task in self.tasks
+
+    def restore(self, images: Images, condition: Condition) -> Images:
+        """Images of any size, RGB in [0, 1] on any device, restored in float32 on the model's device, not clipped.
+
+        Raises:
+            ValueError: a condition that the model does not serve.
+        """
+        if not self.serves(condition):
+            served = ", ".join(task.value for task in self.tasks)
+            raise ValueError(f"{self.name} does not serve {condition.name}; it serves {served}.")
+        with torch.inference_mode():
+            code = self.code(condition, len(images), self.device)
+            return restore(cast(Restorer, self.model), images.to(self.device, torch.float32), code).float()
+
+
+def known_models() -> list[str]:
+    """Every name that `open_released` takes."""
+    return list(dict.fromkeys([*dfpir.list_models(), *baselines.list_models(), *SPECIALISTS]))
+
+
+def open_released(
+    name: str,
+    weights: Path | None,
+    *,
+    config: Mapping[str, Any] | None = None,
+    text_encoder: str | None = None,
+    codes: Path | None = None,
+    device: torch.device | str = "cpu",
+) -> Released:
+    """A model by its name with the weights of a file, strictly: every key has to be there, and no other.
+
+    Args:
+        name: a variant, a comparator or a specialist (`known_models`).
+        weights: safetensors or a torch file with released key names, or a run's weights.safetensors beside its
+            spec.json. None for what has nothing to train (`identity`, `classical`).
+        config: settings that the weights were trained with; a run's own come from its spec.json.
+        text_encoder: of the prompts, for models that are told by text; a run's own comes from its spec.json.
+        codes: a safetensors file with a vector for each condition's name, instead of an encoder.
+        device: where to put the model.
+
+    Raises:
+        ValueError: an unknown name, setting or encoder; a run of another variant.
+        WeightsError: no such file, one that can't be read, that holds code, or that does not fit the model.
+    """
+    if name not in known_models():
+        raise UnknownNameError(_unknown(name))
+    settings = dict(config or {})
+    if weights is None:
+        return _untrained(name, settings, codes, torch.device(device))
+    tensors = read_weights(weights)
+    spec = _run_spec(weights, name)
+    model = _make(name, {**(spec["model"]["config"] if spec else {}), **settings})
+    layout = load_strictly(model, tensors, weights, own=spec is not None)
+    if layout == "own" and spec is None and getattr(model, "prompt_codes", None) is not None:
+        raise WeightsError(f"{weights} is a run's, but no {SPEC_FILE} lies beside it, which names its prompts: add it.")
+    prompts = _prompts_of(model, spec, text_encoder, codes)
+    code, told = code_for(name, model, prompts, codes)
+    digest = sha256_of(weights)
+    model.requires_grad_(False)
+    return Released(
+        name=name,
+        model=model.eval().to(device),
+        device=torch.device(device),
+        tasks=_tasks_of(name, spec),
+        code=code,
+        told=told,
+        config=settings,
+        weights=weights.name,
+        sha256=digest,
+        layout=layout,
+        run_id=spec["run_id"] if spec else f"{name}-released-{digest[:8]}",
+        seed=int(spec["seed"]) if spec else 0,
+        train_checksum=spec["data"]["checksum"] if spec else "",
+    )
+
+
+def _unknown(name: str) -> str:
+    if name in BASELINES:
+        return f"{name} can't be built. {getattr(BASELINES[name], 'reason', '')}"
+    return f"Unknown model {name!r}.{suggestion(name, known_models())}"
+
+
+def _make(name: str, config: Mapping[str, Any]) -> nn.Module:
+    if name in VARIANTS:
+        return dfpir.create_model(name, **config)
+    if name in SPECIALISTS:
+        if config:
+            raise ValueError(f"--config {next(iter(config))}: {name} has no settings; leave --config out.")
+        return SPECIALISTS[name][0]()
+    try:
+        return baselines.create_model(name, **config)
+    except TypeError as error:
+        raise ValueError(f"--config does not fit {name}: {error}.") from error
+
+
+def _tasks_of(name: str, spec: Mapping[str, Any] | None) -> tuple[Task, ...]:
+    if name in SPECIALISTS:
+        return (SPECIALISTS[name][1],)
+    if spec is None:
+        return tuple(Task)
+    trained = {str(condition).partition("-")[0] for condition in spec["identity"]["conditions"]}
+    return tuple(task for task in Task if task.value in trained)
+
+
+def _untrained(name: str, config: Mapping[str, Any], codes: Path | None, device: torch.device) -> Released:
+    if name not in BASELINES or getattr(BASELINES[name], "trained", True):
+        raise WeightsError(f"{name} needs --weights FILE: an untrained model restores nothing.")
+    model = _make(name, config)
+    code, told = code_for(name, model, None, codes)
+    return Released(
+        name=name,
+        model=model.eval().to(device),
+        device=device,
+        tasks=tuple(Task),
+        code=code,
+        told=told,
+        config=config,
+        weights=_NO_FILE,
+        sha256="",
+        layout=_NO_FILE,
+        run_id=f"{name}-untrained",
+        seed=0,
+    )
+
+
+def _run_spec(weights: Path, name: str) -> dict[str, Any] | None:
+    """The spec.json beside a run's weights, or None; refuses a run of another model than the one asked for."""
+    path = weights.parent / SPEC_FILE
+    if not path.is_file():
+        return None
+    try:
+        spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        needed = (spec["model"]["config"], spec["identity"]["conditions"], spec["run_id"], spec["data"]["checksum"])
+        variant = spec["variant"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path} is no run's spec ({type(error).__name__}: {error}): give the run again.") from error
+    del needed
+    if variant != name:
+        # shapes do not tell variants apart: gamma, for one, is in no weight
+        raise WeightsError(f"{weights} is a run of {variant!r}, not of {name!r}: ask for {variant}.")
+    return spec
+
+
+def _prompts_of(
+    model: nn.Module, spec: Mapping[str, Any] | None, asked: str | None, codes: Path | None
+) -> Callable[[], PromptBank]:
+    """How to get the prompts when the model turns out to need some; a run's are those that it was trained with."""
+    prompt_set: Any = getattr(getattr(model, "config", None), "prompt_set", "detailed")
+    if spec is None:
+        return partial(load_prompts, prompt_set, cast(Any, asked or "clip"))
+    trained = str(spec["text_encoder"])
+    if asked is not None and asked != trained:
+        raise ValueError(f"--text-encoder {asked}: the run was trained with {trained}; leave the option out.")
+    if codes is not None:
+        raise ValueError(f"--codes {codes}: a run carries its own prompts; leave the option out.")
+    return partial(load_prompts, prompt_set, cast(Any, trained), spec["identity"]["conditions"])

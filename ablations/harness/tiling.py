@@ -1,0 +1,160 @@
+"""Restoring an image in overlapping tiles whose seams can't be found.
+
+A tile's rim is restored without knowing what lies beyond it, so a margin of each tile is thrown away; inside that, two
+neighbours are faded into each other linearly. Where a model sees no further than the margin, the result is the whole
+image's, to rounding. A model that looks at the whole tile (attention over all of it, global pooling) gives neighbours
+that differ slowly: the fade spreads that difference over many pixels, too thin to be seen or measured as an edge.
+
+Rows are handed on as soon as no later tile can change them: memory depends on the tile and the image's width, not on
+its height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil, lcm
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+MARGIN, FADE = 32, 32
+"""Pixels of a tile's rim that are not used, and pixels over which neighbours fade; both shrink with small tiles."""
+
+GRID = 16
+"""Tiles start at multiples of this, so that what a model folds together (pixel shuffling, windows) stays the same."""
+
+SMALLEST_TILE = 64
+
+Read = Callable[[slice, slice], Float[Tensor, "1 3 h w"]]
+Restore = Callable[[Float[Tensor, "1 3 h w"]], Float[Tensor, "1 3 h w"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """One tile along one side of the image, in pixels.
+
+    Attributes:
+        start: first pixel that the model sees.
+        stop: one after the last.
+        enter: pixels over which it fades in, (first, one after the last); empty at the image's border.
+        leave: the same for fading out: the next tile's `enter`.
+    """
+
+    start: int
+    stop: int
+    enter: tuple[int, int]
+    leave: tuple[int, int]
+
+    @property
+    def used(self) -> slice:
+        """The pixels that enter the result."""
+        return slice(self.enter[0], self.leave[1])
+
+    def weights(self) -> Float[Tensor, " used"]:
+        """Of the used pixels, in (0, 1]; those of all tiles sum to one everywhere."""
+        rise, fall = (_ramp(last - first) for first, last in (self.enter, self.leave))
+        flat = torch.ones(self.leave[0] - self.enter[1])
+        return torch.cat([rise, flat, 1 - fall])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiling:
+    """How images are cut.
+
+    Attributes:
+        tile: side of a tile in pixels, at most.
+        multiple_of: of the model; tiles start at multiples of it.
+
+    Raises:
+        ValueError: a tile that is too small.
+    """
+
+    tile: int
+    multiple_of: int = 1
+
+    def __post_init__(self) -> None:
+        if self.tile < self.smallest:
+            raise ValueError(f"--tile {self.tile}: {self.smallest} pixels or more are needed; leave it out to choose.")
+
+    @property
+    def grid(self) -> int:
+        """Tiles start at multiples of this."""
+        return lcm(GRID, self.multiple_of)
+
+    @property
+    def smallest(self) -> int:
+        """The least side of a tile, in pixels."""
+        return max(SMALLEST_TILE, 4 * self.grid)
+
+    def spans(self, length: int) -> list[Span]:
+        """The tiles along a side of `length` pixels: as few as do, evenly spread."""
+        if length <= self.tile:
+            return [Span(start=0, stop=length, enter=(0, 0), leave=(length, length))]
+        margin, fade = min(MARGIN, self.tile // 8), min(FADE, self.tile // 8)
+        # in units of the grid, so that every start lies on it
+        step = max((self.tile - 2 * margin - fade) // self.grid, 1)
+        last = ceil((length - self.tile) / self.grid)
+        count = ceil(last / step) + 1
+        starts = [last * index // (count - 1) * self.grid for index in range(count)]
+        stops = [*(start + self.tile for start in starts[:-1]), length]
+        middles = [(stop + start) // 2 for stop, start in zip(stops[:-1], starts[1:], strict=True)]
+        fades = [(0, 0), *((middle - fade // 2, middle - fade // 2 + fade) for middle in middles), (length, length)]
+        return [
+            Span(start=start, stop=stop, enter=fades[index], leave=fades[index + 1])
+            for index, (start, stop) in enumerate(zip(starts, stops, strict=True))
+        ]
+
+
+def restore_rows(
+    restore: Restore,
+    read: Read,
+    size: tuple[int, int],
+    tiling: Tiling,
+    done: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[int, Float[Tensor, "3 rows width"]]]:
+    """The restored image from the top down, in bands of finished rows on the CPU.
+
+    Args:
+        restore: the model; takes any size of tile and pads by itself.
+        read: (rows, columns) -> that part of the degraded image.
+        size: (height, width) of the image.
+        tiling: how to cut.
+        done: called after each tile with how many are done, and how many there are.
+
+    Yields:
+        (first row, rows), float32, not clipped; together they are the image.
+    """
+    down, across = (tiling.spans(side) for side in size)
+    carried = torch.zeros(3, 0, size[1])
+    for number, span in enumerate(down):
+        band = torch.zeros(3, span.used.stop - span.used.start, size[1])
+        for index, column in enumerate(across):
+            tile = restore(read(slice(span.start, span.stop), slice(column.start, column.stop)))[0].float().cpu()
+            rows, columns = _within(span), _within(column)
+            band[..., column.used] += tile[:, rows, columns] * column.weights()
+            if done:
+                done(number * len(across) + index + 1, len(down) * len(across))
+        band *= span.weights()[:, None]
+        band[:, : carried.shape[1]] += carried
+        finished = span.leave[0] - span.used.start
+        carried = band[:, finished:].clone()
+        yield span.used.start, band[:, :finished]
+
+
+def restore_tiled(restore: Restore, image: Float[Tensor, "1 3 h w"], tiling: Tiling) -> Float[Tensor, "1 3 h w"]:
+    """A whole image restored in tiles."""
+    height, width = image.shape[-2:]
+    bands = restore_rows(restore, lambda rows, columns: image[..., rows, columns], (height, width), tiling)
+    return torch.cat([band for _, band in bands], dim=1)[None]
+
+
+def _within(span: Span) -> slice:
+    """The used pixels, counted from the tile's own first one."""
+    return slice(span.used.start - span.start, span.used.stop - span.start)
+
+
+def _ramp(length: int) -> Float[Tensor, " length"]:
+    """Rises from 0 to 1 over pixel centres, without touching either."""
+    return (torch.arange(length) + 0.5) / max(length, 1)
