@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ablations.models import ModelConfig, model_config
 from ablations.registry import STUDIES, Study
 from ablations.spec import Budget, DataRef, Precision, RunSpec
-from dfpir import DFPIRConfig, variant_config
+from datasets.tasks import condition_named
+from dfpir import DFPIRConfig
 from dfpir.prompts import TextEncoder, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
 
@@ -72,12 +74,19 @@ def make_plan(
         ValueError: unknown study or variant, or `only` names none of the study's.
     """
     study = STUDIES[study_name]()
+    trained = _wanted(study.trained_on, conditions, study)
+    tested = [name for name in trained if study.tested_on is None or name in study.tested_on]
     rows: list[PlannedRow] = []
     for seed in seeds or budget.seeds:
         first: dict[str, PlannedRow] = {}
         for variant in _chosen(study, only):
-            config = variant_config(variant, **budget.model)
-            prompts = load_prompts(config.prompt_set, text_encoder, conditions)
+            name, _, task = variant.partition("@")
+            config = model_config(name, budget.model)
+            own_trained = [c for c in trained if not task or condition_named(c).task.value == task]
+            own_tested = [c for c in tested if c in own_trained]
+            if not own_tested:
+                continue  # the data have nothing for this task
+            prompts = load_prompts(config.prompt_set, text_encoder, own_trained)
             spec = RunSpec(
                 variant=variant,
                 seed=seed,
@@ -85,7 +94,8 @@ def make_plan(
                 recipe=budget.recipe,
                 evaluation=budget.evaluation,
                 data=data,
-                conditions=tuple(conditions),
+                conditions=tuple(own_trained),
+                tested=tuple(own_tested),
                 protocol=protocol,
                 also_protocols=tuple(also_protocols),
                 text_encoder=text_encoder,
@@ -102,6 +112,14 @@ def make_plan(
         text_encoder_note=text_encoder_note,
         rows=tuple(rows),
     )
+
+
+def _wanted(names: Sequence[str] | None, conditions: Sequence[str], study: Study) -> list[str]:
+    """Those of the study's conditions that the data serve."""
+    wanted = [name for name in conditions if names is None or name in names]
+    if not wanted:
+        raise ValueError(f"{study.name} is about {', '.join(names or ())}; the data serve {', '.join(conditions)}.")
+    return wanted
 
 
 def _chosen(study: Study, only: Sequence[str] | None) -> tuple[str, ...]:
@@ -124,7 +142,9 @@ def _row(spec: RunSpec, first: dict[str, PlannedRow]) -> PlannedRow:
     )
 
 
-def _why_same(config: DFPIRConfig, other: DFPIRConfig, name: str) -> str:
+def _why_same(config: ModelConfig, other: ModelConfig, name: str) -> str:
+    if not isinstance(config, DFPIRConfig) or not isinstance(other, DFPIRConfig):
+        return f"the same model as {name} under another name"
     if config.gamma != other.gamma and config.attention_perturbation:
         level = config.levels[0]
         width = config.channels(level) // config.heads[level - 1]

@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from dfpir import DFPIRConfig
+from ablations.models import ModelConfig, is_trained
 
 IDENTITY_VERSION = 1
 """Raised when the harness computes other numbers from an equal spec: runs made before then are not reused."""
@@ -156,7 +156,8 @@ class RunSpec:
         recipe: of training.
         evaluation: of testing.
         data: training, validation and test images.
-        conditions: names of the conditions trained and tested on, in the order of the prompts.
+        conditions: names of the conditions trained on, in the order of the prompts.
+        tested: names of those tested on.
         protocol: label of the evaluation protocol.
         also_protocols: labels of further protocols under which the test images are scored, each in rows of its own.
         text_encoder: which encoder made the prompt codes.
@@ -167,11 +168,12 @@ class RunSpec:
 
     variant: str
     seed: int
-    config: DFPIRConfig
+    config: ModelConfig
     recipe: Recipe
     evaluation: Evaluation
     data: DataRef
     conditions: tuple[str, ...]
+    tested: tuple[str, ...]
     protocol: str
     also_protocols: tuple[str, ...] = ()
     text_encoder: str
@@ -186,10 +188,11 @@ class RunSpec:
             "version": IDENTITY_VERSION,
             "model": self.config.identity(),
             "seed": self.seed,
-            "recipe": asdict(self.recipe),
+            "recipe": asdict(self.recipe) if is_trained(self.config) else None,
             "evaluation": asdict(self.evaluation),
             "data": self.data.checksum,
             "conditions": list(self.conditions),
+            "tested": list(self.tested),
             "protocol": self.protocol,
             "also_protocols": list(self.also_protocols),
             "prompts": prompts,

@@ -155,6 +155,7 @@ class StudyFile(TypedDict):
     reference: str | None
     rows: list[StudyRow]
     command: str
+    reported: str | None
 
 
 class SpecFile(TypedDict):

@@ -34,7 +34,8 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint, then remove all but the newest two."""
     facts = {"facts": json.dumps(dict(checkpoint.facts), sort_keys=True), "step": str(checkpoint.step)}
-    tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in checkpoint.tensors.items()}
+    # copied: safetensors refuses tensors that share memory, as tied parameters do
+    tensors = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in checkpoint.tensors.items()}
     content = safetensors.torch.save(tensors, metadata=facts)
     digest = hashlib.sha256(content).hexdigest()[:16]
     path = write_bytes(folder / f"step-{checkpoint.step:09d}-{digest}.safetensors", content)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ablations.data import seen_word, test_set_of
+from ablations.harness.conditioning import Conditioning
 from ablations.spec import RunSpec
-from baselines.base import restore
+from baselines.base import Restorer, restore
 from datasets.corpus import DataBundle, EvalItem
 from datasets.protocols import get_protocol, score
-from dfpir import RestorationUNet
-from dfpir.prompts import PromptBank
 from reports.schema import PSNR
 
 _BATCH_PIXELS = 8 * 128 * 128
@@ -29,33 +29,33 @@ def as_tensor(image: np.ndarray) -> Tensor:
 
 
 def restore_items(
-    spec: RunSpec, model: RestorationUNet, items: Iterable[EvalItem], prompts: PromptBank, device: torch.device
+    spec: RunSpec, model: nn.Module, items: Iterable[EvalItem], conditioning: Conditioning, device: torch.device
 ) -> Iterator[tuple[EvalItem, Tensor]]:
     """Each item with its restored image, (1, 3, H, W) float32, not clipped; neighbours of one size share a batch.
 
     The model must be in eval mode.
     """
-    for (condition, _), group in groupby(items, key=lambda item: (item.condition.name, item.clean.shape)):
+    for _, group in groupby(items, key=lambda item: (item.condition.name, item.clean.shape)):
         alike = list(group)
         height, width = alike[0].clean.shape[:2]
         size = max(1, _BATCH_PIXELS // (height * width))
         for start in range(0, len(alike), size):
             batch = alike[start : start + size]
             images = torch.cat([as_tensor(item.degraded) for item in batch]).to(device)
-            code = torch.full((len(batch),), prompts.row(condition), device=device)
+            code = conditioning([alike[0].condition] * len(batch), device, training=False)
             with torch.inference_mode():
                 with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
-                    restored = restore(model, images, code)
+                    restored = restore(cast(Restorer, model), images, code)
                 restored = restored.float()
             yield from zip(batch, restored.split(1), strict=True)
 
 
 def score_items(
     spec: RunSpec,
-    model: RestorationUNet,
+    model: nn.Module,
     bundle: DataBundle,
     items: Iterable[EvalItem],
-    prompts: PromptBank,
+    conditioning: Conditioning,
     device: torch.device,
     *,
     protocol: str | None = None,
@@ -67,13 +67,13 @@ def score_items(
         model: in eval mode.
         bundle: whose images the items are.
         items: to restore, made by the protocol.
-        prompts: a row for each condition.
+        conditioning: what the model is told.
         device: where.
         protocol: label; the spec's own by default.
     """
     rules = get_protocol(protocol or spec.protocol)
     rows: list[dict[str, object]] = []
-    for item, restored in restore_items(spec, model, items, prompts, device):
+    for item, restored in restore_items(spec, model, items, conditioning, device):
         clean = as_tensor(item.clean).to(device)
         task = item.condition.task
         scores = score(restored, clean, rules, task)
@@ -101,15 +101,15 @@ def score_items(
 
 def mean_psnr_db(
     spec: RunSpec,
-    model: RestorationUNet,
+    model: nn.Module,
     bundle: DataBundle,
     items: Iterable[EvalItem],
-    prompts: PromptBank,
+    conditioning: Conditioning,
     device: torch.device,
 ) -> float:
     """Mean PSNR over tasks: images of a condition first, then a task's conditions, then tasks."""
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in score_items(spec, model, bundle, items, prompts, device):
+    for row in score_items(spec, model, bundle, items, conditioning, device):
         if row["metric"] == PSNR:
             values[str(row["task"])][str(row["condition"])].append(float(str(row["value"])))
     tasks = [np.mean([np.mean(v) for v in conditions.values()]) for conditions in values.values()]

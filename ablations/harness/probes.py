@@ -12,14 +12,15 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import as_tensor, restore_items
 from ablations.spec import RunSpec
 from datasets.corpus import EvalItem
 from datasets.protocols import get_protocol, score
 from datasets.seeding import stable_seed
+from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.block import PerturbationBlock
-from dfpir.prompts import PromptBank
 from reports.files import write_bytes, write_json
 from reports.schema import (
     FEATURE_CONDITION,
@@ -42,7 +43,7 @@ def write_probes(
     spec: RunSpec,
     model: RestorationUNet,
     items: Sequence[EvalItem],
-    prompts: PromptBank,
+    conditioning: Conditioning,
     folder: Path,
     device: torch.device,
 ) -> None:
@@ -62,7 +63,7 @@ def write_probes(
         for start in range(0, len(patches), 16):
             batch = patches[start : start + 16]
             images = torch.cat([as_tensor(image) for _, image in batch]).to(device)
-            code = torch.tensor([prompts.row(name) for name, _ in batch], device=device)
+            code = conditioning([condition_named(name) for name, _ in batch], device, training=False)
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
                 model(images, code)
     finally:
@@ -95,7 +96,7 @@ def _patches(spec: RunSpec, items: Sequence[EvalItem]) -> list[tuple[str, np.nda
     """Condition name and degraded patch: `probe_patches` of each condition, at places fixed by image and number."""
     side, wanted = spec.evaluation.probe_patch, spec.evaluation.probe_patches
     patches = []
-    for name in spec.conditions:
+    for name in spec.tested:
         own = [item for item in items if item.condition.name == name and min(item.clean.shape[:2]) >= side]
         for number in range(wanted if own else 0):
             item = own[number % len(own)]
@@ -107,22 +108,22 @@ def _patches(spec: RunSpec, items: Sequence[EvalItem]) -> list[tuple[str, np.nda
 
 def write_samples(
     spec: RunSpec,
-    model: RestorationUNet,
+    model: nn.Module,
     items: Sequence[EvalItem],
-    prompts: PromptBank,
+    conditioning: Conditioning,
     folder: Path,
     device: torch.device,
 ) -> None:
     """Write crops (degraded, restored, clean) of the first image of each scene, at most `samples` a condition."""
     chosen: list[EvalItem] = []
-    for name in spec.conditions:
+    for name in spec.tested:
         first_of_scene: dict[str, EvalItem] = {}
         for item in items:
             if item.condition.name == name:
                 first_of_scene.setdefault(item.scene, item)
         chosen += list(first_of_scene.values())[: spec.evaluation.samples]
     records: list[SampleRecord] = []
-    for number, (item, restored) in enumerate(restore_items(spec, model, chosen, prompts, device)):
+    for number, (item, restored) in enumerate(restore_items(spec, model, chosen, conditioning, device)):
         records.append(_write_sample(spec, item, restored, folder, number))
     write_json(folder / SAMPLES_FILE, records)
 

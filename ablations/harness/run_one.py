@@ -20,15 +20,19 @@ import torch
 
 from ablations.data import load_data, under_protocol
 from ablations.harness import probes
+from ablations.harness.build import build_model
+from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import score_items
 from ablations.harness.provenance import environment, now
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.train import Progress, Report, Trained, bundle_conditions, read_log, train
+from ablations.models import described
 from ablations.spec import DataRef, RunSpec
 from datasets.corpus import DataBundle, EvalItem
 from datasets.protocols import get_protocol
+from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.count import multiply_adds
-from dfpir.prompts import PromptBank, load_prompts
+from dfpir.prompts import load_prompts
 from reports.files import sha256_of, write_bytes, write_json
 from reports.schema import (
     CHECKPOINTS_FOLDER,
@@ -128,11 +132,12 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> N
         raise ValueError(f"The prompt codes changed since the run was planned: {prompts.checksum}.")
     write_json(folder / SPEC_FILE, spec_file(spec))
     write_json(folder / ENV_FILE, environment(device))
-    trained = train(spec, bundle, prompts, folder, device, report)
+    conditioning = Conditioning(spec.config, prompts)
+    trained = train(spec, bundle, conditioning, folder, device, report)
     steps = spec.recipe.steps
     report(Progress(step=steps, steps=steps, stage="evaluate"))
     started = time.monotonic()
-    _evaluate(spec, trained, bundle, prompts, folder, device)
+    _evaluate(spec, trained, bundle, conditioning, folder, device)
     summary = SummaryFile(
         status="done",
         steps=trained.steps,
@@ -148,17 +153,23 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> N
 
 
 def _evaluate(
-    spec: RunSpec, trained: Trained, bundle: DataBundle, prompts: PromptBank, folder: Path, device: torch.device
+    spec: RunSpec,
+    trained: Trained,
+    bundle: DataBundle,
+    conditioning: Conditioning,
+    folder: Path,
+    device: torch.device,
 ) -> None:
     items = test_items(spec, bundle, spec.protocol)
-    rows = score_items(spec, trained.model, bundle, items, prompts, device)
+    rows = score_items(spec, trained.model, bundle, items, conditioning, device)
     for label in spec.also_protocols:
         others = test_items(spec, bundle, label)
-        rows += score_items(spec, trained.model, bundle, others, prompts, device, protocol=label)
+        rows += score_items(spec, trained.model, bundle, others, conditioning, device, protocol=label)
     write_images(pd.DataFrame(rows), folder / IMAGES_FILE)
-    probes.write_samples(spec, trained.model, items, prompts, folder, device)
-    probes.write_probes(spec, trained.model, items, prompts, folder, device)
-    state = {name: tensor.cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
+    probes.write_samples(spec, trained.model, items, conditioning, folder, device)
+    if isinstance(trained.model, RestorationUNet):
+        probes.write_probes(spec, trained.model, items, conditioning, folder, device)
+    state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in trained.model.state_dict().items()}
     write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": spec.variant}))
 
 
@@ -168,6 +179,7 @@ def test_items(spec: RunSpec, bundle: DataBundle, label: str) -> list[EvalItem]:
     conditions = [
         condition
         for condition in bundle_conditions(bundle, spec)
+        if condition.name in spec.tested
         if condition.sigma_255 is None or not rule.depends_on_order or condition.sigma_255 in rule.sigmas_255
     ]
     limits = {"max_side": spec.evaluation.max_side, "limit": spec.evaluation.limit}
@@ -176,10 +188,10 @@ def test_items(spec: RunSpec, bundle: DataBundle, label: str) -> list[EvalItem]:
 
 def spec_file(spec: RunSpec) -> dict[str, object]:
     """The content of spec.json."""
-    from dfpir import RestorationUNet
-
-    with torch.device("meta"):
-        params = sum(p.numel() for p in RestorationUNet(spec.config).parameters())
+    model = build_model(spec.config, spec.seed)
+    macs = None
+    if isinstance(spec.config, DFPIRConfig):
+        macs = multiply_adds(spec.config, MACS_SIDE, MACS_SIDE)
     return {
         "schema": SCHEMA_VERSION,
         "run_id": spec.run_id,
@@ -187,9 +199,9 @@ def spec_file(spec: RunSpec) -> dict[str, object]:
         "seed": spec.seed,
         "identity": spec.identity(),
         "model": {
-            "config": asdict(spec.config),
-            "params": params,
-            "macs": multiply_adds(spec.config, MACS_SIDE, MACS_SIDE),
+            "config": described(spec.config),
+            "params": sum(p.numel() for p in model.parameters()),
+            "macs": macs,
             "macs_px": MACS_SIDE,
         },
         "data": data_file(spec.data),

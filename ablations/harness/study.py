@@ -91,6 +91,7 @@ def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
         reference=study.reference if study.reference in shown else None,
         rows=rows,
         command=command,
+        reported=study.reported,
     )
 
 

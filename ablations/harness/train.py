@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ablations.harness import checkpoint
+from ablations.harness.build import build_model
+from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import mean_psnr_db
 from ablations.harness.sampling import batch_of_step
-from ablations.harness.seeding import initialise
+from ablations.models import is_trained
 from ablations.spec import RunSpec
 from datasets.corpus import DataBundle, EvalItem
-from dfpir import RestorationUNet
+from datasets.seeding import stable_seed
+from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.prompts import PromptBank
 from dfpir.weights import load_own
 from reports.files import write_text
@@ -51,10 +54,10 @@ Report = Callable[[Progress], None]
 class _State:
     """All that training changes. `window` holds the losses since the last row of the log."""
 
-    model: RestorationUNet
+    model: nn.Module
     optimizer: torch.optim.Optimizer
     names: list[str]
-    average: RestorationUNet | None
+    average: nn.Module | None
     step: int = 0
     wall_s: float = 0.0
     best_step: int = -1
@@ -67,21 +70,21 @@ class _State:
 class Trained:
     """The chosen model and how it was reached."""
 
-    model: RestorationUNet
+    model: nn.Module
     best_step: int
     steps: int
     wall_s: float
 
 
 def train(
-    spec: RunSpec, bundle: DataBundle, prompts: PromptBank, folder: Path, device: torch.device, report: Report
+    spec: RunSpec, bundle: DataBundle, conditioning: Conditioning, folder: Path, device: torch.device, report: Report
 ) -> Trained:
     """Train a run, going on from its newest checkpoint, and return the model that validated best.
 
     Args:
         spec: what to train.
         bundle: its data; batches come from `train`, the checkpoint is chosen on `val`.
-        prompts: a row for each of the spec's conditions.
+        conditioning: what the model is told of each sample.
         folder: the run's folder.
         device: where to train.
         report: called at each row of the log.
@@ -89,7 +92,9 @@ def train(
     Raises:
         NonFiniteLossError: the loss is not finite.
     """
-    state = _resume(spec, prompts, folder, device)
+    if not is_trained(spec.config):
+        return Trained(model=build_model(spec.config, spec.seed).to(device).eval(), best_step=0, steps=0, wall_s=0.0)
+    state = _resume(spec, conditioning.prompts, folder, device)
     validation = bundle.eval_items(
         "val",
         tuple(bundle_conditions(bundle, spec)),
@@ -102,7 +107,7 @@ def train(
     window_start, window_images = started, 0
     state.model.train()
     while state.step < steps:
-        losses.append(_step(spec, state, bundle, prompts, device))
+        losses.append(_step(spec, state, bundle, conditioning, device))
         window_images += recipe.phase_at(state.step).batch
         state.step += 1
         validate = state.step % recipe.val_every == 0 or state.step == steps
@@ -120,13 +125,14 @@ def train(
         state.log.append(row | {"images_per_s": round(rate, 2), "wall_s": round(state.wall_s, 2)})
         report(Progress(step=state.step, steps=steps, stage="train", loss=loss, images_per_s=rate))
         if validate:
-            _validate(spec, state, bundle, validation, prompts, device)
+            _validate(spec, state, bundle, validation, conditioning, device)
         losses, window_start, window_images = [], time.monotonic(), 0
         if validate or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
             _save(state, folder)
             saved = time.monotonic()
     chosen = state.average or state.model
     load_own(chosen, state.best)
+    _set_progress(chosen, 1.0)
     return Trained(model=chosen.eval(), best_step=state.best_step, steps=steps, wall_s=state.wall_s)
 
 
@@ -136,18 +142,19 @@ def bundle_conditions(bundle: DataBundle, spec: RunSpec) -> list[Any]:
     return [by_name[name] for name in spec.conditions]
 
 
-def _step(spec: RunSpec, state: _State, bundle: DataBundle, prompts: PromptBank, device: torch.device) -> Tensor:
+def _step(spec: RunSpec, state: _State, bundle: DataBundle, conditioning: Conditioning, device: torch.device) -> Tensor:
     """One optimiser step; the loss, still on the device."""
     recipe, step = spec.recipe, state.step
     conditions, seeds = batch_of_step(spec, step)
     degraded, clean = bundle.batch(conditions, seeds, recipe.phase_at(step).patch, device)
-    code = torch.tensor([prompts.row(c.name) for c in conditions], device=device)
-    state.model.set_progress(step / max(recipe.steps - 1, 1))
+    code = conditioning(conditions, device, training=True)
+    _set_progress(state.model, step / max(recipe.steps - 1, 1))
+    # what a model draws while training (dropped paths, routing noise) depends on the step, not on what ran before
+    torch.manual_seed(stable_seed("step", spec.seed, step))
     for group in state.optimizer.param_groups:
         group["lr"] = _lr(spec, step)
     with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
-        restored = state.model(degraded, code)
-    loss = (restored.float() - clean).abs().mean()
+        loss = _loss(spec, state.model, degraded, clean, code)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     if recipe.grad_clip is not None:
@@ -158,6 +165,20 @@ def _step(spec: RunSpec, state: _State, bundle: DataBundle, prompts: PromptBank,
             for mean, now in zip(state.average.parameters(), state.model.parameters(), strict=True):
                 mean.lerp_(now, 1 - recipe.ema)
     return loss.detach()
+
+
+def _loss(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
+    """A comparator's own training objective, or the mean absolute error."""
+    objective = None if isinstance(spec.config, DFPIRConfig) else spec.config.row.objective
+    if objective is not None:
+        return objective(model, degraded, clean, code).float()
+    return (model(degraded, code).float() - clean).abs().mean()
+
+
+def _set_progress(model: nn.Module, fraction: float) -> None:
+    """Tell a model that anneals or trains in stages how far training is."""
+    if hasattr(model, "set_progress"):
+        model.set_progress(fraction)  # type: ignore[operator]
 
 
 def _lr(spec: RunSpec, step: int) -> float:
@@ -172,13 +193,14 @@ def _validate(
     state: _State,
     bundle: DataBundle,
     items: list[EvalItem],
-    prompts: PromptBank,
+    conditioning: Conditioning,
     device: torch.device,
 ) -> None:
     """Score the model on validation images; keep its weights where it is the best so far (the later one of equals)."""
     model = state.average or state.model
     model.eval()
-    psnr_db = mean_psnr_db(spec, model, bundle, items, prompts, device)
+    _set_progress(model, 1.0)  # as it will be used: a method in stages restores in its last one
+    psnr_db = mean_psnr_db(spec, model, bundle, items, conditioning, device)
     state.model.train()
     state.log.append({"step": state.step, "val_psnr_db": psnr_db})
     if psnr_db >= state.best_psnr_db:
@@ -189,12 +211,11 @@ def _validate(
 def _resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.device) -> _State:
     """The state of the newest checkpoint, or that before the first step."""
     found = checkpoint.load_latest(folder / CHECKPOINTS_FOLDER)
-    model = RestorationUNet(spec.config)
-    if found is None:
-        initialise(model, spec.seed)
-        model.bind_prompts(prompts.codes)
-    else:
+    model = build_model(spec.config, spec.seed)
+    if found is not None:
         load_own(model, _under("model/", found.tensors))
+    elif isinstance(model, RestorationUNet):
+        model.bind_prompts(prompts.codes)
     model.to(device)
     average = None
     if spec.recipe.ema is not None:

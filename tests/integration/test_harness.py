@@ -17,6 +17,7 @@ from skimage.metrics import peak_signal_noise_ratio
 import ablations.harness.train as training
 from ablations.data import load_data
 from ablations.harness import checkpoint, probes, run_one
+from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import restore_items
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import run_study, study_file, write_table
@@ -65,11 +66,12 @@ def test_stored_weights_give_the_stored_scores(finished):
     # an independent way from weights.safetensors to images.parquet: skimage's PSNR on the restored image
     model = RestorationUNet(SPEC.config).eval()
     load_own(model, safetensors.torch.load_file(finished / "weights.safetensors"))
-    bundle, prompts = load_data(SPEC), load_prompts("detailed", "minilm", SPEC.conditions)
+    bundle = load_data(SPEC)
+    conditioning = Conditioning(SPEC.config, load_prompts("detailed", "minilm", SPEC.conditions))
     items = bundle.eval_items("test", bundle.conditions, max_side=24, limit=1)
     table = read_images(finished / "images.parquet").query("metric == 'psnr_db'")
     rows = {(row["condition"], row["image"]): row for row in table.to_dict("records")}
-    for item, restored in restore_items(SPEC, model, items, prompts, torch.device("cpu")):
+    for item, restored in restore_items(SPEC, model, items, conditioning, torch.device("cpu")):
         pixels = restored[0].clamp(0, 1).permute(1, 2, 0).double().numpy()
         expected = peak_signal_noise_ratio(item.clean / 255.0, pixels, data_range=1.0)
         stored = rows[item.condition.name, item.name]

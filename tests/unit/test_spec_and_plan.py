@@ -34,6 +34,7 @@ def test_ids_are_stable():
     assert spec.run_id == plan().specs[0].run_id
     assert set(spec.identity()) == {
         "version", "model", "seed", "recipe", "evaluation", "data", "conditions", "protocol", "also_protocols", "prompts", "precision",
+        "tested",
     }  # fmt: skip
 
 
@@ -50,6 +51,7 @@ def test_what_changes_numbers_changes_the_id_and_labels_do_not():
         {"also_protocols": ("restormer-v1",)},
         {"precision": "bf16"},
         {"conditions": tuple(NAMES[:3])},
+        {"tested": tuple(NAMES[:3])},
     ):
         assert replace(spec, **change).digest != spec.digest, change
     for change in (

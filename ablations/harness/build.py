@@ -1,0 +1,29 @@
+"""Models with first weights that depend on the seed alone."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+from torch import nn
+
+import baselines
+from ablations.harness.seeding import initialise
+from ablations.models import ModelConfig
+from datasets.seeding import stable_seed
+from dfpir import DFPIRConfig, RestorationUNet
+
+
+def build_model(config: ModelConfig, seed: int) -> nn.Module:
+    """A freshly initialised model on the CPU; the global generator is left as it was.
+
+    Variants of DFPIR draw each layer from its own name, so that they share what they have in common. A comparator keeps
+    its own way of initialising, drawn under one seed for the whole model.
+    """
+    if isinstance(config, DFPIRConfig):
+        model = RestorationUNet(config)
+        initialise(model, seed)
+        return model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stable_seed("first weights", seed, config.name))
+        return baselines.create_model(config.name, **json.loads(config.settings))

@@ -1,0 +1,72 @@
+"""What each model is told of a sample's degradation, in training and at test time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ablations.models import ModelConfig
+from baselines.dl import operator_code
+from datasets.seeding import stable_seed
+from datasets.tasks import CONDITIONS, Condition, Task
+from dfpir import DFPIRConfig
+from dfpir.prompts import CODE_DIM, PromptBank
+
+INSTRUCTION_DIM = 256
+
+
+class Conditioning:
+    """Turns conditions into a model's `code` argument.
+
+    Args:
+        config: of the model.
+        prompts: a row for each condition trained on.
+
+    Raises:
+        ValueError: the model needs an encoding that can't be made here.
+    """
+
+    def __init__(self, config: ModelConfig, prompts: PromptBank) -> None:
+        self.prompts = prompts
+        self.needs = "row" if isinstance(config, DFPIRConfig) else config.row.needs
+        if self.needs == "image512":
+            raise ValueError(
+                "This model is told by the image features of its authors' fine-tuned CLIP, which are not published "
+                "in a form that can be loaded here: it can be built and compared with its fixture, not trained."
+            )
+        self._instructions = self._as_instructions(prompts.codes) if self.needs == "code256" else None
+
+    def __call__(self, conditions: Sequence[Condition], device: torch.device, *, training: bool) -> Tensor | None:
+        """The `code` of a batch with these conditions; None for a blind model."""
+        rows = [self.prompts.row(condition.name) for condition in conditions]
+        if self.needs == "row":
+            return torch.tensor(rows, device=device)
+        if self.needs == "code512":
+            return self.prompts.codes[rows].to(device)
+        if self._instructions is not None:
+            return self._instructions[rows].to(device)
+        if self.needs == "label" and training:
+            return torch.tensor([list(Task).index(c.task) for c in conditions], device=device)
+        if self.needs == "operator":
+            return operator_code([c.task.value for c in conditions]).to(device)
+        if self.needs == "condition":
+            return torch.tensor([_nearest_row(c) for c in conditions], device=device)
+        return None
+
+    @staticmethod
+    def _as_instructions(codes: Tensor) -> Tensor:
+        """Unit vectors of 256 numbers that keep the codes' angles: a stand-in for an instruction encoder.
+
+        A fixed random projection (Johnson and Lindenstrauss), the same in every run.
+        """
+        generator = torch.Generator().manual_seed(stable_seed("instruction projection"))
+        projection = torch.randn(CODE_DIM, INSTRUCTION_DIM, generator=generator) / INSTRUCTION_DIM**0.5
+        return torch.nn.functional.normalize(codes @ projection, dim=-1)
+
+
+def _nearest_row(condition: Condition) -> int:
+    """The condition's place in `CONDITIONS`; a noise level between two of them takes the nearer one's."""
+    alike = [row for row, known in enumerate(CONDITIONS) if known.task is condition.task]
+    return min(alike, key=lambda row: abs((CONDITIONS[row].sigma_255 or 0) - (condition.sigma_255 or 0)))

@@ -1,0 +1,83 @@
+"""Any model that a study names: a variant of DFPIR, or a comparator from `baselines`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import baselines
+from baselines.registry import BASELINES, Baseline
+from dfpir import DFPIRConfig, variant_config
+from dfpir.config import PromptSet
+from dfpir.registry import UnknownNameError, suggestion
+from dfpir.variants import VARIANTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineConfig:
+    """A comparator and its settings, with what a spec asks of any configuration.
+
+    Attributes:
+        name: as in `baselines.list_models()`.
+        settings: that replace its defaults, as JSON text, so that the config can be compared and hashed.
+        prompt_set: which prompts a text-conditioned comparator gets.
+    """
+
+    name: str
+    settings: str = "{}"
+    prompt_set: PromptSet = "detailed"
+
+    @property
+    def row(self) -> Baseline:
+        """What the registry knows of it."""
+        entry = baselines.describe(self.name)
+        if not isinstance(entry, Baseline):
+            raise baselines.UnavailableError(f"{self.name} can't be built. {entry.reason}")
+        return entry
+
+    @property
+    def uses_prompts(self) -> bool:
+        """Whether its output depends on prompt codes."""
+        return self.row.needs in ("code512", "code256")
+
+    def identity(self) -> dict[str, Any]:
+        """What the model computes, as JSON-ready values."""
+        return {"baseline": self.name, "settings": json.loads(self.settings)}
+
+
+ModelConfig = DFPIRConfig | BaselineConfig
+
+
+def model_names() -> list[str]:
+    """Every name that a study may use."""
+    return [*VARIANTS, *(name for name in baselines.list_models() if name not in VARIANTS)]
+
+
+def model_config(name: str, sizes: Mapping[str, Any]) -> ModelConfig:
+    """The configuration of a model at a budget's size.
+
+    Args:
+        name: a variant's or comparator's.
+        sizes: of the budget, for DFPIR's variants; a comparator takes its own small settings where this isn't empty.
+
+    Raises:
+        ValueError: unknown name (with the nearest known one), or a method that can't be provided.
+    """
+    if name in VARIANTS:
+        return variant_config(name, **sizes)
+    if name not in BASELINES:
+        raise UnknownNameError(f"Unknown model {name!r}.{suggestion(name, model_names())}")
+    settings = dict(BaselineConfig(name=name).row.demo) if sizes else {}
+    return BaselineConfig(name=name, settings=json.dumps(settings, sort_keys=True))
+
+
+def is_trained(config: ModelConfig) -> bool:
+    """Whether there is anything to train; classical references have nothing."""
+    return isinstance(config, DFPIRConfig) or config.row.trained
+
+
+def described(config: ModelConfig) -> dict[str, Any]:
+    """The configuration for spec.json."""
+    return asdict(config) if isinstance(config, DFPIRConfig) else config.identity()
