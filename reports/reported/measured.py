@@ -18,6 +18,7 @@ from reports.reported.methods import AVERAGE_COLUMN, PaperColumn, Setting, metho
 from reports.study import Run, Study
 from reports.tables import INPUT_LABEL, Cell, Number
 
+NOT_PRINTED = "not printed"
 MINUS = "\N{MINUS SIGN}"
 _FIELD_DATA = "paper"
 _SIGNS = {schema.PSNR: 3, schema.SSIM: 4}  # digits that show on which side of the tolerance a difference lies
@@ -233,17 +234,18 @@ def _differences(
 def _difference(variant: str, method: str, source: str, cells: dict[str, ComparedCell], setting: Setting) -> Difference:
     compared = [c for c in cells.values() if c.reproduced is not None]
     same = [c.dataset for c in compared if c.reproduced]
-    which = "none" if not same else "all" if len(same) == len(compared) else ", ".join(same)
+    n = len(compared)
+    which = f"none of {n}" if not same else f"all {n}" if len(same) == n else f"{len(same)} of {n}: {', '.join(same)}"
     return Difference(
         label=f"{variant} {MINUS} {method}",
         cells=tuple(_difference_cell(cells.get(name)) for name in setting.column_names),
-        aside=f"reported: {source}; reproduced: {which} (of {len(compared)})",
+        aside=f"reported: {source}; reproduced: {which}",
     )
 
 
 def _difference_cell(cell: ComparedCell | None) -> Cell:
     if cell is None or cell.reproduced is None:
-        return Cell(numbers=(), instead="none")
+        return Cell(numbers=(), instead=NOT_PRINTED if cell is None else cell.verdict)
     parts: tuple[tuple[str, Compared], ...] = ((schema.PSNR, cell.psnr_db), (schema.SSIM, cell.ssim))
     numbers = tuple(
         Number(value=float("nan"), text="")

@@ -13,13 +13,12 @@ from typing import Literal
 from reports.load import read_json
 from reports.reported.cells import ReportedRow, reported_rows, sources
 from reports.reported.checks import Flag, flags
-from reports.reported.measured import MINUS, Measured, measured_of
+from reports.reported.measured import MINUS, NOT_PRINTED, Measured, measured_of
 from reports.reported.methods import AVERAGE_COLUMN, Setting, find_setting
 from reports.schema import METRICS, STUDY_FILE
 from reports.study import Study
 from reports.tables import Cell, Number, ranked_cells
 
-NOT_PRINTED = "not printed"
 REPORTED_KEY = "reported"
 """The entry of study.json that asks for this table: the name of a setting."""
 
@@ -34,6 +33,7 @@ class Line:
         aside: where the numbers come from: "reported: ..." or "measured: ...".
         marks: numbers of the remarks below the table that concern the row.
         hover: more for who asks.
+        is_input: whether it is the degraded input, which stands first however the rows are sorted.
     """
 
     label: str
@@ -41,6 +41,7 @@ class Line:
     aside: str
     marks: tuple[int, ...] = ()
     hover: str = ""
+    is_input: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +60,10 @@ class ReportedTable:
 
     Attributes:
         setting: the paper's table that it is about.
-        groups: reported ones first.
+        groups: the paper's own table, what was measured, differences, and what other sources report.
         warnings: what must be read before the table.
         remarks: numbered from 1: what does not add up in the rows that carry their number.
         notes: how to read the table.
-        flags: every flag of the setting, one by one, as `remarks` sums them up.
     """
 
     setting: Setting
@@ -71,7 +71,6 @@ class ReportedTable:
     warnings: tuple[str, ...]
     remarks: tuple[str, ...]
     notes: tuple[str, ...]
-    flags: tuple[Flag, ...]
 
     @property
     def blocks(self) -> tuple[tuple[Group, ...], ...]:
@@ -107,10 +106,7 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
     remarks, marks = _numbered(found, rows)
     home = tuple(r for r in rows if r.source == setting.home)
     elsewhere = tuple(r for r in rows if r.source != setting.home)
-    groups = [
-        _reported(f"Reported in the {setting.home}", setting, home, marks),
-        _reported("Reported elsewhere", setting, elsewhere, marks),
-    ]
+    groups = [_reported(f"Reported in the {setting.home} (copied, not measured here)", setting, home, marks)]
     measured = measured_of(study, setting)
     for part in measured:
         groups.append(Group(kind="measured", title=part.title, heads=part.heads, lines=_measured(part)))
@@ -123,13 +119,14 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
                     lines=tuple(Line(label=d.label, cells=d.cells, aside=d.aside) for d in part.differences),
                 )
             )
+    # Last, since it is long: what was measured stays in sight of the paper's own table.
+    groups.append(_reported("Reported by other sources (copied, not measured here)", setting, elsewhere, marks))
     return ReportedTable(
         setting=setting,
         groups=tuple(g for g in groups if g.lines),
         warnings=_warnings(setting, rows, measured),
         remarks=remarks,
         notes=_notes(setting, rows),
-        flags=found,
     )
 
 
@@ -178,7 +175,7 @@ def _about(row: ReportedRow) -> str:
 def _measured(part: Measured) -> tuple[Line, ...]:
     cells = ranked_cells([r.cells for r in part.rows], competes=[not r.is_input for r in part.rows])
     return tuple(
-        Line(label=row.label, cells=told, aside=row.aside, hover=row.hover)
+        Line(label=row.label, cells=told, aside=row.aside, hover=row.hover, is_input=row.is_input)
         for row, told in zip(part.rows, cells, strict=True)
     )
 
@@ -226,7 +223,8 @@ def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[
         )
     if not measured:
         said.append("No finished run has numbers for these columns: every number here is reported, none is measured.")
-    said += [reason for part in measured for reason in part.reasons]
+    else:
+        said += [reason for part in measured for reason in part.reasons] if rows else []
     return tuple(dict.fromkeys(said))
 
 
