@@ -252,7 +252,7 @@ def measured_study(
                 frames.append(_frame(run_id, variant, column, metric.name, value, data, protocol))
         spec = {
             "data": {"name": data},
-            "budget": {"name": "smoke", "evaluation": {"max_side": max_side}},
+            "budget": {"name": "synthetic-test-only", "evaluation": {"max_side": max_side}},
             "model": {"params": 31_104_761},
         }
         runs.append(
@@ -307,7 +307,7 @@ def test_groups_stay_apart_and_rank_by_themselves():
         assert ranks.count(1) == (0 if group.kind == "difference" else 1)
     dfpir = table.groups[1].lines[1]
     assert [n.text for n in dfpir.cells[0].numbers] == ["31.87", "0.980"]
-    assert dfpir.aside == "measured: 1 seed; budget smoke (200 steps); 31.10 M parameters"
+    assert dfpir.aside == "measured: 1 seed; budget synthetic-test-only (200 steps); 31.10 M parameters"
     assert table.groups[1].lines[0].is_input
     assert table.warnings == ()
 
