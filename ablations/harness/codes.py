@@ -10,19 +10,31 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from baselines.dl import operator_code
+from ablations.harness.conditioning import Conditioning
+from ablations.models import BaselineConfig
 from baselines.registry import BASELINES
-from datasets.tasks import CONDITIONS, Condition
+from datasets.tasks import Condition
 from dfpir import RestorationUNet
-from dfpir.prompts import CLIP_MODEL, PromptBank
+from dfpir.prompts import CLIP_MODEL, PromptBank, load_prompts
 from dfpir.registry import suggestion
 
 Code = Callable[[Condition, int, torch.device], "Tensor | None"]
 """(condition, images, device) -> the models' `code` argument."""
 
+_TOLD = {
+    "operator": "the task's operator",
+    "condition": "the condition",
+    "code256": "the run's prompts, projected: a stand-in for an instruction encoder",
+}
+
 
 def code_for(
-    name: str, model: nn.Module, prompts: Callable[[], PromptBank] | None, codes: Path | None
+    name: str,
+    model: nn.Module,
+    prompts: Callable[[], PromptBank] | None,
+    codes: Path | None,
+    *,
+    trained_here: bool = False,
 ) -> tuple[Code, str]:
     """How a model is told the degradation, and that in words.
 
@@ -31,6 +43,7 @@ def code_for(
         model: as built.
         prompts: makes the prompts; called only for a model that takes text codes.
         codes: a safetensors file with a vector for each condition's name, in place of prompts.
+        trained_here: whether the weights are a run's, which has its own stand-in for an instruction encoder.
 
     Raises:
         ValueError: a model whose codes can't be made here and were not given; a file that holds none.
@@ -41,27 +54,25 @@ def code_for(
         if length is None:
             raise ValueError(f"--codes {codes}: {name} takes no vectors; leave the option out.")
         return _from_table(_read_table(codes, length), codes), f"vectors of {codes.name}"
+    if needs == "sigma":
+        return _sigma, "the noise level"
     if needs == "code512":
         assert prompts is not None
         bank = prompts()
         return _from_prompts(model, bank), _words(bank)
-    plain: dict[str, tuple[Code, str]] = {
-        "none": (lambda condition, count, device: None, "nothing (blind)"),
-        "view": (lambda condition, count, device: None, "nothing (blind)"),
-        # a class is only asked for in training
-        "label": (lambda condition, count, device: None, "nothing (blind)"),
-        "operator": (_operator, "the task's operator"),
-        "condition": (_row, "the condition"),
-        "sigma": (_sigma, "the noise level"),
-    }
-    if needs not in plain:
+    if needs == "code256" and not trained_here:
         raise ValueError(
-            f"{name} is told by vectors of an encoder that this suite does not have ({needs}): give them with --codes "
-            "FILE, a safetensors file with one vector for each condition's name."
-            if needs == "code256"
-            else f"{name} needs {needs}, an encoding of each image that this suite can't make: it can't be used here."
+            f"{name} is told by vectors of an encoder that this suite does not have: give them with --codes FILE, a "
+            "safetensors file with one vector of 256 numbers for each condition's name."
         )
-    return plain[needs]
+    # what the harness tells a model in a run; a blind one is asked for its rows of the prompts and not told them
+    bank = prompts() if prompts is not None and needs == "code256" else load_prompts("detailed", "onehot")
+    told = Conditioning(BaselineConfig(name=name), bank) if name in BASELINES else None
+
+    def code(condition: Condition, count: int, device: torch.device) -> Tensor | None:
+        return None if told is None else told([condition] * count, device, training=False)
+
+    return code, _TOLD.get(needs, "nothing (blind)")
 
 
 def _needs(name: str, model: nn.Module) -> str:
@@ -112,17 +123,6 @@ def _read_table(path: Path, length: int) -> dict[str, Tensor]:
     if wrong or not table:
         raise ValueError(f"--codes {path}: vectors of {length} numbers are needed; {wrong[0] if wrong else 'none'}.")
     return table
-
-
-def _operator(condition: Condition, count: int, device: torch.device) -> Tensor:
-    return operator_code([condition.task.value] * count).to(device)
-
-
-def _row(condition: Condition, count: int, device: torch.device) -> Tensor:
-    """The condition's row, a noise level's nearest one: levels between have none."""
-    alike = [row for row, known in enumerate(CONDITIONS) if known.task is condition.task]
-    near = min(alike, key=lambda row: abs((CONDITIONS[row].sigma_255 or 0) - (condition.sigma_255 or 0)))
-    return torch.full((count,), near, device=device)
 
 
 def _sigma(condition: Condition, count: int, device: torch.device) -> Tensor:

@@ -125,12 +125,12 @@ def open_released(
         return _untrained(name, settings, codes, torch.device(device))
     tensors = read_weights(weights)
     spec = _run_spec(weights, name)
-    model = _make(name, {**(spec["model"]["config"] if spec else {}), **settings})
+    model = _make(name, {**_trained_settings(spec), **settings})
     layout = load_strictly(model, tensors, weights, own=spec is not None)
     if layout == "own" and spec is None and getattr(model, "prompt_codes", None) is not None:
         raise WeightsError(f"{weights} is a run's, but no {SPEC_FILE} lies beside it, which names its prompts: add it.")
     prompts = _prompts_of(model, spec, text_encoder, codes)
-    code, told = code_for(name, model, prompts, codes)
+    code, told = code_for(name, model, prompts, codes, trained_here=spec is not None)
     digest = sha256_of(weights)
     model.requires_grad_(False)
     return Released(
@@ -197,6 +197,12 @@ def _untrained(name: str, config: Mapping[str, Any], codes: Path | None, device:
         run_id=f"{name}-untrained",
         seed=0,
     )
+
+
+def _trained_settings(spec: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The configuration that a run's model was built with."""
+    stored = dict(spec["model"]["config"]) if spec else {}
+    return dict(stored["settings"]) if "baseline" in stored else stored
 
 
 def _run_spec(weights: Path, name: str) -> dict[str, Any] | None:

@@ -1,0 +1,238 @@
+"""Restoring a user's own images, one after the other."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ablations.data import open_data
+from ablations.harness.guess import Guesser, open_guesser, view_boxes, views_of
+from ablations.harness.memory import WHOLE_PX, bytes_per_pixel, free_bytes, tile_that_fits
+from ablations.harness.options import device_named, settings
+from ablations.harness.pictures import FORMATS, Picture, read_picture, write_picture
+from ablations.harness.released import Released, open_released
+from ablations.harness.tiling import Tiling, restore_rows
+from datasets.readers import ImageRefused, is_image_name
+from datasets.tasks import Condition, condition_named
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One image to restore: where it is read and written."""
+
+    source: Path
+    target: Path
+
+
+def run(options: argparse.Namespace) -> int:
+    """Restore as the command line asks; the exit code: 0, or 1 where some images could not be restored.
+
+    Raises:
+        ValueError: an option that can't be used; nothing has been written then.
+    """
+    given = None if options.degradation == AUTO else _condition(options.degradation)
+    jobs = plan_jobs(options.images, options.out, force=options.force)
+    released = open_released(
+        options.model,
+        options.weights,
+        config=settings(options.config),
+        text_encoder=options.text_encoder,
+        codes=options.codes,
+        device=device_named(options.device),
+    )
+    if given is not None and not released.serves(given):
+        served = ", ".join(task.value for task in released.tasks)
+        raise ValueError(f"--degradation {given.name}: {released.name} serves {served}.")
+    if options.tile is not None:
+        Tiling(tile=options.tile, multiple_of=released.multiple_of)  # too small a tile ends here
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{released.name}, weights {released.weights}, sha256 {released.sha256 or '-'}", markup=False)
+    console.print(f"Told: {released.told}.", markup=False)
+    guesser = None
+    if given is None:
+        guesser = _guesser(options, console)
+    restorer = _Restorer(released=released, given=given, guesser=guesser, tile=options.tile)
+    failed = _restore_all(jobs, restorer, console)
+    if failed:
+        console.print(f"{len(failed)} of {len(jobs)} images were not restored:")
+        for path, reason in failed:
+            console.print(f"  {path}: {reason}", markup=False)
+    return 1 if failed else 0
+
+
+def plan_jobs(images: Sequence[Path], out: Path, *, force: bool) -> list[Job]:
+    """What to read and where to write it.
+
+    Args:
+        images: files and folders; of a folder, the image files that lie in it.
+        out: folder to write to.
+        force: whether existing outputs may be written over; inputs never are.
+
+    Raises:
+        ValueError: two inputs of one name, an output that is an input or exists, or a folder without images.
+    """
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out}: that is a file; a folder is needed.")
+    sources: list[Path] = []
+    for path in images:
+        inside = sorted(p for p in path.iterdir() if is_image_name(p)) if path.is_dir() else [path]
+        if not inside:
+            raise ValueError(f"{path} holds no image ({', '.join(FORMATS)}).")
+        sources += [each for each in inside if each not in sources]
+    by_name: dict[str, Path] = {}
+    for path in sources:
+        # names that differ in case alone are one file on some systems
+        other = by_name.setdefault(path.name.lower(), path)
+        if other != path:
+            raise ValueError(f"{other} and {path} would both be written to {out / path.name}: restore them separately.")
+    inputs = {path.resolve() for path in sources}
+    jobs = [Job(source=path, target=out / path.name) for path in sources]
+    for job in jobs:
+        if job.target.resolve() in inputs:
+            raise ValueError(f"{job.target} is an input: inputs are never written over; choose another --out.")
+    there = [job.target for job in jobs if job.target.exists()]
+    if there and not force:
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise ValueError(f"{there[0]}{more} exist already: choose another --out, or say --force.")
+    return jobs
+
+
+@dataclass(kw_only=True)
+class _Restorer:
+    """Restores a picture, and knows what is the same for all of them.
+
+    Attributes:
+        released: the model.
+        given: the degradation, or None to guess it.
+        guesser: where it is to be guessed.
+        tile: as asked for, or None to choose.
+        per_pixel: bytes that a pixel takes, once measured.
+    """
+
+    released: Released
+    given: Condition | None
+    guesser: Guesser | None
+    tile: int | None
+    per_pixel: float | None = None
+
+    def condition(self, picture: Picture) -> tuple[Condition, str]:
+        """The picture's degradation, and that in words that say whether it is a guess."""
+        if self.given is not None:
+            return self.given, self.given.name
+        assert self.guesser is not None
+        height, width = picture.colours.shape[:2]
+        views = [view for box in view_boxes(height, width) for view in views_of(picture.part(*box))]
+        served = [condition for condition in self.guesser.conditions if self.released.serves(condition)]
+        guess, freely = self.guesser.guess_views(views, served), self.guesser.guess_views(views)
+        words = f"{guess.condition.name}, a guess ({guess.confidence:.0%} sure)"
+        if freely.condition != guess.condition:
+            words += f", since the model does not serve {freely.condition.name}, which it looks like"
+        return guess.condition, words
+
+    def tiling(self, picture: Picture, condition: Condition) -> Tiling:
+        """How to cut the picture: as asked, else into the largest tiles that fit in memory."""
+        multiple = self.released.multiple_of
+        height, width = picture.colours.shape[:2]
+        if self.tile is not None:
+            return Tiling(tile=self.tile, multiple_of=multiple)
+        if height * width <= WHOLE_PX:
+            return Tiling(tile=1 << 30, multiple_of=multiple)
+        if self.per_pixel is None:
+            self.per_pixel = bytes_per_pixel(partial(self.released.restore, condition=condition))
+        side = tile_that_fits(self.per_pixel, free_bytes(self.released.device), multiple)
+        # a long and narrow picture may fit whole though its longer side exceeds the square tile
+        return Tiling(tile=max(height, width, side) if height * width <= side**2 else side, multiple_of=multiple)
+
+    def colours(
+        self, picture: Picture, condition: Condition, done: Callable[[int, int], None]
+    ) -> tuple[np.ndarray, int]:
+        """The restored colours in the picture's own depth, and the side of the tiles.
+
+        Where a GPU's memory runs out in spite of the estimate, tiles are halved.
+        """
+        tiling = self.tiling(picture, condition)
+        while True:
+            result = np.empty_like(picture.colours)
+            try:
+                restore = partial(self.released.restore, condition=condition)
+                for top, band in restore_rows(restore, picture.part, picture.colours.shape[:2], tiling, done):
+                    if not torch.isfinite(band).all():
+                        raise ValueError("the model returned NaN or infinite pixels; nothing is written")
+                    result[top : top + band.shape[1]] = picture.levels(band)
+                return result, tiling.tile
+            except torch.cuda.OutOfMemoryError:
+                half = min(tiling.tile, max(picture.colours.shape[:2])) // 2
+                if half < tiling.smallest:
+                    raise
+                torch.cuda.empty_cache()
+                tiling = Tiling(tile=half, multiple_of=self.released.multiple_of)
+
+
+def _restore_all(jobs: Sequence[Job], restorer: _Restorer, console: Console) -> list[tuple[Path, str]]:
+    """Restore each image; (file, reason) of those that could not be."""
+    failed: list[tuple[Path, str]] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    errors = Console(stderr=True)
+    with Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True) as progress:
+        everything = progress.add_task("images", total=len(jobs))
+        for job in jobs:
+            tiles = progress.add_task("tiles", total=None)
+            try:
+                line = _restore_one(job, restorer, _reporter(progress, tiles))
+            except ImageRefused as refused:
+                failed.append((job.source, refused.reason))
+            except (ValueError, OSError, MemoryError, RuntimeError) as error:
+                failed.append((job.source, " ".join(str(error).split())[:300] or type(error).__name__))
+            else:
+                console.print(line, markup=False)
+            progress.remove_task(tiles)
+            progress.advance(everything)
+    return failed
+
+
+def _restore_one(job: Job, restorer: _Restorer, done: Callable[[int, int], None]) -> str:
+    """Read, restore, write; what was done in one line."""
+    picture = read_picture(job.source)
+    condition, words = restorer.condition(picture)
+    colours, tile = restorer.colours(picture, condition, done)
+    write_picture(job.target, picture, colours)
+    height, width = colours.shape[:2]
+    cut = f"tiles of {tile}" if tile < max(height, width) else "whole"
+    return f"{job.source.name}: {words}; {width}x{height}, {'; '.join([cut, *picture.notes])}"
+
+
+def _reporter(progress: Progress, task: TaskID) -> Callable[[int, int], None]:
+    return lambda number, total: progress.update(task, completed=number, total=total)
+
+
+def _condition(name: str) -> Condition:
+    try:
+        return condition_named(name)
+    except ValueError as error:
+        raise ValueError(f"--degradation {name}: {error} Or auto, to guess it.") from error
+
+
+def _guesser(options: argparse.Namespace, console: Console) -> Guesser:
+    """The classifier, and what it is worth, said before anything is guessed."""
+    protocol = "allinone" if options.data == "paper" else "suite"
+    _, bundle = open_data(options.data, root=options.root, protocol=protocol)
+    with console.status("learning to tell degradations apart") if console.is_terminal else nullcontext():
+        guesser = open_guesser(bundle, options.runs)
+    console.print(f"Degradations are guessed by a classifier that names {guesser.accuracy:.0%} of {bundle.name}'s test")
+    console.print(f"images rightly ({guesser.path.with_suffix('.json')}). Rows are true, columns are guessed:")
+    names = list(guesser.confusion)
+    console.print(" ".join(["".ljust(9), *(name.rjust(8) for name in names)]))
+    for name, row in guesser.confusion.items():
+        console.print(" ".join([name.ljust(9), *(str(row[other]).rjust(8) for other in names)]))
+    return guesser

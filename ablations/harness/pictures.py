@@ -1,0 +1,195 @@
+"""A user's own image files: read with what must survive restoring, written back under the same name and kind.
+
+| file | what happens |
+|---|---|
+| 8-bit RGB PNG, JPEG, BMP, TIFF, WebP, PPM | restored, written in 8 bits |
+| 16-bit PNG | read as value / 65535, restored, written as a 16-bit PNG |
+| greyscale, 1 bit | restored as RGB with equal channels, written as 8- or 16-bit grey (BT.601 luma of the result) |
+| alpha | kept untouched: colours are restored, transparency is written as it was read |
+| palette | restored and written as RGB, or RGBA where it has transparency |
+| EXIF orientation | turned upright |
+| ICC profile | kept |
+| 16-bit or float TIFF, CMYK and other colour models, several frames, over 100 megapixels, broken | refused by name |
+
+JPEG is written at quality 95 without chroma subsampling, WebP without loss.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from datasets.readers import MAX_PIXELS, ImageRefused, quiet_decoding
+from reports.files import write_bytes
+
+FORMATS = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
+    ".ppm": "PPM",
+}  # fmt: skip
+_OPTIONS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG's number
+_DEPTH_AT = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A decoded image file.
+
+    Attributes:
+        colours: (H, W, 3) uint8 or uint16, RGB.
+        alpha: (H, W) of the same type, or None.
+        grey: whether the file holds one channel of brightness.
+        profile: the ICC profile, or None.
+        notes: what was done to it, in words.
+    """
+
+    colours: NDArray[Any]
+    alpha: NDArray[Any] | None
+    grey: bool
+    profile: bytes | None
+    notes: tuple[str, ...]
+
+    @property
+    def largest(self) -> int:
+        """The value that stands for full brightness: 255 or 65535."""
+        return int(np.iinfo(self.colours.dtype).max)
+
+    def part(self, rows: slice, columns: slice) -> Float[Tensor, "1 3 h w"]:
+        """A part of it as float32 in [0, 1]."""
+        levels = self.colours[rows, columns].transpose(2, 0, 1).astype(np.float32) / np.float32(self.largest)
+        return torch.from_numpy(levels)[None]
+
+    def levels(self, image: Float[Tensor, "3 h w"]) -> NDArray[Any]:
+        """Restored pixels, clipped and rounded to the file's own depth: (H, W, 3)."""
+        values = image.clamp(0, 1).permute(1, 2, 0).double().numpy() * self.largest
+        return np.asarray(np.rint(values), dtype=self.colours.dtype)
+
+
+def read_picture(path: Path) -> Picture:
+    """Decode a file by the rules above.
+
+    Raises:
+        ImageRefused: no rule fits, or the file is broken.
+    """
+    if not path.is_file():
+        raise ImageRefused(path, "no such file" if not path.exists() else "not a file")
+    if path.suffix.lower() not in FORMATS:
+        raise ImageRefused(path, f"ends in {path.suffix!r}; one of {', '.join(FORMATS)} is needed")
+    try:
+        with quiet_decoding(), Image.open(path, formats=tuple(dict.fromkeys(FORMATS.values()))) as image:
+            _check(path, image)
+            return _deep(path, image) if _depth(path, image) == 16 else _shallow(path, image)
+    except ImageRefused:
+        raise
+    except Exception as error:  # decoders raise half a dozen types for broken bodies
+        raise ImageRefused(path, f"broken or no image ({type(error).__name__}: {error})") from error
+
+
+def write_picture(path: Path, picture: Picture, colours: NDArray[Any]) -> Path:
+    """Write restored colours (H, W, 3), with what the picture keeps, in the format that the name says; atomic."""
+    channels = [np.rint(colours @ _LUMA).astype(colours.dtype)[..., None]] if picture.grey else [colours]
+    if picture.alpha is not None:
+        channels.append(picture.alpha[..., None])
+    pixels = np.concatenate(channels, axis=-1)
+    if pixels.dtype == np.uint16:
+        return write_bytes(path, deep_png(pixels, picture.profile))
+    kind = FORMATS[path.suffix.lower()]
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[pixels.shape[-1]]
+    image = Image.fromarray(pixels[..., 0] if mode == "L" else pixels)
+    buffer = io.BytesIO()
+    profile = {"icc_profile": picture.profile} if picture.profile and kind not in ("BMP", "PPM") else {}
+    image.save(buffer, format=kind, **_OPTIONS.get(kind, {}), **profile)
+    return write_bytes(path, buffer.getvalue())
+
+
+def deep_png(pixels: NDArray[np.uint16], profile: bytes | None = None) -> bytes:
+    """(H, W, 1 to 4) uint16 as a PNG file: Pillow writes no 16-bit colour."""
+    height, width, channels = pixels.shape
+    lines = np.ascontiguousarray(pixels.astype(">u2")).view(np.uint8).reshape(height, -1)
+    # each line minus the one above: the filter that photographs gain from at the least cost
+    above = np.concatenate([np.zeros_like(lines[:1]), lines[:-1]])
+    filtered = np.concatenate([np.full((height, 1), 2, np.uint8), lines - above], axis=1)
+    head = struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPES[channels], 0, 0, 0)
+    chunks = [_chunk(b"IHDR", head)]
+    if profile:
+        chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)))
+    return b"".join([_SIGNATURE, *chunks, _chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)), _chunk(b"IEND", b"")])
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _check(path: Path, image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageRefused(path, f"{width}x{height} is over {MAX_PIXELS // 1_000_000} megapixels")
+    if getattr(image, "n_frames", 1) > 1:
+        raise ImageRefused(path, f"holds {getattr(image, 'n_frames', 1)} frames; one is expected")
+    if image.mode.startswith(("I", "F")) and _depth(path, image) != 16:
+        raise ImageRefused(path, f"samples of mode {image.mode}; save it as an 8- or 16-bit PNG")
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        raise ImageRefused(path, f"colour model {image.mode}; save it as RGB")
+    if image.format != FORMATS[path.suffix.lower()]:
+        raise ImageRefused(path, f"is a {image.format} file under the name of another kind; rename it")
+
+
+def _depth(path: Path, image: Image.Image) -> int:
+    """A PNG's bits a sample, from its header: Pillow cuts 16-bit colour to 8 bits without a word."""
+    if image.format != "PNG":
+        return 8
+    with path.open("rb") as file:
+        return file.read(_DEPTH_AT + 1)[-1]
+
+
+def _shallow(path: Path, image: Image.Image) -> Picture:
+    notes = []
+    profile = image.info.get("icc_profile")
+    image.load()
+    if image.getexif().get(0x0112, 1) not in (0, 1):
+        image = ImageOps.exif_transpose(image)
+        notes.append("turned upright")
+    grey = image.mode in ("1", "L", "LA", "La")
+    has_alpha = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+    if image.mode in ("P", "PA"):
+        notes.append("palette written as RGB")
+    if grey:
+        notes.append("grey restored as RGB, written grey")
+    if has_alpha:
+        notes.append("alpha kept untouched")
+    full = np.array(image.convert("RGBA" if has_alpha else "RGB"), dtype=np.uint8)
+    alpha = np.ascontiguousarray(full[..., 3]) if has_alpha else None
+    colours = np.ascontiguousarray(full[..., :3])
+    return Picture(colours=colours, alpha=alpha, grey=grey, profile=profile, notes=tuple(notes))
+
+
+def _deep(path: Path, image: Image.Image) -> Picture:
+    """A 16-bit PNG, with any number of channels."""
+    from torchvision.io import ImageReadMode, decode_png  # type: ignore[import-untyped]
+
+    coded = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+    pixels = decode_png(coded, mode=ImageReadMode.UNCHANGED).permute(1, 2, 0).numpy()
+    if pixels.dtype != np.uint16:
+        raise ImageRefused(path, "a 16-bit PNG that decodes to another depth; save it as 8-bit PNG")
+    channels = pixels.shape[-1]
+    alpha = np.ascontiguousarray(pixels[..., -1]) if channels in (2, 4) else None
+    grey = channels in (1, 2)
+    colours = np.repeat(pixels[..., :1], 3, axis=-1) if grey else np.ascontiguousarray(pixels[..., :3])
+    notes = ["16 bits"]
+    notes += ["grey restored as RGB, written grey"] if grey else []
+    notes += ["alpha kept untouched"] if alpha is not None else []
+    profile = image.info.get("icc_profile")
+    return Picture(colours=colours, alpha=alpha, grey=grey, profile=profile, notes=tuple(notes))
