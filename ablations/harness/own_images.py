@@ -89,7 +89,8 @@ def plan_jobs(images: Sequence[Path], out: Path, *, force: bool) -> list[Job]:
         inside = sorted(p for p in path.iterdir() if is_image_name(p)) if path.is_dir() else [path]
         if not inside:
             raise ValueError(f"{path} holds no image ({', '.join(FORMATS)}).")
-        sources += [each for each in inside if each not in sources]
+        sources += inside
+    sources = list(dict.fromkeys(sources))
     by_name: dict[str, Path] = {}
     for path in sources:
         # names that differ in case alone are one file on some systems

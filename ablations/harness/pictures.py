@@ -100,7 +100,7 @@ def read_picture(path: Path) -> Picture:
 
 def write_picture(path: Path, picture: Picture, colours: NDArray[Any]) -> Path:
     """Write restored colours (H, W, 3), with what the picture keeps, in the format that the name says; atomic."""
-    channels = [np.rint(colours @ _LUMA).astype(colours.dtype)[..., None]] if picture.grey else [colours]
+    channels = [_luma(colours)[..., None]] if picture.grey else [colours]
     if picture.alpha is not None:
         channels.append(picture.alpha[..., None])
     pixels = np.concatenate(channels, axis=-1)
@@ -113,6 +113,14 @@ def write_picture(path: Path, picture: Picture, colours: NDArray[Any]) -> Path:
     profile = {"icc_profile": picture.profile} if picture.profile and kind not in ("BMP", "PPM") else {}
     image.save(buffer, format=kind, **_OPTIONS.get(kind, {}), **profile)
     return write_bytes(path, buffer.getvalue())
+
+
+def _luma(colours: NDArray[Any]) -> NDArray[Any]:
+    """(H, W, 3) to (H, W), a few rows at a time: in float64 a large picture takes eight times its own memory."""
+    grey = np.empty(colours.shape[:2], dtype=colours.dtype)
+    for top in range(0, len(grey), 256):
+        grey[top : top + 256] = np.rint(colours[top : top + 256] @ _LUMA)
+    return grey
 
 
 def deep_png(pixels: NDArray[np.uint16], profile: bytes | None = None) -> bytes:
