@@ -1,0 +1,301 @@
+"""What a model costs on a device: latency, throughput and peak memory of a forward pass and of a training step."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from ablations.harness.cost_count import Count, count
+from ablations.harness.cost_models import Subject, build, code_for, training_loss
+from ablations.models import is_trained
+from ablations.spec import Precision
+
+Phase = Literal["count", "forward", "training step"]
+PHASES: tuple[Phase, ...] = ("forward", "training step")
+"""What is timed; `count` only counts multiply-adds."""
+
+WHY = "not measured: "
+
+_LEAST_REPEATS = 3
+_CHILD_LIMIT_S = 900.0
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How thoroughly is measured.
+
+    Attributes:
+        batch: images at once for the throughput; latency and memory are of one image.
+        repeats: timed calls after the warm-up.
+        limit_s: repeats stop after this long, but not before three.
+    """
+
+    batch: int = 4
+    repeats: int = 10
+    limit_s: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is measured of a model: one row of the table. A count is the same in each precision."""
+
+    phase: Phase
+    size_px: int
+    precision: Precision | Literal[""] = ""
+
+
+def measure(
+    subject: Subject, device: torch.device, settings: Sequence[Setting], effort: Effort
+) -> list[dict[str, Any]]:
+    """A row of costs for each setting; what can't be measured has its reason in the `_why` columns.
+
+    The rows' keys are columns of `reports.cost_rows.COST_COLUMNS`, without those of where it was measured.
+    """
+    try:
+        model = build(subject)
+    except (ValueError, ImportError) as error:
+        return [_row(subject, setting, effort) | _reasons(_said(error)) for setting in settings]
+    parameters = list(model.parameters())
+    facts = {
+        "params": float(sum(p.numel() for p in parameters)),
+        "params_trained": float(sum(p.numel() for p in parameters if p.requires_grad)),
+    }
+    counts = {size: _count(subject, model, size) for size in dict.fromkeys(s.size_px for s in settings)}
+    rows = []
+    for setting in settings:
+        reason = _impossible(subject, device, setting)
+        costs: dict[str, Any] = {}
+        if setting.phase != "count":
+            costs = _reasons(reason) if reason else _costs(subject, device, setting, effort)
+        rows.append(_row(subject, setting, effort) | facts | costs | counts[setting.size_px])
+    return rows
+
+
+def _row(subject: Subject, setting: Setting, effort: Effort) -> dict[str, Any]:
+    return {**subject.facts(), **asdict(setting), "batch": effort.batch}
+
+
+def _reasons(reason: str) -> dict[str, Any]:
+    return {f"{what}_why": WHY + reason for what in ("macs", "latency", "images_per_s", "memory")}
+
+
+def _impossible(subject: Subject, device: torch.device, setting: Setting) -> str:
+    """Why this can't be measured, or ""."""
+    if setting.phase == "training step" and not (subject.config is not None and is_trained(subject.config)):
+        return "it has nothing to train"
+    if setting.precision == "bf16" and not has_bf16(device):
+        return f"this {'GPU' if device.type == 'cuda' else 'processor'} has no bf16 arithmetic that PyTorch tells of"
+    if _is_classical(subject) and subject.needs == "none":
+        return "it returns its input"
+    if _is_classical(subject) and (device.type == "cuda" or setting.precision == "bf16"):
+        return "it computes on the CPU in float32, outside of PyTorch"
+    return ""
+
+
+def _is_classical(subject: Subject) -> bool:
+    return subject.config is not None and not is_trained(subject.config)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device has bf16 instructions; emulated ones would time the emulation."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # absent in some versions of torch, which then tell nothing
+    asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(ask() for ask in asked if ask is not None)
+
+
+def _count(subject: Subject, model: nn.Module, size_px: int) -> dict[str, Any]:
+    if _is_classical(subject) and subject.needs != "none":
+        return {"macs_why": WHY + "it computes outside of PyTorch, whose operations are counted"}
+    image = torch.rand(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
+    try:
+        found: Count = count(model, image, code_for(subject, model, image, training=False))
+    except Exception as error:  # a comparator from a plug-in may not run on fake tensors
+        return {"macs_why": WHY + _said(error)}
+    return {
+        "macs": float(found.macs),
+        "macs_convolutions": float(found.macs_convolutions),
+        "macs_here": float(found.macs_here),
+        "macs_counter": found.counter,
+        "macs_why": found.note,
+    }
+
+
+def _costs(subject: Subject, device: torch.device, setting: Setting, effort: Effort) -> dict[str, Any]:
+    """Times and memory; each that fails leaves its reason and the others stand."""
+    costs: dict[str, Any] = {}
+    for what, batch in (("latency", 1), ("images_per_s", effort.batch)):
+        try:
+            times_s = time_calls(worker(subject, device, setting, batch), device, effort)
+        except Exception as error:  # out of memory, or an operation that this device or precision lacks
+            costs[f"{what}_why"] = WHY + _said(error)
+            continue
+        costs |= _latency(times_s) if what == "latency" else _throughput(times_s, batch)
+    try:
+        peak, method = peak_memory(subject, device, setting)
+        costs |= {"memory_mib": round(peak / _MIB, 1), "memory_method": method}
+    except Exception as error:
+        costs["memory_why"] = WHY + _said(error)
+    return costs
+
+
+def _latency(times_s: Sequence[float]) -> dict[str, float]:
+    low, middle, high = (round(1e3 * f(times_s), 3) for f in (min, statistics.median, max))
+    return {
+        "latency_ms": middle, "latency_low_ms": low, "latency_high_ms": high, "latency_repeats": len(times_s)
+    }  # fmt: skip
+
+
+def _throughput(times_s: Sequence[float], batch: int) -> dict[str, float]:
+    high, middle, low = (round(batch / f(times_s), 3) for f in (min, statistics.median, max))
+    return {
+        "images_per_s": middle, "images_per_s_low": low, "images_per_s_high": high,
+        "images_per_s_repeats": len(times_s),
+    }  # fmt: skip
+
+
+def worker(subject: Subject, device: torch.device, setting: Setting, batch: int) -> Callable[[], None]:
+    """A call that does the work once: a forward pass, or a training step with fused Adam."""
+    training = setting.phase == "training step"
+    model = build(subject).to(device).train(training)
+    generator = torch.Generator().manual_seed(0)
+    clean, degraded = (
+        torch.rand(batch, 3, setting.size_px, setting.size_px, generator=generator).to(device) for _ in range(2)
+    )
+    code = code_for(subject, model, degraded, training=training)
+    low = setting.precision == "bf16"
+    precision = partial(torch.autocast, device.type, torch.bfloat16) if low else nullcontext
+
+    def forward() -> None:
+        with torch.inference_mode(), precision():
+            model(degraded, code)
+
+    if not training:
+        return forward
+    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-6, fused=True)
+
+    def step() -> None:
+        optimiser.zero_grad(set_to_none=True)
+        with precision():
+            loss = training_loss(subject, model, degraded, clean, code)
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def time_calls(work: Callable[[], None], device: torch.device, effort: Effort) -> list[float]:
+    """Seconds of each call, after two that are not counted; on a GPU between two events on its own clock.
+
+    A call that takes longer than `effort.limit_s` is warmed up once only.
+    """
+    once = _gpu_seconds if device.type == "cuda" else _cpu_seconds
+    if once(work) < effort.limit_s:
+        once(work)
+    times: list[float] = []
+    began = time.perf_counter()
+    while len(times) < effort.repeats:
+        times.append(once(work))
+        if len(times) >= _LEAST_REPEATS and time.perf_counter() - began > effort.limit_s:
+            break
+    return times
+
+
+def _cpu_seconds(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _gpu_seconds(work: Callable[[], None]) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    start.record()
+    work()
+    end.record()
+    torch.cuda.synchronize()
+    return float(start.elapsed_time(end)) / 1e3
+
+
+def peak_memory(subject: Subject, device: torch.device, setting: Setting) -> tuple[float, str]:
+    """Bytes at the peak of the second call on one image, weights included, and how they were measured.
+
+    Raises:
+        RuntimeError: it can't be measured; the message says why.
+    """
+    if device.type != "cuda":
+        return _in_fresh_process(subject, setting), "resident set of a fresh process, growth from before the model"
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_allocated(device)
+    work = worker(subject, device, setting, 1)
+    work()
+    torch.cuda.reset_peak_memory_stats(device)
+    work()
+    torch.cuda.synchronize(device)
+    return float(torch.cuda.max_memory_allocated(device) - before), "max_memory_allocated"
+
+
+def _in_fresh_process(subject: Subject, setting: Setting) -> float:
+    """Growth of the largest resident set, in bytes, in a process forked from one that has only imported."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        raise RuntimeError("this system starts no process whose memory can be compared")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "baselines.catalog"])
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_grow, args=(subject, setting, torch.get_num_threads(), theirs), daemon=True)
+    child.start()
+    theirs.close()
+    try:
+        answer = ours.recv() if ours.poll(_CHILD_LIMIT_S) else f"no answer within {_CHILD_LIMIT_S:.0f} s"
+    except EOFError:
+        answer = "the measuring process died, perhaps for want of memory"
+    finally:
+        child.kill()
+        child.join()
+    if isinstance(answer, str):
+        raise RuntimeError(answer)
+    return float(answer)
+
+
+def _grow(subject: Subject, setting: Setting, threads: int, answer: Connection) -> None:
+    """The child's part of `_in_fresh_process`: sends a number of bytes, or what went wrong."""
+    import resource
+
+    def largest() -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+    try:
+        torch.set_num_threads(threads)
+        # what PyTorch loads at its first operations is no model's
+        torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8, requires_grad=True), torch.ones(3, 3, 3, 3)).sum().backward()
+        before = largest()
+        work = worker(subject, torch.device("cpu"), setting, 1)
+        for _ in range(2):  # the optimiser's state is there from the second step on
+            work()
+        answer.send(largest() - before)
+    except Exception as error:
+        answer.send(_said(error))
+
+
+def _said(error: BaseException) -> str:
+    """An error in one line of bearable length."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return "out of memory"
+    line = " ".join(str(error).split()) or type(error).__name__
+    lacking = re.search(r"\S+ not implemented for \S+", line)
+    line = lacking.group() if lacking else line
+    return line if len(line) <= 160 else line[:159] + "…"

@@ -1,0 +1,131 @@
+"""Multiply-adds of any model: of the method as published, and of what this implementation runs.
+
+The blocks of Restormer's family are computed here in a folded form (`dfpir.layers.mix_channels`,
+`dfpir.channel.ChannelPerturbation`), which multiplies less for the same result. Papers count the unfolded definition,
+so that is what `macs` holds; `macs_here` is what runs.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import torch
+import torch.nn.functional as F
+import torchvision  # type: ignore[import-untyped]  # noqa: F401 registers deformable convolution
+from einops import rearrange
+from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+from torch.utils.flop_counter import FlopCounterMode
+
+import dfpir.layers
+from dfpir import RestorationUNet
+from dfpir.channel import ChannelPerturbation
+from dfpir.count import multiply_adds
+from dfpir.layers import Features, Pixels
+
+FORMULA = "dfpir.count"
+COUNTER = "FlopCounterMode / 2, projections unfolded"
+ON_REAL_TENSORS = "the work depends on the image: counted for one image of noise"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """Multiply-adds of one forward pass on one image.
+
+    Attributes:
+        macs: of the published definition.
+        macs_convolutions: those of its convolutions, which most papers print.
+        macs_here: of this implementation.
+        counter: what counted `macs`.
+        note: what a reader must know of the count, or "".
+    """
+
+    macs: int
+    macs_convolutions: int
+    macs_here: int
+    counter: str
+    note: str = ""
+
+
+def count(model: nn.Module, image: Tensor, code: Tensor | None) -> Count:
+    """Count one forward pass, on fake tensors where the model allows it, so that it costs no time.
+
+    Args:
+        model: on the CPU.
+        image: (1, 3, H, W), sides that the model takes, on the CPU.
+        code: as the model needs it.
+    """
+    model = model.eval()
+    here, real = _counted(model, image, code)
+    note = ON_REAL_TENSORS if real else ""
+    if isinstance(model, RestorationUNet):
+        height, width = image.shape[-2:]
+        whole, convolutions = (
+            multiply_adds(model.config, height, width, convolutions_only=only) for only in (False, True)
+        )
+        return Count(macs=whole, macs_convolutions=convolutions, macs_here=sum(here), counter=FORMULA, note=note)
+    with unfolded():
+        published, _ = _counted(model, image, code)
+    return Count(macs=sum(published), macs_convolutions=published[0], macs_here=sum(here), counter=COUNTER, note=note)
+
+
+@contextmanager
+def unfolded() -> Iterator[None]:
+    """Within it, blocks are computed as their papers define them: the same results, more multiply-adds.
+
+    For counting and tests alone: it replaces functions for the whole process.
+    """
+    folded = dfpir.layers.mix_channels
+    with ExitStack() as stack:
+        for module in list(sys.modules.values()):
+            if getattr(module, "__dict__", {}).get("mix_channels") is folded:
+                stack.enter_context(mock.patch.object(module, "mix_channels", _attend_then_project))
+        stack.enter_context(mock.patch.object(ChannelPerturbation, "forward", _expand_shuffle_reduce))
+        yield
+
+
+def _attend_then_project(attention: Tensor, projection: Tensor, values: Pixels) -> Pixels:
+    """`dfpir.layers.mix_channels` in two steps: attention, then the 1x1 output convolution (Restormer, equation 1)."""
+    by_head = rearrange(values, "b n (heads c) -> b heads c n", heads=attention.shape[1])
+    mixed = rearrange(attention.to(values.dtype) @ by_head, "b heads c n -> b (heads c) n 1")
+    return rearrange(F.conv2d(mixed, projection.to(values.dtype)), "b c n 1 -> b n c")
+
+
+def _expand_shuffle_reduce(
+    self: ChannelPerturbation, x: Features, codes: Tensor, prompts: Tensor | None = None
+) -> Features:
+    """DGCPM in three steps: expand, reorder the channels, reduce (DFPIR, section 3.3)."""
+    order = self.order_of(codes) if prompts is None or self.orders is None else self.orders[prompts]
+    wide = self.expand(x)
+    return self.reduce(wide.gather(1, order[:, :, None, None].expand_as(wide)))
+
+
+def _counted(model: nn.Module, image: Tensor, code: Tensor | None) -> tuple[tuple[int, int], bool]:
+    """((in convolutions, elsewhere), whether real tensors were needed)."""
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            return _run(model, image, code), False
+    except (DataDependentOutputException, DynamicOutputShapeException):
+        # which operations run depends on the values
+        return _run(model, image, code), True
+
+
+def _run(model: nn.Module, image: Tensor, code: Tensor | None) -> tuple[int, int]:
+    mapping: Any = {torch.ops.torchvision.deform_conv2d: _deformable_flops}
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
+        model(image, code)
+    by_operation = counter.get_flop_counts().get("Global", {})
+    convolutions = sum(flops for operation, flops in by_operation.items() if "conv" in str(operation))
+    return convolutions // 2, (counter.get_total_flops() - convolutions) // 2
+
+
+def _deformable_flops(image: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    """A deformable convolution multiplies as often as a plain one; its interpolation is not counted."""
+    return 2 * out_shape[0] * math.prod(out_shape[2:]) * math.prod(weight)

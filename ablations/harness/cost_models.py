@@ -1,0 +1,154 @@
+"""Which models are measured, and everything needed to call one of them: code, images, training loss."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+import baselines
+from ablations.harness.build import build_model
+from ablations.models import BaselineConfig, ModelConfig, model_config, model_names
+from baselines.dl import OPERATORS, operator_code
+from datasets.tasks import CONDITIONS, Task
+from dfpir import DFPIRConfig, RestorationUNet
+from dfpir.config import CODE_DIM
+from dfpir.prompts import load_prompts
+from dfpir.registry import UnknownNameError, suggestion
+
+Images = Float[Tensor, "b 3 h w"]
+
+CLASSICAL_CONDITION = "noise-25"
+"""What classical references are timed on: each condition has a method of its own, this one's is the slowest."""
+
+_TOLD = {
+    "none": "nothing (blind)",
+    "view": "nothing (blind)",
+    "label": "nothing (blind); the class in its first training stage",
+    "operator": "operator and strength",
+    "condition": f"the condition (timed on {CLASSICAL_CONDITION})",
+    "code512": "text code, 512 numbers",
+    "code256": "instruction embedding, 256 numbers",
+    "image512": "CLIP's feature of the image, 512 numbers",
+}
+_APART = {
+    "code512": "CLIP's text encoder: runs once a prompt, not once an image",
+    "code256": "the instruction encoder: runs once an instruction, not once an image",
+    "image512": "its authors' CLIP image encoder: runs once an image, so its time comes on top",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A model to measure.
+
+    Attributes:
+        name: as in `ablations.models.model_names`.
+        config: its configuration; None for a method that can't be built here.
+        aliases: other names of the same model at this size.
+        reason: why it can't be built, or "".
+    """
+
+    name: str
+    config: ModelConfig | None
+    aliases: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def needs(self) -> str:
+        """What `code` its model takes, as `baselines.registry.Needs`."""
+        if isinstance(self.config, DFPIRConfig):
+            return "code512" if self.config.uses_prompts else "none"
+        return self.config.row.needs if self.config is not None else "none"
+
+    def facts(self) -> dict[str, str]:
+        """What the table says of it whatever is measured."""
+        settings = json.loads(self.config.settings) if isinstance(self.config, BaselineConfig) else {}
+        return {
+            "model": self.name,
+            "kind": "variant" if isinstance(self.config, DFPIRConfig) else "comparator",
+            "aliases": ";".join(self.aliases),
+            "settings": json.dumps(settings, sort_keys=True) if settings else "",
+            "told": _TOLD.get(self.needs, self.needs) if self.config is not None else "",
+            "apart": _APART.get(self.needs, ""),
+        }
+
+
+def subjects(sizes: Mapping[str, Any], names: Sequence[str] | None = None) -> list[Subject]:
+    """The distinct models at a budget's size, each under its first name; methods that can't be built come last.
+
+    Args:
+        sizes: of the budget, see `ablations.models.model_config`.
+        names: measure these alone.
+
+    Raises:
+        UnknownNameError: a name that there is not, with the nearest known one.
+    """
+    missing = baselines.list_models(unavailable=True)
+    for name in names or ():
+        if name not in (*model_names(), *missing):
+            raise UnknownNameError(f"Unknown model {name!r}.{suggestion(name, [*model_names(), *missing])}")
+    found: dict[str, Subject] = {}
+    for name in model_names():
+        if names and name not in names:
+            continue
+        config = model_config(name, sizes)
+        key = json.dumps(config.identity(), sort_keys=True, default=list)
+        first = found.get(key)
+        aliases = (*first.aliases, name) if first else ()
+        found[key] = Subject(name=first.name if first else name, config=config, aliases=aliases)
+    described = {name: baselines.describe(name) for name in missing if not names or name in names}
+    return [
+        *found.values(),
+        *(Subject(name=n, config=None, reason=d.reason) for n, d in described.items() if hasattr(d, "reason")),
+    ]
+
+
+def build(subject: Subject) -> nn.Module:
+    """The model on the CPU, with prompts bound where it has any.
+
+    Raises:
+        ValueError: it can't be built here. MissingExtraError: its library is not installed.
+    """
+    if subject.config is None:
+        raise ValueError(subject.reason)
+    model = build_model(subject.config, seed=0)
+    if isinstance(model, RestorationUNet) and model.config.uses_prompts:
+        # stored orders, as a trained model has them; which prompts they are of costs nothing
+        model.bind_prompts(load_prompts(model.config.prompt_set, "minilm").codes)
+    return model
+
+
+def code_for(subject: Subject, model: nn.Module, images: Images, *, training: bool) -> Tensor | None:
+    """A valid `code` for a batch: random numbers where the model takes a vector, since values cost nothing."""
+    batch, device = len(images), images.device
+    if isinstance(model, RestorationUNet) and model.prompt_codes is not None:
+        return torch.arange(batch, device=device) % len(model.prompt_codes)
+    if isinstance(model, RestorationUNet) and model.config.channel_perturbation:
+        return torch.zeros(batch, CODE_DIM, device=device)  # the `identity` order looks at no code, but takes one
+    vectors = {"code512": 512, "image512": 512, "code256": 256}
+    if subject.needs in vectors:
+        generator = torch.Generator().manual_seed(0)
+        return F.normalize(torch.randn(batch, vectors[subject.needs], generator=generator), dim=-1).to(device)
+    row = [c.name for c in CONDITIONS].index(CLASSICAL_CONDITION)
+    makers: dict[str, Callable[[], Tensor | None]] = {
+        "label": lambda: torch.arange(batch, device=device) % len(Task) if training else None,
+        "view": lambda: images.roll(5, dims=-1) if training else None,
+        "operator": lambda: operator_code([list(OPERATORS)[i % len(OPERATORS)] for i in range(batch)]).to(device),
+        "condition": lambda: torch.full((batch,), row, device=device),
+    }
+    return makers.get(subject.needs, lambda: None)()
+
+
+def training_loss(subject: Subject, model: nn.Module, degraded: Images, clean: Images, code: Tensor | None) -> Tensor:
+    """The method's own objective, or the mean absolute error."""
+    objective = subject.config.row.objective if isinstance(subject.config, BaselineConfig) else None
+    if objective is not None:
+        return objective(model, degraded, clean, code)
+    return F.l1_loss(model(degraded, code), clean)

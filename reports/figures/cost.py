@@ -1,0 +1,165 @@
+"""PSNR against cost, and time against multiply-adds: does what is counted predict what is waited for?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, short
+
+_COLOURS = {"variant": "#0072B2", "comparator": "#D55E00"}
+_MARKERS = {"variant": "o", "comparator": "s"}
+_KEY_ROWS = 18
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One model.
+
+    Attributes:
+        model: its name.
+        kind: `variant` or `comparator`.
+        psnr_db: average over tasks, NaN if it has none.
+        params: parameters.
+        macs: multiply-adds of a forward pass, NaN if not counted.
+        latency_ms: of a forward pass on one image, NaN if not measured.
+    """
+
+    model: str
+    kind: str
+    psnr_db: float
+    params: float
+    macs: float
+    latency_ms: float
+
+
+def draw_quality(points: Sequence[Point], folder: Path, *, macs_at: str, latency_at: str) -> Picture | None:
+    """PSNR against parameters, multiply-adds and latency; None where no model has a PSNR.
+
+    Args:
+        points: the models.
+        folder: to write to.
+        macs_at: resolution of the multiply-adds, in words.
+        latency_at: resolution and precision of the latency, in words.
+    """
+    shown = sorted((p for p in points if not math.isnan(p.psnr_db)), key=lambda p: -p.psnr_db)
+    if not shown:
+        return None
+    figure = new_figure(12.5, 4.6)
+    axes = figure.subplots(1, 3, sharey=True)
+    panels = (
+        ("params", 1e6, "parameters (M)"),
+        ("macs", 1e9, f"multiply-adds (G), {macs_at}"),
+        ("latency_ms", 1.0, f"latency (ms), {latency_at}"),
+    )
+    for ax, (field, unit, label) in zip(axes, panels, strict=True):
+        _panel(ax, shown, [getattr(p, field) / unit for p in shown], [p.psnr_db for p in shown])
+        ax.set_xlabel(plain(label))
+    axes[0].set_ylabel("average PSNR (dB)")
+    _key(figure, shown, [f"{p.psnr_db:.2f} dB" for p in shown])
+    lacking = len(points) - len(shown)
+    return save(
+        figure,
+        folder,
+        "psnr_cost",
+        title="Average PSNR against cost",
+        alt=f"Average PSNR against parameters, multiply-adds and latency for {len(shown)} models; the best is "
+        f"{shown[0].model} with {shown[0].psnr_db:.2f} dB.",
+        caption="Up and to the left is better. Cost is on a logarithmic scale; models are numbered from the highest "
+        "PSNR down. A model whose cost is zero or was not measured is missing from that panel"
+        + (f"; {lacking} models have no PSNR in the study and are missing from all." if lacking else "."),
+    )
+
+
+def draw_time(points: Sequence[Point], folder: Path, *, macs_at: str, latency_at: str) -> Picture | None:
+    """Latency against multiply-adds; None with fewer than two models that have both."""
+    shown = sorted((p for p in points if p.macs > 0 and p.latency_ms > 0), key=lambda p: p.macs / p.latency_ms)
+    if len(shown) < 2:
+        return None
+    figure = new_figure(9.5, 4.8)
+    ax = figure.subplots()
+    _panel(ax, shown, [p.macs / 1e9 for p in shown], [p.latency_ms for p in shown])
+    ax.set_yscale("log")
+    _plain_ticks(ax.yaxis)
+    ax.set_xlabel(plain(f"multiply-adds (G), {macs_at}"))
+    ax.set_ylabel(plain(f"latency (ms), {latency_at}"))
+    rates = [p.macs / p.latency_ms / 1e6 for p in shown]
+    _key(figure, shown, [f"{rate:.1f} GMAC/s" for rate in rates])
+    return save(
+        figure,
+        folder,
+        "time_macs",
+        title="Latency against multiply-adds",
+        alt=f"Latency against multiply-adds for {len(shown)} models: from {rates[0]:.1f} to {rates[-1]:.1f} billion "
+        "multiply-adds a second.",
+        caption="Models on one diagonal do as many multiply-adds a second; those above it wait for memory or launches. "
+        "Numbered from the slowest rate up.",
+    )
+
+
+def _panel(ax: Any, points: Sequence[Point], x: Sequence[float], y: Sequence[float]) -> None:
+    """A scatter with a number beside each marker; numbers that would overlap are moved apart."""
+    ax.set_xscale("log")
+    drawn = [(n, p, a, b) for n, (p, a, b) in enumerate(zip(points, x, y, strict=True), start=1) if a > 0]
+    for kind, colour in _COLOURS.items():
+        own = [(a, b) for _, p, a, b in drawn if p.kind == kind]
+        if own:
+            ax.scatter(*zip(*own, strict=True), s=26, color=colour, marker=_MARKERS[kind], alpha=0.85, linewidth=0)
+    _plain_ticks(ax.xaxis)
+    ax.margins(x=0.14, y=0.08)
+    for (number, _, a, b), shift in zip(drawn, _shifts(drawn, y), strict=True):
+        ax.annotate(
+            str(number), (a, b), xytext=(7, shift), textcoords="offset points", fontsize=7.5, color=INK, va="center",
+            arrowprops={"arrowstyle": "-", "color": QUIET, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 2}
+            if abs(shift) > 4 else None,
+        )  # fmt: skip
+
+
+def _shifts(drawn: Sequence[tuple[int, Point, float, float]], y: Sequence[float]) -> list[float]:
+    """Vertical offsets in points that keep the numbers of neighbouring markers 8 points apart."""
+    finite = [value for value in y if math.isfinite(value)]
+    spread = (max(finite) - min(finite)) or 1.0
+    places = [(math.log10(a), 260 * b / spread) for _, _, a, b in drawn]
+    near = 0.06 * ((max(p[0] for p in places) - min(p[0] for p in places)) or 1.0) if places else 0.0
+    shifts = [0.0] * len(places)
+    put: list[int] = []
+    for i in sorted(range(len(places)), key=lambda i: -places[i][1]):
+        for j in put:
+            gap = places[j][1] + shifts[j] - places[i][1] - shifts[i]
+            if abs(places[i][0] - places[j][0]) < near and gap < 8:
+                shifts[i] -= 8 - gap
+        put.append(i)
+    groups = np.array([p[0] for p in places])
+    for i in range(len(places)):  # a stack hangs around its markers, not below them
+        close = np.abs(groups - groups[i]) < 1e-9
+        if close.sum() > 1:
+            shifts[i] += 0.5 * max(-shifts[j] for j in np.flatnonzero(close))
+    return shifts
+
+
+def _plain_ticks(axis: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _key(figure: Any, points: Sequence[Point], told: Sequence[str]) -> None:
+    """Number, model and value of every point, in columns beside the panels."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], linestyle="", marker=_MARKERS[p.kind], color=_COLOURS[p.kind], markersize=5,
+               label=f"{number}  {plain(short(p.model, 22))}  {text}")
+        for number, (p, text) in enumerate(zip(points, told, strict=True), start=1)
+    ]  # fmt: skip
+    figure.legend(
+        handles=handles, loc="outside right center", fontsize=7.2, ncols=math.ceil(len(handles) / (_KEY_ROWS * 2)),
+        handletextpad=0.3, labelspacing=0.28,
+    )  # fmt: skip

@@ -1,0 +1,367 @@
+"""Costs: counts against published values, what a row says where nothing was measured, and the page made from them."""
+
+import json
+import math
+import re
+
+import pandas as pd
+import pytest
+import torch
+from rich.console import Console
+
+import baselines
+import dfpir
+from ablations import efficiency
+from ablations.harness import cost
+from ablations.harness.cost_count import count, unfolded
+from ablations.harness.cost_models import build, code_for, subjects
+from baselines.airnet import AirNet
+from dfpir.count import multiply_adds
+from reports.cost_rows import COST_COLUMNS, Quality, load_study_of, qualities, read_costs, write_costs
+from reports.efficiency import build_report
+from reports.efficiency import main as report_main
+from reports.files import write_json
+from tests.support.fake_runs import gamma_study, run_id_of, seal, write_runs
+from tests.support.shared import shared
+
+PUBLISHED = [n for n in baselines.list_models() if baselines.describe(n).params_m_published]
+FOLDED = {"restormer": 0.044, "dfpir": 0.053, "promptir": 0.041, "adair": 0.044, "vlunet": 0.048, "idr": 0.015}
+TINY = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
+CPU = torch.device("cpu")
+EFFORT = cost.Effort(batch=2, repeats=3, limit_s=0.0)
+
+
+def subject(name, sizes=None):
+    return subjects(sizes or {}, [name])[0]
+
+
+def full_size_count(name, side):
+    found = subject(name)
+    try:
+        model = build(found)
+    except baselines.MissingExtraError as error:
+        pytest.skip(str(error))
+    image = torch.rand(1, 3, side, side)
+    return model, count(model, image, code_for(found, model, image, training=False))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameters_are_the_published_ones(name):
+    row = baselines.describe(name)
+    try:
+        with torch.device("meta"):
+            model = row.make()
+    except (RuntimeError, NotImplementedError):  # initialised in a way that needs values
+        model = row.make()
+    except baselines.MissingExtraError as error:
+        pytest.skip(str(error))
+    params = sum(p.numel() for p in model.parameters()) / 1e6
+    assert params == pytest.approx(row.params_m_published, rel=0.001)
+
+
+@pytest.mark.parametrize("name", [n for n in PUBLISHED if n not in ("airnet", "moceir")])
+def test_multiply_adds_at_256_px_are_the_published_ones(name):
+    published = baselines.describe(name).gmacs_published
+    _, found = full_size_count(name, 256)
+    # a value printed as a whole number may be off by half of one
+    tolerance = max(0.01 * published, 0.5 if float(published).is_integer() else 0.05)
+    assert found.macs / 1e9 == pytest.approx(published, abs=tolerance)
+    saved = 1 - found.macs_here / found.macs
+    assert saved == pytest.approx(FOLDED.get(name, 0.0), abs=0.002), "what folding saves here"
+
+
+def test_airnets_published_count_holds_a_branch_that_its_image_does_not_need():
+    model, found = full_size_count("airnet", 64)
+    assert isinstance(model, AirNet)
+
+    class Branch(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = model.E.E.encoder_q
+
+        def forward(self, image, code):
+            return self.encoder.code(torch.zeros(1, 64, *image.shape[-2:]))
+
+    # the released code computes the contrastive code at test time too, and throws it away
+    thrown_away = count(Branch(), torch.rand(1, 3, 64, 64), None)
+    whole = 16 * (found.macs + thrown_away.macs) / 1e9
+    assert whole == pytest.approx(baselines.describe("airnet").gmacs_published, rel=0.01)
+    assert thrown_away.macs < 0.02 * found.macs
+
+
+def test_moceirs_count_depends_on_the_route():
+    _, found = full_size_count("moceir", 64)
+    assert "depends on the image" in found.note
+    # the released value is of one route; random weights choose others
+    assert 16 * found.macs / 1e9 == pytest.approx(baselines.describe("moceir").gmacs_published, rel=0.05)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["restormer", "dfpir", "promptir", "adair", "vlunet", "idr", "transweather", "fdgan"])
+def test_registry_repeats_the_measured_facts(name):
+    text = shared("baselines.md").read_text()
+    line = next(x for x in text.splitlines() if re.sub(r"[^a-z]", "", x.split("|")[1].lower() if "|" in x else "")
+                .startswith(name))  # fmt: skip
+    cells = line.split("|")
+    row = baselines.describe(name)
+    assert f"{row.params_m_published:.3f}" in cells[3]
+    assert f"{row.gmacs_published:g}" in cells[4]
+
+
+@pytest.mark.parametrize("name", dfpir.list_models())
+def test_formula_and_counter_agree_on_the_published_definition(name):
+    model = dfpir.create_model(name, **TINY).eval()
+    image, code = torch.rand(1, 3, 64, 64), torch.randn(1, 512)
+    found = count(model, image, code)
+    assert found.counter == "dfpir.count"
+    with unfolded():
+        again = count(_Wrapped(model), image, code)
+    # the identity order asks its guide nothing, random orders neither: the formula counts the guide all the same
+    guides = [block.channel.guide for block in model.perturb.values() if getattr(block, "channel", None) is not None]
+    guide: int = sum(g.hidden.weight.numel() + g.score.weight.numel() for g in guides)
+    skipped = guide if model.config.order in ("identity", "random") and model.config.channel_perturbation else 0
+    assert again.macs == found.macs - skipped == multiply_adds(model.config, 64, 64) - skipped
+    assert again.macs_convolutions == found.macs_convolutions
+    assert found.macs_here < found.macs
+
+
+class _Wrapped(torch.nn.Module):
+    """Hides from the counter that a formula exists."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, image, code):
+        return self.model(image, code)
+
+
+@pytest.mark.parametrize("name", ["restormer", "dfpir", "promptir", "adair", "vlunet", "idr", "moceir"])
+def test_unfolded_blocks_give_the_same_images(name):
+    model = baselines.create_model(name, **baselines.describe(name).demo).eval().double()
+    image = torch.rand(2, 3, 32, 32, dtype=torch.float64)
+    told = baselines.describe(name).needs in ("code512", "image512")
+    code = torch.randn(2, 512, dtype=torch.float64) if told else None
+    with torch.no_grad():
+        folded = model(image, code)
+        with unfolded():
+            assert torch.allclose(model(image, code), folded, atol=1e-9)
+        assert torch.equal(model(image, code), folded)
+
+
+def test_models_are_measured_once_each():
+    found = {s.name: s for s in subjects(TINY)}
+    assert {"restormer", "dfpir", "promptir", "nafnet", "tape"} <= set(found)
+    assert "dfpir_g90" in found["dfpir"].aliases
+    assert "dfpir_g90" not in found
+    assert found["tape"].reason
+    with pytest.raises(ValueError, match="Did you mean 'promptir'"):
+        subjects(TINY, ["promtir"])
+
+
+@pytest.mark.parametrize("name", ["dfpir", "nafnet", "idr", "dl", "instructir", "vlunet"])
+def test_every_model_gets_a_code_that_it_takes(name):
+    setting = {phase: cost.Setting(phase=phase, size_px=64, precision="fp32") for phase in cost.PHASES}
+    for phase in cost.PHASES:
+        cost.worker(subject(name, TINY), CPU, setting[phase], 2)()
+
+
+def test_a_training_step_changes_weights_and_a_forward_pass_does_not(monkeypatch):
+    built = []
+
+    def keep(found):
+        built.append(build(found))
+        return built[-1]
+
+    monkeypatch.setattr(cost, "build", keep)
+    for phase, changes in (("forward", False), ("training step", True)):
+        work = cost.worker(subject("dfpir", TINY), CPU, cost.Setting(phase=phase, size_px=64, precision="fp32"), 1)
+        before = built[-1].output.weight.detach().clone()
+        work()
+        assert (not torch.equal(before, built[-1].output.weight)) == changes
+
+
+def test_rows_hold_numbers_or_reasons():
+    settings = [
+        cost.Setting(phase="count", size_px=128),
+        *(cost.Setting(phase=phase, size_px=64, precision="fp32") for phase in cost.PHASES),
+    ]
+    counted, forward, training = cost.measure(subject("nafnet", TINY), CPU, settings, EFFORT)
+    assert counted["macs"] == pytest.approx(4 * forward["macs"], rel=0.01)
+    assert "latency_ms" not in counted
+    for row in (forward, training):
+        assert 0 < row["latency_low_ms"] <= row["latency_ms"] <= row["latency_high_ms"]
+        assert row["images_per_s"] > 0
+        assert row["latency_repeats"] == 3
+        assert row["memory_mib"] > 4 * row["params"] / 2**20, "at least the weights"
+    assert training["memory_mib"] > forward["memory_mib"]
+    for name, phase, why in (
+        ("identity", 1, "returns its input"), ("classical", 2, "nothing to train"), ("tape", 1, "No code"),
+    ):  # fmt: skip
+        row = cost.measure(subject(name, TINY), CPU, settings, EFFORT)[phase]
+        assert row["latency_why"].startswith("not measured: ")
+        assert why in row["latency_why"]
+        assert "latency_ms" not in row
+
+
+def test_failures_become_reasons(monkeypatch):
+    def fails(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB\nand a long story")
+
+    monkeypatch.setattr(cost, "worker", fails)
+    monkeypatch.setattr(cost, "peak_memory", fails)
+    (row,) = cost.measure(subject("nafnet", TINY), CPU, [cost.Setting(phase="forward", size_px=64)], EFFORT)
+    assert {row[k] for k in ("latency_why", "images_per_s_why", "memory_why")} == {"not measured: out of memory"}
+
+
+def test_without_bf16_the_rows_say_so(monkeypatch):
+    monkeypatch.setattr(cost, "has_bf16", lambda device: False)
+    (row,) = cost.measure(
+        subject("nafnet", TINY), CPU, [cost.Setting(phase="forward", size_px=64, precision="bf16")], EFFORT
+    )
+    assert "no bf16" in row["latency_why"]
+
+
+def test_calls_are_warmed_up_and_repeated():
+    calls = []
+    times = cost.time_calls(lambda: calls.append(1), CPU, cost.Effort(repeats=7))
+    assert (len(calls), len(times)) == (9, 7)
+    assert len(cost.time_calls(lambda: None, CPU, cost.Effort(repeats=7, limit_s=0.0))) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sizes", "50"], "multiple of 16"),
+        (["--budget", "quick"], "demo and paper"),
+        (["--models", "promtir"], "Did you mean 'promptir'"),
+        (["--repeats", "0"], "whole number"),
+        (["--precisions", "fp8"], "fp8"),
+        (["--psnr", "no/such/folder", "--models", "identity"], "no such folder"),
+        (["--device", "gpu"], "Unknown device"),
+    ],
+)
+def test_wrong_options_are_one_line_and_exit_code_2(arguments, message, capsys, tmp_path):
+    with pytest.raises(SystemExit) as stopped:
+        efficiency.main([*arguments, "--out", str(tmp_path)])
+    captured = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert message in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_writes_table_and_page(tmp_path, capsys):
+    arguments = ["--models", "nafnet", "identity", "--precisions", "fp32", "--repeats", "1", "--device", "cpu"]
+    options = efficiency.make_parser().parse_args([*arguments, "--out", str(tmp_path)])
+    assert efficiency.run(options, Console(), command="python -m ablations.efficiency --x") == 0
+    table = tmp_path / "efficiency" / "cpu-demo.csv"
+    frame = read_costs(table)
+    assert list(frame["model"].unique()) == ["identity", "nafnet"]
+    assert (frame["device"] != "").all()
+    assert sorted(frame["size_px"].unique()) == [64, 128, 256]
+    page = (table.with_suffix("") / "report.html").read_text()
+    assert "python -m ablations.efficiency --x" in page
+    assert "Not run: no study was given" in page
+
+
+def made_up(**changes):
+    """A table with a measured variant, one that no study ran, and a comparator that can't be built."""
+    empty = {c.name: "" if c.dtype == "str" else math.nan for c in COST_COLUMNS}
+    shared_facts = {"budget": "demo", "device": "cpu: made up", "threads": 1.0, "at": "2025-01-01T00:00:00+00:00"}
+    rows = []
+    for at, (model, kind) in enumerate(
+        (("dfpir_g90", "variant"), ("restormer", "variant"), ("<b>x</b>", "comparator"))
+    ):
+        for phase, precision in (("count", ""), ("forward", "fp32"), ("training step", "fp32")):
+            row = empty | shared_facts | {"model": model, "kind": kind, "phase": phase, "precision": precision}
+            row |= {"size_px": 64.0, "batch": 2.0, "macs_why": "", "latency_why": "not measured: <i>because</i>"}
+            if kind == "variant":
+                row |= {"params": 1000.0 + at, "params_trained": 900.0, "macs": 2e9, "macs_convolutions": 1.8e9,
+                        "macs_here": 1.9e9, "macs_counter": "dfpir.count", "latency_why": ""}  # fmt: skip
+            if kind == "variant" and phase != "count":
+                row |= {"latency_ms": 5.0 + at, "latency_low_ms": 4.0, "latency_high_ms": 9.0, "latency_repeats": 3.0}
+            rows.append(row | changes)
+    return pd.DataFrame(rows)
+
+
+def study_with_sizes(tmp_path, params):
+    """A made-up study whose runs' models have these many parameters."""
+    study = gamma_study(effect_db={"dfpir_g90": 0.2, "restormer": -0.3}, failed=(), aliases={}, pictures=False)
+    folder = write_runs(tmp_path / "runs", study)
+    for variant, number in params.items():
+        for seed in study.seeds:
+            run = tmp_path / "runs" / run_id_of(variant, seed)
+            spec = json.loads((run / "spec.json").read_text())
+            spec["model"]["params"] = number
+            write_json(run / "spec.json", spec)
+            seal(run)
+    return folder
+
+
+def test_psnr_is_matched_by_name_and_size_and_never_made_up(tmp_path):
+    study = load_study_of(study_with_sizes(tmp_path, {"dfpir_g90": 1000, "restormer": 5}))
+    found = qualities(made_up(), study)
+    assert 10 < found["dfpir_g90"].psnr_db < 40
+    assert "seed(s)" in found["dfpir_g90"].hover
+    assert found["restormer"].instead == "not run at this size"
+    assert math.isnan(found["restormer"].psnr_db)
+    assert found["<b>x</b>"] == Quality()
+    assert found["<b>x</b>"].instead == "not run"
+    other_name = made_up().replace({"model": {"dfpir_g90": "dfpir"}}).assign(aliases="dfpir_g90;dfpir_g95")
+    assert qualities(other_name, study)["dfpir"].psnr_db == found["dfpir_g90"].psnr_db
+
+
+def test_page_tables_and_figures(tmp_path):
+    table = write_costs(made_up(dirty="yes"), tmp_path / "cpu-demo.csv")
+    page = build_report(table, study=study_with_sizes(tmp_path, {"dfpir_g90": 1000, "restormer": 1001}))
+    text = page.read_text()
+    assert "<b>x</b>" not in text
+    assert "<i>because</i>" not in text
+    assert "&lt;b&gt;x" in text
+    assert "default-src 'none'" in text
+    assert not re.search(r"(?:src|href)=\"(?!data:|#)", text)
+    assert "uncommitted changes" in text
+    assert "The machine was not quiet" in text
+    assert text.count('class="sortable"') == 3
+    for name in ("psnr_cost", "time_macs"):
+        assert all((page.parent / "figures" / f"{name}.{end}").stat().st_size > 1000 for end in ("png", "svg", "pdf"))
+    markdown = (page.parent / "table.md").read_text()
+    assert "not measured" in markdown
+    assert r"\<b\>x" in markdown
+    latex = (page.parent / "table.tex").read_text()
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 3
+    assert r"dfpir\_g90" in latex
+
+
+def test_without_a_study_there_is_no_psnr(tmp_path):
+    page = build_report(write_costs(made_up(), tmp_path / "cpu-demo.csv"))
+    assert "Not run: no study was given" in page.read_text()
+    assert not (page.parent / "figures" / "psnr_cost.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("a,b\n1,2\n", "column 'model' is missing"), ("", "not a table of costs"), (b"\xff\xfe\x00", "not a table")],
+)
+def test_other_files_are_refused_in_one_line(content, message, tmp_path, capsys):
+    path = tmp_path / "x.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert report_main([str(path)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert report_main([str(tmp_path / "none.csv")]) == 2
+
+
+def test_tables_of_two_devices_are_not_mixed(tmp_path):
+    both = pd.concat([made_up(), made_up(device="cuda: other")])
+    with pytest.raises(ValueError, match="mix devices"):
+        read_costs(write_costs(both, tmp_path / "x.csv"))
+
+
+def test_a_table_survives_the_disk(tmp_path):
+    frame = made_up()
+    pd.testing.assert_frame_equal(
+        read_costs(write_costs(frame, tmp_path / "x.csv")), frame[[c.name for c in COST_COLUMNS]]
+    )
