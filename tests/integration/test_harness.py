@@ -1,7 +1,6 @@
 """A run from its spec to DONE: what it leaves, that it repeats bit by bit, and what goes wrong."""
 
 import json
-import os
 import random
 import signal
 from dataclasses import replace
@@ -16,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 import ablations.harness.train as training
 from ablations.data import load_data
-from ablations.harness import checkpoint, probes, run_one
+from ablations.harness import checkpoint
 from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import restore_items
 from ablations.harness.run_one import find_run, is_done
@@ -25,6 +24,7 @@ from dfpir import RestorationUNet
 from dfpir.prompts import load_prompts
 from dfpir.weights import load_own
 from reports.schema import TABLE_COLUMNS, read_images
+from tests.support.killed import run_and_be_killed
 from tests.support.tiny_study import run_here, tiny_plan
 
 SPEC = tiny_plan().specs[0]
@@ -164,39 +164,17 @@ def test_every_order_and_mask_trains(tmp_path):
         assert is_done(find_run(tmp_path, spec))
 
 
-def _work(spec, root, moment):
-    """The run in a process of its own that gets SIGKILL at the given moment: a training step or a write to disk."""
-    counted = {"moments": 0}
-
-    def at(function, after):
-        def wrapped(*arguments):
-            counted["moments"] += 1
-            if counted["moments"] == moment and not after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = function(*arguments)
-            if counted["moments"] == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        return wrapped
-
-    training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
-    torch.set_num_threads(1)
-    training._step = at(training._step, after=True)
-    for module in (checkpoint, run_one, probes):
-        setattr(module, "write_bytes", at(vars(module)["write_bytes"], after=moment % 2))  # noqa: B010
-    run_here(spec, root)
-
-
 @pytest.mark.parametrize("setting", [{}, {"ema": 0.9, "schedule": "cosine"}])
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path, setting):
     spec = replace(SPEC, recipe=replace(SPEC.recipe, **setting))
     run_here(spec, tmp_path / "whole")
-    context, rng, codes = get_context("fork"), random.Random(0), []
+    # a fork server: forking this process, whose thread pools other tests may have started, can hang the child
+    context, rng, codes = get_context("forkserver"), random.Random(0), []
+    context.set_forkserver_preload(["tests.support.killed"])
     for _ in range(6):
-        process = context.Process(target=_work, args=(spec, tmp_path / "killed", rng.randint(1, 8)))
+        process = context.Process(target=run_and_be_killed, args=(spec, tmp_path / "killed", rng.randint(1, 8)))
         process.start()
-        process.join()
+        process.join(timeout=120)
         codes.append(process.exitcode)
     assert codes.count(-signal.SIGKILL) >= 3, codes
     run_here(spec, tmp_path / "killed")
