@@ -49,6 +49,7 @@ COST_COLUMNS: tuple[Column, ...] = (
     Column(name="memory_mib", dtype="float64", unit="MiB", meaning="peak for one image, weights included"),
     Column(name="memory_method", dtype="str", meaning="how the peak was measured"),
     Column(name="memory_why", dtype="str", meaning="why it was not measured"),
+    Column(name="reference_ms", dtype="float64", unit="ms", meaning="time of one fixed convolution just after the row"),
     Column(name="budget", dtype="str", meaning="whose model sizes these are"),
     Column(name="device", dtype="str", meaning="processor or GPU"),
     Column(name="threads", dtype="float64", meaning="CPU threads"),

@@ -80,6 +80,7 @@ def measure(
         costs: dict[str, Any] = {}
         if setting.phase != "count":
             costs = _reasons(reason) if reason else _costs(subject, device, setting, effort)
+            costs["reference_ms"] = round(1e3 * statistics.median(time_calls(_reference(device), device, effort)), 3)
         rows.append(_row(subject, setting, effort) | facts | costs | counts[setting.size_px])
     return rows
 
@@ -166,6 +167,17 @@ def _throughput(times_s: Sequence[float], batch: int) -> dict[str, float]:
         "images_per_s": middle, "images_per_s_low": low, "images_per_s_high": high,
         "images_per_s_repeats": len(times_s),
     }  # fmt: skip
+
+
+def _reference(device: torch.device) -> Callable[[], None]:
+    """A fixed job, timed beside every row: how its time varies tells how quiet the machine was."""
+    image, weight = torch.ones(1, 64, 64, 64, device=device), torch.ones(64, 64, 3, 3, device=device)
+
+    def work() -> None:
+        with torch.inference_mode():
+            torch.nn.functional.conv2d(image, weight, padding=1)
+
+    return work
 
 
 def worker(subject: Subject, device: torch.device, setting: Setting, batch: int) -> Callable[[], None]:

@@ -14,6 +14,7 @@ from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, 
 
 _COLOURS = {"variant": "#0072B2", "comparator": "#D55E00"}
 _MARKERS = {"variant": "o", "comparator": "s"}
+_KINDS = "Circles: variants of DFPIR and Restormer; squares: comparators."
 _KEY_ROWS = 18
 
 
@@ -70,7 +71,7 @@ def draw_quality(points: Sequence[Point], folder: Path, *, macs_at: str, latency
         title="Average PSNR against cost",
         alt=f"Average PSNR against parameters, multiply-adds and latency for {len(shown)} models; the best is "
         f"{shown[0].model} with {shown[0].psnr_db:.2f} dB.",
-        caption="Up and to the left is better. Cost is on a logarithmic scale; models are numbered from the highest "
+        caption=f"{_KINDS} Up and to the left is better. Cost is on a logarithmic scale; models are numbered from the highest "
         "PSNR down. A model whose cost is zero or was not measured is missing from that panel"
         + (f"; {lacking} models have no PSNR in the study and are missing from all." if lacking else "."),
     )
@@ -83,8 +84,8 @@ def draw_time(points: Sequence[Point], folder: Path, *, macs_at: str, latency_at
         return None
     figure = new_figure(9.5, 4.8)
     ax = figure.subplots()
-    _panel(ax, shown, [p.macs / 1e9 for p in shown], [p.latency_ms for p in shown])
     ax.set_yscale("log")
+    _panel(ax, shown, [p.macs / 1e9 for p in shown], [p.latency_ms for p in shown])
     _plain_ticks(ax.yaxis)
     ax.set_xlabel(plain(f"multiply-adds (G), {macs_at}"))
     ax.set_ylabel(plain(f"latency (ms), {latency_at}"))
@@ -97,7 +98,7 @@ def draw_time(points: Sequence[Point], folder: Path, *, macs_at: str, latency_at
         title="Latency against multiply-adds",
         alt=f"Latency against multiply-adds for {len(shown)} models: from {rates[0]:.1f} to {rates[-1]:.1f} billion "
         "multiply-adds a second.",
-        caption="Models on one diagonal do as many multiply-adds a second; those above it wait for memory or launches. "
+        caption=f"{_KINDS} Models on one diagonal do as many multiply-adds a second; those above it wait for memory or launches. "
         "Numbered from the slowest rate up.",
     )
 
@@ -112,7 +113,8 @@ def _panel(ax: Any, points: Sequence[Point], x: Sequence[float], y: Sequence[flo
             ax.scatter(*zip(*own, strict=True), s=26, color=colour, marker=_MARKERS[kind], alpha=0.85, linewidth=0)
     _plain_ticks(ax.xaxis)
     ax.margins(x=0.14, y=0.08)
-    for (number, _, a, b), shift in zip(drawn, _shifts(drawn, y), strict=True):
+    scaled = [math.log10(value) for value in y] if ax.get_yscale() == "log" else y
+    for (number, _, a, b), shift in zip(drawn, _shifts(drawn, scaled), strict=True):
         ax.annotate(
             str(number), (a, b), xytext=(7, shift), textcoords="offset points", fontsize=7.5, color=INK, va="center",
             arrowprops={"arrowstyle": "-", "color": QUIET, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 2}
@@ -121,10 +123,14 @@ def _panel(ax: Any, points: Sequence[Point], x: Sequence[float], y: Sequence[flo
 
 
 def _shifts(drawn: Sequence[tuple[int, Point, float, float]], y: Sequence[float]) -> list[float]:
-    """Vertical offsets in points that keep the numbers of neighbouring markers 8 points apart."""
-    finite = [value for value in y if math.isfinite(value)]
-    spread = (max(finite) - min(finite)) or 1.0
-    places = [(math.log10(a), 260 * b / spread) for _, _, a, b in drawn]
+    """Vertical offsets in points that keep the numbers of neighbouring markers 8 points apart.
+
+    Args:
+        drawn: number, model and place of each marker.
+        y: where every model would stand on the vertical axis, in its scale (logarithms on a logarithmic one).
+    """
+    spread = (max(y) - min(y)) or 1.0
+    places = [(math.log10(a), 260 * y[number - 1] / spread) for number, _, a, _ in drawn]
     near = 0.06 * ((max(p[0] for p in places) - min(p[0] for p in places)) or 1.0) if places else 0.0
     shifts = [0.0] * len(places)
     put: list[int] = []

@@ -118,7 +118,7 @@ def test_formula_and_counter_agree_on_the_published_definition(name):
         again = count(_Wrapped(model), image, code)
     # the identity order asks its guide nothing, random orders neither: the formula counts the guide all the same
     guides = [block.channel.guide for block in model.perturb.values() if getattr(block, "channel", None) is not None]
-    guide: int = sum(g.hidden.weight.numel() + g.score.weight.numel() for g in guides)
+    guide = sum(torch.tensor([[g.hidden.weight.numel(), g.score.weight.numel()] for g in guides]).flatten().tolist())
     skipped = guide if model.config.order in ("identity", "random") and model.config.channel_perturbation else 0
     assert again.macs == found.macs - skipped == multiply_adds(model.config, 64, 64) - skipped
     assert again.macs_convolutions == found.macs_convolutions
@@ -193,6 +193,7 @@ def test_rows_hold_numbers_or_reasons():
         assert 0 < row["latency_low_ms"] <= row["latency_ms"] <= row["latency_high_ms"]
         assert row["images_per_s"] > 0
         assert row["latency_repeats"] == 3
+        assert row["reference_ms"] > 0
         assert row["memory_mib"] > 4 * row["params"] / 2**20, "at least the weights"
     assert training["memory_mib"] > forward["memory_mib"]
     for name, phase, why in (
@@ -281,6 +282,7 @@ def made_up(**changes):
                         "macs_here": 1.9e9, "macs_counter": "dfpir.count", "latency_why": ""}  # fmt: skip
             if kind == "variant" and phase != "count":
                 row |= {"latency_ms": 5.0 + at, "latency_low_ms": 4.0, "latency_high_ms": 9.0, "latency_repeats": 3.0}
+                row |= {"reference_ms": 2.0 + at}
             rows.append(row | changes)
     return pd.DataFrame(rows)
 
