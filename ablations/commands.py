@@ -37,6 +37,7 @@ def list_studies() -> int:
         table.add_column(name, overflow="fold")
     for name in STUDIES:
         table.add_row(name, str(len(STUDIES[name]().variants)), _summary(STUDIES[name]))
+    table.add_row("efficiency", "", "Parameters, multiply-adds, time and memory of every model; trains nothing.")
     console = Console()
     console.print(table)
     console.print("\nbudgets:", highlight=False)

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from ablations.cli import Parser, command_of, fail
 from ablations.startup import StartupError, prepare
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace, console: Console, *, command: str) -> int:
     """Measure every model, write `<out>/efficiency/<device>-<budget>.csv` after each, then the page.
 
     Args:
-        options: `budget`, `device` and `out`; and, where present, `models`, `sizes`, `precisions`, `repeats` and
+        options: `budget`, `device` and `out`; and, where present, `models` (or `only`), `sizes`, `precisions`, `repeats` and
             `psnr` (a study folder whose PSNR the page shows).
         console: to print to.
         command: that made this, for the table.
@@ -105,7 +106,7 @@ def _plan(options: argparse.Namespace, command: str) -> Plan:
     sizes = dict.fromkeys(getattr(options, "sizes", None) or defaults.sizes_px)
     precisions = dict.fromkeys(getattr(options, "precisions", None) or PRECISIONS)
     return Plan(
-        subjects=subjects(budget_named(options.budget).model, getattr(options, "models", None)),
+        subjects=subjects(budget_named(options.budget).model, getattr(options, "models", None) or getattr(options, "only", None)),
         settings=[
             *(Setting(phase="count", size_px=size) for size in dict.fromkeys((*COUNTED_PX, *sizes))),
             *(Setting(phase=phase, size_px=size, precision=precision)
@@ -162,16 +163,9 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-class _Parser(argparse.ArgumentParser):
-    """Errors in one line, exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        _fail(f"{message} (see --help)")
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m ablations.efficiency",
         description="Measure what each model costs (parameters, multiply-adds, latency, throughput, peak memory; "
         "forward and training step), then write a table and a page.",
@@ -193,18 +187,16 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code (0 done, 2 bad input, 130 interrupted)."""
-    import shlex
-
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = make_parser().parse_args(arguments)
     try:
         prepare()
         from rich.console import Console
 
-        command = shlex.join(["python", "-m", "ablations.efficiency", *arguments])
+        command = command_of("ablations.efficiency", arguments)
         return run(options, Console(highlight=False), command=command)
     except (StartupError, ValueError, OSError) as error:
-        _fail(" ".join(str(error).split()))
+        fail(str(error))
     except KeyboardInterrupt:
         print("Interrupted. The table holds the models measured so far.", file=sys.stderr)
         return 130
@@ -220,11 +212,6 @@ def _repeats(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} repeats: a whole number from 1 to 10000")
     return int(text)
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(2)
 
 
 if __name__ == "__main__":

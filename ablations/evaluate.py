@@ -6,21 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from ablations.cli import Parser, fail
 from ablations.startup import StartupError, prepare
-
-
-class _Parser(argparse.ArgumentParser):
-    """Errors in one line, exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        _fail(f"{message} (see --help)")
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line. A test pins its flags."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m ablations.evaluate",
         description="Score a checkpoint's restored images under a named protocol, beside the degraded input's own "
         "scores. The file must fit the model key for key; a weight that it does not give is never made up.",
@@ -83,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return examine.run(options)
     except (StartupError, ValueError, OSError) as error:
-        _fail(" ".join(str(error).split()))
+        fail(str(error))
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
@@ -93,11 +86,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: a whole number, 1 or more")
     return int(text)
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(2)
 
 
 if __name__ == "__main__":

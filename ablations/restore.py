@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from ablations.cli import Parser, fail
 from ablations.startup import StartupError, prepare
 
 RULES = """\
@@ -25,16 +25,9 @@ Example: python -m ablations.restore photos/*.png --model dfpir --weights dfpir.
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Errors in one line, exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        _fail(f"{message} (see --help)")
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The command line. A test pins its flags."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m ablations.restore",
         description="Restore images of any size, in overlapping tiles where they do not fit in memory.",
         epilog=RULES,
@@ -78,15 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return own_images.run(options)
     except (StartupError, ValueError, OSError) as error:
-        _fail(" ".join(str(error).split()))
+        fail(str(error))
     except KeyboardInterrupt:
         print("Interrupted. What is written is whole; the rest is not there.", file=sys.stderr)
         return 130
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(2)
 
 
 if __name__ == "__main__":

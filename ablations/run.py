@@ -6,21 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from ablations.cli import Parser, command_of, fail
 from ablations.startup import StartupError, prepare
-
-
-class _Parser(argparse.ArgumentParser):
-    """Errors in one line, exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        _fail(f"{message} (see --help)")
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line. A test pins its flags: everything else is Python."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m ablations.run",
         description="Train and evaluate the variants of a study, then write its table and an HTML report. "
         "Runs that are done are not done again: the same command goes on where it was interrupted.",
@@ -80,19 +73,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.variants:
             return commands.list_variants()
         if options.study is None:
-            _fail("a study is needed: python -m ablations.run STUDY (--list shows them)")
-        return commands.run(options, command=_command(arguments))
+            fail("a study is needed: python -m ablations.run STUDY (--list shows them)")
+        if options.study == "efficiency":  # nothing is trained: its own command measures
+            from ablations import efficiency
+
+            return efficiency.main(["--budget", options.budget, "--device", options.device, "--out", str(options.out)])
+        return commands.run(options, command=command_of("ablations.run", arguments))
     except (StartupError, ValueError, OSError) as error:
-        _fail(" ".join(str(error).split()))
+        fail(str(error))
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on from here.", file=sys.stderr)
         return 130
-
-
-def _command(arguments: Sequence[str]) -> str:
-    import shlex
-
-    return shlex.join(["python", "-m", "ablations.run", *arguments])
 
 
 def _seed(text: str) -> int:
@@ -105,11 +96,6 @@ def _jobs(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"{text!r} runs at once: a whole number from 1 to 1024")
     return int(text)
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(2)
 
 
 if __name__ == "__main__":

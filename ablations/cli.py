@@ -1,0 +1,27 @@
+"""What the suite's command lines share: errors in one line with exit code 2, and the command as a reader repeats it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message} (see --help)")
+
+
+def fail(message: str) -> NoReturn:
+    """End the program with one line on standard error and exit code 2."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def command_of(module: str, arguments: Sequence[str]) -> str:
+    """`python -m MODULE ...` as a shell takes it."""
+    return shlex.join(["python", "-m", module, *arguments])
