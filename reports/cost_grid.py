@@ -150,7 +150,9 @@ def _number(value: float, digits: int, why: str) -> CostCell:
 
 def _round(value: float, digits: int) -> str:
     """Fixed digits, or more for a small number, so that it never prints as zero."""
-    if value and abs(value) < 10**-digits:
+    if not value:
+        return "0"
+    if abs(value) < 10**-digits:
         return f"{value:.1g}" if abs(value) >= 1e-6 else "< 0.000001"
     return f"{value:,.{digits}f}"
 
@@ -211,6 +213,11 @@ def remarks(frame: pd.DataFrame, quality: dict[str, Quality], study: Study | Non
     said = []
     if frame["budget"].iloc[0] == "demo":
         said.append("These are the small models of a demonstration: their costs are not those that papers print.")
+        whole = frame[(frame["kind"] == "comparator") & (frame["settings"] == "") & (frame["params"] > 0)][
+            "model"
+        ].unique()
+        if len(whole):
+            said.append(f"At full size among them, since they have no small settings: {', '.join(whole)}.")
     reference = frame["reference_ms"].dropna()
     if len(reference) and reference.max() > 1.2 * reference.min():
         low, high = reference.quantile([0.05, 0.95])

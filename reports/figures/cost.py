@@ -71,8 +71,8 @@ def draw_quality(points: Sequence[Point], folder: Path, *, macs_at: str, latency
         title="Average PSNR against cost",
         alt=f"Average PSNR against parameters, multiply-adds and latency for {len(shown)} models; the best is "
         f"{shown[0].model} with {shown[0].psnr_db:.2f} dB.",
-        caption=f"{_KINDS} Up and to the left is better. Cost is on a logarithmic scale; models are numbered from the highest "
-        "PSNR down. A model whose cost is zero or was not measured is missing from that panel"
+        caption=f"{_KINDS} Up and to the left is better. Cost is on a logarithmic scale; models are numbered from the "
+        "highest PSNR down. A model whose cost is zero or was not measured is missing from that panel"
         + (f"; {lacking} models have no PSNR in the study and are missing from all." if lacking else "."),
     )
 
@@ -98,8 +98,8 @@ def draw_time(points: Sequence[Point], folder: Path, *, macs_at: str, latency_at
         title="Latency against multiply-adds",
         alt=f"Latency against multiply-adds for {len(shown)} models: from {rates[0]:.1f} to {rates[-1]:.1f} billion "
         "multiply-adds a second.",
-        caption=f"{_KINDS} Models on one diagonal do as many multiply-adds a second; those above it wait for memory or launches. "
-        "Numbered from the slowest rate up.",
+        caption=f"{_KINDS} Models on one diagonal do as many multiply-adds a second; those above it wait for memory or "
+        "launches. Numbered from the slowest rate up.",
     )
 
 
