@@ -65,8 +65,8 @@ def run(options: argparse.Namespace, console: Console, *, command: str) -> int:
     """Measure every model, write `<out>/efficiency/<device>-<budget>.csv` after each, then the page.
 
     Args:
-        options: `budget`, `device` and `out`; and, where present, `models` (or `only`), `sizes`, `precisions`, `repeats` and
-            `psnr` (a study folder whose PSNR the page shows).
+        options: `budget`, `device` and `out`; and, where present, `models` (or `only`), `sizes`, `precisions`,
+            `repeats` and `psnr` (a study folder whose PSNR the page shows).
         console: to print to.
         command: that made this, for the table.
 
@@ -105,8 +105,9 @@ def _plan(options: argparse.Namespace, command: str) -> Plan:
     env = environment(device)
     sizes = dict.fromkeys(getattr(options, "sizes", None) or defaults.sizes_px)
     precisions = dict.fromkeys(getattr(options, "precisions", None) or PRECISIONS)
+    names = getattr(options, "models", None) or getattr(options, "only", None)
     return Plan(
-        subjects=subjects(budget_named(options.budget).model, getattr(options, "models", None) or getattr(options, "only", None)),
+        subjects=subjects(budget_named(options.budget).model, names),
         settings=[
             *(Setting(phase="count", size_px=size) for size in dict.fromkeys((*COUNTED_PX, *sizes))),
             *(Setting(phase=phase, size_px=size, precision=precision)
