@@ -103,7 +103,7 @@ def write_picture(path: Path, picture: Picture, colours: NDArray[Any]) -> Path:
     channels = [_luma(colours)[..., None]] if picture.grey else [colours]
     if picture.alpha is not None:
         channels.append(picture.alpha[..., None])
-    pixels = np.concatenate(channels, axis=-1)
+    pixels = np.concatenate(channels, axis=-1) if len(channels) > 1 else channels[0]
     if pixels.dtype == np.uint16:
         return write_bytes(path, deep_png(pixels, picture.profile))
     kind = FORMATS[path.suffix.lower()]
