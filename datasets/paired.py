@@ -86,6 +86,32 @@ class RootBundle(DataBundle):
     def _pools(self) -> dict[str, list[Sample]]:
         return {c.name: [s for s in self.train if _serves(s, c)] for c in self.conditions}
 
+    @cached_property
+    def _resident(self) -> dict[str, tuple[Tensor, Tensor | None]]:
+        """Training images that live on a device: name -> clean and degraded, (H, W, 3) uint8."""
+        return {}
+
+    def keep_on(self, device: torch.device | str, limit_bytes: int | None = None) -> bool:
+        """Put the training images on a device as bytes, if they fit, so that batches never touch the host's memory.
+
+        Args:
+            device: where batches will be asked for.
+            limit_bytes: the most to use; by default half of what a GPU has free, and no limit elsewhere.
+
+        Returns:
+            Whether they fit; otherwise nothing has changed.
+        """
+        device = torch.device(device)
+        size = sum(s.clean.nbytes + (0 if s.degraded is None else s.degraded.nbytes) for s in self.train)
+        if limit_bytes is None and device.type == "cuda":
+            limit_bytes = torch.cuda.mem_get_info(device)[0] // 2
+        if limit_bytes is not None and size > limit_bytes:
+            return False
+        for sample in self.train:
+            degraded = None if sample.degraded is None else torch.from_numpy(np.array(sample.degraded)).to(device)
+            self._resident[sample.name] = (torch.from_numpy(np.array(sample.clean)).to(device), degraded)
+        return True
+
     def batch(
         self, conditions: Sequence[Condition], seeds: Sequence[int], patch: int, device: torch.device | str = "cpu"
     ) -> tuple[Float[Tensor, "b 3 p p"], Float[Tensor, "b 3 p p"]]:
@@ -97,6 +123,8 @@ class RootBundle(DataBundle):
         Raises:
             ValueError: no training image serves a condition.
         """
+        if self._resident:
+            return self._resident_batch(conditions, seeds, patch)
         levels = np.empty((2, len(seeds), patch, patch, 3), dtype=np.uint8)
         to_degrade = []
         for row, (condition, seed) in enumerate(zip(conditions, seeds, strict=True)):
@@ -113,6 +141,23 @@ class RootBundle(DataBundle):
         for row in to_degrade:
             degraded[row] = degrade(clean[row], conditions[row], stable_seed("degrade", seeds[row]))
         return degraded, clean
+
+    def _resident_batch(
+        self, conditions: Sequence[Condition], seeds: Sequence[int], patch: int
+    ) -> tuple[Tensor, Tensor]:
+        """`batch` from images on the device: the same rows, bit for bit."""
+        rows: list[tuple[Tensor, Tensor]] = []
+        for condition, seed in zip(conditions, seeds, strict=True):
+            sample, (top, left), flips = self._draw(condition, seed, patch)
+            clean, degraded = (
+                None if image is None else _device_patch(image, top, left, patch).flip(flips).permute(2, 0, 1) / 255
+                for image in self._resident[sample.name]
+            )
+            assert clean is not None
+            if degraded is None:
+                degraded = degrade(clean, condition, stable_seed("degrade", seed))
+            rows.append((degraded, clean))
+        return torch.stack([degraded for degraded, _ in rows]), torch.stack([clean for _, clean in rows])
 
     def _draw(self, condition: Condition, seed: int, patch: int) -> tuple[Sample, tuple[int, int], tuple[int, ...]]:
         """The image, the patch's top left corner and the axes to flip that a seed stands for."""
@@ -244,6 +289,16 @@ def _patch(image: Pixels, corner: tuple[int, int], side: int) -> Pixels:
     if cut.shape[:2] == (side, side):
         return cut
     return np.pad(cut, [*((0, side - length) for length in cut.shape[:2]), (0, 0)], mode="symmetric")
+
+
+def _device_patch(image: Tensor, top: int, left: int, side: int) -> Tensor:
+    """As `_patch`, on a tensor."""
+    cut = image[top : top + side, left : left + side]
+    short = [side - length for length in cut.shape[:2]]
+    if not any(short):
+        return cut
+    padded = np.pad(cut.cpu().numpy(), [*((0, missing) for missing in short), (0, 0)], mode="symmetric")
+    return torch.from_numpy(padded).to(image.device)
 
 
 def _what_there_is(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> str:

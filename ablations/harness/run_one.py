@@ -29,6 +29,7 @@ from ablations.harness.train import Progress, Report, Trained, bundle_conditions
 from ablations.models import described
 from ablations.spec import DataRef, RunSpec
 from datasets.corpus import DataBundle, EvalItem
+from datasets.paired import RootBundle
 from datasets.protocols import get_protocol
 from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.count import multiply_adds
@@ -133,6 +134,8 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> N
     write_json(folder / SPEC_FILE, spec_file(spec))
     write_json(folder / ENV_FILE, environment(device))
     conditioning = Conditioning(spec.config, prompts)
+    if device.type == "cuda" and isinstance(bundle, RootBundle):
+        bundle.keep_on(device)
     trained = train(spec, bundle, conditioning, folder, device, report)
     steps = spec.recipe.steps
     report(Progress(step=steps, steps=steps, stage="evaluate"))

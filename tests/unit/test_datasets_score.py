@@ -233,3 +233,16 @@ def test_three_quarters_of_rain100l_stand_in_the_denoising_list(tmp_path):
     assert not any(clean.seen.values())
     assert len([name for name in clean.left_out if name.startswith("bsd400")]) >= 67
     assert len({sample.scene for sample in leaky.test if sample.name in rain}) == 91
+
+
+def test_images_that_live_on_a_device_give_the_same_batches(root):
+    bundle, resident = load_root(root), load_root(root)
+    assert not resident.keep_on("cpu", limit_bytes=10)
+    assert resident.keep_on("cpu")
+    conditions = list(bundle.conditions) * 3
+    for patch in (16, 200):  # 200: larger than the images, which are reflected
+        seeds = list(range(len(conditions)))
+        for ours, theirs in zip(
+            resident.batch(conditions, seeds, patch), bundle.batch(conditions, seeds, patch), strict=True
+        ):
+            assert torch.equal(ours, theirs)
