@@ -132,8 +132,9 @@ def _protocols(asked: str | None, data: str) -> tuple[str, tuple[str, ...]]:
     """The protocol of a study's table, and the labels of those scored besides (`--protocol all`)."""
     usual = "allinone" if data == "paper" else "suite"
     if asked == "all":
-        others = [p.label for p in PROTOCOLS.values() if p.name != usual]
-        return usual, tuple(others) if data == "paper" else ()
+        if data != "paper":
+            raise ValueError("--protocol all goes with --data paper; images degraded here follow 'suite'.")
+        return usual, tuple(p.label for p in PROTOCOLS.values() if p.name != usual)
     return get_protocol(asked or usual).name, ()
 
 

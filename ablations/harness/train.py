@@ -52,7 +52,7 @@ Report = Callable[[Progress], None]
 
 @dataclass(kw_only=True)
 class _State:
-    """All that training changes. `window` holds the losses since the last row of the log."""
+    """All that training changes, and so all that a checkpoint holds."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer

@@ -70,6 +70,8 @@ def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
         (["gamma_sweep", "--jobs", "0"], "'0' runs at once"),
         (["gamma_sweep", "--data", "/no/such/folder"], "'embedded', 'paper' or the path of a folder"),
         (["gamma_sweep", "--out", __file__], "a folder is needed"),
+        (["gamma_sweep", "--protocol", "all"], "--protocol all goes with --data paper"),
+        (["gamma_sweep", "--data", "paper"], "--data paper needs --root"),
         (["--bogus"], "unrecognized arguments: --bogus"),
         ([], "a study is needed"),
     ],
