@@ -34,6 +34,8 @@ WEIGHTS_FILE = "weights.safetensors"
 SUMMARY_FILE = "summary.json"
 DONE_FILE = "DONE"
 ERROR_FILE = "ERROR.json"
+SNAPSHOTS_FOLDER = "snapshots"
+MEASURES_FOLDER = "measures"  # measures/<measure>.parquet, made of a finished run; see MEASURE_COLUMNS
 
 # Files of a study folder, runs/studies/<study>-<budget>-<data>/.
 STUDIES_FOLDER = "studies"
@@ -120,6 +122,58 @@ TABLE_COLUMNS: tuple[Column, ...] = (
     *IMAGE_COLUMNS,
     Column(name="alias_of", dtype="str", meaning="the variant this one is the same model as; empty if trained itself"),
 )
+
+_RESPONSE_COLUMNS: tuple[Column, ...] = (
+    *(c for c in IMAGE_COLUMNS if c.name in ("dataset", "image", "scene")),
+    Column(
+        name="condition", dtype="str", meaning="what is wrong with the image: noise-35, rain-200, rain+noise-25, ..."
+    ),
+    Column(
+        name="given", dtype="str", meaning="what the model was told: the condition of its prompt, or a number format"
+    ),
+    *(c for c in IMAGE_COLUMNS if c.name in ("metric", "value", "input_value")),
+)
+
+MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
+    # test images of each condition, restored under the prompt of every condition
+    "prompts": _RESPONSE_COLUMNS,
+    # noise levels and rain strengths (percent of the usual number of drops), those trained on beside others
+    "levels": _RESPONSE_COLUMNS,
+    # two degradations at once, restored under the prompt of either
+    "mixed": _RESPONSE_COLUMNS,
+    # prompt codes rounded to fp32 (as they are), fp16 and bf16, orders made from them anew
+    "precision": _RESPONSE_COLUMNS,
+    "order_moves": (
+        Column(name="given", dtype="str", meaning="number format of the code: fp16, bf16"),
+        Column(name="block", dtype="str", meaning="level of the perturbation block"),
+        Column(name="condition", dtype="str", meaning="whose prompt's order it is"),
+        Column(name="moved", dtype="float64", unit="share", meaning="positions that hold another channel than in fp32"),
+        Column(name="tau", dtype="float64", unit="1", meaning="Kendall's tau between the two orders"),
+    ),
+    "interference": (
+        Column(name="step", dtype="int64", meaning="optimiser steps done before the gradients were taken"),
+        Column(name="fraction", dtype="float64", unit="share", meaning="the same, of all steps"),
+        Column(name="draw", dtype="int64", meaning="number of the draw of images"),
+        Column(name="group", dtype="str", meaning="group of layers; all: every shared parameter"),
+        Column(name="task_a", dtype="str", meaning="first task of the pair"),
+        Column(name="task_b", dtype="str", meaning="second task of the pair"),
+        Column(name="cosine", dtype="float64", unit="1", meaning="cosine of the two gradients; negative: conflict"),
+        Column(name="norm_a", dtype="float64", unit="loss per parameter unit", meaning="norm of task_a's gradient"),
+        Column(name="norm_b", dtype="float64", unit="loss per parameter unit", meaning="norm of task_b's gradient"),
+        Column(name="n_parameters", dtype="int64", meaning="parameters in the group"),
+    ),
+    "information": (
+        Column(name="level", dtype="int64", meaning="level of the block: 1 to 3 skips, 4 latent"),
+        Column(name="part", dtype="str", meaning="block: its output; channel: DGCPM's output alone"),
+        Column(name="condition", dtype="str", meaning="condition of the images, or all"),
+        Column(name="n_pixels", dtype="int64", meaning="pixels that the score is made on"),
+        Column(name="channels", dtype="int64", meaning="channels of the block"),
+        Column(name="r2", dtype="float64", unit="1", meaning="linear recoverability of the input from the output"),
+        Column(name="loss", dtype="float64", unit="1", meaning="information loss: 1 - r2"),
+        Column(name="alpha", dtype="float64", unit="1", meaning="ridge penalty chosen by cross-validation"),
+    ),
+}
+"""Measure -> the columns of its table. A measure is taken of a finished run and never changes the run's own numbers."""
 
 _IMAGE_KEY = ["variant", "seed", "protocol", "dataset", "condition", "image", "metric"]
 
@@ -307,6 +361,52 @@ def write_images(df: pd.DataFrame, path: Path, *, columns: tuple[Column, ...] = 
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(schema.metadata), buffer)
     return write_bytes(path, buffer.getvalue())
+
+
+def write_measure(df: pd.DataFrame, folder: Path, name: str, *, facts: dict[str, str]) -> Path:
+    """Write one measure's table into a run folder, rows in the order given; atomic.
+
+    Args:
+        df: with exactly the columns of `MEASURE_COLUMNS[name]`.
+        folder: of the run.
+        name: of the measure.
+        facts: what it was made from and what it cost, kept in the file's metadata.
+
+    Raises:
+        ValueError: a column that is missing, unknown or of the wrong type.
+    """
+    columns = MEASURE_COLUMNS[name]
+    wanted = [c.name for c in columns]
+    if sorted(df.columns) != sorted(wanted):
+        raise ValueError(f"Measure {name!r} has columns {', '.join(df.columns)}. Needed: {', '.join(wanted)}.")
+    for column in columns:
+        _check_column(df[column.name], column)
+    types = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
+    fields = pa.schema([(c.name, types[c.dtype]) for c in columns])
+    table = pa.Table.from_pandas(df[wanted], schema=fields, preserve_index=False)
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({"schema": str(SCHEMA_VERSION), **facts}), buffer)
+    return write_bytes(folder / MEASURES_FOLDER / f"{name}.parquet", buffer.getvalue())
+
+
+def read_measure(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """What `write_measure` wrote: the table and its facts.
+
+    Raises:
+        ValueError: there is no such table, or it is not what it should be.
+    """
+    path = folder / MEASURES_FOLDER / f"{name}.parquet"
+    try:
+        table = pq.read_table(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path.name} of {folder.name} can't be read: {error}") from error
+    frame = table.to_pandas()
+    columns = MEASURE_COLUMNS[name]
+    if list(frame.columns) != [c.name for c in columns]:
+        raise ValueError(f"{path.name} of {folder.name} has columns {', '.join(map(str, frame.columns))}.")
+    for column in columns:
+        _check_column(frame[column.name], column)
+    return frame, {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
 
 
 def read_images(path: Path, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) -> pd.DataFrame:
