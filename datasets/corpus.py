@@ -129,7 +129,7 @@ class DataBundle:
                 raise ValueError(f"{name}={value}: 1 or more, or None for all.")
         items = []
         for condition in conditions:
-            samples = [s for s in getattr(self, split) if _serves(s, condition)][:limit]
+            samples = [s for s in getattr(self, split) if serves(s, condition)][:limit]
             if not samples:
                 raise ValueError(f"{self.name} has no {split} image for {condition.name}.")
             items += [_eval_item(sample, condition, max_side) for sample in samples]
@@ -151,7 +151,7 @@ class DataBundle:
 
     def _row(self, condition: Condition, seed: int, patch: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng(seed)
-        samples = [s for s in self.train if _serves(s, condition)]
+        samples = [s for s in self.train if serves(s, condition)]
         if not samples:
             raise ValueError(f"{self.name} has no training image for {condition.name}.")
         sample = samples[int(rng.integers(len(samples)))]
@@ -179,7 +179,7 @@ def to_levels(image: Float[Tensor, "3 h w"]) -> Pixels:
     return np.ascontiguousarray((image * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
 
 
-def _serves(sample: Sample, condition: Condition) -> bool:
+def serves(sample: Sample, condition: Condition) -> bool:
     """Noise of any level serves where one level does: it is made on the fly."""
     return any(c.task is condition.task and (c == condition or sample.degraded is None) for c in sample.conditions)
 

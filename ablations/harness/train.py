@@ -154,7 +154,7 @@ def _step(spec: RunSpec, state: _State, bundle: DataBundle, conditioning: Condit
     for group in state.optimizer.param_groups:
         group["lr"] = _lr(spec, step)
     with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
-        loss = _loss(spec, state.model, degraded, clean, code)
+        loss = training_loss(spec, state.model, degraded, clean, code)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     if recipe.grad_clip is not None:
@@ -167,7 +167,7 @@ def _step(spec: RunSpec, state: _State, bundle: DataBundle, conditioning: Condit
     return loss.detach()
 
 
-def _loss(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
+def training_loss(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
     """A comparator's own training objective, or the mean absolute error."""
     objective = None if isinstance(spec.config, DFPIRConfig) else spec.config.row.objective
     if objective is not None:
