@@ -20,6 +20,7 @@ from ablations.plan import Plan, make_plan
 from ablations.registry import STUDIES
 from ablations.spec import Budget, Precision
 from datasets.protocols import PROTOCOLS, get_protocol
+from dfpir import variant_config
 from dfpir.count import multiply_adds
 from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
@@ -55,7 +56,7 @@ def list_variants() -> int:
     table.add_column("what it is", overflow="fold")
     seen: dict[str, str] = {}
     for name in VARIANTS:
-        config = VARIANTS[name]()
+        config = variant_config(name)
         same = seen.setdefault(repr(sorted(config.identity().items())), name)
         note = "" if same == name else f" The same model as {same}."
         macs = multiply_adds(config, MACS_SIDE, MACS_SIDE) / 1e9

@@ -13,7 +13,7 @@ from typing import Any
 
 from dfpir.config import DFPIRConfig, make_config
 from dfpir.model import RestorationUNet
-from dfpir.variants import VARIANTS, register_variant
+from dfpir.variants import FITTED, VARIANTS, register_variant
 from dfpir.weights import WeightsError, load_released
 
 __all__ = [
@@ -34,7 +34,8 @@ def variant_config(name: str, **config: Any) -> DFPIRConfig:
     Raises:
         ValueError: unknown name or setting (with the nearest known one), or a value that is not allowed.
     """
-    return make_config(**(asdict(VARIANTS[name]()) | config))
+    made = make_config(**(asdict(VARIANTS[name]()) | config))
+    return FITTED[name](made) if name in FITTED else made
 
 
 def create_model(name: str, **config: Any) -> RestorationUNet:

@@ -18,14 +18,29 @@ def largest_in_rows(logits: Logits, kept: int) -> Bool[Tensor, "b heads c c"]:
     return torch.zeros_like(logits, dtype=torch.bool).scatter_(-1, largest, True)
 
 
-def masked_softmax(logits: Logits, kept: int, masking: Masking) -> Logits:
+def random_rows(heads: int, width: int, kept: int) -> Bool[Tensor, "heads c c"]:
+    """True at `kept` places of each row, drawn from the global generator."""
+    places = torch.rand(heads, width, width).argsort(-1)[..., :kept]
+    return torch.zeros(heads, width, width, dtype=torch.bool).scatter_(-1, places, True)
+
+
+def masked_softmax(logits: Logits, kept: int, masking: Masking, chosen: Tensor | None = None) -> Logits:
     """Attention weights when each row keeps `kept` entries; all of them: the plain softmax.
 
     `released`: dropped entries get weight 0 and the others sum to 1. `paper`: softmax(M * logits), M in {0, 1}: a
-    dropped logit is 0 and keeps the weight exp(0). `figure`: M * softmax(logits): rows sum to less than 1.
+    dropped logit is 0 and keeps the weight exp(0). `figure`: M * softmax(logits): rows sum to less than 1. `columns`:
+    as released with the largest of each column kept; a row that no column keeps gets weight 0 everywhere. `random`: as
+    released with the entries `chosen`, (heads, C, C) bool.
     """
     if kept >= logits.shape[-1]:
         return logits.softmax(-1)
+    if masking == "random":
+        assert chosen is not None
+        return logits.masked_fill(~chosen, float("-inf")).softmax(-1)
+    if masking == "columns":
+        keep = largest_in_rows(logits.transpose(-1, -2), kept).transpose(-1, -2)
+        empty = ~keep.any(-1, keepdim=True)  # all of a row dropped: a softmax over nothing would be NaN
+        return logits.masked_fill(~(keep | empty), float("-inf")).softmax(-1).masked_fill(empty, 0.0)
     keep = largest_in_rows(logits, kept)
     if masking == "released":
         return logits.masked_fill(~keep, float("-inf")).softmax(-1)
@@ -44,6 +59,8 @@ class PerturbedAttention(nn.Module):
         masking: what becomes of the others.
     """
 
+    chosen: Tensor | None
+
     def __init__(self, channels: int, heads: int, *, kept: int, masking: Masking) -> None:
         super().__init__()
         self.kept = kept
@@ -55,11 +72,19 @@ class PerturbedAttention(nn.Module):
         self.kv = nn.Conv2d(channels, 2 * channels, 1, bias=False)
         self.kv_dwconv = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels, bias=False)
         self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
+        drawn = masking == "random" and kept < channels // heads
+        self.register_buffer("chosen", random_rows(heads, channels // heads, kept) if drawn else None)
+
+    def reset_parameters(self) -> None:
+        """Draw the `random` mask anew; the layers initialise themselves."""
+        if self.chosen is not None:
+            heads, width, _ = self.chosen.shape
+            self.chosen.copy_(random_rows(heads, width, self.kept))
 
     def forward(self, query: Features, features: Features) -> Features:
         """(B, C, H, W) twice, both LayerNormed; (B, C, H, W) out."""
         q = as_pixels(self.q_dwconv(self.q(query)))
         k, v = as_pixels(self.kv_dwconv(self.kv(features))).chunk(2, dim=-1)
         logits = channel_attention_logits(q, k, self.temperature)
-        attention = masked_softmax(logits, self.kept, self.masking) * self.scale
+        attention = masked_softmax(logits, self.kept, self.masking, self.chosen) * self.scale
         return as_features(mix_channels(attention, self.project_out.weight, v), like=query)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from dfpir.attention import PerturbedAttention
-from dfpir.channel import ChannelPerturbation, Codes
+from dfpir.channel import ChannelPerturbation, Codes, ConvolutionPerPrompt
 from dfpir.config import DFPIRConfig
 from dfpir.layers import ChannelLayerNorm, Features, GatedFeedForward
 
@@ -21,9 +21,11 @@ class PerturbationBlock(nn.Module):
         super().__init__()
         channels, heads = config.channels(level), config.heads[level - 1]
         bias = config.layer_norm == "with_bias"
-        self.channel: ChannelPerturbation | None = None
+        self.channel: ChannelPerturbation | ConvolutionPerPrompt | None = None
         self.attention: PerturbedAttention | None = None
-        if config.channel_perturbation:
+        if config.channel_perturbation and config.order == "conv_per_prompt":
+            self.channel = ConvolutionPerPrompt(channels, prompts=config.num_prompts)
+        elif config.channel_perturbation:
             self.channel = ChannelPerturbation(channels, expansion=config.expansion, order=config.order)
         if config.attention_perturbation:
             self.norm_query = ChannelLayerNorm(channels, bias=bias)

@@ -68,7 +68,8 @@ class ChannelPerturbation(nn.Module):
         self.expand = nn.Conv2d(channels, expansion * channels, 1)
         self.reduce = nn.Conv2d(expansion * channels, channels, 1)
         self.register_buffer("orders", None)
-        self.register_buffer("order_seed", torch.zeros((), dtype=torch.long), persistent=order == "random")
+        drawn = order in ("random", "shared")
+        self.register_buffer("order_seed", torch.zeros((), dtype=torch.long), persistent=drawn)
         self.register_buffer("temperature", torch.ones(()), persistent=order == "learned")
         if order != "learned":
             self.guide.requires_grad_(
@@ -77,8 +78,8 @@ class ChannelPerturbation(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the seed of the `random` orders; the layers initialise themselves."""
-        if self.order == "random":
+        """Draw the seed of the random orders; the layers initialise themselves."""
+        if self.order in ("random", "shared"):
             self.order_seed.random_(0, 2**31)
 
     def order_of(self, codes: Codes) -> Orders:
@@ -86,6 +87,8 @@ class ChannelPerturbation(nn.Module):
         width = self.expand.out_channels
         if self.order == "identity":
             return torch.arange(width, device=codes.device).expand(len(codes), -1)
+        if self.order == "shared":
+            return self._random_order(torch.zeros(1)).to(codes.device).expand(len(codes), -1)
         if self.order == "random":
             return torch.stack([self._random_order(code) for code in codes]).to(codes.device)
         return descending_order(self.guide(codes))
@@ -129,3 +132,36 @@ class ChannelPerturbation(nn.Module):
         matrix, bias = self.folded(codes, prompts)
         pixels = as_pixels(x)
         return as_features(torch.baddbmm(bias.to(pixels.dtype), pixels, matrix.to(pixels.dtype)), like=x)
+
+
+class ConvolutionPerPrompt(nn.Module):
+    """A control for DGCPM: a 1x1 convolution of its own for each bound prompt, with nothing shared and nothing ordered.
+
+    For one prompt DGCPM is one C x C matrix too, but the matrices of all prompts are made of the same weights: what
+    this module gains over it, orders of channels can't give.
+    """
+
+    def __init__(self, channels: int, *, prompts: int) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(prompts))
+
+    def bind(self, codes: Codes) -> None:
+        """Check that there is a convolution for each prompt.
+
+        Raises:
+            ValueError: there are fewer.
+        """
+        if len(codes) > len(self.convolutions):
+            raise ValueError(f"{len(codes)} prompts: num_prompts={len(self.convolutions)} has room for fewer.")
+
+    def forward(self, x: Features, codes: Codes, prompts: Tensor | None = None) -> Features:
+        """(B, C, H, W) to the same shape; `prompts`: (B,) rows of the bound prompts, always needed."""
+        if prompts is None:
+            raise ValueError(
+                "A convolution per prompt is told by row numbers: bind_prompts(codes), then call with rows."
+            )
+        weights = torch.stack([layer.weight[:, :, 0, 0].T for layer in self.convolutions])  # type: ignore[index, union-attr]
+        biases = torch.stack([layer.bias for layer in self.convolutions])  # type: ignore[misc]
+        pixels = as_pixels(x)
+        mixed = torch.baddbmm(biases[prompts].unsqueeze(1).to(pixels.dtype), pixels, weights[prompts].to(pixels.dtype))
+        return as_features(mixed, like=x)

@@ -12,9 +12,9 @@ CODE_DIM = 512
 """Length of a prompt code (CLIP ViT-B/32's text embedding)."""
 
 LayerNormKind = Literal["with_bias", "bias_free"]
-Masking = Literal["released", "paper", "figure"]
-Order = Literal["prompt", "identity", "random", "learned"]
-PromptSet = Literal["detailed", "simple"]
+Masking = Literal["released", "paper", "figure", "columns", "random"]
+Order = Literal["prompt", "identity", "shared", "random", "learned", "conv_per_prompt"]
+PromptSet = Literal["detailed", "simple", "onehot", "empty", "permuted", "shuffled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +29,25 @@ class DFPIRConfig:
         ffn_expansion: hidden width of the feed-forward network over its input width.
         layer_norm: `with_bias`, or Restormer's `bias_free` (no mean subtraction in the output, no bias).
         gamma: perturbation factor; each row of an attention map keeps its int(C/heads * gamma) largest entries.
-            1 keeps all.
+            1 keeps all. One number, or one for each level.
         channel_perturbation: DGCPM in the block (off: the features themselves are the query).
         attention_perturbation: CAAPM, attention and feed-forward network, in the block (off: DGCPM's output is the
             block's).
         masking: what a dropped entry becomes. `released`: -inf before the softmax; `paper`: a zero logit (the formula
-            read literally: it still gets weight exp(0)); `figure`: zero after the softmax, so rows sum to less than 1.
+            read literally: it still gets weight exp(0)); `figure`: zero after the softmax, so rows sum to less than 1;
+            `columns`: as released, but the largest entries of each column are kept, as the paper's words say;
+            `random`: as released, but a fixed random choice of entries in each row is kept.
         order: how DGCPM orders its expanded channels. `prompt`: by the argsort of DGM's scores, as released;
-            `identity`: not at all; `random`: one fixed random order a prompt; `learned`: a differentiable sort, hard
-            at test time.
+            `identity`: not at all; `shared`: one fixed random order for all prompts; `random`: one fixed random order
+            a prompt; `learned`: a differentiable sort, hard at test time; `conv_per_prompt`: no order and no expansion,
+            but a 1x1 convolution of its own for each prompt, the most that any order could come to.
         expansion: channels of the space that is shuffled, over the block's channels.
         levels: where blocks sit: 1, 2, 3 are the skips, 4 the latent.
-        prompt_set: which of the paper's prompts name the degradations.
+        prompt_set: what names the degradations: the paper's `detailed` or `simple` sentences, a `onehot` code a
+            condition, the `empty` sentence for all, the detailed ones `permuted` (each condition has the sentence of
+            another task's, in training and at test time), or `shuffled` (in training each sample is told a condition
+            drawn at random, at test time the right one).
+        num_prompts: prompts that are told apart, for the order `conv_per_prompt` alone.
         order_temperature: the `learned` order's temperature at the start and the end of training, in mean score gaps.
 
     Raises:
@@ -53,7 +60,7 @@ class DFPIRConfig:
     heads: tuple[int, int, int, int] = (1, 2, 4, 8)
     ffn_expansion: float = 2.66
     layer_norm: LayerNormKind = "with_bias"
-    gamma: float = 0.9
+    gamma: float | tuple[float, ...] = 0.9
     channel_perturbation: bool = True
     attention_perturbation: bool = True
     masking: Masking = "released"
@@ -61,6 +68,7 @@ class DFPIRConfig:
     expansion: int = 2
     levels: tuple[int, ...] = (1, 2, 3, 4)
     prompt_set: PromptSet = "detailed"
+    num_prompts: int = 7
     order_temperature: tuple[float, float] = (4.0, 0.1)
 
     def __post_init__(self) -> None:
@@ -70,6 +78,8 @@ class DFPIRConfig:
                 raise ValueError(f"{name}={value!r}: a list of numbers is needed.")
             object.__setattr__(self, name, tuple(value))
         object.__setattr__(self, "levels", tuple(sorted(set(self.levels))))
+        if isinstance(self.gamma, list | tuple):
+            object.__setattr__(self, "gamma", tuple(self.gamma))
         self._check_sizes()
         self._check_switches()
 
@@ -103,11 +113,19 @@ class DFPIRConfig:
             value, allowed = getattr(self, name), get_args(kind)
             if value not in allowed:
                 raise ValueError(f"{name}={value!r} is not allowed. One of: {', '.join(allowed)}.")
-        if not 0 < self.gamma <= 1 or min(self.kept(level) for level in (1, 2, 3, 4)) < 1:
+        gammas = self.gamma if isinstance(self.gamma, tuple) else (self.gamma,) * 4
+        if (
+            len(gammas) != 4
+            or not all(isinstance(g, int | float) and 0 < g <= 1 for g in gammas)
+            or min(self.kept(level) for level in (1, 2, 3, 4)) < 1
+        ):
             raise ValueError(
                 f"gamma={self.gamma!r}: above 0 and at most 1, and large enough to keep one entry "
-                f"of {min(self.channels(n) // self.heads[n - 1] for n in (1, 2, 3, 4))} in a row."
+                f"of {min(self.channels(n) // self.heads[n - 1] for n in (1, 2, 3, 4))} in a row; "
+                "one number, or four, one a level."
             )
+        if not isinstance(self.num_prompts, int) or self.num_prompts < 1:
+            raise ValueError(f"num_prompts={self.num_prompts!r}: a whole number, 1 or more.")
         if self.expansion not in (1, 2, 4):
             raise ValueError(f"expansion={self.expansion!r} is not allowed. One of: 1, 2, 4.")
         if not set(self.levels) <= {1, 2, 3, 4}:
@@ -121,7 +139,11 @@ class DFPIRConfig:
 
     def kept(self, level: int) -> int:
         """Entries that a row of the block's attention map keeps on a level; int() truncates, as released."""
-        return int(self.channels(level) / self.heads[level - 1] * self.gamma)
+        return int(self.channels(level) / self.heads[level - 1] * self.gamma_at(level))
+
+    def gamma_at(self, level: int) -> float:
+        """The perturbation factor of a level."""
+        return self.gamma[level - 1] if isinstance(self.gamma, tuple) else self.gamma
 
     @property
     def perturbs(self) -> bool:
@@ -131,7 +153,7 @@ class DFPIRConfig:
     @property
     def uses_prompts(self) -> bool:
         """Whether the output depends on the prompt code."""
-        return self.perturbs and self.channel_perturbation and self.order != "identity"
+        return self.perturbs and self.channel_perturbation and self.order not in ("identity", "shared")
 
     def identity(self) -> dict[str, Any]:
         """What the model computes, as JSON-ready values: equal dicts are one model, whatever their names.
@@ -144,7 +166,8 @@ class DFPIRConfig:
         if self.perturbs:
             keep += ["channel_perturbation", "attention_perturbation", "levels"]
             if self.channel_perturbation:
-                keep += ["order", "expansion"]
+                keep += ["order"]
+                keep += ["num_prompts"] if self.order == "conv_per_prompt" else ["expansion"]
                 keep += ["order_temperature"] if self.order == "learned" else []
                 keep += ["prompt_set"] if self.uses_prompts else []
         identity = {name: config[name] for name in keep}
@@ -166,6 +189,7 @@ _BLOCK_FIELDS = frozenset(
         "expansion",
         "levels",
         "prompt_set",
+        "num_prompts",
         "order_temperature",
     )
 )

@@ -56,8 +56,9 @@ class _Counter:
         channels = config.channels(level)
         total = 0
         if config.channel_perturbation:
-            total += 2 * pixels * config.expansion * channels * channels
-            total += 0 if self.convolutions_only else CODE_DIM * (CODE_DIM + config.expansion * channels)
+            plain = config.order == "conv_per_prompt"
+            total += pixels * channels * channels * (1 if plain else 2 * config.expansion)
+            total += 0 if plain or self.convolutions_only else CODE_DIM * (CODE_DIM + config.expansion * channels)
         if config.attention_perturbation:
             total += self.attention(pixels, channels, level) + self.feed_forward(pixels, channels)
         return total

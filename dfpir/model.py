@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dfpir.block import PerturbationBlock
-from dfpir.channel import Codes
+from dfpir.channel import ChannelPerturbation, Codes
 from dfpir.config import CODE_DIM, DFPIRConfig
 from dfpir.layers import Features, TransformerBlock
 
@@ -70,7 +70,8 @@ class RestorationUNet(nn.Module):
         """Anneal the `learned` order's temperature, geometrically, to this fraction of training."""
         start, end = self.config.order_temperature
         for block in self._channel_blocks():
-            block.temperature.fill_(start * (end / start) ** fraction)
+            if isinstance(block, ChannelPerturbation):
+                block.temperature.fill_(start * (end / start) ** fraction)
 
     def _channel_blocks(self) -> list[Any]:
         blocks = (block.channel for block in self.perturb.values() if isinstance(block, PerturbationBlock))
@@ -112,6 +113,8 @@ class RestorationUNet(nn.Module):
                 raise ValueError("code holds row numbers, but no prompts are bound: call bind_prompts(codes) first.")
             return self.prompt_codes[code], code
         if code.is_floating_point() and code.shape == (batch, CODE_DIM):
+            if self.config.order == "conv_per_prompt" and self.prompt_codes is not None:
+                return code, torch.cdist(code.float(), self.prompt_codes).argmin(dim=1)
             return code, None
         raise ValueError(
             f"code of shape {tuple(code.shape)}, {code.dtype}: ({batch}, {CODE_DIM}) float or ({batch},) int64 needed."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -55,6 +55,8 @@ PROMPTS: dict[str, dict[str, str]] = {
     },
 }
 """Prompt set -> condition -> the paper's sentence."""
+
+PROMPT_SETS: tuple[str, ...] = get_args(PromptSet)
 
 
 class TextEncoderUnavailableError(ValueError):
@@ -105,7 +107,9 @@ def load_prompts(prompt_set: PromptSet, encoder: TextEncoder, conditions: Sequen
     """The codes of a prompt set, computed once a process.
 
     Args:
-        prompt_set: `detailed` or `simple`.
+        prompt_set: `detailed` or `simple` sentences of the paper, or one of the controls made from the detailed ones
+            (see `DFPIRConfig.prompt_set`). `onehot` codes are the same whatever the encoder; `empty` is the encoder's
+            code of the empty sentence, all zeros for a stand-in.
         encoder: `clip`, or a stand-in by its own name.
         conditions: condition names, in the order wanted; default: the seven of the paper.
 
@@ -113,19 +117,35 @@ def load_prompts(prompt_set: PromptSet, encoder: TextEncoder, conditions: Sequen
         ValueError: unknown set, encoder or condition.
         TextEncoderUnavailableError: `clip` without its weights.
     """
-    if prompt_set not in PROMPTS:
-        raise ValueError(f"Unknown prompt set {prompt_set!r}.{suggestion(prompt_set, PROMPTS)}")
+    if prompt_set not in PROMPT_SETS:
+        raise ValueError(f"Unknown prompt set {prompt_set!r}.{suggestion(prompt_set, PROMPT_SETS)}")
     if encoder not in TEXT_ENCODERS:
         raise ValueError(f"Unknown text encoder {encoder!r}.{suggestion(encoder, TEXT_ENCODERS)}")
-    texts = PROMPTS[prompt_set]
+    texts = PROMPTS["simple" if prompt_set == "simple" else "detailed"]
     names = tuple(conditions) if conditions is not None else tuple(texts)
     for name in names:
         if name not in texts:
             raise ValueError(f"No prompt for condition {name!r}.{suggestion(name, texts)}")
-    sentences = tuple(texts[name] for name in names)
-    encode = {"clip": _clip_codes, "minilm": _minilm_codes, "onehot": _onehot_codes}[encoder]
-    codes: Tensor = encode(sentences)  # type: ignore[operator]
+    told = _permuted(names) if prompt_set == "permuted" else names
+    sentences = tuple("" if prompt_set == "empty" else texts[name] for name in told)
+    encoders: dict[str, Callable[[tuple[str, ...]], Tensor]] = {
+        "clip": _clip_codes,
+        "minilm": _minilm_codes,
+        "onehot": _onehot_codes,
+    }
+    encode = encoders["onehot" if prompt_set == "onehot" else encoder]
+    codes = torch.zeros(len(names), CODE_DIM)
+    if prompt_set != "empty" or encoder == "clip":
+        codes = encode(sentences)
     return PromptBank(conditions=names, texts=sentences, codes=codes, encoder=encoder, prompt_set=prompt_set)
+
+
+def _permuted(conditions: Sequence[str]) -> tuple[str, ...]:
+    """Whose sentence each condition gets: that of another task, as far as the conditions allow."""
+    tasks = [name.partition("-")[0] for name in conditions]
+    n = len(conditions)
+    shift = min(range(1, n), key=lambda s: sum(tasks[i] == tasks[(i + s) % n] for i in range(n)), default=0)
+    return tuple(conditions[(i + shift) % n] for i in range(n))
 
 
 def _onehot_codes(sentences: tuple[str, ...]) -> Tensor:

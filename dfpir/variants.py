@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from dfpir.config import DFPIRConfig
+from dfpir.config import DFPIRConfig, PromptSet
+from dfpir.fit import fit_restormer
 from dfpir.registry import Registry
 
 Variant = Callable[[], DFPIRConfig]
@@ -13,11 +15,32 @@ Variant = Callable[[], DFPIRConfig]
 VARIANTS: Registry[Variant] = Registry("variant", entry_point_group="dfpir.variants")
 register_variant = VARIANTS.register
 
+FITTED: dict[str, Callable[[DFPIRConfig], DFPIRConfig]] = {}
+"""Variants whose settings follow from the model's size: they are worked out when the size is known."""
+
 
 @register_variant()
 def restormer() -> DFPIRConfig:
     """Plain Restormer: no perturbation block."""
     return DFPIRConfig(channel_perturbation=False, attention_perturbation=False)
+
+
+@register_variant()
+def restormer_same_params() -> DFPIRConfig:
+    """Control: Restormer with a wider feed-forward network, as many trained parameters as DFPIR of the same size."""
+    return restormer()
+
+
+FITTED["restormer_same_params"] = partial(fit_restormer, same="parameters")
+
+
+@register_variant()
+def restormer_same_macs() -> DFPIRConfig:
+    """Control: Restormer with a wider feed-forward network, as many multiply-adds as DFPIR of the same size."""
+    return restormer()
+
+
+FITTED["restormer_same_macs"] = partial(fit_restormer, same="multiply_adds")
 
 
 @register_variant()
@@ -66,6 +89,83 @@ def dfpir_paper_mask() -> DFPIRConfig:
 def dfpir_figure_mask() -> DFPIRConfig:
     """Masking as the paper's figure draws it: after the softmax."""
     return replace(dfpir(), masking="figure")
+
+
+@register_variant()
+def dfpir_column_mask() -> DFPIRConfig:
+    """The largest entries of each column are kept, as the paper's words say."""
+    return replace(dfpir(), masking="columns")
+
+
+@register_variant()
+def dfpir_random_mask() -> DFPIRConfig:
+    """Control for the mask: as many entries a row are kept, but a fixed random choice of them."""
+    return replace(dfpir(), masking="random")
+
+
+@register_variant()
+def dfpir_skips_mask() -> DFPIRConfig:
+    """The mask on the skips alone: gamma 1 on the latent."""
+    return replace(dfpir(), gamma=(0.9, 0.9, 0.9, 1.0))
+
+
+@register_variant()
+def dfpir_latent_mask() -> DFPIRConfig:
+    """The mask on the latent alone: gamma 1 on the skips."""
+    return replace(dfpir(), gamma=(1.0, 1.0, 1.0, 0.9))
+
+
+@register_variant()
+def dfpir_shared_order() -> DFPIRConfig:
+    """Control of equal size: one fixed random order for all prompts, so nothing depends on them."""
+    return replace(dfpir(), order="shared")
+
+
+@register_variant()
+def dfpir_conv_per_prompt() -> DFPIRConfig:
+    """Control: a plain 1x1 convolution of its own for each prompt in DGCPM's place."""
+    return replace(dfpir(), order="conv_per_prompt")
+
+
+@register_variant()
+def dfpir_expansion1() -> DFPIRConfig:
+    """The channels are reordered without being expanded."""
+    return replace(dfpir(), expansion=1)
+
+
+@register_variant()
+def dfpir_expansion4() -> DFPIRConfig:
+    """The channels are expanded fourfold before they are reordered."""
+    return replace(dfpir(), expansion=4)
+
+
+def _register_levels(name: str, levels: tuple[int, ...], where: str) -> None:
+    def variant() -> DFPIRConfig:
+        return replace(dfpir(), levels=levels)
+
+    variant.__doc__ = f"Perturbation blocks on {where} alone."
+    register_variant(name)(variant)
+
+
+for _level in (1, 2, 3):
+    _register_levels(f"dfpir_skip{_level}", (_level,), f"the skip of level {_level}")
+_register_levels("dfpir_latent", (4,), "the latent")
+_register_levels("dfpir_skips", (1, 2, 3), "the three skips")
+
+
+def _register_prompts(prompt_set: PromptSet, what: str) -> None:
+    def variant() -> DFPIRConfig:
+        return replace(dfpir(), prompt_set=prompt_set)
+
+    variant.__doc__ = what
+    register_variant(f"dfpir_{prompt_set}_prompts")(variant)
+
+
+_register_prompts("simple", "The paper's one-word prompts, the same for all noise levels.")
+_register_prompts("onehot", "A one-hot code for each condition instead of a sentence.")
+_register_prompts("empty", "Control: the empty sentence for every condition, so that nothing is told.")
+_register_prompts("permuted", "Control: each condition has another task's sentence: told apart, but wrongly named.")
+_register_prompts("shuffled", "Control: in training each sample is told a random condition: prompts mean nothing.")
 
 
 def _register_gamma(percent: int) -> None:

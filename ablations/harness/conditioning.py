@@ -30,6 +30,7 @@ class Conditioning:
 
     def __init__(self, config: ModelConfig, prompts: PromptBank) -> None:
         self.prompts = prompts
+        self._shuffled = config.prompt_set == "shuffled"
         self.needs = "row" if isinstance(config, DFPIRConfig) else config.row.needs
         if self.needs == "image512":
             raise ValueError(
@@ -38,9 +39,26 @@ class Conditioning:
             )
         self._instructions = self._as_instructions(prompts.codes) if self.needs == "code256" else None
 
-    def __call__(self, conditions: Sequence[Condition], device: torch.device, *, training: bool) -> Tensor | None:
-        """The `code` of a batch with these conditions; None for a blind model."""
+    def __call__(
+        self,
+        conditions: Sequence[Condition],
+        device: torch.device,
+        *,
+        training: bool,
+        seeds: Sequence[int] | None = None,
+    ) -> Tensor | None:
+        """The `code` of a batch with these conditions; None for a blind model.
+
+        Args:
+            conditions: of the samples.
+            device: where the code is wanted.
+            training: whether the batch is trained on.
+            seeds: of the samples, needed in training where the prompts are shuffled among the conditions.
+        """
         rows = [self.prompts.row(condition.name) for condition in conditions]
+        if self._shuffled and training:
+            assert seeds is not None
+            rows = [stable_seed("shuffled prompt", seed) % len(self.prompts.conditions) for seed in seeds]
         if self.needs == "row":
             return torch.tensor(rows, device=device)
         if self.needs == "code512":

@@ -21,6 +21,7 @@ from datasets.seeding import stable_seed
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.block import PerturbationBlock
+from dfpir.channel import ChannelPerturbation
 from reports.files import write_bytes, write_json
 from reports.schema import (
     FEATURE_CONDITION,
@@ -84,7 +85,9 @@ def channel_orders(model: RestorationUNet) -> dict[str, Tensor]:
     names = {"1": "skip1", "2": "skip2", "3": "skip3", "4": "latent"}
     orders = {}
     for level, block in model.perturb.items():
-        if isinstance(block, PerturbationBlock) and block.channel is not None and block.channel.order != "identity":
+        if not isinstance(block, PerturbationBlock) or not isinstance(block.channel, ChannelPerturbation):
+            continue
+        if block.channel.order != "identity":
             if block.channel.order == "learned" and model.prompt_codes is not None:
                 block.channel.bind(model.prompt_codes)  # the trained order, hard
             if block.channel.orders is not None:

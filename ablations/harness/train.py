@@ -147,7 +147,7 @@ def _step(spec: RunSpec, state: _State, bundle: DataBundle, conditioning: Condit
     recipe, step = spec.recipe, state.step
     conditions, seeds = batch_of_step(spec, step)
     degraded, clean = bundle.batch(conditions, seeds, recipe.phase_at(step).patch, device)
-    code = conditioning(conditions, device, training=True)
+    code = conditioning(conditions, device, training=True, seeds=seeds)
     _set_progress(state.model, step / max(recipe.steps - 1, 1))
     # what a model draws while training (dropped paths, routing noise) depends on the step, not on what ran before
     torch.manual_seed(stable_seed("step", spec.seed, step))
