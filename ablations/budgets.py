@@ -36,6 +36,19 @@ _ALL = (
         evaluation=Evaluation(max_side=128, limit=6, val_max_side=96, val_limit=2, probe_patches=24, probe_patch=48),
     ),
     Budget(
+        name="small",
+        summary="minutes a run on a CPU: small models trained far enough that large differences show, three seeds",
+        model={"dim": 12, **_TINY},
+        recipe=Recipe(
+            phases=(Phase(steps=2_000, lr=1.5e-3, patch=48, batch=5),),
+            schedule="cosine",
+            val_every=500,
+            log_every=50,
+        ),
+        evaluation=Evaluation(max_side=128, val_max_side=96, val_limit=6, probe_patches=48, probe_patch=48),
+        seeds=(0, 1, 2),
+    ),
+    Budget(
         name="quick",
         summary="one modern GPU, about ten minutes a study, or two CPU cores overnight",
         model={"dim": 24, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},

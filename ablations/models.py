@@ -55,18 +55,19 @@ def model_names() -> list[str]:
     return [*VARIANTS, *(name for name in baselines.list_models() if name not in VARIANTS)]
 
 
-def model_config(name: str, sizes: Mapping[str, Any]) -> ModelConfig:
+def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = None) -> ModelConfig:
     """The configuration of a model at a budget's size.
 
     Args:
         name: a variant's or comparator's.
         sizes: of the budget, for DFPIR's variants; a comparator takes its own small settings where this isn't empty.
+        prompts: how many prompts it is to tell apart, where that is known.
 
     Raises:
         ValueError: unknown name (with the nearest known one), or a method that can't be provided.
     """
     if name in VARIANTS:
-        return variant_config(name, **sizes)
+        return variant_config(name, **sizes, **({} if prompts is None else {"num_prompts": prompts}))
     if name not in BASELINES:
         raise UnknownNameError(f"Unknown model {name!r}.{suggestion(name, model_names())}")
     settings = dict(BaselineConfig(name=name).row.demo) if sizes else {}

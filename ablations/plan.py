@@ -81,29 +81,30 @@ def make_plan(
         first: dict[str, PlannedRow] = {}
         for variant in _chosen(study, only):
             name, _, task = variant.partition("@")
-            config = model_config(name, budget.model)
-            own_trained = [c for c in trained if not task or condition_named(c).task.value == task]
-            own_tested = [c for c in tested if c in own_trained]
-            if not own_tested:
-                continue  # the data have nothing for this task
-            prompts = load_prompts(config.prompt_set, text_encoder, own_trained)
-            spec = RunSpec(
-                variant=variant,
-                seed=seed,
-                config=config,
-                recipe=budget.recipe,
-                evaluation=budget.evaluation,
-                data=data,
-                conditions=tuple(own_trained),
-                tested=tuple(own_tested),
-                protocol=protocol,
-                also_protocols=tuple(also_protocols),
-                text_encoder=text_encoder,
-                codes_checksum=prompts.checksum,
-                precision=precision,
-                budget=budget.name,
-            )
-            rows.append(_row(spec, first))
+            for own in _tasks(trained) if task == "each" else [task]:
+                own_trained = [c for c in trained if not own or condition_named(c).task.value == own]
+                own_tested = [c for c in tested if c in own_trained]
+                if not own_tested:
+                    continue  # the data have nothing for this task
+                config = model_config(name, budget.model, prompts=len(own_trained))
+                prompts = load_prompts(config.prompt_set, text_encoder, own_trained)
+                spec = RunSpec(
+                    variant=f"{name}@{own}" if own else name,
+                    seed=seed,
+                    config=config,
+                    recipe=budget.recipe,
+                    evaluation=budget.evaluation,
+                    data=data,
+                    conditions=tuple(own_trained),
+                    tested=tuple(own_tested),
+                    protocol=protocol,
+                    also_protocols=tuple(also_protocols),
+                    text_encoder=text_encoder,
+                    codes_checksum=prompts.checksum,
+                    precision=precision,
+                    budget=budget.name,
+                )
+                rows.append(_row(variant, spec, first))
     return Plan(
         study=study,
         budget=budget,
@@ -129,13 +130,17 @@ def _chosen(study: Study, only: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(v for v in study.variants if not only or v in only)
 
 
-def _row(spec: RunSpec, first: dict[str, PlannedRow]) -> PlannedRow:
+def _tasks(conditions: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(condition_named(c).task.value for c in conditions))
+
+
+def _row(variant: str, spec: RunSpec, first: dict[str, PlannedRow]) -> PlannedRow:
     same = first.get(spec.digest)
     if same is None:
-        row = first[spec.digest] = PlannedRow(variant=spec.variant, spec=spec)
+        row = first[spec.digest] = PlannedRow(variant=variant, spec=spec)
         return row
     return PlannedRow(
-        variant=spec.variant,
+        variant=variant,
         spec=same.spec,
         alias_of=same.variant,
         note=_why_same(spec.config, same.spec.config, same.variant),
@@ -149,7 +154,8 @@ def _why_same(config: ModelConfig, other: ModelConfig, name: str) -> str:
         level = config.levels[0]
         width = config.channels(level) // config.heads[level - 1]
         return (
-            f"the same model as {name}: gamma {config.gamma:g} and {other.gamma:g} both keep {config.kept(level)} "
+            f"the same model as {name}: gamma {config.gamma_at(level):g} and {other.gamma_at(level):g} both keep "
+            f"{config.kept(level)} "
             f"of {width} entries a row at this model size"
         )
     return f"the same model as {name} under another name"

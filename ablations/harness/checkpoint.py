@@ -31,22 +31,43 @@ class Checkpoint:
     facts: Mapping[str, Any]
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint, then remove all but the newest two."""
+def save(folder: Path, checkpoint: Checkpoint, *, keep: int = _KEPT) -> Path:
+    """Write a checkpoint, then remove all but the newest `keep`."""
     facts = {"facts": json.dumps(dict(checkpoint.facts), sort_keys=True), "step": str(checkpoint.step)}
     # copied: safetensors refuses tensors that share memory, as tied parameters do
     tensors = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in checkpoint.tensors.items()}
     content = safetensors.torch.save(tensors, metadata=facts)
     digest = hashlib.sha256(content).hexdigest()[:16]
     path = write_bytes(folder / f"step-{checkpoint.step:09d}-{digest}.safetensors", content)
-    for old in _candidates(folder)[_KEPT:]:
+    for old in _candidates(folder)[keep:]:
         old.unlink(missing_ok=True)
     return path
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
     """The newest whole checkpoint, or None; a damaged one is named in the log and passed over."""
+    return _first_whole(_candidates(folder))
+
+
+def load_step(folder: Path, step: int) -> Checkpoint | None:
+    """The whole checkpoint after `step` steps, or None."""
+    return _first_whole([path for path in _candidates(folder) if _step_of(path) == step])
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps after which there are checkpoints, whole or not, newest first."""
+    return [_step_of(path) for path in _candidates(folder)]
+
+
+def remove(folder: Path, unwanted: list[int]) -> None:
+    """Delete the checkpoints after these steps."""
     for path in _candidates(folder):
+        if _step_of(path) in unwanted:
+            path.unlink(missing_ok=True)
+
+
+def _first_whole(paths: list[Path]) -> Checkpoint | None:
+    for path in paths:
         match = _NAME.fullmatch(path.name)
         content = path.read_bytes()
         if match is None or hashlib.sha256(content).hexdigest()[:16] != match[2]:
@@ -57,6 +78,12 @@ def load_latest(folder: Path) -> Checkpoint | None:
             step=int(header["step"]), tensors=safetensors.torch.load(content), facts=json.loads(header["facts"])
         )
     return None
+
+
+def _step_of(path: Path) -> int:
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    return int(match[1])
 
 
 def _candidates(folder: Path) -> list[Path]:

@@ -41,7 +41,9 @@ from reports.schema import (
     ENV_FILE,
     ERROR_FILE,
     IMAGES_FILE,
+    MEASURES_FOLDER,
     SCHEMA_VERSION,
+    SNAPSHOTS_FOLDER,
     SPEC_FILE,
     SUMMARY_FILE,
     WEIGHTS_FILE,
@@ -49,6 +51,9 @@ from reports.schema import (
     SummaryFile,
     write_images,
 )
+
+_NOT_OF_THE_RUN = (CHECKPOINTS_FOLDER, SNAPSHOTS_FOLDER, MEASURES_FOLDER)
+"""Folders that come and go while a run stays as it is."""
 
 MACS_SIDE = 128
 """Side of the square image for which multiply-adds are stated, in pixels."""
@@ -98,7 +103,8 @@ def run_one(spec: RunSpec, root: Path, device: torch.device, report: Report, *, 
         for stale in (DONE_FILE, ERROR_FILE):
             (folder / stale).unlink(missing_ok=True)
         if force:
-            shutil.rmtree(folder / CHECKPOINTS_FOLDER, ignore_errors=True)
+            for stale in _NOT_OF_THE_RUN:
+                shutil.rmtree(folder / stale, ignore_errors=True)
         try:
             _run(spec, folder, device, report)
         except Exception as error:
@@ -230,7 +236,7 @@ def data_file(data: DataRef) -> dict[str, object]:
 def _finish(folder: Path) -> None:
     """DONE with the hash of every file, then away with the checkpoints."""
     files = sorted(
-        p for p in folder.rglob("*") if p.is_file() and CHECKPOINTS_FOLDER not in p.relative_to(folder).parts
+        p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in _NOT_OF_THE_RUN
     )
     digests = {p.relative_to(folder).as_posix(): sha256_of(p) for p in files if p.name != DONE_FILE}
     write_json(folder / DONE_FILE, {"finished_at": now(), "files": digests})

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ablations.harness import checkpoint
+from ablations.harness import checkpoint, snapshots
 from ablations.harness.build import build_model
 from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import mean_psnr_db
@@ -110,6 +110,8 @@ def train(
         losses.append(_step(spec, state, bundle, conditioning, device))
         window_images += recipe.phase_at(state.step).batch
         state.step += 1
+        if snapshots.is_due(recipe, state.step):
+            snapshots.save(state.average or state.model, folder, state.step)
         validate = state.step % recipe.val_every == 0 or state.step == steps
         if not validate and state.step % recipe.log_every:
             continue

@@ -1,5 +1,5 @@
 """The studies: importing this package registers them."""
 
-from ablations.studies import components, gamma_sweep, paper_tables
+from ablations.studies import components, gamma_sweep, generalisation, guidance, paper_tables, perturbation
 
-__all__ = ["components", "gamma_sweep", "paper_tables"]
+__all__ = ["components", "gamma_sweep", "generalisation", "guidance", "paper_tables", "perturbation"]

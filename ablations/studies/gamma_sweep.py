@@ -23,4 +23,5 @@ def gamma_sweep() -> Study:
         reference="dfpir_g100",
         axis="gamma",
         axis_values=values,
+        measures=("interference", "information"),
     )
