@@ -60,7 +60,7 @@ def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = N
 
     Args:
         name: a variant's or comparator's.
-        sizes: of the budget, for DFPIR's variants; a comparator takes its own small settings where this isn't empty.
+        sizes: of the budget, for DFPIR's variants; a comparator takes settings of as many trained parameters.
         prompts: how many prompts it is to tell apart, where that is known.
 
     Raises:
@@ -70,7 +70,7 @@ def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = N
         return variant_config(name, **sizes, **({} if prompts is None else {"num_prompts": prompts}))
     if name not in BASELINES:
         raise UnknownNameError(f"Unknown model {name!r}.{suggestion(name, model_names())}")
-    settings = dict(BaselineConfig(name=name).row.demo) if sizes else {}
+    settings = BaselineConfig(name=name).row.settings_beside(sizes.get("dim"))
     return BaselineConfig(name=name, settings=json.dumps(settings, sort_keys=True))
 
 

@@ -49,10 +49,10 @@ def edge_map(image: Images) -> Float[Tensor, "b 1 h w"]:
     return edges.sum(dim=1, keepdim=True) / 12
 
 
-def _kernel_shape(layer: int) -> tuple[int, int, int, int]:
+def _kernel_shape(layer: int, width: int) -> tuple[int, int, int, int]:
     if layer == DECONVOLUTION:
-        return WIDTH, WIDTH, 4, 4
-    return 3 if layer == LAYERS else WIDTH, 4 if layer == 1 else WIDTH, 3, 3
+        return width, width, 4, 4
+    return 3 if layer == LAYERS else width, 4 if layer == 1 else width, 3, 3
 
 
 class DL(nn.Module):
@@ -60,15 +60,16 @@ class DL(nn.Module):
 
     Args:
         nparam: numbers in an operator's code: two (strength and operator) in the released ten-operator model.
+        width: channels of the base network, 64 as published.
     """
 
-    def __init__(self, nparam: int = 2) -> None:
+    def __init__(self, nparam: int = 2, width: int = WIDTH) -> None:
         super().__init__()
-        self.nparam = nparam
+        self.nparam, self.width = nparam, width
         for layer in range(1, LAYERS + 1):
-            self.add_module(f"fc{layer}", nn.Linear(nparam, torch.Size(_kernel_shape(layer)).numel()))
+            self.add_module(f"fc{layer}", nn.Linear(nparam, torch.Size(_kernel_shape(layer, width)).numel()))
         for layer in range(1, LAYERS):
-            self.add_module(f"norm_{layer}", nn.InstanceNorm2d(WIDTH, affine=True))
+            self.add_module(f"norm_{layer}", nn.InstanceNorm2d(width, affine=True))
 
     def forward(self, image: Images, code: Operators | None = None) -> Images:
         """Apply each image's operator to it.
@@ -109,7 +110,7 @@ class DL(nn.Module):
     def _convolved(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
         # every image has its own kernels: the batch becomes groups of one convolution
         batch = len(x)
-        one, two, height, width = _kernel_shape(layer)
+        one, two, height, width = _kernel_shape(layer, self.width)
         kernels = self.get_submodule(f"fc{layer}")(code).reshape(batch * one, two, height, width)
         x = rearrange(x, "b c h w -> 1 (b c) h w")
         if layer == DECONVOLUTION:
@@ -148,5 +149,7 @@ register(
         params_m_published=2.091,
         gmacs_published=15.0,
         objective=objective,
+        demo={"width": 24},
+        quick={"width": 80},
     )
 )

@@ -205,6 +205,7 @@ register(
         params_m_published=12.262,
         gmacs_published=90.8,
         objective=objective,
-        demo={"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
+        demo={"dim": 6, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
+        quick={"dim": 16, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},
     )
 )

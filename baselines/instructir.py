@@ -148,6 +148,7 @@ register(
         "with zeros to a multiple of 16 by itself. No training code was published; the paper states L1.",
         params_m_published=15.843,
         gmacs_published=16.2,
-        demo={"width": 16, "enc_blks": (1, 1, 1, 1), "middle_blk_num": 1, "dec_blks": (1, 1, 1, 1)},
+        demo={"width": 6, "enc_blks": (1, 1, 1, 1), "middle_blk_num": 1, "dec_blks": (1, 1, 1, 1)},
+        quick={"width": 24, "enc_blks": (1, 1, 1, 1), "middle_blk_num": 1, "dec_blks": (1, 1, 1, 1)},
     )
 )

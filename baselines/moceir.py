@@ -269,6 +269,7 @@ register(
         params_m_published=25.354,
         gmacs_published=95,
         objective=moceir_loss,
-        demo={"dim": 16, "num_blocks": (1, 1, 1, 1), "num_dec_blocks": (1, 1, 1), "num_refinement_blocks": 1},
+        demo={"dim": 8, "num_blocks": (1, 2, 2, 2), "num_dec_blocks": (1, 1, 1), "num_refinement_blocks": 1},
+        quick={"dim": 32, "num_dec_blocks": (1, 1, 1), "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
     )
 )

@@ -199,6 +199,7 @@ register(
         params_m_published=20.127,
         gmacs_published=759,
         objective=mprnet_loss,
-        demo={"n_feat": 16, "scale_unetfeats": 8, "scale_orsnetfeats": 8, "num_cab": 2},
+        demo={"n_feat": 12, "scale_unetfeats": 6, "scale_orsnetfeats": 6, "num_cab": 4},
+        quick={"n_feat": 40, "scale_unetfeats": 20, "scale_orsnetfeats": 20, "num_cab": 4},
     )
 )

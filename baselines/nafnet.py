@@ -118,6 +118,7 @@ register(
         params_m_published=17.112,
         gmacs_published=16.0,
         objective=psnr_loss,
-        demo={"width": 16, "enc_blk_nums": (1, 1, 1, 1)},
+        demo={"width": 8, "enc_blk_nums": (1, 1, 1, 1)},
+        quick={"width": 24, "enc_blk_nums": (1, 1, 1, 4)},
     )
 )

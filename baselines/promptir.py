@@ -131,6 +131,19 @@ register(
         notes="Blind. 0.215 M of the released parameters are never used.",
         params_m_published=35.592,
         gmacs_published=172.7,
-        demo={"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1, "prompt_channels": (16, 32, 64)},
+        demo={
+            "dim": 8,
+            "prompt_channels": (4, 8, 16),
+            "prompt_sizes": (32, 16, 8),
+            "num_blocks": (1, 1, 1, 1),
+            "num_refinement_blocks": 1,
+        },
+        quick={
+            "dim": 24,
+            "prompt_channels": (12, 24, 48),
+            "prompt_sizes": (32, 16, 8),
+            "num_blocks": (1, 2, 2, 2),
+            "num_refinement_blocks": 1,
+        },
     )
 )

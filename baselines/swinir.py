@@ -104,6 +104,7 @@ register(
         gmacs_published=68,
         objective=swinir_loss,
         extra="spandrel",
-        demo={"embed_dim": 24, "depths": (2, 2), "num_heads": (2, 2)},
+        demo={"embed_dim": 48, "depths": (4, 4, 4), "num_heads": (6, 6, 6)},
+        quick={"embed_dim": 120, "depths": (6, 6, 6, 6), "num_heads": (6, 6, 6, 6)},
     )
 )

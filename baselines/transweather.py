@@ -20,6 +20,7 @@ from baselines.registry import Baseline, register
 from dfpir.layers import as_features, as_pixels
 
 SIZES = (64, 128, 320, 512)
+TAIL = (16, 8)
 HEADS = (1, 2, 4, 4)
 REDUCTIONS = (4, 2, 2, 1)
 DEPTH, DECODER_DEPTH, QUERIES = 2, 3, 48
@@ -145,25 +146,25 @@ def _normed(norm: nn.Module, blocks: nn.Module, x: Features) -> Features:
 class _Encoder(nn.Module):
     """Four stages of halved size; a branch of smaller patches runs beside each and joins the next (section 3.1)."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
-        drops = torch.linspace(0, DROP_PATH, DEPTH * len(SIZES)).tolist()
-        for n, (size, heads, reduction) in enumerate(zip(SIZES, HEADS, REDUCTIONS, strict=True)):
-            embedding = _Embedding(SIZES[n - 1], size) if n else _Embedding(3, size, kernel=7, stride=4)
+        drops = torch.linspace(0, DROP_PATH, DEPTH * len(sizes)).tolist()
+        for n, (size, heads, reduction) in enumerate(zip(sizes, HEADS, REDUCTIONS, strict=True)):
+            embedding = _Embedding(sizes[n - 1], size) if n else _Embedding(3, size, kernel=7, stride=4)
             self.add_module(f"patch_embed{n + 1}", embedding)
             blocks = (
                 _Block(size, heads, mlp_ratio=2, reduction=reduction, drop=drop) for drop in drops[DEPTH * n :][:DEPTH]
             )
             self.add_module(f"block{n + 1}", nn.ModuleList(blocks))
             self.add_module(f"norm{n + 1}", nn.LayerNorm(size, EPS))
-            if n == len(SIZES) - 1:
+            if n == len(sizes) - 1:
                 # never run, but the released files have its weights
-                self.mini_patch_embed4 = _Embedding(SIZES[0], size)
+                self.mini_patch_embed4 = _Embedding(sizes[0], size)
                 continue
-            self.add_module(f"mini_patch_embed{n + 1}", _Embedding(size, SIZES[n + 1]))
-            mini = _Block(SIZES[n + 1], HEADS[min(n, 1)], mlp_ratio=2, reduction=reduction, drop=drops[DEPTH * n])
+            self.add_module(f"mini_patch_embed{n + 1}", _Embedding(size, sizes[n + 1]))
+            mini = _Block(sizes[n + 1], HEADS[min(n, 1)], mlp_ratio=2, reduction=reduction, drop=drops[DEPTH * n])
             self.add_module(f"patch_block{n + 1}", nn.ModuleList([mini]))
-            self.add_module(f"pnorm{n + 1}", nn.LayerNorm(SIZES[n + 1], EPS))
+            self.add_module(f"pnorm{n + 1}", nn.LayerNorm(sizes[n + 1], EPS))
         self.apply(_init)
 
     def forward(self, image: Images) -> list[Features]:
@@ -171,11 +172,11 @@ class _Encoder(nn.Module):
         outs: list[Features] = []
         x = image
         mini: Features | None = None
-        for n in range(1, 1 + len(SIZES)):
+        for n in range(1, 1 + len(HEADS)):
             part = self.get_submodule
             x = part(f"patch_embed{n}")(x)
             x = x if mini is None else x + mini
-            if n < len(SIZES):
+            if n < len(HEADS):
                 mini = part(f"mini_patch_embed{n}")(x)
                 mini = _normed(part(f"pnorm{n}"), part(f"patch_block{n}"), mini)
             x = _normed(part(f"norm{n}"), part(f"block{n}"), x)
@@ -186,9 +187,8 @@ class _Encoder(nn.Module):
 class _Decoder(nn.Module):
     """Three blocks at 1/64 of the image's size, whose queries are learned."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
-        size = SIZES[-1]
         # the released schedule of dropped paths counts sixteen blocks, of which only these exist
         drops = torch.linspace(0, DROP_PATH, 16).tolist()[:DECODER_DEPTH]
         self.patch_embed1 = _Embedding(size, size)
@@ -233,14 +233,16 @@ class _Refinement(nn.Module):
 class _Tail(nn.Module):
     """Transposed convolutions back to full size, with the encoder's features added on the way."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sequence[int], tail: Sequence[int]) -> None:
         super().__init__()
-        self.convd32x, self.convd16x = _double(512, 512), _double(512, 320)
-        self.convd8x, self.convd4x = _double(320, 128), _double(128, 64)
-        self.convd2x, self.convd1x = _double(64, 16), _double(16, 8)
-        for n, channels in ((4, 320), (3, 128), (2, 64), (1, 16)):
+        first, second, third, fourth = sizes
+        half, whole = tail
+        self.convd32x, self.convd16x = _double(fourth, fourth), _double(fourth, third)
+        self.convd8x, self.convd4x = _double(third, second), _double(second, first)
+        self.convd2x, self.convd1x = _double(first, half), _double(half, whole)
+        for n, channels in ((4, third), (3, second), (2, first), (1, half)):
             self.add_module(f"dense_{n}", nn.Sequential(_Refinement(channels)))
-        self.conv_output = _conv3(8, 3)  # never run, but the released files have its weights
+        self.conv_output = _conv3(whole, 3)  # never run, but the released files have its weights
 
     def forward(self, skips: Sequence[Features], x: Features) -> Features:
         x = _cropped(self.convd32x(x), skips[3]) + skips[3]
@@ -257,12 +259,17 @@ def _cropped(x: Features, like: Features) -> Features:
 
 
 class TransWeather(nn.Module):
-    """TransWeather, called as `model(image)`; it exists in one size."""
+    """TransWeather, called as `model(image)`; it was published in one size, that of the defaults.
 
-    def __init__(self) -> None:
+    Args:
+        sizes: channels of the encoder's four stages; heads divide them: 1, 2, 4, and 8 the last.
+        tail: channels at half and at full size, at the decoder's end.
+    """
+
+    def __init__(self, sizes: Sequence[int] = SIZES, tail: Sequence[int] = TAIL) -> None:
         super().__init__()
-        self.Tenc, self.Tdec, self.convtail = _Encoder(), _Decoder(), _Tail()
-        self.clean = _conv3(8, 3)
+        self.Tenc, self.Tdec, self.convtail = _Encoder(sizes), _Decoder(sizes[-1]), _Tail(sizes, tail)
+        self.clean = _conv3(tail[-1], 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
         """Restore images; `code` is not looked at.
@@ -306,5 +313,7 @@ register(
         params_m_published=38.052,
         gmacs_published=4.7,
         objective=objective,
+        demo={"sizes": (8, 16, 32, 40), "tail": (8, 8)},
+        quick={"sizes": (20, 40, 92, 152)},
     )
 )

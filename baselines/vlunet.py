@@ -175,6 +175,7 @@ register(
         notes="Takes an image feature of a CLIP that its authors fine-tuned; that CLIP is not counted.",
         params_m_published=35.353,
         gmacs_published=186,
-        demo={"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
+        demo={"dim": 10, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
+        quick={"dim": 16, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},
     )
 )

@@ -1,6 +1,8 @@
 """The comparators' interface: names, errors, loading, and that every one of them trains with its own objective."""
 
 import copy
+import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,22 +10,22 @@ from einops import rearrange
 from skimage import data
 
 import baselines
+import dfpir
+from ablations.budgets import BUDGETS
+from ablations.models import model_config
+from baselines import airnet
 from baselines.base import restore
 from baselines.losses import charbonnier, edge_loss, laplacian
+from baselines.overview import BOUND, EXCEPTIONS, remarks, table, trained_parameters
 from baselines.registry import EXTRAS, require
 from datasets.degrade import degrade
 from datasets.tasks import CONDITIONS
 
-SMALL = {  # for models without a `demo` configuration of their own
-    "airnet": {"n_groups": 1, "n_blocks": 1, "batch_size": 2},
-    "idr": {"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
-    "instructir": {"width": 8, "enc_blks": (1, 1, 1, 1), "dec_blks": (1, 1, 1, 1)},
-}
 TRAINABLE = [name for name in baselines.list_models() if baselines.describe(name).trained]
 
 
 def small(name):
-    config = baselines.describe(name).demo or SMALL.get(name, {})
+    config = baselines.describe(name).demo
     try:
         return baselines.create_model(name, **config)
     except baselines.MissingExtraError as error:
@@ -89,6 +91,69 @@ def test_a_missing_library_names_its_extra(monkeypatch):
 def test_names_are_taken_once():
     with pytest.raises(ValueError, match="registered already"):
         baselines.register(baselines.Unavailable("promptir", "because"))
+
+
+@pytest.mark.parametrize("budget", ["smoke", "demo", "quick"])
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_every_comparator_is_as_large_as_dfpir_of_its_budget(name, budget):
+    sizes = BUDGETS[budget].model
+    reference = trained_parameters("dfpir", sizes)
+    settings = baselines.describe(name).settings_beside(sizes["dim"])
+    count = trained_parameters(name, settings)
+    factor = max(count / reference, reference / count)
+    assert (factor <= BOUND) == (name not in EXCEPTIONS or (name == "vlunet" and budget == "quick")), factor
+    if name not in dfpir.list_models():
+        assert model_config(name, sizes).identity()["settings"] == json.loads(json.dumps(settings))
+
+
+def test_at_full_size_a_comparator_is_as_published():
+    assert model_config("nafnet", BUDGETS["paper"].model).identity()["settings"] == {}
+    assert baselines.describe("nafnet").settings_beside(48) == {}
+
+
+def test_the_docs_state_sizes_and_remarks_as_they_are():
+    docs = (Path(__file__).parents[2] / "docs/comparators.md").read_text(encoding="utf-8")
+    assert table() in docs
+    assert remarks() in docs
+
+
+def test_airnet_first_trains_its_encoder_alone():
+    torch.manual_seed(0)
+    model = small("airnet").train()
+    degraded = torch.rand(2, 3, 32, 32)
+
+    def trained(fraction):
+        model.set_progress(fraction)
+        model.zero_grad(set_to_none=True)
+        airnet.objective(model, degraded, degraded.flip(-1), degraded.roll(5, dims=-1)).backward()
+        return {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+
+    encoder = {name for name, p in model.named_parameters() if name.startswith("E.E.encoder_q.")}
+    for fraction in (0.0, 0.05, 0.0999):
+        assert trained(fraction) == encoder
+    for fraction in (0.1, 0.5, 1.0):
+        assert trained(fraction) >= encoder
+        assert any(name.startswith("R.") for name in trained(fraction))
+    assert not any("encoder_k" in name for name in trained(1.0))
+    assert not small("airnet").encoder_alone, "a new model restores"
+
+
+def test_airnets_warm_up_runs_the_contrast_alone():
+    model = small("airnet").train()
+    degraded = torch.rand(2, 3, 32, 32)
+    model.set_progress(0.0)
+    model.R.register_forward_hook(lambda *_: pytest.fail("the restorer is not asked in the warm-up"))
+    state = copy.deepcopy(model.state_dict())
+    losses = []
+    for clean in (torch.zeros_like(degraded), torch.ones_like(degraded)):
+        model.load_state_dict(state)
+        losses.append(airnet.objective(model, degraded, clean, None).detach())
+    assert torch.equal(*losses), "the answer plays no part"
+
+
+def test_rows_say_what_of_the_published_loss_is_missing():
+    assert "without the perceptual term on VGG16" in baselines.describe("transweather").notes
+    assert "without the training code" in baselines.describe("fdgan").notes
 
 
 def test_vlunet_without_its_code_says_what_it_needs():

@@ -1,0 +1,63 @@
+"""The comparators at a glance: how large they are beside DFPIR, and what to know of each. For the docs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import baselines
+from baselines.registry import Baseline
+
+REFERENCE = "dfpir"
+
+BOUND = 1.5
+"""How far a comparator's trained parameters may be from DFPIR's at `demo` and `quick`, as a factor."""
+
+EXCEPTIONS = {
+    "fdgan": "its encoder is torchvision's DenseNet-121, which has one size",
+    "vlunet": "with fewer than 10 channels its prompts have none (it can be built here and timed, not trained)",
+}
+"""Comparators that can't come within `BOUND`, and why."""
+
+
+def trained_parameters(name: str, settings: Mapping[str, Any]) -> int:
+    """Parameters that training changes, of a comparator with these settings.
+
+    Not counted: AirNet's momentum encoder, which follows, and DFPIR's guide, which no gradient reaches.
+
+    Raises:
+        MissingExtraError: the method's library is not installed.
+    """
+    model = baselines.create_model(name, **settings)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def sized() -> list[Baseline]:
+    """The comparators that have anything to train, DFPIR first."""
+    found = [baselines.describe(name) for name in baselines.list_models()]
+    rows = [row for row in found if isinstance(row, Baseline) and row.trained]
+    return sorted(rows, key=lambda row: (row.name != REFERENCE, row.name))
+
+
+def table() -> str:
+    """The sizes as a Markdown table; a factor is to DFPIR's trained parameters at the same budget.
+
+    Raises:
+        MissingExtraError: a method's library is not installed.
+    """
+    lines = ["| model | published, M | `demo`, k trained | factor | `quick`, k trained | factor |"]
+    lines.append("|---|---:|---:|---:|---:|---:|")
+    first: list[int] = []
+    for row in sized():
+        counts = [trained_parameters(row.name, settings) for settings in (row.demo, row.quick)]
+        first = first or counts
+        cells = [row.name, f"{row.params_m_published:.3f}"]
+        for count, reference in zip(counts, first, strict=True):
+            cells += [f"{count / 1e3:.1f}", f"{count / reference:.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def remarks() -> str:
+    """What a reader of a comparator's numbers must know of it, as a Markdown list."""
+    return "".join(f"- **{row.name}** ({row.paper}): {row.notes}\n" for row in sized())
