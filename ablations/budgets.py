@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ablations.spec import Budget, Evaluation, Phase, Recipe
+from ablations.spec import Budget, Evaluation, Measuring, Phase, Recipe
 from dfpir.registry import UnknownNameError, suggestion
 
 _TINY: dict[str, Any] = {"num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1, "heads": (1, 2, 4, 8)}
@@ -23,6 +23,7 @@ _ALL = (
             log_every=2,
         ),
         evaluation=Evaluation(max_side=64, limit=2, val_max_side=40, val_limit=1, probe_patches=4, probe_patch=32),
+        measuring=Measuring(tenths=(0, 10), draws=2, batch=3, micro_batch=3, pixels=64),
     ),
     Budget(
         name="demo",
@@ -34,18 +35,20 @@ _ALL = (
             log_every=20,
         ),
         evaluation=Evaluation(max_side=128, limit=6, val_max_side=96, val_limit=2, probe_patches=24, probe_patch=48),
+        measuring=Measuring(tenths=(0, 1, 10), draws=4, batch=6, micro_batch=6),
     ),
     Budget(
         name="small",
-        summary="minutes a run on a CPU: small models trained far enough that large differences show, three seeds",
+        summary="minutes a run on a CPU, three seeds: enough to tell large differences from luck",
         model={"dim": 12, **_TINY},
         recipe=Recipe(
-            phases=(Phase(steps=2_000, lr=1.5e-3, patch=48, batch=5),),
+            phases=(Phase(steps=1_000, lr=2e-3, patch=48, batch=5),),
             schedule="cosine",
-            val_every=500,
+            val_every=250,
             log_every=50,
         ),
         evaluation=Evaluation(max_side=128, val_max_side=96, val_limit=6, probe_patches=48, probe_patch=48),
+        measuring=Measuring(images=16, draws=6, batch=6, micro_batch=6),
         seeds=(0, 1, 2),
     ),
     Budget(

@@ -98,6 +98,29 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """How much the measures of a finished run look at; it changes no number of the run itself.
+
+    Attributes:
+        images: test images a condition that are restored in unusual ways; None takes as many as the evaluation.
+        tenths: moments of the training at which gradients are taken, in tenths (0: first weights).
+        draws: batches a task whose gradients are compared.
+        batch: patches in such a batch, a multiple of the number of noise levels.
+        micro_batch: of them, how many are in memory at once.
+        information_images: test images a condition for the information that a block loses.
+        pixels: places in each of them.
+    """
+
+    images: int | None = None
+    tenths: tuple[int, ...] = (0, 1, 5, 10)
+    draws: int = 8
+    batch: int = 12
+    micro_batch: int = 4
+    information_images: int = 8
+    pixels: int = 256
+
+
+@dataclass(frozen=True, kw_only=True)
 class Budget:
     """A named size of experiment: model size, recipe and evaluation.
 
@@ -110,6 +133,7 @@ class Budget:
         seeds: seeds that are run when none are asked for.
         text_encoder: `minilm`, or `auto`: CLIP where its weights can be had.
         precision: `fp32`, or `auto`: bf16 autocast on a GPU that has it.
+        measuring: of the measures that a study asks for.
     """
 
     name: str
@@ -120,6 +144,7 @@ class Budget:
     seeds: tuple[int, ...] = (0,)
     text_encoder: Literal["auto", "minilm"] = "minilm"
     precision: Literal["auto", "fp32"] = "auto"
+    measuring: Measuring = field(default_factory=Measuring)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,11 +53,11 @@ def add_noise(clean: Image, sigma_255: float, rng: np.random.Generator) -> Image
     return levels.clamp(0, 255).floor() / 255
 
 
-def add_rain(clean: Image, rng: np.random.Generator) -> Image:
+def add_rain(clean: Image, rng: np.random.Generator, *, amount: float = 1.0) -> Image:
     """O = B + R, clipped: one to three layers of parallel bright streaks R over the scene B (Yang et al., CVPR 2017).
 
     Streaks are sparse impulses drawn out along the layer's direction, those that begin outside the picture included;
-    layers differ a little in angle and length.
+    layers differ a little in angle and length. `amount` multiplies the usual number of streaks.
     """
     height, width = clean.shape[-2:]
     angle = rng.uniform(-25, 25)
@@ -67,7 +67,7 @@ def add_rain(clean: Image, rng: np.random.Generator) -> Image:
         kernel = _streak(length, angle + rng.uniform(-4, 4), thickness)
         radius = kernel.shape[-1] // 2
         size = (height + 2 * radius, width + 2 * radius)
-        drops = (rng.random(size) < rng.uniform(0.001, 0.0028)) * rng.uniform(0.35, 1.0, size)
+        drops = (rng.random(size) < amount * rng.uniform(0.001, 0.0028)) * rng.uniform(0.35, 1.0, size)
         layer = _convolve(torch.from_numpy(drops).float().to(clean.device).unsqueeze(0), kernel.to(clean.device))
         streaks = layer[:, radius : radius + height, radius : radius + width].clamp(0, 1)
         out = out + streaks * rng.uniform(0.12, 0.38)
