@@ -1,0 +1,241 @@
+"""Interference of tasks: how far the gradients of the tasks' losses point apart on the parameters that they share.
+
+Two tasks conflict where the cosine between their gradients is negative: a step that lowers the loss of one raises the
+other's, to first order (PCGrad: Yu et al., "Gradient Surgery for Multi-Task Learning", NeurIPS 2020, definition 1; its
+definition 2 compares the gradients' magnitudes, here their ratio). The paper motivates feature perturbation by such
+interference without measuring it.
+
+A task's gradient is estimated from `batch` patches, drawn for each task on its own, as training draws them: the inner
+product of two estimates is that of the true gradients on average, while sampling noise lengthens both and so pulls the
+cosine towards 0, without changing its sign on average. Compare variants at the same `batch`. The numbers describe one
+point of training, the weights as given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ablations.harness.conditioning import Conditioning
+from ablations.harness.train import bundle_conditions, training_loss
+from ablations.measures.groups import ALL, layer_groups
+from ablations.models import is_trained
+from ablations.spec import RunSpec
+from datasets.corpus import DataBundle
+from datasets.seeding import stable_seed
+from datasets.tasks import Condition, Task
+
+DRAWS = 8
+"""Batches a task."""
+BATCH = 12
+"""Patches of a task in a draw: a multiple of three, the noise levels."""
+MICRO_BATCH = 4
+"""Patches whose activations are in memory at once."""
+
+COLUMNS = ("draw", "group", "task_a", "task_b", "cosine", "norm_a", "norm_b", "n_parameters")
+CONFLICT_COLUMNS = ("group", "task_a", "task_b", "draws", "mean_cosine", "negative_share", "mean_norm_ratio")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Draw:
+    """Everything that a draw of one task fixes: nothing of it depends on the model."""
+
+    conditions: list[Condition]
+    seeds: list[int]
+    rng_seed: int
+
+
+def task_gradient_interference(
+    spec: RunSpec,
+    model: nn.Module,
+    bundle: DataBundle,
+    conditioning: Conditioning,
+    device: torch.device,
+    *,
+    draws: int = DRAWS,
+    batch: int = BATCH,
+    micro_batch: int = MICRO_BATCH,
+) -> pd.DataFrame:
+    """Cosines between the tasks' gradients at the model's present weights.
+
+    Each draw gives every task one gradient of its training loss (a comparator's own objective where it has one) on
+    `batch` training patches, with the side of the recipe's first phase and each noise level as often as the others. The
+    patches depend on the data, the task and the draw alone: every variant and seed meets the same ones. The model is in
+    training mode, so that learned orders are soft, and in float32 whatever precision it was trained in. Gradients of
+    micro-batches add up to that of the batch, except where a model ties the samples of a batch together (batch
+    normalisation, a contrastive or a load-balancing loss): those see micro-batches.
+
+    Weights, buffers, modes, `.grad` and the global random state are as before afterwards.
+
+    Args:
+        spec: of the model's run.
+        model: on `device`, prompts bound; a comparator that isn't trained, or a model of one task, gives no rows.
+        bundle: whose training images are drawn.
+        conditioning: what the model is told.
+        device: where to compute.
+        draws: batches a task.
+        batch: patches of a task in a draw.
+        micro_batch: patches in memory at once.
+
+    Returns:
+        `COLUMNS`, a row for each draw, group of layers (see `layer_groups`) and unordered pair of tasks: the cosine,
+        the gradients' Euclidean norms and the number of parameters that any task's gradient reached. Inner products are
+        in float64. Where a task's gradient on a group is zero there is no cosine and no row.
+
+    Raises:
+        ValueError: a number below 1, or a batch that does not hold each noise level equally often.
+    """
+    for name, value in (("draws", draws), ("batch", batch), ("micro_batch", micro_batch)):
+        if value < 1:
+            raise ValueError(f"{name}={value}: 1 or more is needed.")
+    levels = _levels_of_tasks(spec, bundle)
+    for task, conditions in levels.items():
+        if batch % len(conditions):
+            names = ", ".join(c.name for c in conditions)
+            raise ValueError(f"batch={batch}: a multiple of {len(conditions)} is needed for {task.value} ({names}).")
+    rows: list[dict[str, object]] = []
+    if is_trained(spec.config) and len(levels) > 1:
+        groups = layer_groups(model)
+        with _as_in_training(model, device):
+            for draw in range(draws):
+                gradients = {}
+                for task, conditions in levels.items():
+                    drawn = _draw(spec, task, conditions, draw, batch)
+                    gradients[task] = _gradient(spec, model, bundle, conditioning, device, drawn, micro_batch)
+                rows += _rows(draw, groups, gradients)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def conflicts(frame: pd.DataFrame) -> pd.DataFrame:
+    """What the draws of `task_gradient_interference` say together.
+
+    Returns:
+        `CONFLICT_COLUMNS`, a row for each group and pair of tasks over its draws: the mean cosine, the share of draws
+        with a negative one, and the mean of the longer gradient's norm over the shorter one's; and a row for each group
+        with `task_a` = `task_b` = "all": the means over its pairs.
+    """
+    norms = frame[["norm_a", "norm_b"]]
+    measured = frame.assign(negative=frame["cosine"] < 0, ratio=norms.max(axis=1) / norms.min(axis=1))
+    pairs = (
+        measured.groupby(["group", "task_a", "task_b"], sort=False)
+        .agg(
+            draws=("draw", "nunique"),
+            mean_cosine=("cosine", "mean"),
+            negative_share=("negative", "mean"),
+            mean_norm_ratio=("ratio", "mean"),
+        )
+        .reset_index()
+    )
+    values = ["mean_cosine", "negative_share", "mean_norm_ratio"]
+    overall = pairs.groupby("group", sort=False)[values].mean().assign(draws=pairs.groupby("group")["draws"].max())
+    overall = overall.reset_index().assign(task_a=ALL, task_b=ALL)
+    return pd.concat([pairs, overall], ignore_index=True)[list(CONFLICT_COLUMNS)]
+
+
+def _levels_of_tasks(spec: RunSpec, bundle: DataBundle) -> dict[Task, list[Condition]]:
+    levels: dict[Task, list[Condition]] = {}
+    for condition in bundle_conditions(bundle, spec):
+        levels.setdefault(condition.task, []).append(condition)
+    return levels
+
+
+def _draw(spec: RunSpec, task: Task, levels: Sequence[Condition], draw: int, batch: int) -> _Draw:
+    """Neither the run's seed nor its variant goes in."""
+    names = ("task gradient", spec.data.checksum, task.value, draw)
+    return _Draw(
+        conditions=[levels[row % len(levels)] for row in range(batch)],
+        seeds=[stable_seed(*names, "sample", row) for row in range(batch)],
+        rng_seed=stable_seed(*names, "model"),
+    )
+
+
+@contextmanager
+def _as_in_training(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Training mode, and afterwards all that a training pass may change as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    # running statistics, queues, and momentum encoders, which are parameters that no gradient reaches
+    moving = [*model.buffers(), *(p for p in model.parameters() if not p.requires_grad)]
+    before = [tensor.detach().clone() for tensor in moving]
+    model.train()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.enable_grad():
+            yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in zip(moving, before, strict=True):
+                tensor.copy_(value)
+        for module, mode in modes:
+            module.training = mode
+
+
+def _gradient(
+    spec: RunSpec,
+    model: nn.Module,
+    bundle: DataBundle,
+    conditioning: Conditioning,
+    device: torch.device,
+    drawn: _Draw,
+    micro_batch: int,
+) -> dict[str, Tensor]:
+    """The gradient of the mean loss over a draw's patches: name -> tensor, without what no gradient reached."""
+    batch = len(drawn.seeds)
+    patch = spec.recipe.phase_at(0).patch
+    degraded, clean = bundle.batch(drawn.conditions, drawn.seeds, patch, device)
+    code = conditioning(drawn.conditions, device, training=True, seeds=drawn.seeds)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    total: dict[str, Tensor] = {}
+    torch.manual_seed(drawn.rng_seed)  # what a model draws while training (dropped paths, routing noise)
+    for start in range(0, batch, micro_batch):
+        part = slice(start, start + micro_batch)
+        told = None if code is None else code[part]
+        loss = training_loss(spec, model, degraded[part], clean[part], told) * (len(degraded[part]) / batch)
+        # autograd.grad, not backward: nobody's .grad is written
+        found = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
+        for name, gradient in zip(trained, found, strict=True):
+            if gradient is not None:
+                total[name] = total[name].add_(gradient) if name in total else gradient.detach().clone()
+    return total
+
+
+def _rows(draw: int, groups: dict[str, list[str]], gradients: dict[Task, dict[str, Tensor]]) -> list[dict[str, object]]:
+    """Every group and pair of one draw, from the inner products of each parameter's gradients."""
+    products = {name: _inner_products(name, list(gradients.values())) for name in groups[ALL]}
+    sizes = {name: max((g[name].numel() for g in gradients.values() if name in g), default=0) for name in groups[ALL]}
+    rows: list[dict[str, object]] = []
+    for group, names in groups.items():
+        gram = np.sum([products[name] for name in names], axis=0)
+        norms = np.sqrt(gram.diagonal())
+        for (a, task_a), (b, task_b) in combinations(enumerate(gradients), 2):
+            if norms[a] * norms[b] == 0:
+                continue
+            rows.append(
+                {
+                    "draw": draw,
+                    "group": group,
+                    "task_a": task_a.value,
+                    "task_b": task_b.value,
+                    "cosine": float(gram[a, b] / (norms[a] * norms[b])),
+                    "norm_a": float(norms[a]),
+                    "norm_b": float(norms[b]),
+                    "n_parameters": sum(sizes[name] for name in names),
+                }
+            )
+    return rows
+
+
+def _inner_products(name: str, gradients: Sequence[dict[str, Tensor]]) -> NDArray[np.float64]:
+    """(T, T) inner products of the T tasks' gradients on one parameter; zero where no gradient reached it."""
+    reached = [row for row, gradient in enumerate(gradients) if name in gradient]
+    products = np.zeros((len(gradients), len(gradients)))
+    if reached:
+        stacked = torch.stack([gradients[row][name].flatten().double() for row in reached])
+        products[np.ix_(reached, reached)] = (stacked @ stacked.T).cpu().numpy()
+    return products
