@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,15 +19,28 @@ import torch
 
 from ablations.harness.progress import StudyProgress
 from ablations.harness.provenance import now
-from ablations.harness.run_one import BusyError, find_run, is_done, run_one
+from ablations.harness.run_one import BusyError, alone, find_run, is_done, run_one
 from ablations.harness.train import Progress
-from ablations.spec import RunSpec
+from ablations.measures.take import missing, take_measures
+from ablations.spec import Measuring, RunSpec
 from reports.files import write_json
 from reports.schema import ERROR_FILE, ErrorFile
 
 _BUSY = 75  # exit code of a worker that found its run locked (EX_TEMPFAIL)
 _POLL_S = 0.2
 _BUSY_WAIT_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What a worker process is asked to do."""
+
+    spec: RunSpec
+    root: Path
+    device: str
+    force: bool
+    measures: tuple[str, ...]
+    sizes: Measuring
 
 
 @dataclass(kw_only=True)
@@ -37,9 +50,17 @@ class _Worker:
 
 
 def launch(
-    specs: Iterable[RunSpec], root: Path, device: torch.device, *, jobs: int, force: bool, progress: StudyProgress
+    specs: Iterable[RunSpec],
+    root: Path,
+    device: torch.device,
+    *,
+    jobs: int,
+    force: bool,
+    progress: StudyProgress,
+    measures: Sequence[str] = (),
+    sizes: Measuring | None = None,
 ) -> list[RunSpec]:
-    """Make all runs true and return those that failed.
+    """Make all runs true, take their measures, and return the runs that failed.
 
     Args:
         specs: distinct runs.
@@ -48,10 +69,14 @@ def launch(
         jobs: processes at once.
         force: do finished runs again.
         progress: told what happens.
+        measures: to take of each finished run; one that can't be taken says why in a file of its own.
+        sizes: how much the measures look at.
     """
+    sizes = sizes or Measuring()
     waiting: deque[tuple[RunSpec, float]] = deque()
     for spec in specs:
-        if not force and is_done(find_run(root, spec)):
+        folder = find_run(root, spec)
+        if not force and is_done(folder) and not missing(spec, folder, measures, sizes):
             progress.reused(spec)
         else:
             waiting.append((spec, 0.0))
@@ -63,7 +88,8 @@ def launch(
         while waiting or workers:
             while waiting and len(workers) < jobs and waiting[0][1] <= time.monotonic():
                 spec, _ = waiting.popleft()
-                process = context.Process(target=_work, args=(spec, root, str(device), force, messages, os.getpid()))
+                job = _Job(spec=spec, root=root, device=str(device), force=force, measures=tuple(measures), sizes=sizes)
+                process = context.Process(target=_work, args=(job, messages, os.getpid()))
                 process.start()
                 workers.append(_Worker(process=process, spec=spec))
                 progress.started(spec)
@@ -113,16 +139,23 @@ def _ended_well(worker: _Worker, root: Path) -> bool:
     return False
 
 
-def _work(spec: RunSpec, root: Path, device: str, force: bool, messages: Any, parent: int) -> None:
-    """A worker process: one run."""
+def _work(job: _Job, messages: Any, parent: int) -> None:
+    """A worker process: one run and its measures."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher gets Ctrl-C and ends its workers
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
 
     def report(progress: Progress) -> None:
-        messages.put((spec.digest, progress))
+        messages.put((job.spec.digest, progress))
 
     try:
-        done = run_one(spec, root, torch.device(device), report, force=force)
+        device = torch.device(job.device)
+        done = run_one(job.spec, job.root, device, report, force=job.force)
+        if done and job.measures:
+            folder = find_run(job.root, job.spec)
+            steps = job.spec.recipe.steps
+            report(Progress(step=steps, steps=steps, stage="measure"))
+            with alone(folder):
+                take_measures(job.spec, folder, job.measures, device, job.sizes)
     except BusyError:
         os._exit(_BUSY)
     if not done:

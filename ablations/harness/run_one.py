@@ -97,7 +97,7 @@ def run_one(spec: RunSpec, root: Path, device: torch.device, report: Report, *, 
     """
     folder = find_run(root, spec)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with alone(folder):
         if not force and is_done(folder):
             return True
         for stale in (DONE_FILE, ERROR_FILE):
@@ -114,8 +114,12 @@ def run_one(spec: RunSpec, root: Path, device: torch.device, report: Report, *, 
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the run's lock, which the system lets go when the process ends, however it ends."""
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the run's lock, which the system lets go when the process ends, however it ends.
+
+    Raises:
+        BusyError: another process holds it.
+    """
     lock = folder.parent / f".{folder.name}.lock"
     descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pandas as pd
 import torch
 from rich.console import Console
 
+from ablations.harness import snapshots
 from ablations.harness.launch_local import launch
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import data_file, find_run, is_done
+from ablations.measures.take import error_file
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports.build import build_report
@@ -54,12 +57,35 @@ def run_study(
     folder = root / STUDIES_FOLDER / plan.folder_name
     write_json(folder / STUDY_FILE, study_file(plan, root, command))
     with StudyProgress(plan.specs, console) as progress:
-        failed = launch(plan.specs, root, device, jobs=jobs, force=force, progress=progress)
+        failed = launch(
+            plan.specs,
+            root,
+            device,
+            jobs=jobs,
+            force=force,
+            progress=progress,
+            measures=plan.study.measures,
+            sizes=plan.budget.measuring,
+        )
+    _say_unmeasured(plan, root, console)
+    if not failed:
+        for spec in plan.specs:
+            snapshots.prune(find_run(root, spec), spec.recipe)
     # a run found under another label has that label in its folder's name: write where the runs really are
     write_json(folder / STUDY_FILE, study_file(plan, root, command))
     write_table(plan, root, folder)
     report = build_report([folder], folder)
     return Outcome(folder=folder, report=report, failed=failed)
+
+
+def _say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
+    for spec in plan.specs:
+        folder = find_run(root, spec)
+        for name in plan.study.measures:
+            path = error_file(folder, name)
+            if path.is_file():
+                reason = json.loads(path.read_text(encoding="utf-8"))["message"]
+                console.print(f"{folder.name}: measure {name} could not be taken: {reason}", markup=False)
 
 
 def study_file(plan: Plan, root: Path, command: str) -> StudyFile:

@@ -1,0 +1,179 @@
+"""Test images restored in unusual ways: wrong prompts, other strengths, two degradations, rounded codes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import kendalltau
+
+from ablations.data import test_set_of, under_protocol
+from ablations.harness.evaluate import as_tensor, restore_items
+from ablations.harness.probes import channel_orders
+from ablations.measures.subject import Subject
+from datasets.corpus import EvalItem, to_float, to_levels
+from datasets.degrade import add_rain, degrade
+from datasets.protocols import get_protocol, score
+from datasets.seeding import stable_seed
+from datasets.tasks import Condition, Task, condition_named, noise
+from dfpir import DFPIRConfig, RestorationUNet
+from reports.schema import MEASURE_COLUMNS, ORDER_PREFIX, PSNR
+
+SIGMAS_255 = (10, 15, 25, 35, 50, 75)
+RAIN_PERCENT = (25, 50, 100, 200, 400)
+MIXTURES = (("rain", "noise-25"), ("haze", "noise-25"), ("blur", "lowlight"))
+"""What comes first in the scene or the camera stands first; the second degradation is laid over the first."""
+
+FORMATS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+Rows = list[dict[str, object]]
+
+
+def prompts(subject: Subject) -> pd.DataFrame:
+    """Test images of each condition, restored under the prompt of every condition that was trained on."""
+    rows: Rows = []
+    for true in subject.spec.tested:
+        items = _items(subject, condition_named(true))
+        for given in subject.prompts.conditions:
+            rows += _scores(subject, items, condition=true, told=condition_named(given), given=given)
+    return _frame("prompts", rows)
+
+
+def levels(subject: Subject) -> pd.DataFrame:
+    """Noise of several standard deviations and rain with fewer and more drops, told as the nearest trained condition.
+
+    Rain of another strength is made on the fly, so data whose rain comes as files has none.
+    """
+    rows: Rows = []
+    trained = {condition_named(name).task for name in subject.spec.conditions}
+    if Task.NOISE in trained:
+        for sigma in SIGMAS_255:
+            told = condition_named(subject.prompts.conditions[subject.prompts.row(noise(sigma).name)])
+            rows += _scores(
+                subject, _items(subject, noise(sigma)), condition=noise(sigma).name, told=told, given=told.name
+            )
+    if Task.RAIN in trained:
+        rain = condition_named("rain")
+        for percent in RAIN_PERCENT:
+            items = list(_rain(subject, percent))
+            rows += _scores(subject, items, condition=f"rain-{percent}", told=rain, given=rain.name)
+    return _frame("levels", rows)
+
+
+def mixed(subject: Subject) -> pd.DataFrame:
+    """Two degradations at once, told as the one and as the other."""
+    rows: Rows = []
+    trained = set(subject.spec.conditions)
+    for first, second in MIXTURES:
+        if {first, second} <= trained:
+            items = [_degraded_again(item, second) for item in _items(subject, condition_named(first))]
+            for given in (first, second):
+                rows += _scores(subject, items, condition=f"{first}+{second}", told=condition_named(given), given=given)
+    return _frame("mixed", rows)
+
+
+def precision(subject: Subject) -> pd.DataFrame:
+    """Test images restored with channel orders made from codes rounded to each number format."""
+    rows: Rows = []
+    for name in FORMATS if _orders_follow_codes(subject) else ():
+        rounded = replace(subject, model=_with_codes_in(subject, name))
+        for true in subject.spec.tested:
+            condition = condition_named(true)
+            rows += _scores(rounded, _items(subject, condition), condition=true, told=condition, given=name)
+    return _frame("precision", rows)
+
+
+def order_moves(subject: Subject) -> pd.DataFrame:
+    """How much of each order moves when the prompt's code is rounded."""
+    rows: Rows = []
+    if _orders_follow_codes(subject):
+        exact = channel_orders(_with_codes_in(subject, "fp32"))
+        for name in [n for n in FORMATS if n != "fp32"]:
+            moved = channel_orders(_with_codes_in(subject, name))
+            for block, before in exact.items():
+                for row, condition in enumerate(subject.prompts.conditions):
+                    old, new = before[row].numpy(), moved[block][row].numpy()
+                    tau = kendalltau(np.argsort(old), np.argsort(new)).statistic
+                    rows.append(
+                        {
+                            "given": name,
+                            "block": block.removeprefix(ORDER_PREFIX),
+                            "condition": condition,
+                            "moved": float((old != new).mean()),
+                            "tau": float(tau),
+                        }
+                    )
+    return _frame("order_moves", rows)
+
+
+def _orders_follow_codes(subject: Subject) -> bool:
+    config = subject.spec.config
+    # random orders are drawn from the bits of a code: rounding it draws another, which says nothing of the rounding
+    return isinstance(config, DFPIRConfig) and config.uses_prompts and config.order in ("prompt", "learned")
+
+
+def _with_codes_in(subject: Subject, name: str) -> RestorationUNet:
+    model = copy.deepcopy(subject.model)
+    assert isinstance(model, RestorationUNet)
+    model.bind_prompts(subject.prompts.codes.to(FORMATS[name]).float())
+    return model
+
+
+def _items(subject: Subject, condition: Condition) -> list[EvalItem]:
+    spec = subject.spec
+    limits = [n for n in (subject.sizes.images, spec.evaluation.limit) if n is not None]
+    bundle = under_protocol(subject.bundle, spec.protocol)
+    return bundle.eval_items(
+        "test", [condition], max_side=spec.evaluation.max_side, limit=min(limits) if limits else None
+    )
+
+
+def _rain(subject: Subject, percent: int) -> Iterator[EvalItem]:
+    """Test images with this many percent of the usual drops; the same seed at every strength."""
+    from_files = {sample.name for sample in subject.bundle.test if sample.degraded is not None}
+    for item in _items(subject, condition_named("rain")):
+        if item.name not in from_files:
+            rng = np.random.default_rng(stable_seed("rain strength", item.name))
+            rainy = add_rain(to_float(item.clean), rng, amount=percent / 100).clamp(0, 1)
+            yield replace(item, degraded=to_levels(rainy))
+
+
+def _degraded_again(item: EvalItem, second: str) -> EvalItem:
+    image = as_tensor(item.degraded)[0]
+    seed = stable_seed("second degradation", item.name, item.condition.name, second)
+    return replace(item, degraded=to_levels(degrade(image, condition_named(second), seed)))
+
+
+def _scores(subject: Subject, items: Sequence[EvalItem], *, condition: str, told: Condition, given: str) -> Rows:
+    """PSNR of each item restored by a model that is told `told`."""
+    spec = subject.spec
+    rules = get_protocol(spec.protocol)
+    rows: Rows = []
+    asked = [replace(item, condition=told) for item in items]
+    restored = restore_items(spec, subject.model, asked, subject.conditioning, subject.device)
+    for item, (_, image) in zip(items, restored, strict=True):
+        clean, degraded = as_tensor(item.clean).to(subject.device), as_tensor(item.degraded).to(subject.device)
+        task = item.condition.task
+        rows.append(
+            {
+                "dataset": test_set_of(subject.bundle, item.name, spec.data.name),
+                "image": item.name,
+                "scene": item.scene,
+                "condition": condition,
+                "given": given,
+                "metric": PSNR,
+                "value": float(score(image, clean, rules, task)[PSNR]),
+                "input_value": float(score(degraded, clean, rules, task)[PSNR]),
+            }
+        )
+    return rows
+
+
+def _frame(measure: str, rows: Rows) -> pd.DataFrame:
+    types = {"str": "object", "int64": "int64", "float64": "float64"}
+    columns = {c.name: types[c.dtype] for c in MEASURE_COLUMNS[measure]}
+    return pd.DataFrame(rows, columns=list(columns)).astype(columns)

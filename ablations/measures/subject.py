@@ -1,0 +1,90 @@
+"""A finished run, loaded again to be measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from ablations.data import load_data
+from ablations.harness import snapshots
+from ablations.harness.build import build_model
+from ablations.harness.conditioning import Conditioning
+from ablations.models import is_trained
+from ablations.spec import Measuring, RunSpec
+from datasets.corpus import DataBundle
+from dfpir import RestorationUNet
+from dfpir.prompts import PromptBank, load_prompts
+from dfpir.weights import load_own
+from reports.schema import WEIGHTS_FILE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a measure may look at.
+
+    Attributes:
+        spec: of the run.
+        folder: of the run.
+        model: with the run's weights, in eval mode, on `device`.
+        bundle: the run's data.
+        conditioning: what the model is told.
+        device: where to compute.
+        sizes: how much is measured.
+    """
+
+    spec: RunSpec
+    folder: Path
+    model: nn.Module
+    bundle: DataBundle
+    conditioning: Conditioning
+    device: torch.device
+    sizes: Measuring
+
+    @property
+    def prompts(self) -> PromptBank:
+        """The run's prompts."""
+        return self.conditioning.prompts
+
+    def model_at(self, tenth: int) -> nn.Module | None:
+        """The model at a tenth of its training (0: before the first step), or None where that was not kept."""
+        if tenth == snapshots.TENTHS:
+            return self.model
+        model = build_model(self.spec.config, self.spec.seed)
+        if tenth == 0:
+            if isinstance(model, RestorationUNet):
+                model.bind_prompts(self.prompts.codes)
+        else:
+            state = snapshots.load(self.folder, snapshots.step_of(self.spec.recipe, tenth))
+            if state is None:
+                return None
+            load_own(model, state)
+        if hasattr(model, "set_progress"):
+            model.set_progress(tenth / snapshots.TENTHS)  # type: ignore[operator]
+        return model.to(self.device).eval()
+
+
+def load_subject(spec: RunSpec, folder: Path, device: torch.device, sizes: Measuring) -> Subject:
+    """Load a finished run with its data and prompts.
+
+    Raises:
+        ValueError: the data changed since, or the weights are not the model's.
+    """
+    model = build_model(spec.config, spec.seed)
+    if is_trained(spec.config):
+        load_own(model, safetensors.torch.load((folder / WEIGHTS_FILE).read_bytes()))
+    if hasattr(model, "set_progress"):
+        model.set_progress(1.0)  # type: ignore[operator]
+    prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
+    return Subject(
+        spec=spec,
+        folder=folder,
+        model=model.to(device).eval(),
+        bundle=load_data(spec),
+        conditioning=Conditioning(spec.config, prompts),
+        device=device,
+        sizes=sizes,
+    )

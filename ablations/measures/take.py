@@ -1,0 +1,80 @@
+"""Take a run's measures: each once, beside the run, and never at the cost of the run."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ablations.harness.provenance import now
+from ablations.harness.seeding import make_deterministic
+from ablations.measures.registry import Measure, measure_named
+from ablations.measures.subject import Subject, load_subject
+from ablations.spec import Measuring, RunSpec
+from reports.files import write_json
+from reports.schema import MEASURES_FOLDER, ErrorFile, read_measure, write_measure
+
+
+def missing(spec: RunSpec, folder: Path, names: Sequence[str], sizes: Measuring) -> list[str]:
+    """Those of the measures that this run doesn't have yet under these sizes."""
+    return [name for name in names if not _is_taken(spec, folder, measure_named(name), sizes)]
+
+
+def error_file(folder: Path, name: str) -> Path:
+    """Where the reason lies for which a measure could not be taken."""
+    return folder / MEASURES_FOLDER / f"{name}.error.json"
+
+
+def take_measures(
+    spec: RunSpec, folder: Path, names: Sequence[str], device: torch.device, sizes: Measuring
+) -> list[str]:
+    """Take those of the measures that are missing; a failure is written down beside the others.
+
+    Returns:
+        Names of the measures that failed.
+    """
+    wanted = missing(spec, folder, names, sizes)
+    if not wanted:
+        return []
+    make_deterministic(device, spec.recipe.cpu_threads)
+    failed = []
+    subject: Subject | None = None
+    for name in wanted:
+        error_file(folder, name).unlink(missing_ok=True)
+        started = time.monotonic()
+        try:
+            subject = subject or load_subject(spec, folder, device, sizes)
+            measure = measure_named(name)
+            table = measure.take(subject)
+            facts = _facts(spec, measure, sizes) | {"seconds": f"{time.monotonic() - started:.1f}"}
+            write_measure(table, folder, name, facts=facts)
+        except Exception as error:
+            write_json(
+                error_file(folder, name),
+                ErrorFile(
+                    type=type(error).__name__,
+                    message=str(error),
+                    traceback="".join(traceback.format_exception(error)),
+                    at=now(),
+                    step=None,
+                ),
+            )
+            failed.append(name)
+    return failed
+
+
+def _facts(spec: RunSpec, measure: Measure, sizes: Measuring) -> dict[str, str]:
+    settings = {"run": spec.digest, **measure.settings(sizes)}
+    return {"settings": json.dumps(settings, sort_keys=True)}
+
+
+def _is_taken(spec: RunSpec, folder: Path, measure: Measure, sizes: Measuring) -> bool:
+    try:
+        _, facts = read_measure(folder, measure.name)
+    except ValueError:
+        return False
+    return facts.get("settings") == _facts(spec, measure, sizes)["settings"]
