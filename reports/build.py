@@ -21,6 +21,7 @@ from reports.figures import axis, crops, curves, orders, style, tsne
 from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
 from reports.load import check_comparable, load
+from reports.measures.sections import Shown, show_measures
 from reports.parts import Part, main_part, other_parts
 from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import ReportedTable, asked_setting, reported_table
@@ -47,7 +48,8 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None) -> Path:
         out_dir: where to write; the study's own folder by default, ./report for runs without one.
 
     Returns:
-        report.html. Beside it lie table.md, table.tex, means.csv, pairs.csv and figures/ (PNG, SVG, PDF).
+        report.html. Beside it lie table.md, table.tex, means.csv, pairs.csv, figures/ (PNG, SVG, PDF) and, for runs
+        with measures, measures/ (CSV).
 
     Raises:
         ValueError: nothing to report on, several studies, or numbers that can't be compared; the message is one line.
@@ -74,7 +76,8 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None) -> Path:
     _write_csv(means_frame(study, bootstraps), out / schema.MEANS_CSV_FILE)
     _write_csv(_pairs_frame(found), out / schema.PAIRS_CSV_FILE)
     drawn = draw_all(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER)
-    return write_text(out / schema.REPORT_FILE, render(study, table, found, drawn, parts, reported))
+    measured = show_measures(study, bootstraps[schema.PSNR], out)
+    return write_text(out / schema.REPORT_FILE, render(study, table, found, drawn, parts, reported, measured))
 
 
 def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
@@ -112,6 +115,7 @@ def render(
     drawn: Drawn,
     parts: list[tuple[Part, Table]],
     reported: ReportedTable | None = None,
+    measured: Shown | None = None,
 ) -> str:
     """The page as one HTML text that fetches nothing."""
     environment = Environment(
@@ -131,6 +135,8 @@ def render(
         reported=reported,
         verdict=found,
         drawn=drawn,
+        measured=measured or Shown(),
+        measures_folder=schema.MEASURES_FOLDER,
         facts=page.facts(study),
         remarks=page.remarks(study),
         run_lines=page.run_lines(study),

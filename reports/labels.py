@@ -33,13 +33,27 @@ _LATEX = {
 
 
 def condition_label(condition: str) -> str:
-    """A condition for a column head: "rain" -> "Rain"; a name that is not known stays as it is."""
+    """A condition for a column head: "rain" -> "Rain"; a name that is not known stays as it is.
+
+    Rain's strength is its number of drops in percent of the usual ("rain-200"); two degradations at once are joined
+    by a plus sign ("rain+noise-25").
+    """
     if condition == AVERAGE:
         return "Average"
+    if "+" in condition:
+        first, *others = (condition_label(part) for part in condition.split("+"))
+        return " + ".join([first, *(in_sentence(other) for other in others)])
     task = schema.task_of(condition)
     strength = condition[len(task) + 1 :]
     label = _TASKS.get(task, task)
+    if strength and task == "rain":
+        return f"{label}, {strength}\N{NO-BREAK SPACE}% of drops"
     return f"{label} {SIGMA}={strength}" if strength and task == "noise" else f"{label} {strength}".strip()
+
+
+def in_sentence(label: str) -> str:
+    """A label inside a sentence: "Low light" -> "low light"."""
+    return label[:1].lower() + label[1:]
 
 
 def axis_label(name: str) -> str:

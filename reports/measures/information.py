@@ -1,0 +1,166 @@
+"""Information a block loses: the share of its input's variance that its output no longer tells, 1 - R2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from reports import schema
+from reports.labels import condition_label
+from reports.measures import intervals
+from reports.measures.section import Grid, Head, head, words
+from reports.stats import Bootstrap, Estimate
+
+ALL = "all"
+MEAN = "mean over levels"
+LATENT = 4
+PARTS = {"block": "whole block", "channel": "channel part (DGCPM)"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Information:
+    """Information losses, resampled over seeds.
+
+    Attributes:
+        variants: in the study's order.
+        levels: of the blocks, ascending.
+        parts: "block", "channel": those that were measured.
+        conditions: of the images; ALL first.
+        losses: (part, condition) -> resampled losses, a column a level and `MEAN`.
+    """
+
+    variants: tuple[str, ...]
+    levels: tuple[int, ...]
+    parts: tuple[str, ...]
+    conditions: tuple[str, ...]
+    losses: dict[tuple[str, str], Bootstrap]
+
+
+def column(level: int) -> str:
+    """The name of a level's column in `Information.losses`."""
+    return "latent" if level == LATENT else f"level {level}"
+
+
+def information(table: pd.DataFrame) -> Information | None:
+    """Sum up the measure "information"; None where it holds no score over all conditions together."""
+    if not (table["condition"] == ALL).any():
+        return None
+    rows = table.assign(at=table["level"].map(column))
+    mean = rows.groupby(["variant", "seed", "part", "condition"], sort=False)["loss"].mean().reset_index()
+    both = pd.concat([rows, mean.assign(at=MEAN)], ignore_index=True)
+    losses = {
+        (str(part), str(condition)): intervals.over_seeds(mine, mine["loss"], mine["at"])
+        for (part, condition), mine in both.groupby(["part", "condition"], sort=False)  # type: ignore[misc]
+    }
+    parts = [p for p in PARTS if (table["part"] == p).any()]
+    named = sorted(set(table["condition"]) - {ALL}, key=schema.condition_sort_key)
+    return Information(
+        variants=tuple(dict.fromkeys(table["variant"])),
+        levels=tuple(sorted(int(v) for v in table["level"].unique())),
+        parts=(*parts, *sorted(set(table["part"]) - set(parts))),
+        conditions=(ALL, *named),
+        losses=losses,
+    )
+
+
+def sentences(found: Information, axis_values: dict[str, float], axis: str) -> list[str]:
+    """Which variant's blocks lose most and least, and whether the loss follows the study's axis."""
+    part = found.parts[0]
+    bootstrap = found.losses.get((part, ALL))
+    if bootstrap is None:
+        return [f"No {PARTS.get(part, part)} was scored over all conditions."]
+    means = {v: bootstrap.estimate(v, MEAN) for v in bootstrap.scores.variants}
+    most = max(means, key=lambda v: means[v].value)
+    least = min(means, key=lambda v: means[v].value)
+    levels = {c: bootstrap.estimate(most, c).value for c in bootstrap.scores.conditions if c != MEAN}
+    at = max((c for c in levels if not np.isnan(levels[c])), key=lambda c: levels[c])
+    what = f"a linear map can't recover {_share(means[most])} of the input's variance from the {PARTS.get(part, part)}"
+    said = f"In {most} {what} (mean over levels; most at {at}: {levels[at]:.0%})"
+    if most == least:
+        return [f"{said}.", *_limit(bootstrap)]
+    said += f", in {least} {_share(means[least])}."
+    if means[most].value - means[least].value < 0.005:
+        said = f"The variants lose the same, {means[most].value:.1%} of the input's variance, to within half a percent."
+    return [said, *_along(bootstrap, axis_values, axis), *_limit(bootstrap)]
+
+
+def _share(e: Estimate) -> str:
+    return f"{e.value:.0%}" if np.isnan(e.low) else f"{e.value:.0%} [{max(e.low, 0):.0%}, {e.high:.0%}]"
+
+
+def _along(bootstrap: Bootstrap, values: dict[str, float], axis: str) -> list[str]:
+    """The difference between the two ends of the axis."""
+    on = sorted((v for v in bootstrap.scores.variants if v in values), key=values.__getitem__)
+    if len(on) < 2:
+        return []
+    gap = bootstrap.difference(on[-1], on[0], MEAN)
+    size = f"{intervals.change(gap, 3).full}"
+    said = f"From {axis} = {values[on[0]]:g} to {values[on[-1]]:g} the mean loss changes by {size}"
+    if np.isnan(gap.low):
+        return [f"{said}; one seed can't tell whether that is more than luck."]
+    return [f"{said}{intervals.doubt(gap)}."]
+
+
+def _limit(bootstrap: Bootstrap) -> list[str]:
+    said = intervals.limits(bootstrap, "seeds")
+    return [said] if said else []
+
+
+def grids(found: Information) -> list[Grid]:
+    """Losses by level over all conditions; and, folded, by condition as a mean over levels."""
+    by_level, by_condition = [], []
+    for part in found.parts:
+        for variant in found.variants:
+            start = (words(variant), words(PARTS.get(part, part)))
+            whole = found.losses.get((part, ALL))
+            if whole is not None and variant in whole.scores.variants:
+                at = [c for c in (*map(column, found.levels), MEAN)]
+                by_level.append((*start, *(intervals.level(intervals.estimate(whole, variant, c), 3) for c in at)))
+            apart = [found.losses.get((part, c)) for c in found.conditions]
+            by_condition.append((*start, *(intervals.level(intervals.estimate(b, variant, MEAN), 3) for b in apart)))
+    heads = (head("Variant"), head("Part"))
+    interval = "Intervals: 95\N{NO-BREAK SPACE}% over seeds, absent with one."
+    made = [
+        Grid(
+            title="Loss by level",
+            caption=f"1 \N{MINUS SIGN} R² on images of all conditions: 0 where nothing is lost. {interval}",
+            heads=(
+                *heads,
+                *(Head(text=column(level).capitalize()) for level in found.levels),
+                Head(text=MEAN.capitalize()),
+            ),
+            rows=tuple(by_level),
+        )
+    ]
+    if len(found.conditions) > 1:
+        named = [Head(text="All" if c == ALL else condition_label(c)) for c in found.conditions]
+        made.append(
+            Grid(
+                title="Loss by condition",
+                caption=f"1 \N{MINUS SIGN} R², mean over the levels that have a block. {interval}",
+                heads=(*heads, *named),
+                rows=tuple(by_condition),
+                is_folded=True,
+            )
+        )
+    return made
+
+
+def summary(found: Information) -> pd.DataFrame:
+    """Every loss with its interval."""
+    return pd.DataFrame(
+        [
+            {
+                "variant": variant,
+                "part": part,
+                "condition": condition,
+                "at": at,
+                **intervals.columns(bootstrap.estimate(variant, at)),
+            }
+            for (part, condition), bootstrap in found.losses.items()
+            for variant in bootstrap.scores.variants
+            for at in bootstrap.scores.conditions
+        ]
+    )

@@ -1,0 +1,129 @@
+"""PSNR, gradient interference and information loss against what the study varies: what the paper only sketches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from reports.measures import information, intervals
+from reports.measures.information import Information
+from reports.measures.interference import ALL, Interference
+from reports.stats import AVERAGE, Bootstrap, Estimate
+from reports.study import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One number a variant.
+
+    Attributes:
+        name: as in sentences.
+        label: of its axis.
+        digits: decimals in sentences.
+        unit: behind a value in sentences, with its space.
+        bootstrap: resampled; `column` is the one that counts.
+        is_best_high: whether more is better.
+    """
+
+    name: str
+    label: str
+    digits: int
+    bootstrap: Bootstrap
+    column: str
+    unit: str = ""
+    is_best_high: bool = False
+
+    def estimate(self, variant: str) -> Estimate | None:
+        """The variant's mean, None where it was not measured."""
+        return intervals.estimate(self.bootstrap, variant, self.column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mechanism:
+    """The three quantities and the variants on the axis that have all of them, by rising value."""
+
+    quantities: tuple[Quantity, ...]
+    variants: tuple[str, ...]
+
+
+def magnitude(found: Interference) -> Quantity:
+    """Interference as the paper's sketch has it: the more, the worse."""
+    label = "interference\n(1 \N{MINUS SIGN} mean cosine)"
+    return Quantity(name="interference", label=label, digits=3, bootstrap=found.magnitude, column=ALL)
+
+
+def mean_loss(found: Information) -> Quantity | None:
+    """Information loss of the whole block, mean over levels, all conditions."""
+    bootstrap = found.losses.get((found.parts[0], information.ALL))
+    if bootstrap is None:
+        return None
+    label = "information loss\n(1 \N{MINUS SIGN} R², mean over levels)"
+    return Quantity(name="information loss", label=label, digits=3, bootstrap=bootstrap, column=information.MEAN)
+
+
+def on_axis(study: Study, quantities: tuple[Quantity, ...]) -> tuple[str, ...]:
+    """Variants on the study's axis that have every quantity, by rising value of the axis."""
+    known = [v for v in study.variants if v in study.axis_values and all(q.estimate(v) for q in quantities)]
+    return tuple(sorted(known, key=study.axis_values.__getitem__))
+
+
+def mechanism(study: Study, psnr: Bootstrap, pulls: Interference, losses: Information) -> Mechanism | None:
+    """The three quantities side by side; None where fewer than two variants on an axis have all of them."""
+    lost = mean_loss(losses)
+    if lost is None:
+        return None
+    restored = Quantity(
+        name="PSNR", label="PSNR (dB)", digits=2, bootstrap=psnr, column=AVERAGE, unit=" dB", is_best_high=True
+    )
+    quantities = (restored, magnitude(pulls), lost)
+    variants = on_axis(study, quantities)
+    return Mechanism(quantities=quantities, variants=variants) if len(variants) > 1 else None
+
+
+def sentences(found: Mechanism, study: Study) -> list[str]:
+    """Where each quantity is best on the axis, and which differences from the reference leave zero out."""
+    best = []
+    for q in found.quantities:
+        values = {v: _value(q, v) for v in found.variants}
+        chosen = (max if q.is_best_high else min)(values, key=values.__getitem__)
+        word = "highest" if q.is_best_high else "lowest"
+        if max(values.values()) - min(values.values()) < 0.5 * 10**-q.digits:
+            best.append(f"{q.name} is the same everywhere")
+        else:
+            at = f"{study.axis_name} = {study.axis_values[chosen]:g}"
+            best.append(f"{q.name} is {word} at {at} ({intervals.number(values[chosen], q.digits)}{q.unit})")
+    said = [f"{'; '.join(best)}."]
+    if study.reference in found.variants:
+        counts = [_apart(q, found.variants, str(study.reference)) for q in found.quantities]
+        said.append(
+            f"Differences from the reference, {study.reference}, that leave zero out, not corrected for their number: "
+            f"{'; '.join(counts)}."
+        )
+    limit = intervals.limits(found.quantities[0].bootstrap)
+    return [*said, *([limit] if limit else [])]
+
+
+def _value(quantity: Quantity, variant: str) -> float:
+    estimate = quantity.estimate(variant)
+    return float("nan") if estimate is None else estimate.value
+
+
+def _apart(quantity: Quantity, variants: tuple[str, ...], reference: str) -> str:
+    gaps = [quantity.bootstrap.difference(v, reference, quantity.column) for v in variants if v != reference]
+    known = [g for g in gaps if not np.isnan(g.low)]
+    if not known:
+        return f"{quantity.name} has no interval with one seed"
+    return f"{quantity.name} {sum(g.excludes_zero for g in known)} of {len(known)}"
+
+
+def summary(found: Mechanism, study: Study) -> pd.DataFrame:
+    """The three quantities by variant, with their intervals."""
+    rows = []
+    for q in found.quantities:
+        for variant in found.variants:
+            numbers = intervals.columns(q.bootstrap.estimate(variant, q.column))
+            keys = {"quantity": q.name, "variant": variant, study.axis_name: study.axis_values[variant]}
+            rows.append({**keys, **numbers})
+    return pd.DataFrame(rows)

@@ -1,0 +1,126 @@
+"""Prompt codes in half precision: how far the channel orders move, and what it does to the images."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from reports import schema
+from reports.measures import intervals
+from reports.measures.section import Grid, Head, head, words
+from reports.stats import AVERAGE, Bootstrap
+
+EXACT = "fp32"
+_IMAGE = ["variant", "seed", "dataset", "scene", "image", "condition"]
+
+
+def changes(table: pd.DataFrame) -> dict[str, Bootstrap]:
+    """Number format -> resampled PSNR changes against fp32 codes, in dB, from the measure "precision"."""
+    rows = table[table["metric"] == schema.PSNR]
+    exact = rows[rows["given"] == EXACT].set_index(_IMAGE)["value"]
+    base = exact.reindex(pd.MultiIndex.from_frame(rows[_IMAGE])).to_numpy()
+    rows = rows.assign(change=rows["value"].to_numpy() - base).dropna(subset="change")
+    return {
+        str(given): intervals.over_images(mine, mine["change"])
+        for given, mine in rows[rows["given"] != EXACT].groupby("given", sort=False)
+    }
+
+
+def moves(table: pd.DataFrame) -> dict[str, Bootstrap]:
+    """Number format -> resampled shares of moved positions, a column a block, from the measure "order_moves".
+
+    Prompts are no sample of anything: they are averaged, and seeds alone resampled.
+    """
+    by_run = table.groupby(["given", "variant", "seed", "block"], sort=False)["moved"].mean().reset_index()
+    return {
+        str(given): intervals.over_seeds(mine, mine["moved"], mine["block"])
+        for given, mine in by_run.groupby("given", sort=False)
+    }
+
+
+def grid(changed: dict[str, Bootstrap], moved: dict[str, Bootstrap]) -> Grid:
+    """A line for each variant and number format."""
+    formats = list(dict.fromkeys([*moved, *changed]))
+    names = {b for bootstrap in moved.values() for b in bootstrap.scores.conditions}
+    blocks = sorted(names, key=lambda b: (b == "latent", b))
+    rows = []
+    for given in formats:
+        of_images, of_orders = changed.get(given), moved.get(given)
+        known = [b.scores.variants for b in (of_orders, of_images) if b is not None]
+        for variant in dict.fromkeys(v for names in known for v in names):
+            shares = [intervals.estimate(of_orders, variant, b) for b in blocks]
+            change = intervals.estimate(of_images, variant)
+            rows.append(
+                (
+                    words(variant),
+                    words(given),
+                    intervals.change(change, 3),
+                    *(intervals.percent(share) for share in shares),
+                )
+            )
+    basis = " ".join(intervals.basis(b) for b in list(changed.values())[:1])
+    return Grid(
+        title="Codes rounded to a number format",
+        caption="PSNR: change against fp32 codes in dB, mean over the tasks, paired within each image. "
+        f"{basis} Blocks: share of channel positions that hold another channel than in fp32, mean over prompts; "
+        "its interval is over seeds, and absent with one.",
+        heads=(head("Variant"), head("Format"), Head(text="PSNR"), *(Head(text=f"Moved, {b}") for b in blocks)),
+        rows=tuple(rows),
+    )
+
+
+def sentences(changed: dict[str, Bootstrap], moved: dict[str, Bootstrap]) -> list[str]:
+    """For each number format the most moved block and the largest change of PSNR."""
+    said = []
+    for given in dict.fromkeys([*moved, *changed]):
+        parts = [*_most_moved(moved.get(given)), *_most_changed(changed.get(given))]
+        said.append(f"Rounding the prompt codes to {given} {' and '.join(parts)}.")
+    said += [intervals.limits(b) for b in list(changed.values())[:1]]
+    return [s for s in said if s]
+
+
+def _most_moved(bootstrap: Bootstrap | None) -> list[str]:
+    if bootstrap is None:
+        return []
+    s = bootstrap.scores
+    found = {(v, b): intervals.estimate(bootstrap, v, b) for v in s.variants for b in s.conditions}
+    every = {key: e.value for key, e in found.items() if e is not None}
+    if not every:
+        return []
+    variant, block = max(every, key=every.__getitem__)
+    most = every[variant, block]
+    if most == 0:
+        return ["moves no channel"]
+    return [f"moves {min(every.values()):.1%} to {most:.1%} of the channel positions (most: {block} of {variant})"]
+
+
+def _most_changed(bootstrap: Bootstrap | None) -> list[str]:
+    if bootstrap is None:
+        return []
+    found = {v: intervals.estimate(bootstrap, v) for v in bootstrap.scores.variants}
+    every = {v: e for v, e in found.items() if e is not None}
+    if not every:
+        return []
+    variant = max(every, key=lambda v: abs(every[v].value))
+    e = every[variant]
+    size = f"{intervals.change(e, 3).full} dB"
+    if all(abs(x.value) < 0.0005 for x in every.values()):
+        return ["changes no variant's PSNR by 0.001 dB"]
+    who = f" at most, in {variant}" if len(every) > 1 else ""
+    return [f"changes PSNR by {size}{who}{intervals.doubt(e)}"]
+
+
+def summary(changed: dict[str, Bootstrap], moved: dict[str, Bootstrap]) -> pd.DataFrame:
+    """Every number of the table, unrounded, and the changes of each condition."""
+    rows = []
+    for given, bootstrap in changed.items():
+        for variant in bootstrap.scores.variants:
+            for condition in (AVERAGE, *bootstrap.scores.conditions):
+                numbers = intervals.columns(bootstrap.estimate(variant, condition))
+                keys = {"quantity": "psnr_change_db", "variant": variant, "given": given, "at": condition}
+                rows.append({**keys, **numbers})
+    for given, bootstrap in moved.items():
+        for variant in bootstrap.scores.variants:
+            for block in bootstrap.scores.conditions:
+                numbers = intervals.columns(bootstrap.estimate(variant, block))
+                rows.append({"quantity": "moved_share", "variant": variant, "given": given, "at": block, **numbers})
+    return pd.DataFrame(rows)

@@ -1,0 +1,179 @@
+"""What a wrong prompt costs: the same degraded image restored under the prompt of every condition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from reports import schema
+from reports.labels import condition_label, in_sentence
+from reports.measures import intervals
+from reports.measures.section import Grid, Head, Value, head, words
+from reports.stats import AVERAGE, Bootstrap, Estimate
+
+_IMAGE = ["variant", "seed", "dataset", "scene", "image", "condition"]
+NOTHING_DB = 0.005
+"""A change below this prints as zero."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptCosts:
+    """Changes of PSNR against the right prompt, in dB; negative is a loss.
+
+    Attributes:
+        matrices: variant -> true conditions (rows) x given prompts (columns), means over images, then seeds.
+        other_task: resampled changes under a prompt of another task (mean over prompts of a task, then tasks).
+        other_level: the same under a prompt of the right task and the wrong strength; None where there is none.
+        without_right: images left out because they were not restored under their own prompt.
+    """
+
+    matrices: dict[str, pd.DataFrame]
+    other_task: Bootstrap
+    other_level: Bootstrap | None
+    without_right: int
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Variants in the study's order."""
+        return tuple(self.matrices)
+
+    def mean(self, variant: str) -> Estimate:
+        """Mean change over the tasks under a prompt of another task."""
+        return self.other_task.estimate(variant)
+
+    def worst(self, variant: str) -> tuple[str, str, float]:
+        """True condition, given prompt of another task and the change that is the lowest of the variant's."""
+        matrix = self.matrices[variant]
+        cells = {
+            (str(c), str(g)): float(value)
+            for c, row in matrix.iterrows()
+            for g, value in row.items()
+            if schema.task_of(str(c)) != schema.task_of(str(g)) and not np.isnan(value)
+        }
+        condition, given = min(cells, key=cells.__getitem__)
+        return condition, given, cells[condition, given]
+
+
+def costs(table: pd.DataFrame) -> PromptCosts | None:
+    """Sum up the measure "prompts"; None where no image was restored under its own and another task's prompt."""
+    rows = table[table["metric"] == schema.PSNR]
+    right = rows[rows["given"] == rows["condition"]].set_index(_IMAGE)["value"]
+    base = right.reindex(pd.MultiIndex.from_frame(rows[_IMAGE])).to_numpy()
+    changes = rows.assign(change=rows["value"].to_numpy() - base)
+    known = changes["change"].notna()
+    lost = int((~known).groupby([changes[k] for k in _IMAGE]).any().sum())
+    changes = changes[known]
+    wrong = changes[changes["given"] != changes["condition"]]
+    same_task = wrong["given"].map(schema.task_of) == wrong["condition"].map(schema.task_of)
+    other_task = _by_image(wrong[~same_task])
+    if other_task is None:
+        return None
+    by_seed = changes.groupby(["variant", "seed", "condition", "given"], sort=False)["change"].mean()
+    means = by_seed.groupby(["variant", "condition", "given"], sort=False).mean()
+    matrices = {v: _matrix(means[v]) for v in dict.fromkeys(wrong.loc[~same_task, "variant"])}
+    return PromptCosts(
+        matrices=matrices,
+        other_task=other_task,
+        other_level=_by_image(wrong[same_task]),
+        without_right=lost,
+    )
+
+
+def _by_image(wrong: pd.DataFrame) -> Bootstrap | None:
+    """Changes averaged over the wrong prompts of an image: prompts of a task first, so that noise counts once."""
+    if wrong.empty:
+        return None
+    by_task = wrong.assign(given_task=wrong["given"].map(schema.task_of)).groupby([*_IMAGE, "given_task"], sort=False)
+    rows = by_task["change"].mean().groupby(level=_IMAGE, sort=False).mean().reset_index()
+    return intervals.over_images(rows, rows["change"])
+
+
+def _matrix(means: pd.Series) -> pd.DataFrame:
+    frame = means.unstack("given")
+    return frame.reindex(
+        index=sorted(frame.index, key=schema.condition_sort_key),
+        columns=sorted(frame.columns, key=schema.condition_sort_key),
+    )
+
+
+def sentences(found: PromptCosts) -> list[str]:
+    """Who loses how much, and for whom the prompt does nothing."""
+    idle = [v for v in found.variants if np.nanmax(np.abs(found.matrices[v].to_numpy())) < NOTHING_DB]
+    means = {v: found.mean(v) for v in found.variants if v not in idle}
+    ranked = sorted((v for v in means if not np.isnan(means[v].value)), key=lambda v: means[v].value)
+    said = []
+    if ranked:
+        said.append(_loses(found, ranked[0], means[ranked[0]], "most " if len(ranked) > 1 else ""))
+    if len(ranked) > 1:
+        said.append(_loses(found, ranked[-1], means[ranked[-1]], "least "))
+        said += _unlike(found, ranked)
+    if idle:
+        verb = "does" if len(idle) == 1 else "do"
+        said.append(
+            f"The prompt does nothing in {', '.join(idle)}: {'it' if len(idle) == 1 else 'they'} {verb} not lose "
+            f"{NOTHING_DB:g} dB on any condition, whatever {'it is' if len(idle) == 1 else 'they are'} told."
+        )
+    said.append(intervals.limits(found.other_task))
+    return [s for s in said if s]
+
+
+def _loses(found: PromptCosts, variant: str, mean: Estimate, rank: str) -> str:
+    condition, given, change = found.worst(variant)
+    told = f"{in_sentence(condition_label(condition))} told as {in_sentence(condition_label(given))}"
+    largest = f"; the largest loss is {told}, {intervals.number(-change, 2)} dB" if change <= -NOTHING_DB else ""
+    end = f" on average{largest}."
+    if mean.value >= 0 and mean.excludes_zero:
+        gain = f"{intervals.number(mean.value, 2)} dB {intervals.bracket(mean.low, mean.high, 2)}"
+        return f"{variant} does better when told the wrong task, by {gain}{end}"
+    if mean.excludes_zero or np.isnan(mean.low):
+        return f"{variant} loses {rank}when told the wrong task, {intervals.loss_text(mean)}{end}"
+    size = f"{intervals.loss_text(mean)}{end}"
+    return f"{variant} loses nothing that could be told from zero when told the wrong task: {size}"
+
+
+def _unlike(found: PromptCosts, ranked: list[str]) -> list[str]:
+    """Whether the variant that loses most and the one that loses least can be told apart."""
+    gap = found.other_task.difference(ranked[0], ranked[-1])
+    if np.isnan(gap.low):
+        return []
+    size = f"{intervals.number(-gap.value, 2)} dB {intervals.bracket(-gap.high, -gap.low, 2)}"
+    can = "differ" if gap.excludes_zero else "can't be told apart"
+    return [f"The two {can} in it ({size}; chosen as the extremes, not corrected for that)."]
+
+
+def grid(found: PromptCosts) -> Grid:
+    """Mean change under another task's prompt, for each variant and true condition."""
+    conditions = found.other_task.scores.conditions
+    level = found.other_level
+    rows = []
+    for variant in found.variants:
+        cells: list[Value] = [intervals.change(found.other_task.estimate(variant, c)) for c in (AVERAGE, *conditions)]
+        if level is not None:
+            cells.append(intervals.change(intervals.estimate(level, variant)))
+        rows.append((words(variant), *cells))
+    heads = [head("Variant"), *(Head(text=condition_label(c)) for c in (AVERAGE, *conditions))]
+    if level is not None:
+        heads.append(Head(text="Right task, wrong strength"))
+    left = f" {found.without_right} images without the right prompt's result are left out." * (found.without_right > 0)
+    return Grid(
+        title="Mean change under the prompt of another task",
+        caption="PSNR in dB against the right prompt, by what is wrong with the image; negative is a loss. Prompts of "
+        "a task are averaged first, in the average also the conditions of a task. Paired within each image. "
+        f"{intervals.basis(found.other_task)}{left}",
+        heads=tuple(heads),
+        rows=tuple(rows),
+    )
+
+
+def summary(found: PromptCosts) -> pd.DataFrame:
+    """Every cell of the matrices, and the means with their intervals under given = "another task"."""
+    rows = []
+    for variant, matrix in found.matrices.items():
+        for (condition, given), value in matrix.stack().items():  # type: ignore[misc]
+            rows.append({"variant": variant, "condition": condition, "given": given, "value_db": value})
+        for condition in (AVERAGE, *found.other_task.scores.conditions):
+            estimate = intervals.columns(found.other_task.estimate(variant, condition), "db")
+            rows.append({"variant": variant, "condition": condition, "given": "another task", **estimate})
+    return pd.DataFrame(rows)

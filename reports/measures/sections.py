@@ -1,0 +1,245 @@
+"""The measures' part of the page: one section a measure, each with its sentences, figures, tables and CSV file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from reports import schema
+from reports.figures import information as information_figures
+from reports.figures import interference as interference_figures
+from reports.figures import levels as levels_figures
+from reports.figures import mechanism as mechanism_figures
+from reports.figures import prompts as prompts_figures
+from reports.figures import style
+from reports.figures.style import Picture
+from reports.files import write_bytes
+from reports.measures import information, interference, levels, mechanism, mixed, precision, prompts
+from reports.measures.load import Measures, load_measures
+from reports.measures.section import Section
+from reports.stats import Bootstrap
+from reports.study import Study
+
+Draw = Callable[[], Picture | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What the page shows of the measures: its sections, and one line for each table that is damaged."""
+
+    sections: tuple[Section, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """What every section is made from; `psnr` is the study's own bootstrap, `folder` where figures go."""
+
+    study: Study
+    measures: Measures
+    psnr: Bootstrap
+    folder: Path
+
+
+def show_measures(study: Study, psnr: Bootstrap, out: Path) -> Shown:
+    """Sum up and draw every measure that finished runs have; one that fails leaves the others standing.
+
+    Writes figures (PNG, SVG, PDF) into the figures' folder below `out` and <measure>.csv into its folder of measures.
+    """
+    measures = load_measures(study)
+    source = _Source(study=study, measures=measures, psnr=psnr, folder=out / schema.FIGURES_FOLDER)
+    sections, problems = [], list(measures.problems)
+    with style.settings():
+        for names, make in _SECTIONS:
+            present = [name for name in names if name in measures.tables]
+            if not present:
+                continue
+            try:
+                section = make(source)
+            except Exception as error:  # a measure's odd content must not cost the reader the rest of the report
+                problems.append(f"{' and '.join(present)} could not be summed up: {type(error).__name__}: {error}")
+                continue
+            if section is None and len(present) == len(names) == 1:
+                problems.append(f"{' and '.join(present)} holds too little to be summed up.")
+            if section is None:
+                continue
+            sections.append(replace(section, note=_note(measures, present)))
+            _write_csv(section.summary, out / schema.MEASURES_FOLDER / f"{section.name}.csv")
+    return Shown(sections=tuple(sections), problems=tuple(problems))
+
+
+def _prompts(source: _Source) -> Section | None:
+    found = prompts.costs(source.measures.tables["prompts"])
+    if found is None:
+        return None
+    pictures, problems = _drawn([lambda: prompts_figures.draw(found, source.folder)])
+    return Section(
+        name="prompts",
+        title="What a wrong prompt costs",
+        sentences=tuple(prompts.sentences(found)),
+        pictures=pictures,
+        problems=problems,
+        grids=(prompts.grid(found),),
+        summary=prompts.summary(found),
+    )
+
+
+def _precision(source: _Source) -> Section | None:
+    tables = source.measures.tables
+    changed = precision.changes(tables["precision"]) if "precision" in tables else {}
+    moved = precision.moves(tables["order_moves"]) if "order_moves" in tables else {}
+    if not changed and not moved:
+        return None
+    return Section(
+        name="precision",
+        title="Prompt codes in half precision",
+        sentences=tuple(precision.sentences(changed, moved)),
+        grids=(precision.grid(changed, moved),),
+        summary=precision.summary(changed, moved),
+    )
+
+
+def _interference(source: _Source) -> Section | None:
+    found = interference.interference(source.measures.tables["interference"])
+    if found is None:
+        return None
+    study, folder = source.study, source.folder
+    pictures, problems = _drawn(
+        [
+            lambda: interference_figures.draw_pairs(found, folder),
+            lambda: interference_figures.draw_progress(found, study, folder),
+            lambda: interference_figures.draw_axis(found, study, folder),
+        ]
+    )
+    has_groups = len(found.cosine.scores.conditions) > 1
+    return Section(
+        name="interference",
+        title="Gradient interference",
+        sentences=tuple(interference.sentences(found)),
+        pictures=pictures,
+        problems=problems,
+        grids=(interference.grid(found), *([interference.grid_by_group(found)] if has_groups else [])),
+        summary=interference.summary(found),
+    )
+
+
+def _information(source: _Source) -> Section | None:
+    found = information.information(source.measures.tables["information"])
+    if found is None:
+        return None
+    study, folder = source.study, source.folder
+    pictures, problems = _drawn(
+        [
+            lambda: information_figures.draw_levels(found, study, folder),
+            lambda: information_figures.draw_axis(found, study, folder),
+        ]
+    )
+    return Section(
+        name="information",
+        title="Information a block loses",
+        sentences=tuple(information.sentences(found, study.axis_values, study.axis_name)),
+        pictures=pictures,
+        problems=problems,
+        grids=tuple(information.grids(found)),
+        summary=information.summary(found),
+    )
+
+
+def _mechanism(source: _Source) -> Section | None:
+    """PSNR, interference and information loss together, for a study with an axis."""
+    tables = source.measures.tables
+    pulls = interference.interference(tables["interference"]) if "interference" in tables else None
+    losses = information.information(tables["information"]) if "information" in tables else None
+    if pulls is None or losses is None:
+        return None
+    found = mechanism.mechanism(source.study, source.psnr, pulls, losses)
+    if found is None:
+        return None
+    pictures, problems = _drawn([lambda: mechanism_figures.draw(found, source.study, source.folder)])
+    return Section(
+        name="mechanism",
+        title=f"PSNR, interference and information loss against {source.study.axis_name}",
+        sentences=tuple(mechanism.sentences(found, source.study)),
+        pictures=pictures,
+        problems=problems,
+        summary=mechanism.summary(found, source.study),
+    )
+
+
+def _levels(source: _Source) -> Section | None:
+    found = levels.levels(source.measures.tables["levels"], source.study)
+    if found is None:
+        return None
+    pictures, problems = _drawn([lambda: levels_figures.draw(found, source.study, source.folder)])
+    return Section(
+        name="levels",
+        title="Levels not trained on",
+        sentences=tuple(levels.sentences(found, source.study.reference)),
+        pictures=pictures,
+        problems=problems,
+        grids=tuple(levels.grids(found, source.study.reference)),
+        summary=levels.summary(found, source.study.reference),
+    )
+
+
+def _mixed(source: _Source) -> Section | None:
+    found = mixed.mixed(source.measures.tables["mixed"])
+    if found is None:
+        return None
+    return Section(
+        name="mixed",
+        title="Two degradations at once",
+        sentences=tuple(mixed.sentences(found)),
+        grids=(mixed.grid(found),),
+        summary=mixed.summary(found),
+    )
+
+
+_SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Source], Section | None]], ...] = (
+    (("prompts",), _prompts),
+    (("precision", "order_moves"), _precision),
+    (("interference",), _interference),
+    (("information",), _information),
+    (("interference", "information"), _mechanism),
+    (("levels",), _levels),
+    (("mixed",), _mixed),
+)
+
+
+def _drawn(draws: list[Draw]) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
+    """The figures that there is something for, and why others could not be drawn."""
+    pictures, problems = [], []
+    for draw in draws:
+        try:
+            picture = draw()
+        except Exception as error:
+            problems.append(f"{type(error).__name__}: {error}")
+            continue
+        if picture is not None:
+            pictures.append(picture)
+    return tuple(pictures), tuple(problems)
+
+
+def _note(measures: Measures, names: list[str]) -> str:
+    """On how many runs it was measured, and what the tables say about how."""
+    said = []
+    for name in names:
+        count = measures.counts[name]
+        what = f"Measure {name}: taken" if len(names) > 1 else "Measured"
+        if count == measures.runs:
+            said.append(f"{what} on {'the one finished run' if count == 1 else f'all {count} finished runs'}.")
+        else:
+            others = "it does not apply to the others or was not taken"
+            said.append(f"{what} on {count} of {measures.runs} finished runs; {others}.")
+        said += [f"{key.replace('_', ' ').capitalize()}: {value}." for key, value in measures.settings[name].items()]
+    return " ".join(dict.fromkeys(said))
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    buffer = io.StringIO()
+    frame.to_csv(buffer, index=False, lineterminator="\n", float_format="%.6f")
+    write_bytes(path, buffer.getvalue().encode("utf-8"))

@@ -1,0 +1,397 @@
+from __future__ import annotations
+
+import re
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import schema
+from reports.build import build_report
+from reports.files import write_text
+from reports.labels import condition_label, latex
+from reports.load import load
+from reports.measures import information, interference, intervals, levels, load_measures, mixed, precision, prompts
+from reports.stats import AVERAGE
+from tests.support.fake_measures import write_measures
+from tests.support.fake_runs import FakeStudy, gamma_study, run_id_of, write_runs
+
+SECTIONS = ("prompts", "precision", "interference", "information", "mechanism", "levels", "mixed")
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def responses(values: dict[tuple[str, int, str, str], tuple[float, ...]], input_db: float = 20.0) -> pd.DataFrame:
+    """Rows of (variant, seed, condition, given) -> PSNR of each image, one image a scene."""
+    return pd.DataFrame(
+        {
+            "variant": variant, "seed": seed, "run_id": f"{variant}-{seed}", "dataset": "d", "image": f"i{n}", "scene": f"i{n}",
+            "condition": condition, "given": given, "metric": schema.PSNR, "value": value, "input_value": input_db,
+        }
+        for (variant, seed, condition, given), numbers in values.items()
+        for n, value in enumerate(numbers)
+    )  # fmt: skip
+
+
+def wrong_prompts(loss_db: float, seeds: tuple[int, ...] = (0, 1)) -> pd.DataFrame:
+    """Each condition loses `loss_db` under another task's prompt and a tenth of it under another noise level's."""
+    values = {}
+    conditions = ("noise-15", "noise-25", "rain", "haze")
+    for seed in seeds:
+        for c in conditions:
+            for g in conditions:
+                same = schema.task_of(c) == schema.task_of(g)
+                lost = (
+                    0.0 if c == g else loss_db / 10 if same else 2 * loss_db if (c, g) == ("haze", "rain") else loss_db
+                )
+                values["m", seed, c, g] = tuple(30 + n - lost for n in range(12))
+    return responses(values)
+
+
+def test_cost_of_a_wrong_prompt_by_hand():
+    found = prompts.costs(wrong_prompts(1.0))
+    assert found is not None
+    assert np.diag(found.matrices["m"]) == pytest.approx(0)
+    assert found.matrices["m"].at["haze", "rain"] == pytest.approx(-2)
+    assert found.worst("m") == ("haze", "rain", pytest.approx(-2))
+    # haze: noise (both levels, one task) loses 1 and rain 2; noise and rain lose 1; tasks count once
+    assert found.other_task.estimate("m", "haze").value == pytest.approx(-1.5)
+    assert found.mean("m").value == pytest.approx(-(1 + 1 + 1.5) / 3)
+    assert found.other_level is not None
+    assert found.other_level.estimate("m").value == pytest.approx(-0.1)
+    said = " ".join(prompts.sentences(found))
+    assert "m loses when told the wrong task, 1.17 dB [1.17, 1.17] on average" in said
+    assert "the largest loss is haze told as rain, 2.00 dB" in said
+
+
+def test_a_prompt_that_does_nothing_is_said_to():
+    found = prompts.costs(wrong_prompts(0.0))
+    assert found is not None
+    assert prompts.sentences(found) == [
+        "The prompt does nothing in m: it does not lose 0.005 dB on any condition, whatever it is told."
+    ]
+
+
+def test_a_loss_within_its_interval_is_no_loss():
+    table = wrong_prompts(0.0)
+    wrong = table["given"] != table["condition"]
+    table.loc[wrong, "value"] += np.random.default_rng(0).normal(0, 1.0, wrong.sum())
+    found = prompts.costs(table)
+    assert found is not None
+    mean = found.mean("m")
+    assert mean.low < 0 < mean.high
+    assert "loses nothing that could be told from zero" in prompts.sentences(found)[0]
+
+
+def test_one_seed_and_few_scenes_are_told():
+    table = wrong_prompts(1.0, seeds=(0,))
+    found = prompts.costs(table[table["image"].isin(["i0", "i1", "i2"])])
+    assert found is not None
+    last = prompts.sentences(found)[-1]
+    assert "With one seed a variant this is true of these trained models" in last
+    assert "3 scenes say little" in last
+
+
+def test_images_without_the_right_prompt_are_counted():
+    table = wrong_prompts(1.0)
+    gone = (table["condition"] == "rain") & (table["given"] == "rain") & (table["image"] == "i3") & (table["seed"] == 0)
+    found = prompts.costs(table[~gone])
+    assert found is not None
+    assert found.without_right == 1
+    assert "1 images without the right prompt's result" in prompts.grid(found).caption
+
+
+def test_precision_by_hand():
+    values = {}
+    for seed in (0, 1):
+        for given, lost in (("fp32", 0.0), ("fp16", 0.01), ("bf16", 0.5)):
+            values["m", seed, "rain", given] = tuple(25 + n - lost for n in range(10))
+    changed = precision.changes(responses(values))
+    assert {g: b.estimate("m").value for g, b in changed.items()} == pytest.approx({"fp16": -0.01, "bf16": -0.5})
+    rows = [
+        {"variant": "m", "seed": s, "given": "fp16", "block": b, "condition": c, "moved": m + s / 100, "tau": 0.9}
+        for s in (0, 1)
+        for b, m in (("level1", 0.1), ("latent", 0.3))
+        for c in ("rain", "haze")
+    ]
+    moved = precision.moves(pd.DataFrame(rows))
+    assert moved["fp16"].estimate("m", "latent").value == pytest.approx(0.305)
+    assert "moves 10.5% to 30.5% of the channel positions (most: latent of m)" in precision.sentences(changed, moved)[0]
+    grid = precision.grid(changed, moved)
+    assert [h.text for h in grid.heads][-2:] == ["Moved, level1", "Moved, latent"]
+
+
+def gradients(cosines: dict[tuple[str, str], float], *, variant: str = "m", draws: int = 3) -> pd.DataFrame:
+    norm = {"noise": 1.0, "rain": 2.0, "haze": 8.0}
+    return pd.DataFrame(
+        {
+            "variant": variant, "seed": seed, "step": step, "fraction": step / 100, "draw": draw, "group": group,
+            "task_a": a, "task_b": b, "cosine": cosine if step == 100 else 0.9, "norm_a": norm[a], "norm_b": norm[b],
+            "n_parameters": 5,
+        }
+        for seed in (0, 1)
+        for step in (10, 100)
+        for draw in range(draws)
+        for group in ("all", "encoder")
+        for (a, b), cosine in cosines.items()
+    )  # fmt: skip
+
+
+def test_interference_by_hand():
+    found = interference.interference(
+        gradients({("noise", "rain"): 0.5, ("noise", "haze"): -0.25, ("rain", "haze"): -0.5})
+    )
+    assert found is not None
+    assert found.tasks == ("noise", "rain", "haze")
+    assert found.matrices["m"].at["haze", "noise"] == found.matrices["m"].at["noise", "haze"] == pytest.approx(-0.25)
+    assert found.cosine.estimate("m", "encoder").value == pytest.approx(-0.25 / 3)
+    assert found.conflicts.estimate("m", "all").value == pytest.approx(2 / 3)
+    assert found.magnitude.estimate("m", "all").value == pytest.approx(1 + 0.25 / 3)
+    assert found.norm_ratio("m").value == pytest.approx(8)
+    assert found.progress.estimate("m", "0.1000").value == 0
+    assert found.fractions == {"0.1000": 0.1, "1.0000": 1.0}
+    said = interference.sentences(found)
+    assert said[0].startswith("In m 67%")
+    assert said[1] == "The lowest mean cosine is \N{MINUS SIGN}0.50, between rain and haze in m."
+
+
+def test_no_conflict_is_said_plainly():
+    found = interference.interference(gradients({("noise", "rain"): 0.5, ("noise", "haze"): 0.25}))
+    assert found is not None
+    assert interference.sentences(found)[0].startswith("No pair of tasks conflicts at the end of training")
+    assert np.isnan(found.matrices["m"].at["rain", "haze"])
+
+
+def lost(losses: dict[tuple[str, int, int], float]) -> pd.DataFrame:
+    """Rows of (variant, seed, level) -> loss of the whole block on all conditions."""
+    return pd.DataFrame(
+        {
+            "variant": v, "seed": s, "level": level, "part": "block", "condition": "all", "n_pixels": 10, "channels": 8,
+            "r2": 1 - x, "loss": x, "alpha": 1.0,
+        }
+        for (v, s, level), x in losses.items()
+    )  # fmt: skip
+
+
+def test_information_by_hand():
+    table = lost({("a", 0, 1): 0.2, ("a", 0, 4): 0.4, ("b", 0, 1): 0.5, ("b", 0, 4): 0.7})
+    found = information.information(table)
+    assert found is not None
+    bootstrap = found.losses["block", "all"]
+    assert bootstrap.estimate("a", information.MEAN).value == pytest.approx(0.3)
+    assert bootstrap.estimate("b", "latent").value == pytest.approx(0.7)
+    assert np.isnan(bootstrap.estimate("b", "latent").low)  # one seed has no interval
+    said = information.sentences(found, {"a": 1.0, "b": 0.5}, "gamma")
+    assert said[0].startswith("In b a linear map can't recover 60%")
+    assert "in a 30%" in said[0]
+    assert said[1] == (
+        "From gamma = 0.5 to 1 the mean loss changes by \N{MINUS SIGN}0.300; one seed can't tell whether that is more than luck."
+    )
+
+
+def test_intervals_over_seeds_are_students():
+    table = lost({("a", s, 1): x for s, x in enumerate((0.2, 0.3, 0.4))})
+    found = information.information(table)
+    assert found is not None
+    e = found.losses["block", "all"].estimate("a", "level 1")
+    assert e.value == pytest.approx(0.3)
+    assert e.high - e.value == pytest.approx(4.303 * 0.1 / np.sqrt(3), rel=0.05)
+
+
+def level_rows(gains: dict[str, float], variant: str, given: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+    return responses(
+        {
+            (variant, seed, c, g): tuple(20 + gain + n / 100 - (0 if g == given[c][0] else 9) for n in range(12))
+            for c, gain in gains.items()
+            for g in given[c]
+            for seed in (0, 1)
+        }
+    )
+
+
+def test_levels_by_hand(tmp_path):
+    write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0, "b": 0.0}, seeds=(0, 1), pictures=False))
+    study = load([tmp_path])
+    given = {
+        "noise-25": ("noise-25",),
+        "noise-40": ("noise-50", "noise-25"),
+        "rain-100": ("rain",),
+        "rain-200": ("rain",),
+    }
+    a = {"noise-25": 5.0, "noise-40": 2.0, "rain-100": 3.0, "rain-200": -1.0}
+    b = {c: gain + 0.5 for c, gain in a.items()}
+    found = levels.levels(pd.concat([level_rows(a, "a", given), level_rows(b, "b", given)]), study)
+    assert found is not None
+    assert found.families == {"noise": ("noise-25", "noise-40"), "rain": ("rain-100", "rain-200")}
+    assert found.told["noise-40"] == "noise-50"  # 10 away, not 15
+    assert found.new_to_all() == ("noise-40", "rain-200")
+    assert found.gains.estimate("a", "noise-40").value == pytest.approx(2.055)
+    assert found.gains.difference("b", "a", "rain-200").value == pytest.approx(0.5)
+    said = levels.sentences(found, "a")
+    assert said[0].startswith("On levels not trained on, these make the image worse than it was: a on rain, 200")
+    assert "b on rain" in said[0]
+    assert "2 of the 2 differences from the reference, a, leave zero out there (2 better, 0 worse" in said[1]
+
+
+def test_trained_levels_come_from_the_spec(tmp_path):
+    write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False))
+    study = load([tmp_path])
+    assert levels.trained_on(study, "a", frozenset({"rain"})) == {"rain", "rain-100"}
+    run = next(iter(study.runs.values()))
+    run.spec["identity"]["conditions"] = ["noise-25"]
+    assert levels.trained_on(study, "a", frozenset({"rain"})) == {"noise-25"}
+
+
+def test_mixed_by_hand():
+    values = {}
+    for seed in (0, 1):
+        values["a", seed, "rain+noise-25", "rain"] = tuple(19.0 + n / 100 for n in range(12))
+        values["a", seed, "rain+noise-25", "noise-25"] = tuple(21.5 + n / 100 for n in range(12))
+    found = mixed.mixed(responses(values))
+    assert found is not None
+    assert found.prompts == {"rain+noise-25": ("rain", "noise-25")}
+    assert found.inputs_db == {"rain+noise-25": 20.0}
+    assert found.gains["rain"].estimate("a", "rain+noise-25").value == pytest.approx(-0.945)
+    assert found.gaps["rain+noise-25"].estimate("a", "rain+noise-25").value == pytest.approx(-2.5)
+    said = mixed.sentences(found)
+    assert said[0].startswith("Restoring fails, the result being worse than the degraded input, on rain + noise")
+    assert "told rain for a" in said[0]
+    assert said[1].endswith("is better for a.")
+    against = [row[-1].text for row in mixed.grid(found).rows]
+    assert against == ["\N{MINUS SIGN}2.50", "+2.50"]
+
+
+def test_labels_of_new_conditions():
+    assert condition_label("rain-200") == "Rain, 200\N{NO-BREAK SPACE}% of drops"
+    assert condition_label("rain+noise-25") == "Rain + noise \N{GREEK SMALL LETTER SIGMA}=25"
+    assert condition_label("blur+lowlight") == "Motion blur + low light"
+    assert r"\%" in latex(condition_label("rain-200"))
+
+
+def test_numbers_have_true_minus_signs_and_no_negative_zero():
+    assert intervals.number(-0.001, 2) == "0.00"
+    assert intervals.number(-1.5, 1) == "\N{MINUS SIGN}1.5"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The report of a small study with every measure: (folder, page)."""
+    root = tmp_path_factory.mktemp("runs")
+    effects = {EVIL: 0.1, "dfpir_g90": 0.2, "dfpir_g100": 0.0, "restormer": -0.3}
+    study = gamma_study(
+        effect_db=effects, failed=((EVIL, 1),), pictures=False, aliases={"dfpir_g95": ("dfpir_g90", "")}
+    )
+    folder = write_runs(root, study)
+    write_measures(root, study)
+    return folder, build_report([folder]).read_text(encoding="utf-8")
+
+
+def sections_of(page: str) -> list[str]:
+    return re.findall(r'<section id="measure-([a-z]+)"', page)
+
+
+def test_the_page_has_every_measure(whole):
+    folder, page = whole
+    assert sections_of(page) == list(SECTIONS)
+    assert "could not be" not in page
+    for name in SECTIONS:
+        assert len(pd.read_csv(folder / "measures" / f"{name}.csv")) > 1
+        assert f'href="#measure-{name}"' in page
+    for figure in (
+        "prompts", "interference_pairs", "interference_progress", "interference_axis", "information_levels",
+        "information_axis", "mechanism", "levels",
+    ):  # fmt: skip
+        for kind in ("png", "svg", "pdf"):
+            assert (folder / "figures" / f"{figure}.{kind}").stat().st_size > 1000
+        assert f"figures/{figure}.pdf" in page
+    assert all(len(alt) > 60 for alt in re.findall(r'<img class="[a-z]+" src="[^"]+" alt="([^"]*)"', page))
+    assert "Draws: 4." in page
+    assert EVIL not in page
+    assert "&lt;img src=x" in page[page.index('id="measure-prompts"') :]
+
+
+def test_ids_are_unique_and_captions_exist(whole):
+    page = whole[1]
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'aria-describedby="([^"]+)"', page)) <= set(ids)
+
+
+def test_csv_holds_what_the_table_says(whole):
+    frame = pd.read_csv(whole[0] / "measures" / "prompts.csv")
+    right = frame[frame["condition"] == frame["given"]]
+    assert right["value_db"].to_numpy() == pytest.approx(0)
+    mean = frame[(frame["given"] == "another task") & (frame["condition"] == AVERAGE)]
+    assert set(mean["variant"]) == {EVIL, "dfpir_g90", "dfpir_g100"}  # restormer is blind
+    assert (mean["ci_low_db"] < mean["value_db"]).all()
+
+
+def test_runs_without_measures_show_none(tmp_path):
+    folder = write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False))
+    page = build_report([folder]).read_text()
+    assert "measure-" not in page
+    assert not (folder / "measures").exists()
+
+
+def test_a_damaged_table_is_named_and_the_rest_stands(tmp_path):
+    study = FakeStudy(effect_db={"a": 0.0, "b": 0.0}, seeds=(0,), pictures=False)
+    folder = write_runs(tmp_path, study)
+    write_measures(tmp_path, study, ("levels", "mixed"))
+    torn = tmp_path / run_id_of("a", 0) / schema.MEASURES_FOLDER
+    (torn / "mixed.parquet").write_bytes(b"PAR1 no parquet")
+    (torn / "horoscope.parquet").write_bytes(b"")
+    write_text(torn / "prompts.error.json", '{"type": "RuntimeError", "message": "out of <memory>"}')
+    page = build_report([folder]).read_text()
+    assert sections_of(page) == ["levels", "mixed", "problems"]
+    assert f"mixed of {run_id_of('a', 0)} is left out: mixed.parquet" in page
+    assert f"horoscope of {run_id_of('a', 0)}: no measure that this version knows." in page
+    assert f"prompts of {run_id_of('a', 0)} could not be taken: RuntimeError: out of &lt;memory&gt;" in page
+    assert "Measured on 1 of 2 finished runs" in page
+
+
+def one_run(root: Path) -> tuple[FakeStudy, Path]:
+    study = FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False)
+    write_runs(root, study)
+    write_measures(root, study, ("interference",))
+    return study, root / run_id_of("a", 0)
+
+
+def test_rows_that_occur_twice_and_infinite_numbers_are_refused(tmp_path):
+    _, run = one_run(tmp_path)
+    table, facts = schema.read_measure(run, "interference")
+    schema.write_measure(pd.concat([table, table.head(1)]), run, "interference", facts=facts)
+    assert "a row occurs twice" in load_measures(load([tmp_path])).problems[0]
+    schema.write_measure(table.assign(norm_a=np.inf), run, "interference", facts=facts)
+    assert "column 'norm_a' holds an infinite value" in load_measures(load([tmp_path])).problems[0]
+
+
+def test_a_table_without_rows_does_not_apply(tmp_path):
+    _, run = one_run(tmp_path)
+    table, facts = schema.read_measure(run, "interference")
+    schema.write_measure(table.head(0), run, "interference", facts=facts)
+    found = load_measures(load([tmp_path]))
+    assert found.tables == {}
+    assert found.problems == ()
+
+
+def test_different_settings_and_test_sets_are_told(tmp_path):
+    study = FakeStudy(effect_db={"a": 0.0, "b": 0.0}, seeds=(0,), pictures=False)
+    write_runs(tmp_path, study)
+    write_measures(tmp_path, study, ("mixed",))
+    run = tmp_path / run_id_of("b", 0)
+    table, _ = schema.read_measure(run, "mixed")
+    both = pd.concat([table, table.assign(dataset="other")])
+    schema.write_measure(both, run, "mixed", facts={"settings": '{"draws": 8, "run": "x"}'})
+    found = load_measures(load([tmp_path]))
+    assert "mixed was taken with different settings in different runs: draws 4, 8." in found.problems
+    assert any(
+        p.startswith("mixed of rain+noise-25 was measured on synthetic-test-only, other") for p in found.problems
+    )
+    assert set(found.tables["mixed"]["dataset"]) == {"synthetic-test-only"}
+
+
+def test_the_made_up_measures_have_every_pair_of_tasks(tmp_path):
+    _, run = one_run(tmp_path)
+    table, _ = schema.read_measure(run, "interference")
+    assert set(zip(table["task_a"], table["task_b"], strict=True)) == set(combinations(schema.TASK_ORDER, 2))
