@@ -242,7 +242,7 @@ def test_models_without_blocks_give_no_rows():
 
 
 def test_every_variant_is_measured_at_the_same_places(few, monkeypatch):
-    met = []
+    met: list[list[tuple[tuple[int, ...], list[int]]]] = []
     original = information._at
 
     def spy(features, places):
