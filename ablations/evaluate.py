@@ -58,9 +58,26 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="safetensors with a vector for each condition's name, instead of an encoder",
     )
+    parser.add_argument(
+        "--degradation",
+        default="true",
+        metavar="true|auto",
+        help="auto: restore each image a second time, told what a classifier guesses, and say what that costs",
+    )
+    parser.add_argument(
+        "--guess-data",
+        default="embedded",
+        metavar="NAME|FOLDER",
+        help="whose training images the classifier of --degradation auto learns from (default: embedded)",
+    )
+    parser.add_argument(
+        "--runs", default="runs", type=Path, metavar="FOLDER", help="where that classifier is kept (default: runs)"
+    )
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write images.parquet and evaluation.json there")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="write images.parquet, evaluation.json and evaluation.html"
+    )
     parser.add_argument(
         "--reported", metavar="'METHOD SETTING'", help="add the printed numbers, such as 'DFPIR 3-task'"
     )

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ablations.harness.scoring import Mean
+from reports.evaluation import headline, number
 
 _WIDE = 200
 
@@ -32,8 +33,38 @@ def print_result(result: dict[str, Any], means: Sequence[Mean]) -> None:
         texts = [f"{value:.{digits}f}" for value, digits in zip(numbers, (3, 5, 3, 5), strict=True)]
         table.add_row(mean.dataset, mean.condition, mean.part, str(mean.images), *texts)
     console.print(table)
+    if result["guess"] is not None:
+        _print_guess(console, result["guess"])
     if result["reported"] is not None:
         _print_reported(console, result["reported"])
+
+
+def _print_guess(console: Console, guess: dict[str, Any]) -> None:
+    _say(
+        console,
+        f"\nDegradation guessed by a classifier that learnt from: {guess['classifier']['trained_on']}.",
+    )
+    _say(console, headline(guess))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("condition")
+    for head in ("right", "true, dB", "guessed, dB", "diff.", "95 % interval", "where wrong"):
+        table.add_column(head, justify="right")
+    for line in guess["costs"]:
+        interval = "-" if line["low_db"] is None else f"{line['low_db']:+.2f} to {line['high_db']:+.2f}"
+        interval = "none is wrong" if line["right"] == line["images"] else interval
+        means = [number(line[key], 3) for key in ("psnr_db", "psnr_guess_db")]
+        changes = ["-" if line[key] is None else f"{line[key]:+.3f}" for key in ("difference_db", "wrong_db")]
+        right = f"{line['right']} of {line['images']}"
+        table.add_row(line["condition"], right, *means, changes[0], interval, changes[1])
+    console.print(table)
+    confusion = Table(box=None, pad_edge=False)
+    confusion.add_column("true \\ guessed")
+    for name in next(iter(guess["confusion"].values())):
+        confusion.add_column(name, justify="right")
+    for true, counts in guess["confusion"].items():
+        confusion.add_row(true, *(str(count) for count in counts.values()))
+    console.print("")
+    console.print(confusion)
 
 
 def _print_reported(console: Console, compared: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from ablations.harness.eval_sets import EvalImages, open_eval_images, usual_protocol
 from ablations.harness.evaluation_text import print_result
+from ablations.harness.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
 from ablations.harness.options import device_named, settings
 from ablations.harness.provenance import environment
 from ablations.harness.released import Released, open_released
@@ -22,10 +24,10 @@ from ablations.harness.scoring import Mean, means_of, score_released
 from datasets.protocols import Protocol, get_protocol
 from datasets.tasks import Condition, Task, condition_named
 from dfpir.registry import suggestion
-from reports.files import write_json
+from reports.evaluation import EVALUATION_FILE, build_page
+from reports.files import write_json, write_text
+from reports.guesses import CONFUSION_FILE, COSTS_FILE, GUESSES_FILE, confusion_table, costs_table
 from reports.schema import IMAGES_FILE, write_images
-
-EVALUATION_FILE = "evaluation.json"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out {options.out}: that is a file; a folder is needed.")
+    if options.degradation not in (TRUTH, AUTO):
+        raise ValueError(f"--degradation {options.degradation}: {TRUTH} (the default), or {AUTO} to try guesses, too.")
     rules = get_protocol(options.protocol or usual_protocol(options.data))
     if options.reported:
         _reported_setting(options.reported)  # a misspelt name ends here, before anything is computed
@@ -59,17 +63,31 @@ def run(options: argparse.Namespace) -> int:
         note=lambda text: console.print(f"{text} ...", markup=False, soft_wrap=True),
     )
     conditions = chosen_conditions(released, data, asked)
-    rows = score_released(released, data, conditions, rules, limit=options.limit, console=console)
+    trial = open_trial(options, released, rules) if options.degradation == AUTO else None
+    also = trial.add if trial is not None else None
+    rows = score_released(released, data, conditions, rules, limit=options.limit, console=console, also=also)
     means = means_of(rows, rules)
-    result = _result(released, data, rules, means, options)
+    result = _result(released, data, rules, means, options) | {"guess": trial.result() if trial is not None else None}
     if options.out is not None:
         write_images(pd.DataFrame(rows), options.out / IMAGES_FILE)
+        if trial is not None:
+            _write_guesses(trial, result["guess"], options.out)
         write_json(options.out / EVALUATION_FILE, {**result, "environment": environment(released.device)})
+        build_page(options.out)
     if options.json:
         print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         print_result(result, means)
     return 0
+
+
+def _write_guesses(trial: GuessTrial, found: dict[str, Any], folder: Path) -> None:
+    for name, table in (
+        (GUESSES_FILE, trial.rows()),
+        (COSTS_FILE, costs_table(found)),
+        (CONFUSION_FILE, confusion_table(found)),
+    ):
+        write_text(folder / name, table.to_csv(index=name == CONFUSION_FILE))
 
 
 def chosen_conditions(released: Released, data: EvalImages, asked: Sequence[str]) -> list[Condition]:

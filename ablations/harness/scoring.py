@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,7 @@ def score_released(
     *,
     limit: int | None = None,
     console: Console | None = None,
+    also: Callable[[Shown, Sequence[dict[str, Any]]], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of images.parquet: each image's score under each metric, beside the degraded input's own.
 
@@ -63,10 +64,14 @@ def score_released(
         rules: the protocol; the data was made by it.
         limit: at most this many images a set and condition.
         console: where a line on progress goes, when it is a terminal.
+        also: called with each image and its rows.
     """
     rows: list[dict[str, Any]] = []
     for number, shown in enumerate(data.items(conditions, limit), start=1):
-        rows += _rows(released, shown, rules)
+        own = _rows(released, shown, rules)
+        rows += own
+        if also is not None:
+            also(shown, own)
         if console is not None and console.is_terminal:
             console.print(f"{number} images, {shown.dataset} {shown.item.condition.name}   ", end="\r", markup=False)
     if not rows:

@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import safetensors.torch
 import torch
@@ -13,9 +14,14 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import dfpir
 from ablations.evaluate import main, make_parser
+from ablations.harness import guess_cost
+from ablations.harness.evaluate import as_tensor
+from ablations.harness.guess import Guess
 from ablations.harness.options import settings
 from ablations.harness.released import known_models, open_released
 from ablations.harness.run_one import spec_file
+from ablations.restore import main as restore_main
+from ablations.spec import Phase
 from baselines.base import restore
 from datasets.embedded import load_embedded
 from dfpir.prompts import load_prompts
@@ -23,9 +29,10 @@ from dfpir.weights import released_names
 from reports.files import sha256_of, write_json
 from reports.schema import read_images
 from tests.support.shared import shared
-from tests.support.tiny_study import tiny_plan
+from tests.support.tiny_study import run_here, tiny_plan
 
 TINY = {"dim": 4, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
+_SHORT = Phase(steps=2, lr=1e-3, patch=32, batch=2)
 CONFIG = ("--config", "dim=4", "num_blocks=1,1,1,1", "num_refinement_blocks=1")
 ONEHOT = ("--text-encoder", "onehot")
 QUICK = (*CONFIG, *ONEHOT, "--tasks", "noise-50", "lowlight", "--limit", "1")
@@ -65,7 +72,8 @@ def test_the_flags_are_these():
     flags = {option for action in make_parser()._actions for option in action.option_strings}
     assert flags == {
         "-h", "--help", "--weights", "--config", "--protocol", "--data", "--root", "--tasks", "--limit",
-        "--text-encoder", "--codes", "--device", "--json", "--out", "--reported",
+        "--text-encoder", "--codes", "--device", "--json", "--out", "--reported", "--degradation", "--guess-data",
+        "--runs",
     }  # fmt: skip
 
 
@@ -187,6 +195,8 @@ def test_one_weight_too_few_too_many_or_of_another_shape_is_refused(capsys, stat
         (("--out", __file__), "a folder is needed"),
         (("--reported", "DFPIRR 3-task"), "Did you mean 'DFPIR 3-task'?"),
         (("--codes", "no.safetensors"), "no such file"),
+        (("--degradation", "haze"), "--degradation haze: true (the default), or auto"),
+        (("--degradation", "auto", "--guess-data", "/no/such"), "'embedded', 'paper' or the path of a folder"),
         (("--bogus",), "unrecognized arguments"),
     ],
 )
@@ -267,6 +277,157 @@ def test_a_run_without_its_spec_is_refused(capsys, own_run, tmp_path):
     code, _, err = call(capsys, "dfpir_g50", "--weights", tmp_path / "weights.safetensors", *CONFIG, heads)
     assert code == 2
     assert "no spec.json lies beside it" in err
+
+
+@pytest.fixture(scope="module")
+def comparator_runs(tmp_path_factory):
+    """Runs of comparators that the harness trained: blind, told by an instruction, told an operator, and in stages."""
+    root = tmp_path_factory.mktemp("runs")
+    plan = tiny_plan("five_task", ("nafnet", "instructir", "dl", "airnet"), phases=(_SHORT,))
+    for spec in plan.specs:
+        run_here(spec, root)
+    return {spec.variant: (spec, root / spec.run_id / "weights.safetensors") for spec in plan.specs}
+
+
+@pytest.mark.parametrize("name", ["nafnet", "instructir", "dl", "airnet"])
+def test_a_comparators_run_is_scored_as_its_own_harness_scored_it(capsys, comparator_runs, name):
+    spec, path = comparator_runs[name]
+    code, out, err = call(capsys, name, "--weights", path, "--tasks", "haze", "--limit", 1, "--json")
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    assert result["run_id"] == spec.run_id
+    assert result["weights"]["layout"] == "own"
+    bundle = load_embedded()
+    (condition,) = [c for c in bundle.conditions if c.name == "haze"]
+    # the run's own evaluation looks at smaller crops: the same weights must restore them to the same score
+    side = spec.evaluation.max_side
+    (item,) = bundle.eval_items("test", [condition], max_side=side, limit=1)
+    released = open_released(name, path)
+    clean = torch.from_numpy(item.clean).permute(2, 0, 1)[None] / 255
+    restored = released.restore(torch.from_numpy(item.degraded).permute(2, 0, 1)[None] / 255, condition)
+    rows = read_images(path.parent / "images.parquet").query("condition == 'haze' and metric == 'psnr_db'")
+    (harness,) = rows.loc[rows["image"] == item.name, "value"]
+    psnr_db = peak_signal_noise_ratio(clean.double().numpy(), restored.clamp(0, 1).double().numpy(), data_range=1.0)
+    assert psnr_db == pytest.approx(harness, abs=1e-3)
+
+
+def test_a_comparators_run_restores_pictures(capsys, comparator_runs, tmp_path):
+    _, path = comparator_runs["nafnet"]
+    Image.fromarray(picture(1)).save(tmp_path / "a.png")
+    arguments = [tmp_path / "a.png", "--model", "nafnet", "--weights", path, "--degradation", "haze"]
+    assert restore_main([str(a) for a in (*arguments, "--out", tmp_path / "out")]) == 0
+    assert "Told: nothing (blind)." in capsys.readouterr().out
+    restored = np.asarray(Image.open(tmp_path / "out/a.png"))
+    assert restored.shape == picture(1).shape
+    released = open_released("nafnet", path)
+    (condition,) = [c for c in load_embedded().conditions if c.name == "haze"]
+    image = torch.from_numpy(picture(1).copy()).permute(2, 0, 1)[None] / 255
+    expected = released.restore(image, condition)[0].clamp(0, 1).permute(1, 2, 0).mul(255).round()
+    assert np.abs(expected.numpy() - restored).max() <= 1
+
+
+def test_a_comparators_run_is_refused_under_another_name_or_without_its_spec(capsys, comparator_runs, tmp_path):
+    _, path = comparator_runs["nafnet"]
+    code, _, err = call(capsys, "instructir", "--weights", path)
+    assert code == 2
+    assert "is a run of 'nafnet', not of 'instructir'" in err
+    (tmp_path / "weights.safetensors").write_bytes(path.read_bytes())
+    code, _, err = call(capsys, "nafnet", "--weights", tmp_path / "weights.safetensors")
+    assert code == 2
+    assert "does not fit the model" in err
+
+
+class Fixed:
+    """A guesser that says what it is told to say of each image."""
+
+    data, path, accuracy = "nothing", Path("none"), 1.0
+
+    def __init__(self, name_of):
+        self.conditions, self.name_of = load_embedded().conditions, name_of
+
+    def guess(self, image, among=None):
+        (condition,) = [c for c in self.conditions if c.name == self.name_of(image)]
+        assert among is None or condition in among
+        return Guess(condition=condition, confidence=1.0)
+
+
+def true_names():
+    """Bytes of each degraded test image -> its condition's name."""
+    bundle = load_embedded()
+    return {
+        as_tensor(item.degraded).numpy().tobytes(): item.condition.name
+        for item in bundle.eval_items("test", bundle.conditions, limit=2)
+    }
+
+
+AUTO = (*CONFIG, *ONEHOT, "--limit", "2", "--degradation", "auto", "--tasks", "noise-50", "haze", "lowlight")
+
+
+def test_a_perfect_guesser_costs_nothing(capsys, weights, tmp_path, monkeypatch):
+    names = true_names()
+    perfect = Fixed(lambda image: names[image.numpy().tobytes()])
+    monkeypatch.setattr(guess_cost, "open_guesser", lambda *_: perfect)
+    code, out, _ = call(capsys, "dfpir", "--weights", weights, *AUTO, "--json", "--out", tmp_path / "out")
+    assert code == 0
+    guess = json.loads(out)["guess"]
+    assert [line["condition"] for line in guess["costs"]] == ["noise-50", "haze", "lowlight", "average"]
+    assert all(line["difference_db"] == line["low_db"] == line["high_db"] == 0 for line in guess["costs"])
+    assert (guess["right"], guess["images"]) == (6, 6)
+    page = (tmp_path / "out/evaluation.html").read_text()
+    assert "Guessing costs nothing here: 0.00 dB" in page
+
+
+def test_a_constant_guesser_costs_what_the_wrong_code_costs(capsys, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(guess_cost, "open_guesser", lambda *_: Fixed(lambda image: "haze"))
+    code, out, _ = call(capsys, "dfpir", "--weights", weights, *AUTO, "--out", tmp_path / "out")
+    assert code == 0
+    assert "2 of 6 guesses are right" in out
+    matrix = pd.read_csv(tmp_path / "out/guess_confusion.csv", index_col="true")
+    assert matrix["haze"].tolist() == [2, 2, 2]
+    assert int(matrix.to_numpy().sum()) == 6, "one column holds every image"
+    costs = pd.read_csv(tmp_path / "out/guess_costs.csv", index_col="condition")
+    assert costs.loc["haze", "difference_db"] == 0
+    assert costs.loc["lowlight", "share_right"] == 0
+    bundle, released = load_embedded(), open_released("dfpir", weights, config=TINY, text_encoder="onehot")
+    named = {c.name: c for c in bundle.conditions}
+    losses = []
+    for item in bundle.eval_items("test", [named["lowlight"]], limit=2):
+        values = []
+        for told in ("lowlight", "haze"):
+            restored = released.restore(as_tensor(item.degraded), named[told])[0].clamp(0, 1).permute(1, 2, 0)
+            clean = item.clean / 255.0
+            values.append(peak_signal_noise_ratio(clean, restored.double().numpy(), data_range=1.0))
+        losses.append(values[1] - values[0])
+    assert abs(np.mean(losses)) > 1e-3, "the wrong code must matter, or the test shows nothing"
+    assert costs.loc["lowlight", "difference_db"] == pytest.approx(np.mean(losses), abs=1e-4)
+    assert costs.loc["lowlight", "wrong_db"] == pytest.approx(np.mean(losses), abs=1e-4)
+    rows = pd.read_csv(tmp_path / "out/guesses.csv")
+    assert set(rows["guessed"]) == {"haze"}
+    assert len(rows) == 6
+
+
+def test_a_guess_for_a_blind_model_is_refused(capsys):
+    code, _, err = call(capsys, "identity", "--degradation", "auto")
+    assert code == 2
+    assert "identity is told nothing of the degradation" in err
+
+
+def test_a_classifier_is_not_judged_on_what_it_learnt_from(capsys, weights, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(picture(1)).save(tmp_path / "photos/a.png")
+    both = ("--data", tmp_path / "photos", "--guess-data", tmp_path / "photos")
+    code, _, err = call(capsys, "dfpir", "--weights", weights, *AUTO, *both)
+    assert code == 2
+    assert "judged on the images that it learns from" in err
+
+
+def test_without_a_guess_the_page_has_scores_alone(capsys, tmp_path):
+    code, _, _ = call(capsys, "identity", "--limit", 1, "--tasks", "rain", "--out", tmp_path / "out")
+    assert code == 0
+    page = (tmp_path / "out/evaluation.html").read_text()
+    assert "identity evaluated" in page
+    assert "guess" not in page.partition("</style>")[2].partition("<script>")[0]
+    assert not (tmp_path / "out/guesses.csv").exists()
 
 
 def picture(seed):

@@ -1,0 +1,113 @@
+"""Restoring test images as a guess says, beside restoring them as the truth says."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ablations.data import open_data
+from ablations.harness.eval_sets import Shown
+from ablations.harness.evaluate import as_tensor
+from ablations.harness.guess import Guesser, open_guesser
+from ablations.harness.released import Released
+from datasets.protocols import Protocol, score
+from datasets.tasks import CONDITIONS, Condition
+from reports.guesses import COLUMNS, summary
+from reports.schema import PSNR
+
+AUTO, TRUTH = "auto", "true"
+
+
+class GuessTrial:
+    """Collects, image by image, what being told a guess costs a model.
+
+    Args:
+        released: a model that is told the degradation.
+        guesser: names it.
+        rules: the protocol that scores.
+
+    Raises:
+        ValueError: a model that is told nothing, or that serves nothing the classifier knows.
+    """
+
+    def __init__(self, released: Released, guesser: Guesser, rules: Protocol) -> None:
+        require_told(released)
+        self.released, self.guesser, self.rules = released, guesser, rules
+        self.among = [condition for condition in guesser.conditions if released.serves(condition)]
+        if not self.among:
+            known = ", ".join(condition.name for condition in guesser.conditions)
+            raise ValueError(f"--degradation auto: the classifier knows {known}, none of which {released.name} serves.")
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, shown: Shown, rows: Sequence[dict[str, Any]]) -> None:
+        """One image.
+
+        Args:
+            shown: the image.
+            rows: its scores, told the truth, as in images.parquet.
+        """
+        item = shown.item
+        (told,) = [row for row in rows if row["metric"] == PSNR]
+        degraded = as_tensor(item.degraded)
+        guess = self.guesser.guess(degraded.clamp(0, 1), self.among)
+        psnr_db = told["value"]
+        if guess.condition != item.condition:
+            restored = self.released.restore(degraded, guess.condition)
+            clean = as_tensor(item.clean).to(restored.device)
+            # scored as the image's own task is: the guess changes what the model is told, not the rules
+            psnr_db = float(score(restored, clean, self.rules, item.condition.task)[PSNR])
+        self._rows.append({
+            "dataset": shown.dataset, "image": item.name, "scene": item.scene, "condition": item.condition.name,
+            "guessed": guess.condition.name, "confidence": guess.confidence, "psnr_db": told["value"],
+            "psnr_guess_db": psnr_db, "input_psnr_db": told["input_value"],
+        })  # fmt: skip
+
+    def rows(self) -> pd.DataFrame:
+        """One row an image, with the columns of `reports.guesses.COLUMNS`."""
+        return pd.DataFrame(self._rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+    def result(self) -> dict[str, Any]:
+        """What the trial found, for JSON: costs, confusion, and what guessed."""
+        return {
+            "classifier": {
+                "trained_on": self.guesser.data,
+                "file": self.guesser.path.name,
+                "share_right_on_its_own_test_images": self.guesser.accuracy,
+            },
+            **summary(self.rows(), [condition.name for condition in self.among]),
+        }
+
+
+def require_told(released: Released) -> None:
+    """Raise a ValueError for a model that is told nothing, which no guess can harm."""
+    if released.code(_any_served(released), 1, released.device) is None:
+        raise ValueError(
+            f"--degradation auto: {released.name} is told nothing of the degradation, so a guess costs nothing; leave "
+            "the option out."
+        )
+
+
+def _any_served(released: Released) -> Condition:
+    return next(condition for condition in CONDITIONS if released.serves(condition))
+
+
+def open_trial(options: argparse.Namespace, released: Released, rules: Protocol) -> GuessTrial:
+    """The trial that the command line asks for, its classifier trained where it is not stored yet.
+
+    Raises:
+        ValueError: a model that is told nothing, or data that the classifier can't be trained on.
+    """
+    require_told(released)
+    if options.guess_data == options.data and Path(options.data).is_dir():
+        raise ValueError(
+            f"--guess-data {options.guess_data}: the classifier would be judged on the images that it learns from; "
+            "name another folder, or leave the option out."
+        )
+    paper = options.guess_data == "paper"
+    root, protocol = (options.root, "allinone") if paper else (None, "suite")
+    _, bundle = open_data(options.guess_data, root=root, protocol=protocol)
+    return GuessTrial(released, open_guesser(bundle, options.runs), rules)

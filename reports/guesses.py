@@ -1,0 +1,154 @@
+"""What it costs to guess an image's degradation instead of being told it: from one row an image to tables.
+
+A model that is told the degradation restores each image twice, told the truth and told the guess. Differences are
+paired over images; their intervals resample photographs, as everywhere in the reports.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.schema import PSNR, condition_sort_key
+from reports.stats import AVERAGE, Bootstrap, collect
+
+GUESSES_FILE, COSTS_FILE, CONFUSION_FILE = "guesses.csv", "guess_costs.csv", "guess_confusion.csv"
+
+COLUMNS = {
+    "dataset": "str",
+    "image": "str",
+    "scene": "str",
+    "condition": "str",
+    "guessed": "str",
+    "confidence": "float64",
+    "psnr_db": "float64",
+    "psnr_guess_db": "float64",
+    "input_psnr_db": "float64",
+}
+"""Columns of the rows: `condition` is the truth, `confidence` the guess's own (0 to 1), `psnr_db` told the truth,
+`psnr_guess_db` told the guess, `input_psnr_db` of the degraded image itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuessCost:
+    """Of one condition, or of the average over tasks.
+
+    Attributes:
+        condition: its name, or `average`.
+        images: how many.
+        right: of them, rightly guessed.
+        psnr_db: mean, told the truth; images with an infinite PSNR are left out of all means.
+        psnr_guess_db: mean, told the guess.
+        difference_db: the second less the first: below zero where guessing costs.
+        low_db: of the 95 % interval of the difference; NaN where there is too little to resample.
+        high_db: the same.
+        wrong_db: mean difference over the wrongly guessed images; NaN where there is none.
+    """
+
+    condition: str
+    images: int
+    right: int
+    psnr_db: float
+    psnr_guess_db: float
+    difference_db: float
+    low_db: float
+    high_db: float
+    wrong_db: float
+
+    @property
+    def share_right(self) -> float:
+        """Share of right guesses, 0 to 1."""
+        return self.right / self.images
+
+
+def costs(rows: pd.DataFrame) -> list[GuessCost]:
+    """A line for each condition, and the average over tasks (noise levels first) where there are several.
+
+    Args:
+        rows: with `COLUMNS`.
+    """
+    scores = collect(_long(rows))
+    bootstrap = Bootstrap(scores=scores)
+    conditions = list(scores.conditions)
+    names = [*conditions, AVERAGE] if len(conditions) > 1 else conditions
+    found = []
+    for name in names:
+        own = rows if name == AVERAGE else rows[rows["condition"] == name]
+        difference = bootstrap.difference("guess", "truth", name)
+        wrong = own[own["condition"] != own["guessed"]]
+        lost = (wrong["psnr_guess_db"] - wrong["psnr_db"]).replace([np.inf, -np.inf], np.nan)
+        found.append(
+            GuessCost(
+                condition=name,
+                images=len(own),
+                right=len(own) - len(wrong),
+                psnr_db=bootstrap.estimate("truth", name).value,
+                psnr_guess_db=bootstrap.estimate("guess", name).value,
+                difference_db=difference.value,
+                low_db=difference.low,
+                high_db=difference.high,
+                wrong_db=float(lost.mean()),
+            )
+        )
+    return found
+
+
+def _long(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows as those of two models of one seed, so that the reports' statistics apply."""
+    both = []
+    for variant, column in (("truth", "psnr_db"), ("guess", "psnr_guess_db")):
+        part = rows[["dataset", "image", "scene", "condition"]].assign(
+            variant=variant, seed=0, metric=PSNR, value=rows[column], input_value=rows["input_psnr_db"]
+        )
+        # a perfect image's infinite PSNR has no difference to another: it counts as missing
+        both.append(part.replace([np.inf, -np.inf], np.nan))
+    return pd.concat(both, ignore_index=True)
+
+
+def confusion(rows: pd.DataFrame, among: list[str]) -> pd.DataFrame:
+    """Images by true (rows) and guessed (columns) condition.
+
+    Args:
+        rows: with `COLUMNS`.
+        among: conditions that a guess chooses from, each a column whether guessed or not.
+    """
+    true = sorted(rows["condition"].unique(), key=condition_sort_key)
+    table = pd.crosstab(rows["condition"], rows["guessed"])
+    table = table.reindex(index=true, columns=sorted({*among, *table.columns}, key=condition_sort_key), fill_value=0)
+    return table.rename_axis(index="true", columns="guessed")
+
+
+def summary(rows: pd.DataFrame, among: list[str]) -> dict[str, Any]:
+    """Costs and confusion for JSON; numbers that are not finite become None."""
+    lines = costs(rows)
+    table = confusion(rows, among)
+    return {
+        "images": len(rows),
+        "photographs": int((rows["dataset"] + "\n" + rows["scene"]).nunique()),
+        "right": int((rows["condition"] == rows["guessed"]).sum()),
+        "among": among,
+        "costs": [{key: _finite(value) for key, value in asdict(line).items()} for line in lines],
+        "confusion": {
+            str(true): {str(name): int(count) for name, count in row.items()} for true, row in table.iterrows()
+        },
+    }
+
+
+def costs_table(found: dict[str, Any]) -> pd.DataFrame:
+    """The costs of a `summary` as a table for CSV, with the share of right guesses."""
+    table = pd.DataFrame(found["costs"])
+    table.insert(3, "share_right", table["right"] / table["images"])
+    return table
+
+
+def confusion_table(found: dict[str, Any]) -> pd.DataFrame:
+    """The confusion of a `summary` as a table for CSV."""
+    return pd.DataFrame.from_dict(found["confusion"], orient="index").rename_axis(index="true")
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
