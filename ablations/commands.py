@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,16 @@ from rich.table import Table
 
 from ablations.budgets import BUDGETS, budget_named
 from ablations.data import open_data
+from ablations.harness.early import early_look
+from ablations.harness.estimate import estimate_run, summary
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import run_study
 from ablations.plan import Plan, make_plan
 from ablations.registry import STUDIES
-from ablations.spec import Budget, Precision
+from ablations.spec import Budget, Precision, RunSpec
+from datasets.corpus import DataBundle
 from datasets.protocols import PROTOCOLS, get_protocol
+from datasets.tasks import condition_named
 from dfpir import variant_config
 from dfpir.count import multiply_adds
 from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts
@@ -111,9 +116,15 @@ def run(options: argparse.Namespace, *, command: str) -> int:
         only=options.only,
     )
     _announce(plan, device, console)
-    if options.dry_run:
-        return _print_plan(plan, options.out)
     jobs = options.jobs or _default_jobs(plan, device)
+    if options.dry_run:
+        _print_plan(plan, options.out)
+        _print_estimate(plan, bundle, options.out, device, jobs, console)
+        return 0
+    if options.early_look:
+        report = early_look(plan, options.out, device, console, command=command)
+        console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
+        return 0
     outcome = run_study(plan, options.out, device, jobs=jobs, force=options.force, command=command, console=console)
     if outcome.failed:
         console.print(f"{len(outcome.failed)} of {len(plan.specs)} runs failed; the same command tries them again.")
@@ -173,14 +184,58 @@ def _announce(plan: Plan, device: torch.device, console: Console) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _print_plan(plan: Plan, root: Path) -> int:
+def _print_plan(plan: Plan, root: Path) -> None:
     for row in plan.rows:
         if row.alias_of is not None:
             state = f"same as {row.alias_of}"
         else:
             state = "done" if is_done(find_run(root, row.spec)) else "to run"
         print(row.variant, f"seed {row.spec.seed}", row.spec.run_id, state, sep="\t")  # tabs, for other programs
-    return 0
+
+
+def _print_estimate(
+    plan: Plan, bundle: DataBundle, root: Path, device: torch.device, jobs: int, console: Console
+) -> None:
+    """Time and memory of what is left to do, from a measured step of each model."""
+    left = [spec for spec in plan.specs if not is_done(find_run(root, spec))]
+    models: dict[str, list[RunSpec]] = {}
+    for spec in left:
+        models.setdefault(json.dumps([spec.config.identity(), spec.conditions]), []).append(spec)
+    if not models:
+        console.print("Nothing is left to do.")
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(plan.budget.recipe.cpu_threads)
+    found = []
+    for specs in models.values():
+        with console.status(f"measuring a step of {specs[0].variant}"):
+            found.append(estimate_run(specs[0], device, _test_pixels(specs[0], bundle)))
+    torch.set_num_threads(threads)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("variant", no_wrap=True)
+    for name in ("runs", "step (s)", "run (h)", "memory (GiB)"):
+        table.add_column(name, justify="right")
+    for specs, one in zip(models.values(), found, strict=True):
+        hours, memory = (one.train_s + one.eval_s) / 3600, one.memory_bytes / 2**30
+        table.add_row(one.variant, str(len(specs)), f"{one.step_s:.3g}", f"{hours:.3g}", f"{memory:.3g}")
+    console.print(table)
+    hours, memory = summary(found, [len(specs) for specs in models.values()], jobs=jobs)
+    at_once = f"{jobs} runs at once" if jobs > 1 else "one run at a time"
+    console.print(
+        f"Estimated from one measured step a model on {device.type}: {len(left)} runs, {hours:.3g} h with {at_once}, "
+        f"{memory:.2g} GiB for tensors besides what the libraries and the images take; measures not counted.",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def _test_pixels(spec: RunSpec, bundle: DataBundle) -> int:
+    side, limit = spec.evaluation.max_side, spec.evaluation.limit
+    total = 0
+    for condition in (condition_named(name) for name in spec.tested):
+        served = [s for s in bundle.test if any(c.task is condition.task for c in s.conditions)][:limit]
+        total += sum(min(s.clean.shape[0], side or 2**30) * min(s.clean.shape[1], side or 2**30) for s in served)
+    return total
 
 
 def _default_jobs(plan: Plan, device: torch.device) -> int:

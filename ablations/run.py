@@ -56,7 +56,16 @@ def make_parser() -> argparse.ArgumentParser:
         "--jobs", type=_jobs, metavar="N", help="runs at once (default: what the processor holds; 1 on a GPU)"
     )
     parser.add_argument("--force", action="store_true", help="do finished runs again")
-    parser.add_argument("--dry-run", action="store_true", help="print the runs and their ids, train nothing")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the runs, their ids, and the hours and memory they take; train nothing",
+    )
+    parser.add_argument(
+        "--early-look",
+        action="store_true",
+        help="train nothing: a provisional report of the runs under way, from the last tenth that all of them reached",
+    )
     return parser
 
 

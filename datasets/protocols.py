@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -259,8 +259,9 @@ def score(
     clean: Float[Tensor, "B 3 H W"],
     protocol: Protocol,
     task: Task | None = None,
+    metrics: Sequence[str] = ("psnr_db", "ssim"),
 ) -> dict[str, Float[Tensor, " B"]]:
-    """`psnr_db` and `ssim` of each image under the protocol, in float64.
+    """`psnr_db` and `ssim`, or those of them that are asked for, of each image under the protocol, in float64.
 
     Both images are RGB in [0, 1] and already have the protocol's size (`Protocol.crop`; padding cut off again).
     The degraded input's own score is this function with the degraded image as `restored`.
@@ -270,6 +271,7 @@ def score(
         clean: the reference.
         protocol: what to do with them.
         task: which task the images belong to; decides between luma and RGB where the protocol uses both.
+        metrics: what to compute; SSIM takes far longer than PSNR.
     """
     first = finish_output(restored, protocol)
     second = clean.to(torch.float64)
@@ -277,7 +279,11 @@ def score(
         first, second = to_y(first), to_y(second)
         if protocol.luma_8bit:
             first, second = _round8(first), _round8(second)
-    return {"psnr_db": psnr_db(first, second), "ssim": ssim(first, second, window=protocol.ssim_window)}
+    makers = {
+        "psnr_db": lambda: psnr_db(first, second),
+        "ssim": lambda: ssim(first, second, window=protocol.ssim_window),
+    }
+    return {name: makers[name]() for name in metrics}
 
 
 def finish_output(restored: Tensor, protocol: Protocol) -> Tensor:

@@ -150,7 +150,7 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> N
     steps = spec.recipe.steps
     report(Progress(step=steps, steps=steps, stage="evaluate"))
     started = time.monotonic()
-    _evaluate(spec, trained, bundle, conditioning, folder, device)
+    evaluate_into(spec, trained, bundle, conditioning, folder, device)
     summary = SummaryFile(
         status="done",
         steps=trained.steps,
@@ -161,11 +161,11 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> N
         oom_splits=0,
     )
     write_json(folder / SUMMARY_FILE, summary)
-    _finish(folder)
+    seal(folder)
     report(Progress(step=steps, steps=steps, stage="done"))
 
 
-def _evaluate(
+def evaluate_into(
     spec: RunSpec,
     trained: Trained,
     bundle: DataBundle,
@@ -173,6 +173,7 @@ def _evaluate(
     folder: Path,
     device: torch.device,
 ) -> None:
+    """Write what the evaluation of a model makes: scores, crops, probes, weights."""
     items = test_items(spec, bundle, spec.protocol)
     rows = score_items(spec, trained.model, bundle, items, conditioning, device)
     for label in spec.also_protocols:
@@ -237,7 +238,7 @@ def data_file(data: DataRef) -> dict[str, object]:
     }
 
 
-def _finish(folder: Path) -> None:
+def seal(folder: Path) -> None:
     """DONE with the hash of every file, then away with the checkpoints."""
     files = sorted(
         p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in _NOT_OF_THE_RUN

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import kendalltau
+from torch import nn
 
 from ablations.data import test_set_of, under_protocol
 from ablations.harness.evaluate import as_tensor, restore_items
@@ -80,10 +81,11 @@ def precision(subject: Subject) -> pd.DataFrame:
     """Test images restored with channel orders made from codes rounded to each number format."""
     rows: Rows = []
     for name in FORMATS if _orders_follow_codes(subject) else ():
-        rounded = replace(subject, model=_with_codes_in(subject, name))
+        model = _with_codes_in(subject, name)
         for true in subject.spec.tested:
             condition = condition_named(true)
-            rows += _scores(rounded, _items(subject, condition), condition=true, told=condition, given=name)
+            items = _items(subject, condition)
+            rows += _scores(subject, items, condition=true, told=condition, given=name, model=model)
     return _frame("precision", rows)
 
 
@@ -148,13 +150,21 @@ def _degraded_again(item: EvalItem, second: str) -> EvalItem:
     return replace(item, degraded=to_levels(degrade(image, condition_named(second), seed)))
 
 
-def _scores(subject: Subject, items: Sequence[EvalItem], *, condition: str, told: Condition, given: str) -> Rows:
+def _scores(
+    subject: Subject,
+    items: Sequence[EvalItem],
+    *,
+    condition: str,
+    told: Condition,
+    given: str,
+    model: nn.Module | None = None,
+) -> Rows:
     """PSNR of each item restored by a model that is told `told`."""
     spec = subject.spec
     rules = get_protocol(spec.protocol)
     rows: Rows = []
     asked = [replace(item, condition=told) for item in items]
-    restored = restore_items(spec, subject.model, asked, subject.conditioning, subject.device)
+    restored = restore_items(spec, model or subject.model, asked, subject.conditioning, subject.device)
     for item, (_, image) in zip(items, restored, strict=True):
         clean, degraded = as_tensor(item.clean).to(subject.device), as_tensor(item.degraded).to(subject.device)
         task = item.condition.task
@@ -166,8 +176,8 @@ def _scores(subject: Subject, items: Sequence[EvalItem], *, condition: str, told
                 "condition": condition,
                 "given": given,
                 "metric": PSNR,
-                "value": float(score(image, clean, rules, task)[PSNR]),
-                "input_value": float(score(degraded, clean, rules, task)[PSNR]),
+                "value": float(score(image, clean, rules, task, metrics=[PSNR])[PSNR]),
+                "input_value": float(score(degraded, clean, rules, task, metrics=[PSNR])[PSNR]),
             }
         )
     return rows

@@ -1,8 +1,9 @@
-"""A finished run, loaded again to be measured."""
+"""A run, loaded again to be measured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import safetensors.torch
@@ -29,7 +30,6 @@ class Subject:
     Attributes:
         spec: of the run.
         folder: of the run.
-        model: with the run's weights, in eval mode, on `device`.
         bundle: the run's data.
         conditioning: what the model is told.
         device: where to compute.
@@ -38,11 +38,25 @@ class Subject:
 
     spec: RunSpec
     folder: Path
-    model: nn.Module
     bundle: DataBundle
     conditioning: Conditioning
     device: torch.device
     sizes: Measuring
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The finished run's model, in eval mode, on `device`.
+
+        Raises:
+            ValueError: the weights are not the model's.
+            OSError: the run has none.
+        """
+        model = build_model(self.spec.config, self.spec.seed)
+        if is_trained(self.spec.config):
+            load_own(model, safetensors.torch.load((self.folder / WEIGHTS_FILE).read_bytes()))
+        if hasattr(model, "set_progress"):
+            model.set_progress(1.0)  # type: ignore[operator]
+        return model.to(self.device).eval()
 
     @property
     def prompts(self) -> PromptBank:
@@ -51,7 +65,7 @@ class Subject:
 
     def model_at(self, tenth: int) -> nn.Module | None:
         """The model at a tenth of its training (0: before the first step), or None where that was not kept."""
-        if tenth == snapshots.TENTHS:
+        if tenth == snapshots.TENTHS and (self.folder / WEIGHTS_FILE).is_file():
             return self.model
         model = build_model(self.spec.config, self.spec.seed)
         if tenth == 0:
@@ -67,24 +81,18 @@ class Subject:
         return model.to(self.device).eval()
 
 
-def load_subject(spec: RunSpec, folder: Path, device: torch.device, sizes: Measuring) -> Subject:
-    """Load a finished run with its data and prompts.
+def load_subject(spec: RunSpec, folder: Path, device: torch.device, sizes: Measuring | None = None) -> Subject:
+    """A run with its data and prompts; its weights are read when they are asked for.
 
     Raises:
-        ValueError: the data changed since, or the weights are not the model's.
+        ValueError: the data changed since.
     """
-    model = build_model(spec.config, spec.seed)
-    if is_trained(spec.config):
-        load_own(model, safetensors.torch.load((folder / WEIGHTS_FILE).read_bytes()))
-    if hasattr(model, "set_progress"):
-        model.set_progress(1.0)  # type: ignore[operator]
     prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
     return Subject(
         spec=spec,
         folder=folder,
-        model=model.to(device).eval(),
         bundle=load_data(spec),
         conditioning=Conditioning(spec.config, prompts),
         device=device,
-        sizes=sizes,
+        sizes=sizes or Measuring(),
     )

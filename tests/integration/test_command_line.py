@@ -33,7 +33,7 @@ def test_the_flags_are_these():
     flags = {option for action in make_parser()._actions for option in action.option_strings}
     assert flags == {
         "-h", "--help", "--list", "--variants", "--only", "--seeds", "--budget", "--data", "--text-encoder", "--out",
-        "--device", "--jobs", "--root", "--protocol", "--exclude-leaks", "--force", "--dry-run",
+        "--device", "--jobs", "--root", "--protocol", "--exclude-leaks", "--force", "--dry-run", "--early-look",
     }  # fmt: skip
 
 

@@ -1,0 +1,98 @@
+"""An early look at a study under way: its table from the weights of the last tenth that all begun runs have reached."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from ablations.harness import snapshots
+from ablations.harness.provenance import environment
+from ablations.harness.run_one import evaluate_into, find_run, is_done, seal, spec_file
+from ablations.harness.seeding import make_deterministic
+from ablations.harness.study import study_file, write_table
+from ablations.harness.train import Trained, read_log
+from ablations.measures.subject import load_subject
+from ablations.plan import Plan
+from ablations.spec import RunSpec
+from reports.build import build_report
+from reports.files import write_json, write_text
+from reports.schema import ENV_FILE, SPEC_FILE, STUDIES_FOLDER, STUDY_FILE, SUMMARY_FILE, TRAIN_LOG_FILE, SummaryFile
+
+PROVISIONAL_FOLDER = "provisional"
+
+
+def early_look(plan: Plan, root: Path, device: torch.device, console: Console, *, command: str) -> Path:
+    """Evaluate the begun runs at one moment of their training and build a report marked provisional.
+
+    The runs themselves are left alone: everything is written under `provisional/` in the folder of all runs.
+
+    Returns:
+        The HTML page.
+
+    Raises:
+        ValueError: no run has reached a tenth yet.
+    """
+    reached = {spec.digest: _reached(root, spec) for spec in plan.specs}
+    begun = [spec for spec in plan.specs if reached[spec.digest]]
+    if not begun:
+        raise ValueError(
+            f"No run of {plan.study.name} in {root} has reached a tenth of its training yet: nothing to look at."
+        )
+    tenth = min(reached[spec.digest] for spec in begun)
+    there = root / PROVISIONAL_FOLDER / f"tenth-{tenth:02d}"
+    shown = set()
+    for spec in begun:
+        if _evaluate_at(spec, tenth, find_run(root, spec), there / spec.run_id, device):
+            shown.add(spec.digest)
+            console.print(f"{spec.variant} seed {spec.seed}: evaluated after {tenth * 10} % of its steps", markup=False)
+        else:
+            console.print(f"{spec.variant} seed {spec.seed}: its weights of then are gone; left out", markup=False)
+    if not shown:
+        raise ValueError(f"The snapshots of {plan.study.name} are gone: its runs are finished, and so is its report.")
+    study = replace(plan.study, title=f"Provisional, after {tenth * 10} % of the training: {plan.study.title}")
+    part = replace(plan, study=study, rows=tuple(row for row in plan.rows if row.spec.digest in shown))
+    folder = there / STUDIES_FOLDER / plan.folder_name
+    write_json(folder / STUDY_FILE, study_file(part, there, command))
+    write_table(part, there, folder)
+    return build_report([folder], folder)
+
+
+def _reached(root: Path, spec: RunSpec) -> int:
+    folder = find_run(root, spec)
+    return snapshots.TENTHS if is_done(folder) else snapshots.reached(folder, spec.recipe)
+
+
+def _evaluate_at(spec: RunSpec, tenth: int, run: Path, folder: Path, device: torch.device) -> bool:
+    """Make a finished run folder of what the run was at a tenth; False where its weights of then are gone."""
+    if is_done(folder):
+        return True
+    make_deterministic(device, spec.recipe.cpu_threads)
+    subject = load_subject(spec, run, device)
+    model = subject.model_at(tenth)
+    if model is None:
+        return False
+    step = snapshots.step_of(spec.recipe, tenth)
+    rows = [row for row in read_log(run) if row["step"] <= step]
+    write_json(folder / SPEC_FILE, spec_file(spec))
+    write_json(folder / ENV_FILE, environment(device))
+    write_text(folder / TRAIN_LOG_FILE, "".join(json.dumps(row) + "\n" for row in rows))
+    trained = Trained(model=model, best_step=step, steps=step, wall_s=float(rows[-1].get("wall_s", 0)) if rows else 0.0)
+    evaluate_into(spec, trained, subject.bundle, subject.conditioning, folder, device)
+    write_json(
+        folder / SUMMARY_FILE,
+        SummaryFile(
+            status="done",
+            steps=step,
+            best_step=step,
+            train_wall_s=trained.wall_s,
+            eval_wall_s=0.0,
+            peak_memory_mb=None,
+            oom_splits=0,
+        ),
+    )
+    seal(folder)
+    return True

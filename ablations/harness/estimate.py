@@ -1,0 +1,116 @@
+"""What a study will take on this device: one measured training step a model, scaled to the whole run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from ablations.harness.build import build_model
+from ablations.harness.conditioning import Conditioning
+from ablations.harness.memory import LiveBytes
+from ablations.harness.sampling import batch_of_step
+from ablations.harness.train import training_loss
+from ablations.models import is_trained
+from ablations.spec import Phase, RunSpec
+from dfpir import RestorationUNet
+from dfpir.prompts import load_prompts
+
+_BYTES_A_PARAMETER = 16  # itself, its gradient and Adam's two moments in float32
+_FORWARD_SHARE = 1 / 3  # of a training step, for a forward pass over as many pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEstimate:
+    """What one run takes.
+
+    Attributes:
+        variant: of the run.
+        step_s: seconds of a training step of the first phase.
+        train_s: seconds of all steps.
+        eval_s: seconds to restore the test images once.
+        memory_bytes: most memory of tensors at once, without the libraries' own scratch space.
+    """
+
+    variant: str
+    step_s: float
+    train_s: float
+    eval_s: float
+    memory_bytes: float
+
+
+def estimate_run(spec: RunSpec, device: torch.device, test_pixels: int) -> RunEstimate:
+    """Measure a step of each phase's patch size, after one for warming up.
+
+    On a CPU one patch is measured and scaled to the batch, since time grows with pixels there; on a GPU the
+    whole batch.
+
+    Args:
+        spec: the run.
+        device: where it would run.
+        test_pixels: of all test images and conditions together.
+    """
+    if not is_trained(spec.config):
+        return RunEstimate(variant=spec.variant, step_s=0.0, train_s=0.0, eval_s=0.0, memory_bytes=0.0)
+    prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
+    model = build_model(spec.config, spec.seed)
+    if isinstance(model, RestorationUNet):
+        model.bind_prompts(prompts.codes)
+    model.to(device).train()
+    conditioning = Conditioning(spec.config, prompts)
+    parameters = sum(p.numel() for p in model.parameters()) * _BYTES_A_PARAMETER
+    steps_s, memory = [], 0.0
+    for phase in spec.recipe.phases:
+        scale = 1 if device.type == "cuda" else phase.batch
+        seconds, activations = _step(spec, model, conditioning, phase, device, patches=phase.batch // scale)
+        steps_s.append(seconds * scale)
+        memory = max(memory, parameters + activations * scale)
+    first = spec.recipe.phases[0]
+    pixel_s = steps_s[0] / (first.batch * first.patch**2)
+    return RunEstimate(
+        variant=spec.variant,
+        step_s=steps_s[0],
+        train_s=sum(s * phase.steps for s, phase in zip(steps_s, spec.recipe.phases, strict=True)),
+        eval_s=pixel_s * _FORWARD_SHARE * test_pixels,
+        memory_bytes=memory,
+    )
+
+
+def _step(
+    spec: RunSpec, model: nn.Module, conditioning: Conditioning, phase: Phase, device: torch.device, *, patches: int
+) -> tuple[float, float]:
+    """Seconds of a step, and the most bytes that its tensors take besides the parameters."""
+    one = replace(spec, recipe=replace(spec.recipe, phases=(replace(phase, batch=patches),)))
+    conditions, seeds = batch_of_step(one, 0)
+    image = torch.rand(patches, 3, phase.patch, phase.patch, device=device)
+    code = conditioning(conditions, device, training=True, seeds=seeds)
+
+    def step() -> None:
+        model.zero_grad(set_to_none=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+            loss: Tensor = training_loss(spec, model, image, image.clone(), code)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    with LiveBytes() as live:
+        step()
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started, float(live.peak)
+
+
+def summary(estimates: Sequence[RunEstimate], counts: Sequence[int], *, jobs: int) -> tuple[float, float]:
+    """Hours of a study and GiB of memory.
+
+    Args:
+        estimates: one a model.
+        counts: runs of it that are left to do.
+        jobs: runs at once.
+    """
+    seconds = sum((e.train_s + e.eval_s) * n for e, n in zip(estimates, counts, strict=True))
+    largest = sorted((e.memory_bytes for e, n in zip(estimates, counts, strict=True) for _ in range(n)), reverse=True)
+    return seconds / jobs / 3600, sum(largest[:jobs]) / 2**30
