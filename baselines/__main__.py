@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m baselines",
         description="Print what to know of each comparator, and its parameters: published, and those that training "
-        "changes at the budgets demo and quick, beside DFPIR's.",
+        "changes at the budgets demo, small and quick, beside DFPIR's.",
     )
     parser.parse_args(argv)
     try:

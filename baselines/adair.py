@@ -196,6 +196,7 @@ register(
         params_m_published=28.785,
         gmacs_published=161.8,
         demo={"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
+        small={"dim": 12, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
         quick={"dim": 24, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},
     )
 )

@@ -296,6 +296,7 @@ register(
         gmacs_published=422.0,
         objective=objective,
         demo={"n_groups": 1, "n_blocks": 2, "width": 24},
+        small={"n_groups": 2, "n_blocks": 2, "width": 32},
         quick={"batch_size": 10, "n_groups": 3, "n_blocks": 3},
     )
 )

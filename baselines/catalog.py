@@ -12,6 +12,7 @@ from baselines.registry import Baseline, Unavailable, register
 
 # what the budgets of these names give DFPIR's variants
 _DEMO = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
+_SMALL = {"dim": 12, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
 _QUICK = {"dim": 24, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1}
 
 register(
@@ -27,6 +28,7 @@ register(
         params_m_published=26.127,
         gmacs_published=154.9,
         demo=_DEMO,
+        small=_SMALL,
         quick=_QUICK,
     )
 )
@@ -44,6 +46,7 @@ register(
         params_m_published=31.105,
         gmacs_published=165.5,
         demo=_DEMO,
+        small=_SMALL,
         quick=_QUICK,
     )
 )

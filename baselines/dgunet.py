@@ -258,6 +258,7 @@ register(
         gmacs_published=843,
         objective=dgunet_loss,
         demo={"n_feat": 12, "scale_unetfeats": 6, "scale_orsnetfeats": 6, "depth": 1},
+        small={"n_feat": 16, "scale_unetfeats": 8, "scale_orsnetfeats": 8, "depth": 1},
         quick={"n_feat": 40, "scale_unetfeats": 20, "scale_orsnetfeats": 20, "depth": 3},
     )
 )

@@ -150,6 +150,7 @@ register(
         gmacs_published=15.0,
         objective=objective,
         demo={"width": 24},
+        small={"width": 36},
         quick={"width": 80},
     )
 )

@@ -206,6 +206,7 @@ register(
         gmacs_published=90.8,
         objective=objective,
         demo={"dim": 6, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
+        small={"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
         quick={"dim": 16, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},
     )
 )

@@ -149,6 +149,7 @@ register(
         params_m_published=15.843,
         gmacs_published=16.2,
         demo={"width": 6, "enc_blks": (1, 1, 1, 1), "middle_blk_num": 1, "dec_blks": (1, 1, 1, 1)},
+        small={"width": 10, "enc_blks": (1, 1, 1, 1), "middle_blk_num": 1, "dec_blks": (1, 1, 1, 1)},
         quick={"width": 24, "enc_blks": (1, 1, 1, 1), "middle_blk_num": 1, "dec_blks": (1, 1, 1, 1)},
     )
 )

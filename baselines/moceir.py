@@ -270,6 +270,7 @@ register(
         gmacs_published=95,
         objective=moceir_loss,
         demo={"dim": 8, "num_blocks": (1, 2, 2, 2), "num_dec_blocks": (1, 1, 1), "num_refinement_blocks": 1},
+        small={"dim": 12, "num_dec_blocks": (1, 1, 1), "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},
         quick={"dim": 32, "num_dec_blocks": (1, 1, 1), "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
     )
 )

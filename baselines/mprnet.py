@@ -200,6 +200,7 @@ register(
         gmacs_published=759,
         objective=mprnet_loss,
         demo={"n_feat": 12, "scale_unetfeats": 6, "scale_orsnetfeats": 6, "num_cab": 4},
+        small={"n_feat": 20, "scale_unetfeats": 8, "scale_orsnetfeats": 8, "num_cab": 4},
         quick={"n_feat": 40, "scale_unetfeats": 20, "scale_orsnetfeats": 20, "num_cab": 4},
     )
 )

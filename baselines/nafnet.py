@@ -119,6 +119,7 @@ register(
         gmacs_published=16.0,
         objective=psnr_loss,
         demo={"width": 8, "enc_blk_nums": (1, 1, 1, 1)},
+        small={"width": 12, "enc_blk_nums": (1, 1, 1, 1)},
         quick={"width": 24, "enc_blk_nums": (1, 1, 1, 4)},
     )
 )

@@ -138,6 +138,13 @@ register(
             "num_blocks": (1, 1, 1, 1),
             "num_refinement_blocks": 1,
         },
+        small={
+            "dim": 12,
+            "prompt_channels": (6, 12, 24),
+            "prompt_sizes": (32, 16, 8),
+            "num_blocks": (1, 1, 1, 1),
+            "num_refinement_blocks": 1,
+        },
         quick={
             "dim": 24,
             "prompt_channels": (12, 24, 48),

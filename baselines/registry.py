@@ -24,8 +24,8 @@ Setting = Literal["3-task", "5-task", "since"]
 Objective = Callable[[nn.Module, Tensor, Tensor, "Tensor | None"], Tensor]
 """(model, degraded, clean, code) -> scalar loss; it calls the model itself, since some losses need inner outputs."""
 
-QUICK_DIM, FULL_DIM = 16, 48
-"""Widths of DFPIR from which a comparator beside it takes its `quick` and its published settings."""
+SMALL_DIM, QUICK_DIM, FULL_DIM = 12, 24, 48
+"""Widths of DFPIR from which a comparator beside it takes its `small`, its `quick` and its published settings."""
 
 EXTRAS = {"spandrel": "spandrel"}
 """Optional extra of the suite -> the module that it installs."""
@@ -64,6 +64,7 @@ class Baseline:
         trained: whether it has anything to train; classical references don't.
         demo: settings that make it small enough to train on a CPU in minutes: for tests and demonstrations, never for
             numbers to compare with a paper's. As many trained parameters as DFPIR of width 8, as near as they go.
+        small: settings with as many trained parameters as DFPIR of width 12.
         quick: settings with as many trained parameters as DFPIR of width 24.
     """
 
@@ -85,17 +86,19 @@ class Baseline:
     extra: str | None = None
     trained: bool = True
     demo: Mapping[str, Any] = field(default_factory=dict)
+    small: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
 
     def settings_beside(self, dim: int | None) -> dict[str, Any]:
         """Settings to stand beside a DFPIR of `dim` channels at full resolution (None: of the published size).
 
         Returns:
-            `demo` below 16 channels, `quick` below 48, none (the published ones) otherwise.
+            Those of the budget whose width is nearest below (`demo` below all of them); the published ones, no
+            settings, from the published width on.
         """
         if dim is None or dim >= FULL_DIM:
             return {}
-        return dict(self.demo if dim < QUICK_DIM else self.quick)
+        return dict(self.quick if dim >= QUICK_DIM else self.small if dim >= SMALL_DIM else self.demo)
 
     def check_settings(self, config: Mapping[str, Any]) -> None:
         """Raise a ValueError for a configuration key that `make` does not take, with the nearest that it does."""

@@ -105,6 +105,7 @@ register(
         objective=swinir_loss,
         extra="spandrel",
         demo={"embed_dim": 48, "depths": (4, 4, 4), "num_heads": (6, 6, 6)},
+        small={"embed_dim": 60, "depths": (4, 4, 4, 4), "num_heads": (6, 6, 6, 6)},
         quick={"embed_dim": 120, "depths": (6, 6, 6, 6), "num_heads": (6, 6, 6, 6)},
     )
 )

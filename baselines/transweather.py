@@ -314,6 +314,7 @@ register(
         gmacs_published=4.7,
         objective=objective,
         demo={"sizes": (8, 16, 32, 40), "tail": (8, 8)},
+        small={"sizes": (8, 16, 48, 64), "tail": (8, 8)},
         quick={"sizes": (20, 40, 92, 152)},
     )
 )

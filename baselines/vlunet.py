@@ -176,6 +176,7 @@ register(
         params_m_published=35.353,
         gmacs_published=186,
         demo={"dim": 10, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
+        small={"dim": 10, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
         quick={"dim": 16, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},
     )
 )

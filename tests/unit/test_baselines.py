@@ -93,7 +93,7 @@ def test_names_are_taken_once():
         baselines.register(baselines.Unavailable("promptir", "because"))
 
 
-@pytest.mark.parametrize("budget", ["smoke", "demo", "quick"])
+@pytest.mark.parametrize("budget", [budget for budget in BUDGETS if BUDGETS[budget].model])
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_every_comparator_is_as_large_as_dfpir_of_its_budget(name, budget):
     sizes = BUDGETS[budget].model
