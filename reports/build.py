@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,13 +21,14 @@ from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
 from reports.load import check_comparable, load
 from reports.measures.sections import Shown, show_measures
+from reports.pairs import pairs_frame
 from reports.parts import Part, main_part, other_parts
 from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import ReportedTable, asked_setting, reported_table
 from reports.stats import Bootstrap, collect
 from reports.study import Study
 from reports.tables import Table, build_table, means_frame, to_latex, to_markdown
-from reports.verdict import Verdict, show, verdict
+from reports.verdict import Verdict, show, show_p, show_seeds, show_size, signed, verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None) -> Path:
     latex += [f"\n% Reported numbers\n{reported_latex(reported)}"] if reported else []
     write_text(out / schema.TABLE_TEX_FILE, "".join(latex))
     _write_csv(means_frame(study, bootstraps), out / schema.MEANS_CSV_FILE)
-    _write_csv(_pairs_frame(found), out / schema.PAIRS_CSV_FILE)
+    _write_csv(pairs_frame(found.pairs), out / schema.PAIRS_CSV_FILE)
     drawn = draw_all(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER)
     measured = show_measures(study, bootstraps[schema.PSNR], out)
     return write_text(out / schema.REPORT_FILE, render(study, table, found, drawn, parts, reported, measured))
@@ -126,7 +126,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = data_uri
-    environment.filters["show"] = show
+    environment.filters.update(show=show, show_p=show_p, show_size=show_size, signed=signed, show_seeds=show_seeds)
     css, js = (_asset(environment, name) for name in ("report.css", "report.js"))
     return environment.get_template("report.html.j2").render(
         study=study,
@@ -165,24 +165,6 @@ def _asset(environment: Environment, name: str) -> Markup:
 def _hash(text: str) -> str:
     """What the page's content security policy names: only this text may run, no handler that slipped in."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-
-
-def _pairs_frame(found: Verdict) -> pd.DataFrame:
-    columns = ["first", "second", "difference_db", "ci_low", "ci_high", "p_holm", "p_wilcoxon", "distinguishable"]
-    rows: list[dict[str, Any]] = [
-        {
-            "first": p.first,
-            "second": p.second,
-            "difference_db": p.estimate.value,
-            "ci_low": p.estimate.low,
-            "ci_high": p.estimate.high,
-            "p_holm": p.p_holm,
-            "p_wilcoxon": p.p_wilcoxon,
-            "distinguishable": p.distinguishable,
-        }
-        for p in found.pairs
-    ]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats as sps
 
 from reports import schema
+from reports.estimate import LEVEL, Estimate, Variances, estimate, typical_share
 
-LEVEL = 0.95
+__all__ = ["AVERAGE", "LEVEL", "Bootstrap", "Estimate", "Scores", "collect", "means", "seed_means"]
+
 RESAMPLES = 2000
 AVERAGE = "average"
 
@@ -74,23 +76,17 @@ class Scores:
             raise ValueError(f"Unknown column {condition!r}. Known: {', '.join(self.conditions)}, {AVERAGE}.")
         return np.array([1.0 / (len(set(tasks)) * np.sum(tasks == t)) for t in tasks])
 
+    def seed_rows(self, first: str, second: str) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+        """Rows of the seeds that both variants have, pair by pair, and True; all rows of each and False if none."""
+        a, b = self.seeds[first], self.seeds[second]
+        shared = sorted(set(a) & set(b))
+        if shared:
+            return tuple(map(a.index, shared)), tuple(map(b.index, shared)), True
+        return tuple(range(len(a))), tuple(range(len(b))), False
 
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A mean or a difference with its interval at `LEVEL`; NaN bounds where nothing could be resampled."""
-
-    value: float
-    low: float
-    high: float
-    se: float
-    df: float
-    p: float
-    n_seeds: int
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return bool(self.low > 0 or self.high < 0)
+    def images_in(self, condition: str = AVERAGE) -> np.ndarray:
+        """(I,) whether the image counts in this column."""
+        return np.asarray(~np.isnan(self.inputs[:, self.weights(condition) > 0]).all(axis=1))
 
 
 def collect(images: pd.DataFrame, metric: str = schema.PSNR) -> Scores:
@@ -189,6 +185,8 @@ class Bootstrap:
     resamples: int = RESAMPLES
     seed: int = 0
     _seed_draws: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+    _shares: dict[str, float] = field(default_factory=dict, repr=False)
+    _gaps: dict[tuple[str, str, str], tuple[float, Variances]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def image_weights(self) -> np.ndarray:
@@ -217,24 +215,35 @@ class Bootstrap:
     def estimate(self, variant: str, condition: str = AVERAGE) -> Estimate:
         """The variant's own mean, with an interval over seeds and images."""
         every = tuple(range(len(self.scores.seeds[variant])))
-        return self._interval([(variant, every, 1.0)], condition)
+        return estimate(*self._variances([(variant, every, 1.0)], condition))
 
     def difference(self, first: str, second: str, condition: str = AVERAGE) -> Estimate:
         """Mean of `first` minus mean of `second` over the seeds that both have (all seeds, where they share none)."""
-        a, b = self.scores.seeds[first], self.scores.seeds[second]
-        shared = sorted(set(a) & set(b))
-        if shared:
-            return self._interval(
-                [(first, tuple(map(a.index, shared)), 1.0), (second, tuple(map(b.index, shared)), -1.0)], condition
-            )
-        return self._interval(
-            [(first, tuple(range(len(a))), 1.0), (second, tuple(range(len(b))), -1.0)], condition, paired=False
-        )
+        value, variances = self._gap(first, second, condition)
+        return estimate(value, variances, study_share=self._study_share(condition))
 
-    def _interval(
+    def _study_share(self, condition: str) -> float:
+        """Share of the seeds in the variance of the study's differences (reports/estimate.py says what for)."""
+        if condition not in self._shares:
+            pairs = combinations(self.scores.variants, 2)
+            self._shares[condition] = typical_share([self._gap(a, b, condition)[1] for a, b in pairs])
+        return self._shares[condition]
+
+    def _gap(self, first: str, second: str, condition: str) -> tuple[float, Variances]:
+        """Value and variances of `first - second`; of the two orders, one is worked out and kept."""
+        if (second, first, condition) in self._gaps:
+            value, variances = self._gaps[second, first, condition]
+            return -value, variances
+        if (first, second, condition) not in self._gaps:
+            rows_a, rows_b, paired = self.scores.seed_rows(first, second)
+            parts = [(first, rows_a, 1.0), (second, rows_b, -1.0)]
+            self._gaps[first, second, condition] = self._variances(parts, condition, paired=paired)
+        return self._gaps[first, second, condition]
+
+    def _variances(
         self, parts: list[tuple[str, tuple[int, ...], float]], condition: str, *, paired: bool = True
-    ) -> Estimate:
-        """Interval of the signed sum of `parts` (variant, rows of its seeds, sign)."""
+    ) -> tuple[float, Variances]:
+        """Value and variances of the signed sum of `parts` (variant, rows of its seeds, sign)."""
         weights = self.scores.weights(condition)
         point, both, seeds_only, images_only = 0.0, 0.0, 0.0, 0.0
         for number, (variant, rows, sign) in enumerate(parts):
@@ -245,9 +254,13 @@ class Bootstrap:
             both = both + sign * (share * drawn).sum(axis=1)
             seeds_only = seeds_only + sign * share @ observed
             images_only = images_only + sign * drawn.mean(axis=1)
-        n_seeds = min(len(rows) for _, rows, _ in parts)
-        df = _degrees(float(np.var(seeds_only)), n_seeds - 1, float(np.var(images_only)), self._image_degrees(weights))
-        return _estimate(float(point), float(np.std(both)), df, n_seeds)
+        return float(point), Variances(
+            total=float(np.var(both)),
+            seeds=float(np.var(seeds_only)),
+            images=float(np.var(images_only)),
+            n_seeds=min(len(rows) for _, rows, _ in parts),
+            df_images=self._image_degrees(weights),
+        )
 
     def _seed_shares(self, n: int, *, stream: int) -> np.ndarray:
         """(R, n) share of each seed in each resample."""
@@ -269,25 +282,3 @@ class Bootstrap:
 def _draw(rng: np.random.Generator, resamples: int, n: int) -> np.ndarray:
     """(R, n) how often each of n units occurs among n - 1 draws (one draw of a single unit)."""
     return rng.multinomial(max(n - 1, 1), np.full(n, 1 / n), size=resamples)
-
-
-def _degrees(var_a: float, df_a: int, var_b: float, df_b: int) -> float:
-    """Satterthwaite's degrees of freedom of a sum of two variances; a part without freedom is left out."""
-    tiny = 1e-24
-    parts = [(v, d) for v, d in ((var_a, df_a), (var_b, df_b)) if d > 0 and v > tiny]
-    if not parts:
-        return float("inf") if df_a > 0 or df_b > 0 else float("nan")
-    return float(sum(v for v, _ in parts) ** 2 / sum(v**2 / d for v, d in parts))
-
-
-def _estimate(value: float, se: float, df: float, n_seeds: int) -> Estimate:
-    """Interval and two-sided p from a standard error and its degrees of freedom."""
-    if np.isnan(df) or np.isnan(value):
-        nan = float("nan")
-        return Estimate(value=value, low=nan, high=nan, se=nan, df=df, p=nan, n_seeds=n_seeds)
-    if se < 1e-12:  # rounding of equal numbers, or a shift without any spread
-        p = 1.0 if abs(value) < 1e-12 else 0.0
-        return Estimate(value=value, low=value, high=value, se=0.0, df=df, p=p, n_seeds=n_seeds)
-    half = float(sps.t.ppf(0.5 + LEVEL / 2, df)) * se
-    p = 2 * float(sps.t.sf(abs(value) / se, df))
-    return Estimate(value=value, low=value - half, high=value + half, se=se, df=df, p=p, n_seeds=n_seeds)

@@ -1,39 +1,21 @@
-"""What the numbers allow to be said: which variants differ, and whether the ranking means anything.
+"""What the numbers allow to be said: which variants differ, whether ranks mean anything, what can't be told.
 
-Every sentence is made from intervals (reports/stats.py); none is fixed.
+Every sentence is made from the pairs (reports/pairs.py); none is fixed.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
-
-import numpy as np
-from scipy import stats as sps
 
 from reports import schema
+from reports.pairs import Pair, pairs
+from reports.power import MOST_SEEDS, POWER, quadratic_mean
 from reports.stats import AVERAGE, LEVEL, Bootstrap, Estimate, Scores, means
 
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Difference `first - second` of the averages, p corrected for the number of pairs (Holm)."""
-
-    first: str
-    second: str
-    estimate: Estimate
-    p_holm: float
-    p_wilcoxon: float
-
-    @property
-    def models_differ(self) -> bool:
-        """Whether the trained models differ on such photographs at `LEVEL` after the correction."""
-        return bool(self.p_holm < 1 - LEVEL)
-
-    @property
-    def distinguishable(self) -> bool:
-        """Whether the variants differ: as `models_differ`, and more than one seed says that it was not luck."""
-        return self.models_differ and self.estimate.n_seeds > 1
+SHOWN_VARIANTS = 6
+SHOWN_NAMES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,44 +24,45 @@ class Verdict:
 
     Attributes:
         headline: one sentence: whether the ranking means anything.
-        sentences: what it rests on and where its limits are.
+        sentences: each variant against the reference first, then what the budget can't tell, what it rests on and
+            where its limits are.
         ranks: "all", "some" or "none" of the pairs are distinguishable; "nothing" where there is no pair.
         pairs: every pair, best variants first.
+        against_reference: the pairs with the reference as `variant - reference`, largest difference first.
     """
 
     headline: str
     sentences: tuple[str, ...]
     ranks: str
     pairs: tuple[Pair, ...]
+    against_reference: tuple[Pair, ...] = ()
 
 
 def verdict(bootstrap: Bootstrap, *, reference: str | None = None) -> Verdict:
-    """Decide from the intervals what can be said.
+    """Decide from the pairs what can be said.
 
     Args:
         bootstrap: of one metric's scores (PSNR in reports).
-        reference: a variant that the others are compared with in a sentence of their own, or None.
+        reference: the variant that the others are compared with in sentences of their own, or None.
     """
     found = tuple(pairs(bootstrap))
     if not found:
         return _nothing_to_rank(bootstrap)
+    anchored = [p.against(reference) for p in found if reference is not None and reference in (p.first, p.second)]
+    anchored.sort(key=lambda p: -p.estimate.value)
     apart = sum(pair.distinguishable for pair in found)
-    ranks = "all" if apart == len(found) else "some" if apart else "none"
-    if all(pair.estimate.n_seeds == 1 for pair in found):
-        headline = _one_seed(found)
-    elif len(found) == 1:
-        which = "The two variants are" if apart else "The two variants are not"
-        headline = f"{which} distinguishable at {LEVEL:.0%} by {_what(bootstrap.scores)}."
-    else:
-        verb = "is" if apart <= 1 else "are"
-        count = f"{apart if apart else 'None'} of the {len(found)}"
-        headline = (
-            f"{count} pairs of variants {verb} distinguishable at {LEVEL:.0%} by {_what(bootstrap.scores)} "
-            f"(Holm's correction for {len(found)} comparisons)."
-        )
-    sentences = [_best_against_second(found), *_against_reference(found, reference)]
+    sentences = _against_reference(found, anchored, reference)
+    if reference not in (found[0].first, found[0].second):
+        sentences.append(_best_against_second(found))
+    sentences += [*_what_it_finds(found), *_what_it_cannot_tell(found, anchored)]
     sentences += [*_against_input(bootstrap), _basis(bootstrap)]
-    return Verdict(headline=headline, sentences=tuple(s for s in sentences if s), ranks=ranks, pairs=found)
+    return Verdict(
+        headline=_headline(bootstrap.scores, found, apart),
+        sentences=tuple(sentences),
+        ranks="all" if apart == len(found) else "some" if apart else "none",
+        pairs=found,
+        against_reference=tuple(anchored),
+    )
 
 
 def show(estimate: Estimate, metric: str = schema.PSNR) -> str:
@@ -87,21 +70,50 @@ def show(estimate: Estimate, metric: str = schema.PSNR) -> str:
     kind = next(m for m in schema.METRICS if m.name == metric)
     unit = f" {kind.unit}" if kind.unit else ""
     value, low, high = (signed(v, kind.digits) for v in (estimate.value, estimate.low, estimate.high))
-    if np.isnan(estimate.low):
+    if math.isnan(estimate.low):
         return f"{value}{unit} [no interval]"
     return f"{value}{unit} [{low}, {high}]"
 
 
-def signed(value: float, digits: int) -> str:
-    """A number with its sign; a rounded zero has none."""
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign; a rounded zero has none, NaN is a dash."""
+    if math.isnan(value):
+        return "\N{EN DASH}"
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
-def _what(scores: Scores) -> str:
+def show_p(p: float) -> str:
+    """A p value: "0.021", "< 0.001", or a dash where there was no test."""
+    return "\N{EN DASH}" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def show_size(size: float) -> str:
+    """A size in dB without a sign: two decimals, three below a tenth; a dash where it is not known."""
+    return "\N{EN DASH}" if math.isnan(size) else f"{size:.2f}" if size >= 0.0995 else f"{size:.3f}"
+
+
+def show_seeds(pair: Pair) -> str:
+    """Seeds that would settle the pair: "14", "> 50", or a dash where it is settled or nothing is known."""
+    if pair.distinguishable or pair.estimate.n_seeds < 2 or not pair.estimate.se > 0:
+        return "\N{EN DASH}"
+    return f"> {MOST_SEEDS}" if pair.seeds_needed is None else str(pair.seeds_needed)
+
+
+def _headline(scores: Scores, found: tuple[Pair, ...], apart: int) -> str:
+    if all(pair.estimate.n_seeds == 1 for pair in found):
+        return _one_seed(found)
     kind = next(m for m in schema.METRICS if m.name == scores.metric)
     tasks = len({schema.task_of(c) for c in scores.conditions})
-    return f"mean {kind.label}" + (f" over the {tasks} tasks" if tasks > 1 else "")
+    what = f"mean {kind.label}" + (f" over the {tasks} tasks" if tasks > 1 else "")
+    if len(found) == 1:
+        which = "The two variants are" if apart else "The two variants are not"
+        return f"{which} distinguishable at {LEVEL:.0%} by {what}."
+    count = f"{apart if apart else 'None'} of the {len(found)}"
+    return (
+        f"{count} pairs of variants {'is' if apart <= 1 else 'are'} distinguishable at {LEVEL:.0%} by {what} "
+        f"({_correction(found)})."
+    )
 
 
 def _nothing_to_rank(bootstrap: Bootstrap) -> Verdict:
@@ -128,40 +140,121 @@ def _one_seed(found: tuple[Pair, ...]) -> str:
     )
 
 
+def _against_reference(found: tuple[Pair, ...], anchored: list[Pair], reference: str | None) -> list[str]:
+    """One sentence a variant, best first, and a count of those that there is no room for."""
+    if reference is None:
+        return []
+    if not anchored:
+        return [f"The reference, {reference}, lacks a finished run or a condition: nothing is compared with it."]
+    room = len(anchored) if len(anchored) <= SHOWN_VARIANTS + 1 else SHOWN_VARIANTS
+    said = [_one_against_reference(pair, found) for pair in anchored[:room]]
+    rest = anchored[room:]
+    if rest:
+        apart = [p for p in rest if p.distinguishable]
+        better = sum(p.estimate.value > 0 for p in apart)
+        counts = {"better": better, "worse": len(apart) - better, "not distinguishable": len(rest) - len(apart)}
+        told = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+        said.append(f"{len(rest)} more variants against {reference}: {told} (table “Against the reference”).")
+    return said
+
+
+def _one_against_reference(pair: Pair, found: tuple[Pair, ...]) -> str:
+    e = pair.estimate
+    said = (
+        f"{pair.first} \N{MINUS SIGN} {pair.second}: {show(e)} over {_count(e.n_seeds, 'seed')}, "
+        f"{_count(pair.n_images, 'image')}"
+    )
+    mine = [p for p in found if pair.first in (p.first, p.second)]
+    nothing_apart = not any(p.distinguishable for p in found)
+    if e.n_seeds == 1 or len(found) == 1 or nothing_apart:
+        return f"{said}."  # the headline says the rest for all variants at once
+    # nearest first: the controls that come closest are what a claim must stand up to
+    alike = sorted((p for p in mine if not p.distinguishable), key=lambda p: abs(p.estimate.value))
+    if not alike:
+        tail = "distinguishable from every other variant"
+    elif len(alike) == len(mine):
+        tail = "not distinguishable from any other variant"
+    else:
+        tail = f"not distinguishable from {_named([p.other(pair.first) for p in alike])}"
+    return f"{said}; {tail}."
+
+
 def _best_against_second(found: tuple[Pair, ...]) -> str:
     """The sentence about the first two; pairs start with them."""
     top = found[0]
     lead = f"{top.first} has the highest mean, {show(top.estimate)} against {top.second}"
-    same = [p.second for p in found if p.first == top.first and not p.distinguishable]
     if top.distinguishable:
         return f"{lead}: better than the second at {LEVEL:.0%}."
     if top.estimate.n_seeds == 1 and top.estimate.excludes_zero:
         return f"{lead}: true of these two trained models, but with one seed not of the variants."
     if top.estimate.excludes_zero:
         return f"{lead}: no longer a difference after the correction for {len(found)} comparisons."
-    rest = f" Not distinguishable from the best: {', '.join(same)}." if len(same) > 1 else ""
+    same = [p.second for p in found if p.first == top.first and not p.distinguishable]
+    rest = f" Not distinguishable from the best: {_named(same)}." if len(same) > 1 else ""
     return f"{lead}: this budget can't rank them.{rest}"
 
 
-def _against_reference(found: tuple[Pair, ...], reference: str | None) -> list[str]:
-    mine = [p for p in found if reference in (p.first, p.second)]
-    if not mine:
+def _what_it_finds(found: tuple[Pair, ...]) -> list[str]:
+    """The smallest differences that the study could find with the seeds and images at hand."""
+    known = [p for p in found if p.estimate.n_seeds > 1 and p.estimate.se > 0]
+    if not known:
         return []
-    better = [f"{p.first} ({show(p.estimate)})" for p in mine if p.second == reference and p.distinguishable]
-    worse = [f"{p.second} ({show(_turned(p.estimate))})" for p in mine if p.first == reference and p.distinguishable]
-    if not better and not worse:
-        return [f"No variant is distinguishable from the reference, {reference}."]
+    sizes, corrected = [p.mdd for p in known], [p.mdd_holm for p in known]
+    seeds, images = sorted({p.estimate.n_seeds for p in known}), known[0].n_images
+    many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else _count(seeds[0], "seed")
+    typical = show_size(quadratic_mean(sizes))
+    said = (
+        f"With {many} and {_count(images, 'image')} this study finds differences from {typical} dB up "
+        f"({POWER:.0%} power, two-sided test at {1 - LEVEL:.0%}"
+    )
+    if len(known) > 1:
+        said += f"; quadratic mean of {len(known)} pairs, {show_size(min(sizes))} to {show_size(max(sizes))} dB"
+    said += ")"
+    if len(found) > 1:
+        said += f", once corrected for {len(found)} comparisons from {show_size(quadratic_mean(corrected))} dB up"
+    return [f"{said}."]
+
+
+def _what_it_cannot_tell(found: tuple[Pair, ...], anchored: list[Pair]) -> list[str]:
+    """Which variants the budget can't tell from the reference (without one: the best), and what would settle it."""
+    about = anchored or [p.against(found[0].first) for p in found if p.first == found[0].first]
+    anchor = about[0].second
+    open_ = [p for p in about if not p.distinguishable and p.estimate.n_seeds > 1]
+    equal = [p.first for p in open_ if p.estimate.se == 0]
+    open_ = [p for p in open_ if p.estimate.se > 0]
+    lost = [p.first for p in open_ if p.estimate.excludes_zero]
+    unseen = [p.first for p in open_ if not p.estimate.excludes_zero]
     said = []
-    if better:
-        said.append(f"Better than the reference, {reference}: {', '.join(better)}.")
-    if worse:
-        said.append(f"Worse than the reference, {reference}: {', '.join(worse)}.")
+    if equal:
+        said.append(f"{_named(equal)} {'scores' if len(equal) == 1 else 'score'} exactly as {anchor} does.")
+    if unseen:
+        smaller = "the observed difference is" if len(unseen) == 1 else "the observed differences are"
+        said.append(f"This budget can't tell {_named(unseen)} from {anchor}: {smaller} smaller than what it can find.")
+    if lost:
+        differ = "differs" if len(lost) == 1 else "differ"
+        said.append(f"{_named(lost)} {differ} from {anchor} only before the correction for {len(found)} comparisons.")
+    if open_:
+        corrected = f", corrected for {len(found)} comparisons," if len(found) > 1 else ""
+        said.append(f"To find differences as large as the observed ones{corrected} would take {_seeds(open_)}.")
     return said
 
 
-def _turned(e: Estimate) -> Estimate:
-    """The same difference seen from the other side."""
-    return Estimate(value=-e.value, low=-e.high, high=-e.low, se=e.se, df=e.df, p=e.p, n_seeds=e.n_seeds)
+def _seeds(open_: list[Pair]) -> str:
+    """About 14 seeds (a), 23 (b) and more than 50 (c, d)."""
+    by_number: dict[int, list[str]] = {}
+    for pair in sorted(open_, key=lambda p: p.seeds_needed or MOST_SEEDS + 1):
+        by_number.setdefault(pair.seeds_needed or MOST_SEEDS + 1, []).append(pair.first)
+    numbers = list(by_number)
+    shown, beyond = [n for n in numbers if n <= MOST_SEEDS], by_number.get(MOST_SEEDS + 1)
+    parts = [f"{n} ({_named(by_number[n])})" for n in shown[:SHOWN_NAMES]]
+    between = [name for n in shown[SHOWN_NAMES:] for name in by_number[n]]
+    if between:
+        parts.append(f"up to {shown[-1]} ({_named(between)})")
+    if parts:
+        parts[0] = f"about {parts[0]}"
+    if beyond:
+        parts.append(f"more than {MOST_SEEDS} ({_named(beyond)})")
+    return f"{_listed(parts)} seeds"
 
 
 def _against_input(bootstrap: Bootstrap) -> list[str]:
@@ -177,64 +270,47 @@ def _against_input(bootstrap: Bootstrap) -> list[str]:
     else:
         said = f"Every variant's mean is above the degraded input's, by {average.min():.2f} dB or more."
     harmed = [f"{v} on {c}" for v, row in gains.drop(columns=AVERAGE).iterrows() for c, g in row.items() if g < 0]
-    shown = ", ".join(harmed[:6]) + (f" and {len(harmed) - 6} more" if len(harmed) > 6 else "")
-    return [said, *([f"Worse than the degraded input: {shown}."] if harmed else [])]
+    return [said, *([f"Worse than the degraded input: {_named(harmed, 6)}."] if harmed else [])]
 
 
 def _basis(bootstrap: Bootstrap) -> str:
     """What the intervals rest on, with the limits that follow from it."""
     scores = bootstrap.scores
     counts = sorted({len(s) for s in scores.seeds.values()})
-    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    seeds = _count(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    used = scores.images_in(AVERAGE)
+    n_scenes = len(set(scores.scene[used]))
     said = (
-        f"Intervals rest on {seeds} {'seed' if counts[-1] == 1 else 'seeds'} a variant, "
-        f"{scores.n_scenes} {'scene' if scores.n_scenes == 1 else 'scenes'} and {scores.n_images} images "
+        f"Intervals rest on {seeds} a variant, {_count(n_scenes, 'scene')} and {_count(int(used.sum()), 'image')} "
         f"({bootstrap.resamples:,} paired resamples, widened by Student's t for so few units)."
     )
     if counts[0] == 1:
         said += (
             " A variant with one seed has no measure of training luck: its intervals leave it out and are too narrow."
         )
-    if scores.n_scenes < 10:
-        said += f" {scores.n_scenes} scenes say little about photographs in general."
+    elif counts[0] == 2:
+        said += " Two seeds hardly measure training luck: three or more do."
+    if n_scenes < 10:
+        said += f" So few scenes ({n_scenes}) say little about photographs in general."
     if scores.dropped:
-        said += f" {scores.dropped:,} scores were left out because another run lacks the image."
+        left = "score was" if scores.dropped == 1 else "scores were"
+        said += f" {scores.dropped:,} {left} left out because another run lacks the image."
     return said
 
 
-def pairs(bootstrap: Bootstrap) -> list[Pair]:
-    """Every pair of variants that have all conditions, the better one first, best variants first."""
-    table = means(bootstrap.scores)
-    ranked = table.drop(index="input")[AVERAGE].dropna().sort_values(ascending=False, kind="stable").index
-    found = [(a, b, bootstrap.difference(a, b)) for a, b in combinations(ranked, 2)]
-    corrected = holm([e.p for _, _, e in found])
-    return [
-        Pair(first=a, second=b, estimate=e, p_holm=p, p_wilcoxon=wilcoxon(bootstrap.scores, a, b))
-        for (a, b, e), p in zip(found, corrected, strict=True)
-    ]
+def _correction(found: Sequence[Pair]) -> str:
+    return f"Holm's correction for {len(found)} comparisons"
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction; NaN (no interval) counts as 1."""
-    p = np.nan_to_num(np.asarray(p_values, dtype=float), nan=1.0)
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
-    corrected = np.empty(len(p))
-    corrected[order] = np.minimum(stepped, 1.0)
-    return [float(v) for v in corrected]
+def _count(number: int, unit: str) -> str:
+    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
 
 
-def wilcoxon(scores: Scores, first: str, second: str) -> float:
-    """The p value of Wilcoxon's signed-rank test over scenes, a check on the t interval; NaN below six scenes.
+def _named(names: Sequence[str], shown: int = SHOWN_NAMES) -> str:
+    """Names up to a number: "a, b and c", "a, b, c and 4 more"; a single name is never hidden behind "1 more"."""
+    room = len(names) if len(names) <= shown + 1 else shown
+    return _listed([*names[:room], *([f"{len(names) - room} more"] if len(names) > room else [])])
 
-    It sees each scene's difference averaged over seeds, images and conditions, so it knows nothing of seeds. Below six
-    scenes it can't reach p = 0.05.
-    """
-    gap = scores.values[first].mean(axis=0) - scores.values[second].mean(axis=0)  # (I, C)
-    known = ~np.isnan(gap)
-    sums = np.bincount(scores.scene, weights=np.where(known, gap, 0).sum(axis=1))
-    counts = np.bincount(scores.scene, weights=known.sum(axis=1))
-    by_scene = sums[counts > 0] / counts[counts > 0]
-    if len(by_scene) < 6 or not np.any(by_scene):
-        return float("nan")
-    return float(sps.wilcoxon(by_scene).pvalue)
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]

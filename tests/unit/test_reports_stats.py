@@ -1,41 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from reports.stats import AVERAGE, Bootstrap, Scores, collect, means
-from reports.verdict import holm, pairs, show, verdict, wilcoxon
-
-
-def rows(values: dict[tuple[str, int, str, str], float], *, scene=lambda image: image[0]) -> pd.DataFrame:
-    """Rows from (variant, seed, condition, image) -> PSNR; an image's scene is its first letter."""
-    return pd.DataFrame(
-        [
-            {
-                "run_id": f"{v}-{s}", "variant": v, "seed": s, "dataset": "d", "protocol": "p", "task": c.split("-")[0],
-                "condition": c, "image": i, "scene": scene(i), "seen": "", "metric": "psnr_db", "value": x, "input_value": 10.0,
-            }
-            for (v, s, c, i), x in values.items()
-        ]
-    )  # fmt: skip
-
-
-def simulated(rng, *, seeds, scenes, crops, truth, seed_sd, scene_sd, rest_sd) -> Scores:
-    """A variant "a" that is `truth` better than "b", with random effects of seed, scene and the rest."""
-    gap = truth + rng.normal(0, seed_sd, (seeds, 1, 1)) + rng.normal(0, scene_sd, (1, scenes, 1)).repeat(crops, axis=1)
-    gap = gap + rng.normal(0, rest_sd, (seeds, scenes * crops, 1))
-    number = tuple(range(seeds))
-    return Scores(
-        metric="psnr_db",
-        conditions=("rain",),
-        values={"a": gap, "b": np.zeros_like(gap)},
-        inputs=np.zeros(gap.shape[1:]),
-        seeds={"a": number, "b": number},
-        scene=np.arange(scenes).repeat(crops),
-        stratum=np.zeros(scenes * crops, dtype=int),
-        dropped=0,
-    )
+from reports.stats import AVERAGE, Bootstrap, collect, means
+from tests.support.simulated_studies import image_rows as rows
+from tests.support.simulated_studies import simulated_study
 
 
 def test_average_takes_noise_levels_first():
@@ -75,76 +45,10 @@ def test_intervals_cover_the_truth(design):
     trials = 300
     hits = 0
     for trial in range(trials):
-        scores = simulated(rng, truth=0.1, **design)
-        gap = Bootstrap(scores=scores, resamples=400, seed=trial).difference("a", "b")
+        scores = simulated_study(rng, gains_db=(0.1, 0.0), **design)
+        gap = Bootstrap(scores=scores, resamples=400, seed=trial).difference("v0", "v1")
         hits += gap.low <= 0.1 <= gap.high
     assert hits / trials >= 0.92
-
-
-def test_identical_variants_are_not_distinguishable():
-    rng = np.random.default_rng(0)
-    values = {("a", s, "rain", f"{c}1"): rng.normal(25, 1) for s in (0, 1) for c in "pqrs"}
-    values |= {("b", s, c, i): x for (_, s, c, i), x in values.items()}
-    found = verdict(Bootstrap(scores=collect(rows(values))))
-    assert not found.pairs[0].distinguishable
-    assert found.ranks == "none"
-    assert found.headline.startswith("The two variants are not distinguishable")
-    assert "can't rank them" in found.sentences[0]
-
-
-def test_false_alarms_stay_rare():
-    """Eight equal variants: in at least 95 % of studies no pair is called different (Holm)."""
-    alarms = 0
-    for trial in range(60):
-        rng = np.random.default_rng(trial)
-        values = {
-            (v, s, "rain", f"{c}1"): 25 + rng.normal(0, 0.1) for v in "ABCDEFGH" for s in (0, 1, 2) for c in "pqrstu"
-        }
-        alarms += any(p.distinguishable for p in pairs(Bootstrap(scores=collect(rows(values)), resamples=300)))
-    assert alarms <= 6
-
-
-def test_a_clear_winner_is_called():
-    rng = np.random.default_rng(3)
-    values = {
-        (v, s, "rain", f"{c}{k}"): 25 + shift + rng.normal(0, 0.02)
-        for v, shift in (("best", 2.0), ("mid", 1.0), ("ref", 0.0))
-        for s in (0, 1, 2)
-        for c in "pqrstuvw"
-        for k in (0, 1)
-    }
-    found = verdict(Bootstrap(scores=collect(rows(values))), reference="ref")
-    assert found.ranks == "all"
-    assert found.headline.startswith("3 of the 3 pairs")
-    assert "better than the second at 95%" in found.sentences[0]
-    assert found.sentences[1].startswith("Better than the reference, ref: best")
-    assert found.pairs[0].p_wilcoxon < 0.05
-
-
-def test_one_seed_ranks_nothing():
-    values = {(v, 0, "rain", f"{c}1"): 25.0 + (v == "a") + 0.01 * n for v in "abc" for n, c in enumerate("pqrstu")}
-    found = verdict(Bootstrap(scores=collect(rows(values))))
-    assert found.ranks == "none"
-    assert "The ranking means nothing yet" in found.headline
-    assert "2 of the 3 pairs differ" in found.headline
-    assert "not of the variants" in found.sentences[0]
-    pair = {k: v for k, v in values.items() if k[0] != "c"}
-    assert "As trained models, the two differ at 95%" in verdict(Bootstrap(scores=collect(rows(pair)))).headline
-
-
-def test_words_for_one_seed_missing_parts_and_harm():
-    values = {("a", 0, "rain", "p1"): 9.0, ("a", 0, "rain", "q1"): 9.5, ("b", 0, "rain", "p1"): 12.0}
-    scores = collect(rows(values))
-    assert scores.dropped == 1  # q1, which b lacks
-    found = verdict(Bootstrap(scores=scores))
-    text = " ".join(found.sentences)
-    assert "Below the degraded input on average: a" in text
-    assert "Worse than the degraded input: a on rain" in text
-    assert "one seed has no measure of training luck" in text
-    assert "1 scores were left out" in text
-    only = {k: v for k, v in values.items() if k[0] == "a"}
-    assert "nothing to rank" in verdict(Bootstrap(scores=collect(rows(only)))).headline
-    assert "No run is finished" in verdict(Bootstrap(scores=collect(rows(values).iloc[:0]))).headline
 
 
 def test_a_variant_without_a_condition_has_no_average():
@@ -174,27 +78,6 @@ def test_seeds_that_only_one_variant_has_are_left_out_of_a_difference():
 
 
 def test_resampling_is_repeatable_and_quick():
-    scores = simulated(
-        np.random.default_rng(0), seeds=3, scenes=300, crops=2, truth=0, seed_sd=0.1, scene_sd=0.1, rest_sd=0.1
-    )
-    first, second = (Bootstrap(scores=scores).difference("a", "b") for _ in range(2))
+    scores = simulated_study(np.random.default_rng(0), gains_db=(0.0, 0.0), scenes=300)
+    first, second = (Bootstrap(scores=scores).difference("v0", "v1") for _ in range(2))
     assert first == second
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([float("nan"), 0.01]) == pytest.approx([1.0, 0.02])
-
-
-def test_wilcoxon_needs_six_scenes():
-    values = {(v, 0, "rain", f"{s}1"): 20.0 + (v == "a") for v in "ab" for s in "pqrst"}
-    assert np.isnan(wilcoxon(collect(rows(values)), "a", "b"))
-    values |= {(v, 0, "rain", f"{s}1"): 20.0 + (v == "a") for v in "ab" for s in "uvw"}
-    assert wilcoxon(collect(rows(values)), "a", "b") < 0.05
-
-
-def test_show_has_true_minus_signs_and_no_negative_zero():
-    e = Bootstrap(scores=collect(rows({(v, 0, "rain", f"{s}1"): 20.0 for v in "ab" for s in "pq"}))).difference(
-        "a", "b"
-    )
-    assert show(e) == "0.00 dB [0.00, 0.00]"

@@ -1,0 +1,86 @@
+"""What a study can find with the seeds and images it has.
+
+From a pair's standard error and degrees of freedom, by the noncentral t distribution. (`statsmodels.stats.power` makes
+the same calculation, but returns NaN at some of the few and fractional degrees of freedom that three seeds give;
+`scipy.special.nctdtr` does not.)
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from scipy import optimize, special
+
+from reports.estimate import LEVEL, Estimate, degrees_of_freedom
+
+POWER = 0.80
+MOST_SEEDS = 50
+_MANY = 1e6  # degrees of freedom that stand for infinitely many
+
+
+def power_of(difference: float, *, se: float, df: float, alpha: float) -> float:
+    """Probability that a two-sided t test at level `alpha` finds a true `difference` with its sign.
+
+    Args:
+        difference: the true one, in the unit of `se`.
+        se: its standard error, above zero.
+        df: degrees of freedom of the standard error; may be infinite.
+        alpha: level of the test.
+    """
+    df = min(df, _MANY)
+    return 1 - float(special.nctdtr(df, abs(difference) / se, special.stdtrit(df, 1 - alpha / 2)))
+
+
+def minimum_detectable_difference(estimate: Estimate, *, alpha: float = 1 - LEVEL, power: float = POWER) -> float:
+    """The true difference that a two-sided test at `alpha` finds with probability `power`, in the metric's unit.
+
+    Args:
+        estimate: the pair's difference; its standard error and degrees of freedom count, not its value.
+        alpha: the test's level; `0.05 / m` is the strictest step of Holm's correction for m comparisons.
+        power: the probability asked for.
+
+    Returns:
+        NaN for one seed or one image: nothing is known of the spread then.
+    """
+    if estimate.n_seeds < 2 or math.isnan(estimate.se) or math.isnan(estimate.df):
+        return math.nan
+    df = min(estimate.df, _MANY)
+
+    def lacking(in_standard_errors: float) -> float:
+        return power_of(in_standard_errors, se=1.0, df=df, alpha=alpha) - power
+
+    enough = 3 * float(special.stdtrit(df, 1 - alpha / 2)) + 10
+    return estimate.se * float(optimize.brentq(lacking, 0.0, enough, xtol=1e-4))
+
+
+def seeds_needed(estimate: Estimate, *, alpha: float = 1 - LEVEL, power: float = POWER) -> int | None:
+    """How many seeds, on the same images, would find a true difference as large as the observed one.
+
+    More seeds shrink the seeds' share of the variance and add degrees of freedom; the images' share stays. What was
+    observed is itself uncertain, so this is a rough guide, not a promise.
+
+    Returns:
+        None where `MOST_SEEDS` would not do, or where nothing is known of the spread between seeds.
+    """
+    if estimate.n_seeds < 2 or not estimate.se > 0 or math.isnan(estimate.seed_share):
+        return None
+
+    def finds(n_seeds: int) -> bool:
+        seeds_part, images_part = estimate.seed_share * estimate.n_seeds / n_seeds, 1 - estimate.seed_share
+        se = estimate.se * math.sqrt(seeds_part + images_part)
+        df = degrees_of_freedom(seeds_part / (seeds_part + images_part), n_seeds, estimate.df_images)
+        return power_of(estimate.value, se=se, df=df, alpha=alpha) >= power
+
+    # power only grows with seeds
+    found = bisect_left(range(2, MOST_SEEDS + 1), True, key=finds) + 2
+    return found if found <= MOST_SEEDS else None
+
+
+def quadratic_mean(sizes: Sequence[float]) -> float:
+    """The typical one of several minimum detectable differences.
+
+    They are proportional to standard errors; with few seeds those scatter widely, and only their squares are unbiased.
+    """
+    return math.sqrt(sum(size**2 for size in sizes) / len(sizes))
