@@ -88,7 +88,9 @@ def task_gradient_interference(
     Returns:
         `COLUMNS`, a row for each draw, group of layers (see `layer_groups`) and unordered pair of tasks: the cosine,
         the gradients' Euclidean norms and the number of parameters that any task's gradient reached. Inner products are
-        in float64. Where a task's gradient on a group is zero there is no cosine and no row.
+        in float64. Where a task's gradient on a group is zero there is no cosine and no row. A row with one task twice
+        compares its gradient with that of the draw before: how well a batch shows the gradient at all, and so how large
+        a cosine between two tasks could come out.
 
     Raises:
         ValueError: a number below 1, or a batch that does not hold each noise level equally often.
@@ -105,12 +107,16 @@ def task_gradient_interference(
     if is_trained(spec.config) and len(levels) > 1:
         groups = layer_groups(model)
         with _as_in_training(model, device):
+            before: dict[Task, dict[str, Tensor]] = {}
             for draw in range(draws):
                 gradients = {}
                 for task, conditions in levels.items():
                     drawn = _draw(spec, task, conditions, draw, batch)
                     gradients[task] = _gradient(spec, model, bundle, conditioning, device, drawn, micro_batch)
-                rows += _rows(draw, groups, gradients)
+                rows += _rows(draw, groups, list(gradients.items()))
+                for task, gradient in before.items():
+                    rows += _rows(draw, groups, [(task, gradient), (task, gradients[task])])
+                before = gradients
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -120,7 +126,7 @@ def conflicts(frame: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `CONFLICT_COLUMNS`, a row for each group and pair of tasks over its draws: the mean cosine, the share of draws
         with a negative one, and the mean of the longer gradient's norm over the shorter one's; and a row for each group
-        with `task_a` = `task_b` = "all": the means over its pairs.
+        with `task_a` = `task_b` = "all": the means over its pairs of different tasks.
     """
     norms = frame[["norm_a", "norm_b"]]
     measured = frame.assign(negative=frame["cosine"] < 0, ratio=norms.max(axis=1) / norms.min(axis=1))
@@ -135,7 +141,8 @@ def conflicts(frame: pd.DataFrame) -> pd.DataFrame:
         .reset_index()
     )
     values = ["mean_cosine", "negative_share", "mean_norm_ratio"]
-    overall = pairs.groupby("group", sort=False)[values].mean().assign(draws=pairs.groupby("group")["draws"].max())
+    apart = pairs[pairs["task_a"] != pairs["task_b"]].groupby("group", sort=False)
+    overall = apart[values].mean().assign(draws=apart["draws"].max())
     overall = overall.reset_index().assign(task_a=ALL, task_b=ALL)
     return pd.concat([pairs, overall], ignore_index=True)[list(CONFLICT_COLUMNS)]
 
@@ -205,15 +212,18 @@ def _gradient(
     return total
 
 
-def _rows(draw: int, groups: dict[str, list[str]], gradients: dict[Task, dict[str, Tensor]]) -> list[dict[str, object]]:
-    """Every group and pair of one draw, from the inner products of each parameter's gradients."""
-    products = {name: _inner_products(name, list(gradients.values())) for name in groups[ALL]}
-    sizes = {name: max((g[name].numel() for g in gradients.values() if name in g), default=0) for name in groups[ALL]}
+def _rows(
+    draw: int, groups: dict[str, list[str]], gradients: Sequence[tuple[Task, dict[str, Tensor]]]
+) -> list[dict[str, object]]:
+    """Every group and pair of these gradients, from the inner products of each parameter's."""
+    alone = [gradient for _, gradient in gradients]
+    products = {name: _inner_products(name, alone) for name in groups[ALL]}
+    sizes = {name: max((g[name].numel() for g in alone if name in g), default=0) for name in groups[ALL]}
     rows: list[dict[str, object]] = []
     for group, names in groups.items():
         gram = np.sum([products[name] for name in names], axis=0)
         norms = np.sqrt(gram.diagonal())
-        for (a, task_a), (b, task_b) in combinations(enumerate(gradients), 2):
+        for (a, task_a), (b, task_b) in combinations([(row, task) for row, (task, _) in enumerate(gradients)], 2):
             if norms[a] * norms[b] == 0:
                 continue
             rows.append(

@@ -76,6 +76,11 @@ def test_gradients_with_known_angles(rain, haze, cosine):
     spec = replace(SPEC, conditions=("rain", "haze"))
     frame = measure(spec, Directed([rain, haze]), draws=2)
     assert list(frame.columns) == list(COLUMNS)
+    same = frame[frame["task_a"] == frame["task_b"]]
+    assert set(same["task_a"]) == {"rain", "haze"}
+    assert set(same["draw"]) == {1}, "the first draw has none before it"
+    assert same["cosine"].to_numpy() == pytest.approx(1, abs=1e-6), "its gradient is the same on all images"
+    frame = frame[frame["task_a"] != frame["task_b"]]
     whole = frame[frame["group"] == "all"]
     assert list(whole["draw"]) == [0, 1]
     assert set(zip(whole["task_a"], whole["task_b"], strict=True)) == {("rain", "haze")}
