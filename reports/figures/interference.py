@@ -22,7 +22,7 @@ MOST_LINES = 10
 
 
 def draw_pairs(found: Interference, folder: Path) -> Picture:
-    """Heat maps of the mean cosine between tasks at the last step."""
+    """Heat maps of the mean cosine between tasks at the end of training."""
     shown = found.variants[:MOST_VARIANTS]
     wide = min(4, len(shown))
     rows = math.ceil(len(shown) / wide)
@@ -51,8 +51,8 @@ def draw_pairs(found: Interference, folder: Path) -> Picture:
         "interference_pairs",
         title="Cosine between the gradients of two tasks",
         alt=f"Heat maps of the mean cosine between the tasks' gradients. Mean over pairs: {told}.",
-        caption="Cosine between the gradients of two tasks over all shared parameters at the last step, mean over "
-        f"draws of images, then seeds. Below 0 a step for one task undoes the other.{hidden}",
+        caption="Cosine between the gradients of two tasks over all shared parameters at the end of training, "
+        f"mean over draws of images, then seeds. Below 0 a step for one task undoes the other.{hidden}",
     )
 
 
@@ -139,7 +139,7 @@ def draw_axis(found: Interference, study: Study, folder: Path) -> Picture | None
         "interference_axis",
         title=f"Gradient interference against {axis_label(study.axis_name)}",
         alt=f"Interference, 1 minus the mean cosine, by {study.axis_name}: {told}.",
-        caption="1 \N{MINUS SIGN} mean cosine over pairs of tasks, all shared parameters, last step: 0 where all tasks "
-        "pull the same way, 1 where they are unrelated, more where they are opposed. "
+        caption="1 \N{MINUS SIGN} mean cosine over pairs of tasks, all shared parameters, end of training: 0 where all "
+        "tasks pull the same way, 1 where they are unrelated, more where they are opposed. "
         f"{intervals.basis(found.magnitude, 'draws of images')}",
     )

@@ -31,8 +31,10 @@ def panel(ax: Any, study: Study, quantity: Quantity, variants: tuple[str, ...], 
             ax.vlines(x, low, high, color=colour, alpha=0.25, linewidth=7, label=told)
         base = float(y[variants.index(reference)])
         ax.axhline(base, color=INK, linestyle="--", linewidth=1, label=f"{plain(short(reference))} (reference)")
-    ax.plot(x, y, color=colour, marker="o", markersize=4.5, linewidth=1.6, label="mean over seeds")
-    if max(len(s) for s in by_seed) > 1:
+    several = max(len(s) for s in by_seed) > 1
+    label = "mean over seeds" if several else "one seed"
+    ax.plot(x, y, color=colour, marker="o", markersize=4.5, linewidth=1.6, label=label)
+    if several:
         points = np.concatenate([np.full(len(s), at) for s, at in zip(by_seed, x, strict=True)])
         rings = {"s": 16, "facecolor": "none", "edgecolor": INK, "linewidth": 0.8, "zorder": 3}
         ax.scatter(points, np.concatenate(by_seed), label="one seed", **rings)

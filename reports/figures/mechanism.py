@@ -44,8 +44,8 @@ def draw(found: Mechanism, study: Study, folder: Path) -> Picture:
         title=f"PSNR, interference and information loss against {axis_label(study.axis_name)}",
         alt=f"Three panels that share the axis {study.axis_name}. {values}.",
         caption="Mean PSNR over the tasks; interference: 1 \N{MINUS SIGN} mean cosine of the tasks' gradients "
-        "at the last step (0: all pull the same way, 1: unrelated, more: opposed); information loss: "
+        "at the end of training (0: all pull the same way, 1: unrelated, more: opposed); information loss: "
         "1 \N{MINUS SIGN} R² of the whole block, mean over levels. Bars are intervals of the difference "
-        "from the reference, drawn around the means. Each "
+        "from the reference, drawn around the means; information loss has none with one seed. Each "
         "panel has its own scale.",
     )

@@ -98,8 +98,6 @@ def _along(bootstrap: Bootstrap, values: dict[str, float], axis: str) -> list[st
     gap = bootstrap.difference(on[-1], on[0], MEAN)
     size = f"{intervals.change(gap, 3).full}"
     said = f"From {axis} = {values[on[0]]:g} to {values[on[-1]]:g} the mean loss changes by {size}"
-    if np.isnan(gap.low):
-        return [f"{said}; one seed can't tell whether that is more than luck."]
     return [f"{said}{intervals.doubt(gap)}."]
 
 

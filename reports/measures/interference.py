@@ -26,11 +26,11 @@ class Interference:
     Attributes:
         tasks: in the order of tables.
         groups: of layers, in the order of the table on disk.
-        matrices: variant -> tasks x tasks, mean cosine at the last step, group "all"; over draws, then seeds.
-        cosine: resampled mean over pairs at the last step, a column a layer group.
+        matrices: variant -> tasks x tasks, mean cosine at the end of training, group "all"; over draws, then seeds.
+        cosine: resampled mean over pairs at the end of training, a column a layer group.
         conflicts: the same for the share of pairs with a negative cosine.
         magnitude: 1 - cosine of group "all": 0 where all tasks pull the same way, 1 where they are unrelated.
-        log_norms: logarithm of the largest over the smallest gradient norm of the tasks, last step, group "all".
+        log_norms: logarithm of the largest over the smallest gradient norm of the tasks, end of training, group "all".
         progress: resampled share of conflicts in group "all", a column a share of training.
         fractions: column of `progress` -> share of training done.
     """
@@ -173,7 +173,7 @@ def grid(found: Interference) -> Grid:
             )
         )
     return Grid(
-        title="All shared parameters at the last step",
+        title="All shared parameters at the end of training",
         caption="Each variant's own shared parameters. Share of pairs of tasks with a negative cosine; mean "
         "cosine over pairs; largest over smallest "
         f"gradient norm of the tasks (geometric mean). {intervals.basis(found.cosine, 'draws of images')}",
@@ -193,7 +193,7 @@ def grid_by_group(found: Interference) -> Grid:
     common = "backbone: what variants with and without perturbation blocks have in common. " * (BACKBONE in groups)
     rows = [(words(v), *(intervals.level(found.cosine.estimate(v, g), 3) for g in groups)) for v in found.variants]
     return Grid(
-        title="Mean cosine by group of layers, at the last step",
+        title="Mean cosine by group of layers, at the end of training",
         caption=f"Mean over pairs of tasks. {common}{intervals.basis(found.cosine, 'draws of images')}",
         heads=(head("Variant"), *(Head(text=g) for g in groups)),
         rows=tuple(rows),

@@ -24,6 +24,14 @@ from reports.measures.section import Section
 from reports.stats import Bootstrap
 from reports.study import Study
 
+_SETTINGS = {
+    "tenths": "tenths of the training",
+    "draws": "draws of images",
+    "batch": "patches a draw",
+    "images": "images a condition",
+    "information_images": "images a condition",
+    "pixels": "pixels an image",
+}
 Draw = Callable[[], Picture | None]
 
 
@@ -231,11 +239,13 @@ def _note(measures: Measures, names: list[str]) -> str:
         count = measures.counts[name]
         what = f"Measure {name}: taken" if len(names) > 1 else "Measured"
         if count == measures.runs:
-            said.append(f"{what} on {'the one finished run' if count == 1 else f'all {count} finished runs'}.")
+            all_of = {1: "the one finished run", 2: "both finished runs"}.get(count, f"all {count} finished runs")
+            said.append(f"{what} on {all_of}.")
         else:
             others = "it does not apply to the others or was not taken"
             said.append(f"{what} on {count} of {measures.runs} finished runs; {others}.")
-        said += [f"{key.replace('_', ' ').capitalize()}: {value}." for key, value in measures.settings[name].items()]
+        settings = [f"{_SETTINGS.get(key, key)} {value}" for key, value in measures.settings[name].items()]
+        said += [f"Settings: {'; '.join(settings)}."] if settings else []
     return " ".join(dict.fromkeys(said))
 
 
