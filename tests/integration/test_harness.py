@@ -46,7 +46,7 @@ def test_what_a_run_leaves(finished):
     names = {p.name for p in finished.iterdir()}
     assert names == {
         "spec.json", "env.json", "train.jsonl", "images.parquet", "samples", "probes.safetensors",
-        "weights.safetensors", "summary.json", "DONE",
+        "weights.safetensors", "summary.json", "DONE", "snapshots",
     }  # fmt: skip
     assert is_done(finished)
     rows = read_images(finished / "images.parquet")

@@ -9,6 +9,8 @@ import dfpir
 from ablations.harness.seeding import initialise
 from dfpir.attention import largest_in_rows, masked_softmax
 from dfpir.channel import ChannelPerturbation, descending_order, soft_order
+from dfpir.count import multiply_adds
+from dfpir.fit import trained_parameters
 from dfpir.layers import ChannelLayerNorm
 
 TINY = {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 1, "heads": [1, 2, 4, 8]}
@@ -20,9 +22,18 @@ def tiny(name: str, seed: int = 0, **config) -> dfpir.RestorationUNet:
     return model
 
 
+def told(name: str, **config) -> dfpir.RestorationUNet:
+    """A tiny model that can be called with any code: one with a convolution a prompt knows only those bound to it."""
+    model = tiny(name, **config)
+    if model.config.order == "conv_per_prompt":
+        generator = torch.Generator().manual_seed(0)
+        model.bind_prompts(torch.randn(7, 512, generator=generator))
+    return model
+
+
 @pytest.mark.parametrize("name", dfpir.list_models())
 def test_every_variant_runs_forward_and_backward(name):
-    model = tiny(name)
+    model = told(name)
     image, code = torch.rand(2, 3, 24, 40), torch.randn(2, 512)
     out = model(image, code)
     assert out.shape == image.shape
@@ -36,7 +47,7 @@ def test_every_variant_runs_forward_and_backward(name):
 
 @pytest.mark.parametrize("name", dfpir.list_models())
 def test_every_variant_depends_on_the_prompt_only_where_its_config_says_so(name):
-    model = tiny(name).eval()
+    model = told(name).eval()
     image = torch.rand(1, 3, 16, 16)
     codes = torch.randn(2, 512)
     with torch.no_grad():
@@ -238,3 +249,80 @@ def test_a_user_registers_a_variant(monkeypatch):
     assert dfpir.create_model("mine", **TINY).config.expansion == 4
     with pytest.raises(ValueError, match="registered already"):
         dfpir.register_variant("dfpir")(lambda: dfpir.DFPIRConfig())
+
+
+# ---- the controls of the ablation studies -----------------------------------------------------------------------------
+
+
+def test_columns_keep_their_largest_and_an_emptied_row_weighs_nothing():
+    # every column's largest entry stands in the first row, so with one kept a column the other rows keep nothing
+    logits = torch.tensor([[[[9.0, 8.0, 7.0], [1.0, 2.0, 3.0], [0.0, 1.0, 0.0]]]], requires_grad=True)
+    weights = masked_softmax(logits, 1, "columns")
+    torch.testing.assert_close(weights[0, 0, 0], logits[0, 0, 0].softmax(-1))
+    assert (weights[0, 0, 1:] == 0).all()
+    weights.square().sum().backward()
+    assert logits.grad.isfinite().all()
+    drawn = torch.randn(2, 2, 6, 6)
+    assert ((masked_softmax(drawn, 4, "columns") > 0).sum(dim=-2) == 4).all()
+
+
+def test_the_random_mask_is_fixed_has_the_same_density_and_follows_the_seed():
+    a, b, other = (tiny("dfpir_random_mask", seed=s) for s in (0, 0, 1))
+    masks = [m.perturb["4"].attention.chosen for m in (a, b, other)]
+    assert torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[0], masks[2])
+    assert (masks[0].sum(-1) == a.config.kept(4)).all()
+    weights = masked_softmax(torch.randn(1, *masks[0].shape), a.config.kept(4), "random", masks[0])
+    assert torch.equal(weights[0] > 0, masks[0])
+    again = tiny("dfpir_random_mask", seed=5)
+    dfpir.weights.load_own(again, a.state_dict())
+    assert torch.equal(again.perturb["4"].attention.chosen, masks[0]), "the mask travels with the weights"
+
+
+def test_a_shared_order_is_random_and_the_same_for_every_prompt():
+    model = tiny("dfpir_shared_order").eval()
+    orders = model.perturb["4"].channel.order_of(torch.randn(5, 512))
+    assert (orders == orders[0]).all()
+    assert sorted(orders[0].tolist()) == list(range(orders.shape[1]))
+    assert orders[0].tolist() != list(range(orders.shape[1]))
+    assert not model.config.uses_prompts
+    image = torch.rand(2, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(model(image, torch.randn(2, 512)), model(image, torch.randn(2, 512)))
+
+
+def test_a_convolution_per_prompt_is_that_convolution():
+    model, codes = tiny("dfpir_conv_per_prompt", num_prompts=3).eval(), torch.randn(3, 512)
+    image, rows = torch.rand(3, 3, 16, 16), torch.tensor([2, 0, 2])
+    with pytest.raises(ValueError, match="bind_prompts"):
+        model(image, codes[rows])
+    model.bind_prompts(codes)
+    with torch.no_grad():
+        assert torch.equal(model(image, codes[rows]), model(image, rows)), "a code is known by its nearest prompt"
+        x, channel = torch.randn(3, model.config.channels(4), 4, 4), model.perturb["4"].channel
+        single = torch.cat([channel.convolutions[r](x[i : i + 1]) for i, r in enumerate(rows.tolist())])
+        torch.testing.assert_close(channel(x, codes[rows], rows), single, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match="4 prompts"):
+        model.bind_prompts(torch.randn(4, 512))
+
+
+def test_gamma_of_each_level():
+    config = dfpir.variant_config("dfpir", gamma=[1.0, 0.9, 0.8, 0.5])
+    assert [config.kept(level) for level in (1, 2, 3, 4)] == [48, 43, 38, 24]
+    same = dfpir.variant_config("dfpir", gamma=(0.9, 0.9, 0.9, 0.9))
+    assert same.identity() == dfpir.variant_config("dfpir").identity()
+    for wrong in ((0.9, 0.9), (0.9, 0.9, 0.9, 1.1), ("0.9",) * 4):
+        with pytest.raises(ValueError, match="gamma="):
+            dfpir.variant_config("dfpir", gamma=wrong)
+
+
+@pytest.mark.parametrize("sizes", [{}, {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}])
+def test_widened_restormers_are_as_large_as_dfpir(sizes):
+    full = dfpir.variant_config("dfpir", **sizes)
+    params = dfpir.variant_config("restormer_same_params", **sizes)
+    macs = dfpir.variant_config("restormer_same_macs", **sizes)
+    # DGM's linear layers run once a prompt and are multiply-adds of the full block: a few thousandths at this size
+    assert trained_parameters(params) == pytest.approx(trained_parameters(full), rel=0.01)
+    assert multiply_adds(macs, 128, 128) == pytest.approx(multiply_adds(full, 128, 128), rel=0.02)
+    assert not params.perturbs
+    assert params.dim == full.dim

@@ -30,6 +30,35 @@ def test_rows_follow_the_conditions_asked_for():
         whole.row("hase")
 
 
+def test_control_prompts():
+    detailed = load_prompts("detailed", "minilm")
+    permuted = load_prompts("permuted", "minilm")
+    tasks = [name.partition("-")[0] for name in detailed.conditions]
+    for row, code in enumerate(permuted.codes):
+        whose = next(i for i, other in enumerate(detailed.codes) if torch.equal(code, other))
+        assert tasks[whose] != tasks[row], "another task's sentence"
+    assert len({tuple(code.tolist()) for code in permuted.codes}) == 7
+    empty = load_prompts("empty", "minilm")
+    assert (empty.codes == empty.codes[0]).all()
+    assert torch.equal(load_prompts("onehot", "minilm").codes, load_prompts("detailed", "onehot").codes)
+    assert torch.equal(load_prompts("shuffled", "minilm").codes, detailed.codes)
+    assert load_prompts("permuted", "minilm", ["haze"]).codes.shape == (1, 512)
+
+
+def test_shuffled_prompts_are_random_in_training_and_right_at_test_time():
+    from ablations.harness.conditioning import Conditioning
+    from datasets.tasks import condition_named
+    from dfpir import variant_config
+
+    asked = Conditioning(variant_config("dfpir_shuffled_prompts"), load_prompts("shuffled", "minilm"))
+    rain, cpu = [condition_named("rain")] * 400, torch.device("cpu")
+    told = asked(rain, cpu, training=True, seeds=range(400))
+    assert set(told.tolist()) == set(range(7))
+    assert told.bincount().max() < 100
+    assert torch.equal(told, asked(rain, cpu, training=True, seeds=range(400)))
+    assert set(asked(rain, cpu, training=False).tolist()) == {3}
+
+
 def test_unknown_names():
     with pytest.raises(ValueError, match="Did you mean 'minilm'"):
         load_prompts("detailed", "minilmm")
