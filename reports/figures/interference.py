@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reports.figures.measured_axis import panel
-from reports.figures.style import Picture, new_figure, plain, save, short, variant_colours, variant_dashes
+from reports.figures.style import QUIET, Picture, new_figure, plain, save, short, variant_colours, variant_dashes
 from reports.labels import axis_label, condition_label
 from reports.measures import intervals
 from reports.measures.interference import ALL, Interference
@@ -30,15 +30,14 @@ def draw_pairs(found: Interference, folder: Path) -> Picture:
     figure = new_figure((side + 0.15) * wide + 2.0, (side + 0.4) * rows + 1.2)
     figure.set_layout_engine("compressed")  # made for axes of a fixed aspect
     grid = figure.subplots(rows, wide, squeeze=False)
-    off = ~np.eye(len(found.tasks), dtype=bool)
     # Cosines of real gradients are small: one scale for all variants, and no wider than the largest needs.
-    end = max(0.1, *(float(np.nanmax(np.abs(found.matrices[v].to_numpy()[off]))) for v in shown))
+    end = max(0.1, *(float(np.nanmax(np.abs(found.matrices[v].to_numpy()))) for v in shown))
     drawn: Any = None
     for number, ax in enumerate(grid.flat):
         if number >= len(shown):
             ax.set_axis_off()
             continue
-        drawn = _pairs(ax, found.matrices[shown[number]], end)
+        drawn = _pairs(ax, found.matrices[shown[number]], found.alone.get(shown[number], {}), end)
         ax.set_title(plain(short(shown[number], 20)), loc="left", fontweight="bold")
         ax.tick_params(labelleft=number % wide == 0, labelbottom=number + wide >= len(shown))
     bar = figure.colorbar(drawn, ax=grid, location="right", shrink=0.8, aspect=25, pad=0.01)
@@ -52,13 +51,13 @@ def draw_pairs(found: Interference, folder: Path) -> Picture:
         title="Cosine between the gradients of two tasks",
         alt=f"Heat maps of the mean cosine between the tasks' gradients. Mean over pairs: {told}.",
         caption="Cosine between the gradients of two tasks over all shared parameters at the end of training, "
-        f"mean over draws of images, then seeds. Below 0 a step for one task undoes the other.{hidden}",
+        f"mean over draws of images, then seeds. Below 0 a step for one task undoes the other. On "
+        f"the diagonal, where measured, a task against itself on other images.{hidden}",
     )
 
 
-def _pairs(ax: Any, matrix: pd.DataFrame, end: float) -> Any:
-    values = matrix.to_numpy()
-    shown = np.where(np.eye(len(values), dtype=bool), np.nan, values)  # a task against itself says nothing
+def _pairs(ax: Any, matrix: pd.DataFrame, alone: dict[str, float], end: float) -> Any:
+    shown = matrix.to_numpy()
     drawn = ax.imshow(shown, cmap="PuOr", vmin=-end, vmax=end)
     labels = [plain(condition_label(t)) for t in matrix.index]
     ax.set_xticks(range(len(labels)), labels, rotation=90)
@@ -76,6 +75,10 @@ def _pairs(ax: Any, matrix: pd.DataFrame, end: float) -> Any:
                 fontsize=6.5,
                 color="white" if abs(value) > 0.66 * end else "black",
             )
+    for place, task in enumerate(matrix.index):
+        if task in alone:  # uncoloured: it is no pair, and larger than the scale
+            text = intervals.number(alone[task], 2)
+            ax.text(place, place, text, ha="center", va="center", fontsize=6.5, color=QUIET, style="italic")
     return drawn
 
 

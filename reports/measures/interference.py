@@ -27,6 +27,10 @@ class Interference:
         tasks: in the order of tables.
         groups: of layers, in the order of the table on disk.
         matrices: variant -> tasks x tasks, mean cosine at the end of training, group "all"; over draws, then seeds.
+            The diagonal holds NaN.
+        alone: variant -> task -> mean cosine with the same task's gradient on other images, group "all".
+        ceiling: the same, resampled as a mean over tasks, a column a layer group: how large a cosine between two tasks
+            could come out. None where it was not measured.
         cosine: resampled mean over pairs at the end of training, a column a layer group.
         conflicts: the same for the share of pairs with a negative cosine.
         magnitude: 1 - cosine of group "all": 0 where all tasks pull the same way, 1 where they are unrelated.
@@ -38,6 +42,8 @@ class Interference:
     tasks: tuple[str, ...]
     groups: tuple[str, ...]
     matrices: dict[str, pd.DataFrame]
+    alone: dict[str, dict[str, float]]
+    ceiling: Bootstrap | None
     cosine: Bootstrap
     conflicts: Bootstrap
     magnitude: Bootstrap
@@ -59,10 +65,12 @@ class Interference:
 
 def interference(table: pd.DataFrame) -> Interference | None:
     """Sum up the measure "interference"; None where no run measured all shared parameters together."""
-    if not (table["group"] == ALL).any():
+    if not ((table["group"] == ALL) & (table["task_a"] != table["task_b"])).any():
         return None
-    rows = table.assign(conflict=(table["cosine"] < 0).astype(float))
-    last = rows[rows["step"] == rows.groupby(["variant", "seed"])["step"].transform("max")]
+    same = table["task_a"] == table["task_b"]
+    alone = _last(table[same])
+    rows = table[~same].assign(conflict=(table.loc[~same, "cosine"] < 0).astype(float))
+    last = _last(rows)
     draws = last.groupby(["variant", "seed", "draw", "group"], sort=False)[["cosine", "conflict"]].mean().reset_index()
     whole = last[last["group"] == ALL]
     of_whole = draws[draws["group"] == ALL]
@@ -74,6 +82,8 @@ def interference(table: pd.DataFrame) -> Interference | None:
         tasks=tuple(tasks),
         groups=tuple(dict.fromkeys(last["group"])),
         matrices={str(v): _matrix(mine, tasks) for v, mine in whole.groupby("variant", sort=False)},
+        alone=_by_task(alone[alone["group"] == ALL]),
+        ceiling=_ceiling(alone),
         cosine=intervals.over_draws(draws, draws["cosine"], draws["group"]),
         conflicts=intervals.over_draws(draws, draws["conflict"], draws["group"]),
         magnitude=intervals.over_draws(of_whole, 1 - of_whole["cosine"], ALL),
@@ -83,15 +93,34 @@ def interference(table: pd.DataFrame) -> Interference | None:
     )
 
 
+def _last(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of each run's last measured step."""
+    return table[table["step"] == table.groupby(["variant", "seed"])["step"].transform("max")]
+
+
+def _by_task(alone: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Mean over draws, then seeds."""
+    by_seed = alone.groupby(["variant", "seed", "task_a"], sort=False)["cosine"].mean().reset_index()
+    return {
+        str(v): {str(task): float(x) for task, x in mine.groupby("task_a")["cosine"].mean().items()}
+        for v, mine in by_seed.groupby("variant", sort=False)
+    }
+
+
+def _ceiling(alone: pd.DataFrame) -> Bootstrap | None:
+    if alone.empty:
+        return None
+    draws = alone.groupby(["variant", "seed", "draw", "group"], sort=False)["cosine"].mean().reset_index()
+    return intervals.over_draws(draws, draws["cosine"], draws["group"])
+
+
 def _matrix(rows: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
-    """Mean cosine of each pair both ways round, 1 on the diagonal, NaN for pairs that were not measured."""
+    """Mean cosine of each pair both ways round, NaN for pairs that were not measured."""
     means = rows.groupby(["seed", "task_a", "task_b"])["cosine"].mean().groupby(level=["task_a", "task_b"]).mean()
     matrix = pd.DataFrame(np.nan, index=tasks, columns=tasks)
     for pair, value in means.items():
         a, b = map(str, cast(tuple[str, str], pair))
         matrix.loc[a, b] = matrix.loc[b, a] = value
-    for task in tasks:
-        matrix.loc[task, task] = 1.0
     return matrix
 
 
@@ -121,8 +150,23 @@ def sentences(found: Interference) -> list[str]:
         said += _extremes(found, most, least) if most != least else []
         variant, pair, value = _worst(found)
         said.append(f"The lowest mean cosine is {intervals.number(value, 2)}, between {pair} in {variant}.")
+    said += _scale(found)
     limit = intervals.limits(found.conflicts, "draws")
     return [*said, *([limit] if limit else [])]
+
+
+def _scale(found: Interference) -> list[str]:
+    """How large a cosine could come out: a gradient of few images is mostly noise."""
+    every = [intervals.estimate(found.ceiling, v, ALL) for v in found.variants]
+    known = [e.value for e in every if e is not None]
+    if not known:
+        return []
+    ends = [intervals.number(v, 2) for v in (min(known), max(known))]
+    size = ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+    return [
+        f"For scale: a task's gradient against its own on other images has a mean cosine of {size}, and two tasks can "
+        "hardly come out higher."
+    ]
 
 
 def _share(variant: str, e: Estimate) -> str:
@@ -169,18 +213,20 @@ def grid(found: Interference) -> Grid:
                 words(variant),
                 intervals.percent(found.conflicts.estimate(variant, ALL), 0),
                 intervals.level(found.cosine.estimate(variant, ALL), 3),
+                intervals.level(intervals.estimate(found.ceiling, variant, ALL), 3),
                 intervals.level(found.norm_ratio(variant) if has_norms else None, 2),
             )
         )
     return Grid(
         title="All shared parameters at the end of training",
         caption="Each variant's own shared parameters. Share of pairs of tasks with a negative cosine; mean "
-        "cosine over pairs; largest over smallest "
+        "cosine over pairs, and of a task with itself on other images; largest over smallest "
         f"gradient norm of the tasks (geometric mean). {intervals.basis(found.cosine, 'draws of images')}",
         heads=(
             head("Variant"),
             Head(text="Conflicting pairs"),
             Head(text="Mean cosine"),
+            Head(text="Same task, other images"),
             Head(text="Norm ratio"),
         ),
         rows=tuple(rows),
@@ -210,6 +256,9 @@ def summary(found: Interference) -> pd.DataFrame:
             rows.append({"quantity": "cosine", **keys, **intervals.columns(found.cosine.estimate(variant, group))})
             conflicts = intervals.columns(found.conflicts.estimate(variant, group))
             rows.append({"quantity": "conflicting_share", **keys, **conflicts})
+            ceiling = intervals.estimate(found.ceiling, variant, group)
+            if ceiling is not None:
+                rows.append({"quantity": "cosine_same_task", **keys, **intervals.columns(ceiling)})
         if variant in found.log_norms.scores.variants:
             ratio = intervals.columns(found.norm_ratio(variant))
             rows.append({"quantity": "norm_ratio", "variant": variant, "at": ALL, **ratio})

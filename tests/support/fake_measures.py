@@ -119,8 +119,13 @@ def _interference(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
     for fraction in (0.1, 0.4, 0.7, 1.0):
         for draw in range(4):
             for group, shift, size in (("all", 0.0, 300_000), ("encoder", 0.1, 200_000), ("decoder", -0.1, 100_000)):
-                for place, (a, b) in enumerate(combinations(TASKS, 2)):
-                    mean = 0.35 - 0.35 * fraction - 0.05 * place + 0.3 * GAMMAS.get(variant, 0.2) + shift
+                alone = [(task, task) for task in TASKS] if draw else []
+                for place, (a, b) in enumerate([*combinations(TASKS, 2), *alone]):
+                    mean = (
+                        0.7
+                        if a == b
+                        else 0.35 - 0.35 * fraction - 0.05 * place + 0.3 * GAMMAS.get(variant, 0.2) + shift
+                    )
                     cosine = float(np.clip(mean + rng.normal(0, 0.12), -1, 1))
                     norms = {
                         f"norm_{s}": float(0.1 * (1 + TASKS.index(t)) * rng.lognormal(0, 0.1))

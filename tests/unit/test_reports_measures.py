@@ -156,6 +156,22 @@ def test_interference_by_hand():
     assert said[1] == "The lowest mean cosine is \N{MINUS SIGN}0.50, between rain and haze in m."
 
 
+def test_a_task_against_itself_is_no_pair():
+    pairs = {("noise", "rain"): 0.2, ("noise", "haze"): -0.4}
+    found = interference.interference(gradients({**pairs, ("rain", "rain"): 0.6, ("haze", "haze"): -0.1}))
+    without = interference.interference(gradients(pairs))
+    assert found is not None
+    assert without is not None
+    assert found.cosine.estimate("m", "all").value == without.cosine.estimate("m", "all").value == pytest.approx(-0.1)
+    assert found.conflicts.estimate("m", "all").value == pytest.approx(0.5)
+    assert found.alone == {"m": {"haze": pytest.approx(-0.1), "rain": pytest.approx(0.6)}}
+    assert found.ceiling is not None
+    assert found.ceiling.estimate("m", "encoder").value == pytest.approx(0.25)
+    assert "on other images has a mean cosine of 0.25" in " ".join(interference.sentences(found))
+    assert without.ceiling is None
+    assert interference.grid(without).rows[0][3].text == "not measured"
+
+
 def test_no_conflict_is_said_plainly():
     found = interference.interference(gradients({("noise", "rain"): 0.5, ("noise", "haze"): 0.25}))
     assert found is not None
@@ -393,4 +409,5 @@ def test_different_settings_and_test_sets_are_told(tmp_path):
 def test_the_made_up_measures_have_every_pair_of_tasks(tmp_path):
     _, run = one_run(tmp_path)
     table, _ = schema.read_measure(run, "interference")
-    assert set(zip(table["task_a"], table["task_b"], strict=True)) == set(combinations(schema.TASK_ORDER, 2))
+    pairs = {(a, b) for a, b in zip(table["task_a"], table["task_b"], strict=True) if a != b}
+    assert pairs == set(combinations(schema.TASK_ORDER, 2))
