@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 from scipy import stats as sps
 
@@ -32,10 +31,9 @@ class Variances:
     df_images: int
 
     @property
-    def seed_share(self) -> float:
-        """Share of the variance that comes from training seeds, 0 to 1; NaN where nothing varies."""
-        both = self.seeds + self.images
-        return self.seeds / both if both > _TINY else math.nan
+    def varies(self) -> bool:
+        """Whether it is known how this varies from seed to seed; untrained methods do not vary."""
+        return self.n_seeds > 1 and self.seeds > _TINY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +46,7 @@ class Estimate:
         p: two-sided, uncorrected.
         n_seeds: seeds behind it; with one, the interval leaves training luck out.
         seed_share: share of the variance that comes from training seeds, 0 to 1.
-        df_images: degrees of freedom over photographs alone.
+        df_seeds, df_images: degrees of freedom over seeds alone and over photographs alone.
     """
 
     value: float
@@ -59,6 +57,7 @@ class Estimate:
     p: float
     n_seeds: int
     seed_share: float = math.nan
+    df_seeds: float = 0.0
     df_images: int = 0
 
     @property
@@ -71,21 +70,31 @@ class Estimate:
         return replace(self, value=-self.value, low=-self.high, high=-self.low)
 
 
-def estimate(value: float, variances: Variances, *, study_share: float = math.nan) -> Estimate:
+def estimate(
+    value: float, variances: Variances, *, neighbours: Sequence[Variances] = (), n_variants: int = 2
+) -> Estimate:
     """Interval and p from the variances.
+
+    Three seeds say little of how much a pair varies from training to training: where its seeds agree by chance, its
+    standard error is far too small. The study's other pairs of either variant know more. The seeds' variance is
+    therefore the pair's own or the mean over those neighbours, whichever is larger, with the degrees of freedom of that
+    mean. The larger one, so that a variant that varies more than the others is not measured by their spread.
 
     Args:
         value: the mean or difference.
         variances: its own.
-        study_share: typical share of the seeds' variance in the study (`typical_share`). With three seeds a pair's own
-            share is poorly known: where it comes out small by chance, so does the standard error, and many degrees of
-            freedom would take that luck for certainty. The larger share, which has fewer degrees, therefore counts.
+        neighbours: of all pairs that share a variant with this one, itself included; none for a mean or a lone pair.
+        n_variants: variants behind the neighbours.
     """
-    own = variances.seed_share
-    alone = math.isnan(own) or math.isnan(study_share) or own == 0 or variances.n_seeds < 2
-    share = own if alone else max(own, study_share)
-    df = degrees_of_freedom(share, variances.n_seeds, variances.df_images)
-    nan, se = math.nan, math.sqrt(variances.total)
+    n_seeds, df_seeds, seeds = variances.n_seeds, float(variances.n_seeds - 1), variances.seeds
+    known = [v.seeds * v.n_seeds / n_seeds for v in neighbours if v.varies]
+    if n_variants > 2 and variances.varies:
+        seeds = max(seeds, sum(known) / len(known))
+        df_seeds *= pooled_degrees(n_variants)
+    both = seeds + variances.images
+    share = seeds / both if both > _TINY else math.nan
+    df = degrees_of_freedom(share, df_seeds, variances.df_images)
+    nan, se = math.nan, math.sqrt(variances.total - variances.seeds + seeds)
     if math.isnan(df) or math.isnan(value):
         low, high, se, p = nan, nan, nan, nan
     elif se < 1e-12:  # rounding of equal numbers, or a shift without any spread
@@ -100,18 +109,27 @@ def estimate(value: float, variances: Variances, *, study_share: float = math.na
         se=se,
         df=df,
         p=p,
-        n_seeds=variances.n_seeds,
+        n_seeds=n_seeds,
         seed_share=share,
+        df_seeds=df_seeds,
         df_images=variances.df_images,
     )
 
 
-def degrees_of_freedom(seed_share: float, n_seeds: int, df_images: int) -> float:
+def pooled_degrees(n_variants: int) -> float:
+    """By how much the mean over neighbours multiplies the seeds' degrees of freedom, for variants that vary alike.
+
+    That mean is half the pair's own two variances and, for the other half, the mean of the V - 2 others'; by
+    Satterthwaite it is worth 4 / (1/2 + 1 / (V - 2)) variances, and no more than the V - 1 that the study has.
+    """
+    return min(4 / (0.5 + 1 / (n_variants - 2)), n_variants - 1)
+
+
+def degrees_of_freedom(seed_share: float, df_seeds: float, df_images: float) -> float:
     """Satterthwaite's degrees of freedom of a variance, `seed_share` of which comes from seeds, the rest from images.
 
     A part without freedom (one seed, one photograph) is left out; NaN where both are.
     """
-    df_seeds = n_seeds - 1
     if df_seeds <= 0 and df_images <= 0:
         return math.nan
     if math.isnan(seed_share):
@@ -120,9 +138,3 @@ def degrees_of_freedom(seed_share: float, n_seeds: int, df_images: int) -> float
     if not parts:
         return math.inf
     return sum(v for v, _ in parts) ** 2 / sum(v**2 / d for v, d in parts)
-
-
-def typical_share(of_pairs: Sequence[Variances]) -> float:
-    """Median over a study's pairs of the share that seeds have in a difference's variance; NaN where none has any."""
-    shares = [v.seed_share for v in of_pairs if v.n_seeds > 1 and v.seed_share > 0]
-    return median(shares) if shares else math.nan

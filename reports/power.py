@@ -70,7 +70,8 @@ def seeds_needed(estimate: Estimate, *, alpha: float = 1 - LEVEL, power: float =
     def finds(n_seeds: int) -> bool:
         seeds_part, images_part = estimate.seed_share * estimate.n_seeds / n_seeds, 1 - estimate.seed_share
         se = estimate.se * math.sqrt(seeds_part + images_part)
-        df = degrees_of_freedom(seeds_part / (seeds_part + images_part), n_seeds, estimate.df_images)
+        df_seeds = estimate.df_seeds * (n_seeds - 1) / (estimate.n_seeds - 1)
+        df = degrees_of_freedom(seeds_part / (seeds_part + images_part), df_seeds, estimate.df_images)
         return power_of(estimate.value, se=se, df=df, alpha=alpha) >= power
 
     # power only grows with seeds

@@ -3,22 +3,22 @@
 The interval of a difference answers: would it survive other training seeds and other photographs? Seeds, scenes and
 the images of a scene are therefore resampled together, for both variants alike (a hierarchical paired bootstrap).
 
-With few units a bootstrap interval is too narrow for two reasons, and both are mended here: n - 1 of n units are drawn
-(Rao and Wu, 1988), which makes the bootstrap variance of a mean unbiased, and the standard error is multiplied by
-Student's t with Satterthwaite's degrees of freedom rather than by 1.96.
+With few units a bootstrap interval is too narrow for three reasons, and all are mended: n - 1 of n units are drawn (Rao
+and Wu, 1988), which makes the bootstrap variance of a mean unbiased; the standard error is multiplied by Student's t
+with Satterthwaite's degrees of freedom rather than by 1.96; and a pair whose few seeds agree by chance is held to the
+seeds' spread in the study's other pairs of its variants (reports/estimate.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.estimate import LEVEL, Estimate, Variances, estimate, typical_share
+from reports.estimate import LEVEL, Estimate, Variances, estimate
 
 __all__ = ["AVERAGE", "LEVEL", "Bootstrap", "Estimate", "Scores", "collect", "means", "seed_means"]
 
@@ -185,7 +185,6 @@ class Bootstrap:
     resamples: int = RESAMPLES
     seed: int = 0
     _seed_draws: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
-    _shares: dict[str, float] = field(default_factory=dict, repr=False)
     _gaps: dict[tuple[str, str, str], tuple[float, Variances]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -220,14 +219,11 @@ class Bootstrap:
     def difference(self, first: str, second: str, condition: str = AVERAGE) -> Estimate:
         """Mean of `first` minus mean of `second` over the seeds that both have (all seeds, where they share none)."""
         value, variances = self._gap(first, second, condition)
-        return estimate(value, variances, study_share=self._study_share(condition))
-
-    def _study_share(self, condition: str) -> float:
-        """Share of the seeds in the variance of the study's differences (reports/estimate.py says what for)."""
-        if condition not in self._shares:
-            pairs = combinations(self.scores.variants, 2)
-            self._shares[condition] = typical_share([self._gap(a, b, condition)[1] for a, b in pairs])
-        return self._shares[condition]
+        others = [v for v in self.scores.variants if v not in (first, second)]
+        pairs = [(first, second), *((one, other) for one in (first, second) for other in others)]
+        neighbours = [self._gap(a, b, condition)[1] for a, b in pairs]
+        n_variants = len({v for (a, b), n in zip(pairs, neighbours, strict=True) if n.varies for v in (a, b)})
+        return estimate(value, variances, neighbours=neighbours, n_variants=n_variants)
 
     def _gap(self, first: str, second: str, condition: str) -> tuple[float, Variances]:
         """Value and variances of `first - second`; of the two orders, one is worked out and kept."""

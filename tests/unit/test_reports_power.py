@@ -15,7 +15,7 @@ import pytest
 from scipy import stats as sps
 from statsmodels.stats.power import TTestPower
 
-from reports.estimate import Estimate, Variances, degrees_of_freedom, estimate, typical_share
+from reports.estimate import Estimate, Variances, degrees_of_freedom, estimate, pooled_degrees
 from reports.pairs import Pair, pairs
 from reports.power import MOST_SEEDS, minimum_detectable_difference, power_of, quadratic_mean, seeds_needed
 from reports.stats import Bootstrap, Scores
@@ -131,22 +131,42 @@ def test_seeds_needed_is_the_first_number_with_that_power():
 
 
 def test_degrees_of_freedom():
-    assert degrees_of_freedom(1.0, 3, 67) == pytest.approx(2)
-    assert degrees_of_freedom(0.0, 3, 67) == pytest.approx(67)
-    assert degrees_of_freedom(0.5, 3, 2) == pytest.approx(4)
-    assert degrees_of_freedom(0.5, 3, 0) == pytest.approx(2)
-    assert math.isnan(degrees_of_freedom(0.5, 1, 0))
+    assert degrees_of_freedom(1.0, 2, 67) == pytest.approx(2)
+    assert degrees_of_freedom(0.0, 2, 67) == pytest.approx(67)
+    assert degrees_of_freedom(0.5, 2, 2) == pytest.approx(4)
+    assert degrees_of_freedom(0.5, 2, 0) == pytest.approx(2)
+    assert math.isnan(degrees_of_freedom(0.5, 0, 0))
 
 
-def test_luck_with_one_pair_gives_no_degrees_of_freedom():
-    """A pair whose seeds agree by chance, in a study whose seeds do not, is held to the study's share of seeds."""
-    others = [Variances(total=0.01, seeds=0.0095, images=0.0005, n_seeds=3, df_images=67)] * 4
+def test_pooled_degrees_are_those_of_the_pooled_variance():
+    """By simulation: the neighbours' mean of a pair's seed variance scatters as chi squared with these degrees does."""
+    rng = np.random.default_rng(0)
+    variants, seeds, draws = 6, 3, 20000
+    variances = rng.normal(0, 1, (draws, variants, seeds)).var(axis=2, ddof=1)
+    pooled = 0.5 * variances[:, :2].sum(axis=1) + variances[:, 2:].mean(axis=1)
+    assert pooled.mean() == pytest.approx(2.0, rel=0.02)
+    assert 2 * pooled.mean() ** 2 / pooled.var() == pytest.approx(4 * 2 / (0.5 + 1 / 4), rel=0.05)
+    assert pooled_degrees(variants) * 2 <= (variants - 1) * (seeds - 1)
+    assert pooled_degrees(3) == 2
+
+
+def test_luck_with_one_pair_is_not_taken_for_certainty():
+    """A pair whose seeds agree by chance is held to the spread of the study's other pairs of its variants."""
+    others = [Variances(total=0.01, seeds=0.0095, images=0.0005, n_seeds=3, df_images=67)] * 8
     lucky = Variances(total=0.0006, seeds=0.0001, images=0.0005, n_seeds=3, df_images=67)
-    study = typical_share([*others, lucky])
-    assert study == pytest.approx(0.95)
-    alone, held = estimate(0.1, lucky), estimate(0.1, lucky, study_share=study)
-    assert alone.df > 30
-    assert held.df < 3
-    assert held.se == alone.se
+    alone, held = estimate(0.1, lucky), estimate(0.1, lucky, neighbours=[lucky, *others], n_variants=6)
+    assert held.se > 3 * alone.se
     assert held.p > alone.p
-    assert held.high - held.low > alone.high - alone.low
+    unlucky = Variances(total=0.1, seeds=0.0995, images=0.0005, n_seeds=3, df_images=67)
+    assert estimate(0.1, unlucky, neighbours=[unlucky, *others], n_variants=6).se == estimate(0.1, unlucky).se
+    untrained = Variances(total=0.0005, seeds=0.0, images=0.0005, n_seeds=3, df_images=67)
+    assert estimate(0.1, untrained, neighbours=[untrained, *others], n_variants=6) == estimate(0.1, untrained)
+
+
+def test_three_seeds_of_six_variants_find_what_three_seeds_of_two_do_not():
+    """Knowing the seeds' spread from the whole study lowers the minimum detectable difference."""
+    design = {"scenes": 68, "crops": 1}
+    few = [_pairs(simulated_study(np.random.default_rng(n), gains_db=(0.0,) * 2, **design), n) for n in range(20)]
+    many = [_pairs(simulated_study(np.random.default_rng(n), gains_db=(0.0,) * 6, **design), n) for n in range(20)]
+    two, six = (quadratic_mean([p.mdd for found in studies for p in found]) for studies in (few, many))
+    assert six < 0.8 * two
