@@ -28,7 +28,8 @@ from reports.reported.table import ReportedTable, asked_setting, reported_table
 from reports.stats import Bootstrap, collect
 from reports.study import Study
 from reports.tables import Table, build_table, means_frame, to_latex, to_markdown
-from reports.verdict import Verdict, show, show_p, show_seeds, show_size, signed, verdict
+from reports.verdict import Verdict, verdict
+from reports.wording import show, show_p, show_seeds, show_size, signed
 
 
 @dataclass(frozen=True, kw_only=True)

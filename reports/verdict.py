@@ -5,17 +5,19 @@ Every sentence is made from the pairs (reports/pairs.py); none is fixed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports import schema
+from reports.paired import MIN_SCENES
 from reports.pairs import Pair, pairs
 from reports.power import MOST_SEEDS, POWER, quadratic_mean
-from reports.stats import AVERAGE, LEVEL, Bootstrap, Estimate, Scores, means
+from reports.stats import AVERAGE, LEVEL, Bootstrap, Scores, means
+from reports.wording import SHOWN_NAMES, count, listed, named, show, show_size, signed
+
+__all__ = ["Verdict", "show", "signed", "verdict"]
 
 SHOWN_VARIANTS = 6
-SHOWN_NAMES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,18 @@ class Verdict:
     pairs: tuple[Pair, ...]
     against_reference: tuple[Pair, ...] = ()
 
+    @property
+    def wilcoxon_remark(self) -> str:
+        """Where Wilcoxon's test could not be passed whatever the differences, a sentence that says so; else ""."""
+        n_scenes = max((pair.n_scenes for pair in self.pairs), default=0)
+        if n_scenes < MIN_SCENES:
+            return f"Wilcoxon's test needs {MIN_SCENES} scenes; here {'is' if n_scenes == 1 else 'are'} {n_scenes}."
+        least = min(1.0, len(self.pairs) * 2.0 ** (1 - n_scenes))  # all differences of one sign
+        if least < 1 - LEVEL:
+            return ""
+        many = f"{n_scenes} scenes and {len(self.pairs)} comparisons"
+        return f"With {many} Wilcoxon's corrected p can't fall below {least:.3f}."
+
 
 def verdict(bootstrap: Bootstrap, *, reference: str | None = None) -> Verdict:
     """Decide from the pairs what can be said.
@@ -53,7 +67,7 @@ def verdict(bootstrap: Bootstrap, *, reference: str | None = None) -> Verdict:
     apart = sum(pair.distinguishable for pair in found)
     sentences = _against_reference(found, anchored, reference)
     if reference not in (found[0].first, found[0].second):
-        sentences.append(_best_against_second(found))
+        sentences.append(_best_against_second(found, listing=not anchored))
     sentences += [*_what_it_finds(found), *_what_it_cannot_tell(found, anchored)]
     sentences += [*_against_input(bootstrap), _basis(bootstrap)]
     return Verdict(
@@ -63,41 +77,6 @@ def verdict(bootstrap: Bootstrap, *, reference: str | None = None) -> Verdict:
         pairs=found,
         against_reference=tuple(anchored),
     )
-
-
-def show(estimate: Estimate, metric: str = schema.PSNR) -> str:
-    """Value, unit and interval as a reader sees them: +0.02 dB [-0.11, +0.15], with true minus signs."""
-    kind = next(m for m in schema.METRICS if m.name == metric)
-    unit = f" {kind.unit}" if kind.unit else ""
-    value, low, high = (signed(v, kind.digits) for v in (estimate.value, estimate.low, estimate.high))
-    if math.isnan(estimate.low):
-        return f"{value}{unit} [no interval]"
-    return f"{value}{unit} [{low}, {high}]"
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """A number with its sign; a rounded zero has none, NaN is a dash."""
-    if math.isnan(value):
-        return "\N{EN DASH}"
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
-
-
-def show_p(p: float) -> str:
-    """A p value: "0.021", "< 0.001", or a dash where there was no test."""
-    return "\N{EN DASH}" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def show_size(size: float) -> str:
-    """A size in dB without a sign: two decimals, three below a tenth; a dash where it is not known."""
-    return "\N{EN DASH}" if math.isnan(size) else f"{size:.2f}" if size >= 0.0995 else f"{size:.3f}"
-
-
-def show_seeds(pair: Pair) -> str:
-    """Seeds that would settle the pair: "14", "> 50", or a dash where it is settled or nothing is known."""
-    if pair.distinguishable or pair.estimate.n_seeds < 2 or not pair.estimate.se > 0:
-        return "\N{EN DASH}"
-    return f"> {MOST_SEEDS}" if pair.seeds_needed is None else str(pair.seeds_needed)
 
 
 def _headline(scores: Scores, found: tuple[Pair, ...], apart: int) -> str:
@@ -161,8 +140,8 @@ def _against_reference(found: tuple[Pair, ...], anchored: list[Pair], reference:
 def _one_against_reference(pair: Pair, found: tuple[Pair, ...]) -> str:
     e = pair.estimate
     said = (
-        f"{pair.first} \N{MINUS SIGN} {pair.second}: {show(e)} over {_count(e.n_seeds, 'seed')}, "
-        f"{_count(pair.n_images, 'image')}"
+        f"{pair.first} \N{MINUS SIGN} {pair.second}: {show(e)} over {count(e.n_seeds, 'seed')}, "
+        f"{count(pair.n_images, 'image')}"
     )
     mine = [p for p in found if pair.first in (p.first, p.second)]
     nothing_apart = not any(p.distinguishable for p in found)
@@ -175,12 +154,12 @@ def _one_against_reference(pair: Pair, found: tuple[Pair, ...]) -> str:
     elif len(alike) == len(mine):
         tail = "not distinguishable from any other variant"
     else:
-        tail = f"not distinguishable from {_named([p.other(pair.first) for p in alike])}"
+        tail = f"not distinguishable from {named([p.other(pair.first) for p in alike])}"
     return f"{said}; {tail}."
 
 
-def _best_against_second(found: tuple[Pair, ...]) -> str:
-    """The sentence about the first two; pairs start with them."""
+def _best_against_second(found: tuple[Pair, ...], *, listing: bool) -> str:
+    """The sentence about the first two, with which pairs start; `listing` adds all that equal the best."""
     top = found[0]
     lead = f"{top.first} has the highest mean, {show(top.estimate)} against {top.second}"
     if top.distinguishable:
@@ -190,7 +169,7 @@ def _best_against_second(found: tuple[Pair, ...]) -> str:
     if top.estimate.excludes_zero:
         return f"{lead}: no longer a difference after the correction for {len(found)} comparisons."
     same = [p.second for p in found if p.first == top.first and not p.distinguishable]
-    rest = f" Not distinguishable from the best: {_named(same)}." if len(same) > 1 else ""
+    rest = f" Not distinguishable from the best: {named(same)}." if listing and len(same) > 1 else ""
     return f"{lead}: this budget can't rank them.{rest}"
 
 
@@ -201,10 +180,10 @@ def _what_it_finds(found: tuple[Pair, ...]) -> list[str]:
         return []
     sizes, corrected = [p.mdd for p in known], [p.mdd_holm for p in known]
     seeds, images = sorted({p.estimate.n_seeds for p in known}), known[0].n_images
-    many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else _count(seeds[0], "seed")
+    many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else count(seeds[0], "seed")
     typical = show_size(quadratic_mean(sizes))
     said = (
-        f"With {many} and {_count(images, 'image')} this study finds differences from {typical} dB up "
+        f"With {many} and {count(images, 'image')} this study finds differences from {typical} dB up "
         f"({POWER:.0%} power, two-sided test at {1 - LEVEL:.0%}"
     )
     if len(known) > 1:
@@ -226,13 +205,14 @@ def _what_it_cannot_tell(found: tuple[Pair, ...], anchored: list[Pair]) -> list[
     unseen = [p.first for p in open_ if not p.estimate.excludes_zero]
     said = []
     if equal:
-        said.append(f"{_named(equal)} {'scores' if len(equal) == 1 else 'score'} exactly as {anchor} does.")
+        said.append(f"{named(equal)} {'scores' if len(equal) == 1 else 'score'} exactly as {anchor} does.")
     if unseen:
         smaller = "the observed difference is" if len(unseen) == 1 else "the observed differences are"
-        said.append(f"This budget can't tell {_named(unseen)} from {anchor}: {smaller} smaller than what it can find.")
+        who = "any variant" if len(unseen) == len(about) > 1 else named(unseen)
+        said.append(f"This budget can't tell {who} from {anchor}: {smaller} smaller than what it can find.")
     if lost:
         differ = "differs" if len(lost) == 1 else "differ"
-        said.append(f"{_named(lost)} {differ} from {anchor} only before the correction for {len(found)} comparisons.")
+        said.append(f"{named(lost)} {differ} from {anchor} only before the correction for {len(found)} comparisons.")
     if open_:
         corrected = f", corrected for {len(found)} comparisons," if len(found) > 1 else ""
         said.append(f"To find differences as large as the observed ones{corrected} would take {_seeds(open_)}.")
@@ -240,21 +220,22 @@ def _what_it_cannot_tell(found: tuple[Pair, ...], anchored: list[Pair]) -> list[
 
 
 def _seeds(open_: list[Pair]) -> str:
-    """About 14 seeds (a), 23 (b) and more than 50 (c, d)."""
+    """About 14 seeds (a), 23 (b) and more than 50 (c and d)."""
     by_number: dict[int, list[str]] = {}
     for pair in sorted(open_, key=lambda p: p.seeds_needed or MOST_SEEDS + 1):
         by_number.setdefault(pair.seeds_needed or MOST_SEEDS + 1, []).append(pair.first)
-    numbers = list(by_number)
-    shown, beyond = [n for n in numbers if n <= MOST_SEEDS], by_number.get(MOST_SEEDS + 1)
-    parts = [f"{n} ({_named(by_number[n])})" for n in shown[:SHOWN_NAMES]]
-    between = [name for n in shown[SHOWN_NAMES:] for name in by_number[n]]
-    if between:
-        parts.append(f"up to {shown[-1]} ({_named(between)})")
-    if parts:
-        parts[0] = f"about {parts[0]}"
+    beyond = by_number.pop(MOST_SEEDS + 1, None)
+    shown = list(by_number)
+    told = [(str(n), by_number[n]) for n in shown[:SHOWN_NAMES]]
+    if shown[SHOWN_NAMES:]:
+        told.append((f"up to {shown[-1]}", [name for n in shown[SHOWN_NAMES:] for name in by_number[n]]))
+    if told:
+        told[0] = (f"about {told[0][0]}", told[0][1])
     if beyond:
-        parts.append(f"more than {MOST_SEEDS} ({_named(beyond)})")
-    return f"{_listed(parts)} seeds"
+        told.append((f"more than {MOST_SEEDS}", beyond))
+    if len(told) == 1:
+        return f"{told[0][0]} seeds" + (f" for {named(told[0][1])}" if len(open_) > 1 else "")
+    return listed([f"{n}{'' if k else ' seeds'} ({named(names)})" for k, (n, names) in enumerate(told)])
 
 
 def _against_input(bootstrap: Bootstrap) -> list[str]:
@@ -265,23 +246,23 @@ def _against_input(bootstrap: Bootstrap) -> list[str]:
     if average.empty:
         return []
     below = [str(v) for v in average.index[average <= 0]]
-    if below:
-        said = f"Below the degraded input on average: {', '.join(below)}."
-    else:
-        said = f"Every variant's mean is above the degraded input's, by {average.min():.2f} dB or more."
+    if len(below) == len(average):
+        return ["Every variant's mean is below the degraded input's: these models do not restore."]
+    said = f"Below the degraded input on average: {named(below, SHOWN_VARIANTS)}." if below else ""
+    said = said or f"Every variant's mean is above the degraded input's, by {average.min():.2f} dB or more."
     harmed = [f"{v} on {c}" for v, row in gains.drop(columns=AVERAGE).iterrows() for c, g in row.items() if g < 0]
-    return [said, *([f"Worse than the degraded input: {_named(harmed, 6)}."] if harmed else [])]
+    return [said, *([f"Worse than the degraded input: {named(harmed, SHOWN_VARIANTS)}."] if harmed else [])]
 
 
 def _basis(bootstrap: Bootstrap) -> str:
     """What the intervals rest on, with the limits that follow from it."""
     scores = bootstrap.scores
     counts = sorted({len(s) for s in scores.seeds.values()})
-    seeds = _count(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    seeds = count(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     used = scores.images_in(AVERAGE)
     n_scenes = len(set(scores.scene[used]))
     said = (
-        f"Intervals rest on {seeds} a variant, {_count(n_scenes, 'scene')} and {_count(int(used.sum()), 'image')} "
+        f"Intervals rest on {seeds} a variant, {count(n_scenes, 'scene')} and {count(int(used.sum()), 'image')} "
         f"({bootstrap.resamples:,} paired resamples, widened by Student's t for so few units)."
     )
     if counts[0] == 1:
@@ -300,17 +281,3 @@ def _basis(bootstrap: Bootstrap) -> str:
 
 def _correction(found: Sequence[Pair]) -> str:
     return f"Holm's correction for {len(found)} comparisons"
-
-
-def _count(number: int, unit: str) -> str:
-    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
-
-
-def _named(names: Sequence[str], shown: int = SHOWN_NAMES) -> str:
-    """Names up to a number: "a, b and c", "a, b, c and 4 more"; a single name is never hidden behind "1 more"."""
-    room = len(names) if len(names) <= shown + 1 else shown
-    return _listed([*names[:room], *([f"{len(names) - room} more"] if len(names) > room else [])])
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]

@@ -1,0 +1,64 @@
+"""Numbers and lists as the report's sentences and tables of pairs print them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from reports import schema
+from reports.estimate import Estimate
+from reports.pairs import Pair
+from reports.power import MOST_SEEDS
+
+SHOWN_NAMES = 3
+
+
+def show(estimate: Estimate, metric: str = schema.PSNR) -> str:
+    """Value, unit and interval as a reader sees them: +0.02 dB [-0.11, +0.15], with true minus signs."""
+    kind = next(m for m in schema.METRICS if m.name == metric)
+    unit = f" {kind.unit}" if kind.unit else ""
+    value, low, high = (signed(v, kind.digits) for v in (estimate.value, estimate.low, estimate.high))
+    if math.isnan(estimate.low):
+        return f"{value}{unit} [no interval]"
+    return f"{value}{unit} [{low}, {high}]"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign; a rounded zero has none, NaN is a dash."""
+    if math.isnan(value):
+        return "\N{EN DASH}"
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
+def show_p(p: float) -> str:
+    """A p value: "0.021", "< 0.001", or a dash where there was no test."""
+    return "\N{EN DASH}" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def show_size(size: float) -> str:
+    """A size in dB without a sign: two decimals, three below a hundredth; a dash where it is not known."""
+    return "\N{EN DASH}" if math.isnan(size) else f"{size:.2f}" if size >= 0.0095 else f"{size:.3f}"
+
+
+def show_seeds(pair: Pair) -> str:
+    """Seeds that would settle the pair: "14", "> 50", or a dash where it is settled or nothing is known."""
+    if pair.distinguishable or pair.estimate.n_seeds < 2 or not pair.estimate.se > 0:
+        return "\N{EN DASH}"
+    return f"> {MOST_SEEDS}" if pair.seeds_needed is None else str(pair.seeds_needed)
+
+
+def count(number: int, unit: str) -> str:
+    """A number and its unit: "1 seed", "3 seeds"."""
+    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
+
+
+def named(names: Sequence[str], shown: int = SHOWN_NAMES) -> str:
+    """Names up to a number: "a, b and c", "a, b, c and 4 more"; one name is never hidden behind "1 more"."""
+    room = len(names) if len(names) <= shown + 1 else shown
+    return listed([*names[:room], *([f"{len(names) - room} more"] if len(names) > room else [])])
+
+
+def listed(parts: Sequence[str]) -> str:
+    """One or more parts as a sentence lists them: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
