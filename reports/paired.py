@@ -44,11 +44,11 @@ def wilcoxon(differences: np.ndarray) -> float:
 def rank_biserial(differences: np.ndarray) -> float:
     """Matched-pairs rank-biserial correlation (Kerby, 2014), -1 to 1: the test's effect size.
 
-    The share of the rank sum that favours the first variant minus the share that favours the second; NaN where all
-    differences are zero.
+    The share of the rank sum that favours the first variant minus the share that favours the second; NaN below
+    three scenes and where all differences are zero.
     """
     nonzero = differences[differences != 0]
-    if not len(nonzero):
+    if len(differences) < 3 or not len(nonzero):
         return math.nan
     ranks = sps.rankdata(np.abs(nonzero))
     return float(np.sum(np.sign(nonzero) * ranks) / np.sum(ranks))

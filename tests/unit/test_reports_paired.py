@@ -38,7 +38,8 @@ def test_wilcoxon_needs_six_scenes():
 def test_rank_biserial_by_hand():
     assert rank_biserial(np.array([1.0, 2.0, 3.0])) == 1.0
     assert rank_biserial(np.array([-1.0, 2.0, 3.0, 0.0])) == pytest.approx((5 - 1) / 6)
-    assert rank_biserial(np.array([-1.0, -2.0])) == -1.0
+    assert rank_biserial(np.array([-1.0, -2.0, -0.5])) == -1.0
+    assert math.isnan(rank_biserial(np.array([-1.0, -2.0])))
     assert math.isnan(rank_biserial(np.zeros(3)))
 
 
