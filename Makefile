@@ -1,18 +1,27 @@
-# make demo: a study on embedded photographs, ending in an HTML report. make test: the test suite.
+# make demo: a study on embedded photographs, ending in an HTML report. make test: the test suite. make studies: each
+# study at its smallest.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SMOKE := .smoke
 # threads that spin while they wait cost a factor of six on a busy machine
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test lint types imports check lock clean
+.PHONY: demo test studies lint types imports check lock clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ablations.run gamma_sweep
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+
+# every study from its runs to its page at the smallest budget; runs that studies share are made once
+studies: $(STAMP)
+	rm -rf $(SMOKE) && mkdir -p $(SMOKE)
+	for study in $$($(BIN)/python -m ablations.run --list --names); do \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m ablations.run $$study --budget smoke --out $(SMOKE) || exit 1; \
+	done
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -39,4 +48,4 @@ lock: $(STAMP)
 	  --no-header --no-annotate --output-file constraints.txt
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(SMOKE) runs

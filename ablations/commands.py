@@ -36,8 +36,11 @@ __all__ = ["list_studies", "list_variants", "run"]
 MACS_SIDE = 128
 
 
-def list_studies() -> int:
-    """Print the studies: runs a seed, and what each shows."""
+def list_studies(*, names_only: bool = False) -> int:
+    """Print the studies: runs a seed, and what each shows; or their names alone, a line each."""
+    if names_only:
+        print("\n".join(STUDIES))
+        return 0
     table = Table(box=None, pad_edge=False)
     for name in ("study", "variants", "what it shows"):
         table.add_column(name, overflow="fold")

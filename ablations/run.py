@@ -23,6 +23,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("study", nargs="?", metavar="STUDY", help="name of a study (see --list)")
     parser.add_argument("--list", action="store_true", help="list the studies and stop")
+    parser.add_argument("--names", action="store_true", help="with --list: the studies' names alone, for other programs")
     parser.add_argument("--variants", action="store_true", help="list the model variants with their size and stop")
     parser.add_argument("--only", nargs="+", metavar="VARIANT", help="run these variants of the study alone")
     parser.add_argument("--seeds", nargs="+", type=_seed, metavar="N", help="seeds to run (default: the budget's)")
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ablations import commands
 
         if options.list:
-            return commands.list_studies()
+            return commands.list_studies(names_only=options.names)
         if options.variants:
             return commands.list_variants()
         if options.study is None:

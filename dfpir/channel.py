@@ -154,14 +154,19 @@ class ConvolutionPerPrompt(nn.Module):
         if len(codes) > len(self.convolutions):
             raise ValueError(f"{len(codes)} prompts: num_prompts={len(self.convolutions)} has room for fewer.")
 
+    def stacked(self) -> tuple[Float[Tensor, "p c c"], Float[Tensor, "p c"]]:
+        """The matrices, input channels first, and biases of all prompts."""
+        layers = [layer for layer in self.convolutions if isinstance(layer, nn.Conv2d)]
+        biases = [layer.bias for layer in layers if layer.bias is not None]
+        return torch.stack([layer.weight[:, :, 0, 0].T for layer in layers]), torch.stack(biases)
+
     def forward(self, x: Features, codes: Codes, prompts: Tensor | None = None) -> Features:
         """(B, C, H, W) to the same shape; `prompts`: (B,) rows of the bound prompts, always needed."""
         if prompts is None:
             raise ValueError(
                 "A convolution per prompt is told by row numbers: bind_prompts(codes), then call with rows."
             )
-        weights = torch.stack([layer.weight[:, :, 0, 0].T for layer in self.convolutions])  # type: ignore[index, union-attr]
-        biases = torch.stack([layer.bias for layer in self.convolutions])  # type: ignore[misc]
+        weights, biases = self.stacked()
         pixels = as_pixels(x)
         mixed = torch.baddbmm(biases[prompts].unsqueeze(1).to(pixels.dtype), pixels, weights[prompts].to(pixels.dtype))
         return as_features(mixed, like=x)

@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import dfpir.layers
 from dfpir import RestorationUNet
-from dfpir.channel import ChannelPerturbation
+from dfpir.channel import ChannelPerturbation, ConvolutionPerPrompt
 from dfpir.count import multiply_adds
 from dfpir.layers import Features, Pixels
 
@@ -88,6 +88,7 @@ def unfolded() -> Iterator[None]:
             if getattr(module, "__dict__", {}).get("mix_channels") is folded:
                 stack.enter_context(mock.patch.object(module, "mix_channels", _attend_then_project))
         stack.enter_context(mock.patch.object(ChannelPerturbation, "forward", _expand_shuffle_reduce))
+        stack.enter_context(mock.patch.object(ConvolutionPerPrompt, "forward", _as_convolution))
         yield
 
 
@@ -105,6 +106,16 @@ def _expand_shuffle_reduce(
     order = self.order_of(codes) if prompts is None or self.orders is None else self.orders[prompts]
     wide = self.expand(x)
     return self.reduce(wide.gather(1, order[:, :, None, None].expand_as(wide)))
+
+
+def _as_convolution(self: ConvolutionPerPrompt, x: Features, codes: Tensor, prompts: Tensor | None = None) -> Features:
+    """Each sample's own 1x1 convolution as what it is, a group a sample."""
+    assert prompts is not None
+    weights, biases = self.stacked()
+    batch, channels = x.shape[:2]
+    kernels = rearrange(weights[prompts], "b i o -> (b o) i 1 1")
+    mixed = F.conv2d(rearrange(x, "b c h w -> 1 (b c) h w"), kernels, biases[prompts].flatten(), groups=batch)
+    return rearrange(mixed, "1 (b c) h w -> b c h w", c=channels)
 
 
 def _counted(model: nn.Module, image: Tensor, code: Tensor | None) -> tuple[tuple[int, int], bool]:

@@ -33,7 +33,7 @@ def test_the_flags_are_these():
     flags = {option for action in make_parser()._actions for option in action.option_strings}
     assert flags == {
         "-h", "--help", "--list", "--variants", "--only", "--seeds", "--budget", "--data", "--text-encoder", "--out",
-        "--device", "--jobs", "--root", "--protocol", "--exclude-leaks", "--force", "--dry-run", "--early-look",
+        "--device", "--jobs", "--root", "--protocol", "--exclude-leaks", "--force", "--dry-run", "--early-look", "--names",
     }  # fmt: skip
 
 
@@ -42,6 +42,9 @@ def test_listings(capsys):
     assert code == 0
     assert "gamma_sweep" in out
     assert "components" in out
+    code, out, _ = call(capsys, "--list", "--names")
+    assert code == 0
+    assert {"components", "gamma_sweep", "interference", "all_in_one_vs_single"} <= set(out.split())
     code, out, _ = call(capsys, "--variants")
     assert code == 0
     assert re.search(r"dfpir +31\.105 +41\.4", out)

@@ -159,6 +159,7 @@ def test_a_row_made_of_one_model_a_task(tmp_path):
     for spec in plan.specs:
         run_here(spec, tmp_path)
     table = write_table(plan, tmp_path, tmp_path / "studies" / plan.folder_name)
+    assert table is not None
     assert set(table["variant"]) == {"restormer@each"}
     assert set(table["condition"]) == set(SPEC.conditions)
     assert not table.duplicated(["variant", "seed", "condition", "image", "metric"]).any()

@@ -16,6 +16,7 @@ from ablations.harness import cost
 from ablations.harness.cost_count import count, unfolded
 from ablations.harness.cost_models import build, code_for, subjects
 from baselines.airnet import AirNet
+from dfpir.channel import ChannelPerturbation
 from dfpir.count import multiply_adds
 from reports.cost_rows import COST_COLUMNS, Quality, load_study_of, qualities, read_costs, write_costs
 from reports.efficiency import build_report
@@ -112,14 +113,18 @@ def test_registry_repeats_the_measured_facts(name):
 def test_formula_and_counter_agree_on_the_published_definition(name):
     model = dfpir.create_model(name, **TINY).eval()
     image, code = torch.rand(1, 3, 64, 64), torch.randn(1, 512)
+    if model.config.order == "conv_per_prompt":
+        model.bind_prompts(code)
+        code = torch.tensor([0])
     found = count(model, image, code)
     assert found.counter == "dfpir.count"
     with unfolded():
         again = count(_Wrapped(model), image, code)
     # the identity order asks its guide nothing, random orders neither: the formula counts the guide all the same
-    guides = [block.channel.guide for block in model.perturb.values() if getattr(block, "channel", None) is not None]
+    channels = [getattr(block, "channel", None) for block in model.perturb.values()]
+    guides = [channel.guide for channel in channels if isinstance(channel, ChannelPerturbation)]
     guide = sum(torch.tensor([[g.hidden.weight.numel(), g.score.weight.numel()] for g in guides]).flatten().tolist())
-    skipped = guide if model.config.order in ("identity", "random") and model.config.channel_perturbation else 0
+    skipped = guide if model.config.order in ("identity", "random", "shared") else 0
     assert again.macs == found.macs - skipped == multiply_adds(model.config, 64, 64) - skipped
     assert again.macs_convolutions == found.macs_convolutions
     assert found.macs_here < found.macs

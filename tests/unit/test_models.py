@@ -8,7 +8,7 @@ import torch
 import dfpir
 from ablations.harness.seeding import initialise
 from dfpir.attention import largest_in_rows, masked_softmax
-from dfpir.channel import ChannelPerturbation, descending_order, soft_order
+from dfpir.channel import ChannelPerturbation, ConvolutionPerPrompt, descending_order, soft_order
 from dfpir.count import multiply_adds
 from dfpir.fit import trained_parameters
 from dfpir.layers import ChannelLayerNorm
@@ -272,7 +272,9 @@ def test_the_random_mask_is_fixed_has_the_same_density_and_follows_the_seed():
     assert torch.equal(masks[0], masks[1])
     assert not torch.equal(masks[0], masks[2])
     assert (masks[0].sum(-1) == a.config.kept(4)).all()
-    weights = masked_softmax(torch.randn(1, *masks[0].shape), a.config.kept(4), "random", masks[0])
+    weights = masked_softmax(
+        torch.randn(1, 8, 8, 8), a.config.kept(4), "random", masks[0]
+    )
     assert torch.equal(weights[0] > 0, masks[0])
     again = tiny("dfpir_random_mask", seed=5)
     dfpir.weights.load_own(again, a.state_dict())
@@ -300,6 +302,7 @@ def test_a_convolution_per_prompt_is_that_convolution():
     with torch.no_grad():
         assert torch.equal(model(image, codes[rows]), model(image, rows)), "a code is known by its nearest prompt"
         x, channel = torch.randn(3, model.config.channels(4), 4, 4), model.perturb["4"].channel
+        assert isinstance(channel, ConvolutionPerPrompt)
         single = torch.cat([channel.convolutions[r](x[i : i + 1]) for i, r in enumerate(rows.tolist())])
         torch.testing.assert_close(channel(x, codes[rows], rows), single, rtol=1e-5, atol=1e-5)
     with pytest.raises(ValueError, match="4 prompts"):
