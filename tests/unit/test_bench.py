@@ -1,0 +1,39 @@
+"""The benchmarks' reference computes what our model computes; the benchmarks run and their lines are of the right kind."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import dfpir
+from ablations.bench.reference import ReferenceUNet, lend_weights
+from ablations.harness.seeding import initialise
+
+SIZES = {"dim": 8, "num_blocks": (1, 2, 1, 1), "num_refinement_blocks": 1}
+
+
+@pytest.mark.parametrize("name", ["dfpir", "dfpir_g50", "restormer"])
+def test_the_reference_is_our_model(name):
+    ours = dfpir.create_model(name, **SIZES).double()
+    initialise(ours, 0)
+    reference = ReferenceUNet(ours.config).double()
+    lend_weights(ours, reference)
+    image, codes = torch.rand(2, 3, 24, 32, dtype=torch.float64), torch.randn(2, 512, dtype=torch.float64)
+    told = codes if ours.config.uses_prompts else None
+    first, second = ours(image, told), reference(image, codes)
+    torch.testing.assert_close(first, second, rtol=1e-10, atol=1e-12)
+    for model, out in ((ours, first), (reference, second)):
+        model.zero_grad()
+        (out - image).abs().mean().backward()
+    theirs = dict(reference.named_parameters())
+    compared = 0
+    for parameter_name, parameter in ours.named_parameters():
+        if parameter.grad is not None:
+            compared += 1
+            torch.testing.assert_close(parameter.grad, theirs[parameter_name].grad, rtol=1e-8, atol=1e-12)
+    assert compared > 50
+
+
+def test_the_reference_is_dfpir_as_released_alone():
+    with pytest.raises(ValueError, match="as released"):
+        ReferenceUNet(dfpir.variant_config("dfpir_learned_order", **SIZES))
