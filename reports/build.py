@@ -16,9 +16,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import page, schema
+from reports.compare import build_comparison
 from reports.figures import axis, crops, curves, orders, style, tsne
 from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
+from reports.index import build_index
 from reports.load import check_comparable, load
 from reports.measures.sections import Shown, show_measures
 from reports.pairs import pairs_frame
@@ -174,6 +176,21 @@ def _write_csv(frame: pd.DataFrame, path: Path) -> None:
     write_bytes(path, buffer.getvalue().encode("utf-8"))
 
 
+def _made(options: argparse.Namespace) -> Path:
+    """What the command line asks for."""
+    if options.all + (options.compare is not None) + (bool(options.runs) and not options.all) > 1:
+        raise ValueError("RUNS, --all and --compare ask for different pages: name one of them.")
+    if options.all:
+        if len(options.runs) > 1:
+            raise ValueError("--all takes one runs folder.")
+        return build_index(options.runs[0] if options.runs else Path("runs"), options.out)
+    if options.compare is not None:
+        return build_comparison(options.compare[0], options.compare[1], options.out)
+    if not options.runs:
+        raise ValueError("Nothing named: give RUNS, --all, or --compare with two study folders.")
+    return build_report(options.runs, options.out)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, or 2 with one line on standard error."""
     parser = argparse.ArgumentParser(
@@ -183,14 +200,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog="Example: python -m reports.build runs/studies/gamma_sweep-demo-embedded",
     )
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUNS", help="a study folder, run folders, or a runs root with one study"
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUNS",
+        help="a study folder, run folders, or a runs root with one study; with --all the runs root (default: runs)",
+    )
+    parser.add_argument("--all", action="store_true", help="an index page over all studies below RUNS")
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar=("REPORT_A", "REPORT_B"),
+        help="two folders of the same study: what moved from A to B, and whether it is more than noise",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where to write (default: the study's folder; ./report for single runs)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where to write (default: the study's folder; ./report for single runs; REPORT_B for a comparison)",
     )
     options = parser.parse_args(argv)
     try:
-        report = build_report(options.runs, options.out)
+        report = _made(options)
     except (OSError, ValueError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

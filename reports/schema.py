@@ -40,9 +40,13 @@ MEASURES_FOLDER = "measures"  # measures/<measure>.parquet, made of a finished r
 # Files of a study folder, runs/studies/<study>-<budget>-<data>/.
 STUDIES_FOLDER = "studies"
 STUDY_FILE = "study.json"
+INDEX_FILE = "index.html"  # beside the study folders: all of them
+COMPARISON_FILE = "comparison.html"
+COMPARISON_CSV_FILE = "comparison.csv"
 TABLE_PARQUET_FILE = "table.parquet"
 TABLE_CSV_FILE = "table.csv"
 REPORT_FILE = "report.html"
+REPORT_TEX_FILE = "report.tex"
 TABLE_MD_FILE = "table.md"
 TABLE_TEX_FILE = "table.tex"
 MEANS_CSV_FILE = "means.csv"

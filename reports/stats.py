@@ -218,15 +218,15 @@ class Bootstrap:
 
     def difference(self, first: str, second: str, condition: str = AVERAGE) -> Estimate:
         """Mean of `first` minus mean of `second` over the seeds that both have (all seeds, where they share none)."""
-        value, variances = self._gap(first, second, condition)
+        value, variances = self.gap(first, second, condition)
         others = [v for v in self.scores.variants if v not in (first, second)]
         pairs = [(first, second), *((one, other) for one in (first, second) for other in others)]
-        neighbours = [self._gap(a, b, condition)[1] for a, b in pairs]
+        neighbours = [self.gap(a, b, condition)[1] for a, b in pairs]
         n_variants = len({v for (a, b), n in zip(pairs, neighbours, strict=True) if n.varies for v in (a, b)})
         return estimate(value, variances, neighbours=neighbours, n_variants=n_variants)
 
-    def _gap(self, first: str, second: str, condition: str) -> tuple[float, Variances]:
-        """Value and variances of `first - second`; of the two orders, one is worked out and kept."""
+    def gap(self, first: str, second: str, condition: str) -> tuple[float, Variances]:
+        """Value and variances of `first - second` alone, without the study's other pairs; worked out once a pair."""
         if (second, first, condition) in self._gaps:
             value, variances = self._gaps[second, first, condition]
             return -value, variances

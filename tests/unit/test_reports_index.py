@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from reports import schema
+from reports.build import main
+from reports.index import build_index, describe
+from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A runs folder with three studies: one done in part and with a report, one named to do harm, one broken."""
+    root = tmp_path_factory.mktemp("runs")
+    folder = write_runs(root, gamma_study(pictures=False, not_run=(("dfpir_g50", 1),)))
+    (folder / schema.REPORT_FILE).write_text("made earlier")
+    write_runs(root / "other", FakeStudy(effect_db={"alone": 0.0}, seeds=(0,), pictures=False))
+    next((root / "other").glob("alone-*")).rename(root / "alone-s0-00000000")
+    evil = write_runs(root, FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False, name=f"x&{EVIL[1:-1]}"))
+    text = (evil / schema.STUDY_FILE).read_text().replace("Perturbation factor", EVIL)
+    (evil / schema.STUDY_FILE).write_text(text)
+    broken = root / schema.STUDIES_FOLDER / "broken-smoke-x"
+    broken.mkdir()
+    (broken / schema.STUDY_FILE).write_text("{")
+    return root
+
+
+def test_the_index_lists_every_study(root):
+    page = build_index(root).read_text(encoding="utf-8")
+    assert page.count('<tr><th scope="row">') == 3
+    assert '<a href="gamma_sweep-smoke-synthetic/report.html">' in page
+    assert "12 of 14" in page
+    assert "1 failed, 1 missing" in page
+    assert "study.json is not JSON" in page
+    assert "no report yet" in page
+    assert "1 run belongs to no study above." in page
+
+
+def test_the_line_holds_the_verdict_of_the_runs(root):
+    line = describe(root / schema.STUDIES_FOLDER / "gamma_sweep-smoke-synthetic", root)
+    assert re.search(r"\d+ of the 21 pairs of variants", line.headline)
+    assert line.ranks == "some"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", line.date)
+    assert line.budget == "smoke"
+    assert line.report == "studies/gamma_sweep-smoke-synthetic/report.html"
+
+
+def test_names_from_outside_are_escaped_and_nothing_is_fetched(root):
+    page = build_index(root).read_text(encoding="utf-8")
+    assert EVIL not in page
+    assert "&lt;img src=x" in page
+    assert page.count("<script>") == 1
+    assert "default-src 'none'" in page
+    assert not re.search(r"https?://|@import|url\(", page)
+
+
+def test_studies_of_mixed_protocols_show_why(tmp_path):
+    study = FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False)
+    write_runs(tmp_path, study)
+    folder = write_runs(tmp_path, replace(study, effect_db={"a": 0.0, "b": 0.1}, not_run=(("b", 0),)))
+    other = tmp_path / "elsewhere"
+    write_runs(other, replace(study, effect_db={"b": 0.1}, protocol="y-255"))
+    next(other.glob("b-*")).rename(tmp_path / next(other.glob("b-*")).name)
+    assert "Refusing to mix protocols" in describe(folder, tmp_path).problem
+
+
+def test_command_line(root, tmp_path, capsys, monkeypatch):
+    assert main(["--all", str(root), "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "index.html")
+    monkeypatch.chdir(tmp_path)
+    for arguments, said in (
+        (["--all"], "runs: no such folder"),
+        (["--all", str(tmp_path)], "no study in it"),
+        (["--all", "a", "b"], "one runs folder"),
+        (["--all", "--compare", "a", "b"], "name one of them"),
+        ([], "Nothing named"),
+    ):
+        assert main(arguments) == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert err.count("\n") == 1
