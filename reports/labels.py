@@ -26,6 +26,8 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
+    "[": "{[}",  # first in a table's row, both would be read as an argument of the line break before
+    "*": "{*}",
     "\N{MINUS SIGN}": "$-$",
     SIGMA: r"$\sigma$",
     GAMMA: r"$\gamma$",
