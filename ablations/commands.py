@@ -17,6 +17,7 @@ from ablations.budgets import BUDGETS, budget_named
 from ablations.data import open_data
 from ablations.harness.early import early_look
 from ablations.harness.estimate import estimate_run, summary
+from ablations.harness.launch import Options, make_launcher
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import run_study
 from ablations.plan import Plan, make_plan
@@ -102,6 +103,7 @@ def run(options: argparse.Namespace, *, command: str) -> int:
     STUDIES[options.study]  # an unknown name ends here, before any data is read
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out {options.out}: that is a file; a folder is needed.")
+    how = _launching(options, device)
     encoder, note = _text_encoder(options.text_encoder, budget)
     protocol, also = _protocols(options.protocol, options.data)
     data, bundle = open_data(options.data, root=options.root, protocol=protocol, exclude_leaks=options.exclude_leaks)
@@ -119,7 +121,7 @@ def run(options: argparse.Namespace, *, command: str) -> int:
         only=options.only,
     )
     _announce(plan, device, console)
-    jobs = options.jobs or _default_jobs(plan, device)
+    jobs = options.jobs or (_default_jobs(plan, device) if how.launcher == "local" else max(1, len(plan.specs)))
     if options.dry_run:
         _print_plan(plan, options.out)
         _print_estimate(plan, bundle, options.out, device, jobs, console)
@@ -128,11 +130,32 @@ def run(options: argparse.Namespace, *, command: str) -> int:
         report = early_look(plan, options.out, device, console, command=command)
         console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
         return 0
-    outcome = run_study(plan, options.out, device, jobs=jobs, force=options.force, command=command, console=console)
+    outcome = run_study(
+        plan, options.out, device, jobs=jobs, force=options.force, command=command, console=console, options=how
+    )
     if outcome.failed:
         console.print(f"{len(outcome.failed)} of {len(plan.specs)} runs failed; the same command tries them again.")
     console.print(f"Report: {outcome.report.resolve()}", soft_wrap=True, markup=False)
     return 1 if outcome.failed else 0
+
+
+def _launching(options: argparse.Namespace, device: torch.device) -> Options:
+    """How to launch; an option that can't be used is refused before any data is read."""
+    settings = {}
+    for text in options.slurm:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--slurm {text!r}: KEY=VALUE is needed, as in partition=gpu.")
+        settings[key] = value
+    how = Options(
+        launcher=options.launcher,
+        ray_address=options.ray_address,
+        gpus=options.gpus,
+        slurm=settings,
+        hang_s=options.hang_after * 60 or None,
+    )
+    make_launcher(how, device)
+    return how
 
 
 def _device(name: str) -> torch.device:

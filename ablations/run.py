@@ -23,7 +23,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("study", nargs="?", metavar="STUDY", help="name of a study (see --list)")
     parser.add_argument("--list", action="store_true", help="list the studies and stop")
-    parser.add_argument("--names", action="store_true", help="with --list: the studies' names alone, for other programs")
+    parser.add_argument(
+        "--names", action="store_true", help="with --list: the studies' names alone, for other programs"
+    )
     parser.add_argument("--variants", action="store_true", help="list the model variants with their size and stop")
     parser.add_argument("--only", nargs="+", metavar="VARIANT", help="run these variants of the study alone")
     parser.add_argument("--seeds", nargs="+", type=_seed, metavar="N", help="seeds to run (default: the budget's)")
@@ -55,6 +57,23 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (default: auto)")
     parser.add_argument(
         "--jobs", type=_jobs, metavar="N", help="runs at once (default: what the processor holds; 1 on a GPU)"
+    )
+    parser.add_argument("--launcher", default="local", metavar="NAME", help="local, ray or slurm (default: local)")
+    parser.add_argument(
+        "--ray-address", metavar="ADDRESS", help="a Ray cluster, or 'auto' to find one (default: one for this study)"
+    )
+    parser.add_argument(
+        "--slurm", nargs="+", default=[], metavar="KEY=VALUE", help="Slurm settings: partition, account, time, mem, ..."
+    )
+    parser.add_argument(
+        "--gpus", type=_gpus, metavar="N", help="GPUs a run asks a cluster for; a fraction shares one (ray)"
+    )
+    parser.add_argument(
+        "--hang-after",
+        type=_minutes,
+        default=60.0,
+        metavar="MINUTES",
+        help="end a run without a step or an image for so long; 0 never does (default: 60)",
     )
     parser.add_argument("--force", action="store_true", help="do finished runs again")
     parser.add_argument(
@@ -100,6 +119,27 @@ def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(f"{text!r} is no seed: whole numbers from 0 to {2**31 - 1}")
     return int(text)
+
+
+def _minutes(text: str) -> float:
+    minutes = _number(text)
+    if minutes is None or not 0 <= minutes <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} minutes: a number from 0 to a million")
+    return minutes
+
+
+def _gpus(text: str) -> float:
+    count = _number(text)
+    if count is None or not (0 <= count <= 1 or count in range(2, 65)):
+        raise argparse.ArgumentTypeError(f"{text!r} GPUs: a fraction from 0 to 1, or a whole number up to 64")
+    return count
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _jobs(text: str) -> int:

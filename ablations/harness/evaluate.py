@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ablations.data import seen_word, test_set_of
 from ablations.harness.conditioning import Conditioning
+from ablations.harness.heartbeat import beat
 from ablations.spec import RunSpec
 from baselines.base import Restorer, restore
 from datasets.corpus import DataBundle, EvalItem
@@ -47,6 +48,7 @@ def restore_items(
                 with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
                     restored = restore(cast(Restorer, model), images, code)
                 restored = restored.float()
+            beat()
             yield from zip(batch, restored.split(1), strict=True)
 
 

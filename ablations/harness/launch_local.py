@@ -1,4 +1,4 @@
-"""Runs on this machine: one process each, as many at once as asked, so that a crash of one harms no other."""
+"""Runs on this machine: one process each, as many at once as asked, so that a crash or a hang of one harms no other."""
 
 from __future__ import annotations
 
@@ -8,102 +8,69 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from queue import Empty
-from typing import Any
 
-import torch
-
+from ablations.harness.heartbeat import listening
+from ablations.harness.launch import Job, explain_death, perform
+from ablations.harness.lock import BusyError
 from ablations.harness.progress import StudyProgress
-from ablations.harness.provenance import now
-from ablations.harness.run_one import BusyError, alone, find_run, is_done, run_one
+from ablations.harness.run_one import is_done
 from ablations.harness.train import Progress
-from ablations.measures.take import missing, take_measures
-from ablations.spec import Measuring, RunSpec
-from reports.files import write_json
-from reports.schema import ERROR_FILE, ErrorFile
+from reports.schema import ERROR_FILE
 
 _BUSY = 75  # exit code of a worker that found its run locked (EX_TEMPFAIL)
 _POLL_S = 0.2
 _BUSY_WAIT_S = 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """What a worker process is asked to do."""
-
-    spec: RunSpec
-    root: Path
-    device: str
-    force: bool
-    measures: tuple[str, ...]
-    sizes: Measuring
+_BEAT_EVERY_S = 1.0
+_GRACE_S = 30.0  # for a hung worker to end itself and say where it stood
 
 
 @dataclass(kw_only=True)
 class _Worker:
-    process: BaseProcess
-    spec: RunSpec
+    """A process, its job, and when it last gave a sign of life.
 
-
-def launch(
-    specs: Iterable[RunSpec],
-    root: Path,
-    device: torch.device,
-    *,
-    jobs: int,
-    force: bool,
-    progress: StudyProgress,
-    measures: Sequence[str] = (),
-    sizes: Measuring | None = None,
-) -> list[RunSpec]:
-    """Make all runs true, take their measures, and return the runs that failed.
-
-    Args:
-        specs: distinct runs.
-        root: folder of all runs.
-        device: for every run.
-        jobs: processes at once.
-        force: do finished runs again.
-        progress: told what happens.
-        measures: to take of each finished run; one that can't be taken says why in a file of its own.
-        sizes: how much the measures look at.
+    Each has a pipe of its own: a process killed while it holds the lock of a shared queue would silence all others.
     """
-    sizes = sizes or Measuring()
-    waiting: deque[tuple[RunSpec, float]] = deque()
-    for spec in specs:
-        folder = find_run(root, spec)
-        if not force and is_done(folder) and not missing(spec, folder, measures, sizes):
-            progress.reused(spec)
-        else:
-            waiting.append((spec, 0.0))
+
+    process: BaseProcess
+    job: Job
+    words: Connection
+    last_beat: float = field(default_factory=time.monotonic)
+    killed: bool = False
+
+
+def launch(jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
+    """Do all jobs, each in a process of its own (see `launch.Launcher`)."""
+    waiting = deque((job, 0.0) for job in jobs)
     context = multiprocessing.get_context("spawn")
-    messages = context.Queue()
     workers: list[_Worker] = []
-    failed: list[RunSpec] = []
+    failed: list[Job] = []
     try:
         while waiting or workers:
-            while waiting and len(workers) < jobs and waiting[0][1] <= time.monotonic():
-                spec, _ = waiting.popleft()
-                job = _Job(spec=spec, root=root, device=str(device), force=force, measures=tuple(measures), sizes=sizes)
-                process = context.Process(target=_work, args=(job, messages, os.getpid()))
-                process.start()
-                workers.append(_Worker(process=process, spec=spec))
-                progress.started(spec)
-            _drain(messages, progress)
+            while waiting and len(workers) < at_once and waiting[0][1] <= time.monotonic():
+                job, _ = waiting.popleft()
+                workers.append(_start(context, job))
+                progress.started(job.spec)
+            _listen(workers, progress)
             for worker in [w for w in workers if not w.process.is_alive()]:
                 workers.remove(worker)
+                job = worker.job
                 if worker.process.exitcode == _BUSY:
-                    waiting.append((worker.spec, time.monotonic() + _BUSY_WAIT_S))
-                    progress.busy(worker.spec)
-                elif not _ended_well(worker, root):
-                    failed.append(worker.spec)
-                    progress.failed(worker.spec, find_run(root, worker.spec))
+                    waiting.append((job, time.monotonic() + _BUSY_WAIT_S))
+                    progress.busy(job.spec)
+                elif worker.process.exitcode == 0 and is_done(job.folder):
+                    progress.finished(job.spec)
                 else:
-                    progress.finished(worker.spec)
+                    failed.append(job)
+                    explain_death(job, _how(worker), hung=worker.killed)
+                    progress.failed(job.spec, job.folder)
+                worker.words.close()
+            for worker in workers:
+                _end_if_hung(worker)
     finally:
         for worker in workers:
             worker.process.terminate()
@@ -114,48 +81,65 @@ def launch(
     return failed
 
 
-def _drain(messages: Any, progress: StudyProgress) -> None:
-    try:
-        message = messages.get(timeout=_POLL_S)
-        while True:
-            progress.update(*message)
-            message = messages.get_nowait()
-    except Empty:
-        pass
+def _start(context: SpawnContext, job: Job) -> _Worker:
+    (job.folder / ERROR_FILE).unlink(missing_ok=True)  # what is said of this attempt must not be of an earlier one
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(job, theirs, os.getpid()))
+    process.start()
+    theirs.close()
+    return _Worker(process=process, job=job, words=ours)
 
 
-def _ended_well(worker: _Worker, root: Path) -> bool:
-    """Whether the run is done; a process that died without a word gets its error row here."""
-    folder = find_run(root, worker.spec)
-    if worker.process.exitcode == 0 and is_done(folder):
-        return True
-    if not (folder / ERROR_FILE).is_file():
-        code = worker.process.exitcode or 0
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        message = f"The run's process ended with {how} before it could say why (out of memory?)."
-        write_json(
-            folder / ERROR_FILE, ErrorFile(type="ProcessDied", message=message, traceback="", at=now(), step=None)
-        )
-    return False
+def _listen(workers: list[_Worker], progress: StudyProgress) -> None:
+    """Pass on what workers say; returns after a moment, or as soon as one says something or ends."""
+    by_pipe = {id(worker.words): worker for worker in workers if not worker.words.closed}
+    pipes = [worker.words for worker in workers if not worker.words.closed]
+    ready = wait([*pipes, *(worker.process.sentinel for worker in workers)], timeout=_POLL_S)
+    for pipe in ready:
+        if not isinstance(pipe, Connection):
+            continue
+        worker = by_pipe[id(pipe)]
+        try:
+            word = pipe.recv()
+        except (EOFError, OSError):
+            pipe.close()
+            continue
+        worker.last_beat = time.monotonic()
+        if word is not None:
+            progress.update(worker.job.spec.digest, word)
 
 
-def _work(job: _Job, messages: Any, parent: int) -> None:
+def _end_if_hung(worker: _Worker) -> None:
+    """Kill a worker that is silent for longer than its own watchdog allows: stopped, or stuck where none can run."""
+    limit_s = worker.job.hang_s
+    if limit_s is not None and not worker.killed and time.monotonic() - worker.last_beat > limit_s + _GRACE_S:
+        worker.killed = True
+        worker.process.kill()
+
+
+def _how(worker: _Worker) -> str:
+    code = worker.process.exitcode or 0
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _work(job: Job, words: Connection, parent: int) -> None:
     """A worker process: one run and its measures."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher gets Ctrl-C and ends its workers
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    last = 0.0
+
+    def beats() -> None:
+        nonlocal last
+        if time.monotonic() - last >= _BEAT_EVERY_S:
+            last = time.monotonic()
+            words.send(None)
 
     def report(progress: Progress) -> None:
-        messages.put((job.spec.digest, progress))
+        words.send(progress)
 
     try:
-        device = torch.device(job.device)
-        done = run_one(job.spec, job.root, device, report, force=job.force)
-        if done and job.measures:
-            folder = find_run(job.root, job.spec)
-            steps = job.spec.recipe.steps
-            report(Progress(step=steps, steps=steps, stage="measure"))
-            with alone(folder):
-                take_measures(job.spec, folder, job.measures, device, job.sizes)
+        with listening(beats):
+            done = perform(job, report)
     except BusyError:
         os._exit(_BUSY)
     if not done:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import resource
 import shutil
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +19,7 @@ from ablations.harness import probes
 from ablations.harness.build import build_model
 from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import score_items
+from ablations.harness.lock import alone
 from ablations.harness.provenance import environment, now
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.train import Progress, Report, Trained, bundle_conditions, read_log, train
@@ -59,12 +56,10 @@ MACS_SIDE = 128
 """Side of the square image for which multiply-adds are stated, in pixels."""
 
 
-class BusyError(RuntimeError):
-    """Another process works on this run."""
-
-
 def find_run(root: Path, spec: RunSpec) -> Path:
     """The run's folder under `root`: one of the same identity under whatever label, or where it is to be made."""
+    if (root / spec.run_id / DONE_FILE).is_file():  # a study of thousands of runs must not list them all for each
+        return root / spec.run_id
     for path in sorted(root.glob(f"*-s{spec.seed}-{spec.digest}")):
         if (path / DONE_FILE).is_file():
             return path
@@ -111,26 +106,6 @@ def run_one(spec: RunSpec, root: Path, device: torch.device, report: Report, *, 
             _write_error(folder, error)
             return False
         return True
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold the run's lock, which the system lets go when the process ends, however it ends.
-
-    Raises:
-        BusyError: another process holds it.
-    """
-    lock = folder.parent / f".{folder.name}.lock"
-    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BusyError(f"{folder.name} is being worked on by another process.") from error
-        yield
-        lock.unlink(missing_ok=True)
-    finally:
-        os.close(descriptor)
 
 
 def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> None:

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from ablations.harness import snapshots
-from ablations.harness.launch_local import launch
+from ablations.harness.launch import Options, jobs_of, make_launcher
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import data_file, find_run, is_done
 from ablations.measures.take import error_file
@@ -51,22 +51,44 @@ class Outcome:
 
 
 def run_study(
-    plan: Plan, root: Path, device: torch.device, *, jobs: int, force: bool, command: str, console: Console
+    plan: Plan,
+    root: Path,
+    device: torch.device,
+    *,
+    jobs: int,
+    force: bool,
+    command: str,
+    console: Console,
+    options: Options | None = None,
 ) -> Outcome:
-    """Make every run of the plan true, write the study's table and build its report."""
+    """Make every run of the plan true, write the study's table and build its report.
+
+    Args:
+        plan: what to run.
+        root: folder of all runs.
+        device: of every run.
+        jobs: runs at once.
+        force: do finished runs again.
+        command: as the reader repeats it.
+        console: where to say what happens.
+        options: how to launch; on this machine by default.
+    """
+    options = options or Options()
+    launch = make_launcher(options, device)
     folder = root / STUDIES_FOLDER / plan.folder_name
     write_json(folder / STUDY_FILE, study_file(plan, root, command))
     with StudyProgress(plan.specs, console) as progress:
-        failed = launch(
+        todo = jobs_of(
             plan.specs,
-            root,
+            root.resolve(),
             device,
-            jobs=jobs,
             force=force,
             progress=progress,
             measures=plan.study.measures,
             sizes=plan.budget.measuring,
+            hang_s=options.hang_s,
         )
+        failed = [job.spec for job in launch(todo, at_once=jobs, progress=progress)] if todo else []
     _say_unmeasured(plan, root, console)
     if not failed:
         for spec in plan.specs:

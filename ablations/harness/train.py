@@ -18,6 +18,7 @@ from ablations.harness import checkpoint, snapshots
 from ablations.harness.build import build_model
 from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import mean_psnr_db
+from ablations.harness.heartbeat import beat
 from ablations.harness.sampling import batch_of_step
 from ablations.models import is_trained
 from ablations.spec import RunSpec
@@ -110,6 +111,7 @@ def train(
         losses.append(_step(spec, state, bundle, conditioning, device))
         window_images += recipe.phase_at(state.step).batch
         state.step += 1
+        beat()
         if snapshots.is_due(recipe, state.step):
             snapshots.save(state.average or state.model, folder, state.step)
         validate = state.step % recipe.val_every == 0 or state.step == steps

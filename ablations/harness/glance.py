@@ -1,0 +1,105 @@
+"""How a run stands, at a glance: which files are there and the last line of its log, nothing hashed, nothing imported.
+
+A study of thousands of runs must be told in a second, so that this module may not import pandas or torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ablations.harness.lock import owner_of
+
+# as reports.schema names them, which imports pandas; a test holds them together
+SPEC_FILE = "spec.json"
+TRAIN_LOG_FILE = "train.jsonl"
+SUMMARY_FILE = "summary.json"
+DONE_FILE = "DONE"
+ERROR_FILE = "ERROR.json"
+STUDIES_FOLDER = "studies"
+STUDY_FILE = "study.json"
+
+_TAIL_BYTES = 4096
+
+
+class State(str, Enum):
+    """How a run stands."""
+
+    DONE = "done"
+    RUNNING = "running"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """The newest row of training in a run's log.
+
+    Attributes:
+        step: optimiser steps done.
+        wall_s: seconds of training until then.
+        loss: mean since the row before.
+        images_per_s: since the row before.
+    """
+
+    step: int
+    wall_s: float
+    loss: float | None
+    images_per_s: float | None
+
+
+def state_of(folder: Path) -> State:
+    """How the run in `folder` stands. A run that is done is believed: `is_done` reads every file, this none."""
+    if (folder / DONE_FILE).is_file():
+        return State.DONE
+    if not folder.is_dir():
+        return State.WAITING
+    if owner_of(folder) is not None:
+        return State.RUNNING
+    return State.FAILED if (folder / ERROR_FILE).is_file() else State.INTERRUPTED
+
+
+def last_step(folder: Path) -> Step | None:
+    """The newest training row of train.jsonl, from its last lines; None where there is none."""
+    try:
+        with (folder / TRAIN_LOG_FILE).open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - _TAIL_BYTES))
+            lines = stream.read().splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        row = _as_object(line)
+        if "loss" not in row:
+            continue
+        try:
+            return Step(
+                step=int(row["step"]),
+                wall_s=float(row.get("wall_s") or 0.0),
+                loss=float(row["loss"]),
+                images_per_s=float(row["images_per_s"]) if row.get("images_per_s") is not None else None,
+            )
+        except (KeyError, TypeError, ValueError):
+            continue
+    return None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none that can be read."""
+    try:
+        return _as_object(path.read_bytes())
+    except OSError:
+        return {}
+
+
+def _as_object(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,62 @@
+"""Signs of life of a run: beats at each step and image, and a watchdog that ends a process without any."""
+
+from __future__ import annotations
+
+import faulthandler
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_REARM_S = 1.0
+_listeners: list[Callable[[], None]] = []
+
+
+def beat() -> None:
+    """Say that this process's run goes on: called at each training step and each restored batch of images."""
+    for listener in _listeners:
+        listener()
+
+
+@contextmanager
+def listening(listener: Callable[[], None]) -> Iterator[None]:
+    """Call `listener` at each beat of this process."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+@contextmanager
+def watchdog(limit_s: float | None, trace: Path) -> Iterator[None]:
+    """End this process, exit code 1, when no beat comes for `limit_s` seconds; where it stood is written to `trace`.
+
+    The timer is a thread of C that needs no interpreter, so that a library that never returns is ended too.
+
+    Args:
+        limit_s: None never ends it.
+        trace: file for the stack of every thread; removed where it was not needed.
+    """
+    if limit_s is None:
+        yield
+        return
+    trace.parent.mkdir(parents=True, exist_ok=True)
+    with trace.open("w", encoding="utf-8") as stream:
+        armed = 0.0
+
+        def rearm() -> None:
+            nonlocal armed
+            now = time.monotonic()
+            # each arming starts a thread: not at every step of a fast model
+            if now - armed >= min(_REARM_S, limit_s / 4):
+                armed = now
+                faulthandler.dump_traceback_later(limit_s, exit=True, file=stream)
+
+        rearm()
+        try:
+            with listening(rearm):
+                yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    trace.unlink(missing_ok=True)

@@ -1,0 +1,194 @@
+"""Runs as tasks of Ray Core, on a cluster that is there or on one started for the study."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ablations.harness.launch import Job, explain_death, import_extra, perform
+from ablations.harness.launch_slurm import tell_step
+from ablations.harness.lock import BusyError, alone, trace_file
+from ablations.harness.progress import StudyProgress
+from ablations.harness.run_one import is_done
+from reports.files import write_bytes
+from reports.schema import CHECKPOINTS_FOLDER, DONE_FILE, ERROR_FILE, SNAPSHOTS_FOLDER
+
+_RETRIES = 5  # of a run whose node or worker process is lost
+_POLL_S = 1.0
+_BUSY_WAIT_S = 5.0
+
+Files = dict[str, bytes]
+"""A run folder by relative path, as it travels through Ray's object store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayLauncher:
+    """Launches on Ray (see `launch.Launcher`).
+
+    Results lie in the folder of runs where all machines share it; where a worker doesn't see that folder, it works in
+    one of its own and sends the finished run through Ray's object store: then a run that loses its node begins anew.
+
+    Attributes:
+        address: of a running cluster; `auto` finds it; None starts one on this machine for the study.
+        gpus: a run; a fraction shares one.
+
+    Raises:
+        ValueError: ray is missing.
+    """
+
+    address: str | None = None
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        import_extra("ray", "ray")
+
+    def __call__(self, jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
+        """See `launch.Launcher`."""
+        with _cluster(self.address) as ray, _token(jobs[0].root) as token:
+            _check_room(ray, self.gpus)
+            waiting, failed = list(reversed(jobs)), []
+            running: dict[Any, Job] = {}
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    job = waiting.pop()
+                    for stale in (job.folder / ERROR_FILE, trace_file(job.folder)):
+                        stale.unlink(missing_ok=True)
+                    running[self._submit(ray, job, token)] = job
+                    progress.started(job.spec)
+                ended, _ = ray.wait(list(running), timeout=_POLL_S)
+                for reference in ended:
+                    job = running.pop(reference)
+                    if _gathered(ray, reference, job):
+                        progress.finished(job.spec)
+                    else:
+                        progress.failed(job.spec, job.folder)
+                        failed.append(job)
+                for job in running.values():
+                    tell_step(job, progress)
+        return failed
+
+    def _submit(self, ray: Any, job: Job, token: str) -> Any:
+        task = ray.remote(_work).options(
+            num_cpus=job.spec.recipe.cpu_threads if not self.gpus else 1,
+            num_gpus=self.gpus,
+            max_retries=_RETRIES,
+            max_calls=1,  # a fresh process a run: nothing of one is left to the next
+            name=job.spec.run_id,
+        )
+        return task.remote(job, token)
+
+
+def _work(job: Job, token: str) -> Files | None:
+    """A task: the job, in the shared folder or, where there is none, in one of its own whose files are returned."""
+    if (job.root / token).is_file():
+        _wait_and_perform(job)
+        return None
+    with tempfile.TemporaryDirectory(prefix="dfpir-") as folder:
+        own = replace(job, root=Path(folder))
+        _wait_and_perform(own)
+        return pack(own.folder)
+
+
+def _wait_and_perform(job: Job) -> None:
+    trace = trace_file(job.folder)
+    if trace.is_file() and trace.stat().st_size:  # Ray tries a process that ended again: one that hung would hang again
+        explain_death(job, "a hang")
+        return
+    while True:
+        try:
+            perform(job, lambda progress: None)
+            return
+        except BusyError:
+            time.sleep(_BUSY_WAIT_S)
+
+
+def _gathered(ray: Any, reference: Any, job: Job) -> bool:
+    """Whether the run is done; its files are here then, and else its error row is."""
+    try:
+        files = ray.get(reference)
+    except ray.exceptions.RayError as error:
+        explain_death(job, f"{type(error).__name__} after {_RETRIES} retries")
+        return False
+    if files is not None:
+        with alone(job.folder):
+            unpack(files, job.folder)
+    if is_done(job.folder):
+        return True
+    explain_death(job, "no error and no result")
+    return False
+
+
+def pack(folder: Path) -> Files:
+    """The files of a run folder, without those that only a later start would need."""
+    passing = (CHECKPOINTS_FOLDER, SNAPSHOTS_FOLDER)
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    named = {p.relative_to(folder).as_posix(): p for p in files}
+    return {name: path.read_bytes() for name, path in named.items() if PurePosixPath(name).parts[0] not in passing}
+
+
+def unpack(files: Files, folder: Path) -> None:
+    """Write a packed run into `folder`, DONE last.
+
+    Raises:
+        ValueError: a name leads out of the folder; nothing is written.
+    """
+    for name in files:
+        path = PurePosixPath(name)
+        if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in name or "\0" in name:
+            raise ValueError(f"{name!r}: no name of a run's file.")
+    (folder / DONE_FILE).unlink(missing_ok=True)
+    for name in sorted(files, key=lambda name: name == DONE_FILE):
+        write_bytes(folder / name, files[name])
+
+
+def _check_room(ray: Any, gpus: float) -> None:
+    """Refuse what would wait forever."""
+    there = ray.cluster_resources().get("GPU", 0.0)
+    if gpus > there:
+        raise ValueError(f"A run asks for {gpus:g} GPUs and the Ray cluster has {there:g}: see --gpus and --device.")
+
+
+@contextmanager
+def _token(root: Path) -> Iterator[str]:
+    """A file in the folder of runs by which a worker knows that it sees the same folder."""
+    path = root / f".shared-{secrets.token_hex(8)}"
+    root.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    try:
+        yield path.name
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[Any]:
+    """Ray, connected; a cluster that is started here listens on this machine alone and ends with the study."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    ray = import_extra("ray", "ray")
+    if ray.is_initialized():
+        yield ray
+        return
+    own: dict[str, Any] = {}
+    temporary = None
+    if address is None:
+        temporary = tempfile.mkdtemp(prefix="ray-")
+        own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "_temp_dir": temporary}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+    except (ConnectionError, RuntimeError) as error:
+        raise ValueError(f"--ray-address {address}: {error}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,162 @@
+"""Runs as a Slurm job array, through submitit: a run that is pre-empted is queued again and goes on."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ablations.harness.glance import last_step
+from ablations.harness.launch import Job, explain_death, import_extra, perform
+from ablations.harness.lock import BusyError, trace_file
+from ablations.harness.progress import StudyProgress
+from ablations.harness.run_one import is_done
+from ablations.harness.train import Progress
+from dfpir.registry import UnknownNameError, suggestion
+from reports.schema import ERROR_FILE
+
+SETTINGS = (
+    "partition",
+    "account",
+    "qos",
+    "time",
+    "mem",
+    "cpus_per_task",
+    "constraint",
+    "exclude",
+    "gres",
+    "signal_delay_s",
+)
+"""What `--slurm KEY=VALUE` may set: names of sbatch, `time` in minutes."""
+
+FOLDER = ".slurm"
+_NUMBERS = ("time", "cpus_per_task", "signal_delay_s")
+_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,:=+\[\]-]*")
+_POLL_S = 5.0
+_LAG_S = 60.0  # a network folder may show a file so much later
+_BUSY_WAIT_S = 10.0
+_REQUEUES = 1000  # after reaching the time limit
+
+
+class Task:
+    """What a Slurm job does; called again where it is queued again."""
+
+    def __call__(self, job: Job) -> bool:
+        """Do the job, once nobody else works on its run. Returns whether the run is done."""
+        while True:
+            try:
+                return perform(job, lambda progress: None)
+            except BusyError:
+                time.sleep(_BUSY_WAIT_S)
+
+    def checkpoint(self, job: Job) -> Any:
+        """What submitit queues again at pre-emption; the run itself goes on from its last checkpoint."""
+        return import_extra("submitit", "slurm").helpers.DelayedSubmission(self, job)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlurmLauncher:
+    """Launches on Slurm (see `launch.Launcher`).
+
+    Attributes:
+        settings: of the job array (see `SETTINGS`).
+        gpus: a run.
+        cluster: submitit's executor; `local` and `debug` run without Slurm.
+        poll_s: seconds between looks.
+        lag_s: seconds until files written elsewhere are seen here.
+
+    Raises:
+        ValueError: an unknown setting, a value that sbatch could misread, part of a GPU, or submitit is missing.
+    """
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    gpus: float = 0.0
+    cluster: str = "slurm"
+    poll_s: float = _POLL_S
+    lag_s: float = _LAG_S
+
+    def __post_init__(self) -> None:
+        for key, value in self.settings.items():
+            if key not in SETTINGS:
+                raise UnknownNameError(f"Unknown Slurm setting {key!r}.{suggestion(key, SETTINGS)}")
+            if not _VALUE.fullmatch(value):
+                raise ValueError(f"--slurm {key}={value!r}: letters, digits and _.,:=+[]- are allowed.")
+            if key in _NUMBERS and not value.isdecimal():
+                raise ValueError(f"--slurm {key}={value!r}: a whole number is needed.")
+        if self.gpus != int(self.gpus):
+            raise ValueError(f"--gpus {self.gpus:g}: Slurm gives whole GPUs.")
+        import_extra("submitit", "slurm")
+
+    def __call__(self, jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
+        """See `launch.Launcher`. Interrupted, it cancels what it has queued."""
+        executor = self._executor(jobs, at_once)
+        for job in jobs:
+            for stale in (job.folder / ERROR_FILE, trace_file(job.folder)):
+                stale.unlink(missing_ok=True)
+        with executor.batch():
+            handles = [executor.submit(Task(), job) for job in jobs]
+        waiting = list(zip(handles, jobs, strict=True))
+        for job in jobs:
+            progress.started(job.spec)
+        failed = []
+        try:
+            while waiting:
+                ended = [(handle, job) for handle, job in waiting if handle.done()]
+                for handle, job in ended:
+                    waiting.remove((handle, job))
+                    if self._ended_well(job):
+                        progress.finished(job.spec)
+                    else:
+                        explain_death(job, f"Slurm's state {handle.state} (job {handle.job_id})")
+                        progress.failed(job.spec, job.folder)
+                        failed.append(job)
+                for _, job in waiting:
+                    tell_step(job, progress)
+                if waiting and not ended:
+                    time.sleep(self.poll_s)
+        finally:
+            for handle, _ in waiting:
+                handle.cancel(check=False)
+        return failed
+
+    def _executor(self, jobs: Sequence[Job], at_once: int) -> Any:
+        submitit = import_extra("submitit", "slurm")
+        (jobs[0].root / FOLDER).mkdir(parents=True, exist_ok=True)
+        try:
+            executor = submitit.AutoExecutor(
+                folder=jobs[0].root / FOLDER, cluster=self.cluster, slurm_max_num_timeout=_REQUEUES
+            )
+        except RuntimeError as error:
+            raise ValueError(f"--launcher slurm: {error}") from error
+        given: dict[str, Any] = {k: int(v) if k in _NUMBERS else v for k, v in self.settings.items()}
+        threads = max(job.spec.recipe.cpu_threads for job in jobs)
+        executor.update_parameters(
+            timeout_min=given.pop("time", 24 * 60),
+            cpus_per_task=given.pop("cpus_per_task", threads),
+            gpus_per_node=int(self.gpus),
+            slurm_job_name="dfpir",
+            slurm_array_parallelism=at_once,
+            **{f"slurm_{key}": value for key, value in given.items()},
+        )
+        return executor
+
+    def _ended_well(self, job: Job) -> bool:
+        """Whether the run is done, as soon as this machine sees what the other wrote."""
+        deadline = time.monotonic() + self.lag_s
+        while True:
+            if is_done(job.folder):
+                return True
+            if (job.folder / ERROR_FILE).is_file() or time.monotonic() > deadline:
+                return False
+            time.sleep(min(1.0, self.poll_s))
+
+
+def tell_step(job: Job, progress: StudyProgress) -> None:
+    """Tell how far a run elsewhere is, as its log in the shared folder says."""
+    last = last_step(job.folder)
+    if last is not None:
+        steps = job.spec.recipe.steps
+        word = Progress(step=last.step, steps=steps, stage="train", loss=last.loss, images_per_s=last.images_per_s)
+        progress.update(job.spec.digest, word)

@@ -1,0 +1,152 @@
+"""One process at a time in a run's folder: a lock with an owner and a lease.
+
+The lock is the system's (flock): it goes when its process ends, however it ends. Beside it stands who holds it, and a
+lease that the holder renews, for those who can't see the system's lock: another machine on a file system without
+network locks, and `ablations.status`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+LEASE_S = 90.0
+"""A lock of another machine that was not renewed for so long is stale and is taken over."""
+
+_RENEW_S = 10.0
+
+
+class BusyError(RuntimeError):
+    """Another process works on this run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Who holds a lock.
+
+    Attributes:
+        host: name of the machine.
+        pid: of the process there.
+    """
+
+    host: str
+    pid: int
+
+
+def lock_file(folder: Path) -> Path:
+    """The run's lock, beside its folder: `.<run_id>.lock`."""
+    return folder.parent / f".{folder.name}.lock"
+
+
+def trace_file(folder: Path) -> Path:
+    """Where a run that hung says where it stood: `.<run_id>.trace`."""
+    return folder.parent / f".{folder.name}.trace"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the run's lock.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    lock = lock_file(folder)
+    me = Owner(host=socket.gethostname(), pid=os.getpid())
+    descriptor = _locked(lock, folder.name)
+    try:
+        _refuse_other_machine(lock, descriptor, me, folder.name)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(asdict(me)).encode(), 0)
+        stop = threading.Event()
+        renewal = threading.Thread(target=_renew, args=(descriptor, stop), daemon=True)
+        renewal.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            renewal.join()
+        # only the holder removes the file, and while it holds it: whoever waits on this inode looks again
+        lock.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def owner_of(folder: Path) -> Owner | None:
+    """Who works on the run now: its lock's owner, unless the lease ran out or its process, on this machine, is gone."""
+    lock = lock_file(folder)
+    try:
+        age_s = time.time() - lock.stat().st_mtime
+        owner = _read_owner(lock.read_bytes())
+    except OSError:
+        return None
+    if owner is None or abs(age_s) > LEASE_S:
+        return None
+    return owner if owner.host != socket.gethostname() or _lives(owner.pid) else None
+
+
+def _locked(lock: Path, name: str) -> int:
+    """A descriptor of the lock file, locked, and of the file that bears the name now."""
+    while True:
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise BusyError(f"{name} is being worked on by another process.") from error
+        # the holder before may have removed the file between our opening and our locking it
+        try:
+            if os.path.samestat(os.fstat(descriptor), lock.stat()):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+
+
+def _refuse_other_machine(lock: Path, descriptor: int, me: Owner, name: str) -> None:
+    """Respect the lease of another machine's process, whose flock this file system may not show."""
+    owner = _read_owner(os.pread(descriptor, 4096, 0))
+    if owner is None or owner.host == me.host:
+        return  # nobody, or a process of this machine that is gone: its flock would have stopped us
+    if _file_system_time(lock.parent) - os.fstat(descriptor).st_mtime < LEASE_S:
+        raise BusyError(f"{name} is being worked on by process {owner.pid} of {owner.host}.")
+
+
+def _file_system_time(folder: Path) -> float:
+    """Now by the clock that stamps files here, which for a network folder is not this machine's, seconds."""
+    probe = folder / f".clock-{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
+    probe.touch()
+    try:
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _renew(descriptor: int, stop: threading.Event) -> None:
+    while not stop.wait(_RENEW_S):
+        os.utime(descriptor)
+
+
+def _read_owner(content: bytes) -> Owner | None:
+    try:
+        found = json.loads(content)
+        return Owner(host=str(found["host"]), pid=int(found["pid"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

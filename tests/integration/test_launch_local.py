@@ -1,0 +1,106 @@
+"""The local launcher: a worker that dies or hangs is an error row, and the others finish."""
+
+import io
+import json
+
+import pytest
+import torch
+from rich.console import Console
+
+from ablations.harness import launch_local
+from ablations.harness.launch import Options, explain_death, jobs_of, make_launcher
+from ablations.harness.lock import trace_file
+from ablations.harness.progress import StudyProgress
+from ablations.harness.run_one import is_done
+from tests.support import workers
+from tests.support.tiny_study import tiny_plan
+
+CPU = torch.device("cpu")
+
+
+def launch(root, *, hang_s, only=("dfpir_g50",), at_once=1):
+    """Failed jobs, all jobs, and what was said."""
+    said = io.StringIO()
+    console = Console(file=said, width=300)
+    specs = tiny_plan(only=only).specs
+    with StudyProgress(specs, console) as progress:
+        jobs = jobs_of(specs, root, CPU, force=False, progress=progress, hang_s=hang_s)
+        failed = launch_local.launch(jobs, at_once=at_once, progress=progress)
+    return failed, jobs, said.getvalue()
+
+
+def error_of(job):
+    return json.loads((job.folder / "ERROR.json").read_text())
+
+
+def test_a_silent_worker_is_killed_with_an_error_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch_local, "_work", workers.sleep)
+    monkeypatch.setattr(launch_local, "_GRACE_S", 0.0)
+    failed, jobs, said = launch(tmp_path, hang_s=0.5)
+    assert failed == jobs
+    assert error_of(jobs[0])["type"] == "Hung"
+    assert "FAILED, Hung: No training step and no image for 0.5 s" in said
+
+
+def test_a_killed_worker_is_an_error_row_that_names_the_signal(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch_local, "_work", workers.be_killed)
+    failed, jobs, said = launch(tmp_path, hang_s=None)
+    assert failed == jobs
+    assert "signal SIGKILL" in error_of(jobs[0])["message"]
+    assert "FAILED, ProcessDied" in said
+
+
+@pytest.mark.slow
+def test_a_hang_of_one_harms_no_other_and_the_next_call_mends_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch_local, "_work", workers.hang_or_work)
+    monkeypatch.setattr(launch_local, "_end_if_hung", _kill_g50_once_the_other_is_done)
+    failed, jobs, _ = launch(tmp_path, hang_s=100, only=("dfpir_g50", "dfpir_g100"), at_once=2)
+    assert [job.spec.variant for job in failed] == ["dfpir_g50"]
+    assert is_done(jobs[1].folder)
+    assert error_of(jobs[0])["type"] == "Hung"
+    monkeypatch.undo()
+    failed, _, said = launch(tmp_path, hang_s=100, only=("dfpir_g50", "dfpir_g100"), at_once=2)
+    assert failed == []
+    assert "dfpir_g100 seed 0: done before" in said
+    assert is_done(jobs[0].folder)
+
+
+def _kill_g50_once_the_other_is_done(worker):
+    if worker.job.spec.variant == "dfpir_g50" and any(worker.job.root.glob("dfpir_g100-*/DONE")):
+        worker.killed = True
+        worker.process.kill()
+
+
+def test_a_watchdog_says_where_a_run_stood(tmp_path):
+    # a limit that passes while the data are still read: the process ends itself
+    failed, jobs, _ = launch(tmp_path, hang_s=0.02)
+    assert failed == jobs
+    error = error_of(jobs[0])
+    assert error["type"] == "Hung"
+    assert "most recent call first" in error["traceback"]
+    assert "run_one.py" in error["traceback"]
+    assert not trace_file(jobs[0].folder).exists()
+
+
+def test_a_row_that_the_worker_wrote_stays(tmp_path):
+    specs = tiny_plan(only=("dfpir_g50",)).specs
+    with StudyProgress(specs, Console(file=io.StringIO())) as progress:
+        (job,) = jobs_of(specs, tmp_path, CPU, force=False, progress=progress)
+    job.folder.mkdir()
+    (job.folder / "ERROR.json").write_text('{"type": "ValueError"}')
+    explain_death(job, "exit code 1")
+    assert error_of(job)["type"] == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options(launcher="locl"), "Did you mean 'local'?"),
+        (Options(slurm={"partition": "gpu"}), "--slurm goes with --launcher slurm"),
+        (Options(launcher="slurm", ray_address="auto"), "--ray-address goes with --launcher ray"),
+        (Options(gpus=1.0), "--gpus goes with"),
+    ],
+)
+def test_settings_of_another_launcher_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_launcher(options, CPU)
