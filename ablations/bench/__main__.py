@@ -1,4 +1,4 @@
-"""`python -m ablations.bench data`: measure, print, write a CSV."""
+"""`python -m ablations.bench NAME`: measure against the released way in the same process, print, write a CSV."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     import torch
     from rich.console import Console
 
-    from ablations.bench import data
+    from ablations.bench import data, evaluate, metrics, study, train
     from ablations.bench.record import Line, table, write
     from dfpir.registry import suggestion
 
-    benches: dict[str, Callable[[torch.device, int], list[Line]]] = {"data": data.run}
+    benches: dict[str, Callable[[torch.device, int], list[Line]]] = {
+        "data": data.run,
+        "train": train.run,
+        "eval": evaluate.run,
+        "metrics": metrics.run,
+        "study": study.run,
+    }
     parser = argparse.ArgumentParser(prog="python -m ablations.bench", description=__doc__)
     parser.add_argument("bench", metavar="NAME", help=f"one of: {', '.join(benches)}")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")

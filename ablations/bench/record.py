@@ -49,7 +49,9 @@ def line(what: str, unit: str, rates: Sequence[float], reference: float | None =
     """A line from the rates of the repeats; `reference` is the reference's value, None for itself."""
     value = statistics.median(rates)
     ratio = value / reference if reference else 1.0
-    return Line(what=what, unit=unit, value=value, spread=max(rates) / min(rates), ratio=ratio)
+    return Line(
+        what=what, unit=unit, value=value, spread=max(rates) / min(rates) if min(rates) > 0 else 1.0, ratio=ratio
+    )
 
 
 def table(name: str, lines: Sequence[Line], device: torch.device) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """The released way of computing DFPIR, for measuring against: eager float32, NCHW, nothing folded, nothing fused.
 
 A plain transcription of what method and released loop do, in this project's words: LayerNorm goes through two
-rearrangements, q and k are normalised along all pixels, DGCPM expands, reorders and reduces feature maps. Parameters have
-this package's names, so that a model of ours lends its weights; a test holds the two equal. Nothing else uses it.
+rearrangements, q and k are normalised along all pixels, DGCPM expands, reorders and reduces feature maps. Parameters
+have our names, so that a model of ours lends its weights; a test holds the two equal. Nothing else uses it.
 """
 
 from __future__ import annotations

@@ -37,3 +37,28 @@ def test_the_reference_is_our_model(name):
 def test_the_reference_is_dfpir_as_released_alone():
     with pytest.raises(ValueError, match="as released"):
         ReferenceUNet(dfpir.variant_config("dfpir_learned_order", **SIZES))
+
+
+def test_metrics_bench_says_how_far_both_ways_lie_apart():
+    from ablations.bench import metrics
+
+    lines = {line.what: line for line in metrics.run(torch.device("cpu"), 1)}
+    gaps = [line.value for what, line in lines.items() if what.startswith("same answers")]
+    assert len(gaps) == 2
+    assert max(gaps) < 1e-6
+    assert all(line.value > 0 for what, line in lines.items() if what.startswith("metrics"))
+
+
+def test_training_bench_learns_what_the_reference_learns(monkeypatch):
+    from ablations.bench import train
+
+    monkeypatch.setattr(train, "SAME_STEPS", 12)
+    first, _ = train._same_answers(torch.device("cpu"))
+    assert first.value < 1e-6, "before rounding errors have grown the losses are equal"
+
+
+def test_unknown_bench(capsys):
+    from ablations.bench.__main__ import main
+
+    assert main(["trian"]) == 2
+    assert "Did you mean 'train'" in capsys.readouterr().err
