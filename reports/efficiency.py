@@ -11,12 +11,12 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.build import _hash, data_uri
 from reports.cost_grid import Grid, grids, points, remarks, to_latex, to_markdown
 from reports.cost_rows import Quality, load_study_of, qualities, read_costs
 from reports.figures import cost, style
 from reports.figures.style import Picture
 from reports.files import write_text
+from reports.render import data_uri, policy_hash
 from reports.study import Study
 
 
@@ -83,8 +83,8 @@ def render(
         table=table.name,
         css=css,
         js=js,
-        css_hash=_hash(css),
-        js_hash=_hash(js),
+        css_hash=policy_hash(css),
+        js_hash=policy_hash(js),
     )
 
 

@@ -14,9 +14,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
-from reports.build import _hash
 from reports.files import write_text
 from reports.labels import condition_label
+from reports.render import policy_hash
 from reports.verdict import signed
 
 EVALUATION_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
@@ -80,8 +80,8 @@ def render(found: dict[str, Any]) -> str:
         matrix=matrix(guess["confusion"]) if guess else {},
         css=css,
         js=js,
-        css_hash=_hash(css),
-        js_hash=_hash(js),
+        css_hash=policy_hash(css),
+        js_hash=policy_hash(js),
     )
 
 

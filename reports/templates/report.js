@@ -1,4 +1,17 @@
 "use strict";
+document.documentElement.classList.add("js");
+const messages = JSON.parse(document.getElementById("messages")?.textContent ?? "{}");
+// A text in the page's language, its {names} filled in.
+const say = (text, values = {}) => (messages[text] ?? text).replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all));
+const make = (name, properties, ...children) => {
+  const node = Object.assign(document.createElement(name), properties);
+  node.append(...children);
+  return node;
+};
+const select = (name, options) => {
+  const list = make("select", {}, ...options.map((textContent) => make("option", { textContent })));
+  return { list, label: make("label", {}, name, list) };
+};
 // Sorting: a click or Enter on a head sorts every body but the fixed one; without scripts the table is simply as given.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];

@@ -1,123 +1,240 @@
-"""The report in a real browser: it renders, sorts, asks the network for nothing and fits phone and desktop."""
+"""The report in a real browser: quiet, self-contained, accessible; sorting, filtering, slider, lens, scatter, origins."""
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
-from pathlib import Path
+from contextlib import contextmanager
 
+import pandas as pd
 import pytest
 
 from reports.build import build_report
-from tests.support.fake_runs import gamma_study, write_runs
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+from tests.support.fake_runs import gamma_study, run_id_of, write_runs
 
 EVIL = "<img src=x onerror=document.title='broken'>"
+EFFECTS = {
+    EVIL: -0.4,
+    "dfpir_g90": 0.2,
+    "dfpir_g100": 0.0,
+    "a_variant_with_quite_a_long_name_indeed": 0.1,
+    "other": 0.05,
+}
+TITLE = "Perturbation factor gamma (synthetic test data)"
 
-# Runs inside a copy of the page and tells the page around it what it finds.
-PROBE = """
-window.addEventListener("load", () => {
-  const root = document.documentElement;
-  const scrolls = (e) => e.closest(".scroll, .paper, pre, nav") !== null;
-  const wide = [...document.querySelectorAll("main *")]
-    .filter((e) => !scrolls(e) && e.getBoundingClientRect().right > root.clientWidth + 1)
-    .map((e) => e.tagName + "." + e.className);
-  const table = document.querySelector("table.sortable");
-  const names = () => [...table.tBodies[1].rows].map((r) => r.cells[0].textContent.trim());
-  const heads = [...table.tHead.rows[0].cells];
-  const average = heads.findIndex((h) => h.textContent.startsWith("Average"));
-  const values = () => [...table.tBodies[1].rows].map((r) => Number(r.cells[average].dataset.sort));
-  const before = names();
-  heads[average].querySelector("button").click();
-  const down = values();
-  heads[average].querySelector("button").click();
-  const up = values();
-  const found = {
-    width: window.innerWidth, page: root.scrollWidth, wide, before, after: names(), down, up,
-    sorted: heads[average].getAttribute("aria-sort"), first: table.tBodies[0].rows[0].cells[0].textContent.trim(),
-    images: [...document.images].every((i) => i.complete && i.naturalWidth > 100),
-    title: document.title, blocked: window.blocked ?? [],
-    fetched: performance.getEntriesByType("resource").map((e) => e.name).filter((n) => !n.startsWith("data:")),
-  };
-  parent.postMessage(found, "*");
-});
-window.blocked = [];
-document.addEventListener("securitypolicyviolation", (e) => window.blocked.push(e.violatedDirective));
-"""
-
-# A window can't be as narrow as a phone, a frame can. What the frame finds goes into the DOM, which --dump-dom prints.
-FRAME = """<!DOCTYPE html><title>frame</title><body><script>
-window.addEventListener("message", (event) => {
-  const out = document.createElement("script");
-  out.type = "application/json";
-  out.id = "found";
-  out.textContent = JSON.stringify(event.data);
-  document.body.append(out);
-});
-</script><iframe src="copy.html" width="WIDTH" height="900" style="border:0"></iframe></body>"""
-
-
-def chromium(profile: Path, *arguments: str) -> str:
-    """Run headless Chromium once; returns what it prints."""
-    command = [
-        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--hide-scrollbars", f"--user-data-dir={profile}", *arguments,
-    ]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+# Elements that stick out of the window although nothing around them scrolls.
+STICKING_OUT = """() => {
+  const scrolls = (e) => e.closest(".scroll, .paper, pre, nav, dialog") !== null;
+  const width = document.documentElement.clientWidth;
+  return [...document.querySelectorAll("main *")]
+    .filter((e) => !scrolls(e) && e.getBoundingClientRect().right > width + 1).map((e) => e.outerHTML.slice(0, 120));
+}"""
+# The picture's own pixel, and the pixel in the middle of its lens.
+PIXELS = """([x, y]) => [...document.querySelectorAll(".scene:not([hidden]) .frame")].map((frame) => {
+  const image = frame.querySelector("img"), lens = frame.querySelector("canvas");
+  const copy = document.createElement("canvas");
+  copy.width = image.naturalWidth; copy.height = image.naturalHeight;
+  const ink = copy.getContext("2d");
+  ink.drawImage(image, 0, 0);
+  const middle = lens.getContext("2d").getImageData(lens.width / 2, lens.height / 2, 1, 1).data;
+  return { hidden: lens.hidden, own: [...ink.getImageData(x, y, 1, 1).data], lens: [...middle],
+           told: frame.parentElement.querySelector(".rgb").textContent };
+})"""
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
-    effects = {EVIL: -0.4, "dfpir_g90": 0.2, "dfpir_g100": 0.0, "a_variant_with_quite_a_long_name_indeed": 0.1}
-    study = gamma_study(
-        effect_db=effects, seeds=(0,), failed=(), pictures=False, aliases={"dfpir_g95": ("dfpir_g90", "the same")}
-    )
+    aliases = {"dfpir_g95": ("dfpir_g90", "the same")}
+    study = gamma_study(effect_db=EFFECTS, seeds=(0,), failed=(), aliases=aliases, patches=8)
     return build_report([write_runs(root, study)])
 
 
-def probed(report: Path, folder: Path, width: int) -> dict:
-    """What the probe finds in a copy of the page whose policy also lets the probe run."""
-    page = report.read_text(encoding="utf-8")
-    script = re.search(r"script-src '[^']+'", page)
-    assert script is not None
-    page = page.replace(script.group(0), f"{script.group(0)} 'nonce-probe'")
-    copy = folder / "copy.html"
-    copy.write_text(page.replace("</body>", f'<script nonce="probe">{PROBE}</script></body>'), encoding="utf-8")
-    frame = folder / "frame.html"
-    frame.write_text(FRAME.replace("WIDTH", str(width)), encoding="utf-8")
-    dom = chromium(folder / "profile", "--window-size=1400,1000", "--dump-dom", frame.as_uri())
-    found = re.search(r'<script type="application/json" id="found">(.*?)</script>', dom, re.DOTALL)
-    assert found is not None, dom[-2000:]
-    return json.loads(found.group(1))
+@contextmanager
+def opened(chromium, report, *, width=1280, scheme="light", scripts=True):
+    """The page in a private window without a network; afterwards nothing may have been said, asked for or blocked."""
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, java_script_enabled=scripts
+    )
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(report.as_uri())
+    try:
+        yield page
+        assert said == []
+        assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+    finally:
+        context.close()
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_page_works_and_fits(report, tmp_path, width):
-    found = probed(report, tmp_path, width)
-    assert found["width"] == width
-    assert found["page"] <= width
-    assert found["wide"] == []
-    assert found["images"]
-    assert found["fetched"] == []
-    assert found["blocked"] == []
-    assert found["title"] == "Perturbation factor gamma (synthetic test data)"
-    assert EVIL in found["before"]  # as text
-    assert found["down"] == sorted(found["down"], reverse=True)
-    assert found["up"] == sorted(found["down"])
-    assert found["after"][0] == EVIL
-    assert (found["sorted"], found["first"]) == ("ascending", "degraded input")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_quiet_and_fits(chromium, report, width, scheme):
+    with opened(chromium, report, width=width, scheme=scheme) as page:
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(STICKING_OUT) == []
+        assert page.evaluate("[...document.images].every((i) => i.complete && i.naturalWidth > 0)")
+        assert page.title() == TITLE
+        assert EVIL in page.locator("#result tbody th").all_inner_texts()  # as text
 
 
-def test_page_paints(report, tmp_path):
-    from PIL import Image
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(chromium, report, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (extra dev)").Axe()
+    with opened(chromium, report, scheme=scheme) as page:
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        page.locator(".key").first.click()
+        found = axe.run(page)
+        assert found.violations_count == 0, found.generate_report()
+        page.locator("button.origin").first.click()
+        found = axe.run(page)
+        assert found.violations_count == 0, found.generate_report()
 
-    picture = tmp_path / "page.png"
-    chromium(tmp_path / "profile", "--window-size=1280,1600", f"--screenshot={picture}", report.as_uri())
-    with Image.open(picture) as shot:
-        assert shot.size == (1280, 1600)
-        assert len(shot.convert("RGB").getcolors(1 << 24) or ()) > 50
+
+def test_tables_sort(chromium, report):
+    with opened(chromium, report) as page:
+        table = page.locator("#result table").first
+        head = table.locator("thead th", has_text="Average")
+        values = "t => [...t.tBodies[1].rows].map((r) => Number(r.cells[r.cells.length - 2].dataset.sort))"
+        before = table.evaluate(values)
+        head.get_by_role("button").click()
+        assert table.evaluate(values) == sorted(before, reverse=True) != before
+        head.get_by_role("button").press("Enter")
+        assert table.evaluate(values) == sorted(before)
+        assert head.get_attribute("aria-sort") == "ascending"
+        assert table.locator("tbody th").first.inner_text() == "degraded input"
+        assert table.locator("tbody th").nth(1).inner_text() == EVIL
+
+
+def test_long_tables_filter(chromium, report):
+    with opened(chromium, report) as page:
+        page.get_by_text("All 10 pairs of variants").click()
+        pairs = page.locator("#result details")
+        field, rows = pairs.get_by_label("Filter rows"), pairs.locator("tbody tr:visible")
+        assert rows.count() == 10
+        field.fill("G90 other")
+        assert rows.count() == 1
+        assert pairs.get_by_role("status").inner_text() == "1 of 10 rows"
+        field.fill("no such variant")
+        assert rows.count() == 0
+        field.press("Escape")
+        assert rows.count() == 10
+        assert field.input_value() == ""
+        assert page.locator("#result").get_by_label("Filter rows").count() == 1  # short tables have none
+
+
+def test_slider_compares_any_two_pictures(chromium, report):
+    with opened(chromium, report) as page:
+        gallery = page.locator(".gallery")
+        divider, choices = gallery.get_by_role("slider"), gallery.get_by_role("combobox")
+        place = lambda: page.locator(".stage").evaluate("s => getComputedStyle(s).getPropertyValue('--at').trim()")  # noqa: E731
+        assert place() == "50%"
+        divider.press("ArrowRight")
+        assert place() == "51%"
+        assert "degraded" in divider.get_attribute("aria-valuetext")
+        page.locator(".stage").scroll_into_view_if_needed()
+        box = page.locator(".stage").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 20)
+        page.mouse.up()
+        assert (place(), divider.input_value()) == ("25%", "25")
+        choices.nth(0).select_option(index=3)
+        assert page.locator(".scene:visible h3").inner_text().startswith("Rain")
+        choices.nth(1).select_option(index=len(EFFECTS) + 1)
+        choices.nth(2).select_option(index=2)
+        sources = page.locator(".scene:visible .shot img").evaluate_all("all => all.map((i) => i.src)")
+        assert page.locator(".stage .over").get_attribute("src") == sources[-1]
+        assert page.locator(".stage img").first.get_attribute("src") == sources[2]
+        assert "clean" in page.locator(".stage .over").get_attribute("alt")
+        choices.nth(0).select_option(index=4)  # the choice is kept from image to image
+        assert choices.nth(1).evaluate("s => s.selectedIndex") == len(EFFECTS) + 1
+
+
+def test_lens_shows_one_pixel_of_all_methods(chromium, report):
+    with opened(chromium, report) as page:
+        frames = page.locator(".scene:visible .frame")
+        assert frames.count() == len(EFFECTS) + 2
+        box = frames.nth(2).bounding_box()
+        frames.nth(2).hover(position={"x": box["width"] * 20.5 / 64, "y": box["height"] * 33.5 / 64})
+        told = page.locator(".gallery > .told")
+        assert told.inner_text() == "Pixel 20, 33 from the top left of the crop"
+
+        def agree(x, y):
+            found = page.evaluate(PIXELS, [x, y])
+            assert all(not f["hidden"] and f["own"] == f["lens"] for f in found)
+            assert [f["told"] for f in found] == ["RGB {} {} {}".format(*f["own"][:3]) for f in found]
+            assert len({tuple(f["own"]) for f in found}) > 1
+
+        agree(20, 33)
+        page.mouse.move(0, 0)
+        assert frames.locator("canvas:visible").count() == 0
+        group = page.get_by_role("group", name="Lens over all images")
+        page.get_by_role("slider").focus()
+        page.keyboard.press("Tab")
+        assert group.first.evaluate("g => g === document.activeElement")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Shift+ArrowUp")
+        agree(21, 25)
+        page.keyboard.press("Escape")
+        assert frames.locator("canvas:visible").count() == 0
+
+
+def test_every_cell_leads_back_to_its_runs(chromium, report):
+    with opened(chromium, report) as page:
+        line = page.locator("#result table").first.locator("tr", has=page.get_by_role("rowheader", name="other"))
+        line.locator("button.origin").nth(4).click()
+        dialog = page.get_by_role("dialog")
+        assert dialog.get_by_role("heading").inner_text() == "other · Haze"
+        told = dialog.inner_text()
+        means = pd.read_csv(report.parent / "means.csv").set_index(["variant", "condition", "metric"])["mean"]
+        psnr, ssim = means["other", "haze", "psnr_db"], means["other", "haze", "ssim"]
+        for known in (
+            run_id_of("other", 0),
+            "aio-rgb",
+            "synthetic-test-only",
+            "6 images of 3 scenes",
+            f"{psnr:.4f}",
+            f"{ssim:.4f}",
+        ):
+            assert known in told
+        assert f"{psnr:.2f} / {ssim:.3f}" in told
+        page.keyboard.press("Escape")
+        assert not dialog.is_visible()
+        page.keyboard.press("ArrowRight")  # focus is back on the cell
+        page.keyboard.press("Enter")
+        assert dialog.get_by_role("heading").inner_text() == "other · Motion blur"
+        dialog.get_by_role("button", name="Close").click()
+        assert not dialog.is_visible()
+
+
+def test_scatter_switches_perplexity_and_marks_points(chromium, report):
+    with opened(chromium, report) as page:
+        radios = page.get_by_role("radio")
+        assert [radio.get_attribute("value") for radio in radios.all()] == ["5", "15"]  # 56 patches allow no more
+        places = lambda: page.locator(".panels path").evaluate_all("all => all.map((p) => p.getAttribute('transform'))")  # noqa: E731
+        before = places()
+        assert len(before) == 3 * 56
+        radios.first.check()
+        assert all(a != b for a, b in zip(before, places(), strict=True))
+        assert page.get_by_role("img", name="perplexity 5").count() == 3
+        page.locator(".panels path").nth(10).hover()
+        assert page.locator(".panels path.lit").count() == 3  # the same patch in every panel
+        assert re.fullmatch(r"Noise .=\d\d, patch \d+ of .+", page.locator(".scatter > .told").inner_text())
+        key = page.locator(".keys").get_by_role("button", name="Haze")
+        key.press("Enter")
+        assert key.get_attribute("aria-pressed") == "true"
+        assert page.locator(".panels path.dim").count() == 3 * 48
+
+
+def test_without_scripts_images_and_tables_are_plain(chromium, report):
+    with opened(chromium, report, scripts=False) as page:
+        assert page.locator(".shot img:visible").count() == 7 * (len(EFFECTS) + 2)
+        alt = page.locator(".shot img").first.get_attribute("alt")
+        assert re.fullmatch(r"Noise .=15, image scene0-crop0: degraded by noise .=15, PSNR 23.79 dB", alt)
+        assert page.locator(".scripted:visible, dialog:visible").count() == 0
+        assert page.locator("#result table").first.is_visible()

@@ -1,0 +1,122 @@
+"""The page in another language: one catalogue, keyed by the English text, for fixed texts and computed sentences alike.
+
+A computed sentence is found by its pattern: the catalogue's key says where its numbers and names stand
+("{n} scores were left out"), the English sentence is matched against it, and its values go into the translation. What
+makes the sentences needs to know nothing of languages, and a sentence without a translation stays English.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from reports.language_zh import ZH, ZH_LISTS
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\N{LEFT DOUBLE QUOTATION MARK}])")
+# What may stand in a placeholder of this name; any other name takes any text.
+_VALUES = {"n": r"[\d,]+", "m": r"[\d,]+", "number": r"[+\N{MINUS SIGN}]?[\d.,]+", "percent": r"[\d.]+%"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Language:
+    """A language of the page.
+
+    Attributes:
+        code: for the command line and the file name: "en", "zh".
+        tag: the page's BCP 47 tag.
+        catalogue: English text -> its translation; {names} in both for values, %(name)s in the templates' own texts.
+        lists: (" and ", ", ") of the language.
+        space: what joins sentences.
+    """
+
+    code: str
+    tag: str
+    catalogue: Mapping[str, str]
+    lists: tuple[str, str] = (" and ", ", ")
+    space: str = " "
+
+    def text(self, text: str) -> str:
+        """A fixed text of the page; itself where it has no translation."""
+        return self.catalogue.get(text, text)
+
+    def texts(self, one: str, many: str, n: int) -> str:
+        """A fixed text by number."""
+        return self.text(one if n == 1 else many)
+
+    def sentence(self, text: str) -> str:
+        """A computed text of one or more sentences; those without a translation stay as they are."""
+        if not self.catalogue or not text.strip():
+            return text
+        whole = self._found(text)
+        if whole is not None:
+            return whole
+        parts = _SENTENCE_END.split(text)
+        if len(parts) == 1:
+            return text
+        return self.space.join(self._found(part) or part for part in parts)
+
+    def _found(self, text: str) -> str | None:
+        if text in self.catalogue:
+            return self.catalogue[text]
+        for pattern, translation in self._patterns:
+            match = pattern.fullmatch(text)
+            if match:
+                values = {name: self._value(value) for name, value in match.groupdict().items()}
+                return _PLACEHOLDER.sub(lambda found: values[found.group(1)], translation)  # noqa: B023 (used at once)
+        return None
+
+    def _value(self, value: str) -> str:
+        """A placeholder's content: translated where the catalogue knows it, lists part by part, else as it is."""
+        known = self._found(value)
+        if known is not None:
+            return known
+        last, comma = self.lists
+        if " and " in value:
+            first, end = value.rsplit(" and ", 1)
+            return f"{self._value(first)}{last}{self._value(end)}"
+        if ", " in value and "[" not in value:
+            return comma.join(self._value(part) for part in value.split(", "))
+        return value
+
+    @cached_property
+    def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
+        """The keys with placeholders, the most specific first."""
+        keys = [key for key in self.catalogue if _PLACEHOLDER.search(key)]
+        keys.sort(key=lambda key: (-len(_PLACEHOLDER.sub("", key)), key))
+        return [(re.compile(_pattern(key), re.DOTALL), self.catalogue[key]) for key in keys]
+
+
+ENGLISH = Language(code="en", tag="en", catalogue={})
+LANGUAGES: dict[str, Language] = {
+    "en": ENGLISH,
+    "zh": Language(code="zh", tag="zh-Hans", catalogue=ZH, lists=ZH_LISTS, space=""),
+}
+
+
+def language(code: str) -> Language:
+    """The language of a code.
+
+    Raises:
+        ValueError: no such language; the message is one line.
+    """
+    if code not in LANGUAGES:
+        raise ValueError(f"No page in the language {code!r}. Known: {', '.join(LANGUAGES)}.")
+    return LANGUAGES[code]
+
+
+def _pattern(key: str) -> str:
+    pieces = _PLACEHOLDER.split(key)
+    seen: set[str] = set()
+    parts = []
+    for at, piece in enumerate(pieces):
+        if at % 2 == 0:
+            parts.append(re.escape(piece))
+        elif piece in seen:
+            parts.append(f"(?P={piece})")
+        else:
+            seen.add(piece)
+            parts.append(f"(?P<{piece}>{_VALUES.get(piece, '.+?')})")
+    return "".join(parts)

@@ -1,0 +1,109 @@
+"""The report's page from its parts, in one language: one HTML text that fetches nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports import page, schema
+from reports.language import ENGLISH, Language
+from reports.measures.sections import Shown
+from reports.parts import Part
+from reports.reported.table import ReportedTable
+from reports.study import Study
+from reports.tables import Table
+from reports.verdict import Verdict
+from reports.viewer.show import Interactive
+from reports.wording import show, show_p, show_seeds, show_size, signed
+
+if TYPE_CHECKING:
+    from reports.build import Drawn
+
+STYLES = ("report.css", "interactive.css")
+# In this order: the first has what the others use, and tables are filtered and sorted whatever their cells become.
+SCRIPTS = ("report.js", "filter.js", "gallery.js", "scatter.js", "origins.js")
+
+
+def render(
+    study: Study,
+    table: Table,
+    found: Verdict,
+    drawn: Drawn,
+    parts: list[tuple[Part, Table]],
+    reported: ReportedTable | None = None,
+    measured: Shown | None = None,
+    *,
+    interactive: Interactive | None = None,
+    language: Language = ENGLISH,
+) -> str:
+    """The page; every text from outside is escaped, and no script but our own may run in it."""
+    environment = page_environment(language)
+    environment.filters.update(show=show, show_p=show_p, show_size=show_size, signed=signed, show_seeds=show_seeds)
+    css, js = (Markup("".join(_source(environment, name) for name in names)) for names in (STYLES, SCRIPTS))
+    return environment.get_template("report.html.j2").render(
+        lang=language.tag,
+        messages={text: language.text(text) for text in script_texts() if language.text(text) != text},
+        study=study,
+        table=table,
+        parts=parts,
+        reported=reported,
+        verdict=found,
+        drawn=drawn,
+        measured=measured or Shown(),
+        interactive=interactive or Interactive(),
+        measures_folder=schema.MEASURES_FOLDER,
+        facts=page.facts(study),
+        remarks=page.remarks(study),
+        run_lines=page.run_lines(study),
+        failures=page.failures(study),
+        metric_note=page.metric_note(),
+        rebuild=f"python -m reports.build {study.folder.name if study.folder else 'RUNS'}",
+        figures_folder=schema.FIGURES_FOLDER,
+        css=css,
+        js=js,
+        css_hash=policy_hash(css),
+        js_hash=policy_hash(js),
+    )
+
+
+def script_texts() -> tuple[str, ...]:
+    """The texts that the page's scripts show, as they stand in them."""
+    environment = page_environment()
+    found = re.findall(r'say\("([^"]+)"', "".join(_source(environment, name) for name in SCRIPTS))
+    return tuple(dict.fromkeys(found))
+
+
+def page_environment(language: Language = ENGLISH) -> Environment:
+    """Our templates, escaping on; `_` translates fixed texts, the filter `tr` computed sentences."""
+    environment = Environment(
+        loader=PackageLoader("reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_callables(language.text, language.texts, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters.update(data_uri=data_uri, tr=language.sentence)
+    return environment
+
+
+def data_uri(path: Path) -> str:
+    """A PNG as a data: URI."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def policy_hash(text: str) -> str:
+    """What the page's content security policy names: only this text may run, no handler that slipped in."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def _source(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]

@@ -1,0 +1,89 @@
+"""The way back from each number of a table to its runs: ids, seeds, protocol, images and commit.
+
+Plain data for a JSON block of the page. A cell is (table, row, column) by place, in the order in which the page prints
+them, so that sorting and filtering leave it alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from reports import schema
+from reports.labels import condition_label
+from reports.stats import AVERAGE, Scores, collect, seed_means
+from reports.study import Run, Study
+from reports.tables import Table
+
+
+def origins(tables: Sequence[tuple[Study, Table]]) -> dict[str, Any]:
+    """Everything that the page tells of the cells of these tables.
+
+    Args:
+        tables: each with the study whose rows it shows, in the page's order.
+
+    Returns:
+        {"metrics": heads, "runs": run id -> what is known of it, "tables": [{"columns": [...], "rows": [...]}]}. A row
+        without finished runs is None. Means are unrounded: for each run a list of columns, for each column a number a
+        metric, None where there is none.
+    """
+    runs = {run.run_id: run for study, _ in tables for run in study.runs.values()}
+    told = [_table(study, table) for study, table in tables]
+    used = {r["run"] for table in told for row in table["rows"] if row for r in row["runs"]}
+    return {
+        "metrics": [f"{m.label}, {m.unit}" if m.unit else m.label for m in schema.METRICS],
+        "runs": {name: _run(run) for name, run in runs.items() if name in used},
+        "tables": told,
+    }
+
+
+def _table(study: Study, table: Table) -> dict[str, Any]:
+    images = study.images()
+    scores = {m.name: collect(images, m.name) for m in schema.METRICS}
+    return {
+        "columns": [_column(images, scores[schema.PSNR], column) for column in table.columns],
+        "rows": [None if row.is_input else _row(study, scores, row.variant, table.columns) for row in table.rows],
+    }
+
+
+def _column(images: pd.DataFrame, scores: Scores, column: str) -> dict[str, Any]:
+    rows = images if column == AVERAGE else images[images["condition"] == column]
+    used = scores.images_in(column)
+    return {
+        "label": condition_label(column),
+        "sets": sorted(map(str, rows["dataset"].unique())),
+        "protocol": sorted(map(str, rows["protocol"].unique())),
+        "images": int(used.sum()),
+        "scenes": len(set(scores.scene[used])),
+    }
+
+
+def _row(study: Study, scores: dict[str, Scores], variant: str, columns: Sequence[str]) -> dict[str, Any] | None:
+    ids = {e.seed: e.run_id for e in study.entries if e.variant == variant and e.alias_of is None}
+    first = scores[schema.PSNR]
+    if variant not in first.seeds:
+        return None
+    by_column = [
+        [seed_means(s, variant, column) if variant in s.seeds else None for s in scores.values()] for column in columns
+    ]
+    runs = []
+    for number, seed in enumerate(first.seeds[variant]):
+        cells = [[None if values is None else _known(values[number]) for values in metrics] for metrics in by_column]
+        runs.append({"run": ids[seed], "seed": seed, "means": cells})
+    return {"variant": variant, "runs": runs}
+
+
+def _run(run: Run) -> dict[str, str]:
+    commit = str(run.env.get("commit") or "")[:12]
+    return {
+        "commit": f"{commit or '?'}{' + uncommitted changes' if run.env.get('dirty') else ''}",
+        "device": str(run.env.get("device") or ""),
+        "protocol": str(run.spec.get("protocol") or ""),
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 6)

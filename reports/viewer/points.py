@@ -1,0 +1,127 @@
+"""The t-SNE planes behind the page's interactive scatter: a few variants, the last layer of each, several perplexities.
+
+t-SNE's picture changes with its perplexity; a reader who can switch sees what stays. The points are fewer than in the
+printed figure, since every plane costs time when the page is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from reports import schema
+from reports.artifacts import Probes, load_probes
+from reports.figures.style import condition_colour, condition_marker
+from reports.labels import condition_label
+from reports.separation import points
+from reports.study import Study
+
+PERPLEXITIES = (5, 15, 40)
+MOST_POINTS = 210
+MOST_VARIANTS = 3
+_ITERATIONS = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scatter:
+    """What the scatter shows; `data` is for the page's JSON block.
+
+    Attributes:
+        perplexities: those that the number of points allows.
+        n: points of a panel.
+        data: {"conditions": [{"label", "colour", "marker"}], "panels": [{"variant", "seed", "layer", "labels": [...],
+            "planes": perplexity -> [[x, y], ...] with x and y in 0..1}], "same_patches": whether point k of every panel
+            is one patch}.
+    """
+
+    perplexities: tuple[int, ...]
+    n: int
+    data: dict[str, Any]
+
+
+def scatter(study: Study) -> Scatter | None:
+    """Planes of the last layer that each of a few variants recorded; None without features or with too few points."""
+    found = _probes(study)
+    chosen = _chosen(study, list(found))
+    conditions: dict[str, int] = {}
+    panels: list[dict[str, Any]] = []
+    sizes = []
+    for variant in chosen:
+        seed, probes = found[variant]
+        layer = _layers(probes)[-1]
+        x, labels = points(probes, layer, most=MOST_POINTS)
+        allowed = allowed_perplexities(len(x))
+        if allowed:
+            sizes.append(len(x))
+            numbers = [conditions.setdefault(probes.conditions[k], len(conditions)) for k in labels]
+            planes = {str(p): _plane(x, p) for p in allowed}
+            panels.append({"variant": variant, "seed": seed, "layer": layer, "labels": numbers, "planes": planes})
+    if not panels:
+        return None
+    ordered = sorted(conditions, key=schema.condition_sort_key)
+    again = {conditions[name]: number for number, name in enumerate(ordered)}
+    for panel in panels:
+        panel["labels"] = [again[number] for number in panel["labels"]]
+    looks = [_look(condition) for condition in ordered]
+    first = found[chosen[0]][1]
+    same = all(np.array_equal(found[v][1].feature_condition, first.feature_condition) for v in chosen)
+    return Scatter(
+        perplexities=allowed_perplexities(min(sizes)),
+        n=max(sizes),
+        data={"conditions": looks, "panels": panels, "same_patches": same},
+    )
+
+
+def _look(condition: str) -> dict[str, str]:
+    """How a condition is drawn: as in the printed figure."""
+    return {
+        "label": condition_label(condition),
+        "colour": condition_colour(condition),
+        "marker": condition_marker(condition),
+    }
+
+
+def allowed_perplexities(n: int) -> tuple[int, ...]:
+    """Those of `PERPLEXITIES` for which n points hold three times as many neighbours as t-SNE looks at."""
+    return tuple(p for p in PERPLEXITIES if 3 * p <= n - 1)
+
+
+def _plane(x: np.ndarray, perplexity: int) -> list[list[float]]:
+    """t-SNE of (n, d) PCA scores from a fixed seed, scaled into the unit square with its shape kept."""
+    model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=_ITERATIONS)
+    with threadpool_limits(limits=1):  # see reports.separation.plane
+        flat = np.asarray(model.fit_transform(x.astype(np.float32)), dtype=np.float64)
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    size = max(float((high - low).max()), 1e-12)
+    return np.round((flat - (low + high) / 2) / size + 0.5, 4).tolist()  # type: ignore[no-any-return]
+
+
+def _probes(study: Study) -> dict[str, tuple[int | None, Probes]]:
+    """Seed and probes of each variant's first finished run that has features."""
+    found: dict[str, tuple[int | None, Probes]] = {}
+    for variant in study.variants:
+        for run in study.done_runs_of(variant):
+            probes = load_probes(run)
+            if probes is not None and probes.features:
+                found[variant] = (run.seed, probes)
+                break
+    return found
+
+
+def _layers(probes: Probes) -> list[str]:
+    """Layers in the order in which the evaluation named them, others behind."""
+    return list(dict.fromkeys([*(k for k in probes.pooling if k in probes.features), *probes.features]))
+
+
+def _chosen(study: Study, available: list[str]) -> list[str]:
+    """At most `MOST_VARIANTS`: one off the axis, the reference, both ends of the axis, the last, then any."""
+    off = [v for v in available if v not in study.axis_values]
+    on = sorted((v for v in available if v in study.axis_values), key=study.axis_values.__getitem__)
+    reference = [v for v in available if v == study.reference]
+    wanted = [*off[:1], *reference, *on[:1], *on[-1:], *available[-1:], *available]
+    kept = list(dict.fromkeys(wanted))[:MOST_VARIANTS]
+    return [v for v in available if v in kept]

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import base64
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from reports import schema
+from reports.load import load
+from reports.parts import main_part
+from reports.tables import build_table
+from reports.viewer.images import gallery
+from reports.viewer.origins import origins
+from reports.viewer.points import allowed_perplexities, scatter
+from reports.viewer.show import interactive
+from tests.support.fake_runs import CONDITIONS, gamma_study, run_id_of, seal, write_runs
+
+EFFECTS = {"dfpir_g90": 0.2, "dfpir_g100": 0.0, "restormer": -0.3}
+
+
+@pytest.fixture
+def study(tmp_path):
+    return load([write_runs(tmp_path, gamma_study(effect_db=EFFECTS, failed=(("dfpir_g90", 1),), patches=8))])
+
+
+def pixels(uri):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))))
+
+
+def test_gallery_holds_the_runs_own_pixels(study, tmp_path):
+    found = gallery(study)
+    assert len(found.scenes) == len(CONDITIONS)
+    assert found.remarks == ()
+    scene = found.scenes[3]
+    assert [shot.label for shot in scene.shots] == ["degraded", *EFFECTS, "clean"]
+    for shot, name in zip(scene.shots[-2:], ("restored", "clean"), strict=True):
+        stored = tmp_path / run_id_of("restormer", 0) / "samples" / f"rain-{name}.png"
+        assert np.array_equal(pixels(shot.uri), np.asarray(Image.open(stored)))
+    assert (scene.width, scene.height) == (64, 64)
+    assert scene.shots[2].alt == f"Rain, image scene0-crop0: restored by dfpir_g100, PSNR {scene.shots[2].told}"
+
+
+def test_gallery_leaves_out_what_does_not_belong_together_and_what_is_too_much(study, tmp_path):
+    samples = tmp_path / run_id_of("dfpir_g100", 0) / "samples"
+    Image.new("RGB", (64, 64)).save(samples / "rain-degraded.png")  # another input
+    (samples / "haze-restored.png").write_bytes(b"no picture")
+    found = gallery(study)
+    labels = {scene.title: [shot.label for shot in scene.shots] for scene in found.scenes}
+    for condition in ("Rain", "Haze"):
+        assert labels[f"{condition} · scene0-crop0"] == ["degraded", "dfpir_g90", "restormer", "clean"]
+    assert found.remarks == ("Left out where its crop is not of the same input, or is no PNG: dfpir_g100.",)
+    size = sum(len(shot.uri) for scene in found.scenes for shot in scene.shots)
+    small = gallery(study, most=size // 2)
+    assert 0 < len(small.scenes) < len(found.scenes)
+    assert (
+        small.remarks[0]
+        == f"{7 - len(small.scenes)} images left out to keep the page small; the runs' samples hold them."
+    )
+
+
+def test_origins_average_to_the_printed_cells(study):
+    main = main_part(study)
+    table = build_table(main)
+    told = origins([(main, table)])
+    rows, columns = told["tables"][0]["rows"], told["tables"][0]["columns"]
+    assert rows[0] is None  # the degraded input has no run
+    for row, shown in zip(rows[1:], table.rows[1:], strict=True):
+        assert row["variant"] == shown.variant
+        for c, cell in enumerate(shown.cells):
+            for m, metric in enumerate(schema.METRICS):
+                by_seed = [run["means"][c][m] for run in row["runs"]]
+                assert f"{np.mean(by_seed):.{metric.digits}f}" == cell.numbers[m].text
+    assert [run["run"] for run in rows[1]["runs"]] == [run_id_of("dfpir_g90", 0)]  # its other run failed
+    assert columns[3] == {
+        "label": "Rain",
+        "sets": ["synthetic-test-only"],
+        "protocol": ["aio-rgb"],
+        "images": 6,
+        "scenes": 3,
+    }
+    assert set(told["runs"]) == {run["run"] for row in rows[1:] for run in row["runs"]}
+    json.dumps(told, allow_nan=False)
+
+
+def test_scatter_takes_what_the_points_allow(study):
+    found = scatter(study)
+    assert found is not None
+    assert (found.n, found.perplexities) == (56, (5, 15))
+    assert [p["variant"] for p in found.data["panels"]] == list(EFFECTS)
+    assert found.data["same_patches"]
+    for panel in found.data["panels"]:
+        assert pd.Series(panel["labels"]).value_counts().to_dict() == dict.fromkeys(range(7), 8)
+        planes = {p: np.array(points) for p, points in panel["planes"].items()}
+        assert set(planes) == {"5", "15"}
+        assert all(x.shape == (56, 2) and x.min() >= 0 and x.max() <= 1 for x in planes.values())
+        assert not np.allclose(planes["5"], planes["15"])
+    assert [c["label"] for c in found.data["conditions"]][3:] == ["Rain", "Haze", "Motion blur", "Low light"]
+    assert scatter(study) == found
+
+
+@pytest.mark.parametrize(("n", "allowed"), [(15, ()), (16, (5,)), (121, (5, 15, 40))])
+def test_perplexities_need_points(n, allowed):
+    assert allowed_perplexities(n) == allowed
+
+
+def test_what_fails_costs_only_itself(study, tmp_path, monkeypatch):
+    def broken(_):
+        raise RuntimeError("odd content")
+
+    monkeypatch.setattr("reports.viewer.show.gallery", broken)
+    main = main_part(study)
+    found = interactive(main, [(main, build_table(main))])
+    assert found.problems == {"gallery": "RuntimeError: odd content"}
+    assert found.gallery.scenes == ()
+    assert found.scatter is not None
+
+
+def test_a_study_without_pictures_has_none(tmp_path):
+    bare = load(
+        [write_runs(tmp_path, gamma_study(effect_db={"a": 0.0}, seeds=(0,), failed=(), aliases={}, pictures=False))]
+    )
+    seal(tmp_path / run_id_of("a", 0))
+    assert gallery(bare).scenes == ()
+    assert scatter(bare) is None
