@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports import schema
+from reports import page, schema, tex
 from reports.compare import build_comparison
 from reports.figures import axis, crops, curves, orders, style, tsne
 from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
 from reports.index import build_index
 from reports.load import check_comparable, load
-from reports.measures.sections import show_measures
+from reports.measures.sections import Shown, show_measures
 from reports.pairs import pairs_frame
 from reports.parts import main_part, other_parts
 from reports.render import render
@@ -27,7 +27,7 @@ from reports.reported.table import asked_setting, reported_table
 from reports.stats import Bootstrap, collect
 from reports.study import Study
 from reports.tables import build_table, means_frame, to_latex, to_markdown
-from reports.verdict import verdict
+from reports.verdict import Verdict, verdict
 from reports.viewer.show import interactive
 
 
@@ -40,16 +40,17 @@ class Drawn:
     problems: dict[str, str]
 
 
-def build_report(paths: Iterable[Path], out_dir: Path | None = None) -> Path:
+def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: bool = False) -> Path:
     """Make the report of a study or of runs.
 
     Args:
         paths: a study folder, run folders, or a runs root that holds at most one study.
         out_dir: where to write; the study's own folder by default, ./report for runs without one.
+        as_tex: whether to write a LaTeX document instead of the page.
 
     Returns:
-        report.html. Beside it lie table.md, table.tex, means.csv, pairs.csv, figures/ (PNG, SVG, PDF) and, for runs
-        with measures, measures/ (CSV).
+        report.html or report.tex. Beside it lie table.md, table.tex, means.csv, pairs.csv, figures/ (PNG, SVG, PDF)
+        and, for runs with measures, measures/ (CSV).
 
     Raises:
         ValueError: nothing to report on, several studies, or numbers that can't be compared; the message is one line.
@@ -77,6 +78,11 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None) -> Path:
     _write_csv(pairs_frame(found.pairs), out / schema.PAIRS_CSV_FILE)
     drawn = draw_all(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER)
     measured = show_measures(study, bootstraps[schema.PSNR], out)
+    if as_tex:
+        tables = [("Result", to_latex(table)), *((title, to_latex(extra)) for title, extra in besides)]
+        tables += [("Reported numbers", reported_latex(reported))] if reported else []
+        pages = _document(study, tables, found, drawn, measured)
+        return write_text(out / schema.REPORT_TEX_FILE, pages)
     alive = interactive(study, [(study, table), *((part.study, extra) for part, extra in parts)])
     text = render(study, table, found, drawn, parts, reported, measured, interactive=alive)
     return write_text(out / schema.REPORT_FILE, text)
@@ -110,6 +116,25 @@ def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
     return Drawn(pictures=pictures, measured=measured, problems=problems)
 
 
+def _document(study: Study, tables: list[tuple[str, str]], found: Verdict, drawn: Drawn, measured: Shown) -> str:
+    """The LaTeX document of the same tables, figures and sentences as the page."""
+    tabulars = [tex.Tabular(title=title, code=code) for title, code in tables]
+    differences = tex.against_reference(found.against_reference)
+    if differences:
+        note = "Difference of the average PSNR with its 95% interval (hierarchical paired bootstrap, uncorrected)."
+        title = f"Against the reference, {study.reference}"
+        tabulars.insert(1, tex.Tabular(title=title, code=differences, notes=(note,)))
+    return tex.document(
+        study,
+        said=(found.headline, *found.sentences),
+        facts=page.facts(study),
+        remarks=[*page.remarks(study), *(f"A figure could not be drawn: {p}" for p in drawn.problems.values())],
+        tables=tabulars,
+        pictures=[picture for pictures in drawn.pictures.values() for picture in pictures],
+        measures=measured.sections,
+    )
+
+
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
     buffer = io.StringIO()
     frame.to_csv(buffer, index=False, lineterminator="\n", float_format="%.6f")
@@ -128,7 +153,7 @@ def _made(options: argparse.Namespace) -> Path:
         return build_comparison(options.compare[0], options.compare[1], options.out)
     if not options.runs:
         raise ValueError("Nothing named: give RUNS, --all, or --compare with two study folders.")
-    return build_report(options.runs, options.out)
+    return build_report(options.runs, options.out, as_tex=options.format == "tex")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -153,6 +178,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=Path,
         metavar=("REPORT_A", "REPORT_B"),
         help="two folders of the same study: what moved from A to B, and whether it is more than noise",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("html", "tex"),
+        default="html",
+        help="html: one page (default); tex: report.tex, a LaTeX document that compiles as it is",
     )
     parser.add_argument(
         "--out",
