@@ -13,7 +13,7 @@ import pandas as pd
 
 from reports import page, schema, tex
 from reports.compare import build_comparison
-from reports.figures import axis, crops, curves, orders, style, tsne
+from reports.figures import axis, crops, curves, differences, errors, orders, style, tsne
 from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
 from reports.index import build_index
@@ -100,7 +100,8 @@ def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
 
     figures: dict[str, Callable[[], Picture | list[Picture] | None]] = {
         "axis": lambda: axis.draw(study, bootstrap, folder),
-        "crops": lambda: crops.draw(study, folder),
+        "crops": lambda: _present(crops.draw(study, folder), errors.draw(study, folder)),
+        "differences": lambda: differences.draw(study, bootstrap, folder),
         "features": features,
         "orders": lambda: orders.draw(study, folder),
         "curves": lambda: curves.draw(study, folder),
@@ -114,6 +115,10 @@ def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
                 made = None
             pictures[section] = made if isinstance(made, list) else [made] if made is not None else []
     return Drawn(pictures=pictures, measured=measured, problems=problems)
+
+
+def _present(*pictures: Picture | None) -> list[Picture]:
+    return [picture for picture in pictures if picture is not None]
 
 
 def _document(study: Study, tables: list[tuple[str, str]], found: Verdict, drawn: Drawn, measured: Shown) -> str:

@@ -25,6 +25,7 @@ _PREAMBLE = r"""\documentclass[10pt]{article}
 \ifPDFTeX
   \usepackage[T1]{fontenc}
   \usepackage[utf8]{inputenc}
+  \IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
 \fi
 \usepackage{booktabs}
 \usepackage{graphicx}

@@ -62,50 +62,77 @@ def draw(study: Study, folder: Path) -> Picture | None:
     table = arrange(study)
     if not table.rows:
         return None
-    heads = ["degraded", *table.variants, "clean"]
-    height = 0.35 + len(table.rows) * (_CELL_IN + 0.2)
-    figure = new_figure(_CELL_IN * len(heads) + 0.9, height)
-    # Hundreds of equal axes are quicker to place than to lay out.
-    figure.set_layout_engine("none")
-    width_in = float(figure.get_size_inches()[0])
+    sheet = Sheet(heads=("degraded", *table.variants, "clean"), n_rows=len(table.rows))
     for r, (condition, samples) in enumerate(table.rows.items()):
-        top = height - 0.32 - r * (_CELL_IN + 0.2)
-        figure.text(
-            0.82 / width_in, (top - _CELL_IN / 2) / height, _row_label(condition), ha="right", va="center", fontsize=9
-        )
-        _row(figure, list(samples.values()), top=top, size=(width_in, height))
-    for c, head in enumerate(heads):
-        at = 0.9 + (c + 0.5) * _CELL_IN
-        figure.text(
-            at / width_in, 1 - 0.22 / height, plain(short(head, 15)), ha="center", fontsize=8.5, fontweight="bold"
-        )
-    return save(figure, folder, "crops", **_texts(table))
+        sheet.label(r, row_label(condition))
+        _row(sheet, r, list(samples.values()))
+    return save(sheet.figure, folder, "crops", **_texts(table))
 
 
-def _row(figure: Any, samples: Sequence[Sample], *, top: float, size: tuple[float, float]) -> None:
+class Sheet:
+    """Rows and columns of square pictures with a text below each; conditions at the left, heads above.
+
+    Hundreds of equal axes are quicker to place than to lay out.
+
+    Args:
+        heads: of the columns.
+        n_rows: rows of pictures.
+        right_in: room at the right, in inches.
+    """
+
+    def __init__(self, *, heads: Sequence[str], n_rows: int, right_in: float = 0.0) -> None:
+        self.height = 0.35 + n_rows * (_CELL_IN + 0.2)
+        self.width = _CELL_IN * len(heads) + 0.9 + right_in
+        self.figure = new_figure(self.width, self.height)
+        self.figure.set_layout_engine("none")
+        for c, head in enumerate(heads):
+            at = (0.9 + (c + 0.5) * _CELL_IN) / self.width
+            self.figure.text(
+                at, 1 - 0.22 / self.height, plain(short(head, 15)), ha="center", fontsize=8.5, fontweight="bold"
+            )
+
+    def label(self, r: int, text: str) -> None:
+        """A text left of a row."""
+        at = (self._top(r) - _CELL_IN / 2) / self.height
+        self.figure.text(0.82 / self.width, at, text, ha="right", va="center", fontsize=9)
+
+    def cell(self, r: int, c: int, text: str, *, bold: bool = False) -> Any:
+        """The axes of one picture, with a text below."""
+        left, inside = 0.9 + c * _CELL_IN + 0.03, _CELL_IN - 0.06
+        ax = self.figure.add_axes(
+            (left / self.width, (self._top(r) - inside) / self.height, inside / self.width, inside / self.height)
+        )
+        ax.set_axis_off()
+        weight = "bold" if bold else "normal"
+        ax.text(
+            0.5, -0.02, text, transform=ax.transAxes, ha="center", va="top", fontsize=8, fontweight=weight, color=INK
+        )
+        return ax
+
+    def _top(self, r: int) -> float:
+        return self.height - 0.32 - r * (_CELL_IN + 0.2)
+
+
+def show_pixels(ax: Any, picture: np.ndarray) -> None:
+    """A crop as it is: smoothing a small one would hide what a restoration did."""
+    ax.imshow(picture, interpolation="nearest" if max(picture.shape[:2]) <= 128 else "antialiased")
+
+
+def _row(sheet: Sheet, r: int, samples: Sequence[Sample]) -> None:
     """One condition's pictures from left to right with their PSNR below, the highest in bold."""
     first = samples[0]
     best = f"{max(s.psnr_db for s in samples):.2f}"
     cells = [(first.degraded, f"{first.input_psnr_db:.2f}"), *((s.restored, f"{s.psnr_db:.2f}") for s in samples)]
     for c, (path, text) in enumerate([*cells, (first.clean, "PSNR, dB")]):
-        left = 0.9 + c * _CELL_IN + 0.03
-        inside = _CELL_IN - 0.06
-        ax = figure.add_axes((left / size[0], (top - inside) / size[1], inside / size[0], inside / size[1]))
-        picture = _read(path)
-        # Small crops are shown pixel by pixel: smoothing would hide what a restoration did.
-        ax.imshow(picture, interpolation="nearest" if max(picture.shape[:2]) <= 128 else "antialiased")
-        ax.set_axis_off()
-        weight = "bold" if text == best and 0 < c <= len(samples) else "normal"
-        ax.text(
-            0.5, -0.02, text, transform=ax.transAxes, ha="center", va="top", fontsize=8, fontweight=weight, color=INK
-        )
+        show_pixels(sheet.cell(r, c, text, bold=text == best and 0 < c <= len(samples)), read_pixels(path))
 
 
-def _row_label(condition: str) -> str:
+def row_label(condition: str) -> str:
+    """A condition on two lines."""
     return plain(condition_label(condition)).replace(" ", "\n", 1)
 
 
-def _read(path: Path) -> np.ndarray:
+def read_pixels(path: Path) -> np.ndarray:
     """(H, W, 3) uint8; a grey square in place of a file that is no picture."""
     try:
         with Image.open(path) as picture:

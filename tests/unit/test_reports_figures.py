@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib as mpl
 import numpy as np
 import pytest
 
 from reports.artifacts import Probes
-from reports.figures import crops, orders, style, tsne
+from reports.figures import crops, differences, errors, orders, style, tsne
 from reports.load import load
 from reports.separation import points, separation
 from reports.stats import Bootstrap, collect
@@ -86,3 +88,40 @@ def test_colours_differ(tmp_path):
     study = load([tmp_path])
     assert len(set(style.variant_colours(study).values())) == len(study.variants)
     assert len({(style.condition_colour(c), style.condition_marker(c)) for c in CONDITIONS}) == 7
+
+
+def test_error_by_hand():
+    clean = np.zeros((2, 2, 3), dtype=np.uint8)
+    restored = clean.copy()
+    restored[0, 1] = (30, 0, 60)
+    assert errors.error_of(restored, clean).tolist() == [[0, 30], [0, 0]]
+    assert errors.error_of(clean, restored).tolist() == [[0, 30], [0, 0]]  # no wrap-around of bytes
+
+
+def test_differences_are_paired_and_sorted(tmp_path):
+    study = gamma_study(effect_db={"dfpir_g90": 0.4, "restormer": -0.2, "dfpir_g100": 0.0}, failed=(), aliases={})
+    write_runs(tmp_path, replace(study, seed_sd_db=0.0, noise_sd_db=0.0, patches=2))
+    loaded = load([tmp_path])
+    gaps = differences.differences(loaded, "dfpir_g90", "dfpir_g100")
+    assert len(gaps) == len(CONDITIONS) * 6
+    assert gaps["gap"].to_numpy() == pytest.approx(0.4)
+    assert differences.chosen(loaded, Bootstrap(scores=collect(loaded.images()))) == ["dfpir_g90", "restormer"]
+
+
+def test_the_highest_and_the_lowest_difference_of_the_kept_crops(tmp_path):
+    write_runs(tmp_path, gamma_study(failed=(), aliases={}, patches=2))
+    study = load([tmp_path])
+    gaps = differences.differences(study, "dfpir_g90", "dfpir_g100")
+    assert gaps["gap"].is_monotonic_increasing
+    (highest, lowest), seed = differences.best_and_worst(study, "dfpir_g90", "dfpir_g100", gaps)
+    kept = gaps.xs("scene0-crop0", level="image")["gap"]  # the one image with crops
+    assert highest.variant_db - highest.reference_db == pytest.approx(kept.max())
+    assert lowest.variant_db - lowest.reference_db == pytest.approx(kept.min())
+    assert gaps["gap"].iloc[highest.rank - 1] == pytest.approx(kept.max())
+    assert seed == 0
+
+
+def test_without_a_reference_there_are_no_differences(tmp_path):
+    write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0, "b": 0.1}, seeds=(0,), pictures=False))
+    study = load([tmp_path])
+    assert differences.draw(study, Bootstrap(scores=collect(study.images())), tmp_path) == []
