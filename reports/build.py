@@ -17,6 +17,7 @@ from reports.figures import axis, crops, curves, differences, errors, orders, st
 from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
 from reports.index import build_index
+from reports.language import ENGLISH, LANGUAGES, language
 from reports.load import check_comparable, load
 from reports.measures.sections import Shown, show_measures
 from reports.pairs import pairs_frame
@@ -40,21 +41,23 @@ class Drawn:
     problems: dict[str, str]
 
 
-def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: bool = False) -> Path:
+def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: bool = False, lang: str = "en") -> Path:
     """Make the report of a study or of runs.
 
     Args:
         paths: a study folder, run folders, or a runs root that holds at most one study.
         out_dir: where to write; the study's own folder by default, ./report for runs without one.
         as_tex: whether to write a LaTeX document instead of the page.
+        lang: language of a second page beside the English one (reports/language.py); "en" for none.
 
     Returns:
-        report.html or report.tex. Beside it lie table.md, table.tex, means.csv, pairs.csv, figures/ (PNG, SVG, PDF)
-        and, for runs with measures, measures/ (CSV).
+        report.html (report.zh.html for `lang="zh"`) or report.tex. Beside it lie table.md, table.tex, means.csv,
+        pairs.csv, figures/ (PNG, SVG, PDF) and, for runs with measures, measures/ (CSV).
 
     Raises:
         ValueError: nothing to report on, several studies, or numbers that can't be compared; the message is one line.
     """
+    other = language(lang)
     whole = load(paths)
     study = main_part(whole)
     check_comparable(study)
@@ -84,8 +87,11 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
         pages = _document(study, tables, found, drawn, measured)
         return write_text(out / schema.REPORT_TEX_FILE, pages)
     alive = interactive(study, [(study, table), *((part.study, extra) for part, extra in parts)])
-    text = render(study, table, found, drawn, parts, reported, measured, interactive=alive)
-    return write_text(out / schema.REPORT_FILE, text)
+    written = out / schema.REPORT_FILE
+    for one in dict.fromkeys((ENGLISH, other)):
+        text = render(study, table, found, drawn, parts, reported, measured, interactive=alive, language=one)
+        written = write_text(out / one.file_name(schema.REPORT_FILE), text)
+    return written
 
 
 def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
@@ -158,7 +164,7 @@ def _made(options: argparse.Namespace) -> Path:
         return build_comparison(options.compare[0], options.compare[1], options.out)
     if not options.runs:
         raise ValueError("Nothing named: give RUNS, --all, or --compare with two study folders.")
-    return build_report(options.runs, options.out, as_tex=options.format == "tex")
+    return build_report(options.runs, options.out, as_tex=options.format == "tex", lang=options.lang)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,6 +195,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         choices=("html", "tex"),
         default="html",
         help="html: one page (default); tex: report.tex, a LaTeX document that compiles as it is",
+    )
+    parser.add_argument(
+        "--lang",
+        choices=tuple(LANGUAGES),
+        default="en",
+        help="zh: also a page in Chinese, report.zh.html (default: en)",
     )
     parser.add_argument(
         "--out",

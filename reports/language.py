@@ -20,14 +20,14 @@ _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\N{LEFT DOUBLE QUOTATION MARK}])"
 _VALUES = {"n": r"[\d,]+", "m": r"[\d,]+", "number": r"[+\N{MINUS SIGN}]?[\d.,]+", "percent": r"[\d.]+%"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Language:
     """A language of the page.
 
     Attributes:
         code: for the command line and the file name: "en", "zh".
         tag: the page's BCP 47 tag.
-        catalogue: English text -> its translation; {names} in both for values, %(name)s in the templates' own texts.
+        catalogue: English text -> its translation; {names} in both stand for values.
         lists: (" and ", ", ") of the language.
         space: what joins sentences.
     """
@@ -42,9 +42,10 @@ class Language:
         """A fixed text of the page; itself where it has no translation."""
         return self.catalogue.get(text, text)
 
-    def texts(self, one: str, many: str, n: int) -> str:
-        """A fixed text by number."""
-        return self.text(one if n == 1 else many)
+    def file_name(self, name: str) -> str:
+        """The name of a page's file in this language: "report.html" -> "report.zh.html"; English has none added."""
+        stem, dot, ending = name.rpartition(".")
+        return name if self.code == "en" else f"{stem}.{self.code}{dot}{ending}"
 
     def sentence(self, text: str) -> str:
         """A computed text of one or more sentences; those without a translation stay as they are."""

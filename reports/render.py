@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports import page, schema
 from reports.language import ENGLISH, Language
@@ -80,16 +80,23 @@ def script_texts() -> tuple[str, ...]:
 
 
 def page_environment(language: Language = ENGLISH) -> Environment:
-    """Our templates, escaping on; `_` translates fixed texts, the filter `tr` computed sentences."""
+    """Our templates, escaping on.
+
+    In them `_("a fixed text with {name}", name=...)` translates, and escapes whatever goes in; the filter `tr` does it
+    for computed sentences.
+    """
     environment = Environment(
         loader=PackageLoader("reports", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
     )
-    environment.install_gettext_callables(language.text, language.texts, newstyle=True)  # type: ignore[attr-defined]
+
+    def fixed(text: str, **values: object) -> Markup:
+        return escape(language.text(text)).format(**values)
+
+    environment.globals["_"] = fixed
     environment.filters.update(data_uri=data_uri, tr=language.sentence)
     return environment
 
