@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from rich.console import Console
@@ -116,7 +116,7 @@ def run(options: argparse.Namespace, *, command: str) -> int:
         also_protocols=also,
         text_encoder=encoder,
         text_encoder_note=note,
-        precision=_precision(budget, device),
+        precision=_precision(options.precision, budget, device),
         seeds=options.seeds,
         only=options.only,
     )
@@ -176,8 +176,12 @@ def _protocols(asked: str | None, data: str) -> tuple[str, tuple[str, ...]]:
     return get_protocol(asked or usual).name, ()
 
 
-def _precision(budget: Budget, device: torch.device) -> Precision:
-    """bf16 where the device is fast at it and the budget allows it; it changes numbers, so it is in the run's id."""
+def _precision(asked: str | None, budget: Budget, device: torch.device) -> Precision:
+    """As asked, or bf16 on a GPU fast at it where the budget allows it; it changes numbers, so it is in the id."""
+    if asked is not None:
+        if asked not in get_args(Precision):
+            raise UnknownNameError(f"Unknown precision {asked!r}.{suggestion(asked, get_args(Precision))}")
+        return asked  # type: ignore[return-value]
     if budget.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return "bf16"
     return "fp32"

@@ -58,6 +58,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--jobs", type=_jobs, metavar="N", help="runs at once (default: what the processor holds; 1 on a GPU)"
     )
+    parser.add_argument(
+        "--precision",
+        metavar="NAME",
+        help="fp32 or bf16 autocast, on a CPU too where it has bf16 instructions (default: the budget's)",
+    )
     parser.add_argument("--launcher", default="local", metavar="NAME", help="local, ray or slurm (default: local)")
     parser.add_argument(
         "--ray-address", metavar="ADDRESS", help="a Ray cluster, or 'auto' to find one (default: one for this study)"

@@ -33,7 +33,8 @@ def test_the_flags_are_these():
     flags = {option for action in make_parser()._actions for option in action.option_strings}
     assert flags == {
         "-h", "--help", "--list", "--variants", "--only", "--seeds", "--budget", "--data", "--text-encoder", "--out",
-        "--device", "--jobs", "--launcher", "--ray-address", "--slurm", "--gpus", "--hang-after", "--root", "--protocol", "--exclude-leaks", "--force", "--dry-run", "--early-look", "--names",
+        "--device", "--jobs", "--launcher", "--ray-address", "--slurm", "--gpus", "--hang-after", "--root", "--protocol",
+        "--exclude-leaks", "--force", "--dry-run", "--early-look", "--precision", "--names",
     }  # fmt: skip
 
 
@@ -82,6 +83,7 @@ def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
         (["gamma_sweep", "--hang-after", "nan"], "'nan' minutes"),
         (["--bogus"], "unrecognized arguments: --bogus"),
         ([], "a study is needed"),
+        (["gamma_sweep", "--precision", "bf61"], "Did you mean 'bf16'?"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(capsys, arguments, message):
