@@ -16,8 +16,23 @@ from reports.language_zh import ZH, ZH_LISTS
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\N{LEFT DOUBLE QUOTATION MARK}])")
-# What may stand in a placeholder of this name; any other name takes any text.
-_VALUES = {"n": r"[\d,]+", "m": r"[\d,]+", "number": r"[+\N{MINUS SIGN}]?[\d.,]+", "percent": r"[\d.]+%"}
+# Of a list, outside of brackets.
+_AND = " and "
+_OUTSIDE = r"(?![^(\[]*[)\]])"
+_LAST = re.compile(_AND + _OUTSIDE)
+_COMMA = re.compile(", " + _OUTSIDE)
+_NUMBER = "[+\N{MINUS SIGN}-]?" + r"[\d,]*\.?\d+"
+_CONDITION = r"[Nn]oise .=\d+|noise-\d+|blur|lowlight|[Rr]ain(?:, \d+\s% of drops)?|[Hh]aze|[Mm]otion blur|[Ll]ow light"
+# What may stand in a placeholder of this name, with or without digits behind it; any other name takes any text.
+_VALUES = {
+    "n": r"[\d,]+",
+    "x": _NUMBER,
+    "p": rf"{_NUMBER}%",
+    "e": rf"{_NUMBER}(?: dB)? \[[^\]]+\]",
+    "v": r"[^\s,;]+",
+    "names": r"[^()]+",
+    "c": rf"(?:{_CONDITION})(?: \+ (?:{_CONDITION}))?",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,7 +72,9 @@ class Language:
         parts = _SENTENCE_END.split(text)
         if len(parts) == 1:
             return text
-        return self.space.join(self._found(part) or part for part in parts)
+        told = [self._found(part) or part for part in parts]
+        # A sentence that stayed English keeps the blank behind its full stop.
+        return "".join(part + (" " if part[-1:] in ".!?" else self.space) for part in told[:-1]) + told[-1]
 
     def _found(self, text: str) -> str | None:
         if text in self.catalogue:
@@ -75,11 +92,12 @@ class Language:
         if known is not None:
             return known
         last, comma = self.lists
-        if " and " in value:
-            first, end = value.rsplit(" and ", 1)
-            return f"{self._value(first)}{last}{self._value(end)}"
-        if ", " in value and "[" not in value:
-            return comma.join(self._value(part) for part in value.split(", "))
+        *before, end = _LAST.split(value)
+        if before:
+            return f"{self._value(_AND.join(before))}{last}{self._value(end)}"
+        parts = _COMMA.split(value)
+        if len(parts) > 1:
+            return comma.join(self._value(part) for part in parts)
         return value
 
     @cached_property
@@ -119,5 +137,5 @@ def _pattern(key: str) -> str:
             parts.append(f"(?P={piece})")
         else:
             seen.add(piece)
-            parts.append(f"(?P<{piece}>{_VALUES.get(piece, '.+?')})")
+            parts.append(f"(?P<{piece}>{_VALUES.get(piece.rstrip('0123456789'), '.+?')})")
     return "".join(parts)

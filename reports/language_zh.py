@@ -1,7 +1,173 @@
-"""The page in Chinese: English text -> Chinese text."""
+"""The page's fixed texts in Chinese, and all of the Chinese catalogue: English text -> Chinese text."""
 
 from __future__ import annotations
 
+from reports.language_zh_computed import COMPUTED
+
 ZH_LISTS = (" 和 ", "、")
 
-ZH: dict[str, str] = {}
+_PAGE = {
+    "Skip to the content": "跳到正文",
+    "Contents": "目录",
+    "In short": "要点",
+    "in short": "要点",
+    "What was asked": "研究问题与设置",
+    "Result": "结果",
+    "Reported numbers": "论文报告值",
+    "Reported numbers: {setting}": "论文报告值：{setting}",
+    "Other images": "其他图像",
+    "Other images and protocols": "其他图像与协议",
+    "Axis": "变化轴",
+    "an axis": "变化轴",
+    "PSNR against {axis}": "PSNR 随 {axis} 的变化",
+    "Crops": "裁剪图",
+    "Image by image": "逐图比较",
+    "Feature maps": "特征图",
+    "Attention": "注意力",
+    "Attention and its masks": "注意力及其掩码",
+    "Features": "特征",
+    "Features by condition": "按退化条件的特征",
+    "Channel order": "通道顺序",
+    "Channel order by prompt": "各提示下的通道顺序",
+    "Training": "训练",
+    "Measures left out": "未计入的测量",
+    "Runs": "运行",
+    "Not done": "未完成",
+    "Not done ({n})": "未完成（{n}）",
+    "Make it again": "如何重现",
+    "unknown": "未知",
+    "yes": "是",
+    "no": "否",
+    "{metrics} · protocol {protocol} · {data}.": "{metrics} · 协议 {protocol} · {data}。",
+    "Best": "最佳",
+    "second": "次佳",
+    "{best} and {second} of each column by mean, equal prints sharing the mark; whether a lead means anything is said "
+    "{above}. The average is over tasks; noise levels are averaged first.": "各列均值的{best}与{second}已标出，显示值相同者"
+    "标记相同；领先是否有意义见{above}。平均值按任务计算，噪声等级先行平均。",
+    "A click or Enter on a number shows the runs behind it; arrow keys go from cell to cell.": "点击数字或按回车键可查看"
+    "其来源运行；方向键可在单元格间移动。",
+    "Against the reference, {name}": "与参照 {name} 比较",
+    "The pair of variants": "变体对",
+    "All {n} pairs of variants": "全部 {n} 对变体",
+    "Difference of the average PSNR with its 95% interval: hierarchical paired bootstrap over seeds, scenes and images, "
+    "not corrected. Its p and that of Wilcoxon’s signed-rank test are corrected by Holm over all pairs ({n}). "
+    "“Distinguishable” rests on the bootstrap, which alone asks whether another training would show the same; Wilcoxon’s "
+    "test and the effect sizes compare scenes averaged over seeds.": "平均 PSNR 之差及其 95% 区间：对种子、场景和图像做分层"
+    "配对自助法，未作校正。其 p 值与 Wilcoxon 符号秩检验的 p 值均对全部变体对（{n}）做 Holm 校正。“可区分”以自助法为准，只有"
+    "它回答重新训练是否会得到相同结果；Wilcoxon 检验和效应量比较的是按种子平均后的场景。",
+    "g_z: mean difference over its standard deviation between scenes (Cohen’s d_z with Hedges’ correction). r: "
+    "matched-pairs rank-biserial correlation, −1 to 1. MDD: minimum detectable difference, the true one that a two-sided "
+    "test at 5% finds in 80% of studies like this one; corrected: at the strictest step of Holm’s correction. Seeds: how "
+    "many would find, corrected, a difference as large as the observed one on these images.": "g_z：平均差除以其在场景间的标准"
+    "差（带 Hedges 校正的 Cohen d_z）。r：配对秩双列相关，取值 −1 到 1。MDD：最小可检测差异，即水平 5% 的双侧检验在 80% 的同类"
+    "研究中能够发现的真实差异；“校正”指 Holm 校正最严格的一步。种子：要在这些图像上（校正后）发现与观测值同样大的差异所需的种子数。",
+    "SE {se} dB, {df} degrees of freedom, {seeds} seed(s), {scenes} scene(s), {images} image(s); uncorrected p {p}": "标准误"
+    " {se} dB，自由度 {df}，{seeds} 个种子，{scenes} 个场景，{images} 幅图像；未校正 p = {p}",
+    "uncorrected p {p}": "未校正 p = {p}",
+    "This figure could not be drawn: {why}": "此图无法绘制：{why}",
+    "The images could not be prepared: {why}": "图像无法准备：{why}",
+    "The scatter could not be prepared: {why}": "散点图无法准备：{why}",
+    "For print: {file}.pdf, .svg.": "印刷版：{file}.pdf、.svg。",
+    "Unrounded: {file}.csv.": "未舍入的数值：{file}.csv。",
+    "{title}, scrolls sideways on a narrow screen": "{title}，窄屏上可横向滚动",
+    "The study varies nothing that has a scale, or fewer than two of its variants are done.": "本研究没有可定量的变化轴，"
+    "或完成的变体少于两个。",
+    "No finished run has kept crops.": "没有已完成的运行保存裁剪图。",
+    "No finished run has recorded features.": "没有已完成的运行记录特征。",
+    "No finished run has recorded channel orders.": "没有已完成的运行记录通道顺序。",
+    "No run has logged its training.": "没有运行记录训练过程。",
+    "Separation of every variant and layer": "各变体与各层的分离程度",
+    "Measured in PCA space; 95% intervals over patches, which leave out training seeds. Chance is the purity of features "
+    "that know nothing of the condition.": "在 PCA 空间中测量；95% 区间按图块计算，未计入训练种子。“随机”是与退化条件无关的特征"
+    "所具有的纯度。",
+    "Every run behind the numbers above. Step: the checkpoint that was tested, chosen on validation images.": "以上数字所依据"
+    "的全部运行。步数：接受测试的检查点，按验证图像选出。",
+    "+ uncommitted changes": "＋未提交的改动",
+    "Traceback": "回溯信息",
+    "The runs (those that are finished are not repeated) and this report:": "各运行（已完成的不会重做）及本报告：",
+    "This report alone, from the run folders:": "仅由运行文件夹重新生成本报告：",
+    "Beside this page: table.md, table.tex (needs booktabs), means.csv and pairs.csv with every number unrounded and its "
+    "run ids, and {folder}/ with PNG, SVG and PDF.": "与本页同在的文件：table.md、table.tex（需要 booktabs）、含全部未舍入数值及"
+    "运行编号的 means.csv 和 pairs.csv，以及含 PNG、SVG 与 PDF 的 {folder}/。",
+    "In {folder}/: the numbers of each measure.": "{folder}/ 中是各项测量的数值。",
+    "What does not add up in the reported rows": "论文报告值中不相符之处",
+}
+
+_TABLES = {
+    "Variant": "变体",
+    "Seeds": "种子",
+    "Seed": "种子",
+    "Difference": "差异",
+    "p, bootstrap": "p（自助法）",
+    "Distin\N{SOFT HYPHEN}guishable": "可区分",
+    "p, Wilcoxon": "p（Wilcoxon）",
+    "MDD, dB": "MDD（dB）",
+    "MDD, corrected": "MDD（校正）",
+    "Better": "较优",
+    "Worse": "较差",
+    "Layer": "层",
+    "Silhouette": "轮廓系数",
+    "kNN purity": "kNN 纯度",
+    "Chance": "随机",
+    "Patches": "图块",
+    "Run": "运行",
+    "Status": "状态",
+    "Step": "步数",
+    "Evaluation": "评测",
+    "Parameters": "参数量",
+    "Multiply-adds": "乘加次数",
+    "Device": "设备",
+    "Commit": "提交",
+    "Method or variant": "方法或变体",
+    "Where from": "出处",
+    "Table of results": "结果表",
+    "Differences from the reference": "与参照的差异",
+    "Differences between variants": "变体之间的差异",
+    "Separation of features": "特征的分离程度",
+    "Table of runs": "运行表",
+}
+
+_INTERACTIVE = {
+    "degraded": "退化输入",
+    "clean": "清晰原图",
+    "PNG crops as the runs stored them, not resampled. PSNR is that of the whole test image.": "运行保存的 PNG 裁剪图，未经重"
+    "采样。PSNR 属于整幅测试图像。",
+    "Drag the divider or use the arrow keys; move over any image, or focus the images and use the arrow keys, and a lens "
+    "shows the same pixels of all.": "拖动分隔线或使用方向键；将指针移到任一图像上，或聚焦图像后使用方向键，放大镜会在所有图像上"
+    "显示相同的像素。",
+    "Image": "图像",
+    "Left": "左侧",
+    "Right": "右侧",
+    "Lens": "放大镜",
+    "{n} × {n} pixels": "{n} × {n} 像素",
+    "Divider: how much of the left image is shown, in percent": "分隔线：左侧图像显示的百分比",
+    "{n} % {left}, the rest {right}": "{n}% 为 {left}，其余为 {right}",
+    "Lens over all images: arrow keys move it by a pixel, with Shift by eight, Escape hides it": "所有图像上的放大镜：方向键移动"
+    "一个像素，加 Shift 移动八个像素，Esc 隐藏",
+    "Pixel {x}, {y} from the top left of the crop": "像素 {x}, {y}（自裁剪图左上角起）",
+    "t-SNE at several perplexities": "不同困惑度下的 t-SNE",
+    "The last layer that each variant recorded, at most {n} patches, standardised, PCA first, fixed seed. Axes of t-SNE "
+    "have no unit; only what stays at every perplexity deserves belief.": "各变体所记录的最后一层，至多 {n} 个图块，先标准化再做 "
+    "PCA，随机种子固定。t-SNE 的坐标轴没有单位；只有在各困惑度下都存在的结构才值得相信。",
+    "Perplexity": "困惑度",
+    "seed {seed}": "种子 {seed}",
+    "t-SNE of {variant}, {layer}: {n} patches at perplexity {p}": "{variant} 的 t-SNE，{layer}：{n} 个图块，困惑度 {p}",
+    "Too few patches for perplexity {p}": "图块太少，不能用困惑度 {p}",
+    "{condition}, patch {k} of {variant}": "{condition}，{variant} 的第 {k} 个图块",
+    "Only {condition} is shown in full colour": "仅突出显示{condition}",
+    "Show one condition alone": "只突出一种退化条件",
+    "Filter rows": "筛选行",
+    "{n} of {all} rows": "{all} 行中的 {n} 行",
+    "Where this number comes from": "此数字的来源",
+    "Every number unrounded: means.csv; every image: images.parquet of the run's folder.": "未舍入的全部数字见 means.csv；每幅"
+    "图像的数值见运行文件夹中的 images.parquet。",
+    "Close": "关闭",
+    "Printed": "显示值",
+    "Protocol": "协议",
+    "Test set": "测试集",
+    "n": "样本数",
+    "{images} images of {scenes} scenes": "{scenes} 个场景的 {images} 幅图像",
+    "Runs behind this number": "此数字依据的运行",
+}
+
+ZH: dict[str, str] = {**COMPUTED, **_PAGE, **_TABLES, **_INTERACTIVE}

@@ -1,0 +1,127 @@
+# ruff: noqa: RUF001 (Chinese signs)
+from __future__ import annotations
+
+import re
+
+import pytest
+from jinja2 import nodes
+
+from reports.build import build_report, main
+from reports.language import LANGUAGES, language
+from reports.load import load
+from reports.page import facts, remarks
+from reports.parts import main_part
+from reports.render import page_environment, script_texts
+from reports.stats import Bootstrap, collect
+from reports.verdict import verdict
+from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
+
+ZH = LANGUAGES["zh"]
+TEMPLATES = ("report", "gallery", "scatter", "origins", "measures", "reported")
+
+
+def fixed_texts():
+    """Every text that a template of the page or one of its scripts marks as to be translated."""
+    environment = page_environment()
+    found = list(script_texts())
+    for name in TEMPLATES:
+        tree = environment.parse(environment.loader.get_source(environment, f"{name}.html.j2")[0])
+        for call in tree.find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "_" and isinstance(call.args[0], nodes.Const):
+                found.append(call.args[0].value)
+    return sorted(set(found))
+
+
+def bare_texts():
+    """Words of the templates that are not marked."""
+    environment = page_environment()
+    found = []
+    for name in TEMPLATES:
+        tree = environment.parse(environment.loader.get_source(environment, f"{name}.html.j2")[0])
+        text = "".join(
+            "\0" if not isinstance(piece, nodes.TemplateData) else piece.data
+            for output in tree.find_all(nodes.Output)
+            for piece in output.nodes
+        )
+        found += re.findall(r">\s*([^<>\0]*[A-Za-z]{2,}[^<>\0]*)<", text)
+        found += re.findall(r'(?:aria-label|title|alt)="([^"\0]*[A-Za-z]{2,}[^"]*)"', text)
+    return [text.strip() for text in found]
+
+
+def test_no_fixed_text_lacks_a_translation():
+    texts = fixed_texts()
+    assert len(texts) > 100
+    assert [text for text in texts if text not in ZH.catalogue] == []
+
+
+def test_no_word_of_the_templates_escapes_translation():
+    assert [text for text in bare_texts() if text != "g_z"] == []
+
+
+def test_translations_name_the_same_values():
+    names = lambda text: set(re.findall(r"\{(\w+)\}", text))  # noqa: E731
+    assert {key: value for key, value in ZH.catalogue.items() if names(key) != names(value)} == {}
+    assert all(value.strip() for value in ZH.catalogue.values())
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        gamma_study(pictures=False),
+        gamma_study(pictures=False, seeds=(0,), failed=()),
+        gamma_study(pictures=False, seeds=(0, 1, 2), failed=(), seed_sd_db=0.5),
+        FakeStudy(effect_db={"a": 0.0, "b": -9.0}, seeds=(0, 1), pictures=False),
+        FakeStudy(effect_db={"a": 0.0}, pictures=False),
+        FakeStudy(effect_db={"a": 0.0}, seeds=(0,), not_run=(("a", 0),)),
+    ],
+)
+def test_computed_sentences_are_translated_with_every_number(tmp_path, study):
+    loaded = main_part(load([write_runs(tmp_path, study)]))
+    found = verdict(Bootstrap(scores=collect(loaded.images())), reference=loaded.reference)
+    said = [found.headline, *found.sentences, found.wilcoxon_remark, *remarks(loaded)]
+    for text in filter(None, said):
+        translated = ZH.sentence(text)
+        numbers = lambda t: sorted(re.findall(r"\d+(?:[.,]\d+)*", t))  # noqa: E731
+        assert numbers(translated) == numbers(text)
+        left = re.sub(
+            r"PSNR|dB|Holm|Wilcoxon|Student t|CLIP|ViT-B/32|MiniLM|minilm|dfpir_g\d+|restormer|\b[ab]\b", "", translated
+        )
+        assert not re.search(r"[A-Za-z]{2,}", left), (text, translated)
+    assert [ZH.sentence(name) for name, _ in facts(loaded)[:2]] == ["研究", "变体"]
+
+
+def test_lists_and_labels_inside_sentences():
+    assert (
+        ZH.sentence("Below the degraded input on average: a, b and 3 more.") == "平均低于退化输入：a、b 和 另外 3 个。"
+    )
+    assert ZH.sentence("Worse than the degraded input: a on Low light.") == "差于退化输入：a（低光照）。"
+    assert ZH.sentence("Rain, image 7: restored by x, PSNR 21.00 dB") == "雨，图像 7：由 x 恢复，PSNR 21.00 dB"
+
+
+def test_what_has_no_translation_stays_as_it_is():
+    for text in ("An odd sentence. Small talk on Rain, here.", "dfpir_g90", "", " "):
+        assert ZH.sentence(text) == text
+    half = ZH.sentence("Small rings are single seeds. Nobody wrote this.")
+    assert half == "小圆圈为单个种子。Nobody wrote this."
+    assert language("en").sentence("Rain") == "Rain"
+
+
+def test_an_unknown_language_is_one_line():
+    with pytest.raises(ValueError, match=r"No page in the language 'xx'\. Known: en, zh\."):
+        language("xx")
+
+
+def test_chinese_page_stands_beside_the_english_one(tmp_path, capsys):
+    evil = "<img src=x onerror=alert(1)>"
+    study = FakeStudy(effect_db={evil: 0.0, "b": 0.1}, seeds=(0,), failed=((evil, 0),), pictures=False)
+    folder = write_runs(tmp_path, study)
+    assert main([str(folder), "--lang", "zh"]) == 0
+    assert capsys.readouterr().out.strip() == str(folder / "report.zh.html")
+    page = (folder / "report.zh.html").read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in page
+    assert '<h2 id="h-result">结果</h2>' in page
+    assert evil not in page
+    english = (folder / "report.html").read_text(encoding="utf-8")
+    assert '<html lang="en">' in english
+    assert build_report([folder]).read_text(encoding="utf-8") == english
+    assert not re.search("[\u4e00-\u9fff]", english)
