@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,12 @@ class Probes:
         feature_condition: (N,) int64, index into `conditions`.
         pooling: layer -> how a patch became one row.
         orders: block -> (P, eC) int32, the channel at each position under each prompt.
+        maps: place -> (I, K, h, w), feature maps of I crops; runs made before there were any have none.
+        map_channels: place -> (K,), which channels they are.
+        images: (condition, image) of the I crops.
+        attention: block -> (P, heads, c, c), mean attention weights of each condition, NaN where it has no patches.
+        kept: block -> (P, heads, c, c), share of patches in which the mask keeps the entry.
+        patches: (P,) patches of each condition behind `attention` and `kept`.
     """
 
     conditions: tuple[str, ...]
@@ -45,6 +51,12 @@ class Probes:
     feature_condition: np.ndarray
     pooling: dict[str, str]
     orders: dict[str, np.ndarray]
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
+    map_channels: dict[str, np.ndarray] = field(default_factory=dict)
+    images: tuple[tuple[str, str], ...] = ()
+    attention: dict[str, np.ndarray] = field(default_factory=dict)
+    kept: dict[str, np.ndarray] = field(default_factory=dict)
+    patches: tuple[int, ...] = ()
 
 
 def load_train_log(run: Run) -> pd.DataFrame:
@@ -112,7 +124,11 @@ def load_probes(run: Run) -> Probes | None:
             arrays = {name: np.asarray(stored.get_tensor(name)) for name in stored.keys()}  # noqa: SIM118 (no iterator)
         conditions = tuple(str(c) for c in json.loads(metadata.get(schema.PROBE_CONDITIONS, "[]")))
         pooling = json.loads(metadata.get(schema.PROBE_LAYERS, "{}"))
-    except (OSError, SafetensorError, ValueError):
+        images = tuple(
+            (str(i["condition"]), str(i["image"])) for i in json.loads(metadata.get(schema.PROBE_IMAGES, "[]"))
+        )
+        patches = tuple(int(n) for n in json.loads(metadata.get(schema.PROBE_PATCHES, "[]")))
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError):
         return None
     index = arrays.get(schema.FEATURE_CONDITION, np.zeros(0, dtype=np.int64))
     features = _with_prefix(arrays, schema.FEATURE_PREFIX)
@@ -127,7 +143,27 @@ def load_probes(run: Run) -> Probes | None:
             for k, v in _with_prefix(arrays, schema.ORDER_PREFIX).items()
             if v.ndim == 2 and len(v) == len(conditions)
         },
+        maps={
+            k: v.astype(np.float32)
+            for k, v in _with_prefix(arrays, schema.MAP_PREFIX).items()
+            if v.ndim == 4 and len(v) == len(images)
+        },
+        map_channels=_with_prefix(arrays, schema.MAP_CHANNEL_PREFIX),
+        images=images,
+        attention=_by_condition(arrays, schema.ATTENTION_PREFIX, conditions),
+        kept=_by_condition(arrays, schema.KEPT_PREFIX, conditions) if len(patches) == len(conditions) else {},
+        patches=patches,
     )
+
+
+def _by_condition(arrays: dict[str, np.ndarray], prefix: str, conditions: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Blocks' (P, heads, c, c) as float32; one of another shape is left out."""
+    found = _with_prefix(arrays, prefix)
+    return {
+        k: v.astype(np.float32)
+        for k, v in found.items()
+        if v.ndim == 4 and len(v) == len(conditions) and v.shape[2] == v.shape[3]
+    }
 
 
 def _with_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

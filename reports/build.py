@@ -13,7 +13,7 @@ import pandas as pd
 
 from reports import page, schema, tex
 from reports.compare import build_comparison
-from reports.figures import axis, crops, curves, differences, errors, orders, style, tsne
+from reports.figures import axis, crops, curves, differences, errors, maps, masks, orders, style, tsne
 from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
 from reports.index import build_index
@@ -108,8 +108,10 @@ def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
         "axis": lambda: axis.draw(study, bootstrap, folder),
         "crops": lambda: _present(crops.draw(study, folder), errors.draw(study, folder)),
         "differences": lambda: differences.draw(study, bootstrap, folder),
+        "maps": lambda: maps.draw(study, folder),
         "features": features,
         "orders": lambda: orders.draw(study, folder),
+        "masks": lambda: masks.draw(study, folder),
         "curves": lambda: curves.draw(study, folder),
     }
     with style.settings():

@@ -57,6 +57,12 @@ FIGURES_FOLDER = "figures"
 FEATURE_PREFIX = "feature."  # + layer: (N, D) float32
 FEATURE_CONDITION = "feature_condition"  # (N,) int64, index into the metadata's conditions
 ORDER_PREFIX = "order."  # + block: (P, eC) int32, row p: the channel that stands at each position under prompt p
+MAP_PREFIX = "map."  # + place: (I, K, h, w) float16, K feature maps of I crops
+MAP_CHANNEL_PREFIX = "map_channel."  # + place: (K,) int32, which channels: the largest variance over pixels
+ATTENTION_PREFIX = "attention."  # + block: (P, heads, c, c) float16, mean attention weights of each condition
+KEPT_PREFIX = "kept."  # + block: (P, heads, c, c) float16, share of patches in which the mask keeps the entry
+PROBE_IMAGES = "images"  # metadata: JSON list of ProbedImage, the I crops
+PROBE_PATCHES = "patches"  # metadata: JSON list, patches of each of the P conditions behind attention and kept
 PROBE_CONDITIONS = "conditions"  # metadata: JSON list of condition names, in the order of the P prompts
 PROBE_LAYERS = "layers"  # metadata: JSON object, layer -> how its features were pooled
 
@@ -269,6 +275,14 @@ class SampleRecord(TypedDict):
     clean: str
     psnr_db: float
     input_psnr_db: float
+
+
+class ProbedImage(TypedDict):
+    """One crop whose feature maps probes.safetensors holds; `box` is [top, left, height, width] in pixels."""
+
+    condition: str
+    image: str
+    box: list[int]
 
 
 class ErrorFile(TypedDict):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import as_tensor, restore_items
+from ablations.harness.probe_maps import BLOCK_NAMES, AttentionRecorder, feature_maps
 from ablations.spec import RunSpec
 from datasets.corpus import EvalItem
 from datasets.protocols import get_protocol, score
@@ -28,7 +29,9 @@ from reports.schema import (
     FEATURE_PREFIX,
     ORDER_PREFIX,
     PROBE_CONDITIONS,
+    PROBE_IMAGES,
     PROBE_LAYERS,
+    PROBE_PATCHES,
     PROBES_FILE,
     PSNR,
     SAMPLES_FILE,
@@ -48,7 +51,7 @@ def write_probes(
     folder: Path,
     device: torch.device,
 ) -> None:
-    """Write probes.safetensors: pooled features around the latent's block, and each block's channel orders."""
+    """Write probes.safetensors: pooled features around the latent's block, channel orders, attention, feature maps."""
     layers: dict[str, nn.Module] = {"latent": model.latent}
     if "4" in model.perturb:
         layers["latent-perturbed"] = model.perturb["4"]
@@ -60,29 +63,35 @@ def write_probes(
         )
         for name, layer in layers.items()
     ]
+    numbers = [spec.conditions.index(name) for name, _ in patches]
     try:
-        for start in range(0, len(patches), 16):
-            batch = patches[start : start + 16]
-            images = torch.cat([as_tensor(image) for _, image in batch]).to(device)
-            code = conditioning([condition_named(name) for name, _ in batch], device, training=False)
-            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
-                model(images, code)
+        with AttentionRecorder(model, len(spec.conditions)) as attention:
+            for start in range(0, len(patches), 16):
+                batch = patches[start : start + 16]
+                attention.told(numbers[start : start + 16])
+                images = torch.cat([as_tensor(image) for _, image in batch]).to(device)
+                code = conditioning([condition_named(name) for name, _ in batch], device, training=False)
+                autocast = torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16")
+                with torch.inference_mode(), autocast:
+                    model(images, code)
     finally:
         for hook in hooks:
             hook.remove()
     tensors = {FEATURE_PREFIX + name: torch.cat(rows) for name, rows in features.items()}
-    tensors[FEATURE_CONDITION] = torch.tensor([spec.conditions.index(name) for name, _ in patches])
-    tensors |= channel_orders(model)
+    tensors[FEATURE_CONDITION] = torch.tensor(numbers)
+    maps, shown = feature_maps(spec, model, _mapped(spec, items), conditioning, device)
+    tensors |= channel_orders(model) | attention.tensors() | maps
     metadata = {
         PROBE_CONDITIONS: json.dumps(list(spec.conditions)),
         PROBE_LAYERS: json.dumps(dict.fromkeys(layers, _POOLED)),
+        PROBE_IMAGES: json.dumps(shown),
+        PROBE_PATCHES: json.dumps(attention.counts.tolist()),
     }
     write_bytes(folder / PROBES_FILE, safetensors.torch.save(tensors, metadata=metadata))
 
 
 def channel_orders(model: RestorationUNet) -> dict[str, Tensor]:
     """`order.<block>` -> (P, eC) int32: for each bound prompt, the channel that stands at each position."""
-    names = {"1": "skip1", "2": "skip2", "3": "skip3", "4": "latent"}
     orders = {}
     for level, block in model.perturb.items():
         if not isinstance(block, PerturbationBlock) or not isinstance(block.channel, ChannelPerturbation):
@@ -91,8 +100,20 @@ def channel_orders(model: RestorationUNet) -> dict[str, Tensor]:
             if block.channel.order == "learned" and model.prompt_codes is not None:
                 block.channel.bind(model.prompt_codes)  # the trained order, hard
             if block.channel.orders is not None:
-                orders[ORDER_PREFIX + names[level]] = block.channel.orders.to("cpu", torch.int32).contiguous()
+                orders[ORDER_PREFIX + BLOCK_NAMES[level]] = block.channel.orders.to("cpu", torch.int32).contiguous()
     return orders
+
+
+def _mapped(spec: RunSpec, items: Sequence[EvalItem]) -> list[tuple[EvalItem, tuple[int, int, int, int]]]:
+    """The first test image of each task, at its middle strength, with the box that its sample crop has."""
+    strengths: dict[str, list[str]] = {}
+    for name in spec.tested:
+        strengths.setdefault(condition_named(name).task.value, []).append(name)
+    chosen = []
+    for names in strengths.values():
+        own = [item for item in items if item.condition.name == names[len(names) // 2]]
+        chosen += [(item, busiest_box(item.clean, _CROP)) for item in own[:1]]
+    return chosen
 
 
 def _patches(spec: RunSpec, items: Sequence[EvalItem]) -> list[tuple[str, np.ndarray]]:

@@ -266,9 +266,46 @@ def _write_probes(folder: Path, variant: str, seed: int, *, patches: int) -> Non
             shared = np.random.default_rng(seed).normal(0, 1, width)
             own = np.random.default_rng(seed + 50).normal(0, 0.4, (len(CONDITIONS), width))
             arrays[schema.ORDER_PREFIX + block] = np.argsort(-(shared + own), axis=1).astype(np.int32)
+        arrays |= _masks(rng, gamma=GAMMAS.get(variant, 0.9))
+    maps, images = _maps(rng)
+    arrays |= maps
     layers = {"latent": "mean over all pixels of a patch", "decoder3": "mean over all pixels of a patch"}
-    metadata = {schema.PROBE_CONDITIONS: json.dumps(CONDITIONS), schema.PROBE_LAYERS: json.dumps(layers)}
+    metadata = {
+        schema.PROBE_CONDITIONS: json.dumps(CONDITIONS),
+        schema.PROBE_LAYERS: json.dumps(layers),
+        schema.PROBE_IMAGES: json.dumps(images),
+        schema.PROBE_PATCHES: json.dumps([patches] * len(CONDITIONS)),
+    }
     save_file(arrays, folder / schema.PROBES_FILE, metadata=metadata)
+
+
+def _maps(rng: np.random.Generator) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Smooth waves as feature maps of one crop a task."""
+    shown = [
+        {"condition": c, "image": "scene0-crop0", "box": [0, 0, 64, 64]}
+        for c in CONDITIONS
+        if c[-2:] not in ("15", "50")
+    ]
+    arrays: dict[str, np.ndarray] = {}
+    for place, side in (("skip1", 64), ("latent", 8)):
+        x = np.arange(side) / side
+        phase = rng.uniform(0, 6, (len(shown), 3, 1, 1))
+        waves = np.sin(6 * x[:, None] + phase) + np.cos(9 * x[None, :] + 2 * phase)
+        arrays[schema.MAP_PREFIX + place] = waves.astype(np.float16)
+        arrays[schema.MAP_CHANNEL_PREFIX + place] = np.array([5, 2, 7], dtype=np.int32)
+    return arrays, shown
+
+
+def _masks(rng: np.random.Generator, *, gamma: float) -> dict[str, np.ndarray]:
+    """Attention weights and, below gamma 1, kept entries of two blocks of 8 channels a head."""
+    arrays: dict[str, np.ndarray] = {}
+    for block, heads in (("level1", 1), ("latent", 2)):
+        weights = rng.dirichlet(np.ones(8), (len(CONDITIONS), heads, 8))
+        arrays[schema.ATTENTION_PREFIX + block] = weights.astype(np.float16)
+        if gamma < 1:
+            dropped = weights.argsort(-1).argsort(-1) < round(8 * (1 - gamma))
+            arrays[schema.KEPT_PREFIX + block] = (1 - 0.9 * dropped).astype(np.float16)
+    return arrays
 
 
 def _stable(name: str, number: int) -> int:

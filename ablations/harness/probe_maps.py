@@ -1,0 +1,155 @@
+"""What figures of a model's inside need: feature maps of a few crops, attention weights and the entries kept of them.
+
+Everything is stored as float16 and small: at the released size a megabyte beside weights of a hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ablations.harness.conditioning import Conditioning
+from ablations.harness.evaluate import as_tensor
+from ablations.spec import RunSpec
+from datasets.corpus import EvalItem
+from dfpir import RestorationUNet
+from dfpir.attention import PerturbedAttention, largest_in_rows, masked_softmax
+from dfpir.block import PerturbationBlock
+from dfpir.layers import as_pixels, channel_attention_logits
+from reports.schema import ATTENTION_PREFIX, KEPT_PREFIX, MAP_CHANNEL_PREFIX, MAP_PREFIX, ProbedImage
+
+BLOCK_NAMES = {"1": "skip1", "2": "skip2", "3": "skip3", "4": "latent"}
+MAP_CHANNELS = 3
+
+
+def feature_maps(
+    spec: RunSpec,
+    model: RestorationUNet,
+    chosen: Sequence[tuple[EvalItem, tuple[int, int, int, int]]],
+    conditioning: Conditioning,
+    device: torch.device,
+) -> tuple[dict[str, Tensor], list[ProbedImage]]:
+    """Maps of the features that pass the first skip and the latent, after the perturbation block where there is one.
+
+    Args:
+        spec: of the run.
+        model: in eval mode.
+        chosen: images, each with the box (top, left, height, width) that is shown.
+        conditioning: what the model is told.
+        device: where.
+
+    Returns:
+        `map.<place>` (I, K, h, w) float16 and `map_channel.<place>` (K,) int32: the `MAP_CHANNELS` channels with the
+        largest variance over the pixels, averaged over the images, an eighth of the side at each edge left out (what
+        padding does there is no feature of the image); and what the I images are.
+    """
+    blocks = dict(model.perturb.items())
+    places: dict[str, nn.Module] = {
+        "skip1": blocks.get("1", model.encoder[0]),
+        "latent": blocks.get("4", model.latent),
+    }
+    found: dict[str, list[Tensor]] = {name: [] for name in places}
+    hooks = [
+        layer.register_forward_hook(lambda _m, _i, out, name=name: found[name].append(out[0].float().cpu()))
+        for name, layer in places.items()
+    ]
+    images: list[ProbedImage] = []
+    try:
+        for item, (top, left, height, width) in chosen:
+            height, width = height - height % model.multiple_of, width - width % model.multiple_of
+            crop = as_tensor(item.degraded[top : top + height, left : left + width]).to(device)
+            code = conditioning([item.condition], device, training=False)
+            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+                model(crop, code)
+            box = [top, left, height, width]
+            images.append(ProbedImage(condition=item.condition.name, image=item.name, box=box))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    tensors: dict[str, Tensor] = {}
+    for name, maps in found.items():
+        if maps and all(m.shape == maps[0].shape for m in maps):
+            stack = torch.stack(maps)
+            top, left = (side // 8 for side in stack.shape[2:])
+            inner = stack[:, :, top : stack.shape[2] - top, left : stack.shape[3] - left]
+            channels = inner.var(dim=(2, 3)).mean(0).topk(min(MAP_CHANNELS, stack.shape[1])).indices
+            tensors[MAP_PREFIX + name] = stack[:, channels].half().contiguous()
+            tensors[MAP_CHANNEL_PREFIX + name] = channels.int()
+    return tensors, images
+
+
+class AttentionRecorder:
+    """Sums up CAAPM's attention by condition while a model runs; use it as a context.
+
+    Set `rows` to the conditions' numbers, (B,), before each batch.
+
+    Args:
+        model: the model; blocks without CAAPM are left out.
+        n_conditions: P.
+    """
+
+    def __init__(self, model: RestorationUNet, n_conditions: int) -> None:
+        self.rows = torch.zeros(0, dtype=torch.long)
+        self.counts = np.zeros(n_conditions, dtype=np.int64)
+        self._modules = {
+            BLOCK_NAMES[level]: block.attention
+            for level, block in model.perturb.items()
+            if isinstance(block, PerturbationBlock) and block.attention is not None
+        }
+        self._sums: dict[str, Tensor] = {}
+        self._hooks: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> AttentionRecorder:
+        for name, module in self._modules.items():
+            hook = module.register_forward_pre_hook(lambda m, inputs, name=name: self._add(name, m, *inputs))
+            self._hooks.append(hook)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def told(self, rows: Sequence[int]) -> None:
+        """Say which conditions the next batch has."""
+        self.rows = torch.tensor(rows)
+        self.counts += np.bincount(rows, minlength=len(self.counts))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """`attention.<block>` and, where entries are dropped, `kept.<block>`: (P, heads, c, c) float16.
+
+        Means over the patches of each condition: of the attention weights, and of whether an entry was kept. NaN for a
+        condition without patches.
+        """
+        counts = torch.from_numpy(self.counts).view(-1, 1, 1, 1)
+        return {name: (total.cpu() / counts).half().contiguous() for name, total in self._sums.items()}
+
+    def _add(self, name: str, module: PerturbedAttention, query: Tensor, features: Tensor) -> None:
+        weights, kept = attention_entries(module, query, features)
+        self._add_to(ATTENTION_PREFIX + name, weights)
+        if module.kept < weights.shape[-1]:
+            self._add_to(KEPT_PREFIX + name, kept)
+
+    def _add_to(self, name: str, values: Tensor) -> None:
+        if name not in self._sums:
+            self._sums[name] = torch.zeros(len(self.counts), *values.shape[1:], device=values.device)
+        self._sums[name].index_add_(0, self.rows.to(values.device), values.float())
+
+
+def attention_entries(module: PerturbedAttention, query: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention weights before the block's own scale, and which entries its mask kept: (B, heads, c, c) both.
+
+    Args:
+        module: CAAPM's attention.
+        query: its first input, (B, C, H, W), LayerNormed.
+        features: its second input, alike.
+    """
+    q = as_pixels(module.q_dwconv(module.q(query)))
+    k, _ = as_pixels(module.kv_dwconv(module.kv(features))).chunk(2, dim=-1)
+    logits = channel_attention_logits(q, k, module.temperature)
+    weights = masked_softmax(logits, module.kept, module.masking, module.chosen)
+    # the paper's formula leaves a dropped entry the weight of a zero logit
+    kept = largest_in_rows(logits, module.kept) if module.masking == "paper" else weights > 0
+    return weights, kept

@@ -1,0 +1,144 @@
+"""Feature maps of the same crops through several variants (the paper's Figure 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reports import schema
+from reports.artifacts import Probes, Sample, load_probes, load_samples
+from reports.figures.crops import read_pixels, show_pixels
+from reports.figures.style import Picture, new_figure, plain, save, short
+from reports.labels import condition_label
+from reports.study import Study
+
+PAPER_ROWS = ("restormer", "dgcpm_only", "caapm_only", "dfpir")
+MOST_VARIANTS = 5
+_TOP = 3.0  # of the scale, in standard deviations
+_PLACES = {"skip1": "first skip", "latent": "latent"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapTable:
+    """The variants' probes, all of the same crops, and the crops themselves.
+
+    Attributes:
+        probes: variant -> what its first finished run with feature maps recorded.
+        seeds: variant -> the seed of that run.
+        images: numbers of the crops that are shown, in the order of tasks.
+        samples: (condition, image) -> the crop, where it was kept.
+    """
+
+    probes: dict[str, Probes]
+    seeds: dict[str, int | None]
+    images: tuple[int, ...]
+    samples: dict[tuple[str, str], Sample]
+
+
+def arrange(study: Study) -> MapTable | None:
+    """The paper's four variants where two of them have maps, else the first ones and the reference; None without."""
+    probes: dict[str, Probes] = {}
+    seeds: dict[str, int | None] = {}
+    samples: dict[tuple[str, str], Sample] = {}
+    for variant in study.variants:
+        for run in study.done_runs_of(variant):
+            found = load_probes(run)
+            if found is not None and found.maps and found.images:
+                probes[variant], seeds[variant] = found, run.seed
+                samples = samples or {(s.condition, s.image): s for s in reversed(load_samples(run))}
+                break
+    if not probes:
+        return None
+    names = chosen(study, list(probes))
+    first = probes[names[0]].images
+    names = [n for n in names if probes[n].images == first]
+    order = sorted(range(len(first)), key=lambda i: schema.condition_sort_key(first[i][0]))
+    return MapTable(
+        probes={n: probes[n] for n in names}, seeds={n: seeds[n] for n in names}, images=tuple(order), samples=samples
+    )
+
+
+def chosen(study: Study, available: list[str]) -> list[str]:
+    """Variants to show, in the order of rows."""
+    paper = [v for v in PAPER_ROWS if v in available]
+    if len(paper) > 1:
+        return paper
+    kept = available[:MOST_VARIANTS]
+    if study.reference in available and study.reference not in kept:
+        kept[-1] = str(study.reference)
+    return kept
+
+
+def draw(study: Study, folder: Path) -> list[Picture]:
+    """A figure for each place in the network; none where no finished run has feature maps."""
+    table = arrange(study)
+    if table is None:
+        return []
+    places = [p for p in next(iter(table.probes.values())).maps if all(p in x.maps for x in table.probes.values())]
+    return [_draw(table, place, folder) for place in sorted(places, key=lambda p: (p != "skip1", p))]
+
+
+def centred(maps: np.ndarray) -> tuple[np.ndarray, float]:
+    """Maps (I, K, h, w) without each one's mean, divided by their common standard deviation; and that deviation.
+
+    Both are taken without an eighth of the side at each edge, where padding shows.
+    """
+    top, left = (side // 8 for side in maps.shape[2:])
+    inner = (..., slice(top, maps.shape[2] - top), slice(left, maps.shape[3] - left))
+    around = maps - maps[inner].mean(axis=(2, 3), keepdims=True)
+    spread = float(np.sqrt(np.mean(around[inner] ** 2)))
+    return np.asarray(around / (spread or 1.0)), spread
+
+
+def _draw(table: MapTable, place: str, folder: Path) -> Picture:
+    scaled = {v: centred(p.maps[place][list(table.images)]) for v, p in table.probes.items()}
+    maps = {v: m for v, (m, _) in scaled.items()}
+    n_images, n_channels = next(iter(maps.values())).shape[:2]
+    titles = [next(iter(table.probes.values())).images[i] for i in table.images]
+    crops = [table.samples.get(title) for title in titles]
+    figure = new_figure(1.9 + (0.8 * n_channels + 0.12) * n_images, 0.82 * (len(maps) + 1) + 0.35)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[union-attr, call-arg]
+    widths = ([1.0] * n_channels + [0.12]) * n_images
+    grid = figure.subplots(len(maps) + 1, len(widths), squeeze=False, width_ratios=widths)
+    for ax in grid.flat:
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.set_frame_on(False)
+    drawn: Any = None
+    for number, (title, sample) in enumerate(zip(titles, crops, strict=True)):
+        at = number * (n_channels + 1)
+        grid[0, at].set_title(plain(condition_label(title[0])), loc="left", fontsize=9, fontweight="bold")
+        for ax, path in zip(grid[0, at:], (sample.degraded, sample.clean) if sample else (), strict=False):
+            show_pixels(ax, read_pixels(path))
+        for r, own in enumerate(maps.values(), start=1):
+            for c in range(n_channels):
+                drawn = grid[r, at + c].imshow(
+                    own[number, c], cmap="RdBu_r", vmin=-_TOP, vmax=_TOP, interpolation="nearest"
+                )
+    rows = [f"{plain(short(v, 16))}\nSD {spread:.2g}" for v, (_, spread) in scaled.items()]
+    for ax, name in zip(grid[:, 0], ("degraded,\nclean", *rows), strict=True):
+        ax.set_ylabel(name, fontsize=8.5, rotation=0, ha="right", va="center", labelpad=6)
+    bar = figure.colorbar(drawn, ax=grid, location="right", shrink=0.6, aspect=25, extend="both", pad=0.01)
+    bar.set_label("deviation from the map's mean (SD of the row)", fontsize=8)
+    return save(figure, folder, f"maps_{place}", **_texts(table, place, titles))
+
+
+def _texts(table: MapTable, place: str, titles: list[tuple[str, str]]) -> dict[str, str]:
+    where = _PLACES.get(place, place)
+    channels = "; ".join(
+        f"{v}: {', '.join(map(str, p.map_channels[place]))}" for v, p in table.probes.items() if place in p.map_channels
+    )
+    seeds = sorted({str(s) for s in table.seeds.values()})
+    shown = ", ".join(f"{condition_label(c)}: {image}" for c, image in titles)
+    return {
+        "title": f"Feature maps at the {where}",
+        "alt": f"Feature maps of {', '.join(table.probes)} at the {where} for the same crops: {shown}.",
+        "caption": "The same crop through each variant: the features that pass on, after the perturbation block where "
+        f"the variant has one ({where}). Of each variant the channels with the largest variance over the pixels, "
+        f"averaged over these crops, largest first ({channels}); channels of different variants have nothing to do "
+        "with each other. Each map without its mean, in standard deviations (SD) of its row, all on one scale; edges, "
+        f"where padding shows, count neither for SD nor for the choice. Seed {', '.join(seeds)}. Crops: {shown}.",
+    }

@@ -1,0 +1,210 @@
+"""Attention weights and masks by task and block: which entries each task drops, and how alike the tasks' masks are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reports import schema
+from reports.artifacts import Probes, load_probes
+from reports.figures.style import Picture, new_figure, plain, save, short
+from reports.labels import condition_label
+from reports.study import Run, Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masks:
+    """One run whose masks drop something, and the conditions it has patches of, as rows of its probes."""
+
+    variant: str
+    run: Run
+    probes: Probes
+    rows: tuple[int, ...]
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the rows."""
+        return tuple(self.probes.conditions[r] for r in self.rows)
+
+
+def arrange(study: Study) -> Masks | None:
+    """The reference's first run whose masks drop something, else that of the first variant that has one."""
+    order = sorted(study.variants, key=lambda v: v != study.reference)
+    for variant in order:
+        for run in study.done_runs_of(variant):
+            probes = load_probes(run)
+            if probes is not None and probes.kept:
+                rows = [r for r, n in enumerate(probes.patches) if n > 1]
+                rows.sort(key=lambda r: schema.condition_sort_key(probes.conditions[r]))
+                if rows:
+                    return Masks(variant=variant, run=run, probes=probes, rows=tuple(rows))
+    return None
+
+
+def draw(study: Study, folder: Path) -> list[Picture]:
+    """Masks with their overlap, and attention weights; none where no finished run has masks that drop something."""
+    found = arrange(study)
+    if found is None:
+        return []
+    pictures = [_draw_masks(found, folder)]
+    if all(block in found.probes.attention for block in found.probes.kept):
+        pictures.append(_draw_attention(found, folder))
+    return pictures
+
+
+def dropped_overlap(kept: np.ndarray, patches: Sequence[int]) -> np.ndarray:
+    """(P, P) Jaccard index of the entries that two patches drop, one of each condition, over all such pairs.
+
+    The expected number of entries that both drop over the expected number that either drops. On the diagonal the pairs
+    are different patches of one condition: how stable a task's own mask is.
+
+    Args:
+        kept: (P, ...) share of a condition's patches in which each entry is kept.
+        patches: of each condition, two or more.
+    """
+    dropped = 1 - kept.reshape(len(kept), -1).astype(np.float64)
+    both = dropped @ dropped.T
+    n = np.asarray(patches, dtype=np.float64)
+    # of the pairs of one condition, those of a patch with itself are taken out
+    own = (n * (dropped**2).sum(axis=1) - dropped.sum(axis=1)) / (n - 1)
+    np.fill_diagonal(both, own)
+    each = dropped.sum(axis=1)
+    either = each[:, None] + each[None, :] - both
+    return np.asarray(np.divide(both, either, out=np.full_like(both, np.nan), where=either > 0))
+
+
+def chance_overlap(dropped_share: float) -> float:
+    """The index of two random masks that drop this share of the entries."""
+    return dropped_share / (2 - dropped_share)
+
+
+def _blocks(found: Masks) -> list[str]:
+    return sorted(found.probes.kept, key=lambda b: (b == "latent", b))
+
+
+def _wide(maps: np.ndarray) -> np.ndarray:
+    """(heads, c, c) with the heads side by side: (c, heads * c)."""
+    return np.concatenate(list(maps), axis=1)
+
+
+def _draw_masks(found: Masks, folder: Path) -> Picture:
+    blocks, labels = _blocks(found), [plain(condition_label(c)) for c in found.conditions]
+    figure, strips, matrices = _layout(found, blocks, with_matrices=True)
+    drawn: Any = None
+    for c, block in enumerate(blocks):
+        kept = found.probes.kept[block][list(found.rows)]
+        for r, own in enumerate(kept):
+            drawn = strips[r, c].imshow(
+                1 - _wide(own), cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest"
+            )
+        _heads_apart(strips[:, c], kept.shape[1], kept.shape[2])
+        overlap = dropped_overlap(kept, [found.probes.patches[r] for r in found.rows])
+        _matrix(matrices[c], overlap, labels if c == 0 else [""] * len(labels), labels)
+        matrices[c].set_title(f"overlap; by chance {_chance(kept):.2f}".replace("0.", "."), loc="left", fontsize=8)
+    _titles(strips, blocks, found, labels)
+    bar = figure.colorbar(drawn, ax=list(strips[:, -1]), location="right", shrink=0.8, aspect=25)
+    bar.set_label("share of patches that drop it", fontsize=8)
+    return save(figure, folder, "masks", **_mask_texts(found, blocks))
+
+
+def _draw_attention(found: Masks, folder: Path) -> Picture:
+    blocks, labels = _blocks(found), [plain(condition_label(c)) for c in found.conditions]
+    figure, strips, _ = _layout(found, blocks, with_matrices=False)
+    for c, block in enumerate(blocks):
+        weights = found.probes.attention[block][list(found.rows)]
+        even = 1 / weights.shape[-1]
+        for r, own in enumerate(weights):
+            drawn = strips[r, c].imshow(
+                _wide(own) / even, cmap="viridis", vmin=0, vmax=3, aspect="auto", interpolation="nearest"
+            )
+        _heads_apart(strips[:, c], weights.shape[1], weights.shape[2])
+    _titles(strips, blocks, found, labels)
+    bar = figure.colorbar(drawn, ax=list(strips[:, -1]), location="right", shrink=0.8, aspect=25, extend="max")
+    bar.set_label("weight, in units of an even one", fontsize=8)
+    return save(
+        figure,
+        folder,
+        "attention",
+        title="Attention weights by task and block",
+        alt=f"Mean channel attention weights of {found.variant} in the blocks {', '.join(blocks)} for "
+        f"{', '.join(map(condition_label, found.conditions))}.",
+        caption=f"{found.variant}, seed {found.run.seed}: mean weights over the test patches of each condition, in "
+        "units of 1 / c, what each of a row's c entries would weigh if all weighed the same. Rows: channels of the "
+        "perturbed query; columns: channels of the key; heads side by side, parted by lines.",
+    )
+
+
+def _layout(found: Masks, blocks: list[str], *, with_matrices: bool) -> tuple[Any, Any, Any]:
+    """A row of strips for each condition, a column for each block, and below it, if asked for, a matrix a block."""
+    n, n_blocks = len(found.rows), len(blocks)
+    wide = max(2.5, 11.5 / max(n_blocks, 4)) * n_blocks + 1.2
+    high = 0.52 * n + 0.5
+    extra = wide / n_blocks * 0.72 if with_matrices else 0.0
+    figure = new_figure(wide, high + extra + 0.3)
+    if not with_matrices:
+        return figure, figure.subplots(n, n_blocks, squeeze=False), None
+    upper, lower = figure.subfigures(2, 1, height_ratios=[high, extra + 0.3], squeeze=False)[:, 0]
+    return figure, upper.subplots(n, n_blocks, squeeze=False), lower.subplots(1, n_blocks, squeeze=False)[0]
+
+
+def _titles(strips: Any, blocks: list[str], found: Masks, labels: list[str]) -> None:
+    for ax in strips.flat:
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.grid(visible=False)
+    for c, block in enumerate(blocks):
+        heads, width = found.probes.kept[block].shape[1:3]
+        times = " \N{MULTIPLICATION SIGN} "
+        told = times.join(map(str, (heads, width, width) if heads > 1 else (width, width)))
+        strips[0, c].set_title(f"{plain(short(block))}, {told}", loc="left", fontweight="bold")
+    for r, label in enumerate(labels):
+        strips[r, 0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+
+
+def _heads_apart(axes: Any, heads: int, width: int) -> None:
+    for ax in axes:
+        for head in range(1, heads):
+            ax.axvline(head * width - 0.5, color="#D55E00", linewidth=0.7)
+
+
+def _matrix(ax: Any, values: np.ndarray, rows: list[str], columns: list[str]) -> None:
+    ax.imshow(values, vmin=0, vmax=1, cmap="Blues")
+    ax.set_xticks(range(len(columns)), columns, rotation=90, fontsize=7)
+    ax.set_yticks(range(len(rows)), rows, fontsize=7)
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    for (r, c), value in np.ndenumerate(values):
+        text = "" if np.isnan(value) else "1" if value > 0.995 else f"{value:.2f}".replace("0.", ".")
+        ax.text(c, r, text, ha="center", va="center", fontsize=6.5, color="white" if value > 0.6 else "black")
+
+
+def _chance(kept: np.ndarray) -> float:
+    return chance_overlap(float(1 - kept.mean()))
+
+
+def _mask_texts(found: Masks, blocks: list[str]) -> dict[str, str]:
+    told = []
+    for block in blocks:
+        kept = found.probes.kept[block][list(found.rows)]
+        overlap = dropped_overlap(kept, [found.probes.patches[r] for r in found.rows])
+        off = ~np.eye(len(overlap), dtype=bool)
+        between = f", between conditions {np.nanmean(overlap[off]):.2f}" if off.any() else ""
+        told.append(
+            f"{block}: {1 - kept.mean():.0%} dropped, overlap within a condition "
+            f"{np.nanmean(np.diag(overlap)):.2f}{between}, by chance {_chance(kept):.2f}"
+        )
+    patches = sorted({found.probes.patches[r] for r in found.rows})
+    many = str(patches[0]) if len(patches) == 1 else f"{patches[0]} to {patches[-1]}"
+    return {
+        "title": "Masks of the attention by task and block",
+        "alt": f"Which entries of the attention {found.variant} drops for each condition, and the overlap between "
+        f"conditions. {'; '.join(told)}.",
+        "caption": f"{found.variant}, seed {found.run.seed}: share of {many} test patches a condition whose mask drops "
+        "the entry (black: always). Rows: channels of the perturbed query; columns: channels of the key; heads side by "
+        "side, parted by lines. Below: Jaccard index of the entries dropped for two patches, one of each condition; on "
+        f"the diagonal two patches of the same condition. {'; '.join(told)}.",
+    }
