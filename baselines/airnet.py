@@ -295,6 +295,7 @@ register(
         params_m_published=8.930,
         gmacs_published=422.0,
         objective=objective,
+        whole_batch="batch normalisation and the contrast with other samples look at all of it",
         demo={"n_groups": 1, "n_blocks": 2, "width": 24},
         small={"n_groups": 2, "n_blocks": 2, "width": 32},
         quick={"batch_size": 10, "n_groups": 3, "n_blocks": 3},

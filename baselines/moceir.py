@@ -269,6 +269,7 @@ register(
         params_m_published=25.354,
         gmacs_published=95,
         objective=moceir_loss,
+        whole_batch="routing noise and the balance of its experts are of the batch",
         demo={"dim": 8, "num_blocks": (1, 2, 2, 2), "num_dec_blocks": (1, 1, 1), "num_refinement_blocks": 1},
         small={"dim": 12, "num_dec_blocks": (1, 1, 1), "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},
         quick={"dim": 32, "num_dec_blocks": (1, 1, 1), "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},

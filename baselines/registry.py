@@ -60,6 +60,8 @@ class Baseline:
         gmacs_published: multiply-adds of one forward pass in billions, convolutions and attention products.
         gmacs_px: image side for `gmacs_published`.
         objective: its own training loss, or None for the mean absolute error of the output.
+        whole_batch: why its training step needs the batch as a whole, so that memory can't be saved by splitting it;
+            empty where the gradient is the mean of the samples' own.
         extra: the optional extra that it needs, or None.
         trained: whether it has anything to train; classical references don't.
         demo: settings that make it small enough to train on a CPU in minutes: for tests and demonstrations, never for
@@ -83,6 +85,7 @@ class Baseline:
     gmacs_published: float | None = None
     gmacs_px: int = 256
     objective: Objective | None = None
+    whole_batch: str = ""
     extra: str | None = None
     trained: bool = True
     demo: Mapping[str, Any] = field(default_factory=dict)

@@ -313,6 +313,7 @@ register(
         params_m_published=38.052,
         gmacs_published=4.7,
         objective=objective,
+        whole_batch="its dropped paths are drawn for the batch",
         demo={"sizes": (8, 16, 32, 40), "tail": (8, 8)},
         small={"sizes": (8, 16, 48, 64), "tail": (8, 8)},
         quick={"sizes": (20, 40, 92, 152)},

@@ -133,7 +133,7 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> N
         train_wall_s=round(trained.wall_s, 2),
         eval_wall_s=round(time.monotonic() - started, 2),
         peak_memory_mb=_peak_memory_mb(device),
-        oom_splits=0,
+        oom_splits=trained.oom_splits,
     )
     write_json(folder / SUMMARY_FILE, summary)
     seal(folder)

@@ -33,6 +33,10 @@ from reports.schema import CHECKPOINTS_FOLDER, TRAIN_LOG_FILE
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
 
 
+class WholeBatchError(RuntimeError):
+    """The memory does not hold the batch, and the model's objective forbids splitting it."""
+
+
 class NonFiniteLossError(RuntimeError):
     """The loss became NaN or infinite."""
 
@@ -64,17 +68,27 @@ class _State:
     best_step: int = -1
     best_psnr_db: float = -math.inf
     best: dict[str, Tensor] = field(default_factory=dict)
+    oom_splits: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """The chosen model and how it was reached."""
+    """The chosen model and how it was reached.
+
+    Attributes:
+        model: in eval mode.
+        best_step: whose weights it has.
+        steps: optimiser steps done.
+        wall_s: seconds of training.
+        oom_splits: how often the batch was halved because memory did not hold it.
+    """
 
     model: nn.Module
     best_step: int
     steps: int
     wall_s: float
+    oom_splits: int = 0
 
 
 def train(
@@ -92,6 +106,8 @@ def train(
 
     Raises:
         NonFiniteLossError: the loss is not finite.
+        WholeBatchError: out of memory in a model whose batch can't be split.
+        torch.OutOfMemoryError: out of memory with a single sample.
     """
     if not is_trained(spec.config):
         return Trained(model=build_model(spec.config, spec.seed).to(device).eval(), best_step=0, steps=0, wall_s=0.0)
@@ -137,7 +153,13 @@ def train(
     chosen = state.average or state.model
     load_own(chosen, state.best)
     _set_progress(chosen, 1.0)
-    return Trained(model=chosen.eval(), best_step=state.best_step, steps=steps, wall_s=state.wall_s)
+    return Trained(
+        model=chosen.eval(),
+        best_step=state.best_step,
+        steps=steps,
+        wall_s=state.wall_s,
+        oom_splits=state.oom_splits,
+    )
 
 
 def bundle_conditions(bundle: DataBundle, spec: RunSpec) -> list[Any]:
@@ -153,14 +175,12 @@ def _step(spec: RunSpec, state: _State, bundle: DataBundle, conditioning: Condit
     degraded, clean = bundle.batch(conditions, seeds, recipe.phase_at(step).patch, device)
     code = conditioning(conditions, device, training=True, seeds=seeds)
     _set_progress(state.model, step / max(recipe.steps - 1, 1))
-    # what a model draws while training (dropped paths, routing noise) depends on the step, not on what ran before
-    torch.manual_seed(stable_seed("step", spec.seed, step))
     for group in state.optimizer.param_groups:
         group["lr"] = _lr(spec, step)
-    with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
-        loss = training_loss(spec, state.model, degraded, clean, code)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss = None
+    while loss is None:
+        state.optimizer.zero_grad(set_to_none=True)
+        loss = _backward_or_split(spec, state, degraded, clean, code)
     if recipe.grad_clip is not None:
         torch.nn.utils.clip_grad_norm_(state.model.parameters(), recipe.grad_clip)
     state.optimizer.step()
@@ -168,7 +188,63 @@ def _step(spec: RunSpec, state: _State, bundle: DataBundle, conditioning: Condit
         with torch.no_grad():
             for mean, now in zip(state.average.parameters(), state.model.parameters(), strict=True):
                 mean.lerp_(now, 1 - recipe.ema)
-    return loss.detach()
+    return loss
+
+
+def _backward_or_split(
+    spec: RunSpec, state: _State, degraded: Tensor, clean: Tensor, code: Tensor | None
+) -> Tensor | None:
+    """`backward`, or None where memory did not hold it: then the batch is halved from now on."""
+    size = math.ceil(len(degraded) / 2**state.oom_splits)
+    try:
+        return backward(spec, state.model, degraded, clean, code, micro_batch=size, step=state.step)
+    except torch.OutOfMemoryError as error:
+        whole = "" if isinstance(spec.config, DFPIRConfig) else spec.config.row.whole_batch
+        if whole:
+            raise WholeBatchError(
+                f"Out of memory with {len(degraded)} patches a step, and {spec.variant}'s batch can't be split: "
+                f"{whole}. A smaller budget or a device with more memory is needed."
+            ) from error
+        if size == 1:
+            raise
+    # outside the handler, whose traceback keeps the failed pass's tensors alive
+    state.oom_splits += 1
+    if degraded.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return None
+
+
+def backward(
+    spec: RunSpec,
+    model: nn.Module,
+    degraded: Tensor,
+    clean: Tensor,
+    code: Tensor | None,
+    *,
+    micro_batch: int,
+    step: int,
+) -> Tensor:
+    """Add the gradient of a batch's training loss to the parameters' own, `micro_batch` samples at a time.
+
+    The objectives are means over samples: the gradient is that of the whole batch up to the rounding of sums, but for
+    models whose `whole_batch` says why not.
+
+    Returns:
+        The loss of the batch, detached, on the device.
+    """
+    # what a model draws while training (dropped paths, routing noise) depends on the step, not on what ran before
+    torch.manual_seed(stable_seed("step", spec.seed, step))
+    total = None
+    for start in range(0, len(degraded), micro_batch):
+        part = slice(start, start + micro_batch)
+        with torch.autocast(degraded.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+            loss = training_loss(spec, model, degraded[part], clean[part], None if code is None else code[part])
+        if micro_batch < len(degraded):
+            loss = loss * (len(degraded[part]) / len(degraded))
+        loss.backward()  # type: ignore[no-untyped-call]
+        total = loss.detach() if total is None else total + loss.detach()
+    assert total is not None
+    return total
 
 
 def training_loss(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
@@ -234,6 +310,7 @@ def _resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.devi
         state.step, state.wall_s = found.step, float(found.facts["wall_s"])
         state.best_step = int(found.facts["best_step"])
         state.best_psnr_db = float(found.facts["best_psnr_db"])
+        state.oom_splits = int(found.facts.get("oom_splits", 0))
         state.best = _under("best/", found.tensors)
         state.log = [row for row in read_log(folder) if row["step"] <= state.step]
     _write_log(state, folder)
@@ -248,7 +325,12 @@ def _save(state: _State, folder: Path) -> None:
         tensors |= {f"average/{name}": tensor for name, tensor in state.average.state_dict().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
     tensors |= checkpoint.adam_tensors(state.optimizer, state.names)
-    facts: dict[str, Any] = {"wall_s": state.wall_s, "best_step": state.best_step, "best_psnr_db": state.best_psnr_db}
+    facts: dict[str, Any] = {
+        "wall_s": state.wall_s,
+        "best_step": state.best_step,
+        "best_psnr_db": state.best_psnr_db,
+        "oom_splits": state.oom_splits,
+    }
     if not math.isfinite(state.best_psnr_db):
         facts["best_psnr_db"] = "-inf"
     checkpoint.save(folder / CHECKPOINTS_FOLDER, checkpoint.Checkpoint(step=state.step, tensors=tensors, facts=facts))
