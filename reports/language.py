@@ -96,8 +96,10 @@ class Language:
         if before:
             return f"{self._value(_AND.join(before))}{last}{self._value(end)}"
         parts = _COMMA.split(value)
-        if len(parts) > 1:
-            return comma.join(self._value(part) for part in parts)
+        told = [self._found(part) or part for part in parts]
+        # Names, not the clauses of a text that stays English.
+        if all(new != old or not re.search(r"\s", old) for new, old in zip(told, parts, strict=True)):
+            return comma.join(told)
         return value
 
     @cached_property

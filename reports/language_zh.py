@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reports.language_zh_computed import COMPUTED
+from reports.language_zh_studies import STUDIES
 
 ZH_LISTS = (" 和 ", "、")
 
@@ -19,7 +20,7 @@ _PAGE = {
     "Other images and protocols": "其他图像与协议",
     "Axis": "变化轴",
     "an axis": "变化轴",
-    "PSNR against {axis}": "PSNR 随 {axis} 的变化",
+    "PSNR against {axis}": "PSNR 随{axis}的变化",
     "Crops": "裁剪图",
     "Image by image": "逐图比较",
     "Feature maps": "特征图",
@@ -170,4 +171,4 @@ _INTERACTIVE = {
     "Runs behind this number": "此数字依据的运行",
 }
 
-ZH: dict[str, str] = {**COMPUTED, **_PAGE, **_TABLES, **_INTERACTIVE}
+ZH: dict[str, str] = {**STUDIES, **COMPUTED, **_PAGE, **_TABLES, **_INTERACTIVE}

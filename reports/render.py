@@ -97,13 +97,18 @@ def page_environment(language: Language = ENGLISH) -> Environment:
         return escape(language.text(text)).format(**values)
 
     environment.globals["_"] = fixed
-    environment.filters.update(data_uri=data_uri, tr=language.sentence)
+    environment.filters.update(data_uri=data_uri, tr=language.sentence, breakable=breakable)
     return environment
 
 
 def data_uri(path: Path) -> str:
     """A PNG as a data: URI."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def breakable(name: str) -> Markup:
+    """A name that may break behind its underscores, and only there."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def policy_hash(text: str) -> str:

@@ -46,7 +46,7 @@ def report(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     aliases = {"dfpir_g95": ("dfpir_g90", "the same")}
     study = gamma_study(effect_db=EFFECTS, seeds=(0,), failed=(), aliases=aliases, patches=8)
-    return build_report([write_runs(root, study)])
+    return build_report([write_runs(root, study)], lang="zh").with_name("report.html")
 
 
 @contextmanager
@@ -82,10 +82,12 @@ def test_page_is_quiet_and_fits(chromium, report, width, scheme):
         assert EVIL in page.locator("#result tbody th").all_inner_texts()  # as text
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(chromium, report, scheme):
+@pytest.mark.parametrize(
+    ("name", "scheme"), [("report.html", "light"), ("report.html", "dark"), ("report.zh.html", "light")]
+)
+def test_axe_finds_nothing(chromium, report, name, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (extra dev)").Axe()
-    with opened(chromium, report, scheme=scheme) as page:
+    with opened(chromium, report.with_name(name), scheme=scheme) as page:
         page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
         page.locator(".key").first.click()
         found = axe.run(page)
@@ -238,3 +240,16 @@ def test_without_scripts_images_and_tables_are_plain(chromium, report):
         assert re.fullmatch(r"Noise .=15, image scene0-crop0: degraded by noise .=15, PSNR 23.79 dB", alt)
         assert page.locator(".scripted:visible, dialog:visible").count() == 0
         assert page.locator("#result table").first.is_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_chinese_page_speaks_chinese(chromium, report, width):
+    with opened(chromium, report.with_name("report.zh.html"), width=width) as page:
+        assert page.locator("html").get_attribute("lang") == "zh-Hans"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(STICKING_OUT) == []
+        for text in ("变体", "平均", "种子"):
+            assert page.locator("#result thead").first.get_by_text(text).is_visible()
+        assert page.get_by_role("slider", name="分隔线").is_visible()
+        page.locator("#result table").first.locator("button.origin").first.click()
+        assert "测试集" in page.get_by_role("dialog").inner_text()

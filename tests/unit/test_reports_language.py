@@ -54,6 +54,14 @@ def test_no_fixed_text_lacks_a_translation():
     assert [text for text in texts if text not in ZH.catalogue] == []
 
 
+def test_every_shipped_study_is_named_in_chinese():
+    from ablations.registry import STUDIES
+
+    texts = [text for study in (STUDIES[name]() for name in STUDIES) for text in (study.title, study.question)]
+    assert len(texts) > 20
+    assert [text for text in texts if ZH.sentence(text) == text] == []
+
+
 def test_no_word_of_the_templates_escapes_translation():
     assert [text for text in bare_texts() if text != "g_z"] == []
 
@@ -103,6 +111,8 @@ def test_what_has_no_translation_stays_as_it_is():
         assert ZH.sentence(text) == text
     half = ZH.sentence("Small rings are single seeds. Nobody wrote this.")
     assert half == "小圆圈为单个种子。Nobody wrote this."
+    described = "embedded · photographs, rocket to train on · checksum d583"
+    assert ZH.sentence(described) == "embedded · photographs, rocket to train on · 校验和 d583"
     assert language("en").sentence("Rain") == "Rain"
 
 
