@@ -7,23 +7,42 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
 from scipy.stats import rankdata
 
+from reports import schema
 from reports.artifacts import load_probes
-from reports.figures.style import Picture, new_figure, plain, save, short
+from reports.figures.style import (
+    INK,
+    QUIET,
+    Picture,
+    condition_colour,
+    condition_marker,
+    new_figure,
+    plain,
+    save,
+    short,
+)
 from reports.labels import condition_label
-from reports.study import Study
+from reports.study import Run, Study
 
 MOST_FIGURES = 3
+_MEASURE = "order_moves"
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrderGroup:
-    """Runs that share every order: `runs` as (variant, seed); `orders` block -> (P, eC)."""
+    """Runs that share every order: `runs` as (variant, seed); `orders` block -> (P, eC).
+
+    `moves`: the measure "order_moves" of the first of them that has it, how far the orders move where the prompt codes
+    are rounded; None where none has.
+    """
 
     runs: tuple[tuple[str, int | None], ...]
     conditions: tuple[str, ...]
     orders: dict[str, np.ndarray]
+    moves: pd.DataFrame | None = None
 
 
 def groups(study: Study) -> list[OrderGroup]:
@@ -36,9 +55,20 @@ def groups(study: Study) -> list[OrderGroup]:
                 continue
             key = b"".join(k.encode() + v.tobytes() for k, v in sorted(probes.orders.items()))
             mine = ((variant, run.seed),)
-            before = found[key].runs if key in found else ()
-            found[key] = OrderGroup(runs=before + mine, conditions=probes.conditions, orders=probes.orders)
+            before = found.get(key)
+            runs = before.runs + mine if before else mine
+            moves = before.moves if before and before.moves is not None else _moves(run)
+            found[key] = OrderGroup(runs=runs, conditions=probes.conditions, orders=probes.orders, moves=moves)
     return list(found.values())
+
+
+def _moves(run: Run) -> pd.DataFrame | None:
+    """The run's measure; what is damaged is told in the section of measures, not here."""
+    try:
+        table, _ = schema.read_measure(run.path, _MEASURE)
+    except ValueError:
+        return None
+    return table if len(table) else None
 
 
 def draw(study: Study, folder: Path) -> list[Picture]:
@@ -79,7 +109,14 @@ def _draw(group: OrderGroup, folder: Path, number: int, hidden: str) -> Picture:
     blocks = sorted(group.orders, key=lambda b: (group.orders[b].shape[1], b))  # wider is deeper
     labels = [plain(condition_label(c)) for c in group.conditions]
     row_in = 0.24 * len(labels) + 0.75
-    figure = new_figure(11.5, row_in * len(blocks) + 0.5)
+    extra_in = 2.6 if group.moves is not None else 0.0
+    whole = new_figure(11.5, row_in * len(blocks) + 0.5 + extra_in)
+    figure = whole
+    if group.moves is not None:
+        figure, below = whole.subfigures(2, 1, height_ratios=[row_in * len(blocks) + 0.5, extra_in], squeeze=False)[
+            :, 0
+        ]
+        _stability(below, group.moves, blocks)
     grid = figure.subplots(len(blocks), 3, squeeze=False, width_ratios=[2.6, 1, 1])
     strips: Any = None
     for r, block in enumerate(blocks):
@@ -94,7 +131,46 @@ def _draw(group: OrderGroup, folder: Path, number: int, hidden: str) -> Picture:
     bar = figure.colorbar(strips, ax=grid[:, 0], location="bottom", shrink=0.5, aspect=40, pad=0.02)
     bar.set_ticks([0, 1], labels=["first", "last"])
     bar.set_label(f"position of the same channel under “{labels[0]}”", fontsize=8)
-    return save(figure, folder, f"orders_{number}", **_texts(group, labels[0], number, hidden))
+    return save(whole, folder, f"orders_{number}", **_texts(group, labels[0], number, hidden))
+
+
+def _stability(figure: Any, moves: pd.DataFrame, blocks: list[str]) -> None:
+    """Share of moved positions and Kendall's tau under rounded codes: a marker for each prompt, a place a block."""
+    formats = list(dict.fromkeys(moves["given"]))
+    moved, tau = figure.subplots(1, 2)
+    for ax, column, scale in ((moved, "moved", 100.0), (tau, "tau", 1.0)):
+        for number, given in enumerate(formats):
+            shift = 0.26 * (number - (len(formats) - 1) / 2)
+            for at, block in enumerate(blocks):
+                own = moves[(moves["given"] == given) & (moves["block"] == block)]
+                spread = np.linspace(-0.07, 0.07, len(own)) if len(own) > 1 else np.zeros(len(own))
+                for x, (_, row) in zip(spread, own.iterrows(), strict=True):
+                    ax.plot(
+                        at + shift + x, scale * row[column], condition_marker(str(row["condition"])), markersize=4,
+                        color=condition_colour(str(row["condition"])), alpha=0.9, markeredgewidth=0,
+                    )  # fmt: skip
+                if len(own):
+                    mean = scale * float(own[column].mean())
+                    ax.hlines(mean, at + shift - 0.11, at + shift + 0.11, color=INK, linewidth=1.4)
+                ax.annotate(
+                    plain(given), (at + shift, 0), xycoords=("data", "axes fraction"), xytext=(0, -4),
+                    textcoords="offset points", ha="center", va="top", fontsize=6.5, color=QUIET,
+                )  # fmt: skip
+        ax.set_xticks(range(len(blocks)), [f"\n{plain(short(b))}" for b in blocks])
+        ax.tick_params(axis="x", length=0)
+        ax.set_xlim(-0.5, len(blocks) - 0.5)
+        ax.grid(visible=False, axis="x")
+    moved.set_ylim(bottom=0)
+    moved.set_ylabel("positions that hold another\nchannel (%)")
+    tau.set_ylabel("Kendall's tau between\nthe two orders")
+    moved.set_title("prompt codes rounded to fewer bits", loc="left", fontweight="bold")
+    names = sorted(set(moves["condition"]), key=schema.condition_sort_key)
+    handles = [
+        Line2D([], [], linestyle="", marker=condition_marker(c), color=condition_colour(c), markersize=5,
+               markeredgewidth=0, label=plain(condition_label(c)))
+        for c in names
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(names), handletextpad=0.1, columnspacing=1.2)
 
 
 def _strips(ax: Any, order: np.ndarray, labels: list[str], block: str) -> Any:
@@ -134,10 +210,20 @@ def _texts(group: OrderGroup, first: str, number: int, hidden: str) -> dict[str,
         for block, o in group.orders.items()
         if off.any()
     )
+    rounded = ""
+    if group.moves is not None:
+        parts = [
+            f"{given}: {rows['moved'].min():.1%} to {rows['moved'].max():.1%} of the positions"
+            for given, rows in group.moves.groupby("given", sort=False)
+        ]
+        rounded = (
+            f" Bottom row: what moves where the prompt codes are rounded and the orders made anew ({'; '.join(parts)})"
+        )
+        rounded += "; lines are means over the prompts."
     return {
         "title": "Channel order by prompt" + (f", set {number}" if number > 1 else ""),
         "alt": f"Strips of channel positions for each prompt and block. {told}.",
         "caption": f"{same} ({whose}). A strip shows one prompt's order from first to last; its colours say where the "
         f"same channels stand under “{first}”, so the first strip is smooth and a scrambled strip is another order. "
-        f"The matrices compare the prompts in the strips' sequence. {told}.{hidden}",
+        f"The matrices compare the prompts in the strips' sequence. {told}.{rounded}{hidden}",
     }

@@ -11,6 +11,7 @@ from reports.figures import crops, differences, errors, maps, masks, orders, sty
 from reports.load import load
 from reports.separation import points, separation
 from reports.stats import Bootstrap, collect
+from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import CONDITIONS, FakeStudy, gamma_study, write_runs
 
 
@@ -174,3 +175,25 @@ def test_runs_without_the_new_probes_have_no_such_figure(tmp_path):
     write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False))
     assert maps.draw(load([tmp_path]), tmp_path) == []
     assert masks.draw(load([tmp_path]), tmp_path) == []
+
+
+def test_orders_show_how_stable_they_are_where_it_was_measured(tmp_path):
+    study = gamma_study(effect_db={"dfpir_g90": 0.1, "dfpir_g100": 0.0}, failed=(), aliases={}, patches=2, seeds=(0,))
+    write_runs(tmp_path, study)
+    without = orders.draw(load([tmp_path]), tmp_path / "figures")[0]
+    assert "rounded" not in without.caption
+    write_measures(tmp_path, study, ("order_moves",))
+    loaded = load([tmp_path])
+    picture = orders.draw(loaded, tmp_path / "figures")[0]
+    moves = orders.groups(loaded)[0].moves
+    assert moves is not None
+    fp16 = moves.loc[moves["given"] == "fp16", "moved"]
+    assert f"fp16: {fp16.min():.1%} to {fp16.max():.1%} of the positions" in picture.caption
+
+
+def test_a_damaged_measure_costs_the_orders_only_their_row(tmp_path):
+    study = gamma_study(effect_db={"dfpir_g90": 0.1}, failed=(), aliases={}, patches=2, seeds=(0,))
+    write_runs(tmp_path, study)
+    write_measures(tmp_path, study, ("order_moves",))
+    next(tmp_path.glob("*/measures/order_moves.parquet")).write_bytes(b"no table")
+    assert [g.moves for g in orders.groups(load([tmp_path]))] == [None]

@@ -1,0 +1,70 @@
+"""Small pictures of every figure from made-up runs, for comparison with those in tests/golden/figures.
+
+`python -m tests.support.figures` makes the baselines anew: look at each of them before it is committed.
+t-SNE is left out: its plane depends on the linear algebra library of the machine.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from reports.compare import compare
+from reports.figures import axis, crops, curves, differences, errors, maps, masks, moved, orders, style
+from reports.load import load_study
+from reports.stats import Bootstrap, collect
+from tests.support.fake_measures import write_measures
+from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
+
+BASELINES = Path(__file__).parents[1] / "golden" / "figures"
+WIDTH_PX = {"crops": 110, "error_maps": 110}  # pictures of noise are large files
+_WIDTH_PX = 330
+NAMES = (
+    "attention", "axis_gamma", "crops", "differences_1", "error_maps", "maps_skip1", "masks", "moved", "orders_1",
+    "training_curves",
+)  # fmt: skip
+
+
+def small_study(**changes: Any) -> FakeStudy:
+    """Three variants with two seeds and few patches."""
+    effects = {"dfpir_g50": -0.2, "dfpir_g90": 0.3, "dfpir_g100": 0.0}
+    return gamma_study(**{"effect_db": effects, "failed": (), "patches": 4, **changes})
+
+
+def draw(study: FakeStudy, folder: Path) -> dict[str, Path]:
+    """Every figure of `NAMES` as a small PNG in `folder`."""
+    with tempfile.TemporaryDirectory() as runs, style.settings():
+        path = write_runs(Path(runs) / "now", study)
+        write_measures(Path(runs) / "now", study, ("order_moves",))
+        before = write_runs(Path(runs) / "before", small_study(noise_sd_db=0.2, pictures=False))
+        loaded = load_study(path)
+        bootstrap = Bootstrap(scores=collect(loaded.images()))
+        whole = Path(runs) / "figures"
+        axis.draw(loaded, bootstrap, whole)
+        crops.draw(loaded, whole)
+        errors.draw(loaded, whole)
+        differences.draw(loaded, bootstrap, whole)
+        maps.draw(loaded, whole)
+        masks.draw(loaded, whole)
+        orders.draw(loaded, whole)
+        curves.draw(loaded, whole)
+        moved.draw(compare(load_study(before), loaded).rows["psnr_db"], whole)
+        return {name: _shrunk(whole / f"{name}.png", folder / f"{name}.png") for name in NAMES}
+
+
+def _shrunk(source: Path, target: Path) -> Path:
+    """A smaller copy: shapes and colours stay, single letters hardly count."""
+    with Image.open(source) as picture:
+        width = WIDTH_PX.get(target.stem, _WIDTH_PX)
+        size = width, round(picture.height * width / picture.width)
+        picture.convert("RGB").resize(size, Image.Resampling.BOX).save(target, optimize=True)
+    return target
+
+
+if __name__ == "__main__":
+    BASELINES.mkdir(parents=True, exist_ok=True)
+    made = draw(small_study(), BASELINES)
+    print(f"{len(made)} pictures, {sum(p.stat().st_size for p in made.values()) / 1000:.0f} kB")
