@@ -76,11 +76,11 @@ class RayLauncher:
         return failed
 
     def _submit(self, ray: Any, job: Job, token: str) -> Any:
-        task = ray.remote(_work).options(
+        # max_calls: a fresh process a run, nothing of one is left to the next
+        task = ray.remote(max_calls=1)(_work).options(
             num_cpus=job.spec.recipe.cpu_threads if not self.gpus else 1,
             num_gpus=self.gpus,
             max_retries=_RETRIES,
-            max_calls=1,  # a fresh process a run: nothing of one is left to the next
             name=job.spec.run_id,
         )
         return task.remote(job, token)
@@ -118,6 +118,7 @@ def _gathered(ray: Any, reference: Any, job: Job) -> bool:
         explain_death(job, f"{type(error).__name__} after {_RETRIES} retries")
         return False
     if files is not None:
+        job.root.mkdir(parents=True, exist_ok=True)
         with alone(job.folder):
             unpack(files, job.folder)
     if is_done(job.folder):
