@@ -404,4 +404,42 @@ _MEASURES = {
     "Against the other prompt": "相对另一提示",
 }
 
-COMPUTED: dict[str, str] = {**_LABELS, **_FACTS, **_VERDICT, **_FIGURES, **_MEASURES}
+_REPORTED = {
+    "three tasks in one model": "一个模型处理三个任务",
+    "five tasks in one model": "一个模型处理五个任务",
+    "one model a task": "每个任务一个模型",
+    "Best and second are marked within each group of rows, never across groups.": "最佳与次佳只在各组行内标记，不跨组比较。",
+    "Reported rows are copied from the named sources, digit for digit; nothing in them was run here.": "论文报告值逐位抄自所注出处，其中"
+    "没有任何一项在此运行过。",
+    "Their authors differ in training and in scoring, so their order says less than it seems to.": "各作者的训练与评分方式不同，因此其排序"
+    "没有看上去那样有意义。",
+    "Average: the plain mean over the columns, as papers print it.": "平均：各列的简单均值，与论文相同。",
+    "Noise levels count one by one, unlike elsewhere in this report.": "各噪声等级单独计入，与本报告其他部分不同。",
+    "Reported and measured numbers are on different images: the reported ones on {sets}, the measured ones on “{name}”.": "报告值与测量值"
+    "来自不同的图像：报告值为 {sets}，测量值为“{name}”。",
+    "They can't be compared, and no difference is computed.": "二者不能比较，也未计算差异。",
+    "No finished run has numbers for these columns: every number here is reported, none is measured.": "没有已完成的运行具有这些列的数值："
+    "此处所有数值均为报告值，没有测量值。",
+    "Reported in the {source} (copied, not measured here)": "{source}报告（抄录，非此处测量）",
+    "Reported by other sources (copied, not measured here)": "其他出处报告（抄录，非此处测量）",
+    "Measured here: protocol {protocol}, the field's test sets": "此处测量：协议 {protocol}，领域通用测试集",
+    "Measured here: protocol {protocol}, data {name}": "此处测量：协议 {protocol}，数据 {name}",
+    "not printed": "未给出",
+    "reported: {source}": "报告：{source}",
+    "measured": "测量",
+    "measured: {seeds}; budget {budget} ({n} steps); {x} M parameters": "测量：{seeds}；预算 {budget}（{n} 步）；{x} M 参数",
+    "measured: {seeds}; budget {budget}; {x} M parameters": "测量：{seeds}；预算 {budget}；{x} M 参数",
+    "{name}: average {metric} is printed as {x1}, its cells have the mean {x2} (rounding explains {x3}); source: {source}.": "{name}：给出的"
+    "平均 {metric} 为 {x1}，而各列均值为 {x2}（舍入可解释 {x3}）；出处：{source}。",
+    "{name}: average {metrics} stands without all of its cells; source: {source}.": "{name}：给出平均 {metrics}，但缺少部分列；出处：{source}。",
+    "{name}: {n} sources print different values for {columns}: {sources}.": "{name}：{n} 个出处对 {columns} 给出不同的数值：{sources}。",
+    "{name}: parameters: {told}.": "{name}：参数量：{told}。",
+    "Not shown for want of room: {names}.": "因版面所限未显示：{names}。",
+    "{n} of the {n2} differences from the reference, {v}, leave zero out there ({n3} better, {n4} worse; not corrected for "
+    "their number); the largest is {e} dB, {v2} on {c}.": "与参照 {v} 的 {n2} 个差异中有 {n} 个不含零（{n3} 个较优，{n4} 个较差；未对次数"
+    "校正）；最大者为 {e} dB（{v2}，{c}）。",
+    "Restoring fails, the result being worse than the degraded input, on {c1} told {c2} for every variant (worst: {e} dB, "
+    "{v}).": "对{c1}给出{c2}的提示时，所有变体都恢复失败，结果差于退化输入（最差：{e} dB，{v}）。",
+}
+
+COMPUTED: dict[str, str] = {**_LABELS, **_FACTS, **_VERDICT, **_FIGURES, **_MEASURES, **_REPORTED}
