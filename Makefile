@@ -8,13 +8,18 @@ SMOKE := .smoke
 # threads that spin while they wait cost a factor of six on a busy machine
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test studies lint types imports check lock clean
+.PHONY: demo test test-faults studies lint types imports check lock clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ablations.run gamma_sweep
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+
+# every fault of docs/launchers.md as often as it says, with the counts; a short sample is in `make test`
+test-faults: $(STAMP)
+	DFPIR_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist load tests/faults tests/unit/test_lock.py \
+	  tests/integration/test_launch_local.py tests/integration/test_launch_slurm.py tests/integration/test_command_line.py
 
 # every study from its runs to its page at the smallest budget; runs that studies share are made once
 studies: $(STAMP)

@@ -13,6 +13,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from reports.files import write_bytes
@@ -70,14 +71,20 @@ def _first_whole(paths: list[Path]) -> Checkpoint | None:
     for path in paths:
         match = _NAME.fullmatch(path.name)
         content = path.read_bytes()
-        if match is None or hashlib.sha256(content).hexdigest()[:16] != match[2]:
-            _LOG.warning("%s is damaged and is passed over.", path)
-            continue
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-        return Checkpoint(
-            step=int(header["step"]), tensors=safetensors.torch.load(content), facts=json.loads(header["facts"])
-        )
+        if match is not None and hashlib.sha256(content).hexdigest()[:16] == match[2]:
+            try:
+                return _parsed(content)
+            except (ValueError, KeyError, TypeError, SafetensorError):
+                pass  # a right hash of wrong content: written by something else
+        _LOG.warning("%s is damaged and is passed over.", path)
     return None
+
+
+def _parsed(content: bytes) -> Checkpoint:
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    return Checkpoint(
+        step=int(header["step"]), tensors=safetensors.torch.load(content), facts=json.loads(header["facts"])
+    )
 
 
 def _step_of(path: Path) -> int:

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 
 from ablations.data import load_data, under_protocol
-from ablations.harness import probes
+from ablations.harness import checkpoint, probes
 from ablations.harness.build import build_model
 from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import score_items
@@ -97,6 +97,8 @@ def run_one(spec: RunSpec, root: Path, device: torch.device, report: Report, *, 
             return True
         for stale in (DONE_FILE, ERROR_FILE):
             (folder / stale).unlink(missing_ok=True)
+        for left in folder.rglob(".*.part"):  # of a writer that was killed; DONE must not list it
+            left.unlink(missing_ok=True)
         if force:
             for stale in _NOT_OF_THE_RUN:
                 shutil.rmtree(folder / stale, ignore_errors=True)
@@ -117,7 +119,7 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> N
     if prompts.checksum != spec.codes_checksum:
         raise ValueError(f"The prompt codes changed since the run was planned: {prompts.checksum}.")
     write_json(folder / SPEC_FILE, spec_file(spec))
-    write_json(folder / ENV_FILE, environment(device))
+    _write_environment(folder, device)
     conditioning = Conditioning(spec.config, prompts)
     if device.type == "cuda" and isinstance(bundle, RootBundle):
         bundle.keep_on(device)
@@ -138,6 +140,21 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> N
     write_json(folder / SUMMARY_FILE, summary)
     seal(folder)
     report(Progress(step=steps, steps=steps, stage="done"))
+
+
+def _write_environment(folder: Path, device: torch.device) -> None:
+    """env.json; where the run goes on from elsewhere, or with other packages, `earlier` keeps what it began with."""
+    now_here: dict[str, object] = {**environment(device)}
+    try:
+        before = json.loads((folder / ENV_FILE).read_text(encoding="utf-8"))
+        earlier = before.pop("earlier", [])
+        same = all(before.get(key) == now_here[key] for key in now_here if key != "started_at")
+        resumes = bool(checkpoint.steps(folder / CHECKPOINTS_FOLDER))
+    except (OSError, ValueError, AttributeError):
+        before, earlier, same, resumes = {}, [], True, False
+    if resumes and not same:
+        earlier = [*earlier, before]
+    write_json(folder / ENV_FILE, {**now_here, **({"earlier": earlier} if resumes and earlier else {})})
 
 
 def evaluate_into(

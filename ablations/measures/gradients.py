@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ablations.harness.conditioning import Conditioning
+from ablations.harness.heartbeat import beat
 from ablations.harness.train import bundle_conditions, training_loss
 from ablations.measures.groups import ALL, layer_groups
 from ablations.models import is_trained
@@ -206,6 +207,7 @@ def _gradient(
         loss = training_loss(spec, model, degraded[part], clean[part], told) * (len(degraded[part]) / batch)
         # autograd.grad, not backward: nobody's .grad is written
         found = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
+        beat()
         for name, gradient in zip(trained, found, strict=True):
             if gradient is not None:
                 total[name] = total[name].add_(gradient) if name in total else gradient.detach().clone()

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import as_tensor
+from ablations.harness.heartbeat import beat
 from ablations.harness.train import bundle_conditions
 from ablations.measures.recoverability import recover
 from ablations.spec import RunSpec
@@ -110,6 +111,7 @@ def block_information(
     rows = []
     for level, block in seen.items():
         for part, outputs in block.outputs.items():
+            beat()
             for name in (ALL, *dict.fromkeys(item.condition.name for item in items)):
                 rows.append({"level": int(level), "part": part, **_row(items, halves, block.inputs, outputs, name)})
     return pd.DataFrame(rows, columns=list(COLUMNS))
