@@ -123,6 +123,10 @@ def test_long_tables_filter(chromium, report):
         assert pairs.get_by_role("status").inner_text() == "1 of 10 rows"
         field.fill("no such variant")
         assert rows.count() == 0
+        page.emulate_media(media="print")
+        assert rows.count() == 10  # paper has all rows
+        page.emulate_media(media="screen")
+        assert rows.count() == 0
         field.press("Escape")
         assert rows.count() == 10
         assert field.input_value() == ""
