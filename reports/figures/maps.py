@@ -99,31 +99,52 @@ def _draw(table: MapTable, place: str, folder: Path) -> Picture:
     n_images, n_channels = next(iter(maps.values())).shape[:2]
     titles = [next(iter(table.probes.values())).images[i] for i in table.images]
     crops = [table.samples.get(title) for title in titles]
-    figure = new_figure(1.9 + (0.8 * n_channels + 0.12) * n_images, 0.82 * (len(maps) + 1) + 0.35)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[union-attr, call-arg]
-    widths = ([1.0] * n_channels + [0.12]) * n_images
-    grid = figure.subplots(len(maps) + 1, len(widths), squeeze=False, width_ratios=widths)
+    figure = new_figure(1.9 + (0.8 * n_channels + 0.1) * n_images, 0.82 * (len(maps) + 1) + 0.35)
+    grid = figure.subplots(len(maps) + 1, n_images, squeeze=False)
     for ax in grid.flat:
         ax.set_xticks([])
         ax.set_yticks([])
         ax.set_frame_on(False)
+        ax.grid(visible=False)
     drawn: Any = None
-    for number, (title, sample) in enumerate(zip(titles, crops, strict=True)):
-        at = number * (n_channels + 1)
-        grid[0, at].set_title(plain(condition_label(title[0])), loc="left", fontsize=9, fontweight="bold")
-        for ax, path in zip(grid[0, at:], (sample.degraded, sample.clean) if sample else (), strict=False):
-            show_pixels(ax, read_pixels(path))
+    for c, (title, sample) in enumerate(zip(titles, crops, strict=True)):
+        grid[0, c].set_title(plain(condition_label(title[0])), loc="left", fontsize=9, fontweight="bold")
+        if sample is not None:
+            _inputs(grid[0, c], sample, n_channels)
         for r, own in enumerate(maps.values(), start=1):
-            for c in range(n_channels):
-                drawn = grid[r, at + c].imshow(
-                    own[number, c], cmap="RdBu_r", vmin=-_TOP, vmax=_TOP, interpolation="nearest"
-                )
+            drawn = grid[r, c].imshow(
+                side_by_side(own[c]), cmap="RdBu_r", vmin=-_TOP, vmax=_TOP, interpolation="nearest"
+            )
     rows = [f"{plain(short(v, 16))}\nSD {spread:.2g}" for v, (_, spread) in scaled.items()]
     for ax, name in zip(grid[:, 0], ("degraded,\nclean", *rows), strict=True):
         ax.set_ylabel(name, fontsize=8.5, rotation=0, ha="right", va="center", labelpad=6)
     bar = figure.colorbar(drawn, ax=grid, location="right", shrink=0.6, aspect=25, extend="both", pad=0.01)
     bar.set_label("deviation from the map's mean (SD of the row)", fontsize=8)
     return save(figure, folder, f"maps_{place}", **_texts(table, place, titles))
+
+
+def side_by_side(maps: np.ndarray) -> np.ndarray:
+    """(K, h, w) as one picture with gaps of NaN, which no colour fills: quicker to lay out than K pictures.
+
+    Small maps are repeated pixel by pixel, so that a gap can be narrower than a pixel of theirs.
+    """
+    times = max(1, 48 // maps.shape[2])
+    maps = maps.repeat(times, axis=1).repeat(times, axis=2)
+    gap = np.full((maps.shape[1], max(1, maps.shape[2] // 24)), np.nan)
+    parts = [part for own in maps for part in (own, gap)]
+    return np.concatenate(parts[:-1], axis=1)
+
+
+def _inputs(ax: Any, sample: Sample, n_channels: int) -> None:
+    """The degraded and the clean crop above the first two maps."""
+    crops = [read_pixels(path) for path in (sample.degraded, sample.clean)][:n_channels]
+    if len({crop.shape for crop in crops}) > 1:
+        return
+    height, width = crops[0].shape[:2]
+    white = np.full((height, max(1, width // 24), 3), 255, dtype=np.uint8)
+    blank = np.full((height, width, 3), 255, dtype=np.uint8)
+    parts = [part for crop in [*crops, *[blank] * (n_channels - len(crops))] for part in (crop, white)]
+    show_pixels(ax, np.concatenate(parts[:-1], axis=1))
 
 
 def _texts(table: MapTable, place: str, titles: list[tuple[str, str]]) -> dict[str, str]:

@@ -197,3 +197,11 @@ def test_a_damaged_measure_costs_the_orders_only_their_row(tmp_path):
     write_measures(tmp_path, study, ("order_moves",))
     next(tmp_path.glob("*/measures/order_moves.parquet")).write_bytes(b"no table")
     assert [g.moves for g in orders.groups(load([tmp_path]))] == [None]
+
+
+def test_maps_side_by_side_by_hand():
+    found = maps.side_by_side(np.arange(2 * 2 * 24, dtype=float).reshape(2, 2, 24))
+    assert found.shape == (4, 48 + 2 + 48)  # each pixel twice, a gap of a 24th
+    assert np.isnan(found[:, 48:50]).all()
+    assert found[0, :4].tolist() == [0, 0, 1, 1]
+    assert found[2, 50] == 72
