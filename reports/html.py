@@ -1,15 +1,14 @@
-"""Pages that stand alone: style, script and images inside, nothing fetched, no script but our own may run."""
+"""Pages beside the report that stand alone: style and script inside, nothing fetched, no script but our own may run."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
+
+from reports.render import page_environment, policy_hash
 
 
 def page(
@@ -28,32 +27,15 @@ def page(
         template: its file name.
         styles: style sheets of reports/templates, in order.
         scripts: scripts of reports/templates, in order.
-        filters: for the template, beside `data_uri`.
+        filters: for the template, beside those that the report has.
         context: what the template shows.
     """
-    environment = Environment(
-        loader=PackageLoader("reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_uri"] = data_uri
+    environment = page_environment()
     environment.filters.update(filters or {})
     css, js = (Markup("".join(_source(environment, name) for name in names)) for names in (styles, scripts))
     return environment.get_template(template).render(
         css=css, js=js, css_hash=policy_hash(css), js_hash=policy_hash(js), **context
     )
-
-
-def data_uri(path: Path) -> str:
-    """A PNG as a data: URI."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-
-
-def policy_hash(text: str) -> str:
-    """What a content security policy names: only this text may run, no handler that slipped in."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
 def _source(environment: Environment, name: str) -> str:
