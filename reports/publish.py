@@ -1,0 +1,119 @@
+"""Put a study's tables where they can be committed or attached: `python -m reports.publish STUDY OUT`.
+
+What is copied are tables and the plan, no images and no weights; `provenance.csv` says for each run which commit,
+machine and versions made it, and `SHA256SUMS` holds every file to what it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from reports import schema
+from reports.files import sha256_of, write_bytes, write_json, write_text
+from reports.load import load
+from reports.study import Run, Status, Study
+
+_COPIED = (
+    schema.STUDY_FILE,
+    schema.TABLE_MD_FILE,
+    schema.TABLE_TEX_FILE,
+    schema.MEANS_CSV_FILE,
+    schema.PAIRS_CSV_FILE,
+)
+_PACKAGES = ("torch", "numpy", "open_clip_torch")
+
+
+def publish(folder: Path, out: Path) -> Path:
+    """Copy a study's tables with their provenance.
+
+    Args:
+        folder: of the study, with its report built.
+        out: where to; made if it isn't there.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ValueError: not a study, nothing finished, or its report was not built.
+    """
+    study = load([folder])
+    if study.folder is None or not any(run.status is Status.DONE for run in study.runs.values()):
+        raise ValueError(f"{folder} holds no finished study: publish a folder under runs/studies/.")
+    missing = [name for name in _COPIED if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(f"{folder} has no {', '.join(missing)}: build its report first (python -m reports.build).")
+    names = [*_COPIED, *(f"measures/{path.name}" for path in sorted((folder / "measures").glob("*.csv")))]
+    for name in names:
+        write_bytes(out / name, (folder / name).read_bytes())
+    _without_folders(out / schema.STUDY_FILE)
+    schema.write_images(study.images(), out / schema.IMAGES_FILE)
+    write_text(out / "provenance.csv", provenance(study).to_csv(index=False, lineterminator="\n"))
+    sums = [f"{sha256_of(out / name)}  {name}\n" for name in [*names, schema.IMAGES_FILE, "provenance.csv"]]
+    write_text(out / "SHA256SUMS", "".join(sums))
+    return out
+
+
+def _without_folders(path: Path) -> None:
+    """The command that made the study names folders of the machine: their last names are all that others can use."""
+    plan = json.loads(path.read_text(encoding="utf-8"))
+    words = str(plan["command"]).split(" ")
+    plan["command"] = " ".join(Path(word).name if word.startswith(("/", "~")) else word for word in words)
+    write_json(path, plan)
+
+
+def provenance(study: Study) -> pd.DataFrame:
+    """One row a run: what made it, where, and how long it took (seconds)."""
+    rows = []
+    for entry in study.entries:
+        if entry.alias_of is None:
+            rows.append({"variant": entry.variant, "seed": entry.seed} | _made_by(study.runs[entry.run_id]))
+    return pd.DataFrame(rows)
+
+
+def _made_by(run: Run) -> dict[str, object]:
+    packages = run.env.get("packages") or {}
+    model = run.spec.get("model") or {}
+    return {
+        "run_id": run.run_id,
+        "status": run.status.value,
+        "commit": run.env.get("commit"),
+        "uncommitted_changes": run.env.get("dirty"),
+        "device": run.env.get("device"),
+        "threads": run.env.get("threads"),
+        "python": run.env.get("python"),
+        **{name: packages.get(name) for name in _PACKAGES},
+        "text_encoder": run.spec.get("text_encoder"),
+        "protocol": run.spec.get("protocol"),
+        "precision": run.spec.get("precision"),
+        "params": model.get("params"),
+        "macs": model.get("macs"),
+        "macs_px": model.get("macs_px"),
+        "steps": run.summary.get("steps"),
+        "best_step": run.summary.get("best_step"),
+        "train_wall_s": run.summary.get("train_wall_s"),
+        "started_at": run.env.get("started_at"),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code: 0, or 2 with one line on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m reports.publish", description=__doc__)
+    parser.add_argument("study", type=Path, metavar="STUDY", help="a study's folder, its report built")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, e.g. reports/published/NAME")
+    options = parser.parse_args(argv)
+    try:
+        print(publish(options.study, options.out))
+    except (OSError, ValueError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

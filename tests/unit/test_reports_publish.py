@@ -1,0 +1,55 @@
+"""Tables with their provenance, put where they can be committed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pandas as pd
+import pytest
+
+from reports import schema
+from reports.build import build_report
+from reports.publish import main, publish
+from tests.support.fake_runs import FakeStudy, write_runs
+
+STUDY = FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1), scenes=3, crops=1, pictures=False)
+
+
+@pytest.fixture
+def study(tmp_path):
+    folder = write_runs(tmp_path / "runs", STUDY)
+    plan = json.loads((folder / schema.STUDY_FILE).read_text())
+    plan["command"] = "python -m ablations.run x --data /home/someone/photos --out /home/someone/runs"
+    (folder / schema.STUDY_FILE).write_text(json.dumps(plan))
+    build_report([folder], folder)
+    return folder
+
+
+def images_of_one(study):
+    return schema.read_images(next(study.parent.parent.glob("a-s0-*")) / schema.IMAGES_FILE)
+
+
+def test_what_is_published_is_what_was_made(study, tmp_path):
+    out = publish(study, tmp_path / "published" / "study")
+    for line in (out / "SHA256SUMS").read_text().splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
+    assert json.loads((out / "study.json").read_text())["command"].endswith("--data photos --out runs")
+    for name in ("table.md", "means.csv", "pairs.csv"):
+        assert (out / name).read_bytes() == (study / name).read_bytes()
+    rows = pd.read_csv(out / "provenance.csv")
+    assert list(zip(rows["variant"], rows["seed"], strict=True)) == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+    assert rows["commit"].notna().all()
+    assert rows["run_id"].is_unique
+    assert not list(out.rglob("*.safetensors"))
+    assert len(schema.read_images(out / "images.parquet")) == 4 * len(images_of_one(study))
+
+
+def test_a_study_without_a_report_is_refused_in_one_line(study, tmp_path, capsys):
+    (study / schema.MEANS_CSV_FILE).unlink()
+    assert main([str(study), str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "means.csv" in error
+    assert error.count("\n") == 1
+    assert main([str(tmp_path / "nowhere"), str(tmp_path / "out")]) == 2
