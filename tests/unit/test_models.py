@@ -272,9 +272,7 @@ def test_the_random_mask_is_fixed_has_the_same_density_and_follows_the_seed():
     assert torch.equal(masks[0], masks[1])
     assert not torch.equal(masks[0], masks[2])
     assert (masks[0].sum(-1) == a.config.kept(4)).all()
-    weights = masked_softmax(
-        torch.randn(1, 8, 8, 8), a.config.kept(4), "random", masks[0]
-    )
+    weights = masked_softmax(torch.randn(1, 8, 8, 8), a.config.kept(4), "random", masks[0])
     assert torch.equal(weights[0] > 0, masks[0])
     again = tiny("dfpir_random_mask", seed=5)
     dfpir.weights.load_own(again, a.state_dict())
