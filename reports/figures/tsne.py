@@ -33,7 +33,7 @@ class Measured:
 def measure(study: Study) -> list[Measured]:
     """The separation of every layer of every variant that has features."""
     rows = []
-    for variant, (seed, probes) in _probes(study).items():
+    for variant, (seed, probes) in first_probes(study).items():
         for layer in _layers(probes):
             found = separation(*points(probes, layer))
             if found is not None:
@@ -50,7 +50,7 @@ def draw(study: Study, folder: Path, measured: list[Measured]) -> Picture | None
     shown = layers if len(layers) <= MOST_LAYERS else [layers[0], layers[-1]]
     if not variants:
         return None
-    probes = {v: p for v, (_, p) in _probes(study).items() if v in variants}
+    probes = {v: p for v, (_, p) in first_probes(study).items() if v in variants}
     figure = new_figure(3.3 * len(variants) + 1.2, 3.3 * len(shown) + 0.2)
     grid = figure.subplots(len(shown), len(variants), squeeze=False)
     handles: dict[str, Any] = {}
@@ -92,7 +92,7 @@ def _score(found: Separation) -> str:
     )
 
 
-def _probes(study: Study) -> dict[str, tuple[int | None, Probes]]:
+def first_probes(study: Study) -> dict[str, tuple[int | None, Probes]]:
     """Seed and probes of each variant's first finished run that has features."""
     found: dict[str, tuple[int | None, Probes]] = {}
     for variant in study.variants:

@@ -14,8 +14,9 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from reports import schema
-from reports.artifacts import Probes, load_probes
+from reports.artifacts import Probes
 from reports.figures.style import condition_colour, condition_marker
+from reports.figures.tsne import first_probes
 from reports.labels import condition_label
 from reports.separation import points
 from reports.study import Study
@@ -45,7 +46,7 @@ class Scatter:
 
 def scatter(study: Study) -> Scatter | None:
     """Planes of the last layer that each of a few variants recorded; None without features or with too few points."""
-    found = _probes(study)
+    found = first_probes(study)
     chosen = _chosen(study, list(found))
     conditions: dict[str, int] = {}
     panels: list[dict[str, Any]] = []
@@ -98,18 +99,6 @@ def _plane(x: np.ndarray, perplexity: int) -> list[list[float]]:
     low, high = flat.min(axis=0), flat.max(axis=0)
     size = max(float((high - low).max()), 1e-12)
     return np.round((flat - (low + high) / 2) / size + 0.5, 4).tolist()  # type: ignore[no-any-return]
-
-
-def _probes(study: Study) -> dict[str, tuple[int | None, Probes]]:
-    """Seed and probes of each variant's first finished run that has features."""
-    found: dict[str, tuple[int | None, Probes]] = {}
-    for variant in study.variants:
-        for run in study.done_runs_of(variant):
-            probes = load_probes(run)
-            if probes is not None and probes.features:
-                found[variant] = (run.seed, probes)
-                break
-    return found
 
 
 def _layers(probes: Probes) -> list[str]:
