@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SMOKE := .smoke
+# names of studies for `make studies`; empty: all
+STUDIES ?=
 # threads that spin while they wait cost a factor of six on a busy machine
 export OMP_WAIT_POLICY ?= passive
 
@@ -21,12 +23,12 @@ test-faults: $(STAMP)
 	DFPIR_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist load tests/faults tests/unit/test_lock.py \
 	  tests/integration/test_launch_local.py tests/integration/test_launch_slurm.py tests/integration/test_command_line.py
 
-# every study from its runs to its page at the smallest budget; runs that studies share are made once
+# studies from their runs to their pages at the smallest budget, two at a time; runs that they share are made once
 studies: $(STAMP)
 	rm -rf $(SMOKE) && mkdir -p $(SMOKE)
-	for study in $$($(BIN)/python -m ablations.run --list --names); do \
-	  OMP_NUM_THREADS=1 $(BIN)/python -m ablations.run $$study --budget smoke --out $(SMOKE) || exit 1; \
-	done
+	names="$(STUDIES)"; test -n "$$names" || names=$$($(BIN)/python -m ablations.run --list --names); \
+	  printf '%s\n' $$names | OMP_NUM_THREADS=1 xargs -P 2 -I{} \
+	  $(BIN)/python -m ablations.run {} --budget smoke --jobs 1 --out $(SMOKE)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
