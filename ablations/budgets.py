@@ -23,7 +23,7 @@ _ALL = (
             log_every=2,
         ),
         evaluation=Evaluation(max_side=64, limit=2, val_max_side=40, val_limit=1, probe_patches=4, probe_patch=32),
-        measuring=Measuring(tenths=(0, 10), draws=2, batch=3, micro_batch=3, pixels=64),
+        measuring=Measuring(tenths=(0, 10), draws=2, batch=3, micro_batch=3, information_images=4, pixels=64),
     ),
     Budget(
         name="demo",
