@@ -12,7 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
-ALPHAS = tuple(float(alpha) for alpha in np.logspace(-4, 6, 11))
+ALPHAS = tuple(float(alpha) for alpha in np.logspace(-4, 6, 6))
 """Ridge penalties to choose from, on standardised predictors."""
 FOLDS = 4
 """Folds of the cross-validation that chooses, at most; each holds whole photographs."""

@@ -95,7 +95,7 @@ MEASURES: dict[str, Measure] = {
         Measure(name="precision", sizes=_RESPONSES, take=responses.precision),
         Measure(name="order_moves", sizes=(), take=responses.order_moves),
         Measure(name="interference", sizes=("tenths", "draws", "batch"), take=_interference),
-        Measure(name="information", sizes=("information_images", "pixels"), take=_information),
+        Measure(name="information", version=2, sizes=("information_images", "pixels"), take=_information),
     )
 }
 
