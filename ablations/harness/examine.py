@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.eval_sets import EvalImages, open_eval_images, usual_protocol
 from ablations.harness.evaluation_text import print_result
 from ablations.harness.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
@@ -40,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--out {options.out}: that is a file; a folder is needed.")
     if options.degradation not in (TRUTH, AUTO):
         raise ValueError(f"--degradation {options.degradation}: {TRUTH} (the default), or {AUTO} to try guesses, too.")
+    keep_freed_memory()
     rules = get_protocol(options.protocol or usual_protocol(options.data))
     if options.reported:
         _reported_setting(options.reported)  # a misspelt name ends here, before anything is computed

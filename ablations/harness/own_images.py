@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ablations.data import open_data
+from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.guess import Guesser, open_guesser, view_boxes, views_of
 from ablations.harness.memory import WHOLE_PX, bytes_per_pixel, free_bytes, tile_that_fits
 from ablations.harness.options import device_named, settings
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: an option that can't be used; nothing has been written then.
     """
+    keep_freed_memory()
     given = None if options.degradation == AUTO else _condition(options.degradation)
     jobs = plan_jobs(options.images, options.out, force=options.force)
     released = open_released(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from ablations.harness.allocator import keep_freed_memory
 from datasets.seeding import stable_seed
 
 
@@ -25,5 +26,8 @@ def initialise(model: nn.Module, seed: int) -> None:
 def make_deterministic(device: torch.device, cpu_threads: int) -> None:
     """Fix what decides the order of sums on a CPU: the thread count and the choice of algorithms."""
     if device.type == "cpu":
+        keep_freed_memory()
         torch.set_num_threads(cpu_threads)
         torch.use_deterministic_algorithms(True)
+        # a pass over every new tensor, to show up reads before writes: what PyTorch itself allocates is written first
+        torch.utils.deterministic.fill_uninitialized_memory = False
