@@ -15,10 +15,11 @@ from rich.table import Table
 
 from ablations.budgets import BUDGETS, budget_named
 from ablations.data import open_data
+from ablations.harness.distributed import ALONE, Team, TorchTeam, join, one_voice
 from ablations.harness.early import early_look
 from ablations.harness.estimate import estimate_run, summary
 from ablations.harness.launch import Options, make_launcher
-from ablations.harness.run_one import find_run, is_done
+from ablations.harness.run_one import find_run, follow, is_done
 from ablations.harness.study import run_study
 from ablations.plan import Plan, make_plan
 from ablations.registry import STUDIES
@@ -98,12 +99,27 @@ def run(options: argparse.Namespace, *, command: str) -> int:
     Raises:
         ValueError: an option that can't be used.
     """
-    console = Console(highlight=False)
-    budget, device = budget_named(options.budget), _device(options.device)
+    device = _device(options.device)
+    team = join(device) if options.launcher == "torchrun" else ALONE
+    console = Console(highlight=False, quiet=not team.is_main)
+    with one_voice(team):
+        plan, bundle, how = _planned(options, device, team)
+    try:
+        if isinstance(team, TorchTeam) and not team.is_main:
+            follow(plan.specs, team.device, team)
+            return 0
+        return _do(options, plan, bundle, how, device, console, team, command=command)
+    finally:
+        team.part()
+
+
+def _planned(options: argparse.Namespace, device: torch.device, team: Team) -> tuple[Plan, DataBundle, Options]:
+    """What is to run, on which data, and how; options that can't be used are refused here."""
+    budget = budget_named(options.budget)
     STUDIES[options.study]  # an unknown name ends here, before any data is read
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out {options.out}: that is a file; a folder is needed.")
-    how = _launching(options, device)
+    how = _launching(options, device, team)
     encoder, note = _text_encoder(options.text_encoder, budget)
     protocol, also = _protocols(options.protocol, options.data)
     data, bundle = open_data(options.data, root=options.root, protocol=protocol, exclude_leaks=options.exclude_leaks)
@@ -120,6 +136,21 @@ def run(options: argparse.Namespace, *, command: str) -> int:
         seeds=options.seeds,
         only=options.only,
     )
+    return plan, bundle, how
+
+
+def _do(
+    options: argparse.Namespace,
+    plan: Plan,
+    bundle: DataBundle,
+    how: Options,
+    device: torch.device,
+    console: Console,
+    team: Team,
+    *,
+    command: str,
+) -> int:
+    """Run the plan, or say what it would be; the exit code."""
     _announce(plan, device, console)
     jobs = options.jobs or (_default_jobs(plan, device) if how.launcher == "local" else max(1, len(plan.specs)))
     if options.dry_run:
@@ -131,7 +162,15 @@ def run(options: argparse.Namespace, *, command: str) -> int:
         console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
         return 0
     outcome = run_study(
-        plan, options.out, device, jobs=jobs, force=options.force, command=command, console=console, options=how
+        plan,
+        options.out,
+        device,
+        jobs=jobs,
+        force=options.force,
+        command=command,
+        console=console,
+        options=how,
+        team=team,
     )
     if outcome.failed:
         console.print(f"{len(outcome.failed)} of {len(plan.specs)} runs failed; the same command tries them again.")
@@ -139,7 +178,7 @@ def run(options: argparse.Namespace, *, command: str) -> int:
     return 1 if outcome.failed else 0
 
 
-def _launching(options: argparse.Namespace, device: torch.device) -> Options:
+def _launching(options: argparse.Namespace, device: torch.device, team: Team) -> Options:
     """How to launch; an option that can't be used is refused before any data is read."""
     settings = {}
     for text in options.slurm:
@@ -154,7 +193,7 @@ def _launching(options: argparse.Namespace, device: torch.device) -> Options:
         slurm=settings,
         hang_s=options.hang_after * 60 or None,
     )
-    make_launcher(how, device)
+    make_launcher(how, device, team)
     return how
 
 

@@ -63,7 +63,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="fp32 or bf16 autocast, on a CPU too where it has bf16 instructions (default: the budget's)",
     )
-    parser.add_argument("--launcher", default="local", metavar="NAME", help="local, ray or slurm (default: local)")
+    parser.add_argument(
+        "--launcher", default="local", metavar="NAME", help="local, ray, slurm or torchrun (default: local)"
+    )
     parser.add_argument(
         "--ray-address", metavar="ADDRESS", help="a Ray cluster, or 'auto' to find one (default: one for this study)"
     )

@@ -47,12 +47,27 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int = _KEPT) -> Path:
 
 def load_latest(folder: Path) -> Checkpoint | None:
     """The newest whole checkpoint, or None; a damaged one is named in the log and passed over."""
+    content = latest_bytes(folder)
+    return None if content is None else parsed(content)
+
+
+def latest_bytes(folder: Path) -> bytes | None:
+    """The content of the newest whole checkpoint, for `parsed`, or None."""
     return _first_whole(_candidates(folder))
+
+
+def parsed(content: bytes) -> Checkpoint:
+    """A checkpoint from a file's content."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    return Checkpoint(
+        step=int(header["step"]), tensors=safetensors.torch.load(content), facts=json.loads(header["facts"])
+    )
 
 
 def load_step(folder: Path, step: int) -> Checkpoint | None:
     """The whole checkpoint after `step` steps, or None."""
-    return _first_whole([path for path in _candidates(folder) if _step_of(path) == step])
+    content = _first_whole([path for path in _candidates(folder) if _step_of(path) == step])
+    return None if content is None else parsed(content)
 
 
 def steps(folder: Path) -> list[int]:
@@ -67,24 +82,18 @@ def remove(folder: Path, unwanted: list[int]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _first_whole(paths: list[Path]) -> Checkpoint | None:
+def _first_whole(paths: list[Path]) -> bytes | None:
     for path in paths:
         match = _NAME.fullmatch(path.name)
         content = path.read_bytes()
         if match is not None and hashlib.sha256(content).hexdigest()[:16] == match[2]:
             try:
-                return _parsed(content)
+                parsed(content)
+                return content
             except (ValueError, KeyError, TypeError, SafetensorError):
                 pass  # a right hash of wrong content: written by something else
         _LOG.warning("%s is damaged and is passed over.", path)
     return None
-
-
-def _parsed(content: bytes) -> Checkpoint:
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-    return Checkpoint(
-        step=int(header["step"]), tensors=safetensors.torch.load(content), facts=json.loads(header["facts"])
-    )
 
 
 def _step_of(path: Path) -> int:

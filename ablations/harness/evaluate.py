@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import cast
 
 import numpy as np
@@ -13,11 +14,12 @@ from torch import Tensor, nn
 
 from ablations.data import seen_word, test_set_of
 from ablations.harness.conditioning import Conditioning
+from ablations.harness.distributed import ALONE, Team
 from ablations.harness.heartbeat import beat
 from ablations.spec import RunSpec
 from baselines.base import Restorer, restore
 from datasets.corpus import DataBundle, EvalItem
-from datasets.protocols import get_protocol, score
+from datasets.protocols import Protocol, get_protocol, score
 from reports.schema import PSNR
 
 _BATCH_PIXELS = 8 * 128 * 128
@@ -36,20 +38,29 @@ def restore_items(
 
     The model must be in eval mode.
     """
-    for _, group in groupby(items, key=lambda item: (item.condition.name, item.clean.shape)):
-        alike = list(group)
-        height, width = alike[0].clean.shape[:2]
-        size = max(1, _BATCH_PIXELS // (height * width))
+    for batch in batches_of(items):
+        yield from zip(batch, _restored(spec, model, batch, conditioning, device), strict=True)
+
+
+def batches_of(items: Iterable[EvalItem]) -> Iterator[list[EvalItem]]:
+    """Neighbours of one condition and size, as many as are restored at once."""
+    for (_, shape), group in groupby(items, key=lambda item: (item.condition.name, item.clean.shape)):
+        alike, size = list(group), max(1, _BATCH_PIXELS // (shape[0] * shape[1]))
         for start in range(0, len(alike), size):
-            batch = alike[start : start + size]
-            images = torch.cat([as_tensor(item.degraded) for item in batch]).to(device)
-            code = conditioning([alike[0].condition] * len(batch), device, training=False)
-            with torch.inference_mode():
-                with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
-                    restored = restore(cast(Restorer, model), images, code)
-                restored = restored.float()
-            beat()
-            yield from zip(batch, restored.split(1), strict=True)
+            yield alike[start : start + size]
+
+
+def _restored(
+    spec: RunSpec, model: nn.Module, batch: Sequence[EvalItem], conditioning: Conditioning, device: torch.device
+) -> tuple[Tensor, ...]:
+    images = torch.cat([as_tensor(item.degraded) for item in batch]).to(device)
+    code = conditioning([item.condition for item in batch], device, training=False)
+    with torch.inference_mode():
+        with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+            restored = restore(cast(Restorer, model), images, code)
+        restored = restored.float()
+    beat()
+    return restored.split(1)
 
 
 def score_items(
@@ -61,8 +72,11 @@ def score_items(
     device: torch.device,
     *,
     protocol: str | None = None,
+    team: Team = ALONE,
 ) -> list[dict[str, object]]:
     """Rows of images.parquet: the score of each item and metric, beside the degraded input's own.
+
+    Several processes share whole batches, so that each image meets the neighbours that it meets in one process.
 
     Args:
         spec: of the run.
@@ -72,10 +86,27 @@ def score_items(
         conditioning: what the model is told.
         device: where.
         protocol: label; the spec's own by default.
+        team: who shares the work; every process gets all rows.
     """
     rules = get_protocol(protocol or spec.protocol)
+    own = [
+        (number, _rows(spec, bundle, batch, _restored(spec, model, batch, conditioning, device), rules, device))
+        for number, batch in enumerate(batches_of(items))
+        if number % team.size == team.rank
+    ]
+    return [row for _, rows in sorted(team.gathered(own), key=itemgetter(0)) for row in rows]
+
+
+def _rows(
+    spec: RunSpec,
+    bundle: DataBundle,
+    batch: Sequence[EvalItem],
+    images: Sequence[Tensor],
+    rules: Protocol,
+    device: torch.device,
+) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
-    for item, restored in restore_items(spec, model, items, conditioning, device):
+    for item, restored in zip(batch, images, strict=True):
         clean = as_tensor(item.clean).to(device)
         task = item.condition.task
         scores = score(restored, clean, rules, task)
@@ -108,10 +139,11 @@ def mean_psnr_db(
     items: Iterable[EvalItem],
     conditioning: Conditioning,
     device: torch.device,
+    team: Team = ALONE,
 ) -> float:
     """Mean PSNR over tasks: images of a condition first, then a task's conditions, then tasks."""
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in score_items(spec, model, bundle, items, conditioning, device):
+    for row in score_items(spec, model, bundle, items, conditioning, device, team=team):
         if row["metric"] == PSNR:
             values[str(row["task"])][str(row["condition"])].append(float(str(row["value"])))
     tasks = [np.mean([np.mean(v) for v in conditions.values()]) for conditions in values.values()]

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import torch
 
+from ablations.harness.distributed import ALONE, COMMAND, Team, is_one_of_many
 from ablations.harness.heartbeat import beat, watchdog
 from ablations.harness.lock import alone, trace_file
 from ablations.harness.progress import StudyProgress
@@ -23,7 +24,7 @@ from dfpir.registry import UnknownNameError, suggestion
 from reports.files import write_json
 from reports.schema import ERROR_FILE, ErrorFile
 
-LAUNCHERS = ("local", "ray", "slurm")
+LAUNCHERS = ("local", "ray", "slurm", "torchrun")
 
 HANG_S = 3600.0
 """A run without a step or an image for so long hangs, unless asked otherwise."""
@@ -94,8 +95,8 @@ class MissingExtraError(ValueError):
     """A launcher whose library is not installed."""
 
 
-def make_launcher(options: Options, device: torch.device) -> Launcher:
-    """The launcher that was asked for, ready to be called.
+def make_launcher(options: Options, device: torch.device, team: Team = ALONE) -> Launcher:
+    """The launcher that was asked for, ready to be called; `team` is whom torchrun started.
 
     Raises:
         ValueError: an unknown launcher, one whose library is missing, or settings of another one.
@@ -111,6 +112,10 @@ def make_launcher(options: Options, device: torch.device) -> Launcher:
             raise ValueError(f"{flag} goes with --launcher {owner}, not with {name}.")
     if options.gpus is not None and name == "local":
         raise ValueError("--gpus goes with --launcher ray or slurm; with local, --jobs says how many runs share a GPU.")
+    if options.gpus is not None and name == "torchrun":
+        raise ValueError("--gpus goes with --launcher ray or slurm; torchrun's --nproc-per-node says how many GPUs.")
+    if name != "torchrun" and is_one_of_many():
+        raise ValueError(f"torchrun started several processes, which share runs with --launcher torchrun: {COMMAND}")
     gpus = options.gpus if options.gpus is not None else float(device.type == "cuda")
     if name == "ray":
         from ablations.harness.launch_ray import RayLauncher
@@ -120,6 +125,10 @@ def make_launcher(options: Options, device: torch.device) -> Launcher:
         from ablations.harness.launch_slurm import SlurmLauncher
 
         return SlurmLauncher(settings=options.slurm, gpus=gpus)
+    if name == "torchrun":
+        from ablations.harness.launch_torchrun import TorchrunLauncher
+
+        return TorchrunLauncher(team)
     from ablations.harness.launch_local import launch
 
     return launch
@@ -158,15 +167,17 @@ def jobs_of(
     return jobs
 
 
-def perform(job: Job, report: Callable[[Progress], None]) -> bool:
+def perform(job: Job, report: Callable[[Progress], None], team: Team = ALONE) -> bool:
     """Do a job in this process: the run, then its measures. Returns whether the run is done.
+
+    Several processes share the run (see `run_one`); its measures are taken by the first.
 
     Raises:
         BusyError: another process works on the run.
     """
     device = torch.device(job.device)
     with watchdog(job.hang_s, trace_file(job.folder)):
-        done = run_one(job.spec, job.root, device, report, force=job.force)
+        done = run_one(job.spec, job.root, device, report, force=job.force, team=team)
         if done and job.measures:
             steps = job.spec.recipe.steps
             report(Progress(step=steps, steps=steps, stage="measure"))

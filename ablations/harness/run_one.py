@@ -7,6 +7,7 @@ import resource
 import shutil
 import time
 import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ablations.data import load_data, under_protocol
 from ablations.harness import checkpoint, probes
 from ablations.harness.build import build_model
 from ablations.harness.conditioning import Conditioning
+from ablations.harness.distributed import ALONE, PeerError, Team, TorchTeam
 from ablations.harness.evaluate import score_items
 from ablations.harness.lock import alone
 from ablations.harness.provenance import environment, now
@@ -75,7 +77,9 @@ def is_done(folder: Path) -> bool:
         return False
 
 
-def run_one(spec: RunSpec, root: Path, device: torch.device, report: Report, *, force: bool = False) -> bool:
+def run_one(
+    spec: RunSpec, root: Path, device: torch.device, report: Report, *, force: bool = False, team: Team = ALONE
+) -> bool:
     """Make a run true: train and evaluate it, unless it is done.
 
     A failure is written to the run's ERROR.json, and the next call tries again.
@@ -86,6 +90,7 @@ def run_one(spec: RunSpec, root: Path, device: torch.device, report: Report, *, 
         device: where.
         report: called as it goes on.
         force: do it again even if it is done.
+        team: who does it together; called in the first process, while the others are in `follow`.
 
     Returns:
         Whether the run is done now.
@@ -103,31 +108,40 @@ def run_one(spec: RunSpec, root: Path, device: torch.device, report: Report, *, 
             for stale in _NOT_OF_THE_RUN:
                 shutil.rmtree(folder / stale, ignore_errors=True)
         try:
-            _run(spec, folder, device, report)
+            with team.heeding(lambda error: _write_error(folder, error)):
+                _run(spec, folder, device, report, team)
         except Exception as error:
-            _write_error(folder, error)
+            try:
+                _write_error(folder, error)
+            finally:
+                team.tell(error)
             return False
         return True
 
 
-def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> None:
-    make_deterministic(device, spec.recipe.cpu_threads)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    bundle = load_data(spec)
-    prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
-    if prompts.checksum != spec.codes_checksum:
-        raise ValueError(f"The prompt codes changed since the run was planned: {prompts.checksum}.")
-    write_json(folder / SPEC_FILE, spec_file(spec))
-    _write_environment(folder, device)
-    conditioning = Conditioning(spec.config, prompts)
-    if device.type == "cuda" and isinstance(bundle, RootBundle):
-        bundle.keep_on(device)
-    trained = train(spec, bundle, conditioning, folder, device, report)
+def follow(specs: Sequence[RunSpec], device: torch.device, team: TorchTeam) -> None:
+    """What all but the first process do: their part of each run that it begins, without a file."""
+    known = {spec.digest: spec for spec in specs}
+    while (digest := team.next_run()) is not None:
+        try:
+            if digest not in known:
+                raise ValueError(f"This process plans no run {digest}: other data or another version of the suite.")
+            spec = known[digest]
+            trained, bundle, conditioning = _trained(spec, Path(), device, lambda progress: None, team)
+            for items, label in evaluated(spec, bundle):
+                score_items(spec, trained.model, bundle, items, conditioning, device, protocol=label, team=team)
+        except Exception as error:
+            team.tell(error)
+
+
+def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team: Team) -> None:
+    if isinstance(team, TorchTeam):
+        team.next_run(spec.digest)
+    trained, bundle, conditioning = _trained(spec, folder, device, report, team)
     steps = spec.recipe.steps
     report(Progress(step=steps, steps=steps, stage="evaluate"))
     started = time.monotonic()
-    evaluate_into(spec, trained, bundle, conditioning, folder, device)
+    evaluate_into(spec, trained, bundle, conditioning, folder, device, team)
     summary = SummaryFile(
         status="done",
         steps=trained.steps,
@@ -142,13 +156,34 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report) -> N
     report(Progress(step=steps, steps=steps, stage="done"))
 
 
-def _write_environment(folder: Path, device: torch.device) -> None:
+def _trained(
+    spec: RunSpec, folder: Path, device: torch.device, report: Report, team: Team
+) -> tuple[Trained, DataBundle, Conditioning]:
+    """The trained model, and what it was trained with; in the first process with the run's first files."""
+    make_deterministic(device, spec.recipe.cpu_threads)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    bundle = load_data(spec)
+    prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
+    if prompts.checksum != spec.codes_checksum:
+        raise ValueError(f"The prompt codes changed since the run was planned: {prompts.checksum}.")
+    if team.is_main:
+        write_json(folder / SPEC_FILE, spec_file(spec))
+        _write_environment(folder, device, team.size)
+    conditioning = Conditioning(spec.config, prompts)
+    if device.type == "cuda" and isinstance(bundle, RootBundle):
+        bundle.keep_on(device)
+    return train(spec, bundle, conditioning, folder, device, report, team), bundle, conditioning
+
+
+def _write_environment(folder: Path, device: torch.device, processes: int) -> None:
     """env.json; where the run goes on from elsewhere, or with other packages, `earlier` keeps what it began with."""
-    now_here: dict[str, object] = {**environment(device)}
+    now_here: dict[str, object] = {**environment(device), **({"processes": processes} if processes > 1 else {})}
     try:
         before = json.loads((folder / ENV_FILE).read_text(encoding="utf-8"))
         earlier = before.pop("earlier", [])
-        same = all(before.get(key) == now_here[key] for key in now_here if key != "started_at")
+        keys = (now_here.keys() | {"processes"}) - {"started_at"}
+        same = all(before.get(key) == now_here.get(key) for key in keys)
         resumes = bool(checkpoint.steps(folder / CHECKPOINTS_FOLDER))
     except (OSError, ValueError, AttributeError):
         before, earlier, same, resumes = {}, [], True, False
@@ -164,19 +199,25 @@ def evaluate_into(
     conditioning: Conditioning,
     folder: Path,
     device: torch.device,
+    team: Team = ALONE,
 ) -> None:
     """Write what the evaluation of a model makes: scores, crops, probes, weights."""
+    rows: list[dict[str, object]] = []
+    for shown, label in evaluated(spec, bundle):
+        rows += score_items(spec, trained.model, bundle, shown, conditioning, device, protocol=label, team=team)
     items = test_items(spec, bundle, spec.protocol)
-    rows = score_items(spec, trained.model, bundle, items, conditioning, device)
-    for label in spec.also_protocols:
-        others = test_items(spec, bundle, label)
-        rows += score_items(spec, trained.model, bundle, others, conditioning, device, protocol=label)
     write_images(pd.DataFrame(rows), folder / IMAGES_FILE)
     probes.write_samples(spec, trained.model, items, conditioning, folder, device)
     if isinstance(trained.model, RestorationUNet):
         probes.write_probes(spec, trained.model, items, conditioning, folder, device)
     state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in trained.model.state_dict().items()}
     write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": spec.variant}))
+
+
+def evaluated(spec: RunSpec, bundle: DataBundle) -> Iterator[tuple[list[EvalItem], str]]:
+    """The test images under each protocol that the run is scored by, and its label."""
+    for label in (spec.protocol, *spec.also_protocols):
+        yield test_items(spec, bundle, label), label
 
 
 def test_items(spec: RunSpec, bundle: DataBundle, label: str) -> list[EvalItem]:
@@ -245,9 +286,9 @@ def _write_error(folder: Path, error: Exception) -> None:
     write_json(
         folder / ERROR_FILE,
         ErrorFile(
-            type=type(error).__name__,
+            type=error.kind if isinstance(error, PeerError) else type(error).__name__,
             message=str(error),
-            traceback="".join(traceback.format_exception(error)),
+            traceback=error.trace if isinstance(error, PeerError) else "".join(traceback.format_exception(error)),
             at=now(),
             step=int(rows[-1]["step"]) if rows else None,
         ),

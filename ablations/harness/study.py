@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 
 from ablations.harness import snapshots
+from ablations.harness.distributed import ALONE, Team
 from ablations.harness.launch import Options, jobs_of, make_launcher
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import data_file, find_run, is_done
@@ -60,6 +61,7 @@ def run_study(
     command: str,
     console: Console,
     options: Options | None = None,
+    team: Team = ALONE,
 ) -> Outcome:
     """Make every run of the plan true, write the study's table and build its report.
 
@@ -72,9 +74,10 @@ def run_study(
         command: as the reader repeats it.
         console: where to say what happens.
         options: how to launch; on this machine by default.
+        team: whom torchrun started; this is the first of them.
     """
     options = options or Options()
-    launch = make_launcher(options, device)
+    launch = make_launcher(options, device, team)
     folder = root / STUDIES_FOLDER / plan.folder_name
     write_json(folder / STUDY_FILE, study_file(plan, root, command))
     with StudyProgress(plan.specs, console) as progress:

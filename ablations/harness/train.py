@@ -7,16 +7,19 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from ablations.harness import checkpoint, snapshots
 from ablations.harness.build import build_model
 from ablations.harness.conditioning import Conditioning
+from ablations.harness.distributed import ALONE, Team
 from ablations.harness.evaluate import mean_psnr_db
 from ablations.harness.heartbeat import beat
 from ablations.harness.sampling import batch_of_step
@@ -63,6 +66,7 @@ class _State:
     optimizer: torch.optim.Optimizer
     names: list[str]
     average: nn.Module | None
+    over: DistributedDataParallel | None = None
     step: int = 0
     wall_s: float = 0.0
     best_step: int = -1
@@ -92,7 +96,13 @@ class Trained:
 
 
 def train(
-    spec: RunSpec, bundle: DataBundle, conditioning: Conditioning, folder: Path, device: torch.device, report: Report
+    spec: RunSpec,
+    bundle: DataBundle,
+    conditioning: Conditioning,
+    folder: Path,
+    device: torch.device,
+    report: Report,
+    team: Team = ALONE,
 ) -> Trained:
     """Train a run, going on from its newest checkpoint, and return the model that validated best.
 
@@ -103,6 +113,7 @@ def train(
         folder: the run's folder.
         device: where to train.
         report: called at each row of the log.
+        team: who shares each batch; the first process alone reads and writes files, and reports.
 
     Raises:
         NonFiniteLossError: the loss is not finite.
@@ -111,7 +122,7 @@ def train(
     """
     if not is_trained(spec.config):
         return Trained(model=build_model(spec.config, spec.seed).to(device).eval(), best_step=0, steps=0, wall_s=0.0)
-    state = _resume(spec, conditioning.prompts, folder, device)
+    state = _resume(spec, conditioning.prompts, folder, device, team)
     validation = bundle.eval_items(
         "val",
         tuple(bundle_conditions(bundle, spec)),
@@ -120,20 +131,22 @@ def train(
     )
     steps, recipe = spec.recipe.steps, spec.recipe
     losses: list[Tensor] = []
-    started = saved = time.monotonic()
+    began, started = state.step, time.monotonic()
+    saved = started
     window_start, window_images = started, 0
     state.model.train()
     while state.step < steps:
-        losses.append(_step(spec, state, bundle, conditioning, device))
+        new_size = state.step == began or recipe.phase_at(state.step) != recipe.phase_at(state.step - 1)
+        losses.append(_step(spec, state, bundle, conditioning, device, team, new_size=new_size))
         window_images += recipe.phase_at(state.step).batch
         state.step += 1
         beat()
-        if snapshots.is_due(recipe, state.step):
+        if team.is_main and snapshots.is_due(recipe, state.step):
             snapshots.save(state.average or state.model, folder, state.step)
         validate = state.step % recipe.val_every == 0 or state.step == steps
         if not validate and state.step % recipe.log_every:
             continue
-        loss = float(torch.stack(losses).double().mean())
+        loss = team.total(float(torch.stack(losses).double().mean()))
         if not math.isfinite(loss):
             raise NonFiniteLossError(f"The loss is {loss} in the {len(losses)} steps before step {state.step}.")
         now = time.monotonic()
@@ -143,11 +156,12 @@ def train(
         phase = recipe.phase_at(state.step - 1)
         row = {"step": state.step, "loss": loss, "lr": _lr(spec, state.step - 1), "patch": phase.patch}
         state.log.append(row | {"images_per_s": round(rate, 2), "wall_s": round(state.wall_s, 2)})
-        report(Progress(step=state.step, steps=steps, stage="train", loss=loss, images_per_s=rate))
+        if team.is_main:
+            report(Progress(step=state.step, steps=steps, stage="train", loss=loss, images_per_s=rate))
         if validate:
-            _validate(spec, state, bundle, validation, conditioning, device)
+            _validate(spec, state, bundle, validation, conditioning, device, team)
         losses, window_start, window_images = [], time.monotonic(), 0
-        if validate or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
+        if team.is_main and (validate or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS):
             _save(state, folder)
             saved = time.monotonic()
     chosen = state.average or state.model
@@ -168,19 +182,41 @@ def bundle_conditions(bundle: DataBundle, spec: RunSpec) -> list[Any]:
     return [by_name[name] for name in spec.conditions]
 
 
-def _step(spec: RunSpec, state: _State, bundle: DataBundle, conditioning: Conditioning, device: torch.device) -> Tensor:
-    """One optimiser step; the loss, still on the device."""
+def _step(
+    spec: RunSpec,
+    state: _State,
+    bundle: DataBundle,
+    conditioning: Conditioning,
+    device: torch.device,
+    team: Team,
+    *,
+    new_size: bool,
+) -> Tensor:
+    """One optimiser step; this process's share of the loss, still on the device."""
     recipe, step = spec.recipe, state.step
     conditions, seeds = batch_of_step(spec, step)
+    own, weight = team.share(len(seeds))
+    conditions, seeds = conditions[own], seeds[own]
     degraded, clean = bundle.batch(conditions, seeds, recipe.phase_at(step).patch, device)
-    code = conditioning(conditions, device, training=True, seeds=seeds)
+    batch = degraded, clean, conditioning(conditions, device, training=True, seeds=seeds)
+    team.agree()
     _set_progress(state.model, step / max(recipe.steps - 1, 1))
     for group in state.optimizer.param_groups:
         group["lr"] = _lr(spec, step)
-    loss = None
-    while loss is None:
-        state.optimizer.zero_grad(set_to_none=True)
-        loss = _backward_or_split(spec, state, degraded, clean, code)
+    if state.over is None:
+        loss = _split_until_it_fits(spec, state, batch, team)
+    else:
+        # processes that are reducing gradients can't begin anew together: what fits is tried before they do
+        if new_size:
+            buffers = [buffer.clone() for buffer in state.model.buffers()]
+            _split_until_it_fits(spec, state, batch, team)
+            with torch.no_grad():
+                for buffer, before in zip(state.model.buffers(), buffers, strict=True):
+                    buffer.copy_(before)
+        with team.committed():
+            state.optimizer.zero_grad(set_to_none=True)
+            size = _micro_batch(state, degraded)
+            loss = backward(spec, state.model, *batch, micro_batch=size, step=step, weight=weight, over=state.over)
     if recipe.grad_clip is not None:
         torch.nn.utils.clip_grad_norm_(state.model.parameters(), recipe.grad_clip)
     state.optimizer.step()
@@ -191,16 +227,35 @@ def _step(spec: RunSpec, state: _State, bundle: DataBundle, conditioning: Condit
     return loss
 
 
-def _backward_or_split(
-    spec: RunSpec, state: _State, degraded: Tensor, clean: Tensor, code: Tensor | None
-) -> Tensor | None:
-    """`backward`, or None where memory did not hold it: then the batch is halved from now on."""
-    size = math.ceil(len(degraded) / 2**state.oom_splits)
+_Batch = tuple[Tensor, Tensor, Tensor | None]
+"""Degraded and clean, (B, 3, H, W) in [0, 1], and what the model is told of each."""
+
+
+def _micro_batch(state: _State, batch: Tensor) -> int:
+    return math.ceil(len(batch) / 2**state.oom_splits)
+
+
+def _split_until_it_fits(spec: RunSpec, state: _State, batch: _Batch, team: Team) -> Tensor:
+    """`backward` in this process alone; where any process's memory does not hold it, all halve their batch for good."""
+    loss = None
+    while loss is None:
+        state.optimizer.zero_grad(set_to_none=True)
+        loss = _backward_or_not(spec, state, batch)
+        if team.any(loss is None):
+            loss = None
+            state.oom_splits += 1
+            if batch[0].device.type == "cuda":
+                torch.cuda.empty_cache()
+    return loss
+
+
+def _backward_or_not(spec: RunSpec, state: _State, batch: _Batch) -> Tensor | None:
+    """`backward`, or None where memory did not hold it."""
+    degraded, size = batch[0], _micro_batch(state, batch[0])
     try:
-        return backward(spec, state.model, degraded, clean, code, micro_batch=size, step=state.step)
+        return backward(spec, state.model, *batch, micro_batch=size, step=state.step)
     except torch.OutOfMemoryError as error:
-        whole = "" if isinstance(spec.config, DFPIRConfig) else spec.config.row.whole_batch
-        if whole:
+        if whole := _whole_batch(spec):
             raise WholeBatchError(
                 f"Out of memory with {len(degraded)} patches a step, and {spec.variant}'s batch can't be split: "
                 f"{whole}. A smaller budget or a device with more memory is needed."
@@ -208,10 +263,12 @@ def _backward_or_split(
         if size == 1:
             raise
     # outside the handler, whose traceback keeps the failed pass's tensors alive
-    state.oom_splits += 1
-    if degraded.device.type == "cuda":
-        torch.cuda.empty_cache()
     return None
+
+
+def _whole_batch(spec: RunSpec) -> str:
+    """Why the model's batch can't be split; empty where it can."""
+    return "" if isinstance(spec.config, DFPIRConfig) else spec.config.row.whole_batch
 
 
 def backward(
@@ -223,28 +280,56 @@ def backward(
     *,
     micro_batch: int,
     step: int,
+    weight: float = 1.0,
+    over: DistributedDataParallel | None = None,
 ) -> Tensor:
     """Add the gradient of a batch's training loss to the parameters' own, `micro_batch` samples at a time.
 
     The objectives are means over samples: the gradient is that of the whole batch up to the rounding of sums, but for
     models whose `whole_batch` says why not.
 
+    Args:
+        spec: the run.
+        model: to train.
+        degraded: (B, 3, H, W) in [0, 1].
+        clean: the same, as it should be.
+        code: what the model is told of each sample.
+        micro_batch: samples at a time.
+        step: counted from 0.
+        weight: share of this process's samples in the whole batch.
+        over: sums the gradients of all processes' shares, once the last sample is through.
+
     Returns:
-        The loss of the batch, detached, on the device.
+        This process's share of the loss of the batch, detached, on the device.
     """
     # what a model draws while training (dropped paths, routing noise) depends on the step, not on what ran before
     torch.manual_seed(stable_seed("step", spec.seed, step))
     total = None
     for start in range(0, len(degraded), micro_batch):
         part = slice(start, start + micro_batch)
-        with torch.autocast(degraded.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
-            loss = training_loss(spec, model, degraded[part], clean[part], None if code is None else code[part])
-        if micro_batch < len(degraded):
-            loss = loss * (len(degraded[part]) / len(degraded))
-        loss.backward()  # type: ignore[no-untyped-call]
+        inputs = degraded[part], clean[part], None if code is None else code[part]
+        is_last = start + micro_batch >= len(degraded)
+        with nullcontext() if over is None or is_last else over.no_sync():
+            with torch.autocast(degraded.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+                loss = training_loss(spec, model, *inputs) if over is None else over(*inputs)
+            share = weight * (len(inputs[0]) / len(degraded))
+            if share != 1:
+                loss = loss * share
+            loss.backward()  # type: ignore[no-untyped-call]
         total = loss.detach() if total is None else total + loss.detach()
     assert total is not None
     return total
+
+
+class _Loss(nn.Module):
+    """The training loss as a module: whatever a model's objective calls, its gradients are reduced."""
+
+    def __init__(self, spec: RunSpec, model: nn.Module) -> None:
+        super().__init__()
+        self.spec, self.model = spec, model
+
+    def forward(self, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
+        return training_loss(self.spec, self.model, degraded, clean, code)
 
 
 def training_loss(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
@@ -275,12 +360,13 @@ def _validate(
     items: list[EvalItem],
     conditioning: Conditioning,
     device: torch.device,
+    team: Team,
 ) -> None:
     """Score the model on validation images; keep its weights where it is the best so far (the later one of equals)."""
     model = state.average or state.model
     model.eval()
     _set_progress(model, 1.0)  # as it will be used: a method in stages restores in its last one
-    psnr_db = mean_psnr_db(spec, model, bundle, items, conditioning, device)
+    psnr_db = mean_psnr_db(spec, model, bundle, items, conditioning, device, team)
     state.model.train()
     state.log.append({"step": state.step, "val_psnr_db": psnr_db})
     if psnr_db >= state.best_psnr_db:
@@ -288,9 +374,10 @@ def _validate(
         state.best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def _resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.device) -> _State:
+def _resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.device, team: Team) -> _State:
     """The state of the newest checkpoint, or that before the first step."""
-    found = checkpoint.load_latest(folder / CHECKPOINTS_FOLDER)
+    content = team.from_main(lambda: checkpoint.latest_bytes(folder / CHECKPOINTS_FOLDER))
+    found = None if content is None else checkpoint.parsed(content)
     model = build_model(spec.config, spec.seed)
     if found is not None:
         load_own(model, _under("model/", found.tensors))
@@ -312,8 +399,15 @@ def _resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.devi
         state.best_psnr_db = float(found.facts["best_psnr_db"])
         state.oom_splits = int(found.facts.get("oom_splits", 0))
         state.best = _under("best/", found.tensors)
-        state.log = [row for row in read_log(folder) if row["step"] <= state.step]
-    _write_log(state, folder)
+        if team.is_main:
+            state.log = [row for row in read_log(folder) if row["step"] <= state.step]
+    if team.size > 1 and (whole := _whole_batch(spec)):
+        raise WholeBatchError(f"{spec.variant} can't be trained by {team.size} processes: its batch is one: {whole}.")
+    team.agree()
+    with team.committed():
+        state.over = team.reduced(_Loss(spec, model))
+    if team.is_main:
+        _write_log(state, folder)
     return state
 
 

@@ -1,0 +1,320 @@
+"""One run over several processes, a GPU each, on one machine or more: DistributedDataParallel under torchrun.
+
+Process 0 alone writes files. What the processes tell each other beside gradients goes through one exchange, in which a
+process that failed says so instead: whatever the others wait for then ends with its error, and the study goes on. In
+`committed` passes they meet inside gradients' reductions, where nobody can answer: a failure there ends all processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.distributed_c10d import Store
+from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
+
+COMMAND = "torchrun --nproc-per-node N -m ablations.run STUDY --launcher torchrun"
+
+_PATIENCE = timedelta(days=7)  # others wait while process 0 takes measures; a run that hangs has its own watchdog
+_POLL_S = 0.5
+_ROW_S = 10.0  # for process 0 to write the error row before torchrun ends it
+_ERROR, _WRITTEN = "dfpir/error", "dfpir/written"
+
+
+class PeerError(RuntimeError):
+    """Another process of this run failed.
+
+    Attributes:
+        rank: which.
+        kind: name of its error's class.
+        trace: its traceback.
+    """
+
+    def __init__(self, rank: int, kind: str, message: str, trace: str) -> None:
+        super().__init__(f"process {rank}: {message}")
+        self.rank, self.kind, self.trace = rank, kind, trace
+
+
+class Team:
+    """The processes that work on one run: here this one alone."""
+
+    rank = 0
+    size = 1
+    device = torch.device("cpu")
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+    def share(self, count: int) -> tuple[slice, float]:
+        """This process's samples of a batch of `count`, and what share of the batch they are.
+
+        Where there are more processes than samples, some take the first one with a share of nothing: all must take
+        part in a reduction.
+        """
+        start, stop = (count * rank // self.size for rank in (self.rank, self.rank + 1))
+        return (slice(start, stop), (stop - start) / count) if stop > start else (slice(0, 1), 0.0)
+
+    def agree(self) -> None:
+        """Go on when all have come here.
+
+        Raises:
+            PeerError: another one failed on its way.
+        """
+
+    def any(self, mine: bool) -> bool:
+        """Whether it is so in any process."""
+        return mine
+
+    def total(self, mine: float) -> float:
+        """The sum over processes, the same bits in each."""
+        return mine
+
+    def gathered(self, mine: Sequence[Any]) -> list[Any]:
+        """What all processes hold, those of process 0 first; values as JSON knows them."""
+        return list(mine)
+
+    def from_main(self, content: Callable[[], bytes | None]) -> bytes | None:
+        """What process 0 reads."""
+        return content()
+
+    def reduced(self, loss: nn.Module) -> DistributedDataParallel | None:
+        """`loss` with gradients summed over processes in its backward pass; None: nobody to sum with."""
+        return None
+
+    @contextmanager
+    def committed(self) -> Iterator[None]:
+        """Around a pass in which gradients are reduced: whoever fails inside ends all processes."""
+        yield
+
+    def tell(self, error: BaseException) -> None:
+        """Tell the others that this process failed; where they can't hear it, end all."""
+
+    @contextmanager
+    def heeding(self, write_row: Callable[[PeerError], None]) -> Iterator[None]:
+        """While inside: `write_row` is called, in process 0, before a failure elsewhere ends it."""
+        yield
+
+    def part(self) -> None:
+        """Let the others go: no run comes any more."""
+
+
+ALONE = Team()
+
+
+class TorchTeam(Team):
+    """The processes that torchrun started.
+
+    Args:
+        store: what they all reach.
+        rank: of this process.
+        size: how many there are.
+        device: of this process; GPUs speak NCCL, all else Gloo.
+    """
+
+    def __init__(self, store: Store, *, rank: int, size: int, device: torch.device) -> None:
+        self.rank, self.size, self.device = rank, size, device
+        self._store = store.clone()
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+        self._control: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        self._committed = False
+        self._write_row: Callable[[PeerError], None] = lambda error: None
+        if self.is_main:
+            threading.Thread(target=self._watch, daemon=True).start()
+
+    def agree(self) -> None:
+        self._exchange(b"")
+
+    def any(self, mine: bool) -> bool:
+        return any(self._exchange(b"1" if mine else b""))
+
+    def total(self, mine: float) -> float:
+        return sum(self.gathered([mine]))
+
+    def gathered(self, mine: Sequence[Any]) -> list[Any]:
+        return [one for word in self._exchange(json.dumps(list(mine)).encode()) for one in json.loads(word)]
+
+    def from_main(self, content: Callable[[], bytes | None]) -> bytes | None:
+        found = content() if self.is_main else None
+        (length,) = self.gathered([-1 if found is None else len(found)] if self.is_main else [])
+        if length < 0:
+            return None
+        whole = (
+            torch.frombuffer(bytearray(found), dtype=torch.uint8) if found else torch.empty(length, dtype=torch.uint8)
+        )
+        dist.broadcast(whole, src=0, group=self._control)
+        return found if found is not None else whole.numpy().tobytes()
+
+    def reduced(self, loss: nn.Module) -> DistributedDataParallel | None:
+        # a model in stages, or one with routes, uses other parameters in other steps
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")  # depth-wise layers
+        warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")  # in 2.15; 2.6 has no other
+        over = DistributedDataParallel(
+            loss,
+            device_ids=[self.device] if self.device.type == "cuda" else None,
+            broadcast_buffers=False,
+            find_unused_parameters=True,
+        )
+        over.register_comm_hook(None, _summed)
+        return over
+
+    @contextmanager
+    def committed(self) -> Iterator[None]:
+        self._committed = True
+        yield
+        self._committed = False  # not after an error: `tell` must know where it happened
+
+    def tell(self, error: BaseException) -> None:
+        if isinstance(error, PeerError):
+            return  # all know
+        if self._committed:
+            self._end_all(error)
+        with suppress(RuntimeError):  # the others are gone: torchrun ends this process, too
+            self._exchange(b"", error)
+
+    @contextmanager
+    def heeding(self, write_row: Callable[[PeerError], None]) -> Iterator[None]:
+        self._write_row = write_row
+        try:
+            yield
+        finally:
+            self._write_row = lambda error: None
+
+    def next_run(self, digest: str | None = None) -> str | None:
+        """Process 0 says which run comes next, None to part; the others learn it."""
+        return str(self.gathered([digest or ""] if self.is_main else [])[0]) or None
+
+    def part(self) -> None:
+        with suppress(RuntimeError):  # who is gone needs no farewell
+            if self.is_main:
+                self.next_run(None)
+            dist.destroy_process_group()
+
+    def _exchange(self, payload: bytes, error: BaseException | None = None) -> list[bytes]:
+        """What every process says, in the order of ranks.
+
+        Raises:
+            PeerError: another one says that it failed.
+        """
+        word = payload if error is None else _words_of(error)
+        own = torch.tensor([len(word), int(error is not None)])
+        heads = [torch.empty_like(own) for _ in range(self.size)]
+        dist.all_gather(heads, own, group=self._control)
+        lengths = [int(head[0]) for head in heads]
+        words = [b""] * self.size
+        if max(lengths):
+            padded = torch.zeros(max(lengths), dtype=torch.uint8)
+            padded[: len(word)] = torch.frombuffer(bytearray(word), dtype=torch.uint8) if word else padded[:0]
+            parts = [torch.empty_like(padded) for _ in range(self.size)]
+            dist.all_gather(parts, padded, group=self._control)
+            words = [part[:length].numpy().tobytes() for part, length in zip(parts, lengths, strict=True)]
+        failed = [rank for rank, head in enumerate(heads) if int(head[1])]
+        if failed and error is None:
+            raise _peer_error(failed[0], words[failed[0]])
+        return words
+
+    def _end_all(self, error: BaseException) -> None:
+        if self.is_main:  # its row is written: run_one does so first
+            _say_the_end(str(error))
+        else:
+            self._store.set(_ERROR, json.dumps([self.rank, _words_of(error).decode()]))
+            with suppress(RuntimeError):
+                self._store.wait([_WRITTEN], timedelta(seconds=_ROW_S))
+        os._exit(1)
+
+    def _watch(self) -> None:
+        """In process 0, which may itself be stuck in a reduction: write the row of one that failed, end all."""
+        pause = threading.Event()
+        with suppress(RuntimeError):  # the store went: so does everything
+            while not self._store.check([_ERROR]):
+                pause.wait(_POLL_S)
+            rank, words = json.loads(self._store.get(_ERROR))
+            error = _peer_error(rank, words.encode())
+            self._write_row(error)
+            _say_the_end(str(error))
+            self._store.set(_WRITTEN, "1")
+            os._exit(1)
+
+
+def join(device: torch.device) -> TorchTeam:
+    """Meet the other processes that torchrun started.
+
+    Args:
+        device: `cpu`, or `cuda`: each process takes the GPU of its place on the machine.
+
+    Raises:
+        ValueError: torchrun did not start this process, or there is no GPU for it.
+    """
+    rank, size, place = (os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    if not (rank.isdecimal() and size.isdecimal() and place.isdecimal()):
+        raise ValueError(f"--launcher torchrun is for processes that torchrun starts: {COMMAND}")
+    if device.type == "cuda":
+        if int(place) >= torch.cuda.device_count():
+            raise ValueError(f"Process {rank} has no GPU of its own: --nproc-per-node {torch.cuda.device_count()}.")
+        device = torch.device("cuda", int(place))
+        torch.cuda.set_device(device)
+    store, number, count = next(iter(rendezvous("env://")))
+    return TorchTeam(store, rank=number, size=count, device=device)
+
+
+def is_one_of_many() -> bool:
+    """Whether torchrun started this process together with others."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+
+
+@contextmanager
+def one_voice(team: Team) -> Iterator[None]:
+    """Around what each process does for itself before runs begin: bad input in any ends all, and process 0 says why.
+
+    Raises:
+        ValueError: in process 0, as OSError.
+        SystemExit: in the others, without a word.
+    """
+    try:
+        yield
+        team.agree()
+    except (ValueError, OSError, PeerError) as error:
+        team.tell(error)
+        if not team.is_main:
+            raise SystemExit(2) from None
+        if isinstance(error, PeerError):
+            raise ValueError(str(error)) from error
+        raise
+
+
+def _summed(_: object, bucket: Any) -> torch.futures.Future[Tensor]:
+    """The sum where DDP has the mean: each process's loss is its share of the whole batch's already."""
+    work = dist.all_reduce(bucket.buffer(), async_op=True)
+    assert work is not None
+    return work.get_future().then(lambda done: done.value()[0])
+
+
+_summed.__annotations__.clear()  # DDP compares them with classes, and ours are strings
+
+
+def _words_of(error: BaseException) -> bytes:
+    trace = "".join(traceback.format_exception(error))
+    return json.dumps([type(error).__name__, str(error), trace]).encode()
+
+
+def _peer_error(rank: int, words: bytes) -> PeerError:
+    kind, message, trace = json.loads(words)
+    return PeerError(rank, kind, message, trace)
+
+
+def _say_the_end(why: str) -> None:
+    print(f"error: {' '.join(why.split())} (all processes end; the same command goes on)", file=sys.stderr, flush=True)

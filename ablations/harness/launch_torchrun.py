@@ -1,0 +1,46 @@
+"""Runs one after another, each by all processes that torchrun started."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from ablations.harness.distributed import Team
+from ablations.harness.launch import Job, perform
+from ablations.harness.lock import BusyError
+from ablations.harness.progress import StudyProgress
+from ablations.harness.run_one import is_done
+from reports.schema import ERROR_FILE
+
+_BUSY_WAIT_S = 2.0
+
+
+class TorchrunLauncher:
+    """Does jobs in this process, the first of the team, while the others are in `run_one.follow`."""
+
+    def __init__(self, team: Team) -> None:
+        self._team = team
+
+    def __call__(self, jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
+        """Do all jobs, one at a time whatever `at_once` says (see `launch.Launcher`)."""
+        waiting, failed = deque(jobs), []
+        while waiting:
+            job = replace(waiting.popleft(), device=str(self._team.device))
+            (job.folder / ERROR_FILE).unlink(missing_ok=True)
+            progress.started(job.spec)
+            try:
+                perform(job, partial(progress.update, job.spec.digest), self._team)
+            except BusyError:
+                waiting.append(job)
+                progress.busy(job.spec)
+                time.sleep(_BUSY_WAIT_S)
+                continue
+            if is_done(job.folder):
+                progress.finished(job.spec)
+            else:
+                failed.append(job)
+                progress.failed(job.spec, job.folder)
+        return failed
