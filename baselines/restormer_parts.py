@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dfpir.kernels import cosine_map
 from dfpir.layers import (
     ChannelLayerNorm,
     TransformerBlock,
     as_features,
     as_pixels,
-    channel_attention_logits,
     mix_channels,
 )
 
@@ -97,7 +97,7 @@ class CrossAttention(nn.Module):
         """Queries from x, keys and values from y."""
         q = as_pixels(self.q_dwconv(self.q(x)))
         k, v = as_pixels(self.kv_dwconv(self.kv(y))).chunk(2, dim=-1)
-        attention = channel_attention_logits(q, k, self.temperature).softmax(-1)
+        attention = cosine_map(q, k, self.temperature).softmax(-1)
         return as_features(mix_channels(attention, self.project_out.weight, v), like=x)
 
 

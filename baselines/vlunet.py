@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from baselines.registry import Baseline, register
 from baselines.restormer_parts import Down, Features, Images, PatchEmbed, Up, conv1, conv3, depthwise, stage
-from dfpir.layers import TransposedAttention, as_features, as_pixels, channel_attention_logits, mix_channels
+from dfpir.kernels import cosine_map
+from dfpir.layers import TransposedAttention, as_features, as_pixels, mix_channels
 
 CODE_DIM = 512
 PROMPT_SIDE = 96
@@ -35,7 +36,7 @@ class PromptAttention(nn.Module):
     def forward(self, x: Features, prompt: Features) -> Features:
         q, v = as_pixels(self.qv_dwconv(self.qv(x))).chunk(2, dim=-1)
         k = as_pixels(self.k_dwconv(self.k(prompt)))
-        attention = channel_attention_logits(q, k, self.temperature).softmax(-1)
+        attention = cosine_map(q, k, self.temperature).softmax(-1)
         return as_features(mix_channels(attention, self.project_out.weight, v), like=x)
 
 

@@ -7,15 +7,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dfpir.config import Masking
-from dfpir.layers import Features, as_features, as_pixels, channel_attention_logits, mix_channels
+from dfpir.kernels import cosine_map, kept_softmax
+from dfpir.kernels.kept_softmax import largest_in_rows
+from dfpir.layers import Features, as_features, as_pixels, mix_channels
 
 Logits = Float[Tensor, "b heads c c"]
-
-
-def largest_in_rows(logits: Logits, kept: int) -> Bool[Tensor, "b heads c c"]:
-    """True at the `kept` largest entries of each row (last axis: over keys, as released; the paper says columns)."""
-    largest = logits.topk(kept, dim=-1).indices
-    return torch.zeros_like(logits, dtype=torch.bool).scatter_(-1, largest, True)
 
 
 def random_rows(heads: int, width: int, kept: int) -> Bool[Tensor, "heads c c"]:
@@ -41,9 +37,9 @@ def masked_softmax(logits: Logits, kept: int, masking: Masking, chosen: Tensor |
         keep = largest_in_rows(logits.transpose(-1, -2), kept).transpose(-1, -2)
         empty = ~keep.any(-1, keepdim=True)  # all of a row dropped: a softmax over nothing would be NaN
         return logits.masked_fill(~(keep | empty), float("-inf")).softmax(-1).masked_fill(empty, 0.0)
-    keep = largest_in_rows(logits, kept)
     if masking == "released":
-        return logits.masked_fill(~keep, float("-inf")).softmax(-1)
+        return kept_softmax(logits, kept)
+    keep = largest_in_rows(logits, kept)
     if masking == "paper":
         return (logits * keep).softmax(-1)
     return logits.softmax(-1) * keep
@@ -85,6 +81,6 @@ class PerturbedAttention(nn.Module):
         """(B, C, H, W) twice, both LayerNormed; (B, C, H, W) out."""
         q = as_pixels(self.q_dwconv(self.q(query)))
         k, v = as_pixels(self.kv_dwconv(self.kv(features))).chunk(2, dim=-1)
-        logits = channel_attention_logits(q, k, self.temperature)
+        logits = cosine_map(q, k, self.temperature)
         attention = masked_softmax(logits, self.kept, self.masking, self.chosen) * self.scale
         return as_features(mix_channels(attention, self.project_out.weight, v), like=query)

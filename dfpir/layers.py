@@ -7,10 +7,11 @@ LayerNorm reads contiguous channels and depthwise convolutions are several times
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from dfpir.kernels import channel_norm, cosine_map, depthwise_gate
 
 Features = Float[Tensor, "b c h w"]
 Pixels = Float[Tensor, "b n c"]
@@ -43,26 +44,7 @@ class ChannelLayerNorm(nn.Module):
             nn.init.zeros_(self.bias)
 
     def forward(self, x: Features) -> Features:
-        channels_last = x.permute(0, 2, 3, 1)
-        if self.bias is not None:
-            out = F.layer_norm(channels_last, self.weight.shape, self.weight, self.bias, self.eps)
-        else:
-            variance = channels_last.var(-1, keepdim=True, unbiased=False)
-            out = channels_last * torch.rsqrt(variance + self.eps) * self.weight
-        return out.permute(0, 3, 1, 2)
-
-
-def channel_attention_logits(q: Pixels, k: Pixels, temperature: Tensor) -> Float[Tensor, "b heads c c"]:
-    """Cosine similarity between the channels of q and of k within each head, times the head's temperature.
-
-    Equal to normalising q and k along the pixels first; scaling the small C x C map spares two passes over them.
-    """
-    heads = temperature.shape[0]
-    q, k = (rearrange(t, "b n (heads c) -> b heads c n", heads=heads) for t in (q, k))
-    wide = torch.float64 if q.dtype == torch.float64 else torch.float32
-    q_norm, k_norm = (torch.linalg.vector_norm(t, dim=-1, dtype=wide).clamp_min(1e-12) for t in (q, k))
-    products = (q @ k.transpose(-1, -2)).to(wide)
-    return products / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2)) * temperature
+        return channel_norm(x, self.weight, self.bias, self.eps)
 
 
 def mix_channels(attention: Tensor, projection: Tensor, values: Pixels) -> Pixels:
@@ -93,7 +75,7 @@ class TransposedAttention(nn.Module):
 
     def forward(self, x: Features) -> Features:
         q, k, v = as_pixels(self.qkv_dwconv(self.qkv(x))).chunk(3, dim=-1)
-        attention = channel_attention_logits(q, k, self.temperature).softmax(-1)
+        attention = cosine_map(q, k, self.temperature).softmax(-1)
         return as_features(mix_channels(attention, self.project_out.weight, v), like=x)
 
 
@@ -108,8 +90,7 @@ class GatedFeedForward(nn.Module):
         self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
 
     def forward(self, x: Features) -> Features:
-        gate, value = self.dwconv(self.project_in(x)).chunk(2, dim=1)
-        return self.project_out(F.gelu(gate) * value)
+        return self.project_out(depthwise_gate(self.project_in(x), self.dwconv.weight, self.dwconv.bias))
 
 
 class TransformerBlock(nn.Module):

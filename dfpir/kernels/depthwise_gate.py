@@ -1,0 +1,36 @@
+"""Depthwise 3x3 convolution of both halves of GDFN's hidden channels, and the gate of one by the GELU of the other."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from dfpir.kernels.switch import fused
+
+Wide = Float[Tensor, "b 2c h w"]
+Features = Float[Tensor, "b c h w"]
+
+
+def depthwise_gate(x: Wide, weight: Float[Tensor, "2c 1 3 3"], bias: Float[Tensor, "2c"] | None = None) -> Features:
+    """`gelu(first half) * second half` of the depthwise 3x3 convolution of x (Restormer, equation 3).
+
+    Args:
+        x: (B, 2C, H, W), best in channels-last memory; zeros around it.
+        weight: (2C, 1, 3, 3).
+        bias: (2C,), which one comparator has and the Triton kernel has not, or None.
+
+    Returns:
+        (B, C, H, W) in channels-last memory where x is. GELU is the exact one, by the error function.
+    """
+    if bias is None and fused(x, weight):
+        from dfpir.kernels.depthwise_gate_triton import DepthwiseGate
+
+        return DepthwiseGate.apply(x, weight)  # type: ignore[no-untyped-call, no-any-return]
+    return reference(x, weight, bias)
+
+
+def reference(x: Wide, weight: Tensor, bias: Tensor | None = None) -> Features:
+    """`depthwise_gate` in PyTorch."""
+    gate, value = F.conv2d(x, weight, bias, padding=1, groups=x.shape[1]).chunk(2, dim=1)
+    return F.gelu(gate) * value
