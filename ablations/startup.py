@@ -19,6 +19,8 @@ def prepare() -> None:
     """
     # threads that spin while they wait cost a factor of six when runs share the cores
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # each process would warn of what it is asked to check
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     root = Path(__file__).resolve().parent.parent
     spec = importlib.util.find_spec("datasets")
     origin = Path(spec.origin).resolve() if spec is not None and spec.origin is not None else None
