@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from dfpir.attention import PerturbedAttention
 from dfpir.channel import ChannelPerturbation, Codes, ConvolutionPerPrompt
 from dfpir.config import DFPIRConfig
 from dfpir.layers import ChannelLayerNorm, Features, GatedFeedForward
+from dfpir.recompute import Recomputed
 
 
-class PerturbationBlock(nn.Module):
+class PerturbationBlock(Recomputed):
     """The block of one level.
 
     There is no residual around it, as released. With attention perturbation off the block's output is DGCPM's; with
@@ -34,7 +35,9 @@ class PerturbationBlock(nn.Module):
             self.norm_ffn = ChannelLayerNorm(channels, bias=bias)
             self.ffn = GatedFeedForward(channels, config.ffn_expansion)
 
-    def forward(self, features: Features, codes: Codes | None, prompts: Tensor | None = None) -> Features:
+    def compute(  # type: ignore[override]
+        self, features: Features, codes: Codes | None, prompts: Tensor | None = None
+    ) -> Features:
         """(B, C, H, W) and prompt codes (B, 512) to (B, C, H, W); `prompts`: rows of the bound prompts."""
         query = features
         if self.channel is not None:

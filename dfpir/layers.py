@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dfpir.kernels import channel_norm, cosine_map, depthwise_gate
+from dfpir.recompute import Recomputed
 
 Features = Float[Tensor, "b c h w"]
 Pixels = Float[Tensor, "b n c"]
@@ -93,7 +94,7 @@ class GatedFeedForward(nn.Module):
         return self.project_out(depthwise_gate(self.project_in(x), self.dwconv.weight, self.dwconv.bias))
 
 
-class TransformerBlock(nn.Module):
+class TransformerBlock(Recomputed):
     """x + MDTA(LN(x)), then + GDFN(LN(x)). (B, C, H, W) in and out."""
 
     def __init__(self, channels: int, heads: int, ffn_expansion: float, *, norm_bias: bool) -> None:
@@ -103,6 +104,6 @@ class TransformerBlock(nn.Module):
         self.norm2 = ChannelLayerNorm(channels, bias=norm_bias)
         self.ffn = GatedFeedForward(channels, ffn_expansion)
 
-    def forward(self, x: Features) -> Features:
+    def compute(self, x: Features) -> Features:  # type: ignore[override]
         x = x + self.attn(self.norm1(x))
         return x + self.ffn(self.norm2(x))
