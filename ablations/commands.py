@@ -192,6 +192,7 @@ def _launching(options: argparse.Namespace, device: torch.device, team: Team) ->
         gpus=options.gpus,
         slurm=settings,
         hang_s=options.hang_after * 60 or None,
+        log=options.log,
     )
     make_launcher(how, device, team)
     return how

@@ -82,6 +82,12 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="MINUTES",
         help="end a run without a step or an image for so long; 0 never does (default: 60)",
     )
+    parser.add_argument(
+        "--log",
+        default="jsonl",
+        metavar="NAME",
+        help="jsonl, or tensorboard for that too, in tensorboard/ beside the runs (default: jsonl)",
+    )
     parser.add_argument("--force", action="store_true", help="do finished runs again")
     parser.add_argument(
         "--dry-run",

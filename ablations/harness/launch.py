@@ -17,6 +17,7 @@ from ablations.harness.lock import alone, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.provenance import now
 from ablations.harness.run_one import find_run, is_done, run_one
+from ablations.harness.scalars import check_log
 from ablations.harness.train import Progress
 from ablations.measures.take import missing, take_measures
 from ablations.spec import Measuring, RunSpec
@@ -42,6 +43,7 @@ class Job:
         measures: to take of the finished run.
         sizes: how much they look at.
         hang_s: seconds without a step or an image after which the worker ends itself; None: never.
+        log: one of `scalars.LOGS`.
     """
 
     spec: RunSpec
@@ -51,6 +53,7 @@ class Job:
     measures: tuple[str, ...] = ()
     sizes: Measuring = field(default_factory=Measuring)
     hang_s: float | None = HANG_S
+    log: str = "jsonl"
 
     @property
     def folder(self) -> Path:
@@ -82,6 +85,7 @@ class Options:
         gpus: GPUs a run asks the cluster for; a fraction shares one.
         slurm: settings of Slurm's job array, as `--slurm` took them.
         hang_s: see `Job.hang_s`.
+        log: see `Job.log`.
     """
 
     launcher: str = "local"
@@ -89,6 +93,7 @@ class Options:
     gpus: float | None = None
     slurm: Mapping[str, str] = field(default_factory=dict)
     hang_s: float | None = HANG_S
+    log: str = "jsonl"
 
 
 class MissingExtraError(ValueError):
@@ -102,6 +107,7 @@ def make_launcher(options: Options, device: torch.device, team: Team = ALONE) ->
         ValueError: an unknown launcher, one whose library is missing, or settings of another one.
     """
     name = options.launcher
+    check_log(options.log)
     if name not in LAUNCHERS:
         raise UnknownNameError(f"Unknown launcher {name!r}.{suggestion(name, LAUNCHERS)}")
     for flag, given, owner in (
@@ -144,6 +150,7 @@ def jobs_of(
     measures: Sequence[str] = (),
     sizes: Measuring | None = None,
     hang_s: float | None = HANG_S,
+    log: str = "jsonl",
 ) -> list[Job]:
     """The jobs of those runs that are not done, or lack a measure; `progress` is told of the others."""
     sizes = sizes or Measuring()
@@ -162,6 +169,7 @@ def jobs_of(
                     measures=tuple(measures),
                     sizes=sizes,
                     hang_s=hang_s,
+                    log=log,
                 )
             )
     return jobs
@@ -177,7 +185,7 @@ def perform(job: Job, report: Callable[[Progress], None], team: Team = ALONE) ->
     """
     device = torch.device(job.device)
     with watchdog(job.hang_s, trace_file(job.folder)):
-        done = run_one(job.spec, job.root, device, report, force=job.force, team=team)
+        done = run_one(job.spec, job.root, device, report, force=job.force, team=team, log=job.log)
         if done and job.measures:
             steps = job.spec.recipe.steps
             report(Progress(step=steps, steps=steps, stage="measure"))

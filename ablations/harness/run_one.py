@@ -23,6 +23,7 @@ from ablations.harness.distributed import ALONE, PeerError, Team, TorchTeam
 from ablations.harness.evaluate import score_items
 from ablations.harness.lock import alone
 from ablations.harness.provenance import environment, now
+from ablations.harness.scalars import Log, scalar_log
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.train import Progress, Report, Trained, bundle_conditions, read_log, train
 from ablations.models import described
@@ -78,7 +79,14 @@ def is_done(folder: Path) -> bool:
 
 
 def run_one(
-    spec: RunSpec, root: Path, device: torch.device, report: Report, *, force: bool = False, team: Team = ALONE
+    spec: RunSpec,
+    root: Path,
+    device: torch.device,
+    report: Report,
+    *,
+    force: bool = False,
+    team: Team = ALONE,
+    log: str = "jsonl",
 ) -> bool:
     """Make a run true: train and evaluate it, unless it is done.
 
@@ -91,6 +99,7 @@ def run_one(
         report: called as it goes on.
         force: do it again even if it is done.
         team: who does it together; called in the first process, while the others are in `follow`.
+        log: one of `scalars.LOGS`.
 
     Returns:
         Whether the run is done now.
@@ -109,7 +118,7 @@ def run_one(
                 shutil.rmtree(folder / stale, ignore_errors=True)
         try:
             with team.heeding(lambda error: _write_error(folder, error)):
-                _run(spec, folder, device, report, team)
+                _run(spec, folder, device, report, team, log)
         except Exception as error:
             try:
                 _write_error(folder, error)
@@ -127,17 +136,22 @@ def follow(specs: Sequence[RunSpec], device: torch.device, team: TorchTeam) -> N
             if digest not in known:
                 raise ValueError(f"This process plans no run {digest}: other data or another version of the suite.")
             spec = known[digest]
-            trained, bundle, conditioning = _trained(spec, Path(), device, lambda progress: None, team)
+            trained, bundle, conditioning = _trained(spec, Path(), device, _unheard, team, _unheard)
             for items, label in evaluated(spec, bundle):
                 score_items(spec, trained.model, bundle, items, conditioning, device, protocol=label, team=team)
         except Exception as error:
             team.tell(error)
 
 
-def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team: Team) -> None:
+def _unheard(_: object) -> None:
+    """Where what a process that is not the first has to say goes."""
+
+
+def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team: Team, log: str) -> None:
     if isinstance(team, TorchTeam):
         team.next_run(spec.digest)
-    trained, bundle, conditioning = _trained(spec, folder, device, report, team)
+    with scalar_log(log, folder) as shown:
+        trained, bundle, conditioning = _trained(spec, folder, device, report, team, shown)
     steps = spec.recipe.steps
     report(Progress(step=steps, steps=steps, stage="evaluate"))
     started = time.monotonic()
@@ -157,7 +171,7 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team
 
 
 def _trained(
-    spec: RunSpec, folder: Path, device: torch.device, report: Report, team: Team
+    spec: RunSpec, folder: Path, device: torch.device, report: Report, team: Team, log: Log
 ) -> tuple[Trained, DataBundle, Conditioning]:
     """The trained model, and what it was trained with; in the first process with the run's first files."""
     make_deterministic(device, spec.recipe.cpu_threads)
@@ -173,7 +187,7 @@ def _trained(
     conditioning = Conditioning(spec.config, prompts)
     if device.type == "cuda" and isinstance(bundle, RootBundle):
         bundle.keep_on(device)
-    return train(spec, bundle, conditioning, folder, device, report, team), bundle, conditioning
+    return train(spec, bundle, conditioning, folder, device, report, team, log), bundle, conditioning
 
 
 def _write_environment(folder: Path, device: torch.device, processes: int) -> None:

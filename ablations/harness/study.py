@@ -90,6 +90,7 @@ def run_study(
             measures=plan.study.measures,
             sizes=plan.budget.measuring,
             hang_s=options.hang_s,
+            log=options.log,
         )
         failed = [job.spec for job in launch(todo, at_once=jobs, progress=progress)] if todo else []
     _say_unmeasured(plan, root, console)

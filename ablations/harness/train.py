@@ -23,6 +23,7 @@ from ablations.harness.distributed import ALONE, Team
 from ablations.harness.evaluate import mean_psnr_db
 from ablations.harness.heartbeat import beat
 from ablations.harness.sampling import batch_of_step
+from ablations.harness.scalars import Log
 from ablations.models import is_trained
 from ablations.spec import RunSpec
 from datasets.corpus import DataBundle, EvalItem
@@ -103,6 +104,7 @@ def train(
     device: torch.device,
     report: Report,
     team: Team = ALONE,
+    log: Log = lambda row: None,
 ) -> Trained:
     """Train a run, going on from its newest checkpoint, and return the model that validated best.
 
@@ -114,6 +116,7 @@ def train(
         device: where to train.
         report: called at each row of the log.
         team: who shares each batch; the first process alone reads and writes files, and reports.
+        log: gets each row of train.jsonl as it is made.
 
     Raises:
         NonFiniteLossError: the loss is not finite.
@@ -156,10 +159,12 @@ def train(
         phase = recipe.phase_at(state.step - 1)
         row = {"step": state.step, "loss": loss, "lr": _lr(spec, state.step - 1), "patch": phase.patch}
         state.log.append(row | {"images_per_s": round(rate, 2), "wall_s": round(state.wall_s, 2)})
+        log(state.log[-1])
         if team.is_main:
             report(Progress(step=state.step, steps=steps, stage="train", loss=loss, images_per_s=rate))
         if validate:
             _validate(spec, state, bundle, validation, conditioning, device, team)
+            log(state.log[-1])
         losses, window_start, window_images = [], time.monotonic(), 0
         if team.is_main and (validate or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS):
             _save(state, folder)

@@ -33,7 +33,7 @@ def test_the_flags_are_these():
     flags = {option for action in make_parser()._actions for option in action.option_strings}
     assert flags == {
         "-h", "--help", "--list", "--variants", "--only", "--seeds", "--budget", "--data", "--text-encoder", "--out",
-        "--device", "--jobs", "--launcher", "--ray-address", "--slurm", "--gpus", "--hang-after", "--root", "--protocol",
+        "--device", "--jobs", "--launcher", "--ray-address", "--slurm", "--gpus", "--hang-after", "--log", "--root", "--protocol",
         "--exclude-leaks", "--force", "--dry-run", "--early-look", "--precision", "--names",
     }  # fmt: skip
 
@@ -79,6 +79,7 @@ def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
         (["gamma_sweep", "--launcher", "slrum"], "Unknown launcher 'slrum'. Did you mean 'slurm'?"),
         (["gamma_sweep", "--ray-address", "auto"], "--ray-address goes with --launcher ray, not with local."),
         (["gamma_sweep", "--gpus", "0.5"], "--gpus goes with --launcher ray or slurm"),
+        (["gamma_sweep", "--log", "tensorbord"], "Did you mean 'tensorboard'?"),
         (["gamma_sweep", "--gpus", "1.5"], "'1.5' GPUs: a fraction from 0 to 1"),
         (["gamma_sweep", "--hang-after", "nan"], "'nan' minutes"),
         (["--bogus"], "unrecognized arguments: --bogus"),
