@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import pandas as pd
 
 from reports import page, schema, tex
 from reports.compare import build_comparison
-from reports.figures import axis, crops, curves, differences, errors, maps, masks, orders, style, tsne
+from reports.drawing import Drawing, Job
+from reports.figures import axis, crops, curves, differences, errors, maps, masks, orders, tsne
 from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
 from reports.index import build_index
@@ -30,6 +31,8 @@ from reports.study import Study
 from reports.tables import build_table, means_frame, to_latex, to_markdown
 from reports.verdict import Verdict, verdict
 from reports.viewer.show import interactive
+
+_MEASURE = "measure "  # before a measure's name, whose figures must not be taken for a section's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +82,14 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     write_text(out / schema.TABLE_TEX_FILE, "".join(latex))
     _write_csv(means_frame(study, bootstraps), out / schema.MEANS_CSV_FILE)
     _write_csv(pairs_frame(found.pairs), out / schema.PAIRS_CSV_FILE)
-    drawn = draw_all(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER)
-    measured = show_measures(study, bootstraps[schema.PSNR], out)
+    shown = show_measures(study, bootstraps[schema.PSNR], out)
+    begun = begin_figures(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER, shown)
     if as_tex:
         tables = [("Result", to_latex(table)), *((title, to_latex(extra)) for title, extra in besides)]
         tables += [("Reported numbers", reported_latex(reported))] if reported else []
-        pages = _document(study, tables, found, drawn, measured)
-        return write_text(out / schema.REPORT_TEX_FILE, pages)
+        return write_text(out / schema.REPORT_TEX_FILE, _document(study, tables, found, *begun.finished()))
     alive = interactive(study, [(study, table), *((part.study, extra) for part, extra in parts)])
+    drawn, measured = begun.finished()
     written = out / schema.REPORT_FILE
     for one in dict.fromkeys((ENGLISH, other)):
         text = render(study, table, found, drawn, parts, reported, measured, interactive=alive, language=one)
@@ -94,39 +97,56 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     return written
 
 
-def draw_all(study: Study, bootstrap: Bootstrap, folder: Path) -> Drawn:
-    """Draw every figure that the runs have something for; one that fails leaves the others standing."""
-    pictures: dict[str, list[Picture]] = {}
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """The page's figures under way."""
+
+    drawing: Drawing
+    shown: Shown
+    measured: list[tsne.Measured]
+    problems: dict[str, str]
+
+    def finished(self) -> tuple[Drawn, Shown]:
+        """The figures, and the measures with theirs; what could not be drawn is said, not raised."""
+        done = self.drawing.finished()
+        problems = {name: "; ".join(figures.problems) for name, figures in done.items() if figures.problems}
+        own = [name for name in done if not name.startswith(_MEASURE)]
+        drawn = Drawn(
+            pictures={name: list(done[name].pictures) for name in own},
+            measured=self.measured,
+            problems={**self.problems, **{name: problems[name] for name in own if name in problems}},
+        )
+        of_measures = {name.removeprefix(_MEASURE): figures for name, figures in done.items() if name not in own}
+        return drawn, self.shown.with_figures(of_measures)
+
+
+def begin_figures(study: Study, psnr: Bootstrap, folder: Path, shown: Shown, *, workers: int | None = None) -> Begun:
+    """Begin to draw every figure that the runs have something for; one that fails leaves the others standing.
+
+    Args:
+        study: whose figures.
+        psnr: its bootstrap.
+        folder: where figures go.
+        shown: the measures, whose figures are drawn beside the study's own.
+        workers: processes that draw (`reports.drawing.Drawing`).
+    """
     problems: dict[str, str] = {}
-    measured: list[tsne.Measured] = []
-
-    def features() -> Picture | None:
-        measured.extend(tsne.measure(study))
-        return tsne.draw(study, folder, measured)
-
-    figures: dict[str, Callable[[], Picture | list[Picture] | None]] = {
-        "axis": lambda: axis.draw(study, bootstrap, folder),
-        "crops": lambda: _present(crops.draw(study, folder), errors.draw(study, folder)),
-        "differences": lambda: differences.draw(study, bootstrap, folder),
-        "maps": lambda: maps.draw(study, folder),
-        "features": features,
-        "orders": lambda: orders.draw(study, folder),
-        "masks": lambda: masks.draw(study, folder),
-        "curves": lambda: curves.draw(study, folder),
+    try:
+        measured = tsne.measure(study)
+    except Exception as error:  # a run's odd content must not cost the reader the rest of the report
+        measured, problems["features"] = [], f"{type(error).__name__}: {error}"
+    jobs = {
+        "axis": [Job(draw=axis.draw, given=(study, psnr, folder))],
+        "crops": [Job(draw=one.draw, given=(study, folder)) for one in (crops, errors)],
+        "differences": [Job(draw=differences.draw, given=(study, psnr, folder))],
+        "maps": [Job(draw=maps.draw, given=(study, folder))],
+        "features": [Job(draw=tsne.draw, given=(study, folder, measured))],
+        "orders": [Job(draw=orders.draw, given=(study, folder))],
+        "masks": [Job(draw=masks.draw, given=(study, folder))],
+        "curves": [Job(draw=curves.draw, given=(study, folder))],
     }
-    with style.settings():
-        for section, draw in figures.items():
-            try:
-                made = draw()
-            except Exception as error:  # a run's odd content must not cost the reader the rest of the report
-                problems[section] = f"{type(error).__name__}: {error}"
-                made = None
-            pictures[section] = made if isinstance(made, list) else [made] if made is not None else []
-    return Drawn(pictures=pictures, measured=measured, problems=problems)
-
-
-def _present(*pictures: Picture | None) -> list[Picture]:
-    return [picture for picture in pictures if picture is not None]
+    jobs |= {f"{_MEASURE}{name}": list(own) for name, own in shown.jobs.items()}
+    return Begun(drawing=Drawing(jobs, workers=workers), shown=shown, measured=measured, problems=problems)
 
 
 def _document(study: Study, tables: list[tuple[str, str]], found: Verdict, drawn: Drawn, measured: Shown) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scipy import stats as sps
+from scipy import special
 
 LEVEL = 0.95
 _TINY = 1e-24  # dB squared; below it a variance is rounding
@@ -100,8 +100,8 @@ def estimate(
     elif se < 1e-12:  # rounding of equal numbers, or a shift without any spread
         low, high, se, p = value, value, 0.0, float(abs(value) < 1e-12)
     else:
-        half = float(sps.t.ppf(0.5 + LEVEL / 2, df)) * se
-        low, high, p = value - half, value + half, 2 * float(sps.t.sf(abs(value) / se, df))
+        half = float(special.stdtrit(df, 0.5 + LEVEL / 2)) * se
+        low, high, p = value - half, value + half, 2 * float(special.stdtr(df, -abs(value) / se))
     return Estimate(
         value=value,
         low=low,

@@ -84,7 +84,7 @@ class Sheet:
         self.height = 0.35 + n_rows * (_CELL_IN + 0.2)
         self.width = _CELL_IN * len(heads) + 0.9 + right_in
         self.figure = new_figure(self.width, self.height)
-        self.figure.set_layout_engine("none")
+        self.figure.set_layout_engine(None)
         for c, head in enumerate(heads):
             at = (0.9 + (c + 0.5) * _CELL_IN) / self.width
             self.figure.text(

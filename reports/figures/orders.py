@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
-from scipy.stats import rankdata
 
 from reports import schema
 from reports.artifacts import load_probes
@@ -97,7 +96,7 @@ def ranks(order: np.ndarray) -> np.ndarray:
 
 def rank_correlation(order: np.ndarray) -> np.ndarray:
     """(P, P) Spearman correlation of the positions that two prompts give the same channels."""
-    return np.atleast_2d(np.corrcoef(rankdata(ranks(order), axis=1)))
+    return np.atleast_2d(np.corrcoef(ranks(order)))
 
 
 def equal_share(order: np.ndarray) -> np.ndarray:

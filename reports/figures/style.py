@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from reports import schema
 from reports.study import Study
@@ -24,6 +26,7 @@ from reports.study import Study
 DPI = 150
 INK = "#222222"
 QUIET = "#767676"
+_PLACE_DIGITS = 9  # of a figure's side
 
 _SETTINGS: Any = {
     "font.family": ["DejaVu Sans"],
@@ -98,9 +101,8 @@ def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, capti
     with warnings.catch_warnings():
         # A name in a script that the font lacks gives boxes; that is no reason to have no report.
         warnings.filterwarnings("ignore", message=".*Glyph.*missing")
-        # Layout is worked out once; the other two formats reuse it.
+        _lay_out(figure)
         figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})
-        figure.set_layout_engine("none")
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None}, dpi=DPI)
         figure.savefig(
             folder / f"{name}.pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}, dpi=DPI
@@ -108,6 +110,24 @@ def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, capti
     width_in = float(figure.get_size_inches()[0])
     png = folder / f"{name}.png"
     return Picture(name=name, title=title, alt=alt, caption=caption, png=png, width_in=width_in)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place everything once, for all three formats; a figure that keeps its engine is drawn twice a format.
+
+    The places are rounded: the last bits that the layout's solver gives depend on where its variables lie in memory,
+    and with them the names of clip paths in SVG would.
+    """
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    figure.set_dpi(DPI)
+    engine.execute(figure)
+    figure.set_layout_engine(None)
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(np.round(part.bbox_relative.get_points(), _PLACE_DIGITS))
+    for ax in figure.axes:
+        ax.set_position(Bbox(np.round(ax.get_position(original=True).get_points(), _PLACE_DIGITS)))
 
 
 def plain(text: str) -> str:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from reports import schema
+from reports.drawing import Figures, Job
 from reports.figures import information as information_figures
 from reports.figures import interference as interference_figures
 from reports.figures import levels as levels_figures
 from reports.figures import mechanism as mechanism_figures
 from reports.figures import prompts as prompts_figures
-from reports.figures import style
-from reports.figures.style import Picture
 from reports.files import write_bytes
 from reports.measures import information, interference, levels, mechanism, mixed, precision, prompts
 from reports.measures.load import Measures, load_measures
@@ -32,20 +31,41 @@ _SETTINGS = {
     "information_images": "images a condition",
     "pixels": "pixels an image",
 }
-Draw = Callable[[], Picture | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What the page shows of the measures: its sections, and one line for each table that is damaged."""
+    """What the page shows of the measures: its sections, and one line for each table that is damaged.
+
+    Attributes:
+        sections: in the page's order.
+        problems: what could not be summed up, and why.
+        jobs: section's name -> figures that are still to be drawn.
+    """
 
     sections: tuple[Section, ...] = ()
     problems: tuple[str, ...] = ()
+    jobs: Mapping[str, Sequence[Job]] = field(default_factory=dict)
+
+    def with_figures(self, drawn: Mapping[str, Figures]) -> Shown:
+        """The same with the figures that the jobs drew, by section."""
+        sections = [
+            replace(s, pictures=drawn[s.name].pictures, problems=drawn[s.name].problems) if s.name in drawn else s
+            for s in self.sections
+        ]
+        return Shown(sections=tuple(sections), problems=self.problems)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """What every section is made from; `psnr` is the study's own bootstrap, `folder` where figures go."""
+    """What every section is made from.
+
+    Attributes:
+        study: whose measures they are.
+        measures: their tables.
+        psnr: the study's own bootstrap.
+        folder: where figures go.
+    """
 
     study: Study
     measures: Measures
@@ -53,111 +73,109 @@ class _Source:
     folder: Path
 
 
-def show_measures(study: Study, psnr: Bootstrap, out: Path) -> Shown:
-    """Sum up and draw every measure that finished runs have; one that fails leaves the others standing.
+Made = tuple[Section, list[Job]] | None  # a section and its figures; None where there is too little for it
 
-    Writes figures (PNG, SVG, PDF) into the figures' folder below `out` and <measure>.csv into its folder of measures.
+
+def show_measures(study: Study, psnr: Bootstrap, out: Path) -> Shown:
+    """Sum up every measure that finished runs have; one that fails leaves the others standing.
+
+    Writes <measure>.csv into the folder of measures below `out`. The figures are left to the caller (`Shown.jobs`),
+    who may draw them beside others; they go into the figures' folder below `out`.
     """
     measures = load_measures(study)
     source = _Source(study=study, measures=measures, psnr=psnr, folder=out / schema.FIGURES_FOLDER)
-    sections, problems = [], list(measures.problems)
-    with style.settings():
-        for names, make in _SECTIONS:
-            present = [name for name in names if name in measures.tables]
-            if not present:
-                continue
-            try:
-                section = make(source)
-            except Exception as error:  # a measure's odd content must not cost the reader the rest of the report
-                problems.append(f"{' and '.join(present)} could not be summed up: {type(error).__name__}: {error}")
-                continue
-            if section is None and len(present) == len(names) == 1:
+    sections, problems, jobs = [], list(measures.problems), {}
+    for names, make in _SECTIONS:
+        present = [name for name in names if name in measures.tables]
+        if not present:
+            continue
+        try:
+            made = make(source)
+        except Exception as error:  # a measure's odd content must not cost the reader the rest of the report
+            problems.append(f"{' and '.join(present)} could not be summed up: {type(error).__name__}: {error}")
+            continue
+        if made is None:
+            if len(present) == len(names) == 1:
                 problems.append(f"{' and '.join(present)} holds too little to be summed up.")
-            if section is None:
-                continue
-            sections.append(replace(section, note=_note(measures, present)))
-            _write_csv(section.summary, out / schema.MEASURES_FOLDER / f"{section.name}.csv")
-    return Shown(sections=tuple(sections), problems=tuple(problems))
+            continue
+        section, jobs[made[0].name] = made
+        sections.append(replace(section, note=_note(measures, present)))
+        _write_csv(section.summary, out / schema.MEASURES_FOLDER / f"{section.name}.csv")
+    return Shown(sections=tuple(sections), problems=tuple(problems), jobs=jobs)
 
 
-def _prompts(source: _Source) -> Section | None:
+def _prompts(source: _Source) -> Made:
     found = prompts.costs(source.measures.tables["prompts"])
     if found is None:
         return None
-    pictures, problems = _drawn([lambda: prompts_figures.draw(found, source.folder)])
-    return Section(
+    jobs = [Job(draw=prompts_figures.draw, given=(found, source.folder))]
+    section = Section(
         name="prompts",
         title="What a wrong prompt costs",
         sentences=tuple(prompts.sentences(found)),
-        pictures=pictures,
-        problems=problems,
         grids=(prompts.grid(found),),
         summary=prompts.summary(found),
     )
+    return section, jobs
 
 
-def _precision(source: _Source) -> Section | None:
+def _precision(source: _Source) -> Made:
     tables = source.measures.tables
     changed = precision.changes(tables["precision"]) if "precision" in tables else {}
     moved = precision.moves(tables["order_moves"]) if "order_moves" in tables else {}
     if not changed and not moved:
         return None
-    return Section(
+    section = Section(
         name="precision",
         title="Prompt codes in half precision",
         sentences=tuple(precision.sentences(changed, moved)),
         grids=(precision.grid(changed, moved),),
         summary=precision.summary(changed, moved),
     )
+    return section, []
 
 
-def _interference(source: _Source) -> Section | None:
+def _interference(source: _Source) -> Made:
     found = interference.interference(source.measures.tables["interference"])
     if found is None:
         return None
     study, folder = source.study, source.folder
-    pictures, problems = _drawn(
-        [
-            lambda: interference_figures.draw_pairs(found, folder),
-            lambda: interference_figures.draw_progress(found, study, folder),
-            lambda: interference_figures.draw_axis(found, study, folder),
-        ]
-    )
+    jobs = [
+        Job(draw=interference_figures.draw_pairs, given=(found, folder)),
+        Job(draw=interference_figures.draw_progress, given=(found, study, folder)),
+        Job(draw=interference_figures.draw_axis, given=(found, study, folder)),
+    ]
     has_groups = len(found.cosine.scores.conditions) > 1
-    return Section(
+    section = Section(
         name="interference",
         title="Gradient interference",
         sentences=tuple(interference.sentences(found)),
-        pictures=pictures,
-        problems=problems,
         grids=(interference.grid(found), *([interference.grid_by_group(found)] if has_groups else [])),
         summary=interference.summary(found),
     )
+    return section, jobs
 
 
-def _information(source: _Source) -> Section | None:
+def _information(source: _Source) -> Made:
     found = information.information(source.measures.tables["information"])
     if found is None:
         return None
     study, folder = source.study, source.folder
-    pictures, problems = _drawn(
-        [
-            lambda: information_figures.draw_levels(found, study, folder),
-            lambda: information_figures.draw_axis(found, study, folder),
-        ]
-    )
-    return Section(
+    jobs = [
+        Job(draw=information_figures.draw_levels, given=(found, study, folder)),
+        Job(draw=information_figures.draw_axis, given=(found, study, folder)),
+    ]
+    section = Section(
         name="information",
         title="Information a block loses",
         sentences=tuple(information.sentences(found, study.axis_values, study.axis_name)),
-        pictures=pictures,
-        problems=problems,
         grids=tuple(information.grids(found)),
         summary=information.summary(found),
     )
+    return section, jobs
 
 
-def _mechanism(source: _Source) -> Section | None:
+def _mechanism(source: _Source) -> Made:
     """PSNR, interference and information loss together, for a study with an axis."""
     tables = source.measures.tables
     pulls = interference.interference(tables["interference"]) if "interference" in tables else None
@@ -167,47 +185,46 @@ def _mechanism(source: _Source) -> Section | None:
     found = mechanism.mechanism(source.study, source.psnr, pulls, losses)
     if found is None:
         return None
-    pictures, problems = _drawn([lambda: mechanism_figures.draw(found, source.study, source.folder)])
-    return Section(
+    jobs = [Job(draw=mechanism_figures.draw, given=(found, source.study, source.folder))]
+    section = Section(
         name="mechanism",
         title=f"PSNR, interference and information loss against {source.study.axis_name}",
         sentences=tuple(mechanism.sentences(found, source.study)),
-        pictures=pictures,
-        problems=problems,
         summary=mechanism.summary(found, source.study),
     )
+    return section, jobs
 
 
-def _levels(source: _Source) -> Section | None:
+def _levels(source: _Source) -> Made:
     found = levels.levels(source.measures.tables["levels"], source.study)
     if found is None:
         return None
-    pictures, problems = _drawn([lambda: levels_figures.draw(found, source.study, source.folder)])
-    return Section(
+    jobs = [Job(draw=levels_figures.draw, given=(found, source.study, source.folder))]
+    section = Section(
         name="levels",
         title="Levels not trained on",
         sentences=tuple(levels.sentences(found, source.study.reference)),
-        pictures=pictures,
-        problems=problems,
         grids=tuple(levels.grids(found, source.study.reference)),
         summary=levels.summary(found, source.study.reference),
     )
+    return section, jobs
 
 
-def _mixed(source: _Source) -> Section | None:
+def _mixed(source: _Source) -> Made:
     found = mixed.mixed(source.measures.tables["mixed"])
     if found is None:
         return None
-    return Section(
+    section = Section(
         name="mixed",
         title="Two degradations at once",
         sentences=tuple(mixed.sentences(found)),
         grids=(mixed.grid(found),),
         summary=mixed.summary(found),
     )
+    return section, []
 
 
-_SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Source], Section | None]], ...] = (
+_SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Source], Made]], ...] = (
     (("prompts",), _prompts),
     (("precision", "order_moves"), _precision),
     (("interference",), _interference),
@@ -216,20 +233,6 @@ _SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Source], Section | None]], ..
     (("levels",), _levels),
     (("mixed",), _mixed),
 )
-
-
-def _drawn(draws: list[Draw]) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
-    """The figures that there is something for, and why others could not be drawn."""
-    pictures, problems = [], []
-    for draw in draws:
-        try:
-            picture = draw()
-        except Exception as error:
-            problems.append(f"{type(error).__name__}: {error}")
-            continue
-        if picture is not None:
-            pictures.append(picture)
-    return tuple(pictures), tuple(problems)
 
 
 def _note(measures: Measures, names: list[str]) -> str:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from reports.artifacts import Probes
+from reports.build import begin_figures
 from reports.figures import crops, differences, errors, maps, masks, orders, style, tsne
 from reports.load import load
+from reports.measures.sections import Shown
 from reports.separation import points, separation
 from reports.stats import Bootstrap, collect
 from tests.support.fake_measures import write_measures
@@ -70,9 +72,8 @@ def test_figures_leave_matplotlib_as_it_was(tmp_path):
     write_runs(tmp_path, gamma_study(pictures=False))
     study = load([tmp_path])
     before = mpl.rcParams.copy()
-    from reports.build import draw_all
-
-    drawn = draw_all(study, Bootstrap(scores=collect(study.images())), tmp_path / "figures")
+    psnr = Bootstrap(scores=collect(study.images()))
+    drawn, _ = begin_figures(study, psnr, tmp_path / "figures", Shown(), workers=1).finished()
     assert drawn.problems == {}
     assert mpl.rcParams == before
     assert tsne.measure(study) == []

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+from reports.drawing import Drawing, Figures, Job
+from reports.figures import curves, masks
+from reports.figures.style import Picture, new_figure, save
+from reports.load import load
+from tests.support.fake_runs import write_runs
+from tests.support.figures import small_study
+
+
+def line(folder: Path, name: str) -> Picture:
+    figure = new_figure(2, 1)
+    figure.subplots().plot([0, 1])
+    return save(figure, folder, name, title=name, alt="", caption="")
+
+
+def fails(value: str) -> Picture:
+    raise ValueError(f"{value} is odd")
+
+
+def dies_in_another_process(own: int, folder: Path) -> Picture:
+    if os.getpid() != own:
+        os._exit(1)  # as a process that ran out of memory ends
+    return line(folder, "survivor")
+
+
+def sums(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failing_job_leaves_the_others_standing(tmp_path, workers):
+    jobs = {
+        "first": [Job(draw=line, given=(tmp_path, "a")), Job(draw=fails, given=("a run",))],
+        "second": [Job(draw=line, given=(tmp_path, "b")), Job(draw=line, given=(tmp_path, "c"))],
+        "third": [],
+    }
+    before = mpl.rcParams.copy()
+    drawn = Drawing(jobs, workers=workers).finished()
+    assert [p.name for p in drawn["first"].pictures] == ["a"]
+    assert drawn["first"].problems == ("ValueError: a run is odd",)
+    assert [p.name for p in drawn["second"].pictures] == ["b", "c"]
+    assert drawn["third"] == Figures()
+    assert all(p.png.is_file() for figures in drawn.values() for p in figures.pictures)
+    assert mpl.rcParams == before
+
+
+def test_a_process_that_dies_costs_no_figure(tmp_path):
+    jobs = {
+        "one": [Job(draw=dies_in_another_process, given=(os.getpid(), tmp_path))],
+        "two": [Job(draw=line, given=(tmp_path, "other"))],
+    }
+    drawn = Drawing(jobs, workers=2).finished()
+    assert [p.name for figures in drawn.values() for p in figures.pictures] == ["survivor", "other"]
+
+
+def test_files_are_the_same_wherever_they_are_drawn(tmp_path):
+    """Bytes of every format: in processes, here, and whatever was drawn before."""
+    write_runs(tmp_path / "runs", small_study())
+    study = load([tmp_path / "runs"])
+
+    def drawn(folder: Path, names: tuple[str, ...], workers: int) -> dict[str, str]:
+        own = {"masks": masks.draw, "curves": curves.draw}
+        jobs = {name: [Job(draw=own[name], given=(study, folder))] for name in names}
+        assert not any(f.problems for f in Drawing(jobs, workers=workers).finished().values())
+        return sums(folder)
+
+    here = drawn(tmp_path / "here", ("curves", "masks"), 1)
+    assert len(here) == 3 * len(("training_curves", "masks", "attention"))
+    assert drawn(tmp_path / "there", ("masks", "curves"), 2) == here
