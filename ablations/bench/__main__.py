@@ -16,15 +16,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     import torch
     from rich.console import Console
 
-    from ablations.bench import data, evaluate, metrics, study, train
+    from ablations.bench import data, evaluate, load, metrics, restore, study, train
     from ablations.bench.record import Line, table, write
     from dfpir.registry import suggestion
+    from reports.figures import scale
 
     benches: dict[str, Callable[[torch.device, int], list[Line]]] = {
         "data": data.run,
         "train": train.run,
         "eval": evaluate.run,
+        "load": load.run,
         "metrics": metrics.run,
+        "restore": restore.run,
         "study": study.run,
     }
     parser = argparse.ArgumentParser(prog="python -m ablations.bench", description=__doc__)
@@ -45,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(frame[["what", "value", "unit", "spread", "ratio"]].to_string(index=False), soft_wrap=True)
     path = write(frame, options.out or Path("runs") / "bench" / f"{options.bench}-{options.device}.csv")
     console.print(f"Written: {path}", soft_wrap=True)
+    picture = scale.draw(frame, path.parent, path.stem)
+    if picture is not None:
+        console.print(f"Written: {picture.png} and, for print, .svg and .pdf", soft_wrap=True)
     return 0
 
 

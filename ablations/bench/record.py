@@ -25,6 +25,9 @@ class Line:
         value: median over the repeats.
         spread: largest over smallest value of the repeats.
         ratio: value over the reference's in the same run; 1 for the reference.
+        series: which curve of a figure the value belongs to; empty for none.
+        x: where on the curve, None for a value that belongs to none.
+        x_unit: of `x` ("megapixels", "runs").
     """
 
     what: str
@@ -32,6 +35,9 @@ class Line:
     value: float
     spread: float
     ratio: float
+    series: str = ""
+    x: float | None = None
+    x_unit: str = ""
 
 
 def rate(work: Callable[[], int], repeats: int) -> list[float]:
@@ -68,7 +74,12 @@ def table(name: str, lines: Sequence[Line], device: torch.device) -> pd.DataFram
         "at": env["started_at"],
     }
     rows = [vars(each) | facts for each in lines]
-    return pd.DataFrame(rows).round({"value": 2, "spread": 2, "ratio": 2})
+    return pd.DataFrame(rows).map(_rounded)
+
+
+def _rounded(value: object) -> object:
+    """Four digits: more are noise, and fewer would make a small error nought."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def write(frame: pd.DataFrame, path: Path) -> Path:

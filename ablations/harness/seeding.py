@@ -30,4 +30,4 @@ def make_deterministic(device: torch.device, cpu_threads: int) -> None:
         torch.set_num_threads(cpu_threads)
         torch.use_deterministic_algorithms(True)
         # a pass over every new tensor, to show up reads before writes: what PyTorch itself allocates is written first
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -62,3 +64,33 @@ def test_unknown_bench(capsys):
 
     assert main(["trian"]) == 2
     assert "Did you mean 'train'" in capsys.readouterr().err
+
+
+def test_restore_bench_says_that_tiles_keep_memory_flat(monkeypatch):
+    from ablations.bench import restore
+
+    small = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
+    monkeypatch.setattr(restore, "MODEL", {"cpu": small})
+    monkeypatch.setattr(restore, "SIZES", ((64, 64), (128, 128)))
+    monkeypatch.setattr(restore, "HUGE", ((512, 256), (1024, 256)))
+    monkeypatch.setattr(restore, "TILE", 128)
+    monkeypatch.setattr(restore, "ceilings", lambda device, repeats: [])
+    lines = restore.run(torch.device("cpu"), 1)
+    memory = [line.value for line in lines if line.series.startswith("smallest") and line.unit == "GiB"]
+    whole = [line.value for line in lines if line.series == "ours, whole" and line.unit == "GiB"]
+    assert memory[1] < 1.05 * memory[0], "twice the height, the same memory"
+    assert whole[1] > 3 * whole[0]
+    assert {line.x_unit for line in lines} == {"megapixels"}
+
+
+def test_lines_on_a_curve_make_a_figure(tmp_path):
+    from ablations.bench.record import line, table
+    from reports.figures.scale import draw
+
+    flat = table("x", [line("a", "s", [1.0])], torch.device("cpu"))
+    assert draw(flat, tmp_path, "none") is None
+    lines = [replace(line("a", "s", [float(n)]), series="ours", x=float(n), x_unit="runs") for n in (1, 10, 100)]
+    picture = draw(table("x", lines, torch.device("cpu")), tmp_path, "growth")
+    assert picture is not None
+    assert picture.png.is_file()
+    assert "runs" in picture.alt

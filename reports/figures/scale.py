@@ -1,0 +1,52 @@
+"""How time and memory grow: what a benchmark measured, against the size of what it was given, on logarithmic axes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from reports.figures.style import Picture, new_figure, save, settings
+
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00")
+
+
+def draw(frame: pd.DataFrame, folder: Path, name: str) -> Picture | None:
+    """One panel a unit, one line a series.
+
+    Args:
+        frame: lines of a benchmark: `series`, `x`, `x_unit`, `unit`, `value`; rows without `x` are left out.
+        folder: to write to.
+        name: of the files, without ending.
+
+    Returns:
+        The figure, or None where no line says what it was measured at.
+    """
+    known = frame.dropna(subset=["x"])
+    if known.empty:
+        return None
+    units = list(dict.fromkeys(known["unit"]))
+    series = list(dict.fromkeys(known["series"]))
+    with settings():
+        figure = new_figure(4.6 * len(units), 3.4)
+        for number, unit in enumerate(units, start=1):
+            axes = figure.add_subplot(1, len(units), number)
+            for one, marker, colour in zip(series, _MARKERS, _COLOURS, strict=False):
+                rows = known[(known["series"] == one) & (known["unit"] == unit)].sort_values("x")
+                axes.plot(rows["x"], rows["value"], marker=marker, color=colour, markersize=4.5, label=one)
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.set_xlabel(str(known["x_unit"].iloc[0]))
+            axes.set_ylabel({"s": "wall time (s)", "GiB": "most memory of tensors (GiB)"}.get(unit, unit))
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        at = f"{known['x'].min():.2g} to {known['x'].max():.3g} {known['x_unit'].iloc[0]}"
+        return save(
+            figure,
+            folder,
+            name,
+            title="Growth",
+            alt=f"{', '.join(units)} against {known['x_unit'].iloc[0]} for {', '.join(series)}, {at}.",
+            caption=f"Medians of one benchmark run on {frame['device'].iloc[0]}; both axes logarithmic.",
+        )
