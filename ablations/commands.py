@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ablations.budgets import BUDGETS, budget_named
 from ablations.data import open_data
+from ablations.harness.accelerate import Acceleration, applied, use
 from ablations.harness.distributed import ALONE, Team, TorchTeam, join, one_voice
 from ablations.harness.early import early_look
 from ablations.harness.estimate import estimate_run, summary
@@ -193,7 +194,14 @@ def _launching(options: argparse.Namespace, device: torch.device, team: Team) ->
         slurm=settings,
         hang_s=options.hang_after * 60 or None,
         log=options.log,
+        acceleration=Acceleration(
+            kernels=options.kernels,
+            compile=options.compile,
+            cuda_graphs=options.cuda_graphs,
+            checkpointing=options.checkpointing,
+        ),
     )
+    use(how.acceleration)  # for processes that torchrun started, too
     make_launcher(how, device, team)
     return how
 
@@ -221,6 +229,8 @@ def _precision(asked: str | None, budget: Budget, device: torch.device) -> Preci
     if asked is not None:
         if asked not in get_args(Precision):
             raise UnknownNameError(f"Unknown precision {asked!r}.{suggestion(asked, get_args(Precision))}")
+        if asked == "tf32" and device.type != "cuda":
+            raise ValueError(f"--precision tf32: the {device.type} has no TF32, which is GPUs'; use fp32 or bf16.")
         return asked  # type: ignore[return-value]
     if budget.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return "bf16"
@@ -249,6 +259,8 @@ def _announce(plan: Plan, device: torch.device, console: Console) -> None:
     ]
     if plan.text_encoder != "clip":
         lines.append(f"Text encoder: {plan.text_encoder}, not CLIP ({plan.text_encoder_note}).")
+    acts = [applied(spec.config, device) for spec in plan.specs]
+    lines += [f"{name}: {how}" for found in acts for name, how in found.items()]
     lines += [f"Not trained twice: {row.variant}: {row.note}." for row in plan.rows if row.alias_of]
     for line in dict.fromkeys(lines):
         console.print(line, markup=False, soft_wrap=True)

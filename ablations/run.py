@@ -61,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--precision",
         metavar="NAME",
-        help="fp32 or bf16 autocast, on a CPU too where it has bf16 instructions (default: the budget's)",
+        help="fp32, tf32 (GPU) or bf16 autocast, on a CPU too where it has bf16 instructions (default: the budget's)",
     )
     parser.add_argument(
         "--launcher", default="local", metavar="NAME", help="local, ray, slurm or torchrun (default: local)"
@@ -87,6 +87,13 @@ def make_parser() -> argparse.ArgumentParser:
         default="jsonl",
         metavar="NAME",
         help="jsonl, or tensorboard for that too, in tensorboard/ beside the runs (default: jsonl)",
+    )
+    speed = parser.add_argument_group("speed and memory", "No part of a run's id; see docs/performance.md.")
+    speed.add_argument("--kernels", metavar="NAME", help="torch, or triton on a GPU (default: DFPIR_KERNELS, or torch)")
+    speed.add_argument("--compile", action="store_true", help="training steps by torch.compile")
+    speed.add_argument("--cuda-graphs", action="store_true", help="each training step as one CUDA graph")
+    speed.add_argument(
+        "--checkpointing", action="store_true", help="compute activations twice instead of keeping them: less memory"
     )
     parser.add_argument("--force", action="store_true", help="do finished runs again")
     parser.add_argument(

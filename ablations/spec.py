@@ -13,7 +13,8 @@ from ablations.models import ModelConfig, is_trained
 IDENTITY_VERSION = 1
 """Raised when the harness computes other numbers from an equal spec: runs made before then are not reused."""
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "tf32", "bf16"]
+"""Of products: float32; float32 with TF32's 10 bits, on GPUs that have it; bf16 autocast, the rest float32."""
 Sampling = Literal["balanced", "paper"]
 
 

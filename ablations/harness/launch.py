@@ -11,6 +11,7 @@ from typing import Protocol
 
 import torch
 
+from ablations.harness.accelerate import Acceleration, use
 from ablations.harness.distributed import ALONE, COMMAND, Team, is_one_of_many
 from ablations.harness.heartbeat import beat, watchdog
 from ablations.harness.lock import alone, trace_file
@@ -44,6 +45,7 @@ class Job:
         sizes: how much they look at.
         hang_s: seconds without a step or an image after which the worker ends itself; None: never.
         log: one of `scalars.LOGS`.
+        acceleration: switches of speed and memory.
     """
 
     spec: RunSpec
@@ -54,6 +56,7 @@ class Job:
     sizes: Measuring = field(default_factory=Measuring)
     hang_s: float | None = HANG_S
     log: str = "jsonl"
+    acceleration: Acceleration = field(default_factory=Acceleration)
 
     @property
     def folder(self) -> Path:
@@ -86,6 +89,7 @@ class Options:
         slurm: settings of Slurm's job array, as `--slurm` took them.
         hang_s: see `Job.hang_s`.
         log: see `Job.log`.
+        acceleration: see `Job.acceleration`.
     """
 
     launcher: str = "local"
@@ -94,6 +98,7 @@ class Options:
     slurm: Mapping[str, str] = field(default_factory=dict)
     hang_s: float | None = HANG_S
     log: str = "jsonl"
+    acceleration: Acceleration = field(default_factory=Acceleration)
 
 
 class MissingExtraError(ValueError):
@@ -151,6 +156,7 @@ def jobs_of(
     sizes: Measuring | None = None,
     hang_s: float | None = HANG_S,
     log: str = "jsonl",
+    acceleration: Acceleration | None = None,
 ) -> list[Job]:
     """The jobs of those runs that are not done, or lack a measure; `progress` is told of the others."""
     sizes = sizes or Measuring()
@@ -170,6 +176,7 @@ def jobs_of(
                     sizes=sizes,
                     hang_s=hang_s,
                     log=log,
+                    acceleration=acceleration or Acceleration(),
                 )
             )
     return jobs
@@ -184,6 +191,7 @@ def perform(job: Job, report: Callable[[Progress], None], team: Team = ALONE) ->
         BusyError: another process works on the run.
     """
     device = torch.device(job.device)
+    use(job.acceleration)
     with watchdog(job.hang_s, trace_file(job.folder)):
         done = run_one(job.spec, job.root, device, report, force=job.force, team=team, log=job.log)
         if done and job.measures:

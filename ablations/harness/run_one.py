@@ -17,6 +17,7 @@ import torch
 
 from ablations.data import load_data, under_protocol
 from ablations.harness import checkpoint, probes
+from ablations.harness.accelerate import applied, set_float32_products
 from ablations.harness.build import build_model
 from ablations.harness.conditioning import Conditioning
 from ablations.harness.distributed import ALONE, PeerError, Team, TorchTeam
@@ -175,6 +176,7 @@ def _trained(
 ) -> tuple[Trained, DataBundle, Conditioning]:
     """The trained model, and what it was trained with; in the first process with the run's first files."""
     make_deterministic(device, spec.recipe.cpu_threads)
+    set_float32_products(spec.precision)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     bundle = load_data(spec)
@@ -183,20 +185,22 @@ def _trained(
         raise ValueError(f"The prompt codes changed since the run was planned: {prompts.checksum}.")
     if team.is_main:
         write_json(folder / SPEC_FILE, spec_file(spec))
-        _write_environment(folder, device, team.size)
+        _write_environment(folder, device, team.size, applied(spec.config, device, team.size))
     conditioning = Conditioning(spec.config, prompts)
     if device.type == "cuda" and isinstance(bundle, RootBundle):
         bundle.keep_on(device)
     return train(spec, bundle, conditioning, folder, device, report, team, log), bundle, conditioning
 
 
-def _write_environment(folder: Path, device: torch.device, processes: int) -> None:
+def _write_environment(folder: Path, device: torch.device, processes: int, acceleration: dict[str, object]) -> None:
     """env.json; where the run goes on from elsewhere, or with other packages, `earlier` keeps what it began with."""
-    now_here: dict[str, object] = {**environment(device), **({"processes": processes} if processes > 1 else {})}
+    now_here: dict[str, object] = {**environment(device)}
+    now_here |= {"processes": processes} if processes > 1 else {}
+    now_here |= {"acceleration": acceleration} if acceleration else {}
     try:
         before = json.loads((folder / ENV_FILE).read_text(encoding="utf-8"))
         earlier = before.pop("earlier", [])
-        keys = (now_here.keys() | {"processes"}) - {"started_at"}
+        keys = (now_here.keys() | {"processes", "acceleration"}) - {"started_at"}
         same = all(before.get(key) == now_here.get(key) for key in keys)
         resumes = bool(checkpoint.steps(folder / CHECKPOINTS_FOLDER))
     except (OSError, ValueError, AttributeError):

@@ -91,6 +91,7 @@ def run_study(
             sizes=plan.budget.measuring,
             hang_s=options.hang_s,
             log=options.log,
+            acceleration=options.acceleration,
         )
         failed = [job.spec for job in launch(todo, at_once=jobs, progress=progress)] if todo else []
     _say_unmeasured(plan, root, console)

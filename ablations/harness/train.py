@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ablations.harness import checkpoint, snapshots
+from ablations.harness.accelerate import GraphedStep, chosen, no_graphs_because, step_module
 from ablations.harness.build import build_model
 from ablations.harness.conditioning import Conditioning
 from ablations.harness.distributed import ALONE, Team
@@ -67,6 +69,8 @@ class _State:
     optimizer: torch.optim.Optimizer
     names: list[str]
     average: nn.Module | None
+    called: nn.Module
+    graphed: GraphedStep | None = None
     over: DistributedDataParallel | None = None
     step: int = 0
     wall_s: float = 0.0
@@ -221,14 +225,15 @@ def _step(
         with team.committed():
             state.optimizer.zero_grad(set_to_none=True)
             size = _micro_batch(state, degraded)
-            loss = backward(spec, state.model, *batch, micro_batch=size, step=step, weight=weight, over=state.over)
+            loss = backward(spec, state.called, *batch, micro_batch=size, step=step, weight=weight, over=state.over)
     if recipe.grad_clip is not None:
         torch.nn.utils.clip_grad_norm_(state.model.parameters(), recipe.grad_clip)
     state.optimizer.step()
     if state.average is not None and recipe.ema is not None:
         with torch.no_grad():
-            for mean, now in zip(state.average.parameters(), state.model.parameters(), strict=True):
-                mean.lerp_(now, 1 - recipe.ema)
+            means: list[Tensor] = list(state.average.parameters())
+            now: list[Tensor] = list(state.model.parameters())
+            torch._foreach_lerp_(means, now, 1 - recipe.ema)
     return loss
 
 
@@ -249,6 +254,8 @@ def _split_until_it_fits(spec: RunSpec, state: _State, batch: _Batch, team: Team
         if team.any(loss is None):
             loss = None
             state.oom_splits += 1
+            if state.graphed is not None:
+                state.graphed.forget()
             if batch[0].device.type == "cuda":
                 torch.cuda.empty_cache()
     return loss
@@ -258,7 +265,9 @@ def _backward_or_not(spec: RunSpec, state: _State, batch: _Batch) -> Tensor | No
     """`backward`, or None where memory did not hold it."""
     degraded, size = batch[0], _micro_batch(state, batch[0])
     try:
-        return backward(spec, state.model, *batch, micro_batch=size, step=state.step)
+        if state.graphed is not None and not state.oom_splits:
+            return state.graphed(*batch)
+        return backward(spec, state.called, *batch, micro_batch=size, step=state.step)
     except torch.OutOfMemoryError as error:
         if whole := _whole_batch(spec):
             raise WholeBatchError(
@@ -315,15 +324,29 @@ def backward(
         inputs = degraded[part], clean[part], None if code is None else code[part]
         is_last = start + micro_batch >= len(degraded)
         with nullcontext() if over is None or is_last else over.no_sync():
-            with torch.autocast(degraded.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
-                loss = training_loss(spec, model, *inputs) if over is None else over(*inputs)
-            share = weight * (len(inputs[0]) / len(degraded))
-            if share != 1:
-                loss = loss * share
-            loss.backward()  # type: ignore[no-untyped-call]
-        total = loss.detach() if total is None else total + loss.detach()
+            loss = _pass(spec, model, *inputs, share=weight * (len(inputs[0]) / len(degraded)), over=over)
+        total = loss if total is None else total + loss
     assert total is not None
     return total
+
+
+def _pass(
+    spec: RunSpec,
+    model: nn.Module,
+    degraded: Tensor,
+    clean: Tensor,
+    code: Tensor | None,
+    *,
+    share: float = 1.0,
+    over: DistributedDataParallel | None = None,
+) -> Tensor:
+    """Forward and backward pass of samples that are in memory at once; their share of the loss, detached."""
+    with torch.autocast(degraded.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+        loss = training_loss(spec, model, degraded, clean, code) if over is None else over(degraded, clean, code)
+    if share != 1:
+        loss = loss * share
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
 
 
 class _Loss(nn.Module):
@@ -396,7 +419,11 @@ def _resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.devi
             load_own(average, _under("average/", found.tensors))
     trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     optimizer = torch.optim.Adam([p for _, p in trainable], lr=0.0, betas=spec.recipe.betas, fused=True)
-    state = _State(model=model, optimizer=optimizer, names=[name for name, _ in trainable], average=average)
+    names = [name for name, _ in trainable]
+    called = step_module(model, spec.config)
+    state = _State(model=model, optimizer=optimizer, names=names, average=average, called=called)
+    if chosen().cuda_graphs and no_graphs_because(spec.config, device, team.size) is None:
+        state.graphed = GraphedStep(partial(_pass, spec, called), [p for _, p in trainable])
     if found is not None:
         checkpoint.load_adam(optimizer, state.names, found.tensors)
         state.step, state.wall_s = found.step, float(found.facts["wall_s"])
@@ -410,7 +437,7 @@ def _resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.devi
         raise WholeBatchError(f"{spec.variant} can't be trained by {team.size} processes: its batch is one: {whole}.")
     team.agree()
     with team.committed():
-        state.over = team.reduced(_Loss(spec, model))
+        state.over = team.reduced(_Loss(spec, called))
     if team.is_main:
         _write_log(state, folder)
     return state

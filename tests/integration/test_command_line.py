@@ -35,6 +35,7 @@ def test_the_flags_are_these():
         "-h", "--help", "--list", "--variants", "--only", "--seeds", "--budget", "--data", "--text-encoder", "--out",
         "--device", "--jobs", "--launcher", "--ray-address", "--slurm", "--gpus", "--hang-after", "--log", "--root", "--protocol",
         "--exclude-leaks", "--force", "--dry-run", "--early-look", "--precision", "--names",
+        "--kernels", "--compile", "--cuda-graphs", "--checkpointing",
     }  # fmt: skip
 
 
@@ -85,6 +86,8 @@ def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
         (["--bogus"], "unrecognized arguments: --bogus"),
         ([], "a study is needed"),
         (["gamma_sweep", "--precision", "bf61"], "Did you mean 'bf16'?"),
+        (["gamma_sweep", "--precision", "tf32", "--device", "cpu"], "--precision tf32: the cpu has no TF32"),
+        (["gamma_sweep", "--kernels", "tritn"], "Unknown kernels 'tritn'. Did you mean 'triton'?"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(capsys, arguments, message):

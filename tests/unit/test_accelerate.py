@@ -1,14 +1,35 @@
 """Switches of speed and memory: the same numbers with each of them, and a reason where one can't serve."""
 
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
+import ablations.harness.accelerate as accelerate
+import ablations.harness.train as training
 import baselines
+from ablations.harness.accelerate import Acceleration, GraphedStep, applied, no_graphs_because, set_float32_products
+from ablations.harness.launch import Job
 from ablations.harness.memory import LiveBytes
+from ablations.harness.run_one import run_one
+from ablations.models import model_config
+from ablations.spec import Phase
 from dfpir import create_model
 from dfpir.recompute import recompute_activations
+from tests.support.tiny_study import tiny_plan
 
+CPU, GPU = torch.device("cpu"), torch.device("cuda")  # a device's name needs no GPU
+SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
 TINY = {"dim": 8, "num_blocks": (1, 2, 1, 1), "num_refinement_blocks": 1}
+
+
+@pytest.fixture(autouse=True)
+def switched_off():
+    yield
+    accelerate.use(Acceleration(kernels="torch"))
 
 
 def tiny(name="dfpir", **config):
@@ -55,3 +76,159 @@ def test_checkpointing_takes_less_memory_where_it_is_on():
             gradients(model, image, rows)
         peaks.append(live.peak)
     assert peaks[1] < 0.6 * peaks[0]
+
+
+class EagerCapture:
+    """A capture that needs no GPU: like a graph's, its replay writes over the capture's loss and gradients."""
+
+    def __init__(self, parameters):
+        self.parameters = list(parameters)
+        self.count = 0
+
+    def __call__(self, work, clear):
+        self.count += 1
+        clear()
+        loss = work()
+        kept = [parameter.grad for parameter in self.parameters]
+
+        def replay():
+            clear()
+            loss.copy_(work())
+            for held, parameter in zip(kept, self.parameters, strict=True):
+                held.copy_(parameter.grad)
+
+        return loss, replay
+
+
+def test_a_graphed_step_gives_each_batchs_own_loss_and_gradient():
+    layer = torch.nn.Linear(3, 2)
+    capture = EagerCapture(layer.parameters())
+
+    def compute(x, code, offset):
+        assert code is None
+        loss = (layer(x) + offset).square().mean()
+        loss.backward()
+        return loss.detach()
+
+    graphed, losses = GraphedStep(compute, layer.parameters(), capture), []
+    batches = [torch.randn(4, 3), torch.randn(4, 3), torch.randn(5, 3), torch.randn(5, 3)]
+    for x in batches:
+        layer.zero_grad(set_to_none=True)
+        losses.append((graphed(x, None, x[:, :2]), [p.grad.clone() for p in layer.parameters()]))
+    assert capture.count == 2  # one a shape
+    for x, (loss, found) in zip(batches, losses, strict=True):
+        layer.zero_grad(set_to_none=True)
+        assert torch.equal(compute(x, None, x[:, :2]), loss)  # a later replay has not written over it
+        assert all(torch.equal(p.grad, g) for p, g in zip(layer.parameters(), found, strict=True))
+
+
+def trained_log(folder):
+    assert not (folder / "ERROR.json").exists(), (folder / "ERROR.json").read_text()
+    return [
+        {key: value for key, value in json.loads(line).items() if key not in ("images_per_s", "wall_s")}
+        for line in (folder / "train.jsonl").read_text().splitlines()
+    ]
+
+
+def run(root, acceleration, spec=SPEC):
+    accelerate.use(acceleration)
+    assert run_one(spec, root, CPU, lambda progress: None), [p.read_text() for p in root.rglob("ERROR.json")]
+    return root / spec.run_id
+
+
+def test_a_run_with_switches_is_the_same_run_and_says_so(tmp_path):
+    plain = run(tmp_path / "plain", Acceleration())
+    fast = run(tmp_path / "fast", Acceleration(checkpointing=True, cuda_graphs=True))
+    assert plain.name == fast.name
+    assert trained_log(plain) == trained_log(fast)
+    assert (plain / "weights.safetensors").read_bytes() == (fast / "weights.safetensors").read_bytes()
+    assert "acceleration" not in json.loads((plain / "env.json").read_text())
+    assert json.loads((fast / "env.json").read_text())["acceleration"] == {
+        "checkpointing": "each block that can",
+        "cuda_graphs": "not used on cpu: they need a CUDA device.",
+    }
+
+
+def test_training_through_graphed_steps_is_the_same_training(tmp_path, monkeypatch):
+    first = SPEC.recipe.phases[0]
+    recipe = replace(SPEC.recipe, phases=(first, Phase(steps=2, lr=first.lr, patch=first.patch // 2, batch=2)), ema=0.9)
+    spec = replace(SPEC, recipe=recipe)
+    plain = run(tmp_path / "plain", Acceleration(), spec)
+    captures = []
+
+    def graphed_step(compute, parameters):
+        captures.append(EagerCapture(parameters))
+        return GraphedStep(compute, parameters, captures[-1])
+
+    monkeypatch.setattr(training, "GraphedStep", graphed_step)
+    monkeypatch.setattr(training, "no_graphs_because", lambda *_: None)
+    graphed = run(tmp_path / "graphed", Acceleration(cuda_graphs=True), spec)
+    assert [capture.count for capture in captures] == [2]  # once a phase
+    assert trained_log(plain) == trained_log(graphed)
+    assert (plain / "weights.safetensors").read_bytes() == (graphed / "weights.safetensors").read_bytes()
+
+
+def test_graphs_say_in_one_line_why_they_are_not_used():
+    assert no_graphs_because(SPEC.config, CPU) == "not used on cpu: they need a CUDA device."
+    assert no_graphs_because(SPEC.config, GPU) is None
+    assert no_graphs_because(model_config("nafnet", {"dim": 8}), GPU).startswith("not used for nafnet:")
+    assert no_graphs_because(SPEC.config, GPU, processes=2).startswith("not used by 2 processes:")
+
+
+def test_switches_travel_with_a_job_and_say_what_they_do_where(monkeypatch):
+    asked = Acceleration(compile=True, cuda_graphs=True)
+    job = pickle.loads(pickle.dumps(Job(spec=SPEC, root=Path("runs"), device="cuda", acceleration=asked)))
+    accelerate.use(job.acceleration)
+    assert applied(SPEC.config, GPU) == {"compile": "training step", "cuda_graphs": "training step"}
+    assert applied(model_config("nafnet", {"dim": 8}), GPU)["compile"].startswith("not used for comparators")
+    accelerate.use(Acceleration())
+    assert applied(SPEC.config, GPU) == {}
+    monkeypatch.setattr(accelerate, "chosen_kernels", lambda: "triton")
+    assert applied(SPEC.config, CPU)["kernels"] == "torch: Triton's serve GPUs, not cpu."
+    assert applied(SPEC.config, GPU)["kernels"] == "triton"
+
+
+@pytest.mark.parametrize(("precision", "on"), [("fp32", False), ("tf32", True), ("bf16", False)])
+def test_tf32_is_used_in_its_own_precision_alone(precision, on):
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    set_float32_products(precision)
+    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == (on, on)
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+    assert replace(SPEC, precision=precision).identity()["precision"] == precision  # it changes numbers: part of the id
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+def test_a_compiled_step_agrees_with_the_eager_one():
+    model, image, rows = tiny(), torch.rand(2, 3, 24, 16), torch.tensor([1, 4])
+    eager = gradients(model, image, rows)
+    accelerate.use(Acceleration(compile=True))
+    called = accelerate.step_module(model, model.config)
+    assert called is not model
+    model.zero_grad(set_to_none=True)
+    out = called(image, rows)
+    out.square().mean().backward()
+    compiled = [out.detach(), *(p.grad for p in model.parameters() if p.grad is not None)]
+    assert len(compiled) == len(eager)
+    for ours, theirs in zip(compiled, eager, strict=True):
+        assert (ours - theirs).abs().max() <= 1e-5 * max(1.0, float(theirs.abs().max()))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("acceleration", [Acceleration(), Acceleration(cuda_graphs=True)], ids=["plain", "graphs"])
+def test_a_gpus_training_steps_never_wait_for_it(tmp_path, monkeypatch, acceleration):
+    spec = replace(SPEC, recipe=replace(SPEC.recipe, log_every=1000, val_every=1000))
+    step = training._step
+
+    def watched(spec, state, *arguments, **options):
+        if state.step < 2:  # libraries are loaded and graphs captured in the first steps
+            return step(spec, state, *arguments, **options)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            return step(spec, state, *arguments, **options)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(training, "_step", watched)
+    accelerate.use(acceleration)
+    assert run_one(spec, tmp_path, GPU, lambda progress: None)
