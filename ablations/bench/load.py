@@ -1,0 +1,214 @@
+"""Studies of thousands of runs, made up: status, collecting, report and scheduling by size, in seconds and memory.
+
+Every number in such a study is drawn; its variants are no models. A report draws what it draws of any study: its
+variants stay as many, their seeds grow.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from rich.console import Console
+
+from ablations.bench.record import Line
+from ablations.budgets import budget_named
+from ablations.data import open_data
+from ablations.harness.launch import Job, jobs_of
+from ablations.harness.lock import alone
+from ablations.harness.progress import StudyProgress
+from ablations.harness.run_one import is_done
+from ablations.plan import make_plan
+from reports import schema
+from reports.files import sha256_of, write_json
+
+SIZES = (1000, 3000, 10000)
+"""Runs of a study, each with `ROWS` rows."""
+
+ROWS = 1000
+_VARIANTS = 20
+_CONDITIONS = ("noise-25", "rain", "haze", "blur", "lowlight")
+_CROPS = 4  # of each photograph
+_COLLECT = "import sys; from pathlib import Path; from reports.load import load; load([Path(sys.argv[1])]).images()"
+_SAME_FOR_ALL = (schema.ENV_FILE, schema.SUMMARY_FILE, schema.TRAIN_LOG_FILE)
+
+
+def run(device: torch.device, repeats: int) -> list[Line]:
+    """Each size once: a ratio is the cost a run over that at the smallest size, 1 where growth is linear."""
+    lines: list[Line] = []
+    first: dict[str, float] = {}
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder) / "runs"
+            study = make_runs(root, size)
+            report = ["-m", "reports.build", str(study), "--out", str(Path(folder) / "report")]
+            costs: dict[str, tuple[float, float | None]] = {
+                "status": measured(["-m", "ablations.status", str(root)]),
+                "collect": measured(["-c", _COLLECT, str(study)]),
+                "report": measured(report),
+            }
+            costs["scheduling"] = schedule(Path(folder) / "scheduled", size), None
+        for name, (seconds, mib) in costs.items():
+            ratio = seconds / size / first.setdefault(name, seconds / size)
+            print(f"{name}: {size} runs, {seconds:.2f} s" + (f", {mib:.0f} MiB" if mib else ""), flush=True)
+            lines.append(Line(what=f"{name}: {size} runs", unit="s", value=seconds, spread=1.0, ratio=ratio))
+            if mib is not None:
+                what = f"{name}: {size} runs, peak memory"
+                ratio = mib / size / first.setdefault(f"{name} memory", mib / size)
+                lines.append(Line(what=what, unit="MiB", value=mib, spread=1.0, ratio=ratio))
+    return lines
+
+
+def measured(arguments: Sequence[str]) -> tuple[float, float]:
+    """Seconds and peak memory, MiB, of Python with these arguments; of the largest process where it starts others."""
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} ended with exit code {process.returncode}.")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def schedule(root: Path, size: int) -> float:
+    """Seconds for all that a study does around its runs, with runs that do nothing: find, lock, seal, check, show."""
+    data, bundle = open_data("embedded")
+    plan = make_plan(
+        "gamma_sweep",
+        budget=budget_named("smoke"),
+        data=data,
+        conditions=[condition.name for condition in bundle.conditions],
+        protocol="suite-v1",
+        text_encoder="minilm",
+        only=["dfpir_g90"],
+    )
+    started = time.perf_counter()
+    specs = [replace(plan.specs[0], seed=seed) for seed in range(size)]
+    with StudyProgress(specs, Console(file=io.StringIO())) as progress:
+        jobs = jobs_of(specs, root, torch.device("cpu"), force=False, progress=progress)
+        for job in jobs:
+            progress.started(job.spec)
+            _do_nothing(job)
+            progress.finished(job.spec)
+    return time.perf_counter() - started
+
+
+def _do_nothing(job: Job) -> None:
+    folder = job.folder
+    folder.mkdir(parents=True)
+    with alone(folder):
+        write_json(folder / schema.DONE_FILE, {"finished_at": "", "files": {}})
+    assert is_done(job.folder)
+
+
+def make_runs(root: Path, size: int) -> Path:
+    """A finished study of `size` runs below `root`, `ROWS` rows each; returns its folder."""
+    shared = root / ".shared"
+    write_json(shared / schema.ENV_FILE, {"commit": None, "device": "none: made up", "packages": {}, "threads": 1})
+    summary = {"status": "done", "steps": 100, "best_step": 100, "train_wall_s": 60.0, "eval_wall_s": 6.0}
+    write_json(shared / schema.SUMMARY_FILE, {**summary, "peak_memory_mb": 800.0, "oom_splits": 0})
+    log = [
+        {"step": step, "loss": 1 / step, "lr": 1e-3, "images_per_s": 8.0, "wall_s": step} for step in range(10, 101, 10)
+    ]
+    (shared / schema.TRAIN_LOG_FILE).write_text("".join(json.dumps(row) + "\n" for row in log), encoding="utf-8")
+    digests = {name: sha256_of(shared / name) for name in _SAME_FOR_ALL}
+    rng, template = np.random.default_rng(0), _template()
+    rows = []
+    for number in range(size):
+        variant, seed = f"v{number % _VARIANTS:02d}", number // _VARIANTS
+        folder = root / f"{variant}-s{seed}-{number:08x}"
+        folder.mkdir()
+        for name in _SAME_FOR_ALL:
+            os.link(shared / name, folder / name)
+        _write_plainly(folder / schema.SPEC_FILE, _spec(folder.name, variant, seed))
+        gain = rng.normal(0, 0.05) + 0.02 * (number % _VARIANTS)
+        pq.write_table(_rows(template, folder.name, variant, seed, gain, rng), folder / schema.IMAGES_FILE)
+        own = {name: sha256_of(folder / name) for name in (schema.SPEC_FILE, schema.IMAGES_FILE)}
+        _write_plainly(folder / schema.DONE_FILE, {"finished_at": "made up", "files": {**digests, **own}})
+        rows.append({"variant": variant, "seed": seed, "run_id": folder.name, "alias_of": None, "note": ""})
+    shutil.rmtree(shared)
+    study = root / schema.STUDIES_FOLDER / "load-made-up"
+    content = {"schema": schema.SCHEMA_VERSION, "study": "load", "title": "Made up: load", "question": "How long?"}
+    content |= {"budget": {"name": "none", "steps": 100}, "data": _DATA, "text_encoder": "minilm", "axis": None}
+    write_json(study / schema.STUDY_FILE, {**content, "reference": "v00", "rows": rows, "command": "none: made up"})
+    return study
+
+
+_DATA = {"name": "made-up", "checksum": "0" * 16, "description": "no images: made up"}
+
+
+def _spec(run_id: str, variant: str, seed: int) -> dict[str, Any]:
+    return {
+        "schema": schema.SCHEMA_VERSION,
+        "run_id": run_id,
+        "variant": variant,
+        "seed": seed,
+        "identity": {"variant": variant, "seed": seed},
+        "model": {"config": {}, "params": 1, "macs": None, "macs_px": 128},
+        "data": _DATA,
+        "budget": {"name": "none", "phases": [{"steps": 100}]},
+        "protocol": "suite-v1",
+        "text_encoder": "minilm",
+        "prompt_set": None,
+        "precision": "fp32",
+    }
+
+
+def _template() -> pa.Table:
+    """The rows of a run, in the columns and the order of images.parquet."""
+    images = ROWS // len(_CONDITIONS) // len(schema.METRICS)
+    rows = [
+        {
+            "run_id": "",
+            "variant": "",
+            "seed": 0,
+            "dataset": "made-up",
+            "protocol": "suite-v1",
+            "task": schema.task_of(condition),
+            "condition": condition,
+            "image": f"{image:04d}",
+            "scene": f"{image // _CROPS:04d}",
+            "seen": "",
+            "metric": metric.name,
+            "value": 25.0 if metric.name == schema.PSNR else 0.5,
+            "input_value": 20.0 if metric.name == schema.PSNR else 0.4,
+        }
+        for condition in _CONDITIONS
+        for image in range(images)
+        for metric in schema.METRICS
+    ]
+    return pa.Table.from_pylist(rows).select([column.name for column in schema.IMAGE_COLUMNS])
+
+
+def _rows(template: pa.Table, run_id: str, variant: str, seed: int, gain: float, rng: np.random.Generator) -> pa.Table:
+    """The template's rows as this run's, with values of its own."""
+    values = template["value"].to_numpy() * (1 + 0.01 * (gain + rng.normal(0, 0.1, len(template))))
+    new = {
+        "run_id": pa.repeat(run_id, len(template)),
+        "variant": pa.repeat(variant, len(template)),
+        "seed": pa.repeat(pa.scalar(seed, pa.int64()), len(template)),
+        "value": pa.array(values),
+    }
+    for name, column in new.items():
+        template = template.set_column(template.schema.get_field_index(name), name, column)
+    return template
+
+
+def _write_plainly(path: Path, content: dict[str, Any]) -> None:
+    """Without the flush that a real run's files get: ten thousand of them are not what is measured."""
+    path.write_text(json.dumps(content), encoding="utf-8")
