@@ -18,6 +18,7 @@ from datasets.noise import content_hash, noisy_inputs
 from datasets.protocols import get_protocol
 from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, Condition
+from datasets.transfer import sent
 
 Split = Literal["val", "test"]
 Pixels = NDArray[np.uint8]
@@ -146,7 +147,7 @@ class DataBundle:
         if not conditions or patch < 1:
             raise ValueError(f"A batch of {len(conditions)} samples of {patch} px: at least one of each is needed.")
         rows = [self._row(condition, seed, patch) for condition, seed in zip(conditions, seeds, strict=True)]
-        degraded, clean = (torch.stack(images).to(device) for images in zip(*rows, strict=True))
+        degraded, clean = (sent(torch.stack(images), device) for images in zip(*rows, strict=True))
         return degraded, clean
 
     def _row(self, condition: Condition, seed: int, patch: int) -> tuple[Tensor, Tensor]:

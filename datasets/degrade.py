@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datasets.tasks import Condition, Task
+from datasets.transfer import sent
 
 Image = Float[Tensor, "3 h w"]
 Depth = Float[Tensor, "h w"]
@@ -38,7 +39,7 @@ def degrade(clean: Image, condition: Condition, seed: int, depth: Depth | None =
         assert condition.sigma_255 is not None
         return add_noise(clean, condition.sigma_255, rng)
     if condition.task is Task.HAZE:
-        return _to_grid(add_haze(clean, _plane(clean) if depth is None else depth.to(clean.device), rng))
+        return _to_grid(add_haze(clean, _plane(clean) if depth is None else sent(depth, clean.device), rng))
     makers: dict[Task, Callable[[Image, np.random.Generator], Image]] = {
         Task.RAIN: add_rain,
         Task.BLUR: add_motion_blur,
@@ -68,7 +69,8 @@ def add_rain(clean: Image, rng: np.random.Generator, *, amount: float = 1.0) -> 
         radius = kernel.shape[-1] // 2
         size = (height + 2 * radius, width + 2 * radius)
         drops = (rng.random(size) < amount * rng.uniform(0.001, 0.0028)) * rng.uniform(0.35, 1.0, size)
-        layer = _convolve(torch.from_numpy(drops).float().to(clean.device).unsqueeze(0), kernel.to(clean.device))
+        drawn = sent(torch.from_numpy(drops).float(), clean.device)
+        layer = _convolve(drawn.unsqueeze(0), sent(kernel, clean.device))
         streaks = layer[:, radius : radius + height, radius : radius + width].clamp(0, 1)
         out = out + streaks * rng.uniform(0.12, 0.38)
     return out
@@ -82,13 +84,13 @@ def add_haze(clean: Image, depth: Depth, rng: np.random.Generator) -> Image:
     """
     airlight = rng.uniform(0.75, 1.0) + rng.uniform(-0.02, 0.02, 3)
     transmission = torch.exp(-rng.uniform(0.3, 1.1) * depth)
-    colour = torch.from_numpy(airlight).float().clamp(0, 1).to(clean.device)[:, None, None]
+    colour = sent(torch.from_numpy(airlight).float().clamp(0, 1), clean.device)[:, None, None]
     return clean * transmission + colour * (1 - transmission)
 
 
 def add_motion_blur(clean: Image, rng: np.random.Generator) -> Image:
     """The image convolved with the path of a shaking camera; borders are reflected."""
-    kernel = torch.from_numpy(shake_kernel(rng)).to(clean.device)
+    kernel = sent(torch.from_numpy(shake_kernel(rng)), clean.device)
     return _convolve(clean, kernel)
 
 
@@ -158,7 +160,7 @@ def _plane(clean: Image) -> Depth:
 
 
 def _normal(rng: np.random.Generator, shape: torch.Size, device: torch.device) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32)).to(device)
+    return sent(torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32)), device)
 
 
 def _to_grid(image: Image) -> Image:

@@ -24,6 +24,7 @@ from datasets.protocols import Protocol, get_protocol
 from datasets.seeding import stable_seed
 from datasets.sides import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
 from datasets.tasks import CONDITIONS, Condition, Task
+from datasets.transfer import sent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +137,7 @@ class RootBundle(DataBundle):
                 levels[0, row] = levels[1, row]
                 to_degrade.append(row)
         degraded, clean = (
-            torch.from_numpy(part).to(device).permute(0, 3, 1, 2).contiguous().float() / 255 for part in levels
+            sent(torch.from_numpy(part), device).permute(0, 3, 1, 2).contiguous().float() / 255 for part in levels
         )
         for row in to_degrade:
             degraded[row] = degrade(clean[row], conditions[row], stable_seed("degrade", seeds[row]))

@@ -11,6 +11,7 @@ from ablations.models import ModelConfig
 from baselines.dl import operator_code
 from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, Condition, Task
+from datasets.transfer import sent
 from dfpir import DFPIRConfig
 from dfpir.prompts import CODE_DIM, PromptBank
 
@@ -60,17 +61,17 @@ class Conditioning:
             assert seeds is not None
             rows = [stable_seed("shuffled prompt", seed) % len(self.prompts.conditions) for seed in seeds]
         if self.needs == "row":
-            return torch.tensor(rows, device=device)
+            return sent(torch.tensor(rows), device)
         if self.needs == "code512":
-            return self.prompts.codes[rows].to(device)
+            return sent(self.prompts.codes[rows], device)
         if self._instructions is not None:
-            return self._instructions[rows].to(device)
+            return sent(self._instructions[rows], device)
         if self.needs == "label" and training:
-            return torch.tensor([list(Task).index(c.task) for c in conditions], device=device)
+            return sent(torch.tensor([list(Task).index(c.task) for c in conditions]), device)
         if self.needs == "operator":
-            return operator_code([c.task.value for c in conditions]).to(device)
+            return sent(operator_code([c.task.value for c in conditions]), device)
         if self.needs == "condition":
-            return torch.tensor([_nearest_row(c) for c in conditions], device=device)
+            return sent(torch.tensor([_nearest_row(c) for c in conditions]), device)
         return None
 
     @staticmethod

@@ -17,6 +17,7 @@ from ablations.harness.memory import LiveBytes
 from ablations.harness.run_one import run_one
 from ablations.models import model_config
 from ablations.spec import Phase
+from datasets.transfer import sent
 from dfpir import create_model
 from dfpir.recompute import recompute_activations
 from tests.support.tiny_study import tiny_plan
@@ -199,17 +200,21 @@ def test_tf32_is_used_in_its_own_precision_alone(precision, on):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
-def test_a_compiled_step_agrees_with_the_eager_one():
-    model, image, rows = tiny(), torch.rand(2, 3, 24, 16), torch.tensor([1, 4])
-    eager = gradients(model, image, rows)
+def test_a_compiled_block_agrees_with_the_eager_one():
+    # one block of each kind: compiling a whole model takes minutes
+    model = tiny(num_blocks=(1, 1, 1, 1))
+    block = torch.nn.ModuleList([model.perturb["1"], model.encoder[0]])
+    block.forward = lambda x, codes: block[1](block[0](x, codes))
+    x, codes = torch.rand(2, 8, 12, 8, requires_grad=True), torch.randn(2, 512)
+    eager = gradients(block, x, codes)
     accelerate.use(Acceleration(compile=True))
-    called = accelerate.step_module(model, model.config)
-    assert called is not model
-    model.zero_grad(set_to_none=True)
-    out = called(image, rows)
+    called = accelerate.step_module(block, model.config)
+    assert called is not block
+    block.zero_grad(set_to_none=True)
+    out = called(x, codes)
     out.square().mean().backward()
-    compiled = [out.detach(), *(p.grad for p in model.parameters() if p.grad is not None)]
-    assert len(compiled) == len(eager)
+    compiled = [out.detach(), *(p.grad for p in block.parameters() if p.grad is not None)]
+    assert len(compiled) == len(eager) > 20
     for ours, theirs in zip(compiled, eager, strict=True):
         assert (ours - theirs).abs().max() <= 1e-5 * max(1.0, float(theirs.abs().max()))
 
@@ -232,3 +237,21 @@ def test_a_gpus_training_steps_never_wait_for_it(tmp_path, monkeypatch, accelera
     monkeypatch.setattr(training, "_step", watched)
     accelerate.use(acceleration)
     assert run_one(spec, tmp_path, GPU, lambda progress: None)
+
+
+def test_sending_to_a_gpu_goes_through_page_locked_memory_and_does_not_wait(monkeypatch):
+    calls = []
+
+    def pin_memory(self):
+        calls.append("pinned")
+        return self
+
+    def to(self, *where, **how):
+        calls.append((where, how))
+        return self
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin_memory)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    sent(torch.ones(2), "cuda:1")
+    sent(torch.ones(2), CPU)
+    assert calls == ["pinned", (("cuda:1",), {"non_blocking": True}), ((CPU,), {})]
