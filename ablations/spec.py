@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from ablations.models import ModelConfig, is_trained
@@ -226,7 +227,7 @@ class RunSpec:
         }
         return dict(json.loads(json.dumps(identity)))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Eight hex digits of the identity's hash: equal digests are one run."""
         text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))

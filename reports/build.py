@@ -32,6 +32,7 @@ from reports.tables import build_table, means_frame, to_latex, to_markdown
 from reports.verdict import Verdict, verdict
 from reports.viewer.show import interactive
 
+_MOST_ROWS_SENT = 200_000
 _MEASURE = "measure "  # before a measure's name, whose figures must not be taken for a section's own
 
 
@@ -83,7 +84,9 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     _write_csv(means_frame(study, bootstraps), out / schema.MEANS_CSV_FILE)
     _write_csv(pairs_frame(found.pairs), out / schema.PAIRS_CSV_FILE)
     shown = show_measures(study, bootstraps[schema.PSNR], out)
-    begun = begin_figures(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER, shown)
+    # each process that draws would get all rows: of a study of many, they cost more than they save
+    workers = 1 if len(images) > _MOST_ROWS_SENT else None
+    begun = begin_figures(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER, shown, workers=workers)
     if as_tex:
         tables = [("Result", to_latex(table)), *((title, to_latex(extra)) for title, extra in besides)]
         tables += [("Reported numbers", reported_latex(reported))] if reported else []

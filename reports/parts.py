@@ -71,11 +71,16 @@ def other_parts(study: Study) -> list[Part]:
 
 
 def _keeping(study: Study, keep: Keep) -> Study:
-    runs = {
-        run_id: run if run.images is None else replace(run, images=run.images[keep(run.images, run)])
-        for run_id, run in study.runs.items()
-    }
-    return replace(study, runs=runs)
+    """The study with those rows alone; itself where that is all of them, so that a large one is not held twice."""
+    runs = {run_id: _kept(run, keep) for run_id, run in study.runs.items()}
+    return study if all(runs[name] is run for name, run in study.runs.items()) else replace(study, runs=runs)
+
+
+def _kept(run: Run, keep: Keep) -> Run:
+    if run.images is None:
+        return run
+    wanted = keep(run.images, run)
+    return run if wanted.all() else replace(run, images=run.images[wanted])
 
 
 def _told(images: pd.DataFrame, run: Run, *, word: str, conditions: set[str]) -> pd.Series:
@@ -106,6 +111,8 @@ def _first_sets(study: Study) -> dict[str, str]:
         listed = data.get("sets") if isinstance(data, dict) else None
         sets += [str(name) for name in listed or [] if str(name) not in sets]
     first: dict[str, str] = {}
+    if not sets:
+        return first
     for run in study.runs.values():
         if run.images is not None:
             for condition, rows in run.images.groupby("condition"):

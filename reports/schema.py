@@ -333,7 +333,8 @@ def _check_column(series: pd.Series, column: Column) -> None:
     if series.isna().any():
         raise ValueError(f"Column {column.name!r} holds a missing value (NaN or None).")
     fits = {
-        "str": all(isinstance(v, str) for v in series),
+        # in C: value by value it was half of the time that a study of thousands of runs takes to read
+        "str": pd.api.types.infer_dtype(series, skipna=False) in ("string", "empty"),
         "int64": pd.api.types.is_integer_dtype(series),
         "float64": pd.api.types.is_float_dtype(series),
     }[column.dtype]
@@ -434,7 +435,7 @@ def read_images(path: Path, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) -> p
         ValueError: the file is not the table it should be.
     """
     try:
-        frame = pd.read_parquet(path)
+        frame = pq.ParquetFile(path).read(use_threads=False).to_pandas()
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} can't be read: {error}") from error
     validate_images(frame, columns=columns)

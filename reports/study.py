@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,10 @@ class Study:
     runs: dict[str, Run]
     command: str
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is made of the rest: it would travel to each process that draws."""
+        return {name: value for name, value in self.__dict__.items() if name != "_images"}
+
     @property
     def variants(self) -> tuple[str, ...]:
         """Names of the variants that were planned to be trained, in the study's order."""
@@ -113,7 +118,14 @@ class Study:
         return tuple(run for run in self.runs_of(variant) if run.status is Status.DONE)
 
     def images(self) -> pd.DataFrame:
-        """Rows of all done runs under the study's names, each model once; infinite PSNR capped (schema.METRICS)."""
+        """Rows of all done runs under the study's names, each model once; infinite PSNR capped (schema.METRICS).
+
+        The frame is made once and shared: don't change it in place.
+        """
+        return self._images
+
+    @cached_property
+    def _images(self) -> pd.DataFrame:
         frames = []
         for entry in self.entries:
             images = self.runs[entry.run_id].images

@@ -241,6 +241,11 @@ def _legend(table: Table, escape: Callable[[str], str]) -> list[str]:
     ]
 
 
+def _named_in(images: pd.DataFrame, what: str, column: str) -> str:
+    used = images if column == AVERAGE else images[images["condition"] == column]
+    return ";".join(sorted(used[what].unique()))
+
+
 def means_frame(study: Study, bootstraps: dict[str, Bootstrap]) -> pd.DataFrame:
     """Every cell of the table as a tidy row, unrounded, with spread, interval, protocol and run ids.
 
@@ -248,23 +253,23 @@ def means_frame(study: Study, bootstraps: dict[str, Bootstrap]) -> pd.DataFrame:
         study: the study of the table.
         bootstraps: metric -> the bootstrap of its scores.
     """
-    images = study.images()
+    images = study.images()[["condition", "dataset", "protocol"]].drop_duplicates()
     rows = []
     for metric, bootstrap in bootstraps.items():
         scores = bootstrap.scores
+        inputs = means(scores).loc["input"].to_dict()
         for variant in scores.variants:
             for column in (*scores.conditions, AVERAGE):
                 estimate = bootstrap.estimate(variant, column)
                 by_seed = seed_means(scores, variant, column)
-                used = images if column == AVERAGE else images[images["condition"] == column]
                 rows.append({
                     "variant": variant, "condition": column, "metric": metric, "mean": estimate.value,
                     "ci_low": estimate.low, "ci_high": estimate.high,
-                    "input_mean": float(means(scores).at["input", column]),  # type: ignore[arg-type]
+                    "input_mean": float(inputs[column]),
                     "sd_over_seeds": by_seed.std(ddof=1) if len(by_seed) > 1 else float("nan"),
                     "n_seeds": len(by_seed), "n_images": _n_images(scores, column),
-                    "dataset": ";".join(sorted(used["dataset"].unique())),
-                    "protocol": ";".join(sorted(used["protocol"].unique())),
+                    "dataset": _named_in(images, "dataset", column),
+                    "protocol": _named_in(images, "protocol", column),
                     "run_ids": ";".join(run.run_id for run in study.done_runs_of(variant)),
                     "aliases": ";".join(e.variant for e in study.aliases.get(variant, ())),
                 })  # fmt: skip

@@ -40,6 +40,7 @@ class StudyProgress:
         self._steps = {spec.digest: spec.recipe.steps for spec in specs}
         self._done = dict.fromkeys(self._names, 0)
         self._first: dict[str, int] = {}
+        self._steps_done, self._steps_all = 0, sum(self._steps.values())
         self._runs_done = 0
         self._bars: dict[str, TaskID] = {}
         self._last_line = time.monotonic()
@@ -55,7 +56,7 @@ class StudyProgress:
             disable=not console.is_terminal,
             transient=True,
         )
-        self._total = self._progress.add_task("study", total=sum(self._steps.values()), note="steps")
+        self._total = self._progress.add_task("study", total=self._steps_all, note="steps")
 
     def __enter__(self) -> StudyProgress:
         self._progress.start()
@@ -118,8 +119,10 @@ class StudyProgress:
         return self._names[spec.digest]
 
     def _set(self, digest: str, step: int) -> None:
+        # no sum over all runs: a study of thousands would spend its time in it
+        self._steps_done += step - self._done[digest]
         self._done[digest] = step
-        self._progress.update(self._total, completed=sum(self._done.values()))
+        self._progress.update(self._total, completed=self._steps_done)
 
     def _close(self, spec: RunSpec) -> None:
         if spec.digest in self._bars:
@@ -127,7 +130,7 @@ class StudyProgress:
 
     def _left(self) -> str:
         made = sum(step - self._first.get(digest, 0) for digest, step in self._done.items())
-        missing = sum(self._steps.values()) - sum(self._done.values())
+        missing = self._steps_all - self._steps_done
         if made <= 0:
             return "time left unknown yet"
         seconds = (time.monotonic() - self._started) * missing / made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import time
@@ -64,9 +65,11 @@ def find_run(root: Path, spec: RunSpec) -> Path:
     """The run's folder under `root`: one of the same identity under whatever label, or where it is to be made."""
     if (root / spec.run_id / DONE_FILE).is_file():  # a study of thousands of runs must not list them all for each
         return root / spec.run_id
-    for path in sorted(root.glob(f"*-s{spec.seed}-{spec.digest}")):
-        if (path / DONE_FILE).is_file():
-            return path
+    ending = f"-s{spec.seed}-{spec.digest}"
+    listed = os.listdir(root) if root.is_dir() else ()  # noqa: PTH208 (a Path for each of thousands is slow)
+    for name in sorted(name for name in listed if name.endswith(ending)):
+        if (root / name / DONE_FILE).is_file():
+            return root / name
     return root / spec.run_id
 
 

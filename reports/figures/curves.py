@@ -11,12 +11,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from reports.artifacts import load_train_log
 from reports.figures.style import Picture, new_figure, plain, save, short, variant_colours, variant_dashes
-from reports.study import Status, Study
+from reports.study import Run, Status, Study
+
+MOST_RUNS = 120
 
 
 def draw(study: Study, folder: Path) -> Picture | None:
     """Draw the figure from every run that logged something, failed ones included; None where none did."""
-    logs = [(variant, run, load_train_log(run)) for variant in study.variants for run in study.runs_of(variant)]
+    chosen, left_out = _chosen(study)
+    logs = [(variant, run, load_train_log(run)) for variant, run in chosen]
     logs = [(variant, run, log) for variant, run, log in logs if log["loss"].notna().any()]
     if not logs:
         return None
@@ -53,8 +56,17 @@ def draw(study: Study, folder: Path) -> Picture | None:
         title="Training curves",
         alt=f"Loss and validation PSNR against the training step for {len(logs)} runs of {len(named)} variants.",
         caption="One line a run; seeds share their variant's colour. "
-        f"The loss is a running mean over {span} logged steps.",
+        f"The loss is a running mean over {span} logged steps."
+        + (f" Of each variant its first runs, {left_out:,} more are not drawn." if left_out else ""),
     )
+
+
+def _chosen(study: Study) -> tuple[list[tuple[str, Run]], int]:
+    """The runs that are drawn, with their variants, and how many are not: more lines than that tell nobody more."""
+    each = max(1, MOST_RUNS // max(len(study.variants), 1))
+    found = [(variant, study.runs_of(variant)) for variant in study.variants]
+    drawn = [(variant, run) for variant, runs in found for run in runs[:each]]
+    return drawn, sum(len(runs) for _, runs in found) - len(drawn)
 
 
 def _mark_failure(ax: Any, step: float, loss: float) -> None:
