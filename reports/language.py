@@ -12,18 +12,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from reports.language_zh import ZH, ZH_LISTS
+from reports.language_zh import ZH, ZH_LISTS, ZH_SERIES
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\N{LEFT DOUBLE QUOTATION MARK}])")
+_BEGINS = r"(?:[A-Z\N{LEFT DOUBLE QUOTATION MARK}]|\d+ [a-z])"  # a sentence
+_SENTENCE_END = re.compile(rf"(?<=[.!?]) (?={_BEGINS})")
 # Of a list, outside of brackets.
 _AND = " and "
 _OUTSIDE = r"(?![^(\[]*[)\]])"
 _LAST = re.compile(_AND + _OUTSIDE)
-_COMMA = re.compile(", " + _OUTSIDE)
+_COMMA = re.compile(r", (?!\d+\s% of drops)" + _OUTSIDE)
+_SERIES = re.compile("; " + _OUTSIDE)
+_FIELDS = " · "  # between the parts of a fact
 _NUMBER = "[+\N{MINUS SIGN}-]?" + r"[\d,]*\.?\d+"
 _CONDITION = r"[Nn]oise .=\d+|noise-\d+|blur|lowlight|[Rr]ain(?:, \d+\s% of drops)?|[Hh]aze|[Mm]otion blur|[Ll]ow light"
-# What may stand in a placeholder of this name, with or without digits behind it; any other name takes any text.
+# What may stand in a placeholder of this name, with or without digits behind it; any other name takes any text that
+# stays within one sentence.
+_ANY = rf"(?:(?![.!?] {_BEGINS}).)+?"
 _VALUES = {
     "n": r"[\d,]+",
     "x": _NUMBER,
@@ -32,6 +37,7 @@ _VALUES = {
     "v": r"[^\s,;]+",
     "names": r"[^()]+",
     "c": rf"(?:{_CONDITION})(?: \+ (?:{_CONDITION}))?",
+    "conditions": rf"(?:{_CONDITION})(?:(?:, | and )(?:{_CONDITION}))*",
 }
 
 
@@ -44,6 +50,7 @@ class Language:
         tag: the page's BCP 47 tag.
         catalogue: English text -> its translation; {names} in both stand for values.
         lists: (" and ", ", ") of the language.
+        series: what parts the clauses of a series, and what ends it.
         space: what joins sentences.
     """
 
@@ -51,6 +58,7 @@ class Language:
     tag: str
     catalogue: Mapping[str, str]
     lists: tuple[str, str] = (" and ", ", ")
+    series: tuple[str, str] = ("; ", ".")
     space: str = " "
 
     def text(self, text: str) -> str:
@@ -69,10 +77,10 @@ class Language:
         whole = self._found(text)
         if whole is not None:
             return whole
+        if _FIELDS in text:
+            return _FIELDS.join(self._found(part) or part for part in text.split(_FIELDS))
         parts = _SENTENCE_END.split(text)
-        if len(parts) == 1:
-            return text
-        told = [self._found(part) or part for part in parts]
+        told = [self._series(part) or self._found(part) or part for part in parts]
         # A sentence that stayed English keeps the blank behind its full stop.
         return "".join(part + (" " if part[-1:] in ".!?" else self.space) for part in told[:-1]) + told[-1]
 
@@ -86,9 +94,15 @@ class Language:
                 return _PLACEHOLDER.sub(lambda found: values[found.group(1)], translation)  # noqa: B023 (used at once)
         return None
 
+    def _series(self, text: str) -> str | None:
+        """Clauses parted by semicolons, with or without a full stop; None where one of them has no translation."""
+        body, end = (text[:-1], self.series[1]) if text.endswith(".") else (text, "")
+        told = [self._found(part) for part in _SERIES.split(body)]
+        return None if None in told or (body == text and len(told) == 1) else self.series[0].join(map(str, told)) + end
+
     def _value(self, value: str) -> str:
         """A placeholder's content: translated where the catalogue knows it, lists part by part, else as it is."""
-        known = self._found(value)
+        known = self._series(value) or self._found(value)
         if known is not None:
             return known
         last, comma = self.lists
@@ -113,7 +127,7 @@ class Language:
 ENGLISH = Language(code="en", tag="en", catalogue={})
 LANGUAGES: dict[str, Language] = {
     "en": ENGLISH,
-    "zh": Language(code="zh", tag="zh-Hans", catalogue=ZH, lists=ZH_LISTS, space=""),
+    "zh": Language(code="zh", tag="zh-Hans", catalogue=ZH, lists=ZH_LISTS, series=ZH_SERIES, space=""),
 }
 
 
@@ -139,5 +153,5 @@ def _pattern(key: str) -> str:
             parts.append(f"(?P={piece})")
         else:
             seen.add(piece)
-            parts.append(f"(?P<{piece}>{_VALUES.get(piece.rstrip('0123456789'), '.+?')})")
+            parts.append(f"(?P<{piece}>{_VALUES.get(piece.rstrip('0123456789'), _ANY)})")
     return "".join(parts)

@@ -6,6 +6,7 @@ from reports.language_zh_computed import COMPUTED
 from reports.language_zh_studies import STUDIES
 
 ZH_LISTS = (" 和 ", "、")
+ZH_SERIES = ("；", "。")
 
 _PAGE = {
     "Skip to the content": "跳到正文",
@@ -71,8 +72,7 @@ _PAGE = {
     "For print: {file}.pdf, .svg.": "印刷版：{file}.pdf、.svg。",
     "Unrounded: {file}.csv.": "未舍入的数值：{file}.csv。",
     "{title}, scrolls sideways on a narrow screen": "{title}，窄屏上可横向滚动",
-    "The study varies nothing that has a scale, or fewer than two of its variants are done.": "本研究没有可定量的变化轴，"
-    "或完成的变体少于两个。",
+    "Fewer than two of the variants on the axis are done.": "变化轴上完成的变体少于两个。",
     "No finished run has kept crops.": "没有已完成的运行保存裁剪图。",
     "No finished run has recorded features.": "没有已完成的运行记录特征。",
     "No finished run has recorded channel orders.": "没有已完成的运行记录通道顺序。",

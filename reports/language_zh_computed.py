@@ -1,10 +1,13 @@
-"""Computed texts in Chinese: labels, facts, verdicts, captions and measures.
+"""Computed texts in Chinese: labels, facts, verdicts, reported numbers; captions and measures have modules of their own.
 
 A placeholder's first letters say what it takes (reports/language.py): n a count, x a number, p a percentage, e an
 estimate with its interval, v a name without blanks, c a condition; any other name takes any text.
 """
 
 from __future__ import annotations
+
+from reports.language_zh_figures import FIGURES
+from reports.language_zh_measures import MEASURES
 
 _LABELS = {
     "Noise σ={n}": "噪声 σ={n}",
@@ -57,6 +60,18 @@ _LABELS = {
 }
 
 _FACTS = {
+    "photographs inside the installed packages: {train} to train on, {val} to validate, {test} to test on ({n} crops); "
+    "all degradations synthetic": "已安装软件包内的照片：{train} 用于训练，{val} 用于验证，{test} 用于测试（{n} 个裁剪）；所有退化均为合成",
+    "checksum {sum}": "校验和 {sum}",
+    "seconds a run: does everything work? The numbers mean nothing": "每个运行数秒：一切是否正常？数值没有意义",
+    "about a minute a run on a CPU: the whole path with a tiny model; rankings rarely mean anything": "CPU 上每个运行约一分钟："
+    "用极小的模型走完全程；排名很少有意义",
+    "minutes a run on a CPU, three seeds: enough to tell large differences from luck": "CPU 上每个运行数分钟，三个种子：足以区分大的差异"
+    "与偶然性",
+    "one modern GPU, about ten minutes a study, or two CPU cores overnight": "一块现代 GPU 上每项研究约十分钟，或两个 CPU 核心一夜",
+    "the paper's model and recipe: weeks on one GPU for all tasks": "论文的模型与训练方案：一块 GPU 完成全部任务需数周",
+    "gamma {x1} and {x2} both keep {n1} of {n2} entries a row at this model size": "gamma {x1} 和 {x2} 在此模型规模下每行都保留 "
+    "{n2} 项中的 {n1} 项",
     "Study": "研究",
     "Variants": "变体",
     "Data": "数据",
@@ -65,7 +80,6 @@ _FACTS = {
     "Prompts": "提示",
     "Precision": "精度",
     "{n1} of {n2} done": "{n2} 个中完成 {n1} 个",
-    "{name} · {described} · checksum {sum}": "{name} · {described} · 校验和 {sum}",
     "The prompts were not encoded by CLIP ViT-B/32, as the method asks, but by a stand-in: “{name}” ({what}).": "提示没有按方法"
     "要求用 CLIP ViT-B/32 编码，而是用替代编码器“{name}”（{what}）。",
     "MiniLM, a sentence encoder of another kind, zero-padded to 512 numbers": "MiniLM，另一类句子编码器，补零至 512 维",
@@ -194,216 +208,6 @@ _VERDICT = {
     "Wilcoxon 校正后的 p 不会低于 {x}。",
 }
 
-_FIGURES = {
-    "PSNR against perturbation factor γ": "PSNR 随扰动因子 γ 的变化",
-    "One panel for the average and each condition.": "平均值与每种条件各一幅小图。",
-    "Bars are the paired bootstrap's 95% intervals of the difference from {v}, drawn around the means: where a bar holds "
-    "the dashed line, the two can't be told apart.": "误差线是与 {v} 之差的配对自助法 95% 区间，画在均值周围：误差线若跨过虚线，则"
-    "两者无法区分。",
-    "They are not corrected for the number of comparisons.": "未对比较次数作校正。",
-    "Small rings are single seeds.": "小圆圈为单个种子。",
-    "Each panel has its own PSNR scale.": "各小图的 PSNR 刻度不同。",
-    "PSNR of the whole test image, in dB, not of the crop alone; the highest of a row is bold.": "PSNR 属于整幅测试图像（dB），"
-    "而非仅裁剪图；每行最高者加粗。",
-    "From seed {n}.": "种子 {n}。",
-    "From each variant's first finished seed.": "各变体首个完成的种子。",
-    "The first image of each condition whose crops were kept: {image}.": "每种条件下首幅保存了裁剪的图像：{image}。",
-    "Error maps of the crops": "裁剪图的误差图",
-    "Below each map: its mean over the crop, the lowest of the variants bold.": "图下为裁剪图上的平均误差，最低者加粗。",
-    "Per-image differences, {v1} − {v2}": "逐图差异，{v1} − {v2}",
-    "The variants with the highest and the lowest mean against the reference have such a figure.": "相对参照均值最高与最低的变体"
-    "有这样一幅图。",
-    "t-SNE of features by condition": "按退化条件的特征 t-SNE",
-    "Pooling: {how}.": "池化：{how}。",
-    "Training curves": "训练曲线",
-    "One line a run; seeds share their variant's colour.": "每个运行一条线；同一变体的种子颜色相同。",
-    "The loss is a running mean over {n} logged steps.": "损失为 {n} 个记录步的滑动平均。",
-    "Shown: {n1} of {n2} variants; the table has all.": "此处显示 {n2} 个变体中的 {n1} 个，表中为全部。",
-    "A strip shows one prompt's order from first to last; its colours say where the same channels stand under “{c}”, so "
-    "the first strip is smooth and a scrambled strip is another order.": "每条色带按先后显示一个提示的通道顺序；颜色表示相同通道在“{c}”"
-    "下的位置，因此第一条平滑，打乱的色带即为不同的顺序。",
-    "Each panel has its own scale.": "各小图的刻度不同。",
-    "Mean PSNR over the tasks by gamma: {values}.": "各任务的平均 PSNR 随 gamma 的变化：{values}。",
-    "Degraded input, {names} and the clean image side by side for {conditions}; the PSNR stands below each.": "退化输入、{names} 与"
-    "清晰原图并排（{conditions}）；图下为 PSNR。",
-    "Absolute error of each crop against the clean one, mean over the crop.": "各裁剪图相对清晰原图的绝对误差，取裁剪图上的平均。",
-    "Absolute difference from the clean crop, mean over the colours, in grey levels of 255; the same crops as above.": "与清晰裁剪图"
-    "的绝对差，对颜色通道取平均，以 255 级灰度计；裁剪图同上。",
-    "One scale for all, which ends at {n1}: {n2} % of the restored pixels lie below.": "共用一个色标，上限为 {n1}：{n2}% 的恢复像素低于"
-    "此值。",
-    "Sorted PSNR differences of {n1} images between {v1} and {v2}, from {x1} to {x2} dB, median {x3} dB; {n2} are above "
-    "zero.": "{v1} 与 {v2} 在 {n1} 幅图像上的 PSNR 差（已排序），从 {x1} 到 {x2} dB，中位数 {x3} dB；{n2} 个大于零。",
-    "Each marker is one test image under one condition, averaged over the seeds that both have; from {x1} to {x2} dB, "
-    "median {x3} dB.": "每个标记是一种条件下的一幅测试图像，对两者共有的种子取平均；从 {x1} 到 {x2} dB，中位数 {x3} dB。",
-    "Ringed, and shown at the right, are the highest and the lowest among the images whose crops both kept (highest: "
-    "{image1}, {c1}; lowest: {image2}, {c2}); crops of seed {n}, below them the PSNR of the whole image, averaged over "
-    "seeds.": "圈出并在右侧显示的是两者都保存了裁剪的图像中差值最高与最低者（最高：{image1}，{c1}；最低：{image2}，{c2}）；裁剪取自种子 {n}，"
-    "其下为整幅图像对种子平均的 PSNR。",
-    "At most {n1} patches a panel, standardised, PCA to {n2} dimensions or fewer, t-SNE at perplexity {x}, fixed seed; "
-    "training seed {seed}. t-SNE alone proves nothing: silhouette and purity (of the {n3} nearest neighbours) are measured "
-    "before it, in PCA space, on {n4} patches; intervals over patches.": "每幅小图至多 {n1} 个图块，标准化后用 PCA 降至不超过 {n2} 维，"
-    "t-SNE 困惑度 {x}，随机种子固定；训练种子 {seed}。t-SNE 本身不能证明什么：轮廓系数与纯度（{n3} 个最近邻）是在此之前于 PCA 空间中、在 "
-    "{n4} 个图块上测得的；区间按图块计算。",
-    "The same orders, channel by channel, in {n} runs ({runs}).": "{n} 个运行的顺序逐通道相同（{runs}）。",
-    "Other seeds give {n} further sets of orders.": "其他种子另给出 {n} 组顺序。",
-    "Other seeds give {n} further set of orders.": "其他种子另给出 {n} 组顺序。",
-    "Loss and validation PSNR against the training step for {n1} runs of {n2} variants.": "{n2} 个变体共 {n1} 个运行的损失与验证 PSNR "
-    "随训练步数的变化。",
-}
-
-_INTERVALS = "Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and "
-_MEASURES = {
-    "What a wrong prompt costs": "错误提示的代价",
-    "Prompt codes in half precision": "半精度的提示编码",
-    "Gradient interference": "梯度干扰",
-    "Information a block loses": "模块损失的信息",
-    "PSNR, interference and information loss against gamma": "PSNR、干扰与信息损失随 γ 的变化",
-    "PSNR, interference and information loss against perturbation factor γ": "PSNR、干扰与信息损失随扰动因子 γ 的变化",
-    "Levels not trained on": "未训练过的退化强度",
-    "Two degradations at once": "两种退化同时出现",
-    "PSNR change by true condition and given prompt": "真实条件与所给提示下的 PSNR 变化",
-    "PSNR change against the right prompt in dB: mean over images, then seeds.": "相对正确提示的 PSNR 变化（dB）：先对图像、再对"
-    "种子平均。",
-    "All matrices share one colour scale centred at 0; brown is a loss.": "各矩阵共用以 0 为中心的色标；棕色表示下降。",
-    "Mean change under the prompt of another task": "给错任务提示时的平均变化",
-    "PSNR in dB against the right prompt, by what is wrong with the image; negative is a loss.": "相对正确提示的 PSNR（dB），按图像"
-    "的实际退化；负值为下降。",
-    "Prompts of a task are averaged first, in the average also the conditions of a task.": "同一任务的提示先行平均；计算平均值时同一"
-    "任务的条件也先行平均。",
-    "Paired within each image.": "在每幅图像内配对。",
-    "Right task, wrong strength": "任务正确、强度错误",
-    _INTERVALS + "{images} of {scenes}.": "区间：95%，按{seeds}以及{scenes}的{images}。",
-    _INTERVALS + "{n} draws of images.": "区间：95%，按{seeds}以及 {n} 次图像抽样。",
-    "Intervals: 95\N{NO-BREAK SPACE}% over seeds, absent with one.": "区间：95%，按种子计算；只有一个种子时没有。",
-    "Bars: 95\N{NO-BREAK SPACE}% intervals over seeds, absent with one.": "误差线：按种子的 95% 区间；只有一个种子时没有。",
-    "{n} scenes say little about photographs in general.": "{n} 个场景难以代表一般照片。",
-    "The two differ in it ({e}; chosen as the extremes, not corrected for that).": "二者在这一点上不同（{e}；作为两端选出，未对此"
-    "校正）。",
-    "Measured on all {n} finished runs.": "在全部 {n} 个已完成的运行上测量。",
-    "Measured on {n1} of {n2} finished runs; it does not apply to the others or was not taken.": "在 {n2} 个已完成运行中的 {n1} 个"
-    "上测量；对其余运行不适用或未测。",
-    "Measure {v}: taken on all {n} finished runs.": "测量 {v}：取自全部 {n} 个已完成的运行。",
-    "Measure {v}: taken on {n1} of {n2} finished runs; it does not apply to the others or was not taken.": "测量 {v}：取自 {n2} 个"
-    "已完成运行中的 {n1} 个；对其余运行不适用或未测。",
-    "{v1} loses most when told the wrong task, {x1} dB [{x2}, {x3}] on average; the largest loss is {c1} told as {c2}, "
-    "{x4} dB.": "任务说错时 {v1} 下降最多，平均 {x1} dB [{x2}, {x3}]；最大的下降是把{c1}说成{c2}，{x4} dB。",
-    "{v1} loses least when told the wrong task, {x1} dB [{x2}, {x3}] on average; the largest loss is {c1} told as {c2}, "
-    "{x4} dB.": "任务说错时 {v1} 下降最少，平均 {x1} dB [{x2}, {x3}]；最大的下降是把{c1}说成{c2}，{x4} dB。",
-    "Settings: {what}.": "设置：{what}。",
-    "draws of images {n}": "图像抽样 {n} 次",
-    "Rounding the prompt codes to {format} moves {p1} to {p2} of the channel positions (most: {block} of {v1}) and changes "
-    "PSNR by {e} dB at most, in {v2}, which can't be told from zero.": "将提示编码舍入到 {format} 会移动 {p1} 至 {p2} 的通道位置（最多："
-    "{v1} 的 {block}），PSNR 至多变化 {e} dB（{v2}），与零无法区分。",
-    "Rounding the prompt codes to {format} moves {p1} to {p2} of the channel positions (most: {block} of {v1}) and changes "
-    "PSNR by {e} dB at most, in {v2}.": "将提示编码舍入到 {format} 会移动 {p1} 至 {p2} 的通道位置（最多：{v1} 的 {block}），PSNR 至多变化 "
-    "{e} dB（{v2}）。",
-    "PSNR: change against fp32 codes in dB, mean over the tasks, paired within each image.": "PSNR：相对 fp32 编码的变化（dB），对任务"
-    "取平均，在每幅图像内配对。",
-    "Blocks: share of channel positions that hold another channel than in fp32, mean over prompts; its interval is over "
-    "seeds, and absent with one.": "模块：与 fp32 相比换成其他通道的位置所占比例，对提示取平均；区间按种子计算，只有一个种子时没有。",
-    "In {v1} {p1} [{p2}, {p3}] of the pairs of tasks have opposed gradients at the end of training, the most, and in {v2} "
-    "{p4} [{p5}, {p6}], the least.": "训练结束时，{v1} 有 {p1} [{p2}, {p3}] 的任务对梯度方向相反，为最多；{v2} 为 {p4} [{p5}, {p6}]，"
-    "最少。",
-    "The two differ in it (by {n1} points [{n2}, {n3}]; chosen as the extremes, not corrected for that).": "二者在这一点上不同（相差 "
-    "{n1} 个百分点 [{n2}, {n3}]；作为两端选出，未对此校正）。",
-    "For scale: a task's gradient against its own on other images has a mean cosine of {x1} to {x2}, and two tasks can "
-    "hardly come out higher.": "作为尺度：同一任务在不同图像上的梯度之间，平均余弦为 {x1} 至 {x2}，两个任务之间很难更高。",
-    "Heat maps of the mean cosine between the tasks' gradients.": "各任务梯度之间平均余弦的热图。",
-    "Mean over pairs: {values}.": "对任务对的平均：{values}。",
-    "Cosine between the gradients of two tasks over all shared parameters at the end of training, mean over draws of "
-    "images, then seeds.": "训练结束时全部共享参数上两个任务梯度之间的余弦，先对图像抽样、再对种子平均。",
-    "Share of pairs of tasks with a negative cosine against training progress.": "余弦为负的任务对所占比例随训练进度的变化。",
-    "At the end {values}.": "训练结束时 {values}。",
-    "Share of pairs of tasks whose gradients of all shared parameters have a negative cosine.": "全部共享参数的梯度余弦为负的任务对所占"
-    "比例。",
-    "Variants are moved aside a little so that their bars can be told apart.": "各变体略微错开，以便分辨误差线。",
-    "Interference, 1 minus the mean cosine, by gamma: {values}.": "干扰（1 减平均余弦）随 gamma 的变化：{values}。",
-    "1 − mean cosine over pairs of tasks, all shared parameters, end of training: 0 where all tasks pull the same way, 1 "
-    "where they are unrelated, more where they are opposed.": "训练结束时全部共享参数上 1 − 任务对平均余弦：0 表示各任务方向一致，1 表示无关，"
-    "更大表示相反。",
-    "Share of pairs of tasks with a negative cosine; mean cosine over pairs, and of a task with itself on other images; "
-    "largest over smallest gradient norm of the tasks (geometric mean).": "余弦为负的任务对所占比例；任务对的平均余弦，以及同一任务在不同"
-    "图像上的余弦；各任务梯度范数的最大与最小之比（几何平均）。",
-    "In {v1} a linear map can't recover {p1} [{p2}, {p3}] of the input's variance from the whole block (mean over levels; "
-    "most at {level}: {p4}), in {v2} {p5} [{p6}, {p7}].": "在 {v1} 中，线性映射无法从整个模块的输出恢复输入方差的 {p1} [{p2}, {p3}]（各层级"
-    "平均；最多在 {level}：{p4}），在 {v2} 中为 {p5} [{p6}, {p7}]。",
-    "Information loss by level of the block.": "模块各层级的信息损失。",
-    "Share of the input's variance that the best linear map can't recover from the output, images of all conditions.": "最佳线性"
-    "映射无法由输出恢复的输入方差所占比例，全部条件的图像。",
-    "Information loss by gamma, a line a level.": "信息损失随 gamma 的变化，每个层级一条线。",
-    "Mean over levels, whole block: {values}.": "整个模块，各层级平均：{values}。",
-    "Differences from the reference, {v}, that leave zero out, not corrected for their number: {told}.": "与参照 {v} 的差异中不含零者"
-    "（未对次数校正）：{told}。",
-    "Three panels that share the axis gamma.": "三幅小图共用 gamma 轴。",
-    "Bars are intervals of the difference from the reference, drawn around the means; information loss has none with one "
-    "seed.": "误差线为与参照之差的区间，画在均值周围；只有一个种子时信息损失没有区间。",
-    "Mean PSNR over the tasks; interference: 1 − mean cosine of the tasks' gradients at the end of training (0: all pull "
-    "the same way, 1: unrelated, more: opposed); information loss: 1 − R² of the whole block, mean over levels.": "各任务的平均 "
-    "PSNR；干扰：训练结束时 1 − 任务梯度的平均余弦（0：方向一致，1：无关，更大：相反）；信息损失：整个模块的 1 − R²，各层级平均。",
-    "No variant's mean falls below the degraded input's on any level not trained on; the smallest gain is {e} dB, {v} on "
-    "{c}, which can't be told from zero.": "在未训练过的强度上，没有变体的均值低于退化输入；最小增益为 {e} dB（{v}，{c}），与零无法区分。",
-    "No variant's mean falls below the degraded input's on any level not trained on; the smallest gain is {e} dB, {v} on "
-    "{c}.": "在未训练过的强度上，没有变体的均值低于退化输入；最小增益为 {e} dB（{v}，{c}）。",
-    "PSNR gain over the degraded input by strength of the degradation.": "不同退化强度下相对退化输入的 PSNR 增益。",
-    "Below: the paired difference from the study's reference, where it has one, with 95\N{NO-BREAK SPACE}% intervals; its "
-    "points are moved aside a little.": "下图：与参照（如有）的配对差及 95% 区间；各点略微错开。",
-    "PSNR in dB; gain: restored minus input; the last column: this prompt's result minus the other's, both paired within "
-    "each image.": "PSNR（dB）；增益：恢复后减输入；末列：此提示的结果减另一提示的结果，均在每幅图像内配对。",
-    "Codes rounded to a number format": "舍入到某种数值格式的编码",
-    "Format": "格式",
-    "Moved, {block}": "移动，{block}",
-    "Cosine between the gradients of two tasks": "两个任务梯度之间的余弦",
-    "Below 0 a step for one task undoes the other.": "小于 0 时，对一个任务的更新会抵消另一个任务。",
-    "On the diagonal, where measured, a task against itself on other images.": "对角线（如有测量）为同一任务在不同图像上的余弦。",
-    "Conflicting pairs of tasks over training": "训练过程中相互冲突的任务对",
-    "Gradient interference against perturbation factor γ": "梯度干扰随扰动因子 γ 的变化",
-    "All shared parameters at the end of training": "训练结束时的全部共享参数",
-    "Each variant's own shared parameters.": "各变体自身的共享参数。",
-    "Conflicting pairs": "冲突对",
-    "Mean cosine": "平均余弦",
-    "Same task, other images": "同一任务，不同图像",
-    "Norm ratio": "范数比",
-    "Mean cosine by group of layers, at the end of training": "训练结束时各层组的平均余弦",
-    "Mean over pairs of tasks.": "对任务对取平均。",
-    "encoder": "编码器",
-    "decoder": "解码器",
-    "The lowest mean cosine is {x}, between {c1} and {c2} in {v}.": "最低的平均余弦为 {x}，出现在 {v} 的{c1}与{c2}之间。",
-    "Information loss by level": "各层级的信息损失",
-    "Information loss against perturbation factor γ": "信息损失随扰动因子 γ 的变化",
-    "Loss by level": "各层级的损失",
-    "Loss by condition": "各条件的损失",
-    "1 − R² on images of all conditions: 0 where nothing is lost.": "全部条件图像上的 1 − R²：0 表示没有损失。",
-    "1 − R², mean over the levels that have a block.": "1 − R²，对含该模块的层级取平均。",
-    "Part": "部分",
-    "Level {n}": "层级 {n}",
-    "Latent": "瓶颈层",
-    "Mean over levels": "各层级平均",
-    "whole block": "整个模块",
-    "channel part (DGCPM)": "通道部分（DGCPM）",
-    "All": "全部",
-    "PSNR is highest at gamma = {x1} ({x2} dB); interference is lowest at gamma = {x3} ({x4}); information loss is lowest "
-    "at gamma = {x5} ({x6}).": "PSNR 在 gamma = {x1} 时最高（{x2} dB）；干扰在 gamma = {x3} 时最低（{x4}）；信息损失在 gamma = "
-    "{x5} 时最低（{x6}）。",
-    "From gamma = {x1} to {x2} the mean loss changes by {x3} [{x4}, {x5}].": "gamma 从 {x1} 到 {x2}，平均损失变化 {x3} [{x4}, {x5}]。",
-    "Gain by strength of the degradation": "不同退化强度下的增益",
-    "Restored minus degraded PSNR, mean over images, then seeds.": "恢复后减退化时的 PSNR，先对图像、再对种子平均。",
-    "Filled points and dotted lines: levels trained on.": "实心点与点线：训练过的强度。",
-    "Below the line at 0 the restored image is worse than its input.": "低于 0 线时，恢复结果差于输入。",
-    "Noise by strength": "不同强度的噪声",
-    "Rain by strength": "不同强度的雨",
-    "{v} (gain)": "{v}（增益）",
-    "Gain of {v}; of the others the difference from it, PSNR in dB, paired within each image.": "{v} 的增益；其余为与它的差，PSNR"
-    "（dB），在每幅图像内配对。",
-    "Restored under either prompt": "两种提示下的恢复结果",
-    "On {c1}, the prompt of {c2} is better for every variant.": "对{c1}，用{c2}的提示在所有变体上更好。",
-    "Degradations": "退化",
-    "Told": "所给提示",
-    "Input": "输入",
-    "Restored": "恢复后",
-    "Gain": "增益",
-    "Against the other prompt": "相对另一提示",
-}
-
 _REPORTED = {
     "three tasks in one model": "一个模型处理三个任务",
     "five tasks in one model": "一个模型处理五个任务",
@@ -435,11 +239,6 @@ _REPORTED = {
     "{name}: {n} sources print different values for {columns}: {sources}.": "{name}：{n} 个出处对 {columns} 给出不同的数值：{sources}。",
     "{name}: parameters: {told}.": "{name}：参数量：{told}。",
     "Not shown for want of room: {names}.": "因版面所限未显示：{names}。",
-    "{n} of the {n2} differences from the reference, {v}, leave zero out there ({n3} better, {n4} worse; not corrected for "
-    "their number); the largest is {e} dB, {v2} on {c}.": "与参照 {v} 的 {n2} 个差异中有 {n} 个不含零（{n3} 个较优，{n4} 个较差；未对次数"
-    "校正）；最大者为 {e} dB（{v2}，{c}）。",
-    "Restoring fails, the result being worse than the degraded input, on {c1} told {c2} for every variant (worst: {e} dB, "
-    "{v}).": "对{c1}给出{c2}的提示时，所有变体都恢复失败，结果差于退化输入（最差：{e} dB，{v}）。",
 }
 
-COMPUTED: dict[str, str] = {**_LABELS, **_FACTS, **_VERDICT, **_FIGURES, **_MEASURES, **_REPORTED}
+COMPUTED: dict[str, str] = {**_LABELS, **_FACTS, **_VERDICT, **FIGURES, **MEASURES, **_REPORTED}

@@ -82,21 +82,29 @@ def draw(study: Study, folder: Path) -> list[Picture]:
 
 
 def centred(maps: np.ndarray) -> tuple[np.ndarray, float]:
-    """Maps (I, K, h, w) without each one's mean, divided by their common standard deviation; and that deviation.
-
-    Both are taken without an eighth of the side at each edge, where padding shows.
-    """
-    top, left = (side // 8 for side in maps.shape[2:])
-    inner = (..., slice(top, maps.shape[2] - top), slice(left, maps.shape[3] - left))
-    around = maps - maps[inner].mean(axis=(2, 3), keepdims=True)
-    spread = float(np.sqrt(np.mean(around[inner] ** 2)))
+    """Maps (I, K, h, w) without their edges and each one's mean, divided by their common SD; and that SD."""
+    inner = without_edges(maps, edge_share(maps.shape[2]), axis=2)
+    around = inner - inner.mean(axis=(2, 3), keepdims=True)
+    spread = float(np.sqrt(np.mean(around**2)))
     return np.asarray(around / (spread or 1.0)), spread
+
+
+def edge_share(side: int) -> float:
+    """Share of a map's side that padding reaches at each edge: an eighth, two pixels where those are more."""
+    return min(max(1 / 8, 2 / side), 1 / 4)
+
+
+def without_edges(picture: np.ndarray, share: float, axis: int = 0) -> np.ndarray:
+    """Less `share` of the height, which is the given axis, and of the width behind it at each edge."""
+    sides = [(round(side * share), side - round(side * share)) for side in picture.shape[axis : axis + 2]]
+    return picture[(*[slice(None)] * axis, *(slice(*ends) for ends in sides))]
 
 
 def _draw(table: MapTable, place: str, folder: Path) -> Picture:
     scaled = {v: centred(p.maps[place][list(table.images)]) for v, p in table.probes.items()}
     maps = {v: m for v, (m, _) in scaled.items()}
     n_images, n_channels = next(iter(maps.values())).shape[:2]
+    share = edge_share(next(iter(table.probes.values())).maps[place].shape[2])
     titles = [next(iter(table.probes.values())).images[i] for i in table.images]
     crops = [table.samples.get(title) for title in titles]
     figure = new_figure(1.9 + (0.8 * n_channels + 0.1) * n_images, 0.82 * (len(maps) + 1) + 0.35)
@@ -110,7 +118,7 @@ def _draw(table: MapTable, place: str, folder: Path) -> Picture:
     for c, (title, sample) in enumerate(zip(titles, crops, strict=True)):
         grid[0, c].set_title(plain(condition_label(title[0])), loc="left", fontsize=9, fontweight="bold")
         if sample is not None:
-            _inputs(grid[0, c], sample, n_channels)
+            _inputs(grid[0, c], sample, n_channels, share)
         for r, own in enumerate(maps.values(), start=1):
             drawn = grid[r, c].imshow(
                 side_by_side(own[c]), cmap="RdBu_r", vmin=-_TOP, vmax=_TOP, interpolation="nearest"
@@ -135,9 +143,9 @@ def side_by_side(maps: np.ndarray) -> np.ndarray:
     return np.concatenate(parts[:-1], axis=1)
 
 
-def _inputs(ax: Any, sample: Sample, n_channels: int) -> None:
-    """The degraded and the clean crop above the first two maps."""
-    crops = [read_pixels(path) for path in (sample.degraded, sample.clean)][:n_channels]
+def _inputs(ax: Any, sample: Sample, n_channels: int, share: float) -> None:
+    """The degraded and the clean crop above the first two maps, cut as those are."""
+    crops = [without_edges(read_pixels(path), share) for path in (sample.degraded, sample.clean)][:n_channels]
     if len({crop.shape for crop in crops}) > 1:
         return
     height, width = crops[0].shape[:2]
@@ -160,6 +168,7 @@ def _texts(table: MapTable, place: str, titles: list[tuple[str, str]]) -> dict[s
         "caption": "The same crop through each variant: the features that pass on, after the perturbation block where "
         f"the variant has one ({where}). Of each variant the channels with the largest variance over the pixels, "
         f"averaged over these crops, largest first ({channels}); channels of different variants have nothing to do "
-        "with each other. Each map without its mean, in standard deviations (SD) of its row, all on one scale; edges, "
-        f"where padding shows, count neither for SD nor for the choice. Seed {', '.join(seeds)}. Crops: {shown}.",
+        "with each other. Each map without its mean, in standard deviations (SD) of its row, all on one scale. Not "
+        "shown and not counted: the edges, which padding reaches, an eighth of the side or two pixels of the map. "
+        f"Seed {', '.join(seeds)}. Crops: {shown}.",
     }

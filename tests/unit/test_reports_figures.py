@@ -152,14 +152,17 @@ def test_masks_are_those_of_the_first_run_that_drops_something(tmp_path):
     assert found.conditions == CONDITIONS
 
 
-def test_maps_are_centred_and_scaled_without_their_edges():
+def test_maps_have_no_edges():
     rng = np.random.default_rng(0)
     maps_ = rng.normal(3, 2, (2, 3, 16, 16))
     maps_[..., 0, :] = 1000  # what padding does
     scaled, spread = maps.centred(maps_)
     assert spread == pytest.approx(2, rel=0.1)
-    assert scaled[..., 2:-2, 2:-2].mean() == pytest.approx(0, abs=1e-9)
-    assert scaled[..., 2:-2, 2:-2].std() == pytest.approx(1)
+    assert scaled.shape == (2, 3, 12, 12)
+    assert scaled.mean() == pytest.approx(0, abs=1e-9)
+    assert scaled.std() == pytest.approx(1)
+    assert maps.without_edges(np.ones((12, 24, 3)), 1 / 6).shape == (8, 16, 3)
+    assert [maps.edge_share(side) for side in (4, 12, 96)] == [1 / 4, 1 / 6, 1 / 8]
 
 
 def test_maps_show_the_papers_rows_where_they_are_there(tmp_path):

@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import re
+from html.parser import HTMLParser
 
 import pytest
 from jinja2 import nodes
+from matplotlib.figure import Figure
+from PIL import Image
 
 from reports.build import build_report, main
 from reports.language import LANGUAGES, language
@@ -14,6 +17,7 @@ from reports.parts import main_part
 from reports.render import page_environment, script_texts
 from reports.stats import Bootstrap, collect
 from reports.verdict import verdict
+from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
 
 ZH = LANGUAGES["zh"]
@@ -135,3 +139,51 @@ def test_chinese_page_stands_beside_the_english_one(tmp_path, capsys):
     assert '<html lang="en">' in english
     assert build_report([folder]).read_text(encoding="utf-8") == english
     assert not re.search("[\u4e00-\u9fff]", english)
+
+
+class Texts(HTMLParser):
+    """What a page's reader sees or hears: texts, alternative texts and labels, without code and folded tracebacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("alt", "title", "aria-label") and value]
+        if tag not in ("br", "hr", "img", "input", "link", "meta", "wbr"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if not {"script", "style", "code", "pre"} & set(self.open) and data.strip():
+            self.found.append(" ".join(data.split()))
+
+
+def savefig(figure, path, **_):
+    """In place of matplotlib's: the words of a page need no picture."""
+    if path.suffix == ".png":
+        Image.new("L", (1, 1)).save(path)
+    else:
+        path.write_text("", encoding="utf-8")
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_no_sentence_of_a_full_page_stays_english(tmp_path, monkeypatch, seeds):
+    """Every figure and every measure; three English words in a row are a sentence that has no translation."""
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    study = gamma_study(seeds=seeds, failed=(), patches=4)
+    folder = write_runs(tmp_path, study)
+    write_measures(tmp_path, study)
+    page = build_report([folder], tmp_path / "out", lang="zh").read_text(encoding="utf-8")
+    texts = Texts()
+    texts.feed(page)
+    assert len(texts.found) > 1000
+    loaded = load([folder])
+    made_up = (loaded.title, loaded.question, loaded.data["description"])
+    english = re.compile(r"(?:\b[A-Za-z][a-z']+[ ,;:]+){2}[A-Za-z]+")
+    left = [text for text in dict.fromkeys(texts.found) if english.search(text)]
+    assert [text for text in left if not any(own in text for own in made_up)] == []
