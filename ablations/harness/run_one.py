@@ -224,9 +224,10 @@ def evaluate_into(
 ) -> None:
     """Write what the evaluation of a model makes: scores, crops, probes, weights."""
     rows: list[dict[str, object]] = []
+    items: list[EvalItem] = []
     for shown, label in evaluated(spec, bundle):
         rows += score_items(spec, trained.model, bundle, shown, conditioning, device, protocol=label, team=team)
-    items = test_items(spec, bundle, spec.protocol)
+        items = items or shown  # those of the run's own protocol come first
     write_images(pd.DataFrame(rows), folder / IMAGES_FILE)
     probes.write_samples(spec, trained.model, items, conditioning, folder, device)
     if isinstance(trained.model, RestorationUNet):
