@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import baselines
 import dfpir
+from ablations.harness.accelerate import set_float32_products
 from ablations.harness.codes import Code, code_for
 from ablations.harness.specialists import SPECIALISTS
 from ablations.harness.strict_load import load_strictly, read_weights
@@ -120,6 +121,7 @@ def open_released(
     """
     if name not in known_models():
         raise UnknownNameError(_unknown(name))
+    set_float32_products("fp32")
     settings = dict(config or {})
     if weights is None:
         return _untrained(name, settings, codes, torch.device(device))
