@@ -116,6 +116,7 @@ def load_study(folder: Path) -> Study:
             entries=entries,
             runs={e.run_id: load_run(folder.parent.parent / e.run_id) for e in entries},
             command=str(plan.get("command") or ""),
+            measures=None if plan.get("measures") is None else tuple(map(str, plan["measures"])),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder / schema.STUDY_FILE}: not the study file it should be ({error!r}).") from error

@@ -220,6 +220,7 @@ class StudyFile(TypedDict):
     rows: list[StudyRow]
     command: str
     reported: str | None
+    measures: list[str]
 
 
 class SpecFile(TypedDict):

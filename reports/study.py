@@ -75,6 +75,7 @@ class Study:
         entries: the plan, in the study's order, aliases included.
         runs: by run_id, for every entry.
         command: what makes the study again.
+        measures: names of the measures that the study asks for; None where its file does not say.
     """
 
     folder: Path | None
@@ -90,6 +91,7 @@ class Study:
     entries: tuple[Entry, ...]
     runs: dict[str, Run]
     command: str
+    measures: tuple[str, ...] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made of the rest: it would travel to each process that draws."""

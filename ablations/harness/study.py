@@ -145,6 +145,7 @@ def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
         rows=rows,
         command=command,
         reported=study.reported,
+        measures=list(study.measures),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,20 +51,25 @@ class Measures:
 def load_measures(study: Study) -> Measures:
     """Read the measures of all finished runs under the study's names, each model once; never raises for their content.
 
+    Runs are shared, so that some may have been measured for another study: a measure that this one does not ask for is
+    shown if all its runs have it, and else left out, since variants without it would seem to have nothing to show.
+
     A condition that was measured on several test sets is shown on one: the set of the study's own table if that is
     among them, else the first.
     """
     found: dict[str, list[pd.DataFrame]] = {}
     facts: dict[str, list[dict[str, str]]] = {}
     problems: list[str] = []
-    done = 0
+    done = sum(e.alias_of is None and study.runs[e.run_id].status is Status.DONE for e in study.entries)
+    told_of = _told_of(study, done)
     for entry in study.entries:
         run = study.runs[entry.run_id]
         if entry.alias_of is not None or run.status is not Status.DONE:
             continue
-        done += 1
-        problems += _failures(run)
+        problems += _failures(run, told_of)
         for name in _names(run, problems):
+            if name not in told_of:
+                continue
             try:
                 frame, told = schema.read_measure(run.path, name)
                 if frame.empty:  # a measure that doesn't apply, wrong prompts of a blind model say
@@ -96,6 +102,15 @@ def load_measures(study: Study) -> Measures:
         runs=done,
         problems=tuple(problems),
     )
+
+
+def _told_of(study: Study, done: int) -> set[str]:
+    """The measures that the study's page tells of: those asked for, and those that all finished runs have."""
+    if study.measures is None:
+        return set(schema.MEASURE_COLUMNS)
+    runs = [study.runs[e.run_id] for e in study.entries if e.alias_of is None]
+    having = Counter(name for run in runs if run.status is Status.DONE for name in _names(run, []))
+    return {name for name in schema.MEASURE_COLUMNS if name in study.measures or having[name] == done}
 
 
 def _names(run: Run, problems: list[str]) -> list[str]:
@@ -143,10 +158,12 @@ def _one_set(table: pd.DataFrame, name: str, own_sets: dict[str, str]) -> tuple[
     return table[table["dataset"] == table["condition"].map(chosen)].reset_index(drop=True), remarks
 
 
-def _failures(run: Run) -> list[str]:
-    """A line for each measure that could not be taken of this run."""
+def _failures(run: Run, told_of: set[str]) -> list[str]:
+    """A line for each measure that could not be taken of this run; those of no concern to the page say nothing."""
     said = []
     for path in sorted((run.path / schema.MEASURES_FOLDER).glob(f"*{_ERROR}")):
+        if path.name.removesuffix(_ERROR) in set(schema.MEASURE_COLUMNS) - told_of:
+            continue
         try:
             error = read_json(path)
         except (OSError, ValueError) as unreadable:

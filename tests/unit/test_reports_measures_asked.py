@@ -1,0 +1,31 @@
+"""Which of the measures that runs share a study's page shows."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reports import schema
+from reports.load import load
+from reports.measures import load_measures
+from reports.study import Status
+from tests.support.fake_measures import write_measures
+from tests.support.fake_runs import gamma_study, write_runs
+
+
+@pytest.mark.parametrize(("asked", "shown"), [(["interference"], True), ([], False), (None, True)])
+def test_measures_taken_for_another_study_of_some_runs_alone_are_not_shown(tmp_path, asked, shown):
+    fake = gamma_study()
+    folder = write_runs(tmp_path / "runs", fake)
+    write_measures(tmp_path / "runs", fake, ("interference", "levels"))
+    plan = json.loads((folder / schema.STUDY_FILE).read_text())
+    if asked is not None:
+        plan["measures"] = asked
+    (folder / schema.STUDY_FILE).write_text(json.dumps(plan))
+    study = load([folder])
+    first = next(run for run in study.runs.values() if run.status is Status.DONE)
+    (first.path / schema.MEASURES_FOLDER / "interference.parquet").unlink()
+    measures = load_measures(study)
+    assert ("interference" in measures.tables) == shown
+    assert "levels" in measures.tables, "all runs have it, asked for or not"
