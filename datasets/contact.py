@@ -56,8 +56,12 @@ def save_contact_sheet(found: FoundSet, path: Path, count: int = 12, columns: in
     sheet = contact_sheet(found, count, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
-    sheet.save(temporary, format="PNG")
-    temporary.replace(path)
+    try:
+        sheet.save(temporary, format="PNG")
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     return path
 
 

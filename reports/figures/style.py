@@ -6,6 +6,7 @@ by its marker, and a variant by its name in the legend.
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from reports import schema
+from reports.files import write_bytes
 from reports.study import Study
 
 DPI = 150
@@ -95,6 +97,10 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return figure
 
 
+_UNSAID = {"png": ("Software",), "svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Producer")}
+"""Of each format what would change a figure's bytes from one day, or one version, to another."""
+
+
 def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, caption: str) -> Picture:
     """Write the figure as PNG, SVG and PDF into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,11 +108,10 @@ def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, capti
         # A name in a script that the font lacks gives boxes; that is no reason to have no report.
         warnings.filterwarnings("ignore", message=".*Glyph.*missing")
         _lay_out(figure)
-        figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None}, dpi=DPI)
-        figure.savefig(
-            folder / f"{name}.pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}, dpi=DPI
-        )
+        for kind, unsaid in _UNSAID.items():
+            content = io.BytesIO()
+            figure.savefig(content, format=kind, metadata=dict.fromkeys(unsaid), dpi=DPI)
+            write_bytes(folder / f"{name}.{kind}", content.getvalue())
     width_in = float(figure.get_size_inches()[0])
     png = folder / f"{name}.png"
     return Picture(name=name, title=title, alt=alt, caption=caption, png=png, width_in=width_in)
