@@ -21,13 +21,13 @@ def run_and_be_killed(spec: RunSpec, root: Path, moment: int) -> None:
     passed = 0
 
     def at(function: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
-        def wrapped(*arguments: Any) -> Any:
+        def wrapped(*arguments: Any, **named: Any) -> Any:
             nonlocal passed
             passed += 1
             mine = passed == moment
             if mine and not after:
                 os.kill(os.getpid(), signal.SIGKILL)
-            result = function(*arguments)
+            result = function(*arguments, **named)
             if mine:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
