@@ -96,7 +96,7 @@ def page_environment(language: Language = ENGLISH) -> Environment:
     def fixed(text: str, **values: object) -> Markup:
         return escape(language.text(text)).format(**values)
 
-    environment.globals["_"] = fixed
+    environment.globals.update(_=fixed, sentence=language.sentence)
     environment.filters.update(data_uri=data_uri, tr=language.sentence, breakable=breakable)
     return environment
 

@@ -6,6 +6,7 @@ printed figure, since every plane costs time when the page is made.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,10 @@ class Scatter:
     perplexities: tuple[int, ...]
     n: int
     data: dict[str, Any]
+
+    def told(self, say: Callable[[str], str]) -> dict[str, Any]:
+        """`data` with the conditions' labels as `say` puts them."""
+        return {**self.data, "conditions": [{**c, "label": say(c["label"])} for c in self.data["conditions"]]}
 
 
 def scatter(study: Study) -> Scatter | None:

@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 (Chinese signs)
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -163,12 +164,9 @@ class Texts(HTMLParser):
             self.found.append(" ".join(data.split()))
 
 
-def savefig(figure, path, **_):
-    """In place of matplotlib's: the words of a page need no picture."""
-    if path.suffix == ".png":
-        Image.new("L", (1, 1)).save(path)
-    else:
-        path.write_text("", encoding="utf-8")
+def savefig(figure, target, **_):
+    """In place of matplotlib's, for a path or an open file: the words of a page need no picture."""
+    Image.new("L", (1, 1)).save(target, format="PNG")
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
@@ -179,6 +177,8 @@ def test_no_sentence_of_a_full_page_stays_english(tmp_path, monkeypatch, seeds):
     folder = write_runs(tmp_path, study)
     write_measures(tmp_path, study)
     page = build_report([folder], tmp_path / "out", lang="zh").read_text(encoding="utf-8")
+    points = re.search(r'id="scatter-data">(.*?)</script>', page).group(1)
+    assert [c["label"] for c in json.loads(points)["conditions"]][3:] == ["雨", "雾", "运动模糊", "低光照"]
     texts = Texts()
     texts.feed(page)
     assert len(texts.found) > 1000
