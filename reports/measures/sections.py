@@ -101,7 +101,15 @@ def show_measures(study: Study, psnr: Bootstrap, out: Path) -> Shown:
         section, jobs[made[0].name] = made
         sections.append(replace(section, note=_note(measures, present)))
         _write_csv(section.summary, out / schema.MEASURES_FOLDER / f"{section.name}.csv")
+    _remove_old_csv(out / schema.MEASURES_FOLDER, {section.name for section in sections})
     return Shown(sections=tuple(sections), problems=tuple(problems), jobs=jobs)
+
+
+def _remove_old_csv(folder: Path, shown: set[str]) -> None:
+    """Tables of an earlier build that the page no longer has would be taken for its own."""
+    for path in folder.glob("*.csv"):
+        if path.stem not in shown:
+            path.unlink()
 
 
 def _prompts(source: _Source) -> Made:

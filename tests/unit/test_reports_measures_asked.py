@@ -7,6 +7,7 @@ import json
 import pytest
 
 from reports import schema
+from reports.build import build_report
 from reports.load import load
 from reports.measures import load_measures
 from reports.study import Status
@@ -29,3 +30,15 @@ def test_measures_taken_for_another_study_of_some_runs_alone_are_not_shown(tmp_p
     measures = load_measures(study)
     assert ("interference" in measures.tables) == shown
     assert "levels" in measures.tables, "all runs have it, asked for or not"
+
+
+def test_a_table_that_the_page_no_longer_has_is_removed(tmp_path):
+    fake = gamma_study()
+    folder = write_runs(tmp_path / "runs", fake)
+    write_measures(tmp_path / "runs", fake, ("levels",))
+    build_report([folder], tmp_path / "out")
+    assert (tmp_path / "out" / schema.MEASURES_FOLDER / "levels.csv").is_file()
+    for path in (tmp_path / "runs").glob("*/measures/levels.parquet"):
+        path.unlink()
+    build_report([folder], tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("levels.csv"))
