@@ -94,10 +94,9 @@ def build_table(study: Study) -> Table:
     for variant in study.variants:
         done, planned = study.done_runs_of(variant), study.runs_of(variant)
         instead = "" if done else _not_done(planned)
-        seeds = str(len(done)) if len(done) == len(planned) else f"{len(done)} of {len(planned)}"
         aliases = tuple(e.variant for e in study.aliases.get(variant, ()))
         cells = _with_hover(_cells(variant, columns, averages, instead), variant, columns, metrics[0][1], done)
-        rows.append(Row(variant=variant, cells=cells, seeds=seeds, aliases=aliases))
+        rows.append(Row(variant=variant, cells=cells, seeds=_seeds(planned), aliases=aliases))
     return Table(
         columns=columns,
         rows=tuple(_ranked(rows)),
@@ -119,6 +118,13 @@ def _cells(name: str, columns: tuple[str, ...], averages: dict[str, pd.DataFrame
         empty = all(np.isnan(n.value) for n in numbers)
         cells.append(Cell(numbers=tuple(numbers), instead=(instead or "not run") if empty else ""))
     return tuple(cells)
+
+
+def _seeds(planned: Sequence[Run]) -> str:
+    """How many seeds are done; several runs of one seed (a model a task) count once, when all are done."""
+    asked = {run.seed for run in planned}
+    unfinished = {run.seed for run in planned if run.status is not Status.DONE}
+    return f"{len(asked - unfinished)} of {len(asked)}" if unfinished else str(len(asked))
 
 
 def _with_hover(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -8,9 +10,11 @@ import pytest
 
 from reports import schema
 from reports.labels import latex, markdown
+from reports.load import load
 from reports.stats import Bootstrap, collect
 from reports.study import Entry, Run, Status, Study
 from reports.tables import build_table, means_frame, to_latex, to_markdown
+from tests.support.fake_runs import FakeStudy, write_runs
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reports"
 
@@ -118,3 +122,19 @@ def test_escapes():
     )
     assert latex("two\nlines \\\\ \x07bell") == r"two lines \textbackslash{}\textbackslash{} bell"
     assert markdown("a|b\n<img src=x>*`") == r"a\|b \<img src=x\>\*\`"
+
+
+def test_models_of_one_task_are_one_seed_together(tmp_path):
+    fake = FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1), scenes=3, crops=1, pictures=False)
+    folder = write_runs(tmp_path, fake)
+    plan = json.loads((folder / schema.STUDY_FILE).read_text())
+    for row in plan["rows"]:  # as if the four were models of two tasks, one seed each
+        row["variant"] = "each"
+    (folder / schema.STUDY_FILE).write_text(json.dumps(plan))
+    study = load([folder])
+    runs = {name: replace(run, seed=0) for name, run in study.runs.items()}
+    study = replace(study, runs=runs)
+    assert [row.seeds for row in build_table(study).rows if not row.is_input] == ["1"]
+    name, one = next(iter(runs.items()))
+    study = replace(study, runs=runs | {name: replace(one, status=Status.RUNNING, images=None)})
+    assert [row.seeds for row in build_table(study).rows if not row.is_input] == ["0 of 1"]
