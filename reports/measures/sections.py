@@ -31,7 +31,7 @@ _SETTINGS = {
     "information_images": "images a condition",
     "pixels": "pixels an image",
 }
-_ALL = {"None": "all"}  # a limit that is not set
+_NO_LIMIT = "None"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +256,8 @@ def _note(measures: Measures, names: list[str]) -> str:
         else:
             others = "it does not apply to the others or was not taken"
             said.append(f"{what} on {count} of {measures.runs} finished runs; {others}.")
-        settings = [f"{_SETTINGS.get(key, key)} {_ALL.get(value, value)}" for key, value in measures.settings[name].items()]
+        told = measures.settings[name].items()
+        settings = [f"{_SETTINGS.get(key, key)} {value}" for key, value in told if value != _NO_LIMIT]
         said += [f"Settings: {'; '.join(settings)}."] if settings else []
     return " ".join(dict.fromkeys(said))
 
