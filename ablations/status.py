@@ -24,6 +24,8 @@ from ablations.harness.glance import (
 )
 
 _SAMPLED = 5  # finished runs of a variant whose seconds are read
+_LONGEST_S = 1e12  # what a file says beyond these is no run's, and overflows
+_MOST_STEPS = 10**15
 _SHOWN = 20  # failed or running runs that are listed for people
 
 
@@ -151,7 +153,7 @@ def _seconds_of_done(root: Path, done: list[_Asked]) -> dict[str, float]:
             continue
         summary = read_object(root / run.run_id / SUMMARY_FILE)
         parts = summary.get("train_wall_s"), summary.get("eval_wall_s")
-        if all(isinstance(part, (int, float)) for part in parts):
+        if all(isinstance(part, (int, float)) and abs(part) <= _LONGEST_S for part in parts):
             seconds[run.variant].append(sum(float(part or 0) for part in parts))
     means = {variant: sum(found) / len(found) for variant, found in seconds.items() if found}
     return {**means, "": sum(means.values()) / len(means)} if means else {}
@@ -161,7 +163,7 @@ def _running(root: Path, run: _Asked, whole: dict[str, float]) -> Running:
     last = last_step(root / run.run_id)
     steps = run.steps if run.steps is not None else _steps_of(root / run.run_id)
     left = whole.get(run.variant, whole.get(""))
-    if last is not None and steps and last.step:
+    if last is not None and steps and last.step and max(abs(steps), abs(last.step)) <= _MOST_STEPS:
         left = last.wall_s / last.step * max(steps - last.step, 0)
     return Running(run_id=run.run_id, step=last.step if last else 0, steps=steps, left_s=left)
 

@@ -118,7 +118,7 @@ def load_study(folder: Path) -> Study:
             command=str(plan.get("command") or ""),
             measures=None if plan.get("measures") is None else tuple(map(str, plan["measures"])),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{folder / schema.STUDY_FILE}: not the study file it should be ({error!r}).") from error
 
 

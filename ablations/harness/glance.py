@@ -84,7 +84,7 @@ def last_step(folder: Path) -> Step | None:
                 loss=float(row["loss"]),
                 images_per_s=float(row["images_per_s"]) if row.get("images_per_s") is not None else None,
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):  # an integer may be too large for a float
             continue
     return None
 
