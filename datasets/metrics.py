@@ -7,6 +7,8 @@ nothing is clipped or rounded here, because whether that is done belongs to a pr
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -86,8 +88,13 @@ def ssim(
     # A CPU is many times faster on parts that stay in its cache; a GPU wants everything at once.
     cpu = x.device.type == "cpu"
     planes, rows = (1, max(size, _CACHED_PIXELS // width)) if cpu else (len(x), height)
-    pairs = zip(x.split(planes), y.split(planes), strict=True)
-    sums = torch.cat([_ssim_sum(*pair, rows, taps, norm, data_range) for pair in pairs])
+    one = partial(_ssim_sum, rows=rows, taps=taps, norm=norm, data_range=data_range)
+    parts = x.split(planes), y.split(planes)
+    if cpu and torch.get_num_threads() > 1:  # the parts are too small for PyTorch's own threads
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            sums = torch.cat(list(pool.map(one, *parts)))
+    else:
+        sums = torch.cat([one(*pair) for pair in zip(*parts, strict=True)])
     means = sums / ((height - size + 1) * (width - size + 1))
     return means.unflatten(0, restored.shape[:2]).mean(dim=1)
 
