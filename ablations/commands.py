@@ -15,13 +15,13 @@ from rich.table import Table
 
 from ablations.budgets import BUDGETS, budget_named
 from ablations.data import open_data
-from ablations.harness.accelerate import Acceleration, applied, use
-from ablations.harness.distributed import ALONE, Team, TorchTeam, join, one_voice
+from ablations.harness.cost.estimate import estimate_run, summary
 from ablations.harness.early import early_look
-from ablations.harness.estimate import estimate_run, summary
 from ablations.harness.launch import Options, make_launcher
 from ablations.harness.run_one import find_run, follow, is_done
 from ablations.harness.study import run_study
+from ablations.harness.training.accelerate import Acceleration, applied, use
+from ablations.harness.training.distributed import ALONE, Team, TorchTeam, join, one_voice
 from ablations.plan import Plan, make_plan
 from ablations.registry import STUDIES
 from ablations.spec import Budget, Precision, RunSpec

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
-    from ablations.harness.cost import Effort, Setting
-    from ablations.harness.cost_models import Subject
+    from ablations.harness.cost.measure import Effort, Setting
+    from ablations.harness.cost.models import Subject
 
 FOLDER = "efficiency"
 PRECISIONS = ("fp32", "bf16")
@@ -92,8 +92,8 @@ def run(options: argparse.Namespace, console: Console, *, command: str) -> int:
 def _plan(options: argparse.Namespace, command: str) -> Plan:
     from ablations.budgets import budget_named
     from ablations.commands import _device
-    from ablations.harness.cost import PHASES, Effort, Setting
-    from ablations.harness.cost_models import subjects
+    from ablations.harness.cost.measure import PHASES, Effort, Setting
+    from ablations.harness.cost.models import subjects
     from ablations.harness.provenance import environment
 
     if options.budget not in DEFAULTS:
@@ -135,7 +135,7 @@ def _measure(plan: Plan, console: Console) -> Path:
     """Measure model by model; the table on disk grows with each, so that an interruption loses one model."""
     import pandas as pd
 
-    from ablations.harness.cost import measure
+    from ablations.harness.cost.measure import measure
     from reports.cost_rows import COST_COLUMNS, write_costs
 
     name = "cpu" if plan.device.type == "cpu" else _slug(plan.where["device"].removeprefix("cuda: "))

@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(list(sys.argv[1:] if argv is None else argv))
     try:
         prepare()
-        from ablations.harness import examine
+        from ablations.harness.evaluating import examine
 
         return examine.run(options)
     except (StartupError, ValueError, OSError) as error:

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(list(sys.argv[1:] if argv is None else argv))
     try:
         prepare()
-        from ablations.harness import own_images
+        from ablations.harness.restoring import own_images
 
         return own_images.run(options)
     except (StartupError, ValueError, OSError) as error:

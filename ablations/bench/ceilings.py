@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ablations.bench.record import Line, line, rate
-from ablations.harness.cost import has_bf16
+from ablations.harness.cost.measure import has_bf16
 
 _SIDE = 2048
 _COPY_BYTES = 256 * 2**20

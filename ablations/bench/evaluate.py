@@ -19,7 +19,7 @@ from ablations.bench.record import Line, line, rate
 from ablations.bench.reference import ReferenceUNet, lend_weights
 from ablations.bench.train import text_tower
 from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.cost import has_bf16
+from ablations.harness.cost.measure import has_bf16
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.seeding import initialise
 from baselines.base import restore

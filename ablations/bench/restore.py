@@ -19,8 +19,8 @@ from ablations.bench.record import Line, line
 from ablations.bench.reference import ReferenceUNet, lend_weights
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.memory import LiveBytes
+from ablations.harness.restoring.tiling import Tiling, restore_rows
 from ablations.harness.seeding import initialise
-from ablations.harness.tiling import Tiling, restore_rows
 from baselines.base import restore
 from dfpir import RestorationUNet, variant_config
 from dfpir.prompts import load_prompts

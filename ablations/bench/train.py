@@ -16,7 +16,7 @@ from ablations.bench.ceilings import ceilings
 from ablations.bench.record import Line, line, rate
 from ablations.bench.reference import ReferenceUNet, lend_weights
 from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.cost import has_bf16
+from ablations.harness.cost.measure import has_bf16
 from ablations.harness.memory import LiveBytes
 from ablations.harness.seeding import initialise
 from datasets.embedded import load_embedded

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ablations.harness.conditioning import Conditioning
+from ablations.harness.training.conditioning import Conditioning
 from ablations.models import BaselineConfig
 from baselines.registry import BASELINES
 from datasets.tasks import Condition

@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from ablations.harness import snapshots
 from ablations.harness.provenance import environment
 from ablations.harness.run_one import evaluate_into, find_run, is_done, seal, spec_file
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.study import study_file, write_table
-from ablations.harness.train import Trained, read_log
+from ablations.harness.training import snapshots
+from ablations.harness.training.state import read_log
+from ablations.harness.training.train import Trained
 from ablations.measures.subject import load_subject
 from ablations.plan import Plan
 from ablations.spec import RunSpec

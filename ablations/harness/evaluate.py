@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ablations.data import seen_word, test_set_of
-from ablations.harness.conditioning import Conditioning
-from ablations.harness.distributed import ALONE, Team
 from ablations.harness.heartbeat import beat
+from ablations.harness.training.conditioning import Conditioning
+from ablations.harness.training.distributed import ALONE, Team
 from ablations.spec import RunSpec
 from baselines.base import Restorer, restore
 from datasets.corpus import DataBundle, EvalItem

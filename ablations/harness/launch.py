@@ -11,15 +11,15 @@ from typing import Protocol
 
 import torch
 
-from ablations.harness.accelerate import Acceleration, use
-from ablations.harness.distributed import ALONE, COMMAND, Team, is_one_of_many
 from ablations.harness.heartbeat import beat, watchdog
 from ablations.harness.lock import alone, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.provenance import now
 from ablations.harness.run_one import find_run, is_done, run_one
-from ablations.harness.scalars import check_log
-from ablations.harness.train import Progress
+from ablations.harness.training.accelerate import Acceleration, use
+from ablations.harness.training.distributed import ALONE, COMMAND, Team, is_one_of_many
+from ablations.harness.training.scalars import check_log
+from ablations.harness.training.train import Progress
 from ablations.measures.take import missing, take_measures
 from ablations.spec import Measuring, RunSpec
 from dfpir.registry import UnknownNameError, suggestion

@@ -19,7 +19,7 @@ from ablations.harness.launch import Job, explain_death, perform
 from ablations.harness.lock import BusyError
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
-from ablations.harness.train import Progress
+from ablations.harness.training.train import Progress
 from reports.schema import ERROR_FILE
 
 _BUSY = 75  # exit code of a worker that found its run locked (EX_TEMPFAIL)

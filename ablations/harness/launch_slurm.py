@@ -13,7 +13,7 @@ from ablations.harness.launch import Job, explain_death, import_extra, perform
 from ablations.harness.lock import BusyError, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
-from ablations.harness.train import Progress
+from ablations.harness.training.train import Progress
 from dfpir.registry import UnknownNameError, suggestion
 from reports.schema import ERROR_FILE
 

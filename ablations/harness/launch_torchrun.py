@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from ablations.harness.distributed import Team
 from ablations.harness.launch import Job, perform
 from ablations.harness.lock import BusyError
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
+from ablations.harness.training.distributed import Team
 from reports.schema import ERROR_FILE
 
 _BUSY_WAIT_S = 2.0

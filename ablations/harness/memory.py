@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ablations.harness.tiling import Tiling
+from ablations.harness.restoring.tiling import Tiling
 
 SHARE = 0.5
 """Of the free memory that a tile may take: libraries need scratch space that is not seen here."""

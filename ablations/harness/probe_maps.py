@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import as_tensor
+from ablations.harness.training.conditioning import Conditioning
 from ablations.spec import RunSpec
 from datasets.corpus import EvalItem
 from dfpir import RestorationUNet

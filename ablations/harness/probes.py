@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import as_tensor, restore_items
 from ablations.harness.probe_maps import BLOCK_NAMES, AttentionRecorder, feature_maps
+from ablations.harness.training.conditioning import Conditioning
 from ablations.spec import RunSpec
 from datasets.corpus import EvalItem
 from datasets.protocols import get_protocol, score

@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ablations.harness.train import Progress as RunProgress
+from ablations.harness.training.train import Progress as RunProgress
 from ablations.spec import RunSpec
 from reports.schema import ERROR_FILE
 

@@ -17,17 +17,19 @@ import safetensors.torch
 import torch
 
 from ablations.data import load_data, under_protocol
-from ablations.harness import checkpoint, probes
-from ablations.harness.accelerate import applied, set_float32_products
+from ablations.harness import probes
 from ablations.harness.build import build_model
-from ablations.harness.conditioning import Conditioning
-from ablations.harness.distributed import ALONE, PeerError, Team, TorchTeam
 from ablations.harness.evaluate import score_items
 from ablations.harness.lock import alone
 from ablations.harness.provenance import environment, now
-from ablations.harness.scalars import Log, scalar_log
 from ablations.harness.seeding import make_deterministic
-from ablations.harness.train import Progress, Report, Trained, bundle_conditions, read_log, train
+from ablations.harness.training import checkpoint
+from ablations.harness.training.accelerate import applied, set_float32_products
+from ablations.harness.training.conditioning import Conditioning
+from ablations.harness.training.distributed import ALONE, PeerError, Team, TorchTeam
+from ablations.harness.training.scalars import Log, scalar_log
+from ablations.harness.training.state import read_log
+from ablations.harness.training.train import Progress, Report, Trained, bundle_conditions, train
 from ablations.models import described
 from ablations.spec import DataRef, RunSpec
 from datasets.corpus import DataBundle, EvalItem

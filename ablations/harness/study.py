@@ -10,11 +10,11 @@ import pandas as pd
 import torch
 from rich.console import Console
 
-from ablations.harness import snapshots
-from ablations.harness.distributed import ALONE, Team
 from ablations.harness.launch import Options, jobs_of, make_launcher
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import data_file, find_run, is_done
+from ablations.harness.training import snapshots
+from ablations.harness.training.distributed import ALONE, Team
 from ablations.measures.take import error_file
 from ablations.plan import Plan
 from ablations.spec import RunSpec

@@ -24,9 +24,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ablations.harness.conditioning import Conditioning
 from ablations.harness.heartbeat import beat
-from ablations.harness.train import bundle_conditions, training_loss
+from ablations.harness.training.conditioning import Conditioning
+from ablations.harness.training.gradients import training_loss
+from ablations.harness.training.train import bundle_conditions
 from ablations.measures.groups import ALL, layer_groups
 from ablations.models import is_trained
 from ablations.spec import RunSpec

@@ -20,10 +20,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.heartbeat import beat
-from ablations.harness.train import bundle_conditions
+from ablations.harness.training.conditioning import Conditioning
+from ablations.harness.training.train import bundle_conditions
 from ablations.measures.recoverability import recover
 from ablations.spec import RunSpec
 from datasets.corpus import DataBundle, EvalItem, Sample, serves

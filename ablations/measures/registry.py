@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablations.harness.snapshots import TENTHS, step_of
+from ablations.harness.training.snapshots import TENTHS, step_of
 from ablations.measures import responses
 from ablations.measures.gradients import task_gradient_interference
 from ablations.measures.information import block_information

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from ablations.data import load_data
-from ablations.harness import snapshots
 from ablations.harness.build import build_model
-from ablations.harness.conditioning import Conditioning
+from ablations.harness.training import snapshots
+from ablations.harness.training.conditioning import Conditioning
 from ablations.models import is_trained
 from ablations.spec import Measuring, RunSpec
 from datasets.corpus import DataBundle

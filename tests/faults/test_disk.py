@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from ablations.bench import record
-from ablations.harness import checkpoint, pictures
+from ablations.harness.restoring import pictures
 from ablations.harness.run_one import is_done, run_one
+from ablations.harness.training import checkpoint
 from datasets.contact import save_contact_sheet
 from datasets.finder import find_sets
 from datasets.store import PackedSet, pack, plan_pack

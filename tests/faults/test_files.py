@@ -16,9 +16,9 @@ from PIL import Image
 from safetensors import SafetensorError
 
 import reports.files
-from ablations.harness import checkpoint
 from ablations.harness.build import build_model
 from ablations.harness.run_one import find_run, is_done, run_one
+from ablations.harness.training import checkpoint
 from datasets.finder import find_sets
 from datasets.store import PackedSet, StoreError, pack, plan_pack
 from dfpir.weights import load_released

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 import ablations.harness.run_one as running
-import ablations.harness.train as training
+import ablations.harness.training.gradients as gradients
+import ablations.harness.training.train as training
 from ablations.data import load_data
 from ablations.harness.lock import BusyError, alone, lock_file
 from ablations.harness.run_one import is_done, run_one
@@ -75,9 +76,14 @@ def test_a_run_killed_at_random_moments_ends_bit_equal(part, tmp_path, tries):
 
 
 FAULTS = {
-    "NaN": (training, "training_loss", lambda loss: loss * float("nan"), "NonFiniteLossError"),
-    "exploding loss": (training, "training_loss", lambda loss: loss * float("inf"), "NonFiniteLossError"),
-    "CUDA error": (training, "training_loss", RuntimeError("CUDA error: device-side assert triggered"), "RuntimeError"),
+    "NaN": (gradients, "training_loss", lambda loss: loss * float("nan"), "NonFiniteLossError"),
+    "exploding loss": (gradients, "training_loss", lambda loss: loss * float("inf"), "NonFiniteLossError"),
+    "CUDA error": (
+        gradients,
+        "training_loss",
+        RuntimeError("CUDA error: device-side assert triggered"),
+        "RuntimeError",
+    ),
     "error in the optimiser": (torch.optim.Adam, "step", RuntimeError("boom"), "RuntimeError"),
     "error in the evaluation": (running, "evaluate_into", KeyError("x"), "KeyError"),
     "error in the data": (type(load_data(SPEC)), "batch", OSError("image file is truncated"), "OSError"),

@@ -10,13 +10,13 @@ import safetensors.torch
 import torch
 
 import ablations.harness.run_one as running
-import ablations.harness.train as training
+import ablations.harness.training.train as training
 from ablations.data import load_data
 from ablations.harness.build import build_model
-from ablations.harness.conditioning import Conditioning
-from ablations.harness.distributed import ALONE, Team
 from ablations.harness.evaluate import batches_of, score_items
 from ablations.harness.run_one import is_done
+from ablations.harness.training.conditioning import Conditioning
+from ablations.harness.training.distributed import ALONE, Team
 from ablations.models import model_config
 from ablations.run import main
 from dfpir.prompts import load_prompts

@@ -14,11 +14,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import dfpir
 from ablations.evaluate import main, make_parser
-from ablations.harness import guess_cost
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.guess import Guess
-from ablations.harness.options import settings
-from ablations.harness.released import known_models, open_released
+from ablations.harness.evaluating import guess_cost
+from ablations.harness.evaluating.guess import Guess
+from ablations.harness.evaluating.options import settings
+from ablations.harness.evaluating.released import known_models, open_released
 from ablations.harness.run_one import spec_file
 from ablations.restore import main as restore_main
 from ablations.spec import Phase

@@ -13,13 +13,13 @@ import safetensors.torch
 import torch
 from skimage.metrics import peak_signal_noise_ratio
 
-import ablations.harness.train as training
+import ablations.harness.training.train as training
 from ablations.data import load_data
-from ablations.harness import checkpoint
-from ablations.harness.conditioning import Conditioning
 from ablations.harness.evaluate import restore_items
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import run_study, study_file, write_table
+from ablations.harness.training import checkpoint
+from ablations.harness.training.conditioning import Conditioning
 from dfpir import RestorationUNet
 from dfpir.prompts import load_prompts
 from dfpir.weights import load_own

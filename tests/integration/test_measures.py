@@ -10,10 +10,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness import snapshots
 from ablations.harness.early import early_look
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import study_file, write_table
+from ablations.harness.training import snapshots
 from ablations.measures import registry
 from ablations.measures.take import error_file, missing, take_measures
 from reports.load import load

@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-import ablations.harness.guess as guessing
-from ablations.harness.guess import Classifier, open_guesser, train_classifier, view_boxes, views_of
-from ablations.harness.pictures import deep_png, read_picture
-from ablations.harness.specialists import SPECIALISTS
+import ablations.harness.evaluating.guess as guessing
+from ablations.harness.evaluating.guess import Classifier, open_guesser, train_classifier, view_boxes, views_of
+from ablations.harness.evaluating.specialists import SPECIALISTS
+from ablations.harness.restoring.pictures import deep_png, read_picture
 from ablations.restore import main, make_parser
 from datasets.embedded import load_embedded
 
@@ -216,7 +216,7 @@ def test_tiles_give_the_whole_images_result(capsys, folder, tmp_path, ffdnet):
 
 
 def test_tiles_shrink_with_the_free_memory(capsys, folder, tmp_path, ffdnet, monkeypatch):
-    monkeypatch.setattr("ablations.harness.own_images.free_bytes", lambda device: 10_000_000)
+    monkeypatch.setattr("ablations.harness.restoring.own_images.free_bytes", lambda device: 10_000_000)
     Image.fromarray(pixels(300, 200, 3)).save(folder / "a.png")
     code, out, _ = call(capsys, folder, *ffdnet, "--out", tmp_path / "out")
     assert code == 0
@@ -230,7 +230,9 @@ def bundle():
 
 def test_the_guess_is_trained_once_judged_and_labelled(capsys, folder, tmp_path, monkeypatch, bundle):
     monkeypatch.setattr(guessing, "STEPS", 30)
-    monkeypatch.setattr("ablations.harness.own_images.open_guesser", lambda b, runs: open_guesser(b, runs, steps=30))
+    monkeypatch.setattr(
+        "ablations.harness.restoring.own_images.open_guesser", lambda b, runs: open_guesser(b, runs, steps=30)
+    )
     item = bundle.eval_items("test", [bundle.conditions[2]], limit=1)[0]
     Image.fromarray(item.degraded).save(folder / "noisy.png")
     auto = ("--model", "identity", "--degradation", "auto", "--runs", tmp_path / "runs")
@@ -257,7 +259,7 @@ def test_a_guess_that_the_model_does_not_serve_is_said(capsys, folder, tmp_path,
     guesser = guessing.Guesser(
         model=Certain(7), conditions=bundle.conditions, data="", confusion={}, path=tmp_path / "x.safetensors"
     )
-    monkeypatch.setattr("ablations.harness.own_images.open_guesser", lambda *arguments: guesser)
+    monkeypatch.setattr("ablations.harness.restoring.own_images.open_guesser", lambda *arguments: guesser)
     Image.fromarray(pixels(40, 40, 3)).save(folder / "a.png")
     code, out, _ = call(capsys, folder, *ffdnet, "--degradation", "auto", "--out", tmp_path / "out")
     assert code == 0

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-import ablations.harness.train as training
-from ablations.harness import checkpoint, probes, run_one
+import ablations.harness.training.train as training
+from ablations.harness import probes, run_one
+from ablations.harness.training import checkpoint
 from ablations.spec import RunSpec
 from tests.support.tiny_study import run_here
 

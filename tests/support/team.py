@@ -16,9 +16,10 @@ import torch
 from torch.distributed import FileStore  # type: ignore[attr-defined]
 
 import ablations.harness.run_one as running
-import ablations.harness.train as training
-from ablations.harness.distributed import TorchTeam
+import ablations.harness.training.gradients as gradients
+import ablations.harness.training.train as training
 from ablations.harness.run_one import follow, run_one
+from ablations.harness.training.distributed import TorchTeam
 from ablations.spec import Phase, RunSpec
 from tests.support.tiny_study import tiny_plan
 
@@ -90,7 +91,7 @@ def whole_run(team: TorchTeam, folder: Path) -> None:
 
 def memory_for_one(team: TorchTeam, folder: Path) -> None:
     """The second process's memory holds one sample at a time."""
-    original, tried = training.training_loss, []
+    original, tried = gradients.training_loss, []
 
     def limited(spec: RunSpec, model: torch.nn.Module, degraded: torch.Tensor, *rest: object) -> torch.Tensor:
         tried.append(len(degraded))
@@ -98,7 +99,7 @@ def memory_for_one(team: TorchTeam, folder: Path) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return original(spec, model, degraded, *rest)
 
-    pytest.MonkeyPatch().setattr(training, "training_loss", limited)
+    pytest.MonkeyPatch().setattr(gradients, "training_loss", limited)
     assert _make(team, folder / "split", odd_spec())
     (folder / f"tried-{team.rank}").write_text(json.dumps(tried))
 
@@ -128,7 +129,7 @@ def lost_image(team: TorchTeam, folder: Path) -> None:
 
 def lost_in_reduction(team: TorchTeam, folder: Path) -> None:
     """The second process fails where the first waits for its gradients."""
-    original, calls = training.training_loss, []
+    original, calls = gradients.training_loss, []
 
     def failing(*arguments: object) -> torch.Tensor:
         calls.append(1)
@@ -136,7 +137,7 @@ def lost_in_reduction(team: TorchTeam, folder: Path) -> None:
             raise RuntimeError("CUDA error: device-side assert triggered")
         return original(*arguments)
 
-    pytest.MonkeyPatch().setattr(training, "training_loss", failing)
+    pytest.MonkeyPatch().setattr(gradients, "training_loss", failing)
     _make(team, folder, odd_spec())
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from ablations.data import open_data
-from ablations.harness import train
 from ablations.harness.run_one import run_one
+from ablations.harness.training import train
 from ablations.plan import Plan, make_plan
 from ablations.spec import Budget, Evaluation, Measuring, Phase, Recipe, RunSpec
 

@@ -8,13 +8,20 @@ from pathlib import Path
 import pytest
 import torch
 
-import ablations.harness.accelerate as accelerate
-import ablations.harness.train as training
+import ablations.harness.training.accelerate as accelerate
+import ablations.harness.training.state as states
+import ablations.harness.training.train as training
 import baselines
-from ablations.harness.accelerate import Acceleration, GraphedStep, applied, no_graphs_because, set_float32_products
 from ablations.harness.launch import Job
 from ablations.harness.memory import LiveBytes
 from ablations.harness.run_one import run_one
+from ablations.harness.training.accelerate import (
+    Acceleration,
+    GraphedStep,
+    applied,
+    no_graphs_because,
+    set_float32_products,
+)
 from ablations.models import model_config
 from ablations.spec import Phase
 from datasets.transfer import sent
@@ -161,8 +168,8 @@ def test_training_through_graphed_steps_is_the_same_training(tmp_path, monkeypat
         captures.append(EagerCapture(parameters))
         return GraphedStep(compute, parameters, captures[-1])
 
-    monkeypatch.setattr(training, "GraphedStep", graphed_step)
-    monkeypatch.setattr(training, "no_graphs_because", lambda *_: None)
+    monkeypatch.setattr(states, "GraphedStep", graphed_step)
+    monkeypatch.setattr(states, "no_graphs_because", lambda *_: None)
     graphed = run(tmp_path / "graphed", Acceleration(cuda_graphs=True), spec)
     assert [capture.count for capture in captures] == [2]  # once a phase
     assert trained_log(plain) == trained_log(graphed)

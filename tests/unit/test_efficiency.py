@@ -12,9 +12,9 @@ from rich.console import Console
 import baselines
 import dfpir
 from ablations import efficiency
-from ablations.harness import cost
-from ablations.harness.cost_count import count, unfolded
-from ablations.harness.cost_models import build, code_for, subjects
+from ablations.harness.cost import measure as cost
+from ablations.harness.cost.count import count, unfolded
+from ablations.harness.cost.models import build, code_for, subjects
 from baselines.airnet import AirNet
 from dfpir.channel import ChannelPerturbation
 from dfpir.count import multiply_adds

@@ -12,8 +12,8 @@ from torch import nn
 
 from ablations.data import load_data
 from ablations.harness.build import build_model
-from ablations.harness.conditioning import Conditioning
-from ablations.harness.train import training_loss
+from ablations.harness.training.conditioning import Conditioning
+from ablations.harness.training.gradients import training_loss
 from ablations.measures.gradients import COLUMNS, CONFLICT_COLUMNS, conflicts, task_gradient_interference
 from ablations.measures.groups import layer_groups
 from ablations.models import model_config

@@ -13,7 +13,7 @@ from torch import nn
 
 import ablations.measures.information as information
 from ablations.harness.build import build_model
-from ablations.harness.conditioning import Conditioning
+from ablations.harness.training.conditioning import Conditioning
 from ablations.measures.information import COLUMNS, block_information
 from ablations.measures.recoverability import ALPHAS, recover
 from ablations.models import model_config

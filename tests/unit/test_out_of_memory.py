@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-import ablations.harness.train as training
+import ablations.harness.training.gradients as gradients
 from ablations.data import load_data
 from ablations.harness.build import build_model
-from ablations.harness.conditioning import Conditioning
 from ablations.harness.run_one import run_one
-from ablations.harness.sampling import batch_of_step
+from ablations.harness.training.conditioning import Conditioning
+from ablations.harness.training.sampling import batch_of_step
 from ablations.models import model_config
 from ablations.spec import Phase, Recipe
 from baselines.registry import BASELINES, Baseline
@@ -31,9 +31,9 @@ TRAINED = [
 BATCH = Recipe(phases=(Phase(steps=1, lr=1e-3, patch=64, batch=3),))
 
 
-def gradients(spec, model, batch, micro_batch):
+def gradients_of(spec, model, batch, micro_batch):
     model.zero_grad(set_to_none=True)
-    loss = training.backward(spec, model, *batch, micro_batch=micro_batch, step=5)
+    loss = gradients.backward(spec, model, *batch, micro_batch=micro_batch, step=5)
     return loss, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -51,9 +51,9 @@ def test_the_gradient_in_parts_is_the_batchs_but_for_those_that_say_so(name):
     code = code.double() if code is not None and code.is_floating_point() else code
     batch = (degraded.double(), clean.double(), code)
     state = {key: value.clone() for key, value in model.state_dict().items()}
-    loss, whole = gradients(spec, model, batch, 3)
+    loss, whole = gradients_of(spec, model, batch, 3)
     model.load_state_dict(state)
-    loss_parts, parts = gradients(spec, model, batch, 2)
+    loss_parts, parts = gradients_of(spec, model, batch, 2)
     scale = max(float(g.abs().max()) for g in whole.values())
     apart = max(float((whole[key] - parts[key]).abs().max()) for key in whole) / scale
     reason = "" if isinstance(config, DFPIRConfig) else config.row.whole_batch
@@ -68,7 +68,7 @@ def test_the_gradient_in_parts_is_the_batchs_but_for_those_that_say_so(name):
 def _with_little_memory(monkeypatch, largest):
     """Memory for `largest` samples of a training step; how many were tried each time."""
     tried = []
-    original = training.training_loss
+    original = gradients.training_loss
 
     def limited(spec, model, degraded, clean, code):
         tried.append(len(degraded))
@@ -76,7 +76,7 @@ def _with_little_memory(monkeypatch, largest):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return original(spec, model, degraded, clean, code)
 
-    monkeypatch.setattr(training, "training_loss", limited)
+    monkeypatch.setattr(gradients, "training_loss", limited)
     return tried
 
 

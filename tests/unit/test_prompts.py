@@ -46,7 +46,7 @@ def test_control_prompts():
 
 
 def test_shuffled_prompts_are_random_in_training_and_right_at_test_time():
-    from ablations.harness.conditioning import Conditioning
+    from ablations.harness.training.conditioning import Conditioning
     from datasets.tasks import condition_named
     from dfpir import variant_config
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ablations.budgets import BUDGETS, budget_named
-from ablations.harness.sampling import batch_of_step, paper_weights
+from ablations.harness.training.sampling import batch_of_step, paper_weights
 from ablations.plan import make_plan
 from ablations.registry import STUDIES
 from ablations.spec import DataRef

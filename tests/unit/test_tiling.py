@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import dfpir
 from ablations.harness import memory
-from ablations.harness.tiling import FADE, MARGIN, Tiling, restore_rows, restore_tiled
+from ablations.harness.restoring.tiling import FADE, MARGIN, Tiling, restore_rows, restore_tiled
 from baselines.base import restore
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from ablations.harness import checkpoint
+from ablations.harness.training import checkpoint
 from ablations.spec import Recipe
 from reports.schema import SNAPSHOTS_FOLDER
 

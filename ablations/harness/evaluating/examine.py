@@ -15,13 +15,13 @@ import pandas as pd
 from rich.console import Console
 
 from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.eval_sets import EvalImages, open_eval_images, usual_protocol
-from ablations.harness.evaluation_text import print_result
-from ablations.harness.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
-from ablations.harness.options import device_named, settings
+from ablations.harness.evaluating.eval_sets import EvalImages, open_eval_images, usual_protocol
+from ablations.harness.evaluating.evaluation_text import print_result
+from ablations.harness.evaluating.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
+from ablations.harness.evaluating.options import device_named, settings
+from ablations.harness.evaluating.released import Released, open_released
+from ablations.harness.evaluating.scoring import Mean, means_of, score_released
 from ablations.harness.provenance import environment
-from ablations.harness.released import Released, open_released
-from ablations.harness.scoring import Mean, means_of, score_released
 from datasets.protocols import Protocol, get_protocol
 from datasets.tasks import Condition, Task, condition_named
 from dfpir.registry import suggestion

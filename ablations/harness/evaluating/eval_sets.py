@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ablations.harness.resemblance import scenes_of, seen_in_training, thumbs_of
+from ablations.harness.evaluating.resemblance import scenes_of, seen_in_training, thumbs_of
 from datasets.catalog import catalog
 from datasets.corpus import DataBundle, EvalItem, Pixels, Sample, to_levels
 from datasets.embedded import load_embedded, smooth_depth

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 import baselines
 import dfpir
-from ablations.harness.accelerate import set_float32_products
 from ablations.harness.codes import Code, code_for
-from ablations.harness.specialists import SPECIALISTS
-from ablations.harness.strict_load import load_strictly, read_weights
+from ablations.harness.evaluating.specialists import SPECIALISTS
+from ablations.harness.evaluating.strict_load import load_strictly, read_weights
+from ablations.harness.training.accelerate import set_float32_products
 from baselines.base import Restorer, restore
 from baselines.registry import BASELINES
 from datasets.tasks import Condition, Task

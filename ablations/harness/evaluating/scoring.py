@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 from rich.console import Console
 
-from ablations.harness.eval_sets import EvalImages, Shown
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.released import Released
+from ablations.harness.evaluating.eval_sets import EvalImages, Shown
+from ablations.harness.evaluating.released import Released
 from datasets.protocols import Protocol, score
 from datasets.tasks import Condition
 from reports.schema import PSNR, SSIM, condition_sort_key

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ablations.harness.build import build_model
-from ablations.harness.conditioning import Conditioning
 from ablations.harness.memory import LiveBytes
-from ablations.harness.sampling import batch_of_step
-from ablations.harness.train import training_loss
+from ablations.harness.training.conditioning import Conditioning
+from ablations.harness.training.gradients import training_loss
+from ablations.harness.training.sampling import batch_of_step
 from ablations.models import is_trained
 from ablations.spec import Phase, RunSpec
 from dfpir import RestorationUNet

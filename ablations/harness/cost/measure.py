@@ -17,8 +17,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ablations.harness.cost_count import Count, count
-from ablations.harness.cost_models import Subject, build, code_for, training_loss
+from ablations.harness.cost.count import Count, count
+from ablations.harness.cost.models import Subject, build, code_for, training_loss
 from ablations.models import is_trained
 from ablations.spec import Precision
 

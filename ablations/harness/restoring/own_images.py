@@ -16,12 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ablations.data import open_data
 from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.guess import Guesser, open_guesser, view_boxes, views_of
+from ablations.harness.evaluating.guess import Guesser, open_guesser, view_boxes, views_of
+from ablations.harness.evaluating.options import device_named, settings
+from ablations.harness.evaluating.released import Released, open_released
 from ablations.harness.memory import WHOLE_PX, bytes_per_pixel, free_bytes, tile_that_fits
-from ablations.harness.options import device_named, settings
-from ablations.harness.pictures import FORMATS, Picture, read_picture, write_picture
-from ablations.harness.released import Released, open_released
-from ablations.harness.tiling import Tiling, restore_rows
+from ablations.harness.restoring.pictures import FORMATS, Picture, read_picture, write_picture
+from ablations.harness.restoring.tiling import Tiling, restore_rows
 from datasets.readers import ImageRefused, is_image_name
 from datasets.tasks import Condition, condition_named
 

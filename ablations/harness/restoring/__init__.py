@@ -1,0 +1,1 @@
+"""A user's own images: read, restored in tiles, written back."""

@@ -1,0 +1,105 @@
+"""The gradient of a batch's training loss: in parts where memory asks for it, over processes if there are several."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ablations.spec import RunSpec
+from datasets.seeding import stable_seed
+from dfpir import DFPIRConfig
+
+
+class WholeBatchError(RuntimeError):
+    """The memory does not hold the batch, and the model's objective forbids splitting it."""
+
+
+def why_whole(spec: RunSpec) -> str:
+    """Why the model's batch can't be split; empty where it can."""
+    return "" if isinstance(spec.config, DFPIRConfig) else spec.config.row.whole_batch
+
+
+def backward(
+    spec: RunSpec,
+    model: nn.Module,
+    degraded: Tensor,
+    clean: Tensor,
+    code: Tensor | None,
+    *,
+    micro_batch: int,
+    step: int,
+    weight: float = 1.0,
+    over: DistributedDataParallel | None = None,
+) -> Tensor:
+    """Add the gradient of a batch's training loss to the parameters' own, `micro_batch` samples at a time.
+
+    The objectives are means over samples: the gradient is that of the whole batch up to the rounding of sums, but for
+    models whose `whole_batch` says why not.
+
+    Args:
+        spec: the run.
+        model: to train.
+        degraded: (B, 3, H, W) in [0, 1].
+        clean: the same, as it should be.
+        code: what the model is told of each sample.
+        micro_batch: samples at a time.
+        step: counted from 0.
+        weight: share of this process's samples in the whole batch.
+        over: sums the gradients of all processes' shares, once the last sample is through.
+
+    Returns:
+        This process's share of the loss of the batch, detached, on the device.
+    """
+    # what a model draws while training (dropped paths, routing noise) depends on the step, not on what ran before
+    torch.manual_seed(stable_seed("step", spec.seed, step))
+    total = None
+    for start in range(0, len(degraded), micro_batch):
+        part = slice(start, start + micro_batch)
+        inputs = degraded[part], clean[part], None if code is None else code[part]
+        is_last = start + micro_batch >= len(degraded)
+        with nullcontext() if over is None or is_last else over.no_sync():
+            loss = forward_backward(spec, model, *inputs, share=weight * (len(inputs[0]) / len(degraded)), over=over)
+        total = loss if total is None else total + loss
+    assert total is not None
+    return total
+
+
+def forward_backward(
+    spec: RunSpec,
+    model: nn.Module,
+    degraded: Tensor,
+    clean: Tensor,
+    code: Tensor | None,
+    *,
+    share: float = 1.0,
+    over: DistributedDataParallel | None = None,
+) -> Tensor:
+    """Forward and backward pass of samples that are in memory at once; their share of the loss, detached."""
+    with torch.autocast(degraded.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+        loss = training_loss(spec, model, degraded, clean, code) if over is None else over(degraded, clean, code)
+    if share != 1:
+        loss = loss * share
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
+
+
+class TrainingLoss(nn.Module):
+    """The training loss as a module: whatever a model's objective calls, its gradients are reduced."""
+
+    def __init__(self, spec: RunSpec, model: nn.Module) -> None:
+        super().__init__()
+        self.spec, self.model = spec, model
+
+    def forward(self, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
+        return training_loss(self.spec, self.model, degraded, clean, code)
+
+
+def training_loss(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
+    """A comparator's own training objective, or the mean absolute error."""
+    objective = None if isinstance(spec.config, DFPIRConfig) else spec.config.row.objective
+    if objective is not None:
+        return objective(model, degraded, clean, code).float()
+    return (model(degraded, code).float() - clean).abs().mean()
