@@ -1,4 +1,4 @@
-"""Made-up measures for the runs that fake_runs writes, by the columns of reports/schema.py."""
+"""Made-up measures for the runs that fake_runs writes, by the columns of reports/schema/."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A made-up runs root by the contract of reports/schema.py, for tests of the reports.
+"""A made-up runs root by the contract of reports/schema/, for tests of the reports.
 
 Every number in it is drawn from a seeded generator. Its data set is called "synthetic-test-only" so that a page made
 from it can't be taken for a result.

@@ -1,0 +1,93 @@
+"""Columns of the tables on disk: name, type, unit and meaning of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table on disk: its name, pandas dtype ("str", "int64" or "float64"), unit and meaning."""
+
+    name: str
+    dtype: str
+    unit: str = ""
+    meaning: str
+
+
+IMAGE_COLUMNS: tuple[Column, ...] = (
+    Column(name="run_id", dtype="str", meaning="the run that made the row"),
+    Column(name="variant", dtype="str", meaning="name of the model variant"),
+    Column(name="seed", dtype="int64", meaning="seed of the run"),
+    Column(name="dataset", dtype="str", meaning="name of the evaluated set"),
+    Column(name="protocol", dtype="str", meaning="name of the evaluation protocol"),
+    Column(name="task", dtype="str", meaning="kind of degradation: noise, rain, haze, blur, lowlight"),
+    Column(name="condition", dtype="str", meaning="task at one strength: noise-25, rain, ..."),
+    Column(name="image", dtype="str", meaning="name of the image, unique in its data set"),
+    Column(name="scene", dtype="str", meaning="the photograph; crops of one photograph share it"),
+    Column(
+        name="seen", dtype="str", meaning="seen or unseen: whether the scene was trained on; empty where nobody looked"
+    ),
+    Column(name="metric", dtype="str", meaning="psnr_db or ssim"),
+    Column(name="value", dtype="float64", unit="dB (psnr_db) or 1 (ssim)", meaning="score of the restored image"),
+    Column(name="input_value", dtype="float64", unit="as value", meaning="score of the degraded input itself"),
+)
+
+# A study's table repeats a run's rows under each name the study gives the model; an empty alias_of marks the one
+# that was trained, so `alias_of == ""` counts nothing twice.
+TABLE_COLUMNS: tuple[Column, ...] = (
+    *IMAGE_COLUMNS,
+    Column(name="alias_of", dtype="str", meaning="the variant this one is the same model as; empty if trained itself"),
+)
+
+_RESPONSE_COLUMNS: tuple[Column, ...] = (
+    *(c for c in IMAGE_COLUMNS if c.name in ("dataset", "image", "scene")),
+    Column(
+        name="condition", dtype="str", meaning="what is wrong with the image: noise-35, rain-200, rain+noise-25, ..."
+    ),
+    Column(
+        name="given", dtype="str", meaning="what the model was told: the condition of its prompt, or a number format"
+    ),
+    *(c for c in IMAGE_COLUMNS if c.name in ("metric", "value", "input_value")),
+)
+
+MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
+    # test images of each condition, restored under the prompt of every condition
+    "prompts": _RESPONSE_COLUMNS,
+    # noise levels and rain strengths (percent of the usual number of drops), those trained on beside others
+    "levels": _RESPONSE_COLUMNS,
+    # two degradations at once, restored under the prompt of either
+    "mixed": _RESPONSE_COLUMNS,
+    # prompt codes rounded to fp32 (as they are), fp16 and bf16, orders made from them anew
+    "precision": _RESPONSE_COLUMNS,
+    "order_moves": (
+        Column(name="given", dtype="str", meaning="number format of the code: fp16, bf16"),
+        Column(name="block", dtype="str", meaning="level of the perturbation block"),
+        Column(name="condition", dtype="str", meaning="whose prompt's order it is"),
+        Column(name="moved", dtype="float64", unit="share", meaning="positions that hold another channel than in fp32"),
+        Column(name="tau", dtype="float64", unit="1", meaning="Kendall's tau between the two orders"),
+    ),
+    "interference": (
+        Column(name="step", dtype="int64", meaning="optimiser steps done before the gradients were taken"),
+        Column(name="fraction", dtype="float64", unit="share", meaning="the same, of all steps"),
+        Column(name="draw", dtype="int64", meaning="number of the draw of images"),
+        Column(name="group", dtype="str", meaning="group of layers; all: every shared parameter"),
+        Column(name="task_a", dtype="str", meaning="first task of the pair"),
+        Column(name="task_b", dtype="str", meaning="second task of the pair"),
+        Column(name="cosine", dtype="float64", unit="1", meaning="cosine of the two gradients; negative: conflict"),
+        Column(name="norm_a", dtype="float64", unit="loss per parameter unit", meaning="norm of task_a's gradient"),
+        Column(name="norm_b", dtype="float64", unit="loss per parameter unit", meaning="norm of task_b's gradient"),
+        Column(name="n_parameters", dtype="int64", meaning="parameters in the group"),
+    ),
+    "information": (
+        Column(name="level", dtype="int64", meaning="level of the block: 1 to 3 skips, 4 latent"),
+        Column(name="part", dtype="str", meaning="block: its output; channel: DGCPM's output alone"),
+        Column(name="condition", dtype="str", meaning="condition of the images, or all"),
+        Column(name="n_pixels", dtype="int64", meaning="pixels that the score is made on"),
+        Column(name="channels", dtype="int64", meaning="channels of the block"),
+        Column(name="r2", dtype="float64", unit="1", meaning="linear recoverability of the input from the output"),
+        Column(name="loss", dtype="float64", unit="1", meaning="information loss: 1 - r2"),
+        Column(name="alpha", dtype="float64", unit="1", meaning="ridge penalty chosen by cross-validation"),
+    ),
+}
+"""Measure -> the columns of its table. A measure is taken of a finished run and never changes the run's own numbers."""

@@ -1,0 +1,120 @@
+"""What the JSON files of run and study folders hold."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+
+class StudyRow(TypedDict):
+    """One planned run in study.json; `alias_of` names the variant that was trained in its stead, or is None."""
+
+    variant: str
+    seed: int
+    run_id: str
+    alias_of: str | None
+    note: str
+
+
+class Axis(TypedDict):
+    """What a study varies: its name ("gamma") and the value of each variant that lies on it."""
+
+    name: str
+    values: dict[str, float]
+
+
+class StudyFile(TypedDict):
+    """study.json."""
+
+    schema: int
+    study: str
+    title: str
+    question: str
+    budget: dict[str, Any]
+    data: dict[str, Any]
+    text_encoder: Any
+    axis: Axis | None
+    reference: str | None
+    rows: list[StudyRow]
+    command: str
+    reported: str | None
+    measures: list[str]
+
+
+class SpecFile(TypedDict):
+    """spec.json: what was asked. `identity` holds exactly what the run_id hashes."""
+
+    schema: int
+    run_id: str
+    variant: str
+    seed: int
+    identity: dict[str, Any]
+    model: dict[str, Any]
+    data: dict[str, Any]
+    budget: dict[str, Any]
+    protocol: str
+    text_encoder: Any
+    prompt_set: str | None
+    precision: str
+
+
+class EnvFile(TypedDict):
+    """env.json: where the run was made."""
+
+    commit: str | None
+    dirty: bool | None
+    python: str
+    packages: dict[str, str]
+    device: str
+    threads: int
+    started_at: str
+    host_os: str
+
+
+class SummaryFile(TypedDict):
+    """summary.json: times in seconds, memory in MiB."""
+
+    status: str
+    steps: int
+    best_step: int
+    train_wall_s: float
+    eval_wall_s: float
+    peak_memory_mb: float | None
+    oom_splits: int
+
+
+class SampleRecord(TypedDict):
+    """One entry of samples.json; scores are those of the whole image, as in images.parquet, not of the crop."""
+
+    condition: str
+    image: str
+    box: list[int]
+    degraded: str
+    restored: str
+    clean: str
+    psnr_db: float
+    input_psnr_db: float
+
+
+class ProbedImage(TypedDict):
+    """One crop whose feature maps probes.safetensors holds; `box` is [top, left, height, width] in pixels."""
+
+    condition: str
+    image: str
+    box: list[int]
+
+
+class ErrorFile(TypedDict):
+    """ERROR.json of a failed run."""
+
+    type: str
+    message: str
+    traceback: str
+    at: str
+    step: int | None
+
+
+class DoneFile(TypedDict):
+    """DONE, written last: the SHA-256 of every other file that a finished run consists of."""
+
+    finished_at: str
+    files: dict[str, str]

@@ -1,0 +1,50 @@
+"""Metrics as they are shown, and the order of tasks and conditions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+PSNR = "psnr_db"
+SSIM = "ssim"
+
+# The order in which papers list the tasks, and in which tables and figures here show them.
+TASK_ORDER: tuple[str, ...] = ("noise", "rain", "haze", "blur", "lowlight")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """How one metric is shown.
+
+    Attributes:
+        name: as in the `metric` column.
+        label: as a reader knows it.
+        unit: "dB", or "" for a ratio.
+        digits: decimals in tables.
+        upper: the largest value that enters statistics; a perfect image's infinite PSNR counts as this.
+    """
+
+    name: str
+    label: str
+    unit: str
+    digits: int
+    upper: float
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(name=PSNR, label="PSNR", unit="dB", digits=2, upper=100.0),
+    Metric(name=SSIM, label="SSIM", unit="", digits=3, upper=1.0),
+)
+
+
+def task_of(condition: str) -> str:
+    """The task of a condition's name: "noise-25" -> "noise"."""
+    return re.sub(r"-\d+$", "", condition)
+
+
+def condition_sort_key(condition: str) -> tuple[int, str, int]:
+    """Sorts conditions as tables show them: by task in paper order, then by strength; unknown tasks last, by name."""
+    task = task_of(condition)
+    strength = condition[len(task) + 1 :]
+    rank = TASK_ORDER.index(task) if task in TASK_ORDER else len(TASK_ORDER)
+    return rank, task, int(strength) if strength else -1

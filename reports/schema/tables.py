@@ -1,0 +1,159 @@
+"""Writing, reading and checking the tables on disk: scores of images, and measures."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reports.files import write_bytes
+from reports.schema.columns import IMAGE_COLUMNS, MEASURE_COLUMNS, Column
+from reports.schema.names import MEASURES_FOLDER, SCHEMA_VERSION
+from reports.schema.scores import METRICS, condition_sort_key
+
+_IMAGE_KEY = ["variant", "seed", "protocol", "dataset", "condition", "image", "metric"]
+
+
+def validate_images(df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) -> None:
+    """Check that `df` is an images.parquet (or, with TABLE_COLUMNS, a study's table).
+
+    Raises:
+        ValueError: names the first column that is missing, unknown, of the wrong type or holding a value that is not
+            allowed, or the first row that occurs twice.
+    """
+    names = [c.name for c in columns]
+    for name in names:
+        if name not in df.columns:
+            raise ValueError(f"Column {name!r} is missing. Needed: {', '.join(names)}.")
+    for name in df.columns:
+        if name not in names:
+            raise ValueError(f"Column {name!r} is unknown. Allowed: {', '.join(names)}.")
+    for column in columns:
+        _check_column(df[column.name], column)
+    known = [m.name for m in METRICS]
+    if not df["metric"].isin(known).all():
+        wrong = df.loc[~df["metric"].isin(known), "metric"].iloc[0]
+        raise ValueError(f"Column 'metric' holds {wrong!r}. Allowed: {', '.join(known)}.")
+    repeated = df.duplicated(_IMAGE_KEY)
+    if repeated.any():
+        row = df.loc[repeated, _IMAGE_KEY].iloc[0].to_dict()
+        raise ValueError(f"Column 'image': a row occurs twice: {row}.")
+
+
+def _check_column(series: pd.Series, column: Column) -> None:
+    """Raise ValueError unless the series has the column's type and no missing value."""
+    if series.isna().any():
+        raise ValueError(f"Column {column.name!r} holds a missing value (NaN or None).")
+    fits = {
+        # in C: value by value it was half of the time that a study of thousands of runs takes to read
+        "str": pd.api.types.infer_dtype(series, skipna=False) in ("string", "empty"),
+        "int64": pd.api.types.is_integer_dtype(series),
+        "float64": pd.api.types.is_float_dtype(series),
+    }[column.dtype]
+    if not fits:
+        raise ValueError(f"Column {column.name!r} must be {column.dtype}, not {series.dtype}.")
+    if column.dtype == "float64" and np.isneginf(series.to_numpy(dtype=float)).any():
+        raise ValueError(f"Column {column.name!r} holds -inf, which no score can be.")
+
+
+def canonical(df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) -> pd.DataFrame:
+    """The frame with columns, types and rows in the one order in which they are written.
+
+    Raises:
+        ValueError: as `validate_images`.
+    """
+    validate_images(df, columns=columns)
+    df = df.reset_index(drop=True)
+    kinds: dict[str, Any] = {"str": "object", "int64": np.int64, "float64": np.float64}
+    out = pd.DataFrame({c.name: df[c.name].astype(kinds[c.dtype]) for c in columns})
+    keys = pd.DataFrame({name: out[name] for name in _IMAGE_KEY})
+    keys["condition"] = keys["condition"].map(condition_sort_key)
+    return out.loc[keys.sort_values(_IMAGE_KEY, kind="stable").index].reset_index(drop=True)
+
+
+def write_images(df: pd.DataFrame, path: Path, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) -> Path:
+    """Write the canonical frame as Parquet, or as CSV where `path` ends in .csv; atomic.
+
+    Args:
+        df: one row per image, condition and metric, with exactly the columns asked for.
+        path: images.parquet, table.parquet or table.csv.
+        columns: IMAGE_COLUMNS, or TABLE_COLUMNS for a study's table.
+
+    Raises:
+        ValueError: as `validate_images`.
+    """
+    frame = canonical(df, columns=columns)
+    if path.suffix == ".csv":
+        return write_bytes(path, frame.to_csv(index=False, lineterminator="\n").encode("utf-8"))
+    # Types are spelled out and pandas' own metadata left away: the bytes then depend on the rows alone.
+    types = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
+    schema = pa.schema([(c.name, types[c.dtype]) for c in columns], metadata={"schema": str(SCHEMA_VERSION)})
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(schema.metadata), buffer)
+    return write_bytes(path, buffer.getvalue())
+
+
+def write_measure(df: pd.DataFrame, folder: Path, name: str, *, facts: dict[str, str]) -> Path:
+    """Write one measure's table into a run folder, rows in the order given; atomic.
+
+    Args:
+        df: with exactly the columns of `MEASURE_COLUMNS[name]`.
+        folder: of the run.
+        name: of the measure.
+        facts: what it was made from and what it cost, kept in the file's metadata.
+
+    Raises:
+        ValueError: a column that is missing, unknown or of the wrong type.
+    """
+    columns = MEASURE_COLUMNS[name]
+    wanted = [c.name for c in columns]
+    if sorted(df.columns) != sorted(wanted):
+        raise ValueError(f"Measure {name!r} has columns {', '.join(df.columns)}. Needed: {', '.join(wanted)}.")
+    for column in columns:
+        _check_column(df[column.name], column)
+    types = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
+    fields = pa.schema([(c.name, types[c.dtype]) for c in columns])
+    table = pa.Table.from_pandas(df[wanted], schema=fields, preserve_index=False)
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({"schema": str(SCHEMA_VERSION), **facts}), buffer)
+    return write_bytes(folder / MEASURES_FOLDER / f"{name}.parquet", buffer.getvalue())
+
+
+def read_measure(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """What `write_measure` wrote: the table and its facts.
+
+    Raises:
+        ValueError: there is no such table, or it is not what it should be.
+    """
+    path = folder / MEASURES_FOLDER / f"{name}.parquet"
+    try:
+        table = pq.read_table(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path.name} of {folder.name} can't be read: {error}") from error
+    frame = table.to_pandas()
+    columns = MEASURE_COLUMNS[name]
+    if list(frame.columns) != [c.name for c in columns]:
+        raise ValueError(f"{path.name} of {folder.name} has columns {', '.join(map(str, frame.columns))}.")
+    for column in columns:
+        _check_column(frame[column.name], column)
+    return frame, {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+
+
+def read_images(path: Path, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) -> pd.DataFrame:
+    """Read and check what `write_images` wrote.
+
+    Raises:
+        ValueError: the file is not the table it should be.
+    """
+    try:
+        frame = pq.ParquetFile(path).read(use_threads=False).to_pandas()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path.name} can't be read: {error}") from error
+    validate_images(frame, columns=columns)
+    return frame
