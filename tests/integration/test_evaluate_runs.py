@@ -1,0 +1,123 @@
+"""`python -m ablations.evaluate` and `restore` on runs of this suite: they bring their settings, prompts and names."""
+
+import json
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+import dfpir
+from ablations.harness.evaluating.released import open_released
+from ablations.harness.run_one import spec_file
+from ablations.restore import main as restore_main
+from ablations.spec import Phase
+from baselines.base import restore
+from datasets.embedded import load_embedded
+from dfpir.prompts import load_prompts
+from reports.files import write_json
+from reports.schema import read_images
+from tests.support.evaluations import CONFIG, ONEHOT, call, picture
+from tests.support.tiny_study import run_here, tiny_plan
+
+_SHORT = Phase(steps=2, lr=1e-3, patch=32, batch=2)
+
+
+@pytest.fixture(scope="module")
+def own_run(tmp_path_factory):
+    """The weights of a run of this suite, with its spec beside them."""
+    folder = tmp_path_factory.mktemp("run")
+    spec = tiny_plan().specs[0]
+    torch.manual_seed(1)
+    model = dfpir.RestorationUNet(spec.config).eval()
+    model.bind_prompts(load_prompts("detailed", "minilm", spec.conditions).codes)
+    tensors = {key: value.contiguous() for key, value in model.state_dict().items()}
+    safetensors.torch.save_file(tensors, folder / "weights.safetensors")
+    write_json(folder / "spec.json", spec_file(spec))
+    return spec, model, folder / "weights.safetensors"
+
+
+def test_a_run_of_our_own_brings_its_settings_and_prompts(capsys, own_run):
+    spec, model, path = own_run
+    released = open_released(spec.variant, path)
+    assert released.layout == "own"
+    assert released.run_id == spec.run_id
+    assert "minilm" in released.told
+    image = torch.rand(1, 3, 24, 30)
+    for row, name in enumerate(spec.conditions):
+        (condition,) = [c for c in load_embedded().conditions if c.name == name]
+        with torch.inference_mode():
+            assert torch.equal(released.restore(image, condition), restore(model, image, torch.tensor([row])))
+    code, _, err = call(capsys, "dfpir_g100", "--weights", path)
+    assert code == 2
+    assert "is a run of 'dfpir_g50', not of 'dfpir_g100'" in err
+    assert "trained with minilm" in call(capsys, spec.variant, "--weights", path, *ONEHOT)[2]
+
+
+def test_a_run_without_its_spec_is_refused(capsys, own_run, tmp_path):
+    _, _, path = own_run
+    (tmp_path / "weights.safetensors").write_bytes(path.read_bytes())
+    heads = "heads=1,2,4,8"
+    code, _, err = call(capsys, "dfpir_g50", "--weights", tmp_path / "weights.safetensors", *CONFIG, heads)
+    assert code == 2
+    assert "no spec.json lies beside it" in err
+
+
+@pytest.fixture(scope="module")
+def comparator_runs(tmp_path_factory):
+    """Runs of comparators that the harness trained: blind, told by an instruction, told an operator, and in stages."""
+    root = tmp_path_factory.mktemp("runs")
+    plan = tiny_plan("five_task", ("nafnet", "instructir", "dl", "airnet"), phases=(_SHORT,))
+    for spec in plan.specs:
+        run_here(spec, root)
+    return {spec.variant: (spec, root / spec.run_id / "weights.safetensors") for spec in plan.specs}
+
+
+@pytest.mark.parametrize("name", ["nafnet", "instructir", "dl", "airnet"])
+def test_a_comparators_run_is_scored_as_its_own_harness_scored_it(capsys, comparator_runs, name):
+    spec, path = comparator_runs[name]
+    code, out, err = call(capsys, name, "--weights", path, "--tasks", "haze", "--limit", 1, "--json")
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    assert result["run_id"] == spec.run_id
+    assert result["weights"]["layout"] == "own"
+    bundle = load_embedded()
+    (condition,) = [c for c in bundle.conditions if c.name == "haze"]
+    # the run's own evaluation looks at smaller crops: the same weights must restore them to the same score
+    side = spec.evaluation.max_side
+    (item,) = bundle.eval_items("test", [condition], max_side=side, limit=1)
+    released = open_released(name, path)
+    clean = torch.from_numpy(item.clean).permute(2, 0, 1)[None] / 255
+    restored = released.restore(torch.from_numpy(item.degraded).permute(2, 0, 1)[None] / 255, condition)
+    rows = read_images(path.parent / "images.parquet").query("condition == 'haze' and metric == 'psnr_db'")
+    (harness,) = rows.loc[rows["image"] == item.name, "value"]
+    psnr_db = peak_signal_noise_ratio(clean.double().numpy(), restored.clamp(0, 1).double().numpy(), data_range=1.0)
+    assert psnr_db == pytest.approx(harness, abs=1e-3)
+
+
+def test_a_comparators_run_restores_pictures(capsys, comparator_runs, tmp_path):
+    _, path = comparator_runs["nafnet"]
+    Image.fromarray(picture(1)).save(tmp_path / "a.png")
+    arguments = [tmp_path / "a.png", "--model", "nafnet", "--weights", path, "--degradation", "haze"]
+    assert restore_main([str(a) for a in (*arguments, "--out", tmp_path / "out")]) == 0
+    assert "Told: nothing (blind)." in capsys.readouterr().out
+    restored = np.asarray(Image.open(tmp_path / "out/a.png"))
+    assert restored.shape == picture(1).shape
+    released = open_released("nafnet", path)
+    (condition,) = [c for c in load_embedded().conditions if c.name == "haze"]
+    image = torch.from_numpy(picture(1).copy()).permute(2, 0, 1)[None] / 255
+    expected = released.restore(image, condition)[0].clamp(0, 1).permute(1, 2, 0).mul(255).round()
+    assert np.abs(expected.numpy() - restored).max() <= 1
+
+
+def test_a_comparators_run_is_refused_under_another_name_or_without_its_spec(capsys, comparator_runs, tmp_path):
+    _, path = comparator_runs["nafnet"]
+    code, _, err = call(capsys, "instructir", "--weights", path)
+    assert code == 2
+    assert "is a run of 'nafnet', not of 'instructir'" in err
+    (tmp_path / "weights.safetensors").write_bytes(path.read_bytes())
+    code, _, err = call(capsys, "nafnet", "--weights", tmp_path / "weights.safetensors")
+    assert code == 2
+    assert "does not fit the model" in err
