@@ -13,7 +13,7 @@ import pandas as pd
 
 from reports import page, schema, tex
 from reports.compare import build_comparison
-from reports.drawing import Drawing, Job
+from reports.drawing import Drawing, Job, get_ready
 from reports.figures import axis, crops, curves, differences, errors, maps, masks, orders, tsne
 from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
@@ -33,6 +33,7 @@ from reports.verdict import Verdict, verdict
 from reports.viewer.show import interactive
 
 _MOST_ROWS_SENT = 200_000
+_WHAT_DRAWS = ("reports.measures.sections",)  # imports every kind of figure
 _MEASURE = "measure "  # before a measure's name, whose figures must not be taken for a section's own
 
 
@@ -65,6 +66,7 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     whole = load(paths)
     study = main_part(whole)
     check_comparable(study)
+    get_ready(_WHAT_DRAWS)
     parts = [(part, build_table(part.study)) for part in other_parts(whole)]
     setting = asked_setting(whole)
     reported = None if setting is None else reported_table(whole, setting)
@@ -138,14 +140,15 @@ def begin_figures(study: Study, psnr: Bootstrap, folder: Path, shown: Shown, *, 
         measured = tsne.measure(study)
     except Exception as error:  # a run's odd content must not cost the reader the rest of the report
         measured, problems["features"] = [], f"{type(error).__name__}: {error}"
+    # named as the page shows them; the caller begins with the last, and has t-SNE imported for its own measures
     jobs = {
         "axis": [Job(draw=axis.draw, given=(study, psnr, folder))],
-        "crops": [Job(draw=one.draw, given=(study, folder)) for one in (crops, errors)],
-        "differences": [Job(draw=differences.draw, given=(study, psnr, folder))],
-        "maps": [Job(draw=maps.draw, given=(study, folder))],
+        "crops": [Job(draw=one.draw, given=(study, folder), long=True) for one in (crops, errors)],
+        "differences": [Job(draw=differences.draw, given=(study, psnr, folder), long=True)],
+        "maps": [Job(draw=maps.draw, given=(study, folder), long=True)],
         "features": [Job(draw=tsne.draw, given=(study, folder, measured))],
-        "orders": [Job(draw=orders.draw, given=(study, folder))],
-        "masks": [Job(draw=masks.draw, given=(study, folder))],
+        "orders": [Job(draw=orders.draw, given=(study, folder), long=True)],
+        "masks": [Job(draw=masks.draw, given=(study, folder), long=True)],
         "curves": [Job(draw=curves.draw, given=(study, folder))],
     }
     jobs |= {f"{_MEASURE}{name}": list(own) for name, own in shown.jobs.items()}

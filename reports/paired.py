@@ -15,7 +15,6 @@ import math
 
 import numpy as np
 from scipy import special
-from scipy import stats as sps
 
 from reports.stats import AVERAGE, Scores
 
@@ -36,9 +35,11 @@ def scene_differences(scores: Scores, first: str, second: str) -> np.ndarray:
 
 def wilcoxon(differences: np.ndarray) -> float:
     """The two-sided p value of Wilcoxon's signed-rank test; NaN below `MIN_SCENES`, 1 if all are zero."""
+    from scipy import stats  # a second to import, which processes that only draw need not spend
+
     if len(differences) < MIN_SCENES:
         return math.nan
-    return float(sps.wilcoxon(differences).pvalue) if np.any(differences) else 1.0
+    return float(stats.wilcoxon(differences).pvalue) if np.any(differences) else 1.0
 
 
 def rank_biserial(differences: np.ndarray) -> float:
@@ -47,10 +48,12 @@ def rank_biserial(differences: np.ndarray) -> float:
     The share of the rank sum that favours the first variant minus the share that favours the second; NaN below
     three scenes and where all differences are zero.
     """
+    from scipy import stats
+
     nonzero = differences[differences != 0]
     if len(differences) < 3 or not len(nonzero):
         return math.nan
-    ranks = sps.rankdata(np.abs(nonzero))
+    ranks = stats.rankdata(np.abs(nonzero))
     return float(np.sum(np.sign(nonzero) * ranks) / np.sum(ranks))
 
 

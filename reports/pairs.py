@@ -9,7 +9,6 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from reports import paired
 from reports.power import minimum_detectable_difference, seeds_needed
@@ -116,6 +115,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """P values after Holm's step-down correction; NaN (no test) counts as 1, so the family keeps its size."""
     if not len(p_values):
         return []
+    from statsmodels.stats.multitest import multipletests  # slow to import, and of no use to who draws
+
     p = np.nan_to_num(np.asarray(p_values, dtype=float), nan=1.0)
     return [float(v) for v in multipletests(p, alpha=1 - LEVEL, method="holm")[1]]
 

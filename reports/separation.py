@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from sklearn.metrics import silhouette_samples
-from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from reports.artifacts import Probes
@@ -44,6 +40,8 @@ class Separation:
 
 def points(probes: Probes, layer: str, *, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
     """At most `most` patches, evenly over conditions: PCA scores (n, d) of standardised features and labels (n,)."""
+    from sklearn.decomposition import PCA  # here and below: a second to import, and few processes need it
+
     features = probes.features[layer].astype(np.float64)
     finite = np.isfinite(features).all(axis=1)
     labels = probes.feature_condition
@@ -59,6 +57,9 @@ def points(probes: Probes, layer: str, *, most: int = MOST_POINTS) -> tuple[np.n
 
 def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
     """Measure the separation in PCA space, where distances mean something, not in the t-SNE plane."""
+    from sklearn.metrics import silhouette_samples
+    from sklearn.neighbors import NearestNeighbors
+
     counts = np.unique(labels, return_counts=True)[1]
     if len(counts) < 2 or counts.min() < 2:
         return None
@@ -79,6 +80,8 @@ def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
 
 def plane(x: np.ndarray) -> tuple[np.ndarray, float]:
     """Two-dimensional t-SNE (n, 2) from a fixed seed and PCA start, and the perplexity used."""
+    from sklearn.manifold import TSNE
+
     perplexity = min(PERPLEXITY, max((len(x) - 1) / 3, 1.0))
     model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=500)
     # One thread: for so few points several cost more in waiting for each other than they save, and on a busy machine

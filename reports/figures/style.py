@@ -16,6 +16,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from fontTools import subset
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -28,6 +29,7 @@ from reports.study import Study
 DPI = 150
 INK = "#222222"
 QUIET = "#767676"
+_SHAPING_TABLES = ("GSUB", "GPOS", "GDEF")  # of a font: ligatures, kerning, classes of glyphs
 _PLACE_DIGITS = 9  # of a figure's side
 
 _SETTINGS: Any = {
@@ -110,11 +112,27 @@ def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, capti
         _lay_out(figure)
         for kind, unsaid in _UNSAID.items():
             content = io.BytesIO()
-            figure.savefig(content, format=kind, metadata=dict.fromkeys(unsaid), dpi=DPI)
+            with _small_fonts():
+                figure.savefig(content, format=kind, metadata=dict.fromkeys(unsaid), dpi=DPI)
             write_bytes(folder / f"{name}.{kind}", content.getvalue())
     width_in = float(figure.get_size_inches()[0])
     png = folder / f"{name}.png"
     return Picture(name=name, title=title, alt=alt, caption=caption, png=png, width_in=width_in)
+
+
+@contextmanager
+def _small_fonts() -> Iterator[None]:
+    """Fonts in a PDF without the tables of ligatures and kerning, which cost more time than all else of a figure.
+
+    Every glyph of a figure is placed by matplotlib, so that nobody reads them. Neither matplotlib nor fontTools lets
+    its caller choose; without the attribute that we change the files are right as well, only slower.
+    """
+    usual = getattr(subset.Options, "_drop_tables_default", [])
+    subset.Options._drop_tables_default = [*usual, *_SHAPING_TABLES]
+    try:
+        yield
+    finally:
+        subset.Options._drop_tables_default = usual
 
 
 def _lay_out(figure: Figure) -> None:

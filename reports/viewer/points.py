@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from reports import schema
@@ -98,6 +97,8 @@ def allowed_perplexities(n: int) -> tuple[int, ...]:
 
 def _plane(x: np.ndarray, perplexity: int) -> list[list[float]]:
     """t-SNE of (n, d) PCA scores from a fixed seed, scaled into the unit square with its shape kept."""
+    from sklearn.manifold import TSNE  # a second to import
+
     model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=_ITERATIONS)
     with threadpool_limits(limits=1):  # see reports.separation.plane
         flat = np.asarray(model.fit_transform(x.astype(np.float32)), dtype=np.float64)

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import re
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from fontTools import subset
+from fontTools.ttLib import TTFont
 
-from reports.drawing import Drawing, Figures, Job
+from reports.drawing import Drawing, Figures, Job, get_ready
 from reports.figures import curves, masks
-from reports.figures.style import Picture, new_figure, save
+from reports.figures.style import Picture, new_figure, save, settings
 from reports.load import load
 from tests.support.fake_runs import write_runs
 from tests.support.figures import small_study
@@ -75,3 +81,33 @@ def test_files_are_the_same_wherever_they_are_drawn(tmp_path):
     here = drawn(tmp_path / "here", ("curves", "masks"), 1)
     assert len(here) == 3 * len(("training_curves", "masks", "attention"))
     assert drawn(tmp_path / "there", ("masks", "curves"), 2) == here
+
+
+def own_process(folder: Path, name: str) -> Picture:
+    return replace(line(folder, name), title=str(os.getpid()))
+
+
+def test_the_caller_draws_beside_the_others_and_long_jobs_go_first(tmp_path):
+    get_ready(("reports.figures.curves",), workers=2)
+    jobs = {f"{n}": [Job(draw=own_process, given=(tmp_path, f"{n}"), long=n == 7)] for n in range(8)}
+    drawn = Drawing(jobs, workers=2).finished()
+    assert list(drawn) == list(jobs)
+    by = {name: int(figures.pictures[0].title) for name, figures in drawn.items()}
+    assert by["7"] != os.getpid()  # sent at once
+    assert by["6"] == os.getpid()  # the last in line
+
+
+def test_a_pdf_embeds_its_fonts_as_truetype_and_without_shaping_tables(tmp_path):
+    usual = list(subset.Options._drop_tables_default)
+    with settings():
+        line(tmp_path, "a")
+    content = (tmp_path / "a.pdf").read_bytes()
+    assert b"/FontFile2" in content
+    assert b"/Type3" not in content
+    streams = [zlib.decompress(s) for s in re.findall(rb"stream\r?\n(x.*?)\r?\nendstream", content, re.DOTALL)]
+    fonts = [s for s in streams if s[:4] == b"\x00\x01\x00\x00"]
+    assert fonts
+    tables = {record.tag for font in fonts for record in TTFont(io.BytesIO(font)).reader.tables.values()}
+    assert "glyf" in tables
+    assert not tables & {"GSUB", "GPOS", "GDEF"}
+    assert subset.Options._drop_tables_default == usual
