@@ -7,7 +7,8 @@ nothing is clipped or rounded here, because whether that is done belongs to a pr
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -16,7 +17,8 @@ from torch import Tensor
 
 # Each window is one row of taps (the filter is separable) and whether the covariance is the sample's, n / (n - 1).
 SSIM_WINDOWS = ("uniform7", "gaussian11", "gaussian11-sample")
-_CACHED_PIXELS = 24_000  # of a float64 map: a few fit the second-level cache, and PyTorch starts no threads for them
+_BAND = 16  # filtered values of one band product: fewer waste calls, more waste multiplications by nought
+_CACHED_PIXELS = 32_000  # of a float64 map, for each of PyTorch's threads: ten fit a second-level cache of 2 MiB
 _ALIASES = {"gaussian-skimage": "gaussian11-sample"}
 
 
@@ -40,7 +42,10 @@ def psnr_db(
         ValueError: shapes differ or are not (B, C, H, W).
     """
     _check(restored, clean)
-    error = (restored.to(dtype) - clean.to(dtype)).square_().mean(dim=(1, 2, 3))
+    if restored.device.type == "cpu":  # image by image: the differences of one stay in the cache
+        error = torch.stack([_mean_square(*pair, dtype) for pair in zip(restored, clean, strict=True)])
+    else:
+        error = (restored.to(dtype) - clean.to(dtype)).square_().mean(dim=(1, 2, 3))
     return 10.0 * torch.log10(data_range**2 / error)
 
 
@@ -84,18 +89,9 @@ def ssim(
     size, (height, width) = len(taps), restored.shape[-2:]
     if min(height, width) < size:
         raise ValueError(f"SSIM with window {window!r} needs images of at least {size}x{size}, got {height}x{width}.")
-    x, y = restored.to(dtype).flatten(0, 1), clean.to(dtype).flatten(0, 1)
-    # A CPU is many times faster on parts that stay in its cache; a GPU wants everything at once.
-    cpu = x.device.type == "cpu"
-    planes, rows = (1, max(size, _CACHED_PIXELS // width)) if cpu else (len(x), height)
-    one = partial(_ssim_sum, rows=rows, taps=taps, norm=norm, data_range=data_range)
-    parts = x.split(planes), y.split(planes)
-    if cpu and torch.get_num_threads() > 1:  # the parts are too small for PyTorch's own threads
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            sums = torch.cat(list(pool.map(one, *parts)))
-    else:
-        sums = torch.cat([one(*pair) for pair in zip(*parts, strict=True)])
-    means = sums / ((height - size + 1) * (width - size + 1))
+    sums = _sums_in_cache if restored.device.type == "cpu" else _sums_at_once
+    totals = sums(restored.flatten(0, 1), clean.flatten(0, 1), dtype, taps, _Constants.of(data_range, norm, dtype))
+    means = totals / ((height - size + 1) * (width - size + 1))
     return means.unflatten(0, restored.shape[:2]).mean(dim=1)
 
 
@@ -112,6 +108,11 @@ def to_y(rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
     return weighted.sum(dim=1, keepdim=True) + 16.0 / 255.0
 
 
+def _mean_square(first: Tensor, second: Tensor, dtype: torch.dtype) -> Tensor:
+    difference = (first.to(dtype) - second.to(dtype)).flatten()
+    return torch.dot(difference, difference) / difference.numel()
+
+
 def _taps(window: str) -> tuple[list[float], float]:
     """The window's one-dimensional taps, summing to 1, and the factor from population to sample covariance."""
     window = _ALIASES.get(window, window)
@@ -123,27 +124,47 @@ def _taps(window: str) -> tuple[list[float], float]:
     return [tap / sum(raw) for tap in raw], 121.0 / 120.0 if window == "gaussian11-sample" else 1.0
 
 
-def _ssim_sum(
-    x: Tensor, y: Tensor, rows: int, taps: list[float], norm: float, data_range: float
-) -> Float[Tensor, " N"]:
-    """SSIM of each of the (N, H, W) planes, summed over valid window positions, `rows` rows of windows at a time."""
-    rim = len(taps) - 1
-    total = x.new_zeros(len(x))
-    for top in range(0, x.shape[1] - rim, rows):
-        part = slice(top, top + rows + rim)
-        total += _ssim_map(x[:, part], y[:, part], taps, norm, data_range).sum(dim=(1, 2))
-    return total
+@dataclass(frozen=True, kw_only=True)
+class _Constants:
+    """SSIM's constants where they cost no pass of their own: added as products are formed, before and after filtering.
+
+    With p = mean x * mean y, s = mean x^2 + mean y^2 and the window's means of xy and xx + yy,
+    SSIM = 4 (p + c1/2) (mean xy - p + c2/2n) / ((s + c1) (mean (xx + yy) - s + c2/n)), n being `norm` of `_taps`.
+    """
+
+    product: Tensor
+    squares: Tensor
+    filtered_product: Tensor
+    filtered_squares: Tensor
+
+    @classmethod
+    def of(cls, data_range: float, norm: float, dtype: torch.dtype) -> _Constants:
+        c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2 / norm
+        values = (c1 / 2, c1, (c1 + c2) / 2, c1 + c2)
+        names = ("product", "squares", "filtered_product", "filtered_squares")
+        # tensors of no dimension may stay on the CPU beside operands on a GPU
+        return cls(**{name: torch.tensor(value, dtype=dtype) for name, value in zip(names, values, strict=True)})
 
 
-def _ssim_map(x: Tensor, y: Tensor, taps: list[float], norm: float, data_range: float) -> Tensor:
-    """SSIM at each valid window position of (N, H, W) planes. In place where it can: memory traffic is the time."""
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    mean_x, mean_y = _valid_filter(x, taps), _valid_filter(y, taps)
-    product, squares = mean_x * mean_y, (mean_x * mean_x).addcmul_(mean_y, mean_y)
-    cov = _valid_filter(x * y, taps).sub_(product).mul_(2 * norm).add_(c2)
+def _ssim_map(x: Tensor, y: Tensor, filtered: Callable[[Tensor], Tensor], constants: _Constants) -> Tensor:
+    """A quarter of SSIM at each place of `filtered`'s result. In place where it can: memory traffic is the time."""
+    mean_x, mean_y = filtered(x), filtered(y)
+    cov = filtered(torch.addcmul(constants.filtered_product, x, y))
     # The two variances are only ever added, so their squares can be filtered together.
-    variances = _valid_filter((x * x).addcmul_(y, y), taps).sub_(squares).mul_(norm).add_(c2)
-    return product.mul_(2).add_(c1).mul_(cov).div_(squares.add_(c1).mul_(variances))
+    variances = filtered(torch.addcmul(constants.filtered_squares, x, x).addcmul_(y, y))
+    product = torch.addcmul(constants.product, mean_x, mean_y)
+    squares = torch.addcmul(constants.squares, mean_x, mean_x).addcmul_(mean_y, mean_y)
+    cov.sub_(product)
+    variances.sub_(squares)
+    return product.mul_(cov).div_(squares.mul_(variances))
+
+
+def _sums_at_once(
+    x: Tensor, y: Tensor, dtype: torch.dtype, taps: list[float], constants: _Constants
+) -> Float[Tensor, " N"]:
+    """SSIM of each of the (N, H, W) planes, summed over valid window positions: what suits a GPU."""
+    quarter = _ssim_map(x.to(dtype), y.to(dtype), partial(_valid_filter, taps=taps), constants)
+    return quarter.sum(dim=(1, 2)).mul_(4)
 
 
 def _valid_filter(maps: Tensor, taps: list[float]) -> Tensor:
@@ -152,17 +173,58 @@ def _valid_filter(maps: Tensor, taps: list[float]) -> Tensor:
 
 
 def _filter_along(maps: Tensor, taps: list[float], dim: int) -> Tensor:
-    """The symmetric filter along one axis as shifted sums: exact, and faster in float64 than a convolution."""
+    """The symmetric filter along one axis as shifted sums: exact in any dtype and under any setting of products."""
     last, middle = len(taps) - 1, len(taps) // 2
     count = maps.shape[dim] - last
-    if taps == [taps[0]] * 7:  # a box of seven from sums of two: fewer passes over the map
-        twos = maps.narrow(dim, 0, count + 4) + maps.narrow(dim, 1, count + 4)
-        out = twos.narrow(dim, 0, count) + twos.narrow(dim, 2, count)
-        return out.add_(twos.narrow(dim, 4, count)).add_(maps.narrow(dim, 6, count)).mul_(taps[0])
     out = maps.narrow(dim, middle, count) * taps[middle]
     for shift in range(middle):
         out.add_(maps.narrow(dim, shift, count) + maps.narrow(dim, last - shift, count), alpha=taps[shift])
     return out
+
+
+def _sums_in_cache(
+    x: Tensor, y: Tensor, dtype: torch.dtype, taps: list[float], constants: _Constants
+) -> Float[Tensor, " N"]:
+    """The same on a CPU: blocks of rows that stay in its cache, filtered by products with a band matrix.
+
+    Such a product reads and writes a map once for each axis, where shifted sums do it once for every tap or two.
+    """
+    rim, (height, width) = len(taps) - 1, x.shape[1:]
+    down, across = height - rim, width - rim
+    columns = math.ceil(across / _BAND)
+    most = max(1, _CACHED_PIXELS * torch.get_num_threads() // (columns * _BAND) // _BAND) * _BAND
+    rows = math.ceil(down / math.ceil(down / most) / _BAND) * _BAND
+    band = _band_matrix(taps, dtype)
+    block = torch.zeros(2, rows + rim, columns * _BAND + rim, dtype=dtype)
+    sums = []
+    for plane in zip(x, y, strict=True):
+        total = torch.zeros((), dtype=dtype)
+        for top in range(0, down, rows):
+            count = min(rows, down - top)
+            for target, source in zip(block, plane, strict=True):
+                target[: count + rim, :width].copy_(source[top : top + count + rim])
+                target[count + rim :].zero_()  # a NaN of an earlier plane would spread through the products
+            quarter = _ssim_map(*block, partial(_band_filter, band=band), constants)[:, :count]
+            total += quarter[:-1].sum() + quarter[-1, :, : across - (columns - 1) * _BAND].sum()
+        sums.append(total)
+    return torch.stack(sums).mul_(4)
+
+
+def _band_matrix(taps: list[float], dtype: torch.dtype) -> Tensor:
+    """(_BAND, _BAND + rim): times so many values in a row it gives _BAND filtered ones."""
+    band = torch.zeros(_BAND, _BAND + len(taps) - 1, dtype=dtype)
+    for shift, tap in enumerate(taps):
+        band.diagonal(shift).fill_(tap)
+    return band
+
+
+def _band_filter(block: Tensor, band: Tensor) -> Float[Tensor, "columns rows band"]:
+    """Filter a (rows + rim, columns * _BAND + rim) block; stripes of _BAND columns come one after another."""
+    size = band.shape[1]
+    strips = block.unfold(0, size, _BAND).transpose(1, 2)
+    downwards = torch.bmm(band.expand(len(strips), -1, -1), strips).flatten(0, 1)
+    stripes = downwards.unfold(1, size, _BAND).transpose(0, 1)
+    return torch.bmm(stripes, band.T.expand(len(stripes), -1, -1))
 
 
 def _check(restored: Tensor, clean: Tensor) -> None:

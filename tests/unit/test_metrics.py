@@ -10,6 +10,7 @@ import torch
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from datasets import metrics
 from datasets.metrics import SSIM_WINDOWS, pooled_psnr_db, psnr_db, ssim, to_y
 
 SKIMAGE_OPTIONS = {
@@ -43,7 +44,27 @@ def test_ssim_equals_skimage(pair, window):
     options = {"channel_axis": -1, "data_range": 1, **SKIMAGE_OPTIONS[window]}
     want = [structural_similarity(c, r, **options) for r, c in zip(*map(as_hwc, pair), strict=True)]
     restored, clean = pair
-    assert ssim(restored, clean, window=window).tolist() == pytest.approx(want, abs=1e-8)
+    assert ssim(restored, clean, window=window).tolist() == pytest.approx(want, abs=1e-10)
+
+
+@pytest.mark.parametrize("window", SSIM_WINDOWS)
+@pytest.mark.parametrize("size", [(16, 16), (23, 40), (150, 301)])
+def test_both_ways_of_filtering_agree(window, size, monkeypatch):
+    x, y = torch.rand(2, 4, *size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    taps, norm = metrics._taps(window)
+    constants = metrics._Constants.of(1.0, norm, torch.float64)
+    monkeypatch.setattr(metrics, "_CACHED_PIXELS", 5_000)  # several blocks of rows, the last one not full
+    sums = [way(x, y, torch.float64, taps, constants) for way in (metrics._sums_in_cache, metrics._sums_at_once)]
+    torch.testing.assert_close(*sums, rtol=1e-12, atol=1e-9)
+
+
+def test_a_broken_image_spoils_no_other(pair):
+    restored, clean = pair
+    broken = restored.clone()
+    broken[0, :, 20:] = math.nan
+    assert ssim(broken, clean)[0].isnan()
+    assert ssim(broken, clean)[1] == ssim(restored, clean)[1]
+    assert psnr_db(broken, clean).isnan().tolist() == [True, False]
 
 
 def test_ssim_in_float32_is_close(pair):
