@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -27,10 +28,17 @@ def depthwise_gate(x: Wide, weight: Float[Tensor, "2c 1 3 3"], bias: Float[Tenso
         from dfpir.kernels.depthwise_gate_triton import DepthwiseGate
 
         return DepthwiseGate.apply(x, weight)  # type: ignore[no-untyped-call, no-any-return]
-    return reference(x, weight, bias)
+    convolved = F.conv2d(x, weight, bias, padding=1, groups=x.shape[1])
+    del x  # the widest tensors of a model: where no gradient needs them, one less at a time
+    return _gated(convolved)
 
 
 def reference(x: Wide, weight: Tensor, bias: Tensor | None = None) -> Features:
     """`depthwise_gate` in PyTorch."""
-    gate, value = F.conv2d(x, weight, bias, padding=1, groups=x.shape[1]).chunk(2, dim=1)
-    return F.gelu(gate) * value
+    return _gated(F.conv2d(x, weight, bias, padding=1, groups=x.shape[1]))
+
+
+def _gated(convolved: Wide) -> Features:
+    gate, value = convolved.chunk(2, dim=1)
+    gate = F.gelu(gate)
+    return gate * value if torch.is_grad_enabled() else gate.mul_(value)
