@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports import schema
+from reports.labels import condition_label, in_sentence
 from reports.paired import MIN_SCENES
 from reports.pairs import Pair, pairs
 from reports.power import MOST_SEEDS, POWER, quadratic_mean
@@ -250,7 +251,10 @@ def _against_input(bootstrap: Bootstrap) -> list[str]:
         return ["Every variant's mean is below the degraded input's: these models do not restore."]
     said = f"Below the degraded input on average: {named(below, SHOWN_VARIANTS)}." if below else ""
     said = said or f"Every variant's mean is above the degraded input's, by {average.min():.2f} dB or more."
-    harmed = [f"{v} on {c}" for v, row in gains.drop(columns=AVERAGE).iterrows() for c, g in row.items() if g < 0]
+    by_condition = gains.drop(columns=AVERAGE).iterrows()
+    harmed = [
+        f"{v} on {in_sentence(condition_label(str(c)))}" for v, row in by_condition for c, g in row.items() if g < 0
+    ]
     return [said, *([f"Worse than the degraded input: {named(harmed, SHOWN_VARIANTS)}."] if harmed else [])]
 
 
