@@ -28,6 +28,7 @@ def make_deterministic(device: torch.device, cpu_threads: int) -> None:
     if device.type == "cpu":
         keep_freed_memory()
         torch.set_num_threads(cpu_threads)
-        torch.use_deterministic_algorithms(True)
+        # not use_deterministic_algorithms, that imports the compiler: four seconds for each run
+        torch.set_deterministic_debug_mode("error")
         # a pass over every new tensor, to show up reads before writes: what PyTorch itself allocates is written first
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

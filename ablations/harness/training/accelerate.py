@@ -102,6 +102,8 @@ def step_module(model: nn.Module, config: ModelConfig) -> nn.Module:
     """
     recompute_activations(model, on=_chosen.checkpointing)
     if _chosen.compile and isinstance(config, DFPIRConfig):
+        if torch.are_deterministic_algorithms_enabled():
+            torch.use_deterministic_algorithms(True)  # tells the compiler, too
         # a phase has one size of patch: graphs for fixed sizes, one a phase
         return torch.compile(model, dynamic=False)  # type: ignore[return-value]
     return model
