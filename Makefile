@@ -42,11 +42,12 @@ imports: $(STAMP)
 
 check: lint types imports test
 
-# uv, not pip: pip may take a CPU-only torch that torchvision does not import with
+# uv, not pip: pip may take a CPU-only torch that torchvision does not import with. Compiled at once: each run is a
+# process, and where Python may not write its bytecode (PYTHONDONTWRITEBYTECODE) each would compile PyTorch anew
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
 
 # the constraints for Python 3.10 to 3.13; no registry's address gets in
