@@ -26,7 +26,7 @@ from reports.parts import main_part, other_parts
 from reports.render import render
 from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import asked_setting, reported_table
-from reports.stats import Bootstrap, collect
+from reports.stats import Bootstrap
 from reports.study import Study
 from reports.tables import build_table, means_frame, to_latex, to_markdown
 from reports.verdict import Verdict, verdict
@@ -71,8 +71,7 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     setting = asked_setting(whole)
     reported = None if setting is None else reported_table(whole, setting)
     out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
-    images = study.images()
-    bootstraps = {m.name: Bootstrap(scores=collect(images, m.name)) for m in schema.METRICS}
+    bootstraps = {m.name: Bootstrap(scores=study.scores(m.name)) for m in schema.METRICS}
     found = verdict(bootstraps[schema.PSNR], reference=study.reference)
     table = build_table(study)
     said = replace(table, notes=(*table.notes, found.headline, *found.sentences))
@@ -87,7 +86,7 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     _write_csv(pairs_frame(found.pairs), out / schema.PAIRS_CSV_FILE)
     shown = show_measures(study, bootstraps[schema.PSNR], out)
     # each process that draws would get all rows: of a study of many, they cost more than they save
-    workers = 1 if len(images) > _MOST_ROWS_SENT else None
+    workers = 1 if len(study.rows) > _MOST_ROWS_SENT else None
     begun = begin_figures(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER, shown, workers=workers)
     if as_tex:
         tables = [("Result", to_latex(table)), *((title, to_latex(extra)) for title, extra in besides)]

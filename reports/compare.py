@@ -163,29 +163,24 @@ def _trained(entry: Entry) -> str:
 
 def _same_scores(before: Study, after: Study, old: str, new: str) -> bool:
     """Whether runs of one id hold the same numbers: a run may have been made again by other code."""
-    runs = (sorted(s.done_runs_of(v), key=lambda r: r.run_id) for s, v in ((before, old), (after, new)))
-    for first, second in zip(*runs, strict=True):
-        assert first.images is not None
-        assert second.images is not None
-        key = ["dataset", "condition", "image", "metric"]
-        a, b = (x.sort_values(key)["value"].to_numpy() for x in (first.images, second.images))
-        if not np.array_equal(a, b):
-            return False
-    return True
+    key = ["run_id", "dataset", "condition", "image", "metric"]
+    sides = (s.rows[s.rows["variant"] == v].sort_values(key) for s, v in ((before, old), (after, new)))
+    first, second = ((x["run_id"].tolist(), x["value"].to_numpy()) for x in sides)
+    return first[0] == second[0] and np.array_equal(first[1], second[1])
 
 
 def _both(before: Study, after: Study, pairs: dict[str, tuple[str, str, bool]]) -> pd.DataFrame:
     """Rows of both studies, each variant under two names (reports/moved.py)."""
     frames = []
     for side, study in enumerate((before, after)):
-        images = study.images()
+        images = study.rows
         for name, pair in pairs.items():
             frames.append(images[images["variant"] == pair[side]].assign(variant=f"{side} {name}"))
     return pd.concat(frames, ignore_index=True)
 
 
 def _headline(study: Study) -> str:
-    return verdict(Bootstrap(scores=collect(study.images())), reference=study.reference).headline
+    return verdict(Bootstrap(scores=study.scores(schema.PSNR)), reference=study.reference).headline
 
 
 def _have(study: Study) -> str:

@@ -15,7 +15,7 @@ def check_same_terms(before: Study, after: Study) -> None:
     Raises:
         ValueError: one line that names the protocols, the data or the test sets of a condition that differ.
     """
-    old, new = before.images(), after.images()
+    old, new = before.terms, after.terms
     for frame, which in ((old, "first"), (new, "second")):
         if frame.empty:
             raise ValueError(f"The {which} study has no finished run: there is nothing to compare.")

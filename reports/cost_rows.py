@@ -13,7 +13,7 @@ from reports.files import write_bytes
 from reports.load import load
 from reports.parts import main_part
 from reports.schema import Column
-from reports.stats import collect, seed_means
+from reports.stats import seed_means
 from reports.study import Study
 
 COUNT, FORWARD, TRAINING = "count", "forward", "training step"
@@ -120,7 +120,7 @@ def qualities(frame: pd.DataFrame, study: Study) -> dict[str, Quality]:
     about a large one of the same name.
     """
     found = {}
-    scores = collect(study.images(), schema.PSNR)
+    scores = study.scores(schema.PSNR)
     trained = {name: e.alias_of or e.variant for e in study.entries for name in (e.variant,)}
     for model, rows in frame.groupby("model", sort=False):
         names = [str(model), *filter(None, str(rows["aliases"].iloc[0]).split(";"))]
@@ -137,7 +137,7 @@ def _quality(study: Study, variant: str, params: float) -> Quality:
     if sizes != {params}:
         told = " or ".join(f"{size / 1e6:.3f} M" for size in sorted(sizes)) or "an unknown number of"
         return Quality(instead=f"{NOT_RUN} at this size", hover=f"The study's model has {told} parameters.")
-    values = seed_means(collect(study.images(), schema.PSNR), variant)
+    values = seed_means(study.scores(schema.PSNR), variant)
     mean = float(values.mean())
     if math.isnan(mean):
         return Quality(instead="not run on every task")

@@ -13,7 +13,7 @@ from reports import html, schema
 from reports.files import write_text
 from reports.load import check_comparable, find_runs, find_studies, load_study, read_json
 from reports.parts import main_part
-from reports.stats import Bootstrap, collect
+from reports.stats import Bootstrap
 from reports.study import Status, Study
 from reports.verdict import verdict
 
@@ -97,7 +97,7 @@ def describe(folder: Path, out: Path) -> Line:
     headline, ranks, problem = "", "nothing", ""
     try:
         check_comparable(study)
-        found = verdict(Bootstrap(scores=collect(study.images())), reference=study.reference)
+        found = verdict(Bootstrap(scores=study.scores(schema.PSNR)), reference=study.reference)
         headline, ranks = found.headline, found.ranks
     except ValueError as error:
         problem = " ".join(str(error).split())

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import stat
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
 
 from reports import schema
 from reports.files import sha256_of
+from reports.rows import Gathered, read_rows
 from reports.study import Entry, Run, Status, Study
+
+_DOCUMENTS = (schema.SPEC_FILE, schema.ENV_FILE, schema.SUMMARY_FILE, schema.DONE_FILE, schema.ERROR_FILE)
 
 
 def load(paths: Iterable[Path]) -> Study:
@@ -58,33 +65,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
 
 def load_run(folder: Path) -> Run:
     """Read one run folder; never raises for what it holds (see `Run.status`)."""
-    folder = Path(folder)
-    documents: dict[str, dict[str, Any]] = {}
-    reasons = []
-    for name in (schema.SPEC_FILE, schema.ENV_FILE, schema.SUMMARY_FILE, schema.DONE_FILE, schema.ERROR_FILE):
-        try:
-            documents[name] = read_json(folder / name)
-        except FileNotFoundError:
-            continue
-        except ValueError as error:
-            reasons.append(str(error))
-            documents[name] = {}
-    status, reason, images = _judge(folder, documents, reasons)
-    spec = documents.get(schema.SPEC_FILE, {})
-    seed = spec.get("seed")
-    return Run(
-        path=folder,
-        run_id=folder.name,
-        variant=str(spec.get("variant", "")),
-        seed=seed if isinstance(seed, int) else None,
-        status=status,
-        reason=reason,
-        spec=spec,
-        env=documents.get(schema.ENV_FILE, {}),
-        summary=documents.get(schema.SUMMARY_FILE, {}),
-        error=documents.get(schema.ERROR_FILE),
-        images=images,
-    )
+    return _read_run(Path(folder))[0]
 
 
 def load_study(folder: Path) -> Study:
@@ -102,6 +83,7 @@ def load_study(folder: Path) -> Study:
     try:
         entries = tuple(_entry(row) for row in plan["rows"])
         axis = plan.get("axis") or {"name": "", "values": {}}
+        runs, rows = _read_runs(entries, {e.run_id: folder.parent.parent / e.run_id for e in entries})
         return Study(
             folder=folder,
             name=str(plan["study"]),
@@ -114,7 +96,8 @@ def load_study(folder: Path) -> Study:
             axis_values={str(k): float(v) for k, v in axis["values"].items()},
             reference=plan.get("reference"),
             entries=entries,
-            runs={e.run_id: load_run(folder.parent.parent / e.run_id) for e in entries},
+            runs=runs,
+            rows=rows.frame(),
             command=str(plan.get("command") or ""),
             measures=None if plan.get("measures") is None else tuple(map(str, plan["measures"])),
         )
@@ -128,12 +111,11 @@ def check_comparable(study: Study) -> None:
     Raises:
         ValueError: one line that names the protocols, the data sets of a condition or the data checksums that differ.
     """
-    images = study.images()
-    protocols = sorted(images["protocol"].unique())
+    protocols = sorted(study.terms["protocol"].unique())
     if len(protocols) > 1:
         raise ValueError(f"Refusing to mix protocols in one table: {', '.join(protocols)}. Report them one by one.")
-    for condition, rows in images.groupby("condition"):
-        sets = sorted(rows["dataset"].unique())
+    for condition, terms in study.terms.groupby("condition"):
+        sets = sorted(terms["dataset"].unique())
         if len(sets) > 1:
             raise ValueError(f"Refusing to mix data sets in the column {condition!r}: {', '.join(sets)}.")
     done = [r for r in study.runs.values() if r.status is Status.DONE]
@@ -151,15 +133,7 @@ def read_json(path: Path) -> dict[str, Any]:
         FileNotFoundError: no such file.
         ValueError: one line: not JSON, or no object.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path.name} is not JSON ({error}).") from error
-    except (IsADirectoryError, PermissionError) as error:
-        raise ValueError(f"{path.name} can't be read ({error.strerror}).") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path.name} holds no JSON object.")
-    return content
+    return _as_object(path.name, _content(path))
 
 
 def name_of(value: Any) -> str:
@@ -167,9 +141,54 @@ def name_of(value: Any) -> str:
     return str(value.get("name", "")) if isinstance(value, dict) else str(value or "")
 
 
+def _read_runs(entries: Iterable[Entry], folders: dict[str, Path]) -> tuple[dict[str, Run], Gathered]:
+    """The runs by id, and the rows of those that are done under the names that the entries give them."""
+    runs: dict[str, Run] = {}
+    gathered = Gathered()
+    for entry in entries:
+        if entry.run_id in runs and entry.alias_of is not None:
+            continue
+        runs[entry.run_id], rows = _read_run(folders[entry.run_id])
+        if rows is not None and entry.alias_of is None:
+            gathered.add(rows, variant=entry.variant, seed=entry.seed)
+    return runs, gathered
+
+
+def _read_run(folder: Path) -> tuple[Run, pa.Table | None]:
+    """The run and, where it is done, its rows; each file is read once, so that what was checked is what is shown."""
+    contents: dict[str, bytes] = {}
+    documents: dict[str, dict[str, Any]] = {}
+    reasons = []
+    for name in _DOCUMENTS:
+        try:
+            contents[name] = _content(folder / name)
+            documents[name] = _as_object(name, contents[name])
+        except FileNotFoundError:
+            continue
+        except ValueError as error:
+            reasons.append(str(error))
+            documents[name] = {}
+    status, reason, rows = _judge(folder, contents, documents, reasons)
+    spec = documents.get(schema.SPEC_FILE, {})
+    seed = spec.get("seed")
+    run = Run(
+        path=folder,
+        run_id=folder.name,
+        variant=str(spec.get("variant", "")),
+        seed=seed if isinstance(seed, int) else None,
+        status=status,
+        reason=reason,
+        spec=spec,
+        env=documents.get(schema.ENV_FILE, {}),
+        summary=documents.get(schema.SUMMARY_FILE, {}),
+        error=documents.get(schema.ERROR_FILE),
+    )
+    return run, rows
+
+
 def _judge(
-    folder: Path, documents: dict[str, dict[str, Any]], reasons: list[str]
-) -> tuple[Status, str, pd.DataFrame | None]:
+    folder: Path, contents: dict[str, bytes], documents: dict[str, dict[str, Any]], reasons: list[str]
+) -> tuple[Status, str, pa.Table | None]:
     """Status, reason and, for a run that is done, its rows."""
     if not folder.is_dir():
         return Status.MISSING, "No folder: the run was not started.", None
@@ -178,8 +197,11 @@ def _judge(
             if reasons:
                 raise ValueError(" ".join(reasons))
             _check_version(documents.get(schema.SPEC_FILE, {}), schema.SPEC_FILE)
-            _check_files(folder, documents[schema.DONE_FILE])
-            return Status.DONE, "", _read_rows(folder)
+            listed = _as_dict(documents[schema.DONE_FILE].get("files"))
+            if schema.IMAGES_FILE in listed and (folder / schema.IMAGES_FILE).is_file():
+                contents[schema.IMAGES_FILE] = _content(folder / schema.IMAGES_FILE)
+            _check_files(folder, listed, contents)
+            return Status.DONE, "", _rows_of(folder, contents[schema.IMAGES_FILE])
         except (OSError, ValueError) as error:
             return Status.DAMAGED, str(error), None
     if schema.ERROR_FILE in documents:
@@ -192,28 +214,71 @@ def _judge(
     return Status.RUNNING, f"No {schema.DONE_FILE}: under way, or interrupted.", None
 
 
-def _check_files(folder: Path, done: dict[str, Any]) -> None:
-    """Raise ValueError unless every file has the content that DONE lists, and DONE lists what a table needs."""
-    listed = _as_dict(done.get("files"))
+def _check_files(folder: Path, listed: dict[str, Any], contents: dict[str, bytes]) -> None:
+    """Raise ValueError unless every file has the content that DONE lists, and DONE lists what a table needs.
+
+    Args:
+        folder: of the run.
+        listed: file -> its SHA-256.
+        contents: of the files that were read already.
+    """
     for needed in (schema.SPEC_FILE, schema.IMAGES_FILE):
         if needed not in listed:
             raise ValueError(f"{schema.DONE_FILE} does not list {needed}.")
     for name, expected in listed.items():
         path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if not _is_own_file(path, name) and not path.resolve().is_relative_to(folder.resolve()):
             raise ValueError(f"{schema.DONE_FILE} lists a file outside of the folder: {name}.")
         if not path.is_file():
             raise ValueError(f"{name} is missing.")
-        if sha256_of(path) != expected:
+        digest = hashlib.sha256(contents[name]).hexdigest() if name in contents else sha256_of(path)
+        if digest != expected:
             raise ValueError(f"{name} has changed since the run finished (SHA-256 differs from {schema.DONE_FILE}).")
 
 
-def _read_rows(folder: Path) -> pd.DataFrame:
-    images = schema.read_images(folder / schema.IMAGES_FILE)
-    ids = sorted(images["run_id"].unique())
+def _is_own_file(path: Path, name: str) -> bool:
+    """Whether the file plainly lies in the folder itself, which saves following every part of its path."""
+    try:
+        return os.sep not in name and stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _rows_of(folder: Path, content: bytes) -> pa.Table:
+    table = read_rows(folder / schema.IMAGES_FILE, content)
+    ids = sorted(table.column("run_id").unique().to_pylist())
     if ids != [folder.name]:
         raise ValueError(f"{schema.IMAGES_FILE} holds rows of {', '.join(ids) or 'no run'}, not of {folder.name}.")
-    return images
+    return table
+
+
+def _content(path: Path) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it can't be read; one line.
+    """
+    try:
+        return path.read_bytes()
+    except (IsADirectoryError, PermissionError) as error:
+        raise ValueError(f"{path.name} can't be read ({error.strerror}).") from error
+
+
+@lru_cache(maxsize=256)  # env.json and summary.json are the same for many runs, and then kept in memory once
+def _as_object(name: str, content: bytes) -> dict[str, Any]:
+    """The JSON object in a file's bytes; shared, so not to be changed.
+
+    Raises:
+        ValueError: one line: not JSON, or no object.
+    """
+    try:
+        found = json.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{name} is not JSON ({error}).") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} holds no JSON object.")
+    return found
 
 
 def _check_version(document: dict[str, Any], name: str) -> None:
@@ -246,9 +311,15 @@ def _as_dict(value: Any) -> dict[str, Any]:
 
 def _study_of_runs(folders: list[Path]) -> Study:
     """Runs that were named one by one, as a study that asks nothing."""
-    runs = [load_run(folder) for folder in folders]
+    read = [_read_run(folder) for folder in folders]
+    runs = [run for run, _ in read]
     if len({run.run_id for run in runs}) < len(runs):
         raise ValueError("Two of the folders hold the same run.")
+    entries = tuple(Entry(variant=r.variant or r.run_id, seed=r.seed or 0, run_id=r.run_id) for r in runs)
+    gathered = Gathered()
+    for entry, (_, rows) in zip(entries, read, strict=True):
+        if rows is not None:
+            gathered.add(rows, variant=entry.variant, seed=entry.seed)
     known = [run for run in runs if run.spec]
     first = known[0].spec if known else {}
     encoders = sorted({name_of(r.spec.get("text_encoder")) for r in known} - {""})
@@ -263,7 +334,8 @@ def _study_of_runs(folders: list[Path]) -> Study:
         axis_name="",
         axis_values={},
         reference=None,
-        entries=tuple(Entry(variant=r.variant or r.run_id, seed=r.seed or 0, run_id=r.run_id) for r in runs),
+        entries=entries,
         runs={run.run_id: run for run in runs},
+        rows=gathered.frame(),
         command="python -m reports.build " + " ".join(str(f) for f in folders),
     )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
+import numpy as np
 import pandas as pd
 
-from reports.study import Run, Study
-
-Keep = Callable[[pd.DataFrame, Run], pd.Series]
+from reports.study import Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,99 +27,82 @@ class Part:
 
 def main_part(study: Study) -> Study:
     """The study with its runs' own protocol alone, and for each condition the test set that stands first."""
-    first = _first_sets(study)
-
-    def keep(images: pd.DataFrame, run: Run) -> pd.Series:
-        chosen = images["condition"].map(first)
-        return _own_protocol(images, run) & (chosen.isna() | (images["dataset"] == chosen))
-
-    return _keeping(study, keep)
+    return _keeping(study, _of_own_protocol(study) & _of_terms(study, _in_first_set(study.terms, _first_sets(study))))
 
 
 def other_parts(study: Study) -> list[Part]:
     """Seen and unseen images apart, then every other test set, then every other protocol."""
-    main = main_part(study)
+    first, own = _first_sets(study), _of_own_protocol(study)
+    in_first_set = _in_first_set(study.terms, first)
+    main = _keeping(study, own & _of_terms(study, in_first_set))
     parts = []
-    both = _conditions_with_both(main)
+    both = main.terms["condition"].isin(_conditions_with_both(main))
     for word, note in (
         ("seen", "These test images, or crops of them, stand in the training images: the models know their answers."),
         ("unseen", "These test images do not stand in the training images."),
     ):
-        parts.append(
-            Part(
-                title=f"Test images {word} in training",
-                note=note,
-                study=_keeping(main, partial(_told, word=word, conditions=both)),
-            )
-        )
-    first = _first_sets(study)
-    everything = study.images()
-    for name in dict.fromkeys(everything["dataset"]):
-        part = _keeping(study, partial(_of_other_set, name=name, first=first))
-        parts.append(Part(title=f"Test set {name}", note="Not part of the table above.", study=part))
-    own = set(main.images()["protocol"])
-
-    for label in dict.fromkeys(everything["protocol"]):
-        if label not in own:
-            part = _keeping(study, partial(_under, label=label, first=first))
+        told = _of_terms(main, both & (main.terms["seen"] == word))
+        parts.append(Part(title=f"Test images {word} in training", note=note, study=_keeping(main, told)))
+    for name in study.terms["dataset"].unique():
+        elsewhere = own & _of_terms(study, ~in_first_set & (study.terms["dataset"] == name))
+        note = "Not part of the table above."
+        parts.append(Part(title=f"Test set {name}", note=note, study=_keeping(study, elsewhere)))
+    mine = set(main.terms["protocol"])
+    for label in study.terms["protocol"].unique():
+        if label not in mine:
+            under = _of_terms(study, in_first_set & (study.terms["protocol"] == label))
             note = "The same models on the same photographs: what differs from the table above is the protocol's doing."
-            parts.append(Part(title=f"Protocol {label}", note=note, study=part))
-    return [part for part in parts if len(part.study.images())]
+            parts.append(Part(title=f"Protocol {label}", note=note, study=_keeping(study, under)))
+    return [part for part in parts if len(part.study.rows)]
 
 
-def _keeping(study: Study, keep: Keep) -> Study:
+def _keeping(study: Study, wanted: np.ndarray) -> Study:
     """The study with those rows alone; itself where that is all of them, so that a large one is not held twice."""
-    runs = {run_id: _kept(run, keep) for run_id, run in study.runs.items()}
-    return study if all(runs[name] is run for name, run in study.runs.items()) else replace(study, runs=runs)
+    return study if wanted.all() else replace(study, rows=study.rows[wanted].reset_index(drop=True))
 
 
-def _kept(run: Run, keep: Keep) -> Run:
-    if run.images is None:
-        return run
-    wanted = keep(run.images, run)
-    return run if wanted.all() else replace(run, images=run.images[wanted])
+def _of_terms(study: Study, terms: pd.Series) -> np.ndarray:
+    """For each row of the study whether its line of `Study.terms` is wanted."""
+    return np.asarray(terms.to_numpy(dtype=bool)[study.term_of_row])
 
 
-def _told(images: pd.DataFrame, run: Run, *, word: str, conditions: set[str]) -> pd.Series:
-    return (images["seen"] == word) & images["condition"].isin(conditions)
+def _in_first_set(terms: pd.DataFrame, first: dict[str, str]) -> pd.Series:
+    """Whether the line is of the test set that its condition's column shows, or the condition has no such set."""
+    return terms["condition"].map(first).fillna(terms["dataset"]) == terms["dataset"]
 
 
-def _of_other_set(images: pd.DataFrame, run: Run, *, name: str, first: dict[str, str]) -> pd.Series:
-    elsewhere = images["condition"].map(first).fillna(name) != name
-    return _own_protocol(images, run) & (images["dataset"] == name) & elsewhere
-
-
-def _under(images: pd.DataFrame, run: Run, *, label: str, first: dict[str, str]) -> pd.Series:
-    in_main_set = images["condition"].map(first).fillna(images["dataset"]) == images["dataset"]
-    return (images["protocol"] == label) & in_main_set
-
-
-def _own_protocol(images: pd.DataFrame, run: Run) -> pd.Series:
-    """Rows of the protocol that the run was planned with; all rows where its spec names none of theirs."""
-    own = images["protocol"] == run.spec.get("protocol")
-    return own if own.any() else pd.Series(True, index=images.index)
+def _of_own_protocol(study: Study) -> np.ndarray:
+    """Rows of the protocol that their run was planned with; all rows of a run whose spec names none of theirs."""
+    runs, protocols = (study.rows[name].astype("category").cat for name in ("run_id", "protocol"))
+    planned = [str(study.runs[run_id].spec.get("protocol")) for run_id in runs.categories]
+    run_of_row = runs.codes.to_numpy()
+    own = (
+        protocols.codes.to_numpy()
+        == pd.Index(protocols.categories).get_indexer(pd.Index(planned, dtype="str"))[run_of_row]
+    )
+    has_any = np.bincount(run_of_row[own], minlength=len(planned)) > 0
+    return np.asarray(own | ~has_any[run_of_row])
 
 
 def _first_sets(study: Study) -> dict[str, str]:
-    """Condition -> the test set that its column shows: the first of the plan's list that has it."""
-    sets: list[str] = []
+    """Condition -> the test set that its column shows: the first of the plan's list that its first run has."""
+    sets: dict[str, int] = {}
     for run in study.runs.values():
         data = run.spec.get("data")
-        listed = data.get("sets") if isinstance(data, dict) else None
-        sets += [str(name) for name in listed or [] if str(name) not in sets]
-    first: dict[str, str] = {}
+        for name in (data.get("sets") if isinstance(data, dict) else None) or []:
+            sets.setdefault(str(name), len(sets))
     if not sets:
-        return first
-    for run in study.runs.values():
-        if run.images is not None:
-            for condition, rows in run.images.groupby("condition"):
-                present = [name for name in sets if (rows["dataset"] == name).any()]
-                if present:
-                    first.setdefault(str(condition), present[0])
-    return first
+        return {}
+    found = study.rows[["run_id", "condition", "dataset"]].drop_duplicates().astype(object)
+    found = found[found["dataset"].isin(sets)]
+    found = found.assign(place=found["dataset"].map(sets)).sort_values("place", kind="stable")
+    order = {run_id: place for place, run_id in enumerate(study.runs)}
+    found = found.assign(run=found["run_id"].map(order)).sort_values("run", kind="stable")
+    chosen = found.drop_duplicates("condition")
+    return dict(zip(chosen["condition"], chosen["dataset"], strict=True))
 
 
 def _conditions_with_both(study: Study) -> set[str]:
-    images = study.images()
-    words = images[images["seen"] != ""].groupby("condition")["seen"].nunique()
+    told = study.terms[study.terms["seen"] != ""]
+    words = told.groupby("condition")["seen"].nunique()
     return {str(condition) for condition in words[words == 2].index}

@@ -17,6 +17,7 @@ import pandas as pd
 from reports import schema
 from reports.files import sha256_of, write_bytes, write_json, write_text
 from reports.load import load
+from reports.rows import plain
 from reports.study import Run, Status, Study
 
 _COPIED = (
@@ -52,7 +53,7 @@ def publish(folder: Path, out: Path) -> Path:
     for name in names:
         write_bytes(out / name, (folder / name).read_bytes())
     _without_folders(out / schema.STUDY_FILE)
-    schema.write_images(study.images(), out / schema.IMAGES_FILE)
+    schema.write_images(plain(study.rows), out / schema.IMAGES_FILE)
     write_text(out / "provenance.csv", provenance(study).to_csv(index=False, lineterminator="\n"))
     sums = [f"{sha256_of(out / name)}  {name}\n" for name in [*names, schema.IMAGES_FILE, "provenance.csv"]]
     write_text(out / "SHA256SUMS", "".join(sums))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,38 +97,51 @@ def collect(images: pd.DataFrame, metric: str = schema.PSNR) -> Scores:
     there, and its average is NaN: it is never averaged over fewer tasks than the others.
     """
     rows = images[images["metric"] == metric]
-    conditions = tuple(sorted(rows["condition"].unique(), key=schema.condition_sort_key))
-    keys = rows["dataset"] + "\n" + rows["image"]
-    names = sorted(keys.unique())
-    runs = list(dict.fromkeys(zip(rows["variant"], rows["seed"], strict=True)))
-    cube = np.full((len(runs), len(names), len(conditions)), np.nan)
-    inputs = np.full(cube.shape[1:], np.nan)
-    run_at = pd.MultiIndex.from_tuples(runs or [("", 0)]).get_indexer(
-        pd.MultiIndex.from_frame(rows[["variant", "seed"]])
+    datasets, image_names, scene_names, variants, columns = (
+        rows[name].astype("category").cat.remove_unused_categories().cat
+        for name in ("dataset", "image", "scene", "variant", "condition")
     )
-    image_at, condition_at = pd.Index(names).get_indexer(keys), pd.Index(conditions).get_indexer(rows["condition"])
-    cube[run_at, image_at, condition_at] = rows["value"]
+    conditions = tuple(sorted(columns.categories, key=schema.condition_sort_key))
+    condition_at = pd.Index(conditions).get_indexer(columns.categories)[columns.codes]
+    image_at, names = _numbered(datasets, image_names)
+    seed_codes, seed_values = pd.factorize(rows["seed"])
+    numbers, found = pd.factorize(variants.codes.to_numpy() * np.int64(max(len(seed_values), 1)) + seed_codes)
+    variant_of, seed_of = np.divmod(found, max(len(seed_values), 1))
+    cube = np.full((len(found), len(names), len(conditions)), np.nan)
+    inputs = np.full(cube.shape[1:], np.nan)
+    cube[numbers, image_at, condition_at] = rows["value"]
     inputs[image_at, condition_at] = rows["input_value"]
     lacks_all = np.isnan(cube).all(axis=1, keepdims=True)
     common = (~np.isnan(cube) | lacks_all).all(axis=0) & ~np.isnan(inputs)
     dropped = int((~np.isnan(cube[:, ~common])).sum())
     cube[:, ~common] = np.nan
     inputs[~common] = np.nan
-    seeds: dict[str, list[int]] = {}
-    for variant, seed in runs:
-        seeds.setdefault(variant, []).append(int(seed))
-    scene_names = (rows["dataset"] + "\n" + rows["scene"]).groupby(keys).first().reindex(names)
-    scene = np.unique(scene_names.to_numpy(dtype=str), return_inverse=True)[1]
+    scene_at, _ = _numbered(datasets, scene_names)
+    scene = np.zeros(len(names), dtype=np.int64)
+    scene[image_at[::-1]] = scene_at[::-1]  # of the image's first row
+    scene = np.unique(scene, return_inverse=True)[1]
+    of_variant = {str(variants.categories[v]): np.flatnonzero(variant_of == v) for v in dict.fromkeys(variant_of)}
     return Scores(
         metric=metric,
         conditions=conditions,
-        values={v: cube[[r[0] == v for r in runs]] for v in seeds},
+        values={name: cube[places] for name, places in of_variant.items()},
         inputs=inputs,
-        seeds={v: tuple(s) for v, s in seeds.items()},
+        seeds={name: tuple(int(s) for s in seed_values[seed_of[places]]) for name, places in of_variant.items()},
         scene=scene,
         stratum=_strata(scene, common),
         dropped=dropped,
     )
+
+
+def _numbered(datasets: Any, names: Any) -> tuple[np.ndarray, list[str]]:
+    """For each row the number of its (data set, name), in alphabetical order, and these as texts; both categorical."""
+    width = max(len(names.categories), 1)
+    codes, found = pd.factorize(datasets.codes.to_numpy() * np.int64(width) + names.codes.to_numpy())
+    texts = [f"{datasets.categories[d]}\n{names.categories[n]}" for d, n in zip(*np.divmod(found, width), strict=True)]
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    place = np.zeros(len(texts), dtype=np.int64)
+    place[order] = np.arange(len(texts))
+    return place[codes], [texts[k] for k in order]
 
 
 def _strata(scene: np.ndarray, common: np.ndarray) -> np.ndarray:
@@ -185,6 +199,9 @@ class Bootstrap:
     resamples: int = RESAMPLES
     seed: int = 0
     _seed_draws: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+    _drawn: dict[tuple[str, tuple[int, ...], int], tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict, repr=False
+    )
     _gaps: dict[tuple[str, str, str], tuple[float, Variances]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -201,15 +218,30 @@ class Bootstrap:
         return weights
 
     @cached_property
-    def _resampled(self) -> dict[str, np.ndarray]:
-        """Variant -> (R, S, C) means over the drawn images."""
-        found = {}
-        for variant, x in self.scores.values.items():
-            known = ~np.isnan(x)
-            total = np.einsum("ri,sic->rsc", self.image_weights, np.where(known, x, 0.0), optimize=True)
-            count = np.einsum("ri,sic->rsc", self.image_weights, known.astype(float), optimize=True)
-            found[variant] = np.where(count > 0, total / np.maximum(count, 1e-300), np.nan)
-        return found
+    def _drawn_images(self) -> np.ndarray:
+        """(R, C) images drawn of each condition."""
+        return np.asarray(self.image_weights @ (~np.isnan(self.scores.inputs)).astype(float))
+
+    def _sums(self, variant: str, rows: tuple[int, ...], stream: int) -> tuple[np.ndarray, np.ndarray]:
+        """(R, C) means over the drawn images of these seeds: as the seeds are drawn, and all alike.
+
+        Differences and averages over tasks are sums of these, so that the means of each seed need not be kept: of
+        hundreds of seeds they would fill the memory.
+        """
+        key = (variant, rows, stream)
+        if key not in self._drawn:
+            values, share = self.scores.values[variant][list(rows)], self._seed_shares(len(rows), stream=stream)
+            both = np.full(self._drawn_images.shape, np.nan)
+            even = both.copy()
+            for c in range(len(self.scores.conditions)):
+                used = ~np.isnan(self.scores.inputs[:, c])
+                known = values[:, used, c]  # (S, I), all or none of a seed's
+                count = np.maximum(self._drawn_images[:, c], 1e-300)[:, None]
+                means = np.where(count > 1e-300, self.image_weights[:, used] @ known.T / count, np.nan)  # (R, S)
+                both[:, c] = (share * means).sum(axis=1)
+                even[:, c] = means.mean(axis=1)
+            self._drawn[key] = both, even
+        return self._drawn[key]
 
     def estimate(self, variant: str, condition: str = AVERAGE) -> Estimate:
         """The variant's own mean, with an interval over seeds and images."""
@@ -241,15 +273,16 @@ class Bootstrap:
     ) -> tuple[float, Variances]:
         """Value and variances of the signed sum of `parts` (variant, rows of its seeds, sign)."""
         weights = self.scores.weights(condition)
-        point, both, seeds_only, images_only = 0.0, 0.0, 0.0, 0.0
+        point = 0.0
+        both, seeds_only, images_only = np.zeros((3, self.resamples))
         for number, (variant, rows, sign) in enumerate(parts):
             observed = _weighted(_mean_over_images(self.scores.values[variant][list(rows)]), weights)  # (S,)
-            drawn = _weighted(self._resampled[variant][:, list(rows)], weights)  # (R, S)
-            share = self._seed_shares(len(rows), stream=0 if paired else number)  # (R, S)
+            stream = 0 if paired else number
+            drawn, even = self._sums(variant, rows, stream)
             point = point + sign * observed.mean()
-            both = both + sign * (share * drawn).sum(axis=1)
-            seeds_only = seeds_only + sign * share @ observed
-            images_only = images_only + sign * drawn.mean(axis=1)
+            both = both + sign * _weighted(drawn, weights)
+            seeds_only = seeds_only + sign * self._seed_shares(len(rows), stream=stream) @ observed
+            images_only = images_only + sign * _weighted(even, weights)
         return float(point), Variances(
             total=float(np.var(both)),
             seeds=float(np.var(seeds_only)),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from reports import schema
+from reports.stats import Scores, collect
 
 
 class Status(str, Enum):
@@ -36,7 +37,6 @@ class Run:
         reason: why the status is not DONE; "" if it is.
         spec: spec.json, {} where it can't be read; likewise `env`, `summary`.
         error: ERROR.json of a failed run.
-        images: images.parquet of a run that is done.
     """
 
     path: Path
@@ -49,7 +49,6 @@ class Run:
     env: dict[str, Any]
     summary: dict[str, Any]
     error: dict[str, Any] | None = None
-    images: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +73,8 @@ class Study:
         reference: the variant that others are measured against, or None.
         entries: the plan, in the study's order, aliases included.
         runs: by run_id, for every entry.
+        rows: of all done runs under the study's names, each model once, as `reports.rows.Gathered` makes them: columns
+            schema.IMAGE_COLUMNS, texts as categories, infinite PSNR capped. Shared: not to be changed in place.
         command: what makes the study again.
         measures: names of the measures that the study asks for; None where its file does not say.
     """
@@ -90,12 +91,13 @@ class Study:
     reference: str | None
     entries: tuple[Entry, ...]
     runs: dict[str, Run]
+    rows: pd.DataFrame
     command: str
     measures: tuple[str, ...] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made of the rest: it would travel to each process that draws."""
-        return {name: value for name, value in self.__dict__.items() if name != "_images"}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -113,28 +115,49 @@ class Study:
 
     def runs_of(self, variant: str) -> tuple[Run, ...]:
         """The variant's own runs in the order of the plan, whatever their status."""
-        return tuple(self.runs[e.run_id] for e in self.entries if e.variant == variant and e.alias_of is None)
+        return self._runs_of.get(variant, ())
 
     def done_runs_of(self, variant: str) -> tuple[Run, ...]:
         """The variant's runs that can be trusted."""
         return tuple(run for run in self.runs_of(variant) if run.status is Status.DONE)
 
-    def images(self) -> pd.DataFrame:
-        """Rows of all done runs under the study's names, each model once; infinite PSNR capped (schema.METRICS).
+    def scores(self, metric: str) -> Scores:
+        """The rows of one metric arranged for statistics, once."""
+        if metric not in self._scores:
+            self._scores[metric] = collect(self.rows, metric)
+        return self._scores[metric]
 
-        The frame is made once and shared: don't change it in place.
-        """
-        return self._images
+    @property
+    def terms(self) -> pd.DataFrame:
+        """The distinct protocol, condition, dataset and seen of the rows, in order of first appearance, as texts."""
+        return self._terms[0]
+
+    @property
+    def term_of_row(self) -> np.ndarray:
+        """For each row the number of its line in `terms`."""
+        return self._terms[1]
 
     @cached_property
-    def _images(self) -> pd.DataFrame:
-        frames = []
+    def _runs_of(self) -> dict[str, tuple[Run, ...]]:
+        found: dict[str, list[Run]] = {}
         for entry in self.entries:
-            images = self.runs[entry.run_id].images
-            if entry.alias_of is None and images is not None:
-                frames.append(images.assign(variant=entry.variant, seed=entry.seed))
-        if not frames:
-            return pd.DataFrame({c.name: pd.Series(dtype=c.dtype) for c in schema.IMAGE_COLUMNS})
-        rows = pd.concat(frames, ignore_index=True)
-        upper = rows["metric"].map({m.name: m.upper for m in schema.METRICS})
-        return rows.assign(value=rows["value"].clip(upper=upper), input_value=rows["input_value"].clip(upper=upper))
+            if entry.alias_of is None:
+                found.setdefault(entry.variant, []).append(self.runs[entry.run_id])
+        return {variant: tuple(runs) for variant, runs in found.items()}
+
+    @cached_property
+    def _scores(self) -> dict[str, Scores]:
+        return {}
+
+    @cached_property
+    def _terms(self) -> tuple[pd.DataFrame, np.ndarray]:
+        texts = {name: self.rows[name].astype("category").cat for name in ("protocol", "condition", "dataset", "seen")}
+        code = np.zeros(len(self.rows), dtype=np.int32)
+        for text in texts.values():
+            code = code * np.int32(max(len(text.categories), 1)) + text.codes.to_numpy()
+        numbers, codes = pd.factorize(code)
+        found = {}
+        for name, text in reversed(texts.items()):
+            codes, own = np.divmod(codes, max(len(text.categories), 1))
+            found[name] = text.categories.to_numpy(dtype=object)[own] if len(own) else np.zeros(0, dtype=object)
+        return pd.DataFrame({name: found[name] for name in texts}, dtype=object), numbers.astype(np.int16)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from reports import schema
 from reports.labels import condition_label, latex, markdown
-from reports.stats import AVERAGE, Bootstrap, Scores, collect, means, seed_means
+from reports.stats import AVERAGE, Bootstrap, Scores, means, seed_means
 from reports.study import Run, Status, Study
 
 _NOT_DONE = {
@@ -86,8 +86,7 @@ class Table:
 
 def build_table(study: Study) -> Table:
     """The study's table from the rows of its finished runs."""
-    images = study.images()
-    metrics = [(m, collect(images, m.name)) for m in schema.METRICS]
+    metrics = [(m, study.scores(m.name)) for m in schema.METRICS]
     averages = {m.name: means(scores) for m, scores in metrics}
     columns = (*metrics[0][1].conditions, AVERAGE)
     rows = [Row(variant=INPUT_LABEL, cells=_cells("input", columns, averages, ""), seeds="", is_input=True)]
@@ -101,7 +100,7 @@ def build_table(study: Study) -> Table:
         columns=columns,
         rows=tuple(_ranked(rows)),
         notes=_notes(study),
-        protocol=", ".join(sorted(images["protocol"].unique())),
+        protocol=", ".join(sorted(study.terms["protocol"].unique())),
         data=str(study.data.get("name", "")),
     )
 
@@ -247,8 +246,8 @@ def _legend(table: Table, escape: Callable[[str], str]) -> list[str]:
     ]
 
 
-def _named_in(images: pd.DataFrame, what: str, column: str) -> str:
-    used = images if column == AVERAGE else images[images["condition"] == column]
+def _named_in(terms: pd.DataFrame, what: str, column: str) -> str:
+    used = terms if column == AVERAGE else terms[terms["condition"] == column]
     return ";".join(sorted(used[what].unique()))
 
 
@@ -259,7 +258,6 @@ def means_frame(study: Study, bootstraps: dict[str, Bootstrap]) -> pd.DataFrame:
         study: the study of the table.
         bootstraps: metric -> the bootstrap of its scores.
     """
-    images = study.images()[["condition", "dataset", "protocol"]].drop_duplicates()
     rows = []
     for metric, bootstrap in bootstraps.items():
         scores = bootstrap.scores
@@ -274,8 +272,8 @@ def means_frame(study: Study, bootstraps: dict[str, Bootstrap]) -> pd.DataFrame:
                     "input_mean": float(inputs[column]),
                     "sd_over_seeds": by_seed.std(ddof=1) if len(by_seed) > 1 else float("nan"),
                     "n_seeds": len(by_seed), "n_images": _n_images(scores, column),
-                    "dataset": _named_in(images, "dataset", column),
-                    "protocol": _named_in(images, "protocol", column),
+                    "dataset": _named_in(study.terms, "dataset", column),
+                    "protocol": _named_in(study.terms, "protocol", column),
                     "run_ids": ";".join(run.run_id for run in study.done_runs_of(variant)),
                     "aliases": ";".join(e.variant for e in study.aliases.get(variant, ())),
                 })  # fmt: skip

@@ -44,7 +44,7 @@ _LOOK_EVERY_S = 0.02
 _VARIANTS = 20
 _CONDITIONS = ("noise-25", "rain", "haze", "blur", "lowlight")
 _CROPS = 4  # of each photograph
-_COLLECT = "import sys; from pathlib import Path; from reports.load import load; load([Path(sys.argv[1])]).images()"
+_COLLECT = "import sys; from pathlib import Path; from reports.load import load; load([Path(sys.argv[1])])"
 _SAME_FOR_ALL = (schema.ENV_FILE, schema.SUMMARY_FILE, schema.TRAIN_LOG_FILE)
 
 

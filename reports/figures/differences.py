@@ -73,9 +73,9 @@ def differences(study: Study, variant: str, reference: str) -> pd.DataFrame:
     Averaged over the seeds that both have (over all seeds of each, where they share none). Index: data set, condition,
     image.
     """
-    rows = study.images()
+    rows = study.rows
     rows = rows[rows["metric"] == schema.PSNR]
-    seeds = [set(rows.loc[rows["variant"] == v, "seed"]) for v in (variant, reference)]
+    seeds = [set(rows.loc[rows["variant"] == v, "seed"].unique()) for v in (variant, reference)]
     shared = (seeds[0] & seeds[1]) or (seeds[0] | seeds[1])
     mine, base = (
         rows[(rows["variant"] == v) & rows["seed"].isin(shared)].groupby(_KEY)["value"].mean()

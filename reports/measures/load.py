@@ -34,7 +34,7 @@ class Measures:
 
     Attributes:
         tables: measure -> rows of all runs that have it: the columns of `schema.MEASURE_COLUMNS` after variant, seed
-            and run_id; PSNR capped as in `Study.images`. A measure that no run has is no key.
+            and run_id; PSNR capped as in `Study.rows`. A measure that no run has is no key.
         settings: measure -> the sizes that all its tables were taken with.
         counts: measure -> number of runs that have it; a table without rows (it does not apply) is none.
         runs: number of finished runs.
@@ -81,8 +81,7 @@ def load_measures(study: Study) -> Measures:
             names = {"variant": entry.variant, "seed": entry.seed, "run_id": run.run_id}
             found.setdefault(name, []).append(pd.concat([pd.DataFrame(names, index=frame.index), frame], axis=1))
             facts.setdefault(name, []).append(told)
-    images = study.images()
-    own_sets = dict(zip(images["condition"], images["dataset"], strict=True))
+    own_sets = dict(zip(study.terms["condition"], study.terms["dataset"], strict=True))
     tables = {}
     for name in schema.MEASURE_COLUMNS:
         if name in found:

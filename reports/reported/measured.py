@@ -15,7 +15,7 @@ from reports.reported.cells import reported_rows
 from reports.reported.comparison import Compared, ComparedCell, compare
 from reports.reported.grid import Grid, cells_of, grid_of
 from reports.reported.methods import AVERAGE_COLUMN, PaperColumn, Setting, method_of, protocol_for
-from reports.study import Run, Study
+from reports.study import Run, Status, Study
 from reports.tables import INPUT_LABEL, Cell, Number
 
 NOT_PRINTED = "not printed"
@@ -65,9 +65,9 @@ class Measured:
 
 def measured_of(study: Study, setting: Setting) -> tuple[Measured, ...]:
     """The study's numbers for a setting's columns, apart by protocol and, on other images, by data set."""
-    images = study.images()
+    images = study.rows
     found = []
-    for protocol in dict.fromkeys(images["protocol"]):
+    for protocol in study.terms["protocol"].unique():
         rows = images[images["protocol"] == protocol]
         on_field = _by_paper_column(rows, setting) if _is_field_data(study) else rows.iloc[:0]
         if len(on_field):
@@ -79,18 +79,15 @@ def measured_of(study: Study, setting: Setting) -> tuple[Measured, ...]:
 
 def _is_field_data(study: Study) -> bool:
     """Whether every run read the field's own test sets; their names alone could be anybody's folder."""
-    named = {name_of(run.spec.get("data")) for run in study.runs.values() if run.images is not None}
+    named = {name_of(run.spec.get("data")) for run in study.runs.values() if run.status is Status.DONE}
     return named == {_FIELD_DATA}
 
 
 def _by_paper_column(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     """The rows of the setting's test sets, with the column's name as their condition."""
-    wanted = {(c.dataset, c.condition): c.name for c in setting.columns}
-    names = pd.Series(
-        [wanted.get(key) for key in zip(rows["dataset"], rows["condition"], strict=True)],
-        index=rows.index,
-        dtype=object,
-    )
+    names = pd.Series(None, index=rows.index, dtype=object)
+    for column in setting.columns:
+        names[(rows["dataset"] == column.dataset) & (rows["condition"] == column.condition)] = column.name
     return rows.assign(condition=names)[names.notna()]
 
 
@@ -115,7 +112,7 @@ def _on_other_images(study: Study, setting: Setting, protocol: str, rows: pd.Dat
     """Measured numbers that no printed one may stand beside: columns are conditions, not the paper's test sets."""
     wanted = tuple(dict.fromkeys(c.condition for c in setting.columns))
     sets = ", ".join(dict.fromkeys(c.name.rpartition("-s")[0] or c.name for c in setting.columns))
-    for dataset in dict.fromkeys(rows["dataset"]):
+    for dataset in rows["dataset"].unique():
         own = rows[(rows["dataset"] == dataset) & rows["condition"].isin(wanted)]
         if not len(own):
             continue
@@ -209,7 +206,7 @@ def _max_side(run: Run) -> int | None:
     budget = run.spec.get("budget")
     evaluation = budget.get("evaluation") if isinstance(budget, dict) else None
     side = evaluation.get("max_side") if isinstance(evaluation, dict) else None
-    return side if run.images is not None and isinstance(side, int) else None
+    return side if run.status is Status.DONE and isinstance(side, int) else None
 
 
 def _differences(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from reports import schema
 from reports.labels import condition_label
-from reports.stats import AVERAGE, Scores, collect, seed_means
+from reports.stats import AVERAGE, Scores, seed_means
 from reports.study import Run, Study
 from reports.tables import Table
 
@@ -41,16 +41,15 @@ def origins(tables: Sequence[tuple[Study, Table]]) -> dict[str, Any]:
 
 
 def _table(study: Study, table: Table) -> dict[str, Any]:
-    images = study.images()
-    scores = {m.name: collect(images, m.name) for m in schema.METRICS}
+    scores = {m.name: study.scores(m.name) for m in schema.METRICS}
     return {
-        "columns": [_column(images, scores[schema.PSNR], column) for column in table.columns],
+        "columns": [_column(study.terms, scores[schema.PSNR], column) for column in table.columns],
         "rows": [None if row.is_input else _row(study, scores, row.variant, table.columns) for row in table.rows],
     }
 
 
-def _column(images: pd.DataFrame, scores: Scores, column: str) -> dict[str, Any]:
-    rows = images if column == AVERAGE else images[images["condition"] == column]
+def _column(terms: pd.DataFrame, scores: Scores, column: str) -> dict[str, Any]:
+    rows = terms if column == AVERAGE else terms[terms["condition"] == column]
     used = scores.images_in(column)
     return {
         "label": condition_label(column),

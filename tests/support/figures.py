@@ -41,7 +41,7 @@ def draw(study: FakeStudy, folder: Path) -> dict[str, Path]:
         write_measures(Path(runs) / "now", study, ("order_moves",))
         before = write_runs(Path(runs) / "before", small_study(noise_sd_db=0.2, pictures=False))
         loaded = load_study(path)
-        bootstrap = Bootstrap(scores=collect(loaded.images()))
+        bootstrap = Bootstrap(scores=collect(loaded.rows))
         whole = Path(runs) / "figures"
         axis.draw(loaded, bootstrap, whole)
         crops.draw(loaded, whole)

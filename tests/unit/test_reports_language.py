@@ -90,7 +90,7 @@ def test_translations_name_the_same_values():
 )
 def test_computed_sentences_are_translated_with_every_number(tmp_path, study):
     loaded = main_part(load([write_runs(tmp_path, study)]))
-    found = verdict(Bootstrap(scores=collect(loaded.images())), reference=loaded.reference)
+    found = verdict(Bootstrap(scores=collect(loaded.rows)), reference=loaded.reference)
     said = [found.headline, *found.sentences, found.wilcoxon_remark, *remarks(loaded)]
     for text in filter(None, said):
         translated = ZH.sentence(text)

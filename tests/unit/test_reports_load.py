@@ -26,7 +26,7 @@ def test_statuses_and_aliases(tmp_path):
     assert "dfpir_g95" not in study.variants
     assert study.aliases["dfpir_g90"][0].variant == "dfpir_g95"
     # 14 planned, one failed, one unfinished, one not run; the alias adds no rows.
-    assert study.images()["run_id"].nunique() == 11
+    assert study.rows["run_id"].nunique() == 11
 
 
 @pytest.mark.parametrize("name", [schema.IMAGES_FILE, schema.SPEC_FILE, schema.TRAIN_LOG_FILE])
@@ -38,7 +38,7 @@ def test_a_changed_file_is_damage(tmp_path, name):
     run = load_run(folder)
     assert run.status is Status.DAMAGED
     assert name in run.reason
-    assert run.images is None
+    assert not len(load([folder]).rows)
 
 
 def test_other_damage(tmp_path):

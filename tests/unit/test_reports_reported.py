@@ -31,6 +31,7 @@ from reports.reported.cells import COLUMNS, parse
 from reports.reported.checks import mean_and_tolerance
 from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import reported_table
+from reports.rows import compact
 from reports.study import Entry, Run, Status, Study
 from tests.support.fake_runs import FakeStudy, write_runs
 from tests.support.shared import shared
@@ -240,10 +241,9 @@ def measured_study(
 ) -> Study:
     """A study whose means are the DFPIR paper's Table 1, a little beside it for each further variant."""
     printed = reported_rows("3-task")[7].cells
-    runs = []
+    runs, frames = [], []
     for number, variant in enumerate(variants):
         run_id = f"v{number}-s0-00000000"
-        frames = []
         for column in THREE.columns:
             spread = np.linspace(-1, 1, column.n_images - short)
             for metric in schema.METRICS:
@@ -258,13 +258,14 @@ def measured_study(
         runs.append(
             Run(
                 path=Path(run_id), run_id=run_id, variant=variant, seed=0, status=Status.DONE, reason="", spec=spec,
-                env={}, summary={"steps": 200}, images=pd.concat(frames, ignore_index=True),
+                env={}, summary={"steps": 200},
             )
         )  # fmt: skip
     entries = tuple(Entry(variant=r.variant, seed=0, run_id=r.run_id) for r in runs)
     return Study(
         folder=None, name="three_task", title="Table 1", question="", budget={}, data={"name": data}, text_encoder="clip",
-        axis_name="", axis_values={}, reference=None, entries=entries, runs={r.run_id: r for r in runs}, command="",
+        axis_name="", axis_values={}, reference=None, entries=entries, runs={r.run_id: r for r in runs},
+        rows=compact(pd.concat(frames, ignore_index=True)), command="",
     )  # fmt: skip
 
 
@@ -349,9 +350,7 @@ def test_other_images_have_other_columns():
 
 def test_protocols_never_share_a_group():
     one, two = measured_study(variants=("dfpir",)), measured_study(variants=("dfpir",), protocol="suite-v1")
-    run = one.runs["v0-s0-00000000"]
-    images = pd.concat([run.images, two.runs["v0-s0-00000000"].images], ignore_index=True)
-    both = replace(one, runs={run.run_id: replace(run, images=images)})
+    both = replace(one, rows=compact(pd.concat([one.rows, two.rows], ignore_index=True)))
     titles = [g.title for g in reported_table(both, "3-task").groups if g.kind == "measured"]
     assert [t.split(",")[0] for t in titles] == [
         "Measured here: protocol allinone-v1",
@@ -365,7 +364,8 @@ def test_without_reported_rows_or_runs_the_table_says_so():
     assert "single_task.csv is empty" in single.warnings[0]
     assert {c.instead for c in single.groups[0].lines[1].cells[5:]} == {"not run"}
     study = measured_study()
-    nothing = replace(study, runs={k: replace(r, images=None, status=Status.FAILED) for k, r in study.runs.items()})
+    failed = {k: replace(r, status=Status.FAILED) for k, r in study.runs.items()}
+    nothing = replace(study, runs=failed, rows=study.rows.iloc[:0])
     assert "none is measured" in reported_table(nothing, "3-task").warnings[0]
 
 

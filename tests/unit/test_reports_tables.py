@@ -11,6 +11,7 @@ import pytest
 from reports import schema
 from reports.labels import latex, markdown
 from reports.load import load
+from reports.rows import compact
 from reports.stats import Bootstrap, collect
 from reports.study import Entry, Run, Status, Study
 from reports.tables import build_table, means_frame, to_latex, to_markdown
@@ -27,9 +28,9 @@ PSNR_DB = {
 }
 
 
-def run(variant: str, seed: int, status: Status = Status.DONE) -> Run:
-    run_id = f"{variant}-s{seed}-00000000"
-    rows = []
+def rows_of(run: Run) -> list[dict[str, object]]:
+    variant, seed, run_id = run.variant, run.seed or 0, run.run_id
+    rows: list[dict[str, object]] = []
     for condition, values in PSNR_DB.get((variant, seed), {}).items():
         for number, value in enumerate(values):
             keys = {
@@ -38,9 +39,13 @@ def run(variant: str, seed: int, status: Status = Status.DONE) -> Run:
             }  # fmt: skip
             rows.append({**keys, "metric": "psnr_db", "value": value, "input_value": 20.0})
             rows.append({**keys, "metric": "ssim", "value": value / 100, "input_value": 0.2})
+    return rows
+
+
+def run(variant: str, seed: int, status: Status = Status.DONE) -> Run:
+    run_id = f"{variant}-s{seed}-00000000"
     return Run(
-        path=Path(run_id), run_id=run_id, variant=variant, seed=seed, status=status, reason="", spec={}, env={},
-        summary={}, images=pd.DataFrame(rows) if rows else None,
+        path=Path(run_id), run_id=run_id, variant=variant, seed=seed, status=status, reason="", spec={}, env={}, summary={}
     )  # fmt: skip
 
 
@@ -64,9 +69,11 @@ def study() -> Study:
             note="keeps the same 14 of 16 entries",
         )
     )
+    rows = [row for r in runs for row in rows_of(r)]
     return Study(
         folder=None, name="golden", title="Golden", question="", budget={}, data={"name": "two"}, text_encoder="clip",
-        axis_name="", axis_values={}, reference=None, entries=tuple(entries), runs={r.run_id: r for r in runs}, command="",
+        axis_name="", axis_values={}, reference=None, entries=tuple(entries), runs={r.run_id: r for r in runs},
+        rows=compact(pd.DataFrame(rows)), command="",
     )  # fmt: skip
 
 
@@ -107,7 +114,7 @@ def test_equal_prints_share_the_mark():
 
 def test_means_hold_the_way_back():
     it = study()
-    frame = means_frame(it, {m.name: Bootstrap(scores=collect(it.images(), m.name)) for m in schema.METRICS})
+    frame = means_frame(it, {m.name: Bootstrap(scores=collect(it.rows, m.name)) for m in schema.METRICS})
     row = frame[
         (frame["variant"] == "restormer") & (frame["condition"] == "rain") & (frame["metric"] == "psnr_db")
     ].iloc[0]
@@ -136,5 +143,5 @@ def test_models_of_one_task_are_one_seed_together(tmp_path):
     study = replace(study, runs=runs)
     assert [row.seeds for row in build_table(study).rows if not row.is_input] == ["1"]
     name, one = next(iter(runs.items()))
-    study = replace(study, runs=runs | {name: replace(one, status=Status.RUNNING, images=None)})
+    study = replace(study, runs=runs | {name: replace(one, status=Status.RUNNING)})
     assert [row.seeds for row in build_table(study).rows if not row.is_input] == ["0 of 1"]

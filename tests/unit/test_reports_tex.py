@@ -12,6 +12,7 @@ import pytest
 from reports import tex
 from reports.build import build_report, main
 from reports.measures.section import Grid, Section, head, words
+from reports.rows import Gathered
 from reports.study import Study
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import gamma_study, write_runs
@@ -95,7 +96,7 @@ def test_a_long_table_is_cut_to_pages():
     grid = Grid(title="Long", caption="", heads=(head("Variant"), head("Value")), rows=rows)
     study = Study(
         folder=None, name="x", title="x", question="", budget={}, data={}, text_encoder="", axis_name="",
-        axis_values={}, reference=None, entries=(), runs={}, command="",
+        axis_values={}, reference=None, entries=(), runs={}, rows=Gathered().frame(), command="",
     )  # fmt: skip
     document = tex.document(
         study, said=["Said."], facts=[], remarks=[], tables=[], pictures=[],
