@@ -204,7 +204,7 @@ def _sums_in_cache(
             for target, source in zip(block, plane, strict=True):
                 target[: count + rim, :width].copy_(source[top : top + count + rim])
                 target[count + rim :].zero_()  # a NaN of an earlier plane would spread through the products
-            quarter = _ssim_map(*block, partial(_band_filter, band=band), constants)[:, :count]
+            quarter = _ssim_map(block[0], block[1], partial(_band_filter, band=band), constants)[:, :count]
             total += quarter[:-1].sum() + quarter[-1, :, : across - (columns - 1) * _BAND].sum()
         sums.append(total)
     return torch.stack(sums).mul_(4)

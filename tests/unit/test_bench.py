@@ -94,3 +94,42 @@ def test_lines_on_a_curve_make_a_figure(tmp_path):
     assert picture is not None
     assert picture.png.is_file()
     assert "runs" in picture.alt
+
+
+def test_study_bench_counts_the_runs_that_are_there(monkeypatch):
+    from pathlib import Path
+
+    from ablations.bench import study
+
+    asked = []
+
+    def fake(command, **_):
+        asked.append(command)
+        root = Path(command[command.index("--out") + 1])
+        for number in range(3):
+            (root / f"run-{number}").mkdir(parents=True)
+            (root / f"run-{number}" / "DONE").touch()
+
+    clock = iter(range(0, 36_000, 1800))
+    monkeypatch.setattr(study.subprocess, "run", fake)
+    monkeypatch.setattr(study.time, "perf_counter", lambda: float(next(clock)))
+    one, several = study.run(torch.device("cpu"), 5)
+    assert one.value == several.value == 6.0, "three runs in half an hour"
+    assert len(asked) == 4, "a study is not made five times"
+    assert [("--jobs" in command) for command in asked] == [True, True, False, False]
+
+
+def test_restore_bench_repeats_no_slow_pass(monkeypatch):
+    from ablations.bench import restore
+
+    passes = []
+    clock = iter(range(0, 36_000, 100))
+    monkeypatch.setattr(restore.time, "perf_counter", lambda: float(next(clock)))
+
+    def slow(image):
+        passes.append(image)
+        return image
+
+    taken, _ = restore._measured("slow", slow, (8, 8), 5, torch.device("cpu"), tile=None)
+    assert len(passes) == 1
+    assert taken.value == 100.0
