@@ -26,6 +26,7 @@ FIGURES: dict[str, str] = {
     "Training curves": "训练曲线",
     "One line a run; seeds share their variant's colour.": "每个运行一条线；同一变体的种子颜色相同。",
     "The loss is a running mean over {n} logged steps.": "损失为 {n} 个记录步的滑动平均。",
+    "Comparators train with objectives of their own, on other scales: their losses are not drawn.": "对比方法用各自的目标函数训练，量纲不同，故不画其损失。",
     "Shown: {n1} of {n2} variants; the table has all.": "此处显示 {n2} 个变体中的 {n1} 个，表中为全部。",
     "A strip shows one prompt's order from first to last; its colours say where the same channels stand under “{c}”, so "
     "the first strip is smooth and a scrambled strip is another order.": "每条色带按先后显示一个提示的通道顺序；颜色表示相同通道在“{c}”"

@@ -142,13 +142,13 @@ def read_pixels(path: Path) -> np.ndarray:
 
 
 def _chosen(study: Study, available: list[str]) -> list[str]:
-    """At most `MOST_VARIANTS`, in the study's order; the reference always among them."""
-    if len(available) <= MOST_VARIANTS:
-        return available
-    kept = available[:MOST_VARIANTS]
-    if study.reference in available and study.reference not in kept:
-        kept[-1] = str(study.reference)
-    return kept
+    """At most `MOST_VARIANTS`, in the study's order; the reference and the last always among them.
+
+    As in papers, a study that compares methods names its own last.
+    """
+    reference = [v for v in available if v == study.reference]
+    kept = list(dict.fromkeys([*reference, *available[-1:], *available]))[:MOST_VARIANTS]
+    return [v for v in available if v in kept]
 
 
 def _texts(table: CropTable) -> dict[str, str]:

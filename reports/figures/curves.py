@@ -14,6 +14,7 @@ from reports.figures.style import Picture, new_figure, plain, save, short, varia
 from reports.study import Run, Status, Study
 
 MOST_RUNS = 120
+_OWN_OBJECTIVES = "Comparators train with objectives of their own, on other scales: their losses are not drawn."
 
 
 def draw(study: Study, folder: Path) -> Picture | None:
@@ -31,14 +32,18 @@ def draw(study: Study, folder: Path) -> Picture | None:
         look = {"color": colours[variant], "linestyle": dashes[variant], "linewidth": 1.3, "alpha": 0.9}
         label = None if variant in named else plain(short(variant, 28))
         named.add(variant)
-        loss = log.dropna(subset=["loss"]).sort_values("step")
-        smooth = _smooth(loss["loss"])
-        left.plot(loss["step"], smooth, label=label, **look)
-        if run.status is Status.FAILED:
-            _mark_failure(left, float(loss["step"].iloc[-1]), float(smooth.iloc[-1]))
+        if not _has_own_objective(run):
+            loss = log.dropna(subset=["loss"]).sort_values("step")
+            smooth = _smooth(loss["loss"])
+            left.plot(loss["step"], smooth, **look)
+            if run.status is Status.FAILED:
+                _mark_failure(left, float(loss["step"].iloc[-1]), float(smooth.iloc[-1]))
         val = log.dropna(subset=["val_psnr_db"]).sort_values("step")
-        right.plot(val["step"], val["val_psnr_db"], **look)
-    if all((log["loss"].dropna() > 0).all() for _, _, log in logs):
+        right.plot(val["step"], val["val_psnr_db"], label=label, **look)
+    own = sum(_has_own_objective(run) for _, run, _ in logs)
+    if own == len(logs):
+        left.text(0.5, 0.5, "no run was trained with L1", transform=left.transAxes, ha="center")
+    elif all((log["loss"].dropna() > 0).all() for _, run, log in logs if not _has_own_objective(run)):
         left.set_yscale("log")
         for which in (left.yaxis.set_major_formatter, left.yaxis.set_minor_formatter):
             which(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -57,8 +62,19 @@ def draw(study: Study, folder: Path) -> Picture | None:
         alt=f"Loss and validation PSNR against the training step for {len(logs)} runs of {len(named)} variants.",
         caption="One line a run; seeds share their variant's colour. "
         f"The loss is a running mean over {span} logged steps."
+        + (
+            " Comparators train with objectives of their own, on other scales: their losses are not drawn."
+            if own
+            else ""
+        )
         + (f" Of each variant its first runs, {left_out:,} more are not drawn." if left_out else ""),
     )
+
+
+def _has_own_objective(run: Run) -> bool:
+    """Whether the run is of a comparator: its loss may be a PSNR, a contrast or a sum, and shares no axis with L1."""
+    model = (run.spec.get("identity") or {}).get("model") or {}
+    return "baseline" in model
 
 
 def _chosen(study: Study) -> tuple[list[tuple[str, Run]], int]:

@@ -84,6 +84,11 @@ class Picture:
     png: Path
     width_in: float
 
+    @property
+    def breadth(self) -> str:
+        """How much of the page's width it takes: "wide", "medium" or "small" (a single panel is not blown up)."""
+        return "wide" if self.width_in > 9 else "medium" if self.width_in > 6 else "small"
+
 
 @contextmanager
 def settings() -> Iterator[None]:

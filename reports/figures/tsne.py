@@ -86,10 +86,11 @@ def _panel(ax: Any, probes: Probes, layer: str, handles: dict[str, Any]) -> floa
 
 def _score(found: Separation) -> str:
     (a, b), (c, d) = found.silhouette_interval, found.purity_interval
-    return (
+    told = (
         f"silhouette {found.silhouette:.2f} [{a:.2f}, {b:.2f}]\n"
         f"kNN purity {found.purity:.2f} [{c:.2f}, {d:.2f}], chance {found.chance:.2f}"
     )
+    return told.replace("-", "\N{MINUS SIGN}")
 
 
 def first_probes(study: Study) -> dict[str, tuple[int | None, Probes]]:
