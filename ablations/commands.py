@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,9 +15,12 @@ from rich.table import Table
 
 from ablations.budgets import BUDGETS, budget_named
 from ablations.data import open_data
-from ablations.harness.cost.estimate import estimate_run, summary
+from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
+from ablations.harness.cost.placement import AUTO, place
 from ablations.harness.early import early_look
+from ablations.harness.evaluate import BATCH_PIXELS
 from ablations.harness.launch import Options, make_launcher
+from ablations.harness.memory import free_bytes
 from ablations.harness.run_one import find_run, follow, is_done
 from ablations.harness.study import run_study
 from ablations.harness.training.accelerate import Acceleration, applied, use
@@ -153,7 +156,7 @@ def _do(
 ) -> int:
     """Run the plan, or say what it would be; the exit code."""
     _announce(plan, device, console)
-    jobs = options.jobs or (_default_jobs(plan, device) if how.launcher == "local" else max(1, len(plan.specs)))
+    jobs = _runs_at_once(options, plan, bundle, how, device, console)
     if options.dry_run:
         _print_plan(plan, options.out)
         _print_estimate(plan, bundle, options.out, device, jobs, console)
@@ -279,20 +282,12 @@ def _print_estimate(
     plan: Plan, bundle: DataBundle, root: Path, device: torch.device, jobs: int, console: Console
 ) -> None:
     """Time and memory of what is left to do, from a measured step of each model."""
-    left = [spec for spec in plan.specs if not is_done(find_run(root, spec))]
-    models: dict[str, list[RunSpec]] = {}
-    for spec in left:
-        models.setdefault(json.dumps([spec.config.identity(), spec.conditions]), []).append(spec)
+    models = _left(plan, root)
+    left = [spec for specs in models.values() for spec in specs]
     if not models:
         console.print("Nothing is left to do.")
         return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(plan.budget.recipe.cpu_threads)
-    found = []
-    for specs in models.values():
-        with console.status(f"measuring a step of {specs[0].variant}"):
-            found.append(estimate_run(specs[0], device, _test_pixels(specs[0], bundle)))
-    torch.set_num_threads(threads)
+    found = _estimates([specs[0] for specs in models.values()], plan, bundle, device, console)
     table = Table(box=None, pad_edge=False)
     table.add_column("variant", no_wrap=True)
     for name in ("runs", "step (s)", "run (h)", "memory (GiB)"):
@@ -311,13 +306,64 @@ def _print_estimate(
     )
 
 
-def _test_pixels(spec: RunSpec, bundle: DataBundle) -> int:
+def _left(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:
+    """Runs that are not done, by model."""
+    models: dict[str, list[RunSpec]] = {}
+    for spec in plan.specs:
+        if not is_done(find_run(root, spec)):
+            models.setdefault(json.dumps([spec.config.identity(), spec.conditions]), []).append(spec)
+    return models
+
+
+def _estimates(
+    specs: Sequence[RunSpec], plan: Plan, bundle: DataBundle, device: torch.device, console: Console
+) -> list[RunEstimate]:
+    """One measured step each, with as many threads as a run has."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(plan.budget.recipe.cpu_threads)
+    found = []
+    for spec in specs:
+        with console.status(f"measuring a step of {spec.variant}"):
+            sizes = _test_pixels(spec, bundle)
+            most = max(BATCH_PIXELS, *sizes) if sizes else 0
+            found.append(estimate_run(spec, device, sum(sizes), most))
+    torch.set_num_threads(threads)
+    return found
+
+
+def _test_pixels(spec: RunSpec, bundle: DataBundle) -> list[int]:
+    """Of each test image under each condition."""
     side, limit = spec.evaluation.max_side, spec.evaluation.limit
-    total = 0
+    sizes: list[int] = []
     for condition in (condition_named(name) for name in spec.tested):
         served = [s for s in bundle.test if any(c.task is condition.task for c in s.conditions)][:limit]
-        total += sum(min(s.clean.shape[0], side or 2**30) * min(s.clean.shape[1], side or 2**30) for s in served)
-    return total
+        sizes += [min(s.clean.shape[0], side or 2**30) * min(s.clean.shape[1], side or 2**30) for s in served]
+    return sizes
+
+
+def _runs_at_once(
+    options: argparse.Namespace, plan: Plan, bundle: DataBundle, how: Options, device: torch.device, console: Console
+) -> int:
+    """What --jobs says; `auto` on a GPU measures each model that is left to train and says what it chose, and why."""
+    if how.launcher != "local":
+        return options.jobs or max(1, len(plan.specs))
+    if options.jobs != AUTO or device.type != "cuda" or options.early_look:
+        return options.jobs or _default_jobs(plan, device)
+    models = _left(plan, options.out)
+    estimates = _estimates([specs[0] for specs in models.values()], plan, bundle, device, console)
+    torch.cuda.empty_cache()
+    free = free_bytes(device)
+    images = sum(s.clean.nbytes + (0 if s.degraded is None else s.degraded.nbytes) for s in bundle.train)
+    placement = place(
+        free_bytes=free,
+        run_bytes=max((one.memory_bytes for one in estimates), default=0.0),
+        shared_bytes=images if images <= free // 2 else 0,  # more than half stays in the host's memory
+        runs=max(1, sum(len(specs) for specs in models.values())),
+        cores=os.cpu_count() or 1,
+        threads=plan.budget.recipe.cpu_threads,
+    )
+    console.print(placement.reason, soft_wrap=True, markup=False)
+    return placement.at_once
 
 
 def _default_jobs(plan: Plan, device: torch.device) -> int:

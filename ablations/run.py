@@ -56,7 +56,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (default: auto)")
     parser.add_argument(
-        "--jobs", type=_jobs, metavar="N", help="runs at once (default: what the processor holds; 1 on a GPU)"
+        "--jobs",
+        type=_jobs,
+        metavar="N",
+        help="runs at once, or auto: as many as fit (default: what the processor holds; 1 on a GPU)",
     )
     parser.add_argument(
         "--precision",
@@ -136,6 +139,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _seed(text: str) -> int:
+    if text == "auto":
+        return 0  # cost.placement.AUTO, not imported for --help
     if not text.isdecimal() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(f"{text!r} is no seed: whole numbers from 0 to {2**31 - 1}")
     return int(text)
@@ -163,8 +168,10 @@ def _number(text: str) -> float | None:
 
 
 def _jobs(text: str) -> int:
+    if text == "auto":
+        return 0  # cost.placement.AUTO, not imported for --help
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise argparse.ArgumentTypeError(f"{text!r} runs at once: a whole number from 1 to 1024")
+        raise argparse.ArgumentTypeError(f"{text!r} runs at once: a whole number from 1 to 1024, or auto")
     return int(text)
 
 

@@ -22,7 +22,7 @@ from datasets.corpus import DataBundle, EvalItem
 from datasets.protocols import Protocol, get_protocol, score
 from reports.schema import PSNR
 
-_BATCH_PIXELS = 8 * 128 * 128
+BATCH_PIXELS = 8 * 128 * 128
 
 
 def as_tensor(image: np.ndarray) -> Tensor:
@@ -45,7 +45,7 @@ def restore_items(
 def batches_of(items: Iterable[EvalItem]) -> Iterator[list[EvalItem]]:
     """Neighbours of one condition and size, as many as are restored at once."""
     for (_, shape), group in groupby(items, key=lambda item: (item.condition.name, item.clean.shape)):
-        alike, size = list(group), max(1, _BATCH_PIXELS // (shape[0] * shape[1]))
+        alike, size = list(group), max(1, BATCH_PIXELS // (shape[0] * shape[1]))
         for start in range(0, len(alike), size):
             yield alike[start : start + size]
 

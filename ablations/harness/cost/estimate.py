@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from ablations.harness.training.gradients import training_loss
 from ablations.harness.training.sampling import batch_of_step
 from ablations.models import is_trained
 from ablations.spec import Phase, RunSpec
+from baselines.base import Restorer, restore
 from dfpir import RestorationUNet
 from dfpir.prompts import load_prompts
 
@@ -32,7 +34,8 @@ class RunEstimate:
         step_s: seconds of a training step of the first phase.
         train_s: seconds of all steps.
         eval_s: seconds to restore the test images once.
-        memory_bytes: most memory of tensors at once, without the libraries' own scratch space.
+        memory_bytes: most memory of tensors at once, in a training step or a batch of evaluation, without the
+            libraries' own scratch space.
     """
 
     variant: str
@@ -42,7 +45,7 @@ class RunEstimate:
     memory_bytes: float
 
 
-def estimate_run(spec: RunSpec, device: torch.device, test_pixels: int) -> RunEstimate:
+def estimate_run(spec: RunSpec, device: torch.device, test_pixels: int, most_pixels: int = 0) -> RunEstimate:
     """Measure a step of each phase's patch size, after one for warming up.
 
     On a CPU one patch is measured and scaled to the batch, since time grows with pixels there; on a GPU the
@@ -52,6 +55,7 @@ def estimate_run(spec: RunSpec, device: torch.device, test_pixels: int) -> RunEs
         spec: the run.
         device: where it would run.
         test_pixels: of all test images and conditions together.
+        most_pixels: of what evaluation restores at once.
     """
     if not is_trained(spec.config):
         return RunEstimate(variant=spec.variant, step_s=0.0, train_s=0.0, eval_s=0.0, memory_bytes=0.0)
@@ -69,13 +73,14 @@ def estimate_run(spec: RunSpec, device: torch.device, test_pixels: int) -> RunEs
         steps_s.append(seconds * scale)
         memory = max(memory, parameters + activations * scale)
     first = spec.recipe.phases[0]
+    restoring = _bytes_a_pixel(spec, model, conditioning, first.patch, device) * most_pixels
     pixel_s = steps_s[0] / (first.batch * first.patch**2)
     return RunEstimate(
         variant=spec.variant,
         step_s=steps_s[0],
         train_s=sum(s * phase.steps for s, phase in zip(steps_s, spec.recipe.phases, strict=True)),
         eval_s=pixel_s * _FORWARD_SHARE * test_pixels,
-        memory_bytes=memory,
+        memory_bytes=max(memory, parameters + restoring),
     )
 
 
@@ -101,6 +106,23 @@ def _step(
     started = time.perf_counter()
     step()
     return time.perf_counter() - started, float(live.peak)
+
+
+def _bytes_a_pixel(
+    spec: RunSpec, model: nn.Module, conditioning: Conditioning, patch: int, device: torch.device
+) -> float:
+    """What restoring takes for each pixel at its peak, from one patch."""
+    conditions, _ = batch_of_step(spec, 0)
+    model.eval()
+    image = torch.rand(1, 3, patch, patch, device=device)
+    code = conditioning(conditions[:1], device, training=False)
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"),
+        LiveBytes() as live,
+    ):
+        restore(cast(Restorer, model), image, code)
+    return live.peak / patch**2
 
 
 def summary(estimates: Sequence[RunEstimate], counts: Sequence[int], *, jobs: int) -> tuple[float, float]:

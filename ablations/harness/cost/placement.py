@@ -1,0 +1,57 @@
+"""How many runs fit on one GPU at once: arithmetic on measured numbers, apart from whatever measures them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AUTO = 0
+"""In the place of a number of runs: choose it here."""
+
+MARGIN = 1.3
+"""Over the counted tensors: a caching allocator rounds sizes up and can't fill every gap."""
+
+PROCESS_BYTES = 1 << 30
+"""A process's own: the CUDA context, cuBLAS's and cuDNN's scratch space."""
+
+MOST_ON_ONE = 4
+"""Runs on one GPU, however small: they take turns on it, and whether more would gain was never measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """A choice and why.
+
+    Attributes:
+        at_once: runs at once, at least one.
+        reason: one line for people.
+    """
+
+    at_once: int
+    reason: str
+
+
+def place(
+    *, free_bytes: float, run_bytes: float, shared_bytes: float, runs: int, cores: int, threads: int
+) -> Placement:
+    """As many runs as memory, processor cores and occupancy allow, the most hungry run standing for all.
+
+    One run goes ahead even where none seems to fit: out of memory halves its batch.
+
+    Args:
+        free_bytes: of the device.
+        run_bytes: most bytes of tensors of a run's training or evaluation.
+        shared_bytes: training images that every run keeps on the device.
+        runs: left to do.
+        cores: of the processor.
+        threads: that a run uses.
+    """
+    needed = MARGIN * run_bytes + shared_bytes + PROCESS_BYTES
+    limits = {
+        f"a run needs {needed / 2**30:.3g} of {free_bytes / 2**30:.3g} GiB free": int(free_bytes // needed),
+        f"{cores} processor cores, {threads} a run": cores // max(threads, 1),
+        f"no more than {MOST_ON_ONE} take turns on a GPU": MOST_ON_ONE,
+        "no more are left to do": runs,
+    }
+    why = min(limits, key=lambda reason: limits[reason])
+    at_once = max(1, limits[why])
+    return Placement(at_once=at_once, reason=f"{at_once} at once on this GPU: {why}")

@@ -1,0 +1,83 @@
+"""How many runs share a GPU, from numbers alone; what they are measured with runs on a CPU."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from ablations import commands
+from ablations.budgets import budget_named
+from ablations.data import open_data
+from ablations.harness.cost.estimate import RunEstimate, estimate_run
+from ablations.harness.cost.placement import AUTO, MARGIN, MOST_ON_ONE, PROCESS_BYTES, place
+from ablations.plan import make_plan
+from datasets.protocols import get_protocol
+
+GIB = 2**30
+ROOMY = {"free_bytes": 80 * GIB, "run_bytes": GIB, "shared_bytes": 0, "runs": 21, "cores": 16, "threads": 1}
+
+
+@pytest.mark.parametrize(
+    ("changed", "want", "why"),
+    [
+        ({}, MOST_ON_ONE, "take turns"),
+        ({"run_bytes": 20 * GIB}, 2, "needs 27 of 80 GiB"),
+        ({"run_bytes": 20 * GIB, "shared_bytes": 20 * GIB}, 1, "needs 47 of 80 GiB"),
+        ({"run_bytes": 200 * GIB}, 1, "GiB free"),
+        ({"cores": 3}, 3, "3 processor cores"),
+        ({"cores": 2, "threads": 4}, 1, "4 a run"),
+        ({"runs": 2}, 2, "left to do"),
+    ],
+)
+def test_the_tightest_limit_decides_and_is_named(changed, want, why):
+    placement = place(**(ROOMY | changed))
+    assert placement.at_once == want
+    assert why in placement.reason
+    assert placement.reason.startswith(f"{want} at once")
+
+
+@pytest.mark.parametrize("fitting", [1, 2, 3])
+def test_what_is_placed_fits(fitting):
+    exactly = fitting * (MARGIN * 10 * GIB + PROCESS_BYTES)
+    sizes = ROOMY | {"run_bytes": 10 * GIB}
+    assert place(**(sizes | {"free_bytes": exactly})).at_once == fitting
+    assert place(**(sizes | {"free_bytes": exactly - 1})).at_once == max(1, fitting - 1)
+
+
+@pytest.fixture(scope="module")
+def planned():
+    data, bundle = open_data("embedded")
+    names = [condition.name for condition in bundle.conditions]
+    plan = make_plan(
+        "gamma_sweep", budget=budget_named("smoke"), data=data, conditions=names, text_encoder="minilm",
+        protocol=get_protocol("suite").label, only=["dfpir_g50"],
+    )  # fmt: skip
+    return plan, bundle
+
+
+def test_a_large_test_image_counts_as_well_as_the_training_step(planned):
+    spec, device = planned[0].specs[0], torch.device("cpu")
+    step, small, large = (estimate_run(spec, device, 0, most_px).memory_bytes for most_px in (0, 10**7, 10**8))
+    assert 0 < step <= small < large
+    assert 5 < large / small < 10.5
+
+
+@pytest.mark.parametrize(("jobs", "kind", "want"), [(AUTO, "cuda", 3), (None, "cuda", 1), (2, "cuda", 2)])
+def test_auto_measures_and_says_what_it_chose(planned, monkeypatch, tmp_path, jobs, kind, want):
+    plan, bundle = planned
+    rows = [replace(row, spec=replace(row.spec, seed=seed)) for row in plan.rows for seed in range(8)]
+    plan = replace(plan, rows=tuple(rows))
+    told = []
+    monkeypatch.setattr(commands, "free_bytes", lambda device: 3 * (MARGIN * 10 + 1.5) * GIB)
+    monkeypatch.setattr(commands.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(commands.torch.cuda, "empty_cache", lambda: None)
+    hungry = [RunEstimate(variant="x", step_s=1, train_s=1, eval_s=1, memory_bytes=m * GIB) for m in (1, 10)]
+    monkeypatch.setattr(commands, "_estimates", lambda *_: hungry)
+    options = SimpleNamespace(jobs=jobs, out=tmp_path, early_look=False)
+    how, console = SimpleNamespace(launcher="local"), SimpleNamespace(print=lambda text, **_: told.append(text))
+    assert commands._runs_at_once(options, plan, bundle, how, torch.device(kind), console) == want
+    assert len(told) == (jobs == AUTO)
+    assert all(text.startswith("3 at once on this GPU: a run needs 14 of") for text in told)
