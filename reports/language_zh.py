@@ -69,6 +69,7 @@ _PAGE = {
     "This figure could not be drawn: {why}": "此图无法绘制：{why}",
     "The images could not be prepared: {why}": "图像无法准备：{why}",
     "The scatter could not be prepared: {why}": "散点图无法准备：{why}",
+    "Words inside the figures are English, as in papers; the captions say what they mean.": "图中文字沿用论文通行的英文，含义见图注。其中 noise 为噪声，rain 为雨，haze 为雾，motion blur 为运动模糊，low light 为低光照，average 为平均，degraded 为退化输入，clean 为清晰原图，training loss 为训练损失，training step 为训练步。",
     "For print: {file}.pdf, .svg.": "印刷版：{file}.pdf、.svg。",
     "Unrounded: {file}.csv.": "未舍入的数值：{file}.csv。",
     "{title}, scrolls sideways on a narrow screen": "{title}，窄屏上可横向滚动",

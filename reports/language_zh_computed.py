@@ -14,6 +14,8 @@ _LABELS = {
     "noise σ={n}": "噪声 σ={n}",
     "Noise σ={n} (trained)": "噪声 σ={n}（训练过）",
     "noise-{n}": "噪声 σ={n}",
+    "Noise": "噪声",
+    "noise": "噪声",
     "blur": "运动模糊",
     "lowlight": "低光照",
     "Rain": "雨",
@@ -90,6 +92,8 @@ _FACTS = {
     "{n1} of {n2} runs are not done: what they would show is missing below.": "{n2} 个运行中有 {n1} 个未完成，其结果不在下文之中。",
     "Some runs were made from a working tree with uncommitted changes: their code is in no commit.": "部分运行来自含未提交改动的"
     "工作树：其代码不在任何提交中。",
+    "The page lists the first {n1} runs of each variant; all {n2} stand in runs.csv, and every mean, interval and test is "
+    "computed from all of them.": "本页每个变体只列出前 {n1} 个运行；全部 {n2} 个见 runs.csv，所有均值、区间和检验均由全部运行算出。",
     "The runs mix commits: {which}.": "各运行的提交不一致：{which}。",
     "The runs mix budgets: {which}.": "各运行的预算不一致：{which}。",
     "The runs mix precisions: {which}.": "各运行的精度不一致：{which}。",
