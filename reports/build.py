@@ -23,6 +23,7 @@ from reports.load import check_comparable, load
 from reports.measures.sections import Shown, show_measures
 from reports.pairs import pairs_frame
 from reports.parts import main_part, other_parts
+from reports.publish import provenance
 from reports.render import render
 from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import asked_setting, reported_table
@@ -84,6 +85,8 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     write_text(out / schema.TABLE_TEX_FILE, "".join(latex))
     _write_csv(means_frame(study, bootstraps), out / schema.MEANS_CSV_FILE)
     _write_csv(pairs_frame(found.pairs), out / schema.PAIRS_CSV_FILE)
+    if page.runs_listed(study) is not None:
+        _write_csv(provenance(study), out / schema.RUNS_CSV_FILE)
     shown = show_measures(study, bootstraps[schema.PSNR], out)
     # each process that draws would get all rows: of a study of many, they cost more than they save
     workers = 1 if len(study.rows) > _MOST_ROWS_SENT else None

@@ -10,6 +10,11 @@ from reports import schema
 from reports.load import name_of
 from reports.study import Run, Status, Study
 
+MOST_RUN_LINES = 1000
+"""Runs that the page lists; of more, the first of each variant, and all in runs.csv."""
+
+_MOST_SEEDS = 40  # named one by one
+
 _STAND_INS = {
     "minilm": "MiniLM, a sentence encoder of another kind, zero-padded to 512 numbers",
     "onehot": "one-hot codes, which know nothing of what a prompt means",
@@ -50,10 +55,12 @@ def facts(study: Study) -> list[tuple[str, str]]:
     done = [r for r in study.runs.values() if r.status is Status.DONE]
     specs = [r.spec for r in study.runs.values() if r.spec]
     seeds = sorted({e.seed for e in study.entries})
+    many = len(seeds) > _MOST_SEEDS
+    told_seeds = f"{len(seeds):,}, {seeds[0]} to {seeds[-1]}" if many else ", ".join(map(str, seeds))
     found = [
         ("Study", study.name),
         ("Variants", ", ".join(study.variants)),
-        ("Seeds", ", ".join(map(str, seeds))),
+        ("Seeds", told_seeds),
         ("Runs", f"{len(done)} of {len(study.runs)} done"),
         ("Data", _data(study.data)),
         ("Budget", _pairs(study.budget)),
@@ -70,6 +77,12 @@ def remarks(study: Study) -> list[str]:
     """What a reader must know before believing a number; worked out from the runs, empty if all is plain."""
     done = [r for r in study.runs.values() if r.status is Status.DONE]
     said = [_encoder_remark(encoder) for encoder in _encoders(study)]
+    each = runs_listed(study)
+    if each is not None:
+        said.append(
+            f"The page lists the first {each} runs of each variant; all {len(study.runs):,} stand in "
+            f"{schema.RUNS_CSV_FILE}, and every mean, interval and test is computed from all of them."
+        )
     left = [r for r in study.runs.values() if r.status is not Status.DONE]
     if left:
         are = "is" if len(left) == 1 else "are"
@@ -87,12 +100,21 @@ def remarks(study: Study) -> list[str]:
 
 
 def run_lines(study: Study) -> list[RunLine]:
-    """Every trained run in the order of the plan."""
+    """Every trained run in the order of the plan, or the first `runs_listed` of each variant."""
     seen: dict[str, RunLine] = {}
+    left = dict.fromkeys(study.variants, runs_listed(study) or len(study.entries))
     for entry in study.entries:
-        if entry.alias_of is None and entry.run_id not in seen:
+        if entry.alias_of is None and entry.run_id not in seen and left[entry.variant]:
+            left[entry.variant] -= 1
             seen[entry.run_id] = _run_line(study.runs[entry.run_id], entry.variant, entry.seed)
     return list(seen.values())
+
+
+def runs_listed(study: Study) -> int | None:
+    """How many runs of each variant the page lists; None for all."""
+    if len(study.runs) <= MOST_RUN_LINES:
+        return None
+    return max(1, MOST_RUN_LINES // max(len(study.variants), 1))
 
 
 def failures(study: Study) -> list[Failure]:

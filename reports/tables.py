@@ -23,6 +23,8 @@ _NOT_DONE = {
     Status.MISSING: "not run",
 }
 INPUT_LABEL = "degraded input"
+SHOWN_IDS = 20
+"""Run ids that a cell names; means.csv has them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,11 +138,14 @@ def _with_hover(
     for cell, column in zip(cells, columns, strict=True):
         by_seed = seed_means(scores, variant, column)
         spread = f", SD over seeds {by_seed.std(ddof=1):.3f} dB" if len(by_seed) > 1 else ""
-        hover = (
-            f"{len(by_seed)} seed(s){spread}; {_n_images(scores, column)} images; {', '.join(r.run_id for r in done)}"
-        )
+        hover = f"{len(by_seed)} seed(s){spread}; {_n_images(scores, column)} images; {_ids(done)}"
         told.append(replace(cell, hover="" if cell.instead else hover))
     return tuple(told)
+
+
+def _ids(done: tuple[Run, ...]) -> str:
+    more = f", \N{HORIZONTAL ELLIPSIS} (+{len(done) - SHOWN_IDS:,})" if len(done) > SHOWN_IDS else ""
+    return ", ".join(run.run_id for run in done[:SHOWN_IDS]) + more
 
 
 def _n_images(scores: Scores, column: str) -> int:

@@ -64,14 +64,20 @@ def run(device: torch.device, repeats: int) -> list[Line]:
             }
             costs["scheduling"] = schedule(Path(folder) / "scheduled", size), None
         for name, (seconds, mib) in costs.items():
+            at = _at(name, size)
             ratio = seconds / size / first.setdefault(name, seconds / size)
             print(f"{name}: {size} runs, {seconds:.2f} s" + (f", {mib:.0f} MiB" if mib else ""), flush=True)
-            lines.append(Line(what=f"{name}: {size} runs", unit="s", value=seconds, spread=1.0, ratio=ratio))
+            lines.append(Line(what=f"{name}: {size} runs", unit="s", value=seconds, spread=1.0, ratio=ratio, **at))
             if mib is not None:
                 what = f"{name}: {size} runs, peak memory"
                 ratio = mib / size / first.setdefault(f"{name} memory", mib / size)
-                lines.append(Line(what=what, unit="MiB", value=mib, spread=1.0, ratio=ratio))
+                lines.append(Line(what=what, unit="MiB", value=mib, spread=1.0, ratio=ratio, **at))
     return lines
+
+
+def _at(series: str, size: int) -> dict[str, Any]:
+    """Where on the figure of growth a line stands."""
+    return {"series": series, "x": float(size), "x_unit": "runs"}
 
 
 def measured(arguments: Sequence[str]) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports import schema
+from reports import page, schema
 from reports.labels import condition_label
 from reports.stats import AVERAGE, Scores, seed_means
 from reports.study import Run, Study
@@ -68,8 +68,8 @@ def _row(study: Study, scores: dict[str, Scores], variant: str, columns: Sequenc
     by_column = [
         [seed_means(s, variant, column) if variant in s.seeds else None for s in scores.values()] for column in columns
     ]
-    runs = []
-    for number, seed in enumerate(first.seeds[variant]):
+    listed, runs = page.runs_listed(study), []
+    for number, seed in enumerate(first.seeds[variant][:listed]):
         cells = [[None if values is None else _known(values[number]) for values in metrics] for metrics in by_column]
         runs.append({"run": ids[seed], "seed": seed, "means": cells})
     return {"variant": variant, "runs": runs}

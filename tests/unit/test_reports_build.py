@@ -178,3 +178,15 @@ def test_torch_is_never_imported():
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_page_of_many_runs_says_which_it_lists(tmp_path, monkeypatch):
+    monkeypatch.setattr("reports.page.MOST_RUN_LINES", 3)
+    fake = FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1, 2), pictures=False)
+    folder = write_runs(tmp_path / "runs", fake)
+    text = build_report([folder], tmp_path / "out").read_text(encoding="utf-8")
+    assert "The page lists the first 1 runs of each variant; all 6 stand in runs.csv" in text
+    listed = [f'<th scope="row" class="mono">{run_id_of(v, s)}' in text for v in ("a", "b") for s in (0, 1, 2)]
+    assert listed == [True, False, False] * 2
+    assert len(pd.read_csv(tmp_path / "out" / "runs.csv")) == 6
+    assert set(pd.read_csv(tmp_path / "out" / "means.csv")["n_seeds"]) == {3}
