@@ -85,7 +85,7 @@ class DFPIRConfig:
 
     def _check_sizes(self) -> None:
         for name, value, allowed in (
-            ("dim", self.dim, isinstance(self.dim, int) and self.dim >= 2 and self.dim % 2 == 0),
+            ("dim", self.dim, isinstance(self.dim, int) and 2 <= self.dim < 2**31 and self.dim % 2 == 0),
             ("num_blocks", self.num_blocks, len(self.num_blocks) == 4 and all(n >= 1 for n in self.num_blocks)),
             ("num_refinement_blocks", self.num_refinement_blocks, self.num_refinement_blocks >= 0),
             ("heads", self.heads, len(self.heads) == 4 and all(n >= 1 for n in self.heads)),
@@ -93,7 +93,7 @@ class DFPIRConfig:
         ):
             if not allowed:
                 raise ValueError(
-                    f"{name}={value!r} is not allowed: dim is even and positive, num_blocks and heads "
+                    f"{name}={value!r} is not allowed: dim is even, positive and below 2**31, num_blocks and heads "
                     "are four positive numbers, num_refinement_blocks is 0 or more, ffn_expansion is positive."
                 )
         for level, heads in enumerate(self.heads, start=1):

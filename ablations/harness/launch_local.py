@@ -27,11 +27,12 @@ _POLL_S = 0.2
 _BUSY_WAIT_S = 2.0
 _BEAT_EVERY_S = 1.0
 _GRACE_S = 30.0  # for a hung worker to end itself and say where it stood
+_START_S = 600.0  # for a new process to import PyTorch, from a slow network disk of a busy machine at the worst
 
 
 @dataclass(kw_only=True)
 class _Worker:
-    """A process, its job, and when it last gave a sign of life.
+    """A process, its job, when it last gave a sign of life, and whether it ever did.
 
     Each has a pipe of its own: a process killed while it holds the lock of a shared queue would silence all others.
     """
@@ -40,6 +41,7 @@ class _Worker:
     job: Job
     words: Connection
     last_beat: float = field(default_factory=time.monotonic)
+    began: bool = False
     killed: bool = False
 
 
@@ -104,15 +106,21 @@ def _listen(workers: list[_Worker], progress: StudyProgress) -> None:
         except (EOFError, OSError):
             pipe.close()
             continue
-        worker.last_beat = time.monotonic()
+        worker.last_beat, worker.began = time.monotonic(), True
         if word is not None:
             progress.update(worker.job.spec.digest, word)
 
 
 def _end_if_hung(worker: _Worker) -> None:
-    """Kill a worker that is silent for longer than its own watchdog allows: stopped, or stuck where none can run."""
+    """Kill a worker that is silent for longer than its own watchdog allows: stopped, or stuck where none can run.
+
+    Its watchdog runs from its first word on; until then a worker has the time that imports may take, if that is longer.
+    """
     limit_s = worker.job.hang_s
-    if limit_s is not None and not worker.killed and time.monotonic() - worker.last_beat > limit_s + _GRACE_S:
+    if limit_s is None or worker.killed:
+        return
+    allowed_s = limit_s if worker.began else max(limit_s, _START_S)
+    if time.monotonic() - worker.last_beat > allowed_s + _GRACE_S:
         worker.killed = True
         worker.process.kill()
 
@@ -126,6 +134,7 @@ def _work(job: Job, words: Connection, parent: int) -> None:
     """A worker process: one run and its measures."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher gets Ctrl-C and ends its workers
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    words.send(None)  # imports are over: from here on silence counts
     last = 0.0
 
     def beats() -> None:

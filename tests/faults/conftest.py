@@ -5,6 +5,8 @@ from collections import Counter
 
 import pytest
 
+from tests.faults.promised import lines
+
 
 @pytest.fixture
 def tries(request):
@@ -33,5 +35,5 @@ def pytest_terminal_summary(terminalreporter):
                 counts[name.removeprefix("fault ")] += count
     if counts:
         terminalreporter.write_sep("-", "faults tried, all as they must be")
-        for name, count in sorted(counts.items()):
-            terminalreporter.write_line(f"{count:7} {name}")
+        for line in lines(counts):
+            terminalreporter.write_line(line)

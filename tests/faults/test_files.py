@@ -101,7 +101,7 @@ def test_a_checkpoint_cut_short_or_flipped_is_passed_over(tmp_path, tries):
 
 def test_garbage_under_a_right_hash_is_passed_over(tmp_path, tries):
     rng = random.Random(2)
-    for number in range(tries("checkpoints of garbage", 60, 1000)):
+    for number in range(tries("malformed checkpoints (garbage under a right hash)", 60, 1000)):
         content = rng.choice([b"", b"\x02\0\0\0\0\0\0\0{}", b"\x80\x04cos\nsystem\n", rng.randbytes(rng.randrange(99))])
         digest = hashlib.sha256(content).hexdigest()[:16]
         path = tmp_path / f"step-{number:09d}-{digest}.safetensors"
@@ -160,7 +160,7 @@ def test_damaged_tables_and_weights_end_in_an_error_of_one_kind(copy, tmp_path, 
     table, weights = (copy / name for name in ("images.parquet", "weights.safetensors"))
     contents = {path: path.read_bytes() for path in (table, weights)}
     model = build_model(SPEC.config, 0)
-    for number in range(tries("damaged tables and weights", 60, 2000)):
+    for number in range(tries("malformed tables and weights", 60, 2000)):
         path = (table, weights)[number % 20 == 0]
         damaged = bytearray(contents[path])
         for _ in range(rng.choice((1, 1, 5, 50))):

@@ -4,14 +4,18 @@ import contextlib
 import io
 import json
 import random
+from dataclasses import fields
 
 import pytest
 
 from ablations.harness.glance import last_step, state_of
 from ablations.run import make_parser
 from ablations.status import main as status_main
+from datasets.readers import ImageRefused, read_rgb
+from dfpir import DFPIRConfig
 from reports.load import load, load_run
 from reports.study import Status
+from tests.property.test_datasets_fuzz import broken, seeds
 
 VALUES: list[object] = [
     None, True, -1, 0, 1e308, 10**400, float("nan"), "", "x", "../../x", "/etc/passwd", "a\0b", "<script>", "\ud800",
@@ -38,6 +42,11 @@ def mutated(value, rng):
         value[index] = mutated(value[index], rng)
         return value
     return rng.choice(VALUES)
+
+
+def put(path, content):
+    path.unlink(missing_ok=True)  # to write over a file waits for the disk on some systems
+    path.write_bytes(content)
 
 
 def as_bytes(value, rng):
@@ -78,13 +87,13 @@ def test_a_run_folder_of_anything_is_a_run_with_a_status(tmp_path, tries):
         (run / name).write_text(json.dumps(content))
     for _ in range(tries("malformed run folders", 150, 4000)):
         name = rng.choice(list(FILES))
-        (run / name).write_bytes(as_bytes(mutated(FILES[name], rng), rng))
-        (run / "train.jsonl").write_bytes(as_bytes(mutated(ROW, rng), rng))
+        put(run / name, as_bytes(mutated(FILES[name], rng), rng))
+        put(run / "train.jsonl", as_bytes(mutated(ROW, rng), rng))
         found = load_run(run)
         assert found.status is not Status.DONE
         last_step(run)
         state_of(run)
-        (run / name).write_text(json.dumps(FILES[name]))
+        put(run / name, json.dumps(FILES[name]).encode())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a-s0-1"]
 
 
@@ -94,7 +103,7 @@ def test_a_study_file_of_anything_is_told_or_refused_in_one_line(tmp_path, tries
     folder.mkdir(parents=True)
     refused = 0
     for _ in range(tries("malformed study files", 100, 3000)):
-        (folder / "study.json").write_bytes(as_bytes(mutated(STUDY, rng), rng))
+        put(folder / "study.json", as_bytes(mutated(STUDY, rng), rng))
         with contextlib.suppress(ValueError):
             load([folder])
         out, err = io.StringIO(), io.StringIO()
@@ -108,6 +117,40 @@ def test_a_study_file_of_anything_is_told_or_refused_in_one_line(tmp_path, tries
         assert (code, err.getvalue().count("\n")) in ((0, 0), (2, 1))
     assert refused
     assert [p.name for p in (tmp_path / "runs").rglob("*") if p.is_file()] == ["study.json"]
+
+
+def test_an_image_of_anything_is_read_or_refused_by_its_name(tmp_path, tries):
+    rng, files = random.Random(3), seeds()
+    refused = 0
+    for number in range(tries("malformed images", 120, 2000)):
+        suffix, body = files[number % len(files)]
+        path = tmp_path / f"{number}{suffix}"
+        path.write_bytes(broken(rng, body))
+        try:
+            assert read_rgb(path).ndim == 3
+        except ImageRefused as refusal:
+            refused += 1
+            named = refusal.path == path and "\n" not in str(refusal)
+        else:
+            named = True
+        assert named
+        path.unlink()
+    assert refused
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_config_of_anything_is_taken_or_refused_in_one_line(tries):
+    rng, whole = random.Random(4), {f.name: getattr(DFPIRConfig(), f.name) for f in fields(DFPIRConfig)}
+    said = []
+    for _ in range(tries("malformed configs", 120, 1000)):
+        given = dict(whole)
+        given[rng.choice(list(whole))] = rng.choice(VALUES)
+        try:
+            DFPIRConfig(**given)
+        except (ValueError, TypeError) as error:
+            said.append(str(error))
+    assert said
+    assert not any("\n" in each for each in said)
 
 
 WORDS = [

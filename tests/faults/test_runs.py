@@ -6,7 +6,7 @@ import random
 import shutil
 import signal
 import time
-from multiprocessing import get_context
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,7 +19,9 @@ from ablations.data import load_data
 from ablations.harness.lock import BusyError, alone, lock_file
 from ablations.harness.run_one import is_done, run_one
 from reports.schema import read_images
-from tests.support.killed import run_and_be_killed
+from tests.faults.promised import KILLS, RACES
+from tests.support.forks import warm_context
+from tests.support.killed import command, run_and_be_killed
 from tests.support.races import race
 from tests.support.tiny_study import run_here, tiny_plan
 
@@ -28,11 +30,9 @@ CPU = torch.device("cpu")
 
 
 def test_two_launchers_that_race_do_each_run_once(tmp_path, tries):
-    # a fork server that knows torch already: the processes must meet
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.killed", "tests.support.races"])
+    context = warm_context()  # the processes must meet
     plan = tiny_plan(only=("dfpir_g50", "dfpir_g60", "dfpir_g70", "dfpir_g80"))
-    for number in range(tries("races of two launchers", 2, 50)):
+    for number in range(tries(f"{RACES} of two launchers", 2, 50)):
         root = tmp_path / str(number)
         root.mkdir()
         start = context.Event()
@@ -55,9 +55,8 @@ def test_a_run_killed_at_random_moments_ends_bit_equal(part, tmp_path, tries):
     rng = random.Random(part)
     run_here(SPEC, tmp_path / "whole")
     whole = tmp_path / "whole" / SPEC.run_id
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.killed", "tests.support.races"])
-    kills, wanted = 0, tries("SIGKILLs of a run in training or while it writes", 1, 45)
+    context = warm_context()
+    kills, wanted = 0, tries(f"{KILLS} of a run in training or while it writes", 1, 40)
     while kills < wanted:
         root = tmp_path / f"killed-{kills}"
         for _ in range(4):  # several in one run's life
@@ -72,6 +71,47 @@ def test_a_run_killed_at_random_moments_ends_bit_equal(part, tmp_path, tries):
         assert (made / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
         tables = [read_images(folder / "images.parquet") for folder in (made, whole)]
         pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
+        shutil.rmtree(root)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_a_study_killed_at_random_moments_ends_with_the_same_table(part, tmp_path, tries):
+    rng, context = random.Random(part), warm_context()
+
+    def start(root):
+        process = context.Process(target=command, args=(root,))
+        process.start()
+        return process
+
+    started = time.monotonic()
+    process = start(tmp_path / "whole")
+    process.join(timeout=200)
+    length = time.monotonic() - started
+    assert process.exitcode == 0, (tmp_path / "whole.said").read_text()
+    table = Path("studies", "gamma_sweep-tiny-embedded", "table.parquet")
+    kills = tried = 0
+    wanted = tries(f"{KILLS} of a launcher, alone or with its runs", 1, 11)
+    while kills < wanted:
+        root = tmp_path / f"killed-{tried}"
+        for _ in range(4):
+            tried += 1
+            process = start(root)
+            process.join(timeout=rng.uniform(0.05, 0.9) * length)
+            if process.is_alive():
+                if tried % 2:
+                    os.kill(process.pid, signal.SIGKILL)  # its runs must notice and end by themselves
+                else:
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.join()
+            kills += process.exitcode == -signal.SIGKILL
+            if kills >= wanted:
+                break
+        process = start(root)
+        process.join(timeout=200)
+        assert process.exitcode == 0, (tmp_path / f"{root.name}.said").read_text()
+        assert (root / table).read_bytes() == (tmp_path / "whole" / table).read_bytes()
+        assert not list(root.rglob("*.part"))
         shutil.rmtree(root)
 
 

@@ -160,10 +160,3 @@ def test_a_study_killed_twice_gives_the_same_table_bit_by_bit(tmp_path):
     whole, length = _uninterrupted(tmp_path / "whole")
     killed = kill_study(tmp_path / "killed", 2, length, seed=0)
     assert killed.read_bytes() == whole.read_bytes()
-
-
-@pytest.mark.slow
-def test_a_study_killed_at_twenty_random_moments(tmp_path):
-    whole, length = _uninterrupted(tmp_path / "whole")
-    killed = kill_study(tmp_path / "killed", 20, length, seed=1)
-    assert killed.read_bytes() == whole.read_bytes()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import pytest
 import torch
@@ -36,10 +37,29 @@ def error_of(job):
 def test_a_silent_worker_is_killed_with_an_error_row(tmp_path, monkeypatch):
     monkeypatch.setattr(launch_local, "_work", workers.sleep)
     monkeypatch.setattr(launch_local, "_GRACE_S", 0.0)
+    monkeypatch.setattr(launch_local, "_START_S", 0.0)
     failed, jobs, said = launch(tmp_path, hang_s=0.5)
     assert failed == jobs
     assert error_of(jobs[0])["type"] == "Hung"
     assert "FAILED, Hung: No training step and no image for 0.5 s" in said
+
+
+@pytest.mark.parametrize(("began", "silent_s", "killed"), [(False, 300, False), (False, 700, True), (True, 300, True)])
+def test_a_worker_that_still_imports_has_longer(tmp_path, began, silent_s, killed):
+    class Process:
+        kills = 0
+
+        def kill(self):
+            self.kills += 1
+
+    specs = tiny_plan(only=("dfpir_g50",)).specs
+    with StudyProgress(specs, Console(file=io.StringIO())) as progress:
+        (job,) = jobs_of(specs, tmp_path, CPU, force=False, progress=progress, hang_s=60)
+    last = time.monotonic() - silent_s
+    worker = launch_local._Worker(process=Process(), job=job, words=None, last_beat=last, began=began)
+    launch_local._end_if_hung(worker)
+    launch_local._end_if_hung(worker)
+    assert (worker.killed, worker.process.kills) == (killed, killed)
 
 
 def test_a_killed_worker_is_an_error_row_that_names_the_signal(tmp_path, monkeypatch):
@@ -71,14 +91,15 @@ def _kill_g50_once_the_other_is_done(worker):
         worker.process.kill()
 
 
-def test_a_watchdog_says_where_a_run_stood(tmp_path):
-    # a limit that passes while the data are still read: the process ends itself
+def test_a_watchdog_says_where_a_run_stood(tmp_path, monkeypatch):
+    # a limit that passes while the data are still read: the process ends itself, however slow the machine
+    monkeypatch.setattr(launch_local, "_GRACE_S", 300.0)
     failed, jobs, _ = launch(tmp_path, hang_s=0.02)
     assert failed == jobs
     error = error_of(jobs[0])
     assert error["type"] == "Hung"
     assert "most recent call first" in error["traceback"]
-    assert "run_one.py" in error["traceback"]
+    assert "in perform" in error["traceback"]
     assert not trace_file(jobs[0].folder).exists()
 
 

@@ -1,20 +1,28 @@
-"""A run in a process of its own that is killed at a chosen moment."""
+"""A run, or a whole study, in a process of its own that is killed at a chosen moment."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 
+import ablations.harness.launch_local as launch_local
 import ablations.harness.training.train as training
-from ablations.harness import probes, run_one
+from ablations.budgets import BUDGETS
+from ablations.harness import probes, run_one, study
+from ablations.harness.launch import Job
 from ablations.harness.training import checkpoint
+from ablations.run import main
 from ablations.spec import RunSpec
-from tests.support.tiny_study import run_here
+from reports.files import write_text
+from tests.support.tiny_study import TINY, VARIANTS, run_here
 
 
 def run_and_be_killed(spec: RunSpec, root: Path, moment: int) -> None:
@@ -41,3 +49,29 @@ def run_and_be_killed(spec: RunSpec, root: Path, moment: int) -> None:
     for module in (checkpoint, run_one, probes):
         setattr(module, "write_bytes", at(vars(module)["write_bytes"], after=bool(moment % 2)))  # noqa: B010
     run_here(spec, root)
+
+
+def command(out: Path) -> None:
+    """`python -m ablations.run` of a tiny study in this process, in a process group of its own.
+
+    The launcher's workers are forks too, no measure is taken and no figure drawn, so that a kill meets training and writing rather than
+    what comes before and after.
+    """
+    os.setsid()
+    with (out.parent / f"{out.name}.said").open("a") as said:
+        for descriptor in (1, 2):
+            os.dup2(said.fileno(), descriptor)
+    BUDGETS[TINY.name] = TINY
+    forks = get_context("fork")
+    launch_local.multiprocessing.get_context = lambda *_: forks  # type: ignore[attr-defined,assignment]
+    launch_local._BUSY_WAIT_S = 0.1
+    training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+    study.jobs_of = partial(_without_measures, study.jobs_of)  # type: ignore[assignment]
+    study.build_report = lambda _, folder: write_text(folder / "report.html", "drawn")  # type: ignore[assignment]
+    torch.set_num_threads(1)
+    asked = ["gamma_sweep", "--budget", TINY.name, "--only", *VARIANTS, "--jobs", "2", "--device", "cpu"]
+    sys.exit(main([*asked, "--out", str(out)]))
+
+
+def _without_measures(jobs_of: Callable[..., list[Job]], *arguments: Any, **named: Any) -> list[Job]:
+    return jobs_of(*arguments, **{**named, "measures": ()})

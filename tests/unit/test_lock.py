@@ -78,7 +78,7 @@ def _count(run, rounds, worked):
 
 def test_holders_that_take_turns_are_never_two(tmp_path):
     # the file is removed at each release: whoever opened it before must not believe in it
-    context = multiprocessing.get_context("forkserver")
+    context = multiprocessing.get_context("spawn")
     worked = context.Value("i", 0)
     processes = [context.Process(target=_count, args=(tmp_path / "run", 100, worked)) for _ in range(3)]
     for process in processes:
