@@ -133,3 +133,20 @@ def test_restore_bench_repeats_no_slow_pass(monkeypatch):
     taken, _ = restore._measured("slow", slow, (8, 8), 5, torch.device("cpu"), tile=None)
     assert len(passes) == 1
     assert taken.value == 100.0
+
+
+def test_patches_from_the_host_and_from_a_device_are_the_same_bits(monkeypatch, tmp_path):
+    from ablations.bench import data
+    from datasets.paired import load_root
+    from datasets.tasks import Task
+
+    monkeypatch.setattr(data, "_PAIRS", 3)
+    data._write_pairs(tmp_path)
+    bundle = load_root(tmp_path, protocol="suite", tasks=[Task.LOWLIGHT])
+    conditions, seeds = list(bundle.conditions) * 12, list(range(12))
+    host = bundle.batch(conditions, seeds, 40)
+    assert bundle.keep_on("cpu")
+    for first, second in zip(host, bundle.batch(conditions, seeds, 40), strict=True):
+        assert first.shape == (12, 3, 40, 40)
+        assert first.is_contiguous()
+        assert torch.equal(first, second)
