@@ -56,10 +56,11 @@ def test_a_worker_that_still_imports_has_longer(tmp_path, began, silent_s, kille
     with StudyProgress(specs, Console(file=io.StringIO())) as progress:
         (job,) = jobs_of(specs, tmp_path, CPU, force=False, progress=progress, hang_s=60)
     last = time.monotonic() - silent_s
-    worker = launch_local._Worker(process=Process(), job=job, words=None, last_beat=last, began=began)
+    process = Process()
+    worker = launch_local._Worker(process=process, job=job, words=None, last_beat=last, began=began)
     launch_local._end_if_hung(worker)
     launch_local._end_if_hung(worker)
-    assert (worker.killed, worker.process.kills) == (killed, killed)
+    assert (worker.killed, process.kills) == (killed, killed)
 
 
 def test_a_killed_worker_is_an_error_row_that_names_the_signal(tmp_path, monkeypatch):

@@ -67,7 +67,7 @@ def command(out: Path) -> None:
     launch_local._BUSY_WAIT_S = 0.1
     training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
     study.jobs_of = partial(_without_measures, study.jobs_of)  # type: ignore[assignment]
-    study.build_report = lambda _, folder: write_text(folder / "report.html", "drawn")  # type: ignore[assignment]
+    study.build_report = lambda _, folder: write_text(folder / "report.html", "drawn")  # type: ignore[assignment,misc]
     torch.set_num_threads(1)
     asked = ["gamma_sweep", "--budget", TINY.name, "--only", *VARIANTS, "--jobs", "2", "--device", "cpu"]
     sys.exit(main([*asked, "--out", str(out)]))
