@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -18,7 +20,9 @@ from torch import Tensor
 # Each window is one row of taps (the filter is separable) and whether the covariance is the sample's, n / (n - 1).
 SSIM_WINDOWS = ("uniform7", "gaussian11", "gaussian11-sample")
 _BAND = 16  # filtered values of one band product: fewer waste calls, more waste multiplications by nought
-_CACHED_PIXELS = 32_000  # of a float64 map, for each of PyTorch's threads: ten fit a second-level cache of 2 MiB
+# of a block: a fifth would fit the second-level cache, but threads meet in Python between calls, and fewer calls win
+_BLOCK_PIXELS = 160_000
+_T = TypeVar("_T")
 _ALIASES = {"gaussian-skimage": "gaussian11-sample"}
 
 
@@ -89,7 +93,7 @@ def ssim(
     size, (height, width) = len(taps), restored.shape[-2:]
     if min(height, width) < size:
         raise ValueError(f"SSIM with window {window!r} needs images of at least {size}x{size}, got {height}x{width}.")
-    sums = _sums_in_cache if restored.device.type == "cpu" else _sums_at_once
+    sums = _sums_by_blocks if restored.device.type == "cpu" else _sums_at_once
     totals = sums(restored.flatten(0, 1), clean.flatten(0, 1), dtype, taps, _Constants.of(data_range, norm, dtype))
     means = totals / ((height - size + 1) * (width - size + 1))
     return means.unflatten(0, restored.shape[:2]).mean(dim=1)
@@ -182,32 +186,57 @@ def _filter_along(maps: Tensor, taps: list[float], dim: int) -> Tensor:
     return out
 
 
-def _sums_in_cache(
+def _sums_by_blocks(
     x: Tensor, y: Tensor, dtype: torch.dtype, taps: list[float], constants: _Constants
 ) -> Float[Tensor, " N"]:
-    """The same on a CPU: blocks of rows that stay in its cache, filtered by products with a band matrix.
+    """The same on a CPU: blocks of rows, filtered by products with a band matrix.
 
     Such a product reads and writes a map once for each axis, where shifted sums do it once for every tap or two.
     """
-    rim, (height, width) = len(taps) - 1, x.shape[1:]
+    band = _band_matrix(taps, dtype)
+    sums = _on_a_thread_each(lambda plane: _sum_by_blocks(plane, band, constants), list(zip(x, y, strict=True)))
+    return torch.stack(sums).mul_(4)
+
+
+def _sum_by_blocks(plane: tuple[Tensor, Tensor], band: Tensor, constants: _Constants) -> Float[Tensor, ""]:
+    rim, (height, width) = band.shape[1] - _BAND, plane[0].shape
     down, across = height - rim, width - rim
     columns = math.ceil(across / _BAND)
-    most = max(1, _CACHED_PIXELS * torch.get_num_threads() // (columns * _BAND) // _BAND) * _BAND
+    most = max(1, _BLOCK_PIXELS // (columns * _BAND) // _BAND) * _BAND
     rows = math.ceil(down / math.ceil(down / most) / _BAND) * _BAND
-    band = _band_matrix(taps, dtype)
-    block = torch.zeros(2, rows + rim, columns * _BAND + rim, dtype=dtype)
-    sums = []
-    for plane in zip(x, y, strict=True):
-        total = torch.zeros((), dtype=dtype)
-        for top in range(0, down, rows):
-            count = min(rows, down - top)
-            for target, source in zip(block, plane, strict=True):
-                target[: count + rim, :width].copy_(source[top : top + count + rim])
-                target[count + rim :].zero_()  # a NaN of an earlier plane would spread through the products
-            quarter = _ssim_map(block[0], block[1], partial(_band_filter, band=band), constants)[:, :count]
-            total += quarter[:-1].sum() + quarter[-1, :, : across - (columns - 1) * _BAND].sum()
-        sums.append(total)
-    return torch.stack(sums).mul_(4)
+    block = torch.zeros(2, rows + rim, columns * _BAND + rim, dtype=band.dtype)
+    total = torch.zeros((), dtype=band.dtype)
+    for top in range(0, down, rows):
+        count = min(rows, down - top)
+        for target, source in zip(block, plane, strict=True):
+            target[: count + rim, :width].copy_(source[top : top + count + rim])
+            target[count + rim :].zero_()  # a NaN further up would spread through the products
+        quarter = _ssim_map(block[0], block[1], partial(_band_filter, band=band), constants)[:, :count]
+        total += quarter[:-1].sum() + quarter[-1, :, : across - (columns - 1) * _BAND].sum()
+    return total
+
+
+def _on_a_thread_each(work: Callable[[_T], Tensor], parts: list[_T]) -> list[Tensor]:
+    """`work` of each part, as many parts at once as PyTorch has threads, and each on one of them.
+
+    Such blocks are slower on PyTorch's own threads than on one. New threads take the number of threads that is
+    set as they begin: hence it is set here, and set back.
+    """
+    threads = torch.get_num_threads()
+    if min(threads, len(parts)) < 2:
+        return [work(part) for part in parts]
+    inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+
+    def as_here(part: _T) -> Tensor:
+        with torch.inference_mode(inference), torch.set_grad_enabled(grad):
+            return work(part)
+
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(min(threads, len(parts))) as pool:
+            return list(pool.map(as_here, parts))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _band_matrix(taps: list[float], dtype: torch.dtype) -> Tensor:

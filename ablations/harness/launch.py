@@ -15,7 +15,7 @@ from ablations.harness.heartbeat import beat, watchdog
 from ablations.harness.lock import alone, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.provenance import now
-from ablations.harness.run_one import find_run, is_done, run_one
+from ablations.harness.run_one import find_run, is_done, names_in, run_one
 from ablations.harness.training.accelerate import Acceleration, use
 from ablations.harness.training.distributed import ALONE, COMMAND, Team, is_one_of_many
 from ablations.harness.training.scalars import check_log
@@ -160,9 +160,9 @@ def jobs_of(
 ) -> list[Job]:
     """The jobs of those runs that are not done, or lack a measure; `progress` is told of the others."""
     sizes = sizes or Measuring()
-    jobs = []
+    jobs, names = [], names_in(root)
     for spec in specs:
-        folder = find_run(root, spec)
+        folder = find_run(root, spec, names)
         if not force and is_done(folder) and not missing(spec, folder, measures, sizes):
             progress.reused(spec)
         else:

@@ -63,12 +63,23 @@ MACS_SIDE = 128
 """Side of the square image for which multiply-adds are stated, in pixels."""
 
 
-def find_run(root: Path, spec: RunSpec) -> Path:
-    """The run's folder under `root`: one of the same identity under whatever label, or where it is to be made."""
+def names_in(root: Path) -> list[str]:
+    """What lies in a folder of runs; nothing where there is no folder."""
+    return os.listdir(root) if root.is_dir() else []  # noqa: PTH208 (a Path for each of thousands is slow)
+
+
+def find_run(root: Path, spec: RunSpec, names: Sequence[str] | None = None) -> Path:
+    """The run's folder under `root`: one of the same identity under whatever label, or where it is to be made.
+
+    Args:
+        root: folder of all runs.
+        spec: the run.
+        names: what lies in `root`, where one listing is to serve for many runs.
+    """
     if (root / spec.run_id / DONE_FILE).is_file():  # a study of thousands of runs must not list them all for each
         return root / spec.run_id
     ending = f"-s{spec.seed}-{spec.digest}"
-    listed = os.listdir(root) if root.is_dir() else ()  # noqa: PTH208 (a Path for each of thousands is slow)
+    listed = names_in(root) if names is None else names
     for name in sorted(name for name in listed if name.endswith(ending)):
         if (root / name / DONE_FILE).is_file():
             return root / name
