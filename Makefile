@@ -21,8 +21,7 @@ test: $(STAMP)
 # every fault of docs/launchers.md as often as it says, with the counts; a short sample is in `make test`
 test-faults: $(STAMP)
 	DFPIR_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist load tests/faults tests/unit/test_lock.py \
-	  tests/integration/test_launch_local.py tests/integration/test_launch_slurm.py tests/integration/test_launch_ray.py \
-	  tests/integration/test_command_line.py
+	  tests/integration/test_launch_local.py tests/integration/test_launch_slurm.py tests/integration/test_launch_ray.py
 
 # studies from their runs to their pages at the smallest budget, two at a time; runs that they share are made once
 studies: $(STAMP)

@@ -11,6 +11,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 ALPHAS = tuple(float(alpha) for alpha in np.logspace(-4, 6, 6))
 """Ridge penalties to choose from, on standardised predictors."""
@@ -61,13 +62,15 @@ def recover(wanted: Pixels, given: Pixels, photographs: Sequence[Hashable], half
         )
     wanted, given = wanted.astype(np.float64), given.astype(np.float64)
     predicted, alphas = np.empty_like(wanted), []
-    for fitted in (half, ~half):
-        scaler = StandardScaler().fit(given[fitted])
-        folds = GroupKFold(n_splits=min(FOLDS, len(set(labels[fitted]))))
-        splits = list(folds.split(given[fitted], groups=labels[fitted]))
-        model = RidgeCV(alphas=ALPHAS, scoring="neg_mean_squared_error", cv=splits)
-        model.fit(scaler.transform(given[fitted]), wanted[fitted])
-        predicted[~fitted] = model.predict(scaler.transform(given[~fitted])).reshape(-1, wanted.shape[1])
-        alphas.append(model.alpha_)
+    # the products are small: more threads would change the order of sums and get in the way of other runs
+    with threadpool_limits(limits=1):
+        for fitted in (half, ~half):
+            scaler = StandardScaler().fit(given[fitted])
+            folds = GroupKFold(n_splits=min(FOLDS, len(set(labels[fitted]))))
+            splits = list(folds.split(given[fitted], groups=labels[fitted]))
+            model = RidgeCV(alphas=ALPHAS, scoring="neg_mean_squared_error", cv=splits)
+            model.fit(scaler.transform(given[fitted]), wanted[fitted])
+            predicted[~fitted] = model.predict(scaler.transform(given[~fitted])).reshape(-1, wanted.shape[1])
+            alphas.append(model.alpha_)
     r2 = r2_score(wanted, predicted, multioutput="variance_weighted")
     return Recovered(r2=float(np.clip(r2, 0, 1)), alpha=float(np.sqrt(np.prod(alphas))), n_pixels=len(wanted))

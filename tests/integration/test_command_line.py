@@ -1,12 +1,8 @@
-"""`python -m ablations.run`: flags, listings, plans, errors, and a study killed and started again."""
+"""`python -m ablations.run`: flags, listings, plans, errors."""
 
-import os
-import random
 import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -121,42 +117,3 @@ def test_another_package_named_datasets_is_noticed(tmp_path):
     assert done.returncode == 2
     assert "hides this project's" in done.stderr
     assert done.stderr.count("\n") == 1
-
-
-def _study(out, *more):
-    return [
-        sys.executable, "-m", "ablations.run", "gamma_sweep", "--budget", "smoke", "--only", "dfpir_g50", "dfpir_g100",
-        "--out", str(out), *more,
-    ]  # fmt: skip
-
-
-def kill_study(out, kills, length, seed):
-    """Start the study, kill -9 the whole group or the launcher alone, `kills` times; then let it end."""
-    rng = random.Random(seed)
-    for number in range(kills):
-        process = subprocess.Popen(_study(out), cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
-        try:
-            process.wait(timeout=rng.uniform(0.1, 1.0) * length)
-        except subprocess.TimeoutExpired:
-            if number % 2:
-                os.kill(process.pid, signal.SIGKILL)  # its workers must notice and end by themselves
-            else:
-                os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    done = subprocess.run(_study(out), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr + done.stdout
-    return out / "studies" / "gamma_sweep-smoke-embedded" / "table.parquet"
-
-
-def _uninterrupted(out):
-    started = time.monotonic()
-    done = subprocess.run(_study(out), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr + done.stdout
-    assert "Report: " in done.stdout
-    return out / "studies" / "gamma_sweep-smoke-embedded" / "table.parquet", time.monotonic() - started
-
-
-def test_a_study_killed_twice_gives_the_same_table_bit_by_bit(tmp_path):
-    whole, length = _uninterrupted(tmp_path / "whole")
-    killed = kill_study(tmp_path / "killed", 2, length, seed=0)
-    assert killed.read_bytes() == whole.read_bytes()
