@@ -49,7 +49,7 @@ class Language:
         code: for the command line and the file name: "en", "zh".
         tag: the page's BCP 47 tag.
         catalogue: English text -> its translation; {names} in both stand for values.
-        lists: (" and ", ", ") of the language.
+        lists: ("and", ", ") of the language.
         series: what parts the clauses of a series, and what ends it.
         space: what joins sentences.
     """
@@ -57,7 +57,7 @@ class Language:
     code: str
     tag: str
     catalogue: Mapping[str, str]
-    lists: tuple[str, str] = (" and ", ", ")
+    lists: tuple[str, str] = ("and", ", ")
     series: tuple[str, str] = ("; ", ".")
     space: str = " "
 
@@ -108,7 +108,9 @@ class Language:
         last, comma = self.lists
         *before, end = _LAST.split(value)
         if before:
-            return f"{self._value(_AND.join(before))}{last}{self._value(end)}"
+            left, right = self._value(_AND.join(before)), self._value(end)
+            # Chinese has no blanks but beside Latin letters and digits
+            return f"{left}{' ' * left[-1:].isascii()}{last}{' ' * right[:1].isascii()}{right}"
         parts = _COMMA.split(value)
         told = [self._found(part) or part for part in parts]
         # Names, not the clauses of a text that stays English.

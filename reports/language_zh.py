@@ -5,7 +5,7 @@ from __future__ import annotations
 from reports.language_zh_computed import COMPUTED
 from reports.language_zh_studies import STUDIES
 
-ZH_LISTS = (" 和 ", "、")
+ZH_LISTS = ("和", "、")
 ZH_SERIES = ("；", "。")
 
 _PAGE = {
@@ -21,7 +21,7 @@ _PAGE = {
     "Other images and protocols": "其他图像与协议",
     "Axis": "变化轴",
     "an axis": "变化轴",
-    "PSNR against {axis}": "PSNR 随{axis}的变化",
+    "PSNR against {axis}": "PSNR 随 {axis} 的变化",
     "Crops": "裁剪图",
     "Image by image": "逐图比较",
     "Feature maps": "特征图",
@@ -58,10 +58,10 @@ _PAGE = {
     "配对自助法，未作校正。其 p 值与 Wilcoxon 符号秩检验的 p 值均对全部变体对（{n}）做 Holm 校正。“可区分”以自助法为准，只有"
     "它回答重新训练是否会得到相同结果；Wilcoxon 检验和效应量比较的是按种子平均后的场景。",
     "g_z: mean difference over its standard deviation between scenes (Cohen’s d_z with Hedges’ correction). r: "
-    "matched-pairs rank-biserial correlation, −1 to 1. MDD: minimum detectable difference, the true one that a two-sided "
-    "test at 5% finds in 80% of studies like this one; corrected: at the strictest step of Holm’s correction. Seeds: how "
-    "many would find, corrected, a difference as large as the observed one on these images.": "g_z：平均差除以其在场景间的标准"
-    "差（带 Hedges 校正的 Cohen d_z）。r：配对秩双列相关，取值 −1 到 1。MDD：最小可检测差异，即水平 5% 的双侧检验在 80% 的同类"
+    "matched-pairs rank-biserial correlation, −1 to 1.": "g_z：平均差除以其在场景间的标准差（带 Hedges 校正的 Cohen d_z）。r：配对秩"
+    "双列相关，取值 −1 到 1。",
+    "MDD: minimum detectable difference, the true one that a two-sided test at 5% finds in 80% of studies like this one; "
+    "corrected: at the strictest step of Holm’s correction. Seeds: how many would find, corrected, a difference as large as the observed one on these images.": "MDD：最小可检测差异，即水平 5% 的双侧检验在 80% 的同类"
     "研究中能够发现的真实差异；“校正”指 Holm 校正最严格的一步。种子：要在这些图像上（校正后）发现与观测值同样大的差异所需的种子数。",
     "SE {se} dB, {df} degrees of freedom, {seeds} seed(s), {scenes} scene(s), {images} image(s); uncorrected p {p}": "标准误"
     " {se} dB，自由度 {df}，{seeds} 个种子，{scenes} 个场景，{images} 幅图像；未校正 p = {p}",

@@ -5,6 +5,7 @@ Every sentence is made from the pairs (reports/pairs.py); none is fixed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,16 @@ class Verdict:
     ranks: str
     pairs: tuple[Pair, ...]
     against_reference: tuple[Pair, ...] = ()
+
+    @property
+    def has_wilcoxon(self) -> bool:
+        """Whether any pair has enough scenes for Wilcoxon's test."""
+        return any(math.isfinite(pair.p_wilcoxon_holm) for pair in self.pairs)
+
+    @property
+    def has_power(self) -> bool:
+        """Whether any pair has the seeds from which a minimum detectable difference is computed."""
+        return any(math.isfinite(pair.mdd) for pair in self.pairs)
 
     @property
     def wilcoxon_remark(self) -> str:

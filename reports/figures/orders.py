@@ -192,7 +192,7 @@ def _matrix(ax: Any, values: np.ndarray, labels: list[str], *, low: float, cmap:
         return
     for (r, c), value in np.ndenumerate(values):
         dark = abs(value) > 0.6
-        text = "1" if np.isclose(value, 1) else f"{value:.2f}".replace("0.", ".")
+        text = "1" if np.isclose(value, 1) else f"{value:.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
         ax.text(c, r, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
 
 

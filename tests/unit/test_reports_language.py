@@ -105,8 +105,9 @@ def test_computed_sentences_are_translated_with_every_number(tmp_path, study):
 
 def test_lists_and_labels_inside_sentences():
     assert (
-        ZH.sentence("Below the degraded input on average: a, b and 3 more.") == "平均低于退化输入：a、b 和 另外 3 个。"
+        ZH.sentence("Below the degraded input on average: a, b and 3 more.") == "平均低于退化输入：a、b 和另外 3 个。"
     )
+    assert ZH.sentence("Below the degraded input on average: a and b.") == "平均低于退化输入：a 和 b。"
     assert ZH.sentence("Worse than the degraded input: a on Low light.") == "差于退化输入：a（低光照）。"
     assert ZH.sentence("Rain, image 7: restored by x, PSNR 21.00 dB") == "雨，图像 7：由 x 恢复，PSNR 21.00 dB"
 

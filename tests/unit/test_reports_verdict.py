@@ -189,6 +189,15 @@ def test_where_wilcoxons_test_cannot_be_passed_it_is_said():
     assert min(p.p_wilcoxon_holm for p in few.pairs) == pytest.approx(15 / 2**7)
 
 
+def test_what_no_pair_has_needs_no_column():
+    whole = verdict_of(0.0, 1.0)
+    assert whole.has_wilcoxon
+    assert whole.has_power
+    assert not verdict_of(0.0, 1.0, scenes=5).has_wilcoxon
+    one_seed = image_rows({(v, 0, "rain", f"{s}1"): 20.0 + n for n, v in enumerate("ab") for s in "pqr"})
+    assert not verdict(Bootstrap(scores=collect(one_seed))).has_power
+
+
 def test_lists_of_names():
     assert [listed(list(names)) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
     assert [named(list(names)) for names in ("abcd", "abcdef")] == ["a, b, c and d", "a, b, c and 3 more"]

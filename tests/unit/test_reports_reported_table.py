@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import schema
+from reports.build import build_report
+from reports.reported import (
+    SETTINGS,
+    flags,
+    reported_rows,
+)
+from reports.reported.cells import COLUMNS
+from reports.reported.show import reported_latex, reported_markdown
+from reports.reported.table import reported_table
+from reports.rows import compact
+from reports.study import Entry, Run, Status, Study
+from tests.support.fake_runs import FakeStudy, write_runs
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "reports"
+THREE = SETTINGS["3-task"]
+HEAD = ",".join(COLUMNS)
+EVIL = "50%_<script>alert(1)</script>|&"
+
+
+def measured_study(
+    *, data: str = "paper", protocol: str = "allinone-v1", variants=("dfpir", "restormer", EVIL), max_side=None, short=0
+) -> Study:
+    """A study whose means are the DFPIR paper's Table 1, a little beside it for each further variant."""
+    printed = reported_rows("3-task")[7].cells
+    runs, frames = [], []
+    for number, variant in enumerate(variants):
+        run_id = f"v{number}-s0-00000000"
+        for column in THREE.columns:
+            spread = np.linspace(-1, 1, column.n_images - short)
+            for metric in schema.METRICS:
+                target = float(printed[column.name].value(metric.name) or 0)
+                value = target + spread * 0.01 - number * 0.05 * (metric.name == schema.PSNR)
+                frames.append(_frame(run_id, variant, column, metric.name, value, data, protocol))
+        spec = {
+            "data": {"name": data},
+            "budget": {"name": "synthetic-test-only", "evaluation": {"max_side": max_side}},
+            "model": {"params": 31_104_761},
+        }
+        runs.append(
+            Run(
+                path=Path(run_id), run_id=run_id, variant=variant, seed=0, status=Status.DONE, reason="", spec=spec,
+                env={}, summary={"steps": 200},
+            )
+        )  # fmt: skip
+    entries = tuple(Entry(variant=r.variant, seed=0, run_id=r.run_id) for r in runs)
+    return Study(
+        folder=None, name="three_task", title="Table 1", question="", budget={}, data={"name": data}, text_encoder="clip",
+        axis_name="", axis_values={}, reference=None, entries=entries, runs={r.run_id: r for r in runs},
+        rows=compact(pd.concat(frames, ignore_index=True)), command="",
+    )  # fmt: skip
+
+
+def _frame(run_id, variant, column, metric, value, data, protocol):
+    names = [f"{column.dataset}/{k}" for k in range(len(value))]
+    return pd.DataFrame(
+        {
+            "run_id": run_id, "variant": variant, "seed": 0, "dataset": column.dataset if data == "paper" else data,
+            "protocol": protocol, "task": schema.task_of(column.condition), "condition": column.condition,
+            "image": names, "scene": names, "seen": "", "metric": metric, "value": value, "input_value": value / 2,
+        }
+    )  # fmt: skip
+
+
+@cache
+def on_field_sets():
+    return reported_table(measured_study(), "3-task")
+
+
+@pytest.mark.parametrize(
+    ("name", "render"), [("reported_3_task.md", reported_markdown), ("reported_3_task.tex", reported_latex)]
+)
+def test_golden(name, render):
+    """Set UPDATE_GOLDEN=1 to write the files anew, and read the difference before committing it."""
+    text = render(on_field_sets())
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_groups_stay_apart_and_rank_by_themselves():
+    table = on_field_sets()
+    assert [g.kind for g in table.groups] == ["reported", "measured", "difference", "reported"]
+    assert len(table.blocks) == 1
+    for group in table.groups:
+        wanted = {"reported": "reported: ", "measured": "measured", "difference": "reported: "}[group.kind]
+        assert all(line.aside.startswith(wanted) for line in group.lines)
+        ranks = [line.cells[0].numbers[0].rank for line in group.lines if line.cells[0].numbers]
+        assert ranks.count(1) == (0 if group.kind == "difference" else 1)
+    dfpir = table.groups[1].lines[1]
+    assert [n.text for n in dfpir.cells[0].numbers] == ["31.87", "0.980"]
+    assert dfpir.aside == "measured: 1 seed; budget synthetic-test-only (200 steps); 31.10 M parameters"
+    assert table.groups[1].lines[0].is_input
+    assert table.warnings == ()
+
+
+def test_differences_only_for_methods_that_papers_print():
+    lines = on_field_sets().groups[2].lines
+    assert [line.label for line in lines] == ["dfpir − DFPIR"] * 2 + ["restormer − Restormer"] * 3  # noqa: RUF001
+    assert "reproduced: all 6" in lines[0].aside
+    assert [n.text for n in lines[0].cells[0].numbers] == ["0.000", "0.0000"]
+    assert lines[1].cells[0].instead == "not printed"
+    assert "VLU-Net repo image" in lines[3].aside
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"data": "embedded"}, "Reported and measured numbers are on different images"),
+        ({"protocol": "suite-v1"}, "the reported numbers belong to allinone"),
+        ({"max_side": 128}, "cut to 128 pixels a side"),
+        ({"short": 3}, r"SOTS-outdoor \(497 of 500\)"),
+        ({"variants": ("dfpir_g50",)}, "none of the measured variants is a method"),
+    ],
+)
+def test_no_difference_where_nothing_can_be_compared(changes, reason):
+    table = reported_table(measured_study(**changes), "3-task")
+    assert "difference" not in [g.kind for g in table.groups]
+    (warning,) = table.warnings
+    assert pd.Series([warning]).str.contains(reason).all()
+    assert "no difference is computed" in warning.lower()
+
+
+def test_other_images_have_other_columns():
+    table = reported_table(measured_study(data="embedded"), "3-task")
+    assert [[g.kind for g in block] for block in table.blocks] == [["reported"], ["measured"], ["reported"]]
+    assert table.groups[1].heads == ("Haze", "Rain", "Noise σ=15", "Noise σ=25", "Noise σ=50", "Average")  # noqa: RUF001
+    # A folder that bears a test set's name is still somebody's folder.
+    assert reported_table(measured_study(data="cbsd68"), "3-task").groups[1].heads[0] == "Haze"
+
+
+def test_protocols_never_share_a_group():
+    one, two = measured_study(variants=("dfpir",)), measured_study(variants=("dfpir",), protocol="suite-v1")
+    both = replace(one, rows=compact(pd.concat([one.rows, two.rows], ignore_index=True)))
+    titles = [g.title for g in reported_table(both, "3-task").groups if g.kind == "measured"]
+    assert [t.split(",")[0] for t in titles] == [
+        "Measured here: protocol allinone-v1",
+        "Measured here: protocol suite-v1",
+    ]
+
+
+def test_without_reported_rows_or_runs_the_table_says_so():
+    single = reported_table(measured_study(), "single-task")
+    assert [g.kind for g in single.groups] == ["measured"]
+    assert "single_task.csv is empty" in single.warnings[0]
+    assert {c.instead for c in single.groups[0].lines[1].cells[5:]} == {"not run"}
+    study = measured_study()
+    failed = {k: replace(r, status=Status.FAILED) for k, r in study.runs.items()}
+    nothing = replace(study, runs=failed, rows=study.rows.iloc[:0])
+    assert "none is measured" in reported_table(nothing, "3-task").warnings[0]
+
+
+def test_names_are_escaped():
+    table = on_field_sets()
+    latex, markdown = reported_latex(table), reported_markdown(table)
+    assert r"50\%\_\textless{}script\textgreater{}" in latex
+    assert r"50%_\<script\>alert(1)\</script\>\|&" in markdown
+    for line in latex.splitlines():
+        if line.endswith(r"\\") and "multicolumn" not in line:
+            assert line.replace(r"\&", "").count("&") == 7
+
+
+def _with_reported(root: Path, setting: str) -> Path:
+    folder = write_runs(root, FakeStudy(effect_db={"dfpir": 0.1, EVIL: 0.0}, seeds=(0,), pictures=False))
+    plan = json.loads((folder / schema.STUDY_FILE).read_text())
+    (folder / schema.STUDY_FILE).write_text(json.dumps({**plan, "reported": setting}))
+    return folder
+
+
+def test_a_section_of_the_report(tmp_path):
+    folder = _with_reported(tmp_path, "5-task")
+    page = build_report([folder]).read_text()
+    assert page.count('id="reported"') == 1
+    assert '<a href="#reported">' in page
+    assert "Reported and measured numbers are on different images" in page
+    assert "<script>alert" not in page
+    assert "DFPIR paper, Table 2" in (folder / "table.md").read_text()
+    assert r"\textit{Reported in the DFPIR paper, Table 2" in (folder / "table.tex").read_text()
+    _with_reported(tmp_path, "6-task")
+    with pytest.raises(ValueError, match="Unknown setting '6-task'"):
+        build_report([folder])
+
+
+def test_torch_is_never_imported():
+    names = "torch torchvision ablations dfpir datasets baselines"
+    code = f"import sys, reports.reported, reports.reported.show; print([m for m in {names.split()!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_flags_can_be_printed():
+    found = subprocess.run(
+        [sys.executable, "-m", "reports.reported"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout.count("\n[") == len(flags())
+    assert "212 cells in 38 rows" in found.stdout
