@@ -85,8 +85,7 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     write_text(out / schema.TABLE_TEX_FILE, "".join(latex))
     _write_csv(means_frame(study, bootstraps), out / schema.MEANS_CSV_FILE)
     _write_csv(pairs_frame(found.pairs), out / schema.PAIRS_CSV_FILE)
-    if page.runs_listed(study) is not None:
-        _write_csv(provenance(study), out / schema.RUNS_CSV_FILE)
+    _write_runs(study, out / schema.RUNS_CSV_FILE)
     shown = show_measures(study, bootstraps[schema.PSNR], out)
     # each process that draws would get all rows: of a study of many, they cost more than they save
     workers = 1 if len(study.rows) > _MOST_ROWS_SENT else None
@@ -174,6 +173,18 @@ def _document(study: Study, tables: list[tuple[str, str]], found: Verdict, drawn
         pictures=[picture for pictures in drawn.pictures.values() for picture in pictures],
         measures=measured.sections,
     )
+
+
+def _write_runs(study: Study, path: Path) -> None:
+    """Every run in a file where the page can't list them; where it can, no such file is left of a larger study."""
+    table = provenance(study)
+    if not page.lists_all(study):
+        _write_csv(table, path)
+    elif path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            ours = file.readline().rstrip("\r\n") == ",".join(table.columns)
+        if ours:
+            path.unlink()
 
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -92,6 +92,7 @@ _FACTS = {
     "{n1} of {n2} runs are not done: what they would show is missing below.": "{n2} 个运行中有 {n1} 个未完成，其结果不在下文之中。",
     "Some runs were made from a working tree with uncommitted changes: their code is in no commit.": "部分运行来自含未提交改动的"
     "工作树：其代码不在任何提交中。",
+    "The first {n} of them are shown with their reasons; all stand in runs.csv.": "下面列出其中前 {n} 个及其原因；全部见 runs.csv。",
     "The page lists the first {n1} runs of each variant; all {n2} stand in runs.csv, and every mean, interval and test is "
     "computed from all of them.": "本页每个变体只列出前 {n1} 个运行；全部 {n2} 个见 runs.csv，所有均值、区间和检验均由全部运行算出。",
     "The runs mix commits: {which}.": "各运行的提交不一致：{which}。",

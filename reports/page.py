@@ -13,6 +13,9 @@ from reports.study import Run, Status, Study
 MOST_RUN_LINES = 1000
 """Runs that the page lists; of more, the first of each variant, and all in runs.csv."""
 
+MOST_FAILURES = 100
+"""Runs that are not done and whose reason the page shows; of more, those that failed first, and all in runs.csv."""
+
 _MOST_SEEDS = 40  # named one by one
 
 _STAND_INS = {
@@ -83,10 +86,14 @@ def remarks(study: Study) -> list[str]:
             f"The page lists the first {each} runs of each variant; all {len(study.runs):,} stand in "
             f"{schema.RUNS_CSV_FILE}, and every mean, interval and test is computed from all of them."
         )
-    left = [r for r in study.runs.values() if r.status is not Status.DONE]
+    left = _not_done(study)
     if left:
         are = "is" if len(left) == 1 else "are"
         said.append(f"{len(left)} of {len(study.runs)} runs {are} not done: what they would show is missing below.")
+    if len(left) > MOST_FAILURES:
+        said.append(
+            f"The first {MOST_FAILURES} of them are shown with their reasons; all stand in {schema.RUNS_CSV_FILE}."
+        )
     if any(r.env.get("dirty") for r in done):
         said.append("Some runs were made from a working tree with uncommitted changes: their code is in no commit.")
     for what, values in (
@@ -117,8 +124,24 @@ def runs_listed(study: Study) -> int | None:
     return max(1, MOST_RUN_LINES // max(len(study.variants), 1))
 
 
+def lists_all(study: Study) -> bool:
+    """Whether the page lists every run, and every one that is not done with its reason."""
+    return runs_listed(study) is None and len(_not_done(study)) <= MOST_FAILURES
+
+
+def _not_done(study: Study) -> list[Run]:
+    """Runs that are not done: missing ones behind those that have a reason of their own."""
+    left = [run for run in study.runs.values() if run.status is not Status.DONE]
+    return sorted(left, key=lambda run: run.status is Status.MISSING)
+
+
+def n_not_done(study: Study) -> int:
+    """How many runs are not done."""
+    return len(_not_done(study))
+
+
 def failures(study: Study) -> list[Failure]:
-    """Every run that is not done, with its reason and, if it failed, its traceback."""
+    """Runs that are not done, with their reason and, if they failed, their traceback; `MOST_FAILURES` at most."""
     return [
         Failure(
             run_id=run.run_id,
@@ -126,8 +149,7 @@ def failures(study: Study) -> list[Failure]:
             reason=run.reason,
             traceback=str((run.error or {}).get("traceback", "")),
         )
-        for run in study.runs.values()
-        if run.status is not Status.DONE
+        for run in _not_done(study)[:MOST_FAILURES]
     ]
 
 

@@ -99,6 +99,7 @@ def _made_by(run: Run) -> dict[str, object]:
         "best_step": run.summary.get("best_step"),
         "train_wall_s": run.summary.get("train_wall_s"),
         "started_at": run.env.get("started_at"),
+        "reason": run.reason or None,
     }
 
 

@@ -62,6 +62,7 @@ def render(
         remarks=page.remarks(study),
         run_lines=page.run_lines(study),
         failures=page.failures(study),
+        n_not_done=page.n_not_done(study),
         metric_note=page.metric_note(),
         rebuild=f"python -m reports.build {study.folder.name if study.folder else 'RUNS'}",
         figures_folder=schema.FIGURES_FOLDER,

@@ -190,3 +190,25 @@ def test_a_page_of_many_runs_says_which_it_lists(tmp_path, monkeypatch):
     assert listed == [True, False, False] * 2
     assert len(pd.read_csv(tmp_path / "out" / "runs.csv")) == 6
     assert set(pd.read_csv(tmp_path / "out" / "means.csv")["n_seeds"]) == {3}
+    monkeypatch.undo()
+    build_report([folder], tmp_path / "out")
+    assert not (tmp_path / "out" / "runs.csv").exists()
+    (tmp_path / "out" / "runs.csv").write_text("somebody's own\n", encoding="utf-8")
+    build_report([folder], tmp_path / "out")
+    assert (tmp_path / "out" / "runs.csv").is_file()
+
+
+def test_of_many_runs_that_are_not_done_those_with_a_reason_are_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr("reports.page.MOST_FAILURES", 1)
+    fake = FakeStudy(
+        effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1, 2), pictures=False, not_run=(("a", 1),), failed=(("b", 2),)
+    )
+    folder = write_runs(tmp_path / "runs", fake)
+    text = build_report([folder], tmp_path / "out").read_text(encoding="utf-8")
+    assert "2 of 6 runs are not done" in text
+    assert "The first 1 of them are shown with their reasons; all stand in runs.csv." in text
+    assert "Not done (2)" in text
+    assert re.findall(r'<span class="status (\w+)">\w+</span> <span class="mono">', text) == ["failed"]
+    table = pd.read_csv(tmp_path / "out" / "runs.csv").set_index(["variant", "seed"])
+    assert "loss is not finite" in table.loc[("b", 2), "reason"]
+    assert table["reason"].notna().sum() == 2
