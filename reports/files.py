@@ -6,18 +6,21 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
-def write_bytes(path: Path, content: bytes) -> Path:
-    """Write `content` to a temporary neighbour, flush it to disk and rename it to `path`; returns `path`."""
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A temporary neighbour of `path` to write to; flushed to disk and renamed to `path` unless the block fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         # mkstemp makes files private; a report is meant to be handed on.
@@ -26,6 +29,12 @@ def write_bytes(path: Path, content: bytes) -> Path:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write `content` by way of `writing`; returns `path`."""
+    with writing(path) as stream:
+        stream.write(content)
     return path
 
 

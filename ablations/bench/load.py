@@ -1,4 +1,4 @@
-"""Studies of thousands of runs, made up: status, collecting, report and scheduling by size, in seconds and memory.
+"""Studies of thousands of runs, made up: status, collecting, report, table, scheduling; seconds and memory by size.
 
 Every number in such a study is drawn; its variants are no models. A report draws what it draws of any study: its
 variants stay as many, their seeds grow.
@@ -45,6 +45,13 @@ _VARIANTS = 20
 _CONDITIONS = ("noise-25", "rain", "haze", "blur", "lowlight")
 _CROPS = 4  # of each photograph
 _COLLECT = "import sys; from pathlib import Path; from reports.load import load; load([Path(sys.argv[1])])"
+_TABLE = """
+import json, sys
+from pathlib import Path
+from ablations.harness.study import write_table
+study = Path(sys.argv[1])
+write_table(json.loads((study / "study.json").read_text()), study.parents[1], study)
+"""
 _SAME_FOR_ALL = (schema.ENV_FILE, schema.SUMMARY_FILE, schema.TRAIN_LOG_FILE)
 
 
@@ -61,6 +68,7 @@ def run(device: torch.device, repeats: int) -> list[Line]:
                 "status": measured(["-m", "ablations.status", str(root)]),
                 "collect": measured(["-c", _COLLECT, str(study)]),
                 "report": measured(report),
+                "table": measured(["-c", _TABLE, str(study)]),
             }
             costs["scheduling"] = schedule(Path(folder) / "scheduled", size), None
         for name, (seconds, mib) in costs.items():

@@ -57,8 +57,9 @@ def early_look(plan: Plan, root: Path, device: torch.device, console: Console, *
     study = replace(plan.study, title=f"Provisional, after {tenth * 10} % of the training: {plan.study.title}")
     part = replace(plan, study=study, rows=tuple(row for row in plan.rows if row.spec.digest in shown))
     folder = there / STUDIES_FOLDER / plan.folder_name
-    write_json(folder / STUDY_FILE, study_file(part, there, command))
-    write_table(part, there, folder)
+    file = study_file(part, there, command)
+    write_json(folder / STUDY_FILE, file)
+    write_table(file, there, folder)
     return build_report([folder], folder)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -18,22 +20,10 @@ from ablations.harness.training.distributed import ALONE, Team
 from ablations.measures.take import error_file
 from ablations.plan import Plan
 from ablations.spec import RunSpec
+from reports import schema
 from reports.build import build_report
 from reports.files import write_json
-from reports.schema import (
-    IMAGES_FILE,
-    SCHEMA_VERSION,
-    STUDIES_FOLDER,
-    STUDY_FILE,
-    TABLE_COLUMNS,
-    TABLE_CSV_FILE,
-    TABLE_PARQUET_FILE,
-    Axis,
-    StudyFile,
-    StudyRow,
-    read_images,
-    write_images,
-)
+from reports.schema import SCHEMA_VERSION, STUDIES_FOLDER, STUDY_FILE, Axis, StudyFile, StudyRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +89,9 @@ def run_study(
         for spec in plan.specs:
             snapshots.prune(find_run(root, spec), spec.recipe)
     # a run found under another label has that label in its folder's name: write where the runs really are
-    write_json(folder / STUDY_FILE, study_file(plan, root, command))
-    write_table(plan, root, folder)
+    study = study_file(plan, root, command)
+    write_json(folder / STUDY_FILE, study)
+    write_table(study, root, folder)
     report = build_report([folder], folder)
     return Outcome(folder=folder, report=report, failed=failed)
 
@@ -149,17 +140,30 @@ def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
     )
 
 
-def write_table(plan: Plan, root: Path, folder: Path) -> pd.DataFrame | None:
-    """Write the study's tidy table from its finished runs; None where none is finished."""
-    parts = []
-    for row in plan.rows:
-        run = find_run(root, row.spec)
-        if is_done(run):
-            images = read_images(run / IMAGES_FILE)
-            parts.append(images.assign(variant=row.variant, run_id=run.name, alias_of=row.alias_of or ""))
-    if not parts:
-        return None
-    table = pd.concat(parts, ignore_index=True)
-    for name in (TABLE_PARQUET_FILE, TABLE_CSV_FILE):
-        write_images(table, folder / name, columns=TABLE_COLUMNS)
-    return table
+def write_table(study: StudyFile, root: Path, folder: Path) -> int:
+    """Write the study's tidy table from its finished runs; returns its number of rows. None finished: no table.
+
+    Args:
+        study: what `study_file` gives, of these runs as they are now.
+        root: folder of all runs.
+        folder: of the study.
+    """
+    parts = _table_parts(study, root)
+    return schema.write_table(parts, folder / schema.TABLE_PARQUET_FILE, folder / schema.TABLE_CSV_FILE)
+
+
+def _table_parts(study: StudyFile, root: Path) -> Iterator[pd.DataFrame]:
+    """The rows of each variant and seed, in the table's order; of several runs where each task has a model."""
+    for _, rows in groupby(sorted(study["rows"], key=_place), _place):
+        parts = []
+        for row in rows:
+            run = root / row["run_id"]
+            if is_done(run):
+                images = schema.read_images(run / schema.IMAGES_FILE)
+                parts.append(images.assign(variant=row["variant"], run_id=run.name, alias_of=row["alias_of"] or ""))
+        if parts:
+            yield pd.concat(parts, ignore_index=True)
+
+
+def _place(row: StudyRow) -> tuple[str, int]:
+    return row["variant"], row["seed"]

@@ -83,6 +83,7 @@ from reports.schema.tables import (
     validate_images,
     write_images,
     write_measure,
+    write_table,
 )
 
 __all__ = [
@@ -154,4 +155,5 @@ __all__ = [
     "validate_images",
     "write_images",
     "write_measure",
+    "write_table",
 ]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reports.files import write_bytes
-from reports.schema.columns import IMAGE_COLUMNS, MEASURE_COLUMNS, Column
+from reports.files import write_bytes, writing
+from reports.schema.columns import IMAGE_COLUMNS, MEASURE_COLUMNS, TABLE_COLUMNS, Column
 from reports.schema.names import MEASURES_FOLDER, SCHEMA_VERSION
 from reports.schema.scores import METRICS, condition_sort_key
+
+_ROW_GROUP = 2**17  # rows of a study's table that are written at once
 
 _IMAGE_KEY = ["variant", "seed", "protocol", "dataset", "condition", "image", "metric"]
 
@@ -72,7 +77,7 @@ def canonical(df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) 
     kinds: dict[str, Any] = {"str": "object", "int64": np.int64, "float64": np.float64}
     out = pd.DataFrame({c.name: df[c.name].astype(kinds[c.dtype]) for c in columns})
     keys = pd.DataFrame({name: out[name] for name in _IMAGE_KEY})
-    keys["condition"] = keys["condition"].map(condition_sort_key)
+    keys["condition"] = keys["condition"].map({c: condition_sort_key(c) for c in keys["condition"].unique()})
     return out.loc[keys.sort_values(_IMAGE_KEY, kind="stable").index].reset_index(drop=True)
 
 
@@ -90,13 +95,67 @@ def write_images(df: pd.DataFrame, path: Path, *, columns: tuple[Column, ...] = 
     frame = canonical(df, columns=columns)
     if path.suffix == ".csv":
         return write_bytes(path, frame.to_csv(index=False, lineterminator="\n").encode("utf-8"))
-    # Types are spelled out and pandas' own metadata left away: the bytes then depend on the rows alone.
-    types = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
-    schema = pa.schema([(c.name, types[c.dtype]) for c in columns], metadata={"schema": str(SCHEMA_VERSION)})
-    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
     buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(schema.metadata), buffer)
+    pq.write_table(_arrow(frame, columns), buffer)
     return write_bytes(path, buffer.getvalue())
+
+
+def _arrow(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pa.Table:
+    """A canonical frame as it goes into Parquet.
+
+    Types are spelled out and pandas' own metadata left away: the bytes then depend on the rows alone.
+    """
+    schema = _arrow_schema(columns)
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    return table.replace_schema_metadata(schema.metadata)
+
+
+def _arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
+    types = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
+    return pa.schema([(c.name, types[c.dtype]) for c in columns], metadata={"schema": str(SCHEMA_VERSION)})
+
+
+def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path) -> int:
+    """Write a study's table as Parquet and as CSV, part by part, so that no more than a row group is in memory; atomic.
+
+    Args:
+        parts: frames with TABLE_COLUMNS, each with all rows of a variant and seed, in the order of these two. Drawn one
+            at a time.
+        parquet: the first file; neither is touched where there are no rows.
+        csv: the second.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        ValueError: as `validate_images`.
+    """
+    frames = (canonical(frame, columns=TABLE_COLUMNS) for frame in _together(parts))
+    first = next(frames, None)
+    if first is None:
+        return 0
+    rows = 0
+    with ExitStack() as stack:
+        text = stack.enter_context(writing(csv))
+        binary = stack.enter_context(writing(parquet))
+        writer = stack.enter_context(pq.ParquetWriter(binary, _arrow_schema(TABLE_COLUMNS)))
+        for frame in chain([first], frames):
+            text.write(frame.to_csv(index=False, header=rows == 0, lineterminator="\n").encode("utf-8"))
+            writer.write_table(_arrow(frame, TABLE_COLUMNS))
+            rows += len(frame)
+    return rows
+
+
+def _together(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Parts in their order, joined into frames of about `_ROW_GROUP` rows: each call of pandas has its price."""
+    waiting: list[pd.DataFrame] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(map(len, waiting)) >= _ROW_GROUP:
+            yield pd.concat(waiting, ignore_index=True)
+            waiting = []
+    if waiting:
+        yield pd.concat(waiting, ignore_index=True)
 
 
 def write_measure(df: pd.DataFrame, folder: Path, name: str, *, facts: dict[str, str]) -> Path:

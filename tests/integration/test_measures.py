@@ -17,7 +17,7 @@ from ablations.harness.training import snapshots
 from ablations.measures import registry
 from ablations.measures.take import error_file, missing, take_measures
 from reports.load import load
-from reports.schema import MEASURE_COLUMNS, PSNR, read_images, read_measure
+from reports.schema import MEASURE_COLUMNS, PSNR, TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images, read_measure
 from tests.support.tiny_study import TINY, run_here, tiny_plan
 
 CPU = torch.device("cpu")
@@ -158,10 +158,11 @@ def test_a_row_made_of_one_model_a_task(tmp_path):
     ]
     for spec in plan.specs:
         run_here(spec, tmp_path)
-    table = write_table(plan, tmp_path, tmp_path / "studies" / plan.folder_name)
-    assert table is not None
+    folder = tmp_path / "studies" / plan.folder_name
+    file = study_file(plan, tmp_path, "again")
+    assert write_table(file, tmp_path, folder) > 0
+    table = read_images(folder / TABLE_PARQUET_FILE, columns=TABLE_COLUMNS)
     assert set(table["variant"]) == {"restormer@each"}
     assert set(table["condition"]) == set(SPEC.conditions)
     assert not table.duplicated(["variant", "seed", "condition", "image", "metric"]).any()
-    rows = study_file(plan, tmp_path, "again")["rows"]
-    assert len({row["run_id"] for row in rows}) == 5
+    assert len({row["run_id"] for row in file["rows"]}) == 5

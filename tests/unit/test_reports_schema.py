@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from datasets.tasks import CONDITIONS, Task
@@ -55,6 +56,32 @@ def test_study_table_round_trip(tmp_path):
     assert schema.read_images(path, columns=schema.TABLE_COLUMNS)["alias_of"].tolist() == ["b"]
     csv = schema.write_images(frame, tmp_path / "table.csv", columns=schema.TABLE_COLUMNS)
     assert csv.read_text().splitlines()[0].split(",") == [c.name for c in schema.TABLE_COLUMNS]
+
+
+def test_a_table_written_in_parts_is_the_table_written_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("reports.schema.tables._ROW_GROUP", 3)
+    whole = pd.concat([rows(variant=v, seed=s, image=i) for v in "ab" for s in (0, 1) for i in "ij"], ignore_index=True)
+    whole = whole.assign(alias_of="")
+    parts = (part.sample(frac=1, random_state=0) for _, part in whole.groupby(["variant", "seed"]))
+    written = schema.write_table(parts, tmp_path / "parts.parquet", tmp_path / "parts.csv")
+    assert written == len(whole)
+    assert pq.ParquetFile(tmp_path / "parts.parquet").metadata.num_row_groups > 1
+    read = schema.read_images(tmp_path / "parts.parquet", columns=schema.TABLE_COLUMNS)
+    pd.testing.assert_frame_equal(read, schema.canonical(whole, columns=schema.TABLE_COLUMNS), check_dtype=False)
+    schema.write_images(whole, tmp_path / "whole.csv", columns=schema.TABLE_COLUMNS)
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_wrong_part_leaves_the_earlier_table(tmp_path):
+    good = rows().assign(alias_of="")
+    files = tmp_path / "table.parquet", tmp_path / "table.csv"
+    schema.write_table([good], *files)
+    before = [path.read_bytes() for path in files]
+    with pytest.raises(ValueError, match="metric"):
+        schema.write_table([good, good.assign(seed=1, metric="beauty")], *files)
+    assert schema.write_table([], *files) == 0
+    assert [path.read_bytes() for path in files] == before
+    assert sorted(tmp_path.iterdir()) == sorted(files)
 
 
 def test_a_file_that_is_no_table_is_a_value_error(tmp_path):
