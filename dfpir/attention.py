@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from dfpir.config import Masking
+from dfpir.config import LogitScale, Masking
 from dfpir.kernels import cosine_map, kept_softmax
 from dfpir.kernels.kept_softmax import largest_in_rows
-from dfpir.layers import Features, as_features, as_pixels, mix_channels
+from dfpir.layers import Features, OutputProjection, Pixels, as_features, as_pixels, mix_channels
 
 Logits = Float[Tensor, "b heads c c"]
 
@@ -45,6 +48,16 @@ def masked_softmax(logits: Logits, kept: int, masking: Masking, chosen: Tensor |
     return logits.softmax(-1) * keep
 
 
+def dot_product_map(q: Pixels, k: Pixels, heads: int) -> Logits:
+    """Q K^T / sqrt(d_k) between channels, (B, heads, C/heads, C/heads); d_k is the length of the vectors, the pixels.
+
+    Unlike cosines these logits grow with the image: with the root of its pixels where channels are correlated.
+    """
+    split = "b n (heads c) -> b heads c n"
+    q, k = (rearrange(each, split, heads=heads).float() for each in (q, k))
+    return q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+
+
 class PerturbedAttention(nn.Module):
     """Channel attention with the perturbed features as query and the original ones as key and value.
 
@@ -53,21 +66,34 @@ class PerturbedAttention(nn.Module):
         heads: attention heads.
         kept: entries kept in a row of a head's C/heads x C/heads map (gamma times C/heads, truncated).
         masking: what becomes of the others.
+        logit_scale: cosines times a learned `temperature`, or dot products over the root of their length, `sqrt_dk`.
+        output_scale: whether the weights are multiplied by a learned scalar.
+        unit_init: begin with scale 1 and a projection three times PyTorch's default.
     """
 
     chosen: Tensor | None
 
-    def __init__(self, channels: int, heads: int, *, kept: int, masking: Masking) -> None:
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        *,
+        kept: int,
+        masking: Masking,
+        logit_scale: LogitScale = "temperature",
+        output_scale: bool = True,
+        unit_init: bool = False,
+    ) -> None:
         super().__init__()
-        self.kept = kept
+        self.heads, self.kept = heads, kept
         self.masking: Masking = masking
-        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.scale = nn.Parameter(torch.tensor([0.2]))
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1)) if logit_scale == "temperature" else None
+        self.scale = nn.Parameter(torch.tensor([1.0 if unit_init else 0.2])) if output_scale else None
         self.q = nn.Conv2d(channels, channels, 1, bias=False)
         self.q_dwconv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
         self.kv = nn.Conv2d(channels, 2 * channels, 1, bias=False)
         self.kv_dwconv = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels, bias=False)
-        self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
+        self.project_out = OutputProjection(channels, channels, gain=3.0 if unit_init else 1.0)
         drawn = masking == "random" and kept < channels // heads
         self.register_buffer("chosen", random_rows(heads, channels // heads, kept) if drawn else None)
 
@@ -81,6 +107,8 @@ class PerturbedAttention(nn.Module):
         """(B, C, H, W) twice, both LayerNormed; (B, C, H, W) out."""
         q = as_pixels(self.q_dwconv(self.q(query)))
         k, v = as_pixels(self.kv_dwconv(self.kv(features))).chunk(2, dim=-1)
-        logits = cosine_map(q, k, self.temperature)
-        attention = masked_softmax(logits, self.kept, self.masking, self.chosen) * self.scale
+        logits = dot_product_map(q, k, self.heads) if self.temperature is None else cosine_map(q, k, self.temperature)
+        attention = masked_softmax(logits, self.kept, self.masking, self.chosen)
+        if self.scale is not None:
+            attention = attention * self.scale
         return as_features(mix_channels(attention, self.project_out.weight, v), like=query)

@@ -170,3 +170,26 @@ class ConvolutionPerPrompt(nn.Module):
         pixels = as_pixels(x)
         mixed = torch.baddbmm(biases[prompts].unsqueeze(1).to(pixels.dtype), pixels, weights[prompts].to(pixels.dtype))
         return as_features(mixed, like=x)
+
+
+class BiasPerPrompt(nn.Module):
+    """The cheapest way to tell a network its task: a learned bias a channel for each bound prompt, zero at the start."""
+
+    def __init__(self, channels: int, *, prompts: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(prompts, channels))
+
+    def bind(self, codes: Codes) -> None:
+        """Check that there is a bias for each prompt.
+
+        Raises:
+            ValueError: there are fewer.
+        """
+        if len(codes) > len(self.bias):
+            raise ValueError(f"{len(codes)} prompts: num_prompts={len(self.bias)} has room for fewer.")
+
+    def forward(self, x: Features, codes: Codes, prompts: Tensor | None = None) -> Features:
+        """(B, C, H, W) to the same shape; `prompts`: (B,) rows of the bound prompts, always needed."""
+        if prompts is None:
+            raise ValueError("A bias per prompt is told by row numbers: bind_prompts(codes), then call with rows.")
+        return x + self.bias[prompts].to(x.dtype)[:, :, None, None]

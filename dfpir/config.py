@@ -13,7 +13,11 @@ CODE_DIM = 512
 
 LayerNormKind = Literal["with_bias", "bias_free"]
 Masking = Literal["released", "paper", "figure", "columns", "random"]
-Order = Literal["prompt", "identity", "shared", "random", "learned", "conv_per_prompt"]
+Order = Literal["prompt", "identity", "shared", "random", "learned", "conv_per_prompt", "bias_per_prompt"]
+PER_PROMPT: tuple[Order, ...] = ("conv_per_prompt", "bias_per_prompt")
+"""Orders that reorder nothing, but give each prompt parameters of its own."""
+BlockInit = Literal["released", "unit"]
+LogitScale = Literal["temperature", "sqrt_dk"]
 PromptSet = Literal["detailed", "simple", "onehot", "empty", "permuted", "shuffled"]
 
 
@@ -40,15 +44,24 @@ class DFPIRConfig:
         order: how DGCPM orders its expanded channels. `prompt`: by the argsort of DGM's scores, as released;
             `identity`: not at all; `shared`: one fixed random order for all prompts; `random`: one fixed random order
             a prompt; `learned`: a differentiable sort, hard at test time; `conv_per_prompt`: no order and no expansion,
-            but a 1x1 convolution of its own for each prompt, the most that any order could come to.
+            but a 1x1 convolution of its own for each prompt, the most that any order could come to; `bias_per_prompt`:
+            no convolution either, but a learned bias a channel for each prompt: the cheapest way to tell the task.
         expansion: channels of the space that is shuffled, over the block's channels.
         levels: where blocks sit: 1, 2, 3 are the skips, 4 the latent.
         prompt_set: what names the degradations: the paper's `detailed` or `simple` sentences, a `onehot` code a
             condition, the `empty` sentence for all, the detailed ones `permuted` (each condition has the sentence of
             another task's, in training and at test time), or `shuffled` (in training each sample is told a condition
             drawn at random, at test time the right one).
-        num_prompts: prompts that are told apart, for the order `conv_per_prompt` alone.
+        num_prompts: prompts that are told apart, for the orders `conv_per_prompt` and `bias_per_prompt` alone.
         order_temperature: the `learned` order's temperature at the start and the end of training, in mean score gaps.
+        residual: whether the block's input is added to its output; the released block has no path around it.
+        block_init: first weights of the block's attention. `released`: output scale 0.2, PyTorch's default elsewhere,
+            which passes about a tenth of the input's standard deviation; `unit`: output scale 1 and both output
+            projections three times as large, so that the output has about the spread of the input.
+        logit_scale: how attention logits are scaled. `temperature`: cosines times a learned temperature, as released;
+            `sqrt_dk`: dot products over the square root of the length of the vectors (the pixels), as in the formula.
+        output_scale: whether the attention's output is multiplied by a learned scalar (the formula has none).
+        ffn_norm: whether the feed-forward network reads LayerNorm(F_a), as released, or F_a, as in the formula.
 
     Raises:
         ValueError: a value outside what is allowed; the message names both.
@@ -70,6 +83,11 @@ class DFPIRConfig:
     prompt_set: PromptSet = "detailed"
     num_prompts: int = 7
     order_temperature: tuple[float, float] = (4.0, 0.1)
+    residual: bool = False
+    block_init: BlockInit = "released"
+    logit_scale: LogitScale = "temperature"
+    output_scale: bool = True
+    ffn_norm: bool = True
 
     def __post_init__(self) -> None:
         for name in ("num_blocks", "heads", "levels", "order_temperature"):
@@ -109,6 +127,8 @@ class DFPIRConfig:
             ("masking", Masking),
             ("order", Order),
             ("prompt_set", PromptSet),
+            ("block_init", BlockInit),
+            ("logit_scale", LogitScale),
         ):
             value, allowed = getattr(self, name), get_args(kind)
             if value not in allowed:
@@ -124,6 +144,9 @@ class DFPIRConfig:
                 f"of {min(self.channels(n) // self.heads[n - 1] for n in (1, 2, 3, 4))} in a row; "
                 "one number, or four, one a level."
             )
+        for name in ("residual", "output_scale", "ffn_norm"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}={getattr(self, name)!r} is not allowed: True or False.")
         if not isinstance(self.num_prompts, int) or self.num_prompts < 1:
             raise ValueError(f"num_prompts={self.num_prompts!r}: a whole number, 1 or more.")
         if self.expansion not in (1, 2, 4):
@@ -167,9 +190,11 @@ class DFPIRConfig:
             keep += ["channel_perturbation", "attention_perturbation", "levels"]
             if self.channel_perturbation:
                 keep += ["order"]
-                keep += ["num_prompts"] if self.order == "conv_per_prompt" else ["expansion"]
+                keep += ["num_prompts"] if self.order in PER_PROMPT else ["expansion"]
                 keep += ["order_temperature"] if self.order == "learned" else []
                 keep += ["prompt_set"] if self.uses_prompts else []
+            keep += ["residual"]
+            keep += ["block_init", "logit_scale", "output_scale", "ffn_norm"] if self.attention_perturbation else []
         identity = {name: config[name] for name in keep}
         if self.perturbs and self.attention_perturbation:
             kept = {str(level): self.kept(level) for level in self.levels}
@@ -191,6 +216,11 @@ _BLOCK_FIELDS = frozenset(
         "prompt_set",
         "num_prompts",
         "order_temperature",
+        "residual",
+        "block_init",
+        "logit_scale",
+        "output_scale",
+        "ffn_norm",
     )
 )
 

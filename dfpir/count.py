@@ -6,7 +6,7 @@ output projection apart), not those that this implementation folds, so that the 
 
 from __future__ import annotations
 
-from dfpir.config import CODE_DIM, DFPIRConfig
+from dfpir.config import CODE_DIM, PER_PROMPT, DFPIRConfig
 
 
 def multiply_adds(config: DFPIRConfig, height: int, width: int, *, convolutions_only: bool = False) -> int:
@@ -56,8 +56,9 @@ class _Counter:
         channels = config.channels(level)
         total = 0
         if config.channel_perturbation:
-            plain = config.order == "conv_per_prompt"
-            total += pixels * channels * channels * (1 if plain else 2 * config.expansion)
+            plain = config.order in PER_PROMPT
+            products = {"conv_per_prompt": 1, "bias_per_prompt": 0}.get(config.order, 2 * config.expansion)
+            total += pixels * channels * channels * products
             total += 0 if plain or self.convolutions_only else CODE_DIM * (CODE_DIM + config.expansion * channels)
         if config.attention_perturbation:
             total += self.attention(pixels, channels, level) + self.feed_forward(pixels, channels)

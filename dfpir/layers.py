@@ -64,6 +64,20 @@ def mix_channels(attention: Tensor, projection: Tensor, values: Pixels) -> Pixel
     return values @ matrix.to(values.dtype)
 
 
+class OutputProjection(nn.Conv2d):
+    """A 1x1 convolution without bias whose first weights are PyTorch's default times `gain`."""
+
+    def __init__(self, channels: int, out_channels: int, *, gain: float = 1.0) -> None:
+        self.gain = gain
+        super().__init__(channels, out_channels, 1, bias=False)
+
+    def reset_parameters(self) -> None:
+        """The default draw, scaled."""
+        super().reset_parameters()
+        with torch.no_grad():
+            self.weight.mul_(self.gain)
+
+
 class TransposedAttention(nn.Module):
     """MDTA: attention between channels instead of pixels, linear in the number of pixels."""
 
@@ -83,12 +97,12 @@ class TransposedAttention(nn.Module):
 class GatedFeedForward(nn.Module):
     """GDFN: 1x1 expansion into two halves, depthwise 3x3, one half gated by the GELU of the other, 1x1 projection."""
 
-    def __init__(self, channels: int, expansion: float) -> None:
+    def __init__(self, channels: int, expansion: float, *, unit_init: bool = False) -> None:
         super().__init__()
         hidden = int(channels * expansion)
         self.project_in = nn.Conv2d(channels, 2 * hidden, 1, bias=False)
         self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False)
-        self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
+        self.project_out = OutputProjection(hidden, channels, gain=3.0 if unit_init else 1.0)
 
     def forward(self, x: Features) -> Features:
         return self.project_out(depthwise_gate(self.project_in(x), self.dwconv.weight, self.dwconv.bias))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dfpir.block import PerturbationBlock
 from dfpir.channel import ChannelPerturbation, Codes
-from dfpir.config import CODE_DIM, DFPIRConfig
+from dfpir.config import CODE_DIM, PER_PROMPT, DFPIRConfig
 from dfpir.layers import Features, TransformerBlock
 
 Images = Float[Tensor, "b 3 h w"]
@@ -113,7 +113,7 @@ class RestorationUNet(nn.Module):
                 raise ValueError("code holds row numbers, but no prompts are bound: call bind_prompts(codes) first.")
             return self.prompt_codes[code], code
         if code.is_floating_point() and code.shape == (batch, CODE_DIM):
-            if self.config.order == "conv_per_prompt" and self.prompt_codes is not None:
+            if self.config.order in PER_PROMPT and self.prompt_codes is not None:
                 return code, torch.cdist(code.float(), self.prompt_codes).argmin(dim=1)
             return code, None
         raise ValueError(

@@ -50,15 +50,75 @@ def dgcpm_only() -> DFPIRConfig:
 
 
 @register_variant()
+def restormer_told() -> DFPIRConfig:
+    """Control: Restormer told the task in the cheapest way, by a learned bias a channel for each prompt."""
+    return DFPIRConfig(attention_perturbation=False, order="bias_per_prompt")
+
+
+@register_variant()
+def dgcpm_only_identity_order() -> DFPIRConfig:
+    """Channel perturbation alone without reordering: two linear layers on each skip, nothing told."""
+    return DFPIRConfig(attention_perturbation=False, order="identity")
+
+
+@register_variant()
+def dgcpm_only_conv_per_prompt() -> DFPIRConfig:
+    """Channel perturbation alone with a plain 1x1 convolution of its own for each prompt."""
+    return DFPIRConfig(attention_perturbation=False, order="conv_per_prompt")
+
+
+@register_variant()
 def caapm_only() -> DFPIRConfig:
     """Attention perturbation alone: the features are their own query."""
     return DFPIRConfig(channel_perturbation=False)
 
 
 @register_variant()
+def caapm_only_g100() -> DFPIRConfig:
+    """Attention alone without its mask (gamma 1)."""
+    return DFPIRConfig(channel_perturbation=False, gamma=1.0)
+
+
+@register_variant()
 def dfpir() -> DFPIRConfig:
     """DFPIR as released: the full block, gamma 0.9."""
     return DFPIRConfig()
+
+
+@register_variant()
+def dfpir_residual() -> DFPIRConfig:
+    """DFPIR with a residual connection around the block, which the released one lacks."""
+    return replace(dfpir(), residual=True)
+
+
+@register_variant()
+def dfpir_unit_init() -> DFPIRConfig:
+    """DFPIR whose block begins with an output about as large as its input, instead of a tenth of it."""
+    return replace(dfpir(), block_init="unit")
+
+
+@register_variant()
+def dfpir_dot_product() -> DFPIRConfig:
+    """The formula's logits: dot products over sqrt(d_k) instead of cosines times a temperature."""
+    return replace(dfpir(), logit_scale="sqrt_dk")
+
+
+@register_variant()
+def dfpir_no_output_scale() -> DFPIRConfig:
+    """No learned scalar on the attention's output, as in the formula."""
+    return replace(dfpir(), output_scale=False)
+
+
+@register_variant()
+def dfpir_no_ffn_norm() -> DFPIRConfig:
+    """The feed-forward network reads its input without LayerNorm, as in the formula."""
+    return replace(dfpir(), ffn_norm=False)
+
+
+@register_variant()
+def dfpir_paper_formula() -> DFPIRConfig:
+    """Every reading of the paper's formula at once: mask, logits, no output scale, no LayerNorm before the FFN."""
+    return replace(dfpir(), masking="paper", logit_scale="sqrt_dk", output_scale=False, ffn_norm=False)
 
 
 @register_variant()
