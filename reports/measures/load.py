@@ -21,6 +21,7 @@ _KEYS: dict[str, list[str]] = {
     "precision": _RESPONSE,
     "order_moves": ["given", "block", "condition"],
     "interference": ["step", "draw", "group", "task_a", "task_b"],
+    "separation": ["setting", "layer", "by"],
     "information": ["level", "part", "condition"],
 }
 _UPPER = {m.name: m.upper for m in schema.METRICS}
