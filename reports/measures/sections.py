@@ -17,7 +17,7 @@ from reports.figures import levels as levels_figures
 from reports.figures import mechanism as mechanism_figures
 from reports.figures import prompts as prompts_figures
 from reports.files import write_bytes
-from reports.measures import information, interference, levels, mechanism, mixed, precision, prompts
+from reports.measures import information, interference, levels, mechanism, mixed, precision, prompts, separation
 from reports.measures.load import Measures, load_measures
 from reports.measures.section import Section
 from reports.stats import Bootstrap
@@ -32,6 +32,7 @@ _SETTINGS = {
     "pixels": "pixels an image",
 }
 _NO_LIMIT = "None"
+SEPARATION = "separation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,15 @@ class Shown:
     sections: tuple[Section, ...] = ()
     problems: tuple[str, ...] = ()
     jobs: Mapping[str, Sequence[Job]] = field(default_factory=dict)
+
+    @property
+    def apart(self) -> tuple[Section, ...]:
+        """The sections that stand for themselves; the controls of t-SNE stand beside its figure."""
+        return tuple(section for section in self.sections if section.name != SEPARATION)
+
+    def section(self, name: str) -> Section | None:
+        """The section of this name, if there is one."""
+        return next((section for section in self.sections if section.name == name), None)
 
     def with_figures(self, drawn: Mapping[str, Figures]) -> Shown:
         """The same with the figures that the jobs drew, by section."""
@@ -144,6 +154,20 @@ def _precision(source: _Source) -> Made:
     return section, []
 
 
+def _separation(source: _Source) -> Made:
+    found = separation.separation_controls(source.measures.tables[SEPARATION])
+    if found is None:
+        return None
+    section = Section(
+        name=SEPARATION,
+        title="Features by condition: controls",
+        sentences=tuple(separation.sentences(found)),
+        grids=tuple(separation.grids(found)),
+        summary=separation.summary(found),
+    )
+    return section, []
+
+
 def _interference(source: _Source) -> Made:
     found = interference.interference(source.measures.tables["interference"])
     if found is None:
@@ -234,6 +258,7 @@ def _mixed(source: _Source) -> Made:
 
 
 _SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Source], Made]], ...] = (
+    ((SEPARATION,), _separation),
     (("prompts",), _prompts),
     (("precision", "order_moves"), _precision),
     (("interference",), _interference),

@@ -35,7 +35,7 @@ def write_measures(root: Path, study: FakeStudy, names: tuple[str, ...] = tuple(
                 continue
             prompted = variant != "restormer"
             for name in names:
-                if prompted or name in ("levels", "interference"):
+                if prompted or name in ("levels", "interference", "separation"):
                     table = _TABLES[name](study, variant, seed)
                     schema.write_measure(table, root / run_id_of(variant, seed), name, facts={"settings": SETTINGS})
 
@@ -156,6 +156,28 @@ def _information(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _separation(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
+    """Features behind a block follow the prompt, trained or not; those before it and of a blind model say little."""
+    rng = np.random.default_rng(_stable(variant, seed + 600))
+    settings = [("trained", "condition"), ("untrained", "condition")]
+    prompted = variant != "restormer"
+    settings += [("random_prompt", "condition"), ("random_prompt", "told")] if prompted else []
+    rows = []
+    for layer in ("latent", "latent-perturbed") if prompted else ("latent",):
+        for setting, by in settings:
+            told = layer != "latent" and (setting, by) != ("random_prompt", "condition")
+            before = {"trained": 0.6, "untrained": 0.3}.get(setting, 0.6 if by == "condition" else 0.14)
+            purity = float(np.clip((0.98 if told else 0.14 if layer != "latent" else before) + rng.normal(0, 0.01), 0, 1))
+            rows.append(
+                {
+                    "setting": setting, "layer": layer, "by": by, "silhouette": purity - 0.2,
+                    "silhouette_low": purity - 0.25, "silhouette_high": purity - 0.15, "purity": purity,
+                    "purity_low": purity - 0.05, "purity_high": purity + 0.01, "chance": 0.14, "near": 10, "n_points": 168,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 _TABLES = {
     "prompts": _prompts,
     "levels": _levels,
@@ -163,5 +185,6 @@ _TABLES = {
     "precision": _precision,
     "order_moves": _order_moves,
     "interference": _interference,
+    "separation": _separation,
     "information": _information,
 }
