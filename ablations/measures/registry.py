@@ -99,7 +99,7 @@ MEASURES: dict[str, Measure] = {
         Measure(name="mixed", sizes=_RESPONSES, take=responses.mixed),
         Measure(name="precision", sizes=_RESPONSES, take=responses.precision),
         Measure(name="order_moves", sizes=(), take=responses.order_moves),
-        Measure(name="interference", sizes=("tenths", "draws", "batch"), take=_interference),
+        Measure(name="interference", version=2, sizes=("tenths", "draws", "batch"), take=_interference),
         Measure(name="separation", sizes=(), take=_separation),
         Measure(name="information", version=2, sizes=("information_images", "pixels"), take=_information),
     )

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of a table on disk: its name, pandas dtype ("str", "int64" or "float64"), unit and meaning."""
+    """One column of a table on disk: its name, pandas dtype ("str", "int64" or "float64"), unit and meaning.
+
+    `before` is what tables hold that were written before there was such a column; None where they can't be read.
+    """
 
     name: str
     dtype: str
     unit: str = ""
     meaning: str
+    before: str | None = None
 
 
 IMAGE_COLUMNS: tuple[Column, ...] = (
@@ -71,6 +75,12 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(name="step", dtype="int64", meaning="optimiser steps done before the gradients were taken"),
         Column(name="fraction", dtype="float64", unit="share", meaning="the same, of all steps"),
         Column(name="draw", dtype="int64", meaning="number of the draw of images"),
+        Column(
+            name="loss",
+            dtype="str",
+            meaning="plain: training loss; without_colour: L1 of the error without its mean over pixels",
+            before="plain",
+        ),
         Column(name="group", dtype="str", meaning="group of layers; all: every shared parameter"),
         Column(name="task_a", dtype="str", meaning="first task of the pair"),
         Column(name="task_b", dtype="str", meaning="second task of the pair"),
