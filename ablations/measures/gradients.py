@@ -84,12 +84,13 @@ def task_gradient_interference(
 ) -> pd.DataFrame:
     """Cosines between the tasks' gradients at the model's present weights.
 
-    Each draw gives every task one gradient of its training loss (a comparator's own objective where it has one; such a
-    model has rows of `PLAIN` alone) and one of `WITHOUT_COLOUR` on `batch` training patches, with the side of the recipe's first phase and each noise level as often as the others. The
-    patches depend on the data, the task and the draw alone: every variant and seed meets the same ones. The model is in
-    training mode, so that learned orders are soft, and in float32 whatever precision it was trained in. Gradients of
-    micro-batches add up to that of the batch, except where a model ties the samples of a batch together (batch
-    normalisation, a contrastive or a load-balancing loss): those see micro-batches.
+    Each draw gives every task two gradients on `batch` training patches: of its training loss (a comparator's own
+    objective where it has one; such a model has rows of `PLAIN` alone) and of `WITHOUT_COLOUR`. The patches have the
+    side of the recipe's first phase, and each noise level comes as often as the others. They depend on the data, the
+    task and the draw alone: every variant and seed meets the same ones. The model is in training mode, so that learned
+    orders are soft, and in float32 whatever precision it was trained in. Gradients of micro-batches add up to that of
+    the batch, except where a model ties the samples of a batch together (batch normalisation, a contrastive or a
+    load-balancing loss): those see micro-batches.
 
     Weights, buffers, modes, `.grad` and the global random state are as before afterwards.
 
@@ -104,11 +105,11 @@ def task_gradient_interference(
         micro_batch: patches in memory at once.
 
     Returns:
-        `COLUMNS`, a row for each draw, loss, group of layers (see `layer_groups`) and unordered pair of tasks: the cosine,
-        the gradients' Euclidean norms and the number of parameters that any task's gradient reached. Inner products are
-        in float64. Where a task's gradient on a group is zero there is no cosine and no row. A row with one task twice
-        compares its gradient with that of the draw before: how well a batch shows the gradient at all, and so how large
-        a cosine between two tasks could come out.
+        `COLUMNS`, a row for each draw, loss, group of layers (see `layer_groups`) and unordered pair of tasks: the
+        cosine, the gradients' Euclidean norms and the number of parameters that any task's gradient reached. Inner
+        products are in float64. Where a task's gradient on a group is zero there is no cosine and no row. A row with
+        one task twice compares its gradient with that of the draw before: how well a batch shows the gradient at all,
+        and so how large a cosine between two tasks could come out.
 
     Raises:
         ValueError: a number below 1, or a batch that does not hold each noise level equally often.
@@ -142,9 +143,9 @@ def conflicts(frame: pd.DataFrame) -> pd.DataFrame:
     """What the draws of `task_gradient_interference` say together.
 
     Returns:
-        `CONFLICT_COLUMNS`, a row for each loss, group and pair of tasks over its draws: the mean cosine, the share of draws
-        with a negative one, and the mean of the longer gradient's norm over the shorter one's; and a row for each group
-        with `task_a` = `task_b` = "all": the means over its pairs of different tasks.
+        `CONFLICT_COLUMNS`, a row for each loss, group and pair of tasks over its draws: the mean cosine, the share of
+        draws with a negative one, and the mean of the longer gradient's norm over the shorter one's; and a row for each
+        loss and group with `task_a` = `task_b` = "all": the means over its pairs of different tasks.
     """
     norms = frame[["norm_a", "norm_b"]]
     measured = frame.assign(negative=frame["cosine"] < 0, ratio=norms.max(axis=1) / norms.min(axis=1))
@@ -231,9 +232,7 @@ def _gradient(
     return total
 
 
-def _losses(
-    spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None
-) -> dict[str, Tensor]:
+def _losses(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> dict[str, Tensor]:
     """Mean losses of patches, (B, 3, H, W) each, from one forward pass."""
     if not isinstance(spec.config, DFPIRConfig) and spec.config.row.objective is not None:
         return {PLAIN: training_loss(spec, model, degraded, clean, code)}

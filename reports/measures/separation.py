@@ -18,8 +18,8 @@ from reports.measures.section import Grid, Head, Value, head, words
 AS_WELL, IN_PART = 0.9, 0.5
 FOLLOWS = 0.1
 NOT_MEASURED = (
-    "Whether untrained weights or a random prompt give the same picture was not measured (measure separation), so it is "
-    "no sign of anything learned."
+    "Whether untrained weights or a random prompt give the same picture was not measured (measure separation), so it "
+    "is no sign of anything learned."
 )
 SETTINGS = {
     ("trained", "condition"): "trained weights, right prompt, by degradation",
@@ -175,8 +175,8 @@ def grids(found: Controls) -> list[Grid]:
     return [
         Grid(
             title="Controls of the separation",
-            caption="kNN purity by what labels the patches, means over seeds; the same patches as in the figure. Random "
-            "prompt: each patch is told a condition drawn for it.",
+            caption="kNN purity by what labels the patches, means over seeds; the same patches as in the figure. "
+            "Random prompt: each patch is told a condition drawn for it.",
             heads=(
                 *start,
                 Head(text="Trained, right prompt"),

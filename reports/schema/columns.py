@@ -89,7 +89,7 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(name="norm_b", dtype="float64", unit="loss per parameter unit", meaning="norm of task_b's gradient"),
         Column(name="n_parameters", dtype="int64", meaning="parameters in the group"),
     ),
-    # features of the probe patches: do they lie apart by condition, and would they without training or the right prompt?
+    # features of the probe patches: do they lie apart by condition, and would they untrained or told at random?
     "separation": (
         Column(name="setting", dtype="str", meaning="trained, untrained (first weights), random_prompt (trained)"),
         Column(name="layer", dtype="str", meaning="layer of the features, as in probes.safetensors"),
@@ -100,7 +100,9 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(name="purity", dtype="float64", unit="share", meaning="nearest neighbours with the same label"),
         Column(name="purity_low", dtype="float64", unit="share", meaning="lower end of its 95 % interval over patches"),
         Column(name="purity_high", dtype="float64", unit="share", meaning="upper end of it"),
-        Column(name="chance", dtype="float64", unit="share", meaning="purity of features that know nothing of the label"),
+        Column(
+            name="chance", dtype="float64", unit="share", meaning="purity of features that know nothing of the label"
+        ),
         Column(name="near", dtype="int64", meaning="neighbours looked at"),
         Column(name="n_points", dtype="int64", meaning="patches"),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tests.support.fake_runs import (
 LEVELS = ("noise-15", "noise-25", "noise-35", "noise-50", "noise-60", "noise-75", "rain-50", "rain-100", "rain-200", "rain-300")  # fmt: skip
 MIXED = ("rain+noise-25", "haze+noise-25")
 TASKS = schema.TASK_ORDER
+GROUPS = (("all", 0.0, 300_000), ("encoder", 0.1, 200_000), ("decoder", -0.1, 100_000))
 SETTINGS = '{"draws": 4, "run": "0123", "version": 1}'
 
 
@@ -116,27 +117,22 @@ def _order_moves(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
 def _interference(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(_stable(variant, seed + 400))
     rows: list[dict[str, Any]] = []
-    for fraction in (0.1, 0.4, 0.7, 1.0):
-        for draw in range(4):
-            for group, shift, size in (("all", 0.0, 300_000), ("encoder", 0.1, 200_000), ("decoder", -0.1, 100_000)):
-                alone = [(task, task) for task in TASKS] if draw else []
-                for place, (a, b) in enumerate([*combinations(TASKS, 2), *alone]):
-                    mean = (
-                        0.7
-                        if a == b
-                        else 0.35 - 0.35 * fraction - 0.05 * place + 0.3 * GAMMAS.get(variant, 0.2) + shift
-                    )
-                    cosine = float(np.clip(mean + rng.normal(0, 0.12), -1, 1))
-                    norms = {
-                        f"norm_{s}": float(0.1 * (1 + TASKS.index(t)) * rng.lognormal(0, 0.1))
-                        for s, t in (("a", a), ("b", b))
-                    }
-                    rows.append(
-                        {
-                            "step": round(fraction * study.steps), "fraction": fraction, "draw": draw, "group": group,
-                            "task_a": a, "task_b": b, "cosine": cosine, **norms, "n_parameters": size,
-                        }
-                    )  # fmt: skip
+    places = product((0.1, 0.4, 0.7, 1.0), range(4), ("plain", "without_colour"))
+    for (fraction, draw, loss), (group, shift, size) in product(places, GROUPS):
+        alone = [(task, task) for task in TASKS] if draw else []
+        for place, (a, b) in enumerate([*combinations(TASKS, 2), *alone]):
+            mean = 0.35 - 0.35 * fraction - 0.05 * place + 0.3 * GAMMAS.get(variant, 0.2) + shift
+            mean = 0.7 if a == b else mean if loss == "plain" else mean / 2
+            cosine = float(np.clip(mean + rng.normal(0, 0.12), -1, 1))
+            norms = {
+                f"norm_{s}": float(0.1 * (1 + TASKS.index(t)) * rng.lognormal(0, 0.1)) for s, t in (("a", a), ("b", b))
+            }
+            rows.append(
+                {
+                    "step": round(fraction * study.steps), "fraction": fraction, "draw": draw, "loss": loss,
+                    "group": group, "task_a": a, "task_b": b, "cosine": cosine, **norms, "n_parameters": size,
+                }
+            )  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -167,7 +163,9 @@ def _separation(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
         for setting, by in settings:
             told = layer != "latent" and (setting, by) != ("random_prompt", "condition")
             before = {"trained": 0.6, "untrained": 0.3}.get(setting, 0.6 if by == "condition" else 0.14)
-            purity = float(np.clip((0.98 if told else 0.14 if layer != "latent" else before) + rng.normal(0, 0.01), 0, 1))
+            purity = float(
+                np.clip((0.98 if told else 0.14 if layer != "latent" else before) + rng.normal(0, 0.01), 0, 1)
+            )
             rows.append(
                 {
                     "setting": setting, "layer": layer, "by": by, "silhouette": purity - 0.2,

@@ -101,11 +101,11 @@ class ThreeBiases(nn.Module):
     def __init__(self, sharpens=False):
         super().__init__()
         self.colour = nn.Parameter(torch.zeros(3))
-        self.register_parameter("sharpening", nn.Parameter(torch.zeros(1)) if sharpens else None)
+        self.sharpening = nn.Parameter(torch.zeros(int(sharpens)))
 
     def forward(self, image, code):
         result = image + self.colour[:, None, None]
-        if self.sharpening is None:
+        if not len(self.sharpening):
             return result
         blurred = nn.functional.avg_pool2d(image, 3, stride=1, padding=1, count_include_pad=False)
         return result + self.sharpening * (image - blurred)
@@ -125,7 +125,9 @@ def test_the_conflicts_of_a_global_colour():
     assert found["plain", "haze", "lowlight"] == pytest.approx(-0.995, abs=0.01)
     assert found["plain", "rain", "haze"] == pytest.approx(0.996, abs=0.01)
     assert found["plain", "lowlight", "lowlight"] == pytest.approx(1, abs=0.005)
-    assert set(found.index.get_level_values("loss")) == {"plain"}, "without its mean the error has no colour: no gradient"
+    assert set(found.index.get_level_values("loss")) == {"plain"}, (
+        "without its mean the error has no colour: no gradient"
+    )
     assert found.notna().all()
 
 
