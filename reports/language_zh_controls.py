@@ -44,6 +44,9 @@ _INTERFERENCE = {
     "The ceiling of {n1} of {n2} cosines of pairs is resolved from zero; the lowest of them is {e} of its ceiling, between "
     "{task1} and {task2} in {v}.": "{n2} 个任务对余弦中有 {n1} 个的上限能与零区分；其中最低者为其上限的 {e}，出现在 {v} 的{task1}与{task2}"
     "之间。",
+    "The ceiling of {n1} of {n2} cosines of pairs is resolved from zero; the lowest of them is {e} of its ceiling, between "
+    "{task1} and {task2} in {v}, which can't be told from zero.": "{n2} 个任务对余弦中有 {n1} 个的上限能与零区分；其中最低者为其上限的 {e}，"
+    "出现在 {v} 的{task1}与{task2}之间，与零无法区分。",
     "Share of pairs of tasks with a negative cosine, of those both learned ({x} dB or more over the degraded input) and of "
     "all; mean cosine over pairs, and of a task with itself on other images; mean of cosine over ceiling where the ceiling is "
     "resolved from zero; largest over smallest gradient norm of the tasks (geometric mean).": "余弦为负的任务对所占比例：在两个任务都"

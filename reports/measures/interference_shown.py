@@ -26,9 +26,7 @@ ByLoss = Mapping[str, Interference]  # loss -> its gradients; PLAIN is always th
 def sentences(found: ByLoss) -> list[str]:
     """Conflicts of learned tasks first, then of all pairs, without the mean colour, and against the ceiling."""
     plain = found[PLAIN]
-    said = [*_past_plateau(plain), *_every_pair(plain)]
-    if not plain.learned:
-        said.insert(1, NOT_KNOWN)
+    said = [*_past_plateau(plain), *_every_pair(plain), *([] if plain.learned else [NOT_KNOWN]), *_worst_pair(plain)]
     said += _without_colour(found) + _scale(plain) + _against_ceiling(plain)
     limit = intervals.limits(plain.conflicts, "draws")
     return [*said, *([limit] if limit else [])]
@@ -72,9 +70,7 @@ def _every_pair(found: Interference) -> list[str]:
     most, least = _ends(shares)
     said = [f"In {most} {_percent(shares[most])} of the pairs of tasks have opposed gradients at the end of training"]
     said[0] += f", the most, and in {least} {_percent(shares[least])}, the least." if most != least else "."
-    said += _extremes(found, most, least) if most != least else []
-    variant, pair, value = _worst(found)
-    return [*said, f"The lowest mean cosine is {intervals.number(value, 2)}, between {pair} in {variant}."]
+    return [*said, *(_extremes(found, most, least) if most != least else [])]
 
 
 def _ends(shares: Mapping[str, Share]) -> tuple[str, str]:
@@ -110,10 +106,11 @@ def _against_ceiling(found: Interference) -> list[str]:
     if not resolved:
         return ["No pair's ceiling is resolved from zero: how near its cosine comes to it can't be said."]
     variant, (a, b), lowest = min(resolved, key=lambda one: one[2].value)
+    doubt = ", which can't be told from zero" if lowest.low <= 0 <= lowest.high else ""
     return [
         f"The ceiling of {len(resolved)} of {len(every)} cosines of pairs is resolved from zero; the lowest of them is "
         f"{intervals.number(lowest.value, 2)} {intervals.bracket(lowest.low, lowest.high, 2)} of its ceiling, between "
-        f"{_said(a)} and {_said(b)} in {variant}."
+        f"{_said(a)} and {_said(b)} in {variant}{doubt}."
     ]
 
 
@@ -150,12 +147,14 @@ def _extremes(found: Interference, most: str, least: str) -> list[str]:
     ]
 
 
-def _worst(found: Interference) -> tuple[str, str, float]:
+def _worst_pair(found: Interference) -> list[str]:
     lows = {v: np.nanmin(m.to_numpy()) for v, m in found.matrices.items()}
     variant = min(lows, key=lows.__getitem__)
+    if not any(s.value > 0 for (_, group), s in found.shares.items() if group == ALL):
+        return []  # said already
     at = np.unravel_index(np.nanargmin(found.matrices[variant].to_numpy()), found.matrices[variant].shape)
-    a, b = (found.tasks[int(i)] for i in at)
-    return variant, f"{_said(a)} and {_said(b)}", float(lows[variant])
+    a, b = (_said(found.tasks[int(i)]) for i in at)
+    return [f"The lowest mean cosine is {intervals.number(float(lows[variant]), 2)}, between {a} and {b} in {variant}."]
 
 
 def _said(task: str) -> str:
@@ -228,9 +227,9 @@ def grid_by_pair(found: ByLoss) -> Grid:
                 rows.append((*start, *(_relative(relative, a, b) for a, b in pairs)))
     return Grid(
         title="Cosine against its ceiling by pair of tasks, at the end of training",
-        caption="Mean cosine of two tasks' gradients over the geometric mean of the cosines that each has with itself "
-        "on other images; not resolved: one of these can't be told from zero. Fisher's z over seeds and draws gives the "
-        "95\N{NO-BREAK SPACE}% intervals, those of cosine and ceiling added in quadrature.",
+        caption="Mean cosine of two tasks' gradients over the geometric mean of the cosines that each has with itself on "
+        "other images; not resolved: one of these can't be told from zero. Fisher's z over seeds and draws gives "
+        "the 95\N{NO-BREAK SPACE}% intervals, those of cosine and ceiling added in quadrature.",
         heads=(
             head("Variant"),
             *([head("Loss")] if len(found) > 1 else []),

@@ -176,6 +176,13 @@ def test_a_ceiling_that_could_be_zero_resolves_nothing():
     assert "(1 of 3)" in grid(by_loss(frame)).rows[0][5].text
 
 
+def test_a_quotient_with_zero_in_its_interval_is_said_to_be_in_doubt():
+    (sentence,) = (s for s in said(table({**PAIRS, ("noise", "haze"): 0.5, ("rain", "haze"): 0.5, ("noise", "rain"): 0.0},
+                                         alone={"noise": 0.5, "rain": 0.8, "haze": 0.6}, spread=0.05)) if "ceiling" in s)  # fmt: skip
+    assert sentence.endswith("between noise and rain in m, which can't be told from zero.")
+    assert is_chinese(sentence)
+
+
 def test_one_draw_resolves_no_ceiling():
     frame = table(draws=2, seeds=(0,))
     assert set(interference(frame).relative["m"].values()) == {None}
