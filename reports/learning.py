@@ -1,9 +1,9 @@
-"""Has each variant learned each task, and had it stopped improving? An ablation of networks that do not restore says
-nothing.
+"""Has each variant learned each task, and had it stopped improving?
 
-Past the plateau, by variant and task, means both: the mean gain of PSNR over the degraded input on the test images is
-at least `LEARNED_DB`, and the last tenth of the training added less than `PLATEAU_DB` on the validation images. The
-learning rate falls to zero at the end, so the second criterion alone would be met by a network that learned nothing.
+An ablation of networks that do not restore says nothing. Past the plateau, by variant and task, means both: the mean
+gain of PSNR over the degraded input on the test images is at least `LEARNED_DB`, and the last tenth of the training
+added less than `PLATEAU_DB` on the validation images. The learning rate falls to zero at the end, so the second
+criterion alone would be met by a network that learned nothing.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def learning(study: Study) -> list[TaskLearning]:
             continue
         for task in dict.fromkeys(schema.task_of(condition) for condition in scores.conditions):
             columns = [c for c in scores.conditions if schema.task_of(c) == task]
-            gain = float((gains.loc[variant, columns] - gains.loc["input", columns]).mean())
+            gain = float(np.mean(gains.loc[variant, columns].to_numpy() - gains.loc["input", columns].to_numpy()))
             if math.isnan(gain):
                 continue
             of_task = [curve[task] for curve in curves if task in curve]
@@ -98,7 +98,7 @@ def learning(study: Study) -> list[TaskLearning]:
 
 
 def gain_curves(run: Run) -> dict[str, pd.Series]:
-    """Task -> gain over the input on validation images in dB, by step; a task's conditions averaged. {} without a log."""
+    """Task -> gain over the input on validation images in dB, by step; a task's conditions averaged."""
     log = load_train_log(run)
     if "val_gain_db" not in log:
         return {}

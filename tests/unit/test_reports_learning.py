@@ -4,12 +4,12 @@ import json
 import math
 
 import pytest
-from tests.support.fake_runs import FakeStudy, run_id_of, write_runs
 
 from reports import schema
 from reports.learning import gain_curves, learning, sentences
 from reports.load import load
 from reports.measures import training
+from tests.support.fake_runs import FakeStudy, run_id_of, write_runs
 
 CONDITIONS = ("noise-15", "noise-25", "noise-50", "rain", "haze", "blur", "lowlight")
 # what the study's fake scores gain is fixed (about 4 dB for rain, 1.2 for blur): curves are written here
@@ -20,18 +20,14 @@ RISING = {100: 1.0, 180: 2.0, 200: 4.0}
 def write_curve(root, variant, seed, by_task):
     path = root / run_id_of(variant, seed) / schema.TRAIN_LOG_FILE
     steps = sorted({step for curve in by_task.values() for step in curve})
-    rows = [
-        {"step": step, "val_gain_db": {c: by_task[schema.task_of(c)][step] for c in CONDITIONS}} for step in steps
-    ]
+    rows = [{"step": step, "val_gain_db": {c: by_task[schema.task_of(c)][step] for c in CONDITIONS}} for step in steps]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 @pytest.fixture
 def study(tmp_path):
     """Three variants; one keeps improving on rain, one is left without gain on all tasks."""
-    fake = FakeStudy(
-        effect_db={"dfpir_g90": 0.0, "dfpir_g100": 0.0, "restormer": -30.0}, seeds=(0, 1), pictures=False
-    )
+    fake = FakeStudy(effect_db={"dfpir_g90": 0.0, "dfpir_g100": 0.0, "restormer": -30.0}, seeds=(0, 1), pictures=False)
     folder = write_runs(tmp_path, fake)
     tasks = dict.fromkeys(("noise", "rain", "haze", "blur", "lowlight"), SETTLED)
     for seed in (0, 1):
