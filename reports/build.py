@@ -20,7 +20,8 @@ from reports.files import write_bytes, write_text
 from reports.index import build_index
 from reports.language import ENGLISH, LANGUAGES, language
 from reports.load import check_comparable, load
-from reports.measures.sections import Shown, show_measures
+from reports.measures.sections import SEPARATION, Shown, show_measures
+from reports.measures.separation import NOT_MEASURED
 from reports.pairs import pairs_frame
 from reports.parts import main_part, other_parts
 from reports.publish import provenance
@@ -141,13 +142,15 @@ def begin_figures(study: Study, psnr: Bootstrap, folder: Path, shown: Shown, *, 
         measured = tsne.measure(study)
     except Exception as error:  # a run's odd content must not cost the reader the rest of the report
         measured, problems["features"] = [], f"{type(error).__name__}: {error}"
+    separation = shown.section(SEPARATION)
+    controls = NOT_MEASURED if separation is None else " ".join(separation.sentences)
     # named as the page shows them; the caller begins with the last, and has t-SNE imported for its own measures
     jobs = {
         "axis": [Job(draw=axis.draw, given=(study, psnr, folder))],
         "crops": [Job(draw=one.draw, given=(study, folder), long=True) for one in (crops, errors)],
         "differences": [Job(draw=differences.draw, given=(study, psnr, folder), long=True)],
         "maps": [Job(draw=maps.draw, given=(study, folder), long=True)],
-        "features": [Job(draw=tsne.draw, given=(study, folder, measured))],
+        "features": [Job(draw=tsne.draw, given=(study, folder, measured, controls))],
         "orders": [Job(draw=orders.draw, given=(study, folder), long=True)],
         "masks": [Job(draw=masks.draw, given=(study, folder), long=True)],
         "curves": [Job(draw=curves.draw, given=(study, folder))],

@@ -6,6 +6,7 @@ estimate with its interval, v a name without blanks, c a condition; any other na
 
 from __future__ import annotations
 
+from reports.language_zh_controls import CONTROLS
 from reports.language_zh_figures import FIGURES
 from reports.language_zh_measures import MEASURES
 
@@ -246,4 +247,4 @@ _REPORTED = {
     "Not shown for want of room: {names}.": "因版面所限未显示：{names}。",
 }
 
-COMPUTED: dict[str, str] = {**_LABELS, **_FACTS, **_VERDICT, **FIGURES, **MEASURES, **_REPORTED}
+COMPUTED: dict[str, str] = {**_LABELS, **_FACTS, **_VERDICT, **FIGURES, **MEASURES, **CONTROLS, **_REPORTED}

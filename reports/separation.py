@@ -40,11 +40,25 @@ class Separation:
 
 def points(probes: Probes, layer: str, *, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
     """At most `most` patches, evenly over conditions: PCA scores (n, d) of standardised features and labels (n,)."""
+    x, index = reduced(probes.features[layer], probes.feature_condition, most=most)
+    return x, probes.feature_condition[index]
+
+
+def reduced(features: np.ndarray, labels: np.ndarray, *, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """Standardise features and reduce them by PCA.
+
+    Args:
+        features: (N, D), one row a patch; rows that are not finite are left out.
+        labels: (N,) conditions, over which the patches that are kept are spread evenly.
+        most: patches that are kept.
+
+    Returns:
+        (n, d) PCA scores, and the (n,) places of their rows in `features`.
+    """
     from sklearn.decomposition import PCA  # here and below: a second to import, and few processes need it
 
-    features = probes.features[layer].astype(np.float64)
+    features = features.astype(np.float64)
     finite = np.isfinite(features).all(axis=1)
-    labels = probes.feature_condition
     rng = np.random.default_rng(0)
     room = most // max(len(np.unique(labels[finite])), 1)
     kept = [rng.permutation(np.flatnonzero(finite & (labels == c)))[:room] for c in np.unique(labels[finite])]
@@ -52,7 +66,7 @@ def points(probes: Probes, layer: str, *, most: int = MOST_POINTS) -> tuple[np.n
     x = features[index]
     x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12) if len(x) else x
     width = min(PCA_WIDTH, *x.shape)
-    return (PCA(n_components=width, random_state=0).fit_transform(x) if width > 1 else x), labels[index]
+    return (PCA(n_components=width, random_state=0).fit_transform(x) if width > 1 else x), index
 
 
 def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:

@@ -13,12 +13,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ablations.harness.evaluate import as_tensor, restore_items
+from ablations.harness.probe_features import POOLED, pooled_features, probe_patches
 from ablations.harness.probe_maps import BLOCK_NAMES, AttentionRecorder, feature_maps
 from ablations.harness.training.conditioning import Conditioning
 from ablations.spec import RunSpec
 from datasets.corpus import EvalItem
 from datasets.protocols import get_protocol, score
-from datasets.seeding import stable_seed
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.block import PerturbationBlock
@@ -39,7 +39,6 @@ from reports.schema import (
     SampleRecord,
 )
 
-_POOLED = "mean over the patch's pixels"
 _CROP = 96
 
 
@@ -52,38 +51,20 @@ def write_probes(
     device: torch.device,
 ) -> None:
     """Write probes.safetensors: pooled features around the latent's block, channel orders, attention, feature maps."""
-    layers: dict[str, nn.Module] = {"latent": model.latent}
-    if "4" in model.perturb:
-        layers["latent-perturbed"] = model.perturb["4"]
-    patches = _patches(spec, items)
-    features: dict[str, list[Tensor]] = {name: [] for name in layers}
-    hooks = [
-        layer.register_forward_hook(
-            lambda _m, _i, out, name=name: features[name].append(out.float().mean((2, 3)).cpu())
+    patches = probe_patches(spec, items)
+    told = [patch.condition for patch in patches]
+    numbers = [spec.conditions.index(name) for name in told]
+    with AttentionRecorder(model, len(spec.conditions)) as attention:
+        features = pooled_features(
+            spec, model, patches, told, conditioning, device, lambda part: attention.told(numbers[part])
         )
-        for name, layer in layers.items()
-    ]
-    numbers = [spec.conditions.index(name) for name, _ in patches]
-    try:
-        with AttentionRecorder(model, len(spec.conditions)) as attention:
-            for start in range(0, len(patches), 16):
-                batch = patches[start : start + 16]
-                attention.told(numbers[start : start + 16])
-                images = torch.cat([as_tensor(image) for _, image in batch]).to(device)
-                code = conditioning([condition_named(name) for name, _ in batch], device, training=False)
-                autocast = torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16")
-                with torch.inference_mode(), autocast:
-                    model(images, code)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    tensors = {FEATURE_PREFIX + name: torch.cat(rows) for name, rows in features.items()}
+    tensors = {FEATURE_PREFIX + name: rows for name, rows in features.items()}
     tensors[FEATURE_CONDITION] = torch.tensor(numbers)
     maps, shown = feature_maps(spec, model, _mapped(spec, items), conditioning, device)
     tensors |= channel_orders(model) | attention.tensors() | maps
     metadata = {
         PROBE_CONDITIONS: json.dumps(list(spec.conditions)),
-        PROBE_LAYERS: json.dumps(dict.fromkeys(layers, _POOLED)),
+        PROBE_LAYERS: json.dumps(dict.fromkeys(features, POOLED)),
         PROBE_IMAGES: json.dumps(shown),
         PROBE_PATCHES: json.dumps(attention.counts.tolist()),
     }
@@ -114,20 +95,6 @@ def _mapped(spec: RunSpec, items: Sequence[EvalItem]) -> list[tuple[EvalItem, tu
         own = [item for item in items if item.condition.name == names[len(names) // 2]]
         chosen += [(item, busiest_box(item.clean, _CROP)) for item in own[:1]]
     return chosen
-
-
-def _patches(spec: RunSpec, items: Sequence[EvalItem]) -> list[tuple[str, np.ndarray]]:
-    """Condition name and degraded patch: `probe_patches` of each condition, at places fixed by image and number."""
-    side, wanted = spec.evaluation.probe_patch, spec.evaluation.probe_patches
-    patches = []
-    for name in spec.tested:
-        own = [item for item in items if item.condition.name == name and min(item.clean.shape[:2]) >= side]
-        for number in range(wanted if own else 0):
-            item = own[number % len(own)]
-            rng = np.random.default_rng(stable_seed("probe", item.name, number))
-            top, left = (int(rng.integers(0, n - side + 1)) for n in item.clean.shape[:2])
-            patches.append((name, item.degraded[top : top + side, left : left + side]))
-    return patches
 
 
 def write_samples(

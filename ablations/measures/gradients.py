@@ -9,11 +9,16 @@ A task's gradient is estimated from `batch` patches, drawn for each task on its 
 product of two estimates is that of the true gradients on average, while sampling noise lengthens both and so pulls the
 cosine towards 0, without changing its sign on average. Compare variants at the same `batch`. The numbers describe one
 point of training, the weights as given.
+
+The mean absolute error has the sign of the error as its gradient. An image that is too dark or too blue as a whole has
+one sign everywhere, so that its pixels add up, while those of noise cancel: gradients then agree or conflict about a
+global colour, which is not the interference that the paper means. Each gradient is therefore taken twice, the second
+time of the error without its mean over the pixels of each image and channel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
@@ -34,6 +39,7 @@ from ablations.spec import RunSpec
 from datasets.corpus import DataBundle
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition, Task
+from dfpir import DFPIRConfig
 
 DRAWS = 8
 """Batches a task."""
@@ -42,8 +48,18 @@ BATCH = 12
 MICRO_BATCH = 4
 """Patches whose activations are in memory at once."""
 
-COLUMNS = ("draw", "group", "task_a", "task_b", "cosine", "norm_a", "norm_b", "n_parameters")
-CONFLICT_COLUMNS = ("group", "task_a", "task_b", "draws", "mean_cosine", "negative_share", "mean_norm_ratio")
+PLAIN = "plain"
+"""The training loss as it is."""
+WITHOUT_COLOUR = "without_colour"
+"""The mean absolute error after its mean over pixels was subtracted from the error of each image and channel."""
+
+COLUMNS = ("draw", "loss", "group", "task_a", "task_b", "cosine", "norm_a", "norm_b", "n_parameters")
+CONFLICT_COLUMNS = ("loss", "group", "task_a", "task_b", "draws", "mean_cosine", "negative_share", "mean_norm_ratio")
+
+_ROUNDING = 1e-5
+"""A gradient shorter than this share of the plain loss's is what rounding left of zero."""
+
+Gradients = dict[str, dict[str, Tensor]]  # loss -> parameter -> gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +84,13 @@ def task_gradient_interference(
 ) -> pd.DataFrame:
     """Cosines between the tasks' gradients at the model's present weights.
 
-    Each draw gives every task one gradient of its training loss (a comparator's own objective where it has one) on
-    `batch` training patches, with the side of the recipe's first phase and each noise level as often as the others. The
-    patches depend on the data, the task and the draw alone: every variant and seed meets the same ones. The model is in
-    training mode, so that learned orders are soft, and in float32 whatever precision it was trained in. Gradients of
-    micro-batches add up to that of the batch, except where a model ties the samples of a batch together (batch
-    normalisation, a contrastive or a load-balancing loss): those see micro-batches.
+    Each draw gives every task two gradients on `batch` training patches: of its training loss (a comparator's own
+    objective where it has one; such a model has rows of `PLAIN` alone) and of `WITHOUT_COLOUR`. The patches have the
+    side of the recipe's first phase, and each noise level comes as often as the others. They depend on the data, the
+    task and the draw alone: every variant and seed meets the same ones. The model is in training mode, so that learned
+    orders are soft, and in float32 whatever precision it was trained in. Gradients of micro-batches add up to that of
+    the batch, except where a model ties the samples of a batch together (batch normalisation, a contrastive or a
+    load-balancing loss): those see micro-batches.
 
     Weights, buffers, modes, `.grad` and the global random state are as before afterwards.
 
@@ -88,11 +105,11 @@ def task_gradient_interference(
         micro_batch: patches in memory at once.
 
     Returns:
-        `COLUMNS`, a row for each draw, group of layers (see `layer_groups`) and unordered pair of tasks: the cosine,
-        the gradients' Euclidean norms and the number of parameters that any task's gradient reached. Inner products are
-        in float64. Where a task's gradient on a group is zero there is no cosine and no row. A row with one task twice
-        compares its gradient with that of the draw before: how well a batch shows the gradient at all, and so how large
-        a cosine between two tasks could come out.
+        `COLUMNS`, a row for each draw, loss, group of layers (see `layer_groups`) and unordered pair of tasks: the
+        cosine, the gradients' Euclidean norms and the number of parameters that any task's gradient reached. Inner
+        products are in float64. Where a task's gradient on a group is zero there is no cosine and no row. A row with
+        one task twice compares its gradient with that of the draw before: how well a batch shows the gradient at all,
+        and so how large a cosine between two tasks could come out.
 
     Raises:
         ValueError: a number below 1, or a batch that does not hold each noise level equally often.
@@ -109,7 +126,7 @@ def task_gradient_interference(
     if is_trained(spec.config) and len(levels) > 1:
         groups = layer_groups(model)
         with _as_in_training(model, device):
-            before: dict[Task, dict[str, Tensor]] = {}
+            before: dict[Task, Gradients] = {}
             for draw in range(draws):
                 gradients = {}
                 for task, conditions in levels.items():
@@ -126,14 +143,14 @@ def conflicts(frame: pd.DataFrame) -> pd.DataFrame:
     """What the draws of `task_gradient_interference` say together.
 
     Returns:
-        `CONFLICT_COLUMNS`, a row for each group and pair of tasks over its draws: the mean cosine, the share of draws
-        with a negative one, and the mean of the longer gradient's norm over the shorter one's; and a row for each group
-        with `task_a` = `task_b` = "all": the means over its pairs of different tasks.
+        `CONFLICT_COLUMNS`, a row for each loss, group and pair of tasks over its draws: the mean cosine, the share of
+        draws with a negative one, and the mean of the longer gradient's norm over the shorter one's; and a row for each
+        loss and group with `task_a` = `task_b` = "all": the means over its pairs of different tasks.
     """
     norms = frame[["norm_a", "norm_b"]]
     measured = frame.assign(negative=frame["cosine"] < 0, ratio=norms.max(axis=1) / norms.min(axis=1))
     pairs = (
-        measured.groupby(["group", "task_a", "task_b"], sort=False)
+        measured.groupby(["loss", "group", "task_a", "task_b"], sort=False)
         .agg(
             draws=("draw", "nunique"),
             mean_cosine=("cosine", "mean"),
@@ -143,7 +160,7 @@ def conflicts(frame: pd.DataFrame) -> pd.DataFrame:
         .reset_index()
     )
     values = ["mean_cosine", "negative_share", "mean_norm_ratio"]
-    apart = pairs[pairs["task_a"] != pairs["task_b"]].groupby("group", sort=False)
+    apart = pairs[pairs["task_a"] != pairs["task_b"]].groupby(["loss", "group"], sort=False)
     overall = apart[values].mean().assign(draws=apart["draws"].max())
     overall = overall.reset_index().assign(task_a=ALL, task_b=ALL)
     return pd.concat([pairs, overall], ignore_index=True)[list(CONFLICT_COLUMNS)]
@@ -193,54 +210,74 @@ def _gradient(
     device: torch.device,
     drawn: _Draw,
     micro_batch: int,
-) -> dict[str, Tensor]:
-    """The gradient of the mean loss over a draw's patches: name -> tensor, without what no gradient reached."""
+) -> Gradients:
+    """The gradients of both mean losses over a draw's patches, without parameters that none reached."""
     batch = len(drawn.seeds)
     patch = spec.recipe.phase_at(0).patch
     degraded, clean = bundle.batch(drawn.conditions, drawn.seeds, patch, device)
     code = conditioning(drawn.conditions, device, training=True, seeds=drawn.seeds)
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    total: dict[str, Tensor] = {}
+    total: Gradients = {}
     torch.manual_seed(drawn.rng_seed)  # what a model draws while training (dropped paths, routing noise)
     for start in range(0, batch, micro_batch):
         part = slice(start, start + micro_batch)
         told = None if code is None else code[part]
-        loss = training_loss(spec, model, degraded[part], clean[part], told) * (len(degraded[part]) / batch)
-        # autograd.grad, not backward: nobody's .grad is written
-        found = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
+        losses = _losses(spec, model, degraded[part], clean[part], told)
+        for left, (name, loss) in zip(reversed(range(len(losses))), losses.items(), strict=True):
+            mean = loss * (len(degraded[part]) / batch)
+            # autograd.grad, not backward: nobody's .grad is written
+            found = torch.autograd.grad(mean, list(trained.values()), allow_unused=True, retain_graph=left > 0)
+            _add(total.setdefault(name, {}), trained, found)
         beat()
-        for name, gradient in zip(trained, found, strict=True):
-            if gradient is not None:
-                total[name] = total[name].add_(gradient) if name in total else gradient.detach().clone()
     return total
 
 
+def _losses(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> dict[str, Tensor]:
+    """Mean losses of patches, (B, 3, H, W) each, from one forward pass."""
+    if not isinstance(spec.config, DFPIRConfig) and spec.config.row.objective is not None:
+        return {PLAIN: training_loss(spec, model, degraded, clean, code)}
+    error = model(degraded, code).float() - clean
+    return {PLAIN: error.abs().mean(), WITHOUT_COLOUR: (error - error.mean((2, 3), keepdim=True)).abs().mean()}
+
+
+def _add(total: dict[str, Tensor], names: Iterable[str], found: Sequence[Tensor | None]) -> None:
+    for name, gradient in zip(names, found, strict=True):
+        if gradient is not None:
+            total[name] = total[name].add_(gradient) if name in total else gradient.detach().clone()
+
+
 def _rows(
-    draw: int, groups: dict[str, list[str]], gradients: Sequence[tuple[Task, dict[str, Tensor]]]
+    draw: int, groups: dict[str, list[str]], gradients: Sequence[tuple[Task, Gradients]]
 ) -> list[dict[str, object]]:
-    """Every group and pair of these gradients, from the inner products of each parameter's."""
-    alone = [gradient for _, gradient in gradients]
-    products = {name: _inner_products(name, alone) for name in groups[ALL]}
-    sizes = {name: max((g[name].numel() for g in alone if name in g), default=0) for name in groups[ALL]}
+    """Every loss, group and pair of these gradients, from the inner products of each parameter's."""
     rows: list[dict[str, object]] = []
-    for group, names in groups.items():
-        gram = np.sum([products[name] for name in names], axis=0)
-        norms = np.sqrt(gram.diagonal())
-        for (a, task_a), (b, task_b) in combinations([(row, task) for row, (task, _) in enumerate(gradients)], 2):
-            if norms[a] * norms[b] == 0:
-                continue
-            rows.append(
-                {
-                    "draw": draw,
-                    "group": group,
-                    "task_a": task_a.value,
-                    "task_b": task_b.value,
-                    "cosine": float(gram[a, b] / (norms[a] * norms[b])),
-                    "norm_a": float(norms[a]),
-                    "norm_b": float(norms[b]),
-                    "n_parameters": sum(sizes[name] for name in names),
-                }
-            )
+    plain: dict[str, NDArray[np.float64]] = {}
+    for loss in gradients[0][1]:
+        alone = [gradient[loss] for _, gradient in gradients]
+        products = {name: _inner_products(name, alone) for name in groups[ALL]}
+        sizes = {name: max((g[name].numel() for g in alone if name in g), default=0) for name in groups[ALL]}
+        for group, names in groups.items():
+            gram = np.sum([products[name] for name in names], axis=0)
+            norms = np.sqrt(gram.diagonal())
+            least = 0 if loss == PLAIN else _ROUNDING * plain[group]
+            plain.setdefault(group, norms)
+            is_zero = norms <= least
+            for (a, task_a), (b, task_b) in combinations([(row, task) for row, (task, _) in enumerate(gradients)], 2):
+                if is_zero[a] or is_zero[b]:
+                    continue
+                rows.append(
+                    {
+                        "draw": draw,
+                        "loss": loss,
+                        "group": group,
+                        "task_a": task_a.value,
+                        "task_b": task_b.value,
+                        "cosine": float(gram[a, b] / (norms[a] * norms[b])),
+                        "norm_a": float(norms[a]),
+                        "norm_b": float(norms[b]),
+                        "n_parameters": sum(sizes[name] for name in names),
+                    }
+                )
     return rows
 
 

@@ -12,6 +12,7 @@ from ablations.harness.training.snapshots import TENTHS, step_of
 from ablations.measures import responses
 from ablations.measures.gradients import task_gradient_interference
 from ablations.measures.information import block_information
+from ablations.measures.separation import feature_separation
 from ablations.measures.subject import Subject
 from ablations.spec import Measuring
 from dfpir.registry import UnknownNameError, suggestion
@@ -77,6 +78,10 @@ def _information(subject: Subject) -> pd.DataFrame:
     return _typed("information", found)
 
 
+def _separation(subject: Subject) -> pd.DataFrame:
+    return _typed("separation", feature_separation(subject))
+
+
 def _typed(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the columns and types of the schema; rows may be none."""
     types = {"str": "object", "int64": "int64", "float64": "float64"}
@@ -94,7 +99,8 @@ MEASURES: dict[str, Measure] = {
         Measure(name="mixed", sizes=_RESPONSES, take=responses.mixed),
         Measure(name="precision", sizes=_RESPONSES, take=responses.precision),
         Measure(name="order_moves", sizes=(), take=responses.order_moves),
-        Measure(name="interference", sizes=("tenths", "draws", "batch"), take=_interference),
+        Measure(name="interference", version=2, sizes=("tenths", "draws", "batch"), take=_interference),
+        Measure(name="separation", sizes=(), take=_separation),
         Measure(name="information", version=2, sizes=("information_images", "pixels"), take=_information),
     )
 }

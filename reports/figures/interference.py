@@ -14,6 +14,7 @@ from reports.figures.style import QUIET, Picture, new_figure, plain, save, short
 from reports.labels import axis_label, condition_label
 from reports.measures import intervals
 from reports.measures.interference import ALL, Interference
+from reports.measures.interference_shown import EXACT
 from reports.measures.mechanism import magnitude, on_axis
 from reports.study import Study
 
@@ -83,33 +84,35 @@ def _pairs(ax: Any, matrix: pd.DataFrame, alone: dict[str, float], end: float) -
 
 
 def draw_progress(found: Interference, study: Study, folder: Path) -> Picture | None:
-    """Share of conflicting pairs against the share of training done; None where only one moment was measured."""
-    if len(found.fractions) < 2:
+    """Share of conflicting pairs against the share of training done; None where only one moment has any."""
+    if len({fraction for shares in found.progress.values() for fraction in shares}) < 2:
         return None
-    shown = found.variants[:MOST_LINES]
+    shown = [v for v in found.variants if found.progress[v]][:MOST_LINES]
     colours, dashes = variant_colours(study), variant_dashes(study)
     figure = new_figure(7.2, 3.4)
     ax = figure.subplots()
     for number, variant in enumerate(shown):
-        every = {at: intervals.estimate(found.progress, variant, at) for at in found.fractions}
-        known = {at: e for at, e in every.items() if e is not None}
+        shares = list(found.progress[variant].values())
         # Bars of several variants would hide each other at one x.
         shift = 0.006 * (number - (len(shown) - 1) / 2)
-        x = np.array([found.fractions[at] for at in known]) + shift
-        y = np.array([e.value for e in known.values()])
-        low, high = (np.clip([getattr(e, end) for e in known.values()], 0, 1) for end in ("low", "high"))
-        ax.vlines(x, low, high, color=colours[variant], alpha=0.3, linewidth=2.5)
+        x = np.array(list(found.progress[variant])) + shift
+        ax.vlines(
+            x, [s.low for s in shares], [s.high for s in shares], color=colours[variant], alpha=0.3, linewidth=2.5
+        )
         look: dict[str, Any] = {"color": colours[variant], "linestyle": dashes[variant], "linewidth": 1.5}
-        ax.plot(x, y, marker="o", markersize=4, label=plain(short(variant)), **look)
+        ax.plot(x, [s.value for s in shares], marker="o", markersize=4, label=plain(short(variant)), **look)
     ax.set(xlabel="share of training done", ylabel="conflicting pairs of tasks", ylim=(-0.02, None))
     ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
     ax.xaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
     figure.legend(loc="outside right center")
-    last = list(found.fractions)[-1]
-    told = "; ".join(
-        f"{v}: {e.value:.0%}" for v in shown if (e := intervals.estimate(found.progress, v, last)) is not None
-    )
+    last = max(max(found.progress[v]) for v in shown)
+    told = "; ".join(f"{v}: {found.progress[v][last].value:.0%}" for v in shown if last in found.progress[v])
     hidden = f" Shown: {len(shown)} of {len(found.variants)} variants." if len(shown) < len(found.variants) else ""
+    counted = (
+        "A pair counts at a moment only if both tasks are learned by then."
+        if found.is_known
+        else "All pairs count: what was learned by then is not known."
+    )
     return save(
         figure,
         folder,
@@ -117,8 +120,7 @@ def draw_progress(found: Interference, study: Study, folder: Path) -> Picture | 
         title="Conflicting pairs of tasks over training",
         alt=f"Share of pairs of tasks with a negative cosine against training progress. At the end {told}.",
         caption="Share of pairs of tasks whose gradients of all shared parameters have a negative cosine. "
-        f"{intervals.basis(found.progress, 'draws of images')} Variants are moved aside a little so that their bars "
-        f"can be told apart.{hidden}",
+        f"{counted} {EXACT} Variants are moved aside a little so that their bars can be told apart.{hidden}",
     )
 
 

@@ -42,8 +42,15 @@ def measure(study: Study) -> list[Measured]:
     return rows
 
 
-def draw(study: Study, folder: Path, measured: list[Measured]) -> Picture | None:
-    """Draw the figure for the variants and layers that `measured` covers; None where there are none."""
+def draw(study: Study, folder: Path, measured: list[Measured], controls: str) -> Picture | None:
+    """Draw the figure for the variants and layers that `measured` covers; None where there are none.
+
+    Args:
+        study: whose features.
+        folder: where the figure goes.
+        measured: the separation of each layer.
+        controls: what the separation proves, sentences for the caption.
+    """
     by_key = {(m.variant, m.layer): m for m in measured}
     variants = _chosen(study, list(dict.fromkeys(m.variant for m in measured)))
     layers = list(dict.fromkeys(m.layer for m in measured if m.variant in variants))
@@ -70,7 +77,7 @@ def draw(study: Study, folder: Path, measured: list[Measured]) -> Picture | None
     figure.legend(
         [handles[k] for k in ordered], [plain(condition_label(k)) for k in ordered], loc="outside right center"
     )
-    return save(figure, folder, "tsne", **_texts(measured, variants, shown, layers, perplexity))
+    return save(figure, folder, "tsne", **_texts(measured, variants, shown, layers, perplexity, controls))
 
 
 def _panel(ax: Any, probes: Probes, layer: str, handles: dict[str, Any]) -> float:
@@ -125,7 +132,7 @@ def _chosen(study: Study, available: list[str]) -> list[str]:
 
 
 def _texts(
-    measured: list[Measured], variants: list[str], shown: list[str], layers: list[str], perplexity: float
+    measured: list[Measured], variants: list[str], shown: list[str], layers: list[str], perplexity: float, controls: str
 ) -> dict[str, str]:
     mine = [m for m in measured if m.variant in variants and m.layer in shown]
     told = "; ".join(f"{m.variant}, {m.layer}: {_score(m.separation)}".replace("\n", ", ") for m in mine)
@@ -142,6 +149,6 @@ def _texts(
         "caption": f"At most {MOST_SHOWN} patches a panel, standardised, PCA to {PCA_WIDTH} dimensions or fewer, "
         f"t-SNE at perplexity {perplexity:g}, fixed seed; training seed {', '.join(seeds)}. t-SNE alone proves "
         f"nothing: silhouette and purity (of the {mine[0].separation.near} nearest neighbours) are measured before "
-        f"it, in PCA space, on {mine[0].separation.n} patches; intervals over patches. "
+        f"it, in PCA space, on {mine[0].separation.n} patches; intervals over patches. {controls} "
         f"Pooling: {pooled or 'not stated'}.{hidden}",
     }

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
-from reports.measures.section import Grid, Head, head, words
+from reports.measures.conflicts import Relative, Share, against_ceiling, share
+from reports.measures.plateau import Learned, both_learned
 from reports.stats import Bootstrap, Estimate
 
 ALL = "all"
 BACKBONE = "backbone"
+PLAIN = "plain"
+WITHOUT_COLOUR = "without_colour"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +33,16 @@ class Interference:
         ceiling: the same, resampled as a mean over tasks, a column a layer group: how large a cosine between two tasks
             could come out. None where it was not measured.
         cosine: resampled mean over pairs at the end of training, a column a layer group.
-        conflicts: the same for the share of pairs with a negative cosine.
+        conflicts: the same for the share of pairs with a negative cosine, for differences between variants.
+        shares: (variant, group) -> that share with its exact interval.
+        learned: variant -> the share at the end of training among pairs of tasks that are both learned, group "all";
+            None where there is no such pair. A variant whose logs do not tell what was learned is no key.
+        relative: variant -> pair of tasks -> cosine against its ceiling at the end of training, group "all"; None where
+            the ceiling is not resolved from zero.
         magnitude: 1 - cosine of group "all": 0 where all tasks pull the same way, 1 where they are unrelated.
         log_norms: logarithm of the largest over the smallest gradient norm of the tasks, end of training, group "all".
-        progress: resampled share of conflicts in group "all", a column a share of training.
-        fractions: column of `progress` -> share of training done.
+        progress: variant -> share of training done -> share of conflicts in group "all"; of pairs that are both learned
+            by then where the logs of all variants tell, else of all pairs.
     """
 
     tasks: tuple[str, ...]
@@ -48,13 +54,20 @@ class Interference:
     conflicts: Bootstrap
     magnitude: Bootstrap
     log_norms: Bootstrap
-    progress: Bootstrap
-    fractions: dict[str, float]
+    shares: dict[tuple[str, str], Share]
+    learned: dict[str, Share | None]
+    relative: dict[str, dict[tuple[str, str], Relative | None]]
+    progress: dict[str, dict[float, Share]]
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Variants in the study's order."""
         return tuple(self.matrices)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known of every variant which tasks it had learned when."""
+        return set(self.learned) == set(self.matrices)
 
     def norm_ratio(self, variant: str) -> Estimate:
         """Largest over smallest gradient norm: the geometric mean over draws and seeds, with its interval."""
@@ -63,21 +76,28 @@ class Interference:
         return replace(e, value=value, low=low, high=high, se=float("nan"))
 
 
-def interference(table: pd.DataFrame) -> Interference | None:
-    """Sum up the measure "interference"; None where no run measured all shared parameters together."""
+def interference(table: pd.DataFrame, loss: str = PLAIN, *, learned: Learned | None = None) -> Interference | None:
+    """Sum up the measure "interference"; None where no run measured all shared parameters together.
+
+    Args:
+        table: of all runs.
+        loss: whose gradients.
+        learned: what each run had learned when (reports/measures/plateau.py).
+    """
+    table = table[table["loss"] == loss]
     if not ((table["group"] == ALL) & (table["task_a"] != table["task_b"])).any():
         return None
     same = table["task_a"] == table["task_b"]
     alone = _last(table[same])
     rows = table[~same].assign(conflict=(table.loc[~same, "cosine"] < 0).astype(float))
+    rows = rows.assign(learned=both_learned(rows, learned or {}))
     last = _last(rows)
     draws = last.groupby(["variant", "seed", "draw", "group"], sort=False)[["cosine", "conflict"]].mean().reset_index()
     whole = last[last["group"] == ALL]
     of_whole = draws[draws["group"] == ALL]
     spread = _log_norms(whole)
-    over_time = rows[rows["group"] == ALL].assign(at=lambda r: r["fraction"].map(lambda f: f"{f:.4f}"))
-    shares = over_time.groupby(["variant", "seed", "draw", "at"], sort=False)["conflict"].mean().reset_index()
     tasks = sorted({*whole["task_a"], *whole["task_b"]}, key=schema.condition_sort_key)
+    known = whole[whole["learned"].notna()]
     return Interference(
         tasks=tuple(tasks),
         groups=tuple(dict.fromkeys(last["group"])),
@@ -88,9 +108,26 @@ def interference(table: pd.DataFrame) -> Interference | None:
         conflicts=intervals.over_draws(draws, draws["conflict"], draws["group"]),
         magnitude=intervals.over_draws(of_whole, 1 - of_whole["cosine"], ALL),
         log_norms=intervals.over_draws(spread, spread["log_ratio"], ALL),
-        progress=intervals.over_draws(shares, shares["conflict"], shares["at"]),
-        fractions={at: float(at) for at in sorted(shares["at"].unique(), key=float)},
+        shares={
+            (str(variant), str(group)): found
+            for (variant, group), mine in last.groupby(["variant", "group"], sort=False)  # type: ignore[misc]
+            if (found := share(mine)) is not None
+        },
+        learned={str(v): share(mine[mine["learned"] == 1]) for v, mine in known.groupby("variant", sort=False)},
+        relative=against_ceiling(whole, alone[alone["group"] == ALL]),
+        progress=_progress(rows[rows["group"] == ALL]),
     )
+
+
+def _progress(rows: pd.DataFrame) -> dict[str, dict[float, Share]]:
+    counted = rows if rows["learned"].isna().any() else rows[rows["learned"] == 1]
+    found: dict[str, dict[float, Share]] = {str(variant): {} for variant in dict.fromkeys(rows["variant"])}
+    for variant, mine in counted.groupby("variant"):
+        for fraction in sorted(mine["fraction"].unique()):
+            at = share(mine[mine["fraction"] == fraction])
+            if at is not None:
+                found[str(variant)][float(fraction)] = at
+    return found
 
 
 def _last(table: pd.DataFrame) -> pd.DataFrame:
@@ -131,141 +168,3 @@ def _log_norms(whole: pd.DataFrame) -> pd.DataFrame:
     )
     ends = norms[norms["norm"] > 0].groupby(["variant", "seed", "draw"], sort=False)["norm"].agg(["min", "max"])
     return ends.assign(log_ratio=np.log(ends["max"] / ends["min"])).reset_index()
-
-
-def sentences(found: Interference) -> list[str]:
-    """How many pairs conflict in which variant, and the pair that conflicts most."""
-    shares = {v: found.conflicts.estimate(v, ALL) for v in found.variants}
-    if max(e.value for e in shares.values()) == 0:
-        lowest = min(float(np.nanmin(m.to_numpy())) for m in found.matrices.values())
-        said = [
-            f"No pair of tasks conflicts at the end of training: no cosine is negative, the lowest mean is "
-            f"{intervals.number(lowest, 2)}."
-        ]
-    else:
-        most = max(shares, key=lambda v: shares[v].value)
-        said = [f"{_share(most, shares[most])} of the pairs of tasks have opposed gradients at the end of training"]
-        least = min(shares, key=lambda v: shares[v].value)
-        said[0] += f", the most, and in {least} {_percent(shares[least])}, the least." if len(shares) > 1 else "."
-        said += _extremes(found, most, least) if most != least else []
-        variant, pair, value = _worst(found)
-        said.append(f"The lowest mean cosine is {intervals.number(value, 2)}, between {pair} in {variant}.")
-    said += _scale(found)
-    limit = intervals.limits(found.conflicts, "draws")
-    return [*said, *([limit] if limit else [])]
-
-
-def _scale(found: Interference) -> list[str]:
-    """How large a cosine could come out: a gradient of few images is mostly noise."""
-    every = [intervals.estimate(found.ceiling, v, ALL) for v in found.variants]
-    known = [e.value for e in every if e is not None]
-    if not known:
-        return []
-    ends = [intervals.number(v, 2) for v in (min(known), max(known))]
-    size = ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
-    return [
-        f"For scale: a task's gradient against its own on other images has a mean cosine of {size}, and two tasks can "
-        "hardly come out higher."
-    ]
-
-
-def _share(variant: str, e: Estimate) -> str:
-    return f"In {variant} {_percent(e)}"
-
-
-def _percent(e: Estimate) -> str:
-    if np.isnan(e.low):
-        return f"{e.value:.0%}"
-    low, high = max(e.low, 0.0), min(e.high, 1.0)
-    return f"{e.value:.0%} [{low:.0%}, {high:.0%}]"
-
-
-def _extremes(found: Interference, most: str, least: str) -> list[str]:
-    gap = found.conflicts.difference(most, least, ALL)
-    if np.isnan(gap.low):
-        return []
-    can = "The two differ" if gap.excludes_zero else "The two can't be told apart"
-    return [
-        f"{can} in it (by {100 * gap.value:.0f} points [{intervals.number(100 * gap.low, 0)}, "
-        f"{intervals.number(100 * gap.high, 0)}]; chosen as the extremes, not corrected for that)."
-    ]
-
-
-def _worst(found: Interference) -> tuple[str, str, float]:
-    lows = {v: np.nanmin(m.to_numpy()) for v, m in found.matrices.items()}
-    variant = min(lows, key=lows.__getitem__)
-    at = np.unravel_index(np.nanargmin(found.matrices[variant].to_numpy()), found.matrices[variant].shape)
-    a, b = (found.tasks[int(i)] for i in at)
-    return variant, f"{_said(a)} and {_said(b)}", float(lows[variant])
-
-
-def _said(task: str) -> str:
-    return in_sentence(condition_label(task))
-
-
-def grid(found: Interference) -> Grid:
-    """Conflicts, cosine and norm ratio of each variant."""
-    rows = []
-    for variant in found.variants:
-        has_norms = variant in found.log_norms.scores.variants
-        rows.append(
-            (
-                words(variant),
-                intervals.percent(found.conflicts.estimate(variant, ALL), 0),
-                intervals.level(found.cosine.estimate(variant, ALL), 3),
-                intervals.level(intervals.estimate(found.ceiling, variant, ALL), 3),
-                intervals.level(found.norm_ratio(variant) if has_norms else None, 2),
-            )
-        )
-    return Grid(
-        title="All shared parameters at the end of training",
-        caption="Each variant's own shared parameters. Share of pairs of tasks with a negative cosine; mean "
-        "cosine over pairs, and of a task with itself on other images; largest over smallest "
-        f"gradient norm of the tasks (geometric mean). {intervals.basis(found.cosine, 'draws of images')}",
-        heads=(
-            head("Variant"),
-            Head(text="Conflicting pairs"),
-            Head(text="Mean cosine"),
-            Head(text="Same task, other images"),
-            Head(text="Norm ratio"),
-        ),
-        rows=tuple(rows),
-    )
-
-
-def grid_by_group(found: Interference) -> Grid:
-    """Mean cosine by group of layers."""
-    groups = [g for g in found.groups if g != ALL]
-    common = "backbone: what variants with and without perturbation blocks have in common. " * (BACKBONE in groups)
-    rows = [(words(v), *(intervals.level(found.cosine.estimate(v, g), 3) for g in groups)) for v in found.variants]
-    return Grid(
-        title="Mean cosine by group of layers, at the end of training",
-        caption=f"Mean over pairs of tasks. {common}{intervals.basis(found.cosine, 'draws of images')}",
-        heads=(head("Variant"), *(Head(text=g) for g in groups)),
-        rows=tuple(rows),
-        is_folded=True,
-    )
-
-
-def summary(found: Interference) -> pd.DataFrame:
-    """Every number of tables and figures, unrounded."""
-    rows: list[dict[str, object]] = []
-    for variant in found.variants:
-        for group in found.cosine.scores.conditions:
-            keys = {"variant": variant, "at": group}
-            rows.append({"quantity": "cosine", **keys, **intervals.columns(found.cosine.estimate(variant, group))})
-            conflicts = intervals.columns(found.conflicts.estimate(variant, group))
-            rows.append({"quantity": "conflicting_share", **keys, **conflicts})
-            ceiling = intervals.estimate(found.ceiling, variant, group)
-            if ceiling is not None:
-                rows.append({"quantity": "cosine_same_task", **keys, **intervals.columns(ceiling)})
-        if variant in found.log_norms.scores.variants:
-            ratio = intervals.columns(found.norm_ratio(variant))
-            rows.append({"quantity": "norm_ratio", "variant": variant, "at": ALL, **ratio})
-        for at in found.fractions:
-            share = intervals.columns(found.progress.estimate(variant, at))
-            rows.append({"quantity": "conflicting_share_at_fraction", "variant": variant, "at": at, **share})
-        for a, b in combinations(found.tasks, 2):
-            value = found.matrices[variant].at[a, b]
-            rows.append({"quantity": "cosine_of_pair", "variant": variant, "at": f"{a}, {b}", "value": value})
-    return pd.DataFrame(rows).dropna(subset="value")

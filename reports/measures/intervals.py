@@ -7,6 +7,7 @@ have draws of images where scores have scenes; a number that a run has once leav
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,19 @@ from reports.verdict import signed
 
 MINUS = "\N{MINUS SIGN}"
 FEW_SCENES = 10
+
+
+class Interval(Protocol):
+    """A number with its interval, whatever it was made of; NaN bounds where there is none."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def n_seeds(self) -> int: ...
 
 
 def over_images(rows: pd.DataFrame, value: pd.Series) -> Bootstrap:
@@ -53,7 +67,7 @@ def estimate(bootstrap: Bootstrap | None, variant: str, column: str = AVERAGE) -
     return None if np.isnan(found.value) else found
 
 
-def columns(estimate: Estimate, unit: str = "") -> dict[str, float | int]:
+def columns(estimate: Interval, unit: str = "") -> dict[str, float | int]:
     """An estimate for a CSV file."""
     tail = f"_{unit}" if unit else ""
     return {
@@ -64,17 +78,17 @@ def columns(estimate: Estimate, unit: str = "") -> dict[str, float | int]:
     }
 
 
-def change(estimate: Estimate | None, digits: int = 2) -> Value:
+def change(estimate: Interval | None, digits: int = 2) -> Value:
     """A signed difference with its interval for a table; its unit stands in the caption."""
     return _value(estimate, lambda v: signed(v, digits))
 
 
-def level(estimate: Estimate | None, digits: int = 3) -> Value:
+def level(estimate: Interval | None, digits: int = 3) -> Value:
     """A number without a forced sign, with its interval, for a table."""
     return _value(estimate, lambda v: number(v, digits))
 
 
-def percent(estimate: Estimate | None, digits: int = 1) -> Value:
+def percent(estimate: Interval | None, digits: int = 1) -> Value:
     """A share in percent with its interval, cut to 0 to 100 %, for a table."""
     return _value(estimate, lambda v: f"{number(100 * min(max(v, 0.0), 1.0), digits)}%")
 
@@ -124,7 +138,7 @@ def basis(bootstrap: Bootstrap, what: str = "images") -> str:
     return f"Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} {'seed' if counts[-1] == 1 else 'seeds'} and {units}."
 
 
-def _value(estimate: Estimate | None, text: Callable[[float], str]) -> Value:
+def _value(estimate: Interval | None, text: Callable[[float], str]) -> Value:
     if estimate is None or np.isnan(estimate.value):
         return Value(text="not measured")
     known = not np.isnan(estimate.low)

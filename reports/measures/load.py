@@ -20,7 +20,8 @@ _KEYS: dict[str, list[str]] = {
     "mixed": _RESPONSE,
     "precision": _RESPONSE,
     "order_moves": ["given", "block", "condition"],
-    "interference": ["step", "draw", "group", "task_a", "task_b"],
+    "interference": ["step", "draw", "loss", "group", "task_a", "task_b"],
+    "separation": ["setting", "layer", "by"],
     "information": ["level", "part", "condition"],
 }
 _UPPER = {m.name: m.upper for m in schema.METRICS}

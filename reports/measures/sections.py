@@ -17,8 +17,19 @@ from reports.figures import levels as levels_figures
 from reports.figures import mechanism as mechanism_figures
 from reports.figures import prompts as prompts_figures
 from reports.files import write_bytes
-from reports.measures import information, interference, levels, mechanism, mixed, precision, prompts
+from reports.measures import (
+    information,
+    interference,
+    interference_shown,
+    levels,
+    mechanism,
+    mixed,
+    precision,
+    prompts,
+    separation,
+)
 from reports.measures.load import Measures, load_measures
+from reports.measures.plateau import learned_tasks
 from reports.measures.section import Section
 from reports.stats import Bootstrap
 from reports.study import Study
@@ -32,6 +43,7 @@ _SETTINGS = {
     "pixels": "pixels an image",
 }
 _NO_LIMIT = "None"
+SEPARATION = "separation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +59,15 @@ class Shown:
     sections: tuple[Section, ...] = ()
     problems: tuple[str, ...] = ()
     jobs: Mapping[str, Sequence[Job]] = field(default_factory=dict)
+
+    @property
+    def apart(self) -> tuple[Section, ...]:
+        """The sections that stand for themselves; the controls of t-SNE stand beside its figure."""
+        return tuple(section for section in self.sections if section.name != SEPARATION)
+
+    def section(self, name: str) -> Section | None:
+        """The section of this name, if there is one."""
+        return next((section for section in self.sections if section.name == name), None)
 
     def with_figures(self, drawn: Mapping[str, Figures]) -> Shown:
         """The same with the figures that the jobs drew, by section."""
@@ -144,8 +165,25 @@ def _precision(source: _Source) -> Made:
     return section, []
 
 
+def _separation(source: _Source) -> Made:
+    found = separation.separation_controls(source.measures.tables[SEPARATION])
+    if found is None:
+        return None
+    section = Section(
+        name=SEPARATION,
+        title="Features by condition: controls",
+        sentences=tuple(separation.sentences(found)),
+        grids=tuple(separation.grids(found)),
+        summary=separation.summary(found),
+    )
+    return section, []
+
+
 def _interference(source: _Source) -> Made:
-    found = interference.interference(source.measures.tables["interference"])
+    table, learned = source.measures.tables["interference"], learned_tasks(source.study)
+    every = {loss: interference.interference(table, loss, learned=learned) for loss in interference_shown.LOSSES}
+    by_loss = {loss: one for loss, one in every.items() if one is not None}
+    found = by_loss.get(interference.PLAIN)
     if found is None:
         return None
     study, folder = source.study, source.folder
@@ -154,13 +192,15 @@ def _interference(source: _Source) -> Made:
         Job(draw=interference_figures.draw_progress, given=(found, study, folder)),
         Job(draw=interference_figures.draw_axis, given=(found, study, folder)),
     ]
-    has_groups = len(found.cosine.scores.conditions) > 1
+    grids = [interference_shown.grid(by_loss)]
+    grids += [interference_shown.grid_by_pair(by_loss)] if found.alone else []
+    grids += [interference_shown.grid_by_group(found)] if len(found.cosine.scores.conditions) > 1 else []
     section = Section(
         name="interference",
         title="Gradient interference",
-        sentences=tuple(interference.sentences(found)),
-        grids=(interference.grid(found), *([interference.grid_by_group(found)] if has_groups else [])),
-        summary=interference.summary(found),
+        sentences=tuple(interference_shown.sentences(by_loss)),
+        grids=tuple(grids),
+        summary=interference_shown.summary(by_loss),
     )
     return section, jobs
 
@@ -234,6 +274,7 @@ def _mixed(source: _Source) -> Made:
 
 
 _SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Source], Made]], ...] = (
+    ((SEPARATION,), _separation),
     (("prompts",), _prompts),
     (("precision", "order_moves"), _precision),
     (("interference",), _interference),

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of a table on disk: its name, pandas dtype ("str", "int64" or "float64"), unit and meaning."""
+    """One column of a table on disk: its name, pandas dtype ("str", "int64" or "float64"), unit and meaning.
+
+    `before` is what tables hold that were written before there was such a column; None where they can't be read.
+    """
 
     name: str
     dtype: str
     unit: str = ""
     meaning: str
+    before: str | None = None
 
 
 IMAGE_COLUMNS: tuple[Column, ...] = (
@@ -71,6 +75,12 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(name="step", dtype="int64", meaning="optimiser steps done before the gradients were taken"),
         Column(name="fraction", dtype="float64", unit="share", meaning="the same, of all steps"),
         Column(name="draw", dtype="int64", meaning="number of the draw of images"),
+        Column(
+            name="loss",
+            dtype="str",
+            meaning="plain: training loss; without_colour: L1 of the error without its mean over pixels",
+            before="plain",
+        ),
         Column(name="group", dtype="str", meaning="group of layers; all: every shared parameter"),
         Column(name="task_a", dtype="str", meaning="first task of the pair"),
         Column(name="task_b", dtype="str", meaning="second task of the pair"),
@@ -78,6 +88,23 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(name="norm_a", dtype="float64", unit="loss per parameter unit", meaning="norm of task_a's gradient"),
         Column(name="norm_b", dtype="float64", unit="loss per parameter unit", meaning="norm of task_b's gradient"),
         Column(name="n_parameters", dtype="int64", meaning="parameters in the group"),
+    ),
+    # features of the probe patches: do they lie apart by condition, and would they untrained or told at random?
+    "separation": (
+        Column(name="setting", dtype="str", meaning="trained, untrained (first weights), random_prompt (trained)"),
+        Column(name="layer", dtype="str", meaning="layer of the features, as in probes.safetensors"),
+        Column(name="by", dtype="str", meaning="what labels the patches: condition (true), told (condition prompted)"),
+        Column(name="silhouette", dtype="float64", unit="1", meaning="mean silhouette width, -1 to 1"),
+        Column(name="silhouette_low", dtype="float64", unit="1", meaning="lower end of its 95 % interval over patches"),
+        Column(name="silhouette_high", dtype="float64", unit="1", meaning="upper end of it"),
+        Column(name="purity", dtype="float64", unit="share", meaning="nearest neighbours with the same label"),
+        Column(name="purity_low", dtype="float64", unit="share", meaning="lower end of its 95 % interval over patches"),
+        Column(name="purity_high", dtype="float64", unit="share", meaning="upper end of it"),
+        Column(
+            name="chance", dtype="float64", unit="share", meaning="purity of features that know nothing of the label"
+        ),
+        Column(name="near", dtype="int64", meaning="neighbours looked at"),
+        Column(name="n_points", dtype="int64", meaning="patches"),
     ),
     "information": (
         Column(name="level", dtype="int64", meaning="level of the block: 1 to 3 skips, 4 latent"),

@@ -185,7 +185,7 @@ def write_measure(df: pd.DataFrame, folder: Path, name: str, *, facts: dict[str,
 
 
 def read_measure(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
-    """What `write_measure` wrote: the table and its facts.
+    """What `write_measure` wrote: the table and its facts; columns that it lacks for its age hold what they stand for.
 
     Raises:
         ValueError: there is no such table, or it is not what it should be.
@@ -197,6 +197,9 @@ def read_measure(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]
         raise ValueError(f"{path.name} of {folder.name} can't be read: {error}") from error
     frame = table.to_pandas()
     columns = MEASURE_COLUMNS[name]
+    for place, column in enumerate(columns):
+        if column.before is not None and column.name not in frame:
+            frame.insert(min(place, frame.shape[1]), column.name, column.before)
     if list(frame.columns) != [c.name for c in columns]:
         raise ValueError(f"{path.name} of {folder.name} has columns {', '.join(map(str, frame.columns))}.")
     for column in columns:

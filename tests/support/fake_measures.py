@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tests.support.fake_runs import (
 LEVELS = ("noise-15", "noise-25", "noise-35", "noise-50", "noise-60", "noise-75", "rain-50", "rain-100", "rain-200", "rain-300")  # fmt: skip
 MIXED = ("rain+noise-25", "haze+noise-25")
 TASKS = schema.TASK_ORDER
+GROUPS = (("all", 0.0, 300_000), ("encoder", 0.1, 200_000), ("decoder", -0.1, 100_000))
 SETTINGS = '{"draws": 4, "run": "0123", "version": 1}'
 
 
@@ -35,7 +36,7 @@ def write_measures(root: Path, study: FakeStudy, names: tuple[str, ...] = tuple(
                 continue
             prompted = variant != "restormer"
             for name in names:
-                if prompted or name in ("levels", "interference"):
+                if prompted or name in ("levels", "interference", "separation"):
                     table = _TABLES[name](study, variant, seed)
                     schema.write_measure(table, root / run_id_of(variant, seed), name, facts={"settings": SETTINGS})
 
@@ -116,27 +117,22 @@ def _order_moves(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
 def _interference(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(_stable(variant, seed + 400))
     rows: list[dict[str, Any]] = []
-    for fraction in (0.1, 0.4, 0.7, 1.0):
-        for draw in range(4):
-            for group, shift, size in (("all", 0.0, 300_000), ("encoder", 0.1, 200_000), ("decoder", -0.1, 100_000)):
-                alone = [(task, task) for task in TASKS] if draw else []
-                for place, (a, b) in enumerate([*combinations(TASKS, 2), *alone]):
-                    mean = (
-                        0.7
-                        if a == b
-                        else 0.35 - 0.35 * fraction - 0.05 * place + 0.3 * GAMMAS.get(variant, 0.2) + shift
-                    )
-                    cosine = float(np.clip(mean + rng.normal(0, 0.12), -1, 1))
-                    norms = {
-                        f"norm_{s}": float(0.1 * (1 + TASKS.index(t)) * rng.lognormal(0, 0.1))
-                        for s, t in (("a", a), ("b", b))
-                    }
-                    rows.append(
-                        {
-                            "step": round(fraction * study.steps), "fraction": fraction, "draw": draw, "group": group,
-                            "task_a": a, "task_b": b, "cosine": cosine, **norms, "n_parameters": size,
-                        }
-                    )  # fmt: skip
+    places = product((0.1, 0.4, 0.7, 1.0), range(4), ("plain", "without_colour"))
+    for (fraction, draw, loss), (group, shift, size) in product(places, GROUPS):
+        alone = [(task, task) for task in TASKS] if draw else []
+        for place, (a, b) in enumerate([*combinations(TASKS, 2), *alone]):
+            mean = 0.35 - 0.35 * fraction - 0.05 * place + 0.3 * GAMMAS.get(variant, 0.2) + shift
+            mean = 0.7 if a == b else mean if loss == "plain" else mean / 2
+            cosine = float(np.clip(mean + rng.normal(0, 0.12), -1, 1))
+            norms = {
+                f"norm_{s}": float(0.1 * (1 + TASKS.index(t)) * rng.lognormal(0, 0.1)) for s, t in (("a", a), ("b", b))
+            }
+            rows.append(
+                {
+                    "step": round(fraction * study.steps), "fraction": fraction, "draw": draw, "loss": loss,
+                    "group": group, "task_a": a, "task_b": b, "cosine": cosine, **norms, "n_parameters": size,
+                }
+            )  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -156,6 +152,30 @@ def _information(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _separation(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
+    """Features behind a block follow the prompt, trained or not; those before it and of a blind model say little."""
+    rng = np.random.default_rng(_stable(variant, seed + 600))
+    settings = [("trained", "condition"), ("untrained", "condition")]
+    prompted = variant != "restormer"
+    settings += [("random_prompt", "condition"), ("random_prompt", "told")] if prompted else []
+    rows = []
+    for layer in ("latent", "latent-perturbed") if prompted else ("latent",):
+        for setting, by in settings:
+            told = layer != "latent" and (setting, by) != ("random_prompt", "condition")
+            before = {"trained": 0.6, "untrained": 0.3}.get(setting, 0.6 if by == "condition" else 0.14)
+            purity = float(
+                np.clip((0.98 if told else 0.14 if layer != "latent" else before) + rng.normal(0, 0.01), 0, 1)
+            )
+            rows.append(
+                {
+                    "setting": setting, "layer": layer, "by": by, "silhouette": purity - 0.2,
+                    "silhouette_low": purity - 0.25, "silhouette_high": purity - 0.15, "purity": purity,
+                    "purity_low": purity - 0.05, "purity_high": purity + 0.01, "chance": 0.14, "near": 10, "n_points": 168,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 _TABLES = {
     "prompts": _prompts,
     "levels": _levels,
@@ -163,5 +183,6 @@ _TABLES = {
     "precision": _precision,
     "order_moves": _order_moves,
     "interference": _interference,
+    "separation": _separation,
     "information": _information,
 }

@@ -38,6 +38,7 @@ class FakeStudy:
         aliases: other name -> (trained variant, note).
         seed_sd_db, noise_sd_db: spread of the variants' gains over seeds and over images.
         pictures: whether runs have sample crops and probes, with `patches` patches a condition.
+        gains: whether the training logs hold validation gains by condition.
     """
 
     effect_db: dict[str, float]
@@ -56,6 +57,7 @@ class FakeStudy:
     steps: int = 200
     pictures: bool = True
     patches: int = 20
+    gains: bool = True
     name: str = "gamma_sweep"
 
 
@@ -220,6 +222,9 @@ def _write_train_log(folder: Path, study: FakeStudy, variant: str, seed: int, *,
         if step % 20 == 0:
             val = 19 + 6 * (1 - np.exp(-step / 60)) + study.effect_db[variant] + float(rng.normal(0, 0.1))
             lines.append({"step": step, "val_psnr_db": val})
+        if study.gains and step % 20 == 0:
+            gains = {c: gain * (1 - np.exp(-step / 60)) + study.effect_db[variant] / 10 for c, gain in GAIN_DB.items()}
+            lines.append({"step": step, "val_gain_db": gains})
     write_text(folder / schema.TRAIN_LOG_FILE, "".join(json.dumps(line) + "\n" for line in lines))
 
 

@@ -95,6 +95,49 @@ def test_gradients_with_known_angles(rain, haze, cosine):
     assert summary["mean_norm_ratio"] == pytest.approx(lengths[1] / lengths[0], rel=1e-6)
 
 
+class ThreeBiases(nn.Module):
+    """Adds a colour to the image, the same everywhere; for a residual also a multiple of its Laplacian."""
+
+    def __init__(self, sharpens=False):
+        super().__init__()
+        self.colour = nn.Parameter(torch.zeros(3))
+        self.sharpening = nn.Parameter(torch.zeros(int(sharpens)))
+
+    def forward(self, image, code):
+        result = image + self.colour[:, None, None]
+        if not len(self.sharpening):
+            return result
+        blurred = nn.functional.avg_pool2d(image, 3, stride=1, padding=1, count_include_pad=False)
+        return result + self.sharpening * (image - blurred)
+
+
+def mean_cosines(model):
+    """(loss, task, task) -> mean cosine over draws, all parameters; patches large enough to have a colour."""
+    patch = replace(SPEC.recipe, phases=tuple(replace(phase, patch=48) for phase in SPEC.recipe.phases))
+    frame = measure(replace(SPEC, recipe=patch), model, draws=4, batch=12, micro_batch=12)
+    frame = frame[frame["group"] == "all"]
+    return frame.groupby(["loss", "task_a", "task_b"])["cosine"].mean()
+
+
+def test_the_conflicts_of_a_global_colour():
+    """Haze brightens and low light darkens: a shift of three biases has to undo them, and nothing else can conflict."""
+    found = mean_cosines(ThreeBiases())
+    assert found["plain", "haze", "lowlight"] == pytest.approx(-0.995, abs=0.01)
+    assert found["plain", "rain", "haze"] == pytest.approx(0.996, abs=0.01)
+    assert found["plain", "lowlight", "lowlight"] == pytest.approx(1, abs=0.005)
+    assert set(found.index.get_level_values("loss")) == {"plain"}, (
+        "without its mean the error has no colour: no gradient"
+    )
+    assert found.notna().all()
+
+
+def test_what_is_no_colour_keeps_its_gradient_without_it():
+    found = mean_cosines(ThreeBiases(sharpens=True))
+    assert found["plain", "haze", "lowlight"] < -0.9
+    # one parameter is left, whose gradient the noise decides; of a single number the cosine is 1 or -1
+    assert found["without_colour", "noise", "noise"] == pytest.approx(1)
+
+
 def test_noise_levels_count_together_and_equally():
     spec = replace(SPEC, conditions=("noise-15", "noise-25", "noise-50", "rain"))
     directions = [(6, 0), (0, 3), (0, 6), (1, 0)]
@@ -114,7 +157,7 @@ def test_a_gradient_of_zero_has_no_cosine_and_no_row():
 
 def test_the_summary_of_made_up_draws():
     def row(draw, group, a, b, cosine, norms):
-        values = (draw, group, a, b, cosine, *norms, 5)
+        values = (draw, "plain", group, a, b, cosine, *norms, 5)
         return dict(zip(COLUMNS, values, strict=True))
 
     frame = pd.DataFrame(
@@ -144,7 +187,14 @@ def test_the_summary_of_made_up_draws():
 # ---- against an independent way --------------------------------------------------------------------------------------
 
 
-def test_the_rows_are_those_of_plain_backward_passes():
+def without_colour(spec, model, degraded, clean, code):
+    error = model(degraded, code) - clean
+    means = torch.stack([torch.stack([channel.mean() for channel in image]) for image in error])
+    return (error - means[:, :, None, None]).abs().mean()
+
+
+@pytest.mark.parametrize(("loss", "of_batch"), [("plain", training_loss), ("without_colour", without_colour)])
+def test_the_rows_are_those_of_backward_passes(loss, of_batch):
     spec, model = of_variant()
     asked = Recorder(BUNDLE)
     frame = measure(spec, model, asked, batch=3, micro_batch=2)
@@ -153,7 +203,7 @@ def test_the_rows_are_those_of_plain_backward_passes():
     for conditions, _, degraded, clean in asked.batches:
         code = conditioning(conditions, CPU, training=False)
         model.zero_grad()
-        training_loss(spec, model, degraded, clean, code).backward()
+        of_batch(spec, model, degraded, clean, code).backward()
         for group, start in (
             ("all", ""),
             ("latent", "latent."),
@@ -164,7 +214,9 @@ def test_the_rows_are_those_of_plain_backward_passes():
                 p.grad.flatten() for n, p in model.named_parameters() if n.startswith(start) and p.grad is not None
             ]
             flat[group, conditions[0].task.value] = torch.cat(parts).double().numpy()
-    for row in frame[frame["group"].isin({group for group, _ in flat})].to_dict("records"):
+    rows = frame[(frame["loss"] == loss) & frame["group"].isin({group for group, _ in flat})]
+    assert set(rows["group"]) == {group for group, _ in flat}
+    for row in rows.to_dict("records"):
         a, b = flat[row["group"], row["task_a"]], flat[row["group"], row["task_b"]]
         assert row["norm_a"] == pytest.approx(np.linalg.norm(a), rel=1e-4)
         assert row["cosine"] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-4)

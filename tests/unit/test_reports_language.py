@@ -22,7 +22,7 @@ from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
 
 ZH = LANGUAGES["zh"]
-TEMPLATES = ("report", "gallery", "scatter", "origins", "measures", "reported")
+TEMPLATES = ("report", "gallery", "scatter", "origins", "measures", "grid", "reported")
 
 
 def fixed_texts():

@@ -7,7 +7,7 @@ import pytest
 from reports import schema
 from reports.labels import condition_label, latex
 from reports.load import load
-from reports.measures import information, interference, intervals, levels, mixed, precision, prompts
+from reports.measures import information, interference, interference_shown, intervals, levels, mixed, precision, prompts
 from tests.support.fake_runs import FakeStudy, write_runs
 
 
@@ -115,7 +115,8 @@ def gradients(cosines: dict[tuple[str, str], float], *, variant: str = "m", draw
     norm = {"noise": 1.0, "rain": 2.0, "haze": 8.0}
     return pd.DataFrame(
         {
-            "variant": variant, "seed": seed, "step": step, "fraction": step / 100, "draw": draw, "group": group,
+            "variant": variant, "seed": seed, "run_id": f"{variant}-{seed}", "step": step, "fraction": step / 100,
+            "draw": draw, "loss": "plain", "group": group,
             "task_a": a, "task_b": b, "cosine": cosine if step == 100 else 0.9, "norm_a": norm[a], "norm_b": norm[b],
             "n_parameters": 5,
         }
@@ -138,11 +139,11 @@ def test_interference_by_hand():
     assert found.conflicts.estimate("m", "all").value == pytest.approx(2 / 3)
     assert found.magnitude.estimate("m", "all").value == pytest.approx(1 + 0.25 / 3)
     assert found.norm_ratio("m").value == pytest.approx(8)
-    assert found.progress.estimate("m", "0.1000").value == 0
-    assert found.fractions == {"0.1000": 0.1, "1.0000": 1.0}
-    said = interference.sentences(found)
-    assert said[0].startswith("In m 67%")
-    assert said[1] == "The lowest mean cosine is \N{MINUS SIGN}0.50, between rain and haze in m."
+    assert {at: s.value for at, s in found.progress["m"].items()} == pytest.approx({0.1: 0, 1.0: 2 / 3})
+    said = interference_shown.sentences({"plain": found})
+    assert said[0].startswith("In m 67% [22%, 96%]")  # 4 of 6, a pair of each of two models
+    assert said[1] == interference_shown.NOT_KNOWN
+    assert said[2] == "The lowest mean cosine is \N{MINUS SIGN}0.50, between rain and haze in m."
 
 
 def test_a_task_against_itself_is_no_pair():
@@ -156,15 +157,19 @@ def test_a_task_against_itself_is_no_pair():
     assert found.alone == {"m": {"haze": pytest.approx(-0.1), "rain": pytest.approx(0.6)}}
     assert found.ceiling is not None
     assert found.ceiling.estimate("m", "encoder").value == pytest.approx(0.25)
-    assert "on other images has a mean cosine of 0.25" in " ".join(interference.sentences(found))
+    assert "on other images has a mean cosine of 0.25" in " ".join(interference_shown.sentences({"plain": found}))
     assert without.ceiling is None
-    assert interference.grid(without).rows[0][3].text == "not measured"
+    texts = [cell.text for cell in interference_shown.grid({"plain": without}).rows[0]]
+    assert texts[1] == "not known"
+    assert texts[4] == texts[5] == "not measured"
 
 
 def test_no_conflict_is_said_plainly():
     found = interference.interference(gradients({("noise", "rain"): 0.5, ("noise", "haze"): 0.25}))
     assert found is not None
-    assert interference.sentences(found)[0].startswith("No pair of tasks conflicts at the end of training")
+    assert interference_shown.sentences({"plain": found})[0].startswith(
+        "No pair of tasks conflicts at the end of training"
+    )
     assert np.isnan(found.matrices["m"].at["rain", "haze"])
 
 

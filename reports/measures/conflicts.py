@@ -1,0 +1,129 @@
+"""How many pairs of tasks conflict, and how large a cosine is against the largest that could come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import special  # type: ignore[import-untyped]
+
+from reports.measures import intervals
+from reports.stats import LEVEL
+
+_NEARLY_ONE = 1 - 1e-12  # Fisher's z of 1 is infinite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A share of pairs of tasks with its exact binomial interval at the 95 % level.
+
+    Attributes:
+        value: the share, 0 to 1; `low` and `high` likewise.
+        n_pairs: pairs of tasks, each once for every trained model.
+        n_seeds: trained models.
+    """
+
+    value: float
+    low: float
+    high: float
+    n_pairs: int
+    n_seeds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relative:
+    """The cosine of a pair divided by its ceiling, with a 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n_seeds: int
+
+
+def share(rows: pd.DataFrame) -> Share | None:
+    """The share of conflicts of one variant (columns seed, task_a, task_b, conflict); None of no rows.
+
+    A pair of one trained model is one trial, however many draws of images show it: more draws say more of this model
+    and nothing of another. It counts by the share of its draws that conflict.
+    """
+    if rows.empty:
+        return None
+    trials = rows.groupby(["seed", "task_a", "task_b"])["conflict"].mean()
+    value, n = float(trials.mean()), len(trials)
+    low, high = clopper_pearson(value * n, n)
+    return Share(value=value, low=low, high=high, n_pairs=n, n_seeds=rows["seed"].nunique())
+
+
+def clopper_pearson(successes: float, n: int) -> tuple[float, float]:
+    """The exact binomial interval at the 95 % level (Clopper and Pearson, 1934).
+
+    Successes may be fractional (Korn and Graubard, 1998): the quantiles of the beta distribution are defined for them.
+    """
+    tail = (1 - LEVEL) / 2
+    low = 0.0 if successes <= 0 else float(special.betaincinv(successes, n - successes + 1, tail))
+    high = 1.0 if successes >= n else float(special.betaincinv(successes + 1, n - successes, 1 - tail))
+    return low, high
+
+
+def against_ceiling(pairs: pd.DataFrame, alone: pd.DataFrame) -> dict[str, dict[tuple[str, str], Relative | None]]:
+    """Cosines of pairs against their ceilings.
+
+    The ceiling of two tasks is the geometric mean of the cosines that their gradients have with themselves on other
+    images: sampling noise alone keeps the cosine below it. Intervals are made of Fisher's z over seeds and draws; that
+    of the quotient adds those of cosine and ceiling in quadrature.
+
+    Args:
+        pairs: one moment and group of layers: variant, seed, draw, task_a, task_b, cosine.
+        alone: the same for tasks against themselves.
+
+    Returns:
+        Variant -> pair of tasks -> the quotient; None where the ceiling is not resolved from zero (the interval of a
+        task's cosine with itself holds zero, or there is none).
+    """
+    names = {(str(a), str(b)) for a, b in zip(pairs["task_a"], pairs["task_b"], strict=True)}
+    of_pair = _cosines(pairs, pairs["task_a"].str.cat(pairs["task_b"], sep=" x "))
+    of_task = _cosines(alone, alone["task_a"])
+    found: dict[str, dict[tuple[str, str], Relative | None]] = {}
+    for variant in dict.fromkeys(map(str, pairs["variant"])):
+        own, ceilings = of_pair[variant], of_task.get(variant, {})
+        found[variant] = {
+            (a, b): _quotient(own[f"{a} x {b}"], ceilings.get(a), ceilings.get(b))
+            for a, b in sorted(names)
+            if f"{a} x {b}" in own
+        }
+    return found
+
+
+def _cosines(rows: pd.DataFrame, column: pd.Series) -> Mapping[str, dict[str, Relative]]:
+    """Variant -> column -> mean cosine, with an interval on the scale of Fisher's z."""
+    if rows.empty:
+        return {}
+    scaled = intervals.over_draws(rows, np.arctanh(rows["cosine"].clip(-_NEARLY_ONE, _NEARLY_ONE)), column)
+    means = rows.assign(at=column).groupby(["variant", "seed", "at"])["cosine"].mean().groupby(["variant", "at"]).mean()
+    found: dict[str, dict[str, Relative]] = {}
+    for variant in scaled.scores.variants:
+        known = {at: intervals.estimate(scaled, variant, at) for at in scaled.scores.conditions}
+        found[variant] = {
+            at: Relative(
+                value=float(means[variant, at]),
+                low=float(np.tanh(e.low)),
+                high=float(np.tanh(e.high)),
+                n_seeds=e.n_seeds,
+            )
+            for at, e in known.items()
+            if e is not None
+        }
+    return found
+
+
+def _quotient(cosine: Relative, first: Relative | None, second: Relative | None) -> Relative | None:
+    # a comparison with NaN, an interval that there is not, is false
+    if first is None or second is None or not (min(first.low, second.low) > 0 and min(first.value, second.value) > 0):
+        return None
+    ceiling = float(np.sqrt(first.value * second.value))
+    value = cosine.value / ceiling
+    spread = (value / 2) ** 2 * sum(((c.high - c.low) / (2 * c.value)) ** 2 for c in (first, second))
+    low, high = (float(np.hypot((end - cosine.value) / ceiling, np.sqrt(spread))) for end in (cosine.low, cosine.high))
+    return Relative(value=value, low=value - low, high=value + high, n_seeds=cosine.n_seeds)

@@ -1,0 +1,102 @@
+"""Separation of features: its controls have known answers, and its patches are those of the probes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from ablations.data import load_data
+from ablations.harness.build import build_model
+from ablations.harness.probe_features import ProbePatch
+from ablations.harness.training.conditioning import Conditioning
+from ablations.measures import separation
+from ablations.models import model_config
+from dfpir.prompts import load_prompts
+from tests.support.tiny_study import tiny_plan
+
+SPEC = tiny_plan().specs[0]
+BUNDLE = load_data(SPEC)
+
+
+def subject(variant, patches=6):
+    """A run of first weights that passes for trained."""
+    config = model_config(variant, {"dim": 4, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1})
+    evaluation = replace(SPEC.evaluation, probe_patches=patches)
+    spec = replace(SPEC, variant=variant, config=config, evaluation=evaluation)
+    prompts = load_prompts(config.prompt_set, spec.text_encoder, spec.conditions)
+    model = build_model(config, 0).eval()
+    model.bind_prompts(prompts.codes)
+    conditioning = Conditioning(config, prompts)
+    return SimpleNamespace(
+        spec=spec, bundle=BUNDLE, model=model, conditioning=conditioning, device=torch.device("cpu"),
+        model_at=lambda tenth: model if tenth == 0 else None,
+    )  # fmt: skip
+
+
+def purities(found):
+    return found.set_index(["setting", "layer", "by"])["purity"]
+
+
+def test_an_untrained_block_shows_the_prompt_that_was_told():
+    found = separation.feature_separation(subject("dgcpm_only"))
+    assert len(found) == 8
+    assert set(found["n_points"]) == {42}
+    purity, chance = purities(found), 5 / 41
+    assert found["chance"].to_numpy() == pytest.approx(chance)
+    assert purity["untrained", "latent-perturbed", "condition"] == pytest.approx(1)
+    assert purity["random_prompt", "latent-perturbed", "told"] == pytest.approx(1)
+    assert purity["random_prompt", "latent-perturbed", "condition"] < chance + 0.15
+    assert purity["random_prompt", "latent", "told"] < chance + 0.15, "before the block nothing is told"
+    assert (found["silhouette_low"] <= found["silhouette"]).all()
+
+
+def test_trained_against_untrained(monkeypatch):
+    """A made-up network that learned to tell the degradations apart, whatever it is told."""
+    one = subject("dfpir")
+    untrained = build_model(one.spec.config, 1)
+    one.model_at = lambda tenth: untrained
+
+    def features(spec, model, patches, told, *_):
+        rng = np.random.default_rng(0)
+        true = np.array([spec.conditions.index(p.condition) for p in patches])
+        values = rng.normal(0, 0.01, (len(true), len(spec.conditions)))
+        if model is one.model:
+            values[np.arange(len(true)), true] += 1
+        return {"latent": torch.tensor(values)}
+
+    monkeypatch.setattr(separation, "pooled_features", features)
+    found = purities(separation.feature_separation(one))
+    assert found["trained", "latent", "condition"] == 1
+    assert found["untrained", "latent", "condition"] < 0.4
+    assert found["random_prompt", "latent", "condition"] == 1
+    assert found["random_prompt", "latent", "told"] < 0.4
+
+
+def test_a_model_that_heeds_no_prompt_has_no_random_ones():
+    for variant in ("restormer", "dfpir_identity_order"):
+        assert set(separation.feature_separation(subject(variant))["setting"]) == {"trained", "untrained"}
+
+
+def test_too_few_patches_and_other_models_have_no_rows():
+    assert separation.feature_separation(subject("restormer", patches=1)).empty
+    config = model_config("airnet", {"dim": 4})
+    assert separation.feature_separation(SimpleNamespace(spec=replace(SPEC, config=config))).empty
+
+
+def test_random_prompts_are_even_and_depend_on_names_alone():
+    conditions = ("rain", "haze", "blur")
+    patches = [
+        ProbePatch(condition=c, image=f"i{n % 2}", number=n, pixels=np.zeros(0)) for c in conditions for n in range(20)
+    ]
+    told = separation.random_prompts(patches, conditions)
+    assert Counter(told) == dict.fromkeys(conditions, 20)
+    assert told == separation.random_prompts(patches, conditions)
+    turned = separation.random_prompts(patches[::-1], conditions)
+    assert turned[::-1] == told
+    true = [patch.condition for patch in patches]
+    assert 0.15 < np.mean([a == b for a, b in zip(true, told, strict=True)]) < 0.55

@@ -1,0 +1,227 @@
+"""Interference past the plateau, against its ceiling, without the mean colour; and tables from before these."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy.stats import binomtest
+
+from reports import schema
+from reports.build import build_report
+from reports.language import LANGUAGES
+from reports.load import load
+from reports.measures import load_measures, plateau
+from reports.measures.conflicts import against_ceiling, clopper_pearson, share
+from reports.measures.interference import interference
+from reports.measures.interference_shown import NOT_KNOWN, grid, grid_by_pair, sentences, summary
+from tests.support.fake_measures import write_measures
+from tests.support.fake_runs import FakeStudy, run_id_of, write_runs
+
+TASKS = ("noise", "rain", "haze")
+ALONE = {"noise": 0.5, "rain": 0.8, "haze": 0.2}
+PAIRS = {("noise", "rain"): 0.4, ("noise", "haze"): -0.1, ("rain", "haze"): -0.2}
+
+
+def table(pairs=PAIRS, alone=ALONE, variants=("m",), spread=0.01, loss="plain", seeds=(0, 1), draws=5):
+    """Gradients at a tenth and at the end of training with cosines around those given."""
+    rng = np.random.default_rng(0)
+    cosines = {**pairs, **{(task, task): cosine for task, cosine in alone.items()}}
+    return pd.DataFrame(
+        {
+            "variant": variant, "seed": seed, "run_id": f"{variant}-{seed}", "step": step, "fraction": step / 100,
+            "draw": draw, "loss": loss, "group": "all", "task_a": a, "task_b": b,
+            "cosine": cosine + rng.normal(0, spread), "norm_a": 1.0, "norm_b": 2.0, "n_parameters": 5,
+        }
+        for variant in variants
+        for seed in seeds
+        for step in (10, 100)
+        for draw in range(draws)
+        for (a, b), cosine in cosines.items()
+        if a != b or draw
+    )  # fmt: skip
+
+
+def learned(tasks_at, variants=("m",)):
+    return {f"{v}-{seed}": {step: frozenset(t) for step, t in tasks_at.items()} for v in variants for seed in (0, 1)}
+
+
+def by_loss(frame, known=None):
+    return {loss: one for loss in ("plain", "without_colour") if (one := interference(frame, loss, learned=known))}
+
+
+def said(frame, known=None):
+    return sentences(by_loss(frame, known))
+
+
+def is_chinese(text):
+    translated = LANGUAGES["zh"].sentence(text)
+    return all(word not in translated for word in (" the ", " of ", " is "))
+
+
+# ---- past the plateau ------------------------------------------------------------------------------------------------
+
+
+def test_a_task_is_learned_where_its_mean_gain_is_half_a_decibel():
+    gains = {"noise-15": 0.0, "noise-25": 0.5, "noise-50": 1.0, "rain": 0.49, "haze": 0.5, "blur": None, "lowlight": -2}
+    assert plateau.learned_of(gains) == {"noise", "haze"}
+
+
+def test_the_last_validation_by_the_step_counts():
+    rows = pd.DataFrame({"run_id": "m-0", "step": [0, 9, 10, 25, 100], "task_a": "rain", "task_b": "haze"})
+    known = {"m-0": {10: frozenset({"rain"}), 20: frozenset({"rain", "haze"}), 90: frozenset({"haze"})}}
+    assert list(plateau.both_learned(rows, known)) == [0, 0, 0, 1, 0]
+    assert plateau.both_learned(rows, {}).isna().all()
+
+
+def test_only_pairs_that_are_both_learned_count():
+    known = learned({10: ["rain"], 100: ["rain", "haze"]})
+    found = interference(table(), learned=known)
+    assert found.learned["m"].value == 1
+    assert found.learned["m"].n_pairs == 2  # one pair in each of two models
+    assert found.shares["m", "all"].value == pytest.approx(2 / 3)
+    assert {at: s.value for at, s in found.progress["m"].items()} == {1.0: 1}, "at a tenth no pair is learned"
+    first = said(table(), known)[0]
+    assert first == (
+        "In m 100% [16%, 100%] of the pairs of tasks that are both learned have opposed gradients at the end of training "
+        "(learned: 0.5 dB or more over the degraded input on validation images)."
+    )
+    assert is_chinese(first)
+    assert NOT_KNOWN not in said(table(), known)
+
+
+def test_most_and_least_of_the_learned():
+    known = learned({100: TASKS}, ("a",)) | learned({100: ["noise", "rain"]}, ("b",))
+    first = said(table(variants=("a", "b")), known)[0]
+    assert first.startswith("In a 67% [22%, 96%] of the pairs of tasks that are both learned")
+    assert "the most, and in b 0% [0%, 84%], the least (learned" in first
+    assert is_chinese(first)
+
+
+def test_models_on_the_plateau_and_models_of_which_nothing_is_known():
+    known = learned({100: ["rain"]}, ("a",))
+    none, unknown = said(table(variants=("a", "b")), known)[:2]
+    assert none.startswith(
+        "No two tasks are learned at the end of training in a: what is measured there is the plateau"
+    )
+    assert unknown == "It is not known whether b left the plateau: no validation gain by task was logged."
+    assert is_chinese(none)
+    assert is_chinese(unknown)
+    cells = grid(by_loss(table(variants=("a", "b")), known)).rows
+    assert [row[1].text for row in cells] == ["no such pair", "not known"]
+
+
+def test_logs_without_gains_are_said_to_tell_nothing():
+    told = said(table())
+    assert told[1] == NOT_KNOWN
+    assert is_chinese(NOT_KNOWN)
+
+
+@pytest.mark.parametrize("gains", [True, False])
+def test_gains_are_read_from_the_training_log(tmp_path, gains):
+    study = FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False, gains=gains)
+    folder = write_runs(tmp_path, study)
+    found = plateau.learned_tasks(load([folder]))
+    if not gains:
+        assert found == {}
+        return
+    steps = found[run_id_of("a", 0)]
+    assert min(steps) == 20
+    assert steps[20] == {"noise", "rain", "haze", "lowlight"}
+    assert steps[200] == set(schema.TASK_ORDER)
+
+
+# ---- intervals -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (3, 10), (10, 10), (1, 1)])
+def test_exact_intervals_are_those_of_scipy(successes, n):
+    theirs = binomtest(successes, n).proportion_ci(0.95, method="exact")
+    assert clopper_pearson(successes, n) == pytest.approx((theirs.low, theirs.high))
+
+
+def test_more_draws_of_one_model_are_no_more_trials():
+    rows = table(draws=20)
+    rows = rows[(rows["task_a"] != rows["task_b"]) & (rows["step"] == 100)].assign(conflict=1.0)
+    assert share(rows).n_pairs == 6
+    assert share(rows.iloc[:0]) is None
+
+
+def test_cosines_against_their_ceilings():
+    frame = table(spread=0.02)
+    same = frame["task_a"] == frame["task_b"]
+    found = against_ceiling(frame[~same], frame[same])["m"]
+    for pair, cosine in PAIRS.items():
+        ceiling = np.sqrt(ALONE[pair[0]] * ALONE[pair[1]])
+        assert found[pair].value == pytest.approx(cosine / ceiling, abs=0.05)
+        assert found[pair].low < cosine / ceiling < found[pair].high
+
+
+def test_a_ceiling_that_could_be_zero_resolves_nothing():
+    frame = table(alone={"noise": 0.5, "rain": 0.8, "haze": -0.05}, spread=0.06)
+    found = interference(frame)
+    assert found.relative["m"]["noise", "haze"] is None
+    assert found.relative["m"]["rain", "haze"] is None
+    assert found.relative["m"]["noise", "rain"] is not None
+    (sentence,) = (s for s in said(frame) if "ceiling" in s)
+    assert sentence.startswith("The ceiling of 1 of 3 cosines of pairs is resolved from zero; the lowest of them is 0.")
+    assert sentence.endswith("of its ceiling, between noise and rain in m.")
+    assert is_chinese(sentence)
+    row = [cell.text for cell in grid_by_pair(by_loss(frame)).rows[0]]
+    assert row[2:] == ["not resolved", "not resolved"]
+    assert "(1 of 3)" in grid(by_loss(frame)).rows[0][5].text
+
+
+def test_one_draw_resolves_no_ceiling():
+    frame = table(draws=2, seeds=(0,))
+    assert set(interference(frame).relative["m"].values()) == {None}
+    (sentence,) = (s for s in said(frame) if "ceiling" in s)
+    assert sentence.startswith("No pair's ceiling is resolved from zero")
+    assert is_chinese(sentence)
+
+
+# ---- without the mean colour -----------------------------------------------------------------------------------------
+
+
+def test_conflicts_without_the_mean_colour_stand_beside_the_plain_ones():
+    bare = table({pair: abs(cosine) for pair, cosine in PAIRS.items()}, loss="without_colour")
+    both = pd.concat([table(), bare])
+    found = by_loss(both)
+    assert found["plain"].shares["m", "all"].value == pytest.approx(2 / 3)
+    assert found["without_colour"].shares["m", "all"].value == 0
+    sentence = "Without the mean colour error of each image 0% of the pairs conflict on average over the variants, with it 67%."
+    assert sentence in sentences(found)
+    assert is_chinese(sentence)
+    shown = grid(found)
+    assert [row[1].text for row in shown.rows] == ["training loss", "without mean colour"]
+    assert set(summary(found)["loss"]) == {"plain", "without_colour"}
+
+
+def test_a_model_whose_error_is_colour_alone_has_no_row_without_it():
+    assert interference(table(), "without_colour") is None
+    assert not any("colour" in sentence for sentence in said(table()))
+
+
+# ---- older tables ----------------------------------------------------------------------------------------------------
+
+
+def test_tables_from_before_the_losses_are_read_as_the_plain_one(tmp_path):
+    study = FakeStudy(effect_db={"a": 0.0, "b": 0.0}, seeds=(0,), pictures=False, gains=False)
+    folder = write_runs(tmp_path, study)
+    write_measures(tmp_path, study, ("interference",))
+    for path in tmp_path.glob("*/measures/interference.parquet"):
+        whole = pq.read_table(path)
+        plain = whole.filter(pa.compute.equal(whole["loss"], "plain")).drop_columns(["loss"])
+        pq.write_table(plain, path)
+    measures = load_measures(load([folder]))
+    assert measures.problems == ()
+    frame = measures.tables["interference"]
+    assert set(frame["loss"]) == {"plain"}
+    assert set(combinations(schema.TASK_ORDER, 2)) <= set(zip(frame["task_a"], frame["task_b"], strict=True))
+    page = build_report([folder]).read_text(encoding="utf-8")
+    assert "not known whether these models were trained past the plateau" in page
+    assert "All pairs count" in page
