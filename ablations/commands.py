@@ -139,6 +139,8 @@ def _planned(options: argparse.Namespace, device: torch.device, team: Team) -> t
         precision=_precision(options.precision, budget, device),
         seeds=options.seeds,
         only=options.only,
+        tasks=options.tasks,
+        checkpoint=options.checkpoint,
     )
     return plan, bundle, how
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ablations.spec import DataRef, RunSpec
+from datasets.bsds import load_bsds
 from datasets.corpus import DataBundle
 from datasets.embedded import load_embedded
 from datasets.folder import load_folder
@@ -17,11 +18,11 @@ from datasets.protocols import get_protocol
 def open_data(
     choice: str, *, root: Path | None = None, protocol: str = "suite", exclude_leaks: bool = False
 ) -> tuple[DataRef, DataBundle]:
-    """The data that `--data` names: `embedded`, a folder of images, or `paper`: the field's sets under a root.
+    """The data that `--data` names: `embedded`, a folder of images, or `bsds` or `paper`: sets under a root.
 
     Args:
         choice: as on the command line.
-        root: folder that holds the field's sets, for `paper`.
+        root: folder that holds the field's sets, for `bsds` and `paper`.
         protocol: name of the evaluation protocol; images degraded here are made by `suite` alone.
         exclude_leaks: train without images that stand in test sets, for `paper`.
 
@@ -33,15 +34,22 @@ def open_data(
             raise ValueError("--data paper needs --root FOLDER: where the data sets lie (python -m datasets list).")
         bundle: DataBundle = load_root(root, protocol=protocol, exclude_leaks=exclude_leaks)
         return _described("paper", root, bundle, exclude_leaks), bundle
-    if root is not None or exclude_leaks:
-        raise ValueError("--root and --exclude-leaks go with --data paper.")
+    if exclude_leaks:
+        raise ValueError("--exclude-leaks goes with --data paper; --data bsds never trains on test images.")
+    if root is not None and choice != "bsds":
+        raise ValueError("--root goes with --data bsds or paper.")
     if get_protocol(protocol).name != "suite":
         raise ValueError(f"--protocol {protocol} goes with --data paper; images degraded here follow 'suite'.")
+    if choice == "bsds":
+        if root is None:
+            raise ValueError("--data bsds needs --root FOLDER: where BSDS500 and CBSD68 lie (python -m datasets list).")
+        bundle = load_bsds(root)
+        return _described("bsds", root, bundle), bundle
     if choice == "embedded":
         bundle = load_embedded()
         return _described("embedded", None, bundle), bundle
     if not Path(choice).is_dir():
-        raise ValueError(f"--data {choice!r}: 'embedded', 'paper' or the path of a folder of images is needed.")
+        raise ValueError(f"--data {choice!r}: 'embedded', 'bsds', 'paper' or the path of a folder of images is needed.")
     bundle = load_folder(choice)
     return _described("folder", Path(choice), bundle), bundle
 
@@ -57,6 +65,8 @@ def load_data(spec: RunSpec) -> DataBundle:
         bundle: DataBundle = load_embedded()
     elif ref.kind == "folder":
         bundle = load_folder(str(ref.path))
+    elif ref.kind == "bsds":
+        bundle = load_bsds(Path(str(ref.path)))
     else:
         name = get_protocol(spec.protocol).name
         bundle = load_root(Path(str(ref.path)), protocol=name, exclude_leaks=ref.exclude_leaks)
@@ -77,7 +87,7 @@ def under_protocol(bundle: DataBundle, label: str) -> DataBundle:
 
 def test_set_of(bundle: DataBundle, image: str, default: str) -> str:
     """The data set that a test image belongs to."""
-    return image.partition("/")[0] if isinstance(bundle, RootBundle) else default
+    return image.partition("/")[0] if bundle.sets_in_names else default
 
 
 def seen_word(bundle: DataBundle, image: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ablations.mixture import paper_epoch_samples
 from ablations.models import ModelConfig, model_config
 from ablations.registry import STUDIES, Study
-from ablations.spec import Budget, DataRef, Precision, RunSpec
-from datasets.tasks import condition_named
+from ablations.spec import Budget, Checkpoint, DataRef, Precision, Recipe, RunSpec
+from datasets.tasks import Task, condition_named
 from dfpir import DFPIRConfig
 from dfpir.prompts import TextEncoder, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
@@ -40,6 +41,7 @@ class Plan:
     data: DataRef
     text_encoder: str
     text_encoder_note: str
+    tasks: tuple[str, ...]
     rows: tuple[PlannedRow, ...]
 
     @property
@@ -49,8 +51,10 @@ class Plan:
 
     @property
     def folder_name(self) -> str:
-        """Name of the study's folder: study, budget, data and, where there is a choice, protocol."""
+        """Name of the study's folder: study, budget, data; protocol or tasks where others than usual were chosen."""
         name = f"{self.study.name}-{self.budget.name}-{self.data.name}"
+        if self.study.tasks is not None and not set(self.tasks) <= set(self.study.tasks):
+            name += f"-{'+'.join(self.tasks)}"
         return f"{name}-{self.rows[0].spec.protocol.rpartition('-v')[0]}" if self.data.kind == "paper" else name
 
 
@@ -67,14 +71,33 @@ def make_plan(
     precision: Precision = "fp32",
     seeds: Sequence[int] | None = None,
     only: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Plan:
     """Plan a study's runs.
 
+    Args:
+        study_name: a registered study's.
+        budget: sizes of model, training and tests.
+        data: training, validation and test images.
+        conditions: names of those that the data serve.
+        protocol: label of the evaluation protocol.
+        also_protocols: labels of further ones.
+        text_encoder: of the prompts.
+        text_encoder_note: what a reader must know of it.
+        precision: of the forward pass.
+        seeds: the budget's by default.
+        only: of the study's variants.
+        tasks: to train on, instead of the study's own.
+        checkpoint: which weights are tested, instead of the budget's choice.
+
     Raises:
-        ValueError: unknown study or variant, or `only` names none of the study's.
+        ValueError: unknown study, variant or task, or nothing is left to run.
     """
     study = STUDIES[study_name]()
-    trained = _wanted(study.trained_on, conditions, study)
+    if budget.short and study.short and not only:
+        study = study.shortened()
+    trained = _trained_on(study, tasks, conditions)
     tested = [name for name in trained if study.tested_on is None or name in study.tested_on]
     rows: list[PlannedRow] = []
     for seed in seeds or budget.seeds:
@@ -92,7 +115,7 @@ def make_plan(
                     variant=f"{name}@{own}" if own else name,
                     seed=seed,
                     config=config,
-                    recipe=budget.recipe,
+                    recipe=_recipe(budget, _tasks(own_trained), checkpoint),
                     evaluation=budget.evaluation,
                     data=data,
                     conditions=tuple(own_trained),
@@ -111,16 +134,34 @@ def make_plan(
         data=data,
         text_encoder=text_encoder,
         text_encoder_note=text_encoder_note,
+        tasks=tuple(_tasks(trained)),
         rows=tuple(rows),
     )
 
 
-def _wanted(names: Sequence[str] | None, conditions: Sequence[str], study: Study) -> list[str]:
-    """Those of the study's conditions that the data serve."""
-    wanted = [name for name in conditions if names is None or name in names]
+def _trained_on(study: Study, tasks: Sequence[str] | None, conditions: Sequence[str]) -> list[str]:
+    """The conditions of the tasks that are wanted: as asked, else the study's own, else all that the data serve."""
+    served = _tasks(conditions)
+    for task in tasks or ():
+        if task not in {known.value for known in Task}:
+            raise UnknownNameError(f"Unknown task {task!r}.{suggestion(task, [known.value for known in Task])}")
+        if task not in served:
+            raise ValueError(f"--tasks {task}: the data serve {', '.join(served)}.")
+    chosen = tasks or study.tasks or served
+    wanted = [name for name in conditions if condition_named(name).task.value in chosen]
     if not wanted:
-        raise ValueError(f"{study.name} is about {', '.join(names or ())}; the data serve {', '.join(conditions)}.")
+        raise ValueError(f"{study.name} is about {', '.join(chosen)}; the data serve {', '.join(served)}.")
     return wanted
+
+
+def _recipe(budget: Budget, tasks: Sequence[str], checkpoint: Checkpoint | None) -> Recipe:
+    """The budget's recipe for a run on these tasks: mixtures without the others, epochs as steps."""
+    recipe = budget.recipe.for_tasks(tasks)
+    if budget.epochs:
+        samples = paper_epoch_samples([Task(task) for task in tasks])
+        phases = zip(recipe.phases, budget.epochs, strict=True)
+        recipe = replace(recipe, phases=tuple(replace(p, steps=n * samples // p.batch) for p, n in phases))
+    return recipe if checkpoint is None else replace(recipe, checkpoint=checkpoint)
 
 
 def _chosen(study: Study, only: Sequence[str] | None) -> tuple[str, ...]:

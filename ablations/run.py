@@ -30,15 +30,29 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", metavar="VARIANT", help="run these variants of the study alone")
     parser.add_argument("--seeds", nargs="+", type=_seed, metavar="N", help="seeds to run (default: the budget's)")
     parser.add_argument(
-        "--budget", default="demo", metavar="NAME", help="smoke, demo, quick or paper (default: %(default)s)"
+        "--budget", default="demo", metavar="NAME", help="smoke, demo, small, quick or paper (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--tasks",
+        nargs="+",
+        metavar="TASK",
+        help="tasks to train and test on: noise, rain, haze, blur, lowlight (default: the study's; the paper's "
+        "ablations have noise, rain and haze)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        choices=("last", "best"),
+        help="which weights are tested: the last ones, the same step for all, or those that validated best (default: "
+        "the budget's: last)",
     )
     parser.add_argument(
         "--data",
         default="embedded",
         metavar="NAME|FOLDER",
-        help="'embedded' photographs, 'paper' (the field's data sets, with --root), or a folder of images",
+        help="'embedded' photographs, 'bsds' (BSDS500's, degraded here, with --root), 'paper' (the field's data sets, "
+        "with --root), or a folder of images",
     )
-    parser.add_argument("--root", type=Path, metavar="FOLDER", help="where the data sets of --data paper lie")
+    parser.add_argument("--root", type=Path, metavar="FOLDER", help="where the data sets of --data bsds or paper lie")
     parser.add_argument("--exclude-leaks", action="store_true", help="train without images that stand in test sets")
     parser.add_argument(
         "--protocol",

@@ -76,6 +76,7 @@ class DataBundle:
         train: whole images.
         val: images, or crops of them, for choosing checkpoints.
         test: the same for the results.
+        sets_in_names: whether images are named `<set>/<image>`, by the data set that they belong to.
     """
 
     name: str
@@ -84,6 +85,7 @@ class DataBundle:
     val: tuple[Sample, ...]
     test: tuple[Sample, ...]
     conditions: tuple[Condition, ...] = CONDITIONS
+    sets_in_names: bool = False
     checksum: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -37,6 +37,14 @@ _TRAIN = (
     _Photo(
         scene="china", package="sklearn", path="datasets/images/china.jpg", licence="CC BY 2.0 (flickr: danielbuechele)"
     ),
+    _Photo(
+        scene="deep_field",
+        package="skimage",
+        path="data/hubble_deep_field.jpg",
+        licence="public domain (NASA)",
+    ),
+    _Photo(scene="retina", package="skimage", path="data/retina.jpg", licence="CC0 (M. Häggström)"),
+    _Photo(scene="glands", package="skimage", path="data/ihc.png", licence="no known copyright restrictions (CMMI)"),
 )
 _VAL = (
     _Photo(
@@ -64,7 +72,7 @@ _TEST = (
 
 @lru_cache(maxsize=1)
 def load_embedded() -> DataBundle:
-    """The embedded photographs: 3 to train on, 1 to validate, 4 to test, each test photograph in four crops.
+    """The embedded photographs: 6 to train on, 1 to validate, 4 to test, each test photograph in four crops.
 
     The motorcycle's depth comes from its measured disparity, every other one from `smooth_depth`.
     """

@@ -232,6 +232,7 @@ def load_root(
         val=tuple(_sample(i, scene_of(i)) for i in usable if scene_of(i) in val_scenes),
         test=tuple(_sample(i, f"test:{scenes[i.name]}") for i in tested),
         conditions=conditions,
+        sets_in_names=True,
         protocol=rules.name,
         seen=seen,
         found={name: sum(i.spec.name == name for i in loaded) for name in dict.fromkeys(i.spec.name for i in loaded)},

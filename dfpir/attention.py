@@ -103,11 +103,15 @@ class PerturbedAttention(nn.Module):
             heads, width, _ = self.chosen.shape
             self.chosen.copy_(random_rows(heads, width, self.kept))
 
+    def logits(self, q: Pixels, k: Pixels) -> Logits:
+        """Attention logits between the channels of queries and keys, (B, N, C) both."""
+        return dot_product_map(q, k, self.heads) if self.temperature is None else cosine_map(q, k, self.temperature)
+
     def forward(self, query: Features, features: Features) -> Features:
         """(B, C, H, W) twice, both LayerNormed; (B, C, H, W) out."""
         q = as_pixels(self.q_dwconv(self.q(query)))
         k, v = as_pixels(self.kv_dwconv(self.kv(features))).chunk(2, dim=-1)
-        logits = dot_product_map(q, k, self.heads) if self.temperature is None else cosine_map(q, k, self.temperature)
+        logits = self.logits(q, k)
         attention = masked_softmax(logits, self.kept, self.masking, self.chosen)
         if self.scale is not None:
             attention = attention * self.scale

@@ -173,7 +173,7 @@ class ConvolutionPerPrompt(nn.Module):
 
 
 class BiasPerPrompt(nn.Module):
-    """The cheapest way to tell a network its task: a learned bias a channel for each bound prompt, zero at the start."""
+    """The cheapest way to tell a network its task: a learned bias a channel for each prompt, zero at the start."""
 
     def __init__(self, channels: int, *, prompts: int) -> None:
         super().__init__()

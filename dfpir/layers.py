@@ -102,7 +102,7 @@ class GatedFeedForward(nn.Module):
         hidden = int(channels * expansion)
         self.project_in = nn.Conv2d(channels, 2 * hidden, 1, bias=False)
         self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False)
-        self.project_out = OutputProjection(hidden, channels, gain=3.0 if unit_init else 1.0)
+        self.project_out: nn.Conv2d = OutputProjection(hidden, channels, gain=3.0 if unit_init else 1.0)
 
     def forward(self, x: Features) -> Features:
         return self.project_out(depthwise_gate(self.project_in(x), self.dwconv.weight, self.dwconv.bias))

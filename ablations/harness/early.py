@@ -82,7 +82,9 @@ def _evaluate_at(spec: RunSpec, tenth: int, run: Path, folder: Path, device: tor
     write_json(folder / SPEC_FILE, spec_file(spec))
     write_json(folder / ENV_FILE, environment(device))
     write_text(folder / TRAIN_LOG_FILE, "".join(json.dumps(row) + "\n" for row in rows))
-    trained = Trained(model=model, best_step=step, steps=step, wall_s=float(rows[-1].get("wall_s", 0)) if rows else 0.0)
+    trained = Trained(
+        model=model, tested_step=step, steps=step, wall_s=float(rows[-1].get("wall_s", 0)) if rows else 0.0
+    )
     evaluate_into(spec, trained, subject.bundle, subject.conditioning, folder, device)
     write_json(
         folder / SUMMARY_FILE,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import cast
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -132,7 +132,7 @@ def _rows(
     return rows
 
 
-def mean_psnr_db(
+def validation_scores(
     spec: RunSpec,
     model: nn.Module,
     bundle: DataBundle,
@@ -140,11 +140,14 @@ def mean_psnr_db(
     conditioning: Conditioning,
     device: torch.device,
     team: Team = ALONE,
-) -> float:
-    """Mean PSNR over tasks: images of a condition first, then a task's conditions, then tasks."""
-    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in score_items(spec, model, bundle, items, conditioning, device, team=team):
-        if row["metric"] == PSNR:
-            values[str(row["task"])][str(row["condition"])].append(float(str(row["value"])))
-    tasks = [np.mean([np.mean(v) for v in conditions.values()]) for conditions in values.values()]
-    return float(np.mean(tasks))
+) -> tuple[dict[str, float], float]:
+    """Condition -> mean gain of PSNR over the degraded input in dB, and the mean PSNR over tasks in dB.
+
+    The mean is over images of a condition first, then a task's conditions, then tasks.
+    """
+    rows = pd.DataFrame(score_items(spec, model, bundle, items, conditioning, device, team=team))
+    psnr = rows[rows["metric"] == PSNR]
+    means = psnr.groupby(["task", "condition"], sort=False)[["value", "input_value"]].mean()
+    gains = (means["value"] - means["input_value"]).droplevel("task").round(4)
+    mean_over_tasks = means["value"].groupby(level="task").mean().mean()
+    return {str(name): float(gain) for name, gain in gains.items()}, float(mean_over_tasks)

@@ -18,7 +18,6 @@ from datasets.corpus import EvalItem
 from dfpir import RestorationUNet
 from dfpir.attention import PerturbedAttention, largest_in_rows, masked_softmax
 from dfpir.block import PerturbationBlock
-from dfpir.kernels import cosine_map
 from dfpir.layers import as_pixels
 from reports.schema import ATTENTION_PREFIX, KEPT_PREFIX, MAP_CHANNEL_PREFIX, MAP_PREFIX, ProbedImage
 
@@ -149,7 +148,7 @@ def attention_entries(module: PerturbedAttention, query: Tensor, features: Tenso
     """
     q = as_pixels(module.q_dwconv(module.q(query)))
     k, _ = as_pixels(module.kv_dwconv(module.kv(features))).chunk(2, dim=-1)
-    logits = cosine_map(q, k, module.temperature)
+    logits = module.logits(q, k)
     weights = masked_softmax(logits, module.kept, module.masking, module.chosen)
     # the paper's formula leaves a dropped entry the weight of a zero logit
     kept = largest_in_rows(logits, module.kept) if module.masking == "paper" else weights > 0

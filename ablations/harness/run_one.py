@@ -176,7 +176,7 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team
     summary = SummaryFile(
         status="done",
         steps=trained.steps,
-        best_step=trained.best_step,
+        best_step=trained.tested_step,
         train_wall_s=round(trained.wall_s, 2),
         eval_wall_s=round(time.monotonic() - started, 2),
         peak_memory_mb=_peak_memory_mb(device),
@@ -283,6 +283,7 @@ def spec_file(spec: RunSpec) -> dict[str, object]:
         "model": {
             "config": described(spec.config),
             "params": sum(p.numel() for p in model.parameters()),
+            "params_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "macs": macs,
             "macs_px": MACS_SIDE,
         },

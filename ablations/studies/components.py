@@ -1,32 +1,115 @@
-"""Which part earns the gain? The paper's Table 3, with controls of equal size."""
+"""Which part earns the gain? The paper's Table 3 as a factorial, and controls of equal size."""
 
 from __future__ import annotations
 
-from ablations.registry import Study, register_study
+from ablations.registry import THREE_TASKS, Contrast, Study, register_study
+
+_WITHOUT_CAAPM = {
+    "identity": "dgcpm_only_identity_order",
+    "prompt": "dgcpm_only",
+    "conv": "dgcpm_only_conv_per_prompt",
+}
+_WITH_CAAPM = {"identity": "dfpir_identity_order", "prompt": "dfpir", "conv": "dfpir_conv_per_prompt"}
+
+
+def _mean_difference(name: str, label: str, plus: tuple[str, ...], minus: tuple[str, ...]) -> Contrast:
+    """Mean of the variants `plus` less the mean of the variants `minus`."""
+    weights = {v: 1 / len(plus) for v in plus} | {v: -1 / len(minus) for v in minus}
+    return Contrast(name=name, label=label, weights=weights)
+
+
+def _of_order(order: str) -> tuple[str, str]:
+    return _WITHOUT_CAAPM[order], _WITH_CAAPM[order]
 
 
 @register_study()
 def components() -> Study:
-    """Restormer, each half of the block, the whole block, and controls that have its size but not its idea."""
+    """The paper's Table 3 as a factorial: channel order, mask and attention half, each against its own control."""
     return Study(
         name="components",
         title="Which part of the perturbation block earns its gain",
         question=(
-            "What do channel perturbation (DGCPM) and attention perturbation (CAAPM) bring over plain Restormer, and "
-            "how much of it remains when the block keeps its parameters but neither reorders (identity order) nor "
-            "masks (gamma = 1), when each prompt gets a plain 1x1 convolution instead, or when Restormer is made as "
-            "large without any block?"
+            "What does each part of DFPIR's block bring, given that every model is trained until it restores: the "
+            "prompt's channel order (against no reordering, and against a plain 1x1 convolution for each prompt), the "
+            "mask (against gamma = 1), the attention half (CAAPM), and the whole block against a Restormer that is "
+            "told the task by a bias?"
         ),
         variants=(
             "restormer",
-            "restormer_same_params",
-            "restormer_same_macs",
-            "dgcpm_only",
+            "restormer_told",
+            *_WITHOUT_CAAPM.values(),
+            "caapm_only_g100",
             "caapm_only",
-            "dfpir_identity_order",
             "dfpir_g100",
-            "dfpir_conv_per_prompt",
-            "dfpir",
+            *_WITH_CAAPM.values(),
         ),
         reference="restormer",
+        tasks=THREE_TASKS,
+        contrasts=(
+            _mean_difference(
+                "order", "prompt's channel order against no reordering", _of_order("prompt"), _of_order("identity")
+            ),
+            _mean_difference(
+                "order_conv",
+                "prompt's channel order against a 1x1 convolution per prompt",
+                _of_order("prompt"),
+                _of_order("conv"),
+            ),
+            _mean_difference(
+                "mask",
+                "mask (gamma 0.9) against none (gamma 1)",
+                ("dfpir", "caapm_only"),
+                ("dfpir_g100", "caapm_only_g100"),
+            ),
+            _mean_difference(
+                "caapm",
+                "attention half (CAAPM) against none, over three orders",
+                tuple(_WITH_CAAPM.values()),
+                tuple(_WITHOUT_CAAPM.values()),
+            ),
+            _mean_difference("told", "DFPIR against Restormer told the task", ("dfpir",), ("restormer_told",)),
+            Contrast(
+                name="order_x_caapm",
+                label="channel order with CAAPM against channel order without it (interaction)",
+                weights={
+                    "dfpir": 1,
+                    "dfpir_identity_order": -1,
+                    "dgcpm_only": -1,
+                    "dgcpm_only_identity_order": 1,
+                },
+            ),
+        ),
+    )
+
+
+@register_study()
+def equal_size() -> Study:
+    """Is it the block, or only its size? DFPIR against Restormers of equal parameters and of equal multiply-adds."""
+    return Study(
+        name="equal_size",
+        title="DFPIR against Restormers of equal size",
+        question=(
+            "How much of DFPIR's difference from Restormer remains when Restormer is made as large by a wider "
+            "feed-forward network: in trained parameters, or in multiply-adds?"
+        ),
+        variants=("restormer", "restormer_same_params", "restormer_same_macs", "dfpir"),
+        reference="dfpir",
+        tasks=THREE_TASKS,
+    )
+
+
+@register_study()
+def block_start() -> Study:
+    """Does the released block learn slowly because of its weak start? A residual, and larger first weights."""
+    return Study(
+        name="block_start",
+        title="The block's weak start: a residual, or larger first weights",
+        question=(
+            "As released, the block passes about a tenth of its input at the start and nothing goes round it. What "
+            "do a residual around it, or first weights that keep its output as large as its input, bring, and how much "
+            "sooner does the network restore?"
+        ),
+        variants=("restormer", "dfpir", "dfpir_residual", "dfpir_unit_init"),
+        reference="dfpir",
+        tasks=THREE_TASKS,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablations.registry import Study, register_study
+from ablations.registry import THREE_TASKS, Study, register_study
 
 _PERCENT = (50, 60, 70, 80, 90, 95, 100)
 
@@ -16,12 +16,14 @@ def gamma_sweep() -> Study:
         title="How much of the attention map to keep",
         question=(
             "Does masking the smallest entries of the perturbed channel attention help, and which share of them "
-            "(gamma) should be kept? gamma = 1 is the same block without a mask: the difference from it is the "
-            "mask's doing."
+            "(gamma) should be kept? gamma = 1 is the same block without a mask: the difference from it is the mask's "
+            "effect."
         ),
         variants=tuple(values),
         reference="dfpir_g100",
         axis="gamma",
         axis_values=values,
         measures=("interference", "information"),
+        tasks=THREE_TASKS,
+        short=("dfpir_g50", "dfpir_g70", "dfpir_g90", "dfpir_g100"),
     )

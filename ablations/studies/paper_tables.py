@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ablations.registry import Study, register_study
+from ablations.registry import THREE_TASKS, Study, register_study
 
-_NOISE = ("noise-15", "noise-25", "noise-50")
 _REFERENCES = ("identity", "classical")
 
 
@@ -32,7 +31,7 @@ def three_task() -> Study:
             "dfpir",
         ),
         reference="restormer",
-        trained_on=(*_NOISE, "rain", "haze"),
+        tasks=THREE_TASKS,
         reported="3-task",
     )
 
@@ -73,6 +72,6 @@ def single_task() -> Study:
         question="Where nothing interferes, does DFPIR still differ from Restormer?",
         variants=("restormer@each", "dfpir@each"),
         reference="restormer@each",
-        trained_on=(*_NOISE, "rain", "haze"),
+        tasks=THREE_TASKS,
         reported="single-task",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablations.registry import Study, register_study
+from ablations.registry import THREE_TASKS, Study, register_study
 
 
 @register_study()
@@ -27,6 +27,7 @@ def channel_order() -> Study:
             "dfpir",
         ),
         reference="dfpir",
+        tasks=THREE_TASKS,
         measures=("information",),
     )
 
@@ -53,6 +54,7 @@ def masking() -> Study:
             "dfpir",
         ),
         reference="dfpir_g100",
+        tasks=THREE_TASKS,
     )
 
 
@@ -73,4 +75,29 @@ def placement() -> Study:
             "dfpir",
         ),
         reference="restormer",
+        tasks=THREE_TASKS,
+    )
+
+
+@register_study()
+def formula() -> Study:
+    """The paper's formula against the released code, reading by reading, and all at once."""
+    return Study(
+        name="formula",
+        title="The paper's formula against the released code",
+        question=(
+            "The formula has dot products over sqrt(d_k) where the code has cosines and a learned temperature, no "
+            "scale on the attention's output, no LayerNorm before the feed-forward network, and a mask that zeroes "
+            "logits. Which of these matter?"
+        ),
+        variants=(
+            "dfpir_paper_mask",
+            "dfpir_dot_product",
+            "dfpir_no_output_scale",
+            "dfpir_no_ffn_norm",
+            "dfpir_paper_formula",
+            "dfpir",
+        ),
+        reference="dfpir",
+        tasks=THREE_TASKS,
     )

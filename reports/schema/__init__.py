@@ -57,6 +57,7 @@ from reports.schema.names import (
 )
 from reports.schema.records import (
     Axis,
+    ContrastRecord,
     DoneFile,
     EnvFile,
     ErrorFile,
@@ -137,6 +138,7 @@ __all__ = [
     "WEIGHTS_FILE",
     "Axis",
     "Column",
+    "ContrastRecord",
     "DoneFile",
     "EnvFile",
     "ErrorFile",

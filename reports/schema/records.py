@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import NotRequired, TypedDict
 
 
 class StudyRow(TypedDict):
@@ -22,6 +24,14 @@ class Axis(TypedDict):
     values: dict[str, float]
 
 
+class ContrastRecord(TypedDict):
+    """A planned comparison in study.json: the sum of the variants' means times these weights, which sum to zero."""
+
+    name: str
+    label: str
+    weights: dict[str, float]
+
+
 class StudyFile(TypedDict):
     """study.json."""
 
@@ -38,6 +48,8 @@ class StudyFile(TypedDict):
     command: str
     reported: str | None
     measures: list[str]
+    tasks: NotRequired[list[str]]
+    contrasts: NotRequired[list[ContrastRecord]]
 
 
 class SpecFile(TypedDict):

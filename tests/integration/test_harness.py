@@ -20,6 +20,7 @@ from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import run_study, study_file, write_table
 from ablations.harness.training import checkpoint
 from ablations.harness.training.conditioning import Conditioning
+from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.prompts import load_prompts
 from dfpir.weights import load_own
@@ -50,11 +51,11 @@ def test_what_a_run_leaves(finished):
     }  # fmt: skip
     assert is_done(finished)
     rows = read_images(finished / "images.parquet")
-    assert len(rows) == 7 * 1 * 2
+    assert len(rows) == 5 * 1 * 2
     assert set(rows["condition"]) == set(SPEC.conditions)
     log = [json.loads(line) for line in (finished / "train.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in log if "loss" in row] == [2, 4, 6, 8, 10]
-    assert [row["step"] for row in log if "val_psnr_db" in row] == [4, 8, 10]
+    assert [row["step"] for row in log if "loss" in row] == [2, 4, 6, 7, 8, 10]
+    assert [row["step"] for row in log if "val_psnr_db" in row] == [4, 7, 10]
     spec = json.loads((finished / "spec.json").read_text())
     assert spec["identity"] == SPEC.identity()
     env = json.loads((finished / "env.json").read_text())
@@ -68,7 +69,8 @@ def test_stored_weights_give_the_stored_scores(finished):
     load_own(model, safetensors.torch.load_file(finished / "weights.safetensors"))
     bundle = load_data(SPEC)
     conditioning = Conditioning(SPEC.config, load_prompts("detailed", "minilm", SPEC.conditions))
-    items = bundle.eval_items("test", bundle.conditions, max_side=24, limit=1)
+    conditions = [condition_named(name) for name in SPEC.conditions]
+    items = bundle.eval_items("test", conditions, max_side=24, limit=1)
     table = read_images(finished / "images.parquet").query("metric == 'psnr_db'")
     rows = {(row["condition"], row["image"]): row for row in table.to_dict("records")}
     for item, restored in restore_items(SPEC, model, items, conditioning, torch.device("cpu")):
@@ -117,11 +119,20 @@ def test_checkpoints_are_chosen_on_validation_images_alone(monkeypatch, tmp_path
         return original(self, split, *args, **kwargs)
 
     monkeypatch.setattr(type(bundle), "eval_items", spy)
-    scores = iter([9.0, 20.0, 8.0])  # at steps 4, 8 and 10
-    monkeypatch.setattr(training, "mean_psnr_db", lambda *arguments: next(scores))
-    run_here(SPEC, tmp_path)
+    scores = iter([9.0, 20.0, 8.0])  # at steps 4, 7 and 10
+    monkeypatch.setattr(training, "validation_scores", lambda *arguments: ({"rain": 1.0}, next(scores)))
+    spec = replace(SPEC, recipe=replace(SPEC.recipe, checkpoint="best"))
+    run_here(spec, tmp_path)
     assert asked == ["val", "test"]
-    assert json.loads((tmp_path / SPEC.run_id / "summary.json").read_text())["best_step"] == 8
+    assert json.loads((tmp_path / spec.run_id / "summary.json").read_text())["best_step"] == 7
+
+
+def test_the_last_weights_are_tested_and_the_curve_of_each_condition_is_kept(finished):
+    assert json.loads((finished / "summary.json").read_text())["best_step"] == SPEC.recipe.steps
+    rows = [json.loads(line) for line in (finished / "train.jsonl").read_text().splitlines()]
+    curve = [row for row in rows if "val_gain_db" in row]
+    assert [row["step"] for row in curve] == [4, 7, 10]
+    assert all(set(row["val_gain_db"]) == set(SPEC.conditions) for row in curve)
 
 
 @pytest.mark.parametrize("change", [{"ema": 0.9}, {"schedule": "cosine"}, {"grad_clip": 0.01}, {"sampling": "paper"}])

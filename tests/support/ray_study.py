@@ -37,7 +37,7 @@ _RUNS_S = 400
 
 def plan() -> Plan:
     """Two runs, long enough to be met in the middle."""
-    return tiny_plan(phases=(Phase(steps=60, lr=1e-3, patch=16, batch=2),), val_every=30, log_every=5)
+    return tiny_plan(phases=(Phase(steps=60, lr=1e-3, patch=16, batch=2),), validations=2, log_every=5)
 
 
 def study(root: Path, launcher: RayLauncher, *, kill: Any = None) -> dict[str, Any]:

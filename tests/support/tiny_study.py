@@ -19,7 +19,7 @@ TINY = Budget(
     model={"dim": 4, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1, "heads": (1, 2, 4, 8)},
     recipe=Recipe(
         phases=(Phase(steps=7, lr=1e-3, patch=16, batch=2), Phase(steps=3, lr=1e-4, patch=24, batch=1)),
-        val_every=4,
+        validations=3,
         log_every=2,
     ),
     evaluation=Evaluation(

@@ -229,7 +229,7 @@ def test_a_compiled_block_agrees_with_the_eager_one():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("acceleration", [Acceleration(), Acceleration(cuda_graphs=True)], ids=["plain", "graphs"])
 def test_a_gpus_training_steps_never_wait_for_it(tmp_path, monkeypatch, acceleration):
-    spec = replace(SPEC, recipe=replace(SPEC.recipe, log_every=1000, val_every=1000))
+    spec = replace(SPEC, recipe=replace(SPEC.recipe, log_every=1000, validations=1))
     step = training._step
 
     def watched(spec, state, *arguments, **options):

@@ -17,6 +17,7 @@ from ablations.harness.cost.count import count, unfolded
 from ablations.harness.cost.models import build, code_for, subjects
 from baselines.airnet import AirNet
 from dfpir.channel import ChannelPerturbation
+from dfpir.config import PER_PROMPT
 from dfpir.count import multiply_adds
 from reports.cost_rows import COST_COLUMNS, Quality, load_study_of, qualities, read_costs, write_costs
 from reports.efficiency import build_report
@@ -113,7 +114,7 @@ def test_registry_repeats_the_measured_facts(name):
 def test_formula_and_counter_agree_on_the_published_definition(name):
     model = dfpir.create_model(name, **TINY).eval()
     image, code = torch.rand(1, 3, 64, 64), torch.randn(1, 512)
-    if model.config.order == "conv_per_prompt":
+    if model.config.order in PER_PROMPT:
         model.bind_prompts(code)
         code = torch.tensor([0])
     found = count(model, image, code)

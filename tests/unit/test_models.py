@@ -8,7 +8,8 @@ import torch
 import dfpir
 from ablations.harness.seeding import initialise
 from dfpir.attention import largest_in_rows, masked_softmax
-from dfpir.channel import ChannelPerturbation, ConvolutionPerPrompt, descending_order, soft_order
+from dfpir.channel import BiasPerPrompt, ChannelPerturbation, ConvolutionPerPrompt, descending_order, soft_order
+from dfpir.config import PER_PROMPT
 from dfpir.count import multiply_adds
 from dfpir.fit import trained_parameters
 from dfpir.layers import ChannelLayerNorm
@@ -23,11 +24,14 @@ def tiny(name: str, seed: int = 0, **config) -> dfpir.RestorationUNet:
 
 
 def told(name: str, **config) -> dfpir.RestorationUNet:
-    """A tiny model that can be called with any code: one with a convolution a prompt knows only those bound to it."""
+    """A tiny model that can be called with any code: one with parameters per prompt knows only those bound to it."""
     model = tiny(name, **config)
-    if model.config.order == "conv_per_prompt":
+    if model.config.order in PER_PROMPT:
         generator = torch.Generator().manual_seed(0)
         model.bind_prompts(torch.randn(7, 512, generator=generator))
+    for block in model.perturb.values():
+        if isinstance(block.channel, BiasPerPrompt):  # zero at the start
+            torch.nn.init.normal_(block.channel.bias)
     return model
 
 

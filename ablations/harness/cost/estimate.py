@@ -89,7 +89,8 @@ def _step(
 ) -> tuple[float, float]:
     """Seconds of a step, and the most bytes that its tensors take besides the parameters."""
     one = replace(spec, recipe=replace(spec.recipe, phases=(replace(phase, batch=patches),)))
-    conditions, seeds = batch_of_step(one, 0)
+    drawn = batch_of_step(one, 0)
+    conditions, seeds = drawn.conditions, drawn.seeds
     image = torch.rand(patches, 3, phase.patch, phase.patch, device=device)
     code = conditioning(conditions, device, training=True, seeds=seeds)
 
@@ -112,7 +113,7 @@ def _bytes_a_pixel(
     spec: RunSpec, model: nn.Module, conditioning: Conditioning, patch: int, device: torch.device
 ) -> float:
     """What restoring takes for each pixel at its peak, from one patch."""
-    conditions, _ = batch_of_step(spec, 0)
+    conditions = batch_of_step(spec, 0).conditions
     model.eval()
     image = torch.rand(1, 3, patch, patch, device=device)
     code = conditioning(conditions[:1], device, training=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,8 @@ def backward(
     *,
     micro_batch: int,
     step: int,
-    weight: float = 1.0,
+    weights: Tensor | None = None,
+    share: float = 1.0,
     over: DistributedDataParallel | None = None,
 ) -> Tensor:
     """Add the gradient of a batch's training loss to the parameters' own, `micro_batch` samples at a time.
@@ -47,7 +49,8 @@ def backward(
         code: what the model is told of each sample.
         micro_batch: samples at a time.
         step: counted from 0.
-        weight: share of this process's samples in the whole batch.
+        weights: (B,) factors of the samples' losses; None for one each.
+        share: of this process's samples in the whole batch.
         over: sums the gradients of all processes' shares, once the last sample is through.
 
     Returns:
@@ -58,10 +61,11 @@ def backward(
     total = None
     for start in range(0, len(degraded), micro_batch):
         part = slice(start, start + micro_batch)
-        inputs = degraded[part], clean[part], None if code is None else code[part]
+        told, weighed = (None if each is None else each[part] for each in (code, weights))
+        inputs = degraded[part], clean[part], told, weighed
         is_last = start + micro_batch >= len(degraded)
         with nullcontext() if over is None or is_last else over.no_sync():
-            loss = forward_backward(spec, model, *inputs, share=weight * (len(inputs[0]) / len(degraded)), over=over)
+            loss = forward_backward(spec, model, *inputs, share=share * (len(inputs[0]) / len(degraded)), over=over)
         total = loss if total is None else total + loss
     assert total is not None
     return total
@@ -73,13 +77,15 @@ def forward_backward(
     degraded: Tensor,
     clean: Tensor,
     code: Tensor | None,
+    weights: Tensor | None = None,
     *,
     share: float = 1.0,
     over: DistributedDataParallel | None = None,
 ) -> Tensor:
     """Forward and backward pass of samples that are in memory at once; their share of the loss, detached."""
     with torch.autocast(degraded.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
-        loss = training_loss(spec, model, degraded, clean, code) if over is None else over(degraded, clean, code)
+        call = partial(training_loss, spec, model) if over is None else over
+        loss = call(degraded, clean, code, weights)
     if share != 1:
         loss = loss * share
     loss.backward()  # type: ignore[no-untyped-call]
@@ -93,13 +99,32 @@ class TrainingLoss(nn.Module):
         super().__init__()
         self.spec, self.model = spec, model
 
-    def forward(self, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
-        return training_loss(self.spec, self.model, degraded, clean, code)
+    def forward(self, degraded: Tensor, clean: Tensor, code: Tensor | None, weights: Tensor | None = None) -> Tensor:
+        return training_loss(self.spec, self.model, degraded, clean, code, weights)
 
 
-def training_loss(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
-    """A comparator's own training objective, or the mean absolute error."""
-    objective = None if isinstance(spec.config, DFPIRConfig) else spec.config.row.objective
-    if objective is not None:
-        return objective(model, degraded, clean, code).float()
-    return (model(degraded, code).float() - clean).abs().mean()
+def training_loss(
+    spec: RunSpec,
+    model: nn.Module,
+    degraded: Tensor,
+    clean: Tensor,
+    code: Tensor | None,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """A comparator's own training objective, or the mean absolute error.
+
+    Sample weights multiply each sample's error. An objective of its own is called for the samples of each weight apart,
+    since it gives one number for all; one that needs the whole batch goes without weights.
+    """
+    row = None if isinstance(spec.config, DFPIRConfig) else spec.config.row
+    if row is None or row.objective is None:
+        errors = (model(degraded, code).float() - clean).abs()
+        return errors.mean() if weights is None else (errors.mean(dim=(1, 2, 3)) * weights).mean()
+    if weights is None or row.whole_batch:
+        return row.objective(model, degraded, clean, code).float()
+    total = torch.zeros((), device=degraded.device)
+    for weight in weights.unique():
+        own = (weights == weight).nonzero().flatten()
+        loss = row.objective(model, degraded[own], clean[own], None if code is None else code[own]).float()
+        total = total + loss * weight * (len(own) / len(weights))
+    return total

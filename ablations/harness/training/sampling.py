@@ -1,56 +1,74 @@
-"""Which task, and which seed, each sample of a training batch gets: a pure function of data, seed and step."""
+"""Which task, seed and loss weight each sample of a training batch gets: a pure function of data, seed and step."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ablations.spec import RunSpec
-from datasets.catalog import catalog
-from datasets.sampler import paper_sources
+from ablations.mixture import paper_weights
+from ablations.spec import Phase, RunSpec, TaskShare
 from datasets.seeding import stable_seed
-from datasets.tasks import Condition, Task, condition_named
+from datasets.tasks import Condition, condition_named
 
 
-@lru_cache(maxsize=4)
-def paper_weights(tasks: frozenset[Task]) -> dict[str, float]:
-    """Condition -> samples in an epoch of the released loop, whose lists repeat each set a stated number of times.
+@dataclass(frozen=True, kw_only=True)
+class BatchPlan:
+    """What the samples of a batch are made from, a place each.
 
-    With blur or low light among the tasks the lists are those of its five-task training, else of its three-task one.
+    Attributes:
+        conditions: of the samples.
+        seeds: that choose image, crop, flips and degradation.
+        weights: factors of the samples' losses.
     """
-    five = bool(tasks & {Task.BLUR, Task.LOWLIGHT})
-    training = [spec for spec in catalog().values() if spec.split == "train" and spec.task in tasks]
-    sources = paper_sources([(s.name, s.task, s.count, s.repeats) for s in training], tasks=5 if five else 3)
-    weights: dict[str, float] = {}
-    for source in sources:
-        weights[source.condition.name] = weights.get(source.condition.name, 0.0) + source.weight
-    return weights
+
+    conditions: tuple[Condition, ...]
+    seeds: tuple[int, ...]
+    weights: tuple[float, ...]
+
+    def __getitem__(self, part: slice) -> BatchPlan:
+        return BatchPlan(conditions=self.conditions[part], seeds=self.seeds[part], weights=self.weights[part])
+
+    def __len__(self) -> int:
+        return len(self.conditions)
 
 
-def batch_of_step(spec: RunSpec, step: int) -> tuple[list[Condition], list[int]]:
-    """Condition and seed of each sample of the batch of a step (counted from 0).
+def batch_of_step(spec: RunSpec, step: int) -> BatchPlan:
+    """The batch of a step (counted from 0).
 
     The draw depends on the run's seed and conditions, not on the variant: variants of one seed see the same batches.
     """
-    batch = spec.recipe.phase_at(step).batch
+    phase = spec.recipe.phase_at(step)
     rng = np.random.default_rng(stable_seed("batch", spec.data.checksum, spec.seed, step))
     conditions = [condition_named(name) for name in spec.conditions]
+    weights = [1.0] * phase.batch
     if spec.recipe.sampling == "paper":
         known = paper_weights(frozenset(c.task for c in conditions))
-        weights = np.array([known[c.name] for c in conditions])
-        chosen = [conditions[i] for i in rng.choice(len(conditions), size=batch, p=weights / weights.sum())]
+        shares = np.array([known[c.name] for c in conditions])
+        chosen = [conditions[i] for i in rng.choice(len(conditions), size=phase.batch, p=shares / shares.sum())]
     else:
-        chosen = _balanced(conditions, batch, step, rng)
-    return chosen, [stable_seed("sample", spec.data.checksum, spec.seed, step, row) for row in range(batch)]
+        drawn = _from_mixture(phase, conditions, rng)
+        chosen, weights = [condition for condition, _ in drawn], [weight for _, weight in drawn]
+    seeds = (stable_seed("sample", spec.data.checksum, spec.seed, step, row) for row in range(phase.batch))
+    return BatchPlan(conditions=tuple(chosen), seeds=tuple(seeds), weights=tuple(weights))
 
 
-def _balanced(conditions: list[Condition], batch: int, step: int, rng: np.random.Generator) -> list[Condition]:
-    """Tasks in turn, so that each is seen as often; a task's levels (noise) at random."""
-    tasks = list(dict.fromkeys(c.task for c in conditions))
-    chosen = []
-    for row in range(batch):
-        task = tasks[(step * batch + row) % len(tasks)]
-        levels = [c for c in conditions if c.task is task]
-        chosen.append(levels[int(rng.integers(len(levels)))])
-    return chosen
+def _from_mixture(
+    phase: Phase, conditions: Sequence[Condition], rng: np.random.Generator
+) -> list[tuple[Condition, float]]:
+    """Condition and loss weight of each sample.
+
+    Tasks come by systematic sampling, so that each batch is as near to the shares as whole samples can be; a task's
+    levels (noise) at random.
+    """
+    tasks = dict.fromkeys(condition.task.value for condition in conditions)
+    mixture = phase.for_tasks(list(tasks)).mixture or tuple(TaskShare(task=task) for task in tasks)
+    ends = np.cumsum([part.share for part in mixture])
+    places = (np.arange(phase.batch) + rng.random()) / phase.batch * ends[-1]
+    drawn = []
+    for index in np.minimum(np.searchsorted(ends, places, side="right"), len(mixture) - 1):
+        part = mixture[int(index)]
+        levels = [condition for condition in conditions if condition.task.value == part.task]
+        drawn.append((levels[int(rng.integers(len(levels)))], part.weight))
+    return drawn

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from ablations.harness.build import build_model
-from ablations.harness.evaluate import mean_psnr_db
+from ablations.harness.evaluate import validation_scores
 from ablations.harness.heartbeat import beat
 from ablations.harness.training import snapshots
 from ablations.harness.training.conditioning import Conditioning
@@ -23,8 +24,9 @@ from ablations.harness.training.sampling import batch_of_step
 from ablations.harness.training.scalars import Log
 from ablations.harness.training.state import State, resume, save
 from ablations.models import is_trained
-from ablations.spec import RunSpec
+from ablations.spec import Recipe, RunSpec
 from datasets.corpus import DataBundle, EvalItem
+from datasets.transfer import sent
 from dfpir.weights import load_own
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
@@ -54,14 +56,14 @@ class Trained:
 
     Attributes:
         model: in eval mode.
-        best_step: whose weights it has.
+        tested_step: whose weights it has.
         steps: optimiser steps done.
         wall_s: seconds of training.
         oom_splits: how often the batch was halved because memory did not hold it.
     """
 
     model: nn.Module
-    best_step: int
+    tested_step: int
     steps: int
     wall_s: float
     oom_splits: int = 0
@@ -77,11 +79,11 @@ def train(
     team: Team = ALONE,
     log: Log = lambda row: None,
 ) -> Trained:
-    """Train a run, going on from its newest checkpoint, and return the model that validated best.
+    """Train a run, going on from its newest checkpoint, and return the model that is to be tested.
 
     Args:
         spec: what to train.
-        bundle: its data; batches come from `train`, the checkpoint is chosen on `val`.
+        bundle: its data; batches come from `train`, learning curves from `val`.
         conditioning: what the model is told of each sample.
         folder: the run's folder.
         device: where to train.
@@ -95,7 +97,7 @@ def train(
         torch.OutOfMemoryError: out of memory with a single sample.
     """
     if not is_trained(spec.config):
-        return Trained(model=build_model(spec.config, spec.seed).to(device).eval(), best_step=0, steps=0, wall_s=0.0)
+        return Trained(model=build_model(spec.config, spec.seed).to(device).eval(), tested_step=0, steps=0, wall_s=0.0)
     state = resume(spec, conditioning.prompts, folder, device, team)
     validation = bundle.eval_items(
         "val",
@@ -117,7 +119,7 @@ def train(
         beat()
         if team.is_main and snapshots.is_due(recipe, state.step):
             snapshots.save(state.average or state.model, folder, state.step)
-        validate = state.step % recipe.val_every == 0 or state.step == steps
+        validate = recipe.validates_after(state.step)
         if not validate and state.step % recipe.log_every:
             continue
         loss = team.total(float(torch.stack(losses).double().mean()))
@@ -141,11 +143,12 @@ def train(
             save(state, folder)
             saved = time.monotonic()
     chosen = state.average or state.model
-    load_own(chosen, state.best)
+    if recipe.checkpoint == "best":
+        load_own(chosen, state.best)
     _set_progress(chosen, 1.0)
     return Trained(
         model=chosen.eval(),
-        best_step=state.best_step,
+        tested_step=state.best_step if recipe.checkpoint == "best" else steps,
         steps=steps,
         wall_s=state.wall_s,
         oom_splits=state.oom_splits,
@@ -170,11 +173,12 @@ def _step(
 ) -> Tensor:
     """One optimiser step; this process's share of the loss, still on the device."""
     recipe, step = spec.recipe, state.step
-    conditions, seeds = batch_of_step(spec, step)
-    own, weight = team.share(len(seeds))
-    conditions, seeds = conditions[own], seeds[own]
-    degraded, clean = bundle.batch(conditions, seeds, recipe.phase_at(step).patch, device)
-    batch = degraded, clean, conditioning(conditions, device, training=True, seeds=seeds)
+    whole = batch_of_step(spec, step)
+    own, share = team.share(len(whole))
+    drawn = whole[own]
+    degraded, clean = bundle.batch(drawn.conditions, drawn.seeds, recipe.phase_at(step).patch, device)
+    code = conditioning(drawn.conditions, device, training=True, seeds=drawn.seeds)
+    batch = degraded, clean, code, _loss_weights(recipe, drawn.weights, device)
     team.agree()
     _set_progress(state.model, step / max(recipe.steps - 1, 1))
     for group in state.optimizer.param_groups:
@@ -192,7 +196,7 @@ def _step(
         with team.committed():
             state.optimizer.zero_grad(set_to_none=True)
             size = _micro_batch(state, degraded)
-            loss = backward(spec, state.called, *batch, micro_batch=size, step=step, weight=weight, over=state.over)
+            loss = _backward(spec, state, batch, micro_batch=size, share=share, over=state.over)
     if recipe.grad_clip is not None:
         torch.nn.utils.clip_grad_norm_(state.model.parameters(), recipe.grad_clip)
     state.optimizer.step()
@@ -204,8 +208,39 @@ def _step(
     return loss
 
 
-_Batch = tuple[Tensor, Tensor, Tensor | None]
-"""Degraded and clean, (B, 3, H, W) in [0, 1], and what the model is told of each."""
+_Batch = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
+"""Degraded and clean, (B, 3, H, W) in [0, 1]; for each sample what the model is told and its loss weight."""
+
+
+def _loss_weights(recipe: Recipe, weights: Sequence[float], device: torch.device) -> Tensor | None:
+    """(B,) on the device, or None where no phase of the recipe weighs its tasks."""
+    if all(part.weight == 1 for phase in recipe.phases for part in phase.mixture):
+        return None
+    return sent(torch.tensor(weights, dtype=torch.float32), device)
+
+
+def _backward(
+    spec: RunSpec,
+    state: State,
+    batch: _Batch,
+    *,
+    micro_batch: int,
+    share: float = 1.0,
+    over: DistributedDataParallel | None = None,
+) -> Tensor:
+    degraded, clean, code, weights = batch
+    return backward(
+        spec,
+        state.called,
+        degraded,
+        clean,
+        code,
+        micro_batch=micro_batch,
+        step=state.step,
+        weights=weights,
+        share=share,
+        over=over,
+    )
 
 
 def _micro_batch(state: State, batch: Tensor) -> int:
@@ -234,7 +269,7 @@ def _backward_or_not(spec: RunSpec, state: State, batch: _Batch) -> Tensor | Non
     try:
         if state.graphed is not None and not state.oom_splits:
             return state.graphed(*batch)
-        return backward(spec, state.called, *batch, micro_batch=size, step=state.step)
+        return _backward(spec, state, batch, micro_batch=size, over=None)
     except torch.OutOfMemoryError as error:
         if whole := why_whole(spec):
             raise WholeBatchError(
@@ -269,13 +304,13 @@ def _validate(
     device: torch.device,
     team: Team,
 ) -> None:
-    """Score the model on validation images; keep its weights where it is the best so far (the later one of equals)."""
+    """Log the gain over the input on validation images; keep the weights where the best ones are to be tested."""
     model = state.average or state.model
     model.eval()
     _set_progress(model, 1.0)  # as it will be used: a method in stages restores in its last one
-    psnr_db = mean_psnr_db(spec, model, bundle, items, conditioning, device, team)
+    gains, psnr_db = validation_scores(spec, model, bundle, items, conditioning, device, team)
     state.model.train()
-    state.log.append({"step": state.step, "val_psnr_db": psnr_db})
-    if psnr_db >= state.best_psnr_db:
+    state.log.append({"step": state.step, "val_psnr_db": psnr_db, "val_gain_db": gains})
+    if spec.recipe.checkpoint == "best" and psnr_db >= state.best_psnr_db:  # the later one of equals
         state.best_psnr_db, state.best_step = psnr_db, state.step
         state.best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

@@ -1,0 +1,179 @@
+"""Has each variant learned each task, and had it stopped improving?
+
+An ablation of networks that do not restore says nothing. Past the plateau, by variant and task, means both: the mean
+gain of PSNR over the degraded input on the test images is at least `LEARNED_DB`, and the last tenth of the training
+added less than `PLATEAU_DB` on the validation images. The learning rate falls to zero at the end, so the second
+criterion alone would be met by a network that learned nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from reports import schema
+from reports.artifacts import load_train_log
+from reports.labels import condition_label, in_sentence
+from reports.stats import means
+from reports.study import Run, Study
+from reports.wording import listed, signed
+
+LEARNED_DB = 0.5
+"""Gain over the degraded input from which a task counts as learned, in dB."""
+PLATEAU_DB = 0.2
+"""Gain over the last tenth of training below which it counts as over, in dB."""
+HEADWAY_DB = 3.0
+"""Gain whose first step is the second outcome: how soon a network restores."""
+_TENTHS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskLearning:
+    """How far one variant came on one task, means over its seeds.
+
+    Attributes:
+        variant: its name.
+        task: of all its conditions alike.
+        gain_db: PSNR over the degraded input's on the test images, after training.
+        last_tenth_db: what the last tenth of training added on the validation images; NaN where no curve was logged.
+        headway_steps: step at which the validation gain first reached `HEADWAY_DB`, between validations by straight
+            lines; NaN where a seed never did, or no curve was logged.
+    """
+
+    variant: str
+    task: str
+    gain_db: float
+    last_tenth_db: float
+    headway_steps: float
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it restores the task."""
+        return self.gain_db >= LEARNED_DB
+
+    @property
+    def is_past_plateau(self) -> bool:
+        """Whether it restores the task and had stopped improving; False where the latter is not known."""
+        return self.is_learned and self.last_tenth_db < PLATEAU_DB
+
+    @property
+    def status(self) -> str:
+        """Its state in few words."""
+        if not self.is_learned:
+            return "not learned"
+        if math.isnan(self.last_tenth_db):
+            return "no curve"
+        return "past the plateau" if self.is_past_plateau else "still improving"
+
+
+def learning(study: Study) -> list[TaskLearning]:
+    """Every trained variant with finished runs, task by task, in the study's order."""
+    scores = study.scores(schema.PSNR)
+    gains = means(scores)
+    found = []
+    for variant in study.variants:
+        curves = [gain_curves(run) for run in study.done_runs_of(variant) if _is_trained(run)]
+        if not curves or variant not in gains.index:
+            continue
+        for task in dict.fromkeys(schema.task_of(condition) for condition in scores.conditions):
+            columns = [c for c in scores.conditions if schema.task_of(c) == task]
+            gain = float(np.mean(gains.loc[variant, columns].to_numpy() - gains.loc["input", columns].to_numpy()))
+            if math.isnan(gain):
+                continue
+            of_task = [curve[task] for curve in curves if task in curve]
+            found.append(
+                TaskLearning(
+                    variant=variant,
+                    task=task,
+                    gain_db=gain,
+                    last_tenth_db=_mean([_last_tenth_db(curve) for curve in of_task]),
+                    headway_steps=_mean([_first_step(curve, HEADWAY_DB) for curve in of_task]),
+                )
+            )
+    return found
+
+
+def gain_curves(run: Run) -> dict[str, pd.Series]:
+    """Task -> gain over the input on validation images in dB, by step; a task's conditions averaged."""
+    log = load_train_log(run)
+    if "val_gain_db" not in log:
+        return {}
+    rows = log[log["val_gain_db"].map(lambda gains: isinstance(gains, Mapping))].sort_values("step")
+    gains = pd.DataFrame([dict(row) for row in rows["val_gain_db"]], index=pd.Index(rows["step"], name="step"))
+    tasks = [schema.task_of(str(condition)) for condition in gains.columns]
+    return {task: gains.loc[:, [t == task for t in tasks]].astype(float).mean(axis=1) for task in dict.fromkeys(tasks)}
+
+
+def sentences(found: list[TaskLearning]) -> list[str]:
+    """What stands first on the page and in the terminal: which variants fail on which tasks, or that none does."""
+    if not found:
+        return []
+    if all(f.status == "no curve" for f in found):
+        return ["Whether training was past the plateau is not known: these runs kept no learning curves."]
+    failing = [f for f in found if not f.is_past_plateau]
+    criterion = (
+        f"(at least {LEARNED_DB:g} dB over the degraded input, and less than {PLATEAU_DB:g} dB from the last tenth of "
+        "training)"
+    )
+    if not failing:
+        return [f"Every variant is trained past the plateau on every task {criterion}."]
+    said = []
+    for status, words in (
+        ("not learned", "Not learned"),
+        ("still improving", "Still improving at the end of training"),
+        ("no curve", "Restores, but without a learning curve to tell whether it was still improving"),
+    ):
+        where: dict[str, list[str]] = {}
+        for one in failing:
+            if one.status == status:
+                number = one.gain_db if status != "still improving" else one.last_tenth_db
+                of = "" if status == "no curve" else f" ({signed(number)} dB)"
+                where.setdefault(one.variant, []).append(f"{in_sentence(condition_label(one.task))}{of}")
+        if where:
+            each = "; ".join(f"{variant} on {listed(tasks)}" for variant, tasks in where.items())
+            said.append(f"{words}: {each}.")
+    return [*said, f"Differences between such variants may be differences in how fast they learn {criterion}."]
+
+
+def frame(found: list[TaskLearning]) -> pd.DataFrame:
+    """Rows of learning.csv, unrounded."""
+    return pd.DataFrame(
+        {
+            "variant": [f.variant for f in found],
+            "task": [f.task for f in found],
+            "gain_db": [f.gain_db for f in found],
+            "last_tenth_db": [f.last_tenth_db for f in found],
+            "steps_to_3_db": [f.headway_steps for f in found],
+            "status": [f.status for f in found],
+        }
+    )
+
+
+def _is_trained(run: Run) -> bool:
+    return (run.spec.get("identity") or {}).get("recipe", "unknown") is not None  # classical methods have none
+
+
+def _last_tenth_db(curve: pd.Series) -> float:
+    steps = curve.index.to_numpy(dtype=float)
+    if len(curve) < 2:
+        return math.nan
+    before = float(np.interp(steps[-1] * (1 - 1 / _TENTHS), steps, curve.to_numpy()))
+    return float(curve.iloc[-1]) - before
+
+
+def _first_step(curve: pd.Series, gain_db: float) -> float:
+    steps, gains = np.r_[0.0, curve.index.to_numpy(dtype=float)], np.r_[0.0, curve.to_numpy()]
+    reached = np.flatnonzero(gains >= gain_db)
+    if not len(reached):
+        return math.nan
+    k = int(reached[0])
+    share = (gain_db - gains[k - 1]) / (gains[k] - gains[k - 1])
+    return float(steps[k - 1] + share * (steps[k] - steps[k - 1]))
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else math.nan

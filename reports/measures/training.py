@@ -1,0 +1,68 @@
+"""Training past the plateau, as a section of the page: what reports/learning.py finds, in sentences and a table."""
+
+from __future__ import annotations
+
+import math
+
+from reports import learning
+from reports.labels import condition_label
+from reports.learning import HEADWAY_DB, LEARNED_DB, PLATEAU_DB, TaskLearning
+from reports.measures.section import Grid, Head, Section, Value, head, words
+from reports.study import Study
+from reports.wording import signed
+
+
+def section(study: Study) -> Section | None:
+    """The section; None where no trained variant has finished."""
+    found = learning.learning(study)
+    if not found:
+        return None
+    return Section(
+        name="learning",
+        title="Training past the plateau",
+        sentences=tuple(learning.sentences(found)),
+        note=f"Every run is tested with the same weights: {_tested(study)}.",
+        grids=(_grid(found),),
+        summary=learning.frame(found),
+    )
+
+
+def _tested(study: Study) -> str:
+    chosen = {str((run.spec.get("budget") or {}).get("checkpoint", "best")) for run in study.runs.values() if run.spec}
+    if chosen == {"last"}:
+        return "those after the last step"
+    return "those that validated best, chosen on validation images" if chosen == {"best"} else "not all alike"
+
+
+def _grid(found: list[TaskLearning]) -> Grid:
+    heads = (
+        head("Variant"),
+        head("Task"),
+        Head(text="Gain over the input, dB"),
+        Head(text="of it in the last tenth, dB"),
+        Head(text=f"Steps to +{HEADWAY_DB:g} dB"),
+        head("Status"),
+    )
+    return Grid(
+        title="Gain and plateau of each variant and task",
+        caption=(
+            f"Past the plateau: at least {LEARNED_DB:g} dB over the degraded input on the test images, and less than "
+            f"{PLATEAU_DB:g} dB gained on the validation images in the last tenth of training. Means over seeds."
+        ),
+        heads=heads,
+        rows=tuple(
+            (
+                words(one.variant),
+                words(condition_label(one.task)),
+                Value(text=signed(one.gain_db), sort=one.gain_db),
+                _number(one.last_tenth_db, signed(one.last_tenth_db)),
+                _number(one.headway_steps, "" if math.isnan(one.headway_steps) else f"{one.headway_steps:,.0f}"),
+                words(one.status),
+            )
+            for one in found
+        ),
+    )
+
+
+def _number(value: float, text: str) -> Value:
+    return words("\N{EN DASH}") if math.isnan(value) else Value(text=text, sort=value)

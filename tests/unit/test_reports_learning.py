@@ -1,0 +1,80 @@
+"""Past the plateau: what counts as learned, as over, and how soon; said first where it fails."""
+
+import json
+import math
+
+import pytest
+
+from reports import schema
+from reports.learning import gain_curves, learning, sentences
+from reports.load import load
+from reports.measures import training
+from tests.support.fake_runs import FakeStudy, run_id_of, write_runs
+
+CONDITIONS = ("noise-15", "noise-25", "noise-50", "rain", "haze", "blur", "lowlight")
+# what the study's fake scores gain is fixed (about 4 dB for rain, 1.2 for blur): curves are written here
+SETTLED = {100: 2.0, 180: 4.0, 200: 4.1}
+RISING = {100: 1.0, 180: 2.0, 200: 4.0}
+
+
+def write_curve(root, variant, seed, by_task):
+    path = root / run_id_of(variant, seed) / schema.TRAIN_LOG_FILE
+    steps = sorted({step for curve in by_task.values() for step in curve})
+    rows = [{"step": step, "val_gain_db": {c: by_task[schema.task_of(c)][step] for c in CONDITIONS}} for step in steps]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Three variants; one keeps improving on rain, one is left without gain on all tasks."""
+    fake = FakeStudy(effect_db={"dfpir_g90": 0.0, "dfpir_g100": 0.0, "restormer": -30.0}, seeds=(0, 1), pictures=False)
+    folder = write_runs(tmp_path, fake)
+    tasks = dict.fromkeys(("noise", "rain", "haze", "blur", "lowlight"), SETTLED)
+    for seed in (0, 1):
+        write_curve(tmp_path, "dfpir_g100", seed, tasks)
+        write_curve(tmp_path, "dfpir_g90", seed, tasks | {"rain": RISING})
+        write_curve(tmp_path, "restormer", seed, dict.fromkeys(tasks, dict.fromkeys(SETTLED, 0.0)))
+    for run in tmp_path.glob("*-s*"):
+        done = json.loads((run / schema.DONE_FILE).read_text())
+        done["files"].pop(schema.TRAIN_LOG_FILE, None)  # written anew above
+        (run / schema.DONE_FILE).write_text(json.dumps(done))
+    return load([folder])
+
+
+def test_learned_and_no_longer_improving_is_past_the_plateau(study):
+    found = {(one.variant, one.task): one for one in learning(study)}
+    assert found["dfpir_g100", "rain"].status == "past the plateau"
+    assert found["dfpir_g100", "rain"].last_tenth_db == pytest.approx(0.1)
+    assert found["dfpir_g90", "rain"].status == "still improving"
+    assert found["dfpir_g90", "haze"].status == "past the plateau"
+    assert found["restormer", "haze"].status == "not learned"  # its curve is flat, its scores are below the input's
+
+
+def test_steps_to_three_db_lie_between_validations(study):
+    found = {(one.variant, one.task): one for one in learning(study)}
+    assert found["dfpir_g100", "rain"].headway_steps == pytest.approx(140)  # half way from 2 dB at 100 to 4 at 180
+    assert found["dfpir_g90", "rain"].headway_steps == pytest.approx(190)
+    assert math.isnan(found["restormer", "rain"].headway_steps)
+
+
+def test_what_fails_is_said_first(study):
+    first, second, *_ = sentences(learning(study))
+    assert first.startswith("Not learned: restormer on noise (")
+    assert second.startswith("Still improving at the end of training: dfpir_g90 on rain (+2.00 dB).")
+    whole = [one for one in learning(study) if one.variant == "dfpir_g100"]
+    assert sentences(whole)[0].startswith("Every variant is trained past the plateau on every task (at least 0.5 dB")
+
+
+def test_the_section_has_a_line_for_each_variant_and_task(study):
+    section = training.section(study)
+    assert section is not None
+    assert len(section.grids[0].rows) == 3 * 5
+    assert set(section.summary["status"]) == {"past the plateau", "still improving", "not learned"}
+
+
+def test_runs_without_curves_say_so(tmp_path):
+    whole = load([write_runs(tmp_path, FakeStudy(effect_db={"dfpir_g90": 0.0}, pictures=False))])
+    assert gain_curves(next(iter(whole.runs.values()))) == {}
+    assert sentences(learning(whole)) == [
+        "Whether training was past the plateau is not known: these runs kept no learning curves."
+    ]
