@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from reports.labels import condition_label, in_sentence
+from reports.learning import LEARNED_DB
 from reports.measures import intervals
 from reports.measures.conflicts import Share
 from reports.measures.interference import ALL, BACKBONE, PLAIN, WITHOUT_COLOUR, Interference
-from reports.measures.plateau import LEARNED_DB
 from reports.measures.section import Grid, Head, Value, head, words
 
 LOSSES = {PLAIN: "training loss", WITHOUT_COLOUR: "without mean colour"}
@@ -227,8 +227,8 @@ def grid_by_pair(found: ByLoss) -> Grid:
                 rows.append((*start, *(_relative(relative, a, b) for a, b in pairs)))
     return Grid(
         title="Cosine against its ceiling by pair of tasks, at the end of training",
-        caption="Mean cosine of two tasks' gradients over the geometric mean of the cosines that each has with itself on "
-        "other images; not resolved: one of these can't be told from zero. Fisher's z over seeds and draws gives "
+        caption="Mean cosine of two tasks' gradients over the geometric mean of the cosines that each has with itself "
+        "on other images; not resolved: one of these can't be told from zero. Fisher's z over seeds and draws gives "
         "the 95\N{NO-BREAK SPACE}% intervals, those of cosine and ceiling added in quadrature.",
         heads=(
             head("Variant"),

@@ -66,9 +66,11 @@ def is_chinese(text):
 # ---- past the plateau ------------------------------------------------------------------------------------------------
 
 
-def test_a_task_is_learned_where_its_mean_gain_is_half_a_decibel():
-    gains = {"noise-15": 0.0, "noise-25": 0.5, "noise-50": 1.0, "rain": 0.49, "haze": 0.5, "blur": None, "lowlight": -2}
-    assert plateau.learned_of(gains) == {"noise", "haze"}
+def test_a_task_is_learned_where_its_gain_is_half_a_decibel():
+    curves = {"noise": {10: 0.5, 20: 3.0}, "rain": {10: 0.49, 20: 0.51}, "haze": {10: -1.0, 20: np.nan}}
+    found = plateau.learned_at({task: pd.Series(gains) for task, gains in curves.items()})
+    assert found == {10: {"noise"}, 20: {"noise", "rain"}}
+    assert plateau.learned_at({}) == {}
 
 
 def test_the_last_validation_by_the_step_counts():
