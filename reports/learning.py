@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -151,6 +152,14 @@ def frame(found: list[TaskLearning]) -> pd.DataFrame:
             "status": [f.status for f in found],
         }
     )
+
+
+def read(path: Path) -> list[TaskLearning]:
+    """The rows of learning.csv as a report wrote them; none where there is no such file."""
+    if not path.is_file():
+        return []
+    rows = pd.read_csv(path).rename(columns={"steps_to_3_db": "headway_steps"}).drop(columns="status")
+    return [TaskLearning(**{str(name): value for name, value in row.items()}) for row in rows.to_dict("records")]
 
 
 def _is_trained(run: Run) -> bool:

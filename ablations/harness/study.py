@@ -21,7 +21,7 @@ from ablations.measures.take import error_file
 from ablations.plan import Plan
 from ablations.registry import Contrast
 from ablations.spec import RunSpec
-from reports import schema
+from reports import learning, schema
 from reports.build import build_report
 from reports.files import write_json
 from reports.schema import (
@@ -102,6 +102,8 @@ def run_study(
     write_json(folder / STUDY_FILE, study)
     write_table(study, root, folder)
     report = build_report([folder], folder)
+    for sentence in learning.sentences(learning.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
+        console.print(sentence, soft_wrap=True, markup=False)
     return Outcome(folder=folder, report=report, failed=failed)
 
 

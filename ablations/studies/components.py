@@ -45,6 +45,7 @@ def components() -> Study:
         ),
         reference="restormer",
         tasks=THREE_TASKS,
+        measures=("separation",),
         contrasts=(
             _mean_difference(
                 "order", "prompt's channel order against no reordering", _of_order("prompt"), _of_order("identity")

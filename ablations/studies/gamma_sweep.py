@@ -23,7 +23,7 @@ def gamma_sweep() -> Study:
         reference="dfpir_g100",
         axis="gamma",
         axis_values=values,
-        measures=("interference", "information"),
+        measures=("interference", "information", "separation"),
         tasks=THREE_TASKS,
         short=("dfpir_g50", "dfpir_g70", "dfpir_g90", "dfpir_g100"),
     )

@@ -51,7 +51,7 @@ def interference() -> Study:
             "dfpir",
         ),
         reference="restormer",
-        measures=("interference", "information"),
+        measures=("interference", "information", "separation"),
     )
 
 

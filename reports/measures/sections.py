@@ -27,6 +27,7 @@ from reports.measures import (
     precision,
     prompts,
     separation,
+    training,
 )
 from reports.measures.load import Measures, load_measures
 from reports.measures.plateau import learned_tasks
@@ -107,6 +108,14 @@ def show_measures(study: Study, psnr: Bootstrap, out: Path) -> Shown:
     measures = load_measures(study)
     source = _Source(study=study, measures=measures, psnr=psnr, folder=out / schema.FIGURES_FOLDER)
     sections, problems, jobs = [], list(measures.problems), {}
+    try:
+        learned = training.section(study)
+    except Exception as error:  # a damaged log must not cost the reader the rest of the report
+        problems.append(f"Learning curves could not be summed up: {type(error).__name__}: {error}")
+        learned = None
+    if learned is not None:
+        sections.append(learned)
+        _write_csv(learned.summary, out / schema.MEASURES_FOLDER / f"{learned.name}.csv")
     for names, make in _SECTIONS:
         present = [name for name in names if name in measures.tables]
         if not present:
