@@ -22,7 +22,7 @@ from dfpir.prompts import load_prompts
 from reports.schema import MEASURE_COLUMNS
 from tests.support.tiny_study import tiny_plan
 
-SPEC = tiny_plan().specs[0]
+SPEC = tiny_plan("prompts", ("dfpir",)).specs[0]  # trained on all five tasks
 BUNDLE = load_data(SPEC)
 CPU = torch.device("cpu")
 

@@ -19,7 +19,7 @@ from ablations.models import model_config
 from dfpir.prompts import load_prompts
 from tests.support.tiny_study import tiny_plan
 
-SPEC = tiny_plan().specs[0]
+SPEC = tiny_plan("prompts", ("dfpir",)).specs[0]  # trained on all five tasks
 BUNDLE = load_data(SPEC)
 
 

@@ -73,7 +73,7 @@ def test_the_section_has_a_line_for_each_variant_and_task(study):
 
 
 def test_runs_without_curves_say_so(tmp_path):
-    whole = load([write_runs(tmp_path, FakeStudy(effect_db={"dfpir_g90": 0.0}, pictures=False))])
+    whole = load([write_runs(tmp_path, FakeStudy(effect_db={"dfpir_g90": 0.0}, pictures=False, gains=False))])
     assert gain_curves(next(iter(whole.runs.values()))) == {}
     assert sentences(learning(whole)) == [
         "Whether training was past the plateau is not known: these runs kept no learning curves."
