@@ -43,7 +43,7 @@ def draw_pairs(found: Interference, folder: Path) -> Picture:
         ax.tick_params(labelleft=number % wide == 0, labelbottom=number + wide >= len(shown))
     bar = figure.colorbar(drawn, ax=grid, location="right", shrink=0.8, aspect=25, pad=0.01)
     bar.set_label("cosine")
-    told = "; ".join(f"{v}: {intervals.number(found.cosine.estimate(v, ALL).value, 2)}" for v in shown)
+    told = "; ".join(f"{v}: {intervals.number(found.cosines[v][ALL].value, 2)}" for v in shown)
     hidden = f" Shown: {len(shown)} of {len(found.variants)} variants." if len(shown) < len(found.variants) else ""
     return save(
         figure,

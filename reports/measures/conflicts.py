@@ -33,8 +33,8 @@ class Share:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relative:
-    """The cosine of a pair divided by its ceiling, with a 95 % interval."""
+class Cosine:
+    """A mean cosine, or a cosine divided by its ceiling, with its 95 % interval; NaN bounds where there is none."""
 
     value: float
     low: float
@@ -67,7 +67,7 @@ def clopper_pearson(successes: float, n: int) -> tuple[float, float]:
     return low, high
 
 
-def against_ceiling(pairs: pd.DataFrame, alone: pd.DataFrame) -> dict[str, dict[tuple[str, str], Relative | None]]:
+def against_ceiling(pairs: pd.DataFrame, alone: pd.DataFrame) -> dict[str, dict[tuple[str, str], Cosine | None]]:
     """Cosines of pairs against their ceilings.
 
     The ceiling of two tasks is the geometric mean of the cosines that their gradients have with themselves on other
@@ -83,9 +83,9 @@ def against_ceiling(pairs: pd.DataFrame, alone: pd.DataFrame) -> dict[str, dict[
         task's cosine with itself holds zero, or there is none).
     """
     names = {(str(a), str(b)) for a, b in zip(pairs["task_a"], pairs["task_b"], strict=True)}
-    of_pair = _cosines(pairs, pairs["task_a"].str.cat(pairs["task_b"], sep=" x "))
-    of_task = _cosines(alone, alone["task_a"])
-    found: dict[str, dict[tuple[str, str], Relative | None]] = {}
+    of_pair = cosines(pairs, pairs["task_a"].str.cat(pairs["task_b"], sep=" x "))
+    of_task = cosines(alone, alone["task_a"])
+    found: dict[str, dict[tuple[str, str], Cosine | None]] = {}
     for variant in dict.fromkeys(map(str, pairs["variant"])):
         own, ceilings = of_pair[variant], of_task.get(variant, {})
         found[variant] = {
@@ -96,17 +96,25 @@ def against_ceiling(pairs: pd.DataFrame, alone: pd.DataFrame) -> dict[str, dict[
     return found
 
 
-def _cosines(rows: pd.DataFrame, column: pd.Series) -> Mapping[str, dict[str, Relative]]:
-    """Variant -> column -> mean cosine, with an interval on the scale of Fisher's z."""
+def cosines(rows: pd.DataFrame, column: pd.Series) -> Mapping[str, dict[str, Cosine]]:
+    """Mean cosines over draws, then seeds, with intervals on the scale of Fisher's z, which keeps them within -1 and 1.
+
+    Args:
+        rows: variant, seed, draw, cosine.
+        column: of each row.
+
+    Returns:
+        Variant -> column -> mean.
+    """
     if rows.empty:
         return {}
     scaled = intervals.over_draws(rows, np.arctanh(rows["cosine"].clip(-_NEARLY_ONE, _NEARLY_ONE)), column)
     means = rows.assign(at=column).groupby(["variant", "seed", "at"])["cosine"].mean().groupby(["variant", "at"]).mean()
-    found: dict[str, dict[str, Relative]] = {}
+    found: dict[str, dict[str, Cosine]] = {}
     for variant in scaled.scores.variants:
         known = {at: intervals.estimate(scaled, variant, at) for at in scaled.scores.conditions}
         found[variant] = {
-            at: Relative(
+            at: Cosine(
                 value=float(means[variant, at]),
                 low=float(np.tanh(e.low)),
                 high=float(np.tanh(e.high)),
@@ -118,7 +126,7 @@ def _cosines(rows: pd.DataFrame, column: pd.Series) -> Mapping[str, dict[str, Re
     return found
 
 
-def _quotient(cosine: Relative, first: Relative | None, second: Relative | None) -> Relative | None:
+def _quotient(cosine: Cosine, first: Cosine | None, second: Cosine | None) -> Cosine | None:
     # a comparison with NaN, an interval that there is not, is false
     if first is None or second is None or not (min(first.low, second.low) > 0 and min(first.value, second.value) > 0):
         return None
@@ -126,4 +134,4 @@ def _quotient(cosine: Relative, first: Relative | None, second: Relative | None)
     value = cosine.value / ceiling
     spread = (value / 2) ** 2 * sum(((c.high - c.low) / (2 * c.value)) ** 2 for c in (first, second))
     low, high = (float(np.hypot((end - cosine.value) / ceiling, np.sqrt(spread))) for end in (cosine.low, cosine.high))
-    return Relative(value=value, low=value - low, high=value + high, n_seeds=cosine.n_seeds)
+    return Cosine(value=value, low=value - low, high=value + high, n_seeds=cosine.n_seeds)

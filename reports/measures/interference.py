@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from reports import schema
 from reports.measures import intervals
-from reports.measures.conflicts import Relative, Share, against_ceiling, share
+from reports.measures.conflicts import Cosine, Share, against_ceiling, cosines, share
 from reports.measures.plateau import Learned, both_learned
 from reports.stats import Bootstrap, Estimate
 
@@ -30,10 +31,11 @@ class Interference:
         matrices: variant -> tasks x tasks, mean cosine at the end of training, group "all"; over draws, then seeds.
             The diagonal holds NaN.
         alone: variant -> task -> mean cosine with the same task's gradient on other images, group "all".
-        ceiling: the same, resampled as a mean over tasks, a column a layer group: how large a cosine between two tasks
-            could come out. None where it was not measured.
-        cosine: resampled mean over pairs at the end of training, a column a layer group.
-        conflicts: the same for the share of pairs with a negative cosine, for differences between variants.
+        ceilings: variant -> group -> the same as a mean over tasks: how large a cosine between two tasks could come
+            out. Empty where it was not measured.
+        cosines: variant -> group -> mean over pairs at the end of training.
+        conflicts: share of pairs with a negative cosine at the end of training, a column a layer group, for differences
+            between variants.
         shares: (variant, group) -> that share with its exact interval.
         learned: variant -> the share at the end of training among pairs of tasks that are both learned, group "all";
             None where there is no such pair. A variant whose logs do not tell what was learned is no key.
@@ -49,14 +51,14 @@ class Interference:
     groups: tuple[str, ...]
     matrices: dict[str, pd.DataFrame]
     alone: dict[str, dict[str, float]]
-    ceiling: Bootstrap | None
-    cosine: Bootstrap
+    ceilings: Mapping[str, Mapping[str, Cosine]]
+    cosines: Mapping[str, Mapping[str, Cosine]]
     conflicts: Bootstrap
     magnitude: Bootstrap
     log_norms: Bootstrap
     shares: dict[tuple[str, str], Share]
     learned: dict[str, Share | None]
-    relative: dict[str, dict[tuple[str, str], Relative | None]]
+    relative: dict[str, dict[tuple[str, str], Cosine | None]]
     progress: dict[str, dict[float, Share]]
 
     @property
@@ -103,8 +105,8 @@ def interference(table: pd.DataFrame, loss: str = PLAIN, *, learned: Learned | N
         groups=tuple(dict.fromkeys(last["group"])),
         matrices={str(v): _matrix(mine, tasks) for v, mine in whole.groupby("variant", sort=False)},
         alone=_by_task(alone[alone["group"] == ALL]),
-        ceiling=_ceiling(alone),
-        cosine=intervals.over_draws(draws, draws["cosine"], draws["group"]),
+        ceilings=_ceilings(alone),
+        cosines=cosines(draws, draws["group"]),
         conflicts=intervals.over_draws(draws, draws["conflict"], draws["group"]),
         magnitude=intervals.over_draws(of_whole, 1 - of_whole["cosine"], ALL),
         log_norms=intervals.over_draws(spread, spread["log_ratio"], ALL),
@@ -144,11 +146,9 @@ def _by_task(alone: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
-def _ceiling(alone: pd.DataFrame) -> Bootstrap | None:
-    if alone.empty:
-        return None
+def _ceilings(alone: pd.DataFrame) -> Mapping[str, Mapping[str, Cosine]]:
     draws = alone.groupby(["variant", "seed", "draw", "group"], sort=False)["cosine"].mean().reset_index()
-    return intervals.over_draws(draws, draws["cosine"], draws["group"])
+    return cosines(draws, draws["group"])
 
 
 def _matrix(rows: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:

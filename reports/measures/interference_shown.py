@@ -73,10 +73,10 @@ def _every_pair(found: Interference) -> list[str]:
     return [*said, *(_extremes(found, most, least) if most != least else [])]
 
 
-def _ends(shares: Mapping[str, Share]) -> tuple[str, str]:
+def _ends(shares: dict[str, Share]) -> tuple[str, str]:
     most = max(shares, key=lambda v: shares[v].value)
-    least = min(shares, key=lambda v: shares[v].value)
-    return most, least if len(shares) > 1 else most
+    least = min(reversed(shares), key=lambda v: shares[v].value)  # of equals another than the most
+    return most, least
 
 
 def _without_colour(found: ByLoss) -> list[str]:
@@ -120,8 +120,7 @@ def _names(names: list[str]) -> str:
 
 def _scale(found: Interference) -> list[str]:
     """How large a cosine could come out: a gradient of few images is mostly noise."""
-    every = [intervals.estimate(found.ceiling, v, ALL) for v in found.variants]
-    known = [e.value for e in every if e is not None]
+    known = [groups[ALL].value for groups in found.ceilings.values() if ALL in groups]
     if not known:
         return []
     ends = [intervals.number(v, 2) for v in (min(known), max(known))]
@@ -176,7 +175,7 @@ def grid(found: ByLoss) -> Grid:
         f"learned ({LEARNED_DB:g} dB or more over the degraded input) and of all; mean cosine over pairs, and of a "
         "task with itself on other images; mean of cosine over ceiling where the ceiling is resolved from zero; "
         "largest over smallest gradient norm of the tasks (geometric mean). "
-        f"{EXACT} {intervals.basis(plain.cosine, 'draws of images')}",
+        f"{EXACT} {intervals.basis(plain.conflicts, 'draws of images')}",
         heads=(
             head("Variant"),
             *([head("Loss")] if len(found) > 1 else []),
@@ -206,8 +205,8 @@ def _cells(found: Interference, variant: str) -> tuple[Value, ...]:
     return (
         past if learned is None else intervals.percent(learned, 0),
         intervals.percent(found.shares[variant, ALL], 0),
-        intervals.level(found.cosine.estimate(variant, ALL), 3),
-        intervals.level(intervals.estimate(found.ceiling, variant, ALL), 3),
+        intervals.level(found.cosines[variant][ALL], 3),
+        intervals.level(found.ceilings.get(variant, {}).get(ALL), 3),
         Value(text=f"{intervals.number(float(np.mean(known)), 2)} ({count})", sort=float(np.mean(known)))
         if known
         else words("not resolved" if variant in found.alone else "not measured"),
@@ -252,10 +251,10 @@ def grid_by_group(found: Interference) -> Grid:
     """Mean cosine by group of layers."""
     groups = [g for g in found.groups if g != ALL]
     common = "backbone: what variants with and without perturbation blocks have in common. " * (BACKBONE in groups)
-    rows = [(words(v), *(intervals.level(found.cosine.estimate(v, g), 3) for g in groups)) for v in found.variants]
+    rows = [(words(v), *(intervals.level(found.cosines[v].get(g), 3) for g in groups)) for v in found.variants]
     return Grid(
         title="Mean cosine by group of layers, at the end of training",
-        caption=f"Mean over pairs of tasks. {common}{intervals.basis(found.cosine, 'draws of images')}",
+        caption=f"Mean over pairs of tasks. {common}{intervals.basis(found.conflicts, 'draws of images')}",
         heads=(head("Variant"), *(Head(text=g) for g in groups)),
         rows=tuple(rows),
         is_folded=True,
@@ -271,13 +270,13 @@ def summary(found: ByLoss) -> pd.DataFrame:
 def _numbers(found: Interference) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for variant in found.variants:
-        for group in found.cosine.scores.conditions:
+        for group, cosine in found.cosines[variant].items():
             keys = {"variant": variant, "at": group}
-            rows.append({"quantity": "cosine", **keys, **intervals.columns(found.cosine.estimate(variant, group))})
+            rows.append({"quantity": "cosine", **keys, **intervals.columns(cosine)})
             if (variant, group) in found.shares:
                 conflicts = intervals.columns(found.shares[variant, group])
                 rows.append({"quantity": "conflicting_share", **keys, **conflicts})
-            ceiling = intervals.estimate(found.ceiling, variant, group)
+            ceiling = found.ceilings.get(variant, {}).get(group)
             if ceiling is not None:
                 rows.append({"quantity": "cosine_same_task", **keys, **intervals.columns(ceiling)})
         learned = found.learned.get(variant)

@@ -203,7 +203,7 @@ def _interference(source: _Source) -> Made:
     ]
     grids = [interference_shown.grid(by_loss)]
     grids += [interference_shown.grid_by_pair(by_loss)] if found.alone else []
-    grids += [interference_shown.grid_by_group(found)] if len(found.cosine.scores.conditions) > 1 else []
+    grids += [interference_shown.grid_by_group(found)] if len(found.groups) > 1 else []
     section = Section(
         name="interference",
         title="Gradient interference",

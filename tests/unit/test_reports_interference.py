@@ -104,6 +104,12 @@ def test_most_and_least_of_the_learned():
     assert is_chinese(first)
 
 
+def test_equal_shares_name_both_variants():
+    first = said(table(variants=("a", "b")), learned({100: TASKS}, ("a", "b")))[0]
+    assert first.startswith("In a 67% [22%, 96%]")
+    assert "in b 67% [22%, 96%], the least" in first
+
+
 def test_models_on_the_plateau_and_models_of_which_nothing_is_known():
     known = learned({100: ["rain"]}, ("a",))
     none, unknown = said(table(variants=("a", "b")), known)[:2]
@@ -151,6 +157,12 @@ def test_more_draws_of_one_model_are_no_more_trials():
     rows = rows[(rows["task_a"] != rows["task_b"]) & (rows["step"] == 100)].assign(conflict=1.0)
     assert share(rows).n_pairs == 6
     assert share(rows.iloc[:0]) is None
+
+
+def test_intervals_of_cosines_stay_within_their_range():
+    found = interference(table(alone={"noise": 0.99, "rain": 0.9, "haze": 0.2}, spread=0.4, draws=3, seeds=(0,)))
+    for one in (found.cosines["m"]["all"], found.ceilings["m"]["all"]):
+        assert -1 <= one.low <= one.value <= one.high <= 1
 
 
 def test_cosines_against_their_ceilings():
