@@ -15,11 +15,11 @@ _NOISE_FIRST = (TaskShare(task="noise", weight=1.5),)
 """What a small network learns first: nothing else needs its finest scale, and a mixture from the start keeps it out."""
 
 _MIXED = (
-    TaskShare(task="noise", share=2, weight=1.5),
-    TaskShare(task="rain", share=2, weight=2.0),
-    TaskShare(task="haze", share=1, weight=0.5),
-    TaskShare(task="blur", share=1, weight=1.0),
-    TaskShare(task="lowlight", share=1, weight=0.3),
+    TaskShare(task="noise", share=7, weight=1.5),
+    TaskShare(task="rain", share=7, weight=2.0),
+    TaskShare(task="haze", share=6, weight=1.0),
+    TaskShare(task="blur", share=5, weight=1.0),
+    TaskShare(task="lowlight", share=3, weight=0.3),
 )
 """Loss weights against the size of the tasks' gradients (low light's is 8 to 9 times noise's): docs/budgets.md."""
 

@@ -2,6 +2,9 @@
 
 What is copied are tables and the plan, no images and no weights; `provenance.csv` says for each run which commit,
 machine and versions made it, and `SHA256SUMS` holds every file to what it was.
+
+`python -m reports.publish STUDY OUT --runs` copies the finished runs instead, scores, logs and measures without weights
+and pictures: put back below `runs/` they count as done, so that a long study goes on elsewhere from what was committed.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ _COPIED = (
     schema.MEANS_CSV_FILE,
     schema.PAIRS_CSV_FILE,
 )
+_KEPT = (schema.SPEC_FILE, schema.ENV_FILE, schema.SUMMARY_FILE, schema.TRAIN_LOG_FILE, schema.IMAGES_FILE)
 _PACKAGES = ("torch", "numpy", "open_clip_torch")
 
 
@@ -58,6 +62,36 @@ def publish(folder: Path, out: Path) -> Path:
     sums = [f"{sha256_of(out / name)}  {name}\n" for name in [*names, schema.IMAGES_FILE, "provenance.csv"]]
     write_text(out / "SHA256SUMS", "".join(sums))
     return out
+
+
+def publish_runs(folder: Path, out: Path) -> list[Path]:
+    """Copy what is small of a study's finished runs, sealed so that they count as done where they are put back.
+
+    Args:
+        folder: of the study.
+        out: folder of the copies, one a run; runs that are there already stay.
+
+    Returns:
+        The folders that are new.
+
+    Raises:
+        ValueError: not a study.
+    """
+    study = load([folder])
+    new = []
+    for run in study.runs.values():
+        target = out / run.path.name
+        if run.status is not Status.DONE or (target / schema.DONE_FILE).is_file():
+            continue
+        kept = [run.path / name for name in _KEPT if (run.path / name).is_file()]
+        measures = sorted((run.path / schema.MEASURES_FOLDER).glob("*.parquet"))
+        for path in (*kept, *measures):
+            write_bytes(target / path.relative_to(run.path), path.read_bytes())
+        sealed = json.loads((run.path / schema.DONE_FILE).read_text(encoding="utf-8"))
+        sums = {path.name: sha256_of(target / path.name) for path in kept}
+        write_json(target / schema.DONE_FILE, {**sealed, "files": sums})
+        new.append(target)
+    return new
 
 
 def _without_folders(path: Path) -> None:
@@ -108,9 +142,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m reports.publish", description=__doc__)
     parser.add_argument("study", type=Path, metavar="STUDY", help="a study's folder, its report built")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, e.g. reports/published/NAME")
+    parser.add_argument(
+        "--runs", action="store_true", help="copy the finished runs without weights and pictures, not the tables"
+    )
     options = parser.parse_args(argv)
     try:
-        print(publish(options.study, options.out))
+        if options.runs:
+            print(f"{len(publish_runs(options.study, options.out))} runs copied to {options.out}")
+        else:
+            print(publish(options.study, options.out))
     except (OSError, ValueError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

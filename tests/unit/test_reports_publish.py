@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 
 import pandas as pd
 import pytest
 
+from ablations.harness.run_one import is_done
 from reports import schema
 from reports.build import build_report
-from reports.publish import main, publish
+from reports.load import load
+from reports.publish import main, publish, publish_runs
+from reports.study import Status
 from tests.support.fake_runs import FakeStudy, write_runs
 
 STUDY = FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1), scenes=3, crops=1, pictures=False)
@@ -53,3 +57,18 @@ def test_a_study_without_a_report_is_refused_in_one_line(study, tmp_path, capsys
     assert "means.csv" in error
     assert error.count("\n") == 1
     assert main([str(tmp_path / "nowhere"), str(tmp_path / "out")]) == 2
+
+
+def test_published_runs_count_as_done_where_they_are_put_back(study, tmp_path):
+    out = tmp_path / "published" / "runs"
+    assert main([str(study), str(out), "--runs"]) == 0
+    assert len(list(out.iterdir())) == 4
+    assert not list(out.rglob("*.safetensors")) + list(out.rglob("*.png"))
+    assert publish_runs(study, out) == []  # what is there stays
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(out, elsewhere)
+    shutil.copytree(study, elsewhere / schema.STUDIES_FOLDER / study.name)
+    again = load([elsewhere / schema.STUDIES_FOLDER / study.name])
+    assert {run.status for run in again.runs.values()} == {Status.DONE}
+    pd.testing.assert_frame_equal(again.rows, load([study]).rows)
+    assert all(is_done(run) for run in elsewhere.iterdir() if run.name != schema.STUDIES_FOLDER)
