@@ -17,7 +17,7 @@ from reports.stats import AVERAGE
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, gamma_study, run_id_of, write_runs
 
-SECTIONS = ("prompts", "precision", "interference", "information", "mechanism", "levels", "mixed")
+SECTIONS = ("learning", "prompts", "precision", "interference", "information", "mechanism", "levels", "mixed")
 EVIL = "<img src=x onerror=alert(1)>"
 
 
@@ -77,8 +77,8 @@ def test_csv_holds_what_the_table_says(whole):
 def test_runs_without_measures_show_none(tmp_path):
     folder = write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False))
     page = build_report([folder]).read_text()
-    assert "measure-" not in page
-    assert not (folder / "measures").exists()
+    assert sections_of(page) == ["learning"], "which every study has"
+    assert [path.name for path in (folder / "measures").iterdir()] == ["learning.csv"]
 
 
 def test_a_damaged_table_is_named_and_the_rest_stands(tmp_path):
@@ -90,7 +90,7 @@ def test_a_damaged_table_is_named_and_the_rest_stands(tmp_path):
     (torn / "horoscope.parquet").write_bytes(b"")
     write_text(torn / "prompts.error.json", '{"type": "RuntimeError", "message": "out of <memory>"}')
     page = build_report([folder]).read_text()
-    assert sections_of(page) == ["levels", "mixed", "problems"]
+    assert sections_of(page) == ["learning", "levels", "mixed", "problems"]
     assert f"mixed of {run_id_of('a', 0)} is left out: mixed.parquet" in page
     assert f"horoscope of {run_id_of('a', 0)}: no measure that this version knows." in page
     assert f"prompts of {run_id_of('a', 0)} could not be taken: RuntimeError: out of &lt;memory&gt;" in page
