@@ -19,7 +19,6 @@ from ablations.harness.training import snapshots
 from ablations.harness.training.distributed import ALONE, Team
 from ablations.measures.take import error_file
 from ablations.plan import Plan
-from ablations.registry import Contrast
 from ablations.spec import RunSpec
 from reports import learning, schema
 from reports.build import build_report
@@ -149,31 +148,12 @@ def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
         reported=study.reported,
         measures=list(study.measures),
         tasks=list(plan.tasks),
-        contrasts=_contrasts(plan),
+        contrasts=[
+            ContrastRecord(name=c.name, label=c.label, weights=c.weights)
+            for c in study.contrasts
+            if set(c.weights) <= shown
+        ],
     )
-
-
-def _contrasts(plan: Plan) -> list[ContrastRecord]:
-    """The planned contrasts that the plan's variants can answer, under the names that were trained."""
-    trained = {row.variant: row.alias_of or row.variant for row in plan.rows}
-    study = plan.study
-    planned = study.contrasts
-    if not planned and study.reference in trained:
-        planned = tuple(
-            Contrast(name=v, label=f"{v} against {study.reference}", weights={v: 1, str(study.reference): -1})
-            for v in dict.fromkeys(trained.values())
-            if v != trained[str(study.reference)]
-        )
-    found = []
-    for contrast in planned:
-        if not set(contrast.weights) <= set(trained):
-            continue
-        weights: dict[str, float] = {}
-        for variant, weight in contrast.weights.items():
-            weights[trained[variant]] = weights.get(trained[variant], 0.0) + weight
-        if any(weights.values()):
-            found.append(ContrastRecord(name=contrast.name, label=contrast.label, weights=weights))
-    return found
 
 
 def write_table(study: StudyFile, root: Path, folder: Path) -> int:
