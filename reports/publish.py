@@ -26,6 +26,7 @@ _COPIED = (
     schema.TABLE_TEX_FILE,
     schema.MEANS_CSV_FILE,
     schema.PAIRS_CSV_FILE,
+    schema.CONTRASTS_CSV_FILE,
 )
 _PACKAGES = ("torch", "numpy", "open_clip_torch")
 

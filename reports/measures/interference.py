@@ -13,7 +13,7 @@ from reports import schema
 from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, head, words
-from reports.stats import Bootstrap, Estimate
+from reports.stats import Analysis, Estimate
 
 ALL = "all"
 BACKBONE = "backbone"
@@ -29,13 +29,13 @@ class Interference:
         matrices: variant -> tasks x tasks, mean cosine at the end of training, group "all"; over draws, then seeds.
             The diagonal holds NaN.
         alone: variant -> task -> mean cosine with the same task's gradient on other images, group "all".
-        ceiling: the same, resampled as a mean over tasks, a column a layer group: how large a cosine between two tasks
+        ceiling: the same as a mean over tasks, a column a layer group: how large a cosine between two tasks
             could come out. None where it was not measured.
-        cosine: resampled mean over pairs at the end of training, a column a layer group.
+        cosine: mean over pairs at the end of training, a column a layer group.
         conflicts: the same for the share of pairs with a negative cosine.
         magnitude: 1 - cosine of group "all": 0 where all tasks pull the same way, 1 where they are unrelated.
         log_norms: logarithm of the largest over the smallest gradient norm of the tasks, end of training, group "all".
-        progress: resampled share of conflicts in group "all", a column a share of training.
+        progress: share of conflicts in group "all", a column a share of training.
         fractions: column of `progress` -> share of training done.
     """
 
@@ -43,12 +43,12 @@ class Interference:
     groups: tuple[str, ...]
     matrices: dict[str, pd.DataFrame]
     alone: dict[str, dict[str, float]]
-    ceiling: Bootstrap | None
-    cosine: Bootstrap
-    conflicts: Bootstrap
-    magnitude: Bootstrap
-    log_norms: Bootstrap
-    progress: Bootstrap
+    ceiling: Analysis | None
+    cosine: Analysis
+    conflicts: Analysis
+    magnitude: Analysis
+    log_norms: Analysis
+    progress: Analysis
     fractions: dict[str, float]
 
     @property
@@ -107,7 +107,7 @@ def _by_task(alone: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
-def _ceiling(alone: pd.DataFrame) -> Bootstrap | None:
+def _ceiling(alone: pd.DataFrame) -> Analysis | None:
     if alone.empty:
         return None
     draws = alone.groupby(["variant", "seed", "draw", "group"], sort=False)["cosine"].mean().reset_index()

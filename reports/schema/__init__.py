@@ -17,6 +17,7 @@ from reports.schema.names import (
     CHECKPOINTS_FOLDER,
     COMPARISON_CSV_FILE,
     COMPARISON_FILE,
+    CONTRASTS_CSV_FILE,
     DONE_FILE,
     ENV_FILE,
     ERROR_FILE,
@@ -57,6 +58,7 @@ from reports.schema.names import (
 )
 from reports.schema.records import (
     Axis,
+    ContrastRecord,
     DoneFile,
     EnvFile,
     ErrorFile,
@@ -91,6 +93,7 @@ __all__ = [
     "CHECKPOINTS_FOLDER",
     "COMPARISON_CSV_FILE",
     "COMPARISON_FILE",
+    "CONTRASTS_CSV_FILE",
     "DONE_FILE",
     "ENV_FILE",
     "ERROR_FILE",
@@ -137,6 +140,7 @@ __all__ = [
     "WEIGHTS_FILE",
     "Axis",
     "Column",
+    "ContrastRecord",
     "DoneFile",
     "EnvFile",
     "ErrorFile",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from typing import NotRequired  # of Python 3.11
 
 
 class StudyRow(TypedDict):
@@ -22,6 +25,14 @@ class Axis(TypedDict):
     values: dict[str, float]
 
 
+class ContrastRecord(TypedDict):
+    """A planned comparison: `weights` of variants' means, which sum to zero."""
+
+    name: str
+    label: str
+    weights: dict[str, float]
+
+
 class StudyFile(TypedDict):
     """study.json."""
 
@@ -38,6 +49,7 @@ class StudyFile(TypedDict):
     command: str
     reported: str | None
     measures: list[str]
+    contrasts: NotRequired[list[ContrastRecord]]
 
 
 class SpecFile(TypedDict):

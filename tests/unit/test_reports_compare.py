@@ -53,7 +53,7 @@ def test_what_moved_is_told_from_noise(two):
 
 def test_the_page(two, tmp_path):
     page = build_comparison(*two).read_text(encoding="utf-8")
-    assert "1 of 2 variants&#39; average PSNR moved by more than noise" in page
+    assert "1 of 2 variants&#39; PSNR averaged over the columns moved by more than noise" in page
     assert "The same runs on both sides, nothing to test: untouched." in page
     assert "Of 14 single conditions 7 moved by more than noise" in page
     assert "default-src 'none'" in page

@@ -183,10 +183,10 @@ def test_information_by_hand():
     table = lost({("a", 0, 1): 0.2, ("a", 0, 4): 0.4, ("b", 0, 1): 0.5, ("b", 0, 4): 0.7})
     found = information.information(table)
     assert found is not None
-    bootstrap = found.losses["block", "all"]
-    assert bootstrap.estimate("a", information.MEAN).value == pytest.approx(0.3)
-    assert bootstrap.estimate("b", "latent").value == pytest.approx(0.7)
-    assert np.isnan(bootstrap.estimate("b", "latent").low)  # one seed has no interval
+    analysis = found.losses["block", "all"]
+    assert analysis.estimate("a", information.MEAN).value == pytest.approx(0.3)
+    assert analysis.estimate("b", "latent").value == pytest.approx(0.7)
+    assert np.isnan(analysis.estimate("b", "latent").low)  # one seed has no interval
     said = information.sentences(found, {"a": 1.0, "b": 0.5}, "gamma")
     assert said[0].startswith("In b a linear map can't recover 60%")
     assert "in a 30%" in said[0]
