@@ -256,7 +256,9 @@ class Analysis:
             raise ValueError(f"Unknown question {question!r}. Known: {', '.join(QUESTIONS)}.")
         used = {v: w for v, w in weights.items() if w}
         found = self._components(column)
-        n_seeds = min(len(found.runs[v].by_seed) for v in used)
+        n_seeds = min(len(self.scores.seeds[v]) for v in weights)
+        if not used:
+            return estimate(0.0, runs=Part(variance=0.0, df=np.inf), images=Part(variance=0.0, df=0.0), n_seeds=n_seeds)
         runs = found.run_part(used)
         if question == THESE_IMAGES:
             images = Part(variance=0.0, df=0.0)
@@ -271,8 +273,8 @@ class Analysis:
         return self.contrast({variant: 1.0}, column)
 
     def difference(self, first: str, second: str, column: str = AVERAGE) -> Estimate:
-        """Mean of `first` minus mean of `second`."""
-        return self.contrast({first: 1.0, second: -1.0}, column)
+        """Mean of `first` minus mean of `second`; exactly zero for a variant and itself."""
+        return self.contrast({first: 1.0, second: -1.0} if first != second else {first: 0.0}, column)
 
     def _components(self, column: str) -> Components:
         if column not in self._columns:

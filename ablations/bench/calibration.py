@@ -37,6 +37,14 @@ class Scenario:
     images_fixed: bool = False
 
 
+EQUAL = Scenario()
+"""Variance components of the published study of components without its outlier, as the audit of d386fab has them."""
+
+UNEQUAL = Scenario(seed_sd=(0.12, 0.06, 0.06, 0.09, 0.09, 0.12, 0.15, 0.18, 0.18))
+FAILED = Scenario(failed_db=1.0)
+WILD_REFERENCE = Scenario(seed_sd=(0.36, *[0.12] * 8))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trials:
     """N studies; the M contrasts of each are every other variant minus the first.
@@ -67,18 +75,25 @@ class Trials:
 
 
 def trials(
-    scenario: Scenario, number: int, *, gain_db: float = 0.0, question: str = NEW_PHOTOGRAPHS, seed: int = 0
+    scenario: Scenario,
+    number: int,
+    *,
+    gain_db: float = 0.0,
+    n_true: int = 1,
+    question: str = NEW_PHOTOGRAPHS,
+    seed: int = 0,
 ) -> Trials:
     """Draw and analyse studies.
 
     Args:
         scenario: how scores come about.
         number: N, how many studies.
-        gain_db: true difference of the second variant from the first; all others are equal to the first.
+        gain_db: true difference from the first of the `n_true` variants behind it; the others equal the first.
+        n_true: see `gain_db`.
         question: of the intervals.
         seed: of the generator.
     """
-    gains = (0.0, gain_db, *[0.0] * (scenario.variants - 2))
+    gains = [gain_db * (1 <= k <= n_true) for k in range(scenario.variants)]
     found = np.zeros((3, number, scenario.variants - 1))
     for n in range(number):
         analysis = Analysis(scores=study(np.random.default_rng([seed, n]), scenario, gains_db=gains))

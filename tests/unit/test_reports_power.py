@@ -33,7 +33,10 @@ def test_the_minimum_detectable_difference_has_the_power_it_promises(design):
     """
 
     def studies(stream: int, number: int, truth: float) -> list[Estimate]:
-        drawn = (simulated_study(np.random.default_rng([stream, n]), gains_db=(truth, *[0.0] * 3), **design) for n in range(number))
+        drawn = (
+            simulated_study(np.random.default_rng([stream, n]), gains_db=(truth, *[0.0] * 3), **design)
+            for n in range(number)
+        )
         return [Analysis(scores=scores).difference("v0", "v1") for scores in drawn]
 
     truth = quadratic_mean([minimum_detectable_difference(e) for e in studies(1, 100, 0.0)])

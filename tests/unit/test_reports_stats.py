@@ -219,7 +219,9 @@ def test_one_seed_leaves_the_runs_out_and_says_so():
 def test_a_method_without_training_has_no_variance_over_runs_and_moderates_nobody():
     scores = study()
     still = scores.values["v0"][:1].repeat(3, axis=0)
-    with_it = Analysis(scores=replace(scores, values=scores.values | {"still": still}, seeds=scores.seeds | {"still": (0, 1, 2)}))
+    with_it = Analysis(
+        scores=replace(scores, values=scores.values | {"still": still}, seeds=scores.seeds | {"still": (0, 1, 2)})
+    )
     without = Analysis(scores=scores)
     assert with_it.difference("v1", "v2") == without.difference("v1", "v2")
     here = with_it.contrast({"still": 1.0}, question=THESE_IMAGES)
@@ -257,6 +259,11 @@ def test_runs_can_be_left_out():
     fewer = scores.without({"v1": {0}, "v2": {0, 1, 2}})
     assert fewer.seeds == {"v0": (0, 1, 2), "v1": (1, 2), "v3": (0, 1, 2)}
     assert fewer.values["v1"] == pytest.approx(scores.values["v1"][1:])
+
+
+def test_a_variant_and_itself():
+    e = Analysis(scores=study()).difference("v1", "v1")
+    assert (e.value, e.low, e.high, e.p, e.n_seeds) == (0, 0, 0, 1, 3)
 
 
 def test_unknown_words_are_refused():

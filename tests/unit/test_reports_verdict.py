@@ -23,7 +23,9 @@ def against(reference: str, *variants: str) -> tuple[Contrast, ...]:
     )
 
 
-def verdict_of(*gains_db: float, planned: tuple[Contrast, ...] | None = None, seed: int = 5, **design: float) -> Verdict:
+def verdict_of(
+    *gains_db: float, planned: tuple[Contrast, ...] | None = None, seed: int = 5, **design: float
+) -> Verdict:
     settings = {"scenes": 40, "crops": 1, "seed_sd": 0.02, "scene_sd": 0.02, "rest_sd": 0.05, **design}
     scores = simulated_study(np.random.default_rng(seed), gains_db=gains_db, **settings)
     every = against("v0", *(f"v{k}" for k in range(1, len(gains_db))))
@@ -74,7 +76,10 @@ def test_what_the_study_could_have_found_is_at_the_adjusted_level():
 
 
 def test_an_average_that_hides_a_trade_is_called_one():
-    gains = {"ref": {"noise-15": 9.0, "noise-25": 9.0, "haze": 1.0}, "new": {"noise-15": 5.0, "noise-25": 5.0, "haze": 4.0}}
+    gains = {
+        "ref": {"noise-15": 9.0, "noise-25": 9.0, "haze": 1.0},
+        "new": {"noise-15": 5.0, "noise-25": 5.0, "haze": 4.0},
+    }
     found = verdict(Analysis(scores=scores_by_task(gains)), against("ref", "new"))
     assert found.headline == (
         "The planned contrast differs from zero at 95%, by PSNR averaged over the columns; the average hides a "
@@ -210,7 +215,9 @@ def test_what_is_restored_task_by_task():
         "Returns its input (gain within 0.05 dB): a on rain and a on motion blur.",
         f"Worse than its input: b on rain ({MINUS}0.70 dB).",
     ]
-    assert against_input(collect(image_rows({}).reindex(columns=image_rows({("a", 0, "rain", "p"): 1.0}).columns))) == []
+    assert (
+        against_input(collect(image_rows({}).reindex(columns=image_rows({("a", 0, "rain", "p"): 1.0}).columns))) == []
+    )
 
 
 def test_show_has_true_minus_signs_and_no_negative_zero():
