@@ -7,9 +7,11 @@ where its adjusted p, m times p, is below 0.05 (docs/statistics.md says why not 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -114,6 +116,29 @@ class Contrasts:
         """Task -> the contrast there, for new photographs."""
         own = (t for t in self.tested if t.contrast is contrast and t.question == NEW_PHOTOGRAPHS)
         return {t.column: t for t in own if t.column in self.tasks}
+
+
+def declared_contrasts(rows: Iterable[dict[str, Any]]) -> tuple[Contrast, ...]:
+    """The contrasts of study.json.
+
+    Raises:
+        ValueError: one line: a name twice, or weights that are no contrast.
+    """
+    found: dict[str, Contrast] = {}
+    for row in rows:
+        name, weights = str(row["name"]), {str(k): float(v) for k, v in row["weights"].items()}
+        if name in found:
+            raise ValueError(f"{schema.STUDY_FILE} declares the contrast {name!r} twice.")
+        if (
+            not all(map(math.isfinite, weights.values()))
+            or abs(sum(weights.values())) > 1e-9
+            or not any(weights.values())
+        ):
+            raise ValueError(
+                f"{schema.STUDY_FILE}: the weights of the contrast {name!r} must sum to zero, not all zero."
+            )
+        found[name] = Contrast(name=name, label=str(row.get("label") or name), weights=weights)
+    return tuple(found.values())
 
 
 def planned_contrasts(study: Study) -> tuple[Contrast, ...]:

@@ -39,6 +39,7 @@ _VALUES = {
     "e": rf"{_NUMBER}(?: dB)? \[[^\]]+\]",
     "v": r"[^\s,;]+",
     "names": r"[^()]+",
+    "part": r"[^;.]+",
     "c": rf"(?:{_CONDITION})(?: \+ (?:{_CONDITION}))?",
     "conditions": rf"(?:{_CONDITION})(?:(?:, | and )(?:{_CONDITION}))*",
 }

@@ -132,16 +132,17 @@ _VERDICT = {
     "仅为描述，均未检验。",
     "No planned contrast can be estimated yet: the variants that they need have not finished.": f"尚无可估计的{_WORD}：所需变体"
     "未完成。",
-    "No difference could be shown in any of the {n} planned contrasts at {p}, by {what}": f"按{{what}}，在 {{p}} 置信水平上，"
+    "No difference could be shown in any of the {n} planned contrasts at {p}, by {part}": f"按{{part}}，在 {{p}} 置信水平上，"
     f"{{n}} 个{_WORD}均未显示出显著差异",
-    "{n1} of {n2} planned contrasts differ from zero at {p}, by {what}": f"按{{what}}，{{n2}} 个{_WORD}中有 {{n1}} 个在 {{p}} "
+    "{n1} of {n2} planned contrasts differ from zero at {p}, by {part}": f"按{{part}}，{{n2}} 个{_WORD}中有 {{n1}} 个在 {{p}} "
     "置信水平上显著不为零",
-    "{n1} of {n2} planned contrasts differs from zero at {p}, by {what}": f"按{{what}}，{{n2}} 个{_WORD}中有 {{n1}} 个在 {{p}} "
+    "{n1} of {n2} planned contrasts differs from zero at {p}, by {part}": f"按{{part}}，{{n2}} 个{_WORD}中有 {{n1}} 个在 {{p}} "
     "置信水平上显著不为零",
-    "The planned contrast differs from zero at {p}, by {what}": f"按{{what}}，该{_WORD}在 {{p}} 置信水平上显著不为零",
-    "The planned contrast could not be shown to differ from zero at {p}, by {what}": f"按{{what}}，该{_WORD}在 {{p}} 置信水平上"
+    "The planned contrast differs from zero at {p}, by {part}": f"按{{part}}，该{_WORD}在 {{p}} 置信水平上显著不为零",
+    "The planned contrast could not be shown to differ from zero at {p}, by {part}": f"按{{part}}，该{_WORD}在 {{p}} 置信水平上"
     "未显示出显著差异",
     "in {n} of them the average hides a trade between tasks": "其中 {n} 个的平均值掩盖了任务间的此消彼长",
+    "{n} more can't be estimated yet": "另有 {n} 个尚不可估计",
     "the average hides a trade between tasks": "平均值掩盖了任务间的此消彼长",
     "{metric} averaged over the columns": "各列平均的 {metric}",
     "The ranking means nothing yet: each variant was trained with one seed, so no difference can be told from "
@@ -154,14 +155,13 @@ _VERDICT = {
     "{label}: {e}, no difference could be shown": "{label}：{e}，差异不显著",
     "the average hides a trade: {values}": "平均值掩盖了任务间的此消彼长：{values}",
     "shown by task: {values}": "按任务有显著差异：{values}",
-    "{x} dB on {c}": "{c} {x} dB",
     "{n} more planned contrasts: {told} (table “Planned contrasts”)": f"另有 {{n}} 个{_WORD}：{{told}}（见“{_WORD}”表）",
     "{n} above zero": "{n} 个高于零",
     "{n} below zero": "{n} 个低于零",
     "{n} without a difference shown": "{n} 个差异不显著",
     "Not estimable yet: {labels}": "尚不可估计：{labels}",
     "unfinished: {names}": "未完成：{names}",
-    "Nothing to estimate, one model under several names: {labels}": "无可估计，同一模型的不同名称：{labels}",
+    "Nothing to estimate, one model under several names: {labels}.": "无可估计，同一模型的不同名称：{labels}。",
     "{v1} has the highest column average, {e} against {v2} (unadjusted; chosen as the largest, so not a test)": "{v1} 的列平均"
     "最高，相对 {v2} 为 {e}（未校正；因最大而选出，不构成检验）",
     "Diverged, more than {x} dB below the degraded input on a task that it was trained on: {runs}": "发散（在某个训练过的任务上低于"
@@ -174,9 +174,9 @@ _VERDICT = {
     f"{_FINDS}; quadratic mean of {{n1}} contrasts, {{x1}} to {{x2}} dB)": f"{_FINDS_ZH}；{{n1}} 个对比的均方根，{{x1}} 至 {{x2}} dB）",
     "Every variant restores {conditions}": "所有变体都能复原：{conditions}",
     _UNRESTORED
-    + "is left as it is (gains within {x} dB)": "没有变体能复原{conditions}：输出与输入相当（增益在 {x} dB 以内）",
+    + "it is left as it is (gains within {x} dB)": "没有变体能复原{conditions}：输出与输入相当（增益在 {x} dB 以内）",
     _UNRESTORED
-    + "are left as they are (gains within {x} dB)": "没有变体能复原{conditions}：输出与输入相当（增益在 {x} dB 以内）",
+    + "they are left as they are (gains within {x} dB)": "没有变体能复原{conditions}：输出与输入相当（增益在 {x} dB 以内）",
     _UNRESTORED + "it is left as it is or made worse": "没有变体能复原{conditions}：输出与输入相当或更差",
     _UNRESTORED + "they are left as they are or made worse": "没有变体能复原{conditions}：输出与输入相当或更差",
     "Returns its input (gain within {x} dB): {names}": "输出与输入相当（增益在 {x} dB 以内）：{names}",

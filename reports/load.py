@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import stat
 from collections.abc import Iterable
@@ -15,9 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from reports import schema
+from reports.contrasts import declared_contrasts
 from reports.files import sha256_of
 from reports.rows import Gathered, read_rows
-from reports.study import Contrast, Entry, Run, Status, Study
+from reports.study import Entry, Run, Status, Study
 
 _DOCUMENTS = (schema.SPEC_FILE, schema.ENV_FILE, schema.SUMMARY_FILE, schema.DONE_FILE, schema.ERROR_FILE)
 
@@ -101,7 +101,7 @@ def load_study(folder: Path) -> Study:
             rows=rows.frame(),
             command=str(plan.get("command") or ""),
             measures=None if plan.get("measures") is None else tuple(map(str, plan["measures"])),
-            contrasts=_contrasts(plan.get("contrasts") or []),
+            contrasts=declared_contrasts(plan.get("contrasts") or []),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{folder / schema.STUDY_FILE}: not the study file it should be ({error!r}).") from error
@@ -300,29 +300,6 @@ def _entry(row: dict[str, Any]) -> Entry:
         alias_of=row.get("alias_of"),
         note=str(row.get("note") or ""),
     )
-
-
-def _contrasts(rows: list[dict[str, Any]]) -> tuple[Contrast, ...]:
-    """What the study file declares.
-
-    Raises:
-        ValueError: one line: a name twice, or weights that are no contrast.
-    """
-    found: dict[str, Contrast] = {}
-    for row in rows:
-        name, weights = str(row["name"]), {str(k): float(v) for k, v in row["weights"].items()}
-        if name in found:
-            raise ValueError(f"{schema.STUDY_FILE} declares the contrast {name!r} twice.")
-        if (
-            not all(map(math.isfinite, weights.values()))
-            or abs(sum(weights.values())) > 1e-9
-            or not any(weights.values())
-        ):
-            raise ValueError(
-                f"{schema.STUDY_FILE}: the weights of the contrast {name!r} must sum to zero, not all zero."
-            )
-        found[name] = Contrast(name=name, label=str(row.get("label") or name), weights=weights)
-    return tuple(found.values())
 
 
 def _is_run(path: Path) -> bool:

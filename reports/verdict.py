@@ -103,7 +103,8 @@ def _headline(scores: Scores, found: Contrasts, described: Sequence[Pair]) -> st
     differ, m = sum(t.differs for t in on_average), len(on_average)
     trades = sum(bool(_trade(t, found)) for t in on_average)
     hides = f"; {f'in {trades} of them ' if m > 1 else ''}the average hides a trade between tasks" if trades else ""
-    how = f"at {LEVEL:.0%}, by {where}{hides}"
+    later = f"; {len(found.waiting)} more can't be estimated yet" if found.waiting else ""
+    how = f"at {LEVEL:.0%}, by {where}{hides}{later}"
     if m == 1:
         return f"The planned contrast {'differs' if differ else 'could not be shown to differ'} from zero {how}."
     if not differ:
