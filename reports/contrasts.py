@@ -206,24 +206,30 @@ def estimate_contrasts(analysis: Analysis, planned: Sequence[Contrast]) -> Contr
 def contrasts_frame(found: Contrasts, without: Contrasts | None = None) -> pd.DataFrame:
     """Rows of contrasts.csv, unrounded; intervals are simultaneous over `family` contrasts.
 
+    A contrast that can't be estimated has one row, without numbers.
+
     Args:
         found: of all runs.
         without: of the runs that did not diverge; None where none did.
     """
-    rows = [*_rows(found.tested, ALL_RUNS), *_rows(without.tested if without else (), WITHOUT_DIVERGED)]
+    rows = _rows(found, ALL_RUNS) + (_rows(without, WITHOUT_DIVERGED) if without else [])
     frame = pd.DataFrame(rows, columns=pd.Index(CONTRAST_COLUMNS))
-    return frame.astype({"seeds_needed": "Int64"})
+    return frame.astype(dict.fromkeys(("n_seeds", "n_scenes", "n_images", "seeds_needed"), "Int64"))
 
 
-def _rows(tested: Iterable[Tested], runs: str) -> list[tuple[object, ...]]:
+def _rows(found: Contrasts, runs: str) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
-    for t in tested:
+    for t in found.tested:
         e = t.simultaneous
         rows.append((
             t.contrast.name, t.contrast.label, t.column, "primary" if t.primary else "descriptive", t.question, runs,
             e.value, e.low, e.high, e.level, e.se, e.df, e.p, t.p_adjusted, t.family, e.n_seeds, t.n_scenes, t.n_images,
             t.mdd, t.seeds_needed, t.verdict,
         ))  # fmt: skip
+    for contrast, _ in found.waiting:
+        known = (contrast.name, contrast.label, AVERAGE, "primary", NEW_PHOTOGRAPHS, runs)
+        unknown = [None] * (len(CONTRAST_COLUMNS) - len(known) - 1)
+        rows.append((*known, *unknown, "not estimable yet" if contrast.weights else "one model"))
     return rows
 
 

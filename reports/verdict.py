@@ -17,7 +17,7 @@ from reports.diverged import BELOW_DB, Diverged, diverged_runs, without
 from reports.labels import task_label
 from reports.pairs import Pair, pairs
 from reports.power import POWER, quadratic_mean
-from reports.stats import AVERAGE, LEVEL, Analysis, Scores, means
+from reports.stats import AVERAGE, LEVEL, NEW_PHOTOGRAPHS, Analysis, Scores, means
 from reports.study import Contrast, Study
 from reports.wording import count, named, show, show_size, signed
 
@@ -202,11 +202,11 @@ def _diverged(diverged: Collection[Diverged], found: Contrasts, kept: Contrasts 
         f"Diverged, more than {BELOW_DB:g} dB below the degraded input on a task that it was trained on: "
         f"{named(lowest, SHOWN_RUNS)}. Such runs stay in every number here."
     ]
-    again = {(t.contrast.name, t.column): t.differs for t in kept.tested if t.question == found.tested[0].question}
+    again = {(t.contrast.name, t.column): t.differs for t in kept.tested if t.question == NEW_PHOTOGRAPHS}
     other = [
         f"{t.contrast.label} ({'column average' if t.column == AVERAGE else task_label(t.column)})"
         for t in found.tested
-        if t.primary and t.question == found.tested[0].question and again.get((t.contrast.name, t.column)) != t.differs
+        if t.question == NEW_PHOTOGRAPHS and t.differs != again.get((t.contrast.name, t.column), False)
     ]
     if other:
         said.append(f"Without them the verdict is another for {named(other, SHOWN_RUNS)} (contrasts.csv).")

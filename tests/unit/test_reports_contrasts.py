@@ -81,6 +81,9 @@ def test_what_waits_for_other_runs_is_told_from_what_is_no_comparison():
     assert found.waiting == ((waits, ("absent",)), (nothing, ()))
     assert {t.contrast.name for t in found.tested} == {"v1", "v2"}
     assert {t.family for t in found.of()} == {4}, "the family is what was planned, not what is there yet"
+    frame = contrasts_frame(found).set_index("contrast")
+    assert (frame.at["w", "verdict"], frame.at["n", "verdict"]) == ("not estimable yet", "one model")
+    assert frame.loc["w", ["estimate_db", "p_adjusted", "n_seeds"]].isna().all()
 
 
 def test_interval_p_and_verdict_are_one_and_the_same():
