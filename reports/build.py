@@ -13,6 +13,7 @@ import pandas as pd
 
 from reports import page, schema, tex
 from reports.compare import build_comparison
+from reports.contrasts import contrasts_frame
 from reports.drawing import Drawing, Job, get_ready
 from reports.figures import axis, crops, curves, differences, errors, maps, masks, orders, tsne
 from reports.figures.style import Picture
@@ -28,10 +29,10 @@ from reports.publish import provenance
 from reports.render import render
 from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import asked_setting, reported_table
-from reports.stats import Bootstrap
+from reports.stats import Analysis
 from reports.study import Study
 from reports.tables import build_table, means_frame, to_latex, to_markdown
-from reports.verdict import Verdict, verdict
+from reports.verdict import Verdict, verdict_of
 from reports.viewer.show import interactive
 
 _MOST_ROWS_SENT = 200_000
@@ -59,7 +60,7 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
 
     Returns:
         report.html (report.zh.html for `lang="zh"`) or report.tex. Beside it lie table.md, table.tex, means.csv,
-        pairs.csv, figures/ (PNG, SVG, PDF) and, for runs with measures, measures/ (CSV).
+        contrasts.csv, pairs.csv, figures/ (PNG, SVG, PDF) and, for runs with measures, measures/ (CSV).
 
     Raises:
         ValueError: nothing to report on, several studies, or numbers that can't be compared; the message is one line.
@@ -73,8 +74,8 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     setting = asked_setting(whole)
     reported = None if setting is None else reported_table(whole, setting)
     out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
-    bootstraps = {m.name: Bootstrap(scores=study.scores(m.name)) for m in schema.METRICS}
-    found = verdict(bootstraps[schema.PSNR], reference=study.reference)
+    psnr = study.analysis(schema.PSNR)
+    found = verdict_of(study)
     table = build_table(study)
     said = replace(table, notes=(*table.notes, found.headline, *found.sentences))
     besides = [(part.title, extra) for part, extra in parts]
@@ -84,13 +85,14 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     latex = [to_latex(said), *(f"\n% {title}\n{to_latex(extra)}" for title, extra in besides)]
     latex += [f"\n% Reported numbers\n{reported_latex(reported)}"] if reported else []
     write_text(out / schema.TABLE_TEX_FILE, "".join(latex))
-    _write_csv(means_frame(study, bootstraps), out / schema.MEANS_CSV_FILE)
+    _write_csv(means_frame(study), out / schema.MEANS_CSV_FILE)
     _write_csv(pairs_frame(found.pairs), out / schema.PAIRS_CSV_FILE)
+    _write_csv(contrasts_frame(found.contrasts, found.without_diverged), out / schema.CONTRASTS_CSV_FILE)
     _write_runs(study, out / schema.RUNS_CSV_FILE)
-    shown = show_measures(study, bootstraps[schema.PSNR], out)
+    shown = show_measures(study, psnr, out)
     # each process that draws would get all rows: of a study of many, they cost more than they save
     workers = 1 if len(study.rows) > _MOST_ROWS_SENT else None
-    begun = begin_figures(study, bootstraps[schema.PSNR], out / schema.FIGURES_FOLDER, shown, workers=workers)
+    begun = begin_figures(study, psnr, out / schema.FIGURES_FOLDER, shown, workers=workers)
     if as_tex:
         tables = [("Result", to_latex(table)), *((title, to_latex(extra)) for title, extra in besides)]
         tables += [("Reported numbers", reported_latex(reported))] if reported else []
@@ -127,12 +129,12 @@ class Begun:
         return drawn, self.shown.with_figures(of_measures)
 
 
-def begin_figures(study: Study, psnr: Bootstrap, folder: Path, shown: Shown, *, workers: int | None = None) -> Begun:
+def begin_figures(study: Study, psnr: Analysis, folder: Path, shown: Shown, *, workers: int | None = None) -> Begun:
     """Begin to draw every figure that the runs have something for; one that fails leaves the others standing.
 
     Args:
         study: whose figures.
-        psnr: its bootstrap.
+        psnr: its analysis by PSNR.
         folder: where figures go.
         shown: the measures, whose figures are drawn beside the study's own.
         workers: processes that draw (`reports.drawing.Drawing`).
@@ -162,11 +164,10 @@ def begin_figures(study: Study, psnr: Bootstrap, folder: Path, shown: Shown, *, 
 def _document(study: Study, tables: list[tuple[str, str]], found: Verdict, drawn: Drawn, measured: Shown) -> str:
     """The LaTeX document of the same tables, figures and sentences as the page."""
     tabulars = [tex.Tabular(title=title, code=code) for title, code in tables]
-    differences = tex.against_reference(found.against_reference)
-    if differences:
-        note = "Difference of the average PSNR with its 95% interval (hierarchical paired bootstrap, uncorrected)."
-        title = f"Against the reference, {study.reference}"
-        tabulars.insert(1, tex.Tabular(title=title, code=differences, notes=(note,)))
+    contrasts = tex.contrasts(found.contrasts)
+    if contrasts:
+        note = "PSNR in dB with simultaneous 95% intervals, for other training runs and other photographs."
+        tabulars.insert(1, tex.Tabular(title="Planned contrasts", code=contrasts, notes=(note,)))
     return tex.document(
         study,
         said=(found.headline, *found.sentences),
@@ -192,7 +193,7 @@ def _write_runs(study: Study, path: Path) -> None:
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
     buffer = io.StringIO()
-    frame.to_csv(buffer, index=False, lineterminator="\n", float_format="%.6f")
+    frame.to_csv(buffer, index=False, lineterminator="\n", float_format="%.9g")
     write_bytes(path, buffer.getvalue().encode("utf-8"))
 
 

@@ -1,7 +1,6 @@
 """Two folders of one study: what moved from the first to the second, and whether it is more than noise.
 
-A variant is compared with itself, image by image and seed by seed, on the images that every run of both has. The
-seeds' spread is held to the mean over all variants where their own few seeds agree by chance (reports/estimate.py).
+A variant is compared with itself, image by image and seed by seed, on the images that every run of both has.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from reports.labels import condition_label
 from reports.load import check_comparable, load_study
 from reports.moved import Moved, moved
 from reports.parts import main_part
-from reports.stats import AVERAGE, Bootstrap, collect
+from reports.stats import AVERAGE, collect
 from reports.study import Entry, Study
-from reports.verdict import verdict
+from reports.verdict import verdict_of
 from reports.wording import show, show_p, signed
 
 
@@ -90,7 +89,7 @@ def compare(before: Study, after: Study) -> Comparison:
     collected = {}
     for metric in schema.METRICS:
         collected[metric.name] = collect(_both(before, after, pairs), metric.name)
-        rows[metric.name] = moved(Bootstrap(scores=collected[metric.name]), pairs)
+        rows[metric.name] = moved(collected[metric.name], pairs)
     scores = collected[schema.PSNR]
     done = [{n for n, trained in _models(s).items() if s.done_runs_of(trained)} for s in (before, after)]
     return Comparison(
@@ -180,7 +179,7 @@ def _both(before: Study, after: Study, pairs: dict[str, tuple[str, str, bool]]) 
 
 
 def _headline(study: Study) -> str:
-    return verdict(Bootstrap(scores=study.scores(schema.PSNR)), reference=study.reference).headline
+    return verdict_of(study).headline
 
 
 def _have(study: Study) -> str:
@@ -202,8 +201,8 @@ def _write_csv(found: Comparison, path: Path) -> None:
             rows.append({
                 "variant": m.variant, "condition": m.condition, "metric": metric, "before": m.before, "after": m.after,
                 "difference": e.value, "ci_low": e.low, "ci_high": e.high, "se": e.se, "df": e.df, "p": e.p,
-                "p_holm": m.p_holm, "n_seeds": e.n_seeds, "n_images": m.n_images, "seeds_paired": m.seeds_paired,
-                "same_runs": m.same_runs, "more_than_noise": m.is_real,
+                "p_adjusted": m.p_adjusted, "n_seeds": e.n_seeds, "n_images": m.n_images,
+                "seeds_paired": m.seeds_paired, "same_runs": m.same_runs, "more_than_noise": m.is_real,
             })  # fmt: skip
     frame = pd.DataFrame(rows).replace({math.inf: np.nan})
     write_bytes(path, frame.to_csv(index=False, lineterminator="\n", float_format="%.6f").encode("utf-8"))

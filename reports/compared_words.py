@@ -54,14 +54,14 @@ def _headline(tested: Sequence[Moved], real: Sequence[Moved]) -> str:
         differ = sum(m.models_differ for m in tested)
         return (
             f"Each variant was trained with one seed: {differ} of {count(len(tested), 'trained model')} score "
-            "differently, but that can't be told from the luck of training."
+            "differently, but that can't be told from seed-to-seed variance."
         )
-    corrected = f", corrected for {len(tested)} comparisons" if len(tested) > 1 else ""
-    how = f"by more than noise ({LEVEL:.0%}{corrected})"
+    adjusted = f", simultaneous over {len(tested)} variants" if len(tested) > 1 else ""
+    how = f"by more than noise ({LEVEL:.0%}{adjusted})"
     if not real:
-        return f"No variant's average PSNR moved {how}."
-    verb = "variant's average PSNR" if len(tested) == 1 else "variants' average PSNR"
-    return f"{len(real)} of {len(tested)} {verb} moved {how}."
+        return f"No variant's PSNR averaged over the columns could be shown to have moved {how}."
+    verb = "variant's PSNR" if len(tested) == 1 else "variants' PSNR"
+    return f"{len(real)} of {len(tested)} {verb} averaged over the columns moved {how}."
 
 
 def _not_moved(tested: Sequence[Moved]) -> list[str]:
@@ -70,7 +70,7 @@ def _not_moved(tested: Sequence[Moved]) -> list[str]:
         return []
     largest = max(still, key=lambda m: abs(m.estimate.value))
     return [
-        f"Not moved by more than noise: {named([m.variant for m in still])}; the largest of these changes is "
+        f"No move could be shown: {named([m.variant for m in still])}; the largest of these changes is "
         f"{show(largest.estimate)} ({largest.variant})."
     ]
 
@@ -80,7 +80,7 @@ def _single_conditions(rows: Sequence[Moved]) -> list[str]:
     if not cells:
         return []
     real = [m for m in cells if m.is_real]
-    said = f"Of {len(cells)} single conditions {len(real)} moved by more than noise, corrected for their number"
+    said = f"Of {len(cells)} single conditions {len(real)} moved by more than noise, simultaneously over all of them"
     if real:
         most = max(real, key=lambda m: abs(m.estimate.value))
         said += f"; the most: {most.variant} on {most.condition}, {show(most.estimate)}"
@@ -94,7 +94,7 @@ def _found(tested: Sequence[Moved]) -> list[str]:
         return []
     return [
         f"A move of {show_size(quadratic_mean(sizes))} dB would be found in {POWER:.0%} of such comparisons "
-        f"(uncorrected two-sided test at {1 - LEVEL:.0%}; quadratic mean over the variants)."
+        f"(unadjusted two-sided test at {1 - LEVEL:.0%}; quadratic mean over the variants)."
     ]
 
 

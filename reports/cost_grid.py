@@ -84,8 +84,9 @@ def _size_grid(frame: pd.DataFrame, quality: dict[str, Quality]) -> Grid:
         ]
         rows.append(_row(model, first, cells))
     heads = (
-        "Average PSNR (dB)", "Parameters (M)", "of them trained (M)", *(f"GMACs, {s:.0f} px" for s in sizes),
-        f"in convolutions, {largest} px", f"GMACs run here, {largest} px", "Told of the degradation",
+        "PSNR (dB), column average", "Parameters (M)", "of them trained (M)",
+        *(f"GMACs, {s:.0f} px" for s in sizes), f"in convolutions, {largest} px",
+        f"GMACs run here, {largest} px", "Told of the degradation",
     )  # fmt: skip
     return Grid(
         key="size",

@@ -68,7 +68,7 @@ class Quality:
     """A model's average PSNR in a study, or why there is none.
 
     Attributes:
-        psnr_db: mean over seeds and tasks, NaN if there is none.
+        psnr_db: mean over seeds of the average over the columns, NaN if there is none.
         instead: what stands in its place.
         hover: where it comes from: seeds and run ids.
     """

@@ -88,7 +88,7 @@ def render(found: dict[str, Any]) -> str:
 def headline(guess: dict[str, Any]) -> str:
     """What guessing costs, in a sentence, said only as firmly as the interval allows."""
     line = guess["costs"][-1]
-    what = "on average over tasks" if len(guess["costs"]) > 1 else f"on {condition_label(line['condition'])}"
+    what = "on average over the columns" if len(guess["costs"]) > 1 else f"on {condition_label(line['condition'])}"
     right = f"{guess['right']} of {guess['images']} guesses are right."
     difference, low, high = (line[key] for key in ("difference_db", "low_db", "high_db"))
     if difference is None:

@@ -1,7 +1,7 @@
 """What it costs to guess an image's degradation instead of being told it: from one row an image to tables.
 
 A model that is told the degradation restores each image twice, told the truth and told the guess. Differences are
-paired over images; their intervals resample photographs, as everywhere in the reports.
+paired over images; their intervals are over photographs, as everywhere in the reports.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from reports.schema import PSNR, condition_sort_key
-from reports.stats import AVERAGE, Bootstrap, collect
+from reports.stats import AVERAGE, Analysis, collect
 
 GUESSES_FILE, COSTS_FILE, CONFUSION_FILE = "guesses.csv", "guess_costs.csv", "guess_confusion.csv"
 
@@ -35,7 +35,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class GuessCost:
-    """Of one condition, or of the average over tasks.
+    """Of one condition, or of the average over the conditions.
 
     Attributes:
         condition: its name, or `average`.
@@ -44,7 +44,7 @@ class GuessCost:
         psnr_db: mean, told the truth; images with an infinite PSNR are left out of all means.
         psnr_guess_db: mean, told the guess.
         difference_db: the second less the first: below zero where guessing costs.
-        low_db: of the 95 % interval of the difference; NaN where there is too little to resample.
+        low_db: of the 95 % interval of the difference; NaN where there are too few photographs.
         high_db: the same.
         wrong_db: mean difference over the wrongly guessed images; NaN where there is none.
     """
@@ -66,19 +66,19 @@ class GuessCost:
 
 
 def costs(rows: pd.DataFrame) -> list[GuessCost]:
-    """A line for each condition, and the average over tasks (noise levels first) where there are several.
+    """A line for each condition, and the average over the conditions where there are several.
 
     Args:
         rows: with `COLUMNS`.
     """
     scores = collect(_long(rows))
-    bootstrap = Bootstrap(scores=scores)
+    analysis = Analysis(scores=scores)
     conditions = list(scores.conditions)
     names = [*conditions, AVERAGE] if len(conditions) > 1 else conditions
     found = []
     for name in names:
         own = rows if name == AVERAGE else rows[rows["condition"] == name]
-        difference = bootstrap.difference("guess", "truth", name)
+        difference = analysis.difference("guess", "truth", name)
         wrong = own[own["condition"] != own["guessed"]]
         lost = (wrong["psnr_guess_db"] - wrong["psnr_db"]).replace([np.inf, -np.inf], np.nan)
         found.append(
@@ -86,8 +86,8 @@ def costs(rows: pd.DataFrame) -> list[GuessCost]:
                 condition=name,
                 images=len(own),
                 right=len(own) - len(wrong),
-                psnr_db=bootstrap.estimate("truth", name).value,
-                psnr_guess_db=bootstrap.estimate("guess", name).value,
+                psnr_db=analysis.estimate("truth", name).value,
+                psnr_guess_db=analysis.estimate("guess", name).value,
                 difference_db=difference.value,
                 low_db=difference.low,
                 high_db=difference.high,

@@ -13,9 +13,8 @@ from reports import html, schema
 from reports.files import write_text
 from reports.load import check_comparable, find_runs, find_studies, load_study, read_json
 from reports.parts import main_part
-from reports.stats import Bootstrap
 from reports.study import Status, Study
-from reports.verdict import verdict
+from reports.verdict import verdict_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +96,7 @@ def describe(folder: Path, out: Path) -> Line:
     headline, ranks, problem = "", "nothing", ""
     try:
         check_comparable(study)
-        found = verdict(Bootstrap(scores=study.scores(schema.PSNR)), reference=study.reference)
+        found = verdict_of(study)
         headline, ranks = found.headline, found.ranks
     except ValueError as error:
         problem = " ".join(str(error).split())

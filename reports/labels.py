@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from reports import schema
-from reports.stats import AVERAGE
+from reports.stats import AVERAGE, TASK_AVERAGE
 
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 GAMMA = "\N{GREEK SMALL LETTER GAMMA}"
 
 _TASKS = {"noise": "Noise", "rain": "Rain", "haze": "Haze", "blur": "Motion blur", "lowlight": "Low light"}
+_AVERAGES = {AVERAGE: "Average (columns)", TASK_AVERAGE: "Average (tasks)"}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -40,8 +41,8 @@ def condition_label(condition: str) -> str:
     Rain's strength is its number of drops in percent of the usual ("rain-200"); two degradations at once are joined
     by a plus sign ("rain+noise-25").
     """
-    if condition == AVERAGE:
-        return "Average"
+    if condition in _AVERAGES:
+        return _AVERAGES[condition]
     if "+" in condition:
         first, *others = (condition_label(part) for part in condition.split("+"))
         return " + ".join([first, *(in_sentence(other) for other in others)])
@@ -51,6 +52,11 @@ def condition_label(condition: str) -> str:
     if strength and task == "rain":
         return f"{label}, {strength}\N{NO-BREAK SPACE}% of drops"
     return f"{label} {SIGMA}={strength}" if strength and task == "noise" else f"{label} {strength}".strip()
+
+
+def task_label(task: str) -> str:
+    """A task inside a sentence: "blur" -> "motion blur"."""
+    return in_sentence(_TASKS.get(task, task))
 
 
 def in_sentence(label: str) -> str:

@@ -25,7 +25,10 @@ _COMMA = re.compile(r", (?!\d+\s% of drops)" + _OUTSIDE)
 _SERIES = re.compile("; " + _OUTSIDE)
 _FIELDS = " · "  # between the parts of a fact
 _NUMBER = "[+\N{MINUS SIGN}-]?" + r"[\d,]*\.?\d+"
-_CONDITION = r"[Nn]oise .=\d+|noise-\d+|blur|lowlight|[Rr]ain(?:, \d+\s% of drops)?|[Hh]aze|[Mm]otion blur|[Ll]ow light"
+_CONDITION = (
+    r"[Nn]oise(?: .=\d+)?|noise-\d+|column average|blur|lowlight|[Rr]ain(?:, \d+\s% of drops)?|[Hh]aze|"
+    r"[Mm]otion blur|[Ll]ow light"
+)
 # What may stand in a placeholder of this name, with or without digits behind it; any other name takes any text that
 # stays within one sentence.
 _ANY = rf"(?:(?![.!?] {_BEGINS}).)+?"
@@ -36,6 +39,7 @@ _VALUES = {
     "e": rf"{_NUMBER}(?: dB)? \[[^\]]+\]",
     "v": r"[^\s,;]+",
     "names": r"[^()]+",
+    "part": r"[^;.]+",
     "c": rf"(?:{_CONDITION})(?: \+ (?:{_CONDITION}))?",
     "conditions": rf"(?:{_CONDITION})(?:(?:, | and )(?:{_CONDITION}))*",
 }

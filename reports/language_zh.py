@@ -43,29 +43,33 @@ _PAGE = {
     "{metrics} · protocol {protocol} · {data}.": "{metrics} · 协议 {protocol} · {data}。",
     "Best": "最佳",
     "second": "次佳",
-    "{best} and {second} of each column by mean, equal prints sharing the mark; whether a lead means anything is said "
-    "{above}. The average is over tasks; noise levels are averaged first.": "各列均值的{best}与{second}已标出，显示值相同者"
-    "标记相同；领先是否有意义见{above}。平均值按任务计算，噪声等级先行平均。",
+    "{best}: best of its column, told from the second by an unadjusted test of that pair; {second}: second, told from the "
+    "third likewise. Nothing is marked with one seed, nor below the input. What a lead means is said {above}.": "{best}：该列最佳，"
+    "经该对的未校正检验与次佳有显著差异；{second}：次佳，同样与第三名有显著差异。只有一个种子或低于输入时不作标记。领先的意义见{above}。",
+    "Average: plain mean over the columns.": "平均：各列的简单均值。",
+    "Average (columns): plain mean over the columns, as papers print it.": "平均（按列）：各列的简单均值，与论文相同。",
+    "Average (tasks): noise levels first, then tasks alike.": "平均（按任务）：噪声等级先行平均，再对任务平均。",
     "A click or Enter on a number shows the runs behind it; arrow keys go from cell to cell.": "点击数字或按回车键可查看"
     "其来源运行；方向键可在单元格间移动。",
-    "Against the reference, {name}": "与参照 {name} 比较",
-    "The pair of variants": "变体对",
-    "All {n} pairs of variants": "全部 {n} 对变体",
-    "Difference of the average PSNR with its 95% interval: hierarchical paired bootstrap over seeds, scenes and images, "
-    "not corrected. Its p and that of Wilcoxon’s signed-rank test are corrected by Holm over all pairs ({n}). "
-    "“Distinguishable” rests on the bootstrap, which alone asks whether another training would show the same; Wilcoxon’s "
-    "test and the effect sizes compare scenes averaged over seeds.": "平均 PSNR 之差及其 95% 区间：对种子、场景和图像做分层"
-    "配对自助法，未作校正。其 p 值与 Wilcoxon 符号秩检验的 p 值均对全部变体对（{n}）做 Holm 校正。“可区分”以自助法为准，只有"
-    "它回答重新训练是否会得到相同结果；Wilcoxon 检验和效应量比较的是按种子平均后的场景。",
-    "g_z: mean difference over its standard deviation between scenes (Cohen’s d_z with Hedges’ correction). r: "
-    "matched-pairs rank-biserial correlation, −1 to 1.": "g_z：平均差除以其在场景间的标准差（带 Hedges 校正的 Cohen d_z）。r：配对秩"
-    "双列相关，取值 −1 到 1。",
-    "MDD: minimum detectable difference, the true one that a two-sided test at 5% finds in 80% of studies like this one; "
-    "corrected: at the strictest step of Holm’s correction. Seeds: how many would find, corrected, a difference as large as the observed one on these images.": "MDD：最小可检测差异，即水平 5% 的双侧检验在 80% 的同类"
-    "研究中能够发现的真实差异；“校正”指 Holm 校正最严格的一步。种子：要在这些图像上（校正后）发现与观测值同样大的差异所需的种子数。",
-    "SE {se} dB, {df} degrees of freedom, {seeds} seed(s), {scenes} scene(s), {images} image(s); uncorrected p {p}": "标准误"
+    "Planned contrasts": "计划对比",
+    "Planned contrasts by task": "各任务的计划对比",
+    "PSNR in dB with simultaneous 95% intervals over the {n} planned contrasts of a column. A contrast differs from zero "
+    "where its interval leaves zero out, which is where p, adjusted for their number, is below 0.05; with one seed it "
+    "never does. New photographs: other training runs and other photographs; these images: other training runs, scored on "
+    "the images at hand.": "PSNR（dB）及对一列中 {n} 个计划对比的联合 95% 区间。区间不含零即为显著不为零，等价于按个数校正的 p 小于 "
+    "0.05；只有一个种子时不作此判断。新照片：重新训练且换其他照片；这些图像：重新训练，在现有图像上评测。",
+    "MDD: minimum detectable difference, the true one that this test finds in 80% of studies like this one. Seeds: how "
+    "many would find a difference as large as the observed one on these images.": "MDD：最小可检测差异，即该检验在 80% 的同类研究中"
+    "能够发现的真实差异。种子：要在这些图像上发现与观测值同样大的差异所需的种子数。",
+    "As above, new photographs, a family of contrasts a task. Bold: differs from zero.": "同上，新照片，每个任务为一族对比。粗体："
+    "显著不为零。",
+    "The pair of variants, a description": "变体对（描述）",
+    "All {n} pairs of variants, a description": "全部 {n} 对变体（描述）",
+    "Difference of the PSNR averaged over the columns, new photographs, with its unadjusted 95% interval and p. Not "
+    "planned, so not tested: of many such intervals some leave zero out by chance.": "各列平均 PSNR 之差（新照片）及其未校正的 95% "
+    "区间与 p。非事先计划，故不作检验：此类区间一多，总有一些偶然不含零。",
+    "SE {se} dB, {df} degrees of freedom, {seeds} seed(s), {scenes} scene(s), {images} image(s); unadjusted p {p}": "标准误"
     " {se} dB，自由度 {df}，{seeds} 个种子，{scenes} 个场景，{images} 幅图像；未校正 p = {p}",
-    "uncorrected p {p}": "未校正 p = {p}",
     "This figure could not be drawn: {why}": "此图无法绘制：{why}",
     "The images could not be prepared: {why}": "图像无法准备：{why}",
     "The scatter could not be prepared: {why}": "散点图无法准备：{why}",
@@ -88,9 +92,9 @@ _PAGE = {
     "Traceback": "回溯信息",
     "The runs (those that are finished are not repeated) and this report:": "各运行（已完成的不会重做）及本报告：",
     "This report alone, from the run folders:": "仅由运行文件夹重新生成本报告：",
-    "Beside this page: table.md, table.tex (needs booktabs), means.csv and pairs.csv with every number unrounded and its "
-    "run ids, and {folder}/ with PNG, SVG and PDF.": "与本页同在的文件：table.md、table.tex（需要 booktabs）、含全部未舍入数值及"
-    "运行编号的 means.csv 和 pairs.csv，以及含 PNG、SVG 与 PDF 的 {folder}/。",
+    "Beside this page: table.md, table.tex (needs booktabs), means.csv, contrasts.csv and pairs.csv with every number "
+    "unrounded and run ids, and {folder}/ with PNG, SVG and PDF.": "与本页同在的文件：table.md、table.tex（需要 booktabs）、含全部未舍入数值及"
+    "运行编号的 means.csv、contrasts.csv 和 pairs.csv，以及含 PNG、SVG 与 PDF 的 {folder}/。",
     "In {folder}/: the numbers of each measure.": "{folder}/ 中是各项测量的数值。",
     "What does not add up in the reported rows": "论文报告值中不相符之处",
 }
@@ -100,13 +104,17 @@ _TABLES = {
     "Seeds": "种子",
     "Seed": "种子",
     "Difference": "差异",
-    "p, bootstrap": "p（自助法）",
-    "Distin\N{SOFT HYPHEN}guishable": "可区分",
-    "p, Wilcoxon": "p（Wilcoxon）",
+    "Contrast": "对比",
+    "p, adjusted": "p（校正）",
+    "p, unadjusted": "p（未校正）",
+    "Differs": "差异显著",
+    "These images": "这些图像",
     "MDD, dB": "MDD（dB）",
-    "MDD, corrected": "MDD（校正）",
-    "Better": "较优",
-    "Worse": "较差",
+    "Params trained": "训练的参数量",
+    "Params": "参数量",
+    "MACs": "乘加次数",
+    "Higher": "较高",
+    "Lower": "较低",
     "Layer": "层",
     "Silhouette": "轮廓系数",
     "kNN purity": "kNN 纯度",
@@ -123,7 +131,6 @@ _TABLES = {
     "Method or variant": "方法或变体",
     "Where from": "出处",
     "Table of results": "结果表",
-    "Differences from the reference": "与参照的差异",
     "Differences between variants": "变体之间的差异",
     "Separation of features": "特征的分离程度",
     "Table of runs": "运行表",

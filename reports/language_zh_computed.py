@@ -30,7 +30,9 @@ _LABELS = {
     "motion blur": "运动模糊",
     "Low light": "低光照",
     "low light": "低光照",
-    "Average": "平均",
+    "Average (columns)": "平均（按列）",
+    "Average (tasks)": "平均（按任务）",
+    "column average": "列平均",
     "{c1} + {c2}": "{c1}＋{c2}",
     "degraded input": "退化输入",
     "unfinished": "未结束",
@@ -115,116 +117,94 @@ _FACTS = {
     "照片：与上表的差别来自协议。",
 }
 
-_AGAINST = "{v1} − {v2}: {e} over {seeds}, {images}"
-_AGAINST_ZH = "{v1} − {v2}：{e}（{seeds}，{images}）"
-_FINDS = "With {seeds} and {images} this study finds differences from {x} dB up ({p1} power, two-sided test at {p2}"
-_FINDS_ZH = "以{seeds}、{images}，本研究能发现 {x} dB 起的差异（功效 {p1}，双侧检验水平 {p2}"
-_MEANS = "; quadratic mean of {n1} pairs, {x1} to {x2} dB"
-_MEANS_ZH = "；{n1} 对的均方根，{x1} 至 {x2} dB"
-_ONCE = ", once corrected for {n2} comparisons from {x3} dB up"
-_ONCE_ZH = "，对 {n2} 次比较校正后为 {x3} dB 起"
-_UNTOLD = "This budget can't tell {names} from {v}: "
-_UNTOLD_ZH = "此预算无法区分 {names} 与 {v}："
-_WOULD = "To find differences as large as the observed ones"
+_UNRESTORED = "No variant restores {conditions}: "
+_FINDS = (
+    "With {seeds} and {images} a planned contrast of the column average is found from {x} dB up ({p} power, two-sided "
+    "test at {level}"
+)
+_FINDS_ZH = "以{seeds}、{images}，列平均上的计划对比自 {x} dB 起可被发现（功效 {p}，双侧检验水平 {level}"
+_WORD = "计划对比"
 
 _VERDICT = {
     "No run is finished: there is nothing to compare yet.": "没有已完成的运行：尚无可比较的内容。",
-    "Only one variant has finished runs: there is nothing to rank.": "只有一个变体有已完成的运行：无从排序。",
-    "No variant has scores for all conditions: there is nothing to rank.": "没有变体具备全部条件的分数：无从排序。",
-    "The two variants are distinguishable at {p} by {what}.": "按{what}，两个变体在 {p} 置信水平上可区分。",
-    "The two variants are not distinguishable at {p} by {what}.": "按{what}，两个变体在 {p} 置信水平上不可区分。",
-    "{n1} of the {n2} pairs of variants is distinguishable at {p} by {what} ({how}).": "按{what}，{n2} 对变体中有 {n1} 对在 {p} "
-    "置信水平上可区分（{how}）。",
-    "{n1} of the {n2} pairs of variants are distinguishable at {p} by {what} ({how}).": "按{what}，{n2} 对变体中有 {n1} 对在 {p} "
-    "置信水平上可区分（{how}）。",
-    "None of the {n2} pairs of variants is distinguishable at {p} by {what} ({how}).": "按{what}，{n2} 对变体中没有一对在 {p} 置信"
-    "水平上可区分（{how}）。",
-    "mean {metric} over the {n} tasks": " {n} 个任务的平均 {metric}",
-    "mean {metric}": "平均 {metric}",
-    "Holm's correction for {n} comparisons": "对 {n} 次比较做 Holm 校正",
-    "The ranking means nothing yet: each variant was trained with one seed, so a lead can't be told from the luck of "
-    "training.": "排名尚无意义：每个变体只用一个种子训练，领先与训练的偶然性无法区分。",
-    "As trained models, {which} at {p} on such images.": "仅就这些训练好的模型而言，{which}（此类图像，{p} 置信水平）。",
-    "{n1} of the {n2} pairs differ": "{n2} 对中有 {n1} 对不同",
-    "{n1} of the {n2} pairs differs": "{n2} 对中有 {n1} 对不同",
-    "none of the {n2} pairs differ": "{n2} 对中没有一对不同",
-    "the two differ": "两者不同",
-    "the two do not differ": "两者没有差别",
-    "The reference, {v}, lacks a finished run or a condition: nothing is compared with it.": "参照 {v} 缺少已完成的运行或某一"
-    "条件：未与之比较。",
-    f"{_AGAINST}.": f"{_AGAINST_ZH}。",
-    f"{_AGAINST}; distinguishable from every other variant.": f"{_AGAINST_ZH}；与其他各变体均可区分。",
-    f"{_AGAINST}; not distinguishable from any other variant.": f"{_AGAINST_ZH}；与其他各变体均不可区分。",
-    f"{_AGAINST}; not distinguishable from {{names}}.": f"{_AGAINST_ZH}；与 {{names}} 不可区分。",
-    "{n} more variants against {v}: {told} (table “Against the reference”).": "另有 {n} 个变体与 {v} 比较：{told}（见与参照比较"
-    "的表）。",
-    "{n} better": "{n} 个较优",
-    "{n} worse": "{n} 个较差",
-    "{n} not distinguishable": "{n} 个不可区分",
-    "{v1} has the highest mean, {e} against {v2}: better than the second at {p}.": "{v1} 均值最高，相对 {v2} 为 {e}：在 {p} 置信"
-    "水平上优于第二名。",
-    "{v1} has the highest mean, {e} against {v2}: true of these two trained models, but with one seed not of the "
-    "variants.": "{v1} 均值最高，相对 {v2} 为 {e}：仅对这两个训练好的模型成立，只有一个种子，不能推及变体。",
-    "{v1} has the highest mean, {e} against {v2}: no longer a difference after the correction for {n} comparisons.": "{v1} 均值"
-    "最高，相对 {v2} 为 {e}：对 {n} 次比较校正后不再构成差异。",
-    "{v1} has the highest mean, {e} against {v2}: this budget can't rank them.": "{v1} 均值最高，相对 {v2} 为 {e}：此预算无法为"
-    "二者排序。",
-    "Not distinguishable from the best: {names}.": "与最佳者不可区分：{names}。",
-    f"{_FINDS}).": f"{_FINDS_ZH}）。",
-    f"{_FINDS}{_MEANS}).": f"{_FINDS_ZH}{_MEANS_ZH}）。",
-    f"{_FINDS}){_ONCE}.": f"{_FINDS_ZH}）{_ONCE_ZH}。",
-    f"{_FINDS}{_MEANS}){_ONCE}.": f"{_FINDS_ZH}{_MEANS_ZH}）{_ONCE_ZH}。",
-    "{names} scores exactly as {v} does.": "{names} 的得分与 {v} 完全相同。",
-    "{names} score exactly as {v} does.": "{names} 的得分与 {v} 完全相同。",
-    "any variant": "任一变体",
-    f"{_UNTOLD}the observed difference is smaller than what it can find.": f"{_UNTOLD_ZH}观测到的差异小于其可发现的差异。",
-    f"{_UNTOLD}the observed differences are smaller than what it can find.": f"{_UNTOLD_ZH}观测到的差异小于其可发现的差异。",
-    "{names} differs from {v} only before the correction for {n} comparisons.": "{names} 与 {v} 的差异仅在对 {n} 次比较校正之前"
-    "成立。",
-    "{names} differ from {v} only before the correction for {n} comparisons.": "{names} 与 {v} 的差异仅在对 {n} 次比较校正之前"
-    "成立。",
-    f"{_WOULD}, corrected for {{n}} comparisons, would take {{seeds}}.": "要发现与观测值同样大的差异（对 {n} 次比较校正），需要"
-    "{seeds}。",
-    f"{_WOULD} would take {{seeds}}.": "要发现与观测值同样大的差异，需要{seeds}。",
-    "about {n} seeds": "约 {n} 个种子",
-    "about {n} seeds for {names}": "约 {n} 个种子（{names}）",
-    "about {n} seeds ({names})": "约 {n} 个种子（{names}）",
-    "up to {n} ({names})": "至多 {n} 个（{names}）",
-    "more than {n} seeds": "超过 {n} 个种子",
-    "more than {n} seeds for {names}": "超过 {n} 个种子（{names}）",
-    "more than {n} ({names})": "超过 {n} 个（{names}）",
-    "{n} ({names})": "{n} 个（{names}）",
-    "Every variant's mean is below the degraded input's: these models do not restore.": "所有变体的均值都低于退化输入：这些模型"
-    "没有恢复能力。",
-    "Below the degraded input on average: {names}.": "平均低于退化输入：{names}。",
-    "Every variant's mean is above the degraded input's, by {x} dB or more.": "所有变体的均值都高于退化输入，至少高 {x} dB。",
-    "Worse than the degraded input: {names}.": "差于退化输入：{names}。",
+    "Only one variant has finished runs: there is nothing to compare.": "只有一个变体有已完成的运行：无从比较。",
+    "No variant has scores for all conditions: there is nothing to compare.": "没有变体具备全部条件的分数：无从比较。",
+    "No contrast was planned: the differences below are a description, and none is tested.": f"没有事先设定的{_WORD}：下列差异"
+    "仅为描述，均未检验。",
+    "No planned contrast can be estimated yet: the variants that they need have not finished.": f"尚无可估计的{_WORD}：所需变体"
+    "未完成。",
+    "No difference could be shown in any of the {n} planned contrasts at {p}, by {part}": f"按{{part}}，在 {{p}} 置信水平上，"
+    f"{{n}} 个{_WORD}均未显示出显著差异",
+    "{n1} of {n2} planned contrasts differ from zero at {p}, by {part}": f"按{{part}}，{{n2}} 个{_WORD}中有 {{n1}} 个在 {{p}} "
+    "置信水平上显著不为零",
+    "{n1} of {n2} planned contrasts differs from zero at {p}, by {part}": f"按{{part}}，{{n2}} 个{_WORD}中有 {{n1}} 个在 {{p}} "
+    "置信水平上显著不为零",
+    "The planned contrast differs from zero at {p}, by {part}": f"按{{part}}，该{_WORD}在 {{p}} 置信水平上显著不为零",
+    "The planned contrast could not be shown to differ from zero at {p}, by {part}": f"按{{part}}，该{_WORD}在 {{p}} 置信水平上"
+    "未显示出显著差异",
+    "in {n} of them the average hides a trade between tasks": "其中 {n} 个的平均值掩盖了任务间的此消彼长",
+    "{n} more can't be estimated yet": "另有 {n} 个尚不可估计",
+    "the average hides a trade between tasks": "平均值掩盖了任务间的此消彼长",
+    "{metric} averaged over the columns": "各列平均的 {metric}",
+    "The ranking means nothing yet: each variant was trained with one seed, so no difference can be told from "
+    "seed-to-seed variance.": "排名尚无意义：每个变体只用一个种子训练，任何差异都无法与随机种子带来的波动区分。",
+    "As trained models, {n1} of {n2} planned contrasts differ from zero at {p} on such photographs.": f"仅就这些训练好的模型"
+    f"而言，{{n2}} 个{_WORD}中有 {{n1}} 个显著不为零（此类照片，{{p}} 置信水平）。",
+    "As trained models, {n1} of {n2} planned contrasts differs from zero at {p} on such photographs.": f"仅就这些训练好的模型"
+    f"而言，{{n2}} 个{_WORD}中有 {{n1}} 个显著不为零（此类照片，{{p}} 置信水平）。",
+    "{label}: {e}": "{label}：{e}",
+    "{label}: {e}, no difference could be shown": "{label}：{e}，差异不显著",
+    "the average hides a trade: {values}": "平均值掩盖了任务间的此消彼长：{values}",
+    "shown by task: {values}": "按任务有显著差异：{values}",
+    "{n} more planned contrasts: {told} (table “Planned contrasts”)": f"另有 {{n}} 个{_WORD}：{{told}}（见“{_WORD}”表）",
+    "{n} above zero": "{n} 个高于零",
+    "{n} below zero": "{n} 个低于零",
+    "{n} without a difference shown": "{n} 个差异不显著",
+    "Not estimable yet: {labels}": "尚不可估计：{labels}",
+    "unfinished: {names}": "未完成：{names}",
+    "Nothing to estimate, one model under several names: {labels}.": "无可估计，同一模型的不同名称：{labels}。",
+    "{v1} has the highest column average, {e} against {v2} (unadjusted; chosen as the largest, so not a test)": "{v1} 的列平均"
+    "最高，相对 {v2} 为 {e}（未校正；因最大而选出，不构成检验）",
+    "Diverged, more than {x} dB below the degraded input on a task that it was trained on: {runs}": "发散（在某个训练过的任务上低于"
+    "退化输入超过 {x} dB）：{runs}",
+    "{v} seed {n} ({x} dB on {c})": "{v} 种子 {n}（{c} {x} dB）",
+    "Such runs stay in every number here": "此处所有数值均包含这些运行",
+    "Without them the verdict is another for {labels} (contrasts.csv)": "去掉它们后结论不同的有：{labels}（见 contrasts.csv）",
+    "{label} ({c})": "{label}（{c}）",
+    f"{_FINDS})": f"{_FINDS_ZH}）",
+    f"{_FINDS}; quadratic mean of {{n1}} contrasts, {{x1}} to {{x2}} dB)": f"{_FINDS_ZH}；{{n1}} 个对比的均方根，{{x1}} 至 {{x2}} dB）",
+    "Every variant restores {conditions}": "所有变体都能复原：{conditions}",
+    _UNRESTORED
+    + "it is left as it is (gains within {x} dB)": "没有变体能复原{conditions}：输出与输入相当（增益在 {x} dB 以内）",
+    _UNRESTORED
+    + "they are left as they are (gains within {x} dB)": "没有变体能复原{conditions}：输出与输入相当（增益在 {x} dB 以内）",
+    _UNRESTORED + "it is left as it is or made worse": "没有变体能复原{conditions}：输出与输入相当或更差",
+    _UNRESTORED + "they are left as they are or made worse": "没有变体能复原{conditions}：输出与输入相当或更差",
+    "Returns its input (gain within {x} dB): {names}": "输出与输入相当（增益在 {x} dB 以内）：{names}",
+    "Worse than its input: {runs}": "差于输入：{runs}",
     "{v} on {c}": "{v}（{c}）",
-    "Intervals rest on {seeds} a variant, {scenes} and {images} ({n} paired resamples, widened by Student's t for so few "
-    "units).": "区间依据每个变体 {seeds}、{scenes}和 {images}（{n} 次配对重采样，因单位很少按 Student t 加宽）。",
-    "A variant with one seed has no measure of training luck: its intervals leave it out and are too narrow.": "只有一个种子的变体"
-    "无法衡量训练的偶然性：其区间未计入这一点，因而过窄。",
-    "Two seeds hardly measure training luck: three or more do.": "两个种子难以衡量训练的偶然性，三个以上才可以。",
+    "{v} on {c} ({x} dB)": "{v}（{c}，{x} dB）",
+    "Intervals rest on {seeds} a variant, {scenes} and {images}, and are for other training runs and other photographs.": "区间依据"
+    "每个变体 {seeds}、{scenes}和 {images}，针对重新训练与其他照片。",
+    "A variant with one seed has no measure of seed-to-seed variance: its intervals leave it out and are too narrow.": "只有一个"
+    "种子的变体无法衡量随机种子带来的波动：其区间未计入这一点，因而过窄。",
+    "Two seeds hardly measure seed-to-seed variance: three or more do.": "两个种子难以衡量随机种子带来的波动，三个以上才可以。",
     "So few scenes ({n}) say little about photographs in general.": "场景太少（{n} 个），难以代表一般照片。",
     "{n} score was left out because another run lacks the image.": "{n} 个分数因另一运行缺少该图像而未计入。",
     "{n} scores were left out because another run lacks the image.": "{n} 个分数因另一运行缺少该图像而未计入。",
-    "Wilcoxon's test needs {n1} scenes; here are {n2}.": "Wilcoxon 检验需要 {n1} 个场景，这里有 {n2} 个。",
-    "Wilcoxon's test needs {n1} scenes; here is {n2}.": "Wilcoxon 检验需要 {n1} 个场景，这里有 {n2} 个。",
-    "With {n1} scenes and {n2} comparisons Wilcoxon's corrected p can't fall below {x}.": "有 {n1} 个场景和 {n2} 次比较时，"
-    "Wilcoxon 校正后的 p 不会低于 {x}。",
 }
 
 _REPORTED = {
     "three tasks in one model": "一个模型处理三个任务",
     "five tasks in one model": "一个模型处理五个任务",
     "one model a task": "每个任务一个模型",
-    "Best and second are marked within each group of rows, never across groups.": "最佳与次佳只在各组行内标记，不跨组比较。",
+    "Best and second are marked within each group of reported rows, never across groups; measured rows are marked in the "
+    "table of results, where they are tested.": "最佳与次佳只在各组论文报告行内标记，不跨组比较；测量行在结果表中经检验后标记。",
     "Reported rows are copied from the named sources, digit for digit; nothing in them was run here.": "论文报告值逐位抄自所注出处，其中"
     "没有任何一项在此运行过。",
     "Their authors differ in training and in scoring, so their order says less than it seems to.": "各作者的训练与评分方式不同，因此其排序"
     "没有看上去那样有意义。",
     "Average: the plain mean over the columns, as papers print it.": "平均：各列的简单均值，与论文相同。",
-    "Noise levels count one by one, unlike elsewhere in this report.": "各噪声等级单独计入，与本报告其他部分不同。",
     "Reported and measured numbers are on different images: the reported ones on {sets}, the measured ones on “{name}”.": "报告值与测量值"
     "来自不同的图像：报告值为 {sets}，测量值为“{name}”。",
     "They can't be compared, and no difference is computed.": "二者不能比较，也未计算差异。",

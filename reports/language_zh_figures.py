@@ -5,10 +5,11 @@ from __future__ import annotations
 FIGURES: dict[str, str] = {
     "PSNR against perturbation factor γ": "PSNR 随扰动因子 γ 的变化",
     "One panel for the average and each condition.": "平均值与每种条件各一幅小图。",
-    "Bars are the paired bootstrap's 95% intervals of the difference from {v}, drawn around the means: where a bar holds "
-    "the dashed line, the two can't be told apart.": "误差线是与 {v} 之差的配对自助法 95% 区间，画在均值周围：误差线若跨过虚线，则"
-    "两者无法区分。",
-    "They are not corrected for the number of comparisons.": "未对比较次数作校正。",
+    "Bars are unadjusted 95% intervals of the difference from {v} for other training runs and other photographs, drawn "
+    "around the means.": "误差线是与 {v} 之差的未校正 95% 区间（针对重新训练与其他照片），画在均值周围。",
+    "Bars are unadjusted 95% intervals of the difference from {v} for other training runs and other photographs, drawn "
+    "around the means; with one seed they leave out seed-to-seed variance.": "误差线是与 {v} 之差的未校正 95% 区间（针对重新训练与其他"
+    "照片），画在均值周围；只有一个种子时未计入随机种子带来的波动。",
     "Small rings are single seeds.": "小圆圈为单个种子。",
     "Each panel has its own PSNR scale.": "各小图的 PSNR 刻度不同。",
     "PSNR of the whole test image, in dB, not of the crop alone; the highest of a row is bold.": "PSNR 属于整幅测试图像（dB），"
@@ -32,7 +33,7 @@ FIGURES: dict[str, str] = {
     "the first strip is smooth and a scrambled strip is another order.": "每条色带按先后显示一个提示的通道顺序；颜色表示相同通道在“{c}”"
     "下的位置，因此第一条平滑，打乱的色带即为不同的顺序。",
     "Each panel has its own scale.": "各小图的刻度不同。",
-    "Mean PSNR over the tasks by gamma: {values}.": "各任务的平均 PSNR 随 gamma 的变化：{values}。",
+    "PSNR averaged over the columns by gamma: {values}.": "各列平均的 PSNR 随 gamma 的变化：{values}。",
     "Degraded input, {names} and the clean image side by side for {conditions}; the PSNR stands below each.": "退化输入、{names} 与"
     "清晰原图并排（{conditions}）；图下为 PSNR。",
     "Absolute error of each crop against the clean one, mean over the crop.": "各裁剪图相对清晰原图的绝对误差，取裁剪图上的平均。",

@@ -19,8 +19,8 @@ _FIXED = {
     "Mean change under the prompt of another task": "给错任务提示时的平均变化",
     "PSNR in dB against the right prompt, by what is wrong with the image; negative is a loss.": "相对正确提示的 PSNR（dB），按图像"
     "的实际退化；负值为下降。",
-    "Prompts of a task are averaged first, in the average also the conditions of a task.": "同一任务的提示先行平均；计算平均值时同一"
-    "任务的条件也先行平均。",
+    "Prompts of a task are averaged first; the average is the plain mean over the columns.": "同一任务的提示先行平均；平均为各列的"
+    "简单均值。",
     "Paired within each image.": "在每幅图像内配对。",
     "Right task, wrong strength": "任务正确、强度错误",
     _INTERVALS + "{images} of {scenes}.": "区间：95%，按{seeds}以及{scenes}的{images}。",
@@ -36,10 +36,10 @@ _FIXED = {
     "Measure {v}: taken on all {n} finished runs.": "测量 {v}：取自全部 {n} 个已完成的运行。",
     "Measure {v}: taken on {n1} of {n2} finished runs; it does not apply to the others or was not taken.": "测量 {v}：取自 {n2} 个"
     "已完成运行中的 {n1} 个；对其余运行不适用或未测。",
-    "{v1} loses most when told the wrong task, {x1} dB [{x2}, {x3}] on average; the largest loss is {c1} told as {c2}, "
-    "{x4} dB.": "任务说错时 {v1} 下降最多，平均 {x1} dB [{x2}, {x3}]；最大的下降是把{c1}说成{c2}，{x4} dB。",
-    "{v1} loses least when told the wrong task, {x1} dB [{x2}, {x3}] on average; the largest loss is {c1} told as {c2}, "
-    "{x4} dB.": "任务说错时 {v1} 下降最少，平均 {x1} dB [{x2}, {x3}]；最大的下降是把{c1}说成{c2}，{x4} dB。",
+    "{v1} loses most when told the wrong task, {x1} dB [{x2}, {x3}] averaged over the columns; the largest loss is {c1} told as {c2}, "
+    "{x4} dB.": "任务说错时 {v1} 下降最多，列平均 {x1} dB [{x2}, {x3}]；最大的下降是把{c1}说成{c2}，{x4} dB。",
+    "{v1} loses least when told the wrong task, {x1} dB [{x2}, {x3}] averaged over the columns; the largest loss is {c1} told as {c2}, "
+    "{x4} dB.": "任务说错时 {v1} 下降最少，列平均 {x1} dB [{x2}, {x3}]；最大的下降是把{c1}说成{c2}，{x4} dB。",
     "Settings: {what}.": "设置：{what}。",
     "draws of images {n}": "图像抽样 {n} 次",
     "Rounding the prompt codes to {format} moves {p1} to {p2} of the channel positions (most: {block} of {v1}) and changes "
@@ -48,7 +48,7 @@ _FIXED = {
     "Rounding the prompt codes to {format} moves {p1} to {p2} of the channel positions (most: {block} of {v1}) and changes "
     "PSNR by {e} dB at most, in {v2}.": "将提示编码舍入到 {format} 会移动 {p1} 至 {p2} 的通道位置（最多：{v1} 的 {block}），PSNR 至多变化 "
     "{e} dB（{v2}）。",
-    "PSNR: change against fp32 codes in dB, mean over the tasks, paired within each image.": "PSNR：相对 fp32 编码的变化（dB），对任务"
+    "PSNR: change against fp32 codes in dB, averaged over the columns, paired within each image.": "PSNR：相对 fp32 编码的变化（dB），对各列"
     "取平均，在每幅图像内配对。",
     "Blocks: share of channel positions that hold another channel than in fp32, mean over prompts; its interval is over "
     "seeds, and absent with one.": "模块：与 fp32 相比换成其他通道的位置所占比例，对提示取平均；区间按种子计算，只有一个种子时没有。",
@@ -88,8 +88,8 @@ _FIXED = {
     "Three panels that share the axis gamma.": "三幅小图共用 gamma 轴。",
     "Bars are intervals of the difference from the reference, drawn around the means; information loss has none with one "
     "seed.": "误差线为与参照之差的区间，画在均值周围；只有一个种子时信息损失没有区间。",
-    "Mean PSNR over the tasks; interference: 1 − mean cosine of the tasks' gradients at the end of training (0: all pull "
-    "the same way, 1: unrelated, more: opposed); information loss: 1 − R² of the whole block, mean over levels.": "各任务的平均 "
+    "PSNR averaged over the columns; interference: 1 − mean cosine of the tasks' gradients at the end of training (0: all pull "
+    "the same way, 1: unrelated, more: opposed); information loss: 1 − R² of the whole block, mean over levels.": "各列平均的 "
     "PSNR；干扰：训练结束时 1 − 任务梯度的平均余弦（0：方向一致，1：无关，更大：相反）；信息损失：整个模块的 1 − R²，各层级平均。",
     "No variant's mean falls below the degraded input's on any level not trained on; the smallest gain is {e} dB, {v} on "
     "{c}, which can't be told from zero.": "在未训练过的强度上，没有变体的均值低于退化输入；最小增益为 {e} dB（{v}，{c}），与零无法区分。",
@@ -160,7 +160,7 @@ _FIXED = {
     "{v}).": "对{c1}给出{c2}的提示时，所有变体都恢复失败，结果差于退化输入（最差：{e} dB，{v}）。",
     "With one seed a variant this is true of these trained models, not of the variants.": "每个变体只有一个种子：这只对这些训练好的模型"
     "成立，不能推及变体。",
-    "A variant with one seed has no measure of training luck.": "只有一个种子的变体无法衡量训练的偶然性。",
+    "A variant with one seed has no measure of seed-to-seed variance.": "只有一个种子的变体无法衡量随机种子带来的波动。",
     "{n} scene says little about photographs in general.": "{n} 个场景难以代表一般照片。",
     "Measured on the one finished run.": "在唯一已完成的运行上测量。",
     "Measured on both finished runs.": "在两个已完成的运行上测量。",
@@ -257,14 +257,15 @@ def _prompt_losses() -> dict[str, str]:
     found: dict[str, str] = {}
     for chinese_end, end in (("。", "."), most):
         for rank, chinese_rank in (("", ""), ("most ", "最多"), ("least ", "最少")):
-            told = f"任务说错时 {{v}} 下降{chinese_rank}，平均 {{e}}{chinese_end}"
-            found[f"{{v}} loses {rank}when told the wrong task, {{e}} on average{end}"] = told
-        found[f"{{v}} does better when told the wrong task, by {{e}} on average{end}"] = (
-            f"任务说错时 {{v}} 反而更好，平均高 {{e}}{chinese_end}"
+            told = f"任务说错时 {{v}} 下降{chinese_rank}，列平均 {{e}}{chinese_end}"
+            found[f"{{v}} loses {rank}when told the wrong task, {{e}} averaged over the columns{end}"] = told
+        found[f"{{v}} does better when told the wrong task, by {{e}} averaged over the columns{end}"] = (
+            f"任务说错时 {{v}} 反而更好，列平均高 {{e}}{chinese_end}"
         )
-        found["{v} loses nothing that could be told from zero when told the wrong task: {e} on average" + end] = (
-            f"任务说错时 {{v}} 的下降与零无法区分：平均 {{e}}{chinese_end}"
-        )
+        found[
+            "{v} loses nothing that could be told from zero when told the wrong task: {e} averaged over the columns"
+            + end
+        ] = f"任务说错时 {{v}} 的下降与零无法区分：列平均 {{e}}{chinese_end}"
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from reports import schema
+from reports.contrasts import declared_contrasts
 from reports.files import sha256_of
 from reports.rows import Gathered, read_rows
 from reports.study import Entry, Run, Status, Study
@@ -100,6 +101,7 @@ def load_study(folder: Path) -> Study:
             rows=rows.frame(),
             command=str(plan.get("command") or ""),
             measures=None if plan.get("measures") is None else tuple(map(str, plan["measures"])),
+            contrasts=declared_contrasts(plan.get("contrasts") or []),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{folder / schema.STUDY_FILE}: not the study file it should be ({error!r}).") from error

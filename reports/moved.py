@@ -1,12 +1,12 @@
-"""Each variant against itself in another report, paired by image and seed."""
+"""Each variant against itself in another report: paired by image and, where both have the same seeds, by seed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from reports.estimate import LEVEL, Estimate, estimate
-from reports.pairs import holm
-from reports.stats import AVERAGE, Bootstrap, seed_means
+from reports.estimate import LEVEL, Estimate
+from reports.stats import AVERAGE, Analysis, Scores, seed_means
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +17,9 @@ class Moved:
         variant: its name.
         condition: a condition, or `AVERAGE`.
         before, after: means over the shared images and seeds, in the metric's unit.
-        estimate: `after - before` with its interval, uncorrected.
-        p_holm: its p corrected over all variants (averages), or over all variants and conditions.
+        estimate: `after - before`; its interval is simultaneous over the variants (averages), or over variants and
+            conditions.
+        p_adjusted: Bonferroni's p over the same family.
         n_images: images behind it.
         seeds_paired: whether the same seeds stand on both sides.
         same_runs: whether both are the same runs with the same numbers: then there is nothing to test.
@@ -29,15 +30,15 @@ class Moved:
     before: float
     after: float
     estimate: Estimate
-    p_holm: float
+    p_adjusted: float
     n_images: int
     seeds_paired: bool
     same_runs: bool
 
     @property
     def models_differ(self) -> bool:
-        """Whether the trained models differ on such photographs at `LEVEL` after the correction."""
-        return not self.same_runs and self.p_holm < 1 - LEVEL
+        """Whether the simultaneous interval leaves zero out."""
+        return not self.same_runs and self.estimate.excludes_zero
 
     @property
     def is_real(self) -> bool:
@@ -54,27 +55,28 @@ class Moved:
         return "yes" if self.is_real else "no"
 
 
-def moved(bootstrap: Bootstrap, pairs: dict[str, tuple[str, str, bool]]) -> tuple[Moved, ...]:
+def moved(scores: Scores, pairs: Mapping[str, tuple[str, str, bool]]) -> tuple[Moved, ...]:
     """Every variant and column; variants in their order, the average first.
 
     Args:
-        bootstrap: of both studies' rows, variants named "0 <variant>" before and "1 <variant>" after.
+        scores: of both studies' rows, variants named "0 <variant>" before and "1 <variant>" after.
         pairs: variant -> trained name before, trained name after, and whether the runs are the same.
     """
-    columns = (AVERAGE, *bootstrap.scores.conditions)
-    estimates = {(v, c): e for c in columns for v, e in _estimates(bootstrap, list(pairs), c).items()}
-    tested = [key for key in estimates if not pairs[key[0]][2]]
-    corrected: dict[tuple[str, str], float] = {}
-    for family in ([k for k in tested if k[1] == AVERAGE], [k for k in tested if k[1] != AVERAGE]):
-        corrected.update(zip(family, holm([estimates[k].p for k in family]), strict=True))
+    columns = (AVERAGE, *scores.conditions)
+    shared = {v: sorted(set(scores.seeds[f"0 {v}"]) & set(scores.seeds[f"1 {v}"])) for v in pairs}
+    paired, apart = Analysis(scores=_changes(scores, shared)), Analysis(scores=scores)
+    tested = [v for v, (_, _, same_runs) in pairs.items() if not same_runs]
     found = []
     for variant, (_, _, same_runs) in pairs.items():
-        names = f"0 {variant}", f"1 {variant}"
-        rows_before, rows_after, paired = bootstrap.scores.seed_rows(*names)
         for column in columns:
+            family = max(len(tested) * (1 if column == AVERAGE else len(scores.conditions)), 1)
+            if shared[variant]:
+                change = paired.estimate(variant, column)
+            else:
+                change = apart.difference(f"1 {variant}", f"0 {variant}", column)
             before, after = (
-                float(seed_means(bootstrap.scores, name, column)[list(rows)].mean())
-                for name, rows in zip(names, (rows_before, rows_after), strict=True)
+                float(seed_means(scores, name, column)[_rows(scores, name, shared[variant])].mean())
+                for name in (f"0 {variant}", f"1 {variant}")
             )
             found.append(
                 Moved(
@@ -82,24 +84,30 @@ def moved(bootstrap: Bootstrap, pairs: dict[str, tuple[str, str, bool]]) -> tupl
                     condition=column,
                     before=before,
                     after=after,
-                    estimate=estimates[variant, column],
-                    p_holm=corrected.get((variant, column), 1.0),
-                    n_images=int(bootstrap.scores.images_in(column).sum()),
-                    seeds_paired=paired,
+                    estimate=change.at(1 - (1 - LEVEL) / family),
+                    p_adjusted=1.0 if same_runs else min(1.0, family * change.p),
+                    n_images=scores.counted(column)[1],
+                    seeds_paired=bool(shared[variant]),
                     same_runs=same_runs,
                 )
             )
     return tuple(found)
 
 
-def _estimates(bootstrap: Bootstrap, variants: list[str], column: str) -> dict[str, Estimate]:
-    """`after - before` of every variant; where few seeds agree by chance, the other variants' spread counts."""
-    gaps = {v: bootstrap.gap(f"1 {v}", f"0 {v}", column) for v in variants}
-    neighbours = [variances for _, variances in gaps.values() if variances.varies]
-    # These pairs share no variant: their mean is worth as many variances as there are pairs, which `estimate` counts
-    # (beyond five pairs a little fewer) as it does for pairs of one variant more.
-    n_variants = len(neighbours) + 1
-    return {
-        v: estimate(value, variances, neighbours=neighbours, n_variants=n_variants)
-        for v, (value, variances) in gaps.items()
+def _changes(scores: Scores, shared: Mapping[str, list[int]]) -> Scores:
+    """For each variant with shared seeds the change of each score from seed to same seed, as a variant of its own.
+
+    The same seed sees the same batches on both sides: its runs may agree far better than two seeds do.
+    """
+    values = {
+        v: scores.values[f"1 {v}"][_rows(scores, f"1 {v}", seeds)]
+        - scores.values[f"0 {v}"][_rows(scores, f"0 {v}", seeds)]
+        for v, seeds in shared.items()
+        if seeds
     }
+    return replace(scores, values=values, seeds={v: tuple(shared[v]) for v in values})
+
+
+def _rows(scores: Scores, variant: str, seeds: list[int]) -> list[int]:
+    """Rows of these seeds; all where there are none."""
+    return [scores.seeds[variant].index(s) for s in seeds] or list(range(len(scores.seeds[variant])))

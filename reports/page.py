@@ -9,6 +9,7 @@ from typing import Any
 from reports import schema
 from reports.load import name_of
 from reports.study import Run, Status, Study
+from reports.wording import scaled
 
 MOST_RUN_LINES = 1000
 """Runs that the page lists; of more, the first of each variant, and all in runs.csv."""
@@ -167,8 +168,8 @@ def _run_line(run: Run, variant: str, seed: int) -> RunLine:
         train_s=train_s,
         train=duration(train_s),
         evaluate=duration(_number(summary.get("eval_wall_s"))),
-        params=_scaled(_number(model.get("params"))),
-        macs="" if macs is None else f"{_scaled(macs)} at {px} px",
+        params=scaled(model.get("params")),
+        macs="" if macs is None else f"{scaled(macs)} at {px} px",
         device=str(env.get("device") or ""),
         commit=str(env.get("commit") or "")[:8],
         dirty=bool(env.get("dirty")),
@@ -238,16 +239,6 @@ def _dict(value: Any) -> dict[str, Any]:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _scaled(value: float | None) -> str:
-    """31,104,761 -> "31.10 M"."""
-    if value is None:
-        return ""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:.2f} {unit}"
-    return f"{value:g}"
 
 
 def metric_note() -> str:

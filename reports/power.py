@@ -1,7 +1,7 @@
 """What a study can find with the seeds and images it has.
 
-From a pair's standard error and degrees of freedom, by the noncentral t distribution. (`statsmodels.stats.power` makes
-the same calculation, but returns NaN at some of the few and fractional degrees of freedom that three seeds give;
+From a contrast's standard error and degrees of freedom, by the noncentral t distribution. (`statsmodels.stats.power`
+makes the same calculation, but returns NaN at some of the few and fractional degrees of freedom that three seeds give;
 `scipy.special.nctdtr` does not.)
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from scipy import optimize, special
 
-from reports.estimate import LEVEL, Estimate, degrees_of_freedom
+from reports.estimate import LEVEL, Estimate, Part, degrees_of_freedom
 
 POWER = 0.80
 MOST_SEEDS = 50
@@ -37,8 +37,8 @@ def minimum_detectable_difference(estimate: Estimate, *, alpha: float = 1 - LEVE
     """The true difference that a two-sided test at `alpha` finds with probability `power`, in the metric's unit.
 
     Args:
-        estimate: the pair's difference; its standard error and degrees of freedom count, not its value.
-        alpha: the test's level; `0.05 / m` is the strictest step of Holm's correction for m comparisons.
+        estimate: the contrast; its standard error and degrees of freedom count, not its value.
+        alpha: the test's level; `0.05 / m` for one of m planned contrasts.
         power: the probability asked for.
 
     Returns:
@@ -68,11 +68,11 @@ def seeds_needed(estimate: Estimate, *, alpha: float = 1 - LEVEL, power: float =
         return None
 
     def finds(n_seeds: int) -> bool:
-        seeds_part, images_part = estimate.seed_share * estimate.n_seeds / n_seeds, 1 - estimate.seed_share
-        se = estimate.se * math.sqrt(seeds_part + images_part)
-        df_seeds = estimate.df_seeds * (n_seeds - 1) / (estimate.n_seeds - 1)
-        df = degrees_of_freedom(seeds_part / (seeds_part + images_part), df_seeds, estimate.df_images)
-        return power_of(estimate.value, se=se, df=df, alpha=alpha) >= power
+        more, df = n_seeds / estimate.n_seeds, (n_seeds - 1) / (estimate.n_seeds - 1)
+        runs = Part(variance=estimate.seed_share / more, df=estimate.df_seeds * df)
+        images = Part(variance=1 - estimate.seed_share, df=estimate.df_images)
+        se = estimate.se * math.sqrt(runs.variance + images.variance)
+        return power_of(estimate.value, se=se, df=degrees_of_freedom((runs, images)), alpha=alpha) >= power
 
     # power only grows with seeds
     found = bisect_left(range(2, MOST_SEEDS + 1), True, key=finds) + 2

@@ -29,6 +29,7 @@ _COPIED = (
     schema.TABLE_TEX_FILE,
     schema.MEANS_CSV_FILE,
     schema.PAIRS_CSV_FILE,
+    schema.CONTRASTS_CSV_FILE,
 )
 _KEPT = (schema.SPEC_FILE, schema.ENV_FILE, schema.SUMMARY_FILE, schema.TRAIN_LOG_FILE, schema.IMAGES_FILE)
 _PACKAGES = ("torch", "numpy", "open_clip_torch")

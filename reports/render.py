@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports import page, schema
+from reports.labels import task_label
 from reports.language import ENGLISH, Language
 from reports.measures.sections import Shown
 from reports.parts import Part
@@ -44,6 +45,7 @@ def render(
 ) -> str:
     """The page; every text from outside is escaped, and no script but our own may run in it."""
     environment = page_environment(language)
+    environment.filters.update(zip=zip, task_label=lambda task: task_label(task).capitalize())
     environment.filters.update(show=show, show_p=show_p, show_size=show_size, signed=signed, show_seeds=show_seeds)
     css, js = (Markup("".join(_source(environment, name) for name in names)) for names in (STYLES, SCRIPTS))
     return environment.get_template("report.html.j2").render(

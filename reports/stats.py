@@ -1,30 +1,46 @@
-"""Means, paired differences and their intervals, all from rows of images.parquet.
+"""Means, contrasts and their intervals, all from rows of images.parquet.
 
-The interval of a difference answers: would it survive other training seeds and other photographs? Seeds, scenes and
-the images of a scene are therefore resampled together, for both variants alike (a hierarchical paired bootstrap).
-
-With few units a bootstrap interval is too narrow for three reasons, and all are mended: n - 1 of n units are drawn (Rao
-and Wu, 1988), which makes the bootstrap variance of a mean unbiased; the standard error is multiplied by Student's t
-with Satterthwaite's degrees of freedom rather than by 1.96; and a pair whose few seeds agree by chance is held to the
-seeds' spread in the study's other pairs of its variants (reports/estimate.py).
+The interval of a contrast answers one of two questions. "New photographs": would it survive other training runs and
+other photographs? "These images": would it survive other training runs, scored on the images at hand? Its variance is
+computed in closed form, as in a crossed random-effects analysis of variance (reports/components.py), from moderated
+variances over runs (reports/moderation.py), with Satterthwaite's degrees of freedom (reports/estimate.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.estimate import LEVEL, Estimate, Variances, estimate
+from reports.components import Components, runs_of, units_of
+from reports.estimate import LEVEL, Estimate, Part, estimate
 
-__all__ = ["AVERAGE", "LEVEL", "Bootstrap", "Estimate", "Scores", "collect", "means", "seed_means"]
+__all__ = [
+    "AVERAGE",
+    "LEVEL",
+    "NEW_PHOTOGRAPHS",
+    "QUESTIONS",
+    "TASK_AVERAGE",
+    "THESE_IMAGES",
+    "Analysis",
+    "Estimate",
+    "Scores",
+    "collect",
+    "input_mean",
+    "means",
+    "seed_means",
+]
 
-RESAMPLES = 2000
-AVERAGE = "average"
+AVERAGE = "average"  # over the columns, all alike, as papers print it
+TASK_AVERAGE = "average_tasks"  # over the tasks, all alike; noise levels first
+
+NEW_PHOTOGRAPHS = "new photographs"
+THESE_IMAGES = "these images"
+QUESTIONS = (NEW_PHOTOGRAPHS, THESE_IMAGES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,23 +83,45 @@ class Scores:
         return len(self.scene)
 
     def weights(self, condition: str = AVERAGE) -> np.ndarray:
-        """(C,) weights of the conditions: one condition, a task, or the average over tasks (noise levels first)."""
+        """(C,) weights of the conditions in a column: a condition, a task, or one of the two averages."""
         tasks = np.array([schema.task_of(c) for c in self.conditions])
+        if condition == AVERAGE:
+            return np.full(len(tasks), 1.0 / max(len(tasks), 1))
+        if condition == TASK_AVERAGE:
+            return np.array([1.0 / (len(self.tasks) * np.sum(tasks == t)) for t in tasks])
         if condition in self.conditions:
             return np.array([float(c == condition) for c in self.conditions])
         if condition in tasks:
             return np.asarray((tasks == condition) / np.sum(tasks == condition))
-        if condition != AVERAGE:
-            raise ValueError(f"Unknown column {condition!r}. Known: {', '.join(self.conditions)}, {AVERAGE}.")
-        return np.array([1.0 / (len(set(tasks)) * np.sum(tasks == t)) for t in tasks])
+        known = ", ".join((*self.conditions, AVERAGE, TASK_AVERAGE))
+        raise ValueError(f"Unknown column {condition!r}. Known: {known}.")
 
-    def seed_rows(self, first: str, second: str) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
-        """Rows of the seeds that both variants have, pair by pair, and True; all rows of each and False if none."""
-        a, b = self.seeds[first], self.seeds[second]
-        shared = sorted(set(a) & set(b))
-        if shared:
-            return tuple(map(a.index, shared)), tuple(map(b.index, shared)), True
-        return tuple(range(len(a))), tuple(range(len(b))), False
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks in the order of tables."""
+        return tuple(dict.fromkeys(schema.task_of(c) for c in self.conditions))
+
+    @property
+    def averages(self) -> tuple[str, ...]:
+        """The averages that differ: over the columns and, where tasks have unequal numbers of these, over the tasks."""
+        equal = np.allclose(self.weights(AVERAGE), self.weights(TASK_AVERAGE))
+        return (AVERAGE,) if equal else (AVERAGE, TASK_AVERAGE)
+
+    def without(self, runs: Mapping[str, set[int]]) -> Scores:
+        """The scores without some runs, given as variant -> seeds; a variant without any left is gone."""
+        kept = {
+            v: [k for k, seed in enumerate(seeds) if seed not in runs.get(v, ())] for v, seeds in self.seeds.items()
+        }
+        return replace(
+            self,
+            values={v: self.values[v][rows] for v, rows in kept.items() if rows},
+            seeds={v: tuple(self.seeds[v][k] for k in rows) for v, rows in kept.items() if rows},
+        )
+
+    def counted(self, condition: str = AVERAGE) -> tuple[int, int]:
+        """Photographs and images that count in this column."""
+        used = self.images_in(condition)
+        return len(np.unique(self.scene[used])), int(used.sum())
 
     def images_in(self, condition: str = AVERAGE) -> np.ndarray:
         """(I,) whether the image counts in this column."""
@@ -147,7 +185,7 @@ def _numbered(datasets: Any, names: Any) -> tuple[np.ndarray, list[str]]:
 def _strata(scene: np.ndarray, common: np.ndarray) -> np.ndarray:
     """(I,) a number for the set of conditions in which each image's scene occurs.
 
-    Benchmarks have other photographs for each task. Drawing scenes within such a set keeps every condition populated.
+    Benchmarks have other photographs for each task: new ones would be drawn within such a set.
     """
     if not len(scene):
         return np.zeros(0, dtype=int)
@@ -156,21 +194,29 @@ def _strata(scene: np.ndarray, common: np.ndarray) -> np.ndarray:
 
 
 def means(scores: Scores) -> pd.DataFrame:
-    """Mean of each variant (and of "input", first) for each condition and the average over tasks.
+    """Mean of each variant (and of "input", first) for each condition and both averages.
 
     Returns:
-        Index: "input" and the variants. Columns: the conditions and `AVERAGE`. NaN where a variant has no score.
+        Index: "input" and the variants. Columns: the conditions, `AVERAGE` and `TASK_AVERAGE`. NaN where a variant has
+        no score.
     """
     table = {"input": _mean_over_images(scores.inputs)}
     table.update({v: _mean_over_images(x).mean(axis=0) for v, x in scores.values.items()})
     frame = pd.DataFrame.from_dict(table, orient="index", columns=pd.Index(scores.conditions))
-    frame[AVERAGE] = frame.to_numpy() @ scores.weights()
+    by_condition = frame.to_numpy()
+    for average in (AVERAGE, TASK_AVERAGE):
+        frame[average] = by_condition @ scores.weights(average)
     return frame
 
 
 def seed_means(scores: Scores, variant: str, condition: str = AVERAGE) -> np.ndarray:
     """(S,) mean of each seed's run."""
     return np.asarray(_weighted(_mean_over_images(scores.values[variant]), scores.weights(condition)))
+
+
+def input_mean(scores: Scores, condition: str = AVERAGE) -> float:
+    """Mean of the degraded input in a column."""
+    return float(_weighted(_mean_over_images(scores.inputs), scores.weights(condition)))
 
 
 def _mean_over_images(values: np.ndarray) -> np.ndarray:
@@ -186,128 +232,54 @@ def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bootstrap:
-    """Resampled means of every variant under the same draws, ready for any difference.
+class Analysis:
+    """Estimates with intervals of means and of any contrast between the variants of a study.
 
     Attributes:
-        scores: what is resampled.
-        resamples: R, the number of draws.
-        seed: of the generator.
+        scores: of one metric.
     """
 
     scores: Scores
-    resamples: int = RESAMPLES
-    seed: int = 0
-    _seed_draws: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
-    _drawn: dict[tuple[str, tuple[int, ...], int], tuple[np.ndarray, np.ndarray]] = field(
-        default_factory=dict, repr=False
-    )
-    _gaps: dict[tuple[str, str, str], tuple[float, Variances]] = field(default_factory=dict, repr=False)
+    _columns: dict[str, Components] = field(default_factory=dict, repr=False)
 
-    @cached_property
-    def image_weights(self) -> np.ndarray:
-        """(R, I) how often each image is drawn: scenes within strata, then images within each drawn scene."""
-        rng = np.random.default_rng([self.seed, 1])
-        weights = np.zeros((self.resamples, self.scores.n_images))
-        for stratum in np.unique(self.scores.stratum):
-            scenes = np.unique(self.scores.scene[self.scores.stratum == stratum])
-            for scene, times in zip(scenes, _draw(rng, self.resamples, len(scenes)).T, strict=True):
-                members = np.flatnonzero(self.scores.scene == scene)
-                even = np.full(len(members), 1 / len(members))
-                weights[:, members] = rng.multinomial(times * len(members), even)
-        return weights
+    def contrast(
+        self, weights: Mapping[str, float], column: str = AVERAGE, *, question: str = NEW_PHOTOGRAPHS
+    ) -> Estimate:
+        """The weighted sum of the variants' means in a column.
 
-    @cached_property
-    def _drawn_images(self) -> np.ndarray:
-        """(R, C) images drawn of each condition."""
-        return np.asarray(self.image_weights @ (~np.isnan(self.scores.inputs)).astype(float))
-
-    def _sums(self, variant: str, rows: tuple[int, ...], stream: int) -> tuple[np.ndarray, np.ndarray]:
-        """(R, C) means over the drawn images of these seeds: as the seeds are drawn, and all alike.
-
-        Differences and averages over tasks are sums of these, so that the means of each seed need not be kept: of
-        hundreds of seeds they would fill the memory.
+        Args:
+            weights: variant -> weight; a difference has weights 1 and -1.
+            column: a condition, a task or one of the averages.
+            question: `NEW_PHOTOGRAPHS` (variance over runs and photographs) or `THESE_IMAGES` (over runs alone).
         """
-        key = (variant, rows, stream)
-        if key not in self._drawn:
-            values, share = self.scores.values[variant][list(rows)], self._seed_shares(len(rows), stream=stream)
-            both = np.full(self._drawn_images.shape, np.nan)
-            even = both.copy()
-            for c in range(len(self.scores.conditions)):
-                used = ~np.isnan(self.scores.inputs[:, c])
-                known = values[:, used, c]  # (S, I), all or none of a seed's
-                count = np.maximum(self._drawn_images[:, c], 1e-300)[:, None]
-                means = np.where(count > 1e-300, self.image_weights[:, used] @ known.T / count, np.nan)  # (R, S)
-                both[:, c] = (share * means).sum(axis=1)
-                even[:, c] = means.mean(axis=1)
-            self._drawn[key] = both, even
-        return self._drawn[key]
+        if question not in QUESTIONS:
+            raise ValueError(f"Unknown question {question!r}. Known: {', '.join(QUESTIONS)}.")
+        used = {v: w for v, w in weights.items() if w}
+        found = self._components(column)
+        n_seeds = min(len(self.scores.seeds[v]) for v in weights)
+        if not used:
+            return estimate(0.0, runs=Part(variance=0.0, df=np.inf), images=Part(variance=0.0, df=0.0), n_seeds=n_seeds)
+        runs = found.run_part(used)
+        if question == THESE_IMAGES:
+            images = Part(variance=0.0, df=0.0)
+            runs = runs if n_seeds > 1 else images
+        else:
+            images = found.image_part(used)
+        value = float(sum(w * found.runs[v].by_seed.mean() for v, w in used.items()))
+        return estimate(value, runs=runs, images=images, n_seeds=n_seeds)
 
-    def estimate(self, variant: str, condition: str = AVERAGE) -> Estimate:
-        """The variant's own mean, with an interval over seeds and images."""
-        every = tuple(range(len(self.scores.seeds[variant])))
-        return estimate(*self._variances([(variant, every, 1.0)], condition))
+    def estimate(self, variant: str, column: str = AVERAGE) -> Estimate:
+        """The variant's own mean."""
+        return self.contrast({variant: 1.0}, column)
 
-    def difference(self, first: str, second: str, condition: str = AVERAGE) -> Estimate:
-        """Mean of `first` minus mean of `second` over the seeds that both have (all seeds, where they share none)."""
-        value, variances = self.gap(first, second, condition)
-        others = [v for v in self.scores.variants if v not in (first, second)]
-        pairs = [(first, second), *((one, other) for one in (first, second) for other in others)]
-        neighbours = [self.gap(a, b, condition)[1] for a, b in pairs]
-        n_variants = len({v for (a, b), n in zip(pairs, neighbours, strict=True) if n.varies for v in (a, b)})
-        return estimate(value, variances, neighbours=neighbours, n_variants=n_variants)
+    def difference(self, first: str, second: str, column: str = AVERAGE) -> Estimate:
+        """Mean of `first` minus mean of `second`; exactly zero for a variant and itself."""
+        return self.contrast({first: 1.0, second: -1.0} if first != second else {first: 0.0}, column)
 
-    def gap(self, first: str, second: str, condition: str) -> tuple[float, Variances]:
-        """Value and variances of `first - second` alone, without the study's other pairs; worked out once a pair."""
-        if (second, first, condition) in self._gaps:
-            value, variances = self._gaps[second, first, condition]
-            return -value, variances
-        if (first, second, condition) not in self._gaps:
-            rows_a, rows_b, paired = self.scores.seed_rows(first, second)
-            parts = [(first, rows_a, 1.0), (second, rows_b, -1.0)]
-            self._gaps[first, second, condition] = self._variances(parts, condition, paired=paired)
-        return self._gaps[first, second, condition]
-
-    def _variances(
-        self, parts: list[tuple[str, tuple[int, ...], float]], condition: str, *, paired: bool = True
-    ) -> tuple[float, Variances]:
-        """Value and variances of the signed sum of `parts` (variant, rows of its seeds, sign)."""
-        weights = self.scores.weights(condition)
-        point = 0.0
-        both, seeds_only, images_only = np.zeros((3, self.resamples))
-        for number, (variant, rows, sign) in enumerate(parts):
-            observed = _weighted(_mean_over_images(self.scores.values[variant][list(rows)]), weights)  # (S,)
-            stream = 0 if paired else number
-            drawn, even = self._sums(variant, rows, stream)
-            point = point + sign * observed.mean()
-            both = both + sign * _weighted(drawn, weights)
-            seeds_only = seeds_only + sign * self._seed_shares(len(rows), stream=stream) @ observed
-            images_only = images_only + sign * _weighted(even, weights)
-        return float(point), Variances(
-            total=float(np.var(both)),
-            seeds=float(np.var(seeds_only)),
-            images=float(np.var(images_only)),
-            n_seeds=min(len(rows) for _, rows, _ in parts),
-            df_images=self._image_degrees(weights),
-        )
-
-    def _seed_shares(self, n: int, *, stream: int) -> np.ndarray:
-        """(R, n) share of each seed in each resample."""
-        key = 1000 * stream + n
-        if key not in self._seed_draws:
-            draws = _draw(np.random.default_rng([self.seed, 2, stream, n]), self.resamples, n)
-            self._seed_draws[key] = draws / draws.sum(axis=1, keepdims=True)
-        return self._seed_draws[key]
-
-    def _image_degrees(self, weights: np.ndarray) -> int:
-        """Degrees of freedom over scenes; over images where each stratum is one photograph."""
-        s = self.scores
-        used = ~np.isnan(s.inputs[:, weights > 0]).all(axis=1)
-        strata = len(np.unique(s.stratum[used]))
-        scenes = len(np.unique(s.scene[used]))
-        return scenes - strata if scenes > strata else int(used.sum()) - scenes
-
-
-def _draw(rng: np.random.Generator, resamples: int, n: int) -> np.ndarray:
-    """(R, n) how often each of n units occurs among n - 1 draws (one draw of a single unit)."""
-    return rng.multinomial(max(n - 1, 1), np.full(n, 1 / n), size=resamples)
+    def _components(self, column: str) -> Components:
+        if column not in self._columns:
+            s, weights = self.scores, self.scores.weights(column)
+            units = units_of(s.scene, s.stratum, s.images_in(column))
+            runs = {v: runs_of(values, s.inputs, weights, units) for v, values in s.values.items()}
+            self._columns[column] = Components(units=units, runs=runs)
+        return self._columns[column]

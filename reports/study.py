@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.stats import Scores, collect
+from reports.stats import Analysis, Scores, collect
 
 
 class Status(str, Enum):
@@ -63,6 +63,15 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """A comparison that the study was planned for: a weighted sum of variants' means whose weights sum to zero."""
+
+    name: str
+    label: str
+    weights: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """What was asked and what came of it.
 
@@ -77,6 +86,7 @@ class Study:
             schema.IMAGE_COLUMNS, texts as categories, infinite PSNR capped. Shared: not to be changed in place.
         command: what makes the study again.
         measures: names of the measures that the study asks for; None where its file does not say.
+        contrasts: those that its file declares; none in older files.
     """
 
     folder: Path | None
@@ -94,6 +104,7 @@ class Study:
     rows: pd.DataFrame
     command: str
     measures: tuple[str, ...] | None = None
+    contrasts: tuple[Contrast, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made of the rest: it would travel to each process that draws."""
@@ -127,6 +138,12 @@ class Study:
             self._scores[metric] = collect(self.rows, metric)
         return self._scores[metric]
 
+    def analysis(self, metric: str) -> Analysis:
+        """The analysis of one metric's scores, once."""
+        if metric not in self._analyses:
+            self._analyses[metric] = Analysis(scores=self.scores(metric))
+        return self._analyses[metric]
+
     @property
     def terms(self) -> pd.DataFrame:
         """The distinct protocol, condition, dataset and seen of the rows, in order of first appearance, as texts."""
@@ -147,6 +164,10 @@ class Study:
 
     @cached_property
     def _scores(self) -> dict[str, Scores]:
+        return {}
+
+    @cached_property
+    def _analyses(self) -> dict[str, Analysis]:
         return {}
 
     @cached_property

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from reports import schema
 from reports.labels import condition_label, latex, markdown
-from reports.stats import AVERAGE, Bootstrap, Scores, means, seed_means
+from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Run, Status, Study
+from reports.wording import scaled
 
 _NOT_DONE = {
     Status.RUNNING: "unfinished",
@@ -22,7 +24,17 @@ _NOT_DONE = {
     Status.DAMAGED: "damaged",
     Status.MISSING: "not run",
 }
+MARKS_TOLD = (
+    "Bold: best, told from the second by an unadjusted test of that pair. Underlined: second, told from the third "
+    "likewise. Nothing is marked with one seed, nor below the input."
+)
+AVERAGES_TOLD = {
+    1: "Average: plain mean over the columns.",
+    2: "Average (columns): plain mean over the columns, as papers print it. Average (tasks): noise levels first, then "
+    "tasks alike.",
+}
 INPUT_LABEL = "degraded input"
+SIZE_HEADS = ("Params trained", "Params", "MACs")
 SHOWN_IDS = 20
 """Run ids that a cell names; means.csv has them all."""
 
@@ -34,7 +46,7 @@ class Number:
     Attributes:
         value: unrounded, NaN if there is none.
         text: as printed, "" if there is none.
-        rank: 1 for the best of the column, 2 for the second, 0 otherwise; equal prints share a rank.
+        rank: 1 for the best of the column, 2 for the second, where they are told from the next; 0 otherwise.
     """
 
     value: float
@@ -53,12 +65,13 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table; `aliases` are other names of the same model."""
+    """One line of the table; `aliases` are other names of the same model, `sizes` its size as `SIZE_HEADS` has it."""
 
     variant: str
     cells: tuple[Cell, ...]
     seeds: str
     aliases: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ("", "", "")
     is_input: bool = False
 
 
@@ -67,7 +80,7 @@ class Table:
     """The table with everything that its renderings share.
 
     Attributes:
-        columns: conditions and `AVERAGE`, by name.
+        columns: conditions and the averages that differ, by name.
         rows: the degraded input first, then the variants in the study's order.
         notes: lines below the table (aliases, what the marks mean).
         protocol: name of the evaluation protocol.
@@ -85,25 +98,47 @@ class Table:
         """The columns as a reader sees them."""
         return tuple(condition_label(c) for c in self.columns)
 
+    @property
+    def averages_told(self) -> str:
+        """What the averages are."""
+        return AVERAGES_TOLD[len({AVERAGE, TASK_AVERAGE} & set(self.columns))]
+
+    @property
+    def size_heads(self) -> tuple[str, ...]:
+        """The columns of sizes as a reader sees them."""
+        return SIZE_HEADS
+
 
 def build_table(study: Study) -> Table:
     """The study's table from the rows of its finished runs."""
     metrics = [(m, study.scores(m.name)) for m in schema.METRICS]
     averages = {m.name: means(scores) for m, scores in metrics}
-    columns = (*metrics[0][1].conditions, AVERAGE)
+    columns = (*metrics[0][1].conditions, *metrics[0][1].averages)
     rows = [Row(variant=INPUT_LABEL, cells=_cells("input", columns, averages, ""), seeds="", is_input=True)]
     for variant in study.variants:
         done, planned = study.done_runs_of(variant), study.runs_of(variant)
         instead = "" if done else _not_done(planned)
         aliases = tuple(e.variant for e in study.aliases.get(variant, ()))
         cells = _with_hover(_cells(variant, columns, averages, instead), variant, columns, metrics[0][1], done)
-        rows.append(Row(variant=variant, cells=cells, seeds=_seeds(planned), aliases=aliases))
+        sizes = sizes_of(planned)
+        rows.append(Row(variant=variant, cells=cells, seeds=_seeds(planned), aliases=aliases, sizes=sizes))
     return Table(
         columns=columns,
-        rows=tuple(_ranked(rows)),
+        rows=tuple(_marked(rows, columns, study)),
         notes=_notes(study),
         protocol=", ".join(sorted(study.terms["protocol"].unique())),
         data=str(study.data.get("name", "")),
+    )
+
+
+def sizes_of(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Trained parameters, parameters and multiply-adds of a variant as `SIZE_HEADS` has them; "" where unknown."""
+    model = next((m for run in runs if isinstance(m := run.spec.get("model"), dict)), {})
+    macs = scaled(model.get("macs"))
+    return (
+        scaled(model.get("params_trained")),
+        scaled(model.get("params")),
+        f"{macs} at {model.get('macs_px')} px" if macs else "",
     )
 
 
@@ -138,7 +173,7 @@ def _with_hover(
     for cell, column in zip(cells, columns, strict=True):
         by_seed = seed_means(scores, variant, column)
         spread = f", SD over seeds {by_seed.std(ddof=1):.3f} dB" if len(by_seed) > 1 else ""
-        hover = f"{len(by_seed)} seed(s){spread}; {_n_images(scores, column)} images; {_ids(done)}"
+        hover = f"{len(by_seed)} seed(s){spread}; {scores.counted(column)[1]} images; {_ids(done)}"
         told.append(replace(cell, hover="" if cell.instead else hover))
     return tuple(told)
 
@@ -148,38 +183,38 @@ def _ids(done: tuple[Run, ...]) -> str:
     return ", ".join(run.run_id for run in done[:SHOWN_IDS]) + more
 
 
-def _n_images(scores: Scores, column: str) -> int:
-    return int((~np.isnan(scores.inputs[:, scores.weights(column) > 0])).any(axis=1).sum())
+def _marked(rows: list[Row], columns: tuple[str, ...], study: Study) -> list[Row]:
+    """Mark the best of each column where a test tells it from the second, and then the second likewise.
 
-
-def _ranked(rows: list[Row]) -> list[Row]:
-    """Mark best and second of each column and metric; the input does not compete."""
-    marked = ranked_cells([row.cells for row in rows], competes=[not row.is_input for row in rows])
-    return [replace(row, cells=cells) for row, cells in zip(rows, marked, strict=True)]
-
-
-def ranked_cells(rows: Sequence[tuple[Cell, ...]], *, competes: Sequence[bool]) -> list[tuple[Cell, ...]]:
-    """Mark best and second of each column and metric by the numbers as printed; equal prints share the mark.
-
-    Args:
-        rows: the cells of each row.
-        competes: which rows are compared with each other; the others get no mark. One row alone has no best.
+    The tests are of the pairs, unadjusted, and need more than one seed. What is not above the input is not marked.
     """
-    ranks: dict[tuple[int, int, str], int] = {}
-    rivals = [cells for cells, does in zip(rows, competes, strict=True) if does]
-    for c in range(len(rows[0]) if len(rivals) > 1 else 0):
-        for m in range(len(schema.METRICS)):
-            printed = {cells[c].numbers[m].text for cells in rivals} - {""}
-            for rank, text in enumerate(sorted(printed, key=float, reverse=True)[:2], start=1):
-                ranks[c, m, text] = rank
-    marked = []
-    for cells, does in zip(rows, competes, strict=True):
-        told = []
-        for c, cell in enumerate(cells):
-            numbers = (replace(n, rank=ranks.get((c, m, n.text), 0) if does else 0) for m, n in enumerate(cell.numbers))
-            told.append(replace(cell, numbers=tuple(numbers)))
-        marked.append(tuple(told))
-    return marked
+    ranks: dict[tuple[str, int, int], int] = {}
+    for m, metric in enumerate(schema.METRICS):
+        analysis = study.analysis(metric.name)
+        for c, column in enumerate(columns):
+            floor = rows[0].cells[c].numbers[m].value
+            level = {row.variant: row.cells[c].numbers[m].value for row in rows[1:]}
+            order = sorted((v for v, x in level.items() if not np.isnan(x)), key=lambda v: -level[v])
+            for rank, (better, next_one) in enumerate(pairwise(order[:3]), start=1):
+                gap = analysis.difference(better, next_one, column)
+                if gap.n_seeds < 2 or not gap.excludes_zero or not level[better] > floor:
+                    break
+                ranks[better, c, m] = rank
+    return [
+        replace(
+            row,
+            cells=tuple(
+                replace(
+                    cell,
+                    numbers=tuple(
+                        replace(n, rank=ranks.get((row.variant, c, m), 0)) for m, n in enumerate(cell.numbers)
+                    ),
+                )
+                for c, cell in enumerate(row.cells)
+            ),
+        )
+        for row in rows
+    ]
 
 
 def _not_done(planned: tuple[Run, ...]) -> str:
@@ -199,10 +234,11 @@ def _notes(study: Study) -> tuple[str, ...]:
 
 def to_markdown(table: Table) -> str:
     """The table as GitHub's Markdown; best bold, second underlined."""
-    lines = ["| Variant | " + " | ".join(markdown(h) for h in table.heads) + " | Seeds |"]
-    lines.append("|---|" + "---:|" * (len(table.columns) + 1))
+    heads = [*table.heads, *SIZE_HEADS, "Seeds"]
+    lines = ["| Variant | " + " | ".join(markdown(h) for h in heads) + " |"]
+    lines.append("|---|" + "---:|" * len(heads))
     for row in table.rows:
-        cells = [markdown_cell(c) for c in row.cells]
+        cells = [*(markdown_cell(c) for c in row.cells), *row.sizes]
         lines.append(f"| {markdown(_name(row))} | {' | '.join(cells)} | {row.seeds} |")
     lines += ["", *(f"{line}  " for line in _legend(table, markdown)), ""]
     return "\n".join(lines)
@@ -210,11 +246,11 @@ def to_markdown(table: Table) -> str:
 
 def to_latex(table: Table) -> str:
     """The table for a paper; needs the package booktabs."""
-    lines = [r"% needs \usepackage{booktabs}", rf"\begin{{tabular}}{{l{'c' * len(table.columns)}r}}", r"\toprule"]
-    lines.append(" & ".join(["Variant", *map(latex, table.heads), "Seeds"]) + r" \\")
+    lines = [r"% needs \usepackage{booktabs}", rf"\begin{{tabular}}{{l{'c' * len(table.columns)}rrrr}}", r"\toprule"]
+    lines.append(" & ".join(["Variant", *map(latex, table.heads), *SIZE_HEADS, "Seeds"]) + r" \\")
     lines.append(r"\midrule")
     for row in table.rows:
-        cells = [latex_cell(c) for c in row.cells]
+        cells = [*(latex_cell(c) for c in row.cells), *(latex(size or "--") for size in row.sizes)]
         lines.append(" & ".join([latex(_name(row)), *cells, row.seeds or "--"]) + r" \\")
         if row.is_input:
             lines.append(r"\midrule")
@@ -241,42 +277,30 @@ def _name(row: Row) -> str:
 
 def _legend(table: Table, escape: Callable[[str], str]) -> list[str]:
     """The lines below the table, escaped; the marks' own line is ours."""
-    said = (
-        f"PSNR (dB) / SSIM. Protocol: {table.protocol}. Data: {table.data}. "
-        "The average is over tasks; noise levels are averaged first."
-    )
-    return [
-        escape(line)
-        for line in (said, "Bold: highest mean. Underlined: second. Equal prints share the mark.", *table.notes)
-    ]
+    said = f"PSNR (dB) / SSIM. Protocol: {table.protocol}. Data: {table.data}. {table.averages_told}"
+    return [escape(line) for line in (said, MARKS_TOLD, *table.notes)]
 
 
 def _named_in(terms: pd.DataFrame, what: str, column: str) -> str:
-    used = terms if column == AVERAGE else terms[terms["condition"] == column]
+    used = terms if column in (AVERAGE, TASK_AVERAGE) else terms[terms["condition"] == column]
     return ";".join(sorted(used[what].unique()))
 
 
-def means_frame(study: Study, bootstraps: dict[str, Bootstrap]) -> pd.DataFrame:
-    """Every cell of the table as a tidy row, unrounded, with spread, interval, protocol and run ids.
-
-    Args:
-        study: the study of the table.
-        bootstraps: metric -> the bootstrap of its scores.
-    """
+def means_frame(study: Study) -> pd.DataFrame:
+    """Every cell of the table as a tidy row, unrounded, with spread, interval, protocol and run ids."""
     rows = []
-    for metric, bootstrap in bootstraps.items():
-        scores = bootstrap.scores
-        inputs = means(scores).loc["input"].to_dict()
+    for metric in (m.name for m in schema.METRICS):
+        analysis, scores = study.analysis(metric), study.scores(metric)
         for variant in scores.variants:
-            for column in (*scores.conditions, AVERAGE):
-                estimate = bootstrap.estimate(variant, column)
+            for column in (*scores.conditions, *scores.averages):
+                estimate = analysis.estimate(variant, column)
                 by_seed = seed_means(scores, variant, column)
                 rows.append({
                     "variant": variant, "condition": column, "metric": metric, "mean": estimate.value,
                     "ci_low": estimate.low, "ci_high": estimate.high,
-                    "input_mean": float(inputs[column]),
+                    "input_mean": input_mean(scores, column),
                     "sd_over_seeds": by_seed.std(ddof=1) if len(by_seed) > 1 else float("nan"),
-                    "n_seeds": len(by_seed), "n_images": _n_images(scores, column),
+                    "n_seeds": len(by_seed), "n_images": scores.counted(column)[1],
                     "dataset": _named_in(study.terms, "dataset", column),
                     "protocol": _named_in(study.terms, "protocol", column),
                     "run_ids": ";".join(run.run_id for run in study.done_runs_of(variant)),

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reports import schema
+from reports.contrasts import Contrasts
 from reports.figures.style import Picture
-from reports.labels import latex
+from reports.labels import condition_label, latex, task_label
 from reports.measures.section import Grid, Section
-from reports.pairs import Pair
+from reports.stats import AVERAGE
 from reports.study import Study
 from reports.wording import show, show_p, show_seeds, show_size
 
@@ -105,23 +106,19 @@ def document(
     return "\n".join([*lines, r"\end{document}", ""])
 
 
-def against_reference(pairs: Sequence[Pair]) -> str:
-    """The differences from the reference as a booktabs table; "" for none."""
-    if not pairs:
+def contrasts(found: Contrasts) -> str:
+    """The planned contrasts as a booktabs table, tasks beside the average; "" for none."""
+    on_average = found.of()
+    if not on_average:
         return ""
-    heads = ("Variant", "Difference", "$p$ (Holm)", "Distinguishable", "MDD (dB)", "Seeds needed")
-    rows = [
-        (
-            text(p.first),
-            text(show(p.estimate)),
-            text(show_p(p.p_holm)),
-            "yes" if p.distinguishable else "no",
-            text(show_size(p.mdd)),
-            text(show_seeds(p)),
-        )
-        for p in pairs
-    ]
-    return _tabular("lrrlrr", heads, rows)
+    heads = ["Contrast", condition_label(AVERAGE), "$p$ (adjusted)", "Differs", "MDD (dB)", "Seeds needed"]
+    rows = []
+    for t in on_average:
+        told = [text(show(t.simultaneous)), text(show_p(t.p_adjusted)), "yes" if t.differs else "no"]
+        by_task = [text(show(one.simultaneous)) for one in found.by_task(t.contrast).values()]
+        rows.append((text(t.contrast.label), *told, text(show_size(t.mdd)), text(show_seeds(t)), *by_task))
+    heads += [text(task_label(task).capitalize()) for task in found.tasks]
+    return _tabular("lrrlrr" + "r" * len(found.tasks), heads, rows)
 
 
 def text(plain: str) -> str:

@@ -1,4 +1,4 @@
-"""Numbers and lists as the report's sentences and tables of pairs print them."""
+"""Numbers and lists as the report's sentences and tables print them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from reports import schema
+from reports.contrasts import Tested
 from reports.estimate import Estimate
-from reports.pairs import Pair
 from reports.power import MOST_SEEDS
 
 SHOWN_NAMES = 3
@@ -41,11 +41,22 @@ def show_size(size: float) -> str:
     return "\N{EN DASH}" if math.isnan(size) else f"{size:.2f}" if size >= 0.0095 else f"{size:.3f}"
 
 
-def show_seeds(pair: Pair) -> str:
-    """Seeds that would settle the pair: "14", "> 50", or a dash where it is settled or nothing is known."""
-    if pair.distinguishable or pair.estimate.n_seeds < 2 or not pair.estimate.se > 0:
+def show_seeds(tested: Tested) -> str:
+    """Seeds that would settle the contrast: "14", "> 50", or a dash where it is settled or nothing is known."""
+    if tested.differs or tested.estimate.n_seeds < 2 or not tested.estimate.se > 0:
         return "\N{EN DASH}"
-    return f"> {MOST_SEEDS}" if pair.seeds_needed is None else str(pair.seeds_needed)
+    needed = tested.seeds_needed
+    return f"> {MOST_SEEDS}" if needed is None else str(needed)
+
+
+def scaled(value: object) -> str:
+    """A count of parameters or multiply-adds: 31,104,761 -> "31.10 M"; "" where it is no number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return ""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.2f} {unit}"
+    return f"{value:g}"
 
 
 def count(number: int, unit: str) -> str:

@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import torch
     from rich.console import Console
 
-    from ablations.bench import data, evaluate, load, metrics, restore, study, train
+    from ablations.bench import data, evaluate, load, metrics, restore, statistics, study, train
     from ablations.bench.record import Line, table, write
     from dfpir.registry import suggestion
     from reports.figures import scale
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "load": load.run,
         "metrics": metrics.run,
         "restore": restore.run,
+        "statistics": statistics.run,
         "study": study.run,
     }
     parser = argparse.ArgumentParser(prog="python -m ablations.bench", description=__doc__)

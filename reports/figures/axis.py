@@ -10,15 +10,15 @@ import numpy as np
 
 from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, short
 from reports.labels import axis_label, condition_label
-from reports.stats import AVERAGE, LEVEL, Bootstrap, seed_means
+from reports.stats import AVERAGE, LEVEL, Analysis, seed_means
 from reports.study import Study
 
 _COLOUR = "#0072B2"
 
 
-def draw(study: Study, bootstrap: Bootstrap, folder: Path) -> Picture | None:
+def draw(study: Study, analysis: Analysis, folder: Path) -> Picture | None:
     """Draw the figure; None where the study has no axis or fewer than two of its variants are finished."""
-    scores = bootstrap.scores
+    scores = analysis.scores
     on_axis = sorted((v for v in scores.variants if v in study.axis_values), key=study.axis_values.__getitem__)
     if len(on_axis) < 2:
         return None
@@ -28,7 +28,7 @@ def draw(study: Study, bootstrap: Bootstrap, folder: Path) -> Picture | None:
     figure = new_figure(2.75 * wide, 2.35 * rows + 0.5)
     grid = figure.subplots(rows, wide, squeeze=False, sharex=True)
     for ax, column in zip(grid.flat, columns, strict=False):
-        _panel(ax, study, bootstrap, column, on_axis)
+        _panel(ax, study, analysis, column, on_axis)
     for ax in grid.flat[len(columns) :]:
         ax.set_axis_off()
     for number, ax in enumerate(grid.flat[: len(columns)]):
@@ -39,21 +39,19 @@ def draw(study: Study, bootstrap: Bootstrap, folder: Path) -> Picture | None:
             ax.tick_params(labelbottom=True)
     handles, names = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 6))
-    return save(figure, folder, f"axis_{_file_name(study.axis_name)}", **_texts(study, bootstrap, on_axis))
+    return save(figure, folder, f"axis_{_file_name(study.axis_name)}", **_texts(study, analysis, on_axis))
 
 
-def _panel(ax: Any, study: Study, bootstrap: Bootstrap, column: str, on_axis: list[str]) -> None:
+def _panel(ax: Any, study: Study, analysis: Analysis, column: str, on_axis: list[str]) -> None:
     x = np.array([study.axis_values[v] for v in on_axis])
-    by_seed = [seed_means(bootstrap.scores, v, column) for v in on_axis]
+    by_seed = [seed_means(analysis.scores, v, column) for v in on_axis]
     y = np.array([s.mean() for s in by_seed])
     spread = [y.min(), y.max()]
-    reference = study.reference if study.reference in bootstrap.scores.variants else None
+    reference = study.reference if study.reference in analysis.scores.variants else None
     if reference is not None:
-        base = float(seed_means(bootstrap.scores, reference, column).mean())
-        gaps = [bootstrap.difference(v, reference, column) for v in on_axis]
-        # Where seeds are missing the paired gap differs from the gap of the means; the bar keeps its own width.
-        low = y + np.array([g.low - g.value for g in gaps])
-        high = y + np.array([g.high - g.value for g in gaps])
+        base = float(seed_means(analysis.scores, reference, column).mean())
+        gaps = [analysis.difference(v, reference, column) for v in on_axis]
+        low, high = (base + np.array([getattr(g, side) for g in gaps]) for side in ("low", "high"))
         told = f"{LEVEL:.0%} interval of the difference from {plain(short(reference))}"
         ax.vlines(x, low, high, color=_COLOUR, alpha=0.25, linewidth=7, label=told)
         ax.axhline(base, color=INK, linestyle="--", linewidth=1, label=f"{plain(short(reference))} (reference)")
@@ -71,7 +69,7 @@ def _panel(ax: Any, study: Study, bootstrap: Bootstrap, column: str, on_axis: li
         label="one seed",
     )
     _aliases(ax, study, dict(zip(on_axis, y, strict=True)))
-    _off_axis(ax, study, bootstrap, column, min(spread), max(spread))
+    _off_axis(ax, study, analysis, column, min(spread), max(spread))
     ax.set_title(condition_label(column), fontweight="bold" if column == AVERAGE else "normal", loc="left")
     ax.set_xticks(x, [f"{v:g}" for v in x])
 
@@ -91,12 +89,12 @@ def _aliases(ax: Any, study: Study, level: dict[str, float]) -> None:
         )
 
 
-def _off_axis(ax: Any, study: Study, bootstrap: Bootstrap, column: str, low: float, high: float) -> None:
+def _off_axis(ax: Any, study: Study, analysis: Analysis, column: str, low: float, high: float) -> None:
     """Variants without a value on the axis: a line where it fits, a remark where it would flatten the curve."""
     room = 1.5 * max(high - low, 0.05)
     remarks = []
-    for number, variant in enumerate(v for v in bootstrap.scores.variants if v not in study.axis_values):
-        level = float(seed_means(bootstrap.scores, variant, column).mean())
+    for number, variant in enumerate(v for v in analysis.scores.variants if v not in study.axis_values):
+        level = float(seed_means(analysis.scores, variant, column).mean())
         if np.isnan(level):
             continue
         style = (":", "-.", (0, (5, 1, 1, 1, 1, 1)))[number % 3]
@@ -108,21 +106,21 @@ def _off_axis(ax: Any, study: Study, bootstrap: Bootstrap, column: str, low: flo
         ax.text(0.02, 0.03, "\n".join(remarks), transform=ax.transAxes, fontsize=7.5, color=QUIET)
 
 
-def _texts(study: Study, bootstrap: Bootstrap, on_axis: list[str]) -> dict[str, str]:
-    average = {v: float(seed_means(bootstrap.scores, v).mean()) for v in on_axis}
+def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, str]:
+    average = {v: float(seed_means(analysis.scores, v).mean()) for v in on_axis}
     told = "; ".join(f"{study.axis_values[v]:g}: {m:.2f} dB" for v, m in average.items())
-    seeds = max(len(bootstrap.scores.seeds[v]) for v in on_axis)
-    alone = ", and with one seed they leave out the luck of training" if seeds == 1 else ""
+    seeds = max(len(analysis.scores.seeds[v]) for v in on_axis)
+    alone = "; with one seed they leave out seed-to-seed variance" if seeds == 1 else ""
     bars = (
-        f"Bars are the paired bootstrap's {LEVEL:.0%} intervals of the difference from {study.reference}, drawn "
-        "around the means: where a bar holds the dashed line, the two can't be told apart. They are not corrected for "
-        f"the number of comparisons{alone}. "
+        f"Bars are unadjusted {LEVEL:.0%} intervals of the difference from {study.reference} for other training runs "
+        f"and other photographs, drawn around the means{alone}. "
         if study.reference
         else ""
     )
     return {
         "title": f"PSNR against {axis_label(study.axis_name)}",
-        "alt": f"Mean PSNR over the tasks by {study.axis_name}: {told}. One panel for the average and each condition.",
+        "alt": f"PSNR averaged over the columns by {study.axis_name}: {told}. "
+        "One panel for the average and each condition.",
         "caption": f"{bars}Small rings are single seeds. Each panel has its own PSNR scale.",
     }
 

@@ -25,7 +25,7 @@ class Point:
     Attributes:
         model: its name.
         kind: `variant` or `comparator`.
-        psnr_db: average over tasks, NaN if it has none.
+        psnr_db: average over the columns, NaN if it has none.
         params: parameters.
         macs: multiply-adds of a forward pass, NaN if not counted.
         latency_ms: of a forward pass on one image, NaN if not measured.
@@ -61,16 +61,16 @@ def draw_quality(points: Sequence[Point], folder: Path, *, macs_at: str, latency
     for ax, (field, unit, label) in zip(axes, panels, strict=True):
         _panel(ax, shown, [getattr(p, field) / unit for p in shown], [p.psnr_db for p in shown])
         ax.set_xlabel(plain(label))
-    axes[0].set_ylabel("average PSNR (dB)")
+    axes[0].set_ylabel("PSNR averaged over columns (dB)")
     _key(figure, shown, [f"{p.psnr_db:.2f} dB" for p in shown])
     lacking = len(points) - len(shown)
     return save(
         figure,
         folder,
         "psnr_cost",
-        title="Average PSNR against cost",
-        alt=f"Average PSNR against parameters, multiply-adds and latency for {len(shown)} models; the best is "
-        f"{shown[0].model} with {shown[0].psnr_db:.2f} dB.",
+        title="PSNR, averaged over the columns, against cost",
+        alt=f"PSNR, averaged over the columns, against parameters, multiply-adds and latency for {len(shown)} "
+        f"models; the best is {shown[0].model} with {shown[0].psnr_db:.2f} dB.",
         caption=f"{_KINDS} Up and to the left is better. Cost is on a logarithmic scale; models are numbered from the "
         "highest PSNR down. A model whose cost is zero or was not measured is missing from that panel"
         + (f"; {lacking} models have no PSNR in the study and are missing from all." if lacking else "."),

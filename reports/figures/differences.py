@@ -23,7 +23,7 @@ from reports.figures.style import (
     short,
 )
 from reports.labels import condition_label
-from reports.stats import Bootstrap, means
+from reports.stats import AVERAGE, Analysis, means
 from reports.study import Study
 from reports.wording import count, signed
 
@@ -44,22 +44,22 @@ class Shown:
     reference: Sample
 
 
-def draw(study: Study, bootstrap: Bootstrap, folder: Path) -> list[Picture]:
+def draw(study: Study, analysis: Analysis, folder: Path) -> list[Picture]:
     """A figure for the variant that gains most over the reference, and one for the variant that loses most.
 
     None without a reference, or where no other variant is finished.
     """
     pictures = []
-    for number, variant in enumerate(chosen(study, bootstrap), start=1):
+    for number, variant in enumerate(chosen(study, analysis), start=1):
         gaps = differences(study, variant, str(study.reference))
         if len(gaps) > 1:
             pictures.append(_draw(study, variant, gaps, folder, number))
     return pictures
 
 
-def chosen(study: Study, bootstrap: Bootstrap) -> list[str]:
+def chosen(study: Study, analysis: Analysis) -> list[str]:
     """The variants with the highest and the lowest average difference from the reference; one where only one is."""
-    table = means(bootstrap.scores)["average"].drop(index="input").dropna()
+    table = means(analysis.scores)[AVERAGE].drop(index="input").dropna()
     reference = str(study.reference)
     if reference not in table.index:
         return []

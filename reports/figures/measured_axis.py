@@ -20,11 +20,11 @@ def panel(ax: Any, study: Study, quantity: Quantity, variants: tuple[str, ...], 
     As in the study's own PSNR figure the bars are drawn around the means and keep the paired difference's width.
     """
     x = np.array([study.axis_values[v] for v in variants])
-    by_seed = [seed_means(quantity.bootstrap.scores, v, quantity.column) for v in variants]
+    by_seed = [seed_means(quantity.analysis.scores, v, quantity.column) for v in variants]
     y = np.array([s.mean() for s in by_seed])
     if study.reference in variants:
         reference = str(study.reference)
-        gaps = [quantity.bootstrap.difference(v, reference, quantity.column) for v in variants]
+        gaps = [quantity.analysis.difference(v, reference, quantity.column) for v in variants]
         low, high = (y + np.array([end - g.value for g, end in zip(gaps, ends, strict=True)]) for ends in _ends(gaps))
         if not np.isnan(low).all():
             told = f"{LEVEL:.0%} interval of the difference from {plain(short(reference))}"

@@ -43,7 +43,7 @@ def draw(found: Mechanism, study: Study, folder: Path) -> Picture:
         "mechanism",
         title=f"PSNR, interference and information loss against {axis_label(study.axis_name)}",
         alt=f"Three panels that share the axis {study.axis_name}. {values}.",
-        caption="Mean PSNR over the tasks; interference: 1 \N{MINUS SIGN} mean cosine of the tasks' gradients "
+        caption="PSNR averaged over the columns; interference: 1 \N{MINUS SIGN} mean cosine of the tasks' gradients "
         "at the end of training (0: all pull the same way, 1: unrelated, more: opposed); information loss: "
         "1 \N{MINUS SIGN} R² of the whole block, mean over levels. Bars are intervals of the difference "
         "from the reference, drawn around the means; information loss has none with one seed. Each "

@@ -32,7 +32,7 @@ def draw(rows: Sequence[Moved], folder: Path) -> Picture | None:
     ax.set_yticks(places, [plain(short(m.variant, 26)) for m in shown])
     ax.set_ylim(len(shown) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel("change of the average PSNR (dB), after \N{MINUS SIGN} before")
+    ax.set_xlabel("change of the PSNR averaged over the columns (dB), after \N{MINUS SIGN} before")
     lines = [
         ax.plot([], [], "D-", color=_REAL, label="more than noise")[0],
         ax.plot([], [], "o-", color=_NOT, label="not told from noise")[0],
@@ -44,7 +44,7 @@ def draw(rows: Sequence[Moved], folder: Path) -> Picture | None:
         folder,
         "moved",
         title="What moved since",
-        alt=f"Change of the average PSNR of {len(shown)} variants with intervals. {told}.",
-        caption=f"Lines are {LEVEL:.0%} intervals, not corrected for the number of variants; colour and marker are "
-        "decided after the correction.",
+        alt=f"Change of the column average of PSNR of {len(shown)} variants with intervals. {told}.",
+        caption=f"Lines are {LEVEL:.0%} intervals, simultaneous over the variants; colour and marker say which leave "
+        "zero out.",
     )

@@ -11,7 +11,7 @@ from reports import schema
 from reports.labels import condition_label
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, head, words
-from reports.stats import Bootstrap, Estimate
+from reports.stats import Analysis, Estimate
 
 ALL = "all"
 MEAN = "mean over levels"
@@ -21,21 +21,21 @@ PARTS = {"block": "whole block", "channel": "channel part (DGCPM)"}
 
 @dataclass(frozen=True, kw_only=True)
 class Information:
-    """Information losses, resampled over seeds.
+    """Information losses.
 
     Attributes:
         variants: in the study's order.
         levels: of the blocks, ascending.
         parts: "block", "channel": those that were measured.
         conditions: of the images; ALL first.
-        losses: (part, condition) -> resampled losses, a column a level and `MEAN`.
+        losses: (part, condition) -> losses, a column a level and `MEAN`.
     """
 
     variants: tuple[str, ...]
     levels: tuple[int, ...]
     parts: tuple[str, ...]
     conditions: tuple[str, ...]
-    losses: dict[tuple[str, str], Bootstrap]
+    losses: dict[tuple[str, str], Analysis]
 
 
 def column(level: int) -> str:
@@ -68,41 +68,41 @@ def information(table: pd.DataFrame) -> Information | None:
 def sentences(found: Information, axis_values: dict[str, float], axis: str) -> list[str]:
     """Which variant's blocks lose most and least, and whether the loss follows the study's axis."""
     part = found.parts[0]
-    bootstrap = found.losses.get((part, ALL))
-    if bootstrap is None:
+    analysis = found.losses.get((part, ALL))
+    if analysis is None:
         return [f"No {PARTS.get(part, part)} was scored over all conditions."]
-    means = {v: bootstrap.estimate(v, MEAN) for v in bootstrap.scores.variants}
+    means = {v: analysis.estimate(v, MEAN) for v in analysis.scores.variants}
     most = max(means, key=lambda v: means[v].value)
     least = min(means, key=lambda v: means[v].value)
-    levels = {c: bootstrap.estimate(most, c).value for c in bootstrap.scores.conditions if c != MEAN}
+    levels = {c: analysis.estimate(most, c).value for c in analysis.scores.conditions if c != MEAN}
     at = max((c for c in levels if not np.isnan(levels[c])), key=lambda c: levels[c])
     what = f"a linear map can't recover {_share(means[most])} of the input's variance from the {PARTS.get(part, part)}"
     said = f"In {most} {what} (mean over levels; most at {at}: {levels[at]:.0%})"
     if most == least:
-        return [f"{said}.", *_limit(bootstrap)]
+        return [f"{said}.", *_limit(analysis)]
     said += f", in {least} {_share(means[least])}."
     if means[most].value - means[least].value < 0.005:
         said = f"The variants lose the same, {means[most].value:.1%} of the input's variance, to within half a percent."
-    return [said, *_along(bootstrap, axis_values, axis), *_limit(bootstrap)]
+    return [said, *_along(analysis, axis_values, axis), *_limit(analysis)]
 
 
 def _share(e: Estimate) -> str:
     return f"{e.value:.0%}" if np.isnan(e.low) else f"{e.value:.0%} [{max(e.low, 0):.0%}, {e.high:.0%}]"
 
 
-def _along(bootstrap: Bootstrap, values: dict[str, float], axis: str) -> list[str]:
+def _along(analysis: Analysis, values: dict[str, float], axis: str) -> list[str]:
     """The difference between the two ends of the axis."""
-    on = sorted((v for v in bootstrap.scores.variants if v in values), key=values.__getitem__)
+    on = sorted((v for v in analysis.scores.variants if v in values), key=values.__getitem__)
     if len(on) < 2:
         return []
-    gap = bootstrap.difference(on[-1], on[0], MEAN)
+    gap = analysis.difference(on[-1], on[0], MEAN)
     size = f"{intervals.change(gap, 3).full}"
     said = f"From {axis} = {values[on[0]]:g} to {values[on[-1]]:g} the mean loss changes by {size}"
     return [f"{said}{intervals.doubt(gap)}."]
 
 
-def _limit(bootstrap: Bootstrap) -> list[str]:
-    said = intervals.limits(bootstrap, "seeds")
+def _limit(analysis: Analysis) -> list[str]:
+    said = intervals.limits(analysis, "seeds")
     return [said] if said else []
 
 
@@ -155,10 +155,10 @@ def summary(found: Information) -> pd.DataFrame:
                 "part": part,
                 "condition": condition,
                 "at": at,
-                **intervals.columns(bootstrap.estimate(variant, at)),
+                **intervals.columns(analysis.estimate(variant, at)),
             }
-            for (part, condition), bootstrap in found.losses.items()
-            for variant in bootstrap.scores.variants
-            for at in bootstrap.scores.conditions
+            for (part, condition), analysis in found.losses.items()
+            for variant in analysis.scores.variants
+            for at in analysis.scores.conditions
         ]
     )

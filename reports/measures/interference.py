@@ -13,7 +13,7 @@ from reports import schema
 from reports.measures import intervals
 from reports.measures.conflicts import Cosine, Share, against_ceiling, cosines, share
 from reports.measures.plateau import Learned, both_learned
-from reports.stats import Bootstrap, Estimate
+from reports.stats import Analysis, Estimate
 
 ALL = "all"
 BACKBONE = "backbone"
@@ -53,9 +53,9 @@ class Interference:
     alone: dict[str, dict[str, float]]
     ceilings: Mapping[str, Mapping[str, Cosine]]
     cosines: Mapping[str, Mapping[str, Cosine]]
-    conflicts: Bootstrap
-    magnitude: Bootstrap
-    log_norms: Bootstrap
+    conflicts: Analysis
+    magnitude: Analysis
+    log_norms: Analysis
     shares: dict[tuple[str, str], Share]
     learned: dict[str, Share | None]
     relative: dict[str, dict[tuple[str, str], Cosine | None]]

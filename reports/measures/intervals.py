@@ -1,7 +1,7 @@
-"""Intervals for measures: the study's hierarchical bootstrap (reports/stats.py) over whatever a measure repeats.
+"""Intervals for measures: the study's analysis (reports/stats.py) over whatever a measure repeats.
 
-A difference that is taken within an image is resampled as it is, which makes the interval a paired one. Gradients
-have draws of images where scores have scenes; a number that a run has once leaves seeds alone to resample.
+A difference that is taken within an image enters as it is, which makes the interval a paired one. Gradients have draws
+of images where scores have scenes; a number that a run has once varies over seeds alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 
 from reports import schema
 from reports.measures.section import Value
-from reports.stats import AVERAGE, Bootstrap, Estimate, collect
+from reports.stats import AVERAGE, Analysis, Estimate, collect
 from reports.verdict import signed
 
 MINUS = "\N{MINUS SIGN}"
@@ -34,36 +34,36 @@ class Interval(Protocol):
     def n_seeds(self) -> int: ...
 
 
-def over_images(rows: pd.DataFrame, value: pd.Series) -> Bootstrap:
-    """Resamples seeds, scenes and images.
+def over_images(rows: pd.DataFrame, value: pd.Series) -> Analysis:
+    """Over seeds and scenes.
 
     Args:
         rows: variant, seed, dataset, condition, image, scene; one row an image and condition.
         value: what is averaged, in the index of `rows`.
     """
     keys = rows[["variant", "seed", "dataset", "condition", "image", "scene"]]
-    return Bootstrap(scores=collect(keys.assign(metric=schema.PSNR, value=value, input_value=0.0)))
+    return Analysis(scores=collect(keys.assign(metric=schema.PSNR, value=value, input_value=0.0)))
 
 
-def over_draws(rows: pd.DataFrame, value: pd.Series, condition: pd.Series | str) -> Bootstrap:
-    """Resamples seeds and draws of images; `rows` has variant, seed and draw, `condition` names the column."""
+def over_draws(rows: pd.DataFrame, value: pd.Series, condition: pd.Series | str) -> Analysis:
+    """Over seeds and draws of images; `rows` has variant, seed and draw, `condition` names the column."""
     draw = rows["draw"].astype(str)
     keys = rows[["variant", "seed"]].assign(dataset="draws", condition=condition, image=draw, scene=draw)
     return over_images(keys, value)
 
 
-def over_seeds(rows: pd.DataFrame, value: pd.Series, condition: pd.Series | str) -> Bootstrap:
-    """Resamples seeds alone; `rows` has variant and seed, and each run one row a condition."""
+def over_seeds(rows: pd.DataFrame, value: pd.Series, condition: pd.Series | str) -> Analysis:
+    """Over seeds alone; `rows` has variant and seed, and each run one row a condition."""
     return over_draws(rows.assign(draw=0), value, condition)
 
 
-def estimate(bootstrap: Bootstrap | None, variant: str, column: str = AVERAGE) -> Estimate | None:
+def estimate(analysis: Analysis | None, variant: str, column: str = AVERAGE) -> Estimate | None:
     """The variant's mean in the column; None where it was not measured."""
-    if bootstrap is None or variant not in bootstrap.scores.variants:
+    if analysis is None or variant not in analysis.scores.variants:
         return None
-    if column != AVERAGE and column not in bootstrap.scores.conditions:
+    if column != AVERAGE and column not in analysis.scores.conditions:
         return None
-    found = bootstrap.estimate(variant, column)
+    found = analysis.estimate(variant, column)
     return None if np.isnan(found.value) else found
 
 
@@ -114,27 +114,27 @@ def loss_text(estimate: Estimate) -> str:
     return f"{number(-estimate.value, 2)} dB {bracket(-estimate.high, -estimate.low, 2)}"
 
 
-def limits(bootstrap: Bootstrap, what: str = "scenes") -> str:
+def limits(analysis: Analysis, what: str = "scenes") -> str:
     """What the intervals leave out, one or two sentences; "" where there is nothing to warn of."""
-    counts = [len(s) for s in bootstrap.scores.seeds.values()]
+    counts = [len(s) for s in analysis.scores.seeds.values()]
     said = []
     if counts and max(counts) == 1:
         said.append("With one seed a variant this is true of these trained models, not of the variants.")
     elif counts and min(counts) == 1:
-        said.append("A variant with one seed has no measure of training luck.")
-    if bootstrap.scores.n_scenes < FEW_SCENES and what == "scenes":
-        n = bootstrap.scores.n_scenes
+        said.append("A variant with one seed has no measure of seed-to-seed variance.")
+    if analysis.scores.n_scenes < FEW_SCENES and what == "scenes":
+        n = analysis.scores.n_scenes
         said.append(f"{n} {'scene says' if n == 1 else 'scenes say'} little about photographs in general.")
     return " ".join(said)
 
 
-def basis(bootstrap: Bootstrap, what: str = "images") -> str:
+def basis(analysis: Analysis, what: str = "images") -> str:
     """What the intervals rest on, for a caption."""
-    counts = sorted({len(s) for s in bootstrap.scores.seeds.values()})
+    counts = sorted({len(s) for s in analysis.scores.seeds.values()})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    units = f"{bootstrap.scores.n_images} {what}"
+    units = f"{analysis.scores.n_images} {what}"
     if what == "images":
-        units += f" of {bootstrap.scores.n_scenes} scenes"
+        units += f" of {analysis.scores.n_scenes} scenes"
     return f"Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} {'seed' if counts[-1] == 1 else 'seeds'} and {units}."
 
 

@@ -12,7 +12,7 @@ from reports import schema
 from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, head, words
-from reports.stats import Bootstrap
+from reports.stats import Analysis
 from reports.study import Study
 
 USUAL_RAIN = 100
@@ -25,14 +25,14 @@ class Levels:
     """Gains over the degraded input by strength of the degradation.
 
     Attributes:
-        gains: resampled gains in dB, a column a condition.
+        gains: gains in dB, a column a condition.
         families: task -> its conditions by rising strength.
         strengths: condition -> noise sigma (0 to 255), or percent of drops.
         trained: variant -> conditions that it was trained on.
         told: condition -> the condition of its prompt.
     """
 
-    gains: Bootstrap
+    gains: Analysis
     families: dict[str, tuple[str, ...]]
     strengths: dict[str, float]
     trained: dict[str, frozenset[str]]

@@ -10,7 +10,7 @@ import pandas as pd
 from reports.measures import information, intervals
 from reports.measures.information import Information
 from reports.measures.interference import ALL, Interference
-from reports.stats import AVERAGE, Bootstrap, Estimate
+from reports.stats import AVERAGE, Analysis, Estimate
 from reports.study import Study
 
 
@@ -23,21 +23,21 @@ class Quantity:
         label: of its axis.
         digits: decimals in sentences.
         unit: behind a value in sentences, with its space.
-        bootstrap: resampled; `column` is the one that counts.
+        analysis: `column` is the one that counts.
         is_best_high: whether more is better.
     """
 
     name: str
     label: str
     digits: int
-    bootstrap: Bootstrap
+    analysis: Analysis
     column: str
     unit: str = ""
     is_best_high: bool = False
 
     def estimate(self, variant: str) -> Estimate | None:
         """The variant's mean, None where it was not measured."""
-        return intervals.estimate(self.bootstrap, variant, self.column)
+        return intervals.estimate(self.analysis, variant, self.column)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +51,16 @@ class Mechanism:
 def magnitude(found: Interference) -> Quantity:
     """Interference as the paper's sketch has it: the more, the worse."""
     label = "interference\n(1 \N{MINUS SIGN} mean cosine)"
-    return Quantity(name="interference", label=label, digits=3, bootstrap=found.magnitude, column=ALL)
+    return Quantity(name="interference", label=label, digits=3, analysis=found.magnitude, column=ALL)
 
 
 def mean_loss(found: Information) -> Quantity | None:
     """Information loss of the whole block, mean over levels, all conditions."""
-    bootstrap = found.losses.get((found.parts[0], information.ALL))
-    if bootstrap is None:
+    analysis = found.losses.get((found.parts[0], information.ALL))
+    if analysis is None:
         return None
     label = "information loss\n(1 \N{MINUS SIGN} R², mean over levels)"
-    return Quantity(name="information loss", label=label, digits=3, bootstrap=bootstrap, column=information.MEAN)
+    return Quantity(name="information loss", label=label, digits=3, analysis=analysis, column=information.MEAN)
 
 
 def on_axis(study: Study, quantities: tuple[Quantity, ...]) -> tuple[str, ...]:
@@ -69,13 +69,13 @@ def on_axis(study: Study, quantities: tuple[Quantity, ...]) -> tuple[str, ...]:
     return tuple(sorted(known, key=study.axis_values.__getitem__))
 
 
-def mechanism(study: Study, psnr: Bootstrap, pulls: Interference, losses: Information) -> Mechanism | None:
+def mechanism(study: Study, psnr: Analysis, pulls: Interference, losses: Information) -> Mechanism | None:
     """The three quantities side by side; None where fewer than two variants on an axis have all of them."""
     lost = mean_loss(losses)
     if lost is None:
         return None
     restored = Quantity(
-        name="PSNR", label="PSNR (dB)", digits=2, bootstrap=psnr, column=AVERAGE, unit=" dB", is_best_high=True
+        name="PSNR", label="PSNR (dB)", digits=2, analysis=psnr, column=AVERAGE, unit=" dB", is_best_high=True
     )
     quantities = (restored, magnitude(pulls), lost)
     variants = on_axis(study, quantities)
@@ -101,7 +101,7 @@ def sentences(found: Mechanism, study: Study) -> list[str]:
             f"Differences from the reference, {study.reference}, that leave zero out, not corrected for their number: "
             f"{'; '.join(counts)}."
         )
-    limit = intervals.limits(found.quantities[0].bootstrap)
+    limit = intervals.limits(found.quantities[0].analysis)
     return [*said, *([limit] if limit else [])]
 
 
@@ -111,7 +111,7 @@ def _value(quantity: Quantity, variant: str) -> float:
 
 
 def _apart(quantity: Quantity, variants: tuple[str, ...], reference: str) -> str:
-    gaps = [quantity.bootstrap.difference(v, reference, quantity.column) for v in variants if v != reference]
+    gaps = [quantity.analysis.difference(v, reference, quantity.column) for v in variants if v != reference]
     known = [g for g in gaps if not np.isnan(g.low)]
     if not known:
         return f"{quantity.name} has no interval with one seed"
@@ -123,7 +123,7 @@ def summary(found: Mechanism, study: Study) -> pd.DataFrame:
     rows = []
     for q in found.quantities:
         for variant in found.variants:
-            numbers = intervals.columns(q.bootstrap.estimate(variant, q.column))
+            numbers = intervals.columns(q.analysis.estimate(variant, q.column))
             keys = {"quantity": q.name, "variant": variant, study.axis_name: study.axis_values[variant]}
             rows.append({**keys, **numbers})
     return pd.DataFrame(rows)

@@ -10,7 +10,7 @@ from reports import schema
 from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, Value, head, words
-from reports.stats import Bootstrap, Estimate
+from reports.stats import Analysis, Estimate
 
 _IMAGE = ["variant", "seed", "dataset", "scene", "image", "condition"]
 
@@ -21,16 +21,16 @@ class Mixed:
 
     Attributes:
         prompts: condition -> the prompts under which its images were restored, in the order of its name.
-        restored: given prompt -> resampled PSNR in dB, a column a condition; likewise `gains` over the input.
+        restored: given prompt -> PSNR in dB, a column a condition; likewise `gains` over the input.
         inputs_db: condition -> mean PSNR of the degraded input.
-        gaps: condition -> resampled PSNR under its first prompt minus that under its second, in dB.
+        gaps: condition -> PSNR under its first prompt minus that under its second, in dB.
     """
 
     prompts: dict[str, tuple[str, ...]]
-    restored: dict[str, Bootstrap]
-    gains: dict[str, Bootstrap]
+    restored: dict[str, Analysis]
+    gains: dict[str, Analysis]
     inputs_db: dict[str, float]
-    gaps: dict[str, Bootstrap]
+    gaps: dict[str, Analysis]
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ def mixed(table: pd.DataFrame) -> Mixed | None:
     if rows.empty:
         return None
     prompts: dict[str, tuple[str, ...]] = {}
-    gaps: dict[str, Bootstrap] = {}
+    gaps: dict[str, Analysis] = {}
     for name, mine in rows.groupby("condition", sort=False):
         condition = str(name)
         named = [g for g in condition.split("+") if (mine["given"] == g).any()]
@@ -184,9 +184,9 @@ def summary(found: Mixed) -> pd.DataFrame:
         for quantity, by_prompt in (("psnr", found.restored), ("gain", found.gains)):
             numbers = intervals.columns(by_prompt[given].estimate(variant, condition), "db")
             rows.append({"quantity": quantity, **keys, **numbers})
-    for condition, bootstrap in found.gaps.items():
+    for condition, analysis in found.gaps.items():
         first, second = found.prompts[condition][:2]
-        for variant in bootstrap.scores.variants:
+        for variant in analysis.scores.variants:
             keys = {"variant": variant, "condition": condition, "given": f"{first} minus {second}"}
-            rows.append({"quantity": "gap", **keys, **intervals.columns(bootstrap.estimate(variant, condition), "db")})
+            rows.append({"quantity": "gap", **keys, **intervals.columns(analysis.estimate(variant, condition), "db")})
     return pd.DataFrame(rows)

@@ -7,14 +7,14 @@ import pandas as pd
 from reports import schema
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, head, words
-from reports.stats import AVERAGE, Bootstrap
+from reports.stats import AVERAGE, Analysis
 
 EXACT = "fp32"
 _IMAGE = ["variant", "seed", "dataset", "scene", "image", "condition"]
 
 
-def changes(table: pd.DataFrame) -> dict[str, Bootstrap]:
-    """Number format -> resampled PSNR changes against fp32 codes, in dB, from the measure "precision"."""
+def changes(table: pd.DataFrame) -> dict[str, Analysis]:
+    """Number format -> PSNR changes against fp32 codes, in dB, from the measure "precision"."""
     rows = table[table["metric"] == schema.PSNR]
     exact = rows[rows["given"] == EXACT].set_index(_IMAGE)["value"]
     base = exact.reindex(pd.MultiIndex.from_frame(rows[_IMAGE])).to_numpy()
@@ -25,10 +25,10 @@ def changes(table: pd.DataFrame) -> dict[str, Bootstrap]:
     }
 
 
-def moves(table: pd.DataFrame) -> dict[str, Bootstrap]:
-    """Number format -> resampled shares of moved positions, a column a block, from the measure "order_moves".
+def moves(table: pd.DataFrame) -> dict[str, Analysis]:
+    """Number format -> shares of moved positions, a column a block, from the measure "order_moves".
 
-    Prompts are no sample of anything: they are averaged, and seeds alone resampled.
+    Prompts are no sample of anything: they are averaged, and only seeds vary.
     """
     by_run = table.groupby(["given", "variant", "seed", "block"], sort=False)["moved"].mean().reset_index()
     return {
@@ -37,10 +37,10 @@ def moves(table: pd.DataFrame) -> dict[str, Bootstrap]:
     }
 
 
-def grid(changed: dict[str, Bootstrap], moved: dict[str, Bootstrap]) -> Grid:
+def grid(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> Grid:
     """A line for each variant and number format."""
     formats = list(dict.fromkeys([*moved, *changed]))
-    names = {b for bootstrap in moved.values() for b in bootstrap.scores.conditions}
+    names = {b for analysis in moved.values() for b in analysis.scores.conditions}
     blocks = sorted(names, key=lambda b: (b == "latent", b))
     rows = []
     for given in formats:
@@ -60,7 +60,7 @@ def grid(changed: dict[str, Bootstrap], moved: dict[str, Bootstrap]) -> Grid:
     basis = " ".join(intervals.basis(b) for b in list(changed.values())[:1])
     return Grid(
         title="Codes rounded to a number format",
-        caption="PSNR: change against fp32 codes in dB, mean over the tasks, paired within each image. "
+        caption="PSNR: change against fp32 codes in dB, averaged over the columns, paired within each image. "
         f"{basis} Blocks: share of channel positions that hold another channel than in fp32, mean over prompts; "
         "its interval is over seeds, and absent with one.",
         heads=(head("Variant"), head("Format"), Head(text="PSNR"), *(Head(text=f"Moved, {b}") for b in blocks)),
@@ -68,7 +68,7 @@ def grid(changed: dict[str, Bootstrap], moved: dict[str, Bootstrap]) -> Grid:
     )
 
 
-def sentences(changed: dict[str, Bootstrap], moved: dict[str, Bootstrap]) -> list[str]:
+def sentences(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> list[str]:
     """For each number format the most moved block and the largest change of PSNR."""
     said = []
     for given in dict.fromkeys([*moved, *changed]):
@@ -78,11 +78,11 @@ def sentences(changed: dict[str, Bootstrap], moved: dict[str, Bootstrap]) -> lis
     return [s for s in said if s]
 
 
-def _most_moved(bootstrap: Bootstrap | None) -> list[str]:
-    if bootstrap is None:
+def _most_moved(analysis: Analysis | None) -> list[str]:
+    if analysis is None:
         return []
-    s = bootstrap.scores
-    found = {(v, b): intervals.estimate(bootstrap, v, b) for v in s.variants for b in s.conditions}
+    s = analysis.scores
+    found = {(v, b): intervals.estimate(analysis, v, b) for v in s.variants for b in s.conditions}
     every = {key: e.value for key, e in found.items() if e is not None}
     if not every:
         return []
@@ -93,10 +93,10 @@ def _most_moved(bootstrap: Bootstrap | None) -> list[str]:
     return [f"moves {min(every.values()):.1%} to {most:.1%} of the channel positions (most: {block} of {variant})"]
 
 
-def _most_changed(bootstrap: Bootstrap | None) -> list[str]:
-    if bootstrap is None:
+def _most_changed(analysis: Analysis | None) -> list[str]:
+    if analysis is None:
         return []
-    found = {v: intervals.estimate(bootstrap, v) for v in bootstrap.scores.variants}
+    found = {v: intervals.estimate(analysis, v) for v in analysis.scores.variants}
     every = {v: e for v, e in found.items() if e is not None}
     if not every:
         return []
@@ -109,18 +109,18 @@ def _most_changed(bootstrap: Bootstrap | None) -> list[str]:
     return [f"changes PSNR by {size}{who}{intervals.doubt(e)}"]
 
 
-def summary(changed: dict[str, Bootstrap], moved: dict[str, Bootstrap]) -> pd.DataFrame:
+def summary(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> pd.DataFrame:
     """Every number of the table, unrounded, and the changes of each condition."""
     rows = []
-    for given, bootstrap in changed.items():
-        for variant in bootstrap.scores.variants:
-            for condition in (AVERAGE, *bootstrap.scores.conditions):
-                numbers = intervals.columns(bootstrap.estimate(variant, condition))
+    for given, analysis in changed.items():
+        for variant in analysis.scores.variants:
+            for condition in (AVERAGE, *analysis.scores.conditions):
+                numbers = intervals.columns(analysis.estimate(variant, condition))
                 keys = {"quantity": "psnr_change_db", "variant": variant, "given": given, "at": condition}
                 rows.append({**keys, **numbers})
-    for given, bootstrap in moved.items():
-        for variant in bootstrap.scores.variants:
-            for block in bootstrap.scores.conditions:
-                numbers = intervals.columns(bootstrap.estimate(variant, block))
+    for given, analysis in moved.items():
+        for variant in analysis.scores.variants:
+            for block in analysis.scores.conditions:
+                numbers = intervals.columns(analysis.estimate(variant, block))
                 rows.append({"quantity": "moved_share", "variant": variant, "given": given, "at": block, **numbers})
     return pd.DataFrame(rows)

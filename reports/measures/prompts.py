@@ -11,7 +11,7 @@ from reports import schema
 from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, Value, head, words
-from reports.stats import AVERAGE, Bootstrap, Estimate
+from reports.stats import AVERAGE, Analysis, Estimate
 
 _IMAGE = ["variant", "seed", "dataset", "scene", "image", "condition"]
 NOTHING_DB = 0.005
@@ -24,14 +24,14 @@ class PromptCosts:
 
     Attributes:
         matrices: variant -> true conditions (rows) x given prompts (columns), means over images, then seeds.
-        other_task: resampled changes under a prompt of another task (mean over prompts of a task, then tasks).
+        other_task: changes under a prompt of another task (mean over prompts of a task, then tasks).
         other_level: the same under a prompt of the right task and the wrong strength; None where there is none.
         without_right: images left out because they were not restored under their own prompt.
     """
 
     matrices: dict[str, pd.DataFrame]
-    other_task: Bootstrap
-    other_level: Bootstrap | None
+    other_task: Analysis
+    other_level: Analysis | None
     without_right: int
 
     @property
@@ -40,7 +40,7 @@ class PromptCosts:
         return tuple(self.matrices)
 
     def mean(self, variant: str) -> Estimate:
-        """Mean change over the tasks under a prompt of another task."""
+        """Change averaged over the columns under a prompt of another task."""
         return self.other_task.estimate(variant)
 
     def worst(self, variant: str) -> tuple[str, str, float]:
@@ -81,7 +81,7 @@ def costs(table: pd.DataFrame) -> PromptCosts | None:
     )
 
 
-def _by_image(wrong: pd.DataFrame) -> Bootstrap | None:
+def _by_image(wrong: pd.DataFrame) -> Analysis | None:
     """Changes averaged over the wrong prompts of an image: prompts of a task first, so that noise counts once."""
     if wrong.empty:
         return None
@@ -123,7 +123,7 @@ def _loses(found: PromptCosts, variant: str, mean: Estimate, rank: str) -> str:
     condition, given, change = found.worst(variant)
     told = f"{in_sentence(condition_label(condition))} told as {in_sentence(condition_label(given))}"
     largest = f"; the largest loss is {told}, {intervals.number(-change, 2)} dB" if change <= -NOTHING_DB else ""
-    end = f" on average{largest}."
+    end = f" averaged over the columns{largest}."
     if mean.value >= 0 and mean.excludes_zero:
         gain = f"{intervals.number(mean.value, 2)} dB {intervals.bracket(mean.low, mean.high, 2)}"
         return f"{variant} does better when told the wrong task, by {gain}{end}"
@@ -160,7 +160,7 @@ def grid(found: PromptCosts) -> Grid:
     return Grid(
         title="Mean change under the prompt of another task",
         caption="PSNR in dB against the right prompt, by what is wrong with the image; negative is a loss. Prompts of "
-        "a task are averaged first, in the average also the conditions of a task. Paired within each image. "
+        "a task are averaged first; the average is the plain mean over the columns. Paired within each image. "
         f"{intervals.basis(found.other_task)}{left}",
         heads=tuple(heads),
         rows=tuple(rows),

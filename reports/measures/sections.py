@@ -32,7 +32,7 @@ from reports.measures import (
 from reports.measures.load import Measures, load_measures
 from reports.measures.plateau import learned_tasks
 from reports.measures.section import Section
-from reports.stats import Bootstrap
+from reports.stats import Analysis
 from reports.study import Study
 
 _SETTINGS = {
@@ -86,20 +86,20 @@ class _Source:
     Attributes:
         study: whose measures they are.
         measures: their tables.
-        psnr: the study's own bootstrap.
+        psnr: the study's own analysis.
         folder: where figures go.
     """
 
     study: Study
     measures: Measures
-    psnr: Bootstrap
+    psnr: Analysis
     folder: Path
 
 
 Made = tuple[Section, list[Job]] | None  # a section and its figures; None where there is too little for it
 
 
-def show_measures(study: Study, psnr: Bootstrap, out: Path) -> Shown:
+def show_measures(study: Study, psnr: Analysis, out: Path) -> Shown:
     """Sum up every measure that finished runs have; one that fails leaves the others standing.
 
     Writes <measure>.csv into the folder of measures below `out`. The figures are left to the caller (`Shown.jobs`),

@@ -6,7 +6,7 @@ The three never mix: each is a row group of its own, and best and second are mar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
@@ -17,7 +17,7 @@ from reports.reported.measured import MINUS, NOT_PRINTED, Measured, measured_of
 from reports.reported.methods import AVERAGE_COLUMN, Setting, find_setting
 from reports.schema import METRICS, STUDY_FILE
 from reports.study import Study
-from reports.tables import Cell, Number, ranked_cells
+from reports.tables import Cell, Number
 
 REPORTED_KEY = "reported"
 """The entry of study.json that asks for this table: the name of a setting."""
@@ -138,7 +138,7 @@ def _reported(
     title: str, setting: Setting, rows: Sequence[ReportedRow], marks: dict[tuple[str, str], tuple[int, ...]]
 ) -> Group:
     """The group of these rows, ranked among themselves."""
-    cells = ranked_cells([_printed(row, setting) for row in rows], competes=[True] * len(rows)) if rows else []
+    cells = _ranked([_printed(row, setting) for row in rows])
     lines = tuple(
         Line(
             label=row.method,
@@ -150,6 +150,26 @@ def _reported(
         for row, told in zip(rows, cells, strict=True)
     )
     return Group(kind="reported", title=title, heads=_heads(setting), lines=lines)
+
+
+def _ranked(rows: Sequence[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
+    """Mark best and second of each column and metric as printed; equal prints share the mark. One row has no best."""
+    ranks: dict[tuple[int, int, str], int] = {}
+    for c in range(len(rows[0]) if len(rows) > 1 else 0):
+        for m in range(len(METRICS)):
+            printed = {cells[c].numbers[m].text for cells in rows} - {""}
+            for rank, text in enumerate(sorted(printed, key=float, reverse=True)[:2], start=1):
+                ranks[c, m, text] = rank
+    return [
+        tuple(
+            replace(
+                cell,
+                numbers=tuple(replace(n, rank=ranks.get((c, m, n.text), 0)) for m, n in enumerate(cell.numbers)),
+            )
+            for c, cell in enumerate(cells)
+        )
+        for cells in rows
+    ]
 
 
 def _printed(row: ReportedRow, setting: Setting) -> tuple[Cell, ...]:
@@ -173,10 +193,9 @@ def _about(row: ReportedRow) -> str:
 
 
 def _measured(part: Measured) -> tuple[Line, ...]:
-    cells = ranked_cells([r.cells for r in part.rows], competes=[not r.is_input for r in part.rows])
     return tuple(
-        Line(label=row.label, cells=told, aside=row.aside, hover=row.hover, is_input=row.is_input)
-        for row, told in zip(part.rows, cells, strict=True)
+        Line(label=row.label, cells=row.cells, aside=row.aside, hover=row.hover, is_input=row.is_input)
+        for row in part.rows
     )
 
 
@@ -229,7 +248,10 @@ def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[
 
 
 def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
-    notes = ["Best and second are marked within each group of rows, never across groups."]
+    notes = [
+        "Best and second are marked within each group of reported rows, never across groups; measured rows are marked "
+        "in the table of results, where they are tested."
+    ]
     if rows:
         notes.insert(
             0,
@@ -237,8 +259,5 @@ def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
             "authors differ in training and in scoring, so their order says less than it seems to.",
         )
     if setting.has_average:
-        notes.append(
-            "Average: the plain mean over the columns, as papers print it. Noise levels count one by one, unlike "
-            "elsewhere in this report."
-        )
+        notes.append("Average: the plain mean over the columns, as papers print it.")
     return tuple(notes)

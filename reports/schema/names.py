@@ -34,6 +34,7 @@ TABLE_MD_FILE = "table.md"
 TABLE_TEX_FILE = "table.tex"
 MEANS_CSV_FILE = "means.csv"
 PAIRS_CSV_FILE = "pairs.csv"
+CONTRASTS_CSV_FILE = "contrasts.csv"
 RUNS_CSV_FILE = "runs.csv"  # of a study of so many runs, or failures, that the page does not list them all
 FIGURES_FOLDER = "figures"
 

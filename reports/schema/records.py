@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from typing_extensions import NotRequired, TypedDict
+if TYPE_CHECKING:
+    from typing import NotRequired  # of Python 3.11
 
 
 class StudyRow(TypedDict):
@@ -25,7 +26,7 @@ class Axis(TypedDict):
 
 
 class ContrastRecord(TypedDict):
-    """A planned comparison in study.json: the sum of the variants' means times these weights, which sum to zero."""
+    """A planned comparison: `weights` of variants' means, which sum to zero."""
 
     name: str
     label: str

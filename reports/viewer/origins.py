@@ -14,7 +14,7 @@ import pandas as pd
 
 from reports import page, schema
 from reports.labels import condition_label
-from reports.stats import AVERAGE, Scores, seed_means
+from reports.stats import AVERAGE, TASK_AVERAGE, Scores, seed_means
 from reports.study import Run, Study
 from reports.tables import Table
 
@@ -49,14 +49,14 @@ def _table(study: Study, table: Table) -> dict[str, Any]:
 
 
 def _column(terms: pd.DataFrame, scores: Scores, column: str) -> dict[str, Any]:
-    rows = terms if column == AVERAGE else terms[terms["condition"] == column]
-    used = scores.images_in(column)
+    rows = terms if column in (AVERAGE, TASK_AVERAGE) else terms[terms["condition"] == column]
+    n_scenes, n_images = scores.counted(column)
     return {
         "label": condition_label(column),
         "sets": sorted(map(str, rows["dataset"].unique())),
         "protocol": sorted(map(str, rows["protocol"].unique())),
-        "images": int(used.sum()),
-        "scenes": len(set(scores.scene[used])),
+        "images": n_images,
+        "scenes": n_scenes,
     }
 
 

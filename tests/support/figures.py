@@ -15,7 +15,7 @@ from PIL import Image
 from reports.compare import compare
 from reports.figures import axis, crops, curves, differences, errors, maps, masks, moved, orders, style
 from reports.load import load_study
-from reports.stats import Bootstrap, collect
+from reports.stats import Analysis, collect
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
 
@@ -41,12 +41,12 @@ def draw(study: FakeStudy, folder: Path) -> dict[str, Path]:
         write_measures(Path(runs) / "now", study, ("order_moves",))
         before = write_runs(Path(runs) / "before", small_study(noise_sd_db=0.2, pictures=False))
         loaded = load_study(path)
-        bootstrap = Bootstrap(scores=collect(loaded.rows))
+        analysis = Analysis(scores=collect(loaded.rows))
         whole = Path(runs) / "figures"
-        axis.draw(loaded, bootstrap, whole)
+        axis.draw(loaded, analysis, whole)
         crops.draw(loaded, whole)
         errors.draw(loaded, whole)
-        differences.draw(loaded, bootstrap, whole)
+        differences.draw(loaded, analysis, whole)
         maps.draw(loaded, whole)
         masks.draw(loaded, whole)
         orders.draw(loaded, whole)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from ablations.bench.calibration import scores_of
 from reports.stats import Scores
 
 
@@ -20,7 +21,6 @@ def simulated_study(
     seed_sd: float = 0.1,
     scene_sd: float = 0.1,
     rest_sd: float = 0.2,
-    shuffle: bool = False,
 ) -> Scores:
     """Scores of variants v0, v1, ... on crops of photographs, made as such scores come about.
 
@@ -32,26 +32,12 @@ def simulated_study(
         gains_db: true gain of each variant.
         seeds, scenes, crops: runs of each variant, photographs, images of each photograph.
         seed_sd, scene_sd, rest_sd: standard deviations in dB.
-        shuffle: deal out each seed's runs to the variants anew, so that no variant differs truly whatever was drawn.
     """
     n, images = len(gains_db), scenes * crops
     values = 25 + rng.normal(0, 3, (1, 1, scenes, 1)) + rng.normal(0, scene_sd, (n, 1, scenes, 1))
     values = values.repeat(crops, axis=2) + np.asarray(gains_db)[:, None, None, None]
     values = values + rng.normal(0, seed_sd, (n, seeds, 1, 1)) + rng.normal(0, rest_sd, (n, seeds, images, 1))
-    if shuffle:
-        for seed in range(seeds):
-            values[:, seed] = values[rng.permutation(n), seed]
-    names = [f"v{i}" for i in range(n)]
-    return Scores(
-        metric="psnr_db",
-        conditions=("rain",),
-        values=dict(zip(names, values, strict=True)),
-        inputs=np.full((images, 1), 15.0),
-        seeds=dict.fromkeys(names, tuple(range(seeds))),
-        scene=np.arange(scenes).repeat(crops),
-        stratum=np.zeros(images, dtype=int),
-        dropped=0,
-    )
+    return scores_of(values[..., 0], crops=crops)
 
 
 def image_rows(

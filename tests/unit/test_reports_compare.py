@@ -12,8 +12,10 @@ from reports import schema
 from reports.build import main
 from reports.compare import build_comparison, compare
 from reports.load import load_study
-from reports.stats import AVERAGE
+from reports.moved import moved
+from reports.stats import AVERAGE, collect
 from tests.support.fake_runs import FakeStudy, run_id_of, seal, write_runs
+from tests.support.simulated_studies import image_rows
 
 STUDY = FakeStudy(
     effect_db={"better": 0.0, "same": 0.1, "untouched": 0.2}, seeds=(0, 1, 2), scenes=6, crops=1, pictures=False
@@ -53,7 +55,7 @@ def test_what_moved_is_told_from_noise(two):
 
 def test_the_page(two, tmp_path):
     page = build_comparison(*two).read_text(encoding="utf-8")
-    assert "1 of 2 variants&#39; average PSNR moved by more than noise" in page
+    assert "1 of 2 variants&#39; PSNR averaged over the columns moved by more than noise" in page
     assert "The same runs on both sides, nothing to test: untouched." in page
     assert "Of 14 single conditions 7 moved by more than noise" in page
     assert "default-src 'none'" in page
@@ -130,3 +132,19 @@ def test_settings_that_differ_are_shown(two):
     assert terms["Precision"] == ("float32", "bf16")
     assert terms["Budget"] == ("steps 200", "steps 999")
     assert "Device" not in terms
+
+
+def test_same_seeds_are_paired_and_other_seeds_are_not():
+    """A change of 0.02 dB in every run: plain where seeds are paired, lost in their spread where they are not."""
+    rng = np.random.default_rng(0)
+    luck = rng.normal(0, 0.3, (2, 3, 1))
+    old = {("0 a", s, "rain", f"{k}1"): 25 + luck[0, s, 0] for s in range(3) for k in "pqrs"}
+    same = {("1 a", s, "rain", f"{k}1"): 25.02 + luck[0, s, 0] + 1e-3 * s for s in range(3) for k in "pqrs"}
+    other = {("1 a", s + 7, "rain", f"{k}1"): 25.02 + luck[1, s, 0] for s in range(3) for k in "pqrs"}
+    pairs = {"a": ("a", "a", False)}
+    paired, apart = (moved(collect(image_rows(old | new)), pairs)[0] for new in (same, other))
+    assert (paired.seeds_paired, apart.seeds_paired) == (True, False)
+    assert paired.estimate.value == pytest.approx(0.021)
+    assert paired.is_real
+    assert apart.estimate.se > 50 * paired.estimate.se
+    assert not apart.is_real

@@ -12,7 +12,7 @@ from reports.figures import crops, differences, errors, maps, masks, orders, sty
 from reports.load import load
 from reports.measures.sections import Shown
 from reports.separation import points, separation
-from reports.stats import Bootstrap, collect
+from reports.stats import Analysis, collect
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import CONDITIONS, FakeStudy, gamma_study, write_runs
 
@@ -72,7 +72,7 @@ def test_figures_leave_matplotlib_as_it_was(tmp_path):
     write_runs(tmp_path, gamma_study(pictures=False))
     study = load([tmp_path])
     before = mpl.rcParams.copy()
-    psnr = Bootstrap(scores=collect(study.rows))
+    psnr = Analysis(scores=collect(study.rows))
     drawn, _ = begin_figures(study, psnr, tmp_path / "figures", Shown(), workers=1).finished()
     assert drawn.problems == {}
     assert mpl.rcParams == before
@@ -107,7 +107,7 @@ def test_differences_are_paired_and_sorted(tmp_path):
     gaps = differences.differences(loaded, "dfpir_g90", "dfpir_g100")
     assert len(gaps) == len(CONDITIONS) * 6
     assert gaps["gap"].to_numpy() == pytest.approx(0.4)
-    assert differences.chosen(loaded, Bootstrap(scores=collect(loaded.rows))) == ["dfpir_g90", "restormer"]
+    assert differences.chosen(loaded, Analysis(scores=collect(loaded.rows))) == ["dfpir_g90", "restormer"]
 
 
 def test_the_highest_and_the_lowest_difference_of_the_kept_crops(tmp_path):
@@ -126,7 +126,7 @@ def test_the_highest_and_the_lowest_difference_of_the_kept_crops(tmp_path):
 def test_without_a_reference_there_are_no_differences(tmp_path):
     write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0, "b": 0.1}, seeds=(0,), pictures=False))
     study = load([tmp_path])
-    assert differences.draw(study, Bootstrap(scores=collect(study.rows)), tmp_path) == []
+    assert differences.draw(study, Analysis(scores=collect(study.rows)), tmp_path) == []
 
 
 def test_overlap_of_masks_by_hand():

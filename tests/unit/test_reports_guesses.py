@@ -47,7 +47,7 @@ def test_a_constant_guesser_fills_one_column():
     assert int(table.drop(columns="rain").to_numpy().sum()) == 0
 
 
-def test_costs_are_paired_means_and_the_average_is_over_tasks():
+def test_costs_are_paired_means_and_the_average_is_over_columns():
     # half of the noise images and all of haze are mistaken for rain, at a cost that grows with the image
     def guess(true, n):
         return "rain" if (true.startswith("noise") and n % 2) or true == "haze" else true
@@ -58,7 +58,7 @@ def test_costs_are_paired_means_and_the_average_is_over_tasks():
     assert found["rain"].difference_db == 0
     assert found["haze"].difference_db == pytest.approx(-1)
     assert found["haze"].low_db == found["haze"].high_db == pytest.approx(-1), "the same loss everywhere has no spread"
-    assert found["average"].difference_db == pytest.approx((-2 + 0 - 1) / 3), "two noise levels are one task"
+    assert found["average"].difference_db == pytest.approx((-2 - 2 + 0 - 1) / 4), "columns count alike"
     assert (found["average"].right, found["average"].images) == (16, 32)
     assert found["noise-15"].low_db < found["noise-15"].difference_db < found["noise-15"].high_db
 

@@ -44,13 +44,13 @@ def test_cost_of_a_wrong_prompt_by_hand():
     assert np.diag(found.matrices["m"]) == pytest.approx(0)
     assert found.matrices["m"].at["haze", "rain"] == pytest.approx(-2)
     assert found.worst("m") == ("haze", "rain", pytest.approx(-2))
-    # haze: noise (both levels, one task) loses 1 and rain 2; noise and rain lose 1; tasks count once
+    # haze: noise (both levels, one task) loses 1 and rain 2; noise (two columns) and rain lose 1
     assert found.other_task.estimate("m", "haze").value == pytest.approx(-1.5)
-    assert found.mean("m").value == pytest.approx(-(1 + 1 + 1.5) / 3)
+    assert found.mean("m").value == pytest.approx(-(1 + 1 + 1 + 1.5) / 4)
     assert found.other_level is not None
     assert found.other_level.estimate("m").value == pytest.approx(-0.1)
     said = " ".join(prompts.sentences(found))
-    assert "m loses when told the wrong task, 1.17 dB [1.17, 1.17] on average" in said
+    assert "m loses when told the wrong task, 1.12 dB [1.12, 1.12] averaged over the columns" in said
     assert "the largest loss is haze told as rain, 2.00 dB" in said
 
 
@@ -187,10 +187,10 @@ def test_information_by_hand():
     table = lost({("a", 0, 1): 0.2, ("a", 0, 4): 0.4, ("b", 0, 1): 0.5, ("b", 0, 4): 0.7})
     found = information.information(table)
     assert found is not None
-    bootstrap = found.losses["block", "all"]
-    assert bootstrap.estimate("a", information.MEAN).value == pytest.approx(0.3)
-    assert bootstrap.estimate("b", "latent").value == pytest.approx(0.7)
-    assert np.isnan(bootstrap.estimate("b", "latent").low)  # one seed has no interval
+    analysis = found.losses["block", "all"]
+    assert analysis.estimate("a", information.MEAN).value == pytest.approx(0.3)
+    assert analysis.estimate("b", "latent").value == pytest.approx(0.7)
+    assert np.isnan(analysis.estimate("b", "latent").low)  # one seed has no interval
     said = information.sentences(found, {"a": 1.0, "b": 0.5}, "gamma")
     assert said[0].startswith("In b a linear map can't recover 60%")
     assert "in a 30%" in said[0]

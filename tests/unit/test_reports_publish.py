@@ -40,7 +40,7 @@ def test_what_is_published_is_what_was_made(study, tmp_path):
         digest, name = line.split("  ")
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
     assert json.loads((out / "study.json").read_text())["command"].endswith("--data photos --out runs")
-    for name in ("table.md", "means.csv", "pairs.csv"):
+    for name in ("table.md", "means.csv", "pairs.csv", "contrasts.csv"):
         assert (out / name).read_bytes() == (study / name).read_bytes()
     rows = pd.read_csv(out / "provenance.csv")
     assert list(zip(rows["variant"], rows["seed"], strict=True)) == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]

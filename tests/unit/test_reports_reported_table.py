@@ -101,7 +101,7 @@ def test_groups_stay_apart_and_rank_by_themselves():
         wanted = {"reported": "reported: ", "measured": "measured", "difference": "reported: "}[group.kind]
         assert all(line.aside.startswith(wanted) for line in group.lines)
         ranks = [line.cells[0].numbers[0].rank for line in group.lines if line.cells[0].numbers]
-        assert ranks.count(1) == (0 if group.kind == "difference" else 1)
+        assert ranks.count(1) == (group.kind == "reported")
     dfpir = table.groups[1].lines[1]
     assert [n.text for n in dfpir.cells[0].numbers] == ["31.87", "0.980"]
     assert dfpir.aside == "measured: 1 seed; budget synthetic-test-only (200 steps); 31.10 M parameters"

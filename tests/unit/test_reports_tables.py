@@ -12,7 +12,7 @@ from reports import schema
 from reports.labels import latex, markdown
 from reports.load import load
 from reports.rows import compact
-from reports.stats import Bootstrap, collect
+from reports.stats import AVERAGE, TASK_AVERAGE
 from reports.study import Entry, Run, Status, Study
 from reports.tables import build_table, means_frame, to_latex, to_markdown
 from tests.support.fake_runs import FakeStudy, write_runs
@@ -44,8 +44,10 @@ def rows_of(run: Run) -> list[dict[str, object]]:
 
 def run(variant: str, seed: int, status: Status = Status.DONE) -> Run:
     run_id = f"{variant}-s{seed}-00000000"
+    model = {"params_trained": 26_126_644, "params": 26_126_644, "macs": 35.2e9, "macs_px": 128}
+    spec = {"model": model} if variant == "restormer" else {}
     return Run(
-        path=Path(run_id), run_id=run_id, variant=variant, seed=seed, status=status, reason="", spec={}, env={}, summary={}
+        path=Path(run_id), run_id=run_id, variant=variant, seed=seed, status=status, reason="", spec=spec, env={}, summary={}
     )  # fmt: skip
 
 
@@ -87,15 +89,10 @@ def test_golden(name, render):
     assert text == path.read_text(encoding="utf-8")
 
 
-def test_marks_seeds_and_what_is_missing():
+def test_seeds_and_what_is_missing():
     table = build_table(study())
     by_name = {row.variant: row for row in table.rows}
     assert table.rows[0].variant == "degraded input"
-    rain = table.columns.index("rain")
-    assert by_name["a_b|50%"].cells[rain].numbers[0].rank == 1
-    assert by_name["restormer"].cells[rain].numbers[0].rank == 2
-    assert by_name["dfpir_g90"].cells[rain].numbers[0].rank == 0
-    assert by_name["degraded input"].cells[rain].numbers[0].rank == 0
     assert by_name["dfpir_g90"].seeds == "1 of 2"
     assert by_name["dfpir_g90"].aliases == ("dfpir_g95",)
     assert {c.instead for c in by_name["dfpir_g50"].cells} == {"not run"}
@@ -103,23 +100,59 @@ def test_marks_seeds_and_what_is_missing():
     assert "restormer-s1-00000000" in by_name["restormer"].cells[0].hover
 
 
-def test_equal_prints_share_the_mark():
+def test_both_averages_stand_where_they_differ():
     table = build_table(study())
-    noise = table.columns.index("noise-15")
-    # Restormer's and a_b|50%'s PSNR print as 30.60; only dfpir_g90's is higher.
-    ranks = {row.variant: row.cells[noise].numbers[0].rank for row in table.rows}
-    assert ranks["dfpir_g90"] == 1
-    assert ranks["restormer"] == ranks["a_b|50%"] == 2
+    assert table.heads[-2:] == ("Average (columns)", "Average (tasks)")
+    columns, tasks = (table.columns.index(c) for c in (AVERAGE, TASK_AVERAGE))
+    row = next(r for r in table.rows if r.variant == "dfpir_g90")
+    assert row.cells[columns].numbers[0].text == f"{(31.0 + 25.0 + 26.25) / 3:.2f}"
+    assert row.cells[tasks].numbers[0].text == f"{((31.0 + 25.0) / 2 + 26.25) / 2:.2f}"
+    it = study()
+    alone = replace(it, rows=it.rows[it.rows["condition"] != "noise-50"])
+    assert build_table(alone).columns == ("noise-15", "rain", AVERAGE)
+
+
+def test_nothing_is_marked_with_one_seed():
+    assert {n.rank for row in build_table(study()).rows for c in row.cells for n in c.numbers} == {0}
+
+
+def marks(tmp_path, effect_db: dict[str, float], **changes: object) -> dict[str, set[int]]:
+    """Ranks of PSNR that a variant's cells bear, over the columns."""
+    fake = FakeStudy(effect_db=effect_db, seeds=(0, 1, 2), scenes=6, crops=1, pictures=False, **changes)
+    table = build_table(load([write_runs(tmp_path, fake)]))
+    return {row.variant: {c.numbers[0].rank for c in row.cells} for row in table.rows}
+
+
+def test_only_what_a_test_tells_from_the_next_is_marked(tmp_path):
+    clear = marks(tmp_path / "1", {"best": 3.0, "second": 1.5, "third": 0.0})
+    assert clear == {"degraded input": {0}, "best": {1}, "second": {2}, "third": {0}}
+    close = marks(tmp_path / "2", {"best": 3.0, "second": 3.0, "third": 0.0}, seed_sd_db=0.5)
+    assert set.union(*close.values()) == {0}, "a second behind a best that is not told from it is not marked either"
+
+
+def test_nothing_below_the_input_is_marked(tmp_path):
+    assert set.union(*marks(tmp_path, {"bad": -20.0, "worse": -30.0}).values()) == {0}
+
+
+def test_sizes_stand_beside_every_variant():
+    it = study()
+    model = {"params_trained": 300_000, "params": 1_480_000, "macs": 2.5e9, "macs_px": 128}
+    runs = {n: replace(r, spec={"model": model if "g90" in n else {"params": 12}}) for n, r in it.runs.items()}
+    sizes = {row.variant: row.sizes for row in build_table(replace(it, runs=runs)).rows}
+    assert sizes["dfpir_g90"] == ("300.00 k", "1.48 M", "2.50 G at 128 px")
+    assert sizes["restormer"] == ("", "12", "")
+    assert sizes["degraded input"] == ("", "", "")
 
 
 def test_means_hold_the_way_back():
     it = study()
-    frame = means_frame(it, {m.name: Bootstrap(scores=collect(it.rows, m.name)) for m in schema.METRICS})
+    frame = means_frame(it)
     row = frame[
         (frame["variant"] == "restormer") & (frame["condition"] == "rain") & (frame["metric"] == "psnr_db")
     ].iloc[0]
     assert row["mean"] == pytest.approx(27.25)
     assert row["run_ids"] == "restormer-s0-00000000;restormer-s1-00000000"
+    assert {AVERAGE, TASK_AVERAGE} < set(frame["condition"])
     assert (row["protocol"], row["dataset"], row["n_seeds"], row["n_images"]) == ("aio-rgb", "two", 2, 2)
 
 

@@ -80,7 +80,7 @@ def test_its_figures_are_there_and_its_names_are_escaped(report):
     assert "{[}50\\%]" in document
     assert "{[}U+4E2D]" in document
     assert all(ord(c) < 0x180 for c in document)
-    assert "Against the reference, dfpir" in document
+    assert "Planned contrasts" in document
     assert "A figure could not be drawn" not in document
 
 

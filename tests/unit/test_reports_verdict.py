@@ -5,197 +5,235 @@ import re
 import numpy as np
 import pytest
 
-from reports.stats import Bootstrap, collect
-from reports.verdict import Verdict, verdict
-from reports.wording import listed, named, show, show_p, show_seeds, show_size, signed
+from reports.against_input import against_input, task_gains
+from reports.diverged import diverged
+from reports.power import quadratic_mean
+from reports.stats import Analysis, Scores, collect
+from reports.study import Contrast
+from reports.verdict import SHOWN_CONTRASTS, Verdict, verdict
+from reports.wording import listed, named, scaled, show, show_p, show_seeds, show_size, signed
 from tests.support.simulated_studies import image_rows, simulated_study
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
-def verdict_of(*gains_db: float, reference: str | None = "v0", **design: float) -> Verdict:
+def against(reference: str, *variants: str) -> tuple[Contrast, ...]:
+    return tuple(
+        Contrast(name=v, label=f"{v} {MINUS} {reference}", weights={v: 1.0, reference: -1.0}) for v in variants
+    )
+
+
+def verdict_of(
+    *gains_db: float, planned: tuple[Contrast, ...] | None = None, seed: int = 5, **design: float
+) -> Verdict:
     settings = {"scenes": 40, "crops": 1, "seed_sd": 0.02, "scene_sd": 0.02, "rest_sd": 0.05, **design}
-    scores = simulated_study(np.random.default_rng(5), gains_db=gains_db, **settings)
-    return verdict(Bootstrap(scores=scores, resamples=400), reference=reference)
+    scores = simulated_study(np.random.default_rng(seed), gains_db=gains_db, **settings)
+    every = against("v0", *(f"v{k}" for k in range(1, len(gains_db))))
+    return verdict(Analysis(scores=scores), every if planned is None else planned)
 
 
-def test_the_report_opens_with_each_variant_against_the_reference():
-    found = verdict_of(0.0, 3.0, 3.01, 0.0)
-    first = found.sentences[0]
-    pair = found.against_reference[0]
-    assert first.startswith(
-        f"{pair.first} {MINUS} v0: {show(pair.estimate)} over 3 seeds, 40 images; not distinguishable from "
-    )
-    assert {pair.first, pair.other("v0")} <= {"v1", "v2"}
-    assert first.endswith(f"not distinguishable from {({'v1', 'v2'} - {pair.first}).pop()}.")
-    assert [p.second for p in found.against_reference] == ["v0"] * 3
-    assert [p.estimate.value for p in found.against_reference] == sorted(
-        (p.estimate.value for p in found.against_reference), reverse=True
-    )
-    last = next(s for s in found.sentences if s.startswith(f"v3 {MINUS} v0"))
-    assert last.endswith("not distinguishable from v0.")
+def scores_by_task(gains: dict[str, dict[str, float]], *, seeds: int = 3, sd: float = 0.03) -> Scores:
+    """Scores of variants with these gains over an input of 10 dB, by condition."""
+    rng = np.random.default_rng(1)
+    return collect(
+        image_rows({
+            (v, s, c, f"{k}1"): 10.0 + gain + rng.normal(0, sd)
+            for v, by_condition in gains.items() for s in range(seeds) for c, gain in by_condition.items()
+            for k in "pqrstuvwxyz"
+        })
+    )  # fmt: skip
+
+
+def test_the_report_opens_with_the_planned_contrasts():
+    found = verdict_of(0.0, 3.0, 0.0)
+    assert found.headline == "1 of 2 planned contrasts differs from zero at 95%, by PSNR."
+    first, second = found.contrasts.of()
+    assert found.sentences[0] == f"v1 {MINUS} v0: {show(first.simultaneous)}."
+    assert found.sentences[1] == f"v2 {MINUS} v0: {show(second.simultaneous)}, no difference could be shown."
     assert found.ranks == "some"
+    assert first.simultaneous.low < first.estimate.low
 
 
-def test_the_budget_says_what_it_cannot_tell():
-    found = verdict_of(0.0, 0.02, 0.0, seed_sd=0.1)
-    text = " ".join(found.sentences)
+def test_what_was_not_shown_is_never_said_to_be_nothing():
+    found = verdict_of(0.0, 0.0, 0.0, seed_sd=0.3, seed=6)
+    assert found.headline == "No difference could be shown in any of the 2 planned contrasts at 95%, by PSNR."
     assert found.ranks == "none"
-    assert "This budget can't tell any variant from v0" in text
-    assert "the observed differences are smaller than what it can find" in text
-    sizes = [p.mdd for p in found.pairs]
-    assert (
-        f"With 3 seeds and 40 images this study finds differences from {show_size(np.sqrt(np.mean(np.square(sizes))))} dB up"
-        in text
+    assert not re.search(r"\b[Nn]one differ|\bnot differ\b", " ".join(found.sentences))
+    one = verdict_of(0.0, 0.0, seed_sd=0.3)
+    assert one.headline == "The planned contrast could not be shown to differ from zero at 95%, by PSNR."
+
+
+def test_what_the_study_could_have_found_is_at_the_adjusted_level():
+    found = verdict_of(0.0, 0.02, 0.0, 0.01, seed_sd=0.1)
+    sizes = [t.mdd for t in found.contrasts.of()]
+    said = next(s for s in found.sentences if "is found from" in s)
+    assert said == (
+        f"With 3 seeds and 40 images a planned contrast of the column average is found from "
+        f"{show_size(quadratic_mean(sizes))} dB up (80% power, two-sided test at 5%/3; quadratic mean of 3 contrasts, "
+        f"{show_size(min(sizes))} to {show_size(max(sizes))} dB)."
     )
-    assert "80% power, two-sided test at 5%; quadratic mean of 3 pairs" in text
-    assert "once corrected for 3 comparisons from" in text
-    assert "To find differences as large as the observed ones, corrected for 3 comparisons, would take" in text
-    assert re.search(r"would take (about \d+|more than 50) seeds", text)
-    # the headline already says that nothing is distinguishable
-    assert found.sentences[0].endswith("over 3 seeds, 40 images.")
-    assert all(abs(p.estimate.value) < p.mdd for p in found.pairs)
+    assert found.has_power
 
 
-def test_lost_in_the_correction():
-    """Two variants alone differ; among many comparisons the same difference no longer counts, and this is said."""
-    for seed in range(50):
-        scores = simulated_study(
-            np.random.default_rng(seed), gains_db=(0.0, 0.3, 0.0, 0.0), scenes=40, crops=1, seed_sd=0.05
-        )
-        found = verdict(Bootstrap(scores=scores, resamples=300), reference="v0")
-        pair = next(p for p in found.against_reference if p.first == "v1")
-        if pair.estimate.excludes_zero and not pair.distinguishable:
-            assert "v1 differs from v0 only before the correction for 6 comparisons." in found.sentences
-            return
-    pytest.fail("no such study among 50")
+def test_an_average_that_hides_a_trade_is_called_one():
+    gains = {
+        "ref": {"noise-15": 9.0, "noise-25": 9.0, "haze": 1.0},
+        "new": {"noise-15": 5.0, "noise-25": 5.0, "haze": 4.0},
+    }
+    found = verdict(Analysis(scores=scores_by_task(gains)), against("ref", "new"))
+    assert found.headline == (
+        "The planned contrast differs from zero at 95%, by PSNR averaged over the columns; the average hides a "
+        "trade between tasks."
+    )
+    assert re.fullmatch(
+        rf"new {MINUS} ref: {MINUS}1\.\d\d dB \[.*\]; the average hides a trade: \+(2\.9|3\.0)\d dB on haze, "
+        rf"{MINUS}(3\.9|4\.0)\d dB on noise\.",
+        found.sentences[0],
+    )
 
 
-def test_many_variants_stay_readable():
+def test_tasks_speak_where_the_average_does_not():
+    rng = np.random.default_rng(0)
+    gains = {v: {"noise-25": 5.0 + (v == "new") * 0.5, "rain": 5.0} for v in ("ref", "new", "other")}
+    scores = scores_by_task(gains)
+    for v, y in scores.values.items():
+        y[:, :, 1] += rng.normal(0, 3.0, (3, 1)) * (v != "absent")
+    found = verdict(Analysis(scores=scores), against("ref", "new"))
+    said = r"new . ref: .* dB \[.*\], no difference could be shown; shown by task: \+0\.\d\d dB on noise\."
+    assert re.fullmatch(said, found.sentences[0])
+
+
+def test_many_contrasts_stay_readable():
     found = verdict_of(0.0, *(2.0 + 0.5 * k for k in range(8)), *[0.0] * 7)
     assert len(found.pairs) == 120
-    assert len(found.against_reference) == 15
-    lines = [s for s in found.sentences if f" {MINUS} v0: " in s]
-    assert len(lines) == 6
-    rest = next(s for s in found.sentences if "more variants against v0" in s)
-    assert rest == "9 more variants against v0: 2 better, 7 not distinguishable (table “Against the reference”)."
+    assert len([s for s in found.sentences if f" {MINUS} v0: " in s]) == SHOWN_CONTRASTS
+    rest = next(s for s in found.sentences if "more planned contrasts" in s)
+    assert rest == "7 more planned contrasts: 7 without a difference shown (table “Planned contrasts”)."
     assert max(map(len, found.sentences)) < 320
     assert len(found.sentences) < 16
 
 
-def test_two_variants_and_no_reference():
-    apart = verdict_of(0.0, 3.0)
-    assert apart.headline.startswith("The two variants are distinguishable")
-    assert apart.sentences[0] == f"v1 {MINUS} v0: {show(apart.pairs[0].estimate)} over 3 seeds, 40 images."
-    assert not any("highest mean" in s for s in apart.sentences)
-    free = verdict_of(0.0, 3.0, reference=None)
-    assert free.against_reference == ()
-    assert "v1 has the highest mean" in free.sentences[0]
-    unsure = verdict_of(0.0, 0.0, reference=None, seed_sd=0.3)
-    best = unsure.pairs[0]
-    assert f"This budget can't tell {best.second} from {best.first}" in " ".join(unsure.sentences)
+def test_without_a_plan_nothing_is_tested():
+    found = verdict_of(0.0, 3.0, planned=())
+    assert found.headline.startswith("No contrast was planned")
+    assert found.ranks == "nothing"
+    top = found.pairs[0]
+    assert found.sentences[0] == (
+        f"v1 has the highest column average, {show(top.estimate)} against v0 (unadjusted; chosen as the largest, so not "
+        "a test)."
+    )
 
 
-def test_a_reference_without_scores_is_named():
-    found = verdict_of(0.0, 3.0, reference="restormer")
-    assert "The reference, restormer, lacks a finished run" in found.sentences[0]
-    assert "v1 has the highest mean" in found.sentences[1]
+def test_contrasts_that_wait_are_named():
+    absent = Contrast(name="x", label="told", weights={"v1": 1.0, "told_restormer": -1.0})
+    same = Contrast(name="y", label="twice", weights={})
+    found = verdict_of(0.0, 3.0, planned=(*against("v0", "v1"), absent, same))
+    assert "Not estimable yet: told; unfinished: told_restormer." in found.sentences
+    assert "Nothing to estimate, one model under several names: twice." in found.sentences
+    assert found.headline == "The planned contrast differs from zero at 95%, by PSNR; 2 more can't be estimated yet."
+    nothing = verdict_of(0.0, 3.0, planned=(absent,))
+    assert nothing.headline.startswith("No planned contrast can be estimated yet")
 
 
-def test_identical_variants_are_not_distinguishable():
+def test_equal_scores_do_not_differ():
     rng = np.random.default_rng(0)
     values = {("a", s, "rain", f"{c}1"): rng.normal(25, 1) for s in (0, 1) for c in "pqrs"}
     values |= {("b", s, c, i): x for (_, s, c, i), x in values.items()}
-    found = verdict(Bootstrap(scores=collect(image_rows(values))), reference="a")
-    assert not found.pairs[0].distinguishable
+    found = verdict(Analysis(scores=collect(image_rows(values))), against("a", "b"))
+    assert found.contrasts.of()[0].estimate.value == 0
     assert found.ranks == "none"
-    assert found.headline.startswith("The two variants are not distinguishable")
-    assert "b scores exactly as a does." in found.sentences
-    assert not any("would take" in s or "this study finds" in s for s in found.sentences)
-    assert "Two seeds hardly measure training luck" in found.sentences[-1]
-
-
-def test_a_clear_winner_is_called():
-    rng = np.random.default_rng(3)
-    values = {
-        (v, s, "rain", f"{c}{k}"): 25 + shift + rng.normal(0, 0.02)
-        for v, shift in (("best", 2.0), ("mid", 1.0), ("ref", 0.0))
-        for s in (0, 1, 2)
-        for c in "pqrstuvw"
-        for k in (0, 1)
-    }
-    found = verdict(Bootstrap(scores=collect(image_rows(values))), reference="ref")
-    assert found.ranks == "all"
-    assert found.headline.startswith("3 of the 3 pairs")
-    assert found.sentences[0].startswith(f"best {MINUS} ref: +")
-    assert found.sentences[0].endswith("over 3 seeds, 16 images; distinguishable from every other variant.")
-    assert "best has the highest mean" in found.sentences[2]
-    assert "better than the second at 95%" in found.sentences[2]
-    assert found.pairs[0].p_wilcoxon_holm < 0.05
-    assert not any("can't" in s for s in found.sentences)
+    assert "Two seeds hardly measure seed-to-seed variance" in found.sentences[-1]
 
 
 def test_one_seed_ranks_nothing():
     values = {(v, 0, "rain", f"{c}1"): 25.0 + (v == "a") + 0.01 * n for v in "abc" for n, c in enumerate("pqrstu")}
-    found = verdict(Bootstrap(scores=collect(image_rows(values))))
+    found = verdict(Analysis(scores=collect(image_rows(values))), against("b", "a", "c"))
     assert found.ranks == "none"
-    assert "The ranking means nothing yet" in found.headline
-    assert "2 of the 3 pairs differ" in found.headline
-    assert "not of the variants" in found.sentences[0]
-    assert not any("this study finds" in s for s in found.sentences)
-    against = verdict(Bootstrap(scores=collect(image_rows(values))), reference="b")
-    assert against.sentences[0] == f"a {MINUS} b: +1.00 dB [+1.00, +1.00] over 1 seed, 6 images."
-    pair = {k: v for k, v in values.items() if k[0] != "c"}
-    assert "As trained models, the two differ at 95%" in verdict(Bootstrap(scores=collect(image_rows(pair)))).headline
+    assert found.headline == (
+        "The ranking means nothing yet: each variant was trained with one seed, so no difference can be told from "
+        "seed-to-seed variance. As trained models, 1 of 2 planned contrasts differs from zero at 95% on such photographs."
+    )
+    assert found.sentences[0] == f"a {MINUS} b: +1.00 dB [+1.00, +1.00]."
+    assert not found.has_power
+    assert not any("is found from" in s for s in found.sentences)
+    assert verdict(Analysis(scores=collect(image_rows(values)))).headline.endswith("seed-to-seed variance.")
 
 
-def test_words_for_one_seed_missing_parts_and_harm():
-    values = {("a", 0, "rain", "p1"): 9.0, ("a", 0, "rain", "q1"): 9.5, ("b", 0, "rain", "p1"): 12.0}
-    scores = collect(image_rows(values))
-    assert scores.dropped == 1  # q1, which b lacks
-    text = " ".join(verdict(Bootstrap(scores=scores)).sentences)
-    assert "Below the degraded input on average: a" in text
-    assert "Worse than the degraded input: a on rain" in text
-    assert "one seed has no measure of training luck" in text
-    assert "1 scene and 1 image " in text
+def test_nothing_to_compare():
+    values = {("a", 0, "rain", "p1"): 9.0, ("a", 0, "rain", "q1"): 9.5}
+    only = verdict(Analysis(scores=collect(image_rows(values))))
+    assert only.headline == "Only one variant has finished runs: there is nothing to compare."
+    none = verdict(Analysis(scores=collect(image_rows(values).iloc[:0])), against("b", "a"))
+    assert none.headline == "No run is finished: there is nothing to compare yet."
+    assert not any("nothing to rank" in s for s in none.sentences)
+
+
+def test_limits_are_said():
+    values = {("a", 0, "rain", "p1"): 12.0, ("a", 0, "rain", "q1"): 9.5, ("b", 0, "rain", "p1"): 12.0}
+    text = " ".join(verdict(Analysis(scores=collect(image_rows(values)))).sentences)
+    assert "one seed has no measure of seed-to-seed variance" in text
+    assert "1 scene and 1 image, " in text
+    assert "So few scenes (1)" in text
     assert "1 score was left out" in text
-    worse = {k: v - 10 for k, v in values.items()}
-    assert "these models do not restore" in " ".join(verdict(Bootstrap(scores=collect(image_rows(worse)))).sentences)
-    only = {k: v for k, v in values.items() if k[0] == "a"}
-    assert "nothing to rank" in verdict(Bootstrap(scores=collect(image_rows(only)))).headline
-    assert "No run is finished" in verdict(Bootstrap(scores=collect(image_rows(values).iloc[:0]))).headline
+
+
+@pytest.mark.parametrize("sunk", [0.0, 2.0])
+def test_diverged_runs_stay_and_are_named(sunk):
+    gains = {"ref": {"rain": 1.0, "haze": 3.0}, "new": {"rain": 2.0, "haze": 4.0}}
+    scores = scores_by_task(gains)
+    scores.values["new"][0] -= 4.0 * (sunk > 0)
+    lost = diverged(scores, {})
+    found = verdict(Analysis(scores=scores), against("ref", "new"), diverged=lost)
+    said = [s for s in found.sentences if s.startswith(("Diverged", "Without them"))]
+    if not sunk:
+        assert (lost, said, found.without_diverged) == ((), [], None)
+        return
+    assert re.match(
+        rf"Diverged, more than 1 dB below the degraded input on a task that it was trained on: new seed 0 "
+        rf"\({MINUS}(1\.9|2\.0)\d dB on rain\)\. Such runs stay in every number here\.",
+        said[0],
+    )
+    assert said[1] == (
+        f"Without them the verdict is another for new {MINUS} ref (column average), new {MINUS} ref (rain) and "
+        f"new {MINUS} ref (haze) (contrasts.csv)."
+    )
+    assert found.without_diverged is not None
+    assert all(t.differs for t in found.without_diverged.of())
+    assert not any(t.differs for t in found.contrasts.of())
+
+
+def test_what_is_restored_task_by_task():
+    gains = {
+        "a": {"noise-15": 0.01, "rain": 0.02, "haze": 3.0, "blur": 0.0},
+        "b": {"noise-15": -0.02, "rain": -0.7, "haze": 4.0, "blur": 1.0},
+    }
+    scores = scores_by_task(gains, sd=0.0)
+    assert task_gains(scores)["b", "rain"] == pytest.approx(-0.7)
+    assert against_input(scores) == [
+        "Every variant restores haze.",
+        "No variant restores noise: it is left as it is (gains within 0.05 dB).",
+        "No variant restores rain: it is left as it is or made worse.",
+        "Returns its input (gain within 0.05 dB): a on rain and a on motion blur.",
+        f"Worse than its input: b on rain ({MINUS}0.70 dB).",
+    ]
+    assert (
+        against_input(collect(image_rows({}).reindex(columns=image_rows({("a", 0, "rain", "p"): 1.0}).columns))) == []
+    )
 
 
 def test_show_has_true_minus_signs_and_no_negative_zero():
     rows = image_rows({(v, 0, "rain", f"{s}1"): 20.0 for v in "ab" for s in "pq"})
-    assert show(Bootstrap(scores=collect(rows)).difference("a", "b")) == "0.00 dB [0.00, 0.00]"
+    assert show(Analysis(scores=collect(rows)).difference("a", "b")) == "0.00 dB [0.00, 0.00]"
     assert [signed(v) for v in (0.25, -0.25, -0.001, float("nan"))] == ["+0.25", f"{MINUS}0.25", "0.00", DASH]
 
 
 def test_show_p_sizes_and_seeds():
     assert [show_p(p) for p in (0.0004, 0.0213, 1.0, float("nan"))] == ["< 0.001", "0.021", "1.000", DASH]
     assert [show_size(s) for s in (0.0014, 0.014, 0.314, float("nan"))] == ["0.001", "0.01", "0.31", DASH]
-    found = verdict_of(0.0, 3.0, 0.0001)
-    assert {show_seeds(p) for p in found.pairs if p.distinguishable} == {DASH}
-    near = next(p for p in found.pairs if not p.distinguishable)
+    assert [scaled(n) for n in (31_104_761, 1500, 12, None, "x")] == ["31.10 M", "1.50 k", "12", "", ""]
+    found, near = verdict_of(0.0, 3.0, 0.0001).contrasts.of()
+    assert show_seeds(found) == DASH
     assert show_seeds(near) in {"> 50", str(near.seeds_needed)}
-
-
-def test_where_wilcoxons_test_cannot_be_passed_it_is_said():
-    assert verdict_of(0.0, 1.0).wilcoxon_remark == ""
-    assert verdict_of(0.0, 1.0, scenes=5).wilcoxon_remark == "Wilcoxon's test needs 6 scenes; here are 5."
-    few = verdict_of(0.0, *range(1, 6), scenes=8)
-    assert few.wilcoxon_remark == "With 8 scenes and 15 comparisons Wilcoxon's corrected p can't fall below 0.117."
-    assert min(p.p_wilcoxon_holm for p in few.pairs) == pytest.approx(15 / 2**7)
-
-
-def test_what_no_pair_has_needs_no_column():
-    whole = verdict_of(0.0, 1.0)
-    assert whole.has_wilcoxon
-    assert whole.has_power
-    assert not verdict_of(0.0, 1.0, scenes=5).has_wilcoxon
-    one_seed = image_rows({(v, 0, "rain", f"{s}1"): 20.0 + n for n, v in enumerate("ab") for s in "pqr"})
-    assert not verdict(Bootstrap(scores=collect(one_seed))).has_power
 
 
 def test_lists_of_names():

@@ -1,0 +1,174 @@
+"""Variance components of one column: what each variant's runs and photographs contribute to any contrast.
+
+A mean over images is the sum of what photographs contribute to it (linearised, so that photographs of several crops
+count as one unit each). Runs are crossed with photographs, as in a two-way random-effects analysis of variance: the
+variance over runs of a variant's mean holds the interaction of runs and photographs already, so what is taken for
+the photographs' own part must be freed of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from reports.estimate import TINY, Part
+from reports.moderation import Moderated, moderate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """What counts as a photograph in a column: scenes; images, where a scene is alone in its stratum.
+
+    Attributes:
+        of_image: (I,) number of the image's unit; -1 where the image is not of the column.
+        stratum: (K, H) 1.0 where the unit is of the stratum.
+    """
+
+    of_image: np.ndarray
+    stratum: np.ndarray
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(H,) units of each stratum."""
+        return np.asarray(self.stratum.sum(axis=0))
+
+    @property
+    def df(self) -> np.ndarray:
+        """(H,) degrees of freedom over the units of each stratum."""
+        return np.asarray(self.sizes - 1)
+
+    def summed(self, by_image: np.ndarray) -> np.ndarray:
+        """(S, I) -> (S, K), sums over the images of each unit."""
+        used = self.of_image >= 0
+        places = self.of_image[used]
+        return np.stack([np.bincount(places, row, minlength=len(self.stratum)) for row in by_image[:, used]])
+
+    def centred(self, contributions: np.ndarray) -> np.ndarray:
+        """(..., K) less the mean of each unit's stratum."""
+        return np.asarray(contributions - (contributions @ self.stratum / self.sizes) @ self.stratum.T)
+
+    def variances(self, contributions: np.ndarray) -> np.ndarray:
+        """(K,) -> (H,): the variance of the sum of contributions, were its units drawn anew within each stratum."""
+        squares = self.centred(contributions) ** 2 @ self.stratum
+        return np.asarray(squares * self.sizes / np.maximum(self.df, 1))
+
+
+def units_of(scene: np.ndarray, stratum: np.ndarray, used: np.ndarray) -> Units:
+    """The units of a column.
+
+    Args:
+        scene: (I,) number of the image's scene.
+        stratum: (I,) number of its scene's stratum.
+        used: (I,) whether the image is of the column.
+    """
+    unit, h = scene[used].astype(np.int64), stratum[used]
+    for name in np.unique(h):
+        mine = h == name
+        if len(np.unique(unit[mine])) == 1:
+            unit[mine] = scene.max(initial=0) + 1 + np.flatnonzero(mine)
+    _, first, places = np.unique(unit, return_index=True, return_inverse=True)
+    of_image = np.full(len(scene), -1)
+    of_image[used] = places
+    return Units(of_image=of_image, stratum=(h[first][:, None] == np.unique(h)).astype(float))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """One variant in one column.
+
+    Attributes:
+        by_seed: (S,) mean of each run; NaN where the variant lacks a condition.
+        contributions: (K,) of the photographs to the mean over runs, less what the mean image contributes.
+        interaction: (H,) how much of the variance of `contributions` comes from runs: variance of the interaction of
+            runs and photographs, over S; zero with one run, from which it can't be told.
+        df_interaction: (H,) its degrees of freedom.
+    """
+
+    by_seed: np.ndarray
+    contributions: np.ndarray
+    interaction: np.ndarray
+    df_interaction: np.ndarray
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom over runs."""
+        return len(self.by_seed) - 1
+
+    @cached_property
+    def variance(self) -> float:
+        """Variance of the mean over runs, with these images; NaN with one run."""
+        return float(np.var(self.by_seed, ddof=1)) if self.df else np.nan
+
+    @property
+    def varies(self) -> bool:
+        """Whether it is known how this varies from run to run; methods without training do not vary."""
+        return bool(self.variance > TINY)
+
+
+def runs_of(values: np.ndarray, inputs: np.ndarray, weights: np.ndarray, units: Units) -> Runs:
+    """One variant's components.
+
+    Args:
+        values: (S, I, C) scores.
+        inputs: (I, C) NaN where the image does not count in the condition.
+        weights: (C,) of the conditions in the column.
+        units: of the column.
+    """
+    used = weights > 0
+    known = ~np.isnan(inputs[:, used])
+    counts = known.sum(axis=0)
+    y = np.where(known, values[..., used], 0.0)
+    means = y.sum(axis=1) / np.maximum(counts, 1)  # (S, conditions)
+    by_image = (y - means[:, None, :] * known) @ (weights[used] / np.maximum(counts, 1))
+    means[:, counts == 0] = np.nan
+    by_unit = units.summed(by_image)  # (S, K)
+    mean, n_seeds = by_unit.mean(axis=0), len(values)
+    rest = units.centred(by_unit - mean)
+    df = (n_seeds - 1) * units.df
+    squares = (rest**2).sum(axis=0) @ units.stratum
+    interaction = units.sizes * squares / np.maximum(df, 1) / n_seeds
+    return Runs(by_seed=means @ weights[used], contributions=mean, interaction=interaction, df_interaction=df)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Components:
+    """All variants of a column; moderation takes the trained ones together."""
+
+    units: Units
+    runs: dict[str, Runs]
+
+    @cached_property
+    def moderated(self) -> Moderated:
+        """Variances over runs of the variants that vary, in their order."""
+        known = [r for r in self.runs.values() if r.varies]
+        return moderate(np.array([r.variance for r in known]), np.array([float(r.df) for r in known]))
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {name: k for k, name in enumerate(n for n, r in self.runs.items() if r.varies)}
+
+    def run_part(self, weights: dict[str, float]) -> Part:
+        """Variance over training runs of the contrast, these images held; runs of different variants independent."""
+        places = [(w, v, self._place[v]) for v, w in weights.items() if v in self._place]
+        if not places:  # all without training, or all with one run
+            return Part(variance=0.0, df=np.inf if all(self.runs[v].df for v in weights) else 0.0)
+        shares = np.array([w**2 / len(self.runs[v].by_seed) for w, v, _ in places])
+        at = [k for *_, k in places]
+        parts = shares * self.moderated.variances[at]
+        df = parts.sum() ** 2 / (parts**2 / self.moderated.df[at]).sum()
+        return Part(variance=float(parts.sum()), df=float(min(df, self.moderated.df_pooled)))
+
+    def image_part(self, weights: dict[str, float]) -> Part:
+        """Variance over photographs of the contrast, without the interaction that the runs' part holds."""
+        contributions = sum(w * self.runs[v].contributions for v, w in weights.items())
+        every = self.units.variances(np.asarray(contributions))  # (H,)
+        from_runs = np.array([w**2 * self.runs[v].interaction for v, w in weights.items()])  # (V, H)
+        df_runs = np.array([self.runs[v].df_interaction for v in weights])
+        df = self.units.df
+        if not (df > 0).any():
+            return Part(variance=0.0, df=0.0)
+        spread = (every[df > 0] ** 2 / df[df > 0]).sum() + (from_runs**2 / np.maximum(df_runs, 1)).sum()
+        variance = max(float(every.sum() - from_runs.sum()), 0.0)
+        return Part(variance=variance, df=float(variance**2 / spread) if variance > TINY else float(df.sum()))
