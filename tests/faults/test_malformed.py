@@ -75,6 +75,7 @@ STUDY = {
     "schema": 1, "study": "s", "title": "t", "question": "q", "budget": {"name": "demo", "steps": 3}, "data": {},
     "text_encoder": {"name": "minilm", "note": ""}, "axis": {"name": "gamma", "values": {"a": 0.5}}, "reference": "a",
     "rows": [{"variant": "a", "seed": 0, "run_id": "a-s0-1", "alias_of": None, "note": ""}], "command": "c",
+    "contrasts": [{"name": "n", "label": "l", "weights": {"a": 1.0, "b": -1.0}}],
 }  # fmt: skip
 ROW = {"step": 1, "loss": 0.5, "lr": 1e-3, "images_per_s": 3.0, "wall_s": 1.0}
 

@@ -94,6 +94,34 @@ def test_the_squared_standard_error_is_that_of_repeated_studies():
     assert np.mean(squares) == pytest.approx(truth, rel=0.04)
 
 
+def uneven_study(rng: np.random.Generator) -> Scores:
+    """Two conditions: 8 photographs of rain alone, 6 of haze alone, 10 of both; one to four crops of each."""
+    strata = [(0, (1, 0))] * 8 + [(1, (0, 1))] * 6 + [(2, (1, 1))] * 10
+    scene = np.arange(len(strata)).repeat(rng.integers(1, 5, len(strata)))
+    known = np.array([conditions for _, conditions in strata], dtype=bool)[scene]
+    of_scene = rng.normal(0, 3, (len(strata), 2)) + rng.normal(0, 0.4, (3, 1, len(strata), 2))
+    of_run = rng.normal(0, 0.12, (3, 3, 1, 1)) + rng.normal(0, 0.3, (3, 3, len(strata), 1))
+    y = 25 + (of_scene + of_run)[:, :, scene] + rng.normal(0, 0.3, (3, 3, len(scene), 2))
+    return Scores(
+        metric="psnr_db", conditions=("rain", "haze"), values={f"v{k}": np.where(known, x, np.nan) for k, x in enumerate(y)},
+        inputs=np.where(known, 10.0, np.nan), seeds=dict.fromkeys(("v0", "v1", "v2"), (0, 1, 2)), scene=scene,
+        stratum=np.array([h for h, _ in strata])[scene], dropped=0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("column", [AVERAGE, "rain"])
+def test_so_it_is_with_strata_and_unequal_numbers_of_crops(column):
+    """As above, photographs and their numbers of crops drawn anew each time; a contrast and a variant's own mean."""
+    gaps, means_of = [], []
+    for n in range(2000):
+        analysis = Analysis(scores=uneven_study(np.random.default_rng([7, n])))
+        gaps.append(analysis.difference("v0", "v1", column))
+        means_of.append(analysis.estimate("v0", column))
+    for found in (gaps, means_of):
+        assert np.mean([e.se**2 for e in found]) == pytest.approx(np.var([e.value for e in found]), rel=0.12)
+    assert 0.035 <= np.mean([e.excludes_zero for e in gaps]) <= 0.065
+
+
 @pytest.mark.parametrize(
     "design",
     [
