@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from reports.language_zh_controls import CONTROLS
 from reports.language_zh_figures import FIGURES
+from reports.language_zh_learning import LEARNING
 from reports.language_zh_measures import MEASURES
 
 _LABELS = {
@@ -227,4 +228,4 @@ _REPORTED = {
     "Not shown for want of room: {names}.": "因版面所限未显示：{names}。",
 }
 
-COMPUTED: dict[str, str] = {**_LABELS, **_FACTS, **_VERDICT, **FIGURES, **MEASURES, **CONTROLS, **_REPORTED}
+COMPUTED: dict[str, str] = {**_LABELS, **_FACTS, **_VERDICT, **FIGURES, **MEASURES, **CONTROLS, **LEARNING, **_REPORTED}

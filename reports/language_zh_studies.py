@@ -4,9 +4,15 @@ from __future__ import annotations
 
 STUDIES: dict[str, str] = {
     "Which part of the perturbation block earns its gain": "扰动模块的增益来自哪一部分",
-    "What do channel perturbation (DGCPM) and attention perturbation (CAAPM) bring over plain Restormer, and how much of it remains when the block keeps its parameters but neither reorders (identity order) nor masks (gamma = 1), when each prompt gets a plain 1x1 convolution instead, or when Restormer is made as large without any block?": "通道扰动（DGCPM）与注意力扰动（CAAPM）相比普通 Restormer 带来多少增益？若模块保留参数但既不重排（恒等顺序）也不掩蔽（gamma = 1），或每个提示改用普通 1x1 卷积，或在没有任何模块的情况下把 Restormer 做到同样大小，增益还剩多少？",
+    "What does each part of DFPIR's block bring, given that every model is trained until it restores: the prompt's channel order (against no reordering, and against a plain 1x1 convolution for each prompt), the mask (against gamma = 1), the attention half (CAAPM), and the whole block against a Restormer that is told the task by a bias?": "在每个模型都训练到能够复原的前提下，DFPIR 模块的各部分带来什么：提示决定的通道顺序（对比不重排，以及每个提示一个普通 1x1 卷积）、掩码（对比 gamma = 1）、注意力部分（CAAPM），以及整个模块对比用偏置告知任务的 Restormer？",
+    "DFPIR against Restormers of equal size": "DFPIR 与同等规模的 Restormer",
+    "How much of DFPIR's difference from Restormer remains when Restormer is made as large by a wider feed-forward network: in trained parameters, or in multiply-adds?": "若用更宽的前馈网络把 Restormer 做到同样的可训练参数量或同样的乘加次数，DFPIR 与 Restormer 的差异还剩多少？",
+    "The block's weak start: a residual, or larger first weights": "模块的弱起点：残差连接，或更大的初始权重",
+    "As released, the block passes about a tenth of its input at the start and nothing goes round it. What do a residual around it, or first weights that keep its output as large as its input, bring, and how much sooner does the network restore?": "发布的模块在训练开始时只传递其输入的约十分之一，也没有绕过它的通路。给它加残差连接，或使用让输出与输入同样大的初始权重，会带来什么，网络会提早多少开始复原？",
+    "The paper's formula against the released code": "论文公式与发布代码的对比",
+    "The formula has dot products over sqrt(d_k) where the code has cosines and a learned temperature, no scale on the attention's output, no LayerNorm before the feed-forward network, and a mask that zeroes logits. Which of these matter?": "公式使用除以 sqrt(d_k) 的点积，而代码使用余弦和学习的温度；公式的注意力输出没有缩放，前馈网络之前没有 LayerNorm，掩码把 logit 置零。其中哪些有影响？",
     "How much of the attention map to keep": "注意力图应保留多少",
-    "Does masking the smallest entries of the perturbed channel attention help, and which share of them (gamma) should be kept? gamma = 1 is the same block without a mask: the difference from it is the mask's doing.": "掩蔽扰动后通道注意力中最小的项是否有益，应保留多大比例（gamma）？gamma = 1 是不带掩码的同一模块：与它的差异即来自掩码。",
+    "Does masking the smallest entries of the perturbed channel attention help, and which share of them (gamma) should be kept? gamma = 1 is the same block without a mask: the difference from it is the mask's effect.": "掩蔽扰动后通道注意力中最小的项是否有益，应保留多大比例（gamma）？gamma = 1 是不带掩码的同一模块：与它的差异即来自掩码。",
     "Strengths not trained on": "未训练过的强度",
     "How does each variant fare on noise of standard deviation 10, 35 and 75 and on lighter and heavier rain, for which it has no prompt of its own?": "对标准差为 10、35 和 75 的噪声以及更小和更大的雨（没有专门的提示），各变体表现如何？",
     "Two degradations at once": "两种退化同时出现",

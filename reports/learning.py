@@ -21,7 +21,7 @@ from reports.artifacts import load_train_log
 from reports.labels import condition_label, in_sentence
 from reports.stats import means
 from reports.study import Run, Study
-from reports.wording import listed, signed
+from reports.wording import signed
 
 LEARNED_DB = 0.5
 """Gain over the degraded input from which a task counts as learned, in dB."""
@@ -132,10 +132,10 @@ def sentences(found: list[TaskLearning]) -> list[str]:
         for one in failing:
             if one.status == status:
                 number = one.gain_db if status != "still improving" else one.last_tenth_db
-                of = "" if status == "no curve" else f" ({signed(number)} dB)"
+                of = "" if status == "no curve" else f" {signed(number)} dB"
                 where.setdefault(one.variant, []).append(f"{in_sentence(condition_label(one.task))}{of}")
         if where:
-            each = "; ".join(f"{variant} on {listed(tasks)}" for variant, tasks in where.items())
+            each = "; ".join(f"{variant} ({', '.join(tasks)})" for variant, tasks in where.items())
             said.append(f"{words}: {each}.")
     return [*said, f"Differences between such variants may be differences in how fast they learn {criterion}."]
 
