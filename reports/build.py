@@ -20,6 +20,7 @@ from reports.figures.style import Picture
 from reports.files import write_bytes, write_text
 from reports.index import build_index
 from reports.language import ENGLISH, LANGUAGES, language
+from reports.learning import learning, sentences
 from reports.load import check_comparable, load
 from reports.measures.sections import SEPARATION, Shown, show_measures
 from reports.measures.separation import NOT_MEASURED
@@ -77,7 +78,9 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     psnr = study.analysis(schema.PSNR)
     found = verdict_of(study)
     table = build_table(study)
-    said = replace(table, notes=(*table.notes, found.headline, *found.sentences))
+    learned = learning(study)
+    plateau = sentences(learned)
+    said = replace(table, notes=(*table.notes, *plateau, found.headline, *found.sentences))
     besides = [(part.title, extra) for part, extra in parts]
     markdown = [to_markdown(said), *(f"\n## {title}\n\n{to_markdown(extra)}" for title, extra in besides)]
     markdown += [f"\n## Reported numbers\n\n{reported_markdown(reported)}"] if reported else []
@@ -89,7 +92,7 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     _write_csv(pairs_frame(found.pairs), out / schema.PAIRS_CSV_FILE)
     _write_csv(contrasts_frame(found.contrasts, found.without_diverged), out / schema.CONTRASTS_CSV_FILE)
     _write_runs(study, out / schema.RUNS_CSV_FILE)
-    shown = show_measures(study, psnr, out)
+    shown = show_measures(study, psnr, out, learned=learned)
     # each process that draws would get all rows: of a study of many, they cost more than they save
     workers = 1 if len(study.rows) > _MOST_ROWS_SENT else None
     begun = begin_figures(study, psnr, out / schema.FIGURES_FOLDER, shown, workers=workers)
@@ -101,7 +104,9 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     drawn, measured = begun.finished()
     written = out / schema.REPORT_FILE
     for one in dict.fromkeys((ENGLISH, other)):
-        text = render(study, table, found, drawn, parts, reported, measured, interactive=alive, language=one)
+        text = render(
+            study, table, found, drawn, parts, reported, measured, interactive=alive, language=one, plateau=plateau
+        )
         written = write_text(out / one.file_name(schema.REPORT_FILE), text)
     return written
 

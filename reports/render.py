@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ def render(
     *,
     interactive: Interactive | None = None,
     language: Language = ENGLISH,
+    plateau: Sequence[str] = (),
 ) -> str:
     """The page; every text from outside is escaped, and no script but our own may run in it."""
     environment = page_environment(language)
@@ -56,6 +58,7 @@ def render(
         parts=parts,
         reported=reported,
         verdict=found,
+        plateau=plateau,
         drawn=drawn,
         measured=measured or Shown(),
         interactive=interactive or Interactive(),

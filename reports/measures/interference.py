@@ -74,7 +74,8 @@ class Interference:
     def norm_ratio(self, variant: str) -> Estimate:
         """Largest over smallest gradient norm: the geometric mean over draws and seeds, with its interval."""
         e = self.log_norms.estimate(variant)
-        value, low, high = (float(np.exp(v)) for v in (e.value, e.low, e.high))
+        with np.errstate(over="ignore"):  # two seeds may leave the upper end open
+            value, low, high = (float(np.exp(v)) for v in (e.value, e.low, e.high))
         return replace(e, value=value, low=low, high=high, se=float("nan"))
 
 

@@ -17,6 +17,7 @@ from reports.figures import levels as levels_figures
 from reports.figures import mechanism as mechanism_figures
 from reports.figures import prompts as prompts_figures
 from reports.files import write_bytes
+from reports.learning import TaskLearning
 from reports.measures import (
     information,
     interference,
@@ -99,8 +100,8 @@ class _Source:
 Made = tuple[Section, list[Job]] | None  # a section and its figures; None where there is too little for it
 
 
-def show_measures(study: Study, psnr: Analysis, out: Path) -> Shown:
-    """Sum up every measure that finished runs have; one that fails leaves the others standing.
+def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[TaskLearning] = ()) -> Shown:
+    """Sum up what each variant learned and every measure that finished runs have; one that fails leaves the others.
 
     Writes <measure>.csv into the folder of measures below `out`. The figures are left to the caller (`Shown.jobs`),
     who may draw them beside others; they go into the figures' folder below `out`.
@@ -108,14 +109,10 @@ def show_measures(study: Study, psnr: Analysis, out: Path) -> Shown:
     measures = load_measures(study)
     source = _Source(study=study, measures=measures, psnr=psnr, folder=out / schema.FIGURES_FOLDER)
     sections, problems, jobs = [], list(measures.problems), {}
-    try:
-        learned = training.section(study)
-    except Exception as error:  # a damaged log must not cost the reader the rest of the report
-        problems.append(f"Learning curves could not be summed up: {type(error).__name__}: {error}")
-        learned = None
-    if learned is not None:
-        sections.append(learned)
-        _write_csv(learned.summary, out / schema.MEASURES_FOLDER / f"{learned.name}.csv")
+    if learned:
+        first = training.section(study, list(learned))
+        sections.append(first)
+        _write_csv(first.summary, out / schema.MEASURES_FOLDER / f"{first.name}.csv")
     for names, make in _SECTIONS:
         present = [name for name in names if name in measures.tables]
         if not present:

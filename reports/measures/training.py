@@ -12,11 +12,8 @@ from reports.study import Study
 from reports.wording import signed
 
 
-def section(study: Study) -> Section | None:
-    """The section; None where no trained variant has finished."""
-    found = learning.learning(study)
-    if not found:
-        return None
+def section(study: Study, found: list[TaskLearning]) -> Section:
+    """The section of what `learning` found in the study; of one variant and task at least."""
     return Section(
         name="learning",
         title="Training past the plateau",
