@@ -70,7 +70,7 @@ _ALL = (
             schedule="cosine",
             log_every=20,
         ),
-        evaluation=Evaluation(max_side=128, limit=6, val_max_side=96, val_limit=2, probe_patches=24, probe_patch=48),
+        evaluation=Evaluation(max_side=128, limit=6, val_max_side=128, val_limit=4, probe_patches=24, probe_patch=48),
         measuring=Measuring(tenths=(0, 10), draws=4, batch=3, micro_batch=3, information_images=4, pixels=128),
         short=True,
     ),

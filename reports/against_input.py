@@ -24,7 +24,7 @@ def against_input(scores: Scores) -> list[str]:
     untouched = [t for t in tasks if all(abs(g) < RETURNS_DB for g in by_task[t])]
     unrestored = [t for t in tasks if t not in untouched and all(g < RETURNS_DB for g in by_task[t])]
     restored = [t for t in tasks if all(g >= RETURNS_DB for g in by_task[t])]
-    said = [f"Every variant restores {_listed(restored)}."] if restored else []
+    said = [f"Every variant is better than its input on {_listed(restored)}."] if restored else []
     if untouched:
         are = "it is left as it is" if len(untouched) == 1 else "they are left as they are"
         said.append(f"No variant restores {_listed(untouched)}: {are} (gains within {RETURNS_DB:g} dB).")

@@ -174,7 +174,7 @@ _VERDICT = {
     "{label} ({c})": "{label}（{c}）",
     f"{_FINDS})": f"{_FINDS_ZH}）",
     f"{_FINDS}; quadratic mean of {{n1}} contrasts, {{x1}} to {{x2}} dB)": f"{_FINDS_ZH}；{{n1}} 个对比的均方根，{{x1}} 至 {{x2}} dB）",
-    "Every variant restores {conditions}": "所有变体都能复原：{conditions}",
+    "Every variant is better than its input on {conditions}": "所有变体都优于其输入：{conditions}",
     _UNRESTORED
     + "it is left as it is (gains within {x} dB)": "没有变体能复原{conditions}：输出与输入相当（增益在 {x} dB 以内）",
     _UNRESTORED

@@ -214,8 +214,10 @@ def _pairs(values: dict[str, Any]) -> str:
     """{"name": "smoke", "steps": 200} -> "smoke · steps 200"; a list of parts is told part by part."""
     said = [str(values[key]) for key in ("name", "summary") if values.get(key)]
     for key, value in values.items():
-        if key in ("name", "summary") or value is None or isinstance(value, dict):
+        if key in ("name", "summary") or value is None or (isinstance(value, dict) and key != "model"):
             continue
+        if isinstance(value, dict):
+            value = _part(value)
         if isinstance(value, list):
             parts = [_part(v) for v in value]
             value = (" then " if any(isinstance(v, dict) for v in value) else ", ").join(parts)
@@ -225,8 +227,15 @@ def _pairs(values: dict[str, Any]) -> str:
 
 def _part(value: Any) -> str:
     if isinstance(value, dict):
-        return "(" + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in value.items()) + ")"
+        settings = {k.replace("_", " "): _mixture(v) if k == "mixture" else v for k, v in value.items()}
+        return "(" + ", ".join(f"{k} {v}" for k, v in settings.items() if v != "") + ")"
     return str(value)
+
+
+def _mixture(parts: Any) -> str:
+    """Shares and loss weights of a phase's tasks: "noise 4 (loss x 1.5), rain 4 (loss x 2)"."""
+    found = [p for p in parts or () if isinstance(p, dict)]
+    return ", ".join(f"{p.get('task')} {p.get('share', 1):g} (loss x {p.get('weight', 1):g})" for p in found)
 
 
 def _listed(values: Iterable[Any]) -> str:

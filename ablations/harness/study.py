@@ -18,6 +18,7 @@ from ablations.harness.run_one import data_file, find_run, is_done
 from ablations.harness.training import snapshots
 from ablations.harness.training.distributed import ALONE, Team
 from ablations.measures.take import error_file
+from ablations.models import is_trained
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports import learning, schema
@@ -119,6 +120,7 @@ def _say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
 def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
     """The content of study.json."""
     study, budget = plan.study, plan.budget
+    recipe = next((spec.recipe for spec in plan.specs if is_trained(spec.config)), budget.recipe)
     shown = {row.variant for row in plan.rows}
     axis: Axis | None = None
     if study.axis is not None and study.axis_values is not None:
@@ -138,7 +140,13 @@ def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
         study=study.name,
         title=study.title,
         question=study.question,
-        budget={"name": budget.name, "summary": budget.summary, **asdict(budget.recipe), "steps": budget.recipe.steps},
+        budget={
+            "name": budget.name,
+            "summary": budget.summary,
+            "model": dict(budget.model),
+            **asdict(recipe),
+            "steps": recipe.steps,
+        },
         data=data_file(plan.data),
         text_encoder={"name": plan.text_encoder, "note": plan.text_encoder_note},
         axis=axis,

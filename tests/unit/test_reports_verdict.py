@@ -210,7 +210,7 @@ def test_what_is_restored_task_by_task():
     scores = scores_by_task(gains, sd=0.0)
     assert task_gains(scores)["b", "rain"] == pytest.approx(-0.7)
     assert against_input(scores) == [
-        "Every variant restores haze.",
+        "Every variant is better than its input on haze.",
         "No variant restores noise: it is left as it is (gains within 0.05 dB).",
         "No variant restores rain: it is left as it is or made worse.",
         "Returns its input (gain within 0.05 dB): a on rain and a on motion blur.",
