@@ -25,8 +25,8 @@ _MIXED = (
 
 
 _MORE_RAIN = (
-    TaskShare(task="noise", share=4, weight=1.5),
-    TaskShare(task="rain", share=4, weight=2.0),
+    TaskShare(task="noise", share=3, weight=1.5),
+    TaskShare(task="rain", share=5, weight=3.0),
     TaskShare(task="haze", share=2, weight=0.5),
     TaskShare(task="blur", share=2, weight=1.0),
     TaskShare(task="lowlight", share=2, weight=0.3),
@@ -66,7 +66,7 @@ _ALL = (
         # the released start takes several times as many steps: the demo's blocks begin with an output that is not weak
         model={"dim": 8, **_TINY, "block_init": "unit"},
         recipe=Recipe(
-            phases=_phases(150, 850, lr=3e-3, patch=32, batch=8, mixture=_MORE_RAIN),
+            phases=_phases(150, 950, lr=3e-3, patch=32, batch=8, mixture=_MORE_RAIN),
             schedule="cosine",
             log_every=20,
         ),
