@@ -30,6 +30,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+OTHER_FORMATS = frozenset(
+    {".avif", ".heic", ".heif", ".gif", ".jfif", ".jpe", ".jp2", ".j2k", ".jxl", ".pgm", ".pnm", ".pfm", ".tga"}
+    | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2", ".psd", ".exr", ".hdr", ".svg", ".npy", ".mat"}
+)
 MAX_PIXELS = 100_000_000
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 _PLAIN_MODES = frozenset({"RGB", "L", "1"})
@@ -98,6 +102,21 @@ def read_size(path: Path) -> tuple[int, int]:
 def is_image_name(path: Path) -> bool:
     """Whether the name looks like an image's: a known suffix, and not a hidden file such as macOS's `._1.png`."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def passed_over(folder: Path) -> str:
+    """Images below a folder in formats that are not read here, in words: `2 files ... (.heic 2)`, or nothing."""
+    counts: dict[str, int] = {}
+    for _, folders, files in os.walk(folder, followlinks=False):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            suffix = Path(name).suffix.lower()
+            if suffix in OTHER_FORMATS and not name.startswith("."):
+                counts[suffix] = counts.get(suffix, 0) + 1
+    if not counts:
+        return ""
+    kinds = ", ".join(f"{suffix} {count}" for suffix, count in sorted(counts.items()))
+    return f"{sum(counts.values())} files of formats that are not read passed over ({kinds})"
 
 
 @contextmanager
