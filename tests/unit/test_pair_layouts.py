@@ -12,6 +12,7 @@ from datasets.__main__ import main
 from datasets.folder import load_folder
 from datasets.folder_split import split_by_count
 from datasets.pair_layouts import find_pair_sets
+from datasets.paired import load_root
 from datasets.score import sets_to_score
 from datasets.tasks import Task
 
@@ -247,3 +248,49 @@ def test_images_that_do_not_fit_in_memory_are_refused_from_their_headers(tmp_pat
     monkeypatch.setattr("datasets.folder.memory_limit", lambda: 200_000)
     with pytest.raises(ValueError, match=r"take 0\.0 GB decoded.*smaller images"):
         load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("side", ["degraded", "clean"])
+def test_two_files_of_one_name_are_an_error_that_names_both(tmp_path, side):
+    """F7: one of them was dropped without a word, and the score changed."""
+    for number in range(3):
+        pair(tmp_path / "own", f"degraded/{number}.png", f"clean/{number}.png", number)
+    write(tmp_path / f"own/{side}/1.webp", np.zeros((48, 48, 3), np.uint8))
+    for use in (lambda folder: load_folder(folder, tasks=[Task.RAIN]), sets_to_score):
+        with pytest.raises(ValueError, match=rf"{side}/1.png and {side}/1.webp are two files of one name"):
+            use(tmp_path / "own")
+
+
+def test_two_clean_files_of_one_name(tmp_path):
+    for number in range(4):
+        write(tmp_path / f"{number}.png", picture(number))
+    write(tmp_path / "2.webp", picture(9))
+    for use in (load_folder, lambda folder: sets_to_score(folder, Task.NOISE)):
+        with pytest.raises(ValueError, match=r"2.png and 2.webp are two files of one name"):
+            use(tmp_path)
+
+
+def test_two_files_of_one_name_in_a_known_set(tmp_path):
+    for number in range(3):
+        write(tmp_path / f"CBSD68/000{number}.png", picture(number))
+        write(tmp_path / f"BSD400/{number}.png", picture(50 + number))
+    write(tmp_path / "CBSD68/0001.jpg", picture(1))
+    for use in (sets_to_score, load_root):
+        with pytest.raises(ValueError, match=r"cbsd68: .*0001.png: same name as .*0001.jpg"):
+            use(tmp_path)
+
+
+def test_formats_that_are_not_read_are_counted(tmp_path):
+    for number in range(3):
+        write(tmp_path / f"{number}.png", picture(number))
+    (tmp_path / "phone.heic").write_bytes(b"x")
+    assert "1 files of formats that are not read passed over (.heic 1)" in load_folder(tmp_path).description
+
+
+def test_bad_files_can_be_skipped_and_are_named(tmp_path):
+    for number in range(4):
+        write(tmp_path / f"{number}.png", picture(number))
+    (tmp_path / "zz.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"zz.png: not an image .*--skip-bad"):
+        load_folder(tmp_path)
+    assert "1 files skipped (zz.png: not an image" in load_folder(tmp_path, skip_bad=True).description
