@@ -1,6 +1,8 @@
 """`python -m ablations.evaluate --data`: images seen in training apart, printed numbers beside measured ones, own folders."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -171,3 +173,21 @@ def test_one_clean_image_at_a_time_is_in_memory(tmp_path, monkeypatch):
     assert decoded == []
     assert len(list(images.items([noise(25)], 1))) == 1
     assert decoded == ["0.png"]
+
+
+def test_an_evaluation_of_a_folder_takes_memory_for_one_photograph(tmp_path):
+    """F9: 300 MB a photograph of the folder, whatever --limit said. Here twelve of six megapixels: 500 MB."""
+    for seed in range(12):
+        write(tmp_path / f"photos/{seed}.jpg", np.array(Image.fromarray(picture(seed)).resize((3000, 2000))))
+    peaks = []
+    for folder in ("one", "photos"):
+        if folder == "one":
+            write(tmp_path / "one/0.jpg", np.array(Image.open(tmp_path / "photos/0.jpg")))
+        program = (
+            "import resource, sys; from ablations.evaluate import main; assert main(sys.argv[1:]) == 0; "
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+        )
+        arguments = ["identity", "--data", str(tmp_path / folder), "--tasks", "noise-25", "--limit", "1"]
+        done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stderr.split()[-1]) >> 10)
+    assert peaks[1] < peaks[0] + 250, "MB, with twelve photographs in the folder and with one"
