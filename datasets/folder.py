@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,9 +58,10 @@ def load_folder(
     sets = fitting(find_pair_sets(root, tasks), tasks, root)
     if sets:
         _refuse_known(root)
-        samples, notes = _pairs(read, sets)
-    else:
-        samples, notes = _clean(read)
+    try:
+        samples, notes = _pairs(read, sets) if sets else _clean(read)
+    except MemoryError:
+        raise ValueError(f"{root}: its images do not fit in memory decoded: give fewer or smaller ones.") from None
     notes += [*read.report(), *filter(None, [passed_over(root)])]
     if len({sample.scene for sample, _ in samples}) < 3:
         different = len({sample.scene for sample, _ in samples})
@@ -247,10 +248,11 @@ def memory_limit() -> int:
             free.append(int(most) - int((group / "memory.current").read_text(encoding="ascii")))
     except (OSError, ValueError):
         pass
-    if os.name == "posix":
+    if sys.platform.startswith("linux"):
         import resource
 
         soft, _ = resource.getrlimit(resource.RLIMIT_AS)
         if soft != resource.RLIM_INFINITY:
-            free.append(soft)
+            used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+            free.append(soft - used)
     return max(min(free), 0) // 2

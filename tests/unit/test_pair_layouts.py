@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from datasets.__main__ import main
-from datasets.folder import load_folder
+from datasets.folder import load_folder, memory_limit
 from datasets.folder_split import split_by_count
 from datasets.pair_layouts import find_pair_sets
 from datasets.paired import load_root
@@ -294,3 +295,23 @@ def test_bad_files_can_be_skipped_and_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"zz.png: not an image .*--skip-bad"):
         load_folder(tmp_path)
     assert "1 files skipped (zz.png: not an image" in load_folder(tmp_path, skip_bad=True).description
+
+
+def test_memory_that_runs_out_is_one_line(tmp_path, monkeypatch):
+    def full(pixels):
+        raise MemoryError
+
+    for number in range(3):
+        write(tmp_path / f"{number}.png", picture(number))
+    monkeypatch.setattr("datasets.folder.smooth_depth", full)
+    with pytest.raises(ValueError, match="do not fit in memory decoded"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space are read on Linux")
+def test_a_limit_of_address_space_counts_what_is_used_already(monkeypatch):
+    import resource
+
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (used + (200 << 20), used + (200 << 20)))
+    assert 90 << 20 < memory_limit() <= 100 << 20
