@@ -126,7 +126,15 @@ def _planned(options: argparse.Namespace, device: torch.device, team: Team) -> t
     how = _launching(options, device, team)
     encoder, note = _text_encoder(options.text_encoder, budget)
     protocol, also = _protocols(options.protocol, options.data)
-    data, bundle = open_data(options.data, root=options.root, protocol=protocol, exclude_leaks=options.exclude_leaks)
+    data, bundle = open_data(
+        options.data,
+        root=options.root,
+        protocol=protocol,
+        exclude_leaks=options.exclude_leaks,
+        tasks=options.tasks or (),
+        split=tuple(options.split) if options.split else None,
+        skip_bad=options.skip_bad,
+    )
     plan = make_plan(
         options.study,
         budget=budget,

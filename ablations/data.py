@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,21 @@ from datasets.bsds import load_bsds
 from datasets.corpus import DataBundle
 from datasets.embedded import load_embedded
 from datasets.folder import load_folder
+from datasets.folder_split import Split
 from datasets.paired import RootBundle, load_root
 from datasets.protocols import get_protocol
+from datasets.tasks import Task
 
 
 def open_data(
-    choice: str, *, root: Path | None = None, protocol: str = "suite", exclude_leaks: bool = False
+    choice: str,
+    *,
+    root: Path | None = None,
+    protocol: str = "suite",
+    exclude_leaks: bool = False,
+    tasks: Sequence[str] = (),
+    split: Split | None = None,
+    skip_bad: bool = False,
 ) -> tuple[DataRef, DataBundle]:
     """The data that `--data` names: `embedded`, a folder of images, or `bsds` or `paper`: sets under a root.
 
@@ -25,10 +35,17 @@ def open_data(
         root: folder that holds the field's sets, for `bsds` and `paper`.
         protocol: name of the evaluation protocol; images degraded here are made by `suite` alone.
         exclude_leaks: train without images that stand in test sets, for `paper`.
+        tasks: those that the user named, for a folder of pairs.
+        split: percentages to train on, validate and test, for a folder.
+        skip_bad: leave out files that can't be used, for a folder.
 
     Raises:
         ValueError: none of these, or a folder or protocol that can't be used.
     """
+    if choice in ("paper", "bsds", "embedded"):
+        for flag, value in (("--split", split), ("--skip-bad", skip_bad)):
+            if value:
+                raise ValueError(f"{flag} goes with --data FOLDER; the images of --data {choice} are fixed.")
     if choice == "paper":
         if root is None:
             raise ValueError("--data paper needs --root FOLDER: where the data sets lie (python -m datasets list).")
@@ -50,8 +67,10 @@ def open_data(
         return _described("embedded", None, bundle), bundle
     if not Path(choice).is_dir():
         raise ValueError(f"--data {choice!r}: 'embedded', 'bsds', 'paper' or the path of a folder of images is needed.")
-    bundle = load_folder(choice)
-    return _described("folder", Path(choice), bundle), bundle
+    bundle = load_folder(choice, tasks=_tasks(tasks), split=split, skip_bad=skip_bad)
+    told = tuple(tasks) if bundle.train[0].degraded is not None else ()
+    ref = replace(_described("folder", Path(choice), bundle), split=split, skip_bad=skip_bad, tasks=told)
+    return ref, bundle
 
 
 def load_data(spec: RunSpec) -> DataBundle:
@@ -64,7 +83,7 @@ def load_data(spec: RunSpec) -> DataBundle:
     if ref.kind == "embedded":
         bundle: DataBundle = load_embedded()
     elif ref.kind == "folder":
-        bundle = load_folder(str(ref.path))
+        bundle = load_folder(str(ref.path), tasks=_tasks(ref.tasks), split=ref.split, skip_bad=ref.skip_bad)
     elif ref.kind == "bsds":
         bundle = load_bsds(Path(str(ref.path)))
     else:
@@ -95,6 +114,11 @@ def seen_word(bundle: DataBundle, image: str) -> str:
     if not isinstance(bundle, RootBundle):
         return ""
     return "seen" if bundle.seen.get(image, False) else "unseen"
+
+
+def _tasks(names: Sequence[str]) -> list[Task]:
+    """The tasks of these names; an unknown one is refused where the study's tasks are chosen."""
+    return [task for task in Task if task.value in names]
 
 
 def _described(kind: str, path: Path | None, bundle: DataBundle, exclude_leaks: bool = False) -> DataRef:

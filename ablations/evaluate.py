@@ -40,8 +40,9 @@ def make_parser() -> argparse.ArgumentParser:
         default="embedded",
         metavar="NAME|FOLDER",
         help="'embedded' photographs, 'paper' (the field's test sets, with --root), or a folder: with test sets, with "
-        "degraded/ and clean/, or with clean images, which are degraded here",
+        "pairs such as degraded/ and clean/, or with clean images, which are degraded here",
     )
+    parser.add_argument("--skip-bad", action="store_true", help="leave out files of a folder that can't be used")
     parser.add_argument("--root", type=Path, metavar="FOLDER", help="where the data sets of --data paper lie")
     parser.add_argument(
         "--tasks", nargs="+", metavar="NAME", help="tasks (rain) or conditions (noise-25); default: all that there are"

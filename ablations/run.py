@@ -50,8 +50,16 @@ def make_parser() -> argparse.ArgumentParser:
         default="embedded",
         metavar="NAME|FOLDER",
         help="'embedded' photographs, 'bsds' (BSDS500's, degraded here, with --root), 'paper' (the field's data sets, "
-        "with --root), or a folder of images",
+        "with --root), or a folder: of clean images, degraded here, or of pairs such as degraded/ and clean/",
     )
+    parser.add_argument(
+        "--split",
+        nargs=3,
+        type=_share,
+        metavar="PERCENT",
+        help="how a folder without train/, val/ and test/ is split to train, validate and test (default: 80 10 10)",
+    )
+    parser.add_argument("--skip-bad", action="store_true", help="leave out files of a folder that can't be used")
     parser.add_argument("--root", type=Path, metavar="FOLDER", help="where the data sets of --data bsds or paper lie")
     parser.add_argument("--exclude-leaks", action="store_true", help="train without images that stand in test sets")
     parser.add_argument(
@@ -157,6 +165,12 @@ def _seed(text: str) -> int:
         return 0  # cost.placement.AUTO, not imported for --help
     if not text.isdecimal() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(f"{text!r} is no seed: whole numbers from 0 to {2**31 - 1}")
+    return int(text)
+
+
+def _share(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 98:
+        raise argparse.ArgumentTypeError(f"{text!r} per cent: three whole numbers from 1 to 98, as in 80 10 10")
     return int(text)
 
 

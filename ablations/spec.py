@@ -199,6 +199,9 @@ class DataRef:
         path: of the folder, or None.
         exclude_leaks: whether training images that stand in test sets were left out.
         sets: names of the test sets, those that a study's table shows first.
+        split: percentages of a folder to train on, validate and test, where others than usual were asked for.
+        skip_bad: whether files of a folder that can't be used were left out.
+        tasks: of a folder's pairs, as told; empty where their folders' names say it, or without pairs.
         checksum: over all pixels and their roles.
         description: for the report.
     """
@@ -210,6 +213,9 @@ class DataRef:
     description: str
     exclude_leaks: bool = False
     sets: tuple[str, ...] = ()
+    split: tuple[int, int, int] | None = None
+    skip_bad: bool = False
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

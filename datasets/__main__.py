@@ -211,6 +211,8 @@ def _score(options: argparse.Namespace) -> int:
         _print_json({"folder": str(options.folder), "protocols": rules, "scores": scores})
     else:
         print("\n".join(protocol.describe() for protocol in protocols))
+        for note in dict.fromkeys(note for each in sets for note in each.notes):
+            print(f"note: {note}")
         for row in results:
             _print_scores(row)
         for file, reason in sorted(refused):

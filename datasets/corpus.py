@@ -135,7 +135,7 @@ class DataBundle:
             samples = [s for s in getattr(self, split) if serves(s, condition)][:limit]
             if not samples:
                 raise ValueError(f"{self.name} has no {split} image for {condition.name}.")
-            items += [_eval_item(sample, condition, max_side) for sample in samples]
+            items += [eval_item(sample, condition, max_side) for sample in samples]
         return items
 
     def batch(
@@ -203,7 +203,8 @@ def _centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
     return np.ascontiguousarray(image[top : top + height, left : left + width])
 
 
-def _eval_item(sample: Sample, condition: Condition, max_side: int | None) -> EvalItem:
+def eval_item(sample: Sample, condition: Condition, max_side: int | None = None) -> EvalItem:
+    """A sample under a condition, cut to a centre of `max_side` pixels a side; made from its content alone."""
     clean = _centre(sample.clean, max_side)
     if sample.degraded is not None:
         degraded = _centre(sample.degraded, max_side)

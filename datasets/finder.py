@@ -122,6 +122,21 @@ def find_set(root: Path, spec: DatasetSpec) -> FoundSet | None:
     return best
 
 
+def require_clear_names(found: Iterable[FoundSet]) -> None:
+    """Refuse sets in which it isn't known which file is meant: nothing is dropped without a word.
+
+    Raises:
+        ValueError: two files of one name, or several clean partners; the line names both.
+    """
+    for each in found:
+        unclear = [problem for problem in each.problems if problem.kind == "ambiguous"]
+        if unclear:
+            more = f" (and {len(unclear) - 1} more such)" if len(unclear) > 1 else ""
+            raise ValueError(
+                f"{each.spec.name}: {unclear[0].subject}: {unclear[0].reason}{more}: keep one of each name."
+            )
+
+
 def content_digest(hashes: Iterable[str]) -> str:
     """One digest for a set from its images' pixel hashes, whatever the files are called and however they are stored."""
     return hashlib.blake2b("\n".join(sorted(hashes)).encode(), digest_size=16).hexdigest()

@@ -1,87 +1,258 @@
-"""Any folder of images as data: split by content, degraded on the fly."""
+"""Any folder of images as data: clean images that are degraded on the fly, or pairs of one or more tasks."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets.corpus import DataBundle, Pixels, Sample
 from datasets.embedded import smooth_depth
+from datasets.finder import Pair, find_sets
+from datasets.folder_split import USUAL_SPLIT, Sides, Split, split_by_count, split_by_folders
 from datasets.noise import content_hash
-from datasets.readers import ImageRefused, is_image_name, read_rgb
-from datasets.seeding import stable_seed
+from datasets.pair_layouts import (
+    PairSet,
+    find_pair_sets,
+    fitting,
+    image_files,
+    pair_notes,
+    part_named,
+    require_one_of_a_name,
+    require_partners,
+)
+from datasets.pair_suspects import refuse_unnamed_pairs
+from datasets.readers import ImageRefused, passed_over, read_rgb, read_size
+from datasets.tasks import CONDITIONS, Task
 
 _SMALLEST = 32
 _SHOWN = 20
+_CLEAN_BYTES, _PAIR_BYTES = 3 + 4, 3 + 3  # a pixel's colours and depth; its colours twice
 
 
-def load_folder(path: str | Path) -> DataBundle:
-    """The images under a folder: about 80 % to train on, 10 % to validate, 10 % to test, at least one each.
+def load_folder(
+    path: str | Path, *, tasks: Sequence[Task] = (), split: Split | None = None, skip_bad: bool = False
+) -> DataBundle:
+    """The images under a folder, with the folder's own train, val and test where it has them.
 
-    Sides are chosen by the images' content, so that a picture stays on its side when others are added and a copy under
-    another name never ends on the other side.
+    Pairs (`datasets.pair_layouts`) serve the task that their folders' names say, or the one that is told. Everything
+    else is clean images, degraded on the fly. Without a split of its own the folder is split by count, 80 / 10 / 10, at
+    least one image each, in the order of the hash of the images' content: the choice does not depend on names, and
+    copies never stand on two sides.
+
+    Args:
+        path: the folder.
+        tasks: what the user said; matters for pairs alone.
+        split: percentages to train on, validate and test.
+        skip_bad: leave out files that can't be used, and name them in the description.
 
     Raises:
-        ValueError: no such folder, fewer than three different images, or files that can't be used: all of them named.
+        ValueError: no such folder, fewer than three different images, more than fit in memory, pairs that are not named
+            as such or whose task isn't known, or files that can't be used: all of them named.
     """
     root = Path(path)
     if not root.is_dir():
         raise ValueError(f"{root} is no folder: give one that holds images.")
-    samples = _read(root)
-    if len(samples) < 3:
+    read = _Reading(root=root, skip_bad=skip_bad, faults=[])
+    sets = fitting(find_pair_sets(root, tasks), tasks, root)
+    if sets:
+        _refuse_known(root)
+    try:
+        samples, notes = _pairs(read, sets) if sets else _clean(read)
+    except MemoryError:
+        raise ValueError(f"{root}: its images do not fit in memory decoded: give fewer or smaller ones.") from None
+    notes += [*read.report(), *filter(None, [passed_over(root)])]
+    if len({sample.scene for sample, _ in samples}) < 3:
+        different = len({sample.scene for sample, _ in samples})
         raise ValueError(
-            f"{root} holds {len(samples)} different images; three are needed: to train, to validate and to test."
+            f"{root} holds {different} different images; three are needed: to train, to validate and to test."
+            + "".join(f" It has {note}." for note in notes)
         )
-    test, val, train = _split(samples)
+    own = any(part for _, part in samples)
+    if own and split is not None:
+        raise ValueError(f"--split: {root} has train/, val/ or test/ of its own, which are kept; leave it out.")
+    sides = split_by_folders(samples, root) if own else split_by_count([s for s, _ in samples], split or USUAL_SPLIT)
+    return _bundle(root, sides, notes, sets)
+
+
+def _bundle(root: Path, sides: Sides, notes: Sequence[str], sets: Sequence[PairSet]) -> DataBundle:
+    name = root.resolve().name or "folder"
+    counts = f"{len(sides.train)} images to train on, {len(sides.val)} to validate, {len(sides.test)} to test"
+    served = {c for sample in sides.train for c in sample.conditions}
+    kind = "all degradations synthetic"
+    if sets:
+        kind = f"pairs of files, for {', '.join(dict.fromkeys(each.task.value for each in sets if each.task))} alone"
     return DataBundle(
-        name=root.resolve().name or "folder",
-        description=f"{len(train)} images to train on, {len(val)} to validate, {len(test)} to test, from the folder "
-        f"{root.resolve().name}; all degradations synthetic",
-        train=tuple(train),
-        val=tuple(val),
-        test=tuple(test),
+        name=name,
+        description="; ".join([f"{counts}, from the folder {name}, {sides.how}; {kind}", *notes]),
+        train=sides.train,
+        val=sides.val,
+        test=sides.test,
+        conditions=tuple(c for c in CONDITIONS if c in served),
     )
 
 
-def _split(samples: list[Sample]) -> tuple[list[Sample], list[Sample], list[Sample]]:
-    """Test, validation and training images: a tenth, a tenth and the rest of the range of the content's hash.
-
-    Where a part would stay empty it takes an image from the fullest one: only then can a later image move another.
-    """
-    parts: tuple[list[Sample], list[Sample], list[Sample]] = ([], [], [])
-    for sample in sorted(samples, key=_place):
-        parts[min(int(_place(sample) * 10), 2)].append(sample)
-    for part in parts:
-        if not part:
-            part.append(max(parts, key=len).pop(0))
-    return parts
+def _refuse_known(root: Path) -> None:
+    """Several sets of the field side by side are another kind of data, with rules and test sets of their own."""
+    known = [found.spec.name for found in find_sets(root) if found.spec.split != "none" and found.spec.paired]
+    if len(known) > 1:
+        raise ValueError(
+            f"{root} holds the field's sets {', '.join(known)}: train on them with --data paper --root {root}, or give "
+            "one folder of pairs."
+        )
 
 
-def _place(sample: Sample) -> float:
-    """Where the image's content falls in [0, 1)."""
-    return stable_seed("split", content_hash(sample.clean)) / 2**63
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """Decodes the files of a folder and collects what can't be used."""
 
+    root: Path
+    skip_bad: bool
+    faults: list[str]
 
-def _read(root: Path) -> list[Sample]:
-    """One sample for each different image; problems are reported together."""
-    problems: list[str] = []
-    found: dict[str, Sample] = {}
-    for path in sorted(p for p in root.rglob("*") if is_image_name(p) and not p.is_dir()):
+    def pixels(self, path: Path) -> Pixels | None:
         try:
             pixels = read_rgb(path)
         except ImageRefused as refused:
-            problems.append(f"{path.relative_to(root)}: {refused.reason}")
-            continue
+            self.refuse(path, refused.reason)
+            return None
         if min(pixels.shape[:2]) < _SMALLEST:
-            problems.append(f"{path.relative_to(root)}: {pixels.shape[1]}x{pixels.shape[0]}, under {_SMALLEST} px")
-            continue
-        found.setdefault(content_hash(pixels), _sample(path.relative_to(root).as_posix(), pixels))
-    if problems:
-        more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+            self.refuse(path, f"{pixels.shape[1]}x{pixels.shape[0]}, under {_SMALLEST} px")
+            return None
+        return pixels
+
+    def refuse(self, path: Path, reason: str) -> None:
+        self.faults.append(f"{path.relative_to(self.root)}: {reason}")
+
+    def report(self) -> list[str]:
+        """What was skipped, for the description.
+
+        Raises:
+            ValueError: files can't be used, and nobody said to skip them.
+        """
+        if not self.faults:
+            return []
+        more = f" and {len(self.faults) - _SHOWN} more" if len(self.faults) > _SHOWN else ""
+        named = "; ".join(self.faults[:_SHOWN]) + more
+        if self.skip_bad:
+            return [f"{len(self.faults)} files skipped ({named})"]
         raise ValueError(
-            f"{len(problems)} files of {root} can't be used: {'; '.join(problems[:_SHOWN])}{more}. Mend or move them."
+            f"{len(self.faults)} files of {self.root} can't be used: {named}. Mend or move them, or use --skip-bad."
         )
-    return list(found.values())
 
 
-def _sample(name: str, pixels: Pixels) -> Sample:
-    return Sample(name=name, scene=name, clean=pixels, depth=smooth_depth(pixels), source=name)
+def _clean(read: _Reading) -> tuple[list[tuple[Sample, str]], list[str]]:
+    """A sample for each different image, with the part that its topmost folder names."""
+    files = image_files(read.root)
+    require_one_of_a_name(read.root, files)
+    refuse_unnamed_pairs(read.root, files)
+    _require_memory(read.root, files, _CLEAN_BYTES)
+    found: dict[tuple[str, str], Sample] = {}
+    copies = 0
+    for path in files:
+        pixels = read.pixels(path)
+        if pixels is None:
+            continue
+        inner = path.relative_to(read.root)
+        part = part_named(inner.parts[0]) if len(inner.parts) > 1 else ""
+        content = content_hash(pixels)
+        name = inner.as_posix()
+        copies += (part, content) in found
+        sample = Sample(name=name, scene=name, clean=pixels, depth=smooth_depth(pixels), source=name)
+        found.setdefault((part, content), sample)
+    notes = [f"{copies} copies of other images left out"] if copies else []
+    return [(sample, part) for (part, _), sample in found.items()], notes
+
+
+def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, str]], list[str]]:
+    """A sample for each pair, with its part; views of one clean image are one scene, and so is a sequence of blur."""
+    if not read.skip_bad:
+        require_partners(read.root, sets)
+    notes = pair_notes(read.root, sets)
+    unknown = next((each for each in sets if each.task is None), None)
+    if unknown is not None:
+        known = ", ".join(task.value for task in Task)
+        raise ValueError(
+            f"{read.root} holds pairs ({unknown.places[0]}): say with --tasks which degradation they show: {known}."
+        )
+    if any(each.task is Task.NOISE for each in sets):
+        raise ValueError(
+            f"{read.root} holds noisy images beside clean ones: noise is drawn here, at known levels, so train on the "
+            "folder of clean images alone."
+        )
+    _require_memory(read.root, [pair.clean for each in sets for pair in each.pairs], _PAIR_BYTES)
+    samples = []
+    several = len({each.task for each in sets}) > 1
+    first_name: dict[str, str] = {}  # of the clean images of one content
+    for each in sets:
+        assert each.task is not None
+        for path in each.unpaired:
+            read.refuse(path, "no clean partner")
+        cleans: dict[Path, tuple[Pixels | None, str]] = {}
+        for pair in each.pairs:
+            if pair.clean not in cleans:
+                pixels = read.pixels(pair.clean)
+                cleans[pair.clean] = pixels, "" if pixels is None else content_hash(pixels)
+            clean, content = cleans[pair.clean]
+            scene = first_name.setdefault(content, pair.clean.relative_to(read.root).as_posix())
+            if each.task is Task.BLUR and "/" in pair.name:
+                scene = f"{each.part}:{pair.name.rpartition('/')[0]}"
+            sample = _pair(read, each.task, pair, clean, scene)
+            if sample is not None:
+                name = f"{each.task.value}/{sample.name}" if several else sample.name
+                samples.append((replace(sample, name=name), str(each.part)))
+    return samples, notes
+
+
+def _pair(read: _Reading, task: Task, pair: Pair, clean: Pixels | None, scene: str) -> Sample | None:
+    assert pair.degraded is not None
+    degraded = read.pixels(pair.degraded)
+    if clean is None or degraded is None:
+        return None
+    if clean.shape != degraded.shape:
+        sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (degraded, clean))
+        read.refuse(pair.degraded, f"degraded and clean differ in size: {sizes}")
+        return None
+    served = tuple(c for c in CONDITIONS if c.task is task)
+    return Sample(name=pair.name, scene=scene, clean=clean, degraded=degraded, conditions=served, source=pair.name)
+
+
+def _require_memory(root: Path, files: Iterable[Path], bytes_a_pixel: int) -> None:
+    """Refuse, from the files' headers, what would fill the memory."""
+    size = 0
+    for path in files:
+        try:
+            height, width = read_size(path)
+        except ImageRefused:
+            continue  # it is named with the others when it is decoded
+        size += height * width * bytes_a_pixel
+    limit = memory_limit()
+    if size > limit:
+        raise ValueError(
+            f"{root}: its images take {size / 1e9:.1f} GB decoded, and {limit / 1e9:.1f} GB may be used here (half of "
+            "what is free): give fewer or smaller images, such as crops of 512 px; known sets can be packed "
+            "(`python -m datasets pack`)."
+        )
+
+
+def memory_limit() -> int:
+    """Bytes that decoded images may take: half of what the machine, its control group and its limits leave free."""
+    free = [16 << 30]
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as lines:
+            free = [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")] or free
+        group = Path("/sys/fs/cgroup")
+        most = (group / "memory.max").read_text(encoding="ascii").strip()
+        if most.isdecimal():
+            free.append(int(most) - int((group / "memory.current").read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        pass
+    if sys.platform.startswith("linux"):
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if soft != resource.RLIM_INFINITY:
+            used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+            free.append(soft - used)
+    return max(min(free), 0) // 2

@@ -23,6 +23,8 @@ from datasets.seeding import stable_seed
 if TYPE_CHECKING:
     from datasets.protocols import Protocol
 
+_PART_PIXELS = 1 << 20
+
 
 @dataclass(frozen=True, kw_only=True)
 class NoisyItem:
@@ -76,9 +78,11 @@ def noisy_inputs(
             levels = _cropped_levels(protocol, image)
             if not ordered:
                 generator = _generator(protocol, levels, sigma)
-            noise = generator.standard_normal(levels.shape)  # randn and normal(0, 1) are these very numbers
             if sigma in wanted:
-                yield _item(protocol, index, sigma, levels, noise)
+                yield _item(protocol, index, sigma, levels, generator)
+            else:
+                for rows in _parts(levels):
+                    generator.standard_normal(rows.shape)
 
 
 def content_hash(levels: NDArray[np.uint8]) -> str:
@@ -116,22 +120,40 @@ def _cropped_levels(protocol: Protocol, image: Tensor | NDArray[np.uint8]) -> ND
 
 
 def _item(
-    protocol: Protocol, index: int, sigma: int, levels: NDArray[np.uint8], noise: NDArray[np.float64]
+    protocol: Protocol, index: int, sigma: int, levels: NDArray[np.uint8], generator: np.random.RandomState
 ) -> NoisyItem:
-    clean = levels.astype(np.float32) / np.float32(255.0)
+    """One image's noise, some rows at a time: in float64 a photograph takes eight times its own memory."""
+    clean, degraded = (np.empty(levels.shape, dtype=np.float32) for _ in range(2))
+    top = 0
+    for rows in _parts(levels):
+        place = slice(top, top + len(rows))
+        top += len(rows)
+        noise = generator.standard_normal(rows.shape)  # randn and normal(0, 1) are these very numbers
+        clean[place] = rows.astype(np.float32) / np.float32(255.0)
+        degraded[place] = _noisy(protocol, sigma, rows, clean[place], noise)
+    return NoisyItem(index=index, sigma_255=sigma, degraded=_to_tensor(degraded), clean=_to_tensor(clean))
+
+
+def _parts(levels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The image's rows in parts of about a megapixel; drawn part by part, a stream of noise is the same."""
+    rows = max(1, _PART_PIXELS // levels.shape[1])
+    yield from (levels[top : top + rows] for top in range(0, len(levels), rows))
+
+
+def _noisy(
+    protocol: Protocol, sigma: int, levels: NDArray[np.uint8], clean: NDArray[np.float32], noise: NDArray[np.float64]
+) -> NDArray[np.float32]:
     if protocol.noise.quantise == "none" and not protocol.noise.clip:
         # Restormer's arithmetic: float32 image, noise scaled before it is added.
-        degraded = (clean + noise * (sigma / 255.0)).astype(np.float32)
-    else:
-        noisy = levels + noise * sigma
-        if protocol.noise.clip:
-            noisy = np.clip(noisy, 0, 255)
-        if protocol.noise.quantise == "round":
-            noisy = np.rint(noisy)
-        elif protocol.noise.quantise == "truncate":
-            noisy = np.trunc(noisy)
-        degraded = noisy.astype(np.float32) / np.float32(255.0)
-    return NoisyItem(index=index, sigma_255=sigma, degraded=_to_tensor(degraded), clean=_to_tensor(clean))
+        return (clean + noise * (sigma / 255.0)).astype(np.float32)
+    noisy = levels + noise * sigma
+    if protocol.noise.clip:
+        noisy = np.clip(noisy, 0, 255)
+    if protocol.noise.quantise == "round":
+        noisy = np.rint(noisy)
+    elif protocol.noise.quantise == "truncate":
+        noisy = np.trunc(noisy)
+    return noisy.astype(np.float32) / np.float32(255.0)
 
 
 def _to_tensor(image: NDArray[np.float32]) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from datasets.catalog import DatasetSpec, catalog
 from datasets.corpus import DataBundle, EvalItem, Pixels, Sample, Split
 from datasets.degrade import degrade
-from datasets.finder import find_sets
+from datasets.finder import find_sets, require_clear_names
 from datasets.leaks import same_scenes
 from datasets.loading import LoadedImage, load_set, stored_sets
 from datasets.protocol_items import cut_item, quotas, set_items
@@ -258,6 +258,8 @@ def _load(
         if progress:
             progress(name, len(store) if store else len(found[name].pairs))
         try:
+            if store is None:
+                require_clear_names([found[name]])
             images += load_set(spec, found.get(name), store, workers)
         except ValueError as error:
             faults.append(str(error))

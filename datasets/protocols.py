@@ -273,8 +273,11 @@ def score(
         task: which task the images belong to; decides between luma and RGB where the protocol uses both.
         metrics: what to compute; SSIM takes far longer than PSNR.
     """
-    first = finish_output(restored, protocol)
-    second = clean.to(torch.float64)
+    if protocol.colour(task) != "Y" and protocol.round_output == "none":
+        # the metrics compute in float64 whatever they are given, and clipping is exact in any type: no copy is needed
+        first, second = restored.clamp(0.0, 1.0) if protocol.clip_output else restored, clean
+    else:
+        first, second = finish_output(restored, protocol), clean.to(torch.float64)
     if protocol.colour(task) == "Y":
         first, second = to_y(first), to_y(second)
         if protocol.luma_8bit:

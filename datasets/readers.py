@@ -9,7 +9,8 @@
 | EXIF orientation | turned upright, as every viewer shows it |
 | 16-bit, float or 32-bit samples | refused: the protocols are defined on 8-bit images |
 | CMYK, Lab, HSV and other colour models | refused: their RGB depends on a profile |
-| several frames | refused |
+| MPO, as phones and drones write under `.jpg` | its first picture, read |
+| several frames of any other kind | refused |
 | truncated, empty, not an image, over 100 megapixels | refused |
 | missing, a folder, a device, a link that loops | refused |
 """
@@ -17,6 +18,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 import warnings
@@ -30,10 +32,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+OTHER_FORMATS = frozenset(
+    {".avif", ".heic", ".heif", ".gif", ".jfif", ".jpe", ".jp2", ".j2k", ".jxl", ".pgm", ".pnm", ".pfm", ".tga"}
+    | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2", ".psd", ".exr", ".hdr", ".svg", ".npy", ".mat"}
+)
 MAX_PIXELS = 100_000_000
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 _PLAIN_MODES = frozenset({"RGB", "L", "1"})
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
+_TIFF_BITS_TAG = 258
 _PNG_DEPTH_AT = 24  # signature (8), chunk head (8), width and height (8): the bit depth of a PNG's IHDR
 
 
@@ -100,6 +107,21 @@ def is_image_name(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+def passed_over(folder: Path) -> str:
+    """Images below a folder in formats that are not read here, in words: `2 files ... (.heic 2)`, or nothing."""
+    counts: dict[str, int] = {}
+    for _, folders, files in os.walk(folder, followlinks=False):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            suffix = Path(name).suffix.lower()
+            if suffix in OTHER_FORMATS and not name.startswith("."):
+                counts[suffix] = counts.get(suffix, 0) + 1
+    if not counts:
+        return ""
+    kinds = ", ".join(f"{suffix} {count}" for suffix, count in sorted(counts.items()))
+    return f"{sum(counts.values())} files of formats that are not read passed over ({kinds})"
+
+
 @contextmanager
 def quiet_decoding() -> Iterator[None]:
     """Ignore Pillow's warnings about what it half understands (bad EXIF, huge sizes).
@@ -113,6 +135,33 @@ def quiet_decoding() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def sample_bits(path: Path, image: Image.Image) -> int:
+    """Bits a sample of an opened file, from its header: Pillow cuts 16-bit colour to 8 bits without a word."""
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            return file.read(_PNG_DEPTH_AT + 1)[-1]
+    if image.format == "TIFF":
+        return max(getattr(image, "tag_v2", {}).get(_TIFF_BITS_TAG, (8,)))
+    if image.format == "PPM":
+        with path.open("rb") as file:
+            words = re.sub(rb"#[^\n\r]*", b" ", file.read(4096)).split(maxsplit=4)
+        has_depth = words[0] in (b"P2", b"P3", b"P5", b"P6") and words[3].isdigit()
+        return int(words[3]).bit_length() if has_depth else 8
+    return 8
+
+
+def extra_frames(path: Path, image: Image.Image) -> int:
+    """How many pictures an MPO file holds besides its first, which is the photograph; 0 for other kinds.
+
+    Raises:
+        ImageRefused: several frames in a file of another kind: which is meant isn't known.
+    """
+    frames = int(getattr(image, "n_frames", 1))
+    if frames > 1 and image.format != "MPO":
+        raise ImageRefused(path, f"holds {frames} frames; one is expected")
+    return frames - 1
 
 
 def _open(path: Path, *, decode: bool) -> ImageRead:
@@ -157,10 +206,9 @@ def _convert(path: Path, image: Image.Image, *, decode: bool) -> ImageRead:
         raise ImageRefused(path, f"{width}x{height} is over {MAX_PIXELS // 1_000_000} megapixels")
     if width == 0 or height == 0:
         raise ImageRefused(path, f"has no pixels ({width}x{height})")
-    if getattr(image, "n_frames", 1) > 1:
-        raise ImageRefused(path, f"holds {getattr(image, 'n_frames', 1)} frames; one is expected")
+    frames = extra_frames(path, image)
     mode = image.mode
-    if mode.startswith(("I", "F")) or _png_depth(path, image) == 16:
+    if mode.startswith(("I", "F")) or sample_bits(path, image) > 8:
         raise ImageRefused(path, f"more than 8 bits a sample (mode {mode}); save it as 8-bit RGB")
     if mode not in _PLAIN_MODES | _ALPHA_MODES | {"P"}:
         raise ImageRefused(path, f"colour model {mode}; save it as 8-bit RGB")
@@ -169,7 +217,7 @@ def _convert(path: Path, image: Image.Image, *, decode: bool) -> ImageRead:
         turned = orientation in (5, 6, 7, 8)
         size = (width, height) if turned else (height, width)
         return ImageRead(pixels=np.broadcast_to(np.uint8(0), (*size, 3)), notes=())
-    notes = []
+    notes = [f"first of {frames + 1} pictures of an MPO file"] if frames else []
     image.load()
     if orientation not in (0, 1):
         upright = ImageOps.exif_transpose(image)
@@ -193,11 +241,3 @@ def _to_rgb(path: Path, image: Image.Image) -> tuple[Image.Image, list[str]]:
         return full.convert("RGB"), ["opaque alpha channel dropped"]
     kind = "palette" if image.mode == "P" else "greyscale"
     return image.convert("RGB"), [f"{kind} converted to RGB"]
-
-
-def _png_depth(path: Path, image: Image.Image) -> int:
-    """A PNG's bits a sample: Pillow cuts 16-bit colour to 8 bits without a word, so the header is asked."""
-    if image.format != "PNG":
-        return 8
-    with path.open("rb") as file:
-        return file.read(_PNG_DEPTH_AT + 1)[-1]

@@ -16,13 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datasets.catalog import Pairing
 from datasets.check import clean_thumbs
-from datasets.finder import Pair, find_sets
+from datasets.finder import Pair, find_sets, require_clear_names
 from datasets.inspection import look_at_all
 from datasets.leaks import overlaps
+from datasets.pair_layouts import LAYOUTS, RULES, find_pair_sets, image_files, pair_notes, require_one_of_a_name
+from datasets.pair_layouts import fitting as fitting_sets
+from datasets.pair_suspects import refuse_unnamed_pairs
 from datasets.protocols import Protocol, noisy_inputs, score
-from datasets.readers import ImageRefused, is_image_name, read_rgb
+from datasets.readers import ImageRefused, read_rgb
 from datasets.tasks import Condition, Task, noise
 
 _LEVELS = 3
@@ -36,11 +38,15 @@ class ScoreSet:
         name: the set's name, or the folder's.
         task: its degradation; None for pairs of unknown kind (scored on RGB where a protocol asks for luma by task).
         pairs: its images; without degraded files they get noise.
+        refused: (file, reason) of degraded images without a partner.
+        notes: what was found and what was not used, in words; nothing for a set of the catalogue.
     """
 
     name: str
     task: Task | None
     pairs: tuple[Pair, ...]
+    refused: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,14 +125,19 @@ class InputScores:
         }
 
 
+class NothingToScoreError(ValueError):
+    """A folder that holds neither test sets nor pairs nor, where those were asked for, clean images."""
+
+
 def sets_to_score(folder: Path, task: Task | None = None) -> list[ScoreSet]:
     """What there is to score in a folder.
 
-    Tried in turn: test sets of the catalogue below the folder; the folder being one of them; `degraded/` and `clean/`
-    in it; clean images lying in it, with `task` noise.
+    Tried in turn: test sets of the catalogue below the folder; the folder being one of them; pairs of the user's own
+    (`datasets.pair_layouts`; of those with a split, the ones to test on); clean images below it, with `task` noise.
 
     Raises:
-        ValueError: no such folder, or nothing in it that fits the task.
+        NothingToScoreError: nothing in it fits the task.
+        ValueError: no such folder, or names that two files share.
     """
     known = [found for found in find_sets(folder) if found.spec.split == "test"]
     if not known:
@@ -137,16 +148,20 @@ def sets_to_score(folder: Path, task: Task | None = None) -> list[ScoreSet]:
             known = [found for found in near if all(pair.clean.is_relative_to(inside) for pair in found.pairs)]
             if known:
                 break
+    require_clear_names(known)
     sets = [ScoreSet(name=found.spec.name, task=found.spec.task, pairs=found.pairs) for found in known]
     if not sets:
-        sets = _own_set(folder, task)
+        sets = _own_pairs(folder, task) or (_own_clean(folder) if task is Task.NOISE else [])
     fitting = [each for each in sets if task is None or each.task in (task, None)]
     if not fitting:
-        has = ", ".join(f"{each.name} ({each.task.value})" for each in sets if each.task) or "no images"
+        has = ", ".join(f"{each.name} ({each.task.value})" for each in sets if each.task)
+        if not has:
+            count = len(image_files(folder))
+            has = f"no test set of the field and no pairs ({LAYOUTS}), but {count} images" if count else "no images"
         wants = f" for task {task.value}" if task else ""
-        raise ValueError(
-            f"Nothing to score{wants} in {str(folder)!r}: it holds {has}. Give a root of test sets, a folder with "
-            "degraded/ and clean/, or a folder of clean images with --task noise."
+        raise NothingToScoreError(
+            f"Nothing to score{wants} in {str(folder)!r}: it holds {has}. Give a root of test sets, a folder of pairs, "
+            "or a folder of clean images: `datasets score FOLDER --task noise`, or `ablations.evaluate --data FOLDER`."
         )
     return fitting
 
@@ -174,7 +189,7 @@ def score_inputs(images: ScoreSet, protocol: Protocol, seen: frozenset[str] | No
         protocol: how.
         seen: images to report apart from the rest (`seen_in_training`).
     """
-    refused: dict[str, str] = {}
+    refused: dict[str, str] = dict(images.refused)
     by_name = {pair.name: pair for pair in images.pairs}
     pairs = [by_name[name] for name in protocol.ordered(by_name)]
     if all(pair.degraded is None for pair in pairs):
@@ -255,24 +270,38 @@ def _row(image: str, condition: Condition | None, metrics: dict[str, torch.Tenso
     )
 
 
-def _own_set(folder: Path, task: Task | None) -> list[ScoreSet]:
-    """A folder of the user's: pairs under equal names, or clean images for noise."""
-    clean, degraded = folder / "clean", folder / "degraded"
-    if clean.is_dir() and degraded.is_dir():
-        partners = {Pairing.SAME.key(path.stem): path for path in _images(clean)}
-        pairs = tuple(
-            Pair(name=path.stem, clean=partners.get(Pairing.SAME.key(path.stem), clean / path.name), degraded=path)
-            for path in _images(degraded)
-        )
-        return [ScoreSet(name=folder.resolve().name, task=task, pairs=pairs)] if pairs else []
-    if task is Task.NOISE:
-        pairs = tuple(Pair(name=path.stem, clean=path) for path in _images(folder))
-        return [ScoreSet(name=folder.resolve().name, task=task, pairs=pairs)] if pairs else []
-    return []
+def _own_pairs(folder: Path, task: Task | None) -> list[ScoreSet]:
+    """Pairs of the user's own, a set for each task; of those with a split of their own, the ones to test on."""
+    told = [task] if task else []
+    found = fitting_sets(find_pair_sets(folder, told), told, folder)
+    parts = {each.part for each in found}
+    part = next((name for name in ("test", "val", "", "train") if name in parts), "")
+    several = len({each.task for each in found if each.part == part}) > 1
+    sets = []
+    for each in found:
+        if each.part == part:
+            name = folder.resolve().name or "folder"
+            left = sum(len(other.pairs) for other in found if other.part != part)
+            split = [f"{part}/ alone: {left} pairs of its other parts not used"] if left else []
+            sets.append(
+                ScoreSet(
+                    name=f"{name}-{each.task.value}" if several and each.task else name,
+                    task=each.task,
+                    pairs=each.pairs,
+                    refused=tuple((str(path), f"no clean partner ({RULES})") for path in each.unpaired),
+                    notes=tuple(pair_notes(folder, found) + split),
+                )
+            )
+    return sets
 
 
-def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if is_image_name(path))
+def _own_clean(folder: Path) -> list[ScoreSet]:
+    """Clean images of the user's own, which get noise."""
+    files = image_files(folder)
+    require_one_of_a_name(folder, files)
+    refuse_unnamed_pairs(folder, files)
+    pairs = tuple(Pair(name=path.relative_to(folder).with_suffix("").as_posix(), clean=path) for path in files)
+    return [ScoreSet(name=folder.resolve().name or "folder", task=Task.NOISE, pairs=pairs)] if pairs else []
 
 
 def _finite(value: float) -> float | None:

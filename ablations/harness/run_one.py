@@ -304,6 +304,10 @@ def data_file(data: DataRef) -> dict[str, object]:
         "description": data.description,
         "sets": list(data.sets),
         "exclude_leaks": data.exclude_leaks,
+        "kind": data.kind,
+        "split": list(data.split) if data.split else None,
+        "skip_bad": data.skip_bad,
+        "tasks": list(data.tasks),
     }
 
 

@@ -32,6 +32,7 @@ def test_the_flags_are_these():
         "--device", "--jobs", "--launcher", "--ray-address", "--slurm", "--gpus", "--hang-after", "--log", "--root", "--protocol",
         "--exclude-leaks", "--force", "--dry-run", "--early-look", "--precision", "--names",
         "--kernels", "--compile", "--cuda-graphs", "--checkpointing",
+        "--tasks", "--checkpoint", "--split", "--skip-bad",
     }  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
         (["gamma_sweep", "--seeds", "-1"], "--seeds"),
         (["gamma_sweep", "--seeds", "one"], "'one' is no seed"),
         (["gamma_sweep", "--jobs", "0"], "'0' runs at once"),
-        (["gamma_sweep", "--data", "/no/such/folder"], "'embedded', 'paper' or the path of a folder"),
+        (["gamma_sweep", "--data", "/no/such/folder"], "'paper' or the path of a folder"),
         (["gamma_sweep", "--out", __file__], "a folder is needed"),
         (["gamma_sweep", "--protocol", "all"], "--protocol all goes with --data paper"),
         (["gamma_sweep", "--data", "paper"], "--data paper needs --root"),

@@ -26,7 +26,7 @@ def test_the_flags_are_these():
     assert flags == {
         "-h", "--help", "--weights", "--config", "--protocol", "--data", "--root", "--tasks", "--limit",
         "--text-encoder", "--codes", "--device", "--json", "--out", "--reported", "--degradation", "--guess-data",
-        "--runs",
+        "--runs", "--skip-bad",
     }  # fmt: skip
 
 
@@ -142,14 +142,14 @@ def test_one_weight_too_few_too_many_or_of_another_shape_is_refused(capsys, stat
         (("--limit", "0"), "'0': a whole number"),
         (("--text-encoder", "klip"), "Did you mean 'clip'?"),
         (("--device", "tpu"), "Unknown device 'tpu'"),
-        (("--data", "/no/such/folder"), "'embedded', 'paper' or the path of a folder"),
+        (("--data", "/no/such/folder"), "'paper' or the path of a folder"),
         (("--data", "paper"), "needs --root FOLDER"),
         (("--root", "."), "it goes with --data paper"),
         (("--out", __file__), "a folder is needed"),
         (("--reported", "DFPIRR 3-task"), "Did you mean 'DFPIR 3-task'?"),
         (("--codes", "no.safetensors"), "no such file"),
         (("--degradation", "haze"), "--degradation haze: true (the default), or auto"),
-        (("--degradation", "auto", "--guess-data", "/no/such"), "'embedded', 'paper' or the path of a folder"),
+        (("--degradation", "auto", "--guess-data", "/no/such"), "'paper' or the path of a folder"),
         (("--bogus",), "unrecognized arguments"),
     ],
 )

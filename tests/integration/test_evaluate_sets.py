@@ -1,11 +1,19 @@
 """`python -m ablations.evaluate --data`: images seen in training apart, printed numbers beside measured ones, own folders."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ablations.harness.evaluating import own_folder
+from ablations.harness.evaluating.eval_sets import open_eval_images
+from datasets.protocols import get_protocol
+from datasets.readers import read_rgb
+from datasets.score import score_inputs, sets_to_score
+from datasets.tasks import Task, noise
 from reports.schema import read_images
 from tests.support.evaluations import call, picture
 
@@ -68,3 +76,118 @@ def test_folders_of_pairs_and_of_clean_images(capsys, tmp_path):
     code, _, err = call(capsys, "identity", "--data", tmp_path / "clean")
     assert code == 2
     assert "broken.png" in err
+
+
+def write(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    for number in (1, 2, 3):
+        write(tmp_path / f"mine/Input/{number}.png", (picture(number) // 2 + 60).astype(np.uint8))
+        write(tmp_path / f"mine/Target/{number}.png", picture(number))
+    return tmp_path / "mine"
+
+
+def test_pairs_under_other_names_score_as_degraded_and_clean(capsys, pairs, tmp_path):
+    """F1: they were six clean images with synthetic rain on top, exit 0."""
+    for old, new in (("Input", "degraded"), ("Target", "clean")):
+        for path in (pairs / old).iterdir():
+            write(tmp_path / "known" / new / path.name, np.array(Image.open(path)))
+    means = []
+    for folder in (pairs, tmp_path / "known"):
+        code, out, _ = call(capsys, "identity", "--data", folder, "--tasks", "rain", "--json")
+        assert code == 0
+        means += [(row["images"], row["psnr_db"], row["ssim"]) for row in json.loads(out)["means"]]
+    assert means[0] == means[1]
+    assert means[0][0] == 3
+    code, _, err = call(capsys, "identity", "--data", pairs, "--tasks", "rain", "--protocol", "allinone")
+    assert code == 0, err
+
+
+def test_noise_files_need_their_level(capsys, pairs):
+    code, _, err = call(capsys, "identity", "--data", pairs, "--tasks", "noise")
+    assert code == 2
+    assert "Noisy files are of one level: name it, as in --tasks noise-15." in err
+    code, out, _ = call(capsys, "identity", "--data", pairs, "--tasks", "noise-25", "--json")
+    assert code == 0
+    assert [row["images"] for row in json.loads(out)["means"]] == [3]
+
+
+def test_bad_pairs_are_skipped_when_asked(capsys, pairs):
+    (pairs / "Input/2.png").write_bytes(b"")
+    write(pairs / "Input/9.png", picture(9))
+    code, _, err = call(capsys, "identity", "--data", pairs, "--tasks", "rain")
+    assert code == 2
+    assert "9.png: no clean partner" in err
+    assert "--skip-bad" in err
+    code, out, err = call(capsys, "identity", "--data", pairs, "--tasks", "rain", "--skip-bad", "--json")
+    assert code == 0
+    assert [row["images"] for row in json.loads(out)["means"]] == [2]
+    assert "2 files skipped" in err
+    assert "2.png: empty (zero bytes)" in err
+
+
+@pytest.mark.parametrize("protocol", ["allinone", "restormer", "moceir", "y-channel"])
+def test_clean_images_get_the_noise_of_each_protocol(capsys, tmp_path, protocol):
+    """F15: the same numbers as `python -m datasets score FOLDER --task noise`."""
+    for seed in (1, 2, 3):
+        write(tmp_path / f"photos/sub/{seed}.png", picture(seed))
+    code, out, err = call(capsys, "identity", "--data", tmp_path / "photos", "--protocol", protocol, "--json")
+    assert code == 0, err
+    means = {row["condition"]: row["psnr_db"] for row in json.loads(out)["means"]}
+    (images,) = sets_to_score(tmp_path / "photos", Task.NOISE)
+    wanted = score_inputs(images, get_protocol(protocol)).means()
+    assert {name: row[1] for name, row in wanted.items()} == pytest.approx(means, abs=2e-4)
+    code, _, err = call(capsys, "identity", "--data", tmp_path / "photos", "--protocol", protocol, "--tasks", "rain")
+    assert code == 2
+    assert "gives clean images noise alone" in err
+
+
+def test_no_folder_full_of_images_holds_none(capsys, tmp_path):
+    write(tmp_path / "photos/1.png", picture(1))
+    code, _, err = call(capsys, "identity", "--data", "paper", "--root", tmp_path / "photos")
+    assert code == 2
+    assert "but 1 images" in err
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone/a.heic").write_bytes(b"x")
+    code, _, err = call(capsys, "identity", "--data", tmp_path / "phone")
+    assert code == 2
+    assert "no image in it that is read here (1 files of formats that are not read passed over (.heic 1))" in err
+
+
+def test_one_clean_image_at_a_time_is_in_memory(tmp_path, monkeypatch):
+    """F9: a folder was decoded whole, whatever --limit said."""
+    for seed in range(6):
+        write(tmp_path / f"photos/{seed}.png", picture(seed))
+    decoded: list[str] = []
+
+    def counted(path):
+        decoded.append(path.name)
+        return read_rgb(path)
+
+    monkeypatch.setattr(own_folder, "read_rgb", counted)
+    images = open_eval_images(str(tmp_path / "photos"), get_protocol("suite"))
+    assert decoded == []
+    assert len(list(images.items([noise(25)], 1))) == 1
+    assert decoded == ["0.png"]
+
+
+def test_an_evaluation_of_a_folder_takes_memory_for_one_photograph(tmp_path):
+    """F9: 300 MB a photograph of the folder, whatever --limit said. Here twelve of six megapixels: 500 MB."""
+    for seed in range(12):
+        write(tmp_path / f"photos/{seed}.jpg", np.array(Image.fromarray(picture(seed)).resize((3000, 2000))))
+    peaks = []
+    for folder in ("one", "photos"):
+        if folder == "one":
+            write(tmp_path / "one/0.jpg", np.array(Image.open(tmp_path / "photos/0.jpg")))
+        program = (
+            "import resource, sys; from ablations.evaluate import main; assert main(sys.argv[1:]) == 0; "
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+        )
+        arguments = ["identity", "--data", str(tmp_path / folder), "--tasks", "noise-25", "--limit", "1"]
+        done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stderr.split()[-1]) >> 10)
+    assert peaks[1] < peaks[0] + 250, "MB, with twelve photographs in the folder and with one"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.readers import ImageRefused, is_image_name, read_image, read_rgb, read_size
+from datasets.readers import ImageRefused, is_image_name, passed_over, read_image, read_rgb, read_size
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (12, 17, 3), dtype=np.uint8)
@@ -132,3 +132,57 @@ def test_names():
     assert is_image_name(Path("ü ß'.jpeg"))
     assert not is_image_name(Path("._a.png"))
     assert not is_image_name(Path("a.png.txt"))
+
+
+def deep_files(folder: Path) -> list[Path]:
+    """Sixteen bits a sample in every shape that Pillow reads as eight without a word (F2)."""
+    tifffile = pytest.importorskip("tifffile")
+    deep = RNG.integers(0, 65536, (16, 24, 4), dtype=np.uint16)
+    shapes = {
+        "rgb.tif": (deep[..., :3], {"photometric": "rgb"}),
+        "twelve.tif": (deep[..., :3] >> 4, {"photometric": "rgb"}),
+        "rgba.tif": (deep, {"photometric": "rgb", "extrasamples": ["unassalpha"]}),
+        "planar.tiff": (deep[..., :3].transpose(2, 0, 1).copy(), {"photometric": "rgb", "planarconfig": "separate"}),
+        "deflate.tif": (deep[..., :3], {"photometric": "rgb", "compression": "zlib"}),
+    }
+    for name, (pixels, options) in shapes.items():
+        tifffile.imwrite(folder / name, pixels, **options)
+    colours = deep[..., :3].astype(">u2").tobytes()
+    (folder / "binary.ppm").write_bytes(b"P6\n# made by hand 255\n24 16\n65535\n" + colours)
+    (folder / "twelve.ppm").write_bytes(b"P6 24 16 4095\n" + (deep[..., :3] >> 4).astype(">u2").tobytes())
+    (folder / "words.ppm").write_text("P3\n2 1\n65535\n" + " ".join(map(str, [0, 9000, 65535] * 2)))
+    return sorted(path for path in folder.iterdir() if path.suffix in (".tif", ".tiff", ".ppm"))
+
+
+def test_deep_colour_is_refused_by_name_and_never_cut(tmp_path):
+    files = deep_files(tmp_path)
+    assert len(files) == 8
+    for path in files:
+        for read in (read_rgb, read_size):
+            with pytest.raises(ImageRefused, match="more than 8 bits") as caught:
+                read(path)
+            assert str(path) in str(caught.value)
+
+
+def test_shallow_ppm_and_tiff_are_read(tmp_path):
+    (tmp_path / "odd.ppm").write_bytes(b"P6\n#c 65535\n1 1\n255\n\x01\x02\x03")
+    assert read_rgb(tmp_path / "odd.ppm").tolist() == [[[1, 2, 3]]]
+    path = saved(tmp_path, "plain.tif", Image.fromarray(RGB))
+    assert np.array_equal(read_rgb(path), RGB)
+
+
+def test_of_an_mpo_file_the_first_picture_is_read(tmp_path):
+    """F19: phones and drones write MPO under .jpg."""
+    first, thumb = Image.fromarray(np.full((32, 48, 3), 200, np.uint8)), Image.new("RGB", (8, 8))
+    first.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[thumb])
+    image = read_image(tmp_path / "phone.jpg")
+    assert image.pixels.shape == (32, 48, 3)
+    assert abs(int(image.pixels.mean()) - 200) <= 2
+    assert image.notes == ("first of 2 pictures of an MPO file",)
+
+
+def test_formats_that_are_passed_over_are_counted(tmp_path):
+    for name in ("a.heic", "b.HEIC", "sub/c.dng", "._d.gif", "e.txt", "f.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert passed_over(tmp_path) == "3 files of formats that are not read passed over (.dng 1, .heic 2)"

@@ -10,26 +10,18 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from ablations.harness.evaluating.own_folder import BadFiles, Shown, open_clean_files, trained_images
 from ablations.harness.evaluating.resemblance import scenes_of, seen_in_training, thumbs_of
 from datasets.catalog import catalog
-from datasets.corpus import DataBundle, EvalItem, Pixels, Sample, to_levels
-from datasets.embedded import load_embedded, smooth_depth
-from datasets.folder import load_folder
+from datasets.corpus import DataBundle, EvalItem, Pixels, to_levels
+from datasets.embedded import load_embedded
+from datasets.finder import Pair
 from datasets.loading import stored_sets
 from datasets.noise import noisy_inputs
 from datasets.protocols import Protocol as Rules
-from datasets.readers import ImageRefused, is_image_name, read_rgb
-from datasets.score import ScoreSet, sets_to_score
+from datasets.readers import read_rgb
+from datasets.score import NothingToScoreError, sets_to_score
 from datasets.tasks import CONDITIONS, Condition, Task
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One image to restore: its set, the image itself, and `seen`, `unseen` or nothing where nobody knows."""
-
-    dataset: str
-    item: EvalItem
-    seen: str = ""
 
 
 class EvalImages(Protocol):
@@ -125,20 +117,22 @@ def open_eval_images(
     *,
     root: Path | None = None,
     tasks: Sequence[Task] | None = None,
-    trained_on: str = "",
+    trained_on: Mapping[str, Any] | None = None,
     note: Callable[[str], None] = lambda text: None,
+    skip_bad: bool = False,
 ) -> EvalImages:
     """The test images that `--data` names.
 
     Args:
         choice: `embedded`, `paper` (the field's test sets under `root`), or a folder: with test sets in it, with
-            `degraded/` and `clean/`, or with clean images, which are degraded here.
-        rules: the protocol; images degraded here follow `suite` alone.
+            pairs (`datasets.pair_layouts`), or with clean images, which are degraded here.
+        rules: the protocol; the embedded images follow `suite` alone; others than it give clean images noise alone.
         root: for `paper`.
         tasks: which tasks are asked for; all by default.
-        trained_on: checksum of the data that a run was trained on: where it is the folder's, the run's training
-            images are marked.
-        note: called with what takes a while.
+        trained_on: the data that a run was trained on, as its spec.json says: where it is the folder, the run's
+            training images are marked.
+        note: called with what takes a while, and with what is skipped.
+        skip_bad: leave out files of a folder that can't be used.
 
     Raises:
         ValueError: no such data, nothing in it to evaluate, or a protocol that does not fit.
@@ -157,9 +151,21 @@ def open_eval_images(
     if not folder.is_dir():
         raise ValueError(f"--data {choice!r}: 'embedded', 'paper' or the path of a folder of images is needed.")
     if _holds_sets(folder):
-        return _from_files(folder, rules, tasks, note, training=folder)
-    _require_suite(rules)
-    return _clean_folder(folder, trained_on)
+        return _from_files(
+            folder, rules, tasks, note, training=folder, trained_on=trained_on, bad=BadFiles(skip=skip_bad, note=note)
+        )
+    clean = open_clean_files(folder, trained_on, BadFiles(skip=skip_bad, note=note))
+    if rules.name == "suite":
+        return clean
+    if tasks is not None and Task.NOISE not in tasks:
+        raise ValueError(f"--protocol {rules.name} gives clean images noise alone; suite makes the rest.")
+    entries = [Entry(name=name, clean=_reader(path), degraded=None) for name, path in clean.files.items()]
+    return FileSets(
+        description=f"{len(entries)} images of the folder {clean.name}, with noise of {rules.label}",
+        rules=rules,
+        sets={clean.name: (Task.NOISE, entries)},
+        seen={f"{clean.name}/{name}": word == "seen" for name, word in clean.seen.items()},
+    )
 
 
 def usual_protocol(choice: str) -> str:
@@ -171,7 +177,7 @@ def _holds_sets(folder: Path) -> bool:
     """Whether there are test sets in the folder, or pairs; else it holds clean images."""
     try:
         return folder.is_dir() and bool(sets_to_score(folder))
-    except ValueError:
+    except NothingToScoreError:
         return False
 
 
@@ -180,65 +186,54 @@ def _require_suite(rules: Rules) -> None:
         raise ValueError(f"--protocol {rules.name} goes with images from files; images degraded here follow 'suite'.")
 
 
-def _clean_folder(folder: Path, trained_on: str) -> Degraded:
-    """Every image of a folder, degraded here."""
-    samples, faults = [], []
-    for path in sorted(p for p in folder.rglob("*") if is_image_name(p) and not p.is_dir()):
-        name = path.relative_to(folder).as_posix()
-        try:
-            pixels = read_rgb(path)
-        except ImageRefused as refused:
-            faults.append(f"{name}: {refused.reason}")
-            continue
-        samples.append(Sample(name=name, scene=name, clean=pixels, depth=smooth_depth(pixels), source=name))
-    if faults or not samples:
-        found = "; ".join(faults[:20]) or "no image in it"
-        raise ValueError(f"--data {folder}: {len(faults)} files can't be used ({found}). Mend or move them.")
-    name = folder.resolve().name or "folder"
-    words = f"{len(samples)} images of the folder {name}; all degradations synthetic"
-    bundle = DataBundle(name=name, description=words, train=(), val=(), test=tuple(samples))
-    seen = _sides(folder, samples) if trained_on and trained_on == load_folder(folder).checksum else {}
-    return Degraded(name=name, bundle=bundle, description=words, seen=seen)
-
-
-def _sides(folder: Path, samples: Sequence[Sample]) -> dict[str, str]:
-    """Which images the run was trained on: the folder's own split."""
-    train = {sample.name for sample in load_folder(folder).train}
-    return {sample.name: "seen" if sample.name in train else "unseen" for sample in samples}
-
-
 def _from_files(
-    folder: Path, rules: Rules, tasks: Sequence[Task] | None, note: Callable[[str], None], *, training: Path
+    folder: Path,
+    rules: Rules,
+    tasks: Sequence[Task] | None,
+    note: Callable[[str], None],
+    *,
+    training: Path,
+    trained_on: Mapping[str, Any] | None = None,
+    bad: BadFiles | None = None,
 ) -> FileSets:
     sets = {name: each for name, each in _stored(folder).items() if tasks is None or each[0] in tasks}
     only = tasks[0] if tasks and len(tasks) == 1 else None
     try:
         found = sets_to_score(folder, only)
-    except ValueError:
+    except NothingToScoreError:
         if not sets:
             raise
         found = []
+    remarks: list[str] = []
     for each in found:
         if each.task is None:
             raise ValueError(f"--data {folder}: say with --tasks NAME which degradation its images show.")
         if each.name not in sets and (tasks is None or each.task in tasks):
-            sets[each.name] = (each.task, _entries(each))
+            pairs = each.pairs if bad is None else bad.usable(each)
+            sets[each.name] = (each.task, _entries(pairs))
+            remarks += [words for words in each.notes if words not in remarks]
+    if not sets:
+        has = ", ".join(f"{each.name} ({each.task.value})" for each in found if each.task)
+        raise ValueError(f"--data {folder}: it holds {has}, and nothing for {', '.join(t.value for t in tasks or ())}.")
     # the smaller choice of the same images: one of the two is enough
     if "sots-outdoor" in sets and "sots-outdoor-492" in sets:
         del sets["sots-outdoor-492"]
     counts = ", ".join(f"{name} ({len(entries)})" for name, (_, entries) in sets.items())
     test = {name: thumbs_of({e.name: e.clean for e in entries}) for name, (_, entries) in sets.items()}
     scenes, seen = scenes_of(test), seen_in_training(test, training, note)
-    words = f"{counts} under {rules.label}"
+    words = "; ".join([f"{counts} under {rules.label}", *remarks])
     if seen:
         words += f"; {sum(seen.values())} of {len(seen)} images stand in training sets beside them"
+    known = trained_images(folder, trained_on)
+    if known is not None:
+        seen = {f"{n}/{e.name}": (task, e.name) in known for n, (task, entries) in sets.items() for e in entries}
     return FileSets(description=words, rules=rules, sets=sets, scenes=scenes, seen=seen)
 
 
-def _entries(images: ScoreSet) -> list[Entry]:
+def _entries(pairs: Sequence[Pair]) -> list[Entry]:
     return [
         Entry(name=pair.name, clean=_reader(pair.clean), degraded=_reader(pair.degraded) if pair.degraded else None)
-        for pair in images.pairs
+        for pair in pairs
     ]
 
 
@@ -301,6 +296,8 @@ def _noisy(rules: Rules, entries: Sequence[Entry], wanted: Sequence[Condition], 
 
 
 def _paired(rules: Rules, entries: Sequence[Entry], wanted: Sequence[Condition], limit: int | None) -> Iterator[_Item]:
+    if len(wanted) > 1:
+        raise ValueError(f"Noisy files are of one level: name it, as in --tasks {wanted[0].name}.")
     for condition in wanted:
         for entry in entries[:limit]:
             if entry.degraded is None:

@@ -61,8 +61,9 @@ def run(options: argparse.Namespace) -> int:
         rules,
         root=options.root,
         tasks=tasks,
-        trained_on=released.train_checksum,
+        trained_on=released.trained_on,
         note=lambda text: console.print(f"{text} ...", markup=False, soft_wrap=True),
+        skip_bad=options.skip_bad,
     )
     conditions = chosen_conditions(released, data, asked)
     trial = open_trial(options, released, rules) if options.degradation == AUTO else None

@@ -11,8 +11,8 @@ import pandas as pd
 
 from ablations.data import open_data
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.evaluating.eval_sets import Shown
 from ablations.harness.evaluating.guess import Guesser, open_guesser
+from ablations.harness.evaluating.own_folder import Shown
 from ablations.harness.evaluating.released import Released
 from datasets.protocols import Protocol, score
 from datasets.tasks import CONDITIONS, Condition

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -50,7 +50,7 @@ class Released:
         layout: `released` names, `own` (a run of this suite), or `none`.
         run_id: the run's, or made from the name and the hash.
         seed: the run's; 0 for a released file, which does not say.
-        train_checksum: of the data that the run was trained on; empty where nobody knows.
+        trained_on: the data that the run was trained on, as its spec.json says; empty where nobody knows.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Released:
     layout: str
     run_id: str
     seed: int
-    train_checksum: str = ""
+    trained_on: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def multiple_of(self) -> int:
@@ -148,7 +148,7 @@ def open_released(
         layout=layout,
         run_id=spec["run_id"] if spec else f"{name}-released-{digest[:8]}",
         seed=int(spec["seed"]) if spec else 0,
-        train_checksum=spec["data"]["checksum"] if spec else "",
+        trained_on=dict(spec["data"]) if spec else {},
     )
 
 

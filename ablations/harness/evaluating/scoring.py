@@ -13,7 +13,8 @@ import torch
 from rich.console import Console
 
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.evaluating.eval_sets import EvalImages, Shown
+from ablations.harness.evaluating.eval_sets import EvalImages
+from ablations.harness.evaluating.own_folder import Shown
 from ablations.harness.evaluating.released import Released
 from datasets.protocols import Protocol, score
 from datasets.tasks import Condition

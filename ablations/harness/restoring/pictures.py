@@ -9,7 +9,8 @@
 | palette | restored and written as RGB, or RGBA where it has transparency |
 | EXIF orientation | turned upright |
 | ICC profile | kept |
-| 16-bit or float TIFF, CMYK and other colour models, several frames, over 100 megapixels, broken | refused by name |
+| MPO under `.jpg` (phones, drones) | its first picture, written as a plain JPEG |
+| 16-bit or float TIFF, 16-bit PPM, CMYK and other colour models, several frames, too large | refused by name |
 
 JPEG is written at quality 95 without chroma subsampling, WebP without loss.
 """
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from datasets.readers import MAX_PIXELS, ImageRefused, quiet_decoding
+from datasets.readers import MAX_PIXELS, ImageRefused, extra_frames, quiet_decoding, sample_bits
 from reports.files import write_bytes
 
 FORMATS = {
@@ -41,7 +42,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG's number
-_DEPTH_AT = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def read_picture(path: Path) -> Picture:
     try:
         with quiet_decoding(), Image.open(path, formats=tuple(dict.fromkeys(FORMATS.values()))) as image:
             _check(path, image)
-            return _deep(path, image) if _depth(path, image) == 16 else _shallow(path, image)
+            return _deep(path, image) if sample_bits(path, image) == 16 else _shallow(path, image)
     except ImageRefused:
         raise
     except Exception as error:  # decoders raise half a dozen types for broken bodies
@@ -145,26 +145,18 @@ def _check(path: Path, image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageRefused(path, f"{width}x{height} is over {MAX_PIXELS // 1_000_000} megapixels")
-    if getattr(image, "n_frames", 1) > 1:
-        raise ImageRefused(path, f"holds {getattr(image, 'n_frames', 1)} frames; one is expected")
-    if image.mode.startswith(("I", "F")) and _depth(path, image) != 16:
-        raise ImageRefused(path, f"samples of mode {image.mode}; save it as an 8- or 16-bit PNG")
+    extra_frames(path, image)
+    if image.format != "PNG" and (image.mode.startswith(("I", "F")) or sample_bits(path, image) > 8):
+        raise ImageRefused(path, f"more than 8 bits a sample (mode {image.mode}); save it as an 8- or 16-bit PNG")
     if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         raise ImageRefused(path, f"colour model {image.mode}; save it as RGB")
-    if image.format != FORMATS[path.suffix.lower()]:
+    kind = "JPEG" if image.format == "MPO" else image.format
+    if kind != FORMATS[path.suffix.lower()]:
         raise ImageRefused(path, f"is a {image.format} file under the name of another kind; rename it")
 
 
-def _depth(path: Path, image: Image.Image) -> int:
-    """A PNG's bits a sample, from its header: Pillow cuts 16-bit colour to 8 bits without a word."""
-    if image.format != "PNG":
-        return 8
-    with path.open("rb") as file:
-        return file.read(_DEPTH_AT + 1)[-1]
-
-
 def _shallow(path: Path, image: Image.Image) -> Picture:
-    notes = []
+    notes = [f"first of {frames + 1} pictures of an MPO file"] if (frames := extra_frames(path, image)) else []
     profile = image.info.get("icc_profile")
     image.load()
     if image.getexif().get(0x0112, 1) not in (0, 1):

@@ -1,0 +1,97 @@
+"""Which images of a folder train, validate and test: by the folder's own parts, or by count in order of content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets.corpus import Sample
+from datasets.noise import content_hash
+from datasets.seeding import stable_seed
+
+Split = tuple[int, int, int]
+USUAL_SPLIT: Split = (80, 10, 10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Images to train on, validate and test, and how they were told apart, in words."""
+
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    how: str
+
+
+def split_by_count(samples: Sequence[Sample], split: Split) -> Sides:
+    """So many per cent of the scenes on each side, at least one each, in the order of the hash of their content.
+
+    Raises:
+        ValueError: percentages that are none: below 1, or that do not add up to 100.
+    """
+    if sum(split) != 100 or min(split) < 1:
+        words = " ".join(map(str, split))
+        raise ValueError(f"--split {words}: three whole percentages of 1 or more that add up to 100, as in 80 10 10.")
+    scenes = _scenes(samples)
+    val, test = (max(1, round(len(scenes) * share / 100)) for share in split[1:])
+    while len(scenes) - val - test < 1:  # few images, or a small first share
+        val, test = (val - 1, test) if val >= test else (val, test - 1)
+    side_of = {scene: "test" if at < test else "val" if at < test + val else "train" for at, scene in enumerate(scenes)}
+    place = {scene: at for at, scene in enumerate(scenes)}
+    ordered = sorted(samples, key=lambda sample: (place[sample.scene], sample.name))
+    train, val_side, test_side = (
+        tuple(s for s in ordered if side_of[s.scene] == side) for side in ("train", "val", "test")
+    )
+    return Sides(train=train, val=val_side, test=test_side, how=f"split by count, {split[0]} / {split[1]} / {split[2]}")
+
+
+def split_by_folders(samples: Sequence[tuple[Sample, str]], root: Path) -> Sides:
+    """The folder's own parts. Training images that are tested or validated on, too, are left out, and counted.
+
+    Without `val/` a tenth of the training scenes validates; without `test/`, `val/` is tested on.
+
+    Raises:
+        ValueError: no images to train or to test on.
+    """
+    parts = {side: [s for s, part in samples if part == side] for side in ("train", "val", "test")}
+    outside = sum(part == "" for _, part in samples)
+    how = "split as its own folders are"
+    if outside:
+        how += f" ({outside} images outside of them not used)"
+    if not parts["test"]:
+        parts["test"], parts["val"] = parts["val"], []
+        how += ", with val/ to test on since there is no test/"
+    if not parts["train"] or not parts["test"]:
+        has = ", ".join(f"{name}/ with {len(images)}" for name, images in parts.items() if images)
+        raise ValueError(f"{root} holds {has} images: train/ and test/ are needed, or neither of them.")
+    tested = {content_hash(sample.clean) for sample in parts["test"]}
+    parts["val"], left = _without(parts["val"], tested)
+    held = tested | {content_hash(sample.clean) for sample in parts["val"]}
+    parts["train"], more = _without(parts["train"], held)
+    if left + more:
+        how += f", {left + more} images left out that stand in another part, too"
+    if not parts["val"]:
+        scenes = _scenes(parts["train"])
+        chosen = set(scenes[: max(1, round(len(scenes) / 10))])
+        parts["val"], parts["train"] = (
+            [s for s in parts["train"] if (s.scene in chosen) is wanted] for wanted in (True, False)
+        )
+        how += ", a tenth of train/ to validate"
+    if not parts["train"]:
+        raise ValueError(f"{root}: no images are left to train on: {how}.")
+    return Sides(train=tuple(parts["train"]), val=tuple(parts["val"]), test=tuple(parts["test"]), how=how)
+
+
+def _without(samples: Sequence[Sample], contents: set[str]) -> tuple[list[Sample], int]:
+    kept = [sample for sample in samples if content_hash(sample.clean) not in contents]
+    return kept, len(samples) - len(kept)
+
+
+def _scenes(samples: Sequence[Sample]) -> list[str]:
+    """Scenes in the order of the hash of a content."""
+    places: dict[str, int] = {}
+    for sample in samples:
+        place = stable_seed("split", content_hash(sample.clean))
+        places[sample.scene] = min(place, places.get(sample.scene, place))
+    return sorted(places, key=lambda scene: places[scene])

@@ -1,0 +1,62 @@
+"""Folders that look like pairs though their names don't say so: never taken for clean images."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from datasets.leaks import thumbnail
+from datasets.pair_layouts import LAYOUTS
+from datasets.readers import ImageRefused, read_rgb
+
+_LOOKED_AT, _MOST_FOLDERS = 4, 40
+_ALIKE, _ALIKE_ALONE = 0.7, 0.9
+
+
+def refuse_unnamed_pairs(folder: Path, files: Sequence[Path]) -> None:
+    """Refuse a folder of clean images in which two folders hold the same photographs, differently.
+
+    Two folders are suspected where at least half of the smaller one's files have namesakes in the other; of those, four
+    are decoded, and their thumbnails' median correlation decides (photographs without kinship are below 0.5).
+    Copies that are equal to the bit are no pairs.
+
+    Args:
+        folder: what the user gave.
+        files: its images.
+
+    Raises:
+        ValueError: there are such folders; the line names them and the layouts that are recognised.
+    """
+    inside: dict[Path, dict[str, Path]] = defaultdict(dict)
+    for path in files:
+        inside[path.parent][path.stem.casefold()] = path
+    places = sorted(inside)[:_MOST_FOLDERS]
+    for one, other in combinations(places, 2):
+        common = sorted(inside[one].keys() & inside[other].keys())
+        if common and 2 * len(common) >= min(len(inside[one]), len(inside[other])):
+            chosen = common[:: max(1, len(common) // _LOOKED_AT)][:_LOOKED_AT]
+            if _correlate([(inside[one][name], inside[other][name]) for name in chosen]):
+                names = " and ".join(str(place.relative_to(folder)) for place in (one, other))
+                raise ValueError(
+                    f"{folder}: {names} hold the same pictures under the same names: they look like pairs, "
+                    f"and which are clean isn't known. Name them as one of {LAYOUTS}; or give the clean ones' folder."
+                )
+
+
+def _correlate(pairs: Sequence[tuple[Path, Path]]) -> bool:
+    correlations = []
+    equal = True
+    for pair in pairs:
+        try:
+            first, second = (read_rgb(path) for path in pair)
+        except ImageRefused:
+            continue  # it is named with the other unusable files
+        equal = equal and np.array_equal(first, second)
+        correlations.append(float(thumbnail(first) @ thumbnail(second)))
+    if not correlations or equal:
+        return False
+    return float(np.median(correlations)) > (_ALIKE if len(correlations) > 1 else _ALIKE_ALONE)
