@@ -33,6 +33,11 @@ def make_parser() -> argparse.ArgumentParser:
         "--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings that the weights were trained with"
     )
     parser.add_argument(
+        "--use",
+        choices=("plain", "averaged"),
+        help="which weights of a file that holds both (default: the averaged ones)",
+    )
+    parser.add_argument(
         "--protocol", metavar="NAME", help="evaluation protocol (default: allinone for files, else suite)"
     )
     parser.add_argument(

@@ -11,6 +11,7 @@ import baselines
 from baselines.registry import BASELINES, Baseline
 from dfpir import DFPIRConfig, variant_config
 from dfpir.config import PromptSet
+from dfpir.plugins import plugins_behind
 from dfpir.registry import UnknownNameError, suggestion
 from dfpir.variants import VARIANTS
 
@@ -43,8 +44,10 @@ class BaselineConfig:
         return self.row.needs in ("code512", "code256")
 
     def identity(self) -> dict[str, Any]:
-        """What the model computes, as JSON-ready values."""
-        return {"baseline": self.name, "settings": json.loads(self.settings)}
+        """What the model computes, as JSON-ready values; of a plug-in with versions and hashes of its code."""
+        own = {"baseline": self.name, "settings": json.loads(self.settings)}
+        plugins = [plugin.to_json() for plugin in plugins_behind(self.row.make, self.row.objective)]
+        return own | ({"plugins": plugins} if plugins else {})
 
 
 ModelConfig = DFPIRConfig | BaselineConfig

@@ -40,6 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings that the weights were trained with"
     )
+    parser.add_argument("--use", choices=("plain", "averaged"), help="as for ablations.evaluate")
     parser.add_argument(
         "--degradation",
         required=True,

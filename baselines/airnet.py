@@ -75,6 +75,9 @@ class _MomentumContrast(nn.Module):
         queue_size: number of stored keys.
     """
 
+    training_only = ("queue",)
+    """Buffers that restoring does not use: their size, 256 keys times the batch of training, may be another's."""
+
     queue: Float[Tensor, "d k"]
     queue_ptr: Tensor
 

@@ -52,7 +52,7 @@ def table() -> str:
     for row in sized():
         counts = [trained_parameters(row.name, settings) for settings in (row.demo, row.small, row.quick)]
         first = first or counts
-        cells = [row.name, f"{row.params_m_published:.3f}"]
+        cells = [row.name, "-" if row.params_m_published is None else f"{row.params_m_published:.3f}"]
         for count, reference in zip(counts, first, strict=True):
             cells += [f"{count / 1e3:.1f}", f"{count / reference:.2f}"]
         lines.append(f"| {' | '.join(cells)} |")
@@ -61,4 +61,6 @@ def table() -> str:
 
 def remarks() -> str:
     """What a reader of a comparator's numbers must know of it, as a Markdown list."""
-    return "".join(f"- **{row.name}** ({row.paper}): {row.notes}\n" for row in sized())
+    return "".join(
+        f"- **{row.name}**{f' ({row.paper})' if row.paper else ''}: {row.notes or 'no notes'}\n" for row in sized()
+    )

@@ -114,7 +114,7 @@ def _check(options: argparse.Namespace) -> int:
         _print_json(report.to_json())
     else:
         _print_check(report)
-    return 1 if report.problems or not report.sets else 0
+    return 1 if report.problems or not (report.sets or report.stores) else 0
 
 
 def _print_check(report: CheckReport) -> None:
@@ -131,6 +131,10 @@ def _print_check(report: CheckReport) -> None:
         for s in report.sets
     ]
     _print_table(f"Sets in {report.root}", ["set", "task", "images", "whole", "layout", "problems", "known as"], rows)
+    for store in report.stores:
+        print(f"{store.name}: packed, {store.images:,} images, {store.says}: {store.folder}")
+        for problem in store.problems[:_SHOWN]:
+            print(f"{store.name}: {problem.kind}: {problem.subject}: {problem.reason}")
     for each in report.sets:
         for problem in each.problems[:_SHOWN]:
             print(f"{each.name}: {problem.kind}: {problem.subject}: {problem.reason}")
@@ -202,6 +206,8 @@ def _score(options: argparse.Namespace) -> int:
 
     protocols = list(PROTOCOLS.values()) if options.protocol == "all" else [get_protocol(options.protocol)]
     sets = sets_to_score(options.folder, Task(options.task) if options.task else None)
+    if stores := [path.name for path in sorted(options.folder.glob("*.store")) if path.is_dir()]:
+        sys.stderr.write(f"scores are of the files, not of {', '.join(stores)}\n")
     seen = seen_in_training(sets, options.training) if options.training else {}
     results = [[score_inputs(each, protocol, seen.get(each.name)) for protocol in protocols] for each in sets]
     refused = {fault for row in results for result in row for fault in result.refused}

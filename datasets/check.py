@@ -15,6 +15,7 @@ from datasets.catalog import catalog, get_dataset
 from datasets.finder import FoundSet, Problem, content_digest, find_sets
 from datasets.inspection import Look, look_at_all
 from datasets.leaks import THUMB_SIZE, Overlap, overlaps
+from datasets.store import PackedSet, StoreError
 from datasets.tasks import Task
 
 # A partner counts as misplaced when another clean image of the set looks this much more like the degraded one.
@@ -60,27 +61,48 @@ class SetReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoreReport:
+    """What a check found out about one packed store.
+
+    Attributes:
+        name: its set.
+        folder: of the store.
+        images: images of the set that it holds.
+        says: `whole and current`, or what is wrong or unknown.
+        problems: images whose bytes are not those that were packed, and changed sources.
+    """
+
+    name: str
+    folder: str
+    images: int
+    says: str
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckReport:
     """What a check of a root found out.
 
     Attributes:
         root: the folder.
         sets: one report for each set found.
-        absent: names of the sets looked for and not found.
+        stores: one report for each packed store among the sets looked for.
+        absent: names of the sets looked for and found neither as files nor packed.
         overlaps: test images whose scene stands in a training set.
         wall_s: time it took.
     """
 
     root: str
     sets: tuple[SetReport, ...]
+    stores: tuple[StoreReport, ...]
     absent: tuple[str, ...]
     overlaps: tuple[Overlap, ...]
     wall_s: float
 
     @property
     def problems(self) -> list[Problem]:
-        """All problems of all sets."""
-        return [problem for report in self.sets for problem in report.problems]
+        """All problems of all sets and stores."""
+        return [p for found in (self.sets, self.stores) for report in found for p in report.problems]
 
     @property
     def tasks(self) -> list[str]:
@@ -135,10 +157,13 @@ def check_root(
         reports.append(report_on(each, looks))
         thumbs[each.spec.name] = clean_thumbs(each, looks)
     split = {each.spec.name: each.spec.split for each in found}
+    stores = tuple(check_store(path) for name in wanted if (path := root / f"{name}.store").is_dir())
+    packed = {report.name for report in stores}
     return CheckReport(
         root=str(root),
         sets=tuple(reports),
-        absent=tuple(name for name in wanted if name not in split),
+        stores=stores,
+        absent=tuple(name for name in wanted if name not in split and name not in packed),
         overlaps=tuple(
             overlaps(
                 {name: value for name, value in thumbs.items() if split[name] != "test"},
@@ -147,6 +172,31 @@ def check_root(
         ),
         wall_s=time.perf_counter() - started,
     )
+
+
+def check_store(path: Path) -> StoreReport:
+    """Read a store through: every checksum, and whether the files beside it are those that were packed."""
+    name = path.name.removesuffix(".store")
+
+    def problem(kind: str, subject: str, reason: str) -> Problem:
+        return Problem(dataset=name, kind=kind, subject=subject, reason=reason)
+
+    try:
+        store = PackedSet(path)
+    except StoreError as error:
+        wrong = problem("damaged", str(path), str(error))
+        return StoreReport(name=name, folder=str(path), images=0, says="damaged", problems=(wrong,))
+    found = [problem("damaged", f"{path}: {image}", store.mend) for image in store.verify()]
+    words = [f"{len(found)} of {len(store.entries)} images damaged" if found else "whole"]
+    if store.sources is None:
+        words.append("made before stores recorded their files")
+    elif change := store.change():
+        found.append(problem("stale", str(path), f"{change}: {store.mend}"))
+        words.append("out of date")
+    else:
+        words.append("current")
+    says = " and ".join(words)
+    return StoreReport(name=name, folder=str(path), images=len(store), says=says, problems=tuple(found))
 
 
 def report_on(found: FoundSet, looks: Sequence[Look]) -> SetReport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +48,23 @@ def stored_sets(root: Path) -> dict[str, PackedSet]:
     """The packed sets that lie in a root, by name.
 
     Raises:
-        StoreError: a store is broken.
+        StoreError: a store is broken, or the files that it was made from have changed since.
     """
-    stores = (root / f"{name}.store" for name in catalog())
-    return {store.name.removesuffix(".store"): PackedSet(store) for store in stores if store.is_dir()}
+    paths = (root / f"{name}.store" for name in catalog())
+    stores = {path.name.removesuffix(".store"): PackedSet(path) for path in paths if path.is_dir()}
+    for store in stores.values():
+        store.require_current()
+    return stores
+
+
+def stores_note(stores: Collection[PackedSet]) -> str:
+    """`read from packed stores: rain100l-test`, and which of them can't tell whether they are current; else nothing."""
+    names = sorted(store.name for store in stores)
+    unsure = sorted(store.name for store in stores if store.sources is None)
+    words = f"read from packed stores: {', '.join(names)}" if names else ""
+    if unsure:
+        words += f" (made before stores recorded their files, so changes go unnoticed: {', '.join(unsure)})"
+    return words
 
 
 def load_set(
@@ -73,7 +87,7 @@ def _from_store(spec: DatasetSpec, store: PackedSet) -> list[LoadedImage]:
     images = []
     for name, degraded, clean in store.pairs:
         if clean not in thumbs:
-            thumbs[clean] = thumbnail(np.asarray(store.image(clean)))
+            thumbs[clean] = thumbnail(np.asarray(store.checked(clean)))
         checksums = [store.entries[index].checksum for index in (clean, degraded) if index >= 0]
         images.append(
             LoadedImage(

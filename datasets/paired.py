@@ -18,7 +18,7 @@ from datasets.corpus import DataBundle, EvalItem, Pixels, Sample, Split
 from datasets.degrade import degrade
 from datasets.finder import find_sets, require_clear_names
 from datasets.leaks import same_scenes
-from datasets.loading import LoadedImage, load_set, stored_sets
+from datasets.loading import LoadedImage, load_set, stored_sets, stores_note
 from datasets.protocol_items import cut_item, quotas, set_items
 from datasets.protocols import Protocol, get_protocol
 from datasets.seeding import stable_seed
@@ -204,7 +204,7 @@ def load_root(
         ValueError: no such root or protocol; no task with both sides; files that can't be used, all of them named.
     """
     rules = get_protocol(protocol)
-    loaded = _load(root, tasks, workers, progress)
+    loaded, packed = _load(root, tasks, workers, progress)
     train = [image for image in loaded if image.spec.split == "train"]
     test = [image for image in loaded if image.spec.split == "test"]
     kept_tasks = [t for t in Task if has_task(train, t) and has_task(test, t)]
@@ -227,7 +227,7 @@ def load_root(
     )
     return RootBundle(
         name=root.resolve().name,
-        description=_description(fit, tested, train, test, leaked, seen, rules),
+        description="; ".join(filter(None, [_description(fit, tested, train, test, leaked, seen, rules), packed])),
         train=tuple(_sample(i, scene_of(i)) for i in fit),
         val=tuple(_sample(i, scene_of(i)) for i in usable if scene_of(i) in val_scenes),
         test=tuple(_sample(i, f"test:{scenes[i.name]}") for i in tested),
@@ -243,7 +243,9 @@ def load_root(
 
 def _load(
     root: Path, tasks: Sequence[Task] | None, workers: int | None, progress: Callable[[str, int], None] | None
-) -> list[LoadedImage]:
+) -> tuple[list[LoadedImage], str]:
+    """The images, and which of them come from packed stores, in words."""
+
     def wanted(spec: DatasetSpec) -> bool:
         return spec.split != "none" and (tasks is None or spec.task in tasks)
 
@@ -265,7 +267,7 @@ def _load(
             faults.append(str(error))
     if faults:
         raise ValueError("\n".join(faults))
-    return images
+    return images, stores_note([store for name, store in stores.items() if wanted(catalog()[name])])
 
 
 def _sample(image: LoadedImage, scene: str) -> Sample:

@@ -3,7 +3,8 @@
 Folder `<name>.store`:
 
     pixels.u8    every image's (H, W, 3) bytes, one after the other
-    index.json   {"schema": 1, "name", "bytes", "images": [[name, role, offset, height, width, checksum]]}
+    index.json   {"schema": 1, "name", "bytes", "images": [[name, role, offset, height, width, checksum]], "pairs",
+                 "sources": what it was made from (`datasets.store_sources`)}
 
 While it is built the folder is called `<name>.store.partial` and `done.jsonl` in it lists finished images, so an
 interrupted build goes on where it stopped; the rename at the end makes a store appear whole or not at all.
@@ -15,8 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,104 +24,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.finder import FoundSet
 from datasets.inspection import parallel_map
-from datasets.readers import read_rgb, read_size
+from datasets.readers import ImageRefused, read_rgb
+from datasets.store_plan import Entry, PackPlan, plan_pack
+from datasets.store_sources import SourceRecord, record, recorded
+
+__all__ = ["Entry", "PackPlan", "PackedSet", "StoreError", "pack", "plan_pack"]
 
 SCHEMA = 1
-_TIMED = 12  # images decoded to estimate how long a build takes
 _JOURNAL_EVERY = 64
 
 
 class StoreError(ValueError):
     """A store that can't be built or read; the message names the file and what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One image of a store.
-
-    Attributes:
-        name: the image's name within its set.
-        role: `clean` or `degraded`.
-        offset: first byte in `pixels.u8`.
-        height: rows.
-        width: columns.
-        checksum: blake2b of its bytes; empty while it isn't built.
-    """
-
-    name: str
-    role: str
-    offset: int
-    height: int
-    width: int
-    checksum: str = ""
-
-    @property
-    def size(self) -> int:
-        """Bytes it takes."""
-        return self.height * self.width * 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackPlan:
-    """What a build will write.
-
-    Attributes:
-        name: the set's name.
-        target: the store's folder.
-        entries: every image and its place; a clean image that serves several degraded ones is stored once.
-        sources: the file of each entry.
-        pairs: (name, index of the degraded or -1, index of the clean entry) for each image of the set.
-        estimated_wall_s: for the decoding, from a few images and the number of workers.
-    """
-
-    name: str
-    target: Path
-    entries: tuple[Entry, ...]
-    sources: tuple[Path, ...]
-    pairs: tuple[tuple[str, int, int], ...]
-    estimated_wall_s: float
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of pixels."""
-        return sum(entry.size for entry in self.entries)
-
-
-def plan_pack(found: FoundSet, folder: Path, workers: int = 1) -> PackPlan:
-    """Sizes from headers, places, and an estimate of the time; writes nothing.
-
-    Raises:
-        ImageRefused: a file whose header already breaks a rule: the set should pass `check` first.
-        ValueError: the set has no images.
-    """
-    files: dict[tuple[Path, str], str] = {}
-    for pair in found.pairs:
-        files.setdefault((pair.clean, "clean"), pair.name)
-        if pair.degraded is not None:
-            files.setdefault((pair.degraded, "degraded"), pair.name)
-    if not files:
-        raise ValueError(f"{found.spec.name} holds no images to pack.")
-    entries, offset = [], 0
-    for (path, role), name in files.items():
-        height, width = read_size(path)
-        entries.append(Entry(name=name, role=role, offset=offset, height=height, width=width))
-        offset += entries[-1].size
-    at = {key: index for index, key in enumerate(files)}
-    pairs = [
-        (pair.name, at[pair.degraded, "degraded"] if pair.degraded else -1, at[pair.clean, "clean"])
-        for pair in found.pairs
-    ]
-    sources = tuple(path for path, _ in files)
-    return PackPlan(
-        name=found.spec.name,
-        target=folder / f"{found.spec.name}.store",
-        entries=tuple(entries),
-        sources=sources,
-        pairs=tuple(pairs),
-        estimated_wall_s=_estimate(sources, max(1, workers)),
-    )
 
 
 def pack(plan: PackPlan, workers: int = 1, progress: Callable[[int, int], None] | None = None) -> PackedSet:
@@ -138,7 +53,7 @@ def pack(plan: PackPlan, workers: int = 1, progress: Callable[[int, int], None] 
     """
     if (plan.target / "index.json").is_file():
         opened = PackedSet(plan.target)
-        if opened.fingerprint == _fingerprint(plan):
+        if opened.fingerprint == _fingerprint(plan) and opened.sources is not None and not opened.change():
             return opened
         raise StoreError(f"{plan.target} holds another version of {plan.name}: delete it and pack again.")
     partial = plan.target.with_name(plan.target.name + ".partial")
@@ -167,6 +82,7 @@ class PackedSet:
         entries: every image in it.
         pairs: (name, degraded index or -1, clean index) for each image of the set.
         fingerprint: of its plan (names, sizes, places).
+        sources: what it was made from; None for a store of an earlier version, which does not say.
     """
 
     def __init__(self, path: Path) -> None:
@@ -179,6 +95,7 @@ class PackedSet:
             self.entries = tuple(Entry(**dict(zip(fields, row, strict=True))) for row in index["images"])
             self.pairs = tuple((str(name), int(first), int(second)) for name, first, second in index["pairs"])
             self.name, self.fingerprint, self.path = str(index["name"]), str(index["fingerprint"]), path
+            self.sources: SourceRecord | None = recorded(index.get("sources"))
         except (OSError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, StoreError):
                 raise
@@ -188,6 +105,7 @@ class PackedSet:
         if not pixels.is_file() or pixels.stat().st_size != size:
             raise StoreError(f"{pixels} does not have the {size} bytes its index says. Pack the set again.")
         self._pixels: NDArray[np.uint8] = np.memmap(pixels, dtype=np.uint8, mode="r")
+        self._checked: set[int] = set()
 
     def __len__(self) -> int:
         """Images of the set (pairs count once)."""
@@ -198,6 +116,41 @@ class PackedSet:
         entry = self.entries[index]
         flat = self._pixels[entry.offset : entry.offset + entry.size]
         return flat.reshape(entry.height, entry.width, 3)
+
+    def checked(self, index: int) -> NDArray[np.uint8]:
+        """As `image`, compared with its checksum the first time.
+
+        Raises:
+            StoreError: the bytes are no longer those that were packed.
+        """
+        pixels = self.image(index)
+        if index not in self._checked:
+            entry = self.entries[index]
+            if _checksum(pixels) != entry.checksum:
+                raise StoreError(f"{self.path} is damaged at {entry.role}/{entry.name}: {self.mend}.")
+            self._checked.add(index)
+        return pixels
+
+    @property
+    def mend(self) -> str:
+        """How to pack it again, for messages."""
+        return f"delete it, then: python -m datasets pack {self.name} --root {self.path.parent}"
+
+    def change(self) -> str:
+        """What has changed in the files that it was made from, in words; empty where nothing has."""
+
+        def same(index: int, path: Path) -> bool:
+            try:
+                return _checksum(read_rgb(path)) == self.entries[index].checksum
+            except (ImageRefused, OSError):
+                return False
+
+        return "" if self.sources is None else self.sources.change(self.path.parent, same)
+
+    def require_current(self) -> None:
+        """Raise a StoreError where the files beside it are others than those that were packed."""
+        if change := self.change():
+            raise StoreError(f"{self.path} is out of date ({change}): {self.mend}.")
 
     def crop(self, index: int, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
         """A (height, width, 3) copy of a part of entry `index`: only its rows are read from the disk.
@@ -301,6 +254,7 @@ def _finish(partial: Path, plan: PackPlan, done: dict[int, str]) -> None:
         "fingerprint": _fingerprint(plan),
         "images": rows,
         "pairs": plan.pairs,
+        "sources": record(plan.sources, plan.target.parent).to_json(),
     }
     with (partial / "pixels.u8").open("r+b") as file:
         os.fsync(file.fileno())
@@ -311,12 +265,3 @@ def _finish(partial: Path, plan: PackPlan, done: dict[int, str]) -> None:
     for name in ("done.jsonl", "fingerprint"):
         (partial / name).unlink(missing_ok=True)
     partial.replace(plan.target)
-
-
-def _estimate(sources: Sequence[Path], workers: int) -> float:
-    """Seconds to decode all sources, from a spread of them."""
-    sample = sources[:: max(1, len(sources) // _TIMED)][:_TIMED]
-    started = time.perf_counter()
-    for path in sample:
-        read_rgb(path)
-    return (time.perf_counter() - started) / len(sample) * len(sources) / workers

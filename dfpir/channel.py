@@ -101,9 +101,12 @@ class ChannelPerturbation(nn.Module):
         return torch.randperm(self.expand.out_channels, generator=generator)
 
     def bind(self, codes: Codes) -> None:
-        """Store the order of each prompt (a row each)."""
+        """Store the order of each prompt, a row each, in memory of its own.
+
+        Equal orders come as one expanded row, which can't be written to: whoever restores the buffers would fail.
+        """
         with torch.no_grad():
-            self.orders = self.order_of(codes)
+            self.orders = self.order_of(codes).clone(memory_format=torch.contiguous_format)
 
     def folded(self, codes: Codes, prompts: Tensor | None) -> tuple[Tensor, Tensor]:
         """The matrix (B, C, C), input channels first, and bias (B, 1, C) that the module amounts to for each sample."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import multiprocessing
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
+
+from dfpir.plugins import said_of
 
 T = TypeVar("T")
 
@@ -21,6 +25,13 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f" Known: {', '.join(names)}."
 
 
+def _tell_broken(plugin: str, error: Exception) -> None:
+    """One line, from the first process alone: those that it starts would repeat it."""
+    if multiprocessing.parent_process() is None:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"warning: plug-in {plugin} is left out: {what}", file=sys.stderr)
+
+
 class UnknownNameError(ValueError):
     """A name that no registry entry has."""
 
@@ -31,7 +42,8 @@ class Registry(Generic[T]):
     Args:
         kind: what an entry is, for messages (`variant`, `study`).
         home: the module whose import registers the suite's own entries; imported at the first look-up.
-        entry_point_group: other packages' entries, loaded at the first look-up.
+        entry_point_group: other packages' entries, loaded at the first look-up; one that can't be imported is named
+            on stderr and left out.
     """
 
     def __init__(self, kind: str, *, home: str | None = None, entry_point_group: str | None = None) -> None:
@@ -63,7 +75,10 @@ class Registry(Generic[T]):
         if self._group is not None:
             group, self._group = self._group, None
             for point in entry_points(group=group):
-                point.load()  # importing the module registers what it decorates
+                try:
+                    point.load()  # importing the module registers what it decorates
+                except Exception as error:
+                    _tell_broken(said_of(point), error)
 
     def __getitem__(self, name: str) -> T:
         self._load()

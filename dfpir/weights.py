@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from dfpir.checkpoint_file import WeightsError, plain_state_dict, read_tensors
+
+__all__ = [
+    "WeightsError",
+    "check_floating",
+    "check_keys",
+    "load_own",
+    "load_released",
+    "make_room",
+    "plain_state_dict",
+    "read_tensors",
+    "released_name",
+    "released_names",
+]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -50,12 +62,6 @@ _INNER: tuple[tuple[str, str], ...] = (
     (r"\.norm_features\.", ".norm2.body."),
     (r"\.norm_ffn\.", ".norm3.body."),
 )
-_PREFIXES = ("module.", "net.", "model.")
-_WRAPPERS = ("state_dict", "params_ema", "params", "model", "net")
-
-
-class WeightsError(ValueError):
-    """A checkpoint that can't be read, or does not fit the model."""
 
 
 def released_name(name: str) -> str:
@@ -72,55 +78,6 @@ def released_name(name: str) -> str:
 def released_names(model: nn.Module) -> dict[str, str]:
     """Our parameter name -> released name, for each parameter of the model."""
     return {name: released_name(name) for name, _ in model.named_parameters()}
-
-
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint file, on the CPU; code in it is never run.
-
-    Reads safetensors, and torch files with weights_only=True. Wrappers (`state_dict`, `params`, ...) are opened, and
-    the prefixes `module.`, `net.` and `model.` taken off where every key has them.
-
-    Raises:
-        WeightsError: no such file, not a checkpoint, truncated, or a pickle that holds more than tensors.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"No weights file at {path}: give the path of a .safetensors, .pt, .pth or .ckpt file.")
-    try:
-        if path.suffix == ".safetensors":
-            content: Any = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise WeightsError(
-            f"{path} can't be read as weights ({_first_line(error)}): is the download complete?"
-        ) from error
-    except Exception as error:  # torch raises pickle.UnpicklingError and others for what it won't run
-        raise WeightsError(
-            f"{path} holds more than tensors and is not unpickled, since that can run code ({_first_line(error)}). "
-            "Save its state_dict() alone, or as safetensors."
-        ) from error
-    return plain_state_dict(content, path)
-
-
-def plain_state_dict(content: Any, source: object) -> dict[str, Tensor]:
-    """The tensors of what a checkpoint holds, wrappers opened and prefixes taken off; `source` names it in errors."""
-    for wrapper in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    if not isinstance(content, Mapping) or not content:
-        raise WeightsError(f"{source} holds no state dict (a mapping from names to tensors).")
-    tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
-    if not tensors:
-        raise WeightsError(f"{source} holds no tensors.")
-    stripped = True
-    while stripped:
-        stripped = False
-        for prefix in _PREFIXES:
-            if all(key.startswith(prefix) for key in tensors):
-                tensors = {key[len(prefix) :]: value for key, value in tensors.items()}
-                stripped = True
-    return tensors
 
 
 def load_released(model: Model, weights: str | Path | Mapping[str, Tensor]) -> Model:
@@ -143,6 +100,7 @@ def load_released(model: Model, weights: str | Path | Mapping[str, Tensor]) -> M
         {key: tuple(value.shape) for key, value in tensors.items()},
         source,
     )
+    check_floating({theirs: parameters[ours] for ours, theirs in names.items()}, tensors, source)
     with torch.no_grad():
         for ours, theirs in names.items():
             parameters[ours].copy_(tensors[theirs])
@@ -167,12 +125,31 @@ def check_keys(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tupl
     )
 
 
+def check_floating(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: object) -> None:
+    """Raise a WeightsError for integers, booleans and complex numbers where the model has floating-point weights."""
+    others = [
+        f"{key}: {str(found[key].dtype).removeprefix('torch.')}"
+        for key, tensor in expected.items()
+        if key in found and tensor.is_floating_point() and not found[key].is_floating_point()
+    ]
+    if others:
+        raise WeightsError(
+            f"{source} holds quantised or damaged weights, {len(others)} not floating-point ({', '.join(others[:3])}"
+            f"{', ...' if len(others) > 3 else ''}): give the float32, float16 or bfloat16 ones."
+        )
+
+
+def make_room(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give buffers that only training uses the size that they have in a file (a module names them `training_only`)."""
+    for path, module in model.named_modules():
+        for leaf in getattr(module, "training_only", ()):
+            stored, own = tensors.get(f"{path}.{leaf}".lstrip(".")), getattr(module, leaf)
+            if stored is not None and stored.dim() == own.dim() and stored.shape != own.shape:
+                module.register_buffer(leaf, torch.empty_like(stored, dtype=own.dtype, device=own.device))
+
+
 def _listed(keys: Iterable[str]) -> str:
     return ", ".join(keys)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def load_own(model: Model, tensors: Mapping[str, Tensor]) -> Model:
@@ -181,6 +158,7 @@ def load_own(model: Model, tensors: Mapping[str, Tensor]) -> Model:
     Raises:
         WeightsError: keys that are missing, unexpected or of another shape, all of them listed.
     """
+    make_room(model, tensors)
     for name, tensor in tensors.items():
         owner, _, leaf = name.rpartition(".")
         if leaf in ("prompt_codes", "orders"):
@@ -193,5 +171,6 @@ def load_own(model: Model, tensors: Mapping[str, Tensor]) -> Model:
                 continue  # listed as unexpected below
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     check_keys(expected, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, "the state dict")
+    check_floating(model.state_dict(), tensors, "the state dict")
     model.load_state_dict(dict(tensors))
     return model

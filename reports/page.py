@@ -171,7 +171,7 @@ def _run_line(run: Run, variant: str, seed: int) -> RunLine:
         params=scaled(model.get("params")),
         macs="" if macs is None else f"{scaled(macs)} at {px} px",
         device=str(env.get("device") or ""),
-        commit=str(env.get("commit") or "")[:8],
+        commit=str(env.get("commit") or "")[:8] or str(env.get("suite") or ""),  # an installed wheel has no commit
         dirty=bool(env.get("dirty")),
     )
 

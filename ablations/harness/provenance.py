@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from dfpir.plugins import installed_plugins
 from reports.schema import EnvFile
 
 _PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pandas", "scikit-image", "einops", "safetensors")
@@ -25,6 +27,8 @@ def environment(device: torch.device) -> EnvFile:
     """What env.json holds; unknown things are None, never guessed."""
     commit, dirty = _git_state()
     return EnvFile(
+        suite=suite_version(),
+        plugins=[plugin.to_json() for plugin in installed_plugins()],
         commit=commit,
         dirty=dirty,
         python=platform.python_version(),
@@ -51,6 +55,18 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def suite_version() -> str | None:
+    """The version of this code: of its checkout where it runs from one, else of the installed wheel."""
+    project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    if project.is_file():
+        own = re.search(
+            r'^name = "dfpir-suite"\nversion = "([^"]+)"', project.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        if own:
+            return own[1]
+    return _version("dfpir-suite")
 
 
 def _version(package: str) -> str | None:

@@ -71,8 +71,10 @@ class SpecFile(TypedDict):
 
 
 class EnvFile(TypedDict):
-    """env.json: where the run was made."""
+    """env.json: where and with what the run was made; `suite` is the suite's version, `plugins` others' code."""
 
+    suite: str | None
+    plugins: list[dict[str, str]]
     commit: str | None
     dirty: bool | None
     python: str

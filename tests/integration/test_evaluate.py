@@ -26,7 +26,7 @@ def test_the_flags_are_these():
     assert flags == {
         "-h", "--help", "--weights", "--config", "--protocol", "--data", "--root", "--tasks", "--limit",
         "--text-encoder", "--codes", "--device", "--json", "--out", "--reported", "--degradation", "--guess-data",
-        "--runs", "--skip-bad",
+         "--runs", "--skip-bad", "--use",
     }  # fmt: skip
 
 
@@ -135,6 +135,10 @@ def test_one_weight_too_few_too_many_or_of_another_shape_is_refused(capsys, stat
         (("--config", "dim=8"), "does not fit the model"),
         (("--config", "dim"), "--config 'dim': KEY=VALUE is needed"),
         (("--config", "dmi=8"), "Did you mean 'dim'?"),
+        (("--config", "dim=wide"), "--config dim=wide: dfpir takes a whole number there, such as 48"),
+        (("--config", "num_blocks=1"), "--config num_blocks=1: dfpir takes numbers with commas there, such as 4,6,6,8"),
+        (("--use", "plain", "--protocol", "alinone"), "Did you mean 'allinone'?"),
+        (("--use", "averaged"), "holds plain weights only; leave --use out"),
         (("--protocol", "alinone"), "Did you mean 'allinone'?"),
         (("--protocol", "allinone"), "images degraded here follow 'suite'"),
         (("--tasks", "hase"), "Did you mean 'haze'?"),
@@ -160,6 +164,47 @@ def test_bad_input_is_one_line_and_exit_code_2(capsys, weights, change, message)
     assert message in err
     assert err.count("\n") == 1
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("word", ["width=abc", "width=0", "width=1.5", "enc_blk_nums=1", "middle_blk_num=-1"])
+def test_a_setting_that_does_not_fit_is_named_with_what_is_allowed(capsys, tmp_path, word):
+    torch.save({"x": torch.zeros(1)}, tmp_path / "w.pth")
+    code, _, err = call(capsys, "nafnet", "--weights", tmp_path / "w.pth", "--config", word)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert f"--config {word}: nafnet takes " in err
+    assert "such as" in err
+
+
+def test_averaged_weights_are_taken_said_and_chosen(capsys, state, tmp_path):
+    path = tmp_path / "both.pth"
+    torch.save({"state_dict": {k: v * 1.5 for k, v in state.items()}, "state_dict_ema": state}, path)
+    results = {}
+    for use in ((), ("--use", "plain"), ("--use", "averaged")):
+        code, out, err = call(capsys, "dfpir", "--weights", path, *QUICK, *use, "--json")
+        assert code == 0
+        results[use[1:]] = json.loads(out)
+        assert results[use[1:]]["weights"]["taken"] in err
+        assert "Takes the " in err
+    assert results[()]["means"] == results[("averaged",)]["means"] != results[("plain",)]["means"]
+    assert results[()]["run_id"] == results[("averaged",)]["run_id"] != results[("plain",)]["run_id"]
+
+
+def test_keys_that_stand_in_the_way_of_the_right_weights_are_named(capsys, state, tmp_path):
+    path = tmp_path / "loss.pth"
+    torch.save({"state_dict": {**{f"net.{k}": v for k, v in state.items()}, "loss.vgg.weight": torch.ones(2)}}, path)
+    code, _, err = call(capsys, "dfpir", "--weights", path, *QUICK)
+    assert code == 2
+    assert "All of the model's weights are there under 'net.'; in their way stand loss.vgg.weight" in err
+
+
+def test_integer_weights_are_refused(capsys, state, tmp_path):
+    path = tmp_path / "int.pth"
+    torch.save({k: v.to(torch.int64) for k, v in state.items()}, path)
+    code, out, err = call(capsys, "dfpir", "--weights", path, *QUICK)
+    assert (code, out) == (2, "")
+    assert "quantised or damaged weights" in err
+    assert "int64" in err
 
 
 def test_unknown_and_unavailable_models(capsys, weights):

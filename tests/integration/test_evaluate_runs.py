@@ -56,6 +56,15 @@ def test_a_run_of_our_own_brings_its_settings_and_prompts(capsys, own_run):
     assert "trained with minilm" in call(capsys, spec.variant, "--weights", path, *ONEHOT)[2]
 
 
+def test_a_run_of_another_size_without_its_spec_says_so_too(capsys, own_run, tmp_path):
+    moved = tmp_path / "weights.safetensors"
+    moved.write_bytes(own_run[2].read_bytes())
+    code, _, err = call(capsys, "dfpir_g50", "--weights", moved, *ONEHOT)
+    assert code == 2
+    assert "is a run's, but no spec.json lies beside it" in err
+    assert "missing" not in err
+
+
 def test_a_run_without_its_spec_is_refused(capsys, own_run, tmp_path):
     _, _, path = own_run
     (tmp_path / "weights.safetensors").write_bytes(path.read_bytes())

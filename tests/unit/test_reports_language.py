@@ -153,7 +153,10 @@ def test_lists_and_labels_inside_sentences():
     assert (
         ZH.sentence("Not estimable yet: a, b and 3 more; unfinished: c.") == "尚不可估计：a、b 和另外 3 个；未完成：c。"
     )
-    assert ZH.sentence("Every variant is better than its input on haze and low light.") == "所有变体都优于其输入：雾和低光照。"
+    assert (
+        ZH.sentence("Every variant is better than its input on haze and low light.")
+        == "所有变体都优于其输入：雾和低光照。"
+    )
     assert (
         ZH.sentence("Worse than its input: a on noise (−0.70 dB) and b on motion blur (−0.10 dB).")
         == "差于输入：a（噪声，−0.70 dB）和 b（运动模糊，−0.10 dB）。"

@@ -16,11 +16,12 @@ from datasets.catalog import catalog
 from datasets.corpus import DataBundle, EvalItem, Pixels, to_levels
 from datasets.embedded import load_embedded
 from datasets.finder import Pair
-from datasets.loading import stored_sets
+from datasets.loading import stored_sets, stores_note
 from datasets.noise import noisy_inputs
 from datasets.protocols import Protocol as Rules
 from datasets.readers import read_rgb
 from datasets.score import NothingToScoreError, sets_to_score
+from datasets.store import PackedSet
 from datasets.tasks import CONDITIONS, Condition, Task
 
 
@@ -196,7 +197,8 @@ def _from_files(
     trained_on: Mapping[str, Any] | None = None,
     bad: BadFiles | None = None,
 ) -> FileSets:
-    sets = {name: each for name, each in _stored(folder).items() if tasks is None or each[0] in tasks}
+    stores = stored_sets(folder)
+    sets = {name: each for name, each in _stored(stores).items() if tasks is None or each[0] in tasks}
     only = tasks[0] if tasks and len(tasks) == 1 else None
     try:
         found = sets_to_score(folder, only)
@@ -221,7 +223,8 @@ def _from_files(
     counts = ", ".join(f"{name} ({len(entries)})" for name, (_, entries) in sets.items())
     test = {name: thumbs_of({e.name: e.clean for e in entries}) for name, (_, entries) in sets.items()}
     scenes, seen = scenes_of(test), seen_in_training(test, training, note)
-    words = "; ".join([f"{counts} under {rules.label}", *remarks])
+    packed = stores_note([store for name, store in stores.items() if name in sets])
+    words = "; ".join([f"{counts} under {rules.label}", *remarks, *([packed] if packed else [])])
     if seen:
         words += f"; {sum(seen.values())} of {len(seen)} images stand in training sets beside them"
     known = trained_images(folder, trained_on)
@@ -241,10 +244,10 @@ def _reader(path: Path) -> Callable[[], Pixels]:
     return lambda: read_rgb(path)
 
 
-def _stored(root: Path) -> dict[str, tuple[Task, Sequence[Entry]]]:
+def _stored(stores: Mapping[str, PackedSet]) -> dict[str, tuple[Task, Sequence[Entry]]]:
     """The test sets that are packed."""
     packed: dict[str, tuple[Task, Sequence[Entry]]] = {}
-    for name, store in stored_sets(root).items():
+    for name, store in stores.items():
         spec = catalog()[name]
         if spec.split == "test" and spec.task is not None:
             packed[name] = (
@@ -252,8 +255,8 @@ def _stored(root: Path) -> dict[str, tuple[Task, Sequence[Entry]]]:
                 [
                     Entry(
                         name=image,
-                        clean=lambda store=store, at=clean: store.image(at),  # type: ignore[misc]
-                        degraded=(lambda store=store, at=bad: store.image(at)) if bad >= 0 else None,  # type: ignore[misc]
+                        clean=lambda store=store, at=clean: store.checked(at),  # type: ignore[misc]
+                        degraded=(lambda store=store, at=bad: store.checked(at)) if bad >= 0 else None,  # type: ignore[misc]
                     )
                     for image, bad, clean in store.pairs
                 ],

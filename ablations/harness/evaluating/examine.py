@@ -52,10 +52,13 @@ def run(options: argparse.Namespace) -> int:
         text_encoder=options.text_encoder,
         codes=options.codes,
         device=device_named(options.device),
+        use=options.use,
     )
     asked = tuple(options.tasks or ())
     tasks = _tasks(asked) or list(released.tasks)
     console = Console(stderr=True, highlight=False)
+    if released.taken:
+        console.print(f"{options.weights}: {released.taken}", markup=False, soft_wrap=True)
     data = open_eval_images(
         options.data,
         rules,
@@ -141,7 +144,8 @@ def _result(
         "schema": 1,
         "model": released.name,
         "config": dict(released.config),
-        "weights": {"file": released.weights, "sha256": released.sha256, "layout": released.layout},
+        "weights": {"file": released.weights, "sha256": released.sha256, "layout": released.layout}
+        | ({"taken": released.taken} if released.taken else {}),
         "run_id": released.run_id,
         "told": released.told,
         "data": data.description,

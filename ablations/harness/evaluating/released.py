@@ -16,15 +16,16 @@ from torch import Tensor, nn
 import baselines
 import dfpir
 from ablations.harness.codes import Code, code_for
+from ablations.harness.evaluating.model_settings import built
 from ablations.harness.evaluating.specialists import SPECIALISTS
-from ablations.harness.evaluating.strict_load import load_strictly, read_weights
+from ablations.harness.evaluating.strict_load import load_strictly
 from ablations.harness.training.accelerate import set_float32_products
 from baselines.base import Restorer, restore
 from baselines.registry import BASELINES
 from datasets.tasks import Condition, Task
+from dfpir.checkpoint_file import Use, read_checkpoint
 from dfpir.prompts import PromptBank, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
-from dfpir.variants import VARIANTS
 from dfpir.weights import WeightsError
 from reports.files import sha256_of
 from reports.schema import SPEC_FILE
@@ -51,6 +52,7 @@ class Released:
         run_id: the run's, or made from the name and the hash.
         seed: the run's; 0 for a released file, which does not say.
         trained_on: the data that the run was trained on, as its spec.json says; empty where nobody knows.
+        taken: which of several sets of weights in the file; empty where there is one.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Released:
     run_id: str
     seed: int
     trained_on: Mapping[str, Any] = field(default_factory=dict)
+    taken: str = ""
 
     @property
     def multiple_of(self) -> int:
@@ -103,6 +106,7 @@ def open_released(
     text_encoder: str | None = None,
     codes: Path | None = None,
     device: torch.device | str = "cpu",
+    use: Use | None = None,
 ) -> Released:
     """A model by its name with the weights of a file, strictly: every key has to be there, and no other.
 
@@ -114,6 +118,7 @@ def open_released(
         text_encoder: of the prompts, for models that are told by text; a run's own comes from its spec.json.
         codes: a safetensors file with a vector for each condition's name, instead of an encoder.
         device: where to put the model.
+        use: `plain` or `averaged` weights, where the file holds both; None takes the averaged ones.
 
     Raises:
         ValueError: an unknown name, setting or encoder; a run of another variant.
@@ -125,10 +130,10 @@ def open_released(
     settings = dict(config or {})
     if weights is None:
         return _untrained(name, settings, codes, torch.device(device))
-    tensors = read_weights(weights)
+    stored = read_checkpoint(weights, use)
     spec = _run_spec(weights, name)
     model = _make(name, {**_trained_settings(spec), **settings})
-    layout = load_strictly(model, tensors, weights, own=spec is not None)
+    layout = load_strictly(model, stored.tensors, weights, own=spec is not None)
     if layout == "own" and spec is None and getattr(model, "prompt_codes", None) is not None:
         raise WeightsError(f"{weights} is a run's, but no {SPEC_FILE} lies beside it, which names its prompts: add it.")
     prompts = _prompts_of(model, spec, text_encoder, codes)
@@ -146,9 +151,12 @@ def open_released(
         weights=weights.name,
         sha256=digest,
         layout=layout,
-        run_id=spec["run_id"] if spec else f"{name}-released-{digest[:8]}",
+        run_id=spec["run_id"]
+        if spec
+        else "-".join([name, "released", digest[:8], *([stored.use] if stored.others else [])]),
         seed=int(spec["seed"]) if spec else 0,
         trained_on=dict(spec["data"]) if spec else {},
+        taken=stored.says,
     )
 
 
@@ -159,16 +167,11 @@ def _unknown(name: str) -> str:
 
 
 def _make(name: str, config: Mapping[str, Any]) -> nn.Module:
-    if name in VARIANTS:
-        return dfpir.create_model(name, **config)
     if name in SPECIALISTS:
         if config:
             raise ValueError(f"--config {next(iter(config))}: {name} has no settings; leave --config out.")
         return SPECIALISTS[name][0]()
-    try:
-        return baselines.create_model(name, **config)
-    except TypeError as error:
-        raise ValueError(f"--config does not fit {name}: {error}.") from error
+    return built(name, config)
 
 
 def _tasks_of(name: str, spec: Mapping[str, Any] | None) -> tuple[Task, ...]:

@@ -6,33 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import dfpir
-from dfpir.weights import WeightsError, load_own, plain_state_dict, read_tensors, released_names
+from dfpir.weights import WeightsError, check_floating, load_own, make_room, released_names
+from reports.schema import SPEC_FILE, WEIGHTS_FILE
 
 _LISTED = 3
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, by what it holds and not by its name's ending; code in it is never run.
-
-    Raises:
-        WeightsError: see `open_released`.
-    """
-    if not path.is_file() or path.suffix == ".safetensors":
-        return read_tensors(path)
-    with path.open("rb") as file:
-        head = file.read(9)
-    # safetensors begin with the length of a JSON object, then that object
-    if len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
-        try:
-            return plain_state_dict(load_file(path), path)
-        except SafetensorError as error:
-            raise WeightsError(f"{path} can't be read as safetensors ({error}): is the download complete?") from error
-    return read_tensors(path)
 
 
 def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: Path, *, own: bool) -> str:
@@ -58,10 +38,13 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: Path,
             except WeightsError as error:
                 raise WeightsError(_short(str(error)).replace("the state dict", str(source), 1)) from error
             return "own"
+        if not own and _is_a_runs(tensors):
+            raise WeightsError(_without_spec(source))
         parameters = dict(model.named_parameters())
         _check({new: parameters[old] for old, new in released_names(model).items()}, tensors, source)
         dfpir.load_released(model, tensors)
         return "released"
+    make_room(model if own else target, tensors)
     state = model.state_dict() if own else target.state_dict()
     # reading takes a prefix off that all keys share; FFDNet's `model.` is one that belongs to its names
     shared = next((p for p in ("model.", "net.") if all(key.startswith(p) for key in state)), "")
@@ -84,8 +67,37 @@ def _check(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: 
     if parts:
         raise WeightsError(
             f"{source} does not fit the model, which has {len(expected)} tensors (the file: {len(found)}): "
-            f"{'; '.join(parts)}. Choose the model, and with --config the settings, that it was trained with."
+            f"{'; '.join(parts)}. {_mend(expected, found, source)}"
         )
+    check_floating(expected, found, source)
+
+
+def _mend(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: Path) -> str:
+    """What helps: the keys in the way of weights that are all there, else another choice of model."""
+    for prefix in [*sorted({key[: key.index(".") + 1] for key in found if "." in key}), ""]:
+        if all(f"{prefix}{key}" in found for key in expected):
+            strangers = [key for key in found if key.removeprefix(prefix) not in expected or not key.startswith(prefix)]
+            if strangers and all(found[f"{prefix}{key}"].shape == value.shape for key, value in expected.items()):
+                where = f" under {prefix!r}" if prefix else ""
+                return (
+                    f"All of the model's weights are there{where}; in their way stand {_first(strangers)}: "
+                    "save the file without those."
+                )
+    if source.name == WEIGHTS_FILE:
+        return _without_spec(source)
+    return "Choose the model, and with --config the settings, that it was trained with."
+
+
+def _is_a_runs(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the names are those that runs of this suite write for DFPIR and its variants, not released ones."""
+    return "patch_embed.weight" in tensors and any(key.startswith("encoder.0.") for key in tensors)
+
+
+def _without_spec(source: Path) -> str:
+    return (
+        f"{source} is a run's, but no {SPEC_FILE} lies beside it, which names its settings and prompts: copy it "
+        "from the run's folder, or give the file in that folder."
+    )
 
 
 def _first(keys: list[str]) -> str:

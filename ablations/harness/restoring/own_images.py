@@ -52,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
         text_encoder=options.text_encoder,
         codes=options.codes,
         device=device_named(options.device),
+        use=options.use,
     )
     if given is not None and not released.serves(given):
         served = ", ".join(task.value for task in released.tasks)
@@ -60,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
         Tiling(tile=options.tile, multiple_of=released.multiple_of)  # too small a tile ends here
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{released.name}, weights {released.weights}, sha256 {released.sha256 or '-'}", markup=False)
+    if released.taken:
+        console.print(released.taken, markup=False)
     console.print(f"Told: {released.told}.", markup=False)
     guesser = None
     if given is None:
