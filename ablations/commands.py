@@ -22,7 +22,7 @@ from ablations.harness.evaluate import BATCH_PIXELS
 from ablations.harness.launch import Options, make_launcher
 from ablations.harness.memory import free_bytes
 from ablations.harness.run_one import find_run, follow, is_done
-from ablations.harness.study import run_study
+from ablations.harness.study import run_study, say_folder
 from ablations.harness.training.accelerate import Acceleration, applied, use
 from ablations.harness.training.distributed import ALONE, Team, TorchTeam, join, one_voice
 from ablations.plan import Plan, make_plan
@@ -161,6 +161,7 @@ def _do(
     jobs = _runs_at_once(options, plan, bundle, how, device, console)
     if options.dry_run:
         _print_plan(plan, options.out)
+        say_folder(plan, options.out, console)
         _print_estimate(plan, bundle, options.out, device, jobs, console)
         return 0
     if options.early_look:

@@ -15,6 +15,7 @@ from rich.console import Console
 from ablations.harness.launch import Options, jobs_of, make_launcher
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import data_file, find_run, is_done
+from ablations.harness.study_folder import joined, kept_line, kept_rows, read_earlier, study_folder, terms_digest, whole
 from ablations.harness.training import snapshots
 from ablations.harness.training.distributed import ALONE, Team
 from ablations.measures.take import error_file
@@ -25,7 +26,6 @@ from reports.build import build_report
 from reports.files import write_json
 from reports.schema import (
     SCHEMA_VERSION,
-    STUDIES_FOLDER,
     STUDY_FILE,
     Axis,
     ContrastRecord,
@@ -76,8 +76,9 @@ def run_study(
     """
     options = options or Options()
     launch = make_launcher(options, device, team)
-    folder = root / STUDIES_FOLDER / plan.folder_name
-    write_json(folder / STUDY_FILE, study_file(plan, root, command))
+    folder = study_folder(plan, root)
+    say_folder(plan, root, console)
+    write_json(folder / STUDY_FILE, study_file(plan, root, command, folder))
     with StudyProgress(plan.specs, console) as progress:
         todo = jobs_of(
             plan.specs,
@@ -97,7 +98,7 @@ def run_study(
         for spec in plan.specs:
             snapshots.prune(find_run(root, spec), spec.recipe)
     # a run found under another label has that label in its folder's name: write where the runs really are
-    study = study_file(plan, root, command)
+    study = study_file(plan, root, command, folder)
     write_json(folder / STUDY_FILE, study)
     write_table(study, root, folder)
     report = build_report([folder], folder)
@@ -116,14 +117,66 @@ def _say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
                 console.print(f"{folder.name}: measure {name} could not be taken: {reason}", markup=False)
 
 
-def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
-    """The content of study.json."""
+def say_folder(plan: Plan, root: Path, console: Console) -> None:
+    """Say which rows of earlier commands stay in the table, or that its usual folder is another study's."""
+    folder = study_folder(plan, root)
+    earlier = read_earlier(plan, folder)
+    if kept := kept_rows(_rows(plan, root), earlier["rows"] if earlier else []):
+        console.print(kept_line(kept, folder), soft_wrap=True, markup=False, highlight=False)
+    if folder.name != plan.folder_name:
+        line = (
+            f"{plan.folder_name} holds this study on other terms (data, text encoder, precision, protocol or recipe); "
+            f"it stays as it is, and this one is kept in {folder.name}."
+        )
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None) -> StudyFile:
+    """The content of study.json.
+
+    Args:
+        plan: the study as it is planned now.
+        root: folder of all runs.
+        command: as the reader repeats it.
+        folder: of the study, whose rows of the same terms are kept.
+    """
     study, budget = plan.study, plan.budget
-    shown = {row.variant for row in plan.rows}
+    rows, earlier = _rows(plan, root), read_earlier(plan, folder) if folder else None
+    if earlier and kept_rows(rows, earlier["rows"]):
+        study = whole(study)
+        before = [c for c in earlier.get("command", "").split(" && ") if c and c != command]
+        command = " && ".join([*before, command])  # all of the table takes all of them
+    rows = joined(rows, earlier["rows"] if earlier else [], plan.study)
+    shown = {row["variant"] for row in rows}
     axis: Axis | None = None
     if study.axis is not None and study.axis_values is not None:
         axis = Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in shown})
-    rows = [
+    return StudyFile(
+        schema=SCHEMA_VERSION,
+        study=study.name,
+        title=plan.study.title,
+        question=study.question,
+        budget={"name": budget.name, "summary": budget.summary, **asdict(budget.recipe), "steps": budget.recipe.steps},
+        data=data_file(plan.data),
+        text_encoder={"name": plan.text_encoder, "note": plan.text_encoder_note},
+        terms=terms_digest(plan),
+        axis=axis,
+        reference=study.reference if study.reference in shown else None,
+        rows=rows,
+        command=command,
+        reported=study.reported,
+        measures=list(plan.study.measures),
+        tasks=list(plan.tasks),
+        contrasts=[
+            ContrastRecord(name=c.name, label=c.label, weights=c.weights)
+            for c in study.contrasts
+            if set(c.weights) <= shown
+        ],
+    )
+
+
+def _rows(plan: Plan, root: Path) -> list[StudyRow]:
+    return [
         StudyRow(
             variant=row.variant,
             seed=row.spec.seed,
@@ -133,27 +186,6 @@ def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
         )
         for row in plan.rows
     ]
-    return StudyFile(
-        schema=SCHEMA_VERSION,
-        study=study.name,
-        title=study.title,
-        question=study.question,
-        budget={"name": budget.name, "summary": budget.summary, **asdict(budget.recipe), "steps": budget.recipe.steps},
-        data=data_file(plan.data),
-        text_encoder={"name": plan.text_encoder, "note": plan.text_encoder_note},
-        axis=axis,
-        reference=study.reference if study.reference in shown else None,
-        rows=rows,
-        command=command,
-        reported=study.reported,
-        measures=list(study.measures),
-        tasks=list(plan.tasks),
-        contrasts=[
-            ContrastRecord(name=c.name, label=c.label, weights=c.weights)
-            for c in study.contrasts
-            if set(c.weights) <= shown
-        ],
-    )
 
 
 def write_table(study: StudyFile, root: Path, folder: Path) -> int:
