@@ -86,7 +86,7 @@ def make_plan(
         text_encoder: of the prompts.
         text_encoder_note: what a reader must know of it.
         precision: of the forward pass.
-        seeds: the budget's by default.
+        seeds: the budget's by default; each counts once.
         only: of the study's variants.
         tasks: to train on, instead of the study's own.
         checkpoint: which weights are tested, instead of the budget's choice.
@@ -100,7 +100,7 @@ def make_plan(
     trained = _trained_on(study, tasks, conditions)
     tested = [name for name in trained if study.tested_on is None or name in study.tested_on]
     rows: list[PlannedRow] = []
-    for seed in seeds or budget.seeds:
+    for seed in dict.fromkeys(seeds or budget.seeds):
         first: dict[str, PlannedRow] = {}
         for variant in _chosen(study, only):
             name, _, task = variant.partition("@")

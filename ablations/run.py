@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from ablations.cli import Parser, command_of, fail
 from ablations.startup import StartupError, prepare
+
+_MOST_SEEDS = 10_000
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -28,7 +31,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--variants", action="store_true", help="list the model variants with their size and stop")
     parser.add_argument("--only", nargs="+", metavar="VARIANT", help="run these variants of the study alone")
-    parser.add_argument("--seeds", nargs="+", type=_seed, metavar="N", help="seeds to run (default: the budget's)")
+    parser.add_argument(
+        "--seeds", nargs="+", type=_seeds, metavar="N", help="seeds, as in 0 1 2, 0,1,2 or 0-4 (default: the budget's)"
+    )
     parser.add_argument(
         "--budget", default="demo", metavar="NAME", help="smoke, demo, small, quick or paper (default: %(default)s)"
     )
@@ -130,6 +135,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code (0 done, 1 some runs failed, 2 bad input, 130 interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = make_parser().parse_args(arguments)
+    if options.seeds is not None:
+        options.seeds = list(dict.fromkeys(chain.from_iterable(options.seeds)))
     try:
         prepare()
         from ablations import commands
@@ -152,12 +159,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _seed(text: str) -> int:
-    if text == "auto":
-        return 0  # cost.placement.AUTO, not imported for --help
-    if not text.isdecimal() or int(text) >= 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is no seed: whole numbers from 0 to {2**31 - 1}")
-    return int(text)
+def _seeds(text: str) -> list[int]:
+    """The seeds of one word: `3`, `0,1,2` or `0-4`."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        ends = [first, last] if dash else [first]
+        if not all(end.isascii() and end.isdecimal() and len(end) <= 10 and int(end) < 2**31 for end in ends):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is no seed: whole numbers from 0 to {2**31 - 1} are, as in 0 1 2, 0,1,2 or 0-4"
+            )
+        low, high = int(ends[0]), int(ends[-1])
+        if not 0 <= high - low < _MOST_SEEDS:
+            raise argparse.ArgumentTypeError(
+                f"{part!r}: a range of seeds goes up, as in 0-4, and has at most {_MOST_SEEDS:,}"
+            )
+        found += range(low, high + 1)
+    return found
 
 
 def _minutes(text: str) -> float:

@@ -226,8 +226,10 @@ def _mean_over_images(values: np.ndarray) -> np.ndarray:
 
 
 def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(..., C) -> (...); a NaN in a condition without weight does no harm."""
+    """(..., C) -> (...); a NaN in a condition without weight does no harm; NaN where nothing has weight."""
     used = weights > 0
+    if not used.any():
+        return np.full(values.shape[:-1], np.nan)  # the mean of nothing is no number
     return np.asarray(values[..., used] @ weights[used])
 
 

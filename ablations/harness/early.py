@@ -10,7 +10,8 @@ import torch
 from rich.console import Console
 
 from ablations.harness.provenance import environment
-from ablations.harness.run_one import evaluate_into, find_run, is_done, seal, spec_file
+from ablations.harness.run_one import evaluate_into, find_run, is_done, spec_file
+from ablations.harness.sealing import seal
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.study import study_file, write_table
 from ablations.harness.study_folder import study_folder
@@ -99,5 +100,5 @@ def _evaluate_at(spec: RunSpec, tenth: int, run: Path, folder: Path, device: tor
             oom_splits=0,
         ),
     )
-    seal(folder)
+    seal(folder, spec)
     return True

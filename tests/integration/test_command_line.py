@@ -59,6 +59,16 @@ def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "seeds"),
+    [(["1", "1"], "1"), (["0-2"], "012"), (["0,1,2"], "012"), (["2", "0-1,1"], "201")],
+)
+def test_seeds_are_counted_once_in_any_notation(capsys, tmp_path, words, seeds):
+    code, out, _ = call(capsys, "gamma_sweep", "--only", "dfpir_g50", "--dry-run", "--out", tmp_path, "--seeds", *words)
+    assert code == 0
+    assert "".join(re.findall(r"dfpir_g50-s(\d)-[0-9a-f]{8}\tto run", out)) == seeds
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["gamma_swep"], "Unknown study 'gamma_swep'. Did you mean 'gamma_sweep'?"),
@@ -68,6 +78,13 @@ def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
         (["gamma_sweep", "--device", "gpu"], "Unknown device 'gpu'"),
         (["gamma_sweep", "--seeds", "-1"], "--seeds"),
         (["gamma_sweep", "--seeds", "one"], "'one' is no seed"),
+        (["gamma_sweep", "--seeds", "auto"], "'auto' is no seed: whole numbers from 0 to 2147483647 are"),
+        (["gamma_sweep", "--seeds", "0", "auto"], "'auto' is no seed"),
+        (["gamma_sweep", "--seeds", "1.5"], "'1.5' is no seed"),
+        (["gamma_sweep", "--seeds", "\N{SUPERSCRIPT TWO}"], "is no seed"),
+        (["gamma_sweep", "--seeds", "0,,1"], "'0,,1' is no seed"),
+        (["gamma_sweep", "--seeds", "4-0"], "'4-0': a range of seeds goes up"),
+        (["gamma_sweep", "--seeds", "0-2000000000"], "at most 10,000"),
         (["gamma_sweep", "--jobs", "0"], "'0' runs at once"),
         (["gamma_sweep", "--data", "/no/such/folder"], "'embedded', 'paper' or the path of a folder"),
         (["gamma_sweep", "--out", __file__], "a folder is needed"),
