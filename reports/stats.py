@@ -205,7 +205,7 @@ def means(scores: Scores) -> pd.DataFrame:
     frame = pd.DataFrame.from_dict(table, orient="index", columns=pd.Index(scores.conditions))
     by_condition = frame.to_numpy()
     for average in (AVERAGE, TASK_AVERAGE):
-        frame[average] = by_condition @ scores.weights(average)
+        frame[average] = by_condition @ scores.weights(average) if scores.conditions else np.nan
     return frame
 
 
