@@ -22,6 +22,19 @@ def fail(message: str) -> NoReturn:
     raise SystemExit(2)
 
 
+def duration(seconds: float) -> str:
+    """A time as people say it: 6 s, 4 min, 3 h, 2 d."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def counted(number: int, unit: str) -> str:
+    """A number and its unit: "1 run", "3 runs"."""
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
 def command_of(module: str, arguments: Sequence[str]) -> str:
     """`python -m MODULE ...` as a shell takes it."""
     return shlex.join(["python", "-m", module, *arguments])

@@ -139,18 +139,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.seeds = list(dict.fromkeys(chain.from_iterable(options.seeds)))
     try:
         prepare()
-        from ablations import commands
+        from ablations import listings
 
         if options.list:
-            return commands.list_studies(names_only=options.names)
+            return listings.list_studies(names_only=options.names)
         if options.variants:
-            return commands.list_variants()
+            return listings.list_variants()
         if options.study is None:
             fail("a study is needed: python -m ablations.run STUDY (--list shows them)")
         if options.study == "efficiency":  # nothing is trained: its own command measures
             from ablations import efficiency
 
             return efficiency.main(["--budget", options.budget, "--device", options.device, "--out", str(options.out)])
+        from ablations import commands
+
         return commands.run(options, command=command_of("ablations.run", arguments))
     except (StartupError, ValueError, OSError) as error:
         fail(str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -12,18 +11,19 @@ import pandas as pd
 import torch
 from rich.console import Console
 
+from ablations.harness.closing import say_unmeasured, show_table
 from ablations.harness.launch import Options, jobs_of, make_launcher
-from ablations.harness.progress import StudyProgress
+from ablations.harness.progress import StudyProgress, working
 from ablations.harness.run_one import data_file, find_run, is_done
 from ablations.harness.study_folder import joined, kept_line, kept_rows, read_earlier, study_folder, terms_digest, whole
 from ablations.harness.training import snapshots
 from ablations.harness.training.distributed import ALONE, Team
-from ablations.measures.take import error_file
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports import learning, schema
 from reports.build import build_report
 from reports.files import write_json
+from reports.load import load_study
 from reports.schema import (
     SCHEMA_VERSION,
     STUDY_FILE,
@@ -32,6 +32,7 @@ from reports.schema import (
     StudyFile,
     StudyRow,
 )
+from reports.tables import build_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,28 +94,20 @@ def run_study(
             acceleration=options.acceleration,
         )
         failed = [job.spec for job in launch(todo, at_once=jobs, progress=progress)] if todo else []
-    _say_unmeasured(plan, root, console)
+    say_unmeasured(plan, root, console)
     if not failed:
         for spec in plan.specs:
             snapshots.prune(find_run(root, spec), spec.recipe)
     # a run found under another label has that label in its folder's name: write where the runs really are
     study = study_file(plan, root, command, folder)
     write_json(folder / STUDY_FILE, study)
-    write_table(study, root, folder)
-    report = build_report([folder], folder)
+    with working(console, "writing the table and the report"):
+        write_table(study, root, folder)
+        report = build_report([folder], folder)
+    show_table(build_table(load_study(folder)), console)
     for sentence in learning.sentences(learning.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
         console.print(sentence, soft_wrap=True, markup=False)
     return Outcome(folder=folder, report=report, failed=failed)
-
-
-def _say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
-    for spec in plan.specs:
-        folder = find_run(root, spec)
-        for name in plan.study.measures:
-            path = error_file(folder, name)
-            if path.is_file():
-                reason = json.loads(path.read_text(encoding="utf-8"))["message"]
-                console.print(f"{folder.name}: measure {name} could not be taken: {reason}", markup=False)
 
 
 def say_folder(plan: Plan, root: Path, console: Console) -> None:
