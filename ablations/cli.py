@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 
@@ -14,6 +15,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         fail(f"{message} (see --help)")
+
+
+class ShowVersion(argparse.Action):
+    """`--version`: the suite's version, looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Print it and end the program."""
+        try:
+            print(f"dfpir-suite {version('dfpir-suite')}")
+        except PackageNotFoundError:
+            print("dfpir-suite, not installed: run from its checkout")
+        parser.exit()
 
 
 def fail(message: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from ablations.budgets import BUDGETS
 from ablations.registry import STUDIES
 from dfpir import variant_config
 from dfpir.count import multiply_adds
+from dfpir.registry import UnknownNameError, suggestion
 from dfpir.variants import VARIANTS
 
 MACS_SIDE = 128
@@ -37,15 +39,52 @@ def list_studies(*, names_only: bool = False) -> int:
     return 0
 
 
-def list_variants() -> int:
-    """Print the variants at the paper's size: parameters, multiply-adds, and which are one model under two names."""
+def list_study(name: str) -> int:
+    """Print a study: what it asks, its variants and its planned contrasts.
+
+    Raises:
+        ValueError: there is no such study.
+    """
+    study = STUDIES[name]()
+    lines = [f"{study.name}: {study.question}", "", "variants (--only takes them, or 'dfpir_g*'):"]
+    for variant in study.variants:
+        marks = ["reference"] if variant == study.reference else []
+        marks += ["not in the short form of small budgets"] if study.short and variant not in study.short else []
+        lines.append(f"  {variant}" + (f"  ({'; '.join(marks)})" if marks else ""))
+    if study.contrasts:
+        lines += ["", "planned contrasts:", *(f"  {c.name}: {c.label}" for c in study.contrasts)]
+    elif study.reference is not None:
+        lines += ["", f"planned contrasts: each variant against {study.reference}"]
+    if study.tasks is not None:
+        lines += ["", f"trained on {', '.join(study.tasks)} (--tasks for others)"]
+    console = Console()
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return 0
+
+
+def list_variants(pattern: str = "*", *, study: str | None = None) -> int:
+    """Print the variants at the paper's size: parameters, multiply-adds, and which are one model under two names.
+
+    Args:
+        pattern: shell-style, in any case: those that match.
+        study: name of one, for its variants alone.
+
+    Raises:
+        ValueError: no such study, or no variant matches.
+    """
+    among = [name for name in VARIANTS if study is None or name in STUDIES[study]().variants]
+    names = [name for name in among if fnmatchcase(name.lower(), pattern.lower())]
+    if not names:
+        of = f" of {study}" if study else ""
+        raise UnknownNameError(f"--variants {pattern!r}: no variant{of} is called so.{suggestion(pattern, among)}")
     table = Table(box=None, pad_edge=False)
     table.add_column("variant", no_wrap=True)
     for name in ("params (M)", "GMACs"):
         table.add_column(name, justify="right")
     table.add_column("what it is", overflow="fold")
     seen: dict[str, str] = {}
-    for name in VARIANTS:
+    for name in names:
         config = variant_config(name)
         same = seen.setdefault(repr(sorted(config.identity().items())), name)
         note = "" if same == name else f" The same model as {same}."

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from ablations.cli import Parser, command_of, fail
+from ablations.cli import Parser, ShowVersion, command_of, fail
+from ablations.names import check_names
 from ablations.startup import StartupError, prepare
 
 _MOST_SEEDS = 10_000
@@ -25,12 +26,23 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("study", nargs="?", metavar="STUDY", help="name of a study (see --list)")
-    parser.add_argument("--list", action="store_true", help="list the studies and stop")
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="print the suite's version and stop")
+    parser.add_argument(
+        "--list", action="store_true", help="list the studies, or the variants and contrasts of STUDY, and stop"
+    )
     parser.add_argument(
         "--names", action="store_true", help="with --list: the studies' names alone, for other programs"
     )
-    parser.add_argument("--variants", action="store_true", help="list the model variants with their size and stop")
-    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="run these variants of the study alone")
+    parser.add_argument(
+        "--variants",
+        nargs="?",
+        const="*",
+        metavar="PATTERN",
+        help="list the model variants with their size, those of STUDY or as 'dfpir_g*' says, and stop",
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="VARIANT", help="run these variants of the study alone; 'dfpir_g*' names several"
+    )
     parser.add_argument(
         "--seeds", nargs="+", type=_seeds, metavar="N", help="seeds, as in 0 1 2, 0,1,2 or 0-4 (default: the budget's)"
     )
@@ -138,16 +150,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.seeds is not None:
         options.seeds = list(dict.fromkeys(chain.from_iterable(options.seeds)))
     try:
+        check_names(options.study, options.budget)
         prepare()
         from ablations import listings
 
+        if options.list and options.study not in (None, "efficiency"):
+            return listings.list_study(options.study)
         if options.list:
             return listings.list_studies(names_only=options.names)
-        if options.variants:
-            return listings.list_variants()
+        if options.variants is not None:
+            return listings.list_variants(options.variants, study=options.study)
         if options.study is None:
             fail("a study is needed: python -m ablations.run STUDY (--list shows them)")
         if options.study == "efficiency":  # nothing is trained: its own command measures
+            _refuse_unused(options, used=("study", "budget", "device", "out"))
             from ablations import efficiency
 
             return efficiency.main(["--budget", options.budget, "--device", options.device, "--out", str(options.out)])
@@ -159,6 +175,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on from here.", file=sys.stderr)
         return 130
+
+
+def _refuse_unused(options: argparse.Namespace, *, used: Sequence[str]) -> None:
+    """Refuse flags that `efficiency` would not heed."""
+    actions = [a for a in make_parser()._actions if a.dest not in (*used, "help", "version")]
+    unused = [a.option_strings[0] for a in actions if getattr(options, a.dest) != a.default]
+    if unused:
+        raise ValueError(
+            f"{', '.join(unused)}: efficiency trains nothing and takes --budget, --device and --out alone here; "
+            "python -m ablations.efficiency --help shows what else it knows."
+        )
 
 
 def _seeds(text: str) -> list[int]:
