@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from ablations.budgets import BUDGETS, budget_named
+from ablations.budgets import budget_named
+from ablations.cli import counted, duration
 from ablations.data import open_data
 from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
 from ablations.harness.cost.placement import AUTO, place
@@ -22,7 +23,7 @@ from ablations.harness.evaluate import BATCH_PIXELS
 from ablations.harness.launch import Options, make_launcher
 from ablations.harness.memory import free_bytes
 from ablations.harness.run_one import find_run, follow, is_done
-from ablations.harness.study import run_study
+from ablations.harness.study import run_study, say_folder
 from ablations.harness.training.accelerate import Acceleration, applied, use
 from ablations.harness.training.distributed import ALONE, Team, TorchTeam, join, one_voice
 from ablations.plan import Plan, make_plan
@@ -31,70 +32,8 @@ from ablations.spec import Budget, Precision, RunSpec
 from datasets.corpus import DataBundle
 from datasets.protocols import PROTOCOLS, get_protocol
 from datasets.tasks import condition_named
-from dfpir import variant_config
-from dfpir.count import multiply_adds
 from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
-from dfpir.variants import VARIANTS
-
-__all__ = ["list_studies", "list_variants", "run"]
-
-MACS_SIDE = 128
-
-
-def list_studies(*, names_only: bool = False) -> int:
-    """Print the studies: runs a seed, and what each shows; or their names alone, a line each."""
-    if names_only:
-        print("\n".join(STUDIES))
-        return 0
-    table = Table(box=None, pad_edge=False)
-    for name in ("study", "variants", "what it shows"):
-        table.add_column(name, overflow="fold")
-    for name in STUDIES:
-        table.add_row(name, str(len(STUDIES[name]().variants)), _summary(STUDIES[name]))
-    table.add_row("efficiency", "", "Parameters, multiply-adds, time and memory of every model; trains nothing.")
-    console = Console()
-    console.print(table)
-    console.print("\nbudgets:", highlight=False)
-    for budget in BUDGETS.values():
-        console.print(f"  {budget.name:6} {budget.summary}; seeds {list(budget.seeds)}", highlight=False, markup=False)
-    return 0
-
-
-def list_variants() -> int:
-    """Print the variants at the paper's size: parameters, multiply-adds, and which are one model under two names."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("variant", no_wrap=True)
-    for name in ("params (M)", "GMACs"):
-        table.add_column(name, justify="right")
-    table.add_column("what it is", overflow="fold")
-    seen: dict[str, str] = {}
-    for name in VARIANTS:
-        config = variant_config(name)
-        same = seen.setdefault(repr(sorted(config.identity().items())), name)
-        note = "" if same == name else f" The same model as {same}."
-        macs = multiply_adds(config, MACS_SIDE, MACS_SIDE) / 1e9
-        table.add_row(name, f"{_params(config) / 1e6:.3f}", f"{macs:.1f}", _summary(VARIANTS[name]) + note)
-    console = Console()
-    console.print(table)
-    console.print(
-        f"\nGMACs: 10^9 multiply-adds for {MACS_SIDE} x {MACS_SIDE} pixels (convolutions, attention products and DGM's "
-        "linear layers). Text encoder not counted. The smaller models of the budgets smoke, demo and quick keep the "
-        "same switches.",
-        highlight=False,
-    )
-    return 0
-
-
-def _params(config: Any) -> int:
-    from dfpir import RestorationUNet
-
-    with torch.device("meta"):
-        return sum(p.numel() for p in RestorationUNet(config).parameters())
-
-
-def _summary(function: Callable[..., Any]) -> str:
-    return (function.__doc__ or "").strip().partition("\n")[0]
 
 
 def run(options: argparse.Namespace, *, command: str) -> int:
@@ -169,6 +108,7 @@ def _do(
     jobs = _runs_at_once(options, plan, bundle, how, device, console)
     if options.dry_run:
         _print_plan(plan, options.out)
+        say_folder(plan, options.out, console)
         _print_estimate(plan, bundle, options.out, device, jobs, console)
         return 0
     if options.early_look:
@@ -187,7 +127,9 @@ def _do(
         team=team,
     )
     if outcome.failed:
-        console.print(f"{len(outcome.failed)} of {len(plan.specs)} runs failed; the same command tries them again.")
+        console.print(
+            f"{len(outcome.failed)} of {counted(len(plan.specs), 'run')} failed; the same command tries them again."
+        )
     console.print(f"Report: {outcome.report.resolve()}", soft_wrap=True, markup=False)
     return 1 if outcome.failed else 0
 
@@ -267,7 +209,7 @@ def _text_encoder(asked: str | None, budget: Budget) -> tuple[TextEncoder, str]:
 
 def _announce(plan: Plan, device: torch.device, console: Console) -> None:
     lines = [
-        f"{plan.study.name}: {len(plan.specs)} runs, budget {plan.budget.name}, {device.type}",
+        f"{plan.study.name}: {counted(len(plan.specs), 'run')}, budget {plan.budget.name}, {device.type}",
         f"Data: {plan.data.description}.",
     ]
     if plan.text_encoder != "clip":
@@ -300,17 +242,20 @@ def _print_estimate(
     found = _estimates([specs[0] for specs in models.values()], plan, bundle, device, console)
     table = Table(box=None, pad_edge=False)
     table.add_column("variant", no_wrap=True)
-    for name in ("runs", "step (s)", "run (h)", "memory (GiB)"):
+    for name in ("runs", "step", "run", "memory (GiB)"):
         table.add_column(name, justify="right")
     for specs, one in zip(models.values(), found, strict=True):
-        hours, memory = (one.train_s + one.eval_s) / 3600, one.memory_bytes / 2**30
-        table.add_row(one.variant, str(len(specs)), f"{one.step_s:.3g}", f"{hours:.3g}", f"{memory:.3g}")
+        step = f"{one.step_s * 1000:.0f} ms" if one.step_s < 10 else duration(one.step_s)
+        memory = f"{one.memory_bytes / 2**30:.3g}"
+        table.add_row(one.variant, str(len(specs)), step, duration(one.total_s), memory)
     console.print(table)
-    hours, memory = summary(found, [len(specs) for specs in models.values()], jobs=jobs)
+    seconds, most = summary(found, [len(specs) for specs in models.values()], jobs=jobs)
+    jobs = min(jobs, len(left))
     at_once = f"{jobs} runs at once" if jobs > 1 else "one run at a time"
     console.print(
-        f"Estimated from one measured step a model on {device.type}: {len(left)} runs, {hours:.3g} h with {at_once}, "
-        f"{memory:.2g} GiB for tensors besides what the libraries and the images take; measures not counted.",
+        f"Estimated from one measured step a model on {device.type}: {counted(len(left), 'run')}, about "
+        f"{duration(seconds)} with {at_once} (start-up, evaluation, measures and report counted roughly), "
+        f"{most:.2g} GiB for tensors besides what the libraries and the images take.",
         soft_wrap=True,
         markup=False,
     )
@@ -336,7 +281,8 @@ def _estimates(
         with console.status(f"measuring a step of {spec.variant}"):
             sizes = _test_pixels(spec, bundle)
             most = max(BATCH_PIXELS, *sizes) if sizes else 0
-            found.append(estimate_run(spec, device, sum(sizes), most))
+            wanted, how_much = plan.study.measures, plan.budget.measuring
+            found.append(estimate_run(spec, device, sum(sizes), most, measures=wanted, sizes=how_much))
     torch.set_num_threads(threads)
     return found
 

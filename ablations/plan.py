@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from ablations.mixture import paper_epoch_samples
 from ablations.models import ModelConfig, model_config
@@ -86,8 +87,8 @@ def make_plan(
         text_encoder: of the prompts.
         text_encoder_note: what a reader must know of it.
         precision: of the forward pass.
-        seeds: the budget's by default.
-        only: of the study's variants.
+        seeds: the budget's by default; each counts once.
+        only: of the study's variants; names or patterns (`dfpir_g*`), in any case.
         tasks: to train on, instead of the study's own.
         checkpoint: which weights are tested, instead of the budget's choice.
 
@@ -100,7 +101,7 @@ def make_plan(
     trained = _trained_on(study, tasks, conditions)
     tested = [name for name in trained if study.tested_on is None or name in study.tested_on]
     rows: list[PlannedRow] = []
-    for seed in seeds or budget.seeds:
+    for seed in dict.fromkeys(seeds or budget.seeds):
         first: dict[str, PlannedRow] = {}
         for variant in _chosen(study, only):
             name, _, task = variant.partition("@")
@@ -165,10 +166,13 @@ def _recipe(budget: Budget, tasks: Sequence[str], checkpoint: Checkpoint | None)
 
 
 def _chosen(study: Study, only: Sequence[str] | None) -> tuple[str, ...]:
-    for name in only or ():
-        if name not in study.variants:
-            raise UnknownNameError(f"{name!r} is not in study {study.name}.{suggestion(name, study.variants)}")
-    return tuple(v for v in study.variants if not only or v in only)
+    chosen: set[str] = set()
+    for pattern in only or ():
+        found = [v for v in study.variants if fnmatchcase(v.lower(), pattern.lower())]
+        if not found:
+            raise UnknownNameError(f"{pattern!r} is not in study {study.name}.{suggestion(pattern, study.variants)}")
+        chosen.update(found)
+    return tuple(v for v in study.variants if not only or v in chosen)
 
 
 def _tasks(conditions: Sequence[str]) -> list[str]:

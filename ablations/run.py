@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
-from ablations.cli import Parser, command_of, fail
+from ablations.cli import Parser, ShowVersion, command_of, fail
+from ablations.names import check_names
 from ablations.startup import StartupError, prepare
+
+_MOST_SEEDS = 10_000
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -22,13 +26,26 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("study", nargs="?", metavar="STUDY", help="name of a study (see --list)")
-    parser.add_argument("--list", action="store_true", help="list the studies and stop")
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="print the suite's version and stop")
+    parser.add_argument(
+        "--list", action="store_true", help="list the studies, or the variants and contrasts of STUDY, and stop"
+    )
     parser.add_argument(
         "--names", action="store_true", help="with --list: the studies' names alone, for other programs"
     )
-    parser.add_argument("--variants", action="store_true", help="list the model variants with their size and stop")
-    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="run these variants of the study alone")
-    parser.add_argument("--seeds", nargs="+", type=_seed, metavar="N", help="seeds to run (default: the budget's)")
+    parser.add_argument(
+        "--variants",
+        nargs="?",
+        const="*",
+        metavar="PATTERN",
+        help="list the model variants with their size, those of STUDY or as 'dfpir_g*' says, and stop",
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="VARIANT", help="run these variants of the study alone; 'dfpir_g*' names several"
+    )
+    parser.add_argument(
+        "--seeds", nargs="+", type=_seeds, metavar="N", help="seeds, as in 0 1 2, 0,1,2 or 0-4 (default: the budget's)"
+    )
     parser.add_argument(
         "--budget", default="demo", metavar="NAME", help="smoke, demo, small, quick or paper (default: %(default)s)"
     )
@@ -138,20 +155,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code (0 done, 1 some runs failed, 2 bad input, 130 interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = make_parser().parse_args(arguments)
+    if options.seeds is not None:
+        options.seeds = list(dict.fromkeys(chain.from_iterable(options.seeds)))
     try:
+        check_names(options.study, options.budget)
         prepare()
-        from ablations import commands
+        from ablations import listings
 
+        if options.list and options.study not in (None, "efficiency"):
+            return listings.list_study(options.study)
         if options.list:
-            return commands.list_studies(names_only=options.names)
-        if options.variants:
-            return commands.list_variants()
+            return listings.list_studies(names_only=options.names)
+        if options.variants is not None:
+            return listings.list_variants(options.variants, study=options.study)
         if options.study is None:
             fail("a study is needed: python -m ablations.run STUDY (--list shows them)")
         if options.study == "efficiency":  # nothing is trained: its own command measures
+            _refuse_unused(options, used=("study", "budget", "device", "out"))
             from ablations import efficiency
 
             return efficiency.main(["--budget", options.budget, "--device", options.device, "--out", str(options.out)])
+        from ablations import commands
+
         return commands.run(options, command=command_of("ablations.run", arguments))
     except (StartupError, ValueError, OSError) as error:
         fail(str(error))
@@ -160,12 +185,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _seed(text: str) -> int:
-    if text == "auto":
-        return 0  # cost.placement.AUTO, not imported for --help
-    if not text.isdecimal() or int(text) >= 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is no seed: whole numbers from 0 to {2**31 - 1}")
-    return int(text)
+def _refuse_unused(options: argparse.Namespace, *, used: Sequence[str]) -> None:
+    """Refuse flags that `efficiency` would not heed."""
+    actions = [a for a in make_parser()._actions if a.dest not in (*used, "help", "version")]
+    unused = [a.option_strings[0] for a in actions if getattr(options, a.dest) != a.default]
+    if unused:
+        raise ValueError(
+            f"{', '.join(unused)}: efficiency trains nothing and takes --budget, --device and --out alone here; "
+            "python -m ablations.efficiency --help shows what else it knows."
+        )
+
+
+def _seeds(text: str) -> list[int]:
+    """The seeds of one word: `3`, `0,1,2` or `0-4`."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        ends = [first, last] if dash else [first]
+        if not all(end.isascii() and end.isdecimal() and len(end) <= 10 and int(end) < 2**31 for end in ends):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is no seed: whole numbers from 0 to {2**31 - 1} are, as in 0 1 2, 0,1,2 or 0-4"
+            )
+        low, high = int(ends[0]), int(ends[-1])
+        if not 0 <= high - low < _MOST_SEEDS:
+            raise argparse.ArgumentTypeError(
+                f"{part!r}: a range of seeds goes up, as in 0-4, and has at most {_MOST_SEEDS:,}"
+            )
+        found += range(low, high + 1)
+    return found
 
 
 def _share(text: str) -> int:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablations.cli import Parser, fail
+from ablations.cli import Parser, counted, duration, fail
 from ablations.harness.glance import (
     ERROR_FILE,
     SPEC_FILE,
@@ -191,9 +191,9 @@ def as_text(status: Status) -> str:
     """A few lines for people."""
     counts = f"{status.done} done, {len(status.running)} running, {len(status.failed)} failed"
     counts += f", {len(status.interrupted)} interrupted, {status.waiting} waiting"
-    lines = [f"{status.name}: {status.total} runs: {counts}; {_time_left(status)}"]
+    lines = [f"{status.name}: {counted(status.total, 'run')}: {counts}; {_time_left(status)}"]
     for run in status.running[:_SHOWN]:
-        left = "" if run.left_s is None else f", {_duration(run.left_s)} left"
+        left = "" if run.left_s is None else f", {duration(run.left_s)} left"
         lines.append(f"  running {run.run_id}: step {run.step} of {run.steps or 'unknown'}{left}")
     lines += [f"  failed {run.run_id}: {run.type}: {run.message}" for run in status.failed[:_SHOWN]]
     hidden = max(0, len(status.running) - _SHOWN) + max(0, len(status.failed) - _SHOWN)
@@ -204,15 +204,8 @@ def _time_left(status: Status) -> str:
     if status.done == status.total:
         return "finished"
     if not status.running:
-        return "nothing is running: the study's command goes on"
-    return "time left unknown yet" if status.left_s is None else f"about {_duration(status.left_s)} left"
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+        return "nothing is running: run the study's command again to continue"
+    return "time left unknown yet" if status.left_s is None else f"about {duration(status.left_s)} left"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from reports import schema
 from reports.labels import task_label
 from reports.stats import Scores, input_mean, seed_means
 from reports.wording import listed, named, signed
@@ -43,9 +44,13 @@ def against_input(scores: Scores) -> list[str]:
 
 
 def task_gains(scores: Scores) -> Mapping[tuple[str, str], float]:
-    """(variant, task) -> mean gain over the degraded input, in the metric's unit, where the variant has scores."""
+    """(variant, task) -> mean gain over the degraded input, in the metric's unit, where the variant has scores.
+
+    A gain is positive where the variant is better, also by a metric of which less is better.
+    """
+    sign = next(m for m in schema.METRICS if m.name == scores.metric).sign
     gains = {
-        (variant, task): float(seed_means(scores, variant, task).mean()) - input_mean(scores, task)
+        (variant, task): sign * (float(seed_means(scores, variant, task).mean()) - input_mean(scores, task))
         for task in scores.tasks
         for variant in scores.variants
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from reports.study import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One crop of one evaluated image; PSNRs are those of the whole image, in dB."""
+    """One crop of one evaluated image; PSNRs are those of the whole image, in dB, infinite for a perfect one."""
 
     condition: str
     image: str
@@ -97,12 +98,17 @@ def _sample(folder: Path, record: dict[str, Any]) -> Sample | None:
         return Sample(
             condition=str(record["condition"]),
             image=str(record["image"]),
-            psnr_db=float(record["psnr_db"]),
-            input_psnr_db=float(record["input_psnr_db"]),
+            psnr_db=_decibels(record["psnr_db"]),
+            input_psnr_db=_decibels(record["input_psnr_db"]),
             **files,
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _decibels(value: Any) -> float:
+    """A PSNR of samples.json, where a perfect image's is null."""
+    return math.inf if value is None else float(value)
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -44,8 +44,9 @@ _PAGE = {
     "Best": "最佳",
     "second": "次佳",
     "{best}: best of its column, told from the second by an unadjusted test of that pair; {second}: second, told from the "
-    "third likewise. Nothing is marked with one seed, nor below the input. What a lead means is said {above}.": "{best}：该列最佳，"
-    "经该对的未校正检验与次佳有显著差异；{second}：次佳，同样与第三名有显著差异。只有一个种子或低于输入时不作标记。领先的意义见{above}。",
+    "third likewise. Nothing is marked with one seed, nor what is no better than the input. What a lead means is said "
+    "{above}.": "{best}：该列最佳，"
+    "经该对的未校正检验与次佳有显著差异；{second}：次佳，同样与第三名有显著差异。只有一个种子或不优于输入时不作标记。领先的意义见{above}。",
     "Average: plain mean over the columns.": "平均：各列的简单均值。",
     "Average (columns): plain mean over the columns, as papers print it.": "平均（按列）：各列的简单均值，与论文相同。",
     "Average (tasks): noise levels first, then tasks alike.": "平均（按任务）：噪声等级先行平均，再对任务平均。",

@@ -200,9 +200,10 @@ def _judge(
                 raise ValueError(" ".join(reasons))
             _check_version(documents.get(schema.SPEC_FILE, {}), schema.SPEC_FILE)
             listed = _as_dict(documents[schema.DONE_FILE].get("files"))
+            needs = documents[schema.DONE_FILE].get("needs") or ()
             if schema.IMAGES_FILE in listed and (folder / schema.IMAGES_FILE).is_file():
                 contents[schema.IMAGES_FILE] = _content(folder / schema.IMAGES_FILE)
-            _check_files(folder, listed, contents)
+            _check_files(folder, listed, contents, tuple(map(str, needs)))
             return Status.DONE, "", _rows_of(folder, contents[schema.IMAGES_FILE])
         except (OSError, ValueError) as error:
             return Status.DAMAGED, str(error), None
@@ -216,15 +217,16 @@ def _judge(
     return Status.RUNNING, f"No {schema.DONE_FILE}: under way, or interrupted.", None
 
 
-def _check_files(folder: Path, listed: dict[str, Any], contents: dict[str, bytes]) -> None:
+def _check_files(folder: Path, listed: dict[str, Any], contents: dict[str, bytes], needs: tuple[str, ...] = ()) -> None:
     """Raise ValueError unless every file has the content that DONE lists, and DONE lists what a table needs.
 
     Args:
         folder: of the run.
         listed: file -> its SHA-256.
         contents: of the files that were read already.
+        needs: files that DONE says a run of this kind has.
     """
-    for needed in (schema.SPEC_FILE, schema.IMAGES_FILE):
+    for needed in dict.fromkeys((schema.SPEC_FILE, schema.IMAGES_FILE, *needs)):
         if needed not in listed:
             raise ValueError(f"{schema.DONE_FILE} does not list {needed}.")
     for name, expected in listed.items():

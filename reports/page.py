@@ -248,8 +248,3 @@ def _dict(value: Any) -> dict[str, Any]:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def metric_note() -> str:
-    """Which metrics stand in a cell, in order."""
-    return " / ".join(f"{m.label} ({m.unit})" if m.unit else m.label for m in schema.METRICS)

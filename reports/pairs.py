@@ -11,6 +11,7 @@ from itertools import combinations
 
 import pandas as pd
 
+from reports import schema
 from reports.power import minimum_detectable_difference
 from reports.stats import AVERAGE, Analysis, Estimate, means
 
@@ -40,7 +41,8 @@ def pairs(analysis: Analysis) -> list[Pair]:
     """Every pair of variants that have all conditions, the better one first, best variants first."""
     n_scenes, n_images = analysis.scores.counted(AVERAGE)
     averages = means(analysis.scores).drop(index="input")[AVERAGE].dropna()
-    ranked = averages.sort_values(ascending=False, kind="stable").index
+    metric = next(m for m in schema.METRICS if m.name == analysis.scores.metric)
+    ranked = averages.sort_values(ascending=not metric.higher_is_better, kind="stable").index
     return [
         Pair(first=a, second=b, estimate=analysis.difference(a, b), n_scenes=n_scenes, n_images=n_images)
         for a, b in combinations(map(str, ranked), 2)

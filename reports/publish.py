@@ -90,7 +90,8 @@ def publish_runs(folder: Path, out: Path) -> list[Path]:
             write_bytes(target / path.relative_to(run.path), path.read_bytes())
         sealed = json.loads((run.path / schema.DONE_FILE).read_text(encoding="utf-8"))
         sums = {path.name: sha256_of(target / path.name) for path in kept}
-        write_json(target / schema.DONE_FILE, {**sealed, "files": sums})
+        needs = [name for name in sealed.get("needs", ()) if name in sums]
+        write_json(target / schema.DONE_FILE, {**sealed, "files": sums, "needs": needs})
         new.append(target)
     return new
 

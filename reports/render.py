@@ -22,7 +22,7 @@ from reports.study import Study
 from reports.tables import Table
 from reports.verdict import Verdict
 from reports.viewer.show import Interactive
-from reports.wording import show, show_p, show_seeds, show_size, signed
+from reports.wording import metric_note, show, show_p, show_seeds, show_size, signed
 
 if TYPE_CHECKING:
     from reports.build import Drawn
@@ -68,7 +68,7 @@ def render(
         run_lines=page.run_lines(study),
         failures=page.failures(study),
         n_not_done=page.n_not_done(study),
-        metric_note=page.metric_note(),
+        metric_note=metric_note(),
         rebuild=f"python -m reports.build {study.folder.name if study.folder else 'RUNS'}",
         figures_folder=schema.FIGURES_FOLDER,
         css=css,

@@ -205,7 +205,7 @@ def means(scores: Scores) -> pd.DataFrame:
     frame = pd.DataFrame.from_dict(table, orient="index", columns=pd.Index(scores.conditions))
     by_condition = frame.to_numpy()
     for average in (AVERAGE, TASK_AVERAGE):
-        frame[average] = by_condition @ scores.weights(average)
+        frame[average] = by_condition @ scores.weights(average) if scores.conditions else np.nan
     return frame
 
 
@@ -226,8 +226,10 @@ def _mean_over_images(values: np.ndarray) -> np.ndarray:
 
 
 def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(..., C) -> (...); a NaN in a condition without weight does no harm."""
+    """(..., C) -> (...); a NaN in a condition without weight does no harm; NaN where nothing has weight."""
     used = weights > 0
+    if not used.any():
+        return np.full(values.shape[:-1], np.nan)  # the mean of nothing is no number
     return np.asarray(values[..., used] @ weights[used])
 
 

@@ -16,7 +16,7 @@ from reports import schema
 from reports.labels import condition_label, latex, markdown
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Run, Status, Study
-from reports.wording import scaled
+from reports.wording import metric_note, scaled
 
 _NOT_DONE = {
     Status.RUNNING: "unfinished",
@@ -26,7 +26,7 @@ _NOT_DONE = {
 }
 MARKS_TOLD = (
     "Bold: best, told from the second by an unadjusted test of that pair. Underlined: second, told from the third "
-    "likewise. Nothing is marked with one seed, nor below the input."
+    "likewise. Nothing is marked with one seed, nor what is no better than the input."
 )
 AVERAGES_TOLD = {
     1: "Average: plain mean over the columns.",
@@ -56,7 +56,7 @@ class Number:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """PSNR and SSIM of one variant in one column; `instead` is shown where there is no score ("not run")."""
+    """Each metric's number of one variant in one column; `instead` is shown where there is no score ("not run")."""
 
     numbers: tuple[Number, ...]
     instead: str = ""
@@ -152,7 +152,8 @@ def _cells(name: str, columns: tuple[str, ...], averages: dict[str, pd.DataFrame
             value = float(frame.at[name, column]) if known else float("nan")  # type: ignore[arg-type]
             numbers.append(Number(value=value, text="" if np.isnan(value) else f"{value:.{metric.digits}f}"))
         empty = all(np.isnan(n.value) for n in numbers)
-        cells.append(Cell(numbers=tuple(numbers), instead=(instead or "not run") if empty else ""))
+        nothing = "-" if name == "input" else instead or "not run"
+        cells.append(Cell(numbers=tuple(numbers), instead=nothing if empty else ""))
     return tuple(cells)
 
 
@@ -186,18 +187,18 @@ def _ids(done: tuple[Run, ...]) -> str:
 def _marked(rows: list[Row], columns: tuple[str, ...], study: Study) -> list[Row]:
     """Mark the best of each column where a test tells it from the second, and then the second likewise.
 
-    The tests are of the pairs, unadjusted, and need more than one seed. What is not above the input is not marked.
+    The tests are of the pairs, unadjusted, and need more than one seed. What is no better than the input is not marked.
     """
     ranks: dict[tuple[str, int, int], int] = {}
     for m, metric in enumerate(schema.METRICS):
         analysis = study.analysis(metric.name)
         for c, column in enumerate(columns):
-            floor = rows[0].cells[c].numbers[m].value
+            sign, floor = metric.sign, rows[0].cells[c].numbers[m].value
             level = {row.variant: row.cells[c].numbers[m].value for row in rows[1:]}
-            order = sorted((v for v, x in level.items() if not np.isnan(x)), key=lambda v: -level[v])
+            order = sorted((v for v, x in level.items() if not np.isnan(x)), key=lambda v: -sign * level[v])
             for rank, (better, next_one) in enumerate(pairwise(order[:3]), start=1):
                 gap = analysis.difference(better, next_one, column)
-                if gap.n_seeds < 2 or not gap.excludes_zero or not level[better] > floor:
+                if gap.n_seeds < 2 or not gap.excludes_zero or not sign * level[better] > sign * floor:
                     break
                 ranks[better, c, m] = rank
     return [
@@ -277,7 +278,7 @@ def _name(row: Row) -> str:
 
 def _legend(table: Table, escape: Callable[[str], str]) -> list[str]:
     """The lines below the table, escaped; the marks' own line is ours."""
-    said = f"PSNR (dB) / SSIM. Protocol: {table.protocol}. Data: {table.data}. {table.averages_told}"
+    said = f"{metric_note()}. Protocol: {table.protocol}. Data: {table.data}. {table.averages_told}"
     return [escape(line) for line in (said, MARKS_TOLD, *table.notes)]
 
 

@@ -74,7 +74,7 @@ def verdict(analysis: Analysis, planned: Sequence[Contrast] = (), *, diverged: C
     sentences = [_one_contrast(t, found) for t in on_average[:SHOWN_CONTRASTS]]
     sentences += [*_more(on_average[SHOWN_CONTRASTS:]), *_waiting(found)]
     if not planned:
-        sentences += _best(described)
+        sentences += _best(described, analysis.scores.metric)
     sentences += _diverged(diverged, found, kept)
     sentences += [*_what_it_finds(on_average), *against_input(analysis.scores)]
     sentences += [_basis(analysis.scores)] if analysis.scores.variants else []
@@ -183,13 +183,15 @@ def _waiting(found: Contrasts) -> list[str]:
     return said
 
 
-def _best(described: Sequence[Pair]) -> list[str]:
+def _best(described: Sequence[Pair], metric: str) -> list[str]:
     if not described:
         return []
     top = described[0]
+    higher = next(m for m in schema.METRICS if m.name == metric).higher_is_better
+    words = ("highest", "largest") if higher else ("lowest", "smallest")
     return [
-        f"{top.first} has the highest column average, {show(top.estimate)} against {top.second} (unadjusted; chosen as "
-        "the largest, so not a test)."
+        f"{top.first} has the {words[0]} column average, {show(top.estimate, metric)} against {top.second} "
+        f"(unadjusted; chosen as the {words[1]}, so not a test)."
     ]
 
 

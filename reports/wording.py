@@ -23,6 +23,17 @@ def show(estimate: Estimate, metric: str = schema.PSNR) -> str:
     return f"{value}{unit} [{low}, {high}]"
 
 
+def metric_note() -> str:
+    """Which metrics stand in a cell, in order, and which of them are the better the lower."""
+    return " / ".join(map(_metric, schema.METRICS))
+
+
+def _metric(metric: schema.Metric) -> str:
+    told = [metric.unit] if metric.unit else []
+    told += [] if metric.higher_is_better else ["lower is better"]
+    return f"{metric.label} ({', '.join(told)})" if told else metric.label
+
+
 def signed(value: float, digits: int = 2) -> str:
     """A number with its sign; a rounded zero has none, NaN is a dash."""
     if math.isnan(value):

@@ -146,7 +146,10 @@ def _do_nothing(job: Job) -> None:
     folder = job.folder
     folder.mkdir(parents=True)
     with alone(folder):
-        write_json(folder / schema.DONE_FILE, {"finished_at": "", "files": {}})
+        for name in (schema.SPEC_FILE, schema.IMAGES_FILE):
+            _write_plainly(folder / name, {})
+        digests = {name: sha256_of(folder / name) for name in (schema.SPEC_FILE, schema.IMAGES_FILE)}
+        write_json(folder / schema.DONE_FILE, {"finished_at": "", "files": digests})
     assert is_done(job.folder)
 
 

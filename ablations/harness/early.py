@@ -10,9 +10,11 @@ import torch
 from rich.console import Console
 
 from ablations.harness.provenance import environment
-from ablations.harness.run_one import evaluate_into, find_run, is_done, seal, spec_file
+from ablations.harness.run_one import evaluate_into, find_run, is_done, spec_file
+from ablations.harness.sealing import seal
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.study import study_file, write_table
+from ablations.harness.study_folder import study_folder
 from ablations.harness.training import snapshots
 from ablations.harness.training.state import read_log
 from ablations.harness.training.train import Trained
@@ -21,7 +23,7 @@ from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports.build import build_report
 from reports.files import write_json, write_text
-from reports.schema import ENV_FILE, SPEC_FILE, STUDIES_FOLDER, STUDY_FILE, SUMMARY_FILE, TRAIN_LOG_FILE, SummaryFile
+from reports.schema import ENV_FILE, SPEC_FILE, STUDY_FILE, SUMMARY_FILE, TRAIN_LOG_FILE, SummaryFile
 
 PROVISIONAL_FOLDER = "provisional"
 
@@ -56,8 +58,8 @@ def early_look(plan: Plan, root: Path, device: torch.device, console: Console, *
         raise ValueError(f"The snapshots of {plan.study.name} are gone: its runs are finished, and so is its report.")
     study = replace(plan.study, title=f"Provisional, after {tenth * 10} % of the training: {plan.study.title}")
     part = replace(plan, study=study, rows=tuple(row for row in plan.rows if row.spec.digest in shown))
-    folder = there / STUDIES_FOLDER / plan.folder_name
-    file = study_file(part, there, command)
+    folder = study_folder(part, there)
+    file = study_file(part, there, command, folder)
     write_json(folder / STUDY_FILE, file)
     write_table(file, there, folder)
     return build_report([folder], folder)
@@ -98,5 +100,5 @@ def _evaluate_at(spec: RunSpec, tenth: int, run: Path, folder: Path, device: tor
             oom_splits=0,
         ),
     )
-    seal(folder)
+    seal(folder, spec)
     return True

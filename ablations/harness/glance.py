@@ -18,6 +18,7 @@ from ablations.harness.lock import owner_of
 SPEC_FILE = "spec.json"
 TRAIN_LOG_FILE = "train.jsonl"
 SUMMARY_FILE = "summary.json"
+IMAGES_FILE = "images.parquet"
 DONE_FILE = "DONE"
 ERROR_FILE = "ERROR.json"
 STUDIES_FOLDER = "studies"
@@ -54,9 +55,9 @@ class Step:
 
 
 def state_of(folder: Path) -> State:
-    """How the run in `folder` stands. A run that is done is believed: `is_done` reads every file, this none."""
+    """How the run in `folder` stands. A run whose files are there is believed: `is_done` reads each, this none."""
     if (folder / DONE_FILE).is_file():
-        return State.DONE
+        return State.DONE if _has_its_files(folder) else State.INTERRUPTED
     if not folder.is_dir():
         return State.WAITING
     if owner_of(folder) is not None:
@@ -87,6 +88,18 @@ def last_step(folder: Path) -> Step | None:
         except (KeyError, TypeError, ValueError, OverflowError):  # an integer may be too large for a float
             continue
     return None
+
+
+def _has_its_files(folder: Path) -> bool:
+    """Whether DONE lists what a run must have, and what it lists is there."""
+    done = read_object(folder / DONE_FILE)
+    files, needs = done.get("files"), done.get("needs", [])
+    if not isinstance(files, dict) or not isinstance(needs, list):
+        return False
+    return {SPEC_FILE, IMAGES_FILE, *map(str, needs)} <= files.keys() and all(
+        os.path.isfile(os.path.join(folder, name))  # noqa: PTH113, PTH118 (a Path for each of many thousands is slow)
+        for name in files
+    )
 
 
 def read_object(path: Path) -> dict[str, Any]:

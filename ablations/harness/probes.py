@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -137,9 +138,14 @@ def _write_sample(spec: RunSpec, item: EvalItem, restored: Tensor, folder: Path,
         degraded=files["degraded"],
         restored=files["restored"],
         clean=files["clean"],
-        psnr_db=float(score(restored.cpu(), clean, protocol, item.condition.task)[PSNR]),
-        input_psnr_db=float(score(as_tensor(item.degraded), clean, protocol, item.condition.task)[PSNR]),
+        psnr_db=_finite(float(score(restored.cpu(), clean, protocol, item.condition.task)[PSNR])),
+        input_psnr_db=_finite(float(score(as_tensor(item.degraded), clean, protocol, item.condition.task)[PSNR])),
     )
+
+
+def _finite(value: float) -> float | None:
+    """The number, or None for a perfect image's infinite PSNR, which JSON has no word for."""
+    return value if math.isfinite(value) else None
 
 
 def busiest_box(image: np.ndarray, side: int) -> tuple[int, int, int, int]:

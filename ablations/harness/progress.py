@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -13,17 +14,51 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
+from ablations.cli import counted, duration
 from ablations.harness.training.train import Progress as RunProgress
 from ablations.spec import RunSpec
 from reports.schema import ERROR_FILE
 
 _LINE_EVERY_S = 15.0
+_STAGES = {"evaluate": "evaluating", "measure": "taking its measures"}
+"""What a run does after its last step."""
+
+
+@contextmanager
+def working(console: Console, what: str) -> Iterator[None]:
+    """Say what is done now: with a clock on a terminal, in a line elsewhere, and how long it took."""
+    started = time.monotonic()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        progress.add_task(what, total=None)
+        yield
+    took = duration(time.monotonic() - started)
+    console.print(f"{what[:1].upper()}{what[1:]} took {took}.", markup=False, highlight=False)
+
+
+class _Note(ProgressColumn):
+    """What a run does; after its last step with the time since then."""
+
+    def render(self, task: Task) -> Text:
+        since = task.fields.get("since")
+        return Text(task.fields["note"] + ("" if since is None else f", {duration(time.monotonic() - since)}"))
+
+
+class _Left(TimeRemainingColumn):
+    """The time left, until the last step: none is known of what follows."""
+
+    def render(self, task: Task) -> Text:
+        return Text("") if task.remaining == 0 else super().render(task)
 
 
 class StudyProgress:
@@ -43,15 +78,16 @@ class StudyProgress:
         self._steps_done, self._steps_all = 0, sum(self._steps.values())
         self._runs_done = 0
         self._bars: dict[str, TaskID] = {}
+        self._stage: dict[str, str] = {}
         self._last_line = time.monotonic()
         self._started = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            _Note(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            _Left(),
             console=console,
             disable=not console.is_terminal,
             transient=True,
@@ -88,8 +124,16 @@ class StudyProgress:
         note = progress.stage
         if progress.loss is not None and progress.images_per_s is not None:
             note = f"loss {progress.loss:.4f}, {progress.images_per_s:.0f} images/s"
+        since = None
+        if progress.stage in _STAGES:
+            note, since = _STAGES[progress.stage], time.monotonic()
+            if not self.console.is_terminal and self._stage.get(digest) != progress.stage:
+                self._say(f"{self._names[digest]}: {note}, all {counted(progress.steps, 'step')} done")
+            self._stage[digest] = progress.stage
         if digest in self._bars:
-            self._progress.update(self._bars[digest], completed=progress.step, note=note)
+            self._progress.update(self._bars[digest], completed=progress.step, note=note, since=since)
+        if since is not None:
+            return
         if not self.console.is_terminal and time.monotonic() - self._last_line > _LINE_EVERY_S:
             self._last_line = time.monotonic()
             self._say(f"{self._names[digest]}: step {progress.step}/{progress.steps}, {note}; {self._left()}")
@@ -99,7 +143,7 @@ class StudyProgress:
         self._runs_done += 1
         self._set(spec.digest, self._steps[spec.digest])
         self._close(spec)
-        self._say(f"{self._name(spec)}: done ({self._runs_done} of {len(self._names)} runs)")
+        self._say(f"{self._name(spec)}: done ({self._runs_done} of {counted(len(self._names), 'run')})")
 
     def busy(self, spec: RunSpec) -> None:
         """Another launcher works on the run: it is looked at again later."""
@@ -133,8 +177,9 @@ class StudyProgress:
         missing = self._steps_all - self._steps_done
         if made <= 0:
             return "time left unknown yet"
-        seconds = (time.monotonic() - self._started) * missing / made
-        return f"study: about {seconds / 60:.0f} min left" if seconds > 90 else f"study: about {seconds:.0f} s left"
+        if not missing:
+            return "study: all steps done"
+        return f"study: about {duration((time.monotonic() - self._started) * missing / made)} left for the steps"
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -22,6 +22,7 @@ from ablations.harness.build import build_model
 from ablations.harness.evaluate import score_items
 from ablations.harness.lock import alone
 from ablations.harness.provenance import environment, now
+from ablations.harness.sealing import NOT_OF_THE_RUN, seal
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.training import checkpoint
 from ablations.harness.training.accelerate import applied, set_float32_products
@@ -45,9 +46,7 @@ from reports.schema import (
     ENV_FILE,
     ERROR_FILE,
     IMAGES_FILE,
-    MEASURES_FOLDER,
     SCHEMA_VERSION,
-    SNAPSHOTS_FOLDER,
     SPEC_FILE,
     SUMMARY_FILE,
     WEIGHTS_FILE,
@@ -55,9 +54,6 @@ from reports.schema import (
     SummaryFile,
     write_images,
 )
-
-_NOT_OF_THE_RUN = (CHECKPOINTS_FOLDER, SNAPSHOTS_FOLDER, MEASURES_FOLDER)
-"""Folders that come and go while a run stays as it is."""
 
 MACS_SIDE = 128
 """Side of the square image for which multiply-adds are stated, in pixels."""
@@ -87,10 +83,11 @@ def find_run(root: Path, spec: RunSpec, names: Sequence[str] | None = None) -> P
 
 
 def is_done(folder: Path) -> bool:
-    """Whether the run is finished and its files are those that DONE lists."""
+    """Whether the run is finished, its files are those that DONE lists, and none that it needs is missing there."""
     try:
-        files = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))["files"]
-        return all(sha256_of(folder / name) == digest for name, digest in files.items())
+        done = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))
+        files, needs = done["files"], {SPEC_FILE, IMAGES_FILE, *done.get("needs", ())}
+        return needs <= files.keys() and all(sha256_of(folder / name) == digest for name, digest in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -131,7 +128,7 @@ def run_one(
         for left in folder.rglob(".*.part"):  # of a writer that was killed; DONE must not list it
             left.unlink(missing_ok=True)
         if force:
-            for stale in _NOT_OF_THE_RUN:
+            for stale in NOT_OF_THE_RUN:
                 shutil.rmtree(folder / stale, ignore_errors=True)
         try:
             with team.heeding(lambda error: _write_error(folder, error)):
@@ -183,7 +180,7 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team
         oom_splits=trained.oom_splits,
     )
     write_json(folder / SUMMARY_FILE, summary)
-    seal(folder)
+    seal(folder, spec)
     report(Progress(step=steps, steps=steps, stage="done"))
 
 
@@ -309,16 +306,6 @@ def data_file(data: DataRef) -> dict[str, object]:
         "skip_bad": data.skip_bad,
         "tasks": list(data.tasks),
     }
-
-
-def seal(folder: Path) -> None:
-    """DONE with the hash of every file, then away with the checkpoints."""
-    files = sorted(
-        p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in _NOT_OF_THE_RUN
-    )
-    digests = {p.relative_to(folder).as_posix(): sha256_of(p) for p in files if p.name != DONE_FILE}
-    write_json(folder / DONE_FILE, {"finished_at": now(), "files": digests})
-    shutil.rmtree(folder / CHECKPOINTS_FOLDER, ignore_errors=True)
 
 
 def _write_error(folder: Path, error: Exception) -> None:

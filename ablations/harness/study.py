@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -12,27 +11,29 @@ import pandas as pd
 import torch
 from rich.console import Console
 
+from ablations.harness.closing import say_unmeasured, show_table
 from ablations.harness.launch import Options, jobs_of, make_launcher
-from ablations.harness.progress import StudyProgress
+from ablations.harness.progress import StudyProgress, working
 from ablations.harness.run_one import data_file, find_run, is_done
+from ablations.harness.study_folder import joined, kept_line, kept_rows, read_earlier, study_folder, terms_digest, whole
 from ablations.harness.training import snapshots
 from ablations.harness.training.distributed import ALONE, Team
-from ablations.measures.take import error_file
 from ablations.models import is_trained
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports import learning, schema
 from reports.build import build_report
 from reports.files import write_json
+from reports.load import load_study
 from reports.schema import (
     SCHEMA_VERSION,
-    STUDIES_FOLDER,
     STUDY_FILE,
     Axis,
     ContrastRecord,
     StudyFile,
     StudyRow,
 )
+from reports.tables import build_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +78,9 @@ def run_study(
     """
     options = options or Options()
     launch = make_launcher(options, device, team)
-    folder = root / STUDIES_FOLDER / plan.folder_name
-    write_json(folder / STUDY_FILE, study_file(plan, root, command))
+    folder = study_folder(plan, root)
+    say_folder(plan, root, console)
+    write_json(folder / STUDY_FILE, study_file(plan, root, command, folder))
     with StudyProgress(plan.specs, console) as progress:
         todo = jobs_of(
             plan.specs,
@@ -93,52 +95,61 @@ def run_study(
             acceleration=options.acceleration,
         )
         failed = [job.spec for job in launch(todo, at_once=jobs, progress=progress)] if todo else []
-    _say_unmeasured(plan, root, console)
+    say_unmeasured(plan, root, console)
     if not failed:
         for spec in plan.specs:
             snapshots.prune(find_run(root, spec), spec.recipe)
     # a run found under another label has that label in its folder's name: write where the runs really are
-    study = study_file(plan, root, command)
+    study = study_file(plan, root, command, folder)
     write_json(folder / STUDY_FILE, study)
-    write_table(study, root, folder)
-    report = build_report([folder], folder)
+    with working(console, "writing the table and the report"):
+        write_table(study, root, folder)
+        report = build_report([folder], folder)
+    show_table(build_table(load_study(folder)), console)
     for sentence in learning.sentences(learning.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
         console.print(sentence, soft_wrap=True, markup=False)
     return Outcome(folder=folder, report=report, failed=failed)
 
 
-def _say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
-    for spec in plan.specs:
-        folder = find_run(root, spec)
-        for name in plan.study.measures:
-            path = error_file(folder, name)
-            if path.is_file():
-                reason = json.loads(path.read_text(encoding="utf-8"))["message"]
-                console.print(f"{folder.name}: measure {name} could not be taken: {reason}", markup=False)
+def say_folder(plan: Plan, root: Path, console: Console) -> None:
+    """Say which rows of earlier commands stay in the table, or that its usual folder is another study's."""
+    folder = study_folder(plan, root)
+    earlier = read_earlier(plan, folder)
+    if kept := kept_rows(_rows(plan, root), earlier["rows"] if earlier else []):
+        console.print(kept_line(kept, folder), soft_wrap=True, markup=False, highlight=False)
+    if folder.name != plan.folder_name:
+        line = (
+            f"{plan.folder_name} holds this study on other terms (data, text encoder, precision, protocol or recipe); "
+            f"it stays as it is, and this one is kept in {folder.name}."
+        )
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
-def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
-    """The content of study.json."""
+def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None) -> StudyFile:
+    """The content of study.json.
+
+    Args:
+        plan: the study as it is planned now.
+        root: folder of all runs.
+        command: as the reader repeats it.
+        folder: of the study, whose rows of the same terms are kept.
+    """
     study, budget = plan.study, plan.budget
     recipe = next((spec.recipe for spec in plan.specs if is_trained(spec.config)), budget.recipe)
-    shown = {row.variant for row in plan.rows}
+    rows, earlier = _rows(plan, root), read_earlier(plan, folder) if folder else None
+    if earlier and kept_rows(rows, earlier["rows"]):
+        study = whole(study)
+        before = [c for c in earlier.get("command", "").split(" && ") if c and c != command]
+        command = " && ".join([*before, command])  # all of the table takes all of them
+    rows = joined(rows, earlier["rows"] if earlier else [], plan.study)
+    shown = {row["variant"] for row in rows}
     axis: Axis | None = None
     if study.axis is not None and study.axis_values is not None:
         axis = Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in shown})
-    rows = [
-        StudyRow(
-            variant=row.variant,
-            seed=row.spec.seed,
-            run_id=find_run(root, row.spec).name,
-            alias_of=row.alias_of,
-            note=row.note,
-        )
-        for row in plan.rows
-    ]
     return StudyFile(
         schema=SCHEMA_VERSION,
         study=study.name,
-        title=study.title,
+        title=plan.study.title,
         question=study.question,
         budget={
             "name": budget.name,
@@ -149,12 +160,13 @@ def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
         },
         data=data_file(plan.data),
         text_encoder={"name": plan.text_encoder, "note": plan.text_encoder_note},
+        terms=terms_digest(plan),
         axis=axis,
         reference=study.reference if study.reference in shown else None,
         rows=rows,
         command=command,
         reported=study.reported,
-        measures=list(study.measures),
+        measures=list(plan.study.measures),
         tasks=list(plan.tasks),
         contrasts=[
             ContrastRecord(name=c.name, label=c.label, weights=c.weights)
@@ -162,6 +174,19 @@ def study_file(plan: Plan, root: Path, command: str) -> StudyFile:
             if set(c.weights) <= shown
         ],
     )
+
+
+def _rows(plan: Plan, root: Path) -> list[StudyRow]:
+    return [
+        StudyRow(
+            variant=row.variant,
+            seed=row.spec.seed,
+            run_id=find_run(root, row.spec).name,
+            alias_of=row.alias_of,
+            note=row.note,
+        )
+        for row in plan.rows
+    ]
 
 
 def write_table(study: StudyFile, root: Path, folder: Path) -> int:

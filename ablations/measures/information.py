@@ -117,6 +117,10 @@ def block_information(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def _of(condition: str) -> str:
+    return "All conditions together" if condition == ALL else f"Condition {condition}"
+
+
 def _row(
     items: Sequence[EvalItem], halves: dict[str, bool], inputs: list[Rows], outputs: list[Rows], condition: str
 ) -> dict[str, object]:
@@ -132,7 +136,7 @@ def _row(
     try:
         found = recover(wanted, given, np.repeat(photographs, counts).tolist(), half)
     except ValueError as error:
-        raise ValueError(f"Condition {condition}, {len(chosen)} test images: {error}") from error
+        raise ValueError(f"{_of(condition)}, {len(chosen)} test images: {error}") from error
     return {
         "condition": condition,
         "n_pixels": found.n_pixels,

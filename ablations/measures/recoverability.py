@@ -57,8 +57,8 @@ def recover(wanted: Pixels, given: Pixels, photographs: Sequence[Hashable], half
     halves = [set(labels[side]) for side in (half, ~half)]
     if min(map(len, halves)) < 2 or halves[0] & halves[1]:
         raise ValueError(
-            f"Halves of {len(halves[0])} and {len(halves[1])} photographs, {len(halves[0] & halves[1])} of them in "
-            "both: two different ones a half are needed; measure on more images."
+            "it needs 4 different test photographs, two to fit on and two to score, and there are "
+            f"{len(halves[0])} and {len(halves[1])} ({len(halves[0] & halves[1])} in both); measure on more images."
         )
     wanted, given = wanted.astype(np.float64), given.astype(np.float64)
     predicted, alphas = np.empty_like(wanted), []

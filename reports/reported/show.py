@@ -5,9 +5,10 @@ from __future__ import annotations
 from reports.labels import latex, markdown
 from reports.reported.table import Group, Line, ReportedTable
 from reports.tables import latex_cell, markdown_cell
+from reports.wording import metric_note
 
 _FIRST, _LAST = "Method or variant", "Where from"
-_MARKS = "PSNR (dB) / SSIM. Bold: highest of the group. Underlined: second. Equal prints share the mark."
+_MARKS = "Bold: best of the group. Underlined: second. Equal prints share the mark."
 
 
 def reported_markdown(table: ReportedTable) -> str:
@@ -22,7 +23,7 @@ def reported_markdown(table: ReportedTable) -> str:
             lines.append(f"| *{markdown(group.title)}* |" + " |" * (len(heads) - 1))
             lines += [_markdown_row(line) for line in group.lines]
         lines.append("")
-    lines += [f"{line}  " for line in map(markdown, (_MARKS, *table.notes))]
+    lines += [f"{line}  " for line in map(markdown, (f"{metric_note()}. {_MARKS}", *table.notes))]
     lines += ["", *(f"{number}. {markdown(remark)}" for number, remark in enumerate(table.remarks, start=1))]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -43,7 +44,7 @@ def reported_latex(table: ReportedTable) -> str:
         for group in block:
             lines += _latex_group(group)
         lines += [r"\bottomrule", r"\end{tabular}", ""]
-    lines += [f"% {latex(line)}" for line in (_MARKS, *table.notes)]
+    lines += [f"% {latex(line)}" for line in (f"{metric_note()}. {_MARKS}", *table.notes)]
     lines += [f"% {number}. {latex(remark)}" for number, remark in enumerate(table.remarks, start=1)]
     return "\n".join(lines) + "\n"
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
+from reports import schema
 from reports.load import read_json
 from reports.reported.cells import ReportedRow, reported_rows, sources
 from reports.reported.checks import Flag, flags
 from reports.reported.measured import MINUS, NOT_PRINTED, Measured, measured_of
 from reports.reported.methods import AVERAGE_COLUMN, Setting, find_setting
-from reports.schema import METRICS, STUDY_FILE
+from reports.schema import STUDY_FILE
 from reports.study import Study
 from reports.tables import Cell, Number
 
@@ -156,9 +157,9 @@ def _ranked(rows: Sequence[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
     """Mark best and second of each column and metric as printed; equal prints share the mark. One row has no best."""
     ranks: dict[tuple[int, int, str], int] = {}
     for c in range(len(rows[0]) if len(rows) > 1 else 0):
-        for m in range(len(METRICS)):
+        for m, metric in enumerate(schema.METRICS):
             printed = {cells[c].numbers[m].text for cells in rows} - {""}
-            for rank, text in enumerate(sorted(printed, key=float, reverse=True)[:2], start=1):
+            for rank, text in enumerate(sorted(printed, key=float, reverse=metric.higher_is_better)[:2], start=1):
                 ranks[c, m, text] = rank
     return [
         tuple(
@@ -177,7 +178,7 @@ def _printed(row: ReportedRow, setting: Setting) -> tuple[Cell, ...]:
     cells = []
     for column in setting.column_names:
         printed = row.cells.get(column)
-        values = [printed.value(m.name) if printed else None for m in METRICS]
+        values = [printed.value(m.name) if printed else None for m in schema.METRICS]
         numbers = tuple(
             Number(value=float("nan") if v is None else float(v), text="" if v is None else str(v)) for v in values
         )

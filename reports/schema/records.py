@@ -34,7 +34,7 @@ class ContrastRecord(TypedDict):
 
 
 class StudyFile(TypedDict):
-    """study.json."""
+    """study.json; `terms` is a digest of what decides the numbers besides variants and seeds (not in older ones)."""
 
     schema: int
     study: str
@@ -43,6 +43,7 @@ class StudyFile(TypedDict):
     budget: dict[str, Any]
     data: dict[str, Any]
     text_encoder: Any
+    terms: NotRequired[str]
     axis: Axis | None
     reference: str | None
     rows: list[StudyRow]
@@ -98,7 +99,10 @@ class SummaryFile(TypedDict):
 
 
 class SampleRecord(TypedDict):
-    """One entry of samples.json; scores are those of the whole image, as in images.parquet, not of the crop."""
+    """One entry of samples.json; scores are those of the whole image, as in images.parquet, not of the crop.
+
+    A perfect image's infinite PSNR is null.
+    """
 
     condition: str
     image: str
@@ -106,8 +110,8 @@ class SampleRecord(TypedDict):
     degraded: str
     restored: str
     clean: str
-    psnr_db: float
-    input_psnr_db: float
+    psnr_db: float | None
+    input_psnr_db: float | None
 
 
 class ProbedImage(TypedDict):
@@ -129,7 +133,8 @@ class ErrorFile(TypedDict):
 
 
 class DoneFile(TypedDict):
-    """DONE, written last: the SHA-256 of every other file that a finished run consists of."""
+    """DONE, written last: the SHA-256 of every other file that a finished run consists of, and those it must have."""
 
     finished_at: str
     files: dict[str, str]
+    needs: NotRequired[list[str]]

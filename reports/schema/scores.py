@@ -22,6 +22,7 @@ class Metric:
         unit: "dB", or "" for a ratio.
         digits: decimals in tables.
         upper: the largest value that enters statistics; a perfect image's infinite PSNR counts as this.
+        higher_is_better: False for an error or a distance (MAE, LPIPS, NIQE).
     """
 
     name: str
@@ -29,6 +30,12 @@ class Metric:
     unit: str
     digits: int
     upper: float
+    higher_is_better: bool = True
+
+    @property
+    def sign(self) -> int:
+        """1 or -1: times this, a larger value is a better one."""
+        return 1 if self.higher_is_better else -1
 
 
 METRICS: tuple[Metric, ...] = (

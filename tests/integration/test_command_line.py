@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ablations import names
+from ablations.budgets import BUDGETS
+from ablations.registry import STUDIES
 from ablations.run import main, make_parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,9 +33,9 @@ def test_the_flags_are_these():
     assert flags == {
         "-h", "--help", "--list", "--variants", "--only", "--seeds", "--budget", "--data", "--text-encoder", "--out",
         "--device", "--jobs", "--launcher", "--ray-address", "--slurm", "--gpus", "--hang-after", "--log", "--root", "--protocol",
-        "--exclude-leaks", "--force", "--dry-run", "--early-look", "--precision", "--names",
+        "--exclude-leaks", "--tasks", "--checkpoint", "--version", "--force", "--dry-run", "--early-look", "--precision", "--names",
         "--kernels", "--compile", "--cuda-graphs", "--checkpointing",
-        "--tasks", "--checkpoint", "--split", "--skip-bad",
+        "--split", "--skip-bad",
     }  # fmt: skip
 
 
@@ -51,12 +54,83 @@ def test_listings(capsys):
     assert "same model as" in " ".join(out.split())
 
 
+def test_a_study_and_a_pattern_are_listed(capsys):
+    code, out, _ = call(capsys, "--list", "gamma_sweep")
+    assert code == 0
+    assert "  dfpir_g100  (reference)" in out
+    assert "planned contrasts: each variant against dfpir_g100" in out
+    assert "components" not in out
+    code, out, _ = call(capsys, "--list", "components")
+    assert code == 0
+    assert re.search(r"planned contrasts:\n  \w+: ", out)
+    for arguments in (["--variants", "DFPIR_g*"], ["gamma_sweep", "--variants", "*_g[0-9]*"]):
+        code, out, _ = call(capsys, *arguments)
+        assert code == 0
+        assert "dfpir_g50 " in out
+        assert "restormer " not in out
+    code, _, err = call(capsys, "--variants", "zz*")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "'zz*': no variant is called so." in err
+
+
+def test_only_takes_patterns_in_any_case(capsys, tmp_path):
+    flags = ("--dry-run", "--budget", "smoke", "--out", tmp_path)
+    code, out, _ = call(capsys, "gamma_sweep", "--only", "DFPIR_G[57]0", "dfpir_g7*", *flags)
+    assert code == 0
+    assert re.findall(r"^dfpir_g\d+", out, re.MULTILINE)[:2] == ["dfpir_g50", "dfpir_g70"]
+    assert "dfpir_g90" not in out
+
+
+def test_version(capsys):
+    code, out, _ = call(capsys, "--version")
+    assert code == 0
+    assert re.match(r"dfpir-suite[ ,]", out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gama_sweep"], "Unknown study 'gama_sweep'. Did you mean 'gamma_sweep'?"),
+        (["GAMMA_SWEEP"], "Unknown study 'GAMMA_SWEEP'. Did you mean 'gamma_sweep'?"),
+        (["gamma_sweep", "--budget", "dmeo"], "Unknown budget 'dmeo'. Did you mean 'demo'?"),
+    ],
+)
+def test_a_mistyped_name_is_told_before_torch_is_imported(arguments, message):
+    code = "import sys; from ablations.run import main\ntry: main(sys.argv[1:])\nfinally: print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"error: {message}\n"
+    assert done.stdout == "False\n"
+
+
+def test_names_read_from_the_source_are_the_registered_ones():
+    assert sorted(names._studies()) == sorted(STUDIES)
+    assert names._budgets() == list(BUDGETS)
+
+
+def test_efficiency_refuses_flags_that_it_does_not_use(capsys):
+    code, _, err = call(capsys, "efficiency", "--seeds", 1, "--only", "dfpir", "--dry-run", "--data", "/nonexistent")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--only, --seeds, --data, --dry-run: efficiency trains nothing" in err
+
+
 def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
     code, out, _ = call(capsys, "gamma_sweep", "--dry-run", "--out", tmp_path / "runs", "--seeds", 0, 1)
     assert code == 0
-    assert len(re.findall(r"dfpir_g\d+-s[01]-[0-9a-f]{8}\tto run", out)) == 10
-    assert "same as dfpir_g90" in out
+    assert len(re.findall(r"dfpir_g\d+-s[01]-[0-9a-f]{8}\tto run", out)) == 8  # the short form of a small budget
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "seeds"),
+    [(["1", "1"], "1"), (["0-2"], "012"), (["0,1,2"], "012"), (["2", "0-1,1"], "201")],
+)
+def test_seeds_are_counted_once_in_any_notation(capsys, tmp_path, words, seeds):
+    code, out, _ = call(capsys, "gamma_sweep", "--only", "dfpir_g50", "--dry-run", "--out", tmp_path, "--seeds", *words)
+    assert code == 0
+    assert "".join(re.findall(r"dfpir_g50-s(\d)-[0-9a-f]{8}\tto run", out)) == seeds
 
 
 @pytest.mark.parametrize(
@@ -69,8 +143,15 @@ def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
         (["gamma_sweep", "--device", "gpu"], "Unknown device 'gpu'"),
         (["gamma_sweep", "--seeds", "-1"], "--seeds"),
         (["gamma_sweep", "--seeds", "one"], "'one' is no seed"),
+        (["gamma_sweep", "--seeds", "auto"], "'auto' is no seed: whole numbers from 0 to 2147483647 are"),
+        (["gamma_sweep", "--seeds", "0", "auto"], "'auto' is no seed"),
+        (["gamma_sweep", "--seeds", "1.5"], "'1.5' is no seed"),
+        (["gamma_sweep", "--seeds", "\N{SUPERSCRIPT TWO}"], "is no seed"),
+        (["gamma_sweep", "--seeds", "0,,1"], "'0,,1' is no seed"),
+        (["gamma_sweep", "--seeds", "4-0"], "'4-0': a range of seeds goes up"),
+        (["gamma_sweep", "--seeds", "0-2000000000"], "at most 10,000"),
         (["gamma_sweep", "--jobs", "0"], "'0' runs at once"),
-        (["gamma_sweep", "--data", "/no/such/folder"], "'paper' or the path of a folder"),
+        (["gamma_sweep", "--data", "/no/such/folder"], "'embedded', 'bsds', 'paper' or the path of a folder"),
         (["gamma_sweep", "--out", __file__], "a folder is needed"),
         (["gamma_sweep", "--protocol", "all"], "--protocol all goes with --data paper"),
         (["gamma_sweep", "--data", "paper"], "--data paper needs --root"),

@@ -12,6 +12,7 @@ import torch
 
 from ablations.harness import run_one as module
 from ablations.harness.lock import BusyError
+from ablations.harness.sealing import needed
 from ablations.spec import RunSpec
 
 
@@ -23,8 +24,10 @@ def race(specs: list[RunSpec], root: Path, seed: int, start: Any) -> None:
         with (root / "log").open("a") as log:
             log.write(f"{spec.digest} {os.getpid()}\n")
         time.sleep(rng.uniform(0, 0.01))
-        (folder / "images.parquet").write_bytes(spec.digest.encode())
-        module.seal(folder)
+        for name in needed(spec):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(spec.digest.encode())
+        module.seal(folder, spec)
 
     setattr(module, "_run", short_run)  # noqa: B010
     start.wait()

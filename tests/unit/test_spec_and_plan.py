@@ -96,6 +96,7 @@ def test_a_study_reuses_another_studys_run():
 def test_only_and_seeds():
     assert [r.variant for r in plan(only=["dfpir_g70"]).rows] == ["dfpir_g70"]
     assert [r.spec.seed for r in plan(only=["dfpir_g70"], seeds=[3, 5]).rows] == [3, 5]
+    assert [r.spec.seed for r in plan(only=["dfpir_g70"], seeds=[1, 1, 0, 1]).rows] == [1, 0]
     with pytest.raises(ValueError, match="Did you mean 'dfpir_g70'"):
         plan(only=["dfpir_g7"])
     with pytest.raises(ValueError, match="Did you mean 'gamma_sweep'"):

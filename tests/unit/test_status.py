@@ -28,7 +28,8 @@ def run_folder(root, name, *, done=None, error=None, step=None, seconds=10.0):
         (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     if done is not None:
         (folder / "summary.json").write_text(json.dumps({"train_wall_s": done, "eval_wall_s": 1.0}))
-        (folder / "DONE").write_text("{}")
+        (folder / "images.parquet").touch()
+        (folder / "DONE").write_text(json.dumps({"files": {"spec.json": "", "images.parquet": ""}}))
     if error is not None:
         (folder / "ERROR.json").write_text(json.dumps({"type": "ValueError", "message": error}))
     return folder
@@ -114,7 +115,7 @@ def test_a_folder_without_runs_is_named(tmp_path, capsys):
 
 def test_files_are_named_as_the_schema_names_them():
     names = [name for name in vars(glance) if name.endswith(("_FILE", "_FOLDER"))]
-    assert len(names) == 7
+    assert len(names) == 8
     assert {name: getattr(glance, name) for name in names} == {name: getattr(schema, name) for name in names}
 
 

@@ -16,12 +16,16 @@ from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.gradients import training_loss
 from ablations.harness.training.sampling import batch_of_step
 from ablations.models import is_trained
-from ablations.spec import Phase, RunSpec
+from ablations.spec import Measuring, Phase, RunSpec
 from baselines.base import Restorer, restore
+from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.prompts import load_prompts
 
 _BYTES_A_PARAMETER = 16  # itself, its gradient and Adam's two moments in float32
+_START_S = 5.0  # of a run's process: imports, images, prompts
+_REPORT_S = 20.0  # of a study's table, figures and page, and as much again of a study of twenty runs
+_RESTORED_TIMES = 3  # how often a measure that restores test images in unusual ways does
 _FORWARD_SHARE = 1 / 3  # of a training step, for a forward pass over as many pixels
 
 
@@ -34,6 +38,7 @@ class RunEstimate:
         step_s: seconds of a training step of the first phase.
         train_s: seconds of all steps.
         eval_s: seconds to restore the test images once.
+        measures_s: seconds of the measures that its study takes, roughly.
         memory_bytes: most memory of tensors at once, in a training step or a batch of evaluation, without the
             libraries' own scratch space.
     """
@@ -43,9 +48,23 @@ class RunEstimate:
     train_s: float
     eval_s: float
     memory_bytes: float
+    measures_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of the run from the start of its process to its last measure."""
+        return _START_S + self.train_s + self.eval_s + self.measures_s
 
 
-def estimate_run(spec: RunSpec, device: torch.device, test_pixels: int, most_pixels: int = 0) -> RunEstimate:
+def estimate_run(
+    spec: RunSpec,
+    device: torch.device,
+    test_pixels: int,
+    most_pixels: int = 0,
+    *,
+    measures: Sequence[str] = (),
+    sizes: Measuring | None = None,
+) -> RunEstimate:
     """Measure a step of each phase's patch size, after one for warming up.
 
     On a CPU one patch is measured and scaled to the batch, since time grows with pixels there; on a GPU the
@@ -56,6 +75,8 @@ def estimate_run(spec: RunSpec, device: torch.device, test_pixels: int, most_pix
         device: where it would run.
         test_pixels: of all test images and conditions together.
         most_pixels: of what evaluation restores at once.
+        measures: names of those that are taken of the run.
+        sizes: of the measures.
     """
     if not is_trained(spec.config):
         return RunEstimate(variant=spec.variant, step_s=0.0, train_s=0.0, eval_s=0.0, memory_bytes=0.0)
@@ -75,13 +96,23 @@ def estimate_run(spec: RunSpec, device: torch.device, test_pixels: int, most_pix
     first = spec.recipe.phases[0]
     restoring = _bytes_a_pixel(spec, model, conditioning, first.patch, device) * most_pixels
     pixel_s = steps_s[0] / (first.batch * first.patch**2)
+    eval_s = pixel_s * _FORWARD_SHARE * test_pixels
     return RunEstimate(
         variant=spec.variant,
         step_s=steps_s[0],
         train_s=sum(s * phase.steps for s, phase in zip(steps_s, spec.recipe.phases, strict=True)),
-        eval_s=pixel_s * _FORWARD_SHARE * test_pixels,
+        eval_s=eval_s,
+        measures_s=_measures_s(spec, steps_s[0], eval_s, measures, sizes or Measuring()),
         memory_bytes=max(memory, parameters + restoring),
     )
+
+
+def _measures_s(spec: RunSpec, step_s: float, eval_s: float, measures: Sequence[str], sizes: Measuring) -> float:
+    """Roughly: gradients at some moments of the training, and test images restored a few times."""
+    tasks = len({condition_named(name).task for name in spec.conditions})
+    batches = len(sizes.tenths) * sizes.draws * tasks
+    gradients = batches * step_s * sizes.batch / spec.recipe.phases[0].batch
+    return sum(gradients if name == "interference" else _RESTORED_TIMES * eval_s for name in measures)
 
 
 def _step(
@@ -127,13 +158,15 @@ def _bytes_a_pixel(
 
 
 def summary(estimates: Sequence[RunEstimate], counts: Sequence[int], *, jobs: int) -> tuple[float, float]:
-    """Hours of a study and GiB of memory.
+    """Seconds of a study with its report, and GiB of memory.
 
     Args:
         estimates: one a model.
         counts: runs of it that are left to do.
-        jobs: runs at once.
+        jobs: runs at once; more than there are runs help nobody.
     """
-    seconds = sum((e.train_s + e.eval_s) * n for e, n in zip(estimates, counts, strict=True))
+    runs = sum(counts)
+    each = [e.total_s for e, n in zip(estimates, counts, strict=True) for _ in range(n)]
+    seconds = max([sum(each) / max(1, min(jobs, runs)), *each]) + _REPORT_S * (1 + runs / 20)
     largest = sorted((e.memory_bytes for e, n in zip(estimates, counts, strict=True) for _ in range(n)), reverse=True)
-    return seconds / jobs / 3600, sum(largest[:jobs]) / 2**30
+    return seconds, sum(largest[:jobs]) / 2**30
