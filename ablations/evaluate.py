@@ -76,8 +76,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="write images.parquet, evaluation.json and evaluation.html"
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="write images.parquet, evaluation.json and evaluation.html; rows are kept as they are made "
+        "(images.jsonl), and the same command goes on from them",
     )
+    parser.add_argument("--force", action="store_true", help="replace all results that --out holds")
     parser.add_argument(
         "--reported", metavar="'METHOD SETTING'", help="add the printed numbers, such as 'DFPIR 3-task'"
     )
@@ -85,7 +90,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code (0 done, 2 bad input, 130 interrupted)."""
+    """Entry point; returns the exit code (0 done, 1 some images were not scored, 2 bad input, 130 interrupted)."""
     options = make_parser().parse_args(list(sys.argv[1:] if argv is None else argv))
     try:
         prepare()
@@ -95,7 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (StartupError, ValueError, OSError) as error:
         fail(str(error))
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        kept = " The same command goes on from what --out holds." if options.out is not None else ""
+        print(f"Interrupted.{kept}", file=sys.stderr)
         return 130
 
 

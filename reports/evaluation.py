@@ -144,6 +144,7 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("SHA-256", weights["sha256"]),
         ("Told", found["told"]),
         ("Images", found["data"] + (f"; the first {found['limit']} of each" if found["limit"] else "")),
+        ("Not scored", "; ".join(f"{each['image']} ({each['reason']})" for each in found.get("refused", ()))),
         ("Protocol", f"{rules['label']}: {rules['summary']}"),
         ("Device", str(around.get("device", ""))),
         ("Commit", f"{around['commit']}{dirty}" if around.get("commit") else ""),

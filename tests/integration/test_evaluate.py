@@ -26,7 +26,7 @@ def test_the_flags_are_these():
     assert flags == {
         "-h", "--help", "--weights", "--config", "--protocol", "--data", "--root", "--tasks", "--limit",
         "--text-encoder", "--codes", "--device", "--json", "--out", "--reported", "--degradation", "--guess-data",
-        "--runs",
+        "--runs", "--force",
     }  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def test_one_weight_too_few_too_many_or_of_another_shape_is_refused(capsys, stat
         (("--reported", "DFPIRR 3-task"), "Did you mean 'DFPIR 3-task'?"),
         (("--codes", "no.safetensors"), "no such file"),
         (("--degradation", "haze"), "--degradation haze: true (the default), or auto"),
-        (("--degradation", "auto", "--guess-data", "/no/such"), "'embedded', 'paper' or the path of a folder"),
+        (("--degradation", "auto", "--guess-data", "/no/such"), "'paper' or the path of a folder"),
         (("--bogus",), "unrecognized arguments"),
     ],
 )
