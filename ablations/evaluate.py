@@ -19,15 +19,20 @@ def make_parser() -> argparse.ArgumentParser:
         "scores. The file must fit the model key for key; a weight that it does not give is never made up.",
         epilog="Examples: python -m ablations.evaluate dfpir --weights dfpir.pth --data paper --root ~/sets "
         "--reported 'DFPIR 3-task'; python -m ablations.evaluate prenet --weights prenet6.pth --data paper --root "
-        "~/sets --protocol y-channel; python -m ablations.evaluate dfpir_g90 --weights runs/RUN/weights.safetensors",
+        "~/sets --protocol y-channel; python -m ablations.evaluate --weights runs/RUN",
         allow_abbrev=False,
     )
-    parser.add_argument("model", metavar="MODEL", help="a variant, a comparator, or ffdnet or prenet (see the error)")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="a variant, a comparator, ffdnet or prenet (an unknown name lists them); a run says its own",
+    )
     parser.add_argument(
         "--weights",
         type=Path,
         metavar="FILE",
-        help="safetensors or a torch file with released names, or a run's weights.safetensors beside its spec.json",
+        help="safetensors or a torch file with released names, or a run's folder (then MODEL may be left out)",
     )
     parser.add_argument(
         "--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings that the weights were trained with"

@@ -9,8 +9,9 @@ from PIL import Image
 
 import ablations.harness.evaluating.released as released
 from ablations.harness.evaluating.specialists import SPECIALISTS
+from dfpir import prompts
 from reports.schema import read_images
-from tests.support.evaluations import call, picture
+from tests.support.evaluations import CONFIG, call, picture
 
 
 @pytest.fixture
@@ -194,3 +195,17 @@ def test_an_image_that_does_not_fit_in_memory_is_named_with_the_mend(capsys, mon
     assert json.loads(out)["means"][0]["images"] == 2
     assert "2.png: rain: 200x160 pixels do not fit in memory" in err
     assert "--tile" in err
+
+
+def test_without_clip_no_stand_in_is_offered_for_released_weights(capsys, monkeypatch, weights, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *a, **k: None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "/home/me/hub")
+    prompts._clip_codes.cache_clear()
+    code, _, err = call(capsys, "dfpir", "--weights", weights, *CONFIG, "--tasks", "rain")
+    assert code == 2
+    assert err.count("\n") == 1
+    for word in ("--codes FILE", "/home/me/hub/models--timm--vit_base_patch32_clip_224.openai", "DFPIR_CLIP="):
+        assert word in err
+    assert "minilm" not in err
+    assert "onehot" not in err

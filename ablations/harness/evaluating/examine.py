@@ -15,12 +15,12 @@ import pandas as pd
 from rich.console import Console
 
 from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.evaluating.asked_model import open_asked
 from ablations.harness.evaluating.eval_sets import EvalImages, open_eval_images, usual_protocol
 from ablations.harness.evaluating.evaluation_text import print_result
 from ablations.harness.evaluating.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
 from ablations.harness.evaluating.journal import RESULT_FILES, code_digest, open_journal, terms_of
-from ablations.harness.evaluating.options import device_named, settings
-from ablations.harness.evaluating.released import Released, open_released
+from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.scoring import Mean, means_of, score_released
 from ablations.harness.provenance import environment
 from datasets.protocols import Protocol, get_protocol
@@ -46,14 +46,7 @@ def run(options: argparse.Namespace) -> int:
     rules = get_protocol(options.protocol or usual_protocol(options.data))
     if options.reported:
         _reported_setting(options.reported)  # a misspelt name ends here, before anything is computed
-    released = open_released(
-        options.model,
-        options.weights,
-        config=settings(options.config),
-        text_encoder=options.text_encoder,
-        codes=options.codes,
-        device=device_named(options.device),
-    )
+    released = open_asked(options)
     asked = tuple(options.tasks or ())
     tasks = _tasks(asked) or list(released.tasks)
     console = Console(stderr=True, highlight=False)
