@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ablations.cli import Parser, fail
+from ablations.cli import Parser, fail, fail_for
 from ablations.startup import StartupError, prepare
 
 
@@ -102,8 +102,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ablations.harness.evaluating import examine
 
         return examine.run(options)
-    except (StartupError, ValueError, OSError) as error:
+    except StartupError as error:
         fail(str(error))
+    except (ValueError, OSError) as error:
+        fail_for(error)
     except KeyboardInterrupt:
         kept = " The same command goes on from what --out holds." if options.out is not None else ""
         print(f"Interrupted.{kept}", file=sys.stderr)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ablations.cli import Parser, fail
+from ablations.cli import Parser, fail, fail_for
 from ablations.startup import StartupError, prepare
 
 RULES = """\
@@ -71,8 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ablations.harness.restoring import own_images
 
         return own_images.run(options)
-    except (StartupError, ValueError, OSError) as error:
+    except StartupError as error:
         fail(str(error))
+    except (ValueError, OSError) as error:
+        fail_for(error)
     except KeyboardInterrupt:
         print("Interrupted. What is written is whole; the rest is not there.", file=sys.stderr)
         return 130

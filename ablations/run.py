@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ablations.cli import Parser, command_of, fail
+from ablations.cli import Parser, command_of, fail, fail_for
 from ablations.startup import StartupError, prepare
 
 
@@ -145,8 +145,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return efficiency.main(["--budget", options.budget, "--device", options.device, "--out", str(options.out)])
         return commands.run(options, command=command_of("ablations.run", arguments))
-    except (StartupError, ValueError, OSError) as error:
+    except StartupError as error:
         fail(str(error))
+    except (ValueError, OSError) as error:
+        fail_for(error)
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on from here.", file=sys.stderr)
         return 130

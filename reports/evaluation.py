@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
+from reports.console import steady_output, words_of
 from reports.files import write_text
 from reports.labels import condition_label
 from reports.render import policy_hash
@@ -154,6 +155,7 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, or 2 with one line on standard error."""
+    steady_output()
     parser = argparse.ArgumentParser(
         prog="python -m reports.evaluation",
         description="Make the page of an evaluation again from its evaluation.json. Nothing is measured.",
@@ -163,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         page = build_page(options.folder)
     except (OSError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {words_of(error)}", file=sys.stderr)
         return 2
     print(page)
     return 0

@@ -69,8 +69,11 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 
 def write_text(path: Path, content: str) -> Path:
-    """`write_bytes` for text, as UTF-8, lines ending in a bare line feed on every system."""
-    return write_bytes(path, content.encode("utf-8"))
+    """`write_bytes` for text, as UTF-8, lines ending in a bare line feed on every system.
+
+    Bytes of a file's name that are no text become backslash escapes, which JSON reads as what they were.
+    """
+    return write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, content: Any) -> Path:

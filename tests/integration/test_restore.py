@@ -52,7 +52,7 @@ def ffdnet(tmp_path):
 def test_the_flags_are_these():
     flags = {option for action in make_parser()._actions for option in action.option_strings}
     assert flags == {
-        "-h", "--help", "--model", "--weights", "--config", "--degradation", "--out", "--tile", "--text-encoder",
+        "-h", "--help", "--version", "--model", "--weights", "--config", "--degradation", "--out", "--tile", "--text-encoder",
         "--codes", "--device", "--force", "--data", "--root", "--runs",
     }  # fmt: skip
 

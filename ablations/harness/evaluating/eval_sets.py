@@ -10,6 +10,7 @@ from typing import Protocol
 from ablations.harness.evaluating.eval_items import Entry, Refuse, end, noisy, paired
 from ablations.harness.evaluating.resemblance import scenes_of, seen_in_training, thumbs_of
 from datasets.catalog import catalog
+from datasets.console import readable
 from datasets.corpus import DataBundle, EvalItem, Pixels, Sample
 from datasets.embedded import load_embedded, smooth_depth
 from datasets.folder import load_folder
@@ -179,7 +180,7 @@ def _clean_folder(folder: Path, trained_on: str) -> Degraded:
     """Every image of a folder, degraded here."""
     samples, faults = [], []
     for path in sorted(p for p in folder.rglob("*") if is_image_name(p) and not p.is_dir()):
-        name = path.relative_to(folder).as_posix()
+        name = readable(path.relative_to(folder).as_posix())
         try:
             pixels = read_rgb(path)
         except ImageRefused as refused:

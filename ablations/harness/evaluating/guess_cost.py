@@ -14,6 +14,7 @@ from ablations.harness.evaluate import as_tensor
 from ablations.harness.evaluating.eval_sets import Shown
 from ablations.harness.evaluating.guess import Guesser, open_guesser
 from ablations.harness.evaluating.released import Released
+from datasets.console import readable
 from datasets.protocols import Protocol, score
 from datasets.tasks import CONDITIONS, Condition
 from reports.guesses import COLUMNS, summary
@@ -64,10 +65,16 @@ class GuessTrial:
             # scored as the image's own task is: the guess changes what the model is told, not the rules
             psnr_db = float(score(restored, clean, self.rules, item.condition.task)[PSNR])
         return {
-            "dataset": shown.dataset, "image": item.name, "scene": item.scene, "condition": item.condition.name,
-            "guessed": guess.condition.name, "confidence": guess.confidence, "psnr_db": told["value"],
-            "psnr_guess_db": psnr_db, "input_psnr_db": told["input_value"],
-        }  # fmt: skip
+            "dataset": readable(shown.dataset),
+            "image": readable(item.name),
+            "scene": readable(item.scene),
+            "condition": item.condition.name,
+            "guessed": guess.condition.name,
+            "confidence": guess.confidence,
+            "psnr_db": told["value"],
+            "psnr_guess_db": psnr_db,
+            "input_psnr_db": told["input_value"],
+        }
 
     def rows(self) -> pd.DataFrame:
         """One row an image, with the columns of `reports.guesses.COLUMNS`."""

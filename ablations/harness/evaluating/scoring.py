@@ -19,6 +19,7 @@ from ablations.harness.evaluating.eval_sets import EvalImages, Shown
 from ablations.harness.evaluating.journal import Journal, Recorded
 from ablations.harness.evaluating.released import Released
 from ablations.harness.memory import is_out_of_memory
+from datasets.console import readable
 from datasets.protocols import Protocol, score
 from datasets.tasks import Condition, Task
 from reports.schema import PSNR, SSIM, condition_sort_key
@@ -175,12 +176,12 @@ def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, A
             "run_id": released.run_id,
             "variant": released.name,
             "seed": released.seed,
-            "dataset": shown.dataset,
+            "dataset": readable(shown.dataset),
             "protocol": rules.label,
             "task": task.value,
             "condition": item.condition.name,
-            "image": item.name,
-            "scene": item.scene,
+            "image": readable(item.name),
+            "scene": readable(item.scene),
             "seen": shown.seen,
             "metric": metric,
             "value": float(value),
