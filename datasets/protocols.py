@@ -83,8 +83,8 @@ class Protocol:
         version: raised whenever a rule below changes.
         summary: whose numbers these are, in one line.
         noise: how noisy inputs are made.
-        crop_multiple: clean and degraded images are cut about their centre to a multiple of this; 1 leaves them whole. A model that needs
-            sides of its own multiple pads by itself, by reflection, and what it padded is cut off before scoring.
+        crop_multiple: clean and degraded images are cut about their centre to a multiple of this; 1 leaves them whole
+            (a model pads to a multiple of its own by reflection, and the padding is cut off before scoring).
         y_tasks: tasks scored on BT.601 luma; the others are scored on RGB.
         luma_8bit: whether luma is rounded to 8 bits, as MATLAB's rgb2ycbcr does with uint8 images.
         clip_output: whether the restored image is cut to [0, 1].
