@@ -6,27 +6,40 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from typing import NoReturn
+from importlib import metadata
+from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, exit code 2."""
+    """An argument parser whose errors are one line, exit code 2, and that knows `--version`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.add_argument("--version", action=_Version, nargs=0, help="print the suite's version and end")
 
     def error(self, message: str) -> NoReturn:
         fail(f"{message} (see --help)")
 
 
-class ShowVersion(argparse.Action):
-    """`--version`: the suite's version, looked up only when it is asked for."""
+def version() -> str:
+    """`dfpir-suite 0.1.0`, or that it is not installed."""
+    try:
+        return f"dfpir-suite {metadata.version('dfpir-suite')}"
+    except metadata.PackageNotFoundError:
+        return "dfpir-suite, not installed: run from its folder"
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        """Print it and end the program."""
-        try:
-            print(f"dfpir-suite {version('dfpir-suite')}")
-        except PackageNotFoundError:
-            print("dfpir-suite, not installed: run from its checkout")
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> NoReturn:
+        print(version())
         parser.exit()
+
+
+def fail_for(error: Exception, option: str = "--out") -> NoReturn:
+    """`fail` with an error's words; the system's own errors name the place and the option that mends it."""
+    from datasets.console import words_of  # ours, once `startup.prepare` has looked
+
+    fail(words_of(error, option))
 
 
 def fail(message: str) -> NoReturn:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ablations.cli import Parser, fail
+from ablations.cli import Parser, fail, fail_for
 from ablations.startup import StartupError, prepare
 
 
@@ -19,15 +19,20 @@ def make_parser() -> argparse.ArgumentParser:
         "scores. The file must fit the model key for key; a weight that it does not give is never made up.",
         epilog="Examples: python -m ablations.evaluate dfpir --weights dfpir.pth --data paper --root ~/sets "
         "--reported 'DFPIR 3-task'; python -m ablations.evaluate prenet --weights prenet6.pth --data paper --root "
-        "~/sets --protocol y-channel; python -m ablations.evaluate dfpir_g90 --weights runs/RUN/weights.safetensors",
+        "~/sets --protocol y-channel; python -m ablations.evaluate --weights runs/RUN",
         allow_abbrev=False,
     )
-    parser.add_argument("model", metavar="MODEL", help="a variant, a comparator, or ffdnet or prenet (see the error)")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="a variant, a comparator, ffdnet or prenet (an unknown name lists them); a run says its own",
+    )
     parser.add_argument(
         "--weights",
         type=Path,
         metavar="FILE",
-        help="safetensors or a torch file with released names, or a run's weights.safetensors beside its spec.json",
+        help="safetensors or a torch file with released names, or a run's folder (then MODEL may be left out)",
     )
     parser.add_argument(
         "--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings that the weights were trained with"
@@ -82,8 +87,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="write images.parquet, evaluation.json and evaluation.html"
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="write images.parquet, evaluation.json and evaluation.html; rows are kept as they are made "
+        "(images.jsonl), and the same command goes on from them",
     )
+    parser.add_argument("--force", action="store_true", help="replace all results that --out holds")
     parser.add_argument(
         "--reported", metavar="'METHOD SETTING'", help="add the printed numbers, such as 'DFPIR 3-task'"
     )
@@ -91,17 +101,20 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code (0 done, 2 bad input, 130 interrupted)."""
+    """Entry point; returns the exit code (0 done, 1 some images were not scored, 2 bad input, 130 interrupted)."""
     options = make_parser().parse_args(list(sys.argv[1:] if argv is None else argv))
     try:
         prepare()
         from ablations.harness.evaluating import examine
 
         return examine.run(options)
-    except (StartupError, ValueError, OSError) as error:
+    except StartupError as error:
         fail(str(error))
+    except (ValueError, OSError) as error:
+        fail_for(error)
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        kept = " The same command goes on from what --out holds." if options.out is not None else ""
+        print(f"Interrupted.{kept}", file=sys.stderr)
         return 130
 
 

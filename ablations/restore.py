@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ablations.cli import Parser, fail
+from ablations.cli import Parser, fail, fail_for
 from ablations.startup import StartupError, prepare
 
 RULES = """\
@@ -18,8 +18,9 @@ JPEG is written at quality 95 without chroma subsampling, WebP without loss. 16-
 broken files are named and left out; the others are done, and the exit code is 1.
 An input is never written over, and an existing output only with --force.
 
-auto: a small classifier names each image's degradation. It is trained once on the training images of --data, in about
-half a minute, and kept under --runs. The paper's models are told the true degradation; what auto says is a guess.
+auto: a small classifier names each image's degradation; noise: it chooses among noise levels alone. It is trained once
+on the training images of --data, in about half a minute, and kept under --runs. The paper's models are told the true
+degradation; what is said here is a guess.
 
 Example: python -m ablations.restore photos/*.png --model dfpir --weights dfpir.pth --degradation haze --out restored
 """
@@ -35,8 +36,8 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGES", help="files, or folders of files")
-    parser.add_argument("--model", required=True, metavar="M", help="as for ablations.evaluate")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="as for ablations.evaluate")
+    parser.add_argument("--model", metavar="M", help="as for ablations.evaluate; a run says its own")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="a file, or a run's folder")
     parser.add_argument(
         "--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings that the weights were trained with"
     )
@@ -45,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--degradation",
         required=True,
         metavar="NAME",
-        help="noise-25 (any whole sigma), rain, haze, blur or lowlight; auto guesses it for each image",
+        help="noise-25 (any whole sigma), rain, haze, blur or lowlight; auto guesses it, noise its level",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write to")
     parser.add_argument("--tile", type=int, metavar="N", help="side of tiles in pixels (default: what fits in memory)")
@@ -71,8 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ablations.harness.restoring import own_images
 
         return own_images.run(options)
-    except (StartupError, ValueError, OSError) as error:
+    except StartupError as error:
         fail(str(error))
+    except (ValueError, OSError) as error:
+        fail_for(error)
     except KeyboardInterrupt:
         print("Interrupted. What is written is whole; the rest is not there.", file=sys.stderr)
         return 130

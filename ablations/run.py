@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from ablations.cli import Parser, ShowVersion, command_of, fail
+from ablations.cli import Parser, command_of, fail, fail_for
 from ablations.names import check_names
 from ablations.startup import StartupError, prepare
 
@@ -26,7 +26,6 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("study", nargs="?", metavar="STUDY", help="name of a study (see --list)")
-    parser.add_argument("--version", action=ShowVersion, nargs=0, help="print the suite's version and stop")
     parser.add_argument(
         "--list", action="store_true", help="list the studies, or the variants and contrasts of STUDY, and stop"
     )
@@ -178,8 +177,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ablations import commands
 
         return commands.run(options, command=command_of("ablations.run", arguments))
-    except (StartupError, ValueError, OSError) as error:
+    except StartupError as error:
         fail(str(error))
+    except (ValueError, OSError) as error:
+        fail_for(error)
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on from here.", file=sys.stderr)
         return 130

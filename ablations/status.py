@@ -22,6 +22,7 @@ from ablations.harness.glance import (
     read_object,
     state_of,
 )
+from ablations.startup import prepare
 
 _SAMPLED = 5  # finished runs of a variant whose seconds are read
 _LONGEST_S = 1e12  # what a file says beyond these is no run's, and overflows
@@ -219,6 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="everything, for programs")
     options = parser.parse_args(argv)
     try:
+        prepare()
         found = statuses(options.runs)
     except (ValueError, OSError) as error:
         fail(str(error))

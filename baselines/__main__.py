@@ -7,10 +7,12 @@ import sys
 
 from baselines import MissingExtraError
 from baselines.overview import BOUND, EXCEPTIONS, remarks, table
+from datasets.console import steady_output
 
 
 def main(argv: list[str] | None = None) -> int:
     """Print the table; the exit code: 0, or 2 where a library is missing."""
+    steady_output()
     parser = argparse.ArgumentParser(
         prog="python -m baselines",
         description="Print what to know of each comparator, and its parameters: published, and those that training "

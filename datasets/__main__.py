@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.catalog import catalog, get_dataset
+from datasets.console import steady_output, words_of
 from datasets.tasks import Task
 
 if TYPE_CHECKING:
@@ -23,16 +24,13 @@ _SHOWN = 20  # problems of one set printed in full; --json holds them all
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when all is well, 1 when data has problems, 2 for a wrong request."""
+    steady_output()
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
     try:
         return command(options)
-    except BrokenPipeError:
-        # Whoever read the output (head, a closed pager) has seen enough; the interpreter must not flush into it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {words_of(error)}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("Stopped. The same command goes on where it left off.\n")

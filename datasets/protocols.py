@@ -83,9 +83,8 @@ class Protocol:
         version: raised whenever a rule below changes.
         summary: whose numbers these are, in one line.
         noise: how noisy inputs are made.
-        crop_multiple: clean and degraded images are cut about their centre to a multiple of this; 1 leaves them whole.
-        pad_multiple: whole images are reflect-padded at the bottom and right to this for the model, and the padding is
-            cut off before scoring; 1 where the protocol asks for none (a model's own need is the caller's business).
+        crop_multiple: clean and degraded images are cut about their centre to a multiple of this; 1 leaves them whole
+            (a model pads to a multiple of its own by reflection, and the padding is cut off before scoring).
         y_tasks: tasks scored on BT.601 luma; the others are scored on RGB.
         luma_8bit: whether luma is rounded to 8 bits, as MATLAB's rgb2ycbcr does with uint8 images.
         clip_output: whether the restored image is cut to [0, 1].
@@ -100,7 +99,6 @@ class Protocol:
     summary: str
     noise: NoiseRule
     crop_multiple: int = 1
-    pad_multiple: int = 1
     y_tasks: frozenset[Task] = frozenset()
     luma_8bit: bool = False
     clip_output: bool = True
@@ -154,8 +152,6 @@ class Protocol:
         """Every rule in a few lines of text."""
         noise = self.noise
         size = f"centre crop to a multiple of {self.crop_multiple}" if self.crop_multiple > 1 else "whole image"
-        if self.pad_multiple > 1:
-            size += f", reflect-padded to {self.pad_multiple} for the model"
         luma = ", ".join(task.value for task in Task if task in self.y_tasks)
         lines = [
             f"{self.label}: {self.summary}",
@@ -196,7 +192,6 @@ PROTOCOLS: dict[str, Protocol] = {
             version=1,
             summary="Restormer and most specialists: unclipped float noise, whole image, saved 8-bit output",
             noise=NoiseRule(seeding="per-image", seed=0, file_order="natural", clip=False, quantise="none"),
-            pad_multiple=8,
             y_tasks=frozenset({Task.RAIN}),
             luma_8bit=True,
             round_output="round8",

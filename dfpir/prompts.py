@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import urlparse
 from urllib.request import getproxies
@@ -59,8 +61,24 @@ PROMPTS: dict[str, dict[str, str]] = {
 PROMPT_SETS: tuple[str, ...] = get_args(PromptSet)
 
 
+CLIP_FILE_VARIABLE = "DFPIR_CLIP"
+"""Environment variable that names a local open_clip_model.safetensors of CLIP's, instead of open_clip's cache."""
+
+
 class TextEncoderUnavailableError(ValueError):
-    """CLIP's weights are neither on this machine nor to be downloaded."""
+    """CLIP's weights are neither on this machine nor to be downloaded.
+
+    Attributes:
+        reason: why, in a few words.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[TextEncoderUnavailableError], tuple[str, str]]:
+        """Let the error be pickled."""
+        return type(self), (str(self), self.reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,10 +194,15 @@ def _clip_codes(sentences: tuple[str, ...]) -> Tensor:
         import open_clip
     except ImportError as error:  # a broken torchvision ends here too
         raise TextEncoderUnavailableError(
-            f"open_clip does not import ({error}). Mend the installation, or choose --text-encoder minilm or onehot."
+            f"open_clip does not import ({error}). Mend the installation, or choose --text-encoder minilm or onehot.",
+            f"open_clip does not import: {error}",
         ) from error
     name, pretrained = CLIP_MODEL
-    _check_reachable(name, pretrained)
+    local = os.environ.get(CLIP_FILE_VARIABLE)
+    if local:
+        pretrained = _local_file(local)
+    else:
+        _check_reachable(name, pretrained)
     quiet = logging.root.manager.disable
     logging.disable(logging.ERROR)  # the hub client logs each of its retries; the one error below says it all
     try:
@@ -195,8 +218,26 @@ def _clip_error(reason: str) -> TextEncoderUnavailableError:
     name, pretrained = CLIP_MODEL
     return TextEncoderUnavailableError(
         f"CLIP's weights ({name}, {pretrained}) can't be had ({reason}). Connect to the network once, or choose "
-        "--text-encoder minilm or onehot, which are reported under their own names."
+        "--text-encoder minilm or onehot, which are reported under their own names; a local copy is named by "
+        f"{CLIP_FILE_VARIABLE}=open_clip_model.safetensors.",
+        reason,
     )
+
+
+def clip_cache() -> str:
+    """The folder where open_clip's downloads of CLIP's weights lie."""
+    from huggingface_hub import constants
+    from open_clip.pretrained import get_pretrained_cfg
+
+    hub = str(get_pretrained_cfg(*CLIP_MODEL).get("hf_hub", "")).strip("/")
+    return str(Path(constants.HF_HUB_CACHE) / f"models--{hub.replace('/', '--')}")
+
+
+def _local_file(name: str) -> str:
+    """The file that the environment names; safetensors alone, since nothing is unpickled."""
+    if not name.endswith(".safetensors") or not Path(name).is_file():
+        raise _clip_error(f"{CLIP_FILE_VARIABLE}={name}: no such file, or none of safetensors")
+    return name
 
 
 def _check_reachable(name: str, pretrained: str) -> None:

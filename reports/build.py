@@ -13,11 +13,12 @@ import pandas as pd
 
 from reports import page, schema, tex
 from reports.compare import build_comparison
+from reports.console import steady_output, words_of
 from reports.contrasts import contrasts_frame
 from reports.drawing import Drawing, Job, get_ready
 from reports.figures import axis, crops, curves, differences, errors, maps, masks, orders, tsne
 from reports.figures.style import Picture
-from reports.files import write_bytes, write_text
+from reports.files import require_folder, write_bytes, write_text
 from reports.index import build_index
 from reports.language import ENGLISH, LANGUAGES, language
 from reports.learning import learning, sentences
@@ -219,6 +220,7 @@ def _made(options: argparse.Namespace) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, or 2 with one line on standard error."""
+    steady_output()
     parser = argparse.ArgumentParser(
         prog="python -m reports.build",
         description="Make one self-contained HTML page, tables (Markdown, LaTeX, CSV) and figures (PNG, SVG, PDF) "
@@ -260,9 +262,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(argv)
     try:
+        if options.out is not None:
+            require_folder(options.out, "--out")
         report = _made(options)
     except (OSError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {words_of(error, '--out')}", file=sys.stderr)
         return 2
     print(report)
     return 0

@@ -11,11 +11,12 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.console import steady_output, words_of
 from reports.cost_grid import Grid, grids, points, remarks, to_latex, to_markdown
 from reports.cost_rows import Quality, load_study_of, qualities, read_costs
 from reports.figures import cost, style
 from reports.figures.style import Picture
-from reports.files import write_text
+from reports.files import require_folder, write_text
 from reports.render import data_uri, policy_hash
 from reports.study import Study
 
@@ -108,6 +109,7 @@ def _facts(frame: pd.DataFrame, study: Study | None) -> list[tuple[str, str]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, or 2 with one line on standard error."""
+    steady_output()
     parser = argparse.ArgumentParser(
         prog="python -m reports.efficiency",
         description="Make the page, tables (Markdown, LaTeX) and figures of a table of costs. Nothing is measured.",
@@ -119,9 +121,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: a folder beside the table)")
     options = parser.parse_args(argv)
     try:
+        if options.out is not None:
+            require_folder(options.out, "--out")
         report = build_report(options.table, study=options.psnr, out=options.out)
     except (OSError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {words_of(error, '--out')}", file=sys.stderr)
         return 2
     print(report)
     return 0

@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
+from reports.console import steady_output, words_of
 from reports.files import write_text
 from reports.labels import condition_label
 from reports.render import policy_hash
@@ -144,6 +145,7 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("SHA-256", weights["sha256"]),
         ("Told", found["told"]),
         ("Images", found["data"] + (f"; the first {found['limit']} of each" if found["limit"] else "")),
+        ("Not scored", "; ".join(f"{each['image']} ({each['reason']})" for each in found.get("refused", ()))),
         ("Protocol", f"{rules['label']}: {rules['summary']}"),
         ("Device", str(around.get("device", ""))),
         ("Commit", f"{around['commit']}{dirty}" if around.get("commit") else ""),
@@ -153,6 +155,7 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, or 2 with one line on standard error."""
+    steady_output()
     parser = argparse.ArgumentParser(
         prog="python -m reports.evaluation",
         description="Make the page of an evaluation again from its evaluation.json. Nothing is measured.",
@@ -162,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         page = build_page(options.folder)
     except (OSError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {words_of(error)}", file=sys.stderr)
         return 2
     print(page)
     return 0

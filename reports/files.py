@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +31,36 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def require_folder(folder: Path, option: str) -> None:
+    """Make sure that files can be written into a folder before anything is computed for it; leaves nothing behind.
+
+    Args:
+        folder: may be absent.
+        option: of the command line, for the message: `--out`.
+
+    Raises:
+        ValueError: a file, or a place that can't be written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{option} {folder}: that is a file; a folder is needed.")
+    made: list[Path] = []
+    try:
+        for path in (*reversed(folder.parents), folder):
+            if not path.exists():
+                path.mkdir()
+                made.append(path)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"{option} {folder}: nothing can be written there ({error.strerror or error}): choose another folder."
+        ) from error
+    finally:
+        for path in reversed(made):
+            with suppress(OSError):  # filled meanwhile by someone else: theirs
+                path.rmdir()
+
+
 def write_bytes(path: Path, content: bytes) -> Path:
     """Write `content` by way of `writing`; returns `path`."""
     with writing(path) as stream:
@@ -39,8 +69,11 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 
 def write_text(path: Path, content: str) -> Path:
-    """`write_bytes` for text, as UTF-8, lines ending in a bare line feed on every system."""
-    return write_bytes(path, content.encode("utf-8"))
+    """`write_bytes` for text, as UTF-8, lines ending in a bare line feed on every system.
+
+    Bytes of a file's name that are no text become backslash escapes, which JSON reads as what they were.
+    """
+    return write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, content: Any) -> Path:

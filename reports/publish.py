@@ -18,7 +18,8 @@ from pathlib import Path
 import pandas as pd
 
 from reports import schema
-from reports.files import sha256_of, write_bytes, write_json, write_text
+from reports.console import steady_output, words_of
+from reports.files import require_folder, sha256_of, write_bytes, write_json, write_text
 from reports.load import load
 from reports.rows import plain
 from reports.study import Run, Status, Study
@@ -141,6 +142,7 @@ def _made_by(run: Run) -> dict[str, object]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, or 2 with one line on standard error."""
+    steady_output()
     parser = argparse.ArgumentParser(prog="python -m reports.publish", description=__doc__)
     parser.add_argument("study", type=Path, metavar="STUDY", help="a study's folder, its report built")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, e.g. reports/published/NAME")
@@ -149,12 +151,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(argv)
     try:
+        require_folder(options.out, "OUT")
         if options.runs:
             print(f"{len(publish_runs(options.study, options.out))} runs copied to {options.out}")
         else:
             print(publish(options.study, options.out))
     except (OSError, ValueError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {words_of(error, 'OUT')}", file=sys.stderr)
         return 2
     return 0
 

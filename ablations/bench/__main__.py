@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ablations.startup import prepare
+from ablations.cli import Parser, fail
+from ablations.startup import StartupError, prepare
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    prepare()
+    try:
+        prepare()
+    except StartupError as error:
+        fail(str(error))
     import torch
     from rich.console import Console
 
@@ -31,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "statistics": statistics.run,
         "study": study.run,
     }
-    parser = argparse.ArgumentParser(prog="python -m ablations.bench", description=__doc__)
+    parser = Parser(prog="python -m ablations.bench", description=__doc__)
     parser.add_argument("bench", metavar="NAME", help=f"one of: {', '.join(benches)}")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--repeats", type=int, default=5, help="measured repeats after one warm-up (default: 5)")

@@ -70,6 +70,16 @@ class LiveBytes(TorchDispatchMode):
             self.now -= size
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: a GPU's, or a CPU's, for which torch has no type of its own."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    words = str(error)
+    return isinstance(error, RuntimeError) and any(
+        each in words for each in ("DefaultCPUAllocator", "can't allocate memory", "not enough memory")
+    )
+
+
 def bytes_per_pixel(restore: Restore) -> float:
     """What restoring takes for each pixel of a tile, at the peak, from two small images of noise."""
     small, large = (_peak_bytes(restore, side) for side in PROBES_PX)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
+
+from reports.console import steady_output
 from reports.reported import SETTINGS, flags, reported_rows
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Print the counts and every flag."""
+    steady_output()
+    argparse.ArgumentParser(
+        prog="python -m reports.reported",
+        description="Print how many printed numbers are recorded, and each that does not add up.",
+    ).parse_args(argv)
     for setting in SETTINGS:
         rows = reported_rows(setting)
         print(f"{setting}: {sum(len(r.cells) for r in rows)} cells in {len(rows)} rows")

@@ -31,9 +31,9 @@ def call(capsys, *arguments):
 def test_the_flags_are_these():
     flags = {option for action in make_parser()._actions for option in action.option_strings}
     assert flags == {
-        "-h", "--help", "--list", "--variants", "--only", "--seeds", "--budget", "--data", "--text-encoder", "--out",
+        "-h", "--help", "--version", "--list", "--variants", "--only", "--seeds", "--budget", "--data", "--text-encoder", "--out",
         "--device", "--jobs", "--launcher", "--ray-address", "--slurm", "--gpus", "--hang-after", "--log", "--root", "--protocol",
-        "--exclude-leaks", "--tasks", "--checkpoint", "--version", "--force", "--dry-run", "--early-look", "--precision", "--names",
+        "--exclude-leaks", "--tasks", "--checkpoint", "--force", "--dry-run", "--early-look", "--precision", "--names",
         "--kernels", "--compile", "--cuda-graphs", "--checkpointing",
         "--split", "--skip-bad",
     }  # fmt: skip
@@ -197,5 +197,5 @@ def test_another_package_named_datasets_is_noticed(tmp_path):
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
     )
     assert done.returncode == 2
-    assert "hides this project's" in done.stderr
+    assert "in place of this suite's" in done.stderr
     assert done.stderr.count("\n") == 1

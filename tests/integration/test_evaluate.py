@@ -24,9 +24,9 @@ from tests.support.shared import shared
 def test_the_flags_are_these():
     flags = {option for action in make_parser()._actions for option in action.option_strings}
     assert flags == {
-        "-h", "--help", "--weights", "--config", "--protocol", "--data", "--root", "--tasks", "--limit",
+        "-h", "--help", "--version", "--weights", "--config", "--protocol", "--data", "--root", "--tasks", "--limit",
         "--text-encoder", "--codes", "--device", "--json", "--out", "--reported", "--degradation", "--guess-data",
-         "--runs", "--skip-bad", "--use",
+         "--runs", "--skip-bad", "--use", "--force",
     }  # fmt: skip
 
 

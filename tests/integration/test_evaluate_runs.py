@@ -65,6 +65,44 @@ def test_a_run_of_another_size_without_its_spec_says_so_too(capsys, own_run, tmp
     assert "missing" not in err
 
 
+def test_a_runs_folder_is_enough(capsys, own_run, tmp_path):
+    spec, _, path = own_run
+    quick = ("--tasks", "rain", "--limit", "1", "--json")
+    named = call(capsys, spec.variant, "--weights", path, *quick)
+    assert named[0] == 0
+    for way in (
+        ("--weights", path),
+        ("--weights", path.parent),
+        (path.parent,),
+        (spec.variant, "--weights", path.parent),
+    ):
+        assert call(capsys, *way, *quick) == named
+    Image.fromarray(picture(1)).save(tmp_path / "a.png")
+    command = [tmp_path / "a.png", "--weights", path.parent, "--degradation", "rain", "--out", tmp_path / "out"]
+    assert restore_main([str(word) for word in command]) == 0
+    assert (tmp_path / "out/a.png").is_file()
+
+
+def test_what_is_no_run_says_which_models_there_are(capsys, own_run, tmp_path):
+    (tmp_path / "alone.pth").write_bytes(b"")
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished/spec.json").write_bytes((own_run[2].parent / "spec.json").read_bytes())
+    for words, said in (
+        ((), "A model is needed"),
+        (("--weights", tmp_path / "alone.pth"), "alone.pth is no run's"),
+        (("resttormer",), "Did you mean 'restormer'?"),
+    ):
+        code, _, err = call(capsys, *words)
+        assert code == 2
+        assert err.count("\n") == 1
+        assert said in err
+        assert "Known: restormer, " in err
+        assert "ffdnet, prenet" in err
+    code, _, err = call(capsys, "--weights", tmp_path / "unfinished")
+    assert code == 2
+    assert "unfinished is a run without weights.safetensors" in err
+
+
 def test_a_run_without_its_spec_is_refused(capsys, own_run, tmp_path):
     _, _, path = own_run
     (tmp_path / "weights.safetensors").write_bytes(path.read_bytes())

@@ -10,6 +10,7 @@ from PIL import Image
 
 import ablations.harness.evaluating.guess as guessing
 from ablations.harness.evaluating.guess import Classifier, open_guesser, train_classifier, view_boxes, views_of
+from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.specialists import SPECIALISTS
 from ablations.harness.restoring.pictures import deep_png, read_picture
 from ablations.restore import main, make_parser
@@ -51,7 +52,7 @@ def ffdnet(tmp_path):
 def test_the_flags_are_these():
     flags = {option for action in make_parser()._actions for option in action.option_strings}
     assert flags == {
-        "-h", "--help", "--model", "--weights", "--config", "--degradation", "--out", "--tile", "--text-encoder",
+        "-h", "--help", "--version", "--model", "--weights", "--config", "--degradation", "--out", "--tile", "--text-encoder",
         "--codes", "--device", "--force", "--use", "--data", "--root", "--runs",
     }  # fmt: skip
 
@@ -265,6 +266,54 @@ def test_a_guess_that_the_model_does_not_serve_is_said(capsys, folder, tmp_path,
     assert code == 0
     assert "a.png: noise-15, a guess" in out
     assert "does not serve lowlight, which it looks like" in out
+
+
+def test_noise_guesses_the_level_alone(capsys, folder, tmp_path, monkeypatch, bundle):
+    class Certain(Classifier):
+        def forward(self, image):
+            return torch.tensor([[1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 9.0]])  # of noise-50: 3; of lowlight: 9
+
+    guesser = guessing.Guesser(
+        model=Certain(7), conditions=bundle.conditions, data="", confusion={}, path=tmp_path / "x.safetensors"
+    )
+    monkeypatch.setattr("ablations.harness.restoring.own_images.open_guesser", lambda *arguments: guesser)
+    Image.fromarray(pixels(40, 40, 3)).save(folder / "a.png")
+    code, out, _ = call(capsys, folder, "--model", "identity", "--degradation", "noise", "--out", tmp_path / "out")
+    assert code == 0
+    assert "a.png: noise-50, a guess" in out
+    assert "since noise was asked for, not lowlight, which it looks like" in out
+    torch.save(SPECIALISTS["prenet"][0]().network.state_dict(), tmp_path / "prenet.pt")
+    prenet = ("--model", "prenet", "--weights", tmp_path / "prenet.pt")
+    code, _, err = call(capsys, folder, *prenet, "--degradation", "noise", "--out", tmp_path / "other")
+    assert code == 2
+    assert "serves rain" in err
+
+
+CPU_MEMORY = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"
+
+
+@pytest.mark.parametrize("error", [RuntimeError(CPU_MEMORY), MemoryError(), torch.OutOfMemoryError("CUDA")])
+def test_tiles_are_halved_where_memory_runs_out(capsys, folder, tmp_path, monkeypatch, error):
+    whole, most = Released.restore, [200]
+
+    def restore(self, images, condition):
+        if max(images.shape[-2:]) > most[0]:
+            raise error
+        return whole(self, images, condition)
+
+    monkeypatch.setattr(Released, "restore", restore)
+    monkeypatch.setattr("ablations.harness.restoring.own_images.bytes_per_pixel", lambda restore: 1.0)
+    array = pixels(500, 400, 3)
+    Image.fromarray(array).save(folder / "a.png")
+    code, out, _ = call(capsys, folder, *IDENTITY, "--out", tmp_path / "out")
+    assert code == 0
+    assert "tiles of 125" in out
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out/a.png")), array)
+    most[0] = 10
+    code, out, _ = call(capsys, folder, *IDENTITY, "--out", tmp_path / "other")
+    assert code == 1
+    assert "memory does not hold a tile of" in out
+    assert not (tmp_path / "other/a.png").exists()
 
 
 def test_the_classifier_is_the_same_every_time(bundle):

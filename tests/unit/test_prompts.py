@@ -78,6 +78,24 @@ def test_clip_without_its_weights_is_an_error_that_names_the_way_out(monkeypatch
         load_prompts("detailed", "clip")
 
 
+def test_a_local_file_of_clip_is_taken_and_nothing_is_unpickled(monkeypatch, tmp_path):
+    asked = []
+
+    def create_model(name, *, pretrained, **rest):
+        asked.append((name, pretrained))
+        raise OSError("as far as the test goes")
+
+    monkeypatch.setattr("open_clip.create_model", create_model)
+    for name in ("clip.safetensors", "clip.pt"):
+        (tmp_path / name).write_bytes(b"")
+        monkeypatch.setenv(prompts.CLIP_FILE_VARIABLE, str(tmp_path / name))
+        prompts._clip_codes.cache_clear()
+        with pytest.raises(TextEncoderUnavailableError) as found:
+            load_prompts("detailed", "clip")
+        assert ("none of safetensors" in found.value.reason) == (name == "clip.pt")
+    assert asked == [(prompts.CLIP_MODEL[0], str(tmp_path / "clip.safetensors"))]
+
+
 def test_clip_path_with_random_weights():
     # everything but the download: the architecture, the tokenizer and the unnormalised float32 text embedding
     import open_clip

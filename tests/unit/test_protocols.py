@@ -176,3 +176,10 @@ def test_names_labels_and_errors():
     for protocol in PROTOCOLS.values():
         assert json.loads(json.dumps(protocol.to_json()))["label"] == protocol.label
         assert protocol.label in protocol.describe()
+
+
+def test_no_protocol_promises_padding_that_nobody_does():
+    """Models pad to their own multiple (tests/unit/test_padding.py); published values of FFDNet were not padded."""
+    for protocol in PROTOCOLS.values():
+        assert "pad" not in protocol.describe()
+        assert not any("pad" in key for key in protocol.to_json())

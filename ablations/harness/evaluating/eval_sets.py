@@ -7,17 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import torch
-
+from ablations.harness.evaluating.eval_items import Entry, Refuse, end, noisy, paired
 from ablations.harness.evaluating.own_folder import BadFiles, Shown, open_clean_files, trained_images
 from ablations.harness.evaluating.resemblance import scenes_of, seen_in_training, thumbs_of
 from datasets.catalog import catalog
-from datasets.corpus import DataBundle, EvalItem, Pixels, to_levels
+from datasets.corpus import DataBundle, EvalItem, Pixels
 from datasets.embedded import load_embedded
 from datasets.finder import Pair
 from datasets.loading import stored_sets, stores_note
-from datasets.noise import noisy_inputs
 from datasets.protocols import Protocol as Rules
 from datasets.readers import read_rgb
 from datasets.score import NothingToScoreError, sets_to_score
@@ -38,8 +35,14 @@ class EvalImages(Protocol):
         """What they can serve."""
         ...
 
-    def items(self, conditions: Sequence[Condition], limit: int | None) -> Iterator[Shown]:
-        """The images of each set under the conditions; `limit`: at most so many a set and condition."""
+    def items(self, conditions: Sequence[Condition], limit: int | None, refuse: Refuse = end) -> Iterator[Shown]:
+        """The images of each set under the conditions.
+
+        Args:
+            conditions: which.
+            limit: at most so many a set and condition.
+            refuse: told of each image that can't be used; the others follow.
+        """
         ...
 
 
@@ -53,20 +56,11 @@ class Degraded:
     seen: Mapping[str, str] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = CONDITIONS
 
-    def items(self, conditions: Sequence[Condition], limit: int | None) -> Iterator[Shown]:
+    def items(self, conditions: Sequence[Condition], limit: int | None, refuse: Refuse = end) -> Iterator[Shown]:
         """See `EvalImages`."""
         for condition in conditions:
             for item in self.bundle.eval_items("test", [condition], limit=limit):
                 yield Shown(dataset=self.name, item=item, seen=self.seen.get(item.name, ""))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One image of a set on disk, decoded when called for."""
-
-    name: str
-    clean: Callable[[], Pixels]
-    degraded: Callable[[], Pixels] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +89,7 @@ class FileSets:
             c for c in CONDITIONS if c.task in tasks and (c.sigma_255 is None or drawn is None or c.sigma_255 in drawn)
         )
 
-    def items(self, conditions: Sequence[Condition], limit: int | None) -> Iterator[Shown]:
+    def items(self, conditions: Sequence[Condition], limit: int | None, refuse: Refuse = end) -> Iterator[Shown]:
         """See `EvalImages`."""
         for name, (task, entries) in self.sets.items():
             wanted = [condition for condition in conditions if condition.task is task]
@@ -103,13 +97,13 @@ class FileSets:
                 continue
             by_name = {entry.name: entry for entry in entries}
             ordered = [by_name[each] for each in self.rules.ordered(by_name)]
-            make = _noisy if all(entry.degraded is None for entry in ordered) else _paired
-            for entry, condition, degraded, clean in make(self.rules, ordered, wanted, limit):
+            make = noisy if all(entry.degraded is None for entry in ordered) else paired
+            for entry, condition, degraded, clean in make(self.rules, ordered, wanted, limit, refuse):
                 full = f"{name}/{entry.name}"
                 scene = self.scenes.get(full, full)
                 item = EvalItem(name=full, scene=scene, condition=condition, degraded=degraded, clean=clean)
                 word = ("seen" if self.seen[full] else "unseen") if full in self.seen else ""
-                yield Shown(dataset=name, item=item, seen=word)
+                yield Shown(dataset=name, item=item, seen=word, source=entry.source)
 
 
 def open_eval_images(
@@ -160,7 +154,9 @@ def open_eval_images(
         return clean
     if tasks is not None and Task.NOISE not in tasks:
         raise ValueError(f"--protocol {rules.name} gives clean images noise alone; suite makes the rest.")
-    entries = [Entry(name=name, clean=_reader(path), degraded=None) for name, path in clean.files.items()]
+    entries = [
+        Entry(name=name, clean=_reader(path), degraded=None, source=str(path)) for name, path in clean.files.items()
+    ]
     return FileSets(
         description=f"{len(entries)} images of the folder {clean.name}, with noise of {rules.label}",
         rules=rules,
@@ -235,7 +231,12 @@ def _from_files(
 
 def _entries(pairs: Sequence[Pair]) -> list[Entry]:
     return [
-        Entry(name=pair.name, clean=_reader(pair.clean), degraded=_reader(pair.degraded) if pair.degraded else None)
+        Entry(
+            name=pair.name,
+            clean=_reader(pair.clean),
+            degraded=_reader(pair.degraded) if pair.degraded else None,
+            source=str(pair.degraded or pair.clean),
+        )
         for pair in pairs
     ]
 
@@ -262,55 +263,3 @@ def _stored(stores: Mapping[str, PackedSet]) -> dict[str, tuple[Task, Sequence[E
                 ],
             )
     return packed
-
-
-class _CleanImages(Sequence[Any]):
-    """Images decoded when asked for."""
-
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self.entries = entries
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def __getitem__(self, index: Any) -> Any:
-        return np.array(self.entries[index].clean())
-
-
-_Item = tuple[Entry, Condition, Any, Pixels]
-
-
-def _noisy(rules: Rules, entries: Sequence[Entry], wanted: Sequence[Condition], limit: int | None) -> Iterator[_Item]:
-    """Each image at each level; a stream of noise runs through the images that are not wanted, too."""
-    by_sigma = {condition.sigma_255: condition for condition in wanted}
-    most = len(entries) if limit is None else limit
-    visited = entries if rules.noise.depends_on_order else entries[:most]
-    sigmas = [sigma for sigma in by_sigma if sigma is not None]
-    left = most * len(sigmas) if most < len(entries) else len(entries) * len(sigmas)
-    for each in noisy_inputs(rules, _CleanImages(visited), sigmas):
-        if each.index >= most:
-            continue
-        floats = rules.noise.quantise == "none"
-        degraded = each.degraded.permute(1, 2, 0).contiguous().numpy() if floats else to_levels(each.degraded)
-        yield visited[each.index], by_sigma[each.sigma_255], degraded, to_levels(each.clean)
-        left -= 1
-        if not left:
-            return
-
-
-def _paired(rules: Rules, entries: Sequence[Entry], wanted: Sequence[Condition], limit: int | None) -> Iterator[_Item]:
-    if len(wanted) > 1:
-        raise ValueError(f"Noisy files are of one level: name it, as in --tasks {wanted[0].name}.")
-    for condition in wanted:
-        for entry in entries[:limit]:
-            if entry.degraded is None:
-                raise ValueError(f"{entry.name} has a clean image and no degraded one: add it, or take both away.")
-            degraded, clean = entry.degraded(), entry.clean()
-            if degraded.shape != clean.shape:
-                raise ValueError(f"{entry.name}: the degraded image is {degraded.shape}, the clean one {clean.shape}.")
-            yield entry, condition, _cropped(rules, degraded), _cropped(rules, clean)
-
-
-def _cropped(rules: Rules, pixels: Pixels) -> Pixels:
-    channels_first = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)  # copied: a memory map is read-only
-    return np.ascontiguousarray(rules.crop(channels_first).permute(1, 2, 0).numpy())

@@ -15,18 +15,19 @@ import pandas as pd
 from rich.console import Console
 
 from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.evaluating.asked_model import open_asked
 from ablations.harness.evaluating.eval_sets import EvalImages, open_eval_images, usual_protocol
 from ablations.harness.evaluating.evaluation_text import print_result
 from ablations.harness.evaluating.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
-from ablations.harness.evaluating.options import device_named, settings
-from ablations.harness.evaluating.released import Released, open_released
+from ablations.harness.evaluating.journal import RESULT_FILES, code_digest, open_journal, terms_of
+from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.scoring import Mean, means_of, score_released
 from ablations.harness.provenance import environment
 from datasets.protocols import Protocol, get_protocol
 from datasets.tasks import Condition, Task, condition_named
 from dfpir.registry import suggestion
-from reports.evaluation import EVALUATION_FILE, build_page
-from reports.files import write_json, write_text
+from reports.evaluation import EVALUATION_FILE, PAGE_FILE, build_page
+from reports.files import require_folder, sha256_of, write_json, write_text
 from reports.guesses import CONFUSION_FILE, COSTS_FILE, GUESSES_FILE, confusion_table, costs_table
 from reports.schema import IMAGES_FILE, write_images
 
@@ -37,23 +38,15 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: an option, a file or data that can't be used.
     """
-    if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise ValueError(f"--out {options.out}: that is a file; a folder is needed.")
+    if options.out is not None:
+        require_folder(options.out, "--out")
     if options.degradation not in (TRUTH, AUTO):
         raise ValueError(f"--degradation {options.degradation}: {TRUTH} (the default), or {AUTO} to try guesses, too.")
     keep_freed_memory()
     rules = get_protocol(options.protocol or usual_protocol(options.data))
     if options.reported:
         _reported_setting(options.reported)  # a misspelt name ends here, before anything is computed
-    released = open_released(
-        options.model,
-        options.weights,
-        config=settings(options.config),
-        text_encoder=options.text_encoder,
-        codes=options.codes,
-        device=device_named(options.device),
-        use=options.use,
-    )
+    released = open_asked(options)
     asked = tuple(options.tasks or ())
     tasks = _tasks(asked) or list(released.tasks)
     console = Console(stderr=True, highlight=False)
@@ -70,21 +63,55 @@ def run(options: argparse.Namespace) -> int:
     )
     conditions = chosen_conditions(released, data, asked)
     trial = open_trial(options, released, rules) if options.degradation == AUTO else None
-    also = trial.add if trial is not None else None
-    rows = score_released(released, data, conditions, rules, limit=options.limit, console=console, also=also)
-    means = means_of(rows, rules)
-    result = _result(released, data, rules, means, options) | {"guess": trial.result() if trial is not None else None}
+    head = _head(released, data, rules, options)
+    journal = open_journal(options.out, _terms(head, released, conditions, trial, options), force=options.force)
+    scores = score_released(
+        released,
+        data,
+        conditions,
+        rules,
+        limit=options.limit,
+        console=console,
+        guess=trial.of if trial is not None else None,
+        journal=journal,
+    )
+    if scores.recalled:
+        console.print(f"{scores.recalled} images were scored before and are not restored again.", soft_wrap=True)
+    if trial is not None:
+        trial.found.extend(scores.guesses)
+    means = means_of(scores.rows, rules)
+    result = {
+        **head,
+        "means": [{key: _finite(value) for key, value in asdict(mean).items()} for mean in means],
+        "refused": [asdict(refused) for refused in scores.refused],
+        "reported": _compared(options.reported, means, rules) if options.reported else None,
+        "guess": trial.result() if trial is not None else None,
+    }
     if options.out is not None:
-        write_images(pd.DataFrame(rows), options.out / IMAGES_FILE)
-        if trial is not None:
-            _write_guesses(trial, result["guess"], options.out)
-        write_json(options.out / EVALUATION_FILE, {**result, "environment": environment(released.device)})
-        build_page(options.out)
+        _write(options.out, {**result, "environment": environment(released.device)}, scores.rows, trial)
     if options.json:
         print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         print_result(result, means)
-    return 0
+    for refused in scores.refused:
+        console.print(
+            f"not scored: {refused.image}: {refused.condition}: {refused.reason}", markup=False, soft_wrap=True
+        )
+    return 1 if scores.refused else 0
+
+
+def _write(folder: Path, result: dict[str, Any], rows: Sequence[dict[str, Any]], trial: GuessTrial | None) -> None:
+    """Every file of the results, and none that an earlier evaluation left."""
+    stale = set(RESULT_FILES)
+    write_images(pd.DataFrame(list(rows)), folder / IMAGES_FILE)
+    stale -= {IMAGES_FILE, EVALUATION_FILE, PAGE_FILE}
+    if trial is not None:
+        _write_guesses(trial, result["guess"], folder)
+        stale -= {GUESSES_FILE, COSTS_FILE, CONFUSION_FILE}
+    write_json(folder / EVALUATION_FILE, result)
+    build_page(folder)
+    for name in stale:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _write_guesses(trial: GuessTrial, found: dict[str, Any], folder: Path) -> None:
@@ -94,6 +121,24 @@ def _write_guesses(trial: GuessTrial, found: dict[str, Any], folder: Path) -> No
         (CONFUSION_FILE, confusion_table(found)),
     ):
         write_text(folder / name, table.to_csv(index=name == CONFUSION_FILE))
+
+
+def _terms(
+    head: dict[str, Any],
+    released: Released,
+    conditions: Sequence[Condition],
+    trial: GuessTrial | None,
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """What decides the numbers of an evaluation."""
+    return terms_of(
+        head,
+        conditions=[condition.name for condition in conditions],
+        codes=sha256_of(options.codes) if options.codes is not None else "",
+        guesses_by=trial.guesser.path.name if trial is not None else "",
+        device=released.device.type,
+        code=code_digest(released.model),
+    )
 
 
 def chosen_conditions(released: Released, data: EvalImages, asked: Sequence[str]) -> list[Condition]:
@@ -136,10 +181,7 @@ def _tasks(asked: Sequence[str]) -> list[Task]:
     return list(dict.fromkeys(tasks))
 
 
-def _result(
-    released: Released, data: EvalImages, rules: Protocol, means: Sequence[Mean], options: argparse.Namespace
-) -> dict[str, Any]:
-    rows = [{key: _finite(value) for key, value in asdict(mean).items()} for mean in means]
+def _head(released: Released, data: EvalImages, rules: Protocol, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "schema": 1,
         "model": released.name,
@@ -151,8 +193,6 @@ def _result(
         "data": data.description,
         "limit": options.limit,
         "protocol": rules.to_json(),
-        "means": rows,
-        "reported": _compared(options.reported, means, rules) if options.reported else None,
     }
 
 

@@ -14,6 +14,7 @@ from ablations.harness.evaluate import as_tensor
 from ablations.harness.evaluating.guess import Guesser, open_guesser
 from ablations.harness.evaluating.own_folder import Shown
 from ablations.harness.evaluating.released import Released
+from datasets.console import readable
 from datasets.protocols import Protocol, score
 from datasets.tasks import CONDITIONS, Condition
 from reports.guesses import COLUMNS, summary
@@ -41,14 +42,17 @@ class GuessTrial:
         if not self.among:
             known = ", ".join(condition.name for condition in guesser.conditions)
             raise ValueError(f"--degradation auto: the classifier knows {known}, none of which {released.name} serves.")
-        self._rows: list[dict[str, Any]] = []
+        self.found: list[dict[str, Any]] = []
 
-    def add(self, shown: Shown, rows: Sequence[dict[str, Any]]) -> None:
-        """One image.
+    def of(self, shown: Shown, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Try the guess of one image.
 
         Args:
             shown: the image.
             rows: its scores, told the truth, as in images.parquet.
+
+        Returns:
+            Its row of guesses.csv; the caller collects them in `found`.
         """
         item = shown.item
         (told,) = [row for row in rows if row["metric"] == PSNR]
@@ -60,15 +64,21 @@ class GuessTrial:
             clean = as_tensor(item.clean).to(restored.device)
             # scored as the image's own task is: the guess changes what the model is told, not the rules
             psnr_db = float(score(restored, clean, self.rules, item.condition.task)[PSNR])
-        self._rows.append({
-            "dataset": shown.dataset, "image": item.name, "scene": item.scene, "condition": item.condition.name,
-            "guessed": guess.condition.name, "confidence": guess.confidence, "psnr_db": told["value"],
-            "psnr_guess_db": psnr_db, "input_psnr_db": told["input_value"],
-        })  # fmt: skip
+        return {
+            "dataset": readable(shown.dataset),
+            "image": readable(item.name),
+            "scene": readable(item.scene),
+            "condition": item.condition.name,
+            "guessed": guess.condition.name,
+            "confidence": guess.confidence,
+            "psnr_db": told["value"],
+            "psnr_guess_db": psnr_db,
+            "input_psnr_db": told["input_value"],
+        }
 
     def rows(self) -> pd.DataFrame:
         """One row an image, with the columns of `reports.guesses.COLUMNS`."""
-        return pd.DataFrame(self._rows, columns=list(COLUMNS)).astype(COLUMNS)
+        return pd.DataFrame(self.found, columns=list(COLUMNS)).astype(COLUMNS)
 
     def result(self) -> dict[str, Any]:
         """What the trial found, for JSON: costs, confusion, and what guessed."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablations.harness.evaluating.eval_items import Refuse, end
+from datasets.console import readable
 from datasets.corpus import EvalItem, Sample, eval_item
 from datasets.embedded import smooth_depth
 from datasets.finder import Pair
@@ -22,11 +24,12 @@ _SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One image to restore: its set, the image itself, and `seen`, `unseen` or nothing where nobody knows."""
+    """One image to restore: its set, the image itself, `seen`, `unseen` or nothing where nobody knows, and its file."""
 
     dataset: str
     item: EvalItem
     seen: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +50,19 @@ class CleanFiles:
     seen: Mapping[str, str]
     conditions: tuple[Condition, ...] = CONDITIONS
 
-    def items(self, conditions: Sequence[Condition], limit: int | None) -> Iterator[Shown]:
+    def items(self, conditions: Sequence[Condition], limit: int | None, refuse: Refuse = end) -> Iterator[Shown]:
         """See `EvalImages`."""
         for condition in conditions:
             for name, path in list(self.files.items())[:limit]:
-                pixels = read_rgb(path)
+                try:
+                    pixels = read_rgb(path)
+                except ImageRefused as refused:
+                    refuse(str(path), condition.name, refused.reason)
+                    continue
                 depth = smooth_depth(pixels) if condition.task is Task.HAZE else None
                 sample = Sample(name=name, scene=name, clean=pixels, depth=depth, source=name)
-                yield Shown(dataset=self.name, item=eval_item(sample, condition), seen=self.seen.get(name, ""))
+                item, seen = eval_item(sample, condition), self.seen.get(name, "")
+                yield Shown(dataset=self.name, item=item, seen=seen, source=str(path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +127,7 @@ def open_clean_files(folder: Path, trained_on: Mapping[str, Any] | None, bad: Ba
     refuse_unnamed_pairs(folder, found)
     others = passed_over(folder)
     for path in found:
-        name = path.relative_to(folder).as_posix()
+        name = readable(path.relative_to(folder).as_posix())
         try:
             _ = read_rgb(path) if bad.skip else read_size(path)
         except ImageRefused as refused:

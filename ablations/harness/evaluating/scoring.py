@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
 from rich.console import Console
+from torch import Tensor
 
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.evaluating.eval_sets import EvalImages
+from ablations.harness.evaluating.journal import Journal, Recorded
 from ablations.harness.evaluating.own_folder import Shown
 from ablations.harness.evaluating.released import Released
+from ablations.harness.memory import is_out_of_memory
+from datasets.console import readable
 from datasets.protocols import Protocol, score
-from datasets.tasks import Condition
+from datasets.tasks import Condition, Task
 from reports.schema import PSNR, SSIM, condition_sort_key
 
 
@@ -46,6 +51,42 @@ class Mean:
     input_ssim: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """An image that could not be evaluated.
+
+    Attributes:
+        image: its file, or its name in a packed set.
+        condition: under which.
+        reason: why, in words for the user.
+    """
+
+    image: str
+    condition: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What scoring found.
+
+    Attributes:
+        rows: of images.parquet.
+        guesses: rows of guesses.csv, where guesses are tried.
+        refused: images that are in no row.
+        recalled: images whose rows an earlier call of the same evaluation had written.
+    """
+
+    rows: list[dict[str, Any]]
+    guesses: list[dict[str, Any]]
+    refused: list[Refused]
+    recalled: int
+
+
+Guess = Callable[[Shown, Sequence[dict[str, Any]]], dict[str, Any]]
+"""Row of guesses.csv for an image and its rows of images.parquet."""
+
+
 def score_released(
     released: Released,
     data: EvalImages,
@@ -54,8 +95,9 @@ def score_released(
     *,
     limit: int | None = None,
     console: Console | None = None,
-    also: Callable[[Shown, Sequence[dict[str, Any]]], None] | None = None,
-) -> list[dict[str, Any]]:
+    guess: Guess | None = None,
+    journal: Journal | None = None,
+) -> Scores:
     """Rows of images.parquet: each image's score under each metric, beside the degraded input's own.
 
     Args:
@@ -65,19 +107,46 @@ def score_released(
         rules: the protocol; the data was made by it.
         limit: at most this many images a set and condition.
         console: where a line on progress goes, when it is a terminal.
-        also: called with each image and its rows.
+        guess: tries a guess of each image's degradation.
+        journal: where rows go as they are made, with those of an earlier call.
+
+    Raises:
+        ValueError: no image could be evaluated, or the model returned no numbers.
     """
-    rows: list[dict[str, Any]] = []
-    for number, shown in enumerate(data.items(conditions, limit), start=1):
-        own = _rows(released, shown, rules)
-        rows += own
-        if also is not None:
-            also(shown, own)
+    journal = journal or Journal()
+    scores = Scores(rows=[], guesses=[], refused=[], recalled=0)
+    recalled = 0
+
+    def refuse(image: str, condition: str, reason: str) -> None:
+        scores.refused.append(Refused(image=image, condition=condition, reason=reason))
+
+    for number, shown in enumerate(data.items(conditions, limit, refuse), start=1):
+        found = journal.recall(shown)
+        recalled += found is not None
+        if found is None:
+            try:
+                rows = _rows(released, shown, rules)
+                found = Recorded(rows=rows, guess=guess(shown, rows) if guess is not None else None)
+            except _NotEvaluated as error:
+                refuse(shown.source or shown.item.name, shown.item.condition.name, str(error))
+                continue
+            journal.add(shown, found)
+        scores.rows.extend(found.rows)
+        if found.guess is not None:
+            scores.guesses.append(found.guess)
         if console is not None and console.is_terminal:
             console.print(f"{number} images, {shown.dataset} {shown.item.condition.name}   ", end="\r", markup=False)
-    if not rows:
+    if not scores.rows and scores.refused:
+        first = scores.refused[0]
+        more = f" (and {len(scores.refused) - 1} more)" if len(scores.refused) > 1 else ""
+        raise ValueError(f"No image could be evaluated. {first.image}: {first.reason}{more}")
+    if not scores.rows:
         raise ValueError("No image to evaluate: choose other --tasks or --data.")
-    return rows
+    return replace(scores, recalled=recalled)
+
+
+class _NotEvaluated(ValueError):
+    """This image can't be evaluated; others can."""
 
 
 def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, Any]]:
@@ -85,28 +154,35 @@ def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, A
     degraded = as_tensor(item.degraded)
     try:
         restored = released.restore(degraded, item.condition)
-    except torch.cuda.OutOfMemoryError as error:
+        clean = as_tensor(item.clean).to(restored.device)
+        scores = _scored(restored, clean, rules, task)
+        inputs = _scored(degraded.to(restored.device), clean, rules, task)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         size = f"{degraded.shape[-1]}x{degraded.shape[-2]}"
-        raise ValueError(
-            f"{item.name}, {size}: protocols score whole images and this one does not fit on the GPU; use --device cpu."
+        gpu = "use --device cpu, or " if released.device.type == "cuda" else ""
+        raise _NotEvaluated(
+            f"{size} pixels do not fit in memory, and protocols score whole images: {gpu}cut it smaller "
+            "(ablations.restore --tile 512 restores it in tiles, without a score)"
         ) from error
-    clean = as_tensor(item.clean).to(restored.device)
-    scores = score(restored, clean, rules, task)
-    inputs = score(degraded.to(restored.device), clean, rules, task)
     for metric, value in scores.items():
         if not math.isfinite(float(value)) and not torch.isfinite(restored).all():
-            raise ValueError(f"{item.name}: the model returned NaN or infinite pixels ({metric}); nothing is reported.")
+            raise ValueError(
+                f"{shown.source or item.name}: the model returned NaN or infinite pixels ({metric}); nothing is "
+                "reported."
+            )
     return [
         {
             "run_id": released.run_id,
             "variant": released.name,
             "seed": released.seed,
-            "dataset": shown.dataset,
+            "dataset": readable(shown.dataset),
             "protocol": rules.label,
             "task": task.value,
             "condition": item.condition.name,
-            "image": item.name,
-            "scene": item.scene,
+            "image": readable(item.name),
+            "scene": readable(item.scene),
             "seen": shown.seen,
             "metric": metric,
             "value": float(value),
@@ -114,6 +190,15 @@ def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, A
         }
         for metric, value in scores.items()
     ]
+
+
+def _scored(
+    image: Float[Tensor, "1 3 h w"], clean: Float[Tensor, "1 3 h w"], rules: Protocol, task: Task
+) -> dict[str, Any]:
+    try:
+        return dict(score(image, clean, rules, task))
+    except ValueError as error:  # too small for the protocol's SSIM
+        raise _NotEvaluated(" ".join(str(error).split())) from error
 
 
 def means_of(rows: Sequence[dict[str, Any]], rules: Protocol) -> list[Mean]:

@@ -16,14 +16,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ablations.data import open_data
 from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.evaluating.asked_model import open_asked
 from ablations.harness.evaluating.guess import Guesser, open_guesser, view_boxes, views_of
-from ablations.harness.evaluating.options import device_named, settings
-from ablations.harness.evaluating.released import Released, open_released
-from ablations.harness.memory import WHOLE_PX, bytes_per_pixel, free_bytes, tile_that_fits
+from ablations.harness.evaluating.released import Released
+from ablations.harness.memory import WHOLE_PX, bytes_per_pixel, free_bytes, is_out_of_memory, tile_that_fits
 from ablations.harness.restoring.pictures import FORMATS, Picture, read_picture, write_picture
 from ablations.harness.restoring.tiling import Tiling, restore_rows
 from datasets.readers import ImageRefused, is_image_name
-from datasets.tasks import Condition, condition_named
+from datasets.tasks import Condition, Task, condition_named
+from reports.files import require_folder
 
 AUTO = "auto"
 
@@ -42,21 +43,15 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: an option that can't be used; nothing has been written then.
     """
+    require_folder(options.out, "--out")
     keep_freed_memory()
-    given = None if options.degradation == AUTO else _condition(options.degradation)
+    given = None if options.degradation in (AUTO, Task.NOISE.value) else _condition(options.degradation)
     jobs = plan_jobs(options.images, options.out, force=options.force)
-    released = open_released(
-        options.model,
-        options.weights,
-        config=settings(options.config),
-        text_encoder=options.text_encoder,
-        codes=options.codes,
-        device=device_named(options.device),
-        use=options.use,
-    )
-    if given is not None and not released.serves(given):
+    released = open_asked(options)
+    asked = given.task if given is not None else Task.NOISE if options.degradation == Task.NOISE.value else None
+    if asked is not None and asked not in released.tasks:
         served = ", ".join(task.value for task in released.tasks)
-        raise ValueError(f"--degradation {given.name}: {released.name} serves {served}.")
+        raise ValueError(f"--degradation {options.degradation}: {released.name} serves {served}.")
     if options.tile is not None:
         Tiling(tile=options.tile, multiple_of=released.multiple_of)  # too small a tile ends here
     console = Console(highlight=False, soft_wrap=True)
@@ -67,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     guesser = None
     if given is None:
         guesser = _guesser(options, console)
-    restorer = _Restorer(released=released, given=given, guesser=guesser, tile=options.tile)
+    restorer = _Restorer(released=released, given=given, among=asked, guesser=guesser, tile=options.tile)
     failed = _restore_all(jobs, restorer, console)
     if failed:
         console.print(f"{len(failed)} of {len(jobs)} images were not restored:")
@@ -121,6 +116,7 @@ class _Restorer:
     Attributes:
         released: the model.
         given: the degradation, or None to guess it.
+        among: the task among whose conditions it is guessed, or None for all that the model serves.
         guesser: where it is to be guessed.
         tile: as asked for, or None to choose.
         per_pixel: bytes that a pixel takes, once measured.
@@ -128,6 +124,7 @@ class _Restorer:
 
     released: Released
     given: Condition | None
+    among: Task | None
     guesser: Guesser | None
     tile: int | None
     per_pixel: float | None = None
@@ -140,10 +137,12 @@ class _Restorer:
         height, width = picture.colours.shape[:2]
         views = [view for box in view_boxes(height, width) for view in views_of(picture.part(*box))]
         served = [condition for condition in self.guesser.conditions if self.released.serves(condition)]
-        guess, freely = self.guesser.guess_views(views, served), self.guesser.guess_views(views)
+        fitting = [condition for condition in served if self.among in (None, condition.task)]
+        guess, freely = self.guesser.guess_views(views, fitting), self.guesser.guess_views(views)
         words = f"{guess.condition.name}, a guess ({guess.confidence:.0%} sure)"
         if freely.condition != guess.condition:
-            words += f", since the model does not serve {freely.condition.name}, which it looks like"
+            why = "noise was asked for, not" if freely.condition in served else "the model does not serve"
+            words += f", since {why} {freely.condition.name}, which it looks like"
         return guess.condition, words
 
     def tiling(self, picture: Picture, condition: Condition) -> Tiling:
@@ -161,15 +160,18 @@ class _Restorer:
         return Tiling(tile=max(height, width, side) if height * width <= side**2 else side, multiple_of=multiple)
 
     def colours(
-        self, picture: Picture, condition: Condition, done: Callable[[int, int], None]
+        self, source: Path, picture: Picture, condition: Condition, done: Callable[[int, int], None]
     ) -> tuple[np.ndarray, int]:
         """The restored colours in the picture's own depth, and the side of the tiles.
 
-        Where a GPU's memory runs out in spite of the estimate, tiles are halved.
+        Where memory runs out in spite of the estimate, a GPU's or the machine's, tiles are halved.
+
+        Raises:
+            ImageRefused: memory does not even hold the smallest tile.
         """
         tiling = self.tiling(picture, condition)
+        result = np.empty_like(picture.colours)
         while True:
-            result = np.empty_like(picture.colours)
             try:
                 restore = partial(self.released.restore, condition=condition)
                 for top, band in restore_rows(restore, picture.part, picture.colours.shape[:2], tiling, done):
@@ -177,11 +179,14 @@ class _Restorer:
                         raise ValueError("the model returned NaN or infinite pixels; nothing is written")
                     result[top : top + band.shape[1]] = picture.levels(band)
                 return result, tiling.tile
-            except torch.cuda.OutOfMemoryError:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 half = min(tiling.tile, max(picture.colours.shape[:2])) // 2
                 if half < tiling.smallest:
-                    raise
-                torch.cuda.empty_cache()
+                    raise ImageRefused(source, f"memory does not hold a tile of {half * 2} pixels a side") from error
+                if self.released.device.type == "cuda":
+                    torch.cuda.empty_cache()
                 tiling = Tiling(tile=half, multiple_of=self.released.multiple_of)
 
 
@@ -211,7 +216,7 @@ def _restore_one(job: Job, restorer: _Restorer, done: Callable[[int, int], None]
     """Read, restore, write; what was done in one line."""
     picture = read_picture(job.source)
     condition, words = restorer.condition(picture)
-    colours, tile = restorer.colours(picture, condition, done)
+    colours, tile = restorer.colours(job.source, picture, condition, done)
     write_picture(job.target, picture, colours)
     height, width = colours.shape[:2]
     cut = f"tiles of {tile}" if tile < max(height, width) else "whole"
@@ -226,7 +231,7 @@ def _condition(name: str) -> Condition:
     try:
         return condition_named(name)
     except ValueError as error:
-        raise ValueError(f"--degradation {name}: {error} Or auto, to guess it.") from error
+        raise ValueError(f"--degradation {name}: {error} Or auto to guess it, noise to guess its level.") from error
 
 
 def _guesser(options: argparse.Namespace, console: Console) -> Guesser:

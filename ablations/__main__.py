@@ -1,0 +1,40 @@
+"""`python -m ablations`: what there is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from ablations.cli import Parser, fail
+from ablations.startup import StartupError, prepare
+
+COMMANDS = (
+    ("ablations.run", "run a study, or list the studies: --list"),
+    ("ablations.status RUNS", "how studies stand: done, running, failed, time left"),
+    ("ablations.evaluate", "score a released checkpoint or a run under a named protocol"),
+    ("ablations.restore IMAGES", "restore one's own images"),
+    ("ablations.efficiency", "what each model costs: parameters, multiply-adds, time, memory"),
+    ("ablations.bench NAME", "measure the suite against the released code"),
+    ("reports.build", "make a report again, an index of studies, or a comparison of two"),
+    ("datasets COMMAND", "list, check, fetch, pack, show and score data sets"),
+    ("baselines", "the comparators, their sizes and remarks"),
+    ("dfpir", "the variants of the model"),
+)
+"""Command -> what it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """List the commands; the exit code."""
+    Parser(prog="python -m ablations", description="List the commands of the suite.").parse_args(argv)
+    try:
+        prepare()
+    except StartupError as error:
+        fail(str(error))
+    wide = max(len(command) for command, _ in COMMANDS)
+    for command, what in COMMANDS:
+        print(f"python -m {command.ljust(wide)}  {what}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

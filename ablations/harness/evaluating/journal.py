@@ -1,0 +1,182 @@
+"""Rows of an evaluation as they are made, in `--out`: one that was stopped goes on from them, and no two are mixed."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+import baselines
+import datasets
+import dfpir
+from ablations.harness.evaluating.eval_sets import Shown
+from datasets.noise import content_hash
+from reports.evaluation import EVALUATION_FILE, PAGE_FILE
+from reports.files import sha256_of, write_text
+from reports.guesses import CONFUSION_FILE, COSTS_FILE, GUESSES_FILE
+from reports.schema import IMAGES_FILE, SPEC_FILE
+
+ROWS_FILE = "images.jsonl"
+"""First line: the evaluation's terms. Then a line an image and condition: its rows, its guess, its pixels' hash."""
+
+RESULT_FILES = (IMAGES_FILE, EVALUATION_FILE, PAGE_FILE, GUESSES_FILE, COSTS_FILE, CONFUSION_FILE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What was found for one image under one condition.
+
+    Attributes:
+        rows: of images.parquet, one a metric.
+        guess: row of guesses.csv, where guesses are tried.
+    """
+
+    rows: list[dict[str, Any]]
+    guess: dict[str, Any] | None = None
+
+
+@dataclass(kw_only=True)
+class Journal:
+    """Images that are scored, kept in memory and, where there is a file, in it.
+
+    Attributes:
+        path: the file, or None for an evaluation without `--out`.
+        found: (image, condition) -> hash of its pixels, and what was found.
+    """
+
+    path: Path | None = None
+    found: dict[tuple[str, str], tuple[str, Recorded]] = field(default_factory=dict)
+
+    def recall(self, shown: Shown) -> Recorded | None:
+        """What was found for this image before.
+
+        Raises:
+            ValueError: it was another picture then.
+        """
+        stored = self.found.get((shown.item.name, shown.item.condition.name))
+        if stored is None:
+            return None
+        if stored[0] != _pixels(shown):
+            raise ValueError(
+                f"{shown.source or shown.item.name}: the picture is another than when --out "
+                f"{self.path.parent if self.path else ''} was evaluated: choose another --out, or --force."
+            )
+        return stored[1]
+
+    def add(self, shown: Shown, recorded: Recorded) -> None:
+        """Keep what was found; on disk before the next image begins."""
+        image, condition, pixels = shown.item.name, shown.item.condition.name, _pixels(shown)
+        self.found[image, condition] = (pixels, recorded)
+        if self.path is not None:
+            line = {"image": image, "condition": condition, "pixels": pixels, "rows": recorded.rows}
+            with self.path.open("a", encoding="utf-8", newline="\n") as stream:
+                stream.write(json.dumps({**line, "guess": recorded.guess}) + "\n")
+
+
+def open_journal(folder: Path | None, terms: Mapping[str, Any], *, force: bool) -> Journal:
+    """The journal of an evaluation, with what an earlier call of the same evaluation has found.
+
+    Args:
+        folder: `--out`, or None to keep nothing on disk.
+        terms: what decides the numbers, JSON-ready (`terms_of`).
+        force: whether another evaluation's results may be replaced.
+
+    Raises:
+        ValueError: the folder holds results of another evaluation, or of a run.
+    """
+    if folder is None:
+        return Journal()
+    if (folder / SPEC_FILE).exists():
+        raise ValueError(f"--out {folder}: that is a run's folder, whose own files stay as they are; choose another.")
+    path, terms = folder / ROWS_FILE, json.loads(json.dumps(terms))
+    kept: list[str] = []
+    if not force:
+        kept = _lines(path)
+        before = _json_or_none(kept[0]) if kept else _finished_before(folder)
+        _require_same(folder, before, terms)
+    found = {}
+    for line in kept[1:]:
+        stored = _json_or_none(line)
+        if stored is not None:  # else a line that was cut short
+            recorded = Recorded(rows=stored["rows"], guess=stored["guess"])
+            found[stored["image"], stored["condition"]] = (stored["pixels"], recorded)
+    whole = [json.dumps(terms), *(line for line in kept[1:] if _json_or_none(line) is not None)]
+    write_text(path, "\n".join(whole) + "\n")
+    return Journal(path=path, found=found)
+
+
+def terms_of(result: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """What decides an evaluation's numbers: what evaluation.json says of them, and more."""
+    weights = result["weights"]
+    return {
+        "model": result["model"],
+        "settings": result["config"],
+        "weights": weights["sha256"],
+        "run": result["run_id"],
+        "told": result["told"],
+        "data": result["data"],
+        "limit": result["limit"],
+        "protocol": result["protocol"]["label"],
+        **more,
+    }
+
+
+def code_digest(model: nn.Module) -> str:
+    """Of the source of the model's modules and of the scores: results of other code are not gone on with."""
+    sources = {Path(source) for module in model.modules() if (source := inspect.getsourcefile(type(module)))}
+    for package in (baselines, datasets, dfpir):
+        sources.update(path for folder in package.__path__ for path in Path(folder).rglob("*.py"))
+    digest = hashlib.sha256()
+    for each in sorted(map(sha256_of, sources)):
+        digest.update(each.encode())
+    return digest.hexdigest()[:16]
+
+
+def _pixels(shown: Shown) -> str:
+    return f"{content_hash(shown.item.degraded)}{content_hash(shown.item.clean)}"
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _json_or_none(line: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _finished_before(folder: Path) -> dict[str, Any] | None:
+    """The terms of results without a journal, as far as they are known; None for an empty folder."""
+    there = [name for name in RESULT_FILES if (folder / name).exists()]
+    if not there:
+        return None
+    try:
+        return terms_of(json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"model": f"{there[0]} of something else"}
+
+
+def _require_same(folder: Path, before: Mapping[str, Any] | None, terms: Mapping[str, Any]) -> None:
+    for key, value in (before or {}).items():
+        if value != terms.get(key):
+            raise ValueError(
+                f"--out {folder} holds another evaluation ({key}: {_short(value)} there, {_short(terms.get(key))} "
+                "asked for): choose another --out, or say --force to replace all of it."
+            )
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

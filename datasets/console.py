@@ -1,0 +1,82 @@
+"""Output that no console can end: signs that it lacks, names that are no text, a reader that leaves early.
+
+`reports/console.py` is the same file, since neither package imports the other.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def steady_output() -> None:
+    """Let printing never end a command, from now on.
+
+    What a console's encoding lacks, and file names that are no text, are printed as backslash escapes. Where the reader
+    of a pipe has left (`| head -1`), what follows is thrown away: the command does its work and ends with its own code.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
+            stream.flush()
+            if stream.isatty():
+                stream.reconfigure(errors="backslashreplace")
+            else:
+                setattr(sys, name, _steady(stream))
+
+
+def words_of(error: Exception, option: str = "") -> str:
+    """An error in one line for the user; the system's own errors with the place, and with the option that mends it.
+
+    Args:
+        error: what was raised.
+        option: of the command line that says where to write, such as `--out`.
+    """
+    if not isinstance(error, OSError) or not error.strerror:
+        return " ".join(str(error).split())
+    place = "" if error.filename is None else str(error.filename)
+    if place.endswith(".part"):  # our own temporary neighbour of a file
+        place = str(Path(place).parent)
+    mend = {
+        errno.ENOENT: "no such file or folder",
+        errno.EACCES: "no permission",
+        errno.EPERM: "no permission",
+        errno.EROFS: "that place can only be read",
+        errno.ENOSPC: "the disk is full",
+        errno.EEXIST: "that is a file; a folder is needed",
+        errno.ENOTDIR: "a file stands where a folder is needed",
+    }.get(error.errno or 0, error.strerror)
+    other = f": choose another place with {option}" if option else ""
+    return f"{place or 'a file'}: {mend}{other}."
+
+
+def readable(name: str) -> str:
+    """A file's name as text that can be stored: bytes of it that are no UTF-8 as backslash escapes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _steady(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    raw = _Pipe(stream.fileno(), "wb", closefd=False)
+    line_buffering = stream.line_buffering
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+class _Pipe(io.FileIO):
+    """A file whose reader may leave."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL
+                raise
+            return memoryview(data).nbytes
