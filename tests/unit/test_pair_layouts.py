@@ -315,3 +315,29 @@ def test_a_limit_of_address_space_counts_what_is_used_already(monkeypatch):
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     monkeypatch.setattr(resource, "getrlimit", lambda which: (used + (200 << 20), used + (200 << 20)))
     assert 90 << 20 < memory_limit() <= 100 << 20
+
+
+def test_an_album_of_trains_is_no_split(tmp_path):
+    for number in range(5):
+        write(tmp_path / f"train/{number}.png", picture(number))
+        write(tmp_path / f"boats/{number}.png", picture(50 + number))
+    data = load_folder(tmp_path)
+    assert (len(data.train), len(data.val), len(data.test)) == (8, 1, 1)
+    (scored,) = sets_to_score(tmp_path, Task.NOISE)
+    assert len(scored.pairs) == 10
+
+
+def test_training_pairs_alone_are_split_by_count(tmp_path):
+    for number in range(10):
+        pair(tmp_path, f"train/rainy/{number}.png", f"train/gt/{number}.png", number)
+    data = load_folder(tmp_path)
+    assert (len(data.train), len(data.val), len(data.test)) == (8, 1, 1)
+
+
+def test_of_clean_images_with_a_split_the_test_side_is_scored(tmp_path):
+    for number in range(4):
+        write(tmp_path / f"train/{number}.png", picture(number))
+    write(tmp_path / "test/9.png", picture(9))
+    (scored,) = sets_to_score(tmp_path, Task.NOISE)
+    assert [each.name for each in scored.pairs] == ["test/9"]
+    assert scored.notes == ("test/ alone: 4 images of its other parts not used",)

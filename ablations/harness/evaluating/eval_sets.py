@@ -161,7 +161,7 @@ def open_eval_images(
         raise ValueError(f"--protocol {rules.name} gives clean images noise alone; suite makes the rest.")
     entries = [Entry(name=name, clean=_reader(path), degraded=None) for name, path in clean.files.items()]
     return FileSets(
-        description=f"{len(entries)} images of the folder {clean.name}, with noise of {rules.label}",
+        description=clean.description.replace("all degradations synthetic", f"with noise of {rules.label}"),
         rules=rules,
         sets={clean.name: (Task.NOISE, entries)},
         seen={f"{clean.name}/{name}": word == "seen" for name, word in clean.seen.items()},
