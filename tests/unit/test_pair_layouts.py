@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ablations.data import load_data, open_data
 from datasets.__main__ import main
 from datasets.folder import load_folder, memory_limit
 from datasets.folder_split import split_by_count
@@ -341,3 +343,18 @@ def test_of_clean_images_with_a_split_the_test_side_is_scored(tmp_path):
     (scored,) = sets_to_score(tmp_path, Task.NOISE)
     assert [each.name for each in scored.pairs] == ["test/9"]
     assert scored.notes == ("test/ alone: 4 images of its other parts not used",)
+
+
+def test_a_run_loads_the_same_images_again(rainy, tmp_path):
+    """Split, skipped files and the told task are part of what a run knows of its data."""
+    for number in range(10):
+        pair(tmp_path / "lq", f"lq/{number}.png", f"gt/{number}.png", number)
+    (tmp_path / "lq/lq/3.png").write_bytes(b"")
+    ref, bundle = open_data(str(tmp_path / "lq"), tasks=["rain"], split=(60, 20, 20), skip_bad=True)
+    assert (ref.tasks, ref.split, ref.skip_bad, ref.kind) == (("rain",), (60, 20, 20), True, "folder")
+    spec = SimpleNamespace(data=ref, protocol="suite-v1")
+    assert load_data(spec).checksum == bundle.checksum
+    usual, _ = open_data(str(rainy))
+    assert (usual.tasks, usual.split) == ((), None)
+    with pytest.raises(ValueError, match="--split goes with --data FOLDER"):
+        open_data("embedded", split=(60, 20, 20))
