@@ -10,7 +10,7 @@ from pathlib import Path
 from datasets.corpus import DataBundle, Pixels, Sample
 from datasets.embedded import smooth_depth
 from datasets.finder import Pair, find_sets
-from datasets.folder_split import USUAL_SPLIT, Sides, Split, split_by_count, split_by_folders
+from datasets.folder_split import USUAL_SPLIT, Sides, Split, has_own_split, split_by_count, split_by_folders
 from datasets.noise import content_hash
 from datasets.pair_layouts import (
     PairSet,
@@ -18,7 +18,7 @@ from datasets.pair_layouts import (
     fitting,
     image_files,
     pair_notes,
-    part_named,
+    part_of,
     require_one_of_a_name,
     require_partners,
 )
@@ -150,14 +150,14 @@ def _clean(read: _Reading) -> tuple[list[tuple[Sample, str]], list[str]]:
     _require_memory(read.root, files, _CLEAN_BYTES)
     found: dict[tuple[str, str], Sample] = {}
     copies = 0
+    own = has_own_split({part_of(read.root, path) for path in files})
     for path in files:
         pixels = read.pixels(path)
         if pixels is None:
             continue
-        inner = path.relative_to(read.root)
-        part = part_named(inner.parts[0]) if len(inner.parts) > 1 else ""
+        part = part_of(read.root, path) if own else ""
         content = content_hash(pixels)
-        name = inner.as_posix()
+        name = path.relative_to(read.root).as_posix()
         copies += (part, content) in found
         sample = Sample(name=name, scene=name, clean=pixels, depth=smooth_depth(pixels), source=name)
         found.setdefault((part, content), sample)
@@ -182,8 +182,9 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
             "folder of clean images alone."
         )
     _require_memory(read.root, [pair.clean for each in sets for pair in each.pairs], _PAIR_BYTES)
-    samples = []
+    samples: list[tuple[Sample, str]] = []
     several = len({each.task for each in sets}) > 1
+    own = has_own_split({each.part for each in sets})
     first_name: dict[str, str] = {}  # of the clean images of one content
     for each in sets:
         assert each.task is not None
@@ -201,7 +202,9 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
             sample = _pair(read, each.task, pair, clean, scene)
             if sample is not None:
                 name = f"{each.task.value}/{sample.name}" if several else sample.name
-                samples.append((replace(sample, name=name), str(each.part)))
+                if each.part and not own:
+                    name = f"{each.part}/{name}"
+                samples.append((replace(sample, name=name), each.part if own else ""))
     return samples, notes
 
 

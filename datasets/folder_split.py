@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,11 @@ class Sides:
     val: tuple[Sample, ...]
     test: tuple[Sample, ...]
     how: str
+
+
+def has_own_split(parts: Collection[str]) -> bool:
+    """Whether folders of these parts are a split: one to train on, and one besides. `train/` alone may hold trains."""
+    return "train" in parts and bool({"val", "test"} & set(parts))
 
 
 def split_by_count(samples: Sequence[Sample], split: Split) -> Sides:

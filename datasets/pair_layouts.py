@@ -155,6 +155,21 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def tested_files(folder: Path, files: Sequence[Path]) -> tuple[list[Path], str]:
+    """Of clean images with train/ and test/ apart, those of test/, and what is left out in words; else all of them."""
+    parts = {path: part_of(folder, path) for path in files}
+    if not {"train", "test"} <= set(parts.values()):
+        return list(files), ""
+    kept = [path for path, part in parts.items() if part == "test"]
+    return kept, f"test/ alone: {_images(len(files) - len(kept))} of its other parts not used"
+
+
+def part_of(folder: Path, path: Path) -> Part:
+    """The part that a file's topmost folder names."""
+    inner = path.relative_to(folder).parts
+    return part_named(inner[0]) if len(inner) > 1 else ""
+
+
 def require_one_of_a_name(folder: Path, files: Sequence[Path]) -> None:
     """Refuse two files that differ by their suffix or case alone: which is meant isn't known.
 

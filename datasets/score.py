@@ -20,11 +20,19 @@ from datasets.check import clean_thumbs
 from datasets.finder import Pair, find_sets, require_clear_names
 from datasets.inspection import look_at_all
 from datasets.leaks import overlaps
-from datasets.pair_layouts import LAYOUTS, RULES, find_pair_sets, image_files, pair_notes, require_one_of_a_name
+from datasets.pair_layouts import (
+    LAYOUTS,
+    RULES,
+    find_pair_sets,
+    image_files,
+    pair_notes,
+    require_one_of_a_name,
+    tested_files,
+)
 from datasets.pair_layouts import fitting as fitting_sets
 from datasets.pair_suspects import refuse_unnamed_pairs
 from datasets.protocols import Protocol, noisy_inputs, score
-from datasets.readers import ImageRefused, read_rgb
+from datasets.readers import ImageRefused, passed_over, read_rgb
 from datasets.tasks import Condition, Task, noise
 
 _LEVELS = 3
@@ -300,8 +308,12 @@ def _own_clean(folder: Path) -> list[ScoreSet]:
     files = image_files(folder)
     require_one_of_a_name(folder, files)
     refuse_unnamed_pairs(folder, files)
+    files, left = tested_files(folder, files)
     pairs = tuple(Pair(name=path.relative_to(folder).with_suffix("").as_posix(), clean=path) for path in files)
-    return [ScoreSet(name=folder.resolve().name or "folder", task=Task.NOISE, pairs=pairs)] if pairs else []
+    notes = tuple(filter(None, (left, passed_over(folder))))
+    return (
+        [ScoreSet(name=folder.resolve().name or "folder", task=Task.NOISE, pairs=pairs, notes=notes)] if pairs else []
+    )
 
 
 def _finite(value: float) -> float | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ablations.data import load_data, open_data
 from datasets.__main__ import main
 from datasets.folder import load_folder, memory_limit
 from datasets.folder_split import split_by_count
@@ -315,3 +317,44 @@ def test_a_limit_of_address_space_counts_what_is_used_already(monkeypatch):
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     monkeypatch.setattr(resource, "getrlimit", lambda which: (used + (200 << 20), used + (200 << 20)))
     assert 90 << 20 < memory_limit() <= 100 << 20
+
+
+def test_an_album_of_trains_is_no_split(tmp_path):
+    for number in range(5):
+        write(tmp_path / f"train/{number}.png", picture(number))
+        write(tmp_path / f"boats/{number}.png", picture(50 + number))
+    data = load_folder(tmp_path)
+    assert (len(data.train), len(data.val), len(data.test)) == (8, 1, 1)
+    (scored,) = sets_to_score(tmp_path, Task.NOISE)
+    assert len(scored.pairs) == 10
+
+
+def test_training_pairs_alone_are_split_by_count(tmp_path):
+    for number in range(10):
+        pair(tmp_path, f"train/rainy/{number}.png", f"train/gt/{number}.png", number)
+    data = load_folder(tmp_path)
+    assert (len(data.train), len(data.val), len(data.test)) == (8, 1, 1)
+
+
+def test_of_clean_images_with_a_split_the_test_side_is_scored(tmp_path):
+    for number in range(4):
+        write(tmp_path / f"train/{number}.png", picture(number))
+    write(tmp_path / "test/9.png", picture(9))
+    (scored,) = sets_to_score(tmp_path, Task.NOISE)
+    assert [each.name for each in scored.pairs] == ["test/9"]
+    assert scored.notes == ("test/ alone: 4 images of its other parts not used",)
+
+
+def test_a_run_loads_the_same_images_again(rainy, tmp_path):
+    """Split, skipped files and the told task are part of what a run knows of its data."""
+    for number in range(10):
+        pair(tmp_path / "lq", f"lq/{number}.png", f"gt/{number}.png", number)
+    (tmp_path / "lq/lq/3.png").write_bytes(b"")
+    ref, bundle = open_data(str(tmp_path / "lq"), tasks=["rain"], split=(60, 20, 20), skip_bad=True)
+    assert (ref.tasks, ref.split, ref.skip_bad, ref.kind) == (("rain",), (60, 20, 20), True, "folder")
+    spec = SimpleNamespace(data=ref, protocol="suite-v1")
+    assert load_data(spec).checksum == bundle.checksum
+    usual, _ = open_data(str(rainy))
+    assert (usual.tasks, usual.split) == ((), None)
+    with pytest.raises(ValueError, match="--split goes with --data FOLDER"):
+        open_data("embedded", split=(60, 20, 20))

@@ -158,7 +158,7 @@ def open_eval_images(
         Entry(name=name, clean=_reader(path), degraded=None, source=str(path)) for name, path in clean.files.items()
     ]
     return FileSets(
-        description=f"{len(entries)} images of the folder {clean.name}, with noise of {rules.label}",
+        description=clean.description.replace("all degradations synthetic", f"with noise of {rules.label}"),
         rules=rules,
         sets={clean.name: (Task.NOISE, entries)},
         seen={f"{clean.name}/{name}": word == "seen" for name, word in clean.seen.items()},

@@ -13,7 +13,7 @@ from datasets.corpus import EvalItem, Sample, eval_item
 from datasets.embedded import smooth_depth
 from datasets.finder import Pair
 from datasets.folder import load_folder
-from datasets.pair_layouts import image_files, require_one_of_a_name
+from datasets.pair_layouts import image_files, require_one_of_a_name, tested_files
 from datasets.pair_suspects import refuse_unnamed_pairs
 from datasets.readers import ImageRefused, passed_over, read_rgb, read_size
 from datasets.score import ScoreSet
@@ -126,6 +126,7 @@ def open_clean_files(folder: Path, trained_on: Mapping[str, Any] | None, bad: Ba
     require_one_of_a_name(folder, found)
     refuse_unnamed_pairs(folder, found)
     others = passed_over(folder)
+    found, left = tested_files(folder, found)
     for path in found:
         name = readable(path.relative_to(folder).as_posix())
         try:
@@ -138,7 +139,9 @@ def open_clean_files(folder: Path, trained_on: Mapping[str, Any] | None, bad: Ba
         raise ValueError(f"--data {folder}: no image in it{f' that is read here ({others})' if others else ''}.")
     bad.judge(faults, str(folder), left=len(files))
     name = folder.resolve().name or "folder"
-    words = f"{len(files)} images of the folder {name}; all degradations synthetic" + (f"; {others}" if others else "")
+    words = "; ".join(
+        [f"{len(files)} images of the folder {name}", "all degradations synthetic", *filter(None, (left, others))]
+    )
     known = trained_images(folder, trained_on)
     seen = {} if known is None else {each: "seen" if (None, each) in known else "unseen" for each in files}
     return CleanFiles(name=name, description=words, files=files, seen=seen)
