@@ -134,7 +134,9 @@ class PackedSet:
     @property
     def mend(self) -> str:
         """How to pack it again, for messages."""
-        return f"delete it, then: python -m datasets pack {self.name} --root {self.path.parent}"
+        gone = self.sources is not None and not any((self.path.parent / f).is_file() for f, _, _ in self.sources.files)
+        first = "put the set's files back beside it, " if gone else ""
+        return f"{first}delete it, then: python -m datasets pack {self.name} --root {self.path.parent}"
 
     def change(self) -> str:
         """What has changed in the files that it was made from, in words; empty where nothing has."""

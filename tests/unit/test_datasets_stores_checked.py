@@ -109,7 +109,10 @@ def test_damage_is_found_by_check_and_when_the_image_is_read(root, capsys):
         file.seek(at)
         file.write(bytes(400))
     store = stored_sets(root)["rain100l-test"]
-    with pytest.raises(StoreError, match=r"is damaged at clean/1: delete it, then: python -m datasets pack"):
+    with pytest.raises(
+        StoreError,
+        match=r"is damaged at clean/1: put the set's files back beside it, delete it, then: python -m datasets pack",
+    ):
         store.checked(0)
     assert main(["check", str(root)]) == 1
     out = capsys.readouterr().out
