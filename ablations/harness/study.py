@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -15,10 +15,18 @@ from ablations.harness.closing import say_unmeasured, show_table
 from ablations.harness.launch import Options, jobs_of, make_launcher
 from ablations.harness.progress import StudyProgress, working
 from ablations.harness.run_one import data_file, find_run, is_done
-from ablations.harness.study_folder import joined, kept_line, kept_rows, read_earlier, study_folder, terms_digest, whole
+from ablations.harness.study_folder import (
+    budget_record,
+    joined,
+    kept_line,
+    kept_rows,
+    read_earlier,
+    study_folder,
+    terms_digest,
+    whole,
+)
 from ablations.harness.training import snapshots
 from ablations.harness.training.distributed import ALONE, Team
-from ablations.models import is_trained
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports import learning, schema
@@ -134,8 +142,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         command: as the reader repeats it.
         folder: of the study, whose rows of the same terms are kept.
     """
-    study, budget = plan.study, plan.budget
-    recipe = next((spec.recipe for spec in plan.specs if is_trained(spec.config)), budget.recipe)
+    study = plan.study
     rows, earlier = _rows(plan, root), read_earlier(plan, folder) if folder else None
     if earlier and kept_rows(rows, earlier["rows"]):
         study = whole(study)
@@ -151,13 +158,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         study=study.name,
         title=plan.study.title,
         question=study.question,
-        budget={
-            "name": budget.name,
-            "summary": budget.summary,
-            "model": dict(budget.model),
-            **asdict(recipe),
-            "steps": recipe.steps,
-        },
+        budget=budget_record(plan),
         data=data_file(plan.data),
         text_encoder={"name": plan.text_encoder, "note": plan.text_encoder_note},
         terms=terms_digest(plan),

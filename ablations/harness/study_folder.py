@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ablations.models import is_trained
 from ablations.plan import Plan
 from ablations.registry import STUDIES, Study
 from ablations.spec import IDENTITY_VERSION
@@ -52,6 +53,19 @@ def read_earlier(plan: Plan, folder: Path) -> StudyFile | None:
 def terms_digest(plan: Plan) -> str:
     """SHA-256 of what all rows of one table share: everything that decides its numbers but variants and seeds."""
     return hashlib.sha256(json.dumps(_terms(plan), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def budget_record(plan: Plan) -> dict[str, Any]:
+    """What study.json says of the budget: the recipe as its runs train, with the tasks that they have."""
+    budget = plan.budget
+    recipe = next((spec.recipe for spec in plan.specs if is_trained(spec.config)), budget.recipe)
+    return {
+        "name": budget.name,
+        "summary": budget.summary,
+        "model": dict(budget.model),
+        **asdict(recipe),
+        "steps": recipe.steps,
+    }
 
 
 def joined(rows: Sequence[StudyRow], earlier: Sequence[StudyRow], study: Study) -> list[StudyRow]:
@@ -142,10 +156,9 @@ def _said(found: dict[str, Any]) -> dict[str, Any]:
 
 def _asked(plan: Plan, found: dict[str, Any]) -> dict[str, Any]:
     """The same of a plan, in the words of a study.json."""
-    recipe = plan.budget.recipe
     asked = {
         "study": plan.study.name,
-        "budget": {"name": plan.budget.name, **asdict(recipe), "steps": recipe.steps},
+        "budget": {name: value for name, value in budget_record(plan).items() if name != "summary"},
         "checksum": plan.data.checksum,
         "exclude_leaks": plan.data.exclude_leaks,
         "text_encoder": plan.text_encoder,

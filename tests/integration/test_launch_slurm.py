@@ -44,7 +44,7 @@ def test_the_debug_executor_does_the_runs_here(tmp_path):
     failed, (job,), said = launch(SlurmLauncher(cluster="debug", poll_s=0.1, lag_s=0), tmp_path, plan)
     assert failed == []
     assert is_done(job.folder)
-    assert "dfpir_g50 seed 0: done (1 of 1 runs)" in said
+    assert "dfpir_g50 seed 0: done (1 of 1 run)" in said
     gc.collect()
 
 

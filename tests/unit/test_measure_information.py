@@ -169,7 +169,7 @@ def noise_of(features):
 
 @pytest.fixture(scope="module")
 def few():
-    return replace(SPEC, tested=("rain", "lowlight"))
+    return replace(SPEC, tested=("rain", "haze"))
 
 
 def test_blocks_with_known_losses(few):
@@ -183,7 +183,7 @@ def test_blocks_with_known_losses(few):
     frame = measure(spec, model)
     assert list(frame.columns) == list(COLUMNS)
     assert set(frame["part"]) == {"block"}
-    assert set(frame["condition"]) == {"all", "rain", "lowlight"}
+    assert set(frame["condition"]) == {"all", "rain", "haze"}
     loss = frame.set_index(["level", "condition"]).sort_index()["loss"]
     assert loss[1].max() < 1e-3
     assert loss[2].max() < 1e-3
@@ -209,7 +209,7 @@ def test_the_channel_part_is_read_from_the_perturbed_query(few):
     frame = measure(spec, model)
     loss = frame.set_index(["part", "condition", "level"]).sort_index()["loss"]
     assert loss["channel", "rain"].max() < 0.05
-    assert loss["channel", "lowlight"].max() < 0.05
+    assert loss["channel", "haze"].max() < 0.05
     # F_a is zero: the block's output is a constant
     assert loss["block", "rain"].min() > 0.97
     assert set(frame["part"]) == {"block", "channel"}
