@@ -38,7 +38,7 @@ class Scenario:
 
 
 EQUAL = Scenario()
-"""Variance components of the published study of components without its outlier, as the audit of d386fab has them."""
+"""Variance components of the published study of components without its outlier, as estimated from that study."""
 
 UNEQUAL = Scenario(seed_sd=(0.12, 0.06, 0.06, 0.09, 0.09, 0.12, 0.15, 0.18, 0.18))
 FAILED = Scenario(failed_db=1.0)

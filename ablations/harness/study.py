@@ -113,9 +113,9 @@ def run_study(
     with working(console, "writing the table and the report"):
         write_table(study, root, folder)
         report = build_report([folder], folder)
-    show_table(build_table(load_study(folder)), console)
     for sentence in learning.sentences(learning.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
-        console.print(sentence, soft_wrap=True, markup=False)
+        console.print(sentence, soft_wrap=True, markup=False)  # what the table rests on, first
+    show_table(build_table(load_study(folder)), console)
     return Outcome(folder=folder, report=report, failed=failed)
 
 
