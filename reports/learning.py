@@ -27,8 +27,8 @@ LEARNED_DB = 0.5
 """Gain over the degraded input from which a task counts as learned, in dB."""
 PLATEAU_DB = 0.2
 """Gain over the last tenth of training below which it counts as over, in dB."""
-HEADWAY_DB = 3.0
-"""Gain whose first step is the second outcome: how soon a network restores."""
+FAST_GAIN_DB = 3.0
+"""Gain over the degraded input whose first step tells how fast a network learns, in dB (`steps_to_3_db`)."""
 _TENTHS = 10
 
 
@@ -41,7 +41,7 @@ class TaskLearning:
         task: of all its conditions alike.
         gain_db: PSNR over the degraded input's on the test images, after training.
         last_tenth_db: what the last tenth of training added on the validation images; NaN where no curve was logged.
-        headway_steps: step at which the validation gain first reached `HEADWAY_DB`, between validations by straight
+        steps_to_3_db: step at which the validation gain first reached `FAST_GAIN_DB`, between validations by straight
             lines; NaN where a seed never did, or no curve was logged.
     """
 
@@ -49,7 +49,7 @@ class TaskLearning:
     task: str
     gain_db: float
     last_tenth_db: float
-    headway_steps: float
+    steps_to_3_db: float
 
     @property
     def is_learned(self) -> bool:
@@ -92,7 +92,7 @@ def learning(study: Study) -> list[TaskLearning]:
                     task=task,
                     gain_db=gain,
                     last_tenth_db=_mean([_last_tenth_db(curve) for curve in of_task]),
-                    headway_steps=_mean([_first_step(curve, HEADWAY_DB) for curve in of_task]),
+                    steps_to_3_db=_mean([_first_step(curve, FAST_GAIN_DB) for curve in of_task]),
                 )
             )
     return found
@@ -148,7 +148,7 @@ def frame(found: list[TaskLearning]) -> pd.DataFrame:
             "task": [f.task for f in found],
             "gain_db": [f.gain_db for f in found],
             "last_tenth_db": [f.last_tenth_db for f in found],
-            "steps_to_3_db": [f.headway_steps for f in found],
+            "steps_to_3_db": [f.steps_to_3_db for f in found],
             "status": [f.status for f in found],
         }
     )
@@ -158,7 +158,7 @@ def read(path: Path) -> list[TaskLearning]:
     """The rows of learning.csv as a report wrote them; none where there is no such file."""
     if not path.is_file():
         return []
-    rows = pd.read_csv(path).rename(columns={"steps_to_3_db": "headway_steps"}).drop(columns="status")
+    rows = pd.read_csv(path).drop(columns="status")
     return [TaskLearning(**{str(name): value for name, value in row.items()}) for row in rows.to_dict("records")]
 
 

@@ -6,7 +6,7 @@ import math
 
 from reports import learning
 from reports.labels import condition_label
-from reports.learning import HEADWAY_DB, LEARNED_DB, PLATEAU_DB, TaskLearning
+from reports.learning import FAST_GAIN_DB, LEARNED_DB, PLATEAU_DB, TaskLearning
 from reports.measures.section import Grid, Head, Section, Value, head, words
 from reports.study import Study
 from reports.wording import signed
@@ -37,7 +37,7 @@ def _grid(found: list[TaskLearning]) -> Grid:
         head("Task"),
         Head(text="Gain over the input, dB"),
         Head(text="of it in the last tenth, dB"),
-        Head(text=f"Steps to +{HEADWAY_DB:g} dB"),
+        Head(text=f"Steps to +{FAST_GAIN_DB:g} dB"),
         head("Status"),
     )
     return Grid(
@@ -53,7 +53,7 @@ def _grid(found: list[TaskLearning]) -> Grid:
                 words(condition_label(one.task)),
                 Value(text=signed(one.gain_db), sort=one.gain_db),
                 _number(one.last_tenth_db, signed(one.last_tenth_db)),
-                _number(one.headway_steps, "" if math.isnan(one.headway_steps) else f"{one.headway_steps:,.0f}"),
+                _number(one.steps_to_3_db, "" if math.isnan(one.steps_to_3_db) else f"{one.steps_to_3_db:,.0f}"),
                 words(one.status),
             )
             for one in found

@@ -52,9 +52,9 @@ def test_learned_and_no_longer_improving_is_past_the_plateau(study):
 
 def test_steps_to_three_db_lie_between_validations(study):
     found = {(one.variant, one.task): one for one in learning(study)}
-    assert found["dfpir_g100", "rain"].headway_steps == pytest.approx(140)  # half way from 2 dB at 100 to 4 at 180
-    assert found["dfpir_g90", "rain"].headway_steps == pytest.approx(190)
-    assert math.isnan(found["restormer", "rain"].headway_steps)
+    assert found["dfpir_g100", "rain"].steps_to_3_db == pytest.approx(140)  # half way from 2 dB at 100 to 4 at 180
+    assert found["dfpir_g90", "rain"].steps_to_3_db == pytest.approx(190)
+    assert math.isnan(found["restormer", "rain"].steps_to_3_db)
 
 
 def test_what_fails_is_said_first(study):
