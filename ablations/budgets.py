@@ -63,7 +63,7 @@ _ALL = (
     Budget(
         name="demo",
         summary="about two minutes a run on a CPU: a tiny network that restores; one seed, so rankings mean nothing",
-        # the released start takes several times as many steps: the demo's blocks begin with an output that is not weak
+        # with the released start rain comes later than the demo has steps for (docs/budgets.md)
         model={"dim": 8, **_TINY, "block_init": "unit"},
         recipe=Recipe(
             phases=_phases(150, 950, lr=3e-3, patch=32, batch=8, mixture=_MORE_RAIN),
