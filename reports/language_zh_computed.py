@@ -147,14 +147,15 @@ _VERDICT = {
     "{n} more can't be estimated yet": "另有 {n} 个尚不可估计",
     "the average hides a trade between tasks": "平均值掩盖了任务间的此消彼长",
     "{metric} averaged over the columns": "各列平均的 {metric}",
-    "The ranking means nothing yet: each variant was trained with one seed, so no difference can be told from "
-    "seed-to-seed variance.": "排名尚无意义：每个变体只用一个种子训练，任何差异都无法与随机种子带来的波动区分。",
+    "The ranking means nothing yet: every comparison rests on one seed, so no difference can be told from "
+    "seed-to-seed variance.": "排名尚无意义：每项比较只基于一个种子，任何差异都无法与随机种子带来的波动区分。",
     "As trained models, {n1} of {n2} planned contrasts differ from zero at {p} on such photographs.": f"仅就这些训练好的模型"
     f"而言，{{n2}} 个{_WORD}中有 {{n1}} 个显著不为零（此类照片，{{p}} 置信水平）。",
     "As trained models, {n1} of {n2} planned contrasts differs from zero at {p} on such photographs.": f"仅就这些训练好的模型"
     f"而言，{{n2}} 个{_WORD}中有 {{n1}} 个显著不为零（此类照片，{{p}} 置信水平）。",
     "{label}: {e}": "{label}：{e}",
     "{label}: {e}, no difference could be shown": "{label}：{e}，差异不显著",
+    "{label}: {e}, one seed: not judged": "{label}：{e}，仅一个种子，不作判断",
     "the average hides a trade: {values}": "平均值掩盖了任务间的此消彼长：{values}",
     "shown by task: {values}": "按任务有显著差异：{values}",
     "{n} more planned contrasts: {told} (table “Planned contrasts”)": f"另有 {{n}} 个{_WORD}：{{told}}（见“{_WORD}”表）",

@@ -92,7 +92,9 @@ def _headline(scores: Scores, found: Contrasts, described: Sequence[Pair]) -> st
     on_average = found.of()
     if not described:
         return _nothing_to_compare(scores)
-    if all(len(seeds) == 1 for seeds in scores.seeds.values()):
+    if all(len(seeds) == 1 for seeds in scores.seeds.values()) or (
+        on_average and all(t.estimate.n_seeds == 1 for t in on_average)
+    ):
         return _one_seed(on_average)
     if not found.planned:
         return "No contrast was planned: the differences below are a description, and none is tested."
@@ -121,9 +123,9 @@ def _nothing_to_compare(scores: Scores) -> str:
 
 
 def _one_seed(on_average: Sequence[Tested]) -> str:
-    """The headline where every variant was trained once: photographs are many then, trainings one."""
+    """The headline where each contrast has a variant that was trained once: many photographs, one training."""
     said = (
-        "The ranking means nothing yet: each variant was trained with one seed, so no difference can be told from "
+        "The ranking means nothing yet: every comparison rests on one seed, so no difference can be told from "
         "seed-to-seed variance."
     )
     if not on_average:
@@ -141,6 +143,8 @@ def _one_contrast(tested: Tested, found: Contrasts) -> str:
     said = f"{tested.contrast.label}: {show(e)}"
     if e.n_seeds > 1 and not tested.differs:
         said += ", no difference could be shown"
+    elif e.n_seeds == 1 and any(t.estimate.n_seeds > 1 for t in found.of()):
+        said += ", one seed: not judged"
     trade = _trade(tested, found)
     if trade:
         return f"{said}; the average hides a trade: {_values(trade)}."

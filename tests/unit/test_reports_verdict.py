@@ -150,13 +150,34 @@ def test_one_seed_ranks_nothing():
     found = verdict(Analysis(scores=collect(image_rows(values))), against("b", "a", "c"))
     assert found.ranks == "none"
     assert found.headline == (
-        "The ranking means nothing yet: each variant was trained with one seed, so no difference can be told from "
+        "The ranking means nothing yet: every comparison rests on one seed, so no difference can be told from "
         "seed-to-seed variance. As trained models, 1 of 2 planned contrasts differs from zero at 95% on such photographs."
     )
     assert found.sentences[0] == f"a {MINUS} b: +1.00 dB [+1.00, +1.00]."
     assert not found.has_power
     assert not any("is found from" in s for s in found.sentences)
     assert verdict(Analysis(scores=collect(image_rows(values)))).headline.endswith("seed-to-seed variance.")
+
+
+def under_way(seeds):
+    """Variants that are 1 dB apart, with as many seeds finished as given."""
+    values = {
+        (v, s, "rain", f"{c}1"): 25.0 + k + 0.01 * n * (s + 1)
+        for k, (v, count) in enumerate(seeds.items()) for s in range(count) for n, c in enumerate("pqrstu")
+    }  # fmt: skip
+    return verdict(Analysis(scores=collect(image_rows(values))), against("a", "b", "c"))
+
+
+def test_a_second_seed_of_a_variant_alone_judges_nothing():
+    found = under_way({"a": 2, "b": 1, "c": 1})  # each contrast has a variant with one seed
+    assert found.headline.startswith("The ranking means nothing yet: every comparison rests on one seed")
+
+
+def test_a_contrast_of_one_seed_says_that_it_is_not_judged_beside_one_that_is():
+    found = under_way({"a": 2, "b": 2, "c": 1})
+    assert not found.headline.startswith("The ranking means nothing")
+    assert "one seed" not in found.sentences[0]
+    assert found.sentences[1].endswith("], one seed: not judged.")
 
 
 def test_nothing_to_compare():
