@@ -121,7 +121,7 @@ def build_table(study: Study) -> Table:
         aliases = tuple(e.variant for e in study.aliases.get(variant, ()))
         cells = _with_hover(_cells(variant, columns, averages, instead), variant, columns, metrics[0][1], done)
         sizes = sizes_of(planned)
-        rows.append(Row(variant=variant, cells=cells, seeds=_seeds(planned), aliases=aliases, sizes=sizes))
+        rows.append(Row(variant=variant, cells=cells, seeds=_seeds(study, variant), aliases=aliases, sizes=sizes))
     return Table(
         columns=columns,
         rows=tuple(_marked(rows, columns, study)),
@@ -157,10 +157,11 @@ def _cells(name: str, columns: tuple[str, ...], averages: dict[str, pd.DataFrame
     return tuple(cells)
 
 
-def _seeds(planned: Sequence[Run]) -> str:
+def _seeds(study: Study, variant: str) -> str:
     """How many seeds are done; several runs of one seed (a model a task) count once, when all are done."""
-    asked = {run.seed for run in planned}
-    unfinished = {run.seed for run in planned if run.status is not Status.DONE}
+    own = [entry for entry in study.entries if entry.variant == variant and entry.alias_of is None]
+    asked = {entry.seed for entry in own}  # of the plan: a run that is missing does not know its seed
+    unfinished = {entry.seed for entry in own if study.runs[entry.run_id].status is not Status.DONE}
     return f"{len(asked - unfinished)} of {len(asked)}" if unfinished else str(len(asked))
 
 

@@ -100,6 +100,14 @@ def test_seeds_and_what_is_missing():
     assert "restormer-s1-00000000" in by_name["restormer"].cells[0].hover
 
 
+def test_seeds_that_were_not_run_count_as_planned(tmp_path):
+    fake = FakeStudy(
+        effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1, 2, 3), not_run=(("b", 1), ("b", 2), ("b", 3)), pictures=False
+    )
+    rows = {row.variant: row for row in build_table(load([write_runs(tmp_path, fake)])).rows}
+    assert (rows["a"].seeds, rows["b"].seeds) == ("4", "1 of 4")
+
+
 def test_both_averages_stand_where_they_differ():
     table = build_table(study())
     assert table.heads[-2:] == ("Average (columns)", "Average (tasks)")
