@@ -181,7 +181,7 @@ def test_models_of_one_task_are_one_seed_together(tmp_path):
     (folder / schema.STUDY_FILE).write_text(json.dumps(plan))
     study = load([folder])
     runs = {name: replace(run, seed=0) for name, run in study.runs.items()}
-    study = replace(study, runs=runs)
+    study = replace(study, runs=runs, entries=tuple(replace(entry, seed=0) for entry in study.entries))
     assert [row.seeds for row in build_table(study).rows if not row.is_input] == ["1"]
     name, one = next(iter(runs.items()))
     study = replace(study, runs=runs | {name: replace(one, status=Status.RUNNING)})
