@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ablations.budgets import budget_named
-from ablations.cli import counted, duration
+from ablations.cli import counted, duration, print_prose
 from ablations.data import open_data
 from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
 from ablations.harness.cost.placement import AUTO, place
@@ -218,7 +218,7 @@ def _announce(plan: Plan, device: torch.device, console: Console) -> None:
     lines += [f"{name}: {how}" for found in acts for name, how in found.items()]
     lines += [f"Not trained twice: {row.variant}: {row.note}." for row in plan.rows if row.alias_of]
     for line in dict.fromkeys(lines):
-        console.print(line, markup=False, soft_wrap=True)
+        print_prose(console, line)
 
 
 def _print_plan(plan: Plan, root: Path) -> None:
@@ -252,12 +252,11 @@ def _print_estimate(
     seconds, most = summary(found, [len(specs) for specs in models.values()], jobs=jobs)
     jobs = min(jobs, len(left))
     at_once = f"{jobs} runs at once" if jobs > 1 else "one run at a time"
-    console.print(
+    print_prose(
+        console,
         f"Estimated from one measured step a model on {device.type}: {counted(len(left), 'run')}, about "
         f"{duration(seconds)} with {at_once} (start-up, evaluation, measures and report counted roughly), "
         f"{most:.2g} GiB for tensors besides what the libraries and the images take.",
-        soft_wrap=True,
-        markup=False,
     )
 
 
@@ -318,7 +317,7 @@ def _runs_at_once(
         cores=os.cpu_count() or 1,
         threads=plan.budget.recipe.cpu_threads,
     )
-    console.print(placement.reason, soft_wrap=True, markup=False)
+    print_prose(console, placement.reason)
     return placement.at_once
 
 
