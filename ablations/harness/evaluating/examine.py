@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluating.asked_model import open_asked
-from ablations.harness.evaluating.eval_sets import EvalImages, open_eval_images, usual_protocol
+from ablations.harness.evaluating.eval_sets import EvalImages, FileSets, open_eval_images, usual_protocol
 from ablations.harness.evaluating.evaluation_text import print_result
 from ablations.harness.evaluating.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
 from ablations.harness.evaluating.journal import (
@@ -214,6 +214,7 @@ def _head(released: Released, data: EvalImages, rules: Protocol, options: argpar
         "data": data.description,
         "limit": options.limit,
         "protocol": rules.to_json(),
+        "partial": dict(data.partial) if isinstance(data, FileSets) else {},
     }
 
 
