@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,17 @@ def test_a_broken_plugin_is_named_in_one_line_and_the_rest_works(lab, group):
     assert found.returncode == 0
     assert found.stderr.count("\n") == 1
     assert "plug-in mylab 1.2 (mylab.broken) is left out" in found.stderr
+
+
+def test_the_readmes_script_runs_as_printed(tmp_path):
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    start = next(at for at, line in enumerate(lines) if "`python mine.py --budget smoke`" in line) + 1
+    end = next(
+        at for at in range(start, len(lines)) if lines[at] and at > start + 1 and not lines[at].startswith("    ")
+    )
+    (tmp_path / "mine.py").write_text(textwrap.dedent("\n".join(lines[start:end])) + "\n", encoding="utf-8")
+    found = python(
+        tmp_path, str(tmp_path / "mine.py"), "--budget", "smoke", "--dry-run", "--out", str(tmp_path / "runs")
+    )
+    assert found.returncode == 0, found.stderr
+    assert "my_variant" in found.stdout
