@@ -45,6 +45,18 @@ def test_seen_and_unseen_images_apart(capsys, root, tmp_path):
     assert set(rows["protocol"]) == {"allinone-v1"}
 
 
+def test_a_part_of_a_known_set_is_said_to_be_a_part(capsys, root, tmp_path):
+    command = ("identity", "--data", "paper", "--root", root, "--out", tmp_path / "out")
+    code, out, _ = call(capsys, *command)
+    assert code == 0
+    words = "rain100l-test: 3 of the set's 100 images, so means are not comparable with the whole set's"
+    assert words in out
+    found = json.loads((tmp_path / "out/evaluation.json").read_text())
+    assert found["partial"] == {"rain100l-test": 100}
+    assert words in found["data"]
+    assert "3 of the set&#39;s 100 images" in (tmp_path / "out/evaluation.html").read_text()
+
+
 def test_printed_numbers_beside_measured_ones(capsys, root):
     arguments = ("identity", "--data", "paper", "--root", root, "--reported", "DFPIR 3-task")
     code, out, _ = call(capsys, *arguments)

@@ -17,7 +17,7 @@ from datasets.finder import Pair
 from datasets.loading import stored_sets, stores_note
 from datasets.protocols import Protocol as Rules
 from datasets.readers import read_rgb
-from datasets.score import NothingToScoreError, sets_to_score
+from datasets.score import NothingToScoreError, part_note, sets_to_score
 from datasets.store import PackedSet
 from datasets.tasks import CONDITIONS, Condition, Task
 
@@ -72,6 +72,7 @@ class FileSets:
         sets: name -> its task and images.
         scenes: `<set>/<image>` -> the first image that shows the same photograph; empty where nobody looked.
         seen: `<set>/<image>` -> whether its photograph stands in a training set; empty where there was none to look in.
+        partial: set of the catalogue of which images are missing -> how many it has when whole.
     """
 
     description: str
@@ -79,6 +80,7 @@ class FileSets:
     sets: Mapping[str, tuple[Task, Sequence[Entry]]]
     scenes: Mapping[str, str] = field(default_factory=dict)
     seen: Mapping[str, bool] = field(default_factory=dict)
+    partial: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -202,13 +204,15 @@ def _from_files(
         if not sets:
             raise
         found = []
-    remarks: list[str] = []
+    remarks = [words for name, (_, entries) in sets.items() for words in part_note(catalog()[name], len(entries))]
+    whole = {name: catalog()[name].count for name in sets}
     for each in found:
         if each.task is None:
             raise ValueError(f"--data {folder}: say with --tasks NAME which degradation its images show.")
         if each.name not in sets and (tasks is None or each.task in tasks):
             pairs = each.pairs if bad is None else bad.usable(each)
             sets[each.name] = (each.task, _entries(pairs))
+            whole |= {each.name: each.whole} if each.whole is not None else {}
             remarks += [words for words in each.notes if words not in remarks]
     if not sets:
         has = ", ".join(f"{each.name} ({each.task.value})" for each in found if each.task)
@@ -226,7 +230,8 @@ def _from_files(
     known = trained_images(folder, trained_on)
     if known is not None:
         seen = {f"{n}/{e.name}": (task, e.name) in known for n, (task, entries) in sets.items() for e in entries}
-    return FileSets(description=words, rules=rules, sets=sets, scenes=scenes, seen=seen)
+    partial = {n: whole[n] for n, (_, entries) in sets.items() if n in whole and len(entries) < whole[n]}
+    return FileSets(description=words, rules=rules, sets=sets, scenes=scenes, seen=seen, partial=partial)
 
 
 def _entries(pairs: Sequence[Pair]) -> list[Entry]:
