@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets.degrade import degrade
-from datasets.noise import content_hash, noisy_inputs
+from datasets.noise import content_hash, noisy_pixels
 from datasets.protocols import get_protocol
 from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, Condition
@@ -174,12 +174,12 @@ class DataBundle:
 
 def to_float(image: NDArray[np.uint8]) -> Float[Tensor, "3 h w"]:
     """(H, W, 3) uint8 to (3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255)
 
 
 def to_levels(image: Float[Tensor, "3 h w"]) -> Pixels:
     """(3, H, W) float in [0, 1] on the 8-bit grid to (H, W, 3) uint8."""
-    return np.ascontiguousarray((image * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
+    return np.ascontiguousarray((image * 255).round_().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
 
 
 def serves(sample: Sample, condition: Condition) -> bool:
@@ -209,8 +209,8 @@ def eval_item(sample: Sample, condition: Condition, max_side: int | None = None)
     if sample.degraded is not None:
         degraded = _centre(sample.degraded, max_side)
     elif condition.sigma_255 is not None:
-        noisy = next(iter(noisy_inputs(get_protocol("suite"), [clean], [condition.sigma_255])))
-        degraded = to_levels(noisy.degraded)
+        noisy = next(iter(noisy_pixels(get_protocol("suite"), [clean], [condition.sigma_255])))
+        degraded = cast(Pixels, noisy.degraded)
     else:
         depth = None if sample.depth is None else torch.from_numpy(_centre(sample.depth, max_side))
         seed = stable_seed("evaluation", content_hash(clean), condition.name)

@@ -42,11 +42,12 @@ def run(options: argparse.Namespace) -> int:
         require_folder(options.out, "--out")
     if options.degradation not in (TRUTH, AUTO):
         raise ValueError(f"--degradation {options.degradation}: {TRUTH} (the default), or {AUTO} to try guesses, too.")
-    keep_freed_memory()
     rules = get_protocol(options.protocol or usual_protocol(options.data))
     if options.reported:
         _reported_setting(options.reported)  # a misspelt name ends here, before anything is computed
     released = open_asked(options)
+    if released.sha256:  # for a network's tensors; what references free, the next photograph may take
+        keep_freed_memory()
     asked = tuple(options.tasks or ())
     tasks = _tasks(asked) or list(released.tasks)
     console = Console(stderr=True, highlight=False)

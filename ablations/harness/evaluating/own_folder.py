@@ -61,8 +61,8 @@ class CleanFiles:
                     continue
                 depth = smooth_depth(pixels) if condition.task is Task.HAZE else None
                 sample = Sample(name=name, scene=name, clean=pixels, depth=depth, source=name)
-                item, seen = eval_item(sample, condition), self.seen.get(name, "")
-                yield Shown(dataset=self.name, item=item, seen=seen, source=str(path))
+                seen = self.seen.get(name, "")
+                yield Shown(dataset=self.name, item=eval_item(sample, condition), seen=seen, source=str(path))
 
 
 @dataclass(frozen=True, kw_only=True)
