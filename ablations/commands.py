@@ -35,6 +35,9 @@ from datasets.tasks import condition_named
 from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
 
+_KEPT_BYTES = 64 << 20
+"""Of a folder's decoded images, where a study is only planned; its runs read them for themselves."""
+
 
 def run(options: argparse.Namespace, *, command: str) -> int:
     """Plan a study and run it, or print the plan.
@@ -73,6 +76,7 @@ def _planned(options: argparse.Namespace, device: torch.device, team: Team) -> t
         tasks=options.tasks or (),
         split=tuple(options.split) if options.split else None,
         skip_bad=options.skip_bad,
+        keep_bytes=_KEPT_BYTES,
     )
     plan = make_plan(
         options.study,

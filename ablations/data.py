@@ -27,6 +27,7 @@ def open_data(
     tasks: Sequence[str] = (),
     split: Split | None = None,
     skip_bad: bool = False,
+    keep_bytes: int | None = None,
 ) -> tuple[DataRef, DataBundle]:
     """The data that `--data` names: `embedded`, a folder of images, or `bsds` or `paper`: sets under a root.
 
@@ -38,6 +39,7 @@ def open_data(
         tasks: those that the user named, for a folder of pairs.
         split: percentages to train on, validate and test, for a folder.
         skip_bad: leave out files that can't be used, for a folder.
+        keep_bytes: of a folder's decoded images that stay in memory; all by default (`load_folder`).
 
     Raises:
         ValueError: none of these, or a folder or protocol that can't be used.
@@ -67,7 +69,7 @@ def open_data(
         return _described("embedded", None, bundle), bundle
     if not Path(choice).is_dir():
         raise ValueError(f"--data {choice!r}: 'embedded', 'bsds', 'paper' or the path of a folder of images is needed.")
-    bundle = load_folder(choice, tasks=_tasks(tasks), split=split, skip_bad=skip_bad)
+    bundle = load_folder(choice, tasks=_tasks(tasks), split=split, skip_bad=skip_bad, keep_bytes=keep_bytes)
     told = tuple(tasks) if bundle.train[0].degraded is not None else ()
     ref = replace(_described("folder", Path(choice), bundle), split=split, skip_bad=skip_bad, tasks=told)
     return ref, bundle

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -25,6 +25,19 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unread:
+    """What stands in for the pixels of a sample whose arrays have sizes alone, so that many fit in memory.
+
+    Attributes:
+        content: `content_hash` of the clean pixels.
+        read: gives the sample's arrays with their pixels, by name.
+    """
+
+    content: str
+    read: Callable[[], Mapping[str, NDArray[Any]]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     """An image to train or test on: clean pixels, and the degraded ones where they come as files.
 
@@ -37,6 +50,7 @@ class Sample:
         conditions: what the sample can serve; a ready-made pair serves its own.
         source: where it comes from, for the data sheet.
         licence: its terms.
+        unread: where the arrays hold no pixels, only sizes.
     """
 
     name: str
@@ -47,11 +61,27 @@ class Sample:
     conditions: tuple[Condition, ...] = CONDITIONS
     source: str = ""
     licence: str = ""
+    unread: Unread | None = None
 
     def __post_init__(self) -> None:
         for name, other in (("degraded", self.degraded), ("depth", self.depth)):
             if other is not None and other.shape[:2] != self.clean.shape[:2]:
                 raise ValueError(f"{self.name}: {name} is {other.shape[:2]}, clean is {self.clean.shape[:2]} (H, W).")
+
+    @property
+    def content(self) -> str:
+        """`content_hash` of the clean pixels."""
+        return content_hash(self.clean) if self.unread is None else self.unread.content
+
+    @property
+    def whole(self) -> Sample:
+        """The sample with its pixels."""
+        return self if self.unread is None else replace(self, unread=None, **cast(Any, self.unread.read()))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that its pixels take once they are read."""
+        return sum(array.nbytes for array in (self.clean, self.degraded, self.depth) if array is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +129,11 @@ class DataBundle:
         """SHA-256 over roles, names, pixels and depths: it identifies the data of a run."""
         digest = hashlib.sha256(" ".join(c.name for c in self.conditions).encode())
         for role in ("train", "val", "test"):
-            for sample in getattr(self, role):
+            for sample in (each.whole for each in getattr(self, role)):
                 served = " ".join(c.name for c in sample.conditions)
                 digest.update("\x1f".join((role, sample.name, sample.scene, served, str(sample.clean.shape))).encode())
                 for array in (sample.clean, sample.degraded, sample.depth):
-                    digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+                    digest.update(b"-" if array is None else np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def eval_items(
@@ -157,7 +187,7 @@ class DataBundle:
         samples = [s for s in self.train if serves(s, condition)]
         if not samples:
             raise ValueError(f"{self.name} has no training image for {condition.name}.")
-        sample = samples[int(rng.integers(len(samples)))]
+        sample = samples[int(rng.integers(len(samples)))].whole
         height, width = sample.clean.shape[:2]
         top, left = (int(rng.integers(0, max(n - patch, 0) + 1)) for n in (height, width))
         flips = tuple(axis for axis in (0, 1) if rng.integers(2))
@@ -205,6 +235,7 @@ def _centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
 
 def eval_item(sample: Sample, condition: Condition, max_side: int | None = None) -> EvalItem:
     """A sample under a condition, cut to a centre of `max_side` pixels a side; made from its content alone."""
+    sample = sample.whole
     clean = _centre(sample.clean, max_side)
     if sample.degraded is not None:
         degraded = _centre(sample.degraded, max_side)

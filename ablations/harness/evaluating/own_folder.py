@@ -160,6 +160,7 @@ def trained_images(folder: Path, trained_on: Mapping[str, Any] | None) -> set[tu
             tasks=[Task(name) for name in trained_on.get("tasks", ())],
             split=tuple(trained_on["split"]) if trained_on.get("split") else None,
             skip_bad=bool(trained_on.get("skip_bad", False)),
+            keep_bytes=0,
         )
     except ValueError:
         return None  # no folder that could be trained on
