@@ -15,7 +15,7 @@ from rich.table import Table
 
 from ablations.budgets import budget_named
 from ablations.cli import counted, duration
-from ablations.data import open_data
+from ablations.data import image_bytes, open_data
 from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
 from ablations.harness.cost.placement import AUTO, place
 from ablations.harness.early import early_look
@@ -37,6 +37,8 @@ from dfpir.registry import UnknownNameError, suggestion
 
 _KEPT_BYTES = 64 << 20
 """Of a folder's decoded images, where a study is only planned; its runs read them for themselves."""
+
+_LIBRARIES_BYTES = 0.7 * 2**30  # measured: a run's process before its first image
 
 
 def run(options: argparse.Namespace, *, command: str) -> int:
@@ -258,11 +260,21 @@ def _print_estimate(
     at_once = f"{jobs} runs at once" if jobs > 1 else "one run at a time"
     console.print(
         f"Estimated from one measured step a model on {device.type}: {counted(len(left), 'run')}, about "
-        f"{duration(seconds)} with {at_once} (start-up, evaluation, measures and report counted roughly), "
-        f"{most:.2g} GiB for tensors besides what the libraries and the images take.",
+        f"{duration(seconds)} with {at_once} (start-up, evaluation, measures and report counted roughly).",
         soft_wrap=True,
         markup=False,
     )
+    console.print(memory_words(bundle, most, jobs, device), soft_wrap=True, markup=False)
+
+
+def memory_words(bundle: DataBundle, tensors_gib: float, jobs: int, device: torch.device) -> str:
+    """What runs take in all: each is a process with the libraries and the decoded images of its own."""
+    images = jobs * image_bytes(bundle) / 2**30
+    libraries = jobs * _LIBRARIES_BYTES / 2**30
+    host = f"{images:.2g} for decoded images, {libraries:.2g} for the libraries"
+    if device.type == "cuda":
+        return f"Memory: {tensors_gib:.2g} GiB of the GPU for tensors; about {images + libraries:.2g} GiB here: {host}."
+    return f"Memory: about {tensors_gib + images + libraries:.2g} GiB: {tensors_gib:.2g} for tensors, {host}."
 
 
 def _left(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:

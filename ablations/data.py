@@ -17,6 +17,8 @@ from datasets.paired import RootBundle, load_root
 from datasets.protocols import get_protocol
 from datasets.tasks import Task
 
+_DECODING_BYTES = 16  # a pixel: its copy in Pillow, and three of its depth
+
 
 def open_data(
     choice: str,
@@ -116,6 +118,15 @@ def seen_word(bundle: DataBundle, image: str) -> str:
     if not isinstance(bundle, RootBundle):
         return ""
     return "seen" if bundle.seen.get(image, False) else "unseen"
+
+
+def image_bytes(bundle: DataBundle) -> int:
+    """Memory that a run's images take: all of them decoded, and what decoding the largest takes besides."""
+    if isinstance(bundle, RootBundle):
+        return 0  # packed images are mapped: the system takes their pages back when it needs them
+    samples = (*bundle.train, *bundle.val, *bundle.test)
+    largest = max(sample.clean.shape[0] * sample.clean.shape[1] for sample in samples)
+    return sum(sample.nbytes for sample in samples) + _DECODING_BYTES * largest
 
 
 def _tasks(names: Sequence[str]) -> list[Task]:

@@ -21,8 +21,7 @@ from datasets.corpus import DataBundle, Sample
 from datasets.noise import content_hash
 from datasets.seeding import stable_seed
 
-
-_ROWS = 256
+_ROWS = 256  # of a depth, made at once
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,7 +117,7 @@ def _refuse_known(root: Path) -> None:
 
 @dataclass(kw_only=True)
 class _Reading:
-    """Decodes the files of a folder and collects what can't be used; `room`: bytes that may yet be kept, None for all."""
+    """Decodes the files of a folder and collects what can't be used; `room`: bytes that may be kept, None for all."""
 
     root: Path
     skip_bad: bool
@@ -239,9 +239,7 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
     return samples, notes
 
 
-def _pair(
-    read: _Reading, task: Task, pair: Pair, clean: Pixels | None, content: str, scene: str
-) -> Sample | None:
+def _pair(read: _Reading, task: Task, pair: Pair, clean: Pixels | None, content: str, scene: str) -> Sample | None:
     assert pair.degraded is not None
     degraded = read.pixels(pair.degraded)
     if clean is None or degraded is None:

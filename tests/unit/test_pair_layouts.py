@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ablations.data import load_data, open_data
@@ -16,6 +18,7 @@ from datasets.folder import load_folder, memory_limit
 from datasets.folder_split import split_by_count
 from datasets.pair_layouts import find_pair_sets
 from datasets.paired import load_root
+from datasets.readers import read_rgb
 from datasets.score import sets_to_score
 from datasets.tasks import Task
 
@@ -358,3 +361,40 @@ def test_a_run_loads_the_same_images_again(rainy, tmp_path):
     assert (usual.tasks, usual.split) == ((), None)
     with pytest.raises(ValueError, match="--split goes with --data FOLDER"):
         open_data("embedded", split=(60, 20, 20))
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_folder_is_described_with_one_picture_in_memory_at_a_time(tmp_path, rainy, monkeypatch, paired):
+    for number in range(6):
+        write(tmp_path / f"clean/{number}.png", picture(number))
+    folder = rainy if paired else tmp_path / "clean"
+    kept = load_folder(folder)
+    held = []
+    living = []
+
+    def watched(path):
+        pixels = read_rgb(path)
+        held.append(weakref.ref(pixels))
+        living.append(sum(ref() is not None for ref in held))
+        return pixels
+
+    monkeypatch.setattr("datasets.folder.read_rgb", watched)
+    data = load_folder(folder, keep_bytes=0)
+    assert data.checksum == kept.checksum
+    assert data.description == kept.description
+    assert max(living) <= (4 if paired else 2)
+    for ours, theirs in zip((*data.train, *data.test), (*kept.train, *kept.test), strict=True):
+        assert ours.unread is not None
+        assert (ours.name, ours.clean.shape, ours.nbytes) == (theirs.name, theirs.clean.shape, theirs.nbytes)
+        assert np.array_equal(ours.whole.clean, theirs.clean)
+    condition = data.conditions[0]
+    seen, wanted = (each.eval_items("test", [condition])[0].degraded for each in (data, kept))
+    assert np.array_equal(seen, wanted)
+    seen, wanted = (each.batch([condition], [3], 32)[0] for each in (data, kept))
+    assert torch.equal(seen, wanted)
+
+
+def test_small_folders_stay_in_memory(rainy):
+    count = sum(sample.nbytes for sample in load_folder(rainy).train[:2])
+    data = load_folder(rainy, keep_bytes=count)
+    assert sum(s.unread is None for s in (*data.train, *data.val, *data.test)) == 2

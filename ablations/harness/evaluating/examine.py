@@ -61,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
         trained_on=released.trained_on,
         note=lambda text: console.print(f"{text} ...", markup=False, soft_wrap=True),
         skip_bad=options.skip_bad,
+        limit=options.limit,
     )
     conditions = chosen_conditions(released, data, asked)
     trial = open_trial(options, released, rules) if options.degradation == AUTO else None
