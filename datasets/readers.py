@@ -108,11 +108,11 @@ def is_image_name(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def passed_over(folder: Path) -> str:
-    """Images below a folder in formats that are not read here, in words: `2 files ... (.heic 2)`, or nothing."""
+def passed_over(folder: Path, *, inner: bool = True) -> str:
+    """Images in a folder and its `inner` ones in formats that are not read: `2 files ... (.heic 2)`, or nothing."""
     counts: dict[str, int] = {}
     for _, folders, files in os.walk(folder, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if inner and not name.startswith(".")]
         for name in files:
             suffix = Path(name).suffix.lower()
             if suffix in OTHER_FORMATS and not name.startswith("."):
