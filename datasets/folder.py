@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.console import readable
 from datasets.corpus import DataBundle, Pixels, Sample, Unread
 from datasets.embedded import smooth_depth
 from datasets.finder import Pair, find_sets
@@ -89,7 +90,7 @@ def load_folder(
 
 
 def _bundle(root: Path, sides: Sides, notes: Sequence[str], sets: Sequence[PairSet]) -> DataBundle:
-    name = root.resolve().name or "folder"
+    name = readable(root.resolve().name) or "folder"
     counts = f"{len(sides.train)} images to train on, {len(sides.val)} to validate, {len(sides.test)} to test"
     served = {c for sample in sides.train for c in sample.conditions}
     kind = "all degradations synthetic"
@@ -97,7 +98,7 @@ def _bundle(root: Path, sides: Sides, notes: Sequence[str], sets: Sequence[PairS
         kind = f"pairs of files, for {', '.join(dict.fromkeys(each.task.value for each in sets if each.task))} alone"
     return DataBundle(
         name=name,
-        description="; ".join([f"{counts}, from the folder {name}, {sides.how}; {kind}", *notes]),
+        description=readable("; ".join([f"{counts}, from the folder {name}, {sides.how}; {kind}", *notes])),
         train=sides.train,
         val=sides.val,
         test=sides.test,
@@ -144,7 +145,7 @@ class _Reading:
         return fits
 
     def refuse(self, path: Path, reason: str) -> None:
-        fault = f"{path.relative_to(self.root)}: {reason}"
+        fault = readable(f"{path.relative_to(self.root)}: {reason}")
         if fault not in self.faults:  # a clean image is decoded again for its second view
             self.faults.append(fault)
 
@@ -180,7 +181,7 @@ def _clean(read: _Reading) -> tuple[list[tuple[Sample, str]], list[str]]:
             continue
         part = part_of(read.root, path) if own else ""
         content = content_hash(pixels)
-        name = path.relative_to(read.root).as_posix()
+        name = readable(path.relative_to(read.root).as_posix())
         if (part, content) in found:
             copies += 1
         elif read.keeps(pixels.shape[0] * pixels.shape[1] * _CLEAN_BYTES):
@@ -227,9 +228,9 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
                 pixels = read.pixels(pair.clean)
                 cleans[pair.clean] = pixels, "" if pixels is None else content_hash(pixels)
             clean, content = cleans[pair.clean]
-            scene = first_name.setdefault(content, pair.clean.relative_to(read.root).as_posix())
+            scene = first_name.setdefault(content, readable(pair.clean.relative_to(read.root).as_posix()))
             if each.task is Task.BLUR and "/" in pair.name:
-                scene = f"{each.part}:{pair.name.rpartition('/')[0]}"
+                scene = readable(f"{each.part}:{pair.name.rpartition('/')[0]}")
             sample = _pair(read, each.task, pair, clean, content, scene)
             if sample is not None:
                 name = f"{each.task.value}/{sample.name}" if several else sample.name
@@ -254,12 +255,12 @@ def _pair(read: _Reading, task: Task, pair: Pair, clean: Pixels | None, content:
         unread = Unread(content=content, read=partial(_pair_arrays, pair))
         clean, degraded = _sizes(clean), _sizes(degraded)
     return Sample(
-        name=pair.name,
+        name=readable(pair.name),
         scene=scene,
         clean=clean,
         degraded=degraded,
         conditions=served,
-        source=pair.name,
+        source=readable(pair.name),
         unread=unread,
     )
 

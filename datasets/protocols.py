@@ -259,8 +259,8 @@ def score(
 ) -> dict[str, Float[Tensor, " B"]]:
     """`psnr_db` and `ssim`, or those of them that are asked for, of each image under the protocol, in float64.
 
-    Both images are RGB in [0, 1], or uint8 levels that stand for themselves / 255, which take less memory. They have the
-    protocol's size already (`Protocol.crop`; padding cut off again).
+    Both images are RGB in [0, 1], or uint8 levels that stand for themselves / 255, which take less memory. They have
+    the protocol's size already (`Protocol.crop`; padding cut off again).
     The degraded input's own score is this function with the degraded image as `restored`.
 
     Args:

@@ -137,5 +137,5 @@ def test_levels_score_as_their_floats_do(side):
         for name, value in of_floats.items():
             assert torch.equal(of_levels[name], value), (rules.name, name)
     difference = (floats[0].double() - floats[1].double()).flatten()
-    whole = 10 * torch.log10(difference.numel() / torch.dot(difference, difference))
+    whole = 10 * torch.log10(1.0 / (torch.dot(difference, difference) / difference.numel()))
     assert psnr_db(*floats).item() == pytest.approx(whole.item(), abs=0 if side < 1000 else 1e-12)

@@ -11,6 +11,7 @@ from ablations.harness.evaluating.eval_items import Entry, Refuse, end, noisy, p
 from ablations.harness.evaluating.own_folder import BadFiles, Shown, open_clean_files, trained_images
 from ablations.harness.evaluating.resemblance import scenes_of, seen_in_training, thumbs_of
 from datasets.catalog import catalog
+from datasets.console import readable
 from datasets.corpus import DataBundle, EvalItem, Pixels
 from datasets.embedded import load_embedded
 from datasets.finder import Pair
@@ -237,7 +238,7 @@ def _from_files(
 def _entries(pairs: Sequence[Pair]) -> list[Entry]:
     return [
         Entry(
-            name=pair.name,
+            name=readable(pair.name),
             clean=_reader(pair.clean),
             degraded=_reader(pair.degraded) if pair.degraded else None,
             source=str(pair.degraded or pair.clean),
