@@ -206,11 +206,7 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
         raise ValueError(
             f"{read.root} holds pairs ({unknown.places[0]}): say with --tasks which degradation they show: {known}."
         )
-    if any(each.task is Task.NOISE for each in sets):
-        raise ValueError(
-            f"{read.root} holds noisy images beside clean ones: noise is drawn here, at known levels, so train on the "
-            "folder of clean images alone."
-        )
+    _refuse_noisy(read.root, [each for each in sets if each.task is Task.NOISE])
     _require_memory(read.root, [pair.clean for each in sets for pair in each.pairs], _PAIR_BYTES)
     samples: list[tuple[Sample, str]] = []
     several = len({each.task for each in sets}) > 1
@@ -238,6 +234,21 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
                     name = f"{each.part}/{name}"
                 samples.append((replace(sample, name=name), each.part if own else ""))
     return samples, notes
+
+
+def _refuse_noisy(root: Path, sets: Sequence[PairSet]) -> None:
+    """Prompts name a level of noise, which files of real noise do not have: they are scored, never trained on."""
+    if not sets:
+        return
+    pairs = [pair for each in sets for pair in each.pairs]
+    clean = {pair.clean.parent for pair in pairs}
+    apart = len(clean) == 1 and not clean & {pair.degraded.parent for pair in pairs if pair.degraded}
+    where = f"--data {clean.pop()}" if apart else "--data FOLDER, one of the clean images alone"
+    raise ValueError(
+        f"{root} holds noisy images beside clean ones ({sets[0].places[0]}): for training, noise is drawn here, at the "
+        f"levels that prompts name. Train with {where}; ablations.evaluate --data {root} --tasks noise-25 scores the "
+        "noisy ones."
+    )
 
 
 def _pair(read: _Reading, task: Task, pair: Pair, clean: Pixels | None, content: str, scene: str) -> Sample | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import weakref
@@ -489,3 +490,15 @@ def test_names_that_are_no_text_are_trained_on(tmp_path, paired):
     with pytest.raises(ValueError, match=r"caf\\udce9.png: not an image of a known format"):
         load_folder(tmp_path)
     assert "files skipped" in load_folder(tmp_path, skip_bad=True).description
+
+
+def test_the_refusal_of_noisy_pairs_says_what_to_train_on(tmp_path):
+    for number in range(6):
+        pair(tmp_path / "apart", f"noisy/{number}.png", f"reference/{number}.png", number)
+        pair(tmp_path / "flat", f"{number}_noisy.png", f"{number}_gt.png", number)
+    clean = re.escape(f"Train with --data {tmp_path / 'apart/reference'}; ablations.evaluate --data {tmp_path}")
+    with pytest.raises(ValueError, match=clean):
+        load_folder(tmp_path / "apart")
+    assert len(load_folder(tmp_path / "apart/reference").train) == 4
+    with pytest.raises(ValueError, match=r"\(\*_noisy \+ \*_gt\).*--data FOLDER, one of the clean images alone"):
+        load_folder(tmp_path / "flat")
