@@ -222,7 +222,7 @@ def _read_flat(root: Path, flat: Flat, told: Sequence[Task]) -> PairSet:
     inner = flat.folder.relative_to(root)
     require_one_of_a_name(root, [path for pair in flat.pairs for path in (pair.clean, pair.degraded) if path])
     task = flat.task or _task_of(root, flat.folder.parent if inner.name else root, flat.folder)
-    part: Part = next((part for name in inner.parts if (part := part_named(name))), "")
+    part: Part = next((each for name in inner.parts if (each := part_named(name))), "")
     prefix = "/".join(name for name in inner.parts if not part_named(name))
     return PairSet(
         task=task or (told[0] if len(told) == 1 else None),

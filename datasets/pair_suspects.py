@@ -33,9 +33,9 @@ def refuse_unnamed_pairs(folder: Path, files: Sequence[Path]) -> None:
         ValueError: there are such folders; the line names them and the layouts that are recognised.
     """
     named = namesakes(files)
-    chosen = named[:: max(1, len(named) // _LOOKED_AT)][:_LOOKED_AT]
-    if chosen and _correlate(chosen):
-        names = " and ".join(str(path.relative_to(folder)) for path in chosen[0])
+    looked_at = named[:: max(1, len(named) // _LOOKED_AT)][:_LOOKED_AT]
+    if looked_at and _correlate(looked_at):
+        names = " and ".join(str(path.relative_to(folder)) for path in looked_at[0])
         raise ValueError(
             f"{folder}: {names} look like a pair, and most images beside them are none: put the pairs into one of "
             f"{LAYOUTS}, or into a folder of their own; or rename what are clean images."

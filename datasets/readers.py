@@ -235,7 +235,7 @@ def _pixels(rgb: Image.Image) -> NDArray[np.uint8]:
     pixels = np.empty((rgb.height, rgb.width, 3), dtype=np.uint8)
     for top in range(0, rgb.height, _ROWS):
         box = (0, top, rgb.width, min(top + _ROWS, rgb.height))
-        pixels[box[1] : box[3]] = rgb.crop(box)
+        pixels[box[1] : box[3]] = np.asarray(rgb.crop(box))
     return pixels
 
 

@@ -226,7 +226,12 @@ def test_clean_images_that_the_limit_leaves_out_are_not_decoded_to_skip_bad_ones
         write(tmp_path / f"photos/{seed}.png", picture(seed))
     (tmp_path / "photos/0.png").write_bytes(b"not an image")
     decoded = []
-    monkeypatch.setattr(own_folder, "read_rgb", lambda path: decoded.append(path.name) or read_rgb(path))
+
+    def counted(path):
+        decoded.append(path.name)
+        return read_rgb(path)
+
+    monkeypatch.setattr(own_folder, "read_rgb", counted)
     arguments = ("identity", "--data", tmp_path / "photos", "--tasks", "rain", "--limit", "2", "--skip-bad", "--json")
     code, out, err = call(capsys, *arguments)
     assert code == 0, err

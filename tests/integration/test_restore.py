@@ -342,7 +342,11 @@ def test_an_interrupted_folder_goes_on(capsys, folder, tmp_path, ffdnet, monkeyp
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert call(capsys, folder, *ffdnet, "--out", whole)[0] == 0
     restored = Released.restore
-    done = []
+    done: list[object] = []
+
+    def counted(self, images, condition):
+        done.append(images)
+        return restored(self, images, condition)
 
     def interrupted(self, images, condition):
         if len(done) == 2:
@@ -357,7 +361,7 @@ def test_an_interrupted_folder_goes_on(capsys, folder, tmp_path, ffdnet, monkeyp
     with (out / "restored.jsonl").open("a") as record:
         record.write('{"name": "2.png", "cut sho')  # power went
     (out / "1.png").unlink()  # named, and not written
-    monkeypatch.setattr(Released, "restore", lambda *a, **k: done.append(a) or restored(*a, **k))
+    monkeypatch.setattr(Released, "restore", counted)
     code, said, err = call(capsys, folder, *ffdnet, "--out", out)
     assert (code, err) == (0, "")
     assert "1 restored before, 3 to go." in said

@@ -133,7 +133,7 @@ def test_levels_score_as_their_floats_do(side):
     restored, clean = (torch.from_numpy(image).permute(2, 0, 1)[None] for image in drawn)
     floats = [levels.float() / 255 for levels in (restored, clean)]
     for rules in PROTOCOLS.values():
-        of_levels, of_floats = score(restored, clean, rules, Task.RAIN), score(*floats, rules, Task.RAIN)
+        of_levels, of_floats = score(restored, clean, rules, Task.RAIN), score(floats[0], floats[1], rules, Task.RAIN)
         for name, value in of_floats.items():
             assert torch.equal(of_levels[name], value), (rules.name, name)
     difference = (floats[0].double() - floats[1].double()).flatten()

@@ -393,8 +393,8 @@ def test_a_folder_is_described_with_one_picture_in_memory_at_a_time(tmp_path, ra
     condition = data.conditions[0]
     seen, wanted = (each.eval_items("test", [condition])[0].degraded for each in (data, kept))
     assert np.array_equal(seen, wanted)
-    seen, wanted = (each.batch([condition], [3], 32)[0] for each in (data, kept))
-    assert torch.equal(seen, wanted)
+    batches = [each.batch([condition], [3], 32)[0] for each in (data, kept)]
+    assert torch.equal(*batches)
 
 
 def test_small_folders_stay_in_memory(rainy):

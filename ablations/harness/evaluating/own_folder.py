@@ -128,7 +128,8 @@ def open_clean_files(folder: Path, trained_on: Mapping[str, Any] | None, bad: Ba
     Raises:
         ValueError: no image, two of one name, files that can't be used, or pairs that are not named as such.
     """
-    files, faults = {}, []
+    files: dict[str, Path] = {}
+    faults = []
     found = image_files(folder)
     require_one_of_a_name(folder, found)
     refuse_unnamed_pairs(folder, found)
