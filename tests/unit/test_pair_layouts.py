@@ -67,7 +67,7 @@ def test_usual_names_are_pairs_wherever_the_folder_is_used(tmp_path, bad, good, 
     """F1, B1: degraded images are never clean ones."""
     for number in range(3):
         pair(tmp_path, f"{bad}/{number}.png", f"{good}/{number}.png", number)
-    told = task or Task.RAIN
+    told: Task = task or Task.RAIN
     (found,) = find_pair_sets(tmp_path, [told])
     assert (found.task, found.part, len(found.pairs)) == (told, "", 3)
     (scored,) = sets_to_score(tmp_path, told)
@@ -420,7 +420,7 @@ def test_pairs_in_one_folder_are_never_clean_images(tmp_path, bad, good, task):
     for number in range(10):
         pair(tmp_path, f"{bad.format(number)}.png", f"{good.format(number)}.png", number)
     write(tmp_path / "cover.png", picture(77))
-    told = task or Task.RAIN
+    told: Task = task or Task.RAIN
     (scored,) = sets_to_score(tmp_path, told)
     assert scored.task is told
     assert [(p.degraded.stem, p.clean.stem) for p in scored.pairs] == [
