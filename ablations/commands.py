@@ -15,7 +15,7 @@ from rich.table import Table
 
 from ablations.budgets import budget_named
 from ablations.cli import counted, duration, print_prose
-from ablations.data import open_data
+from ablations.data import image_bytes, open_data
 from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
 from ablations.harness.cost.placement import AUTO, place
 from ablations.harness.early import early_look
@@ -34,6 +34,11 @@ from datasets.protocols import PROTOCOLS, get_protocol
 from datasets.tasks import condition_named
 from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
+
+_KEPT_BYTES = 64 << 20
+"""Of a folder's decoded images, where a study is only planned; its runs read them for themselves."""
+
+_LIBRARIES_BYTES = 0.7 * 2**30  # measured: a run's process before its first image
 
 
 def run(options: argparse.Namespace, *, command: str) -> int:
@@ -73,6 +78,7 @@ def _planned(options: argparse.Namespace, device: torch.device, team: Team) -> t
         tasks=options.tasks or (),
         split=tuple(options.split) if options.split else None,
         skip_bad=options.skip_bad,
+        keep_bytes=_KEPT_BYTES,
     )
     plan = make_plan(
         options.study,
@@ -255,9 +261,19 @@ def _print_estimate(
     print_prose(
         console,
         f"Estimated from one measured step a model on {device.type}: {counted(len(left), 'run')}, about "
-        f"{duration(seconds)} with {at_once} (start-up, evaluation, measures and report counted roughly), "
-        f"{most:.2g} GiB for tensors besides what the libraries and the images take.",
+        f"{duration(seconds)} with {at_once} (start-up, evaluation, measures and report counted roughly).",
     )
+    print_prose(console, memory_words(bundle, most, jobs, device))
+
+
+def memory_words(bundle: DataBundle, tensors_gib: float, jobs: int, device: torch.device) -> str:
+    """What runs take in all: each is a process with the libraries and the decoded images of its own."""
+    images = jobs * image_bytes(bundle) / 2**30
+    libraries = jobs * _LIBRARIES_BYTES / 2**30
+    host = f"{images:.2g} for decoded images, {libraries:.2g} for the libraries"
+    if device.type == "cuda":
+        return f"Memory: {tensors_gib:.2g} GiB of the GPU for tensors; about {images + libraries:.2g} GiB here: {host}."
+    return f"Memory: about {tensors_gib + images + libraries:.2g} GiB: {tensors_gib:.2g} for tensors, {host}."
 
 
 def _left(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:

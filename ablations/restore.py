@@ -17,6 +17,8 @@ untouched: the colours alone are restored. A palette becomes RGB. EXIF orientati
 JPEG is written at quality 95 without chroma subsampling, WebP without loss. 16-bit TIFF, CMYK, several frames and
 broken files are named and left out; the others are done, and the exit code is 1.
 An input is never written over, and an existing output only with --force.
+Interrupted: the same command goes on. restored.jsonl in --out names each output with its model, weights and settings;
+outputs of others need --force.
 
 auto: a small classifier names each image's degradation; noise: it chooses among noise levels alone. It is trained once
 on the training images of --data, in about half a minute, and kept under --runs. The paper's models are told the true
@@ -77,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         fail_for(error)
     except KeyboardInterrupt:
-        print("Interrupted. What is written is whole; the rest is not there.", file=sys.stderr)
+        print("Interrupted. What is written is whole; the same command does the rest.", file=sys.stderr)
         return 130
 
 

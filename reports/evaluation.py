@@ -17,7 +17,6 @@ from markupsafe import Markup
 from reports.console import steady_output, words_of
 from reports.files import write_text
 from reports.labels import condition_label
-from reports.render import policy_hash
 from reports.verdict import signed
 
 EVALUATION_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
@@ -60,6 +59,8 @@ def build_page(folder: Path) -> Path:
 
 def render(found: dict[str, Any]) -> str:
     """The page of an evaluation (the content of evaluation.json) as HTML text."""
+    from reports.render import policy_hash  # with the figures' libraries, 70 MB: for a page alone
+
     environment = Environment(
         loader=PackageLoader("reports", "templates"),
         autoescape=True,

@@ -48,11 +48,12 @@ def run(options: argparse.Namespace) -> int:
         require_folder(options.out, "--out")
     if options.degradation not in (TRUTH, AUTO):
         raise ValueError(f"--degradation {options.degradation}: {TRUTH} (the default), or {AUTO} to try guesses, too.")
-    keep_freed_memory()
     rules = get_protocol(options.protocol or usual_protocol(options.data))
     if options.reported:
         _reported_setting(options.reported)  # a misspelt name ends here, before anything is computed
     released = open_asked(options)
+    if released.sha256:  # for a network's tensors; what references free, the next photograph may take
+        keep_freed_memory()
     asked = tuple(options.tasks or ())
     tasks = _tasks(asked) or list(released.tasks)
     console = Console(stderr=True, highlight=False)
@@ -66,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
         trained_on=released.trained_on,
         note=lambda text: console.print(f"{text} ...", markup=False, soft_wrap=True),
         skip_bad=options.skip_bad,
+        limit=options.limit,
     )
     conditions = chosen_conditions(released, data, asked)
     trial = open_trial(options, released, rules) if options.degradation == AUTO else None
