@@ -23,7 +23,7 @@ from ablations.harness.evaluate import BATCH_PIXELS
 from ablations.harness.launch import Options, make_launcher
 from ablations.harness.memory import free_bytes
 from ablations.harness.run_one import find_run, follow, is_done
-from ablations.harness.study import run_study, say_folder
+from ablations.harness.study import Outcome, run_plan, say_folder
 from ablations.harness.training.accelerate import Acceleration, applied, use
 from ablations.harness.training.distributed import ALONE, Team, TorchTeam, join, one_voice
 from ablations.plan import Plan, make_plan
@@ -41,21 +41,31 @@ _KEPT_BYTES = 64 << 20
 _LIBRARIES_BYTES = 0.7 * 2**30  # measured: a run's process before its first image
 
 
-def run(options: argparse.Namespace, *, command: str) -> int:
+def run(options: argparse.Namespace, *, command: str, console: Console | None = None) -> Outcome | None:
     """Plan a study and run it, or print the plan.
+
+    Args:
+        options: as `ablations.run.make_parser` gives them.
+        command: the command line that does the same, for the report.
+        console: where to say what happens; standard output by default.
+
+    Returns:
+        What the study left; None where nothing was to be run here: a dry run, an early look, or a process of torchrun
+        that only follows the first.
 
     Raises:
         ValueError: an option that can't be used.
     """
     device = _device(options.device)
     team = join(device) if options.launcher == "torchrun" else ALONE
-    console = Console(highlight=False, quiet=not team.is_main)
+    console = console or Console(highlight=False)
+    console.quiet = console.quiet or not team.is_main
     with one_voice(team):
         plan, bundle, how = _planned(options, device, team)
     try:
         if isinstance(team, TorchTeam) and not team.is_main:
             follow(plan.specs, team.device, team)
-            return 0
+            return None
         return _do(options, plan, bundle, how, device, console, team, command=command)
     finally:
         team.part()
@@ -108,20 +118,20 @@ def _do(
     team: Team,
     *,
     command: str,
-) -> int:
-    """Run the plan, or say what it would be; the exit code."""
+) -> Outcome | None:
+    """Run the plan, or say what it would be."""
     _announce(plan, device, console)
     jobs = _runs_at_once(options, plan, bundle, how, device, console)
     if options.dry_run:
         _print_plan(plan, options.out)
         say_folder(plan, options.out, console)
         _print_estimate(plan, bundle, options.out, device, jobs, console)
-        return 0
+        return None
     if options.early_look:
         report = early_look(plan, options.out, device, console, command=command)
         console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
-        return 0
-    outcome = run_study(
+        return None
+    outcome = run_plan(
         plan,
         options.out,
         device,
@@ -137,7 +147,7 @@ def _do(
             f"{len(outcome.failed)} of {counted(len(plan.specs), 'run')} failed; the same command tries them again."
         )
     console.print(f"Report: {outcome.report.resolve()}", soft_wrap=True, markup=False)
-    return 1 if outcome.failed else 0
+    return outcome
 
 
 def _launching(options: argparse.Namespace, device: torch.device, team: Team) -> Options:

@@ -176,7 +176,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return efficiency.main(["--budget", options.budget, "--device", options.device, "--out", str(options.out)])
         from ablations import commands
 
-        return commands.run(options, command=command_of("ablations.run", arguments))
+        outcome = commands.run(options, command=command_of("ablations.run", arguments))
+        return 1 if outcome is not None and outcome.failed else 0
     except StartupError as error:
         fail(str(error))
     except (ValueError, OSError) as error:

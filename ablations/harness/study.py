@@ -60,7 +60,7 @@ class Outcome:
     failed: list[RunSpec]
 
 
-def run_study(
+def run_plan(
     plan: Plan,
     root: Path,
     device: torch.device,
