@@ -131,6 +131,8 @@ def _do(
         report = early_look(plan, options.out, device, console, command=command)
         console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
         return None
+    if options.log != "jsonl" and not options.force and not _left(plan, options.out):
+        console.print(f"--log {options.log}: no run is left to train, so nothing is logged (--force trains again).")
     outcome = run_plan(
         plan,
         options.out,

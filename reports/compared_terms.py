@@ -55,7 +55,8 @@ def differing_terms(before: Study, after: Study) -> tuple[tuple[str, str, str], 
         "Python": lambda r: r.env.get("python"),
         "Packages": lambda r: _flat(r.env.get("packages")),
     }
-    rows: list[tuple[str, ...]] = [("Data folder", *names) for names in same_data_renamed(before, after).items()]
+    rows = [("Study", before.name, after.name)] if before.name != after.name else []
+    rows += [("Data folder", *names) for names in same_data_renamed(before, after).items()]
     for name, get in asked.items():
         told = [sorted({str(value) for run in _done(s) if (value := get(run))}) for s in (before, after)]
         if told[0] != told[1]:

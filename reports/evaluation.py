@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
-from reports.console import steady_output, words_of
+from reports.console import Parser, steady_output, words_of
 from reports.files import write_text
 from reports.labels import condition_label
 from reports.verdict import signed
@@ -157,7 +156,7 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, or 2 with one line on standard error."""
     steady_output()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m reports.evaluation",
         description="Make the page of an evaluation again from its evaluation.json. Nothing is measured.",
     )
