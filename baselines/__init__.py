@@ -19,6 +19,12 @@ import dfpir
 from baselines.registry import BASELINES, Baseline, MissingExtraError, Unavailable, UnavailableError, register
 from dfpir.weights import WeightsError, check_floating, check_keys, make_room, plain_state_dict, read_tensors
 
+if not hasattr(dfpir, "create_model"):
+    where = list(getattr(dfpir, "__path__", ()))
+    raise ImportError(
+        f"{where} is imported in place of this suite's package 'dfpir': run the command in another folder."
+    )
+
 Model = TypeVar("Model", bound=nn.Module)
 
 __all__ = [

@@ -31,7 +31,6 @@ def fit_restormer(plain: DFPIRConfig, *, same: Literal["parameters", "multiply_a
         plain: Restormer at the size wanted.
         same: what is to be equal: parameters that are trained, or multiply-adds at 128 x 128 pixels.
     """
-
     from dfpir.count import multiply_adds
 
     def size(config: DFPIRConfig) -> int:

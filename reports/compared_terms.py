@@ -55,7 +55,7 @@ def differing_terms(before: Study, after: Study) -> tuple[tuple[str, str, str], 
         "Python": lambda r: r.env.get("python"),
         "Packages": lambda r: _flat(r.env.get("packages")),
     }
-    rows = [("Study", before.name, after.name)] if before.name != after.name else []
+    rows: list[tuple[str, ...]] = [("Study", before.name, after.name)] if before.name != after.name else []
     rows += [("Data folder", *names) for names in same_data_renamed(before, after).items()]
     for name, get in asked.items():
         told = [sorted({str(value) for run in _done(s) if (value := get(run))}) for s in (before, after)]

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,13 +27,26 @@ MODULES = (
 )  # fmt: skip
 
 
-def start(*words, cwd=ROOT):
+@dataclass
+class Started:
+    """A command that ended: what it printed, and the modules that it imported."""
+
+    returncode: int
+    stdout: str
+    said: list[str]
+    imported: set[str]
+
+
+def start(*words, cwd=ROOT) -> Started:
     command = [sys.executable, "-X", "importtime", "-m", *map(str, words)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
     lines = done.stderr.splitlines()
-    done.imported = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
-    done.said = [line for line in lines if not line.startswith("import time:")]
-    return done
+    return Started(
+        returncode=done.returncode,
+        stdout=done.stdout,
+        said=[line for line in lines if not line.startswith("import time:")],
+        imported={line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")},
+    )
 
 
 @pytest.mark.parametrize("module", MODULES)

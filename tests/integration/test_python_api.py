@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_a_script_without_a_guard_is_told_how_to_mend_it(tmp_path):
 def test_the_page_on_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     assert len(blocks) >= 5
     for block in blocks:
