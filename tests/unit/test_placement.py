@@ -13,6 +13,7 @@ from ablations.budgets import budget_named
 from ablations.data import open_data
 from ablations.harness.cost.estimate import RunEstimate, estimate_run
 from ablations.harness.cost.placement import AUTO, MARGIN, MOST_ON_ONE, PROCESS_BYTES, place
+from ablations.harness.training import accelerate
 from ablations.plan import make_plan
 from datasets.protocols import get_protocol
 
@@ -81,3 +82,15 @@ def test_auto_measures_and_says_what_it_chose(planned, monkeypatch, tmp_path, jo
     assert commands._runs_at_once(options, plan, bundle, how, torch.device(kind), console) == want
     assert len(told) == (jobs == AUTO)
     assert all(text.startswith("3 at once on this GPU: a run needs 14 of") for text in told)
+
+
+def test_an_estimate_is_made_with_the_runs_precision_and_this_processs_switches(planned, monkeypatch):
+    spec, device = planned[0].specs[0], torch.device("cpu")
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    plain = estimate_run(replace(spec, precision="tf32"), device, 0)
+    assert torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cudnn.allow_tf32
+    monkeypatch.setattr(accelerate, "_chosen", accelerate.Acceleration(checkpointing=True))
+    assert estimate_run(spec, device, 0).memory_bytes < plain.memory_bytes
+    assert not torch.backends.cuda.matmul.allow_tf32

@@ -155,8 +155,7 @@ def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, A
     try:
         restored = released.restore(degraded, item.condition)
         clean = as_tensor(item.clean).to(restored.device)
-        scores = _scored(restored, clean, rules, task)
-        inputs = _scored(degraded.to(restored.device), clean, rules, task)
+        scores, inputs = _scored([restored, degraded.to(restored.device)], clean, rules, task)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -167,7 +166,7 @@ def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, A
             "(ablations.restore --tile 512 restores it in tiles, without a score)"
         ) from error
     for metric, value in scores.items():
-        if not math.isfinite(float(value)) and not torch.isfinite(restored).all():
+        if not math.isfinite(value) and not torch.isfinite(restored).all():
             raise ValueError(
                 f"{shown.source or item.name}: the model returned NaN or infinite pixels ({metric}); nothing is "
                 "reported."
@@ -185,20 +184,25 @@ def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, A
             "scene": readable(item.scene),
             "seen": shown.seen,
             "metric": metric,
-            "value": float(value),
-            "input_value": float(inputs[metric]),
+            "value": value,
+            "input_value": inputs[metric],
         }
         for metric, value in scores.items()
     ]
 
 
 def _scored(
-    image: Float[Tensor, "1 3 h w"], clean: Float[Tensor, "1 3 h w"], rules: Protocol, task: Task
-) -> dict[str, Any]:
+    images: Sequence[Float[Tensor, "1 3 h w"]], clean: Float[Tensor, "1 3 h w"], rules: Protocol, task: Task
+) -> list[dict[str, float]]:
+    """Metric -> score of each image; a GPU is waited for once."""
     try:
-        return dict(score(image, clean, rules, task))
+        found = [score(image, clean, rules, task) for image in images]
     except ValueError as error:  # too small for the protocol's SSIM
         raise _NotEvaluated(" ".join(str(error).split())) from error
+    values = torch.cat([value for scores in found for value in scores.values()]).tolist()
+    return [
+        dict(zip(found[0], values[i : i + len(found[0])], strict=True)) for i in range(0, len(values), len(found[0]))
+    ]
 
 
 def means_of(rows: Sequence[dict[str, Any]], rules: Protocol) -> list[Mean]:
