@@ -49,6 +49,6 @@ def make_deterministic(device: torch.device, cpu_threads: int) -> None:
 
 
 def threads_beside_gpu() -> int:
-    """CPU threads of a run on a GPU: a share of the cores this process may use, were as many runs under way as can be."""
+    """CPU threads of a run on a GPU: its share of the cores this process may use, with as many runs as there can be."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(_MOST_THREADS_BESIDE_GPU, cores // MOST_ON_ONE))

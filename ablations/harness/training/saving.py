@@ -37,7 +37,9 @@ class Saver:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._writes: deque[Future[None]] = deque()
         self._newest: Future[None] | None = None
-        self._copy, self._copy_of_best = checkpoint.HostCopy(), checkpoint.HostCopy()
+        self._snapshot: Future[None] | None = None
+        # kept until the end: freeing page-locked memory in the thread could meet a capture of a CUDA graph here
+        self._copy, self._copy_of_best, self._copy_of_weights = (checkpoint.HostCopy() for _ in range(3))
         self._best = state.best_step, state.best_file
         self._saved_at, self._cost_s = time.monotonic(), 0.0
         self._heeds_sigterm = False
@@ -89,8 +91,10 @@ class Saver:
 
     def snapshot(self, model: nn.Module, step: int) -> None:
         """Copy the weights and write them as the snapshot after `step` steps."""
-        weights = checkpoint.HostCopy().take(model.state_dict())
-        self._write(lambda: snapshots.save(weights, self._folder, step))
+        if self._snapshot is not None:
+            wait([self._snapshot])
+        weights = self._copy_of_weights.take(model.state_dict())
+        self._snapshot = self._write(lambda: snapshots.save(weights, self._folder, step))
 
     def _write(self, work: Callable[[], None]) -> Future[None]:
         self._heed_sigterm(on=True)
