@@ -28,7 +28,12 @@ def asked(monkeypatch):
     """What is scored, as (images, metrics), with nothing known before."""
     calls = []
     monkeypatch.setattr(beside, "_inputs", {})
-    monkeypatch.setattr(beside, "score", lambda x, *rest: (calls.append((len(x), rest[-1])), score(x, *rest))[1])
+
+    def told(images, *rest):
+        calls.append((len(images), rest[-1]))
+        return score(images, *rest)
+
+    monkeypatch.setattr(beside, "score", told)
     return calls
 
 

@@ -133,7 +133,12 @@ def test_best_weights_are_written_when_they_change_and_read_with_their_checkpoin
     scores, written, original = iter([9.0, 20.0, 8.0]), [], checkpoint.save_best
     monkeypatch.setattr(training, "validation_scores", lambda *_: ({"rain": 1.0}, next(scores)))
     monkeypatch.setattr(Saver, "is_due", lambda self, *_, **__: True)
-    monkeypatch.setattr(checkpoint, "save_best", lambda *a: (written.append(a[1]), original(*a))[1])
+
+    def told(folder, step, tensors):
+        written.append(step)
+        return original(folder, step, tensors)
+
+    monkeypatch.setattr(checkpoint, "save_best", told)
     folder = stopped_before_evaluation(BEST, tmp_path, monkeypatch)
     assert written == [4, 7]
     assert [path.name[:14] for path in folder.glob("best-*")] == ["best-000000007"]
@@ -168,6 +173,7 @@ def test_the_older_form_with_all_in_one_file_is_read(tmp_path, monkeypatch):
     run_here(BEST, tmp_path / "whole")
     folder = stopped_before_evaluation(BEST, tmp_path, monkeypatch)
     found = checkpoint.load_latest(folder)
+    assert found is not None
     facts = {name: fact for name, fact in found.facts.items() if name not in ("form", checkpoint.BEST_FILE)}
     for path in folder.iterdir():
         path.unlink()

@@ -51,9 +51,9 @@ class Saver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(wait=True)
+        self._heed_sigterm(on=False)
         if kind is None:
             self.check()
-        self._heed_sigterm(on=False)
 
     def check(self) -> None:
         """Raise what went wrong in a write that has ended."""
