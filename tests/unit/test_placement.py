@@ -84,10 +84,15 @@ def test_auto_measures_and_says_what_it_chose(planned, monkeypatch, tmp_path, jo
     assert all(text.startswith("3 at once on this GPU: a run needs 14 of") for text in told)
 
 
-def test_an_estimate_is_made_with_the_runs_precision_and_this_processs_switches(planned, monkeypatch):
+@pytest.fixture
+def float32_products():
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def test_an_estimate_is_made_with_the_runs_precision_and_this_processs_switches(planned, monkeypatch, float32_products):
     spec, device = planned[0].specs[0], torch.device("cpu")
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     plain = estimate_run(replace(spec, precision="tf32"), device, 0)
     assert torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cudnn.allow_tf32
