@@ -146,7 +146,7 @@ def full_disk(team: TorchTeam, folder: Path) -> None:
     """The first process can't write its checkpoint."""
     training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     if team.is_main:
