@@ -7,7 +7,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,6 +49,11 @@ def fail(message: str) -> NoReturn:
     """End the program with one line on standard error and exit code 2."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def print_prose(console: Console, text: str) -> None:
+    """Print a sentence: wrapped at words on a terminal, on one line where another program reads it."""
+    console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def duration(seconds: float) -> str:

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ablations.budgets import budget_named
-from ablations.cli import counted, duration
-from ablations.data import open_data
+from ablations.cli import counted, duration, print_prose
+from ablations.data import image_bytes, open_data
 from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
 from ablations.harness.cost.placement import AUTO, place
 from ablations.harness.early import early_look
@@ -23,7 +23,7 @@ from ablations.harness.evaluate import batch_pixels
 from ablations.harness.launch import Options, make_launcher
 from ablations.harness.memory import free_bytes
 from ablations.harness.run_one import find_run, follow, is_done
-from ablations.harness.study import run_study, say_folder
+from ablations.harness.study import Outcome, run_plan, say_folder
 from ablations.harness.training.accelerate import Acceleration, applied, use
 from ablations.harness.training.distributed import ALONE, Team, TorchTeam, join, one_voice
 from ablations.plan import Plan, make_plan
@@ -35,22 +35,37 @@ from datasets.tasks import condition_named
 from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
 
+_KEPT_BYTES = 64 << 20
+"""Of a folder's decoded images, where a study is only planned; its runs read them for themselves."""
 
-def run(options: argparse.Namespace, *, command: str) -> int:
+_LIBRARIES_BYTES = 0.7 * 2**30  # measured: a run's process before its first image
+
+
+def run(options: argparse.Namespace, *, command: str, console: Console | None = None) -> Outcome | None:
     """Plan a study and run it, or print the plan.
+
+    Args:
+        options: as `ablations.run.make_parser` gives them.
+        command: the command line that does the same, for the report.
+        console: where to say what happens; standard output by default.
+
+    Returns:
+        What the study left; None where nothing was to be run here: a dry run, an early look, or a process of torchrun
+        that only follows the first.
 
     Raises:
         ValueError: an option that can't be used.
     """
     device = _device(options.device)
     team = join(device) if options.launcher == "torchrun" else ALONE
-    console = Console(highlight=False, quiet=not team.is_main)
+    console = console or Console(highlight=False)
+    console.quiet = console.quiet or not team.is_main
     with one_voice(team):
         plan, bundle, how = _planned(options, device, team)
     try:
         if isinstance(team, TorchTeam) and not team.is_main:
             follow(plan.specs, team.device, team)
-            return 0
+            return None
         return _do(options, plan, bundle, how, device, console, team, command=command)
     finally:
         team.part()
@@ -73,6 +88,7 @@ def _planned(options: argparse.Namespace, device: torch.device, team: Team) -> t
         tasks=options.tasks or (),
         split=tuple(options.split) if options.split else None,
         skip_bad=options.skip_bad,
+        keep_bytes=_KEPT_BYTES,
     )
     plan = make_plan(
         options.study,
@@ -102,20 +118,22 @@ def _do(
     team: Team,
     *,
     command: str,
-) -> int:
-    """Run the plan, or say what it would be; the exit code."""
+) -> Outcome | None:
+    """Run the plan, or say what it would be."""
     _announce(plan, device, console)
     jobs = _runs_at_once(options, plan, bundle, how, device, console)
     if options.dry_run:
         _print_plan(plan, options.out)
         say_folder(plan, options.out, console)
         _print_estimate(plan, bundle, options.out, device, jobs, console)
-        return 0
+        return None
     if options.early_look:
         report = early_look(plan, options.out, device, console, command=command)
         console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
-        return 0
-    outcome = run_study(
+        return None
+    if options.log != "jsonl" and not options.force and not _left(plan, options.out):
+        console.print(f"--log {options.log}: no run is left to train, so nothing is logged (--force trains again).")
+    outcome = run_plan(
         plan,
         options.out,
         device,
@@ -131,7 +149,7 @@ def _do(
             f"{len(outcome.failed)} of {counted(len(plan.specs), 'run')} failed; the same command tries them again."
         )
     console.print(f"Report: {outcome.report.resolve()}", soft_wrap=True, markup=False)
-    return 1 if outcome.failed else 0
+    return outcome
 
 
 def _launching(options: argparse.Namespace, device: torch.device, team: Team) -> Options:
@@ -218,7 +236,7 @@ def _announce(plan: Plan, device: torch.device, console: Console) -> None:
     lines += [f"{name}: {how}" for found in acts for name, how in found.items()]
     lines += [f"Not trained twice: {row.variant}: {row.note}." for row in plan.rows if row.alias_of]
     for line in dict.fromkeys(lines):
-        console.print(line, markup=False, soft_wrap=True)
+        print_prose(console, line)
 
 
 def _print_plan(plan: Plan, root: Path) -> None:
@@ -252,13 +270,22 @@ def _print_estimate(
     seconds, most = summary(found, [len(specs) for specs in models.values()], jobs=jobs)
     jobs = min(jobs, len(left))
     at_once = f"{jobs} runs at once" if jobs > 1 else "one run at a time"
-    console.print(
+    print_prose(
+        console,
         f"Estimated from one measured step a model on {device.type}: {counted(len(left), 'run')}, about "
-        f"{duration(seconds)} with {at_once} (start-up, evaluation, measures and report counted roughly), "
-        f"{most:.2g} GiB for tensors besides what the libraries and the images take.",
-        soft_wrap=True,
-        markup=False,
+        f"{duration(seconds)} with {at_once} (start-up, evaluation, measures and report counted roughly).",
     )
+    print_prose(console, memory_words(bundle, most, jobs, device))
+
+
+def memory_words(bundle: DataBundle, tensors_gib: float, jobs: int, device: torch.device) -> str:
+    """What runs take in all: each is a process with the libraries and the decoded images of its own."""
+    images = jobs * image_bytes(bundle) / 2**30
+    libraries = jobs * _LIBRARIES_BYTES / 2**30
+    host = f"{images:.2g} for decoded images, {libraries:.2g} for the libraries"
+    if device.type == "cuda":
+        return f"Memory: {tensors_gib:.2g} GiB of the GPU for tensors; about {images + libraries:.2g} GiB here: {host}."
+    return f"Memory: about {tensors_gib + images + libraries:.2g} GiB: {tensors_gib:.2g} for tensors, {host}."
 
 
 def _left(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:
@@ -318,7 +345,7 @@ def _runs_at_once(
         cores=os.cpu_count() or 1,
         threads=plan.budget.recipe.cpu_threads,
     )
-    console.print(placement.reason, soft_wrap=True, markup=False)
+    print_prose(console, placement.reason)
     return placement.at_once
 
 

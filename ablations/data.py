@@ -17,6 +17,8 @@ from datasets.paired import RootBundle, load_root
 from datasets.protocols import get_protocol
 from datasets.tasks import Task
 
+_DECODING_BYTES = 16  # a pixel: its copy in Pillow, and three of its depth
+
 
 def open_data(
     choice: str,
@@ -27,6 +29,7 @@ def open_data(
     tasks: Sequence[str] = (),
     split: Split | None = None,
     skip_bad: bool = False,
+    keep_bytes: int | None = None,
 ) -> tuple[DataRef, DataBundle]:
     """The data that `--data` names: `embedded`, a folder of images, or `bsds` or `paper`: sets under a root.
 
@@ -38,6 +41,7 @@ def open_data(
         tasks: those that the user named, for a folder of pairs.
         split: percentages to train on, validate and test, for a folder.
         skip_bad: leave out files that can't be used, for a folder.
+        keep_bytes: of a folder's decoded images that stay in memory; all by default (`load_folder`).
 
     Raises:
         ValueError: none of these, or a folder or protocol that can't be used.
@@ -67,7 +71,7 @@ def open_data(
         return _described("embedded", None, bundle), bundle
     if not Path(choice).is_dir():
         raise ValueError(f"--data {choice!r}: 'embedded', 'bsds', 'paper' or the path of a folder of images is needed.")
-    bundle = load_folder(choice, tasks=_tasks(tasks), split=split, skip_bad=skip_bad)
+    bundle = load_folder(choice, tasks=_tasks(tasks), split=split, skip_bad=skip_bad, keep_bytes=keep_bytes)
     told = tuple(tasks) if bundle.train[0].degraded is not None else ()
     ref = replace(_described("folder", Path(choice), bundle), split=split, skip_bad=skip_bad, tasks=told)
     return ref, bundle
@@ -114,6 +118,15 @@ def seen_word(bundle: DataBundle, image: str) -> str:
     if not isinstance(bundle, RootBundle):
         return ""
     return "seen" if bundle.seen.get(image, False) else "unseen"
+
+
+def image_bytes(bundle: DataBundle) -> int:
+    """Memory that a run's images take: all of them decoded, and what decoding the largest takes besides."""
+    if isinstance(bundle, RootBundle):
+        return 0  # packed images are mapped: the system takes their pages back when it needs them
+    samples = (*bundle.train, *bundle.val, *bundle.test)
+    largest = max(sample.clean.shape[0] * sample.clean.shape[1] for sample in samples)
+    return sum(sample.nbytes for sample in samples) + _DECODING_BYTES * largest
 
 
 def _tasks(names: Sequence[str]) -> list[Task]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablations.cli import Parser, command_of, fail
+from ablations.idle import folder
 from ablations.startup import StartupError, prepare
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--repeats", type=_repeats, metavar="N", help="timed calls after the warm-up (default: the budget's)")
     add("--budget", default="demo", metavar="NAME", help="demo (small models) or paper (full size); default: demo")
     add("--psnr", type=Path, metavar="FOLDER", help="a study's folder: its average PSNR stands beside the costs")
-    add("--out", default=Path("runs"), type=Path, metavar="FOLDER", help="writes FOLDER/efficiency (default: runs)")
+    add("--out", default=Path("runs"), type=folder, metavar="FOLDER", help="writes FOLDER/efficiency (default: runs)")
     return parser
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ablations.cli import Parser, fail, fail_for
+from ablations.idle import folder, refuse_unread
 from ablations.startup import StartupError, prepare
 
 
@@ -82,13 +83,17 @@ def make_parser() -> argparse.ArgumentParser:
         help="whose training images the classifier of --degradation auto learns from (default: embedded)",
     )
     parser.add_argument(
-        "--runs", default="runs", type=Path, metavar="FOLDER", help="where that classifier is kept (default: runs)"
+        "--runs",
+        default=Path("runs"),
+        type=Path,
+        metavar="FOLDER",
+        help="where that classifier is kept (default: runs)",
     )
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=folder,
         metavar="FOLDER",
         help="write images.parquet, evaluation.json and evaluation.html; rows are kept as they are made "
         "(images.jsonl), and the same command goes on from them",
@@ -105,6 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(list(sys.argv[1:] if argv is None else argv))
     try:
         prepare()
+        if options.degradation != "auto":
+            refuse_unread(options, make_parser(), ("guess_data", "runs"), "--degradation auto")
         from ablations.harness.evaluating import examine
 
         return examine.run(options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ablations.budgets import BUDGETS
+from ablations.names import matching
 from ablations.registry import STUDIES
 from dfpir import variant_config
 from dfpir.count import multiply_adds
@@ -74,7 +74,7 @@ def list_variants(pattern: str = "*", *, study: str | None = None) -> int:
         ValueError: no such study, or no variant matches.
     """
     among = [name for name in VARIANTS if study is None or name in STUDIES[study]().variants]
-    names = [name for name in among if fnmatchcase(name.lower(), pattern.lower())]
+    names = matching(pattern, among)
     if not names:
         of = f" of {study}" if study else ""
         raise UnknownNameError(f"--variants {pattern!r}: no variant{of} is called so.{suggestion(pattern, among)}")

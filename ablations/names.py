@@ -1,54 +1,83 @@
-"""Names of studies and budgets read from the source: a typing error is told in a moment, before torch is imported."""
+"""Names on the command line are checked before torch is imported: a typing error is told in a moment."""
 
 from __future__ import annotations
 
 import ast
-import difflib
 import sys
-from collections.abc import Iterable
-from importlib.metadata import entry_points
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
 
 
-def check_names(study: str | None, budget: str) -> None:
-    """Refuse a study or budget that does not exist, where that can be told without importing anything.
+def check_names(
+    study: str | None,
+    budget: str,
+    *,
+    only: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    variants: str | None = None,
+) -> None:
+    """Refuse names that do not exist. The suite's own registries of studies and variants need no torch.
 
-    Where torch is imported already, or another package brings studies, the registries themselves are left to tell.
+    Args:
+        study: to run or to list; `efficiency` is none and passes.
+        budget: of the runs.
+        only: names or patterns of the study's variants.
+        tasks: to train and test on.
+        variants: the pattern of `--variants`.
 
     Raises:
         ValueError: one line with the nearest known name.
     """
-    if "torch" in sys.modules:
-        return
-    budgets = _budgets()
+    from ablations.registry import STUDIES  # ours, once `startup.prepare` has looked
+    from datasets.tasks import Task
+    from dfpir.registry import UnknownNameError, suggestion
+    from dfpir.variants import VARIANTS
+
+    budgets = [] if "torch" in sys.modules else _budgets()  # where it is imported, the registry itself tells
     if budgets and budget not in budgets:
-        raise ValueError(f"Unknown budget {budget!r}.{_nearest(budget, budgets)}")
-    studies = _studies()
-    if study is None or study == "efficiency" or study in studies or not studies:
+        raise UnknownNameError(f"Unknown budget {budget!r}.{suggestion(budget.lower(), budgets)}")
+    for task in tasks or ():
+        if task not in {known.value for known in Task}:
+            raise UnknownNameError(f"Unknown task {task!r}.{suggestion(task.lower(), [t.value for t in Task])}")
+    if study == "efficiency":
         return
-    if not entry_points(group="dfpir.studies"):
-        raise ValueError(f"Unknown study {study!r}.{_nearest(study, studies)}")
+    if study is not None and study not in STUDIES:
+        raise UnknownNameError(f"Unknown study {study!r}.{suggestion(study.lower(), [*STUDIES, 'efficiency'])}")
+    named = STUDIES[study]().variants if study is not None else ()
+    if study is not None and only:
+        chosen(study, named, only)
+    if variants is not None:
+        among = [name for name in VARIANTS if study is None or name in named]
+        if not matching(variants, among):
+            of = f" of {study}" if study else ""
+            raise UnknownNameError(
+                f"--variants {variants!r}: no variant{of} is called so.{suggestion(variants, among)}"
+            )
 
 
-def _studies() -> list[str]:
-    """Functions below `@register_study()` in ablations/studies."""
-    names = []
-    for path in sorted((_HERE / "studies").glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef):
-                names += [_registered(mark, node.name) for mark in node.decorator_list if _called(mark)]
-    return [name for name in names if name]
+def chosen(study: str, variants: Sequence[str], only: Sequence[str] | None) -> tuple[str, ...]:
+    """The study's variants that `--only` names, in the study's order; all where it names none.
+
+    Raises:
+        ValueError: a name or pattern that fits none.
+    """
+    from dfpir.registry import UnknownNameError, suggestion
+
+    found: set[str] = set()
+    for pattern in only or ():
+        fitting = matching(pattern, variants)
+        if not fitting:
+            raise UnknownNameError(f"{pattern!r} is not in study {study}.{suggestion(pattern, variants)}")
+        found.update(fitting)
+    return tuple(v for v in variants if not only or v in found)
 
 
-def _called(mark: ast.expr) -> bool:
-    return isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "register_study"
-
-
-def _registered(mark: ast.expr, name: str) -> str:
-    given = mark.args[0] if isinstance(mark, ast.Call) and mark.args else None
-    return str(given.value) if isinstance(given, ast.Constant) else name
+def matching(pattern: str, names: Sequence[str]) -> list[str]:
+    """The names that a shell-style pattern fits, in any case."""
+    return [name for name in names if fnmatchcase(name.lower(), pattern.lower())]
 
 
 def _budgets() -> list[str]:
@@ -57,10 +86,3 @@ def _budgets() -> list[str]:
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
     words = [w for n in calls if isinstance(n.func, ast.Name) and n.func.id == "Budget" for w in n.keywords]
     return [str(w.value.value) for w in words if w.arg == "name" and isinstance(w.value, ast.Constant)]
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """As `dfpir.registry.suggestion`, whose import is what is to be spared; in any case."""
-    names = list(known)
-    found = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
-    return f" Did you mean {found[0]!r}?" if found else f" Known: {', '.join(names)}."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 from ablations.mixture import paper_epoch_samples
 from ablations.models import ModelConfig, model_config
+from ablations.names import chosen
 from ablations.registry import STUDIES, Study
 from ablations.spec import Budget, Checkpoint, DataRef, Precision, Recipe, RunSpec
 from datasets.tasks import Task, condition_named
@@ -103,7 +103,7 @@ def make_plan(
     rows: list[PlannedRow] = []
     for seed in dict.fromkeys(seeds or budget.seeds):
         first: dict[str, PlannedRow] = {}
-        for variant in _chosen(study, only):
+        for variant in chosen(study.name, study.variants, only):
             name, _, task = variant.partition("@")
             for own in _tasks(trained) if task == "each" else [task]:
                 own_trained = [c for c in trained if not own or condition_named(c).task.value == own]
@@ -148,10 +148,10 @@ def _trained_on(study: Study, tasks: Sequence[str] | None, conditions: Sequence[
             raise UnknownNameError(f"Unknown task {task!r}.{suggestion(task, [known.value for known in Task])}")
         if task not in served:
             raise ValueError(f"--tasks {task}: the data serve {', '.join(served)}.")
-    chosen = tasks or study.tasks or served
-    wanted = [name for name in conditions if condition_named(name).task.value in chosen]
+    asked = tasks or study.tasks or served
+    wanted = [name for name in conditions if condition_named(name).task.value in asked]
     if not wanted:
-        raise ValueError(f"{study.name} is about {', '.join(chosen)}; the data serve {', '.join(served)}.")
+        raise ValueError(f"{study.name} is about {', '.join(asked)}; the data serve {', '.join(served)}.")
     return wanted
 
 
@@ -163,16 +163,6 @@ def _recipe(budget: Budget, tasks: Sequence[str], checkpoint: Checkpoint | None)
         phases = zip(recipe.phases, budget.epochs, strict=True)
         recipe = replace(recipe, phases=tuple(replace(p, steps=n * samples // p.batch) for p, n in phases))
     return recipe if checkpoint is None else replace(recipe, checkpoint=checkpoint)
-
-
-def _chosen(study: Study, only: Sequence[str] | None) -> tuple[str, ...]:
-    chosen: set[str] = set()
-    for pattern in only or ():
-        found = [v for v in study.variants if fnmatchcase(v.lower(), pattern.lower())]
-        if not found:
-            raise UnknownNameError(f"{pattern!r} is not in study {study.name}.{suggestion(pattern, study.variants)}")
-        chosen.update(found)
-    return tuple(v for v in study.variants if not only or v in chosen)
 
 
 def _tasks(conditions: Sequence[str]) -> list[str]:

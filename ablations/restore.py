@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ablations.cli import Parser, fail, fail_for
+from ablations.idle import folder, refuse_unread
 from ablations.startup import StartupError, prepare
 
 RULES = """\
@@ -17,6 +18,8 @@ untouched: the colours alone are restored. A palette becomes RGB. EXIF orientati
 JPEG is written at quality 95 without chroma subsampling, WebP without loss. 16-bit TIFF, CMYK, several frames and
 broken files are named and left out; the others are done, and the exit code is 1.
 An input is never written over, and an existing output only with --force.
+Interrupted: the same command goes on. restored.jsonl in --out names each output with its model, weights and settings;
+outputs of others need --force.
 
 auto: a small classifier names each image's degradation; noise: it chooses among noise levels alone. It is trained once
 on the training images of --data, in about half a minute, and kept under --runs. The paper's models are told the true
@@ -48,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="noise-25 (any whole sigma), rain, haze, blur or lowlight; auto guesses it, noise its level",
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write to")
+    parser.add_argument("--out", required=True, type=folder, metavar="DIR", help="folder to write to")
     parser.add_argument("--tile", type=int, metavar="N", help="side of tiles in pixels (default: what fits in memory)")
     parser.add_argument("--text-encoder", metavar="NAME", help="as for ablations.evaluate")
     parser.add_argument("--codes", type=Path, metavar="FILE", help="as for ablations.evaluate")
@@ -59,7 +62,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--root", type=Path, metavar="FOLDER", help="where the data sets of --data paper lie")
     parser.add_argument(
-        "--runs", default="runs", type=Path, metavar="FOLDER", help="where auto's classifier is kept (default: runs)"
+        "--runs",
+        default=Path("runs"),
+        type=Path,
+        metavar="FOLDER",
+        help="where auto's classifier is kept (default: runs)",
     )
     return parser
 
@@ -69,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(list(sys.argv[1:] if argv is None else argv))
     try:
         prepare()
+        if options.degradation not in ("auto", "noise"):
+            refuse_unread(options, make_parser(), ("data", "root", "runs"), "--degradation auto or noise")
         from ablations.harness.restoring import own_images
 
         return own_images.run(options)
@@ -77,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         fail_for(error)
     except KeyboardInterrupt:
-        print("Interrupted. What is written is whole; the rest is not there.", file=sys.stderr)
+        print("Interrupted. What is written is whole; the same command does the rest.", file=sys.stderr)
         return 130
 
 

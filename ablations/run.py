@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from ablations.cli import Parser, command_of, fail, fail_for
+from ablations.idle import folder, refuse_idle
 from ablations.names import check_names
 from ablations.startup import StartupError, prepare
 
@@ -90,7 +91,7 @@ def make_parser() -> argparse.ArgumentParser:
         "or minilm, said so, where CLIP's weights can't be had)",
     )
     parser.add_argument(
-        "--out", default="runs", type=Path, metavar="FOLDER", help="where runs are kept (default: runs)"
+        "--out", default=Path("runs"), type=folder, metavar="FOLDER", help="where runs are kept (default: runs)"
     )
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (default: auto)")
     parser.add_argument(
@@ -157,8 +158,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.seeds is not None:
         options.seeds = list(dict.fromkeys(chain.from_iterable(options.seeds)))
     try:
-        check_names(options.study, options.budget)
         prepare()
+        refuse_idle(options, make_parser())
+        check_names(options.study, options.budget, only=options.only, tasks=options.tasks, variants=options.variants)
         from ablations import listings
 
         if options.list and options.study not in (None, "efficiency"):
@@ -170,13 +172,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.study is None:
             fail("a study is needed: python -m ablations.run STUDY (--list shows them)")
         if options.study == "efficiency":  # nothing is trained: its own command measures
-            _refuse_unused(options, used=("study", "budget", "device", "out"))
             from ablations import efficiency
 
             return efficiency.main(["--budget", options.budget, "--device", options.device, "--out", str(options.out)])
         from ablations import commands
 
-        return commands.run(options, command=command_of("ablations.run", arguments))
+        outcome = commands.run(options, command=command_of("ablations.run", arguments))
+        return 1 if outcome is not None and outcome.failed else 0
     except StartupError as error:
         fail(str(error))
     except (ValueError, OSError) as error:
@@ -184,17 +186,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on from here.", file=sys.stderr)
         return 130
-
-
-def _refuse_unused(options: argparse.Namespace, *, used: Sequence[str]) -> None:
-    """Refuse flags that `efficiency` would not heed."""
-    actions = [a for a in make_parser()._actions if a.dest not in (*used, "help", "version")]
-    unused = [a.option_strings[0] for a in actions if getattr(options, a.dest) != a.default]
-    if unused:
-        raise ValueError(
-            f"{', '.join(unused)}: efficiency trains nothing and takes --budget, --device and --out alone here; "
-            "python -m ablations.efficiency --help shows what else it knows."
-        )
 
 
 def _seeds(text: str) -> list[int]:

@@ -13,6 +13,7 @@ from typing import Any
 from ablations.cli import Parser, counted, duration, fail
 from ablations.harness.glance import (
     ERROR_FILE,
+    REPORT_FILES,
     SPEC_FILE,
     STUDIES_FOLDER,
     STUDY_FILE,
@@ -62,6 +63,7 @@ class Status:
         running: what a process works on now.
         failed: what ended with an error; the study's command tries them again.
         left_s: seconds until all are done at the present pace; None where it can't be told.
+        reported: whether a report is there; true of runs without a study, which have none.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Status:
     running: list[Running] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     left_s: float | None = None
+    reported: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +122,9 @@ def _study_status(folder: Path) -> Status:
             )
     if not runs:
         raise ValueError(f"{folder / STUDY_FILE}: it names no runs.")
-    return _status(folder.name, folder.resolve().parent.parent, runs.values())
+    status = _status(folder.name, folder.resolve().parent.parent, runs.values())
+    status.reported = any((folder / name).is_file() for name in REPORT_FILES)
+    return status
 
 
 def _status(name: str, root: Path, runs: Iterable[_Asked]) -> Status:
@@ -203,6 +208,8 @@ def as_text(status: Status) -> str:
 
 def _time_left(status: Status) -> str:
     if status.done == status.total:
+        if not status.reported:
+            return "all trained, measures and report to come: if the study's command is not running, run it again"
         return "finished"
     if not status.running:
         return "nothing is running: run the study's command again to continue"

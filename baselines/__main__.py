@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from baselines import MissingExtraError
-from baselines.overview import BOUND, EXCEPTIONS, remarks, table
-from datasets.console import steady_output
+from datasets.console import Parser, steady_output
 
 
 def main(argv: list[str] | None = None) -> int:
     """Print the table; the exit code: 0, or 2 where a library is missing."""
     steady_output()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m baselines",
         description="Print what to know of each comparator, and its parameters: published, and those that training "
         "changes at the budgets demo, small and quick, beside DFPIR's.",
     )
     parser.parse_args(argv)
+    from baselines import MissingExtraError  # torch comes with it, and --help and errors are told before
+    from baselines.overview import BOUND, EXCEPTIONS, remarks, table
+
     try:
         text = table()
     except MissingExtraError as error:

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.ops import deform_conv2d  # type: ignore[import-untyped]
 
 from baselines.registry import Baseline, register
 
@@ -124,6 +123,9 @@ class _DeformableConv(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        from torchvision.ops import deform_conv2d  # type: ignore[import-untyped]  # 90 MB: for its models alone
+
+        self._deformable = deform_conv2d
         self.weight = nn.Parameter(torch.empty(width, width, 3, 3))
         self.conv_offset_mask = _conv(2 * width, 27)
         self.reset_parameters()
@@ -138,7 +140,7 @@ class _DeformableConv(nn.Module):
 
     def forward(self, x: Features, guide: Features) -> Features:
         offset, mask = self.conv_offset_mask(torch.cat([x, guide], dim=1)).split([18, 9], dim=1)
-        return deform_conv2d(x, offset, self.weight, padding=1, mask=mask.sigmoid())
+        return self._deformable(x, offset, self.weight, padding=1, mask=mask.sigmoid())
 
 
 def _pointwise_pair(width: int) -> nn.Sequential:

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models import densenet121  # type: ignore[import-untyped]
 
 from baselines.registry import Baseline, register
 
@@ -69,6 +68,8 @@ class FDGAN(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        from torchvision.models import densenet121  # type: ignore[import-untyped]  # 90 MB: for its models alone
+
         parts = _own_statistics(densenet121(weights=None).features)
         for level in (1, 2, 3):
             self.add_module(f"dense_block{level}", parts.get_submodule(f"denseblock{level}"))

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth  # type: ignore[import-untyped]
 
 from baselines.registry import Baseline, register
 from dfpir.layers import as_features, as_pixels
@@ -128,6 +127,8 @@ class _Block(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(channels, EPS), nn.LayerNorm(channels, EPS)
         self.attn = attention(channels, heads, reduction)
         self.mlp = _MLP(channels, mlp_ratio * channels)
+        from torchvision.ops import StochasticDepth  # type: ignore[import-untyped]  # 90 MB: for its models alone
+
         self.drop_path = StochasticDepth(drop, "row")
 
     def forward(self, x: Features) -> Features:

@@ -1,15 +1,20 @@
-"""Output that no console can end: signs that it lacks, names that are no text, a reader that leaves early.
+"""Output that no console can end, errors in one line, `--version`: what the command lines share.
 
 `reports/console.py` is the same file, since neither package imports the other.
 """
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import errno
 import io
+import re
 import sys
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 
 def steady_output() -> None:
@@ -56,6 +61,46 @@ def words_of(error: Exception, option: str = "") -> str:
 def readable(name: str) -> str:
     """A file's name as text that can be stored: bytes of it that are no UTF-8 as backslash escapes."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line with the nearest name, exit code 2, and that knows `--version`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.add_argument("--version", action=_Version, nargs=0, help="print the suite's version and end")
+
+    def error(self, message: str) -> NoReturn:
+        near = nearest(message, self._option_string_actions)
+        self.exit(2, f"error: {' '.join(message.split())}{near} (see --help)\n")
+
+
+def nearest(message: str, options: Iterable[str]) -> str:
+    """` Did you mean ...?` for argparse's message on an unknown choice or option, where something is like it."""
+    choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+    option = re.match(r"unrecognized arguments: (--[^ =]+)", message)
+    if choice:
+        given, known = choice[1], [word.strip(" '") for word in choice[2].split(",")]
+    elif option:
+        given, known = option[1], list(options)
+    else:
+        return ""
+    found = difflib.get_close_matches(given.lower(), known, n=1, cutoff=0.6)
+    return f". Did you mean {found[0]}?" if found else ""
+
+
+def version() -> str:
+    """`dfpir-suite 0.1.0`, or that it is not installed."""
+    try:
+        return f"dfpir-suite {metadata.version('dfpir-suite')}"
+    except metadata.PackageNotFoundError:
+        return "dfpir-suite, not installed: run from its folder"
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> NoReturn:
+        print(version())
+        parser.exit()
 
 
 def _steady(stream: io.TextIOWrapper) -> io.TextIOWrapper:

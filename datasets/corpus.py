@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets.degrade import degrade
-from datasets.noise import content_hash, noisy_inputs
+from datasets.noise import content_hash, noisy_pixels
 from datasets.protocols import get_protocol
 from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, Condition
@@ -22,6 +22,19 @@ from datasets.transfer import sent
 
 Split = Literal["val", "test"]
 Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unread:
+    """What stands in for the pixels of a sample whose arrays have sizes alone, so that many fit in memory.
+
+    Attributes:
+        content: `content_hash` of the clean pixels.
+        read: gives the sample's arrays with their pixels, by name.
+    """
+
+    content: str
+    read: Callable[[], Mapping[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +50,7 @@ class Sample:
         conditions: what the sample can serve; a ready-made pair serves its own.
         source: where it comes from, for the data sheet.
         licence: its terms.
+        unread: where the arrays hold no pixels, only sizes.
     """
 
     name: str
@@ -47,11 +61,27 @@ class Sample:
     conditions: tuple[Condition, ...] = CONDITIONS
     source: str = ""
     licence: str = ""
+    unread: Unread | None = None
 
     def __post_init__(self) -> None:
         for name, other in (("degraded", self.degraded), ("depth", self.depth)):
             if other is not None and other.shape[:2] != self.clean.shape[:2]:
                 raise ValueError(f"{self.name}: {name} is {other.shape[:2]}, clean is {self.clean.shape[:2]} (H, W).")
+
+    @property
+    def content(self) -> str:
+        """`content_hash` of the clean pixels."""
+        return content_hash(self.clean) if self.unread is None else self.unread.content
+
+    @property
+    def whole(self) -> Sample:
+        """The sample with its pixels."""
+        return self if self.unread is None else replace(self, unread=None, **cast(Any, self.unread.read()))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that its pixels take once they are read."""
+        return sum(array.nbytes for array in (self.clean, self.degraded, self.depth) if array is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +129,11 @@ class DataBundle:
         """SHA-256 over roles, names, pixels and depths: it identifies the data of a run."""
         digest = hashlib.sha256(" ".join(c.name for c in self.conditions).encode())
         for role in ("train", "val", "test"):
-            for sample in getattr(self, role):
+            for sample in (each.whole for each in getattr(self, role)):
                 served = " ".join(c.name for c in sample.conditions)
                 digest.update("\x1f".join((role, sample.name, sample.scene, served, str(sample.clean.shape))).encode())
                 for array in (sample.clean, sample.degraded, sample.depth):
-                    digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+                    digest.update(b"-" if array is None else np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def eval_items(
@@ -157,7 +187,7 @@ class DataBundle:
         samples = [s for s in self.train if serves(s, condition)]
         if not samples:
             raise ValueError(f"{self.name} has no training image for {condition.name}.")
-        sample = samples[int(rng.integers(len(samples)))]
+        sample = samples[int(rng.integers(len(samples)))].whole
         height, width = sample.clean.shape[:2]
         top, left = (int(rng.integers(0, max(n - patch, 0) + 1)) for n in (height, width))
         flips = tuple(axis for axis in (0, 1) if rng.integers(2))
@@ -174,12 +204,12 @@ class DataBundle:
 
 def to_float(image: NDArray[np.uint8]) -> Float[Tensor, "3 h w"]:
     """(H, W, 3) uint8 to (3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255)
 
 
 def to_levels(image: Float[Tensor, "3 h w"]) -> Pixels:
     """(3, H, W) float in [0, 1] on the 8-bit grid to (H, W, 3) uint8."""
-    return np.ascontiguousarray((image * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
+    return np.ascontiguousarray((image * 255).round_().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
 
 
 def serves(sample: Sample, condition: Condition) -> bool:
@@ -205,12 +235,13 @@ def _centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
 
 def eval_item(sample: Sample, condition: Condition, max_side: int | None = None) -> EvalItem:
     """A sample under a condition, cut to a centre of `max_side` pixels a side; made from its content alone."""
+    sample = sample.whole
     clean = _centre(sample.clean, max_side)
     if sample.degraded is not None:
         degraded = _centre(sample.degraded, max_side)
     elif condition.sigma_255 is not None:
-        noisy = next(iter(noisy_inputs(get_protocol("suite"), [clean], [condition.sigma_255])))
-        degraded = to_levels(noisy.degraded)
+        noisy = next(iter(noisy_pixels(get_protocol("suite"), [clean], [condition.sigma_255])))
+        degraded = cast(Pixels, noisy.degraded)
     else:
         depth = None if sample.depth is None else torch.from_numpy(_centre(sample.depth, max_side))
         seed = stable_seed("evaluation", content_hash(clean), condition.name)

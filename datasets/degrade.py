@@ -85,7 +85,7 @@ def add_haze(clean: Image, depth: Depth, rng: np.random.Generator) -> Image:
     airlight = rng.uniform(0.75, 1.0) + rng.uniform(-0.02, 0.02, 3)
     transmission = torch.exp(-rng.uniform(0.3, 1.1) * depth)
     colour = sent(torch.from_numpy(airlight).float().clamp(0, 1), clean.device)[:, None, None]
-    return clean * transmission + colour * (1 - transmission)
+    return (clean * transmission).add_(colour * (1 - transmission))
 
 
 def add_motion_blur(clean: Image, rng: np.random.Generator) -> Image:
@@ -164,4 +164,4 @@ def _normal(rng: np.random.Generator, shape: torch.Size, device: torch.device) -
 
 
 def _to_grid(image: Image) -> Image:
-    return (image.clamp(0, 1) * 255).round() / 255
+    return image.clamp(0, 1).mul_(255).round_().div_(255)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from datasets.corpus import DataBundle, Pixels, Sample
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.console import readable
+from datasets.corpus import DataBundle, Pixels, Sample, Unread
 from datasets.embedded import smooth_depth
 from datasets.finder import Pair, find_sets
 from datasets.folder_split import USUAL_SPLIT, Sides, Split, has_own_split, split_by_count, split_by_folders
@@ -32,7 +38,12 @@ _CLEAN_BYTES, _PAIR_BYTES = 3 + 4, 3 + 3  # a pixel's colours and depth; its col
 
 
 def load_folder(
-    path: str | Path, *, tasks: Sequence[Task] = (), split: Split | None = None, skip_bad: bool = False
+    path: str | Path,
+    *,
+    tasks: Sequence[Task] = (),
+    split: Split | None = None,
+    skip_bad: bool = False,
+    keep_bytes: int | None = None,
 ) -> DataBundle:
     """The images under a folder, with the folder's own train, val and test where it has them.
 
@@ -46,6 +57,8 @@ def load_folder(
         tasks: what the user said; matters for pairs alone.
         split: percentages to train on, validate and test.
         skip_bad: leave out files that can't be used, and name them in the description.
+        keep_bytes: of decoded images that stay in memory; all by default. The others' samples have sizes alone
+            (`Sample.unread`): one at a time is decoded, and once more for the checksum.
 
     Raises:
         ValueError: no such folder, fewer than three different images, more than fit in memory, pairs that are not named
@@ -54,7 +67,7 @@ def load_folder(
     root = Path(path)
     if not root.is_dir():
         raise ValueError(f"{root} is no folder: give one that holds images.")
-    read = _Reading(root=root, skip_bad=skip_bad, faults=[])
+    read = _Reading(root=root, skip_bad=skip_bad, room=keep_bytes)
     sets = fitting(find_pair_sets(root, tasks), tasks, root)
     if sets:
         _refuse_known(root)
@@ -77,7 +90,7 @@ def load_folder(
 
 
 def _bundle(root: Path, sides: Sides, notes: Sequence[str], sets: Sequence[PairSet]) -> DataBundle:
-    name = root.resolve().name or "folder"
+    name = readable(root.resolve().name) or "folder"
     counts = f"{len(sides.train)} images to train on, {len(sides.val)} to validate, {len(sides.test)} to test"
     served = {c for sample in sides.train for c in sample.conditions}
     kind = "all degradations synthetic"
@@ -85,7 +98,7 @@ def _bundle(root: Path, sides: Sides, notes: Sequence[str], sets: Sequence[PairS
         kind = f"pairs of files, for {', '.join(dict.fromkeys(each.task.value for each in sets if each.task))} alone"
     return DataBundle(
         name=name,
-        description="; ".join([f"{counts}, from the folder {name}, {sides.how}; {kind}", *notes]),
+        description=readable("; ".join([f"{counts}, from the folder {name}, {sides.how}; {kind}", *notes])),
         train=sides.train,
         val=sides.val,
         test=sides.test,
@@ -103,13 +116,14 @@ def _refuse_known(root: Path) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Reading:
-    """Decodes the files of a folder and collects what can't be used."""
+    """Decodes the files of a folder and collects what can't be used; `room`: bytes that may be kept, None for all."""
 
     root: Path
     skip_bad: bool
-    faults: list[str]
+    room: int | None
+    faults: list[str] = field(default_factory=list)
 
     def pixels(self, path: Path) -> Pixels | None:
         try:
@@ -122,8 +136,18 @@ class _Reading:
             return None
         return pixels
 
+    def keeps(self, count: int) -> bool:
+        """Whether there is room for so many bytes, which are taken then."""
+        if self.room is None:
+            return True
+        fits = count <= self.room
+        self.room -= count if fits else 0
+        return fits
+
     def refuse(self, path: Path, reason: str) -> None:
-        self.faults.append(f"{path.relative_to(self.root)}: {reason}")
+        fault = readable(f"{path.relative_to(self.root)}: {reason}")
+        if fault not in self.faults:  # a clean image is decoded again for its second view
+            self.faults.append(fault)
 
     def report(self) -> list[str]:
         """What was skipped, for the description.
@@ -157,10 +181,16 @@ def _clean(read: _Reading) -> tuple[list[tuple[Sample, str]], list[str]]:
             continue
         part = part_of(read.root, path) if own else ""
         content = content_hash(pixels)
-        name = path.relative_to(read.root).as_posix()
-        copies += (part, content) in found
-        sample = Sample(name=name, scene=name, clean=pixels, depth=smooth_depth(pixels), source=name)
-        found.setdefault((part, content), sample)
+        name = readable(path.relative_to(read.root).as_posix())
+        if (part, content) in found:
+            copies += 1
+        elif read.keeps(pixels.shape[0] * pixels.shape[1] * _CLEAN_BYTES):
+            depth = smooth_depth(pixels)
+            found[part, content] = Sample(name=name, scene=name, clean=pixels, depth=depth, source=name)
+        else:
+            unread = Unread(content=content, read=partial(_clean_arrays, path))
+            clean, depth = _sizes(pixels), np.broadcast_to(np.float32(0), pixels.shape[:2])
+            found[part, content] = Sample(name=name, scene=name, clean=clean, depth=depth, source=name, unread=unread)
     notes = [f"{copies} copies of other images left out"] if copies else []
     return [(sample, part) for (part, _), sample in found.items()], notes
 
@@ -176,11 +206,7 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
         raise ValueError(
             f"{read.root} holds pairs ({unknown.places[0]}): say with --tasks which degradation they show: {known}."
         )
-    if any(each.task is Task.NOISE for each in sets):
-        raise ValueError(
-            f"{read.root} holds noisy images beside clean ones: noise is drawn here, at known levels, so train on the "
-            "folder of clean images alone."
-        )
+    _refuse_noisy(read.root, [each for each in sets if each.task is Task.NOISE])
     _require_memory(read.root, [pair.clean for each in sets for pair in each.pairs], _PAIR_BYTES)
     samples: list[tuple[Sample, str]] = []
     several = len({each.task for each in sets}) > 1
@@ -193,13 +219,15 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
         cleans: dict[Path, tuple[Pixels | None, str]] = {}
         for pair in each.pairs:
             if pair.clean not in cleans:
+                if read.room is not None:
+                    cleans.clear()  # one at a time
                 pixels = read.pixels(pair.clean)
                 cleans[pair.clean] = pixels, "" if pixels is None else content_hash(pixels)
             clean, content = cleans[pair.clean]
-            scene = first_name.setdefault(content, pair.clean.relative_to(read.root).as_posix())
+            scene = first_name.setdefault(content, readable(pair.clean.relative_to(read.root).as_posix()))
             if each.task is Task.BLUR and "/" in pair.name:
-                scene = f"{each.part}:{pair.name.rpartition('/')[0]}"
-            sample = _pair(read, each.task, pair, clean, scene)
+                scene = readable(f"{each.part}:{pair.name.rpartition('/')[0]}")
+            sample = _pair(read, each.task, pair, clean, content, scene)
             if sample is not None:
                 name = f"{each.task.value}/{sample.name}" if several else sample.name
                 if each.part and not own:
@@ -208,7 +236,22 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
     return samples, notes
 
 
-def _pair(read: _Reading, task: Task, pair: Pair, clean: Pixels | None, scene: str) -> Sample | None:
+def _refuse_noisy(root: Path, sets: Sequence[PairSet]) -> None:
+    """Prompts name a level of noise, which files of real noise do not have: they are scored, never trained on."""
+    if not sets:
+        return
+    pairs = [pair for each in sets for pair in each.pairs]
+    clean = {pair.clean.parent for pair in pairs}
+    apart = len(clean) == 1 and not clean & {pair.degraded.parent for pair in pairs if pair.degraded}
+    where = f"--data {clean.pop()}" if apart else "--data FOLDER, one of the clean images alone"
+    raise ValueError(
+        f"{root} holds noisy images beside clean ones ({sets[0].places[0]}): for training, noise is drawn here, at the "
+        f"levels that prompts name. Train with {where}; ablations.evaluate --data {root} --tasks noise-25 scores the "
+        "noisy ones."
+    )
+
+
+def _pair(read: _Reading, task: Task, pair: Pair, clean: Pixels | None, content: str, scene: str) -> Sample | None:
     assert pair.degraded is not None
     degraded = read.pixels(pair.degraded)
     if clean is None or degraded is None:
@@ -218,7 +261,34 @@ def _pair(read: _Reading, task: Task, pair: Pair, clean: Pixels | None, scene: s
         read.refuse(pair.degraded, f"degraded and clean differ in size: {sizes}")
         return None
     served = tuple(c for c in CONDITIONS if c.task is task)
-    return Sample(name=pair.name, scene=scene, clean=clean, degraded=degraded, conditions=served, source=pair.name)
+    unread = None
+    if not read.keeps(clean.nbytes + degraded.nbytes):
+        unread = Unread(content=content, read=partial(_pair_arrays, pair))
+        clean, degraded = _sizes(clean), _sizes(degraded)
+    return Sample(
+        name=readable(pair.name),
+        scene=scene,
+        clean=clean,
+        degraded=degraded,
+        conditions=served,
+        source=readable(pair.name),
+        unread=unread,
+    )
+
+
+def _sizes(pixels: Pixels) -> Pixels:
+    """An array of this shape that takes no memory."""
+    return np.broadcast_to(np.uint8(0), pixels.shape)
+
+
+def _clean_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    pixels = read_rgb(path)
+    return {"clean": pixels, "depth": smooth_depth(pixels)}
+
+
+def _pair_arrays(pair: Pair) -> dict[str, NDArray[Any]]:
+    assert pair.degraded is not None
+    return {"clean": read_rgb(pair.clean), "degraded": read_rgb(pair.degraded)}
 
 
 def _require_memory(root: Path, files: Iterable[Path], bytes_a_pixel: int) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets.corpus import Sample
-from datasets.noise import content_hash
 from datasets.seeding import stable_seed
 
 Split = tuple[int, int, int]
@@ -70,9 +69,9 @@ def split_by_folders(samples: Sequence[tuple[Sample, str]], root: Path) -> Sides
     if not parts["train"] or not parts["test"]:
         has = ", ".join(f"{name}/ with {len(images)}" for name, images in parts.items() if images)
         raise ValueError(f"{root} holds {has} images: train/ and test/ are needed, or neither of them.")
-    tested = {content_hash(sample.clean) for sample in parts["test"]}
+    tested = {sample.content for sample in parts["test"]}
     parts["val"], left = _without(parts["val"], tested)
-    held = tested | {content_hash(sample.clean) for sample in parts["val"]}
+    held = tested | {sample.content for sample in parts["val"]}
     parts["train"], more = _without(parts["train"], held)
     if left + more:
         how += f", {left + more} images left out that stand in another part, too"
@@ -89,7 +88,7 @@ def split_by_folders(samples: Sequence[tuple[Sample, str]], root: Path) -> Sides
 
 
 def _without(samples: Sequence[Sample], contents: set[str]) -> tuple[list[Sample], int]:
-    kept = [sample for sample in samples if content_hash(sample.clean) not in contents]
+    kept = [sample for sample in samples if sample.content not in contents]
     return kept, len(samples) - len(kept)
 
 
@@ -97,6 +96,6 @@ def _scenes(samples: Sequence[Sample]) -> list[str]:
     """Scenes in the order of the hash of a content."""
     places: dict[str, int] = {}
     for sample in samples:
-        place = stable_seed("split", content_hash(sample.clean))
+        place = stable_seed("split", sample.content)
         places[sample.scene] = min(place, places.get(sample.scene, place))
     return sorted(places, key=lambda scene: places[scene])

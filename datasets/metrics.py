@@ -1,7 +1,8 @@
 """PSNR and SSIM on batches, on any device, equal to scikit-image's.
 
 Shape legend: B images, C channels, H x W pixels. Images are RGB (or one channel of luma) with nominal range [0, 1];
-nothing is clipped or rounded here, because whether that is done belongs to a protocol (`datasets.protocols`).
+nothing is clipped or rounded here, because whether that is done belongs to a protocol (`datasets.protocols`). Levels of
+8-bit images (uint8) stand for themselves divided by 255, and become floats a few rows at a time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ SSIM_WINDOWS = ("uniform7", "gaussian11", "gaussian11-sample")
 _BAND = 16  # filtered values of one band product: fewer waste calls, more waste multiplications by nought
 # of a block: a fifth would fit the second-level cache, but threads meet in Python between calls, and fewer calls win
 _BLOCK_PIXELS = 160_000
+_WHOLE_VALUES, _PART_VALUES = 1 << 22, 1 << 19  # an error's sum: images up to 1.4 megapixels at once, 4 MB of larger
 _T = TypeVar("_T")
 _ALIASES = {"gaussian-skimage": "gaussian11-sample"}
 
@@ -49,7 +51,7 @@ def psnr_db(
     if restored.device.type == "cpu":  # image by image: the differences of one stay in the cache
         error = torch.stack([_mean_square(*pair, dtype) for pair in zip(restored, clean, strict=True)])
     else:
-        error = (restored.to(dtype) - clean.to(dtype)).square_().mean(dim=(1, 2, 3))
+        error = (as_floats(restored).to(dtype) - as_floats(clean).to(dtype)).square_().mean(dim=(1, 2, 3))
     return 10.0 * torch.log10(data_range**2 / error)
 
 
@@ -112,9 +114,22 @@ def to_y(rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
     return weighted.sum(dim=1, keepdim=True) + 16.0 / 255.0
 
 
+def as_floats(image: Tensor) -> Tensor:
+    """8-bit levels as float32 in [0, 1]; floats as they are."""
+    return image.float().div_(255) if image.dtype == torch.uint8 else image
+
+
 def _mean_square(first: Tensor, second: Tensor, dtype: torch.dtype) -> Tensor:
-    difference = first.to(dtype, copy=True).sub_(second).flatten()  # one copy: a photograph takes 300 MB in float64
-    return torch.dot(difference, difference) / difference.numel()
+    """Of the differences of two (C, H, W) images, some rows at a time: a photograph takes 300 MB in float64."""
+    rows = max(1, _PART_VALUES // max(1, first.shape[0] * first.shape[2]))
+    rows = max(1, first.shape[1]) if first.numel() <= _WHOLE_VALUES else rows
+    total = torch.zeros((), dtype=dtype)
+    for one, other in zip(first.split(rows, dim=1), second.split(rows, dim=1), strict=True):
+        # one copy, laid out as it is summed
+        difference = as_floats(one).to(dtype, copy=True, memory_format=torch.contiguous_format)
+        difference = difference.sub_(as_floats(other)).flatten()
+        total += torch.dot(difference, difference)
+    return total / first.numel()
 
 
 def _taps(window: str) -> tuple[list[float], float]:
@@ -167,7 +182,8 @@ def _sums_at_once(
     x: Tensor, y: Tensor, dtype: torch.dtype, taps: list[float], constants: _Constants
 ) -> Float[Tensor, " N"]:
     """SSIM of each of the (N, H, W) planes, summed over valid window positions: what suits a GPU."""
-    quarter = _ssim_map(x.to(dtype), y.to(dtype), partial(_valid_filter, taps=taps), constants)
+    first, second = as_floats(x).to(dtype), as_floats(y).to(dtype)
+    quarter = _ssim_map(first, second, partial(_valid_filter, taps=taps), constants)
     return quarter.sum(dim=(1, 2)).mul_(4)
 
 
@@ -209,7 +225,7 @@ def _sum_by_blocks(plane: tuple[Tensor, Tensor], band: Tensor, constants: _Const
     for top in range(0, down, rows):
         count = min(rows, down - top)
         for target, source in zip(block, plane, strict=True):
-            target[: count + rim, :width].copy_(source[top : top + count + rim])
+            target[: count + rim, :width].copy_(as_floats(source[top : top + count + rim]))
             target[count + rim :].zero_()  # a NaN further up would spread through the products
         quarter = _ssim_map(block[0], block[1], partial(_band_filter, band=band), constants)[:, :count]
         total += quarter[:-1].sum() + quarter[-1, :, : across - (columns - 1) * _BAND].sum()

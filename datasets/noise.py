@@ -43,11 +43,43 @@ class NoisyItem:
     clean: Float[Tensor, "3 H W"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoisyPixels:
+    """One noisy test image as files hold pixels.
+
+    Attributes:
+        index: place of the image in the sequence given.
+        sigma_255: standard deviation of the noise, 0..255 scale.
+        degraded: (H, W, 3) uint8; float32, nominal range [0, 1], where the protocol does not bring it to 8 bits.
+        clean: (H, W, 3) uint8, cropped as the protocol crops.
+    """
+
+    index: int
+    sigma_255: int
+    degraded: NDArray[np.uint8] | NDArray[np.float32]
+    clean: NDArray[np.uint8]
+
+
 def noisy_inputs(
     protocol: Protocol,
     clean_images: Sequence[Tensor | NDArray[np.uint8]],
     sigmas_255: Sequence[int] | None = None,
 ) -> Iterator[NoisyItem]:
+    """`noisy_pixels` as tensors of floats, which take four times the memory."""
+    for each in noisy_pixels(protocol, clean_images, sigmas_255):
+        yield NoisyItem(
+            index=each.index,
+            sigma_255=each.sigma_255,
+            degraded=_to_tensor(each.degraded),
+            clean=_to_tensor(each.clean),
+        )
+
+
+def noisy_pixels(
+    protocol: Protocol,
+    clean_images: Sequence[Tensor | NDArray[np.uint8]],
+    sigmas_255: Sequence[int] | None = None,
+) -> Iterator[NoisyPixels]:
     """Each clean image at each sigma, cropped and made noisy by the protocol's rule.
 
     Images are visited in the order given, which a protocol with one stream of noise makes part of the number
@@ -121,17 +153,17 @@ def _cropped_levels(protocol: Protocol, image: Tensor | NDArray[np.uint8]) -> ND
 
 def _item(
     protocol: Protocol, index: int, sigma: int, levels: NDArray[np.uint8], generator: np.random.RandomState
-) -> NoisyItem:
+) -> NoisyPixels:
     """One image's noise, some rows at a time: in float64 a photograph takes eight times its own memory."""
-    clean, degraded = (np.empty(levels.shape, dtype=np.float32) for _ in range(2))
+    rule = protocol.noise
+    degraded = np.empty(levels.shape, dtype=np.uint8 if rule.clip and rule.quantise != "none" else np.float32)
     top = 0
     for rows in _parts(levels):
         place = slice(top, top + len(rows))
         top += len(rows)
         noise = generator.standard_normal(rows.shape)  # randn and normal(0, 1) are these very numbers
-        clean[place] = rows.astype(np.float32) / np.float32(255.0)
-        degraded[place] = _noisy(protocol, sigma, rows, clean[place], noise)
-    return NoisyItem(index=index, sigma_255=sigma, degraded=_to_tensor(degraded), clean=_to_tensor(clean))
+        degraded[place] = _noisy(protocol, sigma, rows, noise)
+    return NoisyPixels(index=index, sigma_255=sigma, degraded=degraded, clean=levels)
 
 
 def _parts(levels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
@@ -141,11 +173,11 @@ def _parts(levels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
 
 
 def _noisy(
-    protocol: Protocol, sigma: int, levels: NDArray[np.uint8], clean: NDArray[np.float32], noise: NDArray[np.float64]
-) -> NDArray[np.float32]:
+    protocol: Protocol, sigma: int, levels: NDArray[np.uint8], noise: NDArray[np.float64]
+) -> NDArray[np.uint8] | NDArray[np.float32]:
     if protocol.noise.quantise == "none" and not protocol.noise.clip:
         # Restormer's arithmetic: float32 image, noise scaled before it is added.
-        return (clean + noise * (sigma / 255.0)).astype(np.float32)
+        return (levels.astype(np.float32) / np.float32(255.0) + noise * (sigma / 255.0)).astype(np.float32)
     noisy = levels + noise * sigma
     if protocol.noise.clip:
         noisy = np.clip(noisy, 0, 255)
@@ -153,8 +185,11 @@ def _noisy(
         noisy = np.rint(noisy)
     elif protocol.noise.quantise == "truncate":
         noisy = np.trunc(noisy)
+    if protocol.noise.clip and protocol.noise.quantise != "none":
+        return noisy.astype(np.uint8)
     return noisy.astype(np.float32) / np.float32(255.0)
 
 
-def _to_tensor(image: NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))
+def _to_tensor(image: NDArray[np.uint8] | NDArray[np.float32]) -> Float[Tensor, "3 H W"]:
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
+    return torch.from_numpy(planes / np.float32(255.0) if image.dtype == np.uint8 else planes)

@@ -2,7 +2,8 @@
 
 `find_pair_sets` is the one place that says what counts as pairs: `ablations.run`, `ablations.evaluate` and
 `python -m datasets score` all ask it. A degraded and a clean subfolder side by side are pairs, in any case of letters,
-at most four folders down, above or below folders called train, val and test and folders of sequences.
+at most four folders down, above or below folders called train, val and test and folders of sequences. Where there are
+no such subfolders, files such as `1_rain.png` and `1_clean.png` in one folder are pairs (`datasets.flat_pairs`).
 """
 
 from __future__ import annotations
@@ -13,48 +14,21 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from datasets.catalog import Pairing, catalog
 from datasets.finder import Pair
+from datasets.flat_pairs import Flat, flat_pairs
+from datasets.pair_words import CLEAN, CLEAN_FOR, DEGRADED, PARTS, ROLE_WORDS, TASK_FOLDERS, Part
 from datasets.readers import is_image_name
 from datasets.tasks import Task
 
-Part = Literal["", "train", "val", "test"]
-
 LAYOUTS = (
     "degraded/ + clean/, input/ + target/, lq/ + gt/, lq/ + hq/, noisy/ + reference/, rain/ + norain/, rainy/ + gt/, "
-    "hazy/ + gt/, blur/ + sharp/, low/ + high/"
+    "hazy/ + gt/, blur/ + sharp/, low/ + high/, or files such as 1_rain + 1_clean in one folder"
 )
 RULES = "equal names; rain-1 with norain-1; 0001_0.8_0.2 with 0001"
 
-_DEGRADED: dict[str, Task | None] = {
-    **dict.fromkeys(("degraded", "input", "inputs", "lq", "source"), None),
-    **dict.fromkeys(("noisy", "noise"), Task.NOISE),
-    **dict.fromkeys(("rain", "rainy"), Task.RAIN),
-    **dict.fromkeys(("haze", "hazy", "fog", "foggy"), Task.HAZE),
-    **dict.fromkeys(("blur", "blurry", "blurred"), Task.BLUR),
-    **dict.fromkeys(("low", "lowlight", "dark"), Task.LOWLIGHT),
-}
-_CLEAN = ("clean", "target", "targets", "gt", "groundtruth", "hq", "reference", "ref", "clear")
-_CLEAN_FOR: dict[Task | None, tuple[str, ...]] = {
-    Task.RAIN: ("norain", *_CLEAN),
-    Task.BLUR: ("sharp", *_CLEAN),
-    Task.LOWLIGHT: ("high", "normal", *_CLEAN),
-}
-_TASK_FOLDERS: dict[str, Task] = {
-    **{name: task for name, task in _DEGRADED.items() if task is not None},
-    **{"denoise": Task.NOISE, "denoising": Task.NOISE, "derain": Task.RAIN, "deraining": Task.RAIN},
-    **{"dehaze": Task.HAZE, "dehazing": Task.HAZE, "deblur": Task.BLUR, "deblurring": Task.BLUR},
-    **{"enhance": Task.LOWLIGHT, "enhancement": Task.LOWLIGHT},
-}
-_PARTS: dict[str, Part] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}  # fmt: skip
 _KEY_RULES = {Task.RAIN: (Pairing.NUMBER,), Task.HAZE: (Pairing.HAZE,), None: (Pairing.NUMBER, Pairing.HAZE)}
-_ROLE_WORDS = sorted({*_DEGRADED, *_CLEAN, "norain", "sharp", "high", "normal"}, key=len, reverse=True)
 _DEPTH, _SHOWN = 4, 5
 
 
@@ -81,11 +55,11 @@ class PairSet:
 
 def part_named(folder: str) -> Part:
     """`train`, `val` or `test` where a folder's name says so, else nothing."""
-    return _PARTS.get(folder.casefold(), "")
+    return PARTS.get(folder.casefold(), "")
 
 
 def find_pair_sets(folder: Path, told: Sequence[Task] = ()) -> list[PairSet]:
-    """The pairs below a folder, by task and part; empty where no subfolders are named as pairs are.
+    """The pairs below a folder, by task and part; empty where neither subfolders nor files are named as pairs are.
 
     Args:
         folder: the user's.
@@ -98,6 +72,10 @@ def find_pair_sets(folder: Path, told: Sequence[Task] = ()) -> list[PairSet]:
     grouped: dict[tuple[Task | None, Part], list[PairSet]] = defaultdict(list)
     for place, degraded, clean in _search(folder, _DEPTH):
         for one in _read(folder, place, degraded, clean, told):
+            grouped[one.task, one.part].append(one)
+    if not grouped:
+        for flat in flat_pairs(image_files(folder)):
+            one = _read_flat(folder, flat, told)
             grouped[one.task, one.part].append(one)
     return [_joined(sets) for sets in grouped.values()]
 
@@ -190,8 +168,8 @@ def _search(place: Path, depth: int) -> Iterator[tuple[Path, Path, Path]]:
     """(place, degraded folder, clean folder) of every two folders that belong together, from the top down."""
     children = {_plain(child.name): child for child in _subfolders(place)}
     used: set[Path] = set()
-    for name, task in _DEGRADED.items():
-        partner = next((c for c in _CLEAN_FOR.get(task, _CLEAN) if c in children), None) if name in children else None
+    for name, task in DEGRADED.items():
+        partner = next((c for c in CLEAN_FOR.get(task, CLEAN) if c in children), None) if name in children else None
         if partner is not None:
             used |= {children[name], children[partner]}
             yield place, children[name], children[partner]
@@ -239,13 +217,30 @@ def _read(root: Path, place: Path, degraded: Path, clean: Path, told: Sequence[T
     return sets
 
 
+def _read_flat(root: Path, flat: Flat, told: Sequence[Task]) -> PairSet:
+    """The pairs of one folder whose files' names say what they are."""
+    inner = flat.folder.relative_to(root)
+    require_one_of_a_name(root, [path for pair in flat.pairs for path in (pair.clean, pair.degraded) if path])
+    task = flat.task or _task_of(root, flat.folder.parent if inner.name else root, flat.folder)
+    part: Part = next((each for name in inner.parts if (each := part_named(name))), "")
+    prefix = "/".join(name for name in inner.parts if not part_named(name))
+    return PairSet(
+        task=task or (told[0] if len(told) == 1 else None),
+        part=part,
+        pairs=tuple(replace(pair, name=f"{prefix}/{pair.name}" if prefix else pair.name) for pair in flat.pairs),
+        unpaired=flat.unpaired,
+        spare=flat.spare,
+        places=(f"{inner.as_posix()}/{flat.shown}" if inner.name else flat.shown,),
+    )
+
+
 def _task_of(root: Path, place: Path, degraded: Path) -> Task | None:
     """By the degraded folder's name, else by a folder above it, up to the user's own: a task's or a set's."""
     names = [degraded.name, *reversed(place.relative_to(root).parts), root.resolve().name]
     known = {spec.name.partition("-")[0]: spec.task for spec in catalog().values() if spec.paired}
     for name in names:
-        if _plain(name) in _TASK_FOLDERS:
-            return _TASK_FOLDERS[_plain(name)]
+        if _plain(name) in TASK_FOLDERS:
+            return TASK_FOLDERS[_plain(name)]
         for start, task in known.items():
             if re.match(rf"{start}(?![a-z])", name.casefold()):
                 return task
@@ -281,7 +276,7 @@ def _matched(
 
 def _bare(stem: str) -> str:
     """A stem without the words that say which side it is of: low00001 and normal00001, 7_in and 7_gt are one."""
-    words = "|".join([*_ROLE_WORDS, "in", "out"])
+    words = "|".join([*ROLE_WORDS, "in", "out"])
     key = re.sub(rf"^(?:{words})(?=[\W_\d])[\W_]*|[\W_]+(?:{words})$", "", stem.casefold())
     return key or stem.casefold()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets.flat_pairs import namesakes
 from datasets.leaks import thumbnail
 from datasets.pair_layouts import LAYOUTS
 from datasets.readers import ImageRefused, read_rgb
@@ -31,6 +32,14 @@ def refuse_unnamed_pairs(folder: Path, files: Sequence[Path]) -> None:
     Raises:
         ValueError: there are such folders; the line names them and the layouts that are recognised.
     """
+    named = namesakes(files)
+    looked_at = named[:: max(1, len(named) // _LOOKED_AT)][:_LOOKED_AT]
+    if looked_at and _correlate(looked_at):
+        names = " and ".join(str(path.relative_to(folder)) for path in looked_at[0])
+        raise ValueError(
+            f"{folder}: {names} look like a pair, and most images beside them are none: put the pairs into one of "
+            f"{LAYOUTS}, or into a folder of their own; or rename what are clean images."
+        )
     inside: dict[Path, dict[str, Path]] = defaultdict(dict)
     for path in files:
         inside[path.parent][path.stem.casefold()] = path

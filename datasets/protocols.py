@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets.metrics import pooled_psnr_db, psnr_db, ssim, to_y
+from datasets.metrics import as_floats, pooled_psnr_db, psnr_db, ssim, to_y
 from datasets.noise import NoisyItem, content_hash, noisy_inputs
 from datasets.tasks import Task
 
@@ -166,6 +166,7 @@ class Protocol:
         return "\n".join(lines + [f"  note    {note}" for note in self.notes])
 
 
+_ROWS = 64
 _ALL_IN_ONE_NOISE = NoiseRule(seeding="stream", seed=0, file_order="directory", clip=True, quantise="truncate")
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -258,7 +259,8 @@ def score(
 ) -> dict[str, Float[Tensor, " B"]]:
     """`psnr_db` and `ssim`, or those of them that are asked for, of each image under the protocol, in float64.
 
-    Both images are RGB in [0, 1] and already have the protocol's size (`Protocol.crop`; padding cut off again).
+    Both images are RGB in [0, 1], or uint8 levels that stand for themselves / 255, which take less memory. They have
+    the protocol's size already (`Protocol.crop`; padding cut off again).
     The degraded input's own score is this function with the degraded image as `restored`.
 
     Args:
@@ -270,9 +272,9 @@ def score(
     """
     if protocol.colour(task) != "Y" and protocol.round_output == "none":
         # the metrics compute in float64 whatever they are given, and clipping is exact in any type: no copy is needed
-        first, second = restored.clamp(0.0, 1.0) if protocol.clip_output else restored, clean
+        first, second = _clipped(restored) if protocol.clip_output else restored, clean
     else:
-        first, second = finish_output(restored, protocol), clean.to(torch.float64)
+        first, second = finish_output(as_floats(restored), protocol), as_floats(clean).to(torch.float64)
     if protocol.colour(task) == "Y":
         first, second = to_y(first), to_y(second)
         if protocol.luma_8bit:
@@ -294,6 +296,14 @@ def finish_output(restored: Tensor, protocol: Protocol) -> Tensor:
     elif protocol.round_output == "truncate8":
         image = (image * 255.0).floor() / 255.0
     return image
+
+
+def _clipped(image: Tensor) -> Tensor:
+    """Cut to [0, 1]; an image that lies there already is itself: a copy of a photograph takes 150 MB."""
+    if image.dtype == torch.uint8:
+        return image
+    bounds = (torch.aminmax(rows) for rows in image.split(_ROWS, dim=-2))  # in parts: it copies what isn't contiguous
+    return image if all(bool(low >= 0.0) and bool(high <= 1.0) for low, high in bounds) else image.clamp(0.0, 1.0)
 
 
 def _round8(image: Tensor) -> Tensor:

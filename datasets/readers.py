@@ -37,6 +37,7 @@ OTHER_FORMATS = frozenset(
     | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2", ".psd", ".exr", ".hdr", ".svg", ".npy", ".mat"}
 )
 MAX_PIXELS = 100_000_000
+_ROWS = 256  # converted at once
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 _PLAIN_MODES = frozenset({"RGB", "L", "1"})
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
@@ -107,11 +108,11 @@ def is_image_name(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def passed_over(folder: Path) -> str:
-    """Images below a folder in formats that are not read here, in words: `2 files ... (.heic 2)`, or nothing."""
+def passed_over(folder: Path, *, inner: bool = True) -> str:
+    """Images in a folder and its `inner` ones in formats that are not read: `2 files ... (.heic 2)`, or nothing."""
     counts: dict[str, int] = {}
     for _, folders, files in os.walk(folder, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if inner and not name.startswith(".")]
         for name in files:
             suffix = Path(name).suffix.lower()
             if suffix in OTHER_FORMATS and not name.startswith("."):
@@ -226,7 +227,16 @@ def _convert(path: Path, image: Image.Image, *, decode: bool) -> ImageRead:
         upright = image
     rgb, converted = _to_rgb(path, upright)
     notes += converted
-    return ImageRead(pixels=np.array(rgb, dtype=np.uint8), notes=tuple(notes))
+    return ImageRead(pixels=_pixels(rgb), notes=tuple(notes))
+
+
+def _pixels(rgb: Image.Image) -> NDArray[np.uint8]:
+    """(H, W, 3), some rows at a time: in one go there are two more copies of the picture."""
+    pixels = np.empty((rgb.height, rgb.width, 3), dtype=np.uint8)
+    for top in range(0, rgb.height, _ROWS):
+        box = (0, top, rgb.width, min(top + _ROWS, rgb.height))
+        pixels[box[1] : box[3]] = np.asarray(rgb.crop(box))
+    return pixels
 
 
 def _to_rgb(path: Path, image: Image.Image) -> tuple[Image.Image, list[str]]:

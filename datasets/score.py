@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from datasets.catalog import DatasetSpec
 from datasets.check import clean_thumbs
 from datasets.finder import Pair, find_sets, require_clear_names
 from datasets.inspection import look_at_all
@@ -47,7 +48,8 @@ class ScoreSet:
         task: its degradation; None for pairs of unknown kind (scored on RGB where a protocol asks for luma by task).
         pairs: its images; without degraded files they get noise.
         refused: (file, reason) of degraded images without a partner.
-        notes: what was found and what was not used, in words; nothing for a set of the catalogue.
+        notes: what was found and what was not used, in words; of a set of the catalogue, whether images are missing.
+        whole: images that the set of the catalogue has; None for a folder of the user's own.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ScoreSet:
     pairs: tuple[Pair, ...]
     refused: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    whole: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +160,16 @@ def sets_to_score(folder: Path, task: Task | None = None) -> list[ScoreSet]:
             if known:
                 break
     require_clear_names(known)
-    sets = [ScoreSet(name=found.spec.name, task=found.spec.task, pairs=found.pairs) for found in known]
+    sets = [
+        ScoreSet(
+            name=found.spec.name,
+            task=found.spec.task,
+            pairs=found.pairs,
+            notes=part_note(found.spec, len(found.pairs)),
+            whole=found.spec.count,
+        )
+        for found in known
+    ]
     if not sets:
         sets = _own_pairs(folder, task) or (_own_clean(folder) if task is Task.NOISE else [])
     fitting = [each for each in sets if task is None or each.task in (task, None)]
@@ -172,6 +184,15 @@ def sets_to_score(folder: Path, task: Task | None = None) -> list[ScoreSet]:
             "or a folder of clean images: `datasets score FOLDER --task noise`, or `ablations.evaluate --data FOLDER`."
         )
     return fitting
+
+
+def part_note(spec: DatasetSpec, images: int) -> tuple[str, ...]:
+    """That fewer images are there than the set has, in words; nothing for a whole set."""
+    if images >= spec.count:
+        return ()
+    return (
+        f"{spec.name}: {images} of the set's {spec.count} images, so means are not comparable with the whole set's",
+    )
 
 
 def seen_in_training(sets: Sequence[ScoreSet], training: Path) -> dict[str, frozenset[str]]:

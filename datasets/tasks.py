@@ -51,16 +51,16 @@ CONDITIONS: tuple[Condition, ...] = (
 
 
 def condition_named(name: str) -> Condition:
-    """The condition called `name`; noise takes any whole sigma (`noise-35`).
+    """The condition called `name`; noise takes any whole sigma from 1 to 255 (`noise-35`).
 
     Raises:
         ValueError: no such condition; the message lists those that exist.
     """
     kind, _, level = name.partition("-")
-    if kind == Task.NOISE.value and level.isdecimal() and int(level) > 0:
+    if kind == Task.NOISE.value and level.isdecimal() and len(level) < 4 and 0 < int(level) <= 255:
         return noise(int(level))
     for condition in CONDITIONS:
         if condition.name == name:
             return condition
     known = ", ".join(c.name for c in CONDITIONS)
-    raise ValueError(f"Unknown condition {name!r}. Known: {known} (noise-N with any whole N > 0).")
+    raise ValueError(f"Unknown condition {name!r}. Known: {known} (noise-N with any whole N from 1 to 255).")

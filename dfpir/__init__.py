@@ -9,12 +9,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from dfpir.config import DFPIRConfig, make_config
-from dfpir.model import RestorationUNet
 from dfpir.variants import FITTED, VARIANTS, register_variant
-from dfpir.weights import WeightsError, load_released
+
+if TYPE_CHECKING:
+    from dfpir.model import RestorationUNet
+    from dfpir.weights import WeightsError, load_released
 
 __all__ = [
     "DFPIRConfig",
@@ -26,6 +29,16 @@ __all__ = [
     "register_variant",
     "variant_config",
 ]
+
+# names of variants are known in a moment; torch, which takes seconds, is imported where a model is asked for
+_WITH_TORCH = {"RestorationUNet": "model", "WeightsError": "weights", "load_released": "weights"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
+    return value
 
 
 def variant_config(name: str, **config: Any) -> DFPIRConfig:
@@ -51,6 +64,8 @@ def create_model(name: str, **config: Any) -> RestorationUNet:
     Raises:
         ValueError: unknown name or setting, or a value that is not allowed.
     """
+    from dfpir.model import RestorationUNet
+
     return RestorationUNet(variant_config(name, **config))
 
 

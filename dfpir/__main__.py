@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import metadata
+from typing import NoReturn
 
 TEXT = """\
 In Python:
@@ -20,9 +22,27 @@ On the command line:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print what the package is for; the exit code."""
-    argparse.ArgumentParser(prog="python -m dfpir", description="Say what this package offers.").parse_args(argv)
+    parser = _Parser(prog="python -m dfpir", description="Say what this package offers.")
+    parser.add_argument("--version", action="store_true", help="print the suite's version and end")
+    if parser.parse_args(argv).version:
+        print(_version())
+        return 0
     print(TEXT, end="")
     return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """As `reports.console.Parser`, which this package may not import: errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (see --help)\n")
+
+
+def _version() -> str:
+    try:
+        return f"dfpir-suite {metadata.version('dfpir-suite')}"
+    except metadata.PackageNotFoundError:
+        return "dfpir-suite, not installed: run from its folder"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from dfpir.checkpoint_names import averaged_copy, stripped
+
 Use = Literal["plain", "averaged"]
 """Weights as they were trained, or their moving average (EMA, SWA)."""
 
@@ -27,8 +29,6 @@ _PLAIN = (
     *("state_dict", "model_state_dict", "params", "model", "net", "network", "weight", "weights", "generator"),
     *("net_g", "module"),
 )
-_PREFIXES = ("_orig_mod.", "module.", "net.", "model.")
-_AVERAGES_COUNTED = "n_averaged"  # of torch.optim.swa_utils.AveragedModel, beside `module.`
 _LISTED = 6
 _LFS = b"version https://git-lfs.github.com/spec"
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<?xml", b"<body")
@@ -74,7 +74,8 @@ def read_checkpoint(path: str | Path, use: Use | None = None) -> StoredWeights:
     """The weights of a checkpoint file, on the CPU; code in it is never run.
 
     Reads safetensors, and torch files with weights_only=True. Wrappers (`state_dict`, `params`, ...) are opened, and
-    prefixes (`module.`, `_orig_mod.`, ...) taken off where every key has them.
+    prefixes (`module.`, `_orig_mod.`, ...) taken off where every key has them; of `net.` and `ema.` beside each other
+    one is taken.
 
     Args:
         path: of the file.
@@ -108,8 +109,8 @@ def opened(content: Any, source: object, use: Use | None = None) -> StoredWeight
     """The weights in what a checkpoint holds; `source` names it in errors, `use` as for `read_checkpoint`."""
     if not isinstance(content, Mapping) or not content:
         raise WeightsError(f"{source} holds no state dict (a mapping from names to tensors).")
-    found = _unwrapped(content, source, use)
-    tensors, averaged = _stripped(found.tensors)
+    found = _one_of_two(_unwrapped(content, source, use), source, use)
+    tensors, averaged = stripped(found.tensors)
     taken: Use = "averaged" if averaged else found.use
     if use is not None and taken != use:
         raise WeightsError(f"--use {use}: {source} holds {taken} weights only; leave --use out.")
@@ -141,6 +142,24 @@ def _unwrapped(content: Mapping[Any, Any], source: object, use: Use | None) -> S
     return StoredWeights(tensors=tensors)
 
 
+def _one_of_two(found: StoredWeights, source: object, use: Use | None) -> StoredWeights:
+    """Of weights and their average under two prefixes of one state dict, those asked for, or the average."""
+    copies = averaged_copy(found.tensors)
+    if copies is None:
+        return found
+    if len(copies.plain_at) > 1:
+        sets = _named([copies.averaged_at, *copies.plain_at])
+        raise WeightsError(f"{source} holds several sets of weights ({sets}): save the one that is meant alone.")
+    plain = use == "plain" and bool(copies.plain)
+    place, others = (*copies.plain_at, (copies.averaged_at,)) if plain else (copies.averaged_at, copies.plain_at)
+    return StoredWeights(
+        tensors=copies.rest | (copies.plain if plain else copies.averaged),
+        use="plain" if plain else "averaged",
+        place=f"{found.place}.{place}".lstrip("."),
+        others=(*others, *found.others),
+    )
+
+
 def _sets(content: Mapping[Any, Any], keys: Sequence[str]) -> list[str]:
     """Those of the keys under which there are tensors."""
     return [key for key in keys if isinstance(content.get(key), Mapping) and _holds_tensors(content[key])]
@@ -150,22 +169,6 @@ def _holds_tensors(value: Mapping[Any, Any]) -> bool:
     return any(
         isinstance(inner, Tensor) or (isinstance(inner, Mapping) and _holds_tensors(inner)) for inner in value.values()
     )
-
-
-def _stripped(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], bool]:
-    """Names without the prefixes that all share, and whether a count of averages says that it is a moving average."""
-    count = tensors.get(_AVERAGES_COUNTED)
-    averaged = count is not None and count.numel() == 1 and len(tensors) > 1
-    if averaged:
-        tensors = {key: value for key, value in tensors.items() if key != _AVERAGES_COUNTED}
-    stripped = True
-    while stripped:
-        stripped = False
-        for prefix in _PREFIXES:
-            if all(key.startswith(prefix) for key in tensors):
-                tensors = {key[len(prefix) :]: value for key, value in tensors.items()}
-                stripped = True
-    return {key.replace("_orig_mod.", ""): value for key, value in tensors.items()}, averaged
 
 
 def _refuse_other_kinds(path: Path) -> None:

@@ -6,17 +6,17 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
-import torch
-
 from dfpir.config import DFPIRConfig
-from dfpir.count import multiply_adds
-from dfpir.model import RestorationUNet
 
 _SIDE = 128
 
 
 def trained_parameters(config: DFPIRConfig) -> int:
     """Parameters that get a gradient: DGM is left out unless the order is learned."""
+    import torch  # here: variants are listed and checked without it
+
+    from dfpir.model import RestorationUNet
+
     with torch.device("meta"):
         return sum(p.numel() for p in RestorationUNet(config).parameters() if p.requires_grad)
 
@@ -31,6 +31,8 @@ def fit_restormer(plain: DFPIRConfig, *, same: Literal["parameters", "multiply_a
         plain: Restormer at the size wanted.
         same: what is to be equal: parameters that are trained, or multiply-adds at 128 x 128 pixels.
     """
+
+    from dfpir.count import multiply_adds
 
     def size(config: DFPIRConfig) -> int:
         return trained_parameters(config) if same == "parameters" else multiply_adds(config, _SIDE, _SIDE)

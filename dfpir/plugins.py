@@ -1,11 +1,12 @@
-"""Where code from other packages comes from: distribution, version, and hashes of its source."""
+"""Where code from other packages comes from: distribution, version, and a hash of all of its source."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
@@ -19,18 +20,23 @@ GROUPS = ("dfpir.variants", "dfpir.baselines", "dfpir.studies")
 _SUITE = frozenset(("dfpir", "baselines", "ablations", "datasets", "reports"))
 
 
+_MOST_FILES = 10_000
+"""Source files of a package whose content is hashed, by path; of those after them, name and size alone."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """A module outside the suite that defines a model, its loss or a study.
+    """A package outside the suite that defines a model, its loss or a study.
 
     Attributes:
-        module: its name.
+        package: its name: the top-level package, or the module where it is in none.
         distribution: what was installed; empty for a script.
         version: of the distribution.
-        sha256: of the module's source file; empty where there is no file.
+        sha256: of all Python files of the package, the helpers that a model imports among them; empty where there is
+            no file.
     """
 
-    module: str
+    package: str
     distribution: str
     version: str
     sha256: str
@@ -41,15 +47,15 @@ class Plugin:
 
 
 def plugins_behind(*functions: Callable[..., Any] | None) -> list[Plugin]:
-    """The modules outside the suite that these functions and classes, and the classes' bases, are defined in."""
-    names = dict.fromkeys(name for function in functions if function is not None for name in _modules_of(function))
-    return [_plugin(name) for name in names if not _is_known(name)]
+    """The packages outside the suite that these functions and classes, and the classes' bases, are defined in."""
+    names = [name for function in functions if function is not None for name in _modules_of(function)]
+    return _plugins(name for name in names if not _is_known(name))
 
 
 def installed_plugins() -> list[Plugin]:
-    """Every module that another distribution's entry points name, whether or not it can be imported."""
-    points = {point.module: point for group in GROUPS for point in entry_points(group=group)}
-    return [_plugin(name) for name in sorted(points) if name.partition(".")[0] not in _SUITE]
+    """Every package that another distribution's entry points name, whether or not it can be imported."""
+    modules = sorted({point.module for group in GROUPS for point in entry_points(group=group)})
+    return _plugins(name for name in modules if name.partition(".")[0] not in _SUITE)
 
 
 def said_of(point: EntryPoint) -> str:
@@ -75,11 +81,19 @@ def _is_known(name: str) -> bool:
     return name.partition(".")[0] in _SUITE | {"torch", "builtins", "typing", "abc", "functools"}
 
 
+def _plugins(modules: Iterable[str]) -> list[Plugin]:
+    """Each package once, in the order of the modules."""
+    return list(dict.fromkeys(_plugin(name) for name in modules))
+
+
 @lru_cache
-def _plugin(name: str) -> Plugin:
+def _plugin(module: str) -> Plugin:
     """Read once: what counts is the code that was imported."""
-    distribution, found = _distribution(name.partition(".")[0])
-    return Plugin(module=name, distribution=distribution, version=found, sha256=_source_hash(name))
+    package, files = _package_of(module)
+    distribution, found = _distribution(module.partition(".")[0])
+    # a process that a script starts imports the script under another name
+    name = "__main__" if package == "__mp_main__" else package
+    return Plugin(package=name, distribution=distribution, version=found, sha256=_source_hash(files))
 
 
 def _distribution(package: str) -> tuple[str, str]:
@@ -91,14 +105,62 @@ def _distribution(package: str) -> tuple[str, str]:
     return (names[0], version(names[0])) if names else ("", "")
 
 
-def _source_hash(name: str) -> str:
-    file = getattr(sys.modules.get(name), "__file__", None)
-    if file is None and name not in sys.modules:
+def _package_of(module: str) -> tuple[str, dict[str, Path]]:
+    """The package that a module's helpers are looked for in, and its Python files by their paths in it.
+
+    Several distributions may share a namespace package: the first package below it that has an `__init__.py` counts,
+    or the folder that holds the module where there is none.
+    """
+    parts = module.split(".")
+    for depth in range(1, len(parts) + 1):
+        name = ".".join(parts[:depth])
+        file, folders = _located(name)
+        if file is not None and folders:
+            return name, _python_files(folders)
+        if file is not None:
+            return (
+                (name, {file.name: file})
+                if depth == 1
+                else (".".join(parts[: depth - 1]), _python_files([file.parent]))
+            )
+    return module, {}
+
+
+def _located(name: str) -> tuple[Path | None, list[Path]]:
+    """A module's file, and the folders that a package's modules lie in."""
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        file, folders = getattr(loaded, "__file__", None), getattr(loaded, "__path__", ())
+    else:
         try:
             found = find_spec(name)
         except Exception:  # a package that can't be imported; its registry names it
             found = None
-        file = found.origin if found is not None else None
-    if file is None or not Path(file).is_file():
+        file = found.origin if found is not None and found.has_location else None
+        folders = (found.submodule_search_locations or ()) if found is not None else ()
+    path = Path(file) if file is not None else None
+    return path if path is not None and path.is_file() else None, [Path(folder) for folder in folders]
+
+
+def _python_files(folders: Iterable[Path]) -> dict[str, Path]:
+    """Path in the package -> file, of every module below the folders, in the order of the paths."""
+    files: dict[str, Path] = {}
+    for folder in folders:
+        for where, below, names in os.walk(folder):
+            below[:] = [name for name in below if not name.startswith(".") and name != "__pycache__"]
+            for name in names:
+                path = Path(where) / name
+                if path.suffix == ".py" and path.is_file():
+                    files.setdefault(path.relative_to(folder).as_posix(), path)
+    return dict(sorted(files.items()))
+
+
+def _source_hash(files: Mapping[str, Path]) -> str:
+    if not files:
         return ""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for number, (name, path) in enumerate(files.items()):
+        size = f"{path.stat().st_size}" if number >= _MOST_FILES else ""
+        content = size.encode() or hashlib.sha256(path.read_bytes()).digest()
+        digest.update(b"\0".join((os.fsencode(name), content, b"")))
+    return digest.hexdigest()

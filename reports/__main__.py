@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from reports.console import steady_output
+from reports.console import Parser, steady_output
 
 COMMANDS = (
     ("reports.build RUNS", "a study's page, tables and figures; --all: an index; --compare A B: two studies"),
@@ -21,7 +20,7 @@ COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """List the commands; the exit code."""
     steady_output()
-    argparse.ArgumentParser(prog="python -m reports", description="List the commands on reports.").parse_args(argv)
+    Parser(prog="python -m reports", description="List the commands on reports.").parse_args(argv)
     wide = max(len(command) for command, _ in COMMANDS)
     for command, what in COMMANDS:
         print(f"python -m {command.ljust(wide)}  {what}")

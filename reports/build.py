@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from reports import page, schema, tex
 from reports.compare import build_comparison
-from reports.console import steady_output, words_of
+from reports.console import Parser, steady_output, words_of
 from reports.contrasts import contrasts_frame
 from reports.drawing import Drawing, Job, get_ready
 from reports.figures import axis, crops, curves, differences, errors, maps, masks, orders, tsne
@@ -51,13 +51,21 @@ class Drawn:
     problems: dict[str, str]
 
 
-def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: bool = False, lang: str = "en") -> Path:
+def build_report(
+    paths: Iterable[Path],
+    out_dir: Path | None = None,
+    *,
+    as_tex: bool = False,
+    lang: str = "en",
+    tell: Callable[[str], None] | None = None,
+) -> Path:
     """Make the report of a study or of runs.
 
     Args:
         paths: a study folder, run folders, or a runs root that holds at most one study.
         out_dir: where to write; the study's own folder by default, ./report for runs without one.
         as_tex: whether to write a LaTeX document instead of the page.
+        tell: gets a line for each run that is missing or damaged, and therefore not in the report.
         lang: language of a second page beside the English one (reports/language.py); "en" for none.
 
     Returns:
@@ -73,6 +81,14 @@ def build_report(paths: Iterable[Path], out_dir: Path | None = None, *, as_tex: 
     check_comparable(study)
     get_ready(_WHAT_DRAWS)
     parts = [(part, build_table(part.study)) for part in other_parts(whole)]
+    if tell is not None:
+        for failure in page.failures(study):
+            tell(
+                f"not in the report: {failure.run_id}: {failure.status}"
+                + (f", {failure.reason}" if failure.reason else "")
+            )
+        if (more := page.n_not_done(study) - len(page.failures(study))) > 0:
+            tell(f"not in the report: {more} more")
     setting = asked_setting(whole)
     reported = None if setting is None else reported_table(whole, setting)
     out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
@@ -215,13 +231,17 @@ def _made(options: argparse.Namespace) -> Path:
         return build_comparison(options.compare[0], options.compare[1], options.out)
     if not options.runs:
         raise ValueError("Nothing named: give RUNS, --all, or --compare with two study folders.")
-    return build_report(options.runs, options.out, as_tex=options.format == "tex", lang=options.lang)
+    return build_report(options.runs, options.out, as_tex=options.format == "tex", lang=options.lang, tell=_warn)
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, or 2 with one line on standard error."""
     steady_output()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m reports.build",
         description="Make one self-contained HTML page, tables (Markdown, LaTeX, CSV) and figures (PNG, SVG, PDF) "
         "from run folders. Nothing is trained and nothing is fetched.",
@@ -240,7 +260,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs=2,
         type=Path,
         metavar=("REPORT_A", "REPORT_B"),
-        help="two folders of the same study: what moved from A to B, and whether it is more than noise",
+        help="two folders of one study, or of two that share variants: what moved from A to B, and whether it is more "
+        "than noise",
     )
     parser.add_argument(
         "--format",

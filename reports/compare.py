@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from reports import html, schema
-from reports.compared_terms import check_same_terms, differing_terms
+from reports.compared_terms import check_same_terms, differing_terms, same_data_renamed
 from reports.compared_words import Said, say
 from reports.figures import moved as figure
 from reports.figures import style
@@ -171,8 +171,11 @@ def _same_scores(before: Study, after: Study, old: str, new: str) -> bool:
 def _both(before: Study, after: Study, pairs: dict[str, tuple[str, str, bool]]) -> pd.DataFrame:
     """Rows of both studies, each variant under two names (reports/moved.py)."""
     frames = []
+    renamed = same_data_renamed(before, after)
     for side, study in enumerate((before, after)):
         images = study.rows
+        if renamed and side == 0:
+            images = images.assign(dataset=images["dataset"].astype(str).replace(renamed))
         for name, pair in pairs.items():
             frames.append(images[images["variant"] == pair[side]].assign(variant=f"{side} {name}"))
     return pd.concat(frames, ignore_index=True)

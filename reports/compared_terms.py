@@ -20,12 +20,27 @@ def check_same_terms(before: Study, after: Study) -> None:
         if frame.empty:
             raise ValueError(f"The {which} study has no finished run: there is nothing to compare.")
     _same("protocols", *({str(p) for p in frame["protocol"]} for frame in (old, new)))
-    _same("data", *({_data(run) for run in _done(study)} for study in (before, after)))
+    renamed = same_data_renamed(before, after)
+    if not renamed:
+        _same("data", *({_data(run) for run in _done(study)} for study in (before, after)))
     for condition in sorted(set(old["condition"]) & set(new["condition"])):
         sets = [set(frame.loc[frame["condition"] == condition, "dataset"]) for frame in (old, new)]
+        sets[0] = {renamed.get(name, name) for name in sets[0]}
         _same(f"test sets in the column {condition!r}", *sets)
     if not set(old["condition"]) & set(new["condition"]):
         raise ValueError("The two studies share no condition: there is nothing to compare.")
+
+
+def same_data_renamed(before: Study, after: Study) -> dict[str, str]:
+    """Name of the first study's data -> the second's, where their checksums say that they are the same images."""
+    found = []
+    for study in (before, after):
+        data = [d for run in _done(study) if isinstance(d := run.spec.get("data"), dict) and d.get("checksum")]
+        found.append({(str(d.get("name")), str(d["checksum"])) for d in data})
+    if any(len(each) != 1 for each in found):
+        return {}
+    (old, old_sum), (new, new_sum) = (next(iter(each)) for each in found)
+    return {old: new} if old != new and old_sum == new_sum else {}
 
 
 def differing_terms(before: Study, after: Study) -> tuple[tuple[str, str, str], ...]:
@@ -40,7 +55,8 @@ def differing_terms(before: Study, after: Study) -> tuple[tuple[str, str, str], 
         "Python": lambda r: r.env.get("python"),
         "Packages": lambda r: _flat(r.env.get("packages")),
     }
-    rows = []
+    rows = [("Study", before.name, after.name)] if before.name != after.name else []
+    rows += [("Data folder", *names) for names in same_data_renamed(before, after).items()]
     for name, get in asked.items():
         told = [sorted({str(value) for run in _done(s) if (value := get(run))}) for s in (before, after)]
         if told[0] != told[1]:

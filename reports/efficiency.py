@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.console import steady_output, words_of
+from reports.console import Parser, steady_output, words_of
 from reports.cost_grid import Grid, grids, points, remarks, to_latex, to_markdown
 from reports.cost_rows import Quality, load_study_of, qualities, read_costs
 from reports.figures import cost, style
@@ -72,6 +72,7 @@ def render(
     assert environment.loader is not None
     css, js = (Markup(environment.loader.get_source(environment, name)[0]) for name in ("report.css", "report.js"))
     first = frame.iloc[0]
+    psnr = "" if study is None or study.folder is None else f" --psnr {shlex.quote(str(study.folder))}"
     return environment.get_template("efficiency.html.j2").render(
         facts=_facts(frame, study),
         grids=shown,
@@ -80,7 +81,7 @@ def render(
         has_psnr=any(picture.name == "psnr_cost" for picture in pictures),
         study=study,
         command=first["command"],
-        rebuild=f"python -m reports.efficiency {table.name} --psnr STUDY",
+        rebuild=f"python -m reports.efficiency {shlex.quote(str(table))}{psnr}",
         table=table.name,
         css=css,
         js=js,
@@ -110,7 +111,7 @@ def _facts(frame: pd.DataFrame, study: Study | None) -> list[tuple[str, str]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, or 2 with one line on standard error."""
     steady_output()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m reports.efficiency",
         description="Make the page, tables (Markdown, LaTeX) and figures of a table of costs. Nothing is measured.",
         epilog="Example: python -m reports.efficiency runs/efficiency/cpu-demo.csv --psnr "

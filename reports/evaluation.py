@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
@@ -14,10 +13,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
-from reports.console import steady_output, words_of
+from reports.console import Parser, steady_output, words_of
 from reports.files import write_text
 from reports.labels import condition_label
-from reports.render import policy_hash
 from reports.verdict import signed
 
 EVALUATION_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
@@ -60,6 +58,8 @@ def build_page(folder: Path) -> Path:
 
 def render(found: dict[str, Any]) -> str:
     """The page of an evaluation (the content of evaluation.json) as HTML text."""
+    from reports.render import policy_hash  # with the figures' libraries, 70 MB: for a page alone
+
     environment = Environment(
         loader=PackageLoader("reports", "templates"),
         autoescape=True,
@@ -156,7 +156,7 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, or 2 with one line on standard error."""
     steady_output()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m reports.evaluation",
         description="Make the page of an evaluation again from its evaluation.json. Nothing is measured.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def build_index(root: Path, out_dir: Path | None = None) -> Path:
         lines=lines,
         totals=_totals(lines),
         alone=_runs_alone(root, folders),
-        command=f"python -m reports.build --all {root.name}",
+        command=f"python -m reports.build --all {shlex.quote(str(root))}",
     )
     return write_text(out / schema.INDEX_FILE, text)
 

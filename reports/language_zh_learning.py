@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 _CRITERION = (
-    "(at least {x8} dB over the degraded input, and less than {x9} dB from the last tenth of training)",
-    "（比退化输入高至少 {x8} dB，且训练最后十分之一的增益小于 {x9} dB）",
+    "at least {x8} dB over the degraded input, less than {x9} dB of it from the last tenth of training",
+    "比退化输入高至少 {x8} dB，且训练最后十分之一的增益小于 {x9} dB",
 )
 LEARNING: dict[str, str] = {
     "Training past the plateau": "训练是否越过平台期",
@@ -27,10 +27,10 @@ LEARNING: dict[str, str] = {
     "no curve": "无曲线",
     "Whether training was past the plateau is not known: these runs kept no learning curves.": "训练是否越过平台期未知：这些运行没有保存学习"
     "曲线。",
-    f"Every variant is trained past the plateau on every task {_CRITERION[0]}.": f"每个变体在每个任务上都训练越过了平台期{_CRITERION[1]}。",
+    f"Every variant is trained past the plateau on every task ({_CRITERION[0]}).": f"每个变体在每个任务上都训练越过了平台期（{_CRITERION[1]}）。",
     "Not learned: {what}.": "未学会：{what}。",
     "Still improving at the end of training: {what}.": "训练结束时仍在提升：{what}。",
     "Restores, but without a learning curve to tell whether it was still improving: {what}.": "能够复原，但没有学习曲线说明是否仍在提升：{what}。",
-    f"Differences between such variants may be differences in how fast they learn {_CRITERION[0]}.": "这些变体之间的差异可能只是学习快慢的"
-    f"差异{_CRITERION[1]}。",
+    f"Their differences may only be differences in how fast they learn; past the plateau is {_CRITERION[0]}.": "它们之间的差异可能"
+    f"只是学习快慢的差异；越过平台期指{_CRITERION[1]}。",
 }

@@ -117,11 +117,11 @@ def sentences(found: list[TaskLearning]) -> list[str]:
         return ["Whether training was past the plateau is not known: these runs kept no learning curves."]
     failing = [f for f in found if not f.is_past_plateau]
     criterion = (
-        f"(at least {LEARNED_DB:g} dB over the degraded input, and less than {PLATEAU_DB:g} dB from the last tenth of "
-        "training)"
+        f"at least {LEARNED_DB:g} dB over the degraded input, less than {PLATEAU_DB:g} dB of it from the last tenth of "
+        "training"
     )
     if not failing:
-        return [f"Every variant is trained past the plateau on every task {criterion}."]
+        return [f"Every variant is trained past the plateau on every task ({criterion})."]
     said = []
     for status, words in (
         ("not learned", "Not learned"),
@@ -137,7 +137,10 @@ def sentences(found: list[TaskLearning]) -> list[str]:
         if where:
             each = "; ".join(f"{variant} ({', '.join(tasks)})" for variant, tasks in where.items())
             said.append(f"{words}: {each}.")
-    return [*said, f"Differences between such variants may be differences in how fast they learn {criterion}."]
+    return [
+        *said,
+        f"Their differences may only be differences in how fast they learn; past the plateau is {criterion}.",
+    ]
 
 
 def frame(found: list[TaskLearning]) -> pd.DataFrame:

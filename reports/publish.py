@@ -9,7 +9,6 @@ and pictures: put back below `runs/` they count as done, so that a long study go
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from reports import schema
-from reports.console import steady_output, words_of
+from reports.console import Parser, steady_output, words_of
 from reports.files import require_folder, sha256_of, write_bytes, write_json, write_text
 from reports.load import load
 from reports.rows import plain
@@ -143,7 +142,7 @@ def _made_by(run: Run) -> dict[str, object]:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0, or 2 with one line on standard error."""
     steady_output()
-    parser = argparse.ArgumentParser(prog="python -m reports.publish", description=__doc__)
+    parser = Parser(prog="python -m reports.publish", description=__doc__)
     parser.add_argument("study", type=Path, metavar="STUDY", help="a study's folder, its report built")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, e.g. reports/published/NAME")
     parser.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,13 +70,26 @@ def render(
         failures=page.failures(study),
         n_not_done=page.n_not_done(study),
         metric_note=metric_note(),
-        rebuild=f"python -m reports.build {study.folder.name if study.folder else 'RUNS'}",
+        rebuild=f"python -m reports.build {rebuilt_from(study)}",
         figures_folder=schema.FIGURES_FOLDER,
         css=css,
         js=js,
         css_hash=policy_hash(css),
         js_hash=policy_hash(js),
     )
+
+
+def rebuilt_from(study: Study) -> str:
+    """The study's folder as a shell takes it, seen from where its command was given; RUNS for runs without a study."""
+    if study.folder is None:
+        return "RUNS"
+    if study.folder.parent.name != schema.STUDIES_FOLDER:
+        return shlex.quote(str(study.folder))  # a copy, elsewhere than its command says
+    words = shlex.split(study.command) if study.command else []
+    named = [word.removeprefix("--out=") for word in words if word.startswith("--out=")]
+    named += [words[at + 1] for at, word in enumerate(words[:-1]) if word == "--out"]
+    root = Path(named[-1] if named else "runs")
+    return shlex.quote((root / schema.STUDIES_FOLDER / study.folder.name).as_posix())
 
 
 def script_texts() -> tuple[str, ...]:

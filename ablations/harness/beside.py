@@ -23,7 +23,7 @@ _inputs: dict[tuple[str, str], float] = {}
 def as_tensor(image: np.ndarray) -> Tensor:
     """(H, W, 3), uint8 or float in [0, 1], as (1, 3, H, W) float32 in [0, 1]."""
     tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
-    return tensor.float() / 255 if image.dtype == np.uint8 else tensor.float()
+    return tensor.float().div_(255) if image.dtype == np.uint8 else tensor.float()
 
 
 def scores_beside(

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from ablations.cli import print_prose
 from ablations.harness.run_one import find_run
 from ablations.measures.take import error_file
 from ablations.plan import Plan
@@ -52,7 +53,7 @@ def show_table(table: Table, console: Console) -> None:
         f"Protocol: {table.protocol}. Data: {table.data}.",
         *(f"{', '.join(row.aliases)} = {row.variant}." for row in table.rows if row.aliases),
     ]
-    console.print(" ".join(said), soft_wrap=True, markup=False, highlight=False)
+    print_prose(console, " ".join(said))
 
 
 def say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
@@ -67,7 +68,7 @@ def say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
                 runs[name, reason] = runs.get((name, reason), 0) + 1
     for (name, reason), number in runs.items():
         of = "1 run" if number == 1 else f"{number} runs"
-        console.print(f"Measure {name} left out for {of}: {reason}", markup=False, highlight=False, soft_wrap=True)
+        print_prose(console, f"Measure {name} left out for {of}: {reason}")
 
 
 def _lines(table: Table, columns: Sequence[int], metrics: int | None, sizes: bool) -> list[Line]:

@@ -23,6 +23,7 @@ DONE_FILE = "DONE"
 ERROR_FILE = "ERROR.json"
 STUDIES_FOLDER = "studies"
 STUDY_FILE = "study.json"
+REPORT_FILES = ("report.html", "report.tex")
 
 _TAIL_BYTES = 4096
 

@@ -73,8 +73,8 @@ def alone(folder: Path) -> Iterator[None]:
         finally:
             stop.set()
             renewal.join()
-        # only the holder removes the file, and while it holds it: whoever waits on this inode looks again
-        lock.unlink(missing_ok=True)
+            # only the holder removes the file, and while it holds it: whoever waits on this inode looks again
+            lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 

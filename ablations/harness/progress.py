@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from ablations.cli import counted, duration
+from ablations.cli import counted, duration, print_prose
 from ablations.harness.training.train import Progress as RunProgress
 from ablations.spec import RunSpec
 from reports.schema import ERROR_FILE
@@ -182,4 +182,4 @@ class StudyProgress:
         return f"study: about {duration((time.monotonic() - self._started) * missing / made)} left for the steps"
 
     def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_prose(self.console, text)

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from rich.console import Console
 
+from ablations.cli import print_prose
 from ablations.harness.closing import say_unmeasured, show_table
 from ablations.harness.launch import Options, jobs_of, make_launcher
 from ablations.harness.progress import StudyProgress, working
@@ -59,7 +60,7 @@ class Outcome:
     failed: list[RunSpec]
 
 
-def run_study(
+def run_plan(
     plan: Plan,
     root: Path,
     device: torch.device,
@@ -114,7 +115,7 @@ def run_study(
         write_table(study, root, folder)
         report = build_report([folder], folder)
     for sentence in learning.sentences(learning.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
-        console.print(sentence, soft_wrap=True, markup=False)  # what the table rests on, first
+        print_prose(console, sentence)  # what the table rests on, first
     show_table(build_table(load_study(folder)), console)
     return Outcome(folder=folder, report=report, failed=failed)
 
@@ -124,13 +125,13 @@ def say_folder(plan: Plan, root: Path, console: Console) -> None:
     folder = study_folder(plan, root)
     earlier = read_earlier(plan, folder)
     if kept := kept_rows(_rows(plan, root), earlier["rows"] if earlier else []):
-        console.print(kept_line(kept, folder), soft_wrap=True, markup=False, highlight=False)
+        print_prose(console, kept_line(kept, folder))
     if folder.name != plan.folder_name:
         line = (
             f"{plan.folder_name} holds this study on other terms (data, text encoder, precision, protocol or recipe); "
             f"it stays as it is, and this one is kept in {folder.name}."
         )
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        print_prose(console, line)
 
 
 def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None) -> StudyFile:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
-from reports.console import steady_output
+from reports.console import Parser, steady_output
 from reports.reported import SETTINGS, flags, reported_rows
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the counts and every flag."""
     steady_output()
-    argparse.ArgumentParser(
+    Parser(
         prog="python -m reports.reported",
         description="Print how many printed numbers are recorded, and each that does not add up.",
     ).parse_args(argv)

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,14 @@ def test_a_setting_that_does_not_fit_is_named_with_what_is_allowed(capsys, tmp_p
     assert err.count("\n") == 1
     assert f"--config {word}: nafnet takes " in err
     assert "such as" in err
+
+
+def test_a_setting_without_channels_is_told_without_torchs_warning(capsys, tmp_path):
+    torch.save({"x": torch.zeros(1)}, tmp_path / "w.pth")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, _, err = call(capsys, "nafnet", "--weights", tmp_path / "w.pth", "--config", "width=0")
+    assert "(groups must be a positive integer)" in err
 
 
 def test_averaged_weights_are_taken_said_and_chosen(capsys, state, tmp_path):

@@ -155,6 +155,33 @@ def test_results_of_two_evaluations_are_never_mixed(capsys, photos, ffdnet, tmp_
     assert set(read_images(out / "images.parquet")["variant"]) == {"identity"}
 
 
+def test_two_evaluations_at_once_never_write_into_one_folder(capsys, monkeypatch, photos, tmp_path):
+    command = ("identity", "--data", photos, "--tasks", "rain", "--out", tmp_path / "out")
+    whole = released.Released.restore
+    started: list[bool] = []
+    second: list[tuple[object, str, str]] = []
+
+    def restore(self, images, condition):
+        if not started:  # while the first image is restored, the same command and another one start
+            started.append(True)
+            for options in ((), ("--force",), ("--limit", "1")):
+                second.append(call(capsys, *command, *options))
+        return whole(self, images, condition)
+
+    monkeypatch.setattr(released.Released, "restore", restore)
+    assert call(capsys, *command)[0] == 0
+    assert len(second) == 3
+    for code, out, err in second:
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1] == (
+            f"error: --out {tmp_path / 'out'}: another evaluation is writing there: wait until it is done, or choose "
+            "another --out."
+        )
+    assert len((tmp_path / "out/images.jsonl").read_text().splitlines()) == 1 + 3
+    assert call(capsys, *command)[0] == 0
+    assert not list((tmp_path / "out").glob(".*"))
+
+
 def test_other_pictures_of_the_same_names_are_refused(capsys, photos, tmp_path):
     command = ("identity", "--data", photos, "--tasks", "rain", "--out", tmp_path / "out")
     assert call(capsys, *command)[0] == 0

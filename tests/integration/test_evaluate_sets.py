@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablations.harness.evaluating import own_folder
+from ablations.harness.evaluating import eval_sets, own_folder
 from ablations.harness.evaluating.eval_sets import open_eval_images
 from datasets.protocols import get_protocol
 from datasets.readers import read_rgb
@@ -43,6 +43,18 @@ def test_seen_and_unseen_images_apart(capsys, root, tmp_path):
     rows = read_images(tmp_path / "out/images.parquet")
     assert set(rows.loc[rows["seen"] == "seen", "image"]) == {"rain100l-test/2"}
     assert set(rows["protocol"]) == {"allinone-v1"}
+
+
+def test_a_part_of_a_known_set_is_said_to_be_a_part(capsys, root, tmp_path):
+    command = ("identity", "--data", "paper", "--root", root, "--out", tmp_path / "out")
+    code, out, _ = call(capsys, *command)
+    assert code == 0
+    words = "rain100l-test: 3 of the set's 100 images, so means are not comparable with the whole set's"
+    assert words in out
+    found = json.loads((tmp_path / "out/evaluation.json").read_text())
+    assert found["partial"] == {"rain100l-test": 100}
+    assert words in found["data"]
+    assert "3 of the set&#39;s 100 images" in (tmp_path / "out/evaluation.html").read_text()
 
 
 def test_printed_numbers_beside_measured_ones(capsys, root):
@@ -191,3 +203,49 @@ def test_an_evaluation_of_a_folder_takes_memory_for_one_photograph(tmp_path):
         done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
         peaks.append(int(done.stderr.split()[-1]) >> 10)
     assert peaks[1] < peaks[0] + 250, "MB, with twelve photographs in the folder and with one"
+
+
+def test_twelve_megapixels_take_little_besides_the_libraries(tmp_path):
+    """F9: 1,500 MB besides the libraries' 650."""
+    write(tmp_path / "photos/0.jpg", np.array(Image.fromarray(picture(0)).resize((4000, 3000))))
+    program = (
+        "import resource, sys; peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
+        "import ablations.harness.evaluating.examine; before = peak(); from ablations.evaluate import main; "
+        "assert main(sys.argv[1:]) == 0; print(peak() - before, file=sys.stderr)"
+    )
+    arguments = ["identity", "--data", str(tmp_path / "photos"), "--tasks", "noise-25"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    assert int(done.stderr.split()[-1]) >> 10 < 500
+
+
+@pytest.mark.parametrize("skip", [(), ("--skip-bad",)])
+def test_pairs_that_the_limit_leaves_out_are_not_decoded(capsys, pairs, monkeypatch, skip):
+    decoded = set()
+
+    def counted(path):
+        decoded.add(path.name)
+        return read_rgb(path)
+
+    for module in (own_folder, eval_sets):
+        monkeypatch.setattr(module, "read_rgb", counted)
+    code, _, err = call(capsys, "identity", "--data", pairs, "--tasks", "rain", "--limit", "2", *skip)
+    assert code == 0, err
+    assert decoded == {"1.png", "2.png"}
+
+
+def test_clean_images_that_the_limit_leaves_out_are_not_decoded_to_skip_bad_ones(capsys, tmp_path, monkeypatch):
+    for seed in range(4):
+        write(tmp_path / f"photos/{seed}.png", picture(seed))
+    (tmp_path / "photos/0.png").write_bytes(b"not an image")
+    decoded = []
+
+    def counted(path):
+        decoded.append(path.name)
+        return read_rgb(path)
+
+    monkeypatch.setattr(own_folder, "read_rgb", counted)
+    arguments = ("identity", "--data", tmp_path / "photos", "--tasks", "rain", "--limit", "2", "--skip-bad", "--json")
+    code, out, err = call(capsys, *arguments)
+    assert code == 0, err
+    assert [row["images"] for row in json.loads(out)["means"]] == [2]
+    assert set(decoded) == {"0.png", "1.png", "2.png"}

@@ -17,7 +17,7 @@ import ablations.harness.training.train as training
 from ablations.data import load_data
 from ablations.harness.evaluate import restore_items
 from ablations.harness.run_one import find_run, is_done
-from ablations.harness.study import run_study, study_file, write_table
+from ablations.harness.study import run_plan, study_file, write_table
 from ablations.harness.training import checkpoint
 from ablations.harness.training.conditioning import Conditioning
 from datasets.tasks import condition_named
@@ -234,7 +234,7 @@ def test_a_failing_run_does_not_stop_the_study(tmp_path):
     broken = replace(plan.rows[0].spec, codes_checksum="0" * 16)
     plan = replace(plan, rows=(replace(plan.rows[0], spec=broken), *plan.rows[1:]))
     console = Console(file=(tmp_path / "log.txt").open("w"), width=200)
-    outcome = run_study(
+    outcome = run_plan(
         plan, tmp_path / "runs", torch.device("cpu"), jobs=2, force=False, command="test", console=console
     )
     console.file.close()

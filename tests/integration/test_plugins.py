@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ import baselines
 from ablations.models import BaselineConfig
 from dfpir.plugins import plugins_behind
 
+ROOT = Path(__file__).parents[2]
 MODEL = """
 from torch import nn
 from baselines import Baseline, register
@@ -52,7 +55,7 @@ def lab(tmp_path):
 
 def python(site, *arguments):
     """A command in a process that has the distribution."""
-    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(site), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,
@@ -74,8 +77,8 @@ def test_an_edit_or_a_new_version_is_another_run(lab):
     assert suite == "0.1.0"
     (plugin,) = identity["plugins"]
     assert plugins == [plugin]
-    assert {key: plugin[key] for key in ("module", "distribution", "version")} == {
-        "module": "mylab.net",
+    assert {key: plugin[key] for key in ("package", "distribution", "version")} == {
+        "package": "mylab",
         "distribution": "mylab",
         "version": "1.2",
     }
@@ -85,10 +88,79 @@ def test_an_edit_or_a_new_version_is_another_run(lab):
     assert edited != identity
     (lab / "mylab-1.2.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: mylab\nVersion: 1.3\n")
     assert asked(lab)[0]["plugins"][0]["version"] == "1.3"
-    (lab / "mylab/losses.py").write_text(LOSS)
+
+
+@pytest.mark.parametrize("init", [True, False], ids=["package", "namespace"])
+def test_an_edit_of_a_helper_that_only_the_model_imports_is_another_run(lab, init):
+    if not init:
+        (lab / "mylab/__init__.py").unlink()
+    (lab / "mylab/parts").mkdir()
+    (lab / "mylab/parts/losses.py").write_text(LOSS)
     told = MODEL.replace('licence="MIT"', 'licence="MIT", objective=loss')
-    (lab / "mylab/net.py").write_text("from mylab.losses import loss\n" + told)
-    assert [plugin["module"] for plugin in asked(lab)[0]["plugins"]] == ["mylab.net", "mylab.losses"]
+    (lab / "mylab/net.py").write_text("from mylab.parts.losses import loss\nimport mylab.scale\n" + told)
+    (lab / "mylab/scale.py").write_text("BY = 1\n")
+    before, _, installed = asked(lab)
+    # below a namespace, which distributions may share, a package with an __init__.py would stand for itself
+    assert [plugin["package"] for plugin in before["plugins"]] == ["mylab"] + ([] if init else ["mylab.parts"])
+    assert installed == before["plugins"][:1]
+    for unused in ("mylab/notes.txt", "mylab/__pycache__/x.py", "mylab/.git/x.py", "beside.py"):
+        (lab / unused).parent.mkdir(exist_ok=True)
+        (lab / unused).write_text("1")
+    assert asked(lab)[0] == before
+    (lab / "mylab/scale.py").write_text("BY = 2\n")
+    edited = asked(lab)[0]
+    assert edited != before
+    (lab / "mylab/scale.py").rename(lab / "mylab/scaling.py")
+    (lab / "mylab/net.py").write_text("from mylab.parts.losses import loss\nimport mylab.scaling\n" + told)
+    assert asked(lab)[0] not in (before, edited)
+
+
+def test_an_editable_installation_is_hashed_where_it_lies(lab, tmp_path):
+    source = tmp_path / "checkout/src"
+    source.mkdir(parents=True)
+    (lab / "mylab").rename(source / "mylab")
+    # .pth files are read in site-packages alone: this does what theirs would
+    (lab / "sitecustomize.py").write_text(f"import sys; sys.path.append({str(source)!r})\n")
+    before = asked(lab)[0]
+    (plugin,) = before["plugins"]
+    assert (plugin["package"], plugin["distribution"], plugin["version"]) == ("mylab", "mylab", "1.2")
+    (source / "mylab/helper.py").write_text("")
+    assert asked(lab)[0] != before
+
+
+def test_a_module_in_no_package_is_its_file(lab):
+    (lab / "mylab/net.py").rename(lab / "labnet.py")
+    points = lab / "mylab-1.2.dist-info/entry_points.txt"
+    points.write_text("[dfpir.baselines]\nlab = labnet\n")
+    before = asked(lab)[0]
+    assert [(plugin["package"], plugin["distribution"]) for plugin in before["plugins"]] == [("labnet", "mylab")]
+    (lab / "other.py").write_text("")
+    assert asked(lab)[0] == before
+    (lab / "labnet.py").write_text(MODEL + "# edited\n")
+    assert asked(lab)[0] != before
+
+
+def test_a_scripts_own_comparator_is_the_same_run_in_the_processes_that_it_starts(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text(
+        MODEL
+        + """
+import multiprocessing
+from ablations.models import model_config
+
+def identity():
+    return model_config("labnet", {}).identity()
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        there = pool.apply(identity)
+    here = identity()
+    assert here == there, (here, there)
+    assert here["plugins"][0]["package"] == "__main__" and here["plugins"][0]["sha256"], here
+"""
+    )
+    found = python(tmp_path, str(script))
+    assert found.returncode == 0, found.stderr
 
 
 @pytest.mark.parametrize("name", baselines.list_models())
@@ -124,3 +196,17 @@ def test_a_broken_plugin_is_named_in_one_line_and_the_rest_works(lab, group):
     assert found.returncode == 0
     assert found.stderr.count("\n") == 1
     assert "plug-in mylab 1.2 (mylab.broken) is left out" in found.stderr
+
+
+def test_the_readmes_script_runs_as_printed(tmp_path):
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    start = next(at for at, line in enumerate(lines) if "`python mine.py --budget smoke`" in line) + 1
+    end = next(
+        at for at in range(start, len(lines)) if lines[at] and at > start + 1 and not lines[at].startswith("    ")
+    )
+    (tmp_path / "mine.py").write_text(textwrap.dedent("\n".join(lines[start:end])) + "\n", encoding="utf-8")
+    found = python(
+        tmp_path, str(tmp_path / "mine.py"), "--budget", "smoke", "--dry-run", "--out", str(tmp_path / "runs")
+    )
+    assert found.returncode == 0, found.stderr
+    assert "my_variant" in found.stdout

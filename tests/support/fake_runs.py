@@ -53,6 +53,7 @@ class FakeStudy:
     noise_sd_db: float = 0.08
     protocol: str = "aio-rgb"
     dataset: str = "synthetic-test-only"
+    checksum: str = "5e" * 16
     text_encoder: str = "minilm"
     steps: int = 200
     pictures: bool = True
@@ -171,7 +172,7 @@ def _spec(run_id: str, study: FakeStudy, variant: str, seed: int) -> dict[str, A
 
 def _data(study: FakeStudy) -> dict[str, Any]:
     what = "Drawn from a generator for tests; no photograph and no model was involved"
-    return {"name": study.dataset, "checksum": "5e" * 16, "description": what}
+    return {"name": study.dataset, "checksum": study.checksum, "description": what}
 
 
 def _env(seed: int) -> dict[str, Any]:

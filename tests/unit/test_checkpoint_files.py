@@ -53,6 +53,73 @@ def test_an_averaged_model_of_torch_opens(tmp_path):
     assert found.use == "averaged"
 
 
+@pytest.mark.parametrize("wrapped", [True, False], ids=["state_dict", "bare"])
+@pytest.mark.parametrize(
+    ("plain", "averaged", "beside"),
+    [
+        ("net.", "ema.", {}),
+        ("model.", "model_ema.", {"model_ema.decay": torch.tensor(0.9), "model_ema.num_updates": torch.tensor(3)}),
+        ("restorer.", "ema_model.module.", {"ema_model.n_averaged": torch.tensor(3)}),
+        (
+            "net._orig_mod.",
+            "ema.ema_model.",
+            {"ema.online_model.conv.weight": torch.ones(2), "ema.step": torch.ones(1)},
+        ),
+        ("", "ema.", {}),
+    ],
+)
+def test_an_average_under_a_prefix_of_its_own_is_taken_and_it_is_said(tmp_path, plain, averaged, beside, wrapped):
+    if "ema.online_model.conv.weight" in beside:
+        beside = {**beside, "ema.online_model.conv.bias": torch.ones(2)}
+    content = {f"{plain}conv.{name}": torch.full((2,), 1.0) for name in ("weight", "bias")}
+    content |= {f"{averaged}conv.{name}": torch.full((2,), 2.0) for name in ("weight", "bias")} | beside
+    path = saved(tmp_path, {"state_dict": content, "epoch": 3} if wrapped else content)
+    names = [name.partition(".")[0] or "no prefix" for name in (averaged, plain)]
+    places = [f"state_dict.{name}" if wrapped else name for name in names]
+    for use, value, taken, other in ((None, 2.0, 0, 1), ("averaged", 2.0, 0, 1), ("plain", 1.0, 1, 0)):
+        found = read_checkpoint(path, use)
+        assert {name: tensor.tolist() for name, tensor in found.tensors.items()} == {
+            "conv.weight": [value] * 2,
+            "conv.bias": [value] * 2,
+        }
+        words = ("averaged", "plain")
+        assert found.says == (
+            f"Takes the {words[taken]} weights, {places[taken]!r}, not {names[other]!r}: "
+            f"--use {words[other]} takes those."
+        )
+
+
+def test_an_average_in_buffers_has_its_dots_back(tmp_path):
+    content = {"model.a.weight": torch.zeros(2), "model_ema.aweight": torch.ones(2), "model_ema.decay": torch.ones(())}
+    found = read_checkpoint(saved(tmp_path, {"state_dict": content}))
+    assert {name: tensor.tolist() for name, tensor in found.tensors.items()} == {"a.weight": [1.0, 1.0]}
+
+
+def test_an_average_alone_under_its_prefix_opens(tmp_path):
+    path = saved(tmp_path, {"ema.module.a.weight": torch.ones(2), "ema.decay": torch.ones(())})
+    found = read_checkpoint(path)
+    assert (list(found.tensors), found.use, found.says) == (["a.weight"], "averaged", "")
+    with pytest.raises(WeightsError, match="holds averaged weights only"):
+        read_checkpoint(path, "plain")
+
+
+def test_a_part_that_is_called_ema_is_no_average(tmp_path):
+    for content in (
+        {"net.weight": torch.ones(2), "ema.weight": torch.ones(3)},
+        {"net.weight": torch.ones(2), "ema.weight": torch.ones(2), "ema.bias": torch.ones(2)},
+        {"ema.weight": torch.ones(2), "net.weight": torch.ones(2), "net.bias": torch.ones(2)},
+    ):
+        assert set(read_checkpoint(saved(tmp_path, content)).tensors) == set(content)
+
+
+def test_three_copies_and_what_belongs_to_none_are_named(tmp_path):
+    content = {f"{root}.{name}": torch.ones(2) for root in ("net", "swa", "ema") for name in ("a.weight", "b.weight")}
+    with pytest.raises(WeightsError, match=r"several sets of weights \('ema', 'net', 'swa'\)"):
+        read_checkpoint(saved(tmp_path, content))
+    content = {"net.a.weight": torch.ones(2), "ema.a.weight": torch.ones(2), "loss.vgg.weight": torch.ones(2)}
+    assert set(read_checkpoint(saved(tmp_path, content)).tensors) == {"a.weight", "loss.vgg.weight"}
+
+
 def test_weights_that_are_not_there_are_not_replaced_by_others(tmp_path):
     with pytest.raises(WeightsError, match=r"--use averaged: .* holds plain weights only"):
         read_checkpoint(saved(tmp_path, {"state_dict": RAW}), "averaged")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from ablations.cli import counted, duration
+from ablations.cli import counted, duration, print_prose
 from ablations.harness.closing import say_unmeasured, show_table
 from ablations.harness.cost.estimate import RunEstimate, summary
 from ablations.harness.progress import StudyProgress, working
@@ -122,3 +122,13 @@ def test_an_estimate_counts_all_that_a_run_does_and_no_jobs_that_do_not_exist():
 def test_times_and_numbers_as_people_write_them():
     assert [duration(s) for s in (6, 240, 3 * 3600, 4 * 86400)] == ["6 s", "4 min", "3 h", "4 d"]
     assert [counted(n, "run") for n in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_sentences_break_at_words_on_a_terminal_and_nowhere_in_a_pipe(terminal):
+    console = Console(file=io.StringIO(), width=30, force_terminal=terminal, color_system=None)
+    sentence = "Text encoder: minilm, not CLIP (a stand-in for CLIP that needs no download)."
+    print_prose(console, sentence)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == (3 if terminal else 1)
+    assert " ".join(line.strip() for line in lines) == sentence

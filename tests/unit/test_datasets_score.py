@@ -52,6 +52,19 @@ def root(tmp_path: Path) -> Path:
     return base
 
 
+def test_a_part_of_a_known_set_is_called_a_part(root, capsys):
+    notes = {each.name: each.notes for each in sets_to_score(root)}
+    assert notes["cbsd68"] == ("cbsd68: 3 of the set's 68 images, so means are not comparable with the whole set's",)
+    assert main(["score", str(root / "CBSD68"), "--protocol", "allinone"]) == 0
+    assert "note: cbsd68: 3 of the set's 68 images" in capsys.readouterr().out
+    for number in range(12, 27):
+        write(root / f"Mine/degraded/{number}.png", picture(number) // 8)
+        write(root / f"Mine/clean/{number}.png", picture(number))
+    (own,) = sets_to_score(root / "Mine")
+    assert own.whole is None
+    assert not any("of the set's" in note for note in own.notes)
+
+
 def test_noise_scores_are_those_of_the_protocol(root):
     (images,) = sets_to_score(root / "CBSD68")
     result = score_inputs(images, get_protocol("allinone"))

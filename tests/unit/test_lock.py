@@ -23,6 +23,12 @@ def test_the_lock_is_held_once_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_lock_leaves_nothing_where_the_work_failed(tmp_path):
+    with pytest.raises(ValueError, match="failed"), alone(tmp_path / "run"):
+        raise ValueError("failed")
+    assert list(tmp_path.iterdir()) == []
+
+
 def _leave(run, host, age_s):
     path = lock_file(run)
     path.write_text(json.dumps({"host": host, "pid": 2**22 + 1}))

@@ -12,6 +12,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from datasets import metrics
 from datasets.metrics import SSIM_WINDOWS, pooled_psnr_db, psnr_db, ssim, to_y
+from datasets.protocols import PROTOCOLS, score
+from datasets.tasks import Task
 
 SKIMAGE_OPTIONS = {
     "uniform7": {},
@@ -122,3 +124,18 @@ def test_unknown_window_is_refused():
         ssim(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16), window="box")
     with pytest.raises(ValueError, match=r"\(B, 3, H, W\)"):
         to_y(torch.zeros(1, 1, 4, 4))
+
+
+@pytest.mark.parametrize("side", [40, 1300])
+def test_levels_score_as_their_floats_do(side):
+    """A photograph's sums are taken in parts; whole images of 1.4 megapixels give the same bits as before."""
+    drawn = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    restored, clean = (torch.from_numpy(image).permute(2, 0, 1)[None] for image in drawn)
+    floats = [levels.float() / 255 for levels in (restored, clean)]
+    for rules in PROTOCOLS.values():
+        of_levels, of_floats = score(restored, clean, rules, Task.RAIN), score(floats[0], floats[1], rules, Task.RAIN)
+        for name, value in of_floats.items():
+            assert torch.equal(of_levels[name], value), (rules.name, name)
+    difference = (floats[0].double() - floats[1].double()).flatten()
+    whole = 10 * torch.log10(1.0 / (torch.dot(difference, difference) / difference.numel()))
+    assert psnr_db(*floats).item() == pytest.approx(whole.item(), abs=0 if side < 1000 else 1e-12)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from ablations import commands
 from ablations.budgets import budget_named
-from ablations.data import open_data
+from ablations.commands import memory_words
+from ablations.data import image_bytes, open_data
 from ablations.harness.cost.estimate import RunEstimate, estimate_run
 from ablations.harness.cost.placement import AUTO, MARGIN, MOST_ON_ONE, PROCESS_BYTES, place
 from ablations.harness.training import accelerate
@@ -99,3 +101,15 @@ def test_an_estimate_is_made_with_the_runs_precision_and_this_processs_switches(
     monkeypatch.setattr(accelerate, "_chosen", accelerate.Acceleration(checkpointing=True))
     assert estimate_run(spec, device, 0).memory_bytes < plain.memory_bytes
     assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_the_memory_of_a_study_counts_images_and_libraries_once_a_run(planned):
+    """It said 0.135 GiB of runs that took 2."""
+    bundle = SimpleNamespace(
+        train=[SimpleNamespace(clean=np.empty((1024, 1024, 3), np.uint8), nbytes=GIB)] * 2, val=(), test=()
+    )
+    assert memory_words(bundle, 0.5, 3, torch.device("cpu")) == (
+        "Memory: about 8.6 GiB: 0.5 for tensors, 6 for decoded images, 2.1 for the libraries."
+    )
+    assert "0.5 GiB of the GPU for tensors; about 8.1 GiB here" in memory_words(bundle, 0.5, 3, torch.device("cuda"))
+    assert image_bytes(planned[1]) > sum(sample.nbytes for sample in planned[1].train)

@@ -213,3 +213,11 @@ def test_of_many_runs_that_are_not_done_those_with_a_reason_are_shown(tmp_path, 
     table = pd.read_csv(tmp_path / "out" / "runs.csv").set_index(["variant", "seed"])
     assert "loss is not finite" in table.loc[("b", 2), "reason"]
     assert table["reason"].notna().sum() == 2
+
+
+def test_the_command_names_runs_that_are_not_in_the_report(tmp_path, capsys):
+    study = gamma_study(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1), pictures=False, not_run=(("a", 1),))
+    assert main([str(write_runs(tmp_path, study))]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("warning: not in the report: ") for line in said)
+    assert any("report: a-s1-" in line and "not started" in line for line in said)

@@ -104,7 +104,8 @@ def test_variants_that_one_side_lacks_are_named(tmp_path):
     ("changes", "said"),
     [
         ({"protocol": "y-255"}, "different protocols: aio-rgb and y-255"),
-        ({"dataset": "other-test-only"}, "different data: synthetic-test-only"),
+        ({"dataset": "other-test-only", "checksum": "6f" * 16}, "different data: synthetic-test-only"),
+        ({"checksum": "6f" * 16}, "different data: synthetic-test-only (5e5e5e5e) and synthetic-test-only (6f6f6f6f)"),
         (
             {"effect_db": {"new": 0.0}},
             "No variant has finished runs in both: better, same, untouched before, new after",
@@ -119,6 +120,18 @@ def test_what_is_refused(tmp_path, capsys, changes, said):
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_one_data_set_under_two_folder_names_is_compared_and_both_names_are_shown(tmp_path):
+    old = write_runs(tmp_path / "old", STUDY)
+    new = write_runs(tmp_path / "new", replace(STUDY, dataset="photos-renamed", noise_sd_db=0.2))
+    found = compare(load_study(old), load_study(new))
+    assert ("Data folder", "synthetic-test-only", "photos-renamed") in found.terms
+    alone = compare(load_study(old), load_study(write_runs(tmp_path / "same", replace(STUDY, noise_sd_db=0.2))))
+    assert "Data folder" not in {name for name, _, _ in alone.terms}
+    assert found.rows == alone.rows
+    assert found.dropped == 0
+    assert main(["--compare", str(old), str(new)]) == 0
 
 
 def test_settings_that_differ_are_shown(two):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from datasets.corpus import Pixels, to_levels
-from datasets.noise import NoisyItem, noisy_inputs
+from datasets.corpus import Pixels
+from datasets.noise import noisy_pixels
 from datasets.protocols import Protocol as Rules
 from datasets.readers import ImageRefused
 from datasets.tasks import Condition
@@ -52,19 +52,19 @@ def noisy(
         for sigma in sigmas:
             for entry in entries[:limit]:
                 try:
-                    (each,) = noisy_inputs(rules, _CleanImages(rules, [entry]), [sigma])
+                    (each,) = noisy_pixels(rules, _CleanImages(rules, [entry]), [sigma])
                 except _Unusable as error:
                     refuse(entry.source or entry.name, by_sigma[sigma].name, error.reason)
                     continue
-                yield entry, by_sigma[sigma], *_pixels_of(rules, each)
+                yield entry, by_sigma[sigma], each.degraded, each.clean
         return
     most = len(entries) if limit is None else min(limit, len(entries))
     left = most * len(sigmas)
     try:
-        for each in noisy_inputs(rules, _CleanImages(rules, entries), sigmas):
+        for each in noisy_pixels(rules, _CleanImages(rules, entries), sigmas):
             if each.index >= most:
                 continue
-            yield entries[each.index], by_sigma[each.sigma_255], *_pixels_of(rules, each)
+            yield entries[each.index], by_sigma[each.sigma_255], each.degraded, each.clean
             left -= 1
             if not left:
                 return
@@ -126,12 +126,6 @@ class _Unusable(ValueError):
 def reason_of(error: Exception) -> str:
     """Why an image can't be used, without its name."""
     return error.reason if isinstance(error, ImageRefused) else " ".join(str(error).split())
-
-
-def _pixels_of(rules: Rules, each: NoisyItem) -> tuple[Any, Pixels]:
-    floats = rules.noise.quantise == "none"
-    degraded = each.degraded.permute(1, 2, 0).contiguous().numpy() if floats else to_levels(each.degraded)
-    return degraded, to_levels(each.clean)
 
 
 def _pair(rules: Rules, entry: Entry) -> tuple[Pixels, Pixels]:

@@ -11,13 +11,14 @@ from ablations.harness.evaluating.eval_items import Entry, Refuse, end, noisy, p
 from ablations.harness.evaluating.own_folder import BadFiles, Shown, open_clean_files, trained_images
 from ablations.harness.evaluating.resemblance import scenes_of, seen_in_training, thumbs_of
 from datasets.catalog import catalog
+from datasets.console import readable
 from datasets.corpus import DataBundle, EvalItem, Pixels
 from datasets.embedded import load_embedded
 from datasets.finder import Pair
 from datasets.loading import stored_sets, stores_note
 from datasets.protocols import Protocol as Rules
 from datasets.readers import read_rgb
-from datasets.score import NothingToScoreError, sets_to_score
+from datasets.score import NothingToScoreError, part_note, sets_to_score
 from datasets.store import PackedSet
 from datasets.tasks import CONDITIONS, Condition, Task
 
@@ -72,6 +73,7 @@ class FileSets:
         sets: name -> its task and images.
         scenes: `<set>/<image>` -> the first image that shows the same photograph; empty where nobody looked.
         seen: `<set>/<image>` -> whether its photograph stands in a training set; empty where there was none to look in.
+        partial: set of the catalogue of which images are missing -> how many it has when whole.
     """
 
     description: str
@@ -79,6 +81,7 @@ class FileSets:
     sets: Mapping[str, tuple[Task, Sequence[Entry]]]
     scenes: Mapping[str, str] = field(default_factory=dict)
     seen: Mapping[str, bool] = field(default_factory=dict)
+    partial: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -115,6 +118,7 @@ def open_eval_images(
     trained_on: Mapping[str, Any] | None = None,
     note: Callable[[str], None] = lambda text: None,
     skip_bad: bool = False,
+    limit: int | None = None,
 ) -> EvalImages:
     """The test images that `--data` names.
 
@@ -128,6 +132,7 @@ def open_eval_images(
             training images are marked.
         note: called with what takes a while, and with what is skipped.
         skip_bad: leave out files of a folder that can't be used.
+        limit: at most so many images a set will be asked for: others are not decoded.
 
     Raises:
         ValueError: no such data, nothing in it to evaluate, or a protocol that does not fit.
@@ -135,7 +140,7 @@ def open_eval_images(
     if choice == "paper":
         if root is None:
             raise ValueError("--data paper needs --root FOLDER: where the data sets lie (python -m datasets list).")
-        return _from_files(root, rules, tasks, note, training=root)
+        return _from_files(root, rules, tasks, note, training=root, limit=limit)
     if root is not None:
         raise ValueError(f"--root {root}: it goes with --data paper.")
     if choice == "embedded":
@@ -145,11 +150,10 @@ def open_eval_images(
     folder = Path(choice)
     if not folder.is_dir():
         raise ValueError(f"--data {choice!r}: 'embedded', 'paper' or the path of a folder of images is needed.")
+    bad = BadFiles(skip=skip_bad, note=note, limit=limit)
     if _holds_sets(folder):
-        return _from_files(
-            folder, rules, tasks, note, training=folder, trained_on=trained_on, bad=BadFiles(skip=skip_bad, note=note)
-        )
-    clean = open_clean_files(folder, trained_on, BadFiles(skip=skip_bad, note=note))
+        return _from_files(folder, rules, tasks, note, training=folder, trained_on=trained_on, bad=bad, limit=limit)
+    clean = open_clean_files(folder, trained_on, bad)
     if rules.name == "suite":
         return clean
     if tasks is not None and Task.NOISE not in tasks:
@@ -192,6 +196,7 @@ def _from_files(
     training: Path,
     trained_on: Mapping[str, Any] | None = None,
     bad: BadFiles | None = None,
+    limit: int | None = None,
 ) -> FileSets:
     stores = stored_sets(folder)
     sets = {name: each for name, each in _stored(stores).items() if tasks is None or each[0] in tasks}
@@ -202,13 +207,15 @@ def _from_files(
         if not sets:
             raise
         found = []
-    remarks: list[str] = []
+    remarks = [words for name, (_, entries) in sets.items() for words in part_note(catalog()[name], len(entries))]
+    whole = {name: catalog()[name].count for name in sets}
     for each in found:
         if each.task is None:
             raise ValueError(f"--data {folder}: say with --tasks NAME which degradation its images show.")
         if each.name not in sets and (tasks is None or each.task in tasks):
-            pairs = each.pairs if bad is None else bad.usable(each)
+            pairs = each.pairs if bad is None else bad.usable(each, rules.ordered)
             sets[each.name] = (each.task, _entries(pairs))
+            whole |= {each.name: each.whole} if each.whole is not None else {}
             remarks += [words for words in each.notes if words not in remarks]
     if not sets:
         has = ", ".join(f"{each.name} ({each.task.value})" for each in found if each.task)
@@ -217,7 +224,10 @@ def _from_files(
     if "sots-outdoor" in sets and "sots-outdoor-492" in sets:
         del sets["sots-outdoor-492"]
     counts = ", ".join(f"{name} ({len(entries)})" for name, (_, entries) in sets.items())
-    test = {name: thumbs_of({e.name: e.clean for e in entries}) for name, (_, entries) in sets.items()}
+    test = {}
+    for name, (_, entries) in sets.items():
+        by_name = {entry.name: entry.clean for entry in entries}
+        test[name] = thumbs_of({each: by_name[each] for each in rules.ordered(by_name)[:limit]})
     scenes, seen = scenes_of(test), seen_in_training(test, training, note)
     packed = stores_note([store for name, store in stores.items() if name in sets])
     words = "; ".join([f"{counts} under {rules.label}", *remarks, *([packed] if packed else [])])
@@ -226,13 +236,14 @@ def _from_files(
     known = trained_images(folder, trained_on)
     if known is not None:
         seen = {f"{n}/{e.name}": (task, e.name) in known for n, (task, entries) in sets.items() for e in entries}
-    return FileSets(description=words, rules=rules, sets=sets, scenes=scenes, seen=seen)
+    partial = {n: whole[n] for n, (_, entries) in sets.items() if n in whole and len(entries) < whole[n]}
+    return FileSets(description=words, rules=rules, sets=sets, scenes=scenes, seen=seen, partial=partial)
 
 
 def _entries(pairs: Sequence[Pair]) -> list[Entry]:
     return [
         Entry(
-            name=pair.name,
+            name=readable(pair.name),
             clean=_reader(pair.clean),
             degraded=_reader(pair.degraded) if pair.degraded else None,
             source=str(pair.degraded or pair.clean),

@@ -16,12 +16,18 @@ from rich.console import Console
 
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluating.asked_model import open_asked
-from ablations.harness.evaluating.eval_sets import EvalImages, open_eval_images, usual_protocol
+from ablations.harness.evaluating.eval_sets import EvalImages, FileSets, open_eval_images, usual_protocol
 from ablations.harness.evaluating.evaluation_text import print_result
 from ablations.harness.evaluating.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
-from ablations.harness.evaluating.journal import RESULT_FILES, code_digest, open_journal, terms_of
+from ablations.harness.evaluating.journal import (
+    RESULT_FILES,
+    code_digest,
+    one_at_a_time,
+    open_journal,
+    terms_of,
+)
 from ablations.harness.evaluating.released import Released
-from ablations.harness.evaluating.scoring import Mean, means_of, score_released
+from ablations.harness.evaluating.scoring import Mean, Refused, means_of, score_released
 from ablations.harness.provenance import environment
 from datasets.protocols import Protocol, get_protocol
 from datasets.tasks import Condition, Task, condition_named
@@ -42,11 +48,12 @@ def run(options: argparse.Namespace) -> int:
         require_folder(options.out, "--out")
     if options.degradation not in (TRUTH, AUTO):
         raise ValueError(f"--degradation {options.degradation}: {TRUTH} (the default), or {AUTO} to try guesses, too.")
-    keep_freed_memory()
     rules = get_protocol(options.protocol or usual_protocol(options.data))
     if options.reported:
         _reported_setting(options.reported)  # a misspelt name ends here, before anything is computed
     released = open_asked(options)
+    if released.sha256:  # for a network's tensors; what references free, the next photograph may take
+        keep_freed_memory()
     asked = tuple(options.tasks or ())
     tasks = _tasks(asked) or list(released.tasks)
     console = Console(stderr=True, highlight=False)
@@ -60,9 +67,33 @@ def run(options: argparse.Namespace) -> int:
         trained_on=released.trained_on,
         note=lambda text: console.print(f"{text} ...", markup=False, soft_wrap=True),
         skip_bad=options.skip_bad,
+        limit=options.limit,
     )
     conditions = chosen_conditions(released, data, asked)
     trial = open_trial(options, released, rules) if options.degradation == AUTO else None
+    with one_at_a_time(options.out):
+        result, means, refused_images = _evaluated(released, data, conditions, trial, rules, options, console)
+    if options.json:
+        print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print_result(result, means)
+    for refused in refused_images:
+        console.print(
+            f"not scored: {refused.image}: {refused.condition}: {refused.reason}", markup=False, soft_wrap=True
+        )
+    return 1 if refused_images else 0
+
+
+def _evaluated(
+    released: Released,
+    data: EvalImages,
+    conditions: Sequence[Condition],
+    trial: GuessTrial | None,
+    rules: Protocol,
+    options: argparse.Namespace,
+    console: Console,
+) -> tuple[dict[str, Any], list[Mean], list[Refused]]:
+    """Score, and write what `--out` asks for: the content of evaluation.json, its means, and what was not scored."""
     head = _head(released, data, rules, options)
     journal = open_journal(options.out, _terms(head, released, conditions, trial, options), force=options.force)
     scores = score_released(
@@ -89,15 +120,7 @@ def run(options: argparse.Namespace) -> int:
     }
     if options.out is not None:
         _write(options.out, {**result, "environment": environment(released.device)}, scores.rows, trial)
-    if options.json:
-        print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
-    else:
-        print_result(result, means)
-    for refused in scores.refused:
-        console.print(
-            f"not scored: {refused.image}: {refused.condition}: {refused.reason}", markup=False, soft_wrap=True
-        )
-    return 1 if scores.refused else 0
+    return result, means, scores.refused
 
 
 def _write(folder: Path, result: dict[str, Any], rows: Sequence[dict[str, Any]], trial: GuessTrial | None) -> None:
@@ -193,6 +216,7 @@ def _head(released: Released, data: EvalImages, rules: Protocol, options: argpar
         "data": data.description,
         "limit": options.limit,
         "protocol": rules.to_json(),
+        "partial": dict(data.partial) if isinstance(data, FileSets) else {},
     }
 
 

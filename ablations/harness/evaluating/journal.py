@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import baselines
 import datasets
 import dfpir
 from ablations.harness.evaluating.eval_sets import Shown
+from ablations.harness.lock import BusyError, alone
 from datasets.noise import content_hash
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE
 from reports.files import sha256_of, write_text
@@ -79,6 +81,29 @@ class Journal:
                 stream.write(json.dumps({**line, "guess": recorded.guess}) + "\n")
 
 
+@contextmanager
+def one_at_a_time(folder: Path | None) -> Iterator[None]:
+    """Hold `--out` (None: nothing to hold) while an evaluation reads, adds to and writes its files.
+
+    Raises:
+        ValueError: another evaluation holds it, or it is a run's folder.
+    """
+    if folder is None:
+        yield
+        return
+    _refuse_runs_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    held = ExitStack()
+    with held:
+        try:
+            held.enter_context(alone(folder / ROWS_FILE))  # `.images.jsonl.lock` in the folder
+        except BusyError as error:
+            raise ValueError(
+                f"--out {folder}: another evaluation is writing there: wait until it is done, or choose another --out."
+            ) from error
+        yield
+
+
 def open_journal(folder: Path | None, terms: Mapping[str, Any], *, force: bool) -> Journal:
     """The journal of an evaluation, with what an earlier call of the same evaluation has found.
 
@@ -92,8 +117,7 @@ def open_journal(folder: Path | None, terms: Mapping[str, Any], *, force: bool) 
     """
     if folder is None:
         return Journal()
-    if (folder / SPEC_FILE).exists():
-        raise ValueError(f"--out {folder}: that is a run's folder, whose own files stay as they are; choose another.")
+    _refuse_runs_folder(folder)
     path, terms = folder / ROWS_FILE, json.loads(json.dumps(terms))
     kept: list[str] = []
     if not force:
@@ -109,6 +133,11 @@ def open_journal(folder: Path | None, terms: Mapping[str, Any], *, force: bool) 
     whole = [json.dumps(terms), *(line for line in kept[1:] if _json_or_none(line) is not None)]
     write_text(path, "\n".join(whole) + "\n")
     return Journal(path=path, found=found)
+
+
+def _refuse_runs_folder(folder: Path) -> None:
+    if (folder / SPEC_FILE).exists():
+        raise ValueError(f"--out {folder}: that is a run's folder, whose own files stay as they are; choose another.")
 
 
 def terms_of(result: Mapping[str, Any], **more: Any) -> dict[str, Any]:

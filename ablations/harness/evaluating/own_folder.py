@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,8 @@ class CleanFiles:
                     continue
                 depth = smooth_depth(pixels) if condition.task is Task.HAZE else None
                 sample = Sample(name=name, scene=name, clean=pixels, depth=depth, source=name)
-                item, seen = eval_item(sample, condition), self.seen.get(name, "")
-                yield Shown(dataset=self.name, item=item, seen=seen, source=str(path))
+                seen = self.seen.get(name, "")
+                yield Shown(dataset=self.name, item=eval_item(sample, condition), seen=seen, source=str(path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,21 +72,28 @@ class BadFiles:
     Attributes:
         skip: whether they are skipped.
         note: called with what is skipped.
+        limit: how many images of a set are wanted; those after them are not looked at. None for all.
     """
 
     skip: bool
     note: Callable[[str], None]
+    limit: int | None = None
 
-    def usable(self, images: ScoreSet) -> tuple[Pair, ...]:
-        """The pairs of a set that can be used: with `skip`, every file is decoded once.
+    def looks(self, usable: int) -> bool:
+        """Whether files are still to be decoded once, with so many found usable."""
+        return self.skip and (self.limit is None or usable < self.limit)
+
+    def usable(self, images: ScoreSet, order: Callable[[Iterable[str]], list[str]]) -> tuple[Pair, ...]:
+        """The pairs of a set that can be used, in the protocol's order: with `skip`, files are decoded once.
 
         Raises:
             ValueError: degraded images without a partner, and nothing may be skipped; or nothing is left.
         """
         faults = [f"{file}: {reason}" for file, reason in images.refused]
-        kept = []
-        for pair in images.pairs:
-            fault = _fault(pair) if self.skip else ""
+        kept: list[Pair] = []
+        by_name = {pair.name: pair for pair in images.pairs}
+        for pair in (by_name[name] for name in order(by_name)):
+            fault = _fault(pair) if self.looks(len(kept)) else ""
             faults += [fault] if fault else []
             kept += [] if fault else [pair]
         self.judge(faults, images.name, left=len(kept))
@@ -121,7 +128,8 @@ def open_clean_files(folder: Path, trained_on: Mapping[str, Any] | None, bad: Ba
     Raises:
         ValueError: no image, two of one name, files that can't be used, or pairs that are not named as such.
     """
-    files, faults = {}, []
+    files: dict[str, Path] = {}
+    faults = []
     found = image_files(folder)
     require_one_of_a_name(folder, found)
     refuse_unnamed_pairs(folder, found)
@@ -130,7 +138,7 @@ def open_clean_files(folder: Path, trained_on: Mapping[str, Any] | None, bad: Ba
     for path in found:
         name = readable(path.relative_to(folder).as_posix())
         try:
-            _ = read_rgb(path) if bad.skip else read_size(path)
+            _ = read_rgb(path) if bad.looks(len(files)) else read_size(path)
         except ImageRefused as refused:
             faults.append(f"{name}: {refused.reason}")
         else:
@@ -160,6 +168,7 @@ def trained_images(folder: Path, trained_on: Mapping[str, Any] | None) -> set[tu
             tasks=[Task(name) for name in trained_on.get("tasks", ())],
             split=tuple(trained_on["split"]) if trained_on.get("split") else None,
             skip_bad=bool(trained_on.get("skip_bad", False)),
+            keep_bytes=0,
         )
     except ValueError:
         return None  # no folder that could be trained on

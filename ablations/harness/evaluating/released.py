@@ -132,7 +132,9 @@ def open_released(
         return _untrained(name, settings, codes, torch.device(device))
     stored = read_checkpoint(weights, use)
     spec = _run_spec(weights, name)
-    model = _make(name, {**_trained_settings(spec), **settings})
+    trained = _trained_settings(spec)
+    model = _make(name, {**trained, **settings})
+    _require_trained(trained, settings)
     layout = load_strictly(model, stored.tensors, weights, own=spec is not None)
     if layout == "own" and spec is None and getattr(model, "prompt_codes", None) is not None:
         raise WeightsError(f"{weights} is a run's, but no {SPEC_FILE} lies beside it, which names its prompts: add it.")
@@ -208,6 +210,21 @@ def _trained_settings(spec: Mapping[str, Any] | None) -> dict[str, Any]:
     """The configuration that a run's model was built with."""
     stored = dict(spec["model"]["config"]) if spec else {}
     return dict(stored["settings"]) if "baseline" in stored else stored
+
+
+def _require_trained(trained: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse settings other than a run's own: where no weight's shape tells them apart, its images would be others."""
+    for key, value in given.items():
+        if key in trained and _listed(trained[key]) != _listed(value):
+            raise WeightsError(
+                f"--config {key}: the run was trained with {key}={trained[key]}, not {value}; leave it out, "
+                "a run says its own settings."
+            )
+
+
+def _listed(value: Any) -> Any:
+    """A tuple as the list that JSON makes of it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _run_spec(weights: Path, name: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from rich.console import Console
 from torch import Tensor
 
@@ -136,6 +136,7 @@ def score_released(
             scores.guesses.append(found.guess)
         if console is not None and console.is_terminal:
             console.print(f"{number} images, {shown.dataset} {shown.item.condition.name}   ", end="\r", markup=False)
+        del shown  # the next one is made before it would be let go
     if not scores.rows and scores.refused:
         first = scores.refused[0]
         more = f" (and {len(scores.refused) - 1} more)" if len(scores.refused) > 1 else ""
@@ -151,15 +152,15 @@ class _NotEvaluated(ValueError):
 
 def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, Any]]:
     item, task = shown.item, shown.item.condition.task
-    degraded = as_tensor(item.degraded)
     try:
-        restored = released.restore(degraded, item.condition)
-        clean = as_tensor(item.clean).to(restored.device)
-        scores, inputs = _scored([restored, degraded.to(restored.device)], clean, rules, task)
+        restored = released.restore(as_tensor(item.degraded), item.condition)
+        # levels, not floats: a photograph of 12 megapixels takes 36 MB so, and 144 MB as float32
+        degraded, clean = (_planes(image).to(restored.device) for image in (item.degraded, item.clean))
+        scores, inputs = _scored([restored, degraded], clean, rules, task)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        size = f"{degraded.shape[-1]}x{degraded.shape[-2]}"
+        size = f"{item.degraded.shape[1]}x{item.degraded.shape[0]}"
         gpu = "use --device cpu, or " if released.device.type == "cuda" else ""
         raise _NotEvaluated(
             f"{size} pixels do not fit in memory, and protocols score whole images: {gpu}cut it smaller "
@@ -191,8 +192,13 @@ def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, A
     ]
 
 
+def _planes(image: np.ndarray) -> Tensor:
+    """(H, W, 3) as (1, 3, H, W) of the same type and memory."""
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
+
+
 def _scored(
-    images: Sequence[Float[Tensor, "1 3 h w"]], clean: Float[Tensor, "1 3 h w"], rules: Protocol, task: Task
+    images: Sequence[Shaped[Tensor, "1 3 h w"]], clean: Shaped[Tensor, "1 3 h w"], rules: Protocol, task: Task
 ) -> list[dict[str, float]]:
     """Metric -> score of each image; a GPU is waited for once."""
     try:

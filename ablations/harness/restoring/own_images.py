@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,21 +21,14 @@ from ablations.harness.evaluating.asked_model import open_asked
 from ablations.harness.evaluating.guess import Guesser, open_guesser, view_boxes, views_of
 from ablations.harness.evaluating.released import Released
 from ablations.harness.memory import WHOLE_PX, bytes_per_pixel, free_bytes, is_out_of_memory, tile_that_fits
-from ablations.harness.restoring.pictures import FORMATS, Picture, read_picture, write_picture
+from ablations.harness.restoring.kept import RECORD_FILE, Job, Kept, open_kept, require_free, terms_of
+from ablations.harness.restoring.pictures import FORMATS, Picture, coded_picture, read_picture
 from ablations.harness.restoring.tiling import Tiling, restore_rows
-from datasets.readers import ImageRefused, is_image_name
+from datasets.readers import ImageRefused, is_image_name, passed_over
 from datasets.tasks import Condition, Task, condition_named
-from reports.files import require_folder
+from reports.files import require_folder, write_bytes
 
 AUTO = "auto"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One image to restore: where it is read and written."""
-
-    source: Path
-    target: Path
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,7 +40,9 @@ def run(options: argparse.Namespace) -> int:
     require_folder(options.out, "--out")
     keep_freed_memory()
     given = None if options.degradation in (AUTO, Task.NOISE.value) else _condition(options.degradation)
-    jobs = plan_jobs(options.images, options.out, force=options.force)
+    jobs = plan_jobs(options.images, options.out)
+    if not options.force and not (options.out / RECORD_FILE).is_file():
+        require_free(jobs)
     released = open_asked(options)
     asked = given.task if given is not None else Task.NOISE if options.degradation == Task.NOISE.value else None
     if asked is not None and asked not in released.tasks:
@@ -63,7 +59,23 @@ def run(options: argparse.Namespace) -> int:
     if given is None:
         guesser = _guesser(options, console)
     restorer = _Restorer(released=released, given=given, among=asked, guesser=guesser, tile=options.tile)
-    failed = _restore_all(jobs, restorer, console)
+    for words in _passed_over(options.images):
+        console.print(words, markup=False)
+    terms = terms_of(
+        released,
+        degradation=options.degradation,
+        tile=options.tile,
+        codes=options.codes,
+        guesser=guesser.path.name if guesser is not None else "",
+    )
+    kept = open_kept(options.out, terms)
+    if not options.force:
+        left = [job for job in jobs if not kept.holds(job)]
+        require_free(left, kept)
+        if len(left) < len(jobs):
+            console.print(f"{len(jobs) - len(left)} restored before, {len(left)} to go.")
+        jobs = left
+    failed = _restore_all(jobs, restorer, kept, console)
     if failed:
         console.print(f"{len(failed)} of {len(jobs)} images were not restored:")
         for path, reason in failed:
@@ -71,16 +83,15 @@ def run(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def plan_jobs(images: Sequence[Path], out: Path, *, force: bool) -> list[Job]:
+def plan_jobs(images: Sequence[Path], out: Path) -> list[Job]:
     """What to read and where to write it.
 
     Args:
         images: files and folders; of a folder, the image files that lie in it.
         out: folder to write to.
-        force: whether existing outputs may be written over; inputs never are.
 
     Raises:
-        ValueError: two inputs of one name, an output that is an input or exists, or a folder without images.
+        ValueError: two inputs of one name, an output that is an input, or a folder without images.
     """
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: that is a file; a folder is needed.")
@@ -88,7 +99,8 @@ def plan_jobs(images: Sequence[Path], out: Path, *, force: bool) -> list[Job]:
     for path in images:
         inside = sorted(p for p in path.iterdir() if is_image_name(p)) if path.is_dir() else [path]
         if not inside:
-            raise ValueError(f"{path} holds no image ({', '.join(FORMATS)}).")
+            others = passed_over(path, inner=False)
+            raise ValueError(f"{path} holds no image ({', '.join(FORMATS)}){f': {others}' if others else ''}.")
         sources += inside
     sources = list(dict.fromkeys(sources))
     by_name: dict[str, Path] = {}
@@ -102,11 +114,13 @@ def plan_jobs(images: Sequence[Path], out: Path, *, force: bool) -> list[Job]:
     for job in jobs:
         if job.target.resolve() in inputs:
             raise ValueError(f"{job.target} is an input: inputs are never written over; choose another --out.")
-    there = [job.target for job in jobs if job.target.exists()]
-    if there and not force:
-        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        raise ValueError(f"{there[0]}{more} exist already: choose another --out, or say --force.")
     return jobs
+
+
+def _passed_over(images: Sequence[Path]) -> list[str]:
+    """A line for each folder with files of formats that are not read."""
+    found = [(path, passed_over(path, inner=False)) for path in images if path.is_dir()]
+    return [f"{path}: {words}; read are {', '.join(FORMATS)}." for path, words in found if words]
 
 
 @dataclass(kw_only=True)
@@ -190,7 +204,7 @@ class _Restorer:
                 tiling = Tiling(tile=half, multiple_of=self.released.multiple_of)
 
 
-def _restore_all(jobs: Sequence[Job], restorer: _Restorer, console: Console) -> list[tuple[Path, str]]:
+def _restore_all(jobs: Sequence[Job], restorer: _Restorer, kept: Kept, console: Console) -> list[tuple[Path, str]]:
     """Restore each image; (file, reason) of those that could not be."""
     failed: list[tuple[Path, str]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -200,7 +214,7 @@ def _restore_all(jobs: Sequence[Job], restorer: _Restorer, console: Console) -> 
         for job in jobs:
             tiles = progress.add_task("tiles", total=None)
             try:
-                line = _restore_one(job, restorer, _reporter(progress, tiles))
+                line = _restore_one(job, restorer, kept, _reporter(progress, tiles))
             except ImageRefused as refused:
                 failed.append((job.source, refused.reason))
             except (ValueError, OSError, MemoryError, RuntimeError) as error:
@@ -212,12 +226,14 @@ def _restore_all(jobs: Sequence[Job], restorer: _Restorer, console: Console) -> 
     return failed
 
 
-def _restore_one(job: Job, restorer: _Restorer, done: Callable[[int, int], None]) -> str:
+def _restore_one(job: Job, restorer: _Restorer, kept: Kept, done: Callable[[int, int], None]) -> str:
     """Read, restore, write; what was done in one line."""
     picture = read_picture(job.source)
     condition, words = restorer.condition(picture)
     colours, tile = restorer.colours(job.source, picture, condition, done)
-    write_picture(job.target, picture, colours)
+    coded = coded_picture(job.target, picture, colours)
+    kept.add(job, hashlib.sha256(coded).hexdigest())
+    write_bytes(job.target, coded)
     height, width = colours.shape[:2]
     cut = f"tiles of {tile}" if tile < max(height, width) else "whole"
     return f"{job.source.name}: {words}; {width}x{height}, {'; '.join([cut, *picture.notes])}"

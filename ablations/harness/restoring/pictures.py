@@ -100,19 +100,24 @@ def read_picture(path: Path) -> Picture:
 
 def write_picture(path: Path, picture: Picture, colours: NDArray[Any]) -> Path:
     """Write restored colours (H, W, 3), with what the picture keeps, in the format that the name says; atomic."""
+    return write_bytes(path, coded_picture(path, picture, colours))
+
+
+def coded_picture(path: Path, picture: Picture, colours: NDArray[Any]) -> bytes:
+    """What `write_picture` writes."""
     channels = [_luma(colours)[..., None]] if picture.grey else [colours]
     if picture.alpha is not None:
         channels.append(picture.alpha[..., None])
     pixels = np.concatenate(channels, axis=-1) if len(channels) > 1 else channels[0]
     if pixels.dtype == np.uint16:
-        return write_bytes(path, deep_png(pixels, picture.profile))
+        return deep_png(pixels, picture.profile)
     kind = FORMATS[path.suffix.lower()]
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[pixels.shape[-1]]
     image = Image.fromarray(pixels[..., 0] if mode == "L" else pixels)
     buffer = io.BytesIO()
     profile = {"icc_profile": picture.profile} if picture.profile and kind not in ("BMP", "PPM") else {}
     image.save(buffer, format=kind, **_OPTIONS.get(kind, {}), **profile)
-    return write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _luma(colours: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,211 @@
+"""The suite from Python: run a study, or read one that is finished, as tables of pandas.
+
+`load_results` imports no torch. The command line and `run_study` do the same: same runs, same folders, same report.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ablations.startup import prepare
+
+_LISTINGS = ("list", "names", "variants", "dry_run", "early_look")  # of the command line alone
+_PATHS = ("out", "root")
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study's finished runs, read from its folder.
+
+    Attributes:
+        folder: of the study, with its tables, figures and report.
+    """
+
+    folder: Path
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row for each variant, seed, test image and metric, as in table.parquet; infinite PSNR is capped."""
+        from reports.rows import plain
+
+        return plain(self._study.rows)
+
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """Each variant's mean over images and seeds by condition and metric, with 95 % intervals."""
+        from reports.tables import means_frame
+
+        return means_frame(self._study)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Each variant against the study's reference: PSNR difference in dB, interval and p-value."""
+        from reports.pairs import pairs_frame
+
+        return pairs_frame(self._verdict.pairs)
+
+    @cached_property
+    def contrasts(self) -> pd.DataFrame:
+        """The comparisons that the study named beforehand, with simultaneous intervals."""
+        from reports.contrasts import contrasts_frame
+
+        return contrasts_frame(self._verdict.contrasts, self._verdict.without_diverged)
+
+    @property
+    def report(self) -> Path:
+        """The HTML page."""
+        from reports import schema
+
+        return self.folder / schema.REPORT_FILE
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Ids of the planned runs that are not finished."""
+        from reports.study import Status
+
+        return tuple(name for name, run in self._study.runs.items() if run.status is not Status.DONE)
+
+    @property
+    def summary(self) -> str:
+        """What the page says first, in one sentence."""
+        return self._verdict.headline
+
+    def _repr_markdown_(self) -> str:
+        """The study's table, where a notebook shows the result."""
+        from reports import schema
+
+        path = self.folder / schema.TABLE_MD_FILE
+        return path.read_text(encoding="utf-8") if path.is_file() else f"No report yet in {self.folder}."
+
+    @cached_property
+    def _study(self) -> Any:
+        from reports.load import load
+
+        return load([self.folder])
+
+    @cached_property
+    def _verdict(self) -> Any:
+        from reports.verdict import verdict_of
+
+        return verdict_of(self._study)
+
+
+def load_results(folder: str | Path) -> StudyResult:
+    """The results of a study that was run before.
+
+    Args:
+        folder: the study's, under runs/studies/, or a folder of runs that holds one study.
+
+    Raises:
+        ValueError: no study there, or several; the message is one line.
+    """
+    prepare()
+    from reports.load import find_studies
+
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise ValueError(f"{path}: no such folder.")
+    found = find_studies(path)
+    if len(found) != 1:
+        names = ", ".join(study.name for study in found) or "none"
+        raise ValueError(f"{path} holds {len(found)} studies ({names}); name one: a folder under runs/studies/.")
+    return StudyResult(found[0])
+
+
+def run_study(
+    study: str,
+    *,
+    budget: str = "demo",
+    seeds: Sequence[int] | None = None,
+    data: str | Path = "embedded",
+    out: str | Path = "runs",
+    quiet: bool = False,
+    **options: Any,
+) -> StudyResult:
+    """Run a study as `python -m ablations.run` does; runs that are done are not done again.
+
+    Args:
+        study: its name, as `python -m ablations.run --list` shows them.
+        budget: smoke, demo, small, quick or paper.
+        seeds: of the runs; the budget's by default.
+        data: "embedded", "bsds", "paper" or a folder of images or pairs.
+        out: folder of all runs.
+        quiet: print nothing.
+        options: any other flag of the command line by its name: `only=["dfpir_g50"]`, `tasks=["noise", "rain"]`,
+            `device="cuda"`, `jobs=2`, `text_encoder="onehot"`, `root="data"`.
+
+    Returns:
+        The study's results; runs that failed are in `failed`.
+
+    Raises:
+        ValueError: a name or a value that can't be used; the message is one line.
+        RuntimeError: called again by a process that the study started: the script that calls this needs
+            `if __name__ == "__main__":`, since each run is a process that imports it.
+    """
+    if "--multiprocessing-fork" in sys.orig_argv:  # how multiprocessing starts a process that imports the script
+        raise RuntimeError(
+            "run_study starts processes that import the calling script: put the call under "
+            'if __name__ == "__main__": in it.'
+        )
+    prepare()
+    from rich.console import Console
+
+    from ablations import commands
+    from ablations.names import check_names
+
+    asked = _namespace(study, {"budget": budget, "seeds": seeds, "data": data, "out": out, **options})
+    check_names(study, budget)
+    outcome = commands.run(asked, command=_command(asked), console=Console(highlight=False, quiet=quiet))
+    if outcome is None:
+        raise ValueError(f"launcher={asked.launcher!r}: this process only follows another one; its results are there.")
+    return StudyResult(outcome.folder)
+
+
+def _namespace(study: str, given: dict[str, Any]) -> Namespace:
+    """What the command line would have made of these settings."""
+    from ablations.run import make_parser
+    from dfpir.registry import suggestion
+
+    known = vars(make_parser().parse_args([study]))
+    for name, value in given.items():
+        if name not in known or name in ("study", *_LISTINGS):
+            raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, known)}")
+        if value is None:
+            continue
+        if name in _PATHS:
+            value = Path(value).expanduser()
+        elif name in ("seeds", "only", "tasks", "split", "slurm"):
+            value = _several(name, value)
+        known[name] = str(value) if name == "data" else value
+    return Namespace(**known)
+
+
+def _several(name: str, value: Any) -> list[Any]:
+    several = [value] if isinstance(value, str | int) else list(dict.fromkeys(value))
+    if name == "seeds" and not all(isinstance(s, int) and 0 <= s < 2**31 for s in several):
+        raise ValueError(f"seeds={value!r}: whole numbers from 0 to {2**31 - 1} are seeds.")
+    return several
+
+
+def _command(asked: Namespace) -> str:
+    """The command line that runs the same."""
+    from ablations.cli import command_of
+    from ablations.run import make_parser
+
+    usual = vars(make_parser().parse_args([asked.study]))
+    words: list[str] = [asked.study]
+    for name, value in vars(asked).items():
+        if name == "study" or value == usual[name]:
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words += map(str, value) if isinstance(value, list) else [str(value)]
+    return command_of("ablations.run", words)

@@ -1,0 +1,129 @@
+"""What `--out` holds of an earlier restoration: an interrupted one goes on, and no output is taken for another's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ablations.harness.evaluating.journal import code_digest
+from ablations.harness.evaluating.released import Released
+from reports.files import sha256_of, write_text
+
+RECORD_FILE = "restored.jsonl"
+"""A line an output: its name, the hashes of its input and of itself, and the terms that it was made by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One image to restore: where it is read and written."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(kw_only=True)
+class Kept:
+    """The outputs that a folder's record names.
+
+    Attributes:
+        path: the record.
+        terms: what decides the pixels of an output now.
+        found: name of an output -> its line; of several the last.
+    """
+
+    path: Path
+    terms: Mapping[str, Any]
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def holds(self, job: Job) -> bool:
+        """Whether the output is there, of this input and by these terms, as it was written."""
+        line = self.found.get(job.target.name)
+        if line is None or line.get("terms") != self.terms or not job.target.is_file():
+            return False
+        try:
+            return bool(line["output"] == sha256_of(job.target) and line["input"] == sha256_of(job.source))
+        except OSError:
+            return False
+
+    def add(self, job: Job, output: str) -> None:
+        """Name an output of this hash; before it is written, since one that nothing names is nobody's."""
+        line = {"name": job.target.name, "input": sha256_of(job.source), "output": output, "terms": self.terms}
+        self.found[job.target.name] = line
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+
+def open_kept(out: Path, terms: Mapping[str, Any]) -> Kept:
+    """The record of a folder; a line that was cut short is dropped."""
+    kept = Kept(path=out / RECORD_FILE, terms=json.loads(json.dumps(terms)))
+    if kept.path.is_file():
+        for text in kept.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            line = _line(text)
+            if line is not None:
+                kept.found[line["name"]] = line
+        write_text(kept.path, "".join(json.dumps(line) + "\n" for line in kept.found.values()))
+    return kept
+
+
+def terms_of(
+    released: Released, *, degradation: str, tile: int | None, codes: Path | None, guesser: str
+) -> dict[str, Any]:
+    """What decides an output's pixels: the model, its weights and code, what it is told, and how pictures are cut."""
+    return {
+        "model": released.name,
+        "settings": dict(released.config),
+        "weights": released.sha256,
+        "taken": released.taken,
+        "told": released.told,
+        "codes": sha256_of(codes) if codes is not None else "",
+        "degradation": degradation,
+        "guesser": guesser,
+        "tile": tile,
+        "device": released.device.type,
+        "code": code_digest(released.model),
+    }
+
+
+def require_free(jobs: Sequence[Job], kept: Kept | None = None) -> None:
+    """Refuse to write over what is there.
+
+    Raises:
+        ValueError: an output exists, and was made otherwise or by nobody knows what.
+    """
+    there = [job.target for job in jobs if job.target.exists()]
+    if not there:
+        return
+    more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+    verb = "exist" if more else "exists"
+    raise ValueError(
+        f"{there[0]}{more} {verb} already{_otherwise(there[0].name, kept)}: choose another --out, or say --force."
+    )
+
+
+def _otherwise(name: str, kept: Kept | None) -> str:
+    """What is other about an output that a record names."""
+    line = kept.found.get(name) if kept is not None else None
+    if line is None or kept is None:
+        return ""
+    terms = line.get("terms") or {}
+    for key, value in kept.terms.items():
+        if terms.get(key) != value:
+            return f", made by another {key} ({_short(terms.get(key))}, not {_short(value)})"
+    return ", of another picture or changed since"
+
+
+def _line(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("name"), str) else None
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,106 @@
+"""The suite from Python: the same runs and folders as the command line's, as tables of pandas."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ablations
+from ablations.api import _command, _namespace
+from ablations.run import make_parser
+
+ROOT = Path(__file__).parents[2]
+TWO = ["dfpir_g50", "dfpir_g100"]
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory) -> ablations.StudyResult:
+    out = tmp_path_factory.mktemp("runs")
+    return ablations.run_study("gamma_sweep", budget="smoke", only=TWO, seeds=(0,), out=out, quiet=True)
+
+
+def test_a_study_from_python_gives_its_tables(result):
+    assert result.failed == ()
+    assert result.report.is_file()
+    assert set(result.table["variant"]) == set(TWO)
+    assert {"image", "condition", "metric", "value"} <= set(result.table.columns)
+    scores = result.table.query("variant == 'dfpir_g50' and condition == 'rain' and metric == 'psnr_db'")["value"]
+    shown = result.means.query("variant == 'dfpir_g50' and condition == 'rain' and metric == 'psnr_db'")["mean"]
+    assert shown.item() == pytest.approx(scores.mean())
+    assert not result.pairs.empty
+    assert "| dfpir_g50 |" in result._repr_markdown_()
+    assert result.summary
+
+
+def test_results_are_read_again_without_torch(result):
+    program = (
+        "import sys, ablations; r = ablations.load_results(sys.argv[1]); "
+        "print(len(r.means), r.failed, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(result.folder)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(len(result.means)), "()", "False"]
+
+
+def test_a_folder_of_runs_is_as_good_where_it_holds_one_study(result):
+    assert ablations.load_results(result.folder.parent.parent).folder == result.folder
+    with pytest.raises(ValueError, match="holds 0 studies"):
+        ablations.load_results(result.folder.parent)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"study": "gama_sweep"}, "Did you mean 'gamma_sweep'"),
+        ({"budget": "smok"}, "Did you mean 'smoke'"),
+        ({"seed": 1}, "Unknown option 'seed'.*'seeds'"),
+        ({"seeds": [-1]}, "seeds="),
+        ({"dry_run": True}, "Unknown option 'dry_run'"),
+    ],
+)
+def test_bad_values_are_one_line(options, message, tmp_path):
+    asked = {"study": "gamma_sweep", "budget": "smoke", "out": tmp_path, **options}
+    with pytest.raises(ValueError, match=message) as error:
+        ablations.run_study(**asked)
+    assert "\n" not in str(error.value)
+
+
+def test_the_command_of_the_report_asks_for_the_same():
+    asked = _namespace("gamma_sweep", {"budget": "small", "seeds": (0, 2), "out": "my runs", "force": True, "jobs": 2})
+    words = _command(asked)
+    assert words == "python -m ablations.run gamma_sweep --seeds 0 2 --budget small --out 'my runs' --jobs 2 --force"
+    parsed = make_parser().parse_args(
+        ["gamma_sweep", "--seeds", "0", "2", "--budget", "small", "--jobs", "2", "--force"]
+    )
+    assert (parsed.jobs, parsed.force, parsed.budget) == (asked.jobs, asked.force, asked.budget)
+
+
+def test_a_script_without_a_guard_is_told_how_to_mend_it(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text(
+        f"import ablations\nablations.run_study('gamma_sweep', budget='smoke', only=['dfpir_g50'], out={str(tmp_path)!r})\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env={"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert '__name__ == "__main__"' in done.stdout + done.stderr
+
+
+def test_the_page_on_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len(blocks) >= 5
+    for block in blocks:
+        exec(compile(block, "docs/python.md", "exec"), names)
+    assert names["result"].report.is_file()
