@@ -19,7 +19,7 @@ from ablations.data import image_bytes, open_data
 from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
 from ablations.harness.cost.placement import AUTO, place
 from ablations.harness.early import early_look
-from ablations.harness.evaluate import BATCH_PIXELS
+from ablations.harness.evaluate import batch_pixels
 from ablations.harness.launch import Options, make_launcher
 from ablations.harness.memory import free_bytes
 from ablations.harness.run_one import find_run, follow, is_done
@@ -307,7 +307,7 @@ def _estimates(
     for spec in specs:
         with console.status(f"measuring a step of {spec.variant}"):
             sizes = _test_pixels(spec, bundle)
-            most = max(BATCH_PIXELS, *sizes) if sizes else 0
+            most = max(batch_pixels(device), *sizes) if sizes else 0
             wanted, how_much = plan.study.measures, plan.budget.measuring
             found.append(estimate_run(spec, device, sum(sizes), most, measures=wanted, sizes=how_much))
     torch.set_num_threads(threads)

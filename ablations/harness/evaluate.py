@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import cast
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from ablations.data import seen_word, test_set_of
+from ablations.harness.beside import BOTH, as_tensor, scores_beside
 from ablations.harness.heartbeat import beat
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.distributed import ALONE, Team
 from ablations.spec import RunSpec
 from baselines.base import Restorer, restore
 from datasets.corpus import DataBundle, EvalItem
-from datasets.protocols import Protocol, get_protocol, score
+from datasets.protocols import Protocol, get_protocol
+from datasets.transfer import sent
 from reports.schema import PSNR
 
-BATCH_PIXELS = 8 * 128 * 128
+__all__ = ["as_tensor", "batch_pixels", "batches_of", "restore_items", "score_items", "validation_scores"]
+
+_PIXELS_AT_ONCE = {"cpu": 8 * 128 * 128, "cuda": 4 * 481 * 321}
 
 
-def as_tensor(image: np.ndarray) -> Tensor:
-    """(H, W, 3), uint8 or float in [0, 1], as (1, 3, H, W) float32 in [0, 1]."""
-    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
-    return tensor.float().div_(255) if image.dtype == np.uint8 else tensor.float()
+def batch_pixels(device: torch.device) -> int:
+    """Pixels that are restored at once, unless one image has more; on a CPU scores depend on it by rounding."""
+    return _PIXELS_AT_ONCE.get(device.type, _PIXELS_AT_ONCE["cpu"])
 
 
 def restore_items(
@@ -38,29 +40,47 @@ def restore_items(
 
     The model must be in eval mode.
     """
-    for batch in batches_of(items):
+    for batch in batches_of(items, device):
         yield from zip(batch, _restored(spec, model, batch, conditioning, device), strict=True)
 
 
-def batches_of(items: Iterable[EvalItem]) -> Iterator[list[EvalItem]]:
+def batches_of(items: Iterable[EvalItem], device: torch.device) -> Iterator[list[EvalItem]]:
     """Neighbours of one condition and size, as many as are restored at once."""
-    for (_, shape), group in groupby(items, key=lambda item: (item.condition.name, item.clean.shape)):
-        alike, size = list(group), max(1, BATCH_PIXELS // (shape[0] * shape[1]))
+    for (_, shape), group in groupby(items, key=_kind):
+        alike, size = list(group), max(1, batch_pixels(device) // (shape[0] * shape[1]))
         for start in range(0, len(alike), size):
             yield alike[start : start + size]
 
 
+def _kind(item: EvalItem) -> tuple[str, tuple[int, ...]]:
+    return item.condition.name, item.clean.shape
+
+
 def _restored(
     spec: RunSpec, model: nn.Module, batch: Sequence[EvalItem], conditioning: Conditioning, device: torch.device
-) -> tuple[Tensor, ...]:
-    images = torch.cat([as_tensor(item.degraded) for item in batch]).to(device)
+) -> list[Tensor]:
+    """(1, 3, H, W) float32 each; one after another where memory does not hold them together."""
+    try:
+        return _restored_at_once(spec, model, batch, conditioning, device)
+    except torch.OutOfMemoryError:
+        if len(batch) == 1:
+            raise
+    # outside the handler, whose traceback keeps the failed pass's tensors alive
+    torch.cuda.empty_cache()
+    return [image for item in batch for image in _restored_at_once(spec, model, [item], conditioning, device)]
+
+
+def _restored_at_once(
+    spec: RunSpec, model: nn.Module, batch: Sequence[EvalItem], conditioning: Conditioning, device: torch.device
+) -> list[Tensor]:
+    images = sent(torch.cat([as_tensor(item.degraded) for item in batch]), device)
     code = conditioning([item.condition for item in batch], device, training=False)
     with torch.inference_mode():
         with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
             restored = restore(cast(Restorer, model), images, code)
         restored = restored.float()
     beat()
-    return restored.split(1)
+    return list(restored.split(1))
 
 
 def score_items(
@@ -73,6 +93,7 @@ def score_items(
     *,
     protocol: str | None = None,
     team: Team = ALONE,
+    metrics: Sequence[str] = BOTH,
 ) -> list[dict[str, object]]:
     """Rows of images.parquet: the score of each item and metric, beside the degraded input's own.
 
@@ -87,49 +108,48 @@ def score_items(
         device: where.
         protocol: label; the spec's own by default.
         team: who shares the work; every process gets all rows.
+        metrics: which scores; PSNR alone is much faster.
     """
     rules = get_protocol(protocol or spec.protocol)
-    own = [
-        (number, _rows(spec, bundle, batch, _restored(spec, model, batch, conditioning, device), rules, device))
-        for number, batch in enumerate(batches_of(items))
-        if number % team.size == team.rank
-    ]
+    given = list(items)
+    order = list(range(len(given)))
+    if device.type == "cuda":  # images of one size lie apart in most sets; on a CPU neighbours decide the bits
+        conditions = list(dict.fromkeys(item.condition.name for item in given))
+        order.sort(key=lambda i: (conditions.index(given[i].condition.name), given[i].clean.shape))
+    places, own = iter(order), []
+    for number, batch in enumerate(batches_of([given[i] for i in order], device)):
+        numbers = list(islice(places, len(batch)))
+        if number % team.size == team.rank:
+            images = _restored(spec, model, batch, conditioning, device)
+            found = scores_beside(batch, images, rules, metrics)
+            own += [
+                (i, _rows(spec, bundle, item, rules, scores))
+                for i, item, scores in zip(numbers, batch, found, strict=True)
+            ]
     return [row for _, rows in sorted(team.gathered(own), key=itemgetter(0)) for row in rows]
 
 
 def _rows(
-    spec: RunSpec,
-    bundle: DataBundle,
-    batch: Sequence[EvalItem],
-    images: Sequence[Tensor],
-    rules: Protocol,
-    device: torch.device,
+    spec: RunSpec, bundle: DataBundle, item: EvalItem, rules: Protocol, scores: Mapping[str, tuple[float, float]]
 ) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for item, restored in zip(batch, images, strict=True):
-        clean = as_tensor(item.clean).to(device)
-        task = item.condition.task
-        scores = score(restored, clean, rules, task)
-        inputs = score(as_tensor(item.degraded).to(device), clean, rules, task)
-        for metric, value in scores.items():
-            rows.append(
-                {
-                    "run_id": spec.run_id,
-                    "variant": spec.variant,
-                    "seed": spec.seed,
-                    "dataset": test_set_of(bundle, item.name, spec.data.name),
-                    "protocol": rules.label,
-                    "task": task.value,
-                    "condition": item.condition.name,
-                    "image": item.name,
-                    "scene": item.scene,
-                    "seen": seen_word(bundle, item.name),
-                    "metric": metric,
-                    "value": float(value),
-                    "input_value": float(inputs[metric]),
-                }
-            )
-    return rows
+    return [
+        {
+            "run_id": spec.run_id,
+            "variant": spec.variant,
+            "seed": spec.seed,
+            "dataset": test_set_of(bundle, item.name, spec.data.name),
+            "protocol": rules.label,
+            "task": item.condition.task.value,
+            "condition": item.condition.name,
+            "image": item.name,
+            "scene": item.scene,
+            "seen": seen_word(bundle, item.name),
+            "metric": metric,
+            "value": value,
+            "input_value": input_value,
+        }
+        for metric, (value, input_value) in scores.items()
+    ]
 
 
 def validation_scores(
@@ -145,8 +165,7 @@ def validation_scores(
 
     The mean is over images of a condition first, then a task's conditions, then tasks.
     """
-    rows = pd.DataFrame(score_items(spec, model, bundle, items, conditioning, device, team=team))
-    psnr = rows[rows["metric"] == PSNR]
+    psnr = pd.DataFrame(score_items(spec, model, bundle, items, conditioning, device, team=team, metrics=(PSNR,)))
     means = psnr.groupby(["task", "condition"], sort=False)[["value", "input_value"]].mean()
     gains = (means["value"] - means["input_value"]).droplevel("task").round(4)
     mean_over_tasks = means["value"].groupby(level="task").mean().mean()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import nn
 
 from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.cost.placement import MOST_ON_ONE
 from datasets.seeding import stable_seed
+
+_MOST_THREADS_BESIDE_GPU = 4  # its operations there are small: more threads cost more than they do
 
 
 def initialise(model: nn.Module, seed: int) -> None:
@@ -24,7 +29,11 @@ def initialise(model: nn.Module, seed: int) -> None:
 
 
 def make_deterministic(device: torch.device, cpu_threads: int) -> None:
-    """Fix what decides the order of sums on a CPU: the thread count and the choice of algorithms."""
+    """Fix what decides the order of sums: the thread count and the choice of algorithms.
+
+    To be called before anything runs on a GPU: cuBLAS reads its setting when it starts. There the processor only
+    prepares batches and launches kernels, and up to four runs share it.
+    """
     if device.type == "cpu":
         keep_freed_memory()
         torch.set_num_threads(cpu_threads)
@@ -32,3 +41,14 @@ def make_deterministic(device: torch.device, cpu_threads: int) -> None:
         torch.set_deterministic_debug_mode("error")
         # a pass over every new tensor, to show up reads before writes: what PyTorch itself allocates is written first
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False  # timing kernels would choose others from run to run
+        torch.set_num_threads(threads_beside_gpu())
+
+
+def threads_beside_gpu() -> int:
+    """CPU threads of a run on a GPU: its share of the cores this process may use, with as many runs as there can be."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(_MOST_THREADS_BESIDE_GPU, cores // MOST_ON_ONE))

@@ -175,7 +175,7 @@ def test_every_order_and_mask_trains(tmp_path):
         assert is_done(find_run(tmp_path, spec))
 
 
-@pytest.mark.parametrize("setting", [{}, {"ema": 0.9, "schedule": "cosine"}])
+@pytest.mark.parametrize("setting", [{}, {"ema": 0.9, "schedule": "cosine"}, {"checkpoint": "best", "validations": 5}])
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path, setting):
     spec = replace(SPEC, recipe=replace(SPEC.recipe, **setting))
     run_here(spec, tmp_path / "whole")

@@ -18,7 +18,7 @@ import ablations.harness.training.train as training
 from ablations.budgets import BUDGETS
 from ablations.harness import probes, run_one, study
 from ablations.harness.launch import Job
-from ablations.harness.training import checkpoint
+from ablations.harness.training import checkpoint, saving
 from ablations.run import main
 from ablations.spec import RunSpec
 from reports.files import write_text
@@ -43,11 +43,11 @@ def run_and_be_killed(spec: RunSpec, root: Path, moment: int) -> None:
 
         return wrapped
 
-    training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+    training.SECONDS_BETWEEN_CHECKPOINTS = saving.COST_FACTOR = 0.0
     torch.set_num_threads(1)
     training._step = at(training._step, after=True)
-    for module in (checkpoint, run_one, probes):
-        setattr(module, "write_bytes", at(vars(module)["write_bytes"], after=bool(moment % 2)))  # noqa: B010
+    for module, name in ((checkpoint, "_write"), (run_one, "write_bytes"), (probes, "write_bytes")):
+        setattr(module, name, at(vars(module)[name], after=bool(moment % 2)))
     run_here(spec, root)
 
 
@@ -65,7 +65,7 @@ def command(out: Path) -> None:
     forks = get_context("fork")
     launch_local.multiprocessing.get_context = lambda *_: forks  # type: ignore[attr-defined,assignment]
     launch_local._BUSY_WAIT_S = 0.1
-    training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+    training.SECONDS_BETWEEN_CHECKPOINTS = saving.COST_FACTOR = 0.0
     study.jobs_of = partial(_without_measures, study.jobs_of)  # type: ignore[assignment]
     study.build_report = lambda _, folder: write_text(folder / "report.html", "drawn")  # type: ignore[assignment,misc]
     torch.set_num_threads(1)

@@ -19,6 +19,7 @@ import ablations.harness.run_one as running
 import ablations.harness.training.gradients as gradients
 import ablations.harness.training.train as training
 from ablations.harness.run_one import follow, run_one
+from ablations.harness.training import checkpoint
 from ablations.harness.training.distributed import TorchTeam
 from ablations.spec import Phase, RunSpec
 from tests.support.tiny_study import tiny_plan
@@ -145,9 +146,9 @@ def full_disk(team: TorchTeam, folder: Path) -> None:
     """The first process can't write its checkpoint."""
     training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     if team.is_main:
-        pytest.MonkeyPatch().setattr(training, "_save", refuse)
+        pytest.MonkeyPatch().setattr(checkpoint, "save", refuse)
     assert _make(team, folder, odd_spec()) is not team.is_main

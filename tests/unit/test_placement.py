@@ -15,6 +15,7 @@ from ablations.commands import memory_words
 from ablations.data import image_bytes, open_data
 from ablations.harness.cost.estimate import RunEstimate, estimate_run
 from ablations.harness.cost.placement import AUTO, MARGIN, MOST_ON_ONE, PROCESS_BYTES, place
+from ablations.harness.training import accelerate
 from ablations.plan import make_plan
 from datasets.protocols import get_protocol
 
@@ -83,6 +84,23 @@ def test_auto_measures_and_says_what_it_chose(planned, monkeypatch, tmp_path, jo
     assert commands._runs_at_once(options, plan, bundle, how, torch.device(kind), console) == want
     assert len(told) == (jobs == AUTO)
     assert all(text.startswith("3 at once on this GPU: a run needs 14 of") for text in told)
+
+
+@pytest.fixture
+def float32_products():
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def test_an_estimate_is_made_with_the_runs_precision_and_this_processs_switches(planned, monkeypatch, float32_products):
+    spec, device = planned[0].specs[0], torch.device("cpu")
+    plain = estimate_run(replace(spec, precision="tf32"), device, 0)
+    assert torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cudnn.allow_tf32
+    monkeypatch.setattr(accelerate, "_chosen", accelerate.Acceleration(checkpointing=True))
+    assert estimate_run(spec, device, 0).memory_bytes < plain.memory_bytes
+    assert not torch.backends.cuda.matmul.allow_tf32
 
 
 def test_the_memory_of_a_study_counts_images_and_libraries_once_a_run(planned):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ablations.harness.build import build_model
 from ablations.harness.memory import LiveBytes
+from ablations.harness.training.accelerate import chosen, set_float32_products
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.gradients import training_loss
 from ablations.harness.training.sampling import batch_of_step
@@ -21,6 +22,7 @@ from baselines.base import Restorer, restore
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.prompts import load_prompts
+from dfpir.recompute import recompute_activations
 
 _BYTES_A_PARAMETER = 16  # itself, its gradient and Adam's two moments in float32
 _START_S = 5.0  # of a run's process: imports, images, prompts
@@ -67,6 +69,9 @@ def estimate_run(
 ) -> RunEstimate:
     """Measure a step of each phase's patch size, after one for warming up.
 
+    With the run's precision of products and this process's kernels and checkpointing; never compiled and without
+    graphs, which would take longer to make than the estimate is worth.
+
     On a CPU one patch is measured and scaled to the batch, since time grows with pixels there; on a GPU the
     whole batch.
 
@@ -85,6 +90,8 @@ def estimate_run(
     if isinstance(model, RestorationUNet):
         model.bind_prompts(prompts.codes)
     model.to(device).train()
+    recompute_activations(model, on=chosen().checkpointing)
+    set_float32_products(spec.precision)
     conditioning = Conditioning(spec.config, prompts)
     parameters = sum(p.numel() for p in model.parameters()) * _BYTES_A_PARAMETER
     steps_s, memory = [], 0.0

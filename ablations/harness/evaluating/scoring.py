@@ -156,8 +156,7 @@ def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, A
         restored = released.restore(as_tensor(item.degraded), item.condition)
         # levels, not floats: a photograph of 12 megapixels takes 36 MB so, and 144 MB as float32
         degraded, clean = (_planes(image).to(restored.device) for image in (item.degraded, item.clean))
-        scores = _scored(restored, clean, rules, task)
-        inputs = _scored(degraded, clean, rules, task)
+        scores, inputs = _scored([restored, degraded], clean, rules, task)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -168,7 +167,7 @@ def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, A
             "(ablations.restore --tile 512 restores it in tiles, without a score)"
         ) from error
     for metric, value in scores.items():
-        if not math.isfinite(float(value)) and not torch.isfinite(restored).all():
+        if not math.isfinite(value) and not torch.isfinite(restored).all():
             raise ValueError(
                 f"{shown.source or item.name}: the model returned NaN or infinite pixels ({metric}); nothing is "
                 "reported."
@@ -186,8 +185,8 @@ def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, A
             "scene": readable(item.scene),
             "seen": shown.seen,
             "metric": metric,
-            "value": float(value),
-            "input_value": float(inputs[metric]),
+            "value": value,
+            "input_value": inputs[metric],
         }
         for metric, value in scores.items()
     ]
@@ -199,12 +198,17 @@ def _planes(image: np.ndarray) -> Tensor:
 
 
 def _scored(
-    image: Shaped[Tensor, "1 3 h w"], clean: Shaped[Tensor, "1 3 h w"], rules: Protocol, task: Task
-) -> dict[str, Any]:
+    images: Sequence[Shaped[Tensor, "1 3 h w"]], clean: Shaped[Tensor, "1 3 h w"], rules: Protocol, task: Task
+) -> list[dict[str, float]]:
+    """Metric -> score of each image; a GPU is waited for once."""
     try:
-        return dict(score(image, clean, rules, task))
+        found = [score(image, clean, rules, task) for image in images]
     except ValueError as error:  # too small for the protocol's SSIM
         raise _NotEvaluated(" ".join(str(error).split())) from error
+    values = torch.cat([value for scores in found for value in scores.values()]).tolist()
+    return [
+        dict(zip(found[0], values[i : i + len(found[0])], strict=True)) for i in range(0, len(values), len(found[0]))
+    ]
 
 
 def means_of(rows: Sequence[dict[str, Any]], rules: Protocol) -> list[Mean]:

@@ -1,4 +1,9 @@
-"""Checkpoints that are whole or not there: one safetensors file whose name carries the hash of its bytes."""
+"""Checkpoints that are whole or not there: safetensors files whose names carry the hash of their bytes.
+
+The best weights so far lie in a file of their own, since they change seldom; a checkpoint names the one that belongs to
+it, and is whole only together with it. Both are written by way of a neighbour that is renamed: a reader, and whoever
+comes after a crash, meets the old files or the new ones.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +21,18 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from reports.files import write_bytes
+from reports.files import writing
 
-_NAME = re.compile(r"step-(\d+)-([0-9a-f]{16})\.safetensors")
+BEST_FILE = "best_file"
+"""The fact that names the file of the best weights; absent where there are none, or in the checkpoint itself."""
+
+_NAME = re.compile(r"(?:step|best)-(\d+)-([0-9a-f]{16})\.safetensors")
 _KEPT = 2
+_ALIGNED = 64  # bytes: any element type may begin there
+_DTYPES = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
+    torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
+}  # fmt: skip
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,23 +45,82 @@ class Checkpoint:
     facts: Mapping[str, Any]
 
 
+class HostCopy:
+    """What tensors hold at one moment, in host memory that the next copy uses again; page-locked for those of a GPU."""
+
+    def __init__(self) -> None:
+        self._memory: Tensor | None = None
+
+    def take(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Contiguous copies by the same names, valid until the next call. Waits for the GPU once, not for each."""
+        places, size = [], 0
+        for tensor in tensors.values():
+            places.append(size)
+            size += -(-tensor.numel() * tensor.element_size() // _ALIGNED) * _ALIGNED
+        devices = {tensor.device for tensor in tensors.values() if tensor.is_cuda}
+        if self._memory is None or len(self._memory) != size:
+            self._memory = torch.empty(size, dtype=torch.uint8, pin_memory=bool(devices))
+        copies = {}
+        for (name, tensor), place in zip(tensors.items(), places, strict=True):
+            part = self._memory[place : place + tensor.numel() * tensor.element_size()]
+            copies[name] = part.view(tensor.dtype).view(tensor.shape)
+            copies[name].copy_(tensor.detach(), non_blocking=True)
+        for device in devices:
+            torch.cuda.current_stream(device).synchronize()
+        return copies
+
+
 def save(folder: Path, checkpoint: Checkpoint, *, keep: int = _KEPT) -> Path:
-    """Write a checkpoint, then remove all but the newest `keep`."""
+    """Write a checkpoint, then remove all but the newest `keep`, and best weights that none of these names."""
     facts = {"facts": json.dumps(dict(checkpoint.facts), sort_keys=True), "step": str(checkpoint.step)}
-    # copied: safetensors refuses tensors that share memory, as tied parameters do
-    tensors = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in checkpoint.tensors.items()}
-    content = safetensors.torch.save(tensors, metadata=facts)
-    digest = hashlib.sha256(content).hexdigest()[:16]
-    path = write_bytes(folder / f"step-{checkpoint.step:09d}-{digest}.safetensors", content)
+    path = _write(folder, f"step-{checkpoint.step:09d}", checkpoint.tensors, facts)
     for old in _candidates(folder)[keep:]:
         old.unlink(missing_ok=True)
+    if files := list(folder.glob("best-*.safetensors")):
+        named = {_best_named_by(kept) for kept in _candidates(folder)}
+        for file in files:
+            if file.name not in named:
+                file.unlink(missing_ok=True)
+    return path
+
+
+def save_best(folder: Path, step: int, tensors: Mapping[str, Tensor]) -> str:
+    """Write the best weights, those after `step` steps; returns the file's name, for `BEST_FILE`."""
+    return _write(folder, f"best-{step:09d}", tensors, {"step": str(step)}).name
+
+
+def _write(folder: Path, stem: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Path:
+    """A safetensors file `stem-HASH.safetensors`.
+
+    By hand, since the library serialises with Python's lock held: a second for half a gigabyte, in which no thread
+    trains. Hashing and writing tensors where they lie let go of it.
+    """
+    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))  # aligned, as the format asks
+    parts: list[Any] = []
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name in names:
+        tensor = tensors[name].detach().cpu().contiguous()
+        parts.append(tensor.flatten().view(torch.uint8).numpy())
+        start, end = end, end + len(parts[-1])
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    parts = [len(text).to_bytes(8, "little"), text, *parts]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    path = folder / f"{stem}-{digest.hexdigest()[:16]}.safetensors"
+    with writing(path) as stream:
+        for part in parts:
+            stream.write(part)
     return path
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
     """The newest whole checkpoint, or None; a damaged one is named in the log and passed over."""
     content = latest_bytes(folder)
-    return None if content is None else parsed(content)
+    return None if content is None else parsed(content, best_bytes(folder, content))
 
 
 def latest_bytes(folder: Path) -> bytes | None:
@@ -56,12 +128,36 @@ def latest_bytes(folder: Path) -> bytes | None:
     return _first_whole(_candidates(folder))
 
 
-def parsed(content: bytes) -> Checkpoint:
-    """A checkpoint from a file's content."""
+def best_bytes(folder: Path, content: bytes) -> bytes | None:
+    """The content of the file of best weights that a checkpoint names, for `parsed`; None where it names none."""
+    named = _header(content)[1].get(BEST_FILE)
+    return None if named is None else (folder / str(named)).read_bytes()
+
+
+def parsed(content: bytes, best: bytes | None = None) -> Checkpoint:
+    """A checkpoint from a file's content, with the best weights, as `best/NAME`, from that of theirs."""
+    step, facts = _header(content)
+    tensors = dict(safetensors.torch.load(content))
+    if best is not None:
+        tensors |= {f"best/{name}": tensor for name, tensor in safetensors.torch.load(best).items()}
+    return Checkpoint(step=step, tensors=tensors, facts=facts)
+
+
+def _header(content: bytes) -> tuple[int, dict[str, Any]]:
+    """Steps and facts of a checkpoint."""
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-    return Checkpoint(
-        step=int(header["step"]), tensors=safetensors.torch.load(content), facts=json.loads(header["facts"])
-    )
+    return int(header["step"]), json.loads(header["facts"])
+
+
+def _best_named_by(path: Path) -> str | None:
+    """The file of best weights that a checkpoint names; None where it names none or can't be read."""
+    try:
+        with path.open("rb") as stream:
+            length = stream.read(8)
+            name = _header(length + stream.read(int.from_bytes(length, "little")))[1].get(BEST_FILE)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError):
+        return None
+    return None if name is None else str(name)
 
 
 def load_step(folder: Path, step: int) -> Checkpoint | None:
@@ -84,15 +180,29 @@ def remove(folder: Path, unwanted: list[int]) -> None:
 
 def _first_whole(paths: list[Path]) -> bytes | None:
     for path in paths:
-        match = _NAME.fullmatch(path.name)
+        content = _whole(path)
+        if content is not None:
+            best = _header(content)[1].get(BEST_FILE)
+            if best is None or _whole(path.parent / str(best)) is not None:
+                return content
+            _LOG.warning("%s, the best weights of %s, is damaged or gone.", best, path)
+        _LOG.warning("%s is damaged and is passed over.", path)
+    return None
+
+
+def _whole(path: Path) -> bytes | None:
+    """The content of a file of tensors that is as it was written, or None."""
+    match = _NAME.fullmatch(path.name)
+    try:
         content = path.read_bytes()
         if match is not None and hashlib.sha256(content).hexdigest()[:16] == match[2]:
-            try:
-                parsed(content)
-                return content
-            except (ValueError, KeyError, TypeError, SafetensorError):
-                pass  # a right hash of wrong content: written by something else
-        _LOG.warning("%s is damaged and is passed over.", path)
+            # a right hash of wrong content: written by something else
+            safetensors.torch.load(content)
+            if path.name.startswith("step-"):
+                _header(content)
+            return content
+    except (FileNotFoundError, ValueError, KeyError, TypeError, SafetensorError):
+        pass
     return None
 
 

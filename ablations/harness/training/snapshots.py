@@ -6,9 +6,10 @@ and then the tenths in `KEPT_TENTHS` alone. The first weights need no file: they
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ablations.harness.training import checkpoint
 from ablations.spec import Recipe
@@ -29,10 +30,9 @@ def is_due(recipe: Recipe, step: int) -> bool:
     return any(step == step_of(recipe, tenth) for tenth in range(1, TENTHS + 1))
 
 
-def save(model: nn.Module, folder: Path, step: int) -> None:
-    """Write the weights after `step` steps into the run's folder."""
-    state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
-    found = checkpoint.Checkpoint(step=step, tensors=state, facts={})
+def save(weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
+    """Write the weights after `step` steps, a model's `state_dict`, into the run's folder."""
+    found = checkpoint.Checkpoint(step=step, tensors=weights, facts={})
     checkpoint.save(folder / SNAPSHOTS_FOLDER, found, keep=TENTHS)
 
 

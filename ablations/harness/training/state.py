@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,10 +27,12 @@ from dfpir.weights import load_own
 from reports.files import write_text
 from reports.schema import CHECKPOINTS_FOLDER, TRAIN_LOG_FILE
 
+_FORM = 2  # of checkpoints: 2 has the best weights in a file of their own
+
 
 @dataclass(kw_only=True)
 class State:
-    """All that training changes, and so all that a checkpoint holds."""
+    """All that training changes, and so all that a checkpoint holds; `best_file` is where `best` was read from."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -43,14 +46,14 @@ class State:
     best_step: int = -1
     best_psnr_db: float = -math.inf
     best: dict[str, Tensor] = field(default_factory=dict)
+    best_file: str = ""
     oom_splits: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
 def resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.device, team: Team) -> State:
     """The state of the newest checkpoint, or that before the first step."""
-    content = team.from_main(lambda: checkpoint.latest_bytes(folder / CHECKPOINTS_FOLDER))
-    found = None if content is None else checkpoint.parsed(content)
+    found = _newest(folder / CHECKPOINTS_FOLDER, team)
     model = build_model(spec.config, spec.seed)
     if found is not None:
         load_own(model, _under("model/", found.tensors))
@@ -76,6 +79,7 @@ def resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.devic
         state.best_psnr_db = float(found.facts["best_psnr_db"])
         state.oom_splits = int(found.facts.get("oom_splits", 0))
         state.best = _under("best/", found.tensors)
+        state.best_file = found.facts.get(checkpoint.BEST_FILE, "")
         if team.is_main:
             state.log = [row for row in read_log(folder) if row["step"] <= state.step]
     if team.size > 1 and (whole := why_whole(spec)):
@@ -84,19 +88,32 @@ def resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.devic
     with team.committed():
         state.over = team.reduced(TrainingLoss(spec, called))
     if team.is_main:
-        write_log(state, folder)
+        write_log(state.log, folder)
     return state
 
 
-def save(state: State, folder: Path) -> None:
-    """The log first: a checkpoint never knows more steps than the log."""
-    write_log(state, folder)
+def _newest(folder: Path, team: Team) -> checkpoint.Checkpoint | None:
+    content = team.from_main(lambda: checkpoint.latest_bytes(folder))
+    if content is None:
+        return None
+    found = checkpoint.parsed(content, team.from_main(lambda: checkpoint.best_bytes(folder, content)))
+    # form 1 held the best weights in the same file; it named no form
+    if (form := int(found.facts.get("form", 1))) > _FORM:
+        raise ValueError(
+            f"{folder} holds a checkpoint of form {form}, and this version knows forms up to {_FORM}: go on with the "
+            "version that wrote it, or begin anew with --force."
+        )
+    return found
+
+
+def contents(state: State) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and facts of a checkpoint of this state, without the best weights; the tensors are those in use."""
     tensors = {f"model/{name}": tensor for name, tensor in state.model.state_dict().items()}
     if state.average is not None:
         tensors |= {f"average/{name}": tensor for name, tensor in state.average.state_dict().items()}
-    tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
     tensors |= checkpoint.adam_tensors(state.optimizer, state.names)
     facts: dict[str, Any] = {
+        "form": _FORM,
         "wall_s": state.wall_s,
         "best_step": state.best_step,
         "best_psnr_db": state.best_psnr_db,
@@ -104,7 +121,7 @@ def save(state: State, folder: Path) -> None:
     }
     if not math.isfinite(state.best_psnr_db):
         facts["best_psnr_db"] = "-inf"
-    checkpoint.save(folder / CHECKPOINTS_FOLDER, checkpoint.Checkpoint(step=state.step, tensors=tensors, facts=facts))
+    return tensors, facts
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -115,9 +132,9 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def write_log(state: State, folder: Path) -> None:
-    """Write the state's log as the run's train.jsonl."""
-    write_text(folder / TRAIN_LOG_FILE, "".join(json.dumps(row) + "\n" for row in state.log))
+def write_log(rows: Sequence[dict[str, Any]], folder: Path) -> None:
+    """Write the rows of a state's log as the run's train.jsonl."""
+    write_text(folder / TRAIN_LOG_FILE, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _under(prefix: str, tensors: Any) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.distributed import ALONE, Team
 from ablations.harness.training.gradients import WholeBatchError, backward, why_whole
 from ablations.harness.training.sampling import batch_of_step
+from ablations.harness.training.saving import Saver
 from ablations.harness.training.scalars import Log
-from ablations.harness.training.state import State, resume, save
+from ablations.harness.training.state import State, resume
 from ablations.models import is_trained
 from ablations.spec import Recipe, RunSpec
 from datasets.corpus import DataBundle, EvalItem
@@ -105,10 +107,39 @@ def train(
         max_side=spec.evaluation.val_max_side,
         limit=spec.evaluation.val_limit,
     )
+    saver = Saver(state, folder) if team.is_main else None
+    with saver or nullcontext():
+        _all_steps(spec, state, bundle, validation, conditioning, device, report, team, log, saver)
+    recipe = spec.recipe
+    chosen = state.average or state.model
+    if recipe.checkpoint == "best":
+        load_own(chosen, state.best)
+    _set_progress(chosen, 1.0)
+    return Trained(
+        model=chosen.eval(),
+        tested_step=state.best_step if recipe.checkpoint == "best" else recipe.steps,
+        steps=recipe.steps,
+        wall_s=state.wall_s,
+        oom_splits=state.oom_splits,
+    )
+
+
+def _all_steps(
+    spec: RunSpec,
+    state: State,
+    bundle: DataBundle,
+    validation: list[EvalItem],
+    conditioning: Conditioning,
+    device: torch.device,
+    report: Report,
+    team: Team,
+    log: Log,
+    saver: Saver | None,
+) -> None:
+    """Train until the recipe's last step; `saver` is that of the first process."""
     steps, recipe = spec.recipe.steps, spec.recipe
     losses: list[Tensor] = []
     began, started = state.step, time.monotonic()
-    saved = started
     window_start, window_images = started, 0
     state.model.train()
     while state.step < steps:
@@ -117,8 +148,10 @@ def train(
         window_images += recipe.phase_at(state.step).batch
         state.step += 1
         beat()
-        if team.is_main and snapshots.is_due(recipe, state.step):
-            snapshots.save(state.average or state.model, folder, state.step)
+        if saver is not None:
+            saver.check()
+            if snapshots.is_due(recipe, state.step):
+                saver.snapshot(state.average or state.model, state.step)
         validate = recipe.validates_after(state.step)
         if not validate and state.step % recipe.log_every:
             continue
@@ -139,20 +172,8 @@ def train(
             _validate(spec, state, bundle, validation, conditioning, device, team)
             log(state.log[-1])
         losses, window_start, window_images = [], time.monotonic(), 0
-        if team.is_main and (validate or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS):
-            save(state, folder)
-            saved = time.monotonic()
-    chosen = state.average or state.model
-    if recipe.checkpoint == "best":
-        load_own(chosen, state.best)
-    _set_progress(chosen, 1.0)
-    return Trained(
-        model=chosen.eval(),
-        tested_step=state.best_step if recipe.checkpoint == "best" else steps,
-        steps=steps,
-        wall_s=state.wall_s,
-        oom_splits=state.oom_splits,
-    )
+        if saver is not None and (state.step == steps or saver.is_due(SECONDS_BETWEEN_CHECKPOINTS, validated=validate)):
+            saver.save(state)
 
 
 def bundle_conditions(bundle: DataBundle, spec: RunSpec) -> list[Any]:

@@ -1,0 +1,69 @@
+"""Scores of restored images beside those of their degraded inputs: each input's once a process, one wait a batch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datasets.corpus import EvalItem
+from datasets.protocols import Protocol, score
+from datasets.transfer import sent
+from reports.schema import PSNR, SSIM
+
+BOTH = (PSNR, SSIM)
+
+_inputs: dict[tuple[str, str], float] = {}
+"""By an input's `_key` and a metric: what the degraded image itself scores."""
+
+
+def as_tensor(image: np.ndarray) -> Tensor:
+    """(H, W, 3), uint8 or float in [0, 1], as (1, 3, H, W) float32 in [0, 1]."""
+    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
+    return tensor.float().div_(255) if image.dtype == np.uint8 else tensor.float()
+
+
+def scores_beside(
+    batch: Sequence[EvalItem], restored: Sequence[Tensor], rules: Protocol, metrics: Sequence[str] = BOTH
+) -> list[dict[str, tuple[float, float]]]:
+    """For each image metric -> its score and that of its degraded input, under the protocol.
+
+    A validation meets the same inputs every time, and so do the runs of one process: an input is scored when its
+    content was not met before. On a GPU everything is scored at once; on a CPU image by image, whose bits depend on
+    nothing but the image.
+
+    Args:
+        batch: images of one condition and size.
+        restored: (1, 3, H, W) each, on one device; need not lie inside [0, 1].
+        rules: the protocol.
+        metrics: names of `datasets.protocols.score`.
+    """
+    device = restored[0].device
+    keys = [_key(item, rules, device) for item in batch]
+    unknown = [i for i, key in enumerate(keys) if any((key, metric) not in _inputs for metric in metrics)]
+    clean = [sent(as_tensor(item.clean), device) for item in batch]
+    images = [*restored, *(sent(as_tensor(batch[i].degraded), device) for i in unknown)]
+    references = [*clean, *(clean[i] for i in unknown)]
+    if device.type == "cuda":
+        images, references = [torch.cat(images)], [torch.cat(references)]
+    task = batch[0].condition.task
+    found = [score(*pair, rules, task, metrics) for pair in zip(images, references, strict=True)]
+    values = torch.stack([torch.cat([part[metric] for part in found]) for metric in metrics]).tolist()
+    for column, i in enumerate(unknown, start=len(batch)):
+        _inputs.update({(keys[i], metric): row[column] for metric, row in zip(metrics, values, strict=True)})
+    return [
+        {metric: (row[i], _inputs[key, metric]) for metric, row in zip(metrics, values, strict=True)}
+        for i, key in enumerate(keys)
+    ]
+
+
+def _key(item: EvalItem, rules: Protocol, device: torch.device) -> str:
+    """All that an input's scores follow from."""
+    terms = rules.label, item.condition.task.value, device.type, item.clean.shape, item.degraded.dtype, item.clean.dtype
+    digest = hashlib.blake2b(repr(terms).encode(), digest_size=16)
+    for image in (item.degraded, item.clean):
+        digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
