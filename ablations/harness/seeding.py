@@ -24,10 +24,13 @@ def initialise(model: nn.Module, seed: int) -> None:
 
 
 def make_deterministic(device: torch.device, cpu_threads: int) -> None:
-    """Fix what decides the order of sums on a CPU: the thread count and the choice of algorithms."""
+    """Fix what decides the order of sums on a CPU: the thread count and the choice of algorithms.
+
+    A run on a GPU has as many threads: its operations on the CPU are small, and other runs share the cores.
+    """
+    torch.set_num_threads(cpu_threads)
     if device.type == "cpu":
         keep_freed_memory()
-        torch.set_num_threads(cpu_threads)
         # not use_deterministic_algorithms, that imports the compiler: four seconds for each run
         torch.set_deterministic_debug_mode("error")
         # a pass over every new tensor, to show up reads before writes: what PyTorch itself allocates is written first
