@@ -32,9 +32,7 @@ def double(x: Features) -> Float[Tensor, "b c/4 2h 2w"]:
     pixels = x.permute(0, 2, 3, 1).unflatten(3, (channels, FACTOR, FACTOR))
     batch, height, width = pixels.shape[:3]
     return (
-        pixels.permute(0, 1, 4, 2, 5, 3)
-        .reshape(batch, height * FACTOR, width * FACTOR, channels)
-        .permute(0, 3, 1, 2)
+        pixels.permute(0, 1, 4, 2, 5, 3).reshape(batch, height * FACTOR, width * FACTOR, channels).permute(0, 3, 1, 2)
     )
 
 
