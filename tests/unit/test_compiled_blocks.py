@@ -67,7 +67,7 @@ VARIANTS = [
     ("dfpir_paper_formula", {}),
     ("dfpir_random_mask", {}),
     ("dfpir_conv_per_prompt", {}),
-    ("dfpir_bias_per_prompt", {}),
+    ("restormer_told", {}),
 ]
 
 

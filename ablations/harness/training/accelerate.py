@@ -97,9 +97,7 @@ def applied(config: ModelConfig, device: torch.device, reduces: bool = False) ->
         found["kernels"] = "triton" if device.type == "cuda" else f"torch: Triton's serve GPUs, not {device.type}."
     if _chosen.compile:
         ours = isinstance(config, DFPIRConfig)
-        found["compile"] = (
-            "each block" if ours else "not used for comparators: tried with DFPIR's variants alone."
-        )
+        found["compile"] = "each block" if ours else "not used for comparators: tried with DFPIR's variants alone."
     if _chosen.cuda_graphs:
         found["cuda_graphs"] = no_graphs_because(config, device, reduces) or "training step"
     if _chosen.checkpointing:
