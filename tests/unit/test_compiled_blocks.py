@@ -60,19 +60,13 @@ def graphs():
     return counters["stats"]["unique_graphs"]
 
 
-VARIANTS = [
-    ("dfpir", {}),
-    ("restormer", {"layer_norm": "bias_free"}),
-    ("dfpir_learned_order", {}),
-    ("dfpir_paper_formula", {}),
-    ("dfpir_random_mask", {}),
-    ("dfpir_conv_per_prompt", {}),
-    ("restormer_told", {}),
-]
+QUICK = ["dfpir", "restormer", "dfpir_learned_order", "dfpir_conv_per_prompt", "restormer_told"]
+SLOW = ["dfpir_paper_formula", "dfpir_random_mask"]
 
 
-@pytest.mark.parametrize(("name", "config"), VARIANTS, ids=[name for name, _ in VARIANTS])
-def test_every_kind_of_block_is_traced_whole_and_trains_as_before(name, config):
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_every_kind_of_block_is_traced_whole_and_trains_as_before(name):
+    config = {"layer_norm": "bias_free"} if name == "restormer" else {}
     expected = losses(model_of(name, **config))
     model = model_of(name, **config)
     assert compile_blocks(model, "eager") > 8
@@ -81,8 +75,7 @@ def test_every_kind_of_block_is_traced_whole_and_trains_as_before(name, config):
     assert 5 <= graphs() <= KINDS  # blocks of a kind share theirs, and no step compiles again
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize(("checkpointing", "bf16"), [(False, False), (True, True)])
 def test_forward_and_backward_graphs_train_as_before_checkpointed_too(checkpointing, bf16):
     expected = losses(model_of(), bf16=bf16)
     model = model_of()
