@@ -132,7 +132,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     speed = parser.add_argument_group("speed and memory", "No part of a run's id; see docs/performance.md.")
     speed.add_argument("--kernels", metavar="NAME", help="torch, or triton on a GPU (default: DFPIR_KERNELS, or torch)")
-    speed.add_argument("--compile", action="store_true", help="training steps by torch.compile")
+    speed.add_argument("--compile", action="store_true", help="each block's training by torch.compile")
     speed.add_argument("--cuda-graphs", action="store_true", help="each training step as one CUDA graph")
     speed.add_argument(
         "--checkpointing", action="store_true", help="compute activations twice instead of keeping them: less memory"

@@ -10,8 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dfpir.config import LogitScale, Masking
-from dfpir.kernels import cosine_map, kept_softmax
-from dfpir.kernels.kept_softmax import largest_in_rows
+from dfpir.kernels import cosine_map
 from dfpir.layers import Features, OutputProjection, Pixels, as_features, as_pixels, mix_channels
 
 Logits = Float[Tensor, "b heads c c"]
@@ -21,6 +20,12 @@ def random_rows(heads: int, width: int, kept: int) -> Bool[Tensor, "heads c c"]:
     """True at `kept` places of each row, drawn from the global generator."""
     places = torch.rand(heads, width, width).argsort(-1)[..., :kept]
     return torch.zeros(heads, width, width, dtype=torch.bool).scatter_(-1, places, True)
+
+
+def largest_in_rows(logits: Logits, kept: int) -> Bool[Tensor, "b heads c c"]:
+    """True at the `kept` largest entries of each row (last axis: over keys, as released; the paper says columns)."""
+    largest = logits.topk(kept, dim=-1).indices
+    return torch.zeros_like(logits, dtype=torch.bool).scatter_(-1, largest, True)
 
 
 def masked_softmax(logits: Logits, kept: int, masking: Masking, chosen: Tensor | None = None) -> Logits:
@@ -40,9 +45,9 @@ def masked_softmax(logits: Logits, kept: int, masking: Masking, chosen: Tensor |
         keep = largest_in_rows(logits.transpose(-1, -2), kept).transpose(-1, -2)
         empty = ~keep.any(-1, keepdim=True)  # all of a row dropped: a softmax over nothing would be NaN
         return logits.masked_fill(~(keep | empty), float("-inf")).softmax(-1).masked_fill(empty, 0.0)
-    if masking == "released":
-        return kept_softmax(logits, kept)
     keep = largest_in_rows(logits, kept)
+    if masking == "released":
+        return logits.masked_fill(~keep, float("-inf")).softmax(-1)
     if masking == "paper":
         return (logits * keep).softmax(-1)
     return logits.softmax(-1) * keep

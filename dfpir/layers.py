@@ -7,15 +7,18 @@ LayerNorm reads contiguous channels and depthwise convolutions are several times
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dfpir.kernels import channel_norm, cosine_map, depthwise_gate
+from dfpir.kernels import channel_norm, cosine_map, depthwise_gate, padded_widths
 from dfpir.recompute import Recomputed
 
 Features = Float[Tensor, "b c h w"]
 Pixels = Float[Tensor, "b n c"]
+
+_ALIGNED = 8  # channels: 16 bytes of bfloat16
 
 
 def as_pixels(features: Features) -> Pixels:
@@ -105,7 +108,25 @@ class GatedFeedForward(nn.Module):
         self.project_out: nn.Conv2d = OutputProjection(hidden, channels, gain=3.0 if unit_init else 1.0)
 
     def forward(self, x: Features) -> Features:
+        extra = -self.project_out.in_channels % _ALIGNED
+        if extra and padded_widths(x.device.type):
+            return self._padded(x, extra)
         return self.project_out(depthwise_gate(self.project_in(x), self.dwconv.weight, self.dwconv.bias))
+
+    def _padded(self, x: Features, extra: int) -> Features:
+        """The same with `extra` more channels in each half, whose weights are zero: their gate is zero, too."""
+        hidden = self.project_out.in_channels
+        wide = [self.project_in.weight, self.project_in.bias, self.dwconv.weight, self.dwconv.bias]
+        w_in, b_in, w_conv, b_conv = (None if each is None else _pad_halves(each, hidden, extra) for each in wide)
+        assert w_in is not None
+        assert w_conv is not None
+        gated = depthwise_gate(F.conv2d(x, w_in, b_in), w_conv, b_conv)
+        return F.conv2d(gated, F.pad(self.project_out.weight, (0, 0, 0, 0, 0, extra)), self.project_out.bias)
+
+
+def _pad_halves(parameter: Tensor, hidden: int, extra: int) -> Tensor:
+    """(2 * hidden, ...) with `extra` zeros behind each half of the first axis."""
+    return F.pad(parameter.unflatten(0, (2, hidden)), (0, 0) * (parameter.ndim - 1) + (0, extra)).flatten(0, 1)
 
 
 class TransformerBlock(Recomputed):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -13,6 +12,7 @@ from dfpir.block import PerturbationBlock
 from dfpir.channel import ChannelPerturbation, Codes
 from dfpir.config import CODE_DIM, PER_PROMPT, DFPIRConfig
 from dfpir.layers import Features, TransformerBlock
+from dfpir.resampling import double, halve
 
 Images = Float[Tensor, "b 3 h w"]
 
@@ -70,7 +70,7 @@ class RestorationUNet(nn.Module):
         """Anneal the `learned` order's temperature, geometrically, to this fraction of training."""
         start, end = self.config.order_temperature
         for block in self._channel_blocks():
-            if isinstance(block, ChannelPerturbation):
+            if isinstance(block, ChannelPerturbation) and block.order == "learned":
                 block.temperature.fill_(start * (end / start) ** fraction)
 
     def _channel_blocks(self) -> list[Any]:
@@ -90,10 +90,10 @@ class RestorationUNet(nn.Module):
         for level, (stage, down) in enumerate(zip(self.encoder, self.down, strict=True), start=1):
             x = stage(x)
             skips.append(self._perturbed(level, x, codes, prompts))
-            x = F.pixel_unshuffle(down(x), 2)
+            x = halve(down(x))
         x = self._perturbed(4, self.latent(x), codes, prompts)
         for level in (3, 2, 1):
-            x = torch.cat([F.pixel_shuffle(self.up[level - 1](x), 2), skips[level - 1]], dim=1)
+            x = torch.cat([double(self.up[level - 1](x)), skips[level - 1]], dim=1)
             x = x.contiguous(memory_format=torch.channels_last)
             if level > 1:
                 x = self.reduce[level - 2](x)

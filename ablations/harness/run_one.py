@@ -198,7 +198,7 @@ def _trained(
         raise ValueError(f"The prompt codes changed since the run was planned: {prompts.checksum}.")
     if team.is_main:
         write_json(folder / SPEC_FILE, spec_file(spec))
-        _write_environment(folder, device, team.size, applied(spec.config, device, team.size))
+        _write_environment(folder, device, team.size, applied(spec.config, device, team.reduces))
     conditioning = Conditioning(spec.config, prompts)
     if device.type == "cuda" and isinstance(bundle, RootBundle):
         bundle.keep_on(device)

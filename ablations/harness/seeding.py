@@ -35,8 +35,8 @@ def make_deterministic(device: torch.device, cpu_threads: int) -> None:
     prepares batches and launches kernels, and up to four runs share it.
     """
     if device.type == "cpu":
-        keep_freed_memory()
         torch.set_num_threads(cpu_threads)
+        keep_freed_memory()
         # not use_deterministic_algorithms, that imports the compiler: four seconds for each run
         torch.set_deterministic_debug_mode("error")
         # a pass over every new tensor, to show up reads before writes: what PyTorch itself allocates is written first

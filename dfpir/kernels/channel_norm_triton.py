@@ -17,7 +17,8 @@ from torch.autograd.function import once_differentiable
 from dfpir.kernels.switch import compute_dtype
 
 _ELEMENTS = 4096  # of a block: what one program holds in registers
-_PARTS = 512  # programs that each sum the weight's gradient over pixels of their own
+# programs that each sum the weight's gradient over pixels of their own: three a multiprocessor of an H100, one wave
+_PARTS = 3 * 132
 
 
 @triton.jit

@@ -1,4 +1,8 @@
-"""Depthwise 3x3 convolution of both halves of GDFN's hidden channels, and the gate of one by the GELU of the other."""
+"""Depthwise 3x3 convolution of both halves of GDFN's hidden channels, and the gate of one by the GELU of the other.
+
+In PyTorch alone: a Triton kernel that convolves again instead of storing what it gates is bound by instructions, not
+by memory (docs/performance.md). torch.compile fuses the gate.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-
-from dfpir.kernels.switch import fused
 
 Wide = Float[Tensor, "b 2c h w"]
 Features = Float[Tensor, "b c h w"]
@@ -19,26 +21,13 @@ def depthwise_gate(x: Wide, weight: Float[Tensor, "2c 1 3 3"], bias: Float[Tenso
     Args:
         x: (B, 2C, H, W), best in channels-last memory; zeros around it.
         weight: (2C, 1, 3, 3).
-        bias: (2C,), which one comparator has and the Triton kernel has not, or None.
+        bias: (2C,), which one comparator has, or None.
 
     Returns:
         (B, C, H, W) in channels-last memory where x is. GELU is the exact one, by the error function.
     """
-    if bias is None and fused(x, weight):
-        from dfpir.kernels.depthwise_gate_triton import DepthwiseGate
-
-        return DepthwiseGate.apply(x, weight)  # type: ignore[no-untyped-call, no-any-return]
     convolved = F.conv2d(x, weight, bias, padding=1, groups=x.shape[1])
     del x  # the widest tensors of a model: where no gradient needs them, one less at a time
-    return _gated(convolved)
-
-
-def reference(x: Wide, weight: Tensor, bias: Tensor | None = None) -> Features:
-    """`depthwise_gate` in PyTorch."""
-    return _gated(F.conv2d(x, weight, bias, padding=1, groups=x.shape[1]))
-
-
-def _gated(convolved: Wide) -> Features:
     gate, value = convolved.chunk(2, dim=1)
     gate = F.gelu(gate)
     return gate * value if torch.is_grad_enabled() else gate.mul_(value)

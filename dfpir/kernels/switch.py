@@ -17,6 +17,7 @@ VARIABLE = "DFPIR_KERNELS"
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _chosen: Kernels | None = None
+_padded: bool | None = None
 
 
 def use_kernels(name: str) -> None:
@@ -33,6 +34,9 @@ def use_kernels(name: str) -> None:
         raise UnknownNameError(f"Unknown kernels {name!r}.{suggestion(name, KERNELS)}")
     if name == "triton" and find_spec("triton") is None:
         raise ValueError("kernels 'triton': Triton is not installed here; use 'torch', or a CUDA build of PyTorch.")
+    if name == "triton":
+        # what Triton does by default up to 3.9, which warns at each kernel that 3.10 will round otherwise
+        os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
     _chosen = "triton" if name == "triton" else "torch"
 
 
@@ -42,6 +46,21 @@ def chosen_kernels() -> Kernels:
         use_kernels(os.environ.get(VARIABLE, "torch"))
     assert _chosen is not None
     return _chosen
+
+
+def use_padded_widths(choice: bool | None) -> None:
+    """Whether GDFN computes its hidden channels padded by zeros to a multiple of 8; None: on CUDA devices alone.
+
+    A matrix whose rows don't begin at multiples of 16 bytes keeps a GPU from its fast loads. Parameters, checkpoints
+    and results are the same, the latter up to the order of sums: a CPU's bits stay only where its widths do.
+    """
+    global _padded
+    _padded = choice
+
+
+def padded_widths(device_type: str) -> bool:
+    """Whether hidden channels are padded on such a device (`cpu`, `cuda`)."""
+    return device_type == "cuda" if _padded is None else _padded
 
 
 def fused(*tensors: Tensor) -> bool:

@@ -22,6 +22,7 @@ from ablations.harness.training.accelerate import (
     no_graphs_because,
     set_float32_products,
 )
+from ablations.harness.training.distributed import ALONE, TorchTeam
 from ablations.models import model_config
 from ablations.spec import Phase
 from datasets.transfer import sent
@@ -180,14 +181,15 @@ def test_graphs_say_in_one_line_why_they_are_not_used():
     assert no_graphs_because(SPEC.config, CPU) == "not used on cpu: they need a CUDA device."
     assert no_graphs_because(SPEC.config, GPU) is None
     assert no_graphs_because(model_config("nafnet", {"dim": 8}), GPU).startswith("not used for nafnet:")
-    assert no_graphs_because(SPEC.config, GPU, processes=2).startswith("not used by 2 processes:")
+    assert no_graphs_because(SPEC.config, GPU, reduces=True).startswith("not used under torchrun:")
+    assert (ALONE.reduces, TorchTeam.reduces) == (False, True)  # as `reduced` does, one process or more
 
 
 def test_switches_travel_with_a_job_and_say_what_they_do_where(monkeypatch):
     asked = Acceleration(compile=True, cuda_graphs=True)
     job = pickle.loads(pickle.dumps(Job(spec=SPEC, root=Path("runs"), device="cuda", acceleration=asked)))
     accelerate.use(job.acceleration)
-    assert applied(SPEC.config, GPU) == {"compile": "training step", "cuda_graphs": "training step"}
+    assert applied(SPEC.config, GPU) == {"compile": "each block", "cuda_graphs": "training step"}
     assert applied(model_config("nafnet", {"dim": 8}), GPU)["compile"].startswith("not used for comparators")
     accelerate.use(Acceleration())
     assert applied(SPEC.config, GPU) == {}
@@ -199,8 +201,10 @@ def test_switches_travel_with_a_job_and_say_what_they_do_where(monkeypatch):
 @pytest.mark.parametrize(("precision", "on"), [("fp32", False), ("tf32", True), ("bf16", False)])
 def test_tf32_is_used_in_its_own_precision_alone(precision, on):
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = True
     set_float32_products(precision)
     assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == (on, on)
+    assert not torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
     assert replace(SPEC, precision=precision).identity()["precision"] == precision  # it changes numbers: part of the id
 
@@ -213,14 +217,12 @@ def test_a_compiled_block_agrees_with_the_eager_one():
     block = torch.nn.ModuleList([model.perturb["1"], model.encoder[0]])
     block.forward = lambda x, codes: block[1](block[0](x, codes))
     x, codes = torch.rand(2, 8, 12, 8, requires_grad=True), torch.randn(2, 512)
+    block.train()
     eager = gradients(block, x, codes)
     accelerate.use(Acceleration(compile=True))
-    called = accelerate.step_module(block, model.config)
-    assert called is not block
-    block.zero_grad(set_to_none=True)
-    out = called(x, codes)
-    out.square().mean().backward()
-    compiled = [out.detach(), *(p.grad for p in block.parameters() if p.grad is not None)]
+    accelerate.prepare_steps(block, model.config)
+    assert block[0].compiled_by == "inductor"
+    compiled = gradients(block, x, codes)
     assert len(compiled) == len(eager) > 20
     for ours, theirs in zip(compiled, eager, strict=True):
         assert (ours - theirs).abs().max() <= 1e-5 * max(1.0, float(theirs.abs().max()))

@@ -18,8 +18,9 @@ from ablations.models import ModelConfig
 from ablations.spec import Precision
 from dfpir import DFPIRConfig
 from dfpir.kernels import chosen_kernels, use_kernels
-from dfpir.recompute import recompute_activations
+from dfpir.recompute import compile_blocks, recompute_activations
 
+_BACKEND = "inductor"  # of torch.compile; tests take a faster one
 _WARM_UP = 3  # passes before a capture: libraries choose their algorithms and take their memory in the first ones
 
 
@@ -29,7 +30,7 @@ class Acceleration:
 
     Attributes:
         kernels: `torch` or `triton` (see `dfpir.kernels`); None leaves it to the environment.
-        compile: the training step's forward and backward pass by torch.compile.
+        compile: forward and backward pass of each block in training by torch.compile.
         cuda_graphs: the training step's forward and backward pass as one CUDA graph.
         checkpointing: activations computed again in the backward pass instead of kept.
     """
@@ -52,6 +53,7 @@ def use(acceleration: Acceleration) -> None:
     global _chosen
     if acceleration.kernels is not None:
         use_kernels(acceleration.kernels)
+    chosen_kernels()  # from the environment where nobody named any: before anything is compiled
     _chosen = acceleration
 
 
@@ -63,50 +65,53 @@ def chosen() -> Acceleration:
 def set_float32_products(precision: Precision) -> None:
     """Whether a GPU may multiply float32 numbers with TF32's 10 bits: in precision `tf32` alone.
 
-    PyTorch's own default lets cuDNN's convolutions do so and matrix products not.
+    PyTorch's own default lets cuDNN's convolutions do so and matrix products not. Parts of a bfloat16 product, split
+    over the pixels, are added up in float32, in every precision.
     """
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
-def no_graphs_because(config: ModelConfig, device: torch.device, processes: int = 1) -> str | None:
-    """Why a training step can't become a CUDA graph, in one line; None where it can."""
+def no_graphs_because(config: ModelConfig, device: torch.device, reduces: bool = False) -> str | None:
+    """Why a training step can't become a CUDA graph, in one line; None where it can.
+
+    Args:
+        config: of the model.
+        device: that trains it.
+        reduces: whether DistributedDataParallel wraps the model, as it does under torchrun, with one process as well.
+    """
     if device.type != "cuda":
         return f"not used on {device.type}: they need a CUDA device."
     if not isinstance(config, DFPIRConfig):
         return f"not used for {config.name}: its training step may draw random numbers or branch."
-    if processes > 1:
-        return f"not used by {processes} processes: they reduce gradients during the backward pass."
+    if reduces:
+        return "not used under torchrun: its processes, be it one, reduce gradients during the backward pass."
     return None
 
 
-def applied(config: ModelConfig, device: torch.device, processes: int = 1) -> dict[str, Any]:
+def applied(config: ModelConfig, device: torch.device, reduces: bool = False) -> dict[str, Any]:
     """What of the switches acts on a run, for its env.json; empty where nothing does."""
     found: dict[str, Any] = {}
     if chosen_kernels() == "triton":
         found["kernels"] = "triton" if device.type == "cuda" else f"torch: Triton's serve GPUs, not {device.type}."
     if _chosen.compile:
         ours = isinstance(config, DFPIRConfig)
-        found["compile"] = "training step" if ours else "not used for comparators: objectives may call their parts."
+        found["compile"] = "each block" if ours else "not used for comparators: tried with DFPIR's variants alone."
     if _chosen.cuda_graphs:
-        found["cuda_graphs"] = no_graphs_because(config, device, processes) or "training step"
+        found["cuda_graphs"] = no_graphs_because(config, device, reduces) or "training step"
     if _chosen.checkpointing:
         found["checkpointing"] = "each block that can"
     return found
 
 
-def step_module(model: nn.Module, config: ModelConfig) -> nn.Module:
-    """What training steps call in place of the model: the model itself, checkpointed or compiled as chosen.
-
-    Evaluation goes on with the model: its images have many sizes, and each would be compiled anew.
-    """
+def prepare_steps(model: nn.Module, config: ModelConfig) -> None:
+    """Have the model's training steps checkpointed and its blocks compiled as chosen."""
     recompute_activations(model, on=_chosen.checkpointing)
-    if _chosen.compile and isinstance(config, DFPIRConfig):
-        if torch.are_deterministic_algorithms_enabled():
-            torch.use_deterministic_algorithms(True)  # tells the compiler, too
-        # a phase has one size of patch: graphs for fixed sizes, one a phase
-        return torch.compile(model, dynamic=False)  # type: ignore[return-value]
-    return model
+    compiled = _chosen.compile and isinstance(config, DFPIRConfig)
+    compile_blocks(model, _BACKEND if compiled else None)
+    if compiled and torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(True)  # tells the compiler, too
 
 
 Replay = Callable[[], None]

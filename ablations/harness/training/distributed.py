@@ -53,6 +53,8 @@ class Team:
     rank = 0
     size = 1
     device = torch.device("cpu")
+    reduces = False
+    """Whether DistributedDataParallel wraps what is trained: see `reduced`."""
 
     @property
     def is_main(self) -> bool:
@@ -124,6 +126,8 @@ class TorchTeam(Team):
         size: how many there are.
         device: of this process; GPUs speak NCCL, all else Gloo.
     """
+
+    reduces = True  # with one process as well
 
     def __init__(self, store: Store, *, rank: int, size: int, device: torch.device) -> None:
         self.rank, self.size, self.device = rank, size, device

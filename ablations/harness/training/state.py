@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ablations.harness.build import build_model
 from ablations.harness.training import checkpoint
-from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, step_module
+from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, prepare_steps
 from ablations.harness.training.distributed import Team
 from ablations.harness.training.gradients import TrainingLoss, WholeBatchError, forward_backward, why_whole
 from ablations.spec import RunSpec
@@ -38,7 +38,6 @@ class State:
     optimizer: torch.optim.Optimizer
     names: list[str]
     average: nn.Module | None
-    called: nn.Module
     graphed: GraphedStep | None = None
     over: DistributedDataParallel | None = None
     step: int = 0
@@ -68,10 +67,10 @@ def resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.devic
     trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     optimizer = torch.optim.Adam([p for _, p in trainable], lr=0.0, betas=spec.recipe.betas, fused=True)
     names = [name for name, _ in trainable]
-    called = step_module(model, spec.config)
-    state = State(model=model, optimizer=optimizer, names=names, average=average, called=called)
-    if chosen().cuda_graphs and no_graphs_because(spec.config, device, team.size) is None:
-        state.graphed = GraphedStep(partial(forward_backward, spec, called), [p for _, p in trainable])
+    prepare_steps(model, spec.config)
+    state = State(model=model, optimizer=optimizer, names=names, average=average)
+    if chosen().cuda_graphs and no_graphs_because(spec.config, device, team.reduces) is None:
+        state.graphed = GraphedStep(partial(forward_backward, spec, model), [p for _, p in trainable])
     if found is not None:
         checkpoint.load_adam(optimizer, state.names, found.tensors)
         state.step, state.wall_s = found.step, float(found.facts["wall_s"])
@@ -86,7 +85,7 @@ def resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.devic
         raise WholeBatchError(f"{spec.variant} can't be trained by {team.size} processes: its batch is one: {whole}.")
     team.agree()
     with team.committed():
-        state.over = team.reduced(TrainingLoss(spec, called))
+        state.over = team.reduced(TrainingLoss(spec, model))
     if team.is_main:
         write_log(state.log, folder)
     return state

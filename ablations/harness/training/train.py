@@ -252,7 +252,7 @@ def _backward(
     degraded, clean, code, weights = batch
     return backward(
         spec,
-        state.called,
+        state.model,
         degraded,
         clean,
         code,
