@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets.corpus import DataBundle, Sample
+from datasets.corpus import DataBundle
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
 from datasets.folder import load_folder
@@ -92,7 +92,9 @@ def test_degradations_are_those_of_the_first_code_bit_for_bit(condition):
         clean = torch.from_numpy(photo(height, width, seed)).permute(2, 0, 1).float() / 255
         depth = torch.from_numpy(np.random.default_rng(seed).random((height, width), dtype=np.float32))
         for given in (None, depth):
-            assert torch.equal(degrade(clean, condition, seed, given), first_rows.degrade(clean, condition, seed, given))
+            assert torch.equal(
+                degrade(clean, condition, seed, given), first_rows.degrade(clean, condition, seed, given)
+            )
 
 
 def hash_of(data: DataBundle, conditions: list[Condition]) -> str:
