@@ -20,6 +20,7 @@ from ablations.harness.training import snapshots
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.distributed import ALONE, Team
 from ablations.harness.training.gradients import WholeBatchError, backward, why_whole
+from ablations.harness.training.prefetch import Feed
 from ablations.harness.training.sampling import batch_of_step
 from ablations.harness.training.scalars import Log
 from ablations.harness.training.state import State, resume, save
@@ -110,10 +111,11 @@ def train(
     began, started = state.step, time.monotonic()
     saved = started
     window_start, window_images = started, 0
+    feed = Feed(spec, bundle, device, team)
     state.model.train()
     while state.step < steps:
         new_size = state.step == began or recipe.phase_at(state.step) != recipe.phase_at(state.step - 1)
-        losses.append(_step(spec, state, bundle, conditioning, device, team, new_size=new_size))
+        losses.append(_step(spec, state, feed, conditioning, device, team, new_size=new_size))
         window_images += recipe.phase_at(state.step).batch
         state.step += 1
         beat()
@@ -142,6 +144,7 @@ def train(
         if team.is_main and (validate or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS):
             save(state, folder)
             saved = time.monotonic()
+    feed.close()
     chosen = state.average or state.model
     if recipe.checkpoint == "best":
         load_own(chosen, state.best)
@@ -164,7 +167,7 @@ def bundle_conditions(bundle: DataBundle, spec: RunSpec) -> list[Any]:
 def _step(
     spec: RunSpec,
     state: State,
-    bundle: DataBundle,
+    feed: Feed,
     conditioning: Conditioning,
     device: torch.device,
     team: Team,
@@ -176,7 +179,7 @@ def _step(
     whole = batch_of_step(spec, step)
     own, share = team.share(len(whole))
     drawn = whole[own]
-    degraded, clean = bundle.batch(drawn.conditions, drawn.seeds, recipe.phase_at(step).patch, device)
+    degraded, clean = feed.batch(step)
     code = conditioning(drawn.conditions, device, training=True, seeds=drawn.seeds)
     batch = degraded, clean, code, _loss_weights(recipe, drawn.weights, device)
     team.agree()
