@@ -18,7 +18,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,11 +27,14 @@ from ablations.harness.training.distributed import Team
 from ablations.harness.training.sampling import BatchPlan, batch_of_step
 from ablations.spec import RunSpec
 from datasets.corpus import DataBundle
+from datasets.tasks import Condition
 
 WORKERS_OF_A_GPU = 4
 _AHEAD_OF_EACH = 2  # batches asked of each process before the first is taken
 _MOST_BYTES = 2 << 30  # of training images, a copy for each process
 Batch = tuple[Tensor, Tensor]
+Wanted = tuple[tuple[Condition, ...], tuple[int, ...], int]
+"""What a batch is made of: the samples' conditions and seeds, and the patch's side in pixels."""
 
 
 class PrefetchError(RuntimeError):
@@ -108,7 +110,7 @@ class Feed:
             self._pool.close()
         self._pool, self._next = None, -1
 
-    def _wanted(self, step: int) -> tuple[Any, ...]:
+    def _wanted(self, step: int) -> Wanted:
         plan = self.plan(step)
         return plan.conditions, plan.seeds, self._spec.recipe.phase_at(step).patch
 
@@ -127,7 +129,7 @@ class _Pool:
             theirs.close()
             self._lines.append((process, ours, ThreadPoolExecutor(1)))
 
-    def ask(self, step: int, wanted: tuple[Any, ...]) -> Future[Batch]:
+    def ask(self, step: int, wanted: Wanted) -> Future[Batch]:
         _, line, taker = self._lines[step % len(self._lines)]
         with suppress(OSError):  # it ended: the answer says so
             line.send(wanted)
