@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -182,11 +183,21 @@ class DataBundle:
         degraded, clean = (sent(torch.stack(images), device) for images in zip(*rows, strict=True))
         return degraded, clean
 
+    @cached_property
+    def _pool_of(self) -> dict[Condition, list[Sample]]:
+        return {}
+
+    def _pool(self, condition: Condition) -> list[Sample]:
+        """The training images that serve a condition, looked for once: a scan took longer than a row."""
+        if condition not in self._pool_of:
+            self._pool_of[condition] = [s for s in self.train if serves(s, condition)]
+        if not self._pool_of[condition]:
+            raise ValueError(f"{self.name} has no training image for {condition.name}.")
+        return self._pool_of[condition]
+
     def _row(self, condition: Condition, seed: int, patch: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng(seed)
-        samples = [s for s in self.train if serves(s, condition)]
-        if not samples:
-            raise ValueError(f"{self.name} has no training image for {condition.name}.")
+        samples = self._pool(condition)
         sample = samples[int(rng.integers(len(samples)))].whole
         height, width = sample.clean.shape[:2]
         top, left = (int(rng.integers(0, max(n - patch, 0) + 1)) for n in (height, width))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -134,12 +135,19 @@ def shake_kernel(rng: np.random.Generator, *, steps: int = 96) -> np.ndarray:
 def _streak(length: float, angle_deg: float, thickness: float) -> Float[Tensor, "k k"]:
     """A soft bright line through the middle, peak one, `angle_deg` from the vertical."""
     radius = math.ceil(length / 2) + 2
-    axis = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    y, x = _axes(radius)
     sine, cosine = math.sin(math.radians(angle_deg)), math.cos(math.radians(angle_deg))
     along, across = x * sine + y * cosine, x * cosine - y * sine
     ends = torch.sigmoid((length / 2 - along.abs()) / 0.7)
     return ends * torch.exp(-0.5 * (across / thickness) ** 2)
+
+
+@lru_cache(maxsize=64)
+def _axes(radius: int) -> tuple[Tensor, Tensor]:
+    """Rows and columns of a square kernel, counted from its middle."""
+    axis = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return y, x
 
 
 def _convolve(image: Float[Tensor, "c h w"], kernel: Float[Tensor, "k k"]) -> Float[Tensor, "c h w"]:

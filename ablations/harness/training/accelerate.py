@@ -197,7 +197,8 @@ def cuda_capture(work: Callable[[], Tensor], clear: Callable[[], None]) -> tuple
         torch.cuda.current_stream().wait_stream(aside)
         clear()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # other threads pin batches meanwhile
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             result = work()
     finally:
         torch.set_autocast_cache_enabled(cached)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ablations.harness.training import snapshots
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.distributed import ALONE, Team
 from ablations.harness.training.gradients import WholeBatchError, backward, why_whole
+from ablations.harness.training.prefetch import Feed
 from ablations.harness.training.sampling import batch_of_step
 from ablations.harness.training.saving import Saver
 from ablations.harness.training.scalars import Log
@@ -108,8 +109,8 @@ def train(
         limit=spec.evaluation.val_limit,
     )
     saver = Saver(state, folder) if team.is_main else None
-    with saver or nullcontext():
-        _all_steps(spec, state, bundle, validation, conditioning, device, report, team, log, saver)
+    with saver or nullcontext(), closing(Feed(spec, bundle, device, team)) as feed:
+        _all_steps(spec, state, feed, bundle, validation, conditioning, device, report, team, log, saver)
     recipe = spec.recipe
     chosen = state.average or state.model
     if recipe.checkpoint == "best":
@@ -127,6 +128,7 @@ def train(
 def _all_steps(
     spec: RunSpec,
     state: State,
+    feed: Feed,
     bundle: DataBundle,
     validation: list[EvalItem],
     conditioning: Conditioning,
@@ -144,7 +146,7 @@ def _all_steps(
     state.model.train()
     while state.step < steps:
         new_size = state.step == began or recipe.phase_at(state.step) != recipe.phase_at(state.step - 1)
-        losses.append(_step(spec, state, bundle, conditioning, device, team, new_size=new_size))
+        losses.append(_step(spec, state, feed, conditioning, device, team, new_size=new_size))
         window_images += recipe.phase_at(state.step).batch
         state.step += 1
         beat()
@@ -185,7 +187,7 @@ def bundle_conditions(bundle: DataBundle, spec: RunSpec) -> list[Any]:
 def _step(
     spec: RunSpec,
     state: State,
-    bundle: DataBundle,
+    feed: Feed,
     conditioning: Conditioning,
     device: torch.device,
     team: Team,
@@ -197,7 +199,7 @@ def _step(
     whole = batch_of_step(spec, step)
     own, share = team.share(len(whole))
     drawn = whole[own]
-    degraded, clean = bundle.batch(drawn.conditions, drawn.seeds, recipe.phase_at(step).patch, device)
+    degraded, clean = feed.batch(step)
     code = conditioning(drawn.conditions, device, training=True, seeds=drawn.seeds)
     batch = degraded, clean, code, _loss_weights(recipe, drawn.weights, device)
     team.agree()

@@ -1,0 +1,46 @@
+"""Batches prepared by processes: the same bits in the same order from any step, errors with their traceback."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ablations.harness.training.distributed import ALONE
+from ablations.harness.training.prefetch import Feed, PrefetchError, workers_for
+from datasets.embedded import load_embedded
+from tests.support.tiny_study import tiny_plan
+
+SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
+CPU = torch.device("cpu")
+
+
+def test_a_feed_gives_the_batches_of_each_step_and_goes_on_anywhere():
+    bundle = load_embedded()
+    own, ahead = (Feed(SPEC, bundle, CPU, ALONE, workers=n) for n in (0, 2))
+    try:
+        for step in (3, 4, 5, 0, 1):
+            for mine, made in zip(own.batch(step), ahead.batch(step), strict=True):
+                assert torch.equal(mine, made)
+        processes = [process for process, _, _ in ahead._pool._lines]
+    finally:
+        ahead.close()
+    assert not any(process.is_alive() for process in processes)
+
+
+def test_an_error_comes_with_its_own_traceback():
+    bundle = load_embedded()
+    broken = replace(bundle, train=(replace(bundle.train[0], conditions=()),))
+    feed = Feed(SPEC, broken, CPU, ALONE, workers=1)
+    try:
+        with pytest.raises(PrefetchError, match=r"(?s)_pool.*has no training image"):
+            feed.batch(0)
+    finally:
+        feed.close()
+
+
+def test_no_processes_on_a_cpu():
+    assert workers_for(load_embedded(), CPU, 16) == 0
+    assert workers_for(load_embedded(), torch.device("cuda"), 16) == 4
+    assert workers_for(load_embedded(), torch.device("cuda"), 1) == 0
