@@ -16,6 +16,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         prepare()
     except StartupError as error:
         fail(str(error))
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["gpu"]:
+        from ablations.bench.gpu import command
+
+        return command.main(arguments[1:])
     import torch
     from rich.console import Console
 
