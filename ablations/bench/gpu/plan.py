@@ -15,8 +15,8 @@ from ablations.bench.gpu.runner import Reader, Row, Step, file_name
 
 NEEDS_GPU = "tried on a GPU alone"
 _TOYS = (
-    "fixtures", "kernels", "switches", "repeat", "resume", "memory_format", "torchrun with one process", "jobs auto",
-    "ceilings", "train: graphs, batch 5", "eval: graphs",
+    "fixtures", "kernels", "switches", "resume", "memory_format", "torchrun with one process", "train: graphs, batch 5",
+    "eval: graphs",
 )  # fmt: skip
 
 _DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
@@ -112,8 +112,8 @@ def _distributed(place: Place) -> Iterator[Step]:
         place, f"{name}, CUDA graphs", "a graph beside DistributedDataParallel, or a reason why not", 120,
         (*distributed, "--cuda-graphs"), by=one,
     )  # fmt: skip
-    words = _SMOKE if place.toy else _SMOKE[:3]
-    yield _study(place, "jobs auto", "how many runs it puts on the card, and why", 150, (*words, "--jobs", "auto"))
+    auto = (*_SMOKE[:3], "--jobs", "auto")
+    yield _study(place, "jobs auto", "how many runs it puts on the card, and why", 150, auto)
 
 
 def _training(place: Place) -> Iterator[Step]:

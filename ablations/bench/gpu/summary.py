@@ -91,13 +91,14 @@ def _seen(rows: Sequence[Row]) -> str:
 
 
 def _speeds(steps: Sequence[Step], by_step: dict[str, list[Row]]) -> list[tuple[str, ...]]:
+    """What was timed; of steps that ran beside others what they waited for alone."""
     lines = []
     for step in steps:
         reference = _rate(by_step.get(step.against, []))
         for row in by_step.get(step.name, []):
-            if "unit" not in row:
-                if "runs" in row and row.get("seconds"):
-                    lines += _paces(step, row)
+            if "runs" in row and row.get("seconds") and not step.together:
+                lines += _paces(step, row)
+            if "unit" not in row or (step.together and row["unit"] != "s"):
                 continue
             value = row.get("value")
             ratio = value / reference if reference and value and row["unit"] in _RATES else None
