@@ -10,6 +10,16 @@ from dfpir.kernels.channel_norm import channel_norm
 from dfpir.kernels.cosine_map import cosine_map
 from dfpir.kernels.depthwise_gate import depthwise_gate
 from dfpir.kernels.kept_softmax import kept_softmax
-from dfpir.kernels.switch import KERNELS, chosen_kernels, use_kernels
+from dfpir.kernels.switch import KERNELS, chosen_kernels, padded_widths, use_kernels, use_padded_widths
 
-__all__ = ["KERNELS", "channel_norm", "chosen_kernels", "cosine_map", "depthwise_gate", "kept_softmax", "use_kernels"]
+__all__ = [
+    "KERNELS",
+    "channel_norm",
+    "chosen_kernels",
+    "cosine_map",
+    "depthwise_gate",
+    "kept_softmax",
+    "padded_widths",
+    "use_kernels",
+    "use_padded_widths",
+]

@@ -17,6 +17,7 @@ VARIABLE = "DFPIR_KERNELS"
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _chosen: Kernels | None = None
+_padded: bool | None = None
 
 
 def use_kernels(name: str) -> None:
@@ -42,6 +43,20 @@ def chosen_kernels() -> Kernels:
         use_kernels(os.environ.get(VARIABLE, "torch"))
     assert _chosen is not None
     return _chosen
+
+
+def use_padded_widths(on: bool | None) -> None:
+    """Whether GDFN computes with its odd hidden widths padded by zeros; None, the default: for tensors on a GPU alone.
+
+    Parameters and results stay as they are, up to the rounding of sums.
+    """
+    global _padded
+    _padded = on
+
+
+def padded_widths() -> bool | None:
+    """What `use_padded_widths` chose."""
+    return _padded
 
 
 def fused(*tensors: Tensor) -> bool:
