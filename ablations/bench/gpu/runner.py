@@ -16,6 +16,9 @@ from typing import Any, TextIO
 RESULT = "RESULT "
 """Begins each line of a check's output that holds a JSON object of results."""
 
+RATES = ("patches/s", "images/s")
+"""Units that steps are compared in."""
+
 DONE, FAILED, LATE = "done", "failed", "past its limit"
 NO_TIME, SKIPPED, SILENT = "no time left", "skipped", "no result"
 
@@ -108,7 +111,7 @@ class Record:
             words += f": {facts['why']}"
         elif wrong := [result for result in results if result.get("ok") is False]:
             words += f", NOT RIGHT: {json.dumps(wrong[0])[:300]}"
-        elif rates := [result for result in results if str(result.get("unit", "")).endswith("s/s")]:
+        elif rates := [result for result in results if result.get("unit") in RATES]:
             words += f", {rates[0].get('value', '-')} {rates[0]['unit']}"
         self.say(f"[{time.monotonic() - self._began:4.0f} s] {step.name}: {words}")
 
@@ -162,7 +165,7 @@ def _run(steps: Sequence[Step], record: Record, ends: float, at_once: int, least
             time.sleep(_POLL_S if running else 0)
     finally:
         for one in running:  # interrupted
-            _stop(one.process)
+            stop(one.process)
             one.stream.close()
 
 
@@ -197,7 +200,7 @@ def _begin(step: Step, record: Record, ends: float, least_s: float) -> _Running 
 def _end(one: _Running, record: Record, *, late: bool) -> None:
     """Write what a step found that ended or is out of time."""
     if late:
-        _stop(one.process)
+        stop(one.process)
     one.stream.close()
     code, seconds = one.process.returncode, round(time.monotonic() - one.began, 1)
     output = record.output_of(one.step).read_text(encoding="utf-8", errors="replace")
@@ -215,7 +218,7 @@ def _end(one: _Running, record: Record, *, late: bool) -> None:
     record.note(one.step, status, results, **facts)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """End a step and what it started."""
     for sign, wait_s in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, _GRACE_S)):
         try:

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ablations.bench.gpu.runner import DONE, NO_TIME, SKIPPED, Row, Step
+from ablations.bench.gpu.runner import DONE, NO_TIME, RATES, SKIPPED, Row, Step
 
-_RATES = ("patches/s", "images/s")
 _NEVER_RUN = (SKIPPED, NO_TIME)
 _NOT_SHOWN = {"step", "status", "seconds", "exit_code", "ok", "error", "why", "limit"}
 
@@ -98,13 +97,19 @@ def _speeds(steps: Sequence[Step], by_step: dict[str, list[Row]]) -> list[tuple[
         for row in by_step.get(step.name, []):
             if "runs" in row and row.get("seconds") and not step.together:
                 lines += _paces(step, row)
-            if "unit" not in row or (step.together and row["unit"] != "s"):
+            if "unit" not in row or (step.together and row["unit"] != "s") or _is_aside(step, row):
                 continue
             value = row.get("value")
-            ratio = value / reference if reference and value and row["unit"] in _RATES else None
+            ratio = value / reference if reference and value and row["unit"] in RATES else None
             of = "; ".join(str(row[name]) for name in ("what", "note") if row.get(name))
             lines.append((step.name, _short(value), row["unit"], "" if ratio is None else f"{ratio:.2f}", of))
     return lines
+
+
+def _is_aside(step: Step, row: Row) -> bool:
+    """What a bench says beside its speed: ceilings are there once, multiply-adds are the same speed again."""
+    what = str(row.get("what", ""))
+    return "multiply-adds" in what or (what.startswith("ceiling") and step.name != "ceilings")
 
 
 def _paces(step: Step, row: Row) -> list[tuple[str, ...]]:
@@ -119,7 +124,7 @@ def _paces(step: Step, row: Row) -> list[tuple[str, ...]]:
 def _rate(rows: Sequence[Row]) -> float | None:
     """The first measured rate: of a step of both ways the released one's."""
     for row in rows:
-        if row.get("unit") in _RATES and row.get("value"):
+        if row.get("unit") in RATES and row.get("value"):
             return float(row["value"])
     return None
 
