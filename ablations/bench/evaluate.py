@@ -25,7 +25,17 @@ from ablations.bench.ceilings import ceilings
 from ablations.bench.options import Settings
 from ablations.bench.record import Line, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, lend_weights
-from ablations.bench.ways import acting, allocated_gib, free, idle, label, our_model, text_tower, unless_too_large
+from ablations.bench.ways import (
+    acting,
+    allocated_gib,
+    free,
+    idle,
+    label,
+    our_model,
+    text_tower,
+    tf32_note,
+    unless_too_large,
+)
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, step_module
@@ -101,7 +111,7 @@ def _released(
             scores["reference"] = found
             return len(files)
 
-        yield line(what, _RATE, rate(work, repeats, device, warm_up=1))
+        yield line(what, _RATE, rate(work, repeats, device, warm_up=1), note=tf32_note(device))
     if device.type == "cuda":
         yield line(f"{what}, most memory allocated", "GiB", [allocated_gib(device)])
 

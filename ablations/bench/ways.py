@@ -70,6 +70,11 @@ def idle(settings: Settings, config: DFPIRConfig, device: torch.device) -> str:
     return "; ".join(reasons)
 
 
+def tf32_note(device: torch.device) -> str:
+    """What the released way's float32 means on this device."""
+    return "TF32 in convolutions, PyTorch's default" if device.type == "cuda" else ""
+
+
 def our_model(config: DFPIRConfig) -> RestorationUNet:
     """Ours with first weights that depend on names alone and the prompts bound, on the CPU."""
     model = RestorationUNet(config)
