@@ -66,8 +66,9 @@ Network = Callable[[Tensor, Tensor], Tensor]
 def run(device: torch.device, repeats: int, settings: Settings | None = None) -> Iterator[Line]:
     """Ceilings, the reference, ours for each batch size and precision, and how far the scores lie apart."""
     settings = settings or Settings()
-    yield from ceilings(device, repeats)
-    free(device)
+    if settings.way == "both":  # one way alone is a part of a comparison that has them once
+        yield from ceilings(device, repeats)
+        free(device)
     batches = settings.batches or (BATCH,)
     size = (settings.pixels, settings.pixels) if settings.pixels else SIZE
     pairs = _pairs(max(PHOTOGRAPHS[device.type], *settings.batches, 1), size)

@@ -61,8 +61,9 @@ def run(device: torch.device, repeats: int, settings: Settings | None = None) ->
     Ratios are of patches a second. Where the reference's memory does not hold a batch, it is halved until it does.
     """
     settings = settings or Settings()
-    yield from ceilings(device, repeats)
-    free(device)
+    if settings.way == "both":  # one way alone is a part of a comparison that has them once
+        yield from ceilings(device, repeats)
+        free(device)
     batches = settings.batches or BATCHES[device.type]
     rates: dict[int, float] = {}
     if settings.way != "ours":

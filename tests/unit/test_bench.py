@@ -328,6 +328,14 @@ def test_what_a_failed_step_held_is_free_before_the_next_begins():
     assert found == [("first", "", False), ("second", "does not fit", True)]
 
 
+def test_one_way_alone_is_measured_without_ceilings(toy, monkeypatch):
+    for bench in (train, evaluate):
+        monkeypatch.setattr(bench, "ceilings", lambda device, repeats: iter([record.line("a ceiling", "GB/s", [1.0])]))
+        for way in ("released", "ours", "both"):
+            first = next(bench.run(CPU, 1, replace(TOY, way=way)))
+            assert (first.what == "a ceiling") == (way == "both")
+
+
 def test_other_errors_are_no_lack_of_memory(toy, monkeypatch):
     def broken(*arguments):
         raise RuntimeError("shapes differ")
