@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -187,7 +188,9 @@ def our_network(settings: Settings, precision: Precision, device: torch.device) 
         return restored.float().clamp(0, 1)
 
     if chosen().cuda_graphs and no_graphs_because(model.config, device) is None:
-        return GraphedStep(compute, [])
+        # the last batch of a condition may be smaller: a graph for each size, captured once
+        graphs: defaultdict[int, GraphedStep] = defaultdict(lambda: GraphedStep(compute, []))
+        return lambda degraded, rows: graphs[len(degraded)](degraded, rows)
     return compute
 
 

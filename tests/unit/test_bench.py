@@ -313,14 +313,17 @@ def test_a_batch_of_ours_that_does_not_fit_is_a_line_and_the_next_is_measured(to
     assert frame["ratio"].isna()[1], "nothing was measured that it could be compared with"
 
 
-def test_what_a_failed_step_held_is_free_before_the_next_begins():
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError(), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")]
+)
+def test_what_a_failed_step_held_is_free_before_the_next_begins(error):
     held = []
 
     def lines():
         layer = torch.nn.Linear(2, 2)
         held.append(weakref.ref(layer))
         yield record.line("first", "GiB", [1.0])
-        raise MemoryError
+        raise type(error)(*error.args)
 
     found = []
     for each in ways.unless_too_large(lines(), "second", "patches/s", CPU):
@@ -390,11 +393,12 @@ def test_labels_name_what_acts_and_a_note_what_does_not():
 
 
 class Replayed:
-    """Stands in for `GraphedStep` without a GPU: counts calls and computes anew."""
+    """Stands in for `GraphedStep` without a GPU: counts captures and calls, and computes anew."""
 
-    calls = 0
+    captures = calls = 0
 
     def __init__(self, compute, parameters):
+        Replayed.captures += 1
         self.compute = compute
 
     def __call__(self, *batch):
@@ -412,6 +416,17 @@ def test_graphs_are_used_where_runs_use_them(toy, monkeypatch):
         monkeypatch.setattr(bench, "no_graphs_because", lambda *_: None)
         list(bench.run(CPU, 1, settings))
         assert Replayed.calls > 0
+
+
+def test_evaluation_captures_a_graph_once_a_size(toy, monkeypatch):
+    monkeypatch.setattr(evaluate, "GraphedStep", Replayed)
+    monkeypatch.setattr(evaluate, "no_graphs_because", lambda *_: None)
+    monkeypatch.setitem(evaluate.PHOTOGRAPHS, "cpu", 3)
+    settings = replace(TOY, way="ours", acceleration=replace(ways.chosen(), cuda_graphs=True))
+    Replayed.captures = Replayed.calls = 0
+    list(evaluate.run(CPU, 1, settings))
+    assert Replayed.captures == 2, "batches of two photographs and of one"
+    assert Replayed.calls == 2 * 2 * len(evaluate.SIGMAS)
 
 
 def test_answers_are_compared_with_the_switches_that_were_timed(toy, monkeypatch):
