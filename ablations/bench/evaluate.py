@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -25,7 +26,17 @@ from ablations.bench.ceilings import ceilings
 from ablations.bench.options import Settings
 from ablations.bench.record import Line, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, lend_weights
-from ablations.bench.ways import acting, allocated_gib, free, idle, label, our_model, text_tower, unless_too_large
+from ablations.bench.ways import (
+    acting,
+    allocated_gib,
+    free,
+    idle,
+    label,
+    our_model,
+    text_tower,
+    tf32_note,
+    unless_too_large,
+)
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, step_module
@@ -102,7 +113,7 @@ def _released(
             scores["reference"] = found
             return len(files)
 
-        yield line(what, _RATE, rate(work, repeats, device, warm_up=1))
+        yield line(what, _RATE, rate(work, repeats, device, warm_up=1), note=tf32_note(device))
     if device.type == "cuda":
         yield line(f"{what}, most memory allocated", "GiB", [allocated_gib(device)])
 
@@ -177,7 +188,9 @@ def our_network(settings: Settings, precision: Precision, device: torch.device) 
         return restored.float().clamp(0, 1)
 
     if chosen().cuda_graphs and no_graphs_because(model.config, device) is None:
-        return GraphedStep(compute, [])
+        # the last batch of a condition may be smaller: a graph for each size, captured once
+        graphs: defaultdict[int, GraphedStep] = defaultdict(lambda: GraphedStep(compute, []))
+        return lambda degraded, rows: graphs[len(degraded)](degraded, rows)
     return compute
 
 

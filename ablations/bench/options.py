@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -20,6 +21,7 @@ TINY = {"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
 LEAST_PX = 16
 _PADDING = {"on": True, "off": False, "auto": None}
 _SWITCHES = {"compile": "compiled", "cuda_graphs": "CUDA graphs", "checkpointing": "checkpointing"}
+_OF_OURS = ("precision", "kernels", "padding", *_SWITCHES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,8 @@ def settings_of(options: argparse.Namespace, device: torch.device) -> Settings:
     Raises:
         ValueError: what can't be measured on this device, or a number out of range.
     """
+    if options.way == "released" and (words := given(options, _OF_OURS)):
+        raise ValueError(f"{', '.join(words)}: the released way has no switches; take --way ours, or both.")
     for batch in options.batch or ():
         if batch < 1:
             raise ValueError(f"--batch {batch}: 1 or more is needed.")
@@ -134,7 +138,7 @@ def why_not(precision: Precision, device: torch.device) -> str | None:
     return None
 
 
-def given(options: argparse.Namespace, flags: list[str]) -> list[str]:
+def given(options: argparse.Namespace, flags: Iterable[str]) -> list[str]:
     """Those of the flags that were given, as typed."""
     values: dict[str, Any] = vars(options)
     return [f"--{name.replace('_', '-')}" for name in flags if values[name]]

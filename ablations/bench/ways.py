@@ -70,6 +70,11 @@ def idle(settings: Settings, config: DFPIRConfig, device: torch.device) -> str:
     return "; ".join(reasons)
 
 
+def tf32_note(device: torch.device) -> str:
+    """What the released way's float32 means on this device."""
+    return "TF32 in convolutions, PyTorch's default" if device.type == "cuda" else ""
+
+
 def our_model(config: DFPIRConfig) -> RestorationUNet:
     """Ours with first weights that depend on names alone and the prompts bound, on the CPU."""
     model = RestorationUNet(config)
@@ -101,7 +106,8 @@ def unless_too_large(lines: Iterator[Line], what: str, unit: str, device: torch.
         yield from lines
         fits = True
     except Exception as error:
-        if not is_out_of_memory(error):
+        # cuBLAS and cuDNN have words of their own where their scratch space does not fit
+        if not is_out_of_memory(error) and "_STATUS_ALLOC_FAILED" not in str(error):
             raise
     # outside the handler, whose traceback keeps the failed step's tensors alive
     free(device)
