@@ -39,8 +39,14 @@ def kernels(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
         for channels, side, heads in ((6, 5, 2),) if toy else ((130, 37, 5), *_SHAPES):
             for dtype, limit in _LIMITS.items():
                 inputs, more = _INPUTS[name](channels, side, heads, dtype, device)
-                apart = _apart(getattr(module, name), module.reference, inputs, more)
                 facts = {"kernel": name, "channels": channels, "side": side, "dtype": str(dtype).removeprefix("torch.")}
+                try:
+                    apart = _apart(getattr(module, name), module.reference, inputs, more)
+                except Exception as error:
+                    if type(error).__name__ != "InterpreterError":  # Triton's class; 3.6 and NumPy 2.5 don't fit
+                        raise
+                    yield facts | {"why": f"Triton's interpreter, which no GPU needs, fails here: {error}"}
+                    continue
                 yield facts | {"apart": apart, "limit": limit, "ok": apart < limit}
 
 

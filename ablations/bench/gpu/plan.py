@@ -95,7 +95,7 @@ def _checks(place: Place) -> Iterator[Step]:
 def _compilations(place: Place) -> Iterator[Step]:
     """What the timed steps compile, compiled beside the checks: they find it in the compiler's cache."""
     for name, words in (("batch 5", _FIVE), ("batch 32", _MANY), ("eval", _EVAL)):
-        close = words == _MANY and place.memory_gib < _ROOMY_GIB
+        close = words == _MANY and not place.toy and place.memory_gib < _ROOMY_GIB
         step = _bench(
             place, f"compiling, {name}", "the first step's seconds; fills the compiler's cache for the timed ones", 200,
             words, *_OURS, *_COMPILED, repeats=1, skipped="too little memory beside the checks" if close else "",
