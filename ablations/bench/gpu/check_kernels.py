@@ -120,10 +120,11 @@ def _apart(function: Function, reference: Function, inputs: list[Tensor], more: 
     upstream = torch.randn(found.shape, generator=torch.Generator().manual_seed(9)).to(found.device, found.dtype)
     found.backward(upstream)
     exact.backward(upstream.double())
-    pairs = [
-        (found.detach(), exact.detach()),
-        *((leaf.grad, other.grad) for leaf, other in zip(leaves, wide, strict=True)),
-    ]
+    pairs = [(found.detach(), exact.detach())]
+    for leaf, other in zip(leaves, wide, strict=True):
+        assert leaf.grad is not None
+        assert other.grad is not None
+        pairs.append((leaf.grad, other.grad))
     return max(float((one.double() - other).abs().max() / other.abs().max()) for one, other in pairs)
 
 

@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
 def tiny_spec(precision: Precision, *phases: Phase, **model: Any) -> RunSpec:
     """A run of a dozen steps in two phases on embedded photographs, whose every step is logged."""
     smoke = budget_named("smoke")
-    recipe = replace(smoke.recipe, log_every=1, validations=4, **({"phases": phases} if phases else {}))
+    recipe = replace(smoke.recipe, log_every=1, validations=4, phases=phases or smoke.recipe.phases)
     evaluation = Evaluation(max_side=32, limit=1, val_max_side=32, val_limit=1, probe_patches=2, probe_patch=16)
     budget = replace(smoke, model=smoke.model | model, recipe=recipe, evaluation=evaluation)
     data, bundle = open_data("embedded")

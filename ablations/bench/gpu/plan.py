@@ -30,7 +30,11 @@ _LEAN = ("--precision", "bf16", "--padding", "on")
 _COMPILED = (*_LEAN, "--compile", "--cuda-graphs")
 _FIVE, _MANY, _EVAL = ("train", "--batch", "5"), ("train", "--batch", "32"), ("eval", "--batch", "4")
 _OURS, _RELEASED = ("--way", "ours"), ("--way", "released")
-_REFERENCE = {_FIVE: "train: released way, batch 5", _MANY: "train: released way, batch 32", _EVAL: "eval: both ways"}
+_REFERENCE: dict[tuple[str, ...], str] = {
+    _FIVE: "train: released way, batch 5",
+    _MANY: "train: released way, batch 32",
+    _EVAL: "eval: both ways",
+}
 """Step that a timed one of the same words is compared to."""
 
 _SMOKE = ("gamma_sweep", "--budget", "smoke", "--only", "dfpir_g50")
