@@ -175,6 +175,8 @@ def test_runs_of_a_study_are_counted(tmp_path):
 
 def test_steps_have_names_of_their_own_and_commands_that_exist(tmp_path):
     from ablations.bench.gpu.checks import CHECKS
+    from ablations.bench.options import add_flags
+    from ablations.cli import Parser
     from ablations.run import make_parser
 
     steps = make_steps(Place(device="cuda", out=tmp_path, work=tmp_path, memory_gib=80))
@@ -187,6 +189,12 @@ def test_steps_have_names_of_their_own_and_commands_that_exist(tmp_path):
             assert words[words.index("--check") + 1] in CHECKS
         elif "ablations.run" in words:
             make_parser().parse_args(words[words.index("ablations.run") + 1 :])
+        elif "ablations.bench" in words:
+            flags = Parser()
+            for name in ("bench", "--device", "--repeats", "--out"):
+                flags.add_argument(name)
+            add_flags(flags)
+            assert flags.parse_args(words[words.index("ablations.bench") + 1 :]).out.endswith(".csv")
 
 
 def test_what_is_missing_is_named_with_how_to_bring_it():

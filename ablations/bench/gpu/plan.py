@@ -37,6 +37,8 @@ _REFERENCE: dict[tuple[str, ...], str] = {
 }
 """Step that a timed one of the same words is compared to."""
 
+_SAID = ("at once on this GPU", "not used")
+"""In what a study's command says of its choices."""
 _SMOKE = ("gamma_sweep", "--budget", "smoke", "--only", "dfpir_g50")
 
 
@@ -273,12 +275,12 @@ def rows_of(path: Path) -> Reader:
 
 
 def runs_in(folder: Path) -> Reader:
-    """How many runs of a study are done and how many failed, and what the command said of runs at once."""
+    """How many runs of a study are done and how many failed, and what the command said of its choices."""
 
     def read(output: str) -> list[Row]:
         done, failed = (sum(1 for _ in folder.glob(f"*/{name}")) for name in ("DONE", "ERROR.json"))
         steps = sum(_steps_logged(path) for path in folder.glob("*/train.jsonl"))
-        said = [line.strip() for line in output.splitlines() if "at once on this GPU" in line]
+        said = [line.strip() for line in output.splitlines() if any(words in line for words in _SAID)]
         row: Row = {"runs": done, "failed": failed, "steps": steps, "ok": not failed}
         return [row | ({"said": said[0]} if said else {})] if done or failed or steps else []
 
