@@ -1,5 +1,5 @@
 # make demo: a study on embedded photographs, ending in an HTML report. make test: the test suite. make studies: each
-# study at its smallest.
+# study at its smallest. make gpu: what a GPU computes and how fast, in ten minutes (docs/gpu.md).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,10 +7,12 @@ STAMP := $(VENV)/.installed
 SMOKE := .smoke
 # names of studies for `make studies`; empty: all
 STUDIES ?=
+# further options for `make gpu`, such as --photos FOLDER
+GPU_OPTIONS ?=
 # threads that spin while they wait cost a factor of six on a busy machine
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-faults studies lint types imports check lock clean
+.PHONY: demo test test-faults studies gpu lint types imports check lock clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ablations.run gamma_sweep
@@ -29,6 +31,10 @@ studies: $(STAMP)
 	names="$(STUDIES)"; test -n "$$names" || names=$$($(BIN)/python -m ablations.run --list --names); \
 	  printf '%s\n' $$names | OMP_NUM_THREADS=1 xargs -P 2 -I{} \
 	  $(BIN)/python -m ablations.run {} --budget smoke --jobs 1 --out $(SMOKE)
+
+# exit code 1 where something is not as it should be; the lines of all steps are in runs/gpu either way
+gpu: $(STAMP)
+	$(BIN)/python -m ablations.bench gpu $(GPU_OPTIONS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -2,51 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 
 from ablations.bench.record import Line, line, rate
 from ablations.harness.cost.measure import has_bf16
 
-_SIDE = 2048
-_COPY_BYTES = 256 * 2**20
+# large enough that launching a product or a copy costs nothing beside it, and that no cache holds the copy
+SIDE = {"cpu": 2048, "cuda": 8192}
+COPY_BYTES = {"cpu": 256 * 2**20, "cuda": 4 * 2**30}
 
 
-def matrix_product(device: torch.device, dtype: torch.dtype, repeats: int) -> Line:
-    """10^9 multiply-adds a second of a square product of 2048."""
-    a, b = (torch.randn(_SIDE, _SIDE, device=device).to(dtype) for _ in range(2))
+def ceilings(device: torch.device, repeats: int) -> Iterator[Line]:
+    """Matrix products in float32 and, where the device has them, TF32 and bf16; a copy."""
+    yield matrix_product(device, torch.float32, repeats)
+    if device.type == "cuda":
+        yield matrix_product(device, torch.float32, repeats, tf32=True)
+    if has_bf16(device):
+        yield matrix_product(device, torch.bfloat16, repeats)
+    yield copy(device, repeats)
+
+
+def matrix_product(device: torch.device, dtype: torch.dtype, repeats: int, *, tf32: bool = False) -> Line:
+    """10^9 multiply-adds a second of a square product."""
+    side = SIDE[device.type]
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
 
     def work() -> int:
-        for _ in range(4):
-            a @ b
-        _wait(device)
-        return 4 * _SIDE**3
+        a @ b
+        return side**3
 
-    name = str(dtype).removeprefix("torch.")
-    rates = [r / 1e9 for r in rate(work, repeats)]
-    return line(f"ceiling: matrix product of {_SIDE}, {name}", "GMACs/s", rates)
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    try:
+        rates = [r / 1e9 for r in rate(work, repeats, device)]
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+    name = "TF32" if tf32 else str(dtype).removeprefix("torch.")
+    return line(f"ceiling: matrix product of {side}, {name}", "GMACs/s", rates)
 
 
 def copy(device: torch.device, repeats: int) -> Line:
-    """10^9 bytes a second read and written by a copy of 256 MiB."""
-    source = torch.zeros(_COPY_BYTES // 4, device=device)
+    """10^9 bytes a second read and written by a copy of random numbers: zeros would be compressed on some devices."""
+    size = COPY_BYTES[device.type]
+    source = torch.rand(size // 4, device=device)
     target = torch.empty_like(source)
 
     def work() -> int:
         target.copy_(source)
-        _wait(device)
-        return 2 * _COPY_BYTES
+        return 2 * size
 
-    return line("ceiling: copy of 256 MiB, read and write", "GB/s", [r / 1e9 for r in rate(work, repeats)])
-
-
-def ceilings(device: torch.device, repeats: int) -> list[Line]:
-    """Matrix products in float32 and, where the device has it, bf16; a copy."""
-    found = [matrix_product(device, torch.float32, repeats)]
-    if has_bf16(device):
-        found.append(matrix_product(device, torch.bfloat16, repeats))
-    return [*found, copy(device, repeats)]
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    rates = [r / 1e9 for r in rate(work, repeats, device)]
+    return line(f"ceiling: copy of {size // 2**20} MiB, read and write", "GB/s", rates)

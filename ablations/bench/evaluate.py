@@ -1,121 +1,224 @@
-"""Evaluation: the full-size DFPIR on photographs of CBSD68's size under three noise levels, metrics included.
+"""Evaluation: DFPIR on photographs of CBSD68's size under three noise levels, metrics included.
 
-The reference is the released way: one PNG file at a time, its prompt encoded each time, float32 NCHW, PSNR and SSIM by
-scikit-image on the CPU. Ours restores batches of one size and scores them on the device, from images read once.
+The reference is the released way: one PNG file at a time, the prompt encoded once a test set, float32 NCHW, PSNR and
+SSIM of float32 arrays by scikit-image on the CPU. Ours restores batches of one size and scores them on the device, from
+images read once.
 """
 
 from __future__ import annotations
 
+import math
 import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import Tensor, nn
 
 from ablations.bench.ceilings import ceilings
-from ablations.bench.record import Line, line, rate
+from ablations.bench.options import Settings
+from ablations.bench.record import Line, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, lend_weights
-from ablations.bench.train import text_tower
+from ablations.bench.ways import (
+    acting,
+    allocated_gib,
+    free,
+    idle,
+    label,
+    our_model,
+    text_tower,
+    tf32_note,
+    unless_too_large,
+)
 from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.cost.measure import has_bf16
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.seeding import initialise
-from baselines.base import restore
+from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, step_module
+from ablations.spec import Precision
+from baselines.base import Restorer, restore
 from datasets.corpus import Pixels, to_float, to_levels
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
 from datasets.metrics import psnr_db, ssim
 from datasets.tasks import CONDITIONS, Condition, noise
-from dfpir import RestorationUNet, variant_config
+from datasets.transfer import sent
 from dfpir.count import multiply_adds
 from dfpir.prompts import PROMPTS, load_prompts
 
 SIZE = (321, 481)
 SIGMAS = (15, 25, 50)
 PHOTOGRAPHS = {"cpu": 1, "cuda": 8}
+BATCH = 4
+_WARM_UP = 2  # passes over all photographs, on a GPU dozens of batches
+_RATE = "images/s"
+
+Pairs = list[tuple[Condition, Pixels, Pixels]]
+Files = list[tuple[Condition, Path, Path]]
+Scores = dict[str, list[float]]
+Network = Callable[[Tensor, Tensor], Tensor]
 
 
-def run(device: torch.device, repeats: int) -> list[Line]:
-    """Ceilings, the reference, ours in each precision, and how far the scores lie apart."""
-    lines = ceilings(device, repeats)
-    config = variant_config("dfpir")
-    pairs = _pairs(PHOTOGRAPHS[device.type])
-    model = RestorationUNet(config)
-    initialise(model, 0)
-    codes = load_prompts("detailed", "minilm").codes
-    model.bind_prompts(codes)
-    old = ReferenceUNet(config).to(device).eval()
-    lend_weights(model, old)
+def run(device: torch.device, repeats: int, settings: Settings | None = None) -> Iterator[Line]:
+    """Ceilings, the reference, ours for each batch size and precision, and how far the scores lie apart."""
+    settings = settings or Settings()
+    if settings.way == "both":  # one way alone is a part of a comparison that has them once
+        yield from ceilings(device, repeats)
+        free(device)
+    batches = settings.batches or (BATCH,)
+    size = (settings.pixels, settings.pixels) if settings.pixels else SIZE
+    pairs = _pairs(max(PHOTOGRAPHS[device.type], *settings.batches, 1), size)
+    name = f"{size[1]} x {size[0]} px, three sigmas, metrics included, {device.type}"
+    name += ", tiny model" if settings.tiny else ""
+    reference, scores = math.nan, Scores()
+    if settings.way != "ours":
+        what = f"eval: released way, float32, {name}"
+        for each in unless_too_large(_released(settings, pairs, device, repeats, what, scores), what, _RATE, device):
+            reference = each.value if each.unit == _RATE else reference
+            yield each
+    if settings.way == "released":
+        return
+    keep_freed_memory()  # from here on: the released way runs without
+    for batch in batches:
+        for precision in settings.precisions_on(device):
+            with acting(settings, precision):
+                way = f"{label(settings, precision, settings.config, device)}, batch {_most(pairs, batch)}"
+                what = f"{way}, {name}"
+                lines = _ours(settings, precision, batch, pairs, device, repeats, what, reference, scores)
+                yield from unless_too_large(lines, f"eval: {what}", _RATE, device)
+
+
+def _released(
+    settings: Settings, pairs: Pairs, device: torch.device, repeats: int, what: str, scores: Scores
+) -> Iterator[Line]:
+    free(device)
+    model = ReferenceUNet(settings.config)
+    lend_weights(our_model(settings.config), model)
     model.to(device).eval()
+    codes, encode = load_prompts("detailed", "minilm").codes.to(device), text_tower(device)
     with tempfile.TemporaryDirectory() as folder:
         files = _write(pairs, Path(folder))
-        encode = text_tower(device)
-        scores: dict[str, list[float]] = {}
 
-        def reference() -> int:
-            scores["reference"] = []
-            for condition, degraded, clean in files:
-                encode([PROMPTS["detailed"][condition.name]])
-                image = as_tensor(np.array(Image.open(degraded).convert("RGB"))).to(device)
-                truth = np.array(Image.open(clean).convert("RGB")) / 255
-                padded = torch.nn.functional.pad(image, (0, -SIZE[1] % 8, 0, -SIZE[0] % 8), mode="reflect")
-                with torch.no_grad():
-                    out = old(padded, codes[[_row(condition)]].to(device))[..., : SIZE[0], : SIZE[1]].clamp(0, 1)
-                restored = out[0].permute(1, 2, 0).double().cpu().numpy()
-                scores["reference"].append(peak_signal_noise_ratio(truth, restored, data_range=1.0))
-                structural_similarity(truth, restored, data_range=1.0, channel_axis=-1)
+        def work() -> int:
+            found = []
+            for condition, images in groupby(files, key=lambda file: file[0]):
+                encode([PROMPTS["detailed"][condition.name]])  # once a test set; other codes than ours would be told
+                for _, degraded, clean in images:
+                    found.append(_released_score(model, codes[[_row(condition)]], degraded, clean, device))
+            scores["reference"] = found
             return len(files)
 
-        rates = rate(reference, repeats)
-    keep_freed_memory()  # from here on: the released way runs without
-    what = f"{SIZE[1]} x {SIZE[0]} px, three sigmas, metrics included, {device.type}"
-    base = line(f"eval: released way, float32, {what}", "images/s", rates)
-    lines.append(base)
-    macs = multiply_adds(config, -(-SIZE[0] // 8) * 8, -(-SIZE[1] // 8) * 8)
-    for label, dtype in [("float32", None), *([("bf16", torch.bfloat16)] if has_bf16(device) else [])]:
-
-        def ours(label: str = label, dtype: torch.dtype | None = dtype) -> int:
-            scores[label] = []
-            for condition in dict.fromkeys(condition for condition, _, _ in pairs):
-                batch = [(d, c) for other, d, c in pairs if other == condition]
-                for start in range(0, len(batch), 4):
-                    part = batch[start : start + 4]
-                    degraded, clean = (torch.cat([as_tensor(pair[i]) for pair in part]).to(device) for i in (0, 1))
-                    code = torch.full((len(part),), _row(condition), device=device)
-                    with (
-                        torch.inference_mode(),
-                        torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None),
-                    ):
-                        out = restore(model, degraded, code).float().clamp(0, 1)
-                    scores[label] += psnr_db(out, clean).tolist()
-                    ssim(out, clean)
-            return len(pairs)
-
-        mine = line(f"eval: ours, {label}, {what}", "images/s", rate(ours, repeats), base.value)
-        gap = max(abs(a - b) for a, b in zip(scores["reference"], scores[label], strict=True))
-        lines += [
-            mine,
-            line(f"eval: multiply-adds of the definition, ours, {label}", "GMACs/s", [mine.value * macs / 1e9]),
-            line(f"same answers: largest difference of PSNR, ours, {label}", "dB", [gap]),
-        ]
-    return lines
+        yield line(what, _RATE, rate(work, repeats, device, warm_up=1), note=tf32_note(device))
+    if device.type == "cuda":
+        yield line(f"{what}, most memory allocated", "GiB", [allocated_gib(device)])
 
 
-def _pairs(photographs: int) -> list[tuple[Condition, Pixels, Pixels]]:
+def _released_score(model: nn.Module, code: Tensor, degraded: Path, clean: Path, device: torch.device) -> float:
+    """PSNR, dB, of a restored file; SSIM is computed as well."""
+    image = as_tensor(_read(degraded)).to(device)
+    height, width = image.shape[-2:]
+    padded = torch.nn.functional.pad(image, (0, -width % 8, 0, -height % 8), mode="reflect")
+    with torch.no_grad():
+        out = model(padded, code)[..., :height, :width].clamp(0, 1)
+    restored = out[0].permute(1, 2, 0).cpu().numpy()
+    truth = _read(clean).astype(np.float32) / 255
+    structural_similarity(truth, restored, data_range=1.0, channel_axis=-1)
+    return float(peak_signal_noise_ratio(truth, restored, data_range=1.0))
+
+
+def _ours(
+    settings: Settings,
+    precision: Precision,
+    batch: int,
+    pairs: Pairs,
+    device: torch.device,
+    repeats: int,
+    what: str,
+    reference: float,
+    scores: Scores,
+) -> Iterator[Line]:
+    free(device)
+    config = settings.config
+    network = our_network(settings, precision, device)
+
+    def work() -> int:
+        scores["ours"] = []
+        for part in _batches(pairs, batch):
+            degraded = sent(torch.cat([as_tensor(image) for _, image, _ in part]), device)
+            clean = sent(torch.cat([as_tensor(image) for _, _, image in part]), device)
+            rows = torch.full((len(part),), _row(part[0][0]), device=device)
+            with torch.inference_mode():
+                out = network(degraded, rows)
+                found = torch.stack([psnr_db(out, clean), ssim(out, clean)])
+            scores["ours"] += found.tolist()[0]
+        return len(pairs)
+
+    if chosen().compile:
+        started = time.perf_counter()
+        work()
+        wait(device)
+        yield line(f"eval: first pass with compiling, {what}", "s", [time.perf_counter() - started])
+    warm_up = _WARM_UP if device.type == "cuda" else 1
+    rates = rate(work, repeats, device, warm_up)
+    mine = line(f"eval: {what}", _RATE, rates, reference, idle(settings, config, device))
+    yield mine
+    height, width = (-(-side // 8) * 8 for side in pairs[0][1].shape[:2])
+    macs = multiply_adds(config, height, width)
+    yield line(f"eval: multiply-adds of the definition, {what}", "GMACs/s", [mine.value * macs / 1e9])
+    if device.type == "cuda":
+        yield line(f"eval: most memory allocated, {what}", "GiB", [allocated_gib(device)])
+    if "reference" in scores:
+        gap = max(abs(a - b) for a, b in zip(scores["reference"], scores["ours"], strict=True))
+        yield line(f"same answers: largest difference of PSNR, {what}", "dB", [gap])
+
+
+def our_network(settings: Settings, precision: Precision, device: torch.device) -> Network:
+    """Ours for batches of one size, with the switches chosen: (B, 3, H, W) and rows of prompts to values in [0, 1]."""
+    model = our_model(settings.config).to(device).eval()
+    called = cast(Restorer, step_module(model, model.config))
+
+    def compute(degraded: Tensor, rows: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            restored = restore(called, degraded, rows)
+        return restored.float().clamp(0, 1)
+
+    if chosen().cuda_graphs and no_graphs_because(model.config, device) is None:
+        # the last batch of a condition may be smaller: a graph for each size, captured once
+        graphs: defaultdict[int, GraphedStep] = defaultdict(lambda: GraphedStep(compute, []))
+        return lambda degraded, rows: graphs[len(degraded)](degraded, rows)
+    return compute
+
+
+def _batches(pairs: Pairs, batch: int) -> Iterator[Pairs]:
+    """Pairs of one condition, at most `batch` at once."""
+    for _, group in groupby(pairs, key=lambda pair: pair[0]):
+        alike = list(group)
+        for start in range(0, len(alike), batch):
+            yield alike[start : start + batch]
+
+
+def _most(pairs: Pairs, batch: int) -> int:
+    return max(len(part) for part in _batches(pairs, batch))
+
+
+def _pairs(photographs: int, size: tuple[int, int]) -> Pairs:
     """Condition, degraded and clean image, by condition."""
     sources = [sample.clean for sample in load_embedded().train]
     found = []
     for sigma in SIGMAS:
         for number in range(photographs):
-            photo = Image.fromarray(sources[number % len(sources)]).resize(SIZE[::-1], Image.Resampling.LANCZOS)
+            photo = Image.fromarray(sources[number % len(sources)]).resize(size[::-1], Image.Resampling.LANCZOS)
             clean = np.roll(np.asarray(photo), 13 * number, axis=1)
             found.append((noise(sigma), to_levels(degrade(to_float(clean), noise(sigma), number)), clean))
     return found
 
 
-def _write(pairs: list[tuple[Condition, Pixels, Pixels]], folder: Path) -> list[tuple[Condition, Path, Path]]:
+def _write(pairs: Pairs, folder: Path) -> Files:
     files = []
     for number, (condition, *images) in enumerate(pairs):
         paths = [folder / f"{role}-{number}.png" for role in ("degraded", "clean")]
@@ -123,6 +226,10 @@ def _write(pairs: list[tuple[Condition, Pixels, Pixels]], folder: Path) -> list[
             Image.fromarray(image).save(path)
         files.append((condition, paths[0], paths[1]))
     return files
+
+
+def _read(path: Path) -> Pixels:
+    return np.array(Image.open(path).convert("RGB"))
 
 
 def _row(condition: Condition) -> int:

@@ -2,7 +2,7 @@
 
 A plain transcription of what method and released loop do, in this project's words: LayerNorm goes through two
 rearrangements, q and k are normalised along all pixels, DGCPM expands, reorders and reduces feature maps. Parameters
-have our names, so that a model of ours lends its weights; a test holds the two equal. Nothing else uses it.
+have our names, so that a model of ours lends its weights; a test holds the two equal. Only the benchmarks use it.
 """
 
 from __future__ import annotations
@@ -147,8 +147,8 @@ class _Channel(nn.Module):
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         wide = self.expand(x)
         order = self.guide(codes).topk(wide.shape[1], dim=1).indices
-        shuffled = torch.stack([sample[row] for sample, row in zip(wide, order, strict=True)])
-        return torch.as_tensor(self.reduce(shuffled))
+        samples = torch.arange(len(wide), device=wide.device).unsqueeze(1)
+        return torch.as_tensor(self.reduce(wide[samples, order]))
 
 
 class _CrossAttention(nn.Module):
@@ -182,6 +182,11 @@ class _Perturbation(nn.Module):
         query = self.channel(features, codes)
         out = self.attention(self.norm_query(query), self.norm_features(features))
         return torch.as_tensor(out + self.ffn(self.norm_ffn(out)))
+
+
+def released_adam(model: nn.Module, lr: float) -> torch.optim.Adam:
+    """The released loop's optimiser: PyTorch's defaults, which update all parameters together on a GPU."""
+    return torch.optim.Adam(model.parameters(), lr=lr)
 
 
 def lend_weights(ours: nn.Module, reference: ReferenceUNet) -> None:

@@ -39,7 +39,7 @@ Restore = Callable[[Tensor], Tensor]
 
 def run(device: torch.device, repeats: int) -> list[Line]:
     """Ceilings; by size the released way, ours whole and ours in tiles; then how far memory grows to 100 megapixels."""
-    lines = ceilings(device, repeats)
+    lines = list(ceilings(device, repeats))
     model, old, code = _models(MODEL[device.type], device)
     reference: Restore = partial(_old, old, code)
     whole: Restore = partial(_ours, model)

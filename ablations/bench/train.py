@@ -1,30 +1,47 @@
-"""Training: patches a second of the full-size DFPIR, and whether the losses of 200 steps are the reference's.
+"""Training: patches a second of DFPIR, and whether the losses of 200 steps are the reference's.
 
 The reference is the released way: NCHW float32, nothing folded, the prompt of every sample encoded by CLIP's text tower
-in every step (with random weights: their values cost nothing), plain Adam. Both learn from the same random images, so
-that the data path, which has its own benchmark, is left out. Ours keeps freed memory in the process, as its runs do;
-one line says what it costs not to.
+in every step (with random weights: their values cost nothing), Adam as PyTorch has it by default, the loss read each
+step. Ours is what runs do, with their switches. Both learn from the same random images, so that the data path, which
+has its own benchmark, is left out. Ours keeps freed memory in the process, as its runs do; one line says what it costs
+not to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ablations.bench.ceilings import ceilings
-from ablations.bench.record import Line, line, rate
-from ablations.bench.reference import ReferenceUNet, lend_weights
+from ablations.bench.options import Settings
+from ablations.bench.record import Line, host_ms, line, rate, wait
+from ablations.bench.reference import ReferenceUNet, lend_weights, released_adam
+from ablations.bench.ways import (
+    acting,
+    allocated_gib,
+    free,
+    idle,
+    label,
+    our_model,
+    text_tower,
+    tf32_note,
+    unless_too_large,
+)
 from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.cost.measure import has_bf16
 from ablations.harness.memory import LiveBytes
-from ablations.harness.seeding import initialise
+from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, step_module
+from ablations.spec import Precision
 from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
 from dfpir import DFPIRConfig, RestorationUNet, variant_config
 from dfpir.count import multiply_adds
-from dfpir.prompts import CLIP_MODEL, PROMPTS, load_prompts
+from dfpir.prompts import PROMPTS, load_prompts
 
 PATCH = 128
 BATCHES = {"cpu": (5,), "cuda": (5, 32)}
@@ -33,159 +50,240 @@ SAME_STEPS = 200
 _SMALL = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
 _ALLOCATOR_REPEATS = 1  # after the warm-up: a step takes half a minute there
 _BACKWARD = 3  # a training step costs about three forward passes
+_RATE = "patches/s"
+
+Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def run(device: torch.device, repeats: int) -> list[Line]:
-    """Ceilings, then for each batch size the reference and ours, then whether both learn the same."""
-    lines = ceilings(device, repeats)
-    config = variant_config("dfpir")
-    for batch in BATCHES[device.type]:
-        lines += _speed(config, batch, device, repeats)
-    return [*lines, *_same_answers(device)]
+def run(device: torch.device, repeats: int, settings: Settings | None = None) -> Iterator[Line]:
+    """Ceilings, the reference and ours for each batch size, then whether both learn the same.
+
+    Ratios are of patches a second. Where the reference's memory does not hold a batch, it is halved until it does.
+    """
+    settings = settings or Settings()
+    if settings.way == "both":  # one way alone is a part of a comparison that has them once
+        yield from ceilings(device, repeats)
+        free(device)
+    batches = settings.batches or BATCHES[device.type]
+    rates: dict[int, float] = {}
+    if settings.way != "ours":
+        for batch in batches:
+            yield from _released_that_fits(settings, batch, device, repeats, rates)
+    if settings.way != "released":
+        if settings.way == "both" and settings.stem() in ("", "tiny") and device.type == "cpu":
+            yield from _measured_ours(settings, "fp32", batches[0], device, _ALLOCATOR_REPEATS, rates, kept=False)
+        keep_freed_memory()  # from here on: the released way runs without
+        for batch in batches:
+            for precision in settings.precisions_on(device):
+                yield from _measured_ours(settings, precision, batch, device, repeats, rates)
+    if settings.way == "both":
+        yield from _same_answers(device, settings)
 
 
-def _speed(config: DFPIRConfig, batch: int, device: torch.device, repeats: int) -> list[Line]:
-    image = torch.rand(batch, 3, PATCH, PATCH, device=device)
-    rows = torch.arange(batch, device=device) % 7
-    sentences = [list(PROMPTS["detailed"].values())[int(row)] for row in rows]
+def _name(settings: Settings, batch: int, device: torch.device) -> str:
+    tiny = ", tiny model" if settings.tiny else ""
+    return f"batch {batch}, {settings.pixels or PATCH} px, {device.type}{tiny}"
+
+
+def _released_that_fits(
+    settings: Settings, batch: int, device: torch.device, repeats: int, rates: dict[int, float]
+) -> Iterator[Line]:
+    """The released way at this batch, or at the largest half of halves that fits; `rates` gets its patches a second."""
+    size = batch
+    while size and batch not in rates:
+        if size in rates:
+            rates[batch] = rates[size]
+            return
+        what = f"released way, float32, {_name(settings, size, device)}"
+        lines = _released(settings, size, device, repeats, what)
+        for each in unless_too_large(lines, f"train: {what}", _RATE, device):
+            if each.unit == _RATE and not math.isnan(each.value):
+                rates[batch] = rates[size] = each.value
+            yield each
+        size //= 2
+
+
+def _released(settings: Settings, batch: int, device: torch.device, repeats: int, what: str) -> Iterator[Line]:
+    free(device)
+    config, (image, target, rows) = settings.config, _batch(settings, batch, device)
+    model = ReferenceUNet(config).to(device).train()
+    step = released_step(model)
     encode = text_tower(device)
-    macs = multiply_adds(config, PATCH, PATCH) * _BACKWARD
-    old = ReferenceUNet(config).to(device)
-    plain = torch.optim.Adam([p for p in old.parameters() if p.requires_grad], lr=1e-4, foreach=False)
-    step = _step(old, plain, image, lambda: encode(sentences), device)
-    name = f"batch {batch}, {PATCH} px, {device.type}"
-    lines = [_rated(f"train: released way, float32, {name}", step, batch, repeats)]
-    lines += _derived(lines[-1], step, macs, "released way, float32, " + name)
-    reference = lines[0].value
-    del old, plain
-    if device.type == "cpu" and batch == BATCHES["cpu"][0]:
-        without = _ours(config, image, rows, device, None)
-        what = f"train: ours, float32, {name}, freed memory not kept"
-        lines.append(_rated(what, without, batch, _ALLOCATOR_REPEATS, reference))
-        del without
-    keep_freed_memory()  # from here on: the released way runs without
-    for label, dtype in [("float32", None), *([("bf16", torch.bfloat16)] if has_bf16(device) else [])]:
-        step = _ours(config, image, rows, device, dtype)
-        lines.append(_rated(f"train: ours, {label}, {name}", step, batch, repeats, reference))
-        lines += _derived(lines[-1], step, macs, f"ours, {label}, {name}")
-    return lines
+    sentences = [list(PROMPTS["detailed"].values())[row] for row in rows.tolist()]
+
+    def once() -> None:
+        step(image, target, encode(sentences)).item()
+
+    yield from _measured(once, batch, settings, device, repeats, what, note=tf32_note(device))
+
+
+def _measured_ours(
+    settings: Settings,
+    precision: Precision,
+    batch: int,
+    device: torch.device,
+    repeats: int,
+    rates: dict[int, float],
+    *,
+    kept: bool = True,
+) -> Iterator[Line]:
+    with acting(settings, precision):
+        config = settings.config
+        what = f"{label(settings, precision, config, device)}, {_name(settings, batch, device)}"
+        lines = _ours(settings, precision, batch, device, repeats, what, rates.get(batch, math.nan))
+        if not kept:
+            what += ", freed memory not kept"
+            lines = _ours(settings, precision, batch, device, repeats, what, rates.get(batch, math.nan), only_rate=True)
+        yield from unless_too_large(lines, f"train: {what}", _RATE, device)
 
 
 def _ours(
-    config: DFPIRConfig, image: Tensor, rows: Tensor, device: torch.device, dtype: torch.dtype | None
-) -> Callable[[], None]:
-    """A training step of ours in one precision."""
-    model = RestorationUNet(config)
-    model.bind_prompts(load_prompts("detailed", "minilm").codes)
-    model.to(device).train()
-    adam = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-4, fused=True)
-    return _step(model, adam, image, lambda: rows, device, dtype)
+    settings: Settings,
+    precision: Precision,
+    batch: int,
+    device: torch.device,
+    repeats: int,
+    what: str,
+    reference: float,
+    *,
+    only_rate: bool = False,
+) -> Iterator[Line]:
+    free(device)
+    image, target, rows = _batch(settings, batch, device)
+    model = our_model(settings.config).to(device).train()
+    step = our_step(model, precision, device)
+    if chosen().compile:
+        started = time.perf_counter()
+        step(image, target, rows)
+        wait(device)
+        yield line(f"train: first step with compiling, {what}", "s", [time.perf_counter() - started])
+    lines = _measured(
+        lambda: step(image, target, rows), batch, settings, device, repeats, what, reference,
+        queued=True, note=idle(settings, settings.config, device),
+    )  # fmt: skip
+    for each in lines:
+        yield each
+        if only_rate:
+            return
 
 
-def _rated(what: str, step: Callable[[], None], batch: int, repeats: int, reference: float | None = None) -> Line:
+def _batch(settings: Settings, batch: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Random images, what they should be, and the rows of their prompts."""
+    side = settings.pixels or PATCH
+    image = torch.rand(batch, 3, side, side, device=device)
+    return image, image.roll(1, dims=-1), torch.arange(batch, device=device) % len(PROMPTS["detailed"])
+
+
+def _measured(
+    step: Callable[[], object],
+    batch: int,
+    settings: Settings,
+    device: torch.device,
+    repeats: int,
+    what: str,
+    reference: float | None = None,
+    *,
+    queued: bool = False,
+    note: str = "",
+) -> Iterator[Line]:
+    """Patches a second; multiply-adds a second of the method's published definition; the most memory; launching."""
+
     def work() -> int:
         step()
         return batch
 
-    return line(what, "patches/s", rate(work, repeats), reference)
+    side = settings.pixels or PATCH
+    rated = line(f"train: {what}", _RATE, rate(work, repeats, device), reference, note)
+    yield rated
+    macs = multiply_adds(settings.config, side, side) * _BACKWARD
+    yield line(f"train: multiply-adds of the definition, {what}", "GMACs/s", [rated.value * macs / 1e9])
+    if device.type == "cuda":
+        yield line(f"train: most memory allocated, {what}", "GiB", [allocated_gib(device)])
+        if queued:  # the released loop waits for its loss in each step
+            yield line(f"train: host time to queue a step, {what}", "ms", host_ms(step, repeats, device))
+    elif not (queued and chosen().compile):  # compiled code makes its tensors where nobody counts them
+        with LiveBytes() as live:
+            step()
+        yield line(f"train: most memory of a step's tensors, {what}", "GiB", [live.peak / 2**30])
 
 
-def _derived(of: Line, step: Callable[[], None], macs: int, what: str) -> list[Line]:
-    """Multiply-adds a second of the method's published definition, and the most that its tensors took."""
-    with LiveBytes() as live:
-        step()
-    return [
-        line(f"train: multiply-adds of the definition, {what}", "GMACs/s", [of.value * macs / 1e9]),
-        line(f"train: most memory of a step's tensors, {what}", "GiB", [live.peak / 2**30]),
-    ]
+def released_step(model: nn.Module, lr: float = 1e-4) -> Step:
+    """A step of the released loop, called with images, targets and prompt codes; returns the loss."""
+    adam = released_adam(model, lr)
 
-
-def _step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    image: Tensor,
-    code: Callable[[], Tensor],
-    device: torch.device,
-    dtype: torch.dtype | None = None,
-) -> Callable[[], None]:
-    target = image.roll(1, dims=-1)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
-            out = model(image, code())
-        loss = (out.float() - target).abs().mean()
-        loss.backward()
-        optimizer.step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+    def step(image: Tensor, target: Tensor, codes: Tensor) -> Tensor:
+        adam.zero_grad()
+        loss = F.l1_loss(model(image, codes), target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        return loss.detach()
 
     return step
 
 
-def text_tower(device: torch.device) -> Callable[[list[str]], Tensor]:
-    """CLIP ViT-B/32's text encoder with random weights: the time of the real one."""
-    import open_clip
+def our_step(model: RestorationUNet, precision: Precision, device: torch.device, lr: float = 1e-4) -> Step:
+    """A step of a run with the switches chosen, called with images, targets and rows of prompts; returns the loss."""
+    called = step_module(model, model.config)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    adam = torch.optim.Adam(parameters, lr=lr, fused=True)
 
-    name, _ = CLIP_MODEL
-    tower = open_clip.create_model(name, pretrained=None, load_weights=False).to(device).eval()
-    tokenizer = open_clip.get_tokenizer(name)
+    def compute(image: Tensor, target: Tensor, rows: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            loss = (called(image, rows).to(target.dtype) - target).abs().mean()
+        loss.backward()
+        return loss.detach()
 
-    def encode(sentences: list[str]) -> Tensor:
-        with torch.no_grad():
-            return torch.as_tensor(tower.encode_text(tokenizer(sentences).to(device))).float()
+    graphs = chosen().cuda_graphs and no_graphs_because(model.config, device) is None
+    passes: Step = GraphedStep(compute, parameters) if graphs else compute
 
-    return encode
+    def step(image: Tensor, target: Tensor, rows: Tensor) -> Tensor:
+        model.set_progress(0.5)
+        adam.zero_grad(set_to_none=True)
+        loss = passes(image, target, rows)
+        adam.step()
+        return loss
+
+    return step
 
 
-def _same_answers(device: torch.device) -> list[Line]:
-    """Whether ours and the reference learn the same from the same batches.
+def _same_answers(device: torch.device, settings: Settings | None = None) -> Iterator[Line]:
+    """Whether ours, with its switches, and the reference learn the same from the same batches.
 
     Adam divides by the gradient's own size, so that a rounding error grows about tenfold a step: in float64 the first
     losses must agree, in float32 the means of a hundred steps.
     """
-    exact = [_losses(kind, EXACT_STEPS, torch.float64, device) for kind in ("ours", "reference")]
-    long = [
-        _losses(kind, SAME_STEPS, torch.float32, device)[SAME_STEPS // 2 :].mean() for kind in ("ours", "reference")
-    ]
-    return [
-        line(
-            f"same answers: largest relative difference of the first {EXACT_STEPS} losses, float64",
-            "1",
-            [float(((exact[0] - exact[1]).abs() / exact[1]).max())],
-        ),
-        line(
-            f"same answers: mean loss of steps {SAME_STEPS // 2} to {SAME_STEPS}, relative difference, float32",
-            "1",
-            [float((long[0] / long[1] - 1).abs())],
-        ),
-    ]
+    settings = settings or Settings()
+    # compiled code takes minutes to make, and no run trains in float64
+    eager = replace(settings, acceleration=replace(settings.acceleration, compile=False))
+    with acting(eager, "fp32"):
+        ours, reference = (_losses(kind, EXACT_STEPS, torch.float64, device) for kind in ("ours", "reference"))
+    what = f"same answers: largest relative difference of the first {EXACT_STEPS} losses, float64"
+    yield line(what, "1", [float(((ours - reference).abs() / reference).max())])
+    with acting(settings, "fp32"):
+        first, second = (
+            _losses(kind, SAME_STEPS, torch.float32, device)[SAME_STEPS // 2 :].mean() for kind in ("ours", "reference")
+        )
+    what = f"same answers: mean loss of steps {SAME_STEPS // 2} to {SAME_STEPS}, relative difference, float32"
+    yield line(what, "1", [float((first / second - 1).abs())])
 
 
 def _losses(kind: str, steps: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(steps,) losses of a small model, from the same first weights and batches for both kinds."""
-    config = variant_config("dfpir", **_SMALL)
-    ours = RestorationUNet(config)
-    initialise(ours, 0)
-    codes = load_prompts("detailed", "minilm").codes
-    ours.bind_prompts(codes)
-    model: nn.Module = ours
+    config: DFPIRConfig = variant_config("dfpir", **_SMALL)
+    ours = our_model(config)
+    codes = load_prompts("detailed", "minilm").codes.to(device, dtype)
     if kind == "reference":
         model = ReferenceUNet(config)
         lend_weights(ours, model)
-    model.to(device, dtype).train()
-    told = codes.to(device, dtype)
+        step = released_step(model.to(device, dtype).train(), lr=1e-3)
+    else:
+        step = our_step(ours.to(device, dtype).train(), "fp32", device, lr=1e-3)
     bundle = load_embedded()
-    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-3, fused=kind == "ours")
     losses = []
-    for step in range(steps):
-        rows = torch.arange(4, device=device) + step % 4
-        seeds = [stable_seed("bench train", step, row) for row in range(4)]
-        degraded, clean = bundle.batch([bundle.conditions[int(row)] for row in rows], seeds, 32, device)
-        out = model(degraded.to(dtype), rows if kind == "ours" else told[rows])
-        loss = (out - clean.to(dtype)).abs().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.detach())
+    for number in range(steps):
+        rows = torch.arange(4, device=device) + number % 4
+        seeds = [stable_seed("bench train", number, row) for row in range(4)]
+        conditions = [bundle.conditions[row] for row in rows.tolist()]
+        degraded, clean = (part.to(dtype) for part in bundle.batch(conditions, seeds, 32, device))
+        losses.append(step(degraded, clean, rows if kind == "ours" else codes[rows]))
     return torch.stack(losses).double().cpu()

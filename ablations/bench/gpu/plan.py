@@ -1,0 +1,307 @@
+"""What is found out, ordered by worth; on a CPU some of it at toy size, which shows that the commands work."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ablations.bench.gpu.card import PROJECT, fixtures_folder, missing
+from ablations.bench.gpu.runner import Reader, Row, Step, file_name
+
+NEEDS_GPU = "tried on a GPU alone"
+_TOYS = (
+    "fixtures", "kernels", "switches", "resume", "memory_format", "torchrun with one process", "train: graphs, batch 5",
+    "eval: graphs",
+)  # fmt: skip
+
+_DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+_SHARED = {"OMP_NUM_THREADS": "2"}
+"""Of steps that run together, each of which would take all cores."""
+_COLUMNS = ("what", "unit", "value", "spread", "ratio", "note")
+_ROOMY_GIB = 70.0
+"""A card on which a batch of 32 may be compiled beside the checks."""
+
+_LEAN = ("--precision", "bf16", "--padding", "on")
+_COMPILED = (*_LEAN, "--compile", "--cuda-graphs")
+_FIVE, _MANY, _EVAL = ("train", "--batch", "5"), ("train", "--batch", "32"), ("eval", "--batch", "4")
+_OURS, _RELEASED = ("--way", "ours"), ("--way", "released")
+_REFERENCE: dict[tuple[str, ...], str] = {
+    _FIVE: "train: released way, batch 5",
+    _MANY: "train: released way, batch 32",
+    _EVAL: "eval: both ways",
+}
+"""Step that a timed one of the same words is compared to."""
+
+_SAID = ("at once on this GPU", "not used")
+"""In what a study's command says of its choices."""
+_SMOKE = ("gamma_sweep", "--budget", "smoke", "--only", "dfpir_g50")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the steps run and what they may use.
+
+    Attributes:
+        device: `cuda` or `cpu`.
+        out: folder of the results, which the benches' CSV files go to.
+        work: folder that is removed afterwards, for runs.
+        photos: folder of photographs for the studies; None for the embedded ones.
+        memory_gib: of the card.
+    """
+
+    device: str
+    out: Path
+    work: Path
+    photos: Path | None = None
+    memory_gib: float = 0.0
+
+    @property
+    def toy(self) -> bool:
+        """Whether all is tried at the smallest size."""
+        return self.device == "cpu"
+
+
+def make_steps(place: Place) -> list[Step]:
+    """All steps in the order in which they are begun: the ones that share the device, then the timed ones by worth."""
+    steps = [*_checks(place), *_compilations(place), *_distributed(place), *_training(place), *_evaluation(place)]
+    steps += _rest(place)
+    steps = [replace(step, env={**_SHARED, **step.env}) if step.together else step for step in steps]
+    if place.toy:
+        return [replace(step, skipped=step.skipped or ("" if step.name in _TOYS else NEEDS_GPU)) for step in steps]
+    return steps
+
+
+def _checks(place: Place) -> Iterator[Step]:
+    absent = "" if fixtures_folder() else "no fixtures of the released code beside the project (../shared/parity)"
+    yield _check(
+        place, "fixtures", "outputs and gradient norms of the released code, in each precision", 90, skipped=absent
+    )
+    yield _check(place, "kernels", "Triton's kernels against PyTorch in float64", 120, skipped=missing("triton"))
+    yield _check(
+        place, "switches", "graphs, checkpointing and kernels give the plain run's losses", 150, deterministic=True
+    )
+    yield _check(
+        place, "compiled", "torch.compile, alone and in a graph, gives the plain run's losses", 200,
+        deterministic=True, skipped=missing("triton"),
+    )  # fmt: skip
+    yield _check(place, "repeat", "are two runs equal as they are made?", 90)
+    same = "are two runs equal with deterministic cuDNN?"
+    yield _check(place, "repeat", same, 90, name="repeat, deterministic", deterministic=True)
+    yield _check(place, "resume", "a stopped run goes on as one in one go", 90, deterministic=True)
+    yield _check(place, "out_of_memory", "the batch is halved; a capture that runs out of memory does no harm", 120)
+    yield _check(place, "memory_format", "do all norms and convolutions get channels-last memory?", 60)
+    yield _pytest()
+
+
+def _compilations(place: Place) -> Iterator[Step]:
+    """What the timed steps compile, compiled beside the checks: they find it in the compiler's cache."""
+    for name, words in (("batch 5", _FIVE), ("batch 32", _MANY), ("eval", _EVAL)):
+        close = words == _MANY and not place.toy and place.memory_gib < _ROOMY_GIB
+        step = _bench(
+            place, f"compiling, {name}", "the first step's seconds; fills the compiler's cache for the timed ones", 200,
+            words, *_OURS, *_COMPILED, repeats=1, skipped="too little memory beside the checks" if close else "",
+        )  # fmt: skip
+        yield replace(step, together=True, against="")
+
+
+def _distributed(place: Place) -> Iterator[Step]:
+    one = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "ablations.run")
+    name, backend = "torchrun with one process", "Gloo" if place.toy else "NCCL"
+    distributed = (*_SMOKE, "--launcher", "torchrun")
+    yield _study(place, name, f"the distributed path, by {backend}", 120, distributed, by=one)
+    yield _study(
+        place, f"{name}, CUDA graphs", "a graph beside DistributedDataParallel, or a reason why not", 120,
+        (*distributed, "--cuda-graphs"), by=one,
+    )  # fmt: skip
+    auto = (*_SMOKE[:3], "--jobs", "auto")
+    yield _study(place, "jobs auto", "how many runs it puts on the card, and why", 150, auto)
+
+
+def _training(place: Place) -> Iterator[Step]:
+    clip = missing("open_clip")
+    yield _check(place, "ceilings", "products, a copy and a launch: what the card gives", 60, together=False)
+    yield _bench(place, _REFERENCE[_FIVE], "the reference", 60, _FIVE, *_RELEASED, skipped=clip)
+    plain = ("--precision", "bf16", "--padding", "off")
+    yield _bench(place, "train: eager, batch 5", "bf16, widths not padded", 60, _FIVE, *_OURS, *plain)
+    yield _bench(
+        place, "train: graphs, batch 5", "padded widths, no launches", 60, _FIVE, *_OURS, *_LEAN, "--cuda-graphs"
+    )
+    fastest = "the fastest way"
+    yield _bench(place, "train: compile, graphs, batch 5", fastest, 120, _FIVE, *_OURS, *_COMPILED)
+    yield _bench(
+        place, "train: Triton, graphs, batch 5", "whether the kernels earn their keep", 80,
+        _FIVE, *_OURS, *_LEAN, "--cuda-graphs", "--kernels", "triton", skipped=missing("triton"),
+    )  # fmt: skip
+    yield _bench(place, _REFERENCE[_MANY], "or the largest half that fits", 75, _MANY, *_RELEASED, skipped=clip)
+    yield _bench(place, "train: compile, graphs, batch 32", fastest, 120, _MANY, *_OURS, *_COMPILED)
+    yield _bench(place, "train: graphs, batch 32", "bf16, padded widths", 60, _MANY, *_OURS, *_LEAN, "--cuda-graphs")
+
+
+def _evaluation(place: Place) -> Iterator[Step]:
+    clip = missing("open_clip")
+    yield _bench(
+        place, _REFERENCE[_EVAL], "481 x 321 px, scores included", 75, _EVAL, "--way", "both", *_LEAN, skipped=clip
+    )
+    yield _bench(place, "eval: graphs", "eager kernels, no launches", 60, _EVAL, *_OURS, *_LEAN, "--cuda-graphs")
+    yield _bench(place, "eval: compile, graphs", "the fastest way", 90, _EVAL, *_OURS, *_COMPILED)
+    yield _bench(place, "data", "patches a second of the data path", 75, ("data",))
+    yield _bench(place, "metrics", "PSNR and SSIM on the device, and whether they agree", 45, ("metrics",))
+
+
+def _rest(place: Place) -> Iterator[Step]:
+    source = ("--data", str(place.photos)) if place.photos else ()
+    several = (*source, "--jobs", "4", "--cuda-graphs")
+    shows = f"gamma_sweep at demo on {'your' if place.photos else 'the embedded'} photographs, four runs at once"
+    yield _study(place, "study", shows, 200, ("gamma_sweep", "--budget", "demo", *several))
+    yield _check(place, "pace", "eager steps as they are", 45, together=False)
+    name = "pace, deterministic"
+    yield _check(place, "pace", "what deterministic cuDNN costs", 45, name=name, deterministic=True, together=False)
+    others = ("--precision", "fp32", "tf32", "--padding", "on")
+    yield _bench(place, "train: fp32 and TF32, batch 5", "the other precisions, eager", 75, _FIVE, *_OURS, *others)
+    yield _bench(place, "train: eager, padded, batch 5", "what aligned widths give alone", 60, _FIVE, *_OURS, *_LEAN)
+    yield _check(place, "kernel_times", "each kernel beside PyTorch at the model's shapes", 60, together=False)
+    words = ("components", "--budget", "small", *several)
+    sweep = _study(
+        place, "sweep", "components at small, four at once: steps and runs a second until time is up", 600, words
+    )
+    yield replace(sweep, open_ended=True)
+
+
+def _check(
+    place: Place,
+    check: str,
+    shows: str,
+    limit_s: float,
+    *,
+    name: str = "",
+    together: bool = True,
+    deterministic: bool = False,
+    skipped: str = "",
+) -> Step:
+    """A step by `--check`, in a process of its own."""
+    command = (sys.executable, "-W", "ignore", "-m", "ablations.bench", "gpu", "--check", check)
+    return Step(
+        name=name or check,
+        shows=shows,
+        command=(*command, "--device", place.device),
+        limit_s=limit_s,
+        together=together,
+        env=_DETERMINISTIC if deterministic else {},
+        skipped=skipped,
+    )
+
+
+def _bench(
+    place: Place,
+    name: str,
+    shows: str,
+    limit_s: float,
+    words: tuple[str, ...],
+    *more: str,
+    repeats: int = 3,
+    skipped: str = "",
+) -> Step:
+    """A step by `python -m ablations.bench`, read from the CSV that it writes line by line."""
+    path = place.out / "bench" / f"{file_name(name)}.csv"
+    size = ("--size", "tiny", "--pixels", "32") if place.toy and words in _REFERENCE else ()
+    if place.toy:  # not every CPU has bf16
+        more = tuple("fp32" if word == "bf16" else word for word in more)
+    last = ("--device", place.device, "--repeats", str(1 if place.toy else repeats), "--out", str(path))
+    return Step(
+        name=name,
+        shows=shows,
+        command=(sys.executable, "-m", "ablations.bench", *words, *more, *size, *last),
+        limit_s=limit_s,
+        read=rows_of(path),
+        against=_REFERENCE.get(words, ""),
+        skipped=skipped or (missing("triton") if "--compile" in more else ""),
+    )
+
+
+def _study(
+    place: Place,
+    name: str,
+    shows: str,
+    limit_s: float,
+    words: Sequence[str],
+    *,
+    by: Sequence[str] = ("-m", "ablations.run"),
+) -> Step:
+    """A step by `python -m ablations.run`, read from the runs that it left; at `smoke` it is not timed."""
+    folder = place.work / file_name(name)
+    return Step(
+        name=name,
+        shows=shows,
+        command=(sys.executable, *by, *words, "--device", place.device, "--out", str(folder)),
+        limit_s=limit_s,
+        together="smoke" in words,
+        read=runs_in(folder),
+    )
+
+
+def _pytest() -> Step:
+    files = [PROJECT / "tests" / "unit" / name for name in ("test_kernels.py", "test_accelerate.py")]
+    absent = "" if all(file.is_file() for file in files) else "the tests are in a checkout alone"
+    # a warning of another Triton must not fail a test here: what it computes is the question
+    warnings = ("-o", "filterwarnings=default")
+    options = ("-q", "-p", "no:cacheprovider", *warnings, "-m", "not slow", "--rootdir", str(PROJECT))
+    return Step(
+        name="tests of the suite",
+        shows="tests of kernels and switches on the card",
+        command=(sys.executable, "-m", "pytest", *options, *map(str, files)),
+        limit_s=200,
+        together=True,
+        read=_last_line,
+        skipped=missing("pytest") or absent,
+    )
+
+
+def rows_of(path: Path) -> Reader:
+    """The lines of a bench's CSV, also of one that was ended; a value that was not measured is None."""
+
+    def read(output: str) -> list[Row]:
+        if not path.is_file():
+            return []
+        with path.open(encoding="utf-8", newline="") as stream:
+            lines = list(csv.DictReader(stream))
+        return [{name: _number(line[name]) for name in _COLUMNS if line.get(name)} for line in lines]
+
+    return read
+
+
+def runs_in(folder: Path) -> Reader:
+    """How many runs of a study are done and how many failed, and what the command said of its choices."""
+
+    def read(output: str) -> list[Row]:
+        done, failed = (sum(1 for _ in folder.glob(f"*/{name}")) for name in ("DONE", "ERROR.json"))
+        steps = sum(_steps_logged(path) for path in folder.glob("*/train.jsonl"))
+        said = [line.strip() for line in output.splitlines() if any(words in line for words in _SAID)]
+        row: Row = {"runs": done, "failed": failed, "steps": steps, "ok": not failed}
+        return [row | ({"said": said[0]} if said else {})] if done or failed or steps else []
+
+    return read
+
+
+def _steps_logged(path: Path) -> int:
+    """The last step of a run's log."""
+    found = re.findall(r'"step": (\d+)', path.read_text(encoding="utf-8", errors="replace"))
+    return int(found[-1]) if found else 0
+
+
+def _last_line(output: str) -> list[Row]:
+    """What pytest ends with: `40 passed in 12 s`."""
+    lines = [line for line in output.splitlines() if " passed" in line or " failed" in line]
+    return [{"said": lines[-1].strip("= "), "ok": " failed" not in lines[-1]}] if lines else []
+
+
+def _number(text: str) -> float | str | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return value if math.isfinite(value) else None
