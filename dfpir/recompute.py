@@ -31,15 +31,17 @@ def recompute_activations(model: nn.Module, on: bool = True) -> int:
     return len(blocks)
 
 
-def compile_blocks(model: nn.Module, backend: str | None = "inductor") -> int:
+def compile_blocks(model: nn.Module, backend: str | None = "inductor", *, evaluation: bool = False) -> int:
     """Have each block's training done by torch.compile (or, with None, no longer).
 
-    Blocks that differ in their weights alone share what is compiled. Evaluation stays eager: its images have many
-    sizes, and each would be compiled. Choose kernels and padding (`dfpir.kernels`) before: a change compiles anew.
+    Blocks that differ in their weights alone share what is compiled. Evaluation stays eager unless asked for: its
+    images have many sizes, and each would be compiled. Choose kernels and padding (`dfpir.kernels`) before: a change
+    compiles anew.
 
     Args:
         model: any model with transformer blocks of Restormer or perturbation blocks of DFPIR.
         backend: of torch.compile.
+        evaluation: whether in eval mode as well: for images of a few sizes.
 
     Returns:
         How many blocks of the model can; 0: it trains as before.
@@ -47,7 +49,7 @@ def compile_blocks(model: nn.Module, backend: str | None = "inductor") -> int:
     chosen_kernels()  # what is compiled depends on it: the environment is read now, not while a block is traced
     blocks = [module for module in model.modules() if isinstance(module, Recomputed)]
     for block in blocks:
-        block.compiled_by = backend
+        block.compiled_by, block.compiled_in_evaluation = backend, evaluation
     return len(blocks)
 
 
@@ -60,6 +62,7 @@ class Recomputed(nn.Module):
 
     recompute = False
     compiled_by: str | None = None
+    compiled_in_evaluation = False
 
     def compute(self, *inputs: Any) -> Tensor:
         """The block's function."""
@@ -71,7 +74,7 @@ class Recomputed(nn.Module):
         return self._computed(*inputs)
 
     def _computed(self, *inputs: Any) -> Tensor:
-        if self.compiled_by is None or not self.training:
+        if self.compiled_by is None or not (self.training or self.compiled_in_evaluation):
             return self.compute(*inputs)
         _raise_limits()
         return _compiled(type(self).compute, self.compiled_by)(self, *inputs)

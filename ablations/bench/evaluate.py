@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -39,9 +38,9 @@ from ablations.bench.ways import (
 )
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, step_module
+from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, prepare_steps
 from ablations.spec import Precision
-from baselines.base import Restorer, restore
+from baselines.base import restore
 from datasets.corpus import Pixels, to_float, to_levels
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
@@ -50,6 +49,7 @@ from datasets.tasks import CONDITIONS, Condition, noise
 from datasets.transfer import sent
 from dfpir.count import multiply_adds
 from dfpir.prompts import PROMPTS, load_prompts
+from dfpir.recompute import compile_blocks
 
 SIZE = (321, 481)
 SIGMAS = (15, 25, 50)
@@ -180,11 +180,13 @@ def _ours(
 def our_network(settings: Settings, precision: Precision, device: torch.device) -> Network:
     """Ours for batches of one size, with the switches chosen: (B, 3, H, W) and rows of prompts to values in [0, 1]."""
     model = our_model(settings.config).to(device).eval()
-    called = cast(Restorer, step_module(model, model.config))
+    prepare_steps(model, model.config)
+    if chosen().compile:  # runs evaluate eagerly, since their images have many sizes; here they have one
+        compile_blocks(model, evaluation=True)
 
     def compute(degraded: Tensor, rows: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            restored = restore(called, degraded, rows)
+            restored = restore(model, degraded, rows)
         return restored.float().clamp(0, 1)
 
     if chosen().cuda_graphs and no_graphs_because(model.config, device) is None:

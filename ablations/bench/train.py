@@ -35,7 +35,7 @@ from ablations.bench.ways import (
 )
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.memory import LiveBytes
-from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, step_module
+from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, prepare_steps
 from ablations.spec import Precision
 from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
@@ -223,13 +223,13 @@ def released_step(model: nn.Module, lr: float = 1e-4) -> Step:
 
 def our_step(model: RestorationUNet, precision: Precision, device: torch.device, lr: float = 1e-4) -> Step:
     """A step of a run with the switches chosen, called with images, targets and rows of prompts; returns the loss."""
-    called = step_module(model, model.config)
+    prepare_steps(model, model.config)
     parameters = [p for p in model.parameters() if p.requires_grad]
     adam = torch.optim.Adam(parameters, lr=lr, fused=True)
 
     def compute(image: Tensor, target: Tensor, rows: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            loss = (called(image, rows).to(target.dtype) - target).abs().mean()
+            loss = (model(image, rows).to(target.dtype) - target).abs().mean()
         loss.backward()
         return loss.detach()
 

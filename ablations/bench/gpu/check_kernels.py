@@ -89,26 +89,9 @@ def _map(channels: int, side: int, heads: int, dtype: torch.dtype, device: torch
     return [q, k, torch.linspace(0.5, 1.5, heads, device=device).reshape(heads, 1, 1)], ()
 
 
-def _gate(channels: int, side: int, heads: int, dtype: torch.dtype, device: torch.device, batch: int = 2) -> _Inputs:
-    hidden = int(channels * 2.66)
-    x = _drawn(0, batch, 2 * hidden, side, side, dtype=dtype, device=device)
-    return [x, _drawn(1, 2 * hidden, 1, 3, 3, dtype=torch.float32, device=device)], ()
-
-
-def _softmax(channels: int, side: int, heads: int, dtype: torch.dtype, device: torch.device, batch: int = 2) -> _Inputs:
-    width = channels // heads
-    generator = torch.Generator().manual_seed(0)
-    # distinct entries, in bfloat16 too: which of equal ones are kept is no one's promise
-    rows = [torch.randperm(width, generator=generator) for _ in range(batch * heads * width)]
-    logits = (torch.stack(rows) / 8 - 2).reshape(batch, heads, width, width).to(device, dtype)
-    return [logits], (max(int(width * 0.9), 1),)
-
-
 _INPUTS: dict[str, Callable[..., _Inputs]] = {
     "channel_norm": _norm,
     "cosine_map": _map,
-    "depthwise_gate": _gate,
-    "kept_softmax": _softmax,
 }
 
 
