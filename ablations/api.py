@@ -182,7 +182,7 @@ def _namespace(study: str, given: dict[str, Any]) -> Namespace:
             continue
         if name in _PATHS:
             value = Path(value).expanduser()
-        elif name in ("seeds", "only", "tasks", "split", "slurm"):
+        elif name in ("seeds", "only", "tasks", "metrics", "split", "slurm"):
             value = _several(name, value)
         known[name] = str(value) if name == "data" else value
     return Namespace(**known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ablations.spec import Budget, Evaluation, Measuring, Phase, Recipe, TaskShare
-from dfpir.registry import UnknownNameError, suggestion
+from dfpir.registry import Registry
 
 _EPOCH = 226_621  # samples of the released loop's lists for five tasks; 142,431 for three
 
@@ -122,7 +122,20 @@ _ALL = (
     ),
 )
 
-BUDGETS: dict[str, Budget] = {budget.name: budget for budget in _ALL}
+BUDGETS: Registry[Budget] = Registry("budget", entry_point_group="dfpir.budgets")
+
+
+def register_budget(budget: Budget) -> Budget:
+    """Add a budget under its name.
+
+    Raises:
+        ValueError: another has it.
+    """
+    return BUDGETS.register(budget.name)(budget)
+
+
+for _budget in _ALL:
+    register_budget(_budget)
 
 
 def budget_named(name: str) -> Budget:
@@ -131,6 +144,4 @@ def budget_named(name: str) -> Budget:
     Raises:
         UnknownNameError: there is none.
     """
-    if name not in BUDGETS:
-        raise UnknownNameError(f"Unknown budget {name!r}.{suggestion(name, BUDGETS)}")
     return BUDGETS[name]

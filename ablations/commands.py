@@ -26,6 +26,7 @@ from ablations.harness.run_one import find_run, follow, is_done
 from ablations.harness.study import Outcome, run_plan, say_folder
 from ablations.harness.training.accelerate import Acceleration, applied, use
 from ablations.harness.training.distributed import ALONE, Team, TorchTeam, join, one_voice
+from ablations.measures.registry import metric_measures
 from ablations.plan import Plan, make_plan
 from ablations.registry import STUDIES
 from ablations.spec import Budget, Precision, RunSpec
@@ -104,6 +105,7 @@ def _planned(options: argparse.Namespace, device: torch.device, team: Team) -> t
         only=options.only,
         tasks=options.tasks,
         checkpoint=options.checkpoint,
+        metrics=options.metrics or (),
     )
     return plan, bundle, how
 
@@ -308,7 +310,8 @@ def _estimates(
         with console.status(f"measuring a step of {spec.variant}"):
             sizes = _test_pixels(spec, bundle)
             most = max(batch_pixels(device), *sizes) if sizes else 0
-            wanted, how_much = plan.study.measures, plan.budget.measuring
+            wanted = (*plan.study.measures, *metric_measures(plan.study.metrics))
+            how_much = plan.budget.measuring
             found.append(estimate_run(spec, device, sum(sizes), most, measures=wanted, sizes=how_much))
     torch.set_num_threads(threads)
     return found

@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from importlib.metadata import entry_points
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -37,7 +38,7 @@ def check_names(
     from dfpir.variants import VARIANTS
 
     budgets = [] if "torch" in sys.modules else _budgets()  # where it is imported, the registry itself tells
-    if budgets and budget not in budgets:
+    if budgets and budget not in budgets and not entry_points(group="dfpir.budgets"):
         raise UnknownNameError(f"Unknown budget {budget!r}.{suggestion(budget.lower(), budgets)}")
     for task in tasks or ():
         if task not in {known.value for known in Task}:

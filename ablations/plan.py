@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ablations.metrics import further
 from ablations.mixture import paper_epoch_samples
 from ablations.models import ModelConfig, model_config
 from ablations.names import chosen
@@ -74,6 +75,7 @@ def make_plan(
     only: Sequence[str] | None = None,
     tasks: Sequence[str] | None = None,
     checkpoint: Checkpoint | None = None,
+    metrics: Sequence[str] = (),
 ) -> Plan:
     """Plan a study's runs.
 
@@ -91,13 +93,15 @@ def make_plan(
         only: of the study's variants; names or patterns (`dfpir_g*`), in any case.
         tasks: to train on, instead of the study's own.
         checkpoint: which weights are tested, instead of the budget's choice.
+        metrics: names of further ones of the table, besides the study's own.
 
     Raises:
-        ValueError: unknown study, variant or task, or nothing is left to run.
+        ValueError: unknown study, variant, metric or task, or nothing is left to run.
     """
     study = STUDIES[study_name]()
     if budget.short and study.short and not only:
         study = study.shortened()
+    study = replace(study, metrics=further([*study.metrics, *metrics]))
     trained = _trained_on(study, tasks, conditions)
     tested = [name for name in trained if study.tested_on is None or name in study.tested_on]
     rows: list[PlannedRow] = []

@@ -47,6 +47,7 @@ class Study:
         tested_on: names of the conditions of its table, or None for those trained on.
         reported: setting of the papers' tables to show beside it ("3-task"), or None.
         measures: names of measures to take of each finished run (`ablations.measures`).
+        metrics: names of metrics of its table besides PSNR and SSIM (`ablations.metrics`).
         contrasts: planned comparisons, corrected together; empty: each variant against the reference.
         short: the variants that small budgets (`Budget.short`) run; empty: all.
     """
@@ -62,6 +63,7 @@ class Study:
     tested_on: tuple[str, ...] | None = None
     reported: str | None = None
     measures: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
     short: tuple[str, ...] = ()
 

@@ -57,6 +57,9 @@ def make_parser() -> argparse.ArgumentParser:
         "ablations have noise, rain and haze)",
     )
     parser.add_argument(
+        "--metrics", nargs="+", metavar="METRIC", help="further metrics of the table: of plug-ins (docs/extending.md)"
+    )
+    parser.add_argument(
         "--checkpoint",
         choices=("last", "best"),
         help="which weights are tested: the last ones, the same step for all, or those that validated best (default: "

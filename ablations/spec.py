@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ablations.models import ModelConfig, is_trained
+from datasets.protocols import rules_from_elsewhere
 
 IDENTITY_VERSION = 2
 """Raised when the harness computes other numbers from an equal spec: runs made before then are not reused."""
@@ -271,6 +272,8 @@ class RunSpec:
             "prompts": prompts,
             "precision": self.precision,
         }
+        if rules := rules_from_elsewhere((self.protocol, *self.also_protocols)):
+            identity["protocol_rules"] = rules
         return dict(json.loads(json.dumps(identity)))
 
     @cached_property

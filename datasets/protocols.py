@@ -24,16 +24,19 @@ from torch import Tensor
 from datasets.metrics import as_floats, pooled_psnr_db, psnr_db, ssim, to_y
 from datasets.noise import NoisyItem, content_hash, noisy_inputs
 from datasets.tasks import Task
+from dfpir.registry import Registry
 
 __all__ = [
     "PROTOCOLS",
     "NoiseRule",
     "NoisyItem",
     "Protocol",
+    "as_scored",
     "content_hash",
     "finish_output",
     "get_protocol",
     "noisy_inputs",
+    "register_protocol",
     "score",
 ]
 
@@ -169,71 +172,92 @@ class Protocol:
 _ROWS = 64
 _ALL_IN_ONE_NOISE = NoiseRule(seeding="stream", seed=0, file_order="directory", clip=True, quantise="truncate")
 
-PROTOCOLS: dict[str, Protocol] = {
-    protocol.name: protocol
-    for protocol in (
-        Protocol(
-            name="allinone",
-            version=1,
-            summary="AirNet, PromptIR, AdaIR, DFPIR with three tasks",
-            noise=_ALL_IN_ONE_NOISE,
-            crop_multiple=16,
+_SUITE = (
+    Protocol(
+        name="allinone",
+        version=1,
+        summary="AirNet, PromptIR, AdaIR, DFPIR with three tasks",
+        noise=_ALL_IN_ONE_NOISE,
+        crop_multiple=16,
+    ),
+    Protocol(
+        name="allinone-5task",
+        version=1,
+        summary="the same with five tasks: sigma 25 is drawn alone, so its noise differs from the 3-task test's",
+        noise=NoiseRule(
+            seeding="stream", seed=0, file_order="directory", clip=True, quantise="truncate", sigmas_255=(25,)
         ),
-        Protocol(
-            name="allinone-5task",
-            version=1,
-            summary="the same with five tasks: sigma 25 is drawn alone, so its noise differs from the 3-task test's",
-            noise=NoiseRule(
-                seeding="stream", seed=0, file_order="directory", clip=True, quantise="truncate", sigmas_255=(25,)
-            ),
-            crop_multiple=16,
-        ),
-        Protocol(
-            name="restormer",
-            version=1,
-            summary="Restormer and most specialists: unclipped float noise, whole image, saved 8-bit output",
-            noise=NoiseRule(seeding="per-image", seed=0, file_order="natural", clip=False, quantise="none"),
-            y_tasks=frozenset({Task.RAIN}),
-            luma_8bit=True,
-            round_output="round8",
-            ssim_window="gaussian11",
-            notes=("Its authors give no SSIM for noise; the one printed here uses their rain window.",),
-        ),
-        Protocol(
-            name="moceir",
-            version=1,
-            summary="MoCE-IR",
-            noise=NoiseRule(seeding="stream-per-sigma", seed=0, file_order="sorted", clip=True, quantise="truncate"),
-            crop_multiple=16,
-            ssim_window="gaussian11-sample",
-        ),
-        Protocol(
-            name="instructir",
-            version=1,
-            summary="InstructIR",
-            noise=NoiseRule(seeding="files", seed=None, file_order="sorted", clip=True, quantise="round"),
-            crop_multiple=16,
-            clip_output=False,
-            ssim_window="gaussian11",
-            notes=("Its noisy images are files; noise seeded by content stands in for them.",),
-        ),
-        Protocol(
-            name="y-channel",
-            version=1,
-            summary="deraining papers (PReNet and after): saved 8-bit output, luma, Gaussian SSIM window",
-            noise=NoiseRule(seeding="content", seed=None, file_order="sorted", clip=True, quantise="round"),
-            y_tasks=frozenset(Task),
-            round_output="round8",
-            ssim_window="gaussian11",
-        ),
-        Protocol(
-            name="suite",
-            version=1,
-            summary="this suite: noise by image content, so order, subset and parallel workers can't change it",
-            noise=NoiseRule(seeding="content", seed=None, file_order="sorted", clip=True, quantise="truncate"),
-        ),
-    )
-}
+        crop_multiple=16,
+    ),
+    Protocol(
+        name="restormer",
+        version=1,
+        summary="Restormer and most specialists: unclipped float noise, whole image, saved 8-bit output",
+        noise=NoiseRule(seeding="per-image", seed=0, file_order="natural", clip=False, quantise="none"),
+        y_tasks=frozenset({Task.RAIN}),
+        luma_8bit=True,
+        round_output="round8",
+        ssim_window="gaussian11",
+        notes=("Its authors give no SSIM for noise; the one printed here uses their rain window.",),
+    ),
+    Protocol(
+        name="moceir",
+        version=1,
+        summary="MoCE-IR",
+        noise=NoiseRule(seeding="stream-per-sigma", seed=0, file_order="sorted", clip=True, quantise="truncate"),
+        crop_multiple=16,
+        ssim_window="gaussian11-sample",
+    ),
+    Protocol(
+        name="instructir",
+        version=1,
+        summary="InstructIR",
+        noise=NoiseRule(seeding="files", seed=None, file_order="sorted", clip=True, quantise="round"),
+        crop_multiple=16,
+        clip_output=False,
+        ssim_window="gaussian11",
+        notes=("Its noisy images are files; noise seeded by content stands in for them.",),
+    ),
+    Protocol(
+        name="y-channel",
+        version=1,
+        summary="deraining papers (PReNet and after): saved 8-bit output, luma, Gaussian SSIM window",
+        noise=NoiseRule(seeding="content", seed=None, file_order="sorted", clip=True, quantise="round"),
+        y_tasks=frozenset(Task),
+        round_output="round8",
+        ssim_window="gaussian11",
+    ),
+    Protocol(
+        name="suite",
+        version=1,
+        summary="this suite: noise by image content, so order, subset and parallel workers can't change it",
+        noise=NoiseRule(seeding="content", seed=None, file_order="sorted", clip=True, quantise="truncate"),
+    ),
+)
+
+PROTOCOLS: Registry[Protocol] = Registry("protocol", entry_point_group="dfpir.protocols")
+
+
+def register_protocol(protocol: Protocol) -> Protocol:
+    """Add a protocol under its name.
+
+    Raises:
+        ValueError: another has it.
+    """
+    return PROTOCOLS.register(protocol.name)(protocol)
+
+
+for _protocol in _SUITE:
+    register_protocol(_protocol)
+
+
+def rules_from_elsewhere(labels: Iterable[str]) -> dict[str, Any]:
+    """Label -> every rule, of those of these protocols that are none of the suite's.
+
+    A label of the suite's says what was done; of another package's, its rules say it.
+    """
+    others = {each.label: each for each in PROTOCOLS.values() if each not in _SUITE}
+    return {label: others[label].to_json() for label in labels if label in others}
 
 
 def get_protocol(name: str) -> Protocol:
@@ -270,6 +294,21 @@ def score(
         task: which task the images belong to; decides between luma and RGB where the protocol uses both.
         metrics: what to compute; SSIM takes far longer than PSNR.
     """
+    first, second = as_scored(restored, clean, protocol, task)
+    makers = {
+        "psnr_db": lambda: psnr_db(first, second),
+        "ssim": lambda: ssim(first, second, window=protocol.ssim_window),
+    }
+    return {name: makers[name]() for name in metrics}
+
+
+def as_scored(
+    restored: Float[Tensor, "B 3 H W"], clean: Float[Tensor, "B 3 H W"], protocol: Protocol, task: Task | None = None
+) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B C H W"]]:
+    """Both images as the protocol compares them: clipped, rounded and turned to luma where it says so.
+
+    Arguments as of `score`; float64, or as they came where the protocol leaves them as they are.
+    """
     if protocol.colour(task) != "Y" and protocol.round_output == "none":
         # the metrics compute in float64 whatever they are given, and clipping is exact in any type: no copy is needed
         first, second = _clipped(restored) if protocol.clip_output else restored, clean
@@ -279,11 +318,7 @@ def score(
         first, second = to_y(first), to_y(second)
         if protocol.luma_8bit:
             first, second = _round8(first), _round8(second)
-    makers = {
-        "psnr_db": lambda: psnr_db(first, second),
-        "ssim": lambda: ssim(first, second, window=protocol.ssim_window),
-    }
-    return {name: makers[name]() for name in metrics}
+    return first, second
 
 
 def finish_output(restored: Tensor, protocol: Protocol) -> Tensor:

@@ -14,7 +14,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-GROUPS = ("dfpir.variants", "dfpir.baselines", "dfpir.studies")
+GROUPS = (
+    "dfpir.variants",
+    "dfpir.baselines",
+    "dfpir.studies",
+    "dfpir.metrics",
+    "dfpir.budgets",
+    "dfpir.protocols",
+)
 """Entry point groups that the suite loads."""
 
 _SUITE = frozenset(("dfpir", "baselines", "ablations", "datasets", "reports"))

@@ -94,6 +94,11 @@ class Registry(Generic[T]):
         self._load()
         return iter(self._entries)
 
+    def values(self) -> list[T]:
+        """All entries, in the order of registration."""
+        self._load()
+        return list(self._entries.values())
+
     def names(self, pattern: str = "*") -> list[str]:
         """Registered names that match a shell-style pattern, in the order of registration."""
         return [name for name in self if fnmatch.fnmatch(name, pattern)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reports import schema
 from reports.labels import task_label
 from reports.stats import Scores, input_mean, seed_means
 from reports.wording import listed, named, signed
@@ -48,7 +47,7 @@ def task_gains(scores: Scores) -> Mapping[tuple[str, str], float]:
 
     A gain is positive where the variant is better, also by a metric of which less is better.
     """
-    sign = next(m for m in schema.METRICS if m.name == scores.metric).sign
+    sign = scores.kind.sign
     gains = {
         (variant, task): sign * (float(seed_means(scores, variant, task).mean()) - input_mean(scores, task))
         for task in scores.tasks

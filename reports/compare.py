@@ -88,7 +88,7 @@ def compare(before: Study, after: Study) -> Comparison:
     rows: dict[str, tuple[Moved, ...]] = {}
     collected = {}
     for metric in schema.METRICS:
-        collected[metric.name] = collect(_both(before, after, pairs), metric.name)
+        collected[metric.name] = collect(_both(before, after, pairs), metric)
         rows[metric.name] = moved(collected[metric.name], pairs)
     scores = collected[schema.PSNR]
     done = [{n for n, trained in _models(s).items() if s.done_runs_of(trained)} for s in (before, after)]

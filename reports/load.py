@@ -16,6 +16,7 @@ import pyarrow as pa
 from reports import schema
 from reports.contrasts import declared_contrasts
 from reports.files import sha256_of
+from reports.further_metrics import Metrics, had_by_any, metrics_of, with_metrics
 from reports.rows import Gathered, read_rows
 from reports.study import Entry, Run, Status, Study
 
@@ -84,7 +85,9 @@ def load_study(folder: Path) -> Study:
     try:
         entries = tuple(_entry(row) for row in plan["rows"])
         axis = plan.get("axis") or {"name": "", "values": {}}
-        runs, rows = _read_runs(entries, {e.run_id: folder.parent.parent / e.run_id for e in entries})
+        metrics = metrics_of(plan.get("metrics") or [])
+        runs, gathered = _read_runs(entries, {e.run_id: folder.parent.parent / e.run_id for e in entries}, metrics)
+        rows = gathered.frame(metrics)
         return Study(
             folder=folder,
             name=str(plan["study"]),
@@ -98,10 +101,11 @@ def load_study(folder: Path) -> Study:
             reference=plan.get("reference"),
             entries=entries,
             runs=runs,
-            rows=rows.frame(),
+            rows=rows,
             command=str(plan.get("command") or ""),
             measures=None if plan.get("measures") is None else tuple(map(str, plan["measures"])),
             contrasts=declared_contrasts(plan.get("contrasts") or []),
+            metrics=had_by_any(metrics, rows),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{folder / schema.STUDY_FILE}: not the study file it should be ({error!r}).") from error
@@ -143,7 +147,7 @@ def name_of(value: Any) -> str:
     return str(value.get("name", "")) if isinstance(value, dict) else str(value or "")
 
 
-def _read_runs(entries: Iterable[Entry], folders: dict[str, Path]) -> tuple[dict[str, Run], Gathered]:
+def _read_runs(entries: Iterable[Entry], folders: dict[str, Path], metrics: Metrics) -> tuple[dict[str, Run], Gathered]:
     """The runs by id, and the rows of those that are done under the names that the entries give them."""
     runs: dict[str, Run] = {}
     gathered = Gathered()
@@ -152,6 +156,7 @@ def _read_runs(entries: Iterable[Entry], folders: dict[str, Path]) -> tuple[dict
             continue
         runs[entry.run_id], rows = _read_run(folders[entry.run_id])
         if rows is not None and entry.alias_of is None:
+            rows = with_metrics(rows, folders[entry.run_id], metrics)
             gathered.add(rows, variant=entry.variant, seed=entry.seed)
     return runs, gathered
 

@@ -11,7 +11,6 @@ from itertools import combinations
 
 import pandas as pd
 
-from reports import schema
 from reports.power import minimum_detectable_difference
 from reports.stats import AVERAGE, Analysis, Estimate, means
 
@@ -41,8 +40,7 @@ def pairs(analysis: Analysis) -> list[Pair]:
     """Every pair of variants that have all conditions, the better one first, best variants first."""
     n_scenes, n_images = analysis.scores.counted(AVERAGE)
     averages = means(analysis.scores).drop(index="input")[AVERAGE].dropna()
-    metric = next(m for m in schema.METRICS if m.name == analysis.scores.metric)
-    ranked = averages.sort_values(ascending=not metric.higher_is_better, kind="stable").index
+    ranked = averages.sort_values(ascending=not analysis.scores.kind.higher_is_better, kind="stable").index
     return [
         Pair(first=a, second=b, estimate=analysis.difference(a, b), n_scenes=n_scenes, n_images=n_images)
         for a, b in combinations(map(str, ranked), 2)

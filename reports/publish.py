@@ -58,7 +58,8 @@ def publish(folder: Path, out: Path) -> Path:
     for name in names:
         write_bytes(out / name, (folder / name).read_bytes())
     _without_folders(out / schema.STUDY_FILE)
-    schema.write_images(plain(study.rows), out / schema.IMAGES_FILE)
+    names_of_metrics = [metric.name for metric in study.metrics]
+    schema.write_images(plain(study.rows), out / schema.IMAGES_FILE, metrics=names_of_metrics)
     write_text(out / "provenance.csv", provenance(study).to_csv(index=False, lineterminator="\n"))
     sums = [f"{sha256_of(out / name)}  {name}\n" for name in [*names, schema.IMAGES_FILE, "provenance.csv"]]
     write_text(out / "SHA256SUMS", "".join(sums))

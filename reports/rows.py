@@ -6,6 +6,7 @@ In memory texts are categories in alphabetical order, so that sorting and groupi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +38,14 @@ def read_rows(path: Path, content: bytes) -> pa.Table:
     except (OSError, ValueError, KeyError):
         as_usual = False
     # what is odd in any way is left to the schema, which knows what may be and says what may not
-    return table if as_usual else _encoded(schema.read_images(path))
+    return table if as_usual else encoded(schema.read_images(path))
 
 
 def compact(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows with the columns of schema.IMAGE_COLUMNS as a `Study` keeps them; infinite scores capped."""
     gathered = Gathered()
     for (variant, seed), own in rows.groupby(["variant", "seed"], sort=False):
-        gathered.add(_encoded(own), variant=str(variant), seed=int(str(seed)))
+        gathered.add(encoded(own), variant=str(variant), seed=int(str(seed)))
     return gathered.frame()
 
 
@@ -73,13 +74,13 @@ class Gathered:
         self._seeds.append(seed)
         self._counts.append(len(table))
 
-    def frame(self) -> pd.DataFrame:
-        """All rows, columns as schema.IMAGE_COLUMNS, infinite PSNR capped (schema.METRICS); nothing stays gathered."""
+    def frame(self, metrics: Sequence[schema.Metric] = schema.METRICS) -> pd.DataFrame:
+        """All rows, columns as schema.IMAGE_COLUMNS, scores capped as `metrics` say; nothing stays gathered."""
         texts = {name: found.categorical() for name, found in self._texts.items()}
         counts = np.array(self._counts, dtype=np.int64)
         texts["variant"] = pd.Categorical(pd.Index(self._variants, dtype="str")).repeat(counts)
         numbers = {"seed": np.repeat(np.array(self._seeds, dtype=np.int64), counts)}
-        upper = {m.name: m.upper for m in schema.METRICS}
+        upper = {m.name: m.upper for m in metrics}
         caps = np.array([upper.get(name, math.inf) for name in texts["metric"].categories])
         for name, parts in self._numbers.items():
             scores = np.concatenate([*parts, np.zeros(0)])
@@ -122,7 +123,7 @@ def _whole(table: pa.Table, name: str) -> pa.DictionaryArray:
     return column.chunk(0) if column.num_chunks == 1 else column.unify_dictionaries().combine_chunks()
 
 
-def _encoded(frame: pd.DataFrame) -> pa.Table:
+def encoded(frame: pd.DataFrame) -> pa.Table:
     """A checked frame as `read_rows` gives it."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     for name in _TEXTS:

@@ -38,6 +38,8 @@ __all__ = [
 AVERAGE = "average"  # over the columns, all alike, as papers print it
 TASK_AVERAGE = "average_tasks"  # over the tasks, all alike; noise levels first
 
+PSNR_METRIC = schema.METRICS[0]
+
 NEW_PHOTOGRAPHS = "new photographs"
 THESE_IMAGES = "these images"
 QUESTIONS = (NEW_PHOTOGRAPHS, THESE_IMAGES)
@@ -56,6 +58,7 @@ class Scores:
         scene: (I,) number of the image's scene.
         stratum: (I,) number of the set of conditions in which the image's scene occurs.
         dropped: rows left out because some run lacks them, so that means compare like with like.
+        kind: the metric: its unit, digits and direction.
     """
 
     metric: str
@@ -66,6 +69,7 @@ class Scores:
     scene: np.ndarray
     stratum: np.ndarray
     dropped: int
+    kind: schema.Metric = PSNR_METRIC
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -128,13 +132,13 @@ class Scores:
         return np.asarray(~np.isnan(self.inputs[:, self.weights(condition) > 0]).all(axis=1))
 
 
-def collect(images: pd.DataFrame, metric: str = schema.PSNR) -> Scores:
+def collect(images: pd.DataFrame, kind: schema.Metric = PSNR_METRIC) -> Scores:
     """Arrange the rows of one metric (columns of schema.IMAGE_COLUMNS) for statistics.
 
     Only images that every run of a condition has are kept. A variant that lacks a condition altogether holds NaN
     there, and its average is NaN: it is never averaged over fewer tasks than the others.
     """
-    rows = images[images["metric"] == metric]
+    rows = images[images["metric"] == kind.name]
     datasets, image_names, scene_names, variants, columns = (
         rows[name].astype("category").cat.remove_unused_categories().cat
         for name in ("dataset", "image", "scene", "variant", "condition")
@@ -160,7 +164,7 @@ def collect(images: pd.DataFrame, metric: str = schema.PSNR) -> Scores:
     scene = np.unique(scene, return_inverse=True)[1]
     of_variant = {str(variants.categories[v]): np.flatnonzero(variant_of == v) for v in dict.fromkeys(variant_of)}
     return Scores(
-        metric=metric,
+        metric=kind.name,
         conditions=conditions,
         values={name: cube[places] for name, places in of_variant.items()},
         inputs=inputs,
@@ -168,6 +172,7 @@ def collect(images: pd.DataFrame, metric: str = schema.PSNR) -> Scores:
         scene=scene,
         stratum=_strata(scene, common),
         dropped=dropped,
+        kind=kind,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports import schema
 from reports.stats import Analysis, Scores, collect
 
 
@@ -87,6 +88,7 @@ class Study:
         command: what makes the study again.
         measures: names of the measures that the study asks for; None where its file does not say.
         contrasts: those that its file declares; none in older files.
+        metrics: of a cell, in order: PSNR, SSIM, and those that the study asked for besides, where a run has them.
     """
 
     folder: Path | None
@@ -105,6 +107,7 @@ class Study:
     command: str
     measures: tuple[str, ...] | None = None
     contrasts: tuple[Contrast, ...] = ()
+    metrics: tuple[schema.Metric, ...] = schema.METRICS
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made of the rest: it would travel to each process that draws."""
@@ -135,7 +138,8 @@ class Study:
     def scores(self, metric: str) -> Scores:
         """The rows of one metric arranged for statistics, once."""
         if metric not in self._scores:
-            self._scores[metric] = collect(self.rows, metric)
+            kind = next(m for m in self.metrics if m.name == metric)
+            self._scores[metric] = collect(self.rows, kind)
         return self._scores[metric]
 
     def analysis(self, metric: str) -> Analysis:

@@ -85,6 +85,7 @@ class Table:
         notes: lines below the table (aliases, what the marks mean).
         protocol: name of the evaluation protocol.
         data: name of the data.
+        metrics: whose numbers stand in a cell, in this order.
     """
 
     columns: tuple[str, ...]
@@ -92,6 +93,7 @@ class Table:
     notes: tuple[str, ...]
     protocol: str
     data: str
+    metrics: tuple[schema.Metric, ...] = schema.METRICS
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -111,15 +113,19 @@ class Table:
 
 def build_table(study: Study) -> Table:
     """The study's table from the rows of its finished runs."""
-    metrics = [(m, study.scores(m.name)) for m in schema.METRICS]
+    metrics = [(m, study.scores(m.name)) for m in study.metrics]
     averages = {m.name: means(scores) for m, scores in metrics}
     columns = (*metrics[0][1].conditions, *metrics[0][1].averages)
-    rows = [Row(variant=INPUT_LABEL, cells=_cells("input", columns, averages, ""), seeds="", is_input=True)]
+    rows = [
+        Row(variant=INPUT_LABEL, cells=_cells("input", columns, averages, "", study.metrics), seeds="", is_input=True)
+    ]
     for variant in study.variants:
         done, planned = study.done_runs_of(variant), study.runs_of(variant)
         instead = "" if done else _not_done(planned)
         aliases = tuple(e.variant for e in study.aliases.get(variant, ()))
-        cells = _with_hover(_cells(variant, columns, averages, instead), variant, columns, metrics[0][1], done)
+        cells = _with_hover(
+            _cells(variant, columns, averages, instead, study.metrics), variant, columns, metrics[0][1], done
+        )
         sizes = sizes_of(planned)
         rows.append(Row(variant=variant, cells=cells, seeds=_seeds(study, variant), aliases=aliases, sizes=sizes))
     return Table(
@@ -128,6 +134,7 @@ def build_table(study: Study) -> Table:
         notes=_notes(study),
         protocol=", ".join(sorted(study.terms["protocol"].unique())),
         data=str(study.data.get("name", "")),
+        metrics=study.metrics,
     )
 
 
@@ -142,11 +149,17 @@ def sizes_of(runs: Sequence[Run]) -> tuple[str, ...]:
     )
 
 
-def _cells(name: str, columns: tuple[str, ...], averages: dict[str, pd.DataFrame], instead: str) -> tuple[Cell, ...]:
+def _cells(
+    name: str,
+    columns: tuple[str, ...],
+    averages: dict[str, pd.DataFrame],
+    instead: str,
+    metrics: Sequence[schema.Metric],
+) -> tuple[Cell, ...]:
     cells = []
     for column in columns:
         numbers = []
-        for metric in schema.METRICS:
+        for metric in metrics:
             frame = averages[metric.name]
             known = name in frame.index and column in frame.columns
             value = float(frame.at[name, column]) if known else float("nan")  # type: ignore[arg-type]
@@ -191,7 +204,7 @@ def _marked(rows: list[Row], columns: tuple[str, ...], study: Study) -> list[Row
     The tests are of the pairs, unadjusted, and need more than one seed. What is no better than the input is not marked.
     """
     ranks: dict[tuple[str, int, int], int] = {}
-    for m, metric in enumerate(schema.METRICS):
+    for m, metric in enumerate(study.metrics):
         analysis = study.analysis(metric.name)
         for c, column in enumerate(columns):
             sign, floor = metric.sign, rows[0].cells[c].numbers[m].value
@@ -279,7 +292,7 @@ def _name(row: Row) -> str:
 
 def _legend(table: Table, escape: Callable[[str], str]) -> list[str]:
     """The lines below the table, escaped; the marks' own line is ours."""
-    said = f"{metric_note()}. Protocol: {table.protocol}. Data: {table.data}. {table.averages_told}"
+    said = f"{metric_note(table.metrics)}. Protocol: {table.protocol}. Data: {table.data}. {table.averages_told}"
     return [escape(line) for line in (said, MARKS_TOLD, *table.notes)]
 
 
@@ -291,7 +304,7 @@ def _named_in(terms: pd.DataFrame, what: str, column: str) -> str:
 def means_frame(study: Study) -> pd.DataFrame:
     """Every cell of the table as a tidy row, unrounded, with spread, interval, protocol and run ids."""
     rows = []
-    for metric in (m.name for m in schema.METRICS):
+    for metric in (m.name for m in study.metrics):
         analysis, scores = study.analysis(metric), study.scores(metric)
         for variant in scores.variants:
             for column in (*scores.conditions, *scores.averages):

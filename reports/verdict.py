@@ -74,7 +74,7 @@ def verdict(analysis: Analysis, planned: Sequence[Contrast] = (), *, diverged: C
     sentences = [_one_contrast(t, found) for t in on_average[:SHOWN_CONTRASTS]]
     sentences += [*_more(on_average[SHOWN_CONTRASTS:]), *_waiting(found)]
     if not planned:
-        sentences += _best(described, analysis.scores.metric)
+        sentences += _best(described, analysis.scores.kind)
     sentences += _diverged(diverged, found, kept)
     sentences += [*_what_it_finds(on_average), *against_input(analysis.scores)]
     sentences += [_basis(analysis.scores)] if analysis.scores.variants else []
@@ -100,7 +100,7 @@ def _headline(scores: Scores, found: Contrasts, described: Sequence[Pair]) -> st
         return "No contrast was planned: the differences below are a description, and none is tested."
     if not on_average:
         return "No planned contrast can be estimated yet: the variants that they need have not finished."
-    kind = next(m for m in schema.METRICS if m.name == scores.metric)
+    kind = scores.kind
     where = f"{kind.label} averaged over the columns" if len(scores.conditions) > 1 else kind.label
     differ, m = sum(t.differs for t in on_average), len(on_average)
     trades = sum(bool(_trade(t, found)) for t in on_average)
@@ -187,12 +187,11 @@ def _waiting(found: Contrasts) -> list[str]:
     return said
 
 
-def _best(described: Sequence[Pair], metric: str) -> list[str]:
+def _best(described: Sequence[Pair], metric: schema.Metric) -> list[str]:
     if not described:
         return []
     top = described[0]
-    higher = next(m for m in schema.METRICS if m.name == metric).higher_is_better
-    words = ("highest", "largest") if higher else ("lowest", "smallest")
+    words = ("highest", "largest") if metric.higher_is_better else ("lowest", "smallest")
     return [
         f"{top.first} has the {words[0]} column average, {show(top.estimate, metric)} against {top.second} "
         f"(unadjusted; chosen as the {words[1]}, so not a test)."

@@ -13,9 +13,8 @@ from reports.power import MOST_SEEDS
 SHOWN_NAMES = 3
 
 
-def show(estimate: Estimate, metric: str = schema.PSNR) -> str:
+def show(estimate: Estimate, kind: schema.Metric = schema.METRICS[0]) -> str:
     """Value, unit and interval as a reader sees them: +0.02 dB [-0.11, +0.15], with true minus signs."""
-    kind = next(m for m in schema.METRICS if m.name == metric)
     unit = f" {kind.unit}" if kind.unit else ""
     value, low, high = (signed(v, kind.digits) for v in (estimate.value, estimate.low, estimate.high))
     if math.isnan(estimate.low):
@@ -23,9 +22,9 @@ def show(estimate: Estimate, metric: str = schema.PSNR) -> str:
     return f"{value}{unit} [{low}, {high}]"
 
 
-def metric_note() -> str:
+def metric_note(metrics: Sequence[schema.Metric] = schema.METRICS) -> str:
     """Which metrics stand in a cell, in order, and which of them are the better the lower."""
-    return " / ".join(map(_metric, schema.METRICS))
+    return " / ".join(map(_metric, metrics))
 
 
 def _metric(metric: schema.Metric) -> str:

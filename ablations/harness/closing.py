@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ablations.cli import print_prose
 from ablations.harness.run_one import find_run
+from ablations.measures.registry import metric_measures
 from ablations.measures.take import error_file
 from ablations.plan import Plan
 from reports.labels import condition_label
@@ -45,7 +46,7 @@ def show_table(table: Table, console: Console) -> None:
             break
     for line in lines:
         console.print(Text(gap).join(line), soft_wrap=True, highlight=False)
-    note = metric_note().split(" / ")[0] if metrics else metric_note()
+    note = metric_note(table.metrics[:metrics])
     seeds = _same_seeds(table)
     said = [
         f"{note}{'; what had no room here is in table.md' if metrics else ''}.",
@@ -61,7 +62,7 @@ def say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
     runs: dict[tuple[str, str], int] = {}
     for spec in plan.specs:
         folder = find_run(root, spec)
-        for name in plan.study.measures:
+        for name in (*plan.study.measures, *metric_measures(plan.study.metrics)):
             path = error_file(folder, name)
             if path.is_file():
                 reason = json.loads(path.read_text(encoding="utf-8"))["message"]

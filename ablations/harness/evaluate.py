@@ -23,7 +23,7 @@ from datasets.protocols import Protocol, get_protocol
 from datasets.transfer import sent
 from reports.schema import PSNR
 
-__all__ = ["as_tensor", "batch_pixels", "batches_of", "restore_items", "score_items", "validation_scores"]
+__all__ = ["as_tensor", "batch_pixels", "batches_of", "restore_items", "score_items", "score_rows", "validation_scores"]
 
 _PIXELS_AT_ONCE = {"cpu": 8 * 128 * 128, "cuda": 4 * 481 * 321}
 
@@ -123,15 +123,16 @@ def score_items(
             images = _restored(spec, model, batch, conditioning, device)
             found = scores_beside(batch, images, rules, metrics)
             own += [
-                (i, _rows(spec, bundle, item, rules, scores))
+                (i, score_rows(spec, bundle, item, rules, scores))
                 for i, item, scores in zip(numbers, batch, found, strict=True)
             ]
     return [row for _, rows in sorted(team.gathered(own), key=itemgetter(0)) for row in rows]
 
 
-def _rows(
+def score_rows(
     spec: RunSpec, bundle: DataBundle, item: EvalItem, rules: Protocol, scores: Mapping[str, tuple[float, float]]
 ) -> list[dict[str, object]]:
+    """Rows of images.parquet of one image: metric -> its score and that of the degraded input."""
     return [
         {
             "run_id": spec.run_id,

@@ -28,11 +28,14 @@ from ablations.harness.study_folder import (
 )
 from ablations.harness.training import snapshots
 from ablations.harness.training.distributed import ALONE, Team
+from ablations.measures.registry import metric_measures
+from ablations.metrics import METRICS
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports import learning, schema
 from reports.build import build_report
 from reports.files import write_json
+from reports.further_metrics import all_rows, metrics_of
 from reports.load import load_study
 from reports.schema import (
     SCHEMA_VERSION,
@@ -97,7 +100,7 @@ def run_plan(
             device,
             force=force,
             progress=progress,
-            measures=plan.study.measures,
+            measures=(*plan.study.measures, *metric_measures(plan.study.metrics)),
             sizes=plan.budget.measuring,
             hang_s=options.hang_s,
             log=options.log,
@@ -151,6 +154,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         command = " && ".join([*before, command])  # all of the table takes all of them
     rows = joined(rows, earlier["rows"] if earlier else [], plan.study)
     shown = {row["variant"] for row in rows}
+    metrics = [METRICS[name].shown.to_json() for name in study.metrics]
     axis: Axis | None = None
     if study.axis is not None and study.axis_values is not None:
         axis = Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in shown})
@@ -175,6 +179,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
             for c in study.contrasts
             if set(c.weights) <= shown
         ],
+        **({"metrics": metrics} if metrics else {}),  # type: ignore[typeddict-item]
     )
 
 
@@ -200,17 +205,19 @@ def write_table(study: StudyFile, root: Path, folder: Path) -> int:
         folder: of the study.
     """
     parts = _table_parts(study, root)
-    return schema.write_table(parts, folder / schema.TABLE_PARQUET_FILE, folder / schema.TABLE_CSV_FILE)
+    names = [metric["name"] for metric in study.get("metrics", ())]
+    return schema.write_table(parts, folder / schema.TABLE_PARQUET_FILE, folder / schema.TABLE_CSV_FILE, metrics=names)
 
 
 def _table_parts(study: StudyFile, root: Path) -> Iterator[pd.DataFrame]:
     """The rows of each variant and seed, in the table's order; of several runs where each task has a model."""
+    metrics = metrics_of(study.get("metrics", ()))
     for _, rows in groupby(sorted(study["rows"], key=_place), _place):
         parts = []
         for row in rows:
             run = root / row["run_id"]
             if is_done(run):
-                images = schema.read_images(run / schema.IMAGES_FILE)
+                images = all_rows(run, metrics)
                 parts.append(images.assign(variant=row["variant"], run_id=run.name, alias_of=row["alias_of"] or ""))
         if parts:
             yield pd.concat(parts, ignore_index=True)

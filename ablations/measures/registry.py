@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -12,11 +13,14 @@ from ablations.harness.training.snapshots import TENTHS, step_of
 from ablations.measures import responses
 from ablations.measures.gradients import task_gradient_interference
 from ablations.measures.information import block_information
+from ablations.measures.metrics import metric_rows
 from ablations.measures.separation import feature_separation
 from ablations.measures.subject import Subject
+from ablations.metrics import METRICS, further
 from ablations.spec import Measuring
+from dfpir.plugins import Plugin
 from dfpir.registry import UnknownNameError, suggestion
-from reports.schema import MEASURE_COLUMNS
+from reports.schema import MEASURE_COLUMNS, METRIC_PREFIX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +32,19 @@ class Measure:
         version: raised when the same run and sizes give other numbers: tables made before then are made again.
         sizes: the fields of `Measuring` that its numbers depend on.
         take: makes the table; no rows where it doesn't apply to the model.
+        plugins: the code outside the suite that its numbers come from.
     """
 
     name: str
     version: int = 1
     sizes: tuple[str, ...]
     take: Callable[[Subject], pd.DataFrame]
+    plugins: tuple[Plugin, ...] = ()
 
     def settings(self, sizes: Measuring) -> dict[str, Any]:
         """What the table depends on besides the run."""
-        return {"version": self.version, **{k: v for k, v in asdict(sizes).items() if k in self.sizes}}
+        settings = {"version": self.version, **{k: v for k, v in asdict(sizes).items() if k in self.sizes}}
+        return settings | ({"plugins": [plugin.to_json() for plugin in self.plugins]} if self.plugins else {})
 
 
 def _interference(subject: Subject) -> pd.DataFrame:
@@ -106,12 +113,20 @@ MEASURES: dict[str, Measure] = {
 }
 
 
+def metric_measures(metrics: Sequence[str]) -> tuple[str, ...]:
+    """The measures that score a run by these metrics."""
+    return tuple(METRIC_PREFIX + name for name in further(metrics))
+
+
 def measure_named(name: str) -> Measure:
-    """The measure of this name.
+    """The measure of this name, or of a metric's with `METRIC_PREFIX` before it.
 
     Raises:
         UnknownNameError: there is none.
     """
+    if name.startswith(METRIC_PREFIX):
+        metric = METRICS[name.removeprefix(METRIC_PREFIX)]
+        return Measure(name=name, sizes=(), take=partial(metric_rows, metric=metric), plugins=tuple(metric.plugins))
     if name not in MEASURES:
         raise UnknownNameError(f"Unknown measure {name!r}.{suggestion(name, MEASURES)}")
     return MEASURES[name]

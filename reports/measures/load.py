@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
+from reports.further_metrics import problems_of
 from reports.load import read_json
 from reports.study import Run, Status, Study
 
@@ -67,7 +68,7 @@ def load_measures(study: Study) -> Measures:
         run = study.runs[entry.run_id]
         if entry.alias_of is not None or run.status is not Status.DONE:
             continue
-        problems += _failures(run, told_of)
+        problems += _failures(run, told_of) + problems_of(run.path, study.metrics)
         for name in _names(run, problems):
             if name not in told_of:
                 continue
@@ -115,7 +116,8 @@ def _told_of(study: Study, done: int) -> set[str]:
 
 def _names(run: Run, problems: list[str]) -> list[str]:
     """Measures that the run has a file of; files that no measure is called after are named in `problems`."""
-    present = sorted(p.stem for p in (run.path / schema.MEASURES_FOLDER).glob("*.parquet"))
+    files = (p.stem for p in (run.path / schema.MEASURES_FOLDER).glob("*.parquet"))
+    present = sorted(name for name in files if not name.startswith(schema.METRIC_PREFIX))
     unknown = [name for name in present if name not in schema.MEASURE_COLUMNS]
     if unknown:
         problems.append(f"{', '.join(unknown)} of {run.run_id}: no measure that this version knows.")

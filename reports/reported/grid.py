@@ -42,7 +42,7 @@ def grid_of(rows: pd.DataFrame, columns: tuple[str, ...]) -> Grid:
         rows: with the columns of schema.IMAGE_COLUMNS.
         columns: all columns of the table, in its order, scored or not.
     """
-    scores: dict[str, Scores] = {m.name: collect(rows, m.name) for m in schema.METRICS}
+    scores: dict[str, Scores] = {m.name: collect(rows, m) for m in schema.METRICS}
     first = scores[schema.PSNR]
     counts = (~np.isnan(first.inputs)).sum(axis=0)
     return Grid(

@@ -31,6 +31,7 @@ from reports.schema.names import (
     MAP_PREFIX,
     MEANS_CSV_FILE,
     MEASURES_FOLDER,
+    METRIC_PREFIX,
     ORDER_PREFIX,
     PAIRS_CSV_FILE,
     PROBE_CONDITIONS,
@@ -70,6 +71,7 @@ from reports.schema.records import (
     SummaryFile,
 )
 from reports.schema.scores import (
+    METRIC_NAME,
     METRICS,
     PSNR,
     SSIM,
@@ -80,6 +82,7 @@ from reports.schema.scores import (
 )
 from reports.schema.tables import (
     canonical,
+    measure_columns,
     read_images,
     read_measure,
     validate_images,
@@ -110,6 +113,8 @@ __all__ = [
     "MEASURES_FOLDER",
     "MEASURE_COLUMNS",
     "METRICS",
+    "METRIC_NAME",
+    "METRIC_PREFIX",
     "ORDER_PREFIX",
     "PAIRS_CSV_FILE",
     "PROBES_FILE",
@@ -153,6 +158,7 @@ __all__ = [
     "SummaryFile",
     "canonical",
     "condition_sort_key",
+    "measure_columns",
     "read_images",
     "read_measure",
     "task_of",

@@ -32,7 +32,7 @@ IMAGE_COLUMNS: tuple[Column, ...] = (
     Column(
         name="seen", dtype="str", meaning="seen or unseen: whether the scene was trained on; empty where nobody looked"
     ),
-    Column(name="metric", dtype="str", meaning="psnr_db or ssim"),
+    Column(name="metric", dtype="str", meaning="psnr_db, ssim, or another that the study asked for"),
     Column(name="value", dtype="float64", unit="dB (psnr_db) or 1 (ssim)", meaning="score of the restored image"),
     Column(name="input_value", dtype="float64", unit="as value", meaning="score of the degraded input itself"),
 )

@@ -19,6 +19,7 @@ DONE_FILE = "DONE"
 ERROR_FILE = "ERROR.json"
 SNAPSHOTS_FOLDER = "snapshots"
 MEASURES_FOLDER = "measures"  # measures/<measure>.parquet, made of a finished run; see MEASURE_COLUMNS
+METRIC_PREFIX = "metric-"  # + metric: measures/metric-<metric>.parquet, further scores with columns IMAGE_COLUMNS
 
 # Files of a study folder, runs/studies/<study>-<budget>-<data>/.
 STUDIES_FOLDER = "studies"

@@ -34,7 +34,10 @@ class ContrastRecord(TypedDict):
 
 
 class StudyFile(TypedDict):
-    """study.json; `terms` is a digest of what decides the numbers besides variants and seeds (not in older ones)."""
+    """study.json; `terms` is a digest of what decides the numbers besides variants and seeds (not in older ones).
+
+    `metrics` are those asked for besides `schema.METRICS`, each as `Metric.to_json` gives it.
+    """
 
     schema: int
     study: str
@@ -52,6 +55,7 @@ class StudyFile(TypedDict):
     measures: list[str]
     tasks: NotRequired[list[str]]
     contrasts: NotRequired[list[ContrastRecord]]
+    metrics: NotRequired[list[dict[str, Any]]]
 
 
 class SpecFile(TypedDict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from reports.files import write_bytes, writing
 from reports.schema.columns import IMAGE_COLUMNS, MEASURE_COLUMNS, TABLE_COLUMNS, Column
-from reports.schema.names import MEASURES_FOLDER, SCHEMA_VERSION
+from reports.schema.names import MEASURES_FOLDER, METRIC_PREFIX, SCHEMA_VERSION
 from reports.schema.scores import METRICS, condition_sort_key
 
 _ROW_GROUP = 2**17  # rows of a study's table that are written at once
@@ -24,8 +24,10 @@ _ROW_GROUP = 2**17  # rows of a study's table that are written at once
 _IMAGE_KEY = ["variant", "seed", "protocol", "dataset", "condition", "image", "metric"]
 
 
-def validate_images(df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) -> None:
-    """Check that `df` is an images.parquet (or, with TABLE_COLUMNS, a study's table).
+def validate_images(
+    df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COLUMNS, metrics: Collection[str] = ()
+) -> None:
+    """Check that `df` is an images.parquet (or, with TABLE_COLUMNS, a study's table); it may hold further `metrics`.
 
     Raises:
         ValueError: names the first column that is missing, unknown, of the wrong type or holding a value that is not
@@ -40,7 +42,7 @@ def validate_images(df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COL
             raise ValueError(f"Column {name!r} is unknown. Allowed: {', '.join(names)}.")
     for column in columns:
         _check_column(df[column.name], column)
-    known = [m.name for m in METRICS]
+    known = [*(m.name for m in METRICS), *metrics]
     if not df["metric"].isin(known).all():
         wrong = df.loc[~df["metric"].isin(known), "metric"].iloc[0]
         raise ValueError(f"Column 'metric' holds {wrong!r}. Allowed: {', '.join(known)}.")
@@ -66,13 +68,15 @@ def _check_column(series: pd.Series, column: Column) -> None:
         raise ValueError(f"Column {column.name!r} holds -inf, which no score can be.")
 
 
-def canonical(df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) -> pd.DataFrame:
+def canonical(
+    df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COLUMNS, metrics: Collection[str] = ()
+) -> pd.DataFrame:
     """The frame with columns, types and rows in the one order in which they are written.
 
     Raises:
         ValueError: as `validate_images`.
     """
-    validate_images(df, columns=columns)
+    validate_images(df, columns=columns, metrics=metrics)
     df = df.reset_index(drop=True)
     kinds: dict[str, Any] = {"str": "object", "int64": np.int64, "float64": np.float64}
     out = pd.DataFrame({c.name: df[c.name].astype(kinds[c.dtype]) for c in columns})
@@ -81,18 +85,21 @@ def canonical(df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) 
     return out.loc[keys.sort_values(_IMAGE_KEY, kind="stable").index].reset_index(drop=True)
 
 
-def write_images(df: pd.DataFrame, path: Path, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) -> Path:
+def write_images(
+    df: pd.DataFrame, path: Path, *, columns: tuple[Column, ...] = IMAGE_COLUMNS, metrics: Collection[str] = ()
+) -> Path:
     """Write the canonical frame as Parquet, or as CSV where `path` ends in .csv; atomic.
 
     Args:
         df: one row per image, condition and metric, with exactly the columns asked for.
         path: images.parquet, table.parquet or table.csv.
         columns: IMAGE_COLUMNS, or TABLE_COLUMNS for a study's table.
+        metrics: names that may stand in it besides `METRICS`.
 
     Raises:
         ValueError: as `validate_images`.
     """
-    frame = canonical(df, columns=columns)
+    frame = canonical(df, columns=columns, metrics=metrics)
     if path.suffix == ".csv":
         return write_bytes(path, frame.to_csv(index=False, lineterminator="\n").encode("utf-8"))
     buffer = io.BytesIO()
@@ -115,7 +122,7 @@ def _arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
     return pa.schema([(c.name, types[c.dtype]) for c in columns], metadata={"schema": str(SCHEMA_VERSION)})
 
 
-def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path) -> int:
+def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path, *, metrics: Collection[str] = ()) -> int:
     """Write a study's table as Parquet and as CSV, part by part, so that no more than a row group is in memory; atomic.
 
     Args:
@@ -123,6 +130,7 @@ def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path) -> int:
             at a time.
         parquet: the first file; neither is touched where there are no rows.
         csv: the second.
+        metrics: names that may stand in it besides `METRICS`.
 
     Returns:
         How many rows were written.
@@ -130,7 +138,7 @@ def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path) -> int:
     Raises:
         ValueError: as `validate_images`.
     """
-    frames = (canonical(frame, columns=TABLE_COLUMNS) for frame in _together(parts))
+    frames = (canonical(frame, columns=TABLE_COLUMNS, metrics=metrics) for frame in _together(parts))
     first = next(frames, None)
     if first is None:
         return 0
@@ -158,11 +166,16 @@ def _together(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         yield pd.concat(waiting, ignore_index=True)
 
 
+def measure_columns(name: str) -> tuple[Column, ...]:
+    """The columns of a measure's table, or of a further metric's scores (`METRIC_PREFIX`)."""
+    return IMAGE_COLUMNS if name.startswith(METRIC_PREFIX) else MEASURE_COLUMNS[name]
+
+
 def write_measure(df: pd.DataFrame, folder: Path, name: str, *, facts: dict[str, str]) -> Path:
     """Write one measure's table into a run folder, rows in the order given; atomic.
 
     Args:
-        df: with exactly the columns of `MEASURE_COLUMNS[name]`.
+        df: with exactly the columns of `measure_columns(name)`.
         folder: of the run.
         name: of the measure.
         facts: what it was made from and what it cost, kept in the file's metadata.
@@ -170,7 +183,7 @@ def write_measure(df: pd.DataFrame, folder: Path, name: str, *, facts: dict[str,
     Raises:
         ValueError: a column that is missing, unknown or of the wrong type.
     """
-    columns = MEASURE_COLUMNS[name]
+    columns = measure_columns(name)
     wanted = [c.name for c in columns]
     if sorted(df.columns) != sorted(wanted):
         raise ValueError(f"Measure {name!r} has columns {', '.join(df.columns)}. Needed: {', '.join(wanted)}.")
@@ -196,7 +209,7 @@ def read_measure(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} of {folder.name} can't be read: {error}") from error
     frame = table.to_pandas()
-    columns = MEASURE_COLUMNS[name]
+    columns = measure_columns(name)
     for place, column in enumerate(columns):
         if column.before is not None and column.name not in frame:
             frame.insert(min(place, frame.shape[1]), column.name, column.before)
@@ -207,7 +220,9 @@ def read_measure(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]
     return frame, {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
 
 
-def read_images(path: Path, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) -> pd.DataFrame:
+def read_images(
+    path: Path, *, columns: tuple[Column, ...] = IMAGE_COLUMNS, metrics: Collection[str] = ()
+) -> pd.DataFrame:
     """Read and check what `write_images` wrote.
 
     Raises:
@@ -217,5 +232,5 @@ def read_images(path: Path, *, columns: tuple[Column, ...] = IMAGE_COLUMNS) -> p
         frame = pq.ParquetFile(path).read(use_threads=False).to_pandas()
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} can't be read: {error}") from error
-    validate_images(frame, columns=columns)
+    validate_images(frame, columns=columns, metrics=metrics)
     return frame

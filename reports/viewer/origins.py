@@ -34,14 +34,14 @@ def origins(tables: Sequence[tuple[Study, Table]]) -> dict[str, Any]:
     told = [_table(study, table) for study, table in tables]
     used = {r["run"] for table in told for row in table["rows"] if row for r in row["runs"]}
     return {
-        "metrics": [f"{m.label}, {m.unit}" if m.unit else m.label for m in schema.METRICS],
+        "metrics": [f"{m.label}, {m.unit}" if m.unit else m.label for m in tables[0][0].metrics],
         "runs": {name: _run(run) for name, run in runs.items() if name in used},
         "tables": told,
     }
 
 
 def _table(study: Study, table: Table) -> dict[str, Any]:
-    scores = {m.name: study.scores(m.name) for m in schema.METRICS}
+    scores = {m.name: study.scores(m.name) for m in study.metrics}
     return {
         "columns": [_column(study.terms, scores[schema.PSNR], column) for column in table.columns],
         "rows": [None if row.is_input else _row(study, scores, row.variant, table.columns) for row in table.rows],

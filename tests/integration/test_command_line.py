@@ -34,7 +34,7 @@ def test_the_flags_are_these():
         "--device", "--jobs", "--launcher", "--ray-address", "--slurm", "--gpus", "--hang-after", "--log", "--root", "--protocol",
         "--exclude-leaks", "--tasks", "--checkpoint", "--force", "--dry-run", "--early-look", "--precision", "--names",
         "--kernels", "--compile", "--cuda-graphs", "--checkpointing",
-        "--split", "--skip-bad",
+        "--split", "--skip-bad", "--metrics",
     }  # fmt: skip
 
 

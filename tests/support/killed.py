@@ -15,7 +15,7 @@ import torch
 
 import ablations.harness.launch_local as launch_local
 import ablations.harness.training.train as training
-from ablations.budgets import BUDGETS
+from ablations.budgets import register_budget
 from ablations.harness import probes, run_one, study
 from ablations.harness.launch import Job
 from ablations.harness.training import checkpoint, saving
@@ -61,7 +61,7 @@ def command(out: Path) -> None:
     with (out.parent / f"{out.name}.said").open("a") as said:
         for descriptor in (1, 2):
             os.dup2(said.fileno(), descriptor)
-    BUDGETS[TINY.name] = TINY
+    register_budget(TINY)
     forks = get_context("fork")
     launch_local.multiprocessing.get_context = lambda *_: forks  # type: ignore[attr-defined,assignment]
     launch_local._BUSY_WAIT_S = 0.1

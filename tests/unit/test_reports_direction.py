@@ -18,19 +18,19 @@ from tests.support.fake_runs import FakeStudy, write_runs
 from tests.unit import test_reports_tables
 
 MAE = schema.Metric(name="mae", label="MAE", unit="", digits=4, upper=1.0, higher_is_better=False)
+METRICS = (*schema.METRICS, MAE)
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch):
+def study(tmp_path):
     """Three variants; each image's MAE falls as its PSNR rises."""
-    monkeypatch.setattr(schema, "METRICS", (*schema.METRICS, MAE))
     fake = FakeStudy(effect_db={"best": 3.0, "second": 1.5, "third": 0.0}, seeds=(0, 1, 2), scenes=6, crops=1)
     found = load([write_runs(tmp_path, fake)])
     rows = pd.DataFrame(found.rows).astype({"metric": str})
     error = rows[rows["metric"] == schema.PSNR].assign(
         metric="mae", value=lambda t: (60 - t["value"]) / 100, input_value=lambda t: (60 - t["input_value"]) / 100
     )
-    return replace(found, rows=compact(pd.concat([rows, error], ignore_index=True)))
+    return replace(found, rows=compact(pd.concat([rows, error], ignore_index=True)), metrics=METRICS)
 
 
 def test_the_lowest_error_is_bold(study):
@@ -60,7 +60,9 @@ def test_an_error_above_the_inputs_is_not_marked(study):
     assert {c.numbers[2].rank for row in table.rows for c in row.cells} == {0}
 
 
-def test_printed_numbers_of_papers_are_ranked_by_direction(study):
+def test_printed_numbers_of_papers_are_ranked_by_direction(monkeypatch):
+    monkeypatch.setattr(schema, "METRICS", METRICS)
+
     def row(*texts):
         return (Cell(numbers=tuple(Number(value=float(t), text=t) for t in texts)),)
 
@@ -68,14 +70,13 @@ def test_printed_numbers_of_papers_are_ranked_by_direction(study):
     assert [[n.rank for n in cells[0].numbers] for cells in ranked] == [[1, 1, 2], [2, 2, 1]]
 
 
-def test_a_mean_of_nothing_is_a_dash_also_for_the_input(tmp_path, monkeypatch):
+def test_a_mean_of_nothing_is_a_dash_also_for_the_input(tmp_path):
     fake = FakeStudy(effect_db={"a": 1.0}, seeds=(0,), unfinished=(("a", 0),), pictures=False)
     folder = write_runs(tmp_path, fake)
     table = build_table(load([folder]))
     assert {cell.instead for cell in table.rows[0].cells} == {"-"}
     assert "| 0.00" not in to_markdown(table)
     assert "0.00 / 0.000" not in build_report([folder], folder).read_text(encoding="utf-8")
-    monkeypatch.setattr(schema, "METRICS", (*schema.METRICS, MAE))  # runs that were made before there was the metric
-    table = build_table(test_reports_tables.study())
+    table = build_table(replace(test_reports_tables.study(), metrics=METRICS))  # none of its runs has the metric
     assert all(cell.numbers[2].text == "" for row in table.rows for cell in row.cells)
     assert " / -" in to_markdown(table)

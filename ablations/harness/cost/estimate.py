@@ -23,6 +23,7 @@ from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.prompts import load_prompts
 from dfpir.recompute import recompute_activations
+from reports.schema import METRIC_PREFIX
 
 _BYTES_A_PARAMETER = 16  # itself, its gradient and Adam's two moments in float32
 _START_S = 5.0  # of a run's process: imports, images, prompts
@@ -119,7 +120,8 @@ def _measures_s(spec: RunSpec, step_s: float, eval_s: float, measures: Sequence[
     tasks = len({condition_named(name).task for name in spec.conditions})
     batches = len(sizes.tenths) * sizes.draws * tasks
     gradients = batches * step_s * sizes.batch / spec.recipe.phases[0].batch
-    return sum(gradients if name == "interference" else _RESTORED_TIMES * eval_s for name in measures)
+    each = {"interference": gradients} | {name: eval_s for name in measures if name.startswith(METRIC_PREFIX)}
+    return sum(each.get(name, _RESTORED_TIMES * eval_s) for name in measures)
 
 
 def _step(

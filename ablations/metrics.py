@@ -1,0 +1,95 @@
+"""The metrics by name: how a restored image is scored against the clean one, and how the score is shown.
+
+A run's images.parquet holds PSNR and SSIM. Others that a study or `--metrics` names are computed of finished runs from
+their weights and kept beside them, so that they change no run's identity and train nothing again; naming them, rather
+than taking whatever is installed, keeps a table from depending on the environment it was made in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from jaxtyping import Float
+from torch import Tensor
+
+from datasets.metrics import psnr_db, ssim
+from dfpir.plugins import Plugin, plugins_behind
+from dfpir.registry import Registry
+from reports import schema
+
+Compute = Callable[[Float[Tensor, "1 C H W"], Float[Tensor, "1 C H W"]], "float | Tensor"]
+"""Score of a restored image against the clean one, both float64 in [0, 1] as the protocol has them: clipped, rounded to
+8 bits where it says so, RGB (C = 3) or luma (C = 1); on the device of the model."""
+
+
+@dataclass(frozen=True)
+class ImageMetric:
+    """A registered metric.
+
+    Attributes:
+        shown: name, label, unit, digits and direction.
+        compute: the score of one image.
+    """
+
+    shown: schema.Metric
+    compute: Compute
+
+    @cached_property
+    def plugins(self) -> list[Plugin]:
+        """The code outside the suite that computes it."""
+        return plugins_behind(self.compute)
+
+
+METRICS: Registry[ImageMetric] = Registry("metric", entry_point_group="dfpir.metrics")
+
+
+def register_metric(
+    name: str,
+    *,
+    label: str,
+    higher_is_better: bool,
+    unit: str = "",
+    digits: int = 3,
+    upper: float = math.inf,
+) -> Callable[[Compute], Compute]:
+    """Decorator: register a function of the restored and the clean image as a metric.
+
+    Args:
+        name: in tables on disk and on the command line: lower-case letters, digits and `_`.
+        label: as a reader knows it.
+        higher_is_better: False for an error or a distance.
+        unit: "dB", or "" for a ratio.
+        digits: decimals in tables.
+        upper: the largest value that enters statistics.
+
+    Raises:
+        ValueError: the name is taken, or none that a file could have.
+    """
+    if not schema.METRIC_NAME.fullmatch(name):
+        raise ValueError(f"Metric {name!r}: lower-case letters, digits and _ are needed, as in 'mae'.")
+    shown = schema.Metric(
+        name=name, label=label, unit=unit, digits=digits, upper=upper, higher_is_better=higher_is_better
+    )
+
+    def add(compute: Compute) -> Compute:
+        METRICS.register(name)(ImageMetric(shown, compute))
+        return compute
+
+    return add
+
+
+for _metric, _compute in zip(schema.METRICS, (psnr_db, ssim), strict=True):
+    METRICS.register(_metric.name)(ImageMetric(_metric, _compute))
+
+
+def further(names: Iterable[str]) -> tuple[str, ...]:
+    """The metrics of these names that not every run has anyway, each once.
+
+    Raises:
+        UnknownNameError: a name that no metric has.
+    """
+    built_in = {metric.name for metric in schema.METRICS}
+    return tuple(METRICS[name].shown.name for name in dict.fromkeys(names) if name not in built_in)

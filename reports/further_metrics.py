@@ -1,0 +1,91 @@
+"""Scores by metrics that a study asked for besides PSNR and SSIM; each run keeps them beside its measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from reports import schema
+from reports.rows import encoded
+
+Metrics = tuple[schema.Metric, ...]
+"""Of a study: those of `schema.METRICS` first."""
+
+
+def metrics_of(records: Sequence[dict[str, Any]]) -> Metrics:
+    """PSNR, SSIM, and those that a study.json names.
+
+    Raises:
+        KeyError: a record without what a metric needs.
+        ValueError: a name that no metric can have, or that two have.
+    """
+    found = (*schema.METRICS, *map(schema.Metric.from_json, records))
+    names = [metric.name for metric in found]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Two metrics of {schema.STUDY_FILE} have one name: {', '.join(names)}.")
+    return found
+
+
+def had_by_any(metrics: Metrics, rows: pd.DataFrame) -> Metrics:
+    """PSNR, SSIM, and those of the further metrics that stand in the rows."""
+    found = {*(metric.name for metric in schema.METRICS), *rows["metric"].unique()}
+    return tuple(metric for metric in metrics if metric.name in found)
+
+
+def read_metric(folder: Path, name: str) -> pd.DataFrame:
+    """A run's scores by one metric: rows with the columns of schema.IMAGE_COLUMNS.
+
+    Args:
+        folder: of the run.
+        name: of the metric.
+
+    Raises:
+        ValueError: there is no such table, or it is not what it should be.
+    """
+    frame, _ = schema.read_measure(folder, schema.METRIC_PREFIX + name)
+    schema.validate_images(frame, metrics=[name])
+    if set(frame["metric"]) != {name} or set(frame["run_id"]) != {folder.name}:
+        raise ValueError(f"{schema.METRIC_PREFIX}{name}.parquet of {folder.name} holds rows of another metric or run.")
+    return frame
+
+
+def with_metrics(rows: pa.Table, folder: Path, metrics: Metrics) -> pa.Table:
+    """The rows of a run (`reports.rows.read_rows`) and those of its further metrics; what can't be read is left out.
+
+    `reports.measures.load` names what was left out.
+    """
+    tables = [encoded(frame).select(rows.column_names).cast(rows.schema) for frame in _readable(folder, metrics)]
+    return pa.concat_tables([rows, *tables]) if tables else rows
+
+
+def all_rows(folder: Path, metrics: Metrics) -> pd.DataFrame:
+    """The rows of a finished run by all its metrics, columns as schema.IMAGE_COLUMNS.
+
+    Raises:
+        ValueError: its images.parquet is not the table it should be.
+    """
+    return pd.concat([schema.read_images(folder / schema.IMAGES_FILE), *_readable(folder, metrics)], ignore_index=True)
+
+
+def _readable(folder: Path, metrics: Metrics) -> Iterator[pd.DataFrame]:
+    for metric in metrics[len(schema.METRICS) :]:
+        try:
+            yield read_metric(folder, metric.name)
+        except ValueError:
+            continue
+
+
+def problems_of(folder: Path, metrics: Metrics) -> list[str]:
+    """A line for each further metric whose table is there and can't be used."""
+    said = []
+    for metric in metrics[len(schema.METRICS) :]:
+        if (folder / schema.MEASURES_FOLDER / f"{schema.METRIC_PREFIX}{metric.name}.parquet").is_file():
+            try:
+                read_metric(folder, metric.name)
+            except ValueError as error:
+                said.append(f"{metric.label} of {folder.name} is left out: {' '.join(str(error).split())}")
+    return said
