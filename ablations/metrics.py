@@ -81,7 +81,8 @@ def register_metric(
     return add
 
 
-for _metric, _compute in zip(schema.METRICS, (psnr_db, ssim), strict=True):
+_COMPUTES: tuple[Compute, ...] = (psnr_db, ssim)
+for _metric, _compute in zip(schema.METRICS, _COMPUTES, strict=True):
     METRICS.register(_metric.name)(ImageMetric(_metric, _compute))
 
 

@@ -104,6 +104,14 @@ def test_a_broken_one_is_named_and_the_rest_works(site, group):
     assert f"plug-in mylab 1.0 (mylab.{group}) is left out: ModuleNotFoundError" in done.stderr
 
 
+def test_the_documented_code_is_the_packages():
+    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    files = [path.read_text(encoding="utf-8") for path in sorted((PACKAGE / "mylab").glob("[!_]*.py"))]
+    assert sorted(blocks) == sorted(files)
+    assert re.search(r"```toml\n(.*?)```", text, flags=re.DOTALL)[1] in (PACKAGE / "pyproject.toml").read_text()
+
+
 @pytest.mark.slow
 def test_its_study_makes_a_report_that_shows_all_of_it(site, tmp_path):
     out = tmp_path / "runs"
