@@ -129,7 +129,7 @@ def test_its_study_makes_a_report_that_shows_all_of_it(site, tmp_path):
     asked = rows.query("metric == 'mae' and condition == 'noise-25'").groupby("variant")["value"].mean()
     assert means.set_index("variant")["mean"].to_dict() == pytest.approx(asked.to_dict())
 
-    run = next(out.glob("tinynet-s0-*"))
+    run = next(out.glob("dfpir_g93-s0-*"))
     scores, _ = read_measure(run, f"{METRIC_PREFIX}mae")
     assert list(scores.columns) == [column.name for column in IMAGE_COLUMNS]
     keys = ["condition", "image", "protocol", "scene"]
@@ -141,7 +141,7 @@ def test_its_study_makes_a_report_that_shows_all_of_it(site, tmp_path):
     done = {path: path.stat().st_mtime_ns for path in out.glob("*/DONE")}
     path = site / "mylab/metrics.py"
     path.write_text(path.read_text().replace(".mean()", ".mean() * 2"))
-    printed(site, *RUN, "--out", out, "--only", "tinynet")
+    printed(site, *RUN, "--out", out, "--only", "dfpir_g93")
     again, _ = read_measure(run, f"{METRIC_PREFIX}mae")
     assert again["value"].to_list() == pytest.approx((2 * scores["value"]).to_list())
     assert {path: path.stat().st_mtime_ns for path in done} == done
