@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 import reports.files
 from ablations.harness.build import build_model
 from ablations.harness.run_one import find_run, is_done, run_one
-from ablations.harness.training import checkpoint
+from ablations.harness.training import checkpoint, saving, train
 from datasets.finder import find_sets
 from datasets.store import PackedSet, StoreError, pack, plan_pack
 from dfpir.weights import load_released
@@ -195,6 +195,9 @@ def test_a_disk_that_refuses_a_write_costs_that_run_alone(finished, tmp_path, tr
     rng = random.Random(5)
     other = shutil.copytree(finished, tmp_path / finished.name)
     spec = replace(SPEC, seed=1)
+    # how many checkpoints there are is otherwise a matter of time
+    monkeypatch.setattr(train, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(saving, "COST_FACTOR", 0.0)
     counted = Full(0, errno.ENOSPC, stays=False)
     with monkeypatch.context() as patch:
         patch.setattr(reports.files.os, "fsync", counted.fsync)

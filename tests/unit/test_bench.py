@@ -358,8 +358,9 @@ def test_each_way_multiplies_as_it_does_by_itself_and_pytorchs_settings_are_put_
 
         return built
 
-    usual = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    assert usual == (False, True), "PyTorch's defaults"
+    usual = False, True  # PyTorch's defaults; runs of other tests in this process have their own
+    # no monkeypatch: these can be set, but not taken away again
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = usual
     monkeypatch.setattr(train, "_same_answers", lambda device, settings: iter(()))
     monkeypatch.setattr(train, "released_step", looking(train.released_step, "released"))
     monkeypatch.setattr(train, "our_step", looking(train.our_step, "ours"))
