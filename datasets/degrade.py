@@ -82,8 +82,8 @@ def degrade_rows(
 
 def add_noise(clean: Image, sigma_255: float, rng: np.random.Generator) -> Image:
     """Clean * 255 + N(0, 1) * sigma, clipped to 0..255 and truncated to whole levels: the field's protocol."""
-    levels = clean * 255 + _normal(rng, clean.shape, clean.device) * sigma_255
-    return levels.clamp(0, 255).floor() / 255
+    levels = _normal(rng, clean.shape, clean.device).mul_(sigma_255).add_(clean * 255)
+    return levels.clamp_(0, 255).floor_().div_(255)
 
 
 def add_rain(clean: Image, rng: np.random.Generator, *, amount: float = 1.0) -> Image:
@@ -96,15 +96,12 @@ def add_rain(clean: Image, rng: np.random.Generator, *, amount: float = 1.0) -> 
 
 
 def _rain(images: Sequence[Image], rngs: Sequence[np.random.Generator], *, amount: float = 1.0) -> list[Image]:
+    """`add_rain` of each image; all are on one device."""
     drawn = [list(_layers(x.shape[-2], x.shape[-1], rng, amount)) for x, rng in zip(images, rngs, strict=True)]
     layers = [layer for of_image in drawn for layer in of_image]
-    devices = [x.device for x, of_image in zip(images, drawn, strict=True) for _ in of_image]
-    convolved = iter(
-        _convolve(
-            [sent(layer.drops.unsqueeze(0), device) for layer, device in zip(layers, devices, strict=True)],
-            [sent(layer.kernel, device) for layer, device in zip(layers, devices, strict=True)],
-        )
-    )
+    device = images[0].device
+    drops = [sent(layer.drops, device) for layer in layers]
+    convolved = iter(_convolve(drops, [sent(layer.kernel, device) for layer in layers]))
     made = []
     for image, of_image in zip(images, drawn, strict=True):
         height, width = image.shape[-2:]
@@ -118,7 +115,13 @@ def _rain(images: Sequence[Image], rngs: Sequence[np.random.Generator], *, amoun
 
 @dataclass(frozen=True, kw_only=True)
 class _Layer:
-    """Parallel streaks: where they begin, (H + 2 r, W + 2 r); what each looks like, (2 r + 1, 2 r + 1); how bright."""
+    """Parallel streaks.
+
+    Attributes:
+        drops: (1, H + 2 r, W + 2 r), where they begin.
+        kernel: (2 r + 1, 2 r + 1), what each looks like.
+        strength: how bright they are.
+    """
 
     drops: Tensor
     kernel: Tensor
@@ -134,7 +137,7 @@ def _layers(height: int, width: int, rng: np.random.Generator, amount: float) ->
         size = (height + 2 * radius, width + 2 * radius)
         drops = (rng.random(size) < amount * rng.uniform(0.001, 0.0028)) * rng.uniform(0.35, 1.0, size)
         strength = rng.uniform(0.12, 0.38)
-        yield _Layer(drops=torch.from_numpy(drops).float(), kernel=kernel, strength=strength)
+        yield _Layer(drops=torch.from_numpy(drops).float().unsqueeze(0), kernel=kernel, strength=strength)
 
 
 def add_haze(clean: Image, depth: Depth, rng: np.random.Generator) -> Image:
