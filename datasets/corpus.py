@@ -181,21 +181,13 @@ class DataBundle:
             raise ValueError(f"A batch of {len(conditions)} samples of {patch} px: at least one of each is needed.")
         rows = [self._row(condition, seed, patch) for condition, seed in zip(conditions, seeds, strict=True)]
         clean = to_floats([row.clean for row in rows])
-        degraded = torch.empty_like(clean)
-        pairs = [place for place, row in enumerate(rows) if row.degraded is not None]
-        if pairs:
-            degraded[pairs] = to_floats([cast(Pixels, rows[place].degraded) for place in pairs])
-        if alone := [place for place, row in enumerate(rows) if row.degraded is None]:
-            made = degrade_rows(
-                clean if len(alone) == len(rows) else clean[alone],
-                [conditions[place] for place in alone],
-                [stable_seed("degrade", seeds[place]) for place in alone],
-                [rows[place].depth for place in alone],
-            )
-            if not pairs:
-                degraded = made
-            else:
-                degraded[alone] = made
+        alone = [place for place, row in enumerate(rows) if row.degraded is None]
+        if len(alone) == len(rows):
+            degraded = torch.empty_like(clean)
+        else:
+            degraded = to_floats([row.clean if row.degraded is None else row.degraded for row in rows])
+        own = [stable_seed("degrade", seed) for seed in seeds]
+        degrade_rows(degraded, clean, alone, conditions, own, [row.depth for row in rows])
         return sent(degraded, device), sent(clean, device)
 
     @cached_property

@@ -39,45 +39,47 @@ def degrade(clean: Image, condition: Condition, seed: int, depth: Depth | None =
     Returns:
         (3, H, W) float32, multiples of 1/255 in [0, 1].
     """
-    depths = None if depth is None else [depth]
-    return degrade_rows(clean.unsqueeze(0), [condition], [seed], depths).squeeze(0)
+    degraded = torch.empty_like(clean).unsqueeze(0)
+    degrade_rows(degraded, clean.unsqueeze(0), [0], [condition], [seed], [depth])
+    return degraded.squeeze(0)
 
 
 def degrade_rows(
+    degraded: Float[Tensor, "b 3 h w"],
     clean: Float[Tensor, "b 3 h w"],
+    rows: Sequence[int],
     conditions: Sequence[Condition],
     seeds: Sequence[int],
     depths: Sequence[Depth | None] | None = None,
-) -> Float[Tensor, "b 3 h w"]:
-    """`degrade` of each row of a batch, the same bits: rows of one task one after the other, and their FFTs at once.
+) -> None:
+    """`degrade` of some rows of a batch, the same bits: a task's rows one after the other, their FFTs at once.
 
     Args:
+        degraded: (B, 3, H, W) float32, written to; rows that are not to be made hold multiples of 1/255 in [0, 1].
         clean: (B, 3, H, W) RGB float32 in [0, 1], on any device.
-        conditions: a row each.
-        seeds: a row each.
-        depths: a row each, or None for no depths.
-
-    Returns:
-        (B, 3, H, W) float32, multiples of 1/255 in [0, 1].
+        rows: which to make.
+        conditions: of each row of the batch.
+        seeds: of each row of the batch.
+        depths: of each row of the batch, or None for none.
     """
     rows_of: dict[Task, list[int]] = defaultdict(list)
-    for row, condition in enumerate(conditions):
-        rows_of[condition.task].append(row)
-    degraded = torch.empty_like(clean)
-    for task, rows in rows_of.items():
-        rngs = [np.random.default_rng(seeds[row]) for row in rows]
-        images = [clean[row] for row in rows]
+    for row in rows:
+        rows_of[conditions[row].task].append(row)
+    for task, same in rows_of.items():
+        rngs = [np.random.default_rng(seeds[row]) for row in same]
+        images = [clean[row] for row in same]
         if task is Task.NOISE:
-            sigmas = [conditions[row].sigma_255 for row in rows]
-            made = [add_noise(x, cast(float, s), rng) for x, s, rng in zip(images, sigmas, rngs, strict=True)]
+            sigmas = [cast(float, conditions[row].sigma_255) for row in same]
+            made = [add_noise(x, sigma, rng) for x, sigma, rng in zip(images, sigmas, rngs, strict=True)]
         elif task is Task.HAZE:
-            given = [depths[row] if depths is not None else None for row in rows]
-            made = [add_haze(x, _depth_of(x, d), rng) for x, d, rng in zip(images, given, rngs, strict=True)]
+            given = [_depth_of(clean[row], depths[row] if depths is not None else None) for row in same]
+            made = [add_haze(x, depth, rng) for x, depth, rng in zip(images, given, rngs, strict=True)]
         else:
             made = _MAKERS[task](images, rngs)
-        for row, image in zip(rows, made, strict=True):
+        for row, image in zip(same, made, strict=True):
             degraded[row] = image
-    return _to_grid(degraded)  # noise is on it: whole levels come back as they were
+    if rows:
+        degraded.clamp_(0, 1).mul_(255).round_().div_(255)  # what lies on the 8-bit grid stays as it is, to the bit
 
 
 def add_noise(clean: Image, sigma_255: float, rng: np.random.Generator) -> Image:
@@ -255,11 +257,6 @@ def _normal(rng: np.random.Generator, shape: torch.Size, device: torch.device) -
 
 def _dark(images: Sequence[Image], rngs: Sequence[np.random.Generator]) -> list[Image]:
     return [darken(image, rng) for image, rng in zip(images, rngs, strict=True)]
-
-
-def _to_grid(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """In place."""
-    return images.clamp_(0, 1).mul_(255).round_().div_(255)
 
 
 _MAKERS: dict[Task, Callable[[Sequence[Image], Sequence[np.random.Generator]], list[Image]]] = {
