@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import weakref
+from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,11 +14,13 @@ import torch
 
 import ablations.bench.record as record
 import dfpir
-from ablations.bench import ceilings, evaluate, options, train, ways
+from ablations.bench import ceilings, evaluate, feed, options, train, ways
 from ablations.bench.__main__ import main
 from ablations.bench.options import Settings
 from ablations.bench.reference import ReferenceUNet, _Channel, lend_weights, released_adam
+from ablations.budgets import budget_named
 from ablations.harness.seeding import initialise
+from ablations.harness.training.sampling import batch_of_step
 
 SIZES = {"dim": 8, "num_blocks": (1, 2, 1, 1), "num_refinement_blocks": 1}
 CPU = torch.device("cpu")
@@ -174,6 +178,30 @@ def test_patches_from_the_host_and_from_a_device_are_the_same_bits(monkeypatch, 
         assert first.shape == (12, 3, 40, 40)
         assert first.is_contiguous()
         assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("budget", feed.MIXTURES)
+def test_the_feed_measured_draws_the_budgets_own_mixture_of_three_tasks(budget):
+    spec = feed.spec_of(budget, patch=24)
+    plan = batch_of_step(spec, 3)
+    counts = Counter(condition.task.value for condition in plan.conditions)
+    wanted = {part.task: part.share for part in budget_named(budget).recipe.phases[-1].mixture if part.task in counts}
+    assert set(counts) == {"noise", "rain", "haze"}
+    for task, share in wanted.items():
+        assert abs(counts[task] - len(plan) * share / sum(wanted.values())) <= 1
+    assert spec.recipe.phase_at(3).patch == 24
+
+
+def test_steps_of_runs_at_once_are_counted_together(monkeypatch):
+    counts = [SimpleNamespace(value=5), SimpleNamespace(value=7)]
+    clock = iter([100.0, 104.0])
+    monkeypatch.setattr(feed.time, "perf_counter", lambda: next(clock))
+
+    def slept(seconds):
+        counts[0].value, counts[1].value = 11, 21
+
+    monkeypatch.setattr(feed.time, "sleep", slept)
+    assert feed._window(counts, 4.0) == 5.0
 
 
 def test_channels_reordered_at_once_are_those_reordered_sample_by_sample():
