@@ -149,7 +149,11 @@ def open_clean_files(folder: Path, trained_on: Mapping[str, Any] | None, bad: Ba
     bad.judge(faults, str(folder), left=len(files))
     name = folder.resolve().name or "folder"
     words = "; ".join(
-        [f"{counted(len(files), 'image')} of the folder {name}", "all degradations synthetic", *filter(None, (left, others))]
+        [
+            f"{counted(len(files), 'image')} of the folder {name}",
+            "all degradations synthetic",
+            *filter(None, (left, others)),
+        ]
     )
     known = trained_images(folder, trained_on)
     seen = {} if known is None else {each: "seen" if (None, each) in known else "unseen" for each in files}
