@@ -190,7 +190,6 @@ register(
         year=2025,
         licence="MIT",
         multiple_of=8,
-        settings=("since",),
         notes="Blind. Its low band is empty for sides below 256 pixels, so training on 128 px patches leaves that "
         "branch without input; the network that sets the band's border never gets a gradient.",
         params_m_published=28.785,

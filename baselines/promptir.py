@@ -127,7 +127,6 @@ register(
         year=2023,
         licence="academic, non-commercial",
         multiple_of=8,
-        settings=("3-task",),
         notes="Blind. 0.215 M of the released parameters are never used.",
         params_m_published=35.592,
         gmacs_published=172.7,
