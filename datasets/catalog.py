@@ -109,7 +109,6 @@ class DatasetSpec:
         repeats: how often the released code repeats its list in one epoch, with three and with five tasks; 0 is never.
         expected: alternative lists of names (as `Pairing.key` gives them) of the whole set; empty where not known.
         releases: contents known by digest.
-        clean_count: distinct clean images where several degraded ones share one.
         lists: files below the root that name the images which count, one path a line, as the released code ships them.
         variant_of: the set whose files these are, for another count of the same; looked for by name only.
     """
@@ -129,7 +128,6 @@ class DatasetSpec:
     repeats: tuple[int, int] = (0, 0)
     expected: tuple[tuple[str, ...], ...] = ()
     releases: tuple[Release, ...] = ()
-    clean_count: int | None = None
     lists: tuple[str, ...] = ()
     variant_of: str | None = None
 
