@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from datasets.corpus import EvalItem, Pixels, Sample, to_levels
-from datasets.protocols import Protocol, noisy_inputs
+from datasets.noise import noisy_inputs
+from datasets.protocols import Protocol
 from datasets.tasks import Condition
 
 

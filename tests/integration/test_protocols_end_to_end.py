@@ -19,7 +19,8 @@ from torch import nn
 from baselines.ffdnet import FFDNet
 from baselines.prenet import PReNet
 from datasets.finder import Pair, find_sets
-from datasets.protocols import Protocol, get_protocol, noisy_inputs, score
+from datasets.noise import noisy_inputs
+from datasets.protocols import Protocol, get_protocol, score
 from datasets.readers import read_rgb
 from datasets.tasks import Task
 

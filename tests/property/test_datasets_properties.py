@@ -14,7 +14,8 @@ from PIL import Image
 from datasets.catalog import Pairing, get_dataset
 from datasets.finder import find_sets
 from datasets.metrics import psnr_db, ssim
-from datasets.protocols import PROTOCOLS, get_protocol, noisy_inputs
+from datasets.noise import noisy_inputs
+from datasets.protocols import PROTOCOLS, get_protocol
 from datasets.readers import read_rgb
 from datasets.store import pack, plan_pack
 
