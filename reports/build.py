@@ -17,7 +17,6 @@ from reports.console import Parser, steady_output, words_of
 from reports.contrasts import contrasts_frame
 from reports.drawing import Drawing, Job, get_ready
 from reports.figures import axis, crops, curves, differences, errors, maps, masks, orders, tsne
-from reports.figures.style import Picture
 from reports.files import require_folder, write_bytes, write_text
 from reports.index import build_index
 from reports.language import ENGLISH, LANGUAGES, language
@@ -28,7 +27,7 @@ from reports.measures.separation import NOT_MEASURED
 from reports.pairs import pairs_frame
 from reports.parts import main_part, other_parts
 from reports.publish import provenance
-from reports.render import render
+from reports.render import Drawn, render
 from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import asked_setting, reported_table
 from reports.stats import Analysis
@@ -40,15 +39,6 @@ from reports.viewer.show import interactive
 _MOST_ROWS_SENT = 200_000
 _WHAT_DRAWS = ("reports.measures.sections",)  # imports every kind of figure
 _MEASURE = "measure "  # before a measure's name, whose figures must not be taken for a section's own
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """The page's figures by section; `problems` says which could not be drawn and why."""
-
-    pictures: dict[str, list[Picture]]
-    measured: list[tsne.Measured]
-    problems: dict[str, str]
 
 
 def build_report(
