@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from datasets.catalog import DatasetSpec, Family, Layout, Pairing
 from datasets.catalog_known import LOL_EVAL15_NAMES, RELEASES
+from datasets.dataset_spec import DatasetSpec, Family, Layout, Pairing
 from datasets.tasks import Task
 
 

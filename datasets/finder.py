@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from datasets.catalog import DatasetSpec, Layout, catalog, get_dataset
+from datasets.catalog import catalog, get_dataset
+from datasets.dataset_spec import DatasetSpec, Layout
 from datasets.readers import is_image_name
 
 

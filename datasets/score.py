@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datasets.catalog import DatasetSpec
 from datasets.check import clean_thumbs
+from datasets.dataset_spec import DatasetSpec
 from datasets.finder import Pair, find_sets, require_clear_names
 from datasets.inspection import look_at_all
 from datasets.leaks import overlaps

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datasets.catalog import Pairing, get_dataset
+from datasets.catalog import get_dataset
+from datasets.dataset_spec import Pairing
 from datasets.finder import find_sets
 from datasets.metrics import psnr_db, ssim
 from datasets.noise import noisy_inputs
