@@ -54,7 +54,6 @@ register(
         "No code by its authors was found, so only reported numbers can be shown.",
         "TAPE: Task-Agnostic Prior Embedding for Image Restoration, ECCV 2022",
         2022,
-        ("5-task",),
     )
 )
 register(
@@ -64,7 +63,6 @@ register(
         "the method does.",
         "Perceive-IR: Learning to Perceive Degradation Better for All-in-One Image Restoration, TIP 2025",
         2025,
-        ("since",),
     )
 )
 
