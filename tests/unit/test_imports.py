@@ -8,7 +8,10 @@ PACKAGES = ("ablations", "baselines", "datasets", "dfpir", "reports")
 
 def circles(imports):
     """Groups of modules that reach each other (strongly connected, Tarjan), from module -> modules it imports."""
-    order, lowest, path, found = {}, {}, [], []
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    found: list[list[str]] = []
 
     def visit(module):
         order[module] = lowest[module] = len(order)
