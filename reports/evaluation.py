@@ -12,7 +12,6 @@ from typing import Any
 
 from jinja2 import UndefinedError
 
-from reports import html
 from reports.console import Parser, steady_output, words_of
 from reports.files import write_text
 from reports.labels import condition_label
@@ -58,6 +57,8 @@ def build_page(folder: Path) -> Path:
 
 def render(found: dict[str, Any]) -> str:
     """The page of an evaluation (the content of evaluation.json) as HTML text."""
+    from reports import html  # with the figures' libraries, 70 MB: for a page alone
+
     guess = found["guess"]
     return html.page(
         "evaluation.html.j2",
