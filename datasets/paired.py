@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets.catalog import DatasetSpec, catalog
+from datasets.catalog import catalog
 from datasets.corpus import DataBundle, EvalItem, Pixels, Sample, Split
+from datasets.dataset_spec import DatasetSpec
 from datasets.degrade import degrade, degrade_rows
 from datasets.finder import find_sets, require_clear_names
 from datasets.leaks import same_scenes

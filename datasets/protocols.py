@@ -22,18 +22,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datasets.metrics import as_floats, pooled_psnr_db, psnr_db, ssim, to_y
-from datasets.noise import NoisyItem, content_hash, noisy_inputs
 from datasets.tasks import Task
 
 __all__ = [
     "PROTOCOLS",
     "NoiseRule",
-    "NoisyItem",
     "Protocol",
-    "content_hash",
     "finish_output",
     "get_protocol",
-    "noisy_inputs",
     "score",
 ]
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ablations.data import seen_word, test_set_of
+from ablations.devices import autocast
 from ablations.harness.beside import BOTH, as_tensor, scores_beside
 from ablations.harness.heartbeat import beat
 from ablations.harness.training.conditioning import Conditioning
@@ -76,7 +77,7 @@ def _restored_at_once(
     images = sent(torch.cat([as_tensor(item.degraded) for item in batch]), device)
     code = conditioning([item.condition for item in batch], device, training=False)
     with torch.inference_mode():
-        with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+        with autocast(device, spec.precision):
             restored = restore(cast(Restorer, model), images, code)
         restored = restored.float()
     beat()

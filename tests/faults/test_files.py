@@ -22,9 +22,9 @@ from ablations.harness.training import checkpoint, saving, train
 from datasets.finder import find_sets
 from datasets.store import PackedSet, StoreError, pack, plan_pack
 from dfpir.weights import load_released
-from reports.load import load_run
 from reports.schema import read_images
 from reports.study import Status
+from tests.support.read_run import read_run
 from tests.support.tiny_study import run_here, tiny_plan
 
 SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
@@ -76,7 +76,7 @@ def test_a_run_whose_done_is_cut_short_is_not_believed(copy, tally):
         if is_done(copy):
             assert json.loads(content[:end]) == whole  # only the last line feed is missing
         if end < len(content) - 1:
-            assert load_run(copy).status is not Status.DONE
+            assert read_run(copy).status is not Status.DONE
     tally("prefixes of DONE", len(content))
 
 

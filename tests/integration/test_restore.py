@@ -15,19 +15,12 @@ from ablations.harness.evaluating.specialists import SPECIALISTS
 from ablations.harness.restoring.pictures import deep_png, read_picture
 from ablations.restore import main, make_parser
 from datasets.embedded import load_embedded
+from tests.support.command_lines import call_of
 
 IDENTITY = ("--model", "identity", "--degradation", "haze")
 
 
-def call(capsys, *arguments):
-    """Exit code, standard output, standard error."""
-    code: object
-    try:
-        code = main([str(a) for a in arguments])
-    except SystemExit as ended:
-        code = ended.code
-    out, err = capsys.readouterr()
-    return code, out, err
+call = call_of(main)
 
 
 def pixels(*shape, kind=np.uint8, seed=0):

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from datasets.metrics import psnr_db, ssim, to_y
-from datasets.protocols import PROTOCOLS, finish_output, get_protocol, noisy_inputs, score
+from datasets.noise import noisy_inputs
+from datasets.protocols import PROTOCOLS, finish_output, get_protocol, score
 from datasets.tasks import Task
 
 SIZES = ((35, 50), (48, 33), (32, 32))
