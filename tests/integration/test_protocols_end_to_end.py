@@ -44,7 +44,8 @@ def one_thread() -> Iterator[None]:
 
 
 def released(model: Model, name: str) -> Model:
-    model.load_state_dict(torch.load(SHARED / "weights" / name, weights_only=True), strict=True)
+    weights = torch.load(SHARED / "weights" / name, map_location="cpu", weights_only=True)
+    model.load_state_dict(weights, strict=True)
     return model.eval()
 
 
