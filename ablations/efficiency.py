@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablations.cli import Parser, command_of, fail
-from ablations.idle import folder
 from ablations.startup import StartupError, prepare
+from ablations.unused_flags import folder
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ablations.data import seen_word, test_set_of
 from ablations.devices import autocast
-from ablations.harness.beside import BOTH, as_tensor, scores_beside
+from ablations.harness.batch_scores import BOTH, as_tensor, score_batch
 from ablations.harness.heartbeat import beat
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.distributed import ALONE, Team
@@ -122,7 +122,7 @@ def score_items(
         numbers = list(islice(places, len(batch)))
         if number % team.size == team.rank:
             images = _restored(spec, model, batch, conditioning, device)
-            found = scores_beside(batch, images, rules, metrics)
+            found = score_batch(batch, images, rules, metrics)
             own += [
                 (i, _rows(spec, bundle, item, rules, scores))
                 for i, item, scores in zip(numbers, batch, found, strict=True)

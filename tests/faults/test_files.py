@@ -24,6 +24,7 @@ from datasets.store import PackedSet, StoreError, pack, plan_pack
 from dfpir.weights import load_released
 from reports.schema import read_images
 from reports.study import Status
+from tests.support.checkpoints import load_latest
 from tests.support.read_run import read_run
 from tests.support.tiny_study import run_here, tiny_plan
 
@@ -94,7 +95,7 @@ def test_a_checkpoint_cut_short_or_flipped_is_passed_over(tmp_path, tries):
         else:
             del damaged[rng.randrange(len(content)) :]
         newest.write_bytes(damaged)
-        found = checkpoint.load_latest(tmp_path)
+        found = load_latest(tmp_path)
         assert found is not None
         assert found.step == 1
 
@@ -106,7 +107,7 @@ def test_garbage_under_a_right_hash_is_passed_over(tmp_path, tries):
         digest = hashlib.sha256(content).hexdigest()[:16]
         path = tmp_path / f"step-{number:09d}-{digest}.safetensors"
         path.write_bytes(content)
-        assert checkpoint.load_latest(tmp_path) is None
+        assert load_latest(tmp_path) is None
         path.unlink()
 
 
