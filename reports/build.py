@@ -83,7 +83,7 @@ def build_report(
     found = verdict_of(study)
     table = build_table(study)
     learned = learning(study)
-    plateau = sentences(learned)
+    plateau = [*page.interim(study), *sentences(learned)]
     said = replace(table, notes=(*table.notes, *plateau, found.headline, *found.sentences))
     besides = [(part.title, extra) for part, extra in parts]
     markdown = [to_markdown(said), *(f"\n## {title}\n\n{to_markdown(extra)}" for title, extra in besides)]
