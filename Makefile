@@ -1,5 +1,6 @@
 # make demo: a study on embedded photographs, ending in an HTML report. make test: the test suite. make studies: each
 # study at its smallest. make gpu: what a GPU computes and how fast, in ten minutes (docs/gpu.md).
+# make size: lines, the longest file, long functions.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ GPU_OPTIONS ?=
 # threads that spin while they wait cost a factor of six on a busy machine
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-faults studies gpu lint types imports check lock clean
+.PHONY: demo test test-faults studies gpu lint types imports check size lock clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ablations.run gamma_sweep
@@ -47,6 +48,9 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 check: lint types imports test
+
+size:
+	$(PYTHON) tests/support/size.py
 
 # uv, not pip: pip may take a CPU-only torch that torchvision does not import with. Compiled at once: each run is a
 # process, and where Python may not write its bytecode (PYTHONDONTWRITEBYTECODE) each would compile PyTorch anew

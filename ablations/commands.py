@@ -16,6 +16,7 @@ from rich.table import Table
 from ablations.budgets import budget_named
 from ablations.cli import counted, duration, print_prose
 from ablations.data import image_bytes, open_data
+from ablations.devices import device_named
 from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
 from ablations.harness.cost.placement import AUTO, place
 from ablations.harness.early import early_look
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace, *, command: str, console: Console | None = 
     Raises:
         ValueError: an option that can't be used.
     """
-    device = _device(options.device)
+    device = device_named(options.device)
     team = join(device) if options.launcher == "torchrun" else ALONE
     console = console or Console(highlight=False)
     console.quiet = console.quiet or not team.is_main
@@ -179,14 +180,6 @@ def _launching(options: argparse.Namespace, device: torch.device, team: Team) ->
     use(how.acceleration)  # for processes that torchrun started, too
     make_launcher(how, device, team)
     return how
-
-
-def _device(name: str) -> torch.device:
-    if name not in ("auto", "cpu", "cuda"):
-        raise UnknownNameError(f"Unknown device {name!r}.{suggestion(name, ('auto', 'cpu', 'cuda'))}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: this PyTorch finds no GPU here; use --device cpu, or install a CUDA build.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def _protocols(asked: str | None, data: str) -> tuple[str, tuple[str, ...]]:

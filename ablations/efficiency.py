@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablations.cli import Parser, command_of, fail
-from ablations.idle import folder
 from ablations.startup import StartupError, prepare
+from ablations.unused_flags import folder
 
 if TYPE_CHECKING:
     import torch
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace, console: Console, *, command: str) -> int:
 
 def _plan(options: argparse.Namespace, command: str) -> Plan:
     from ablations.budgets import budget_named
-    from ablations.commands import _device
+    from ablations.devices import device_named
     from ablations.harness.cost.measure import PHASES, Effort, Setting
     from ablations.harness.cost.models import subjects
     from ablations.harness.provenance import environment
@@ -102,7 +102,7 @@ def _plan(options: argparse.Namespace, command: str) -> Plan:
     defaults = DEFAULTS[options.budget]
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out {options.out}: that is a file; a folder is needed.")
-    device = _device(options.device)
+    device = device_named(options.device)
     env = environment(device)
     sizes = dict.fromkeys(getattr(options, "sizes", None) or defaults.sizes_px)
     precisions = dict.fromkeys(getattr(options, "precisions", None) or PRECISIONS)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ablations.cli import Parser, fail, fail_for
-from ablations.idle import folder, refuse_unread
 from ablations.startup import StartupError, prepare
+from ablations.unused_flags import folder, refuse_flags_without
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         prepare()
         if options.degradation != "auto":
-            refuse_unread(options, make_parser(), ("guess_data", "runs"), "--degradation auto")
+            refuse_flags_without(options, make_parser(), ("guess_data", "runs"), "--degradation auto")
         from ablations.harness.evaluating import examine
 
         return examine.run(options)

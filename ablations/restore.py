@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ablations.cli import Parser, fail, fail_for
-from ablations.idle import folder, refuse_unread
 from ablations.startup import StartupError, prepare
+from ablations.unused_flags import folder, refuse_flags_without
 
 RULES = """\
 Files: each is written to --out under its own name and kind. 8-bit images stay 8-bit; a 16-bit PNG is read as
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         prepare()
         if options.degradation not in ("auto", "noise"):
-            refuse_unread(options, make_parser(), ("data", "root", "runs"), "--degradation auto or noise")
+            refuse_flags_without(options, make_parser(), ("data", "root", "runs"), "--degradation auto or noise")
         from ablations.harness.restoring import own_images
 
         return own_images.run(options)

@@ -9,9 +9,9 @@ from itertools import chain
 from pathlib import Path
 
 from ablations.cli import Parser, command_of, fail, fail_for
-from ablations.idle import folder, refuse_idle
 from ablations.names import check_names
 from ablations.startup import StartupError, prepare
+from ablations.unused_flags import folder, refuse_unused_flags
 
 _MOST_SEEDS = 10_000
 
@@ -162,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.seeds = list(dict.fromkeys(chain.from_iterable(options.seeds)))
     try:
         prepare()
-        refuse_idle(options, make_parser())
+        refuse_unused_flags(options, make_parser())
         check_names(options.study, options.budget, only=options.only, tasks=options.tasks, variants=options.variants)
         from ablations import listings
 

@@ -18,6 +18,7 @@ from baselines.restormer_parts import (
     Features,
     Images,
     PatchEmbed,
+    UNet,
     Up,
     conv1,
     conv3,
@@ -120,7 +121,7 @@ def _band(half: Tensor, side: int) -> Tensor:
     return (offset >= -half[:, None]) & (offset < half[:, None])
 
 
-class AdaIR(nn.Module):
+class AdaIR(UNet):
     """Restormer's U-Net with a frequency module before each step up. Any `code` is ignored.
 
     Image (B, 3, H, W), RGB in [0, 1], sides multiples of 8, to the same shape.
@@ -163,23 +164,9 @@ class AdaIR(nn.Module):
         self.refinement = stage(wide[1], heads[0], grow, num_refinement_blocks)
         self.output = conv3(wide[1], 3)
 
-    def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
-        x = self.patch_embed(image)
-        skips: list[Features] = []
-        for level in (1, 2, 3):
-            x = self.get_submodule(f"encoder_level{level}")(x)
-            skips.append(x)
-            x = self.get_submodule(f"down{level}_{level + 1}")(x)
-        x = self.latent(x)
-        for level in (3, 2, 1):
-            if self.decoder:
-                x = self.get_submodule(f"fre{4 - level}")(image, x)
-            x = torch.cat([self.get_submodule(f"up{level + 1}_{level}")(x), skips[level - 1]], dim=1)
-            if level > 1:
-                x = self.get_submodule(f"reduce_chan_level{level}")(x)
-            x = self.get_submodule(f"decoder_level{level}")(x)
-        return self.output(self.refinement(x)) + image
+    def before_up(self, level: int, image: Images, x: Features) -> Features:
+        """See the base."""
+        return self.get_submodule(f"fre{4 - level}")(image, x) if self.decoder else x
 
 
 register(
@@ -190,7 +177,6 @@ register(
         year=2025,
         licence="MIT",
         multiple_of=8,
-        settings=("since",),
         notes="Blind. Its low band is empty for sides below 256 pixels, so training on 128 px patches leaves that "
         "branch without input; the network that sets the band's border never gets a gradient.",
         params_m_published=28.785,

@@ -292,7 +292,6 @@ register(
         year=2022,
         licence="none stated",
         needs="view",
-        settings=("3-task", "5-task"),
         notes="Blind. 7.610 M of the parameters are trained, the rest is the momentum encoder. Its encoder is trained "
         "alone, by contrast, for the first tenth of the steps, as released; there at ten times the later rate, here at "
         "the budget's. Multiply-adds: 301 G, and about 121 G in deformable convolutions, which most counters "

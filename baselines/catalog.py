@@ -23,7 +23,6 @@ register(
         year=2022,
         licence="academic, non-commercial",
         multiple_of=8,
-        settings=("3-task", "5-task"),
         notes="The backbone of DFPIR without its perturbation blocks.",
         params_m_published=26.127,
         gmacs_published=154.9,
@@ -41,7 +40,6 @@ register(
         licence="none stated",
         multiple_of=8,
         needs="code512",
-        settings=("3-task", "5-task"),
         notes="Told the degradation by a CLIP text code; the text encoder is not counted.",
         params_m_published=31.105,
         gmacs_published=165.5,
@@ -56,7 +54,6 @@ register(
         "No code by its authors was found, so only reported numbers can be shown.",
         "TAPE: Task-Agnostic Prior Embedding for Image Restoration, ECCV 2022",
         2022,
-        ("5-task",),
     )
 )
 register(
@@ -66,7 +63,6 @@ register(
         "the method does.",
         "Perceive-IR: Learning to Perceive Degradation Better for All-in-One Image Restoration, TIP 2025",
         2025,
-        ("since",),
     )
 )
 

@@ -251,7 +251,6 @@ register(
         year=2022,
         licence="none stated",
         multiple_of=8,
-        settings=("5-task",),
         notes="Blind. The defaults are the released deblurring model; deraining has n_feat=40, scale_unetfeats=20, "
         "scale_orsnetfeats=16 (3.662 M).",
         params_m_published=17.332,

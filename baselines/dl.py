@@ -142,8 +142,6 @@ register(
         multiple_of=2,
         min_size=4,
         needs="operator",
-        input_range=(-128.0, 127.0),
-        settings=("3-task", "5-task"),
         notes="Told the operator and its strength. The released model knows noise and rain of these tasks, on grey "
         "images and as operators among ten. Its recipe is Adam at 1e-2 on the 0..255 scale.",
         params_m_published=2.091,

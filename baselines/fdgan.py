@@ -119,7 +119,6 @@ register(
         licence="none stated",
         multiple_of=8,
         min_size=8,
-        settings=("3-task",),
         notes="Blind, made for haze. 2.178 M of the parameters are never used. Only a demo was published, without the "
         "training code and its fusion discriminator: trained here with L1, and not from ImageNet's weights. No output "
         "of the released code was at hand to compare with; parameters and multiply-adds agree with it.",

@@ -6,7 +6,6 @@ Zhang, Zuo, Zhang, "FFDNet: Toward a Fast and Flexible Solution for CNN-Based Im
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -40,14 +39,3 @@ class FFDNet(nn.Module):
         level = small.new_full((small.shape[0], 1, *small.shape[-2:]), sigma_255 / 255.0)
         restored = F.pixel_shuffle(self.model(torch.cat([small, level], dim=1)), 2)
         return restored[..., :height, :width]
-
-
-def load_ffdnet(path: Path) -> FFDNet:
-    """The released colour model from its weights file; every key must be there and no other.
-
-    Raises:
-        RuntimeError: the file's keys or shapes are not FFDNet's.
-    """
-    model = FFDNet()
-    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
-    return model.eval()

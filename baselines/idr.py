@@ -199,7 +199,6 @@ register(
         licence="MIT",
         multiple_of=8,
         needs="label",
-        settings=("5-task",),
         notes="Blind when it restores; told the class in the first 550 of 1200 epochs of training. Its paper's table "
         "says 15.34 M parameters, the released configuration has 12.262 M.",
         params_m_published=12.262,

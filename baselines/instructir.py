@@ -143,7 +143,6 @@ register(
         year=2024,
         licence="MIT",
         needs="code256",
-        settings=("3-task", "5-task"),
         notes="Told what to do by an instruction's 256-d embedding (bge-micro-v2 and a linear head, not counted). Pads "
         "with zeros to a multiple of 16 by itself. No training code was published; the paper states L1.",
         params_m_published=15.843,

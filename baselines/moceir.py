@@ -263,7 +263,6 @@ register(
         year=2025,
         licence="Apache-2.0",
         multiple_of=8,
-        settings=("since",),
         notes="Blind. dim=32 is MoCE-IR-S (11.478 M). The released code adds noise to the routing in evaluation too "
         "(eval_noise=True).",
         params_m_published=25.354,

@@ -193,7 +193,6 @@ register(
         year=2021,
         licence="academic, non-commercial",
         multiple_of=8,
-        settings=("3-task",),
         notes="Blind. The defaults are the released deblurring model; denoising has n_feat=80 (15.741 M), deraining "
         "n_feat=40, scale_unetfeats=20, scale_orsnetfeats=16 (3.637 M).",
         params_m_published=20.127,

@@ -113,7 +113,6 @@ register(
         paper="Simple Baselines for Image Restoration, ECCV 2022",
         year=2022,
         licence="MIT",
-        settings=("5-task",),
         notes="Blind. Width 32; the 5-task table does not say which width it used.",
         params_m_published=17.112,
         gmacs_published=16.0,

@@ -6,8 +6,6 @@ names are the released file's.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -48,14 +46,3 @@ class PReNet(nn.Module):
                 feature = F.relu(self.get_submodule(f"res_conv{block}")(feature) + feature)
             estimate = self.conv(feature) + degraded
         return estimate
-
-
-def load_prenet(path: Path) -> PReNet:
-    """The released six-stage model from its weights file; every key must be there and no other.
-
-    Raises:
-        RuntimeError: the file's keys or shapes are not PReNet's.
-    """
-    model = PReNet()
-    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
-    return model.eval()

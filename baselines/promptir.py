@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from einops import einsum, reduce
-from torch import Tensor, nn
+from torch import nn
 
 from baselines.registry import Baseline, register
-from baselines.restormer_parts import Block, Down, Features, Images, PatchEmbed, Up, conv1, conv3, stage
+from baselines.restormer_parts import Block, Down, Features, Images, PatchEmbed, UNet, Up, conv1, conv3, stage
 
 
 class PromptBlock(nn.Module):
@@ -36,7 +36,7 @@ class PromptBlock(nn.Module):
         return self.conv3x3(F.interpolate(prompt, x.shape[-2:], mode="bilinear"))
 
 
-class PromptIR(nn.Module):
+class PromptIR(UNet):
     """Four-level U-Net of Restormer with a prompt block before each step up. Any `code` is ignored.
 
     Image (B, 3, H, W), RGB in [0, 1], sides multiples of 8, to the same shape.
@@ -100,23 +100,10 @@ class PromptIR(nn.Module):
             width = dim * 2 ** (level - 1)
             self.add_module(f"reduce_noise_channel_{level}", conv1(width + out, width))
 
-    def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
-        x = self.patch_embed(image)
-        skips: list[Features] = []
-        for level in (1, 2, 3):
-            x = self.get_submodule(f"encoder_level{level}")(x)
-            skips.append(x)
-            x = self.get_submodule(f"down{level}_{level + 1}")(x)
-        x = self.latent(x)
-        for level in (3, 2, 1):
-            x = torch.cat([x, self.get_submodule(f"prompt{level}")(x)], dim=1)
-            x = self.get_submodule(f"reduce_noise_level{level}")(self.get_submodule(f"noise_level{level}")(x))
-            x = torch.cat([self.get_submodule(f"up{level + 1}_{level}")(x), skips[level - 1]], dim=1)
-            if level > 1:
-                x = self.get_submodule(f"reduce_chan_level{level}")(x)
-            x = self.get_submodule(f"decoder_level{level}")(x)
-        return self.output(self.refinement(x)) + image
+    def before_up(self, level: int, image: Images, x: Features) -> Features:
+        """See the base."""
+        x = torch.cat([x, self.get_submodule(f"prompt{level}")(x)], dim=1)
+        return self.get_submodule(f"reduce_noise_level{level}")(self.get_submodule(f"noise_level{level}")(x))
 
 
 register(
@@ -127,7 +114,6 @@ register(
         year=2023,
         licence="academic, non-commercial",
         multiple_of=8,
-        settings=("3-task",),
         notes="Blind. 0.215 M of the released parameters are never used.",
         params_m_published=35.592,
         gmacs_published=172.7,

@@ -18,9 +18,6 @@ Needs = Literal["none", "code512", "code256", "image512", "label", "view", "oper
 (B, 512); the degradation's class (B,) int64; a second crop of the same image (B, 3, H, W), in training only; DL's
 operator and strength; rows of `datasets.tasks.CONDITIONS`, (B,) int64."""
 
-Setting = Literal["3-task", "5-task", "since"]
-"""Where a method stands: the paper's Table 1, its Table 2, or published since."""
-
 Objective = Callable[[nn.Module, Tensor, Tensor, "Tensor | None"], Tensor]
 """(model, degraded, clean, code) -> scalar loss; it calls the model itself, since some losses need inner outputs."""
 
@@ -53,12 +50,10 @@ class Baseline:
         multiple_of: image sides must be a multiple of this; `baselines.base.restore` pads.
         min_size: shortest side that the model takes.
         needs: what `code` it takes.
-        input_range: the values that the released network is fed; models here take [0, 1] and convert.
-        settings: the tables in which it stands.
         notes: what a reader must know when comparing numbers.
         params_m_published: parameters of the released code in millions, unused ones included.
-        gmacs_published: multiply-adds of one forward pass in billions, convolutions and attention products.
-        gmacs_px: image side for `gmacs_published`.
+        gmacs_published: multiply-adds of one forward pass of 256 x 256 pixels in billions, convolutions and attention
+            products.
         objective: its own training loss, or None for the mean absolute error of the output.
         whole_batch: why its training step needs the batch as a whole, so that memory can't be saved by splitting it;
             empty where the gradient is the mean of the samples' own.
@@ -78,12 +73,9 @@ class Baseline:
     multiple_of: int = 1
     min_size: int = 1
     needs: Needs = "none"
-    input_range: tuple[float, float] = (0.0, 1.0)
-    settings: tuple[Setting, ...] = ()
     notes: str = ""
     params_m_published: float | None = None
     gmacs_published: float | None = None
-    gmacs_px: int = 256
     objective: Objective | None = None
     whole_batch: str = ""
     extra: str | None = None
@@ -122,14 +114,12 @@ class Unavailable:
         reason: why, in one sentence.
         paper: title, venue.
         year: of the paper.
-        settings: the tables in which it stands.
     """
 
     name: str
     reason: str
     paper: str = ""
     year: int | None = None
-    settings: tuple[Setting, ...] = ()
 
 
 BASELINES: Registry[Baseline | Unavailable] = Registry(

@@ -101,6 +101,36 @@ class CrossAttention(nn.Module):
         return as_features(mix_channels(attention, self.project_out.weight, v), like=x)
 
 
+class UNet(nn.Module):
+    """The way through Restormer's U-Net that its followers share, over submodules with their released names."""
+
+    patch_embed: nn.Module
+    latent: nn.Module
+    refinement: nn.Module
+    output: nn.Module
+
+    def before_up(self, level: int, image: Images, x: Features) -> Features:
+        """What a method adds: the features below `level` (3 is the lowest) before the step up to it."""
+        raise NotImplementedError
+
+    def forward(self, image: Images, code: Tensor | None = None) -> Images:
+        """See the class."""
+        x = self.patch_embed(image)
+        skips: list[Features] = []
+        for level in (1, 2, 3):
+            x = self.get_submodule(f"encoder_level{level}")(x)
+            skips.append(x)
+            x = self.get_submodule(f"down{level}_{level + 1}")(x)
+        x = self.latent(x)
+        for level in (3, 2, 1):
+            x = self.before_up(level, image, x)
+            x = torch.cat([self.get_submodule(f"up{level + 1}_{level}")(x), skips[level - 1]], dim=1)
+            if level > 1:
+                x = self.get_submodule(f"reduce_chan_level{level}")(x)
+            x = self.get_submodule(f"decoder_level{level}")(x)
+        return self.output(self.refinement(x)) + image
+
+
 def conv1(channels_in: int, channels_out: int, *, bias: bool = False) -> nn.Conv2d:
     """1x1 convolution."""
     return nn.Conv2d(channels_in, channels_out, 1, bias=bias)

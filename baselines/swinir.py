@@ -97,7 +97,6 @@ register(
         year=2021,
         licence="Apache-2.0; spandrel, which supplies the model, is MIT",
         multiple_of=8,
-        settings=("5-task",),
         notes="Blind. The small model of all-in-one comparisons; the released colour denoiser has embed_dim=180, six "
         "groups of six layers and six heads (11.504 M).",
         params_m_published=0.905,

@@ -307,8 +307,6 @@ register(
         licence="MIT",
         multiple_of=16,
         min_size=48,
-        input_range=(-1.0, 1.0),
-        settings=("5-task",),
         notes="Blind. 0.297 M of the parameters are never used. Trained here with its smooth L1 loss alone, without "
         "the perceptual term on VGG16 features.",
         params_m_published=38.052,

@@ -172,7 +172,6 @@ register(
         licence="none stated",
         multiple_of=8,
         needs="image512",
-        settings=("since",),
         notes="Takes an image feature of a CLIP that its authors fine-tuned; that CLIP is not counted.",
         params_m_published=35.353,
         gmacs_published=186,

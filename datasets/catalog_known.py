@@ -6,7 +6,7 @@ from copies whose published scores were reproduced.
 
 from __future__ import annotations
 
-from datasets.catalog import Release
+from datasets.dataset_spec import Release
 
 
 def _words(text: str) -> tuple[str, ...]:

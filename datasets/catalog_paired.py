@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from datasets.catalog import DatasetSpec, Family, Layout, Pairing
 from datasets.catalog_known import LOL_EVAL15_NAMES, RELEASES
+from datasets.dataset_spec import DatasetSpec, Family, Layout, Pairing
 from datasets.tasks import Task
 
 
@@ -32,7 +32,6 @@ _SOTS = DatasetSpec(
     task=Task.HAZE,
     split="test",
     count=500,
-    clean_count=492,
     pairing=Pairing.HAZE,
     layouts=(
         _pair("suite", "SOTS-outdoor", "degraded", "clean"),
@@ -125,7 +124,6 @@ PAIRED: tuple[DatasetSpec, ...] = (
         task=Task.HAZE,
         split="train",
         count=72135,
-        clean_count=2061,
         pairing=Pairing.HAZE,
         layouts=(
             _pair("suite", "RESIDE-OTS", "degraded/**", "clean"),

@@ -5,9 +5,9 @@ Facts that could not be verified are left out or said to be unknown; no address 
 
 from __future__ import annotations
 
-from datasets.catalog import Archive, DatasetSpec, Layout, Pairing
 from datasets.catalog_known import BSD400_NAMES, CBSD68_NAMES, RELEASES
 from datasets.catalog_paired import PAIRED
+from datasets.dataset_spec import Archive, DatasetSpec, Layout, Pairing
 from datasets.tasks import Task
 
 _BSDS_URL = "https://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/BSR_bsds500.tgz"

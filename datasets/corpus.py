@@ -14,11 +14,11 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datasets.degrade import degrade
+from datasets.degrade import degrade, degrade_rows
 from datasets.noise import content_hash, noisy_pixels
 from datasets.protocols import get_protocol
 from datasets.seeding import stable_seed
-from datasets.tasks import CONDITIONS, Condition
+from datasets.tasks import CONDITIONS, Condition, Task
 from datasets.transfer import sent
 
 Split = Literal["val", "test"]
@@ -180,8 +180,15 @@ class DataBundle:
         if not conditions or patch < 1:
             raise ValueError(f"A batch of {len(conditions)} samples of {patch} px: at least one of each is needed.")
         rows = [self._row(condition, seed, patch) for condition, seed in zip(conditions, seeds, strict=True)]
-        degraded, clean = (sent(torch.stack(images), device) for images in zip(*rows, strict=True))
-        return degraded, clean
+        clean = to_floats([row.clean for row in rows])
+        alone = [place for place, row in enumerate(rows) if row.degraded is None]
+        if len(alone) == len(rows):
+            degraded = torch.empty_like(clean)
+        else:
+            degraded = to_floats([row.clean if row.degraded is None else row.degraded for row in rows])
+        own = [stable_seed("degrade", seed) for seed in seeds]
+        degrade_rows(degraded, clean, alone, conditions, own, [row.depth for row in rows])
+        return sent(degraded, device), sent(clean, device)
 
     @cached_property
     def _pool_of(self) -> dict[Condition, list[Sample]]:
@@ -195,22 +202,37 @@ class DataBundle:
             raise ValueError(f"{self.name} has no training image for {condition.name}.")
         return self._pool_of[condition]
 
-    def _row(self, condition: Condition, seed: int, patch: int) -> tuple[Tensor, Tensor]:
+    def _row(self, condition: Condition, seed: int, patch: int) -> _Row:
         rng = np.random.default_rng(seed)
         samples = self._pool(condition)
         sample = samples[int(rng.integers(len(samples)))].whole
         height, width = sample.clean.shape[:2]
         top, left = (int(rng.integers(0, max(n - patch, 0) + 1)) for n in (height, width))
-        flips = tuple(axis for axis in (0, 1) if rng.integers(2))
-
-        def patch_of(image: NDArray[Any]) -> NDArray[Any]:
-            return np.ascontiguousarray(np.flip(_cut(image, top, left, patch), flips))
-
-        target = to_float(patch_of(sample.clean))
+        flips = np.s_[:: -1 if rng.integers(2) else 1, :: -1 if rng.integers(2) else 1]
+        clean = _cut(sample.clean, top, left, patch)[flips]
         if sample.degraded is not None:
-            return to_float(patch_of(sample.degraded)), target
-        depth = None if sample.depth is None else torch.from_numpy(patch_of(sample.depth))
-        return degrade(target, condition, stable_seed("degrade", seed), depth), target
+            return _Row(clean=clean, degraded=_cut(sample.degraded, top, left, patch)[flips])
+        if sample.depth is None or condition.task is not Task.HAZE:
+            return _Row(clean=clean)
+        depth = np.ascontiguousarray(_cut(sample.depth, top, left, patch)[flips])
+        return _Row(clean=clean, depth=torch.from_numpy(depth))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A training patch before its degradation: (P, P, 3) uint8 both, (P, P) float32 in [0, 1]."""
+
+    clean: Pixels
+    degraded: Pixels | None = None
+    depth: Tensor | None = None
+
+
+def to_floats(images: Sequence[Pixels]) -> Float[Tensor, "b 3 h w"]:
+    """`to_float` of images of one size."""
+    levels = np.empty((len(images), 3, *images[0].shape[:2]), dtype=np.uint8)
+    for place, image in zip(levels, images, strict=True):
+        place[:] = image.transpose(2, 0, 1)
+    return torch.from_numpy(levels).float().div_(255)
 
 
 def to_float(image: NDArray[np.uint8]) -> Float[Tensor, "3 h w"]:

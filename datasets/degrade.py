@@ -7,13 +7,17 @@ rounding of float32). Results lie on the 8-bit grid, as images from files do.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets.tasks import Condition, Task
@@ -35,24 +39,53 @@ def degrade(clean: Image, condition: Condition, seed: int, depth: Depth | None =
     Returns:
         (3, H, W) float32, multiples of 1/255 in [0, 1].
     """
-    rng = np.random.default_rng(seed)
-    if condition.task is Task.NOISE:
-        assert condition.sigma_255 is not None
-        return add_noise(clean, condition.sigma_255, rng)
-    if condition.task is Task.HAZE:
-        return _to_grid(add_haze(clean, _plane(clean) if depth is None else sent(depth, clean.device), rng))
-    makers: dict[Task, Callable[[Image, np.random.Generator], Image]] = {
-        Task.RAIN: add_rain,
-        Task.BLUR: add_motion_blur,
-        Task.LOWLIGHT: darken,
-    }
-    return _to_grid(makers[condition.task](clean, rng))
+    degraded = torch.empty_like(clean).unsqueeze(0)
+    degrade_rows(degraded, clean.unsqueeze(0), [0], [condition], [seed], [depth])
+    return degraded.squeeze(0)
+
+
+def degrade_rows(
+    degraded: Float[Tensor, "b 3 h w"],
+    clean: Float[Tensor, "b 3 h w"],
+    rows: Sequence[int],
+    conditions: Sequence[Condition],
+    seeds: Sequence[int],
+    depths: Sequence[Depth | None] | None = None,
+) -> None:
+    """`degrade` of some rows of a batch, the same bits: a task's rows one after the other, their FFTs at once.
+
+    Args:
+        degraded: (B, 3, H, W) float32, written to; rows that are not to be made hold multiples of 1/255 in [0, 1].
+        clean: (B, 3, H, W) RGB float32 in [0, 1], on any device.
+        rows: which to make.
+        conditions: of each row of the batch.
+        seeds: of each row of the batch.
+        depths: of each row of the batch, or None for none.
+    """
+    rows_of: dict[Task, list[int]] = defaultdict(list)
+    for row in rows:
+        rows_of[conditions[row].task].append(row)
+    for task, same in rows_of.items():
+        rngs = [np.random.default_rng(seeds[row]) for row in same]
+        images = [clean[row] for row in same]
+        if task is Task.NOISE:
+            sigmas = [cast(float, conditions[row].sigma_255) for row in same]
+            made = [add_noise(x, sigma, rng) for x, sigma, rng in zip(images, sigmas, rngs, strict=True)]
+        elif task is Task.HAZE:
+            given = [_depth_of(clean[row], depths[row] if depths is not None else None) for row in same]
+            made = [add_haze(x, depth, rng) for x, depth, rng in zip(images, given, rngs, strict=True)]
+        else:
+            made = _MAKERS[task](images, rngs)
+        for row, image in zip(same, made, strict=True):
+            degraded[row] = image
+    if rows:
+        degraded.clamp_(0, 1).mul_(255).round_().div_(255)  # what lies on the 8-bit grid stays as it is, to the bit
 
 
 def add_noise(clean: Image, sigma_255: float, rng: np.random.Generator) -> Image:
     """Clean * 255 + N(0, 1) * sigma, clipped to 0..255 and truncated to whole levels: the field's protocol."""
-    levels = clean * 255 + _normal(rng, clean.shape, clean.device) * sigma_255
-    return levels.clamp(0, 255).floor() / 255
+    levels = _normal(rng, clean.shape, clean.device).mul_(sigma_255).add_(clean * 255)
+    return levels.clamp_(0, 255).floor_().div_(255)
 
 
 def add_rain(clean: Image, rng: np.random.Generator, *, amount: float = 1.0) -> Image:
@@ -61,20 +94,52 @@ def add_rain(clean: Image, rng: np.random.Generator, *, amount: float = 1.0) -> 
     Streaks are sparse impulses drawn out along the layer's direction, those that begin outside the picture included;
     layers differ a little in angle and length. `amount` multiplies the usual number of streaks.
     """
-    height, width = clean.shape[-2:]
+    return _rain([clean], [rng], amount=amount)[0]
+
+
+def _rain(images: Sequence[Image], rngs: Sequence[np.random.Generator], *, amount: float = 1.0) -> list[Image]:
+    """`add_rain` of each image; all are on one device."""
+    drawn = [list(_layers(x.shape[-2], x.shape[-1], rng, amount)) for x, rng in zip(images, rngs, strict=True)]
+    layers = [layer for of_image in drawn for layer in of_image]
+    device = images[0].device
+    drops = [sent(layer.drops, device) for layer in layers]
+    convolved = iter(_convolve(drops, [sent(layer.kernel, device) for layer in layers]))
+    made = []
+    for image, of_image in zip(images, drawn, strict=True):
+        height, width = image.shape[-2:]
+        for layer in of_image:
+            radius = layer.kernel.shape[-1] // 2
+            streaks = next(convolved)[:, radius : radius + height, radius : radius + width].clamp(0, 1)
+            image = image + streaks.mul_(layer.strength)
+        made.append(image)
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layer:
+    """Parallel streaks.
+
+    Attributes:
+        drops: (1, H + 2 r, W + 2 r), where they begin.
+        kernel: (2 r + 1, 2 r + 1), what each looks like.
+        strength: how bright they are.
+    """
+
+    drops: Tensor
+    kernel: Tensor
+    strength: float
+
+
+def _layers(height: int, width: int, rng: np.random.Generator, amount: float) -> Iterator[_Layer]:
     angle = rng.uniform(-25, 25)
-    out = clean
     for _ in range(int(rng.integers(1, 4))):
         length, thickness = rng.uniform(11, 33), rng.uniform(0.45, 0.9)
         kernel = _streak(length, angle + rng.uniform(-4, 4), thickness)
         radius = kernel.shape[-1] // 2
         size = (height + 2 * radius, width + 2 * radius)
         drops = (rng.random(size) < amount * rng.uniform(0.001, 0.0028)) * rng.uniform(0.35, 1.0, size)
-        drawn = sent(torch.from_numpy(drops).float(), clean.device)
-        layer = _convolve(drawn.unsqueeze(0), sent(kernel, clean.device))
-        streaks = layer[:, radius : radius + height, radius : radius + width].clamp(0, 1)
-        out = out + streaks * rng.uniform(0.12, 0.38)
-    return out
+        strength = rng.uniform(0.12, 0.38)
+        yield _Layer(drops=torch.from_numpy(drops).float().unsqueeze(0), kernel=kernel, strength=strength)
 
 
 def add_haze(clean: Image, depth: Depth, rng: np.random.Generator) -> Image:
@@ -91,8 +156,12 @@ def add_haze(clean: Image, depth: Depth, rng: np.random.Generator) -> Image:
 
 def add_motion_blur(clean: Image, rng: np.random.Generator) -> Image:
     """The image convolved with the path of a shaking camera; borders are reflected."""
-    kernel = sent(torch.from_numpy(shake_kernel(rng)), clean.device)
-    return _convolve(clean, kernel)
+    return _blur([clean], [rng])[0]
+
+
+def _blur(images: Sequence[Image], rngs: Sequence[np.random.Generator]) -> list[Image]:
+    kernels = [torch.from_numpy(shake_kernel(rng)) for rng in rngs]
+    return _convolve(images, [sent(kernel, x.device) for kernel, x in zip(kernels, images, strict=True)])
 
 
 def darken(clean: Image, rng: np.random.Generator) -> Image:
@@ -134,35 +203,50 @@ def shake_kernel(rng: np.random.Generator, *, steps: int = 96) -> np.ndarray:
 
 def _streak(length: float, angle_deg: float, thickness: float) -> Float[Tensor, "k k"]:
     """A soft bright line through the middle, peak one, `angle_deg` from the vertical."""
-    radius = math.ceil(length / 2) + 2
-    y, x = _axes(radius)
-    sine, cosine = math.sin(math.radians(angle_deg)), math.cos(math.radians(angle_deg))
-    along, across = x * sine + y * cosine, x * cosine - y * sine
-    ends = torch.sigmoid((length / 2 - along.abs()) / 0.7)
-    return ends * torch.exp(-0.5 * (across / thickness) ** 2)
+    axis = _axis(math.ceil(length / 2) + 2)
+    sine, cosine = axis * math.sin(math.radians(angle_deg)), axis * math.cos(math.radians(angle_deg))
+    along, across = sine + cosine[:, None], cosine - sine[:, None]
+    ends = torch.from_numpy((length / 2 - np.abs(along)) / 0.7).sigmoid_()
+    return ends.mul_(torch.from_numpy(-0.5 * np.square(across / thickness)).exp_())
 
 
 @lru_cache(maxsize=64)
-def _axes(radius: int) -> tuple[Tensor, Tensor]:
-    """Rows and columns of a square kernel, counted from its middle."""
-    axis = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    return y, x
+def _axis(radius: int) -> NDArray[np.float32]:
+    """Rows or columns of a square kernel, counted from its middle."""
+    return np.arange(-radius, radius + 1, dtype=np.float32)
 
 
-def _convolve(image: Float[Tensor, "c h w"], kernel: Float[Tensor, "k k"]) -> Float[Tensor, "c h w"]:
-    """Same-size convolution with reflected borders, by FFT: its cost hardly depends on the kernel."""
-    height, width = image.shape[-2:]
-    radius = kernel.shape[-1] // 2
-    mode = "reflect" if radius < min(height, width) else "replicate"
-    padded = F.pad(image.unsqueeze(0), (radius,) * 4, mode=mode).squeeze(0)
-    size = [n + 2 * radius for n in padded.shape[-2:]]
-    product = torch.fft.rfft2(padded, s=size) * torch.fft.rfft2(kernel, s=size)
-    start = 2 * radius
-    return torch.fft.irfft2(product, s=size)[..., start : start + height, start : start + width]
+def _convolve(
+    images: Sequence[Float[Tensor, "c h w"]], kernels: Sequence[Float[Tensor, "k k"]]
+) -> list[Float[Tensor, "c h w"]]:
+    """Same-size convolution of each image with its kernel, borders reflected, by FFT: kernels cost the same.
+
+    Images and kernels of one size are transformed at once, since an FFT's plan costs as much as a small FFT. The way
+    back is one by one: there some sizes round otherwise in a batch.
+    """
+    places: dict[tuple[torch.Size, int], list[int]] = defaultdict(list)
+    for place, (image, kernel) in enumerate(zip(images, kernels, strict=True)):
+        places[image.shape, kernel.shape[-1]].append(place)
+    found: dict[int, Tensor] = {}
+    for ((channels, height, width), side), same in places.items():
+        radius = side // 2
+        mode = "reflect" if radius < min(height, width) else "replicate"
+        padded = F.pad(torch.stack([images[place] for place in same]), (radius,) * 4, mode=mode)
+        size = [n + 2 * radius for n in padded.shape[-2:]]
+        planes = padded.new_zeros(len(same), channels + 1, *size)
+        planes[:, :channels, : height + 2 * radius, : width + 2 * radius] = padded
+        planes[:, channels, :side, :side] = torch.stack([kernels[place] for place in same])
+        start = 2 * radius
+        for place, spectra in zip(same, torch.fft.rfft2(planes), strict=True):
+            whole = torch.fft.irfft2(spectra[:channels] * spectra[channels], s=size)
+            found[place] = whole[:, start : start + height, start : start + width]
+    return [found[place] for place in range(len(images))]
 
 
-def _plane(clean: Image) -> Depth:
+def _depth_of(clean: Image, depth: Depth | None) -> Depth:
+    """The depth given, or a plane that recedes upwards."""
+    if depth is not None:
+        return sent(depth, clean.device)
     height, width = clean.shape[-2:]
     return torch.linspace(1.0, 0.2, height, device=clean.device).unsqueeze(1).expand(height, width)
 
@@ -171,5 +255,12 @@ def _normal(rng: np.random.Generator, shape: torch.Size, device: torch.device) -
     return sent(torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32)), device)
 
 
-def _to_grid(image: Image) -> Image:
-    return image.clamp(0, 1).mul_(255).round_().div_(255)
+def _dark(images: Sequence[Image], rngs: Sequence[np.random.Generator]) -> list[Image]:
+    return [darken(image, rng) for image, rng in zip(images, rngs, strict=True)]
+
+
+_MAKERS: dict[Task, Callable[[Sequence[Image], Sequence[np.random.Generator]], list[Image]]] = {
+    Task.RAIN: _rain,
+    Task.BLUR: _blur,
+    Task.LOWLIGHT: _dark,
+}

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from datasets.catalog import Archive, DatasetSpec
+from datasets.dataset_spec import Archive, DatasetSpec
 
 _CHUNK = 1 << 14  # what an interruption may lose
 MAX_MEMBER_BYTES = 1 << 30  # no image of any set comes near; an archive that claims more is refused

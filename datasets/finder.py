@@ -11,10 +11,11 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.catalog import DatasetSpec, Layout, catalog, get_dataset
+from datasets.catalog import catalog, get_dataset
+from datasets.dataset_spec import DatasetSpec, Layout
 from datasets.readers import is_image_name
 
 
@@ -296,8 +297,3 @@ def _walk(folder: Path) -> Iterator[Path]:
         folders.sort()
         for name in sorted(files):
             yield Path(place) / name
-
-
-def without(found: FoundSet, names: frozenset[str]) -> FoundSet:
-    """The set less the images of these names."""
-    return replace(found, pairs=tuple(pair for pair in found.pairs if pair.name not in names))

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.catalog import DatasetSpec, catalog
+from datasets.catalog import catalog
+from datasets.dataset_spec import DatasetSpec
 from datasets.finder import FoundSet
 from datasets.inspection import parallel_map
 from datasets.leaks import thumbnail

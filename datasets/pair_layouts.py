@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from datasets.catalog import Pairing, catalog
+from datasets.catalog import catalog
+from datasets.dataset_spec import Pairing
 from datasets.finder import Pair
 from datasets.flat_pairs import Flat, flat_pairs
 from datasets.pair_words import CLEAN, CLEAN_FOR, DEGRADED, PARTS, ROLE_WORDS, TASK_FOLDERS, Part

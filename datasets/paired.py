@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets.catalog import DatasetSpec, catalog
+from datasets.catalog import catalog
 from datasets.corpus import DataBundle, EvalItem, Pixels, Sample, Split
-from datasets.degrade import degrade
+from datasets.dataset_spec import DatasetSpec
+from datasets.degrade import degrade, degrade_rows
 from datasets.finder import find_sets, require_clear_names
 from datasets.leaks import same_scenes
 from datasets.loading import LoadedImage, load_set, stored_sets, stores_note
@@ -137,8 +138,7 @@ class RootBundle(DataBundle):
                 levels[0, row] = levels[1, row]
                 to_degrade.append(row)
         degraded, clean = (sent(torch.from_numpy(part), device).float().div_(255) for part in levels)
-        for row in to_degrade:
-            degraded[row] = degrade(clean[row], conditions[row], stable_seed("degrade", seeds[row]))
+        degrade_rows(degraded, clean, to_degrade, conditions, [stable_seed("degrade", seed) for seed in seeds])
         return degraded, clean
 
     def _resident_batch(

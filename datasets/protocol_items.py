@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from datasets.corpus import EvalItem, Pixels, Sample, to_levels
-from datasets.protocols import Protocol, noisy_inputs
+from datasets.noise import noisy_inputs
+from datasets.protocols import Protocol
 from datasets.tasks import Condition
 
 
@@ -20,7 +21,7 @@ def set_items(rules: Protocol, samples: Sequence[Sample], condition: Condition, 
     if condition.sigma_255 is None:
         chosen = ordered[:quota]
         pixels = [(s, s.degraded if s.degraded is not None else s.clean) for s in chosen]
-        return [_item(s, condition, _cropped(rules, d), _cropped(rules, s.clean)) for s, d in pixels]
+        return [_item(s, condition, cropped(rules, d), cropped(rules, s.clean)) for s, d in pixels]
     # A stream of noise must run through the files before the last one wanted, and through all of them for a later
     # sigma; then what isn't wanted is dropped.
     whole = ordered if rules.noise.depends_on_order else ordered[:quota]
@@ -61,6 +62,7 @@ def quotas(counts: Sequence[int], limit: int | None) -> list[int]:
     return shares
 
 
-def _cropped(rules: Protocol, pixels: Pixels) -> Pixels:
+def cropped(rules: Protocol, pixels: Pixels) -> Pixels:
+    """A test image, (H, W, 3) uint8, cut to the size that the protocol scores."""
     channels_first = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)  # copied: a memory map is read-only
     return np.ascontiguousarray(rules.crop(channels_first).permute(1, 2, 0).numpy())

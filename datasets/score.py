@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datasets.catalog import DatasetSpec
 from datasets.check import clean_thumbs
+from datasets.dataset_spec import DatasetSpec
 from datasets.finder import Pair, find_sets, require_clear_names
 from datasets.inspection import look_at_all
 from datasets.leaks import overlaps
+from datasets.noise import noisy_inputs
 from datasets.pair_layouts import (
     LAYOUTS,
     RULES,
@@ -32,7 +33,7 @@ from datasets.pair_layouts import (
 )
 from datasets.pair_layouts import fitting as fitting_sets
 from datasets.pair_suspects import refuse_unnamed_pairs
-from datasets.protocols import Protocol, noisy_inputs, score
+from datasets.protocols import Protocol, score
 from datasets.readers import ImageRefused, passed_over, read_rgb
 from datasets.tasks import Condition, Task, noise
 

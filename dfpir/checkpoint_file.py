@@ -19,7 +19,6 @@ from dfpir.checkpoint_names import averaged_copy, stripped
 Use = Literal["plain", "averaged"]
 """Weights as they were trained, or their moving average (EMA, SWA)."""
 
-USES: tuple[Use, ...] = ("plain", "averaged")
 
 _AVERAGED = (
     *("state_dict_ema", "ema_state_dict", "model_ema", "ema_model", "params_ema", "ema", "model_state_dict_ema"),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import pandas as pd
 
 from reports import page, schema, tex
 from reports.compare import build_comparison
@@ -17,8 +14,7 @@ from reports.console import Parser, steady_output, words_of
 from reports.contrasts import contrasts_frame
 from reports.drawing import Drawing, Job, get_ready
 from reports.figures import axis, crops, curves, differences, errors, maps, masks, orders, tsne
-from reports.figures.style import Picture
-from reports.files import require_folder, write_bytes, write_text
+from reports.files import require_folder, write_csv, write_text
 from reports.index import build_index
 from reports.language import ENGLISH, LANGUAGES, language
 from reports.learning import learning, sentences
@@ -28,7 +24,7 @@ from reports.measures.separation import NOT_MEASURED
 from reports.pairs import pairs_frame
 from reports.parts import main_part, other_parts
 from reports.publish import provenance
-from reports.render import render
+from reports.render import Drawn, render
 from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import asked_setting, reported_table
 from reports.stats import Analysis
@@ -40,15 +36,6 @@ from reports.viewer.show import interactive
 _MOST_ROWS_SENT = 200_000
 _WHAT_DRAWS = ("reports.measures.sections",)  # imports every kind of figure
 _MEASURE = "measure "  # before a measure's name, whose figures must not be taken for a section's own
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """The page's figures by section; `problems` says which could not be drawn and why."""
-
-    pictures: dict[str, list[Picture]]
-    measured: list[tsne.Measured]
-    problems: dict[str, str]
 
 
 def build_report(
@@ -96,7 +83,7 @@ def build_report(
     found = verdict_of(study)
     table = build_table(study)
     learned = learning(study)
-    plateau = sentences(learned)
+    plateau = [*page.interim(study), *sentences(learned)]
     said = replace(table, notes=(*table.notes, *plateau, found.headline, *found.sentences))
     besides = [(part.title, extra) for part, extra in parts]
     markdown = [to_markdown(said), *(f"\n## {title}\n\n{to_markdown(extra)}" for title, extra in besides)]
@@ -105,9 +92,9 @@ def build_report(
     latex = [to_latex(said), *(f"\n% {title}\n{to_latex(extra)}" for title, extra in besides)]
     latex += [f"\n% Reported numbers\n{reported_latex(reported)}"] if reported else []
     write_text(out / schema.TABLE_TEX_FILE, "".join(latex))
-    _write_csv(means_frame(study), out / schema.MEANS_CSV_FILE)
-    _write_csv(pairs_frame(found.pairs), out / schema.PAIRS_CSV_FILE)
-    _write_csv(contrasts_frame(found.contrasts, found.without_diverged), out / schema.CONTRASTS_CSV_FILE)
+    write_csv(out / schema.MEANS_CSV_FILE, means_frame(study), "%.9g")
+    write_csv(out / schema.PAIRS_CSV_FILE, pairs_frame(found.pairs), "%.9g")
+    write_csv(out / schema.CONTRASTS_CSV_FILE, contrasts_frame(found.contrasts, found.without_diverged), "%.9g")
     _write_runs(study, out / schema.RUNS_CSV_FILE)
     shown = show_measures(study, psnr, out, learned=learned)
     # each process that draws would get all rows: of a study of many, they cost more than they save
@@ -205,18 +192,12 @@ def _write_runs(study: Study, path: Path) -> None:
     """Every run in a file where the page can't list them; where it can, no such file is left of a larger study."""
     table = provenance(study)
     if not page.lists_all(study):
-        _write_csv(table, path)
+        write_csv(path, table, "%.9g")
     elif path.is_file():
         with path.open(encoding="utf-8", errors="replace") as file:
             ours = file.readline().rstrip("\r\n") == ",".join(table.columns)
         if ours:
             path.unlink()
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    buffer = io.StringIO()
-    frame.to_csv(buffer, index=False, lineterminator="\n", float_format="%.9g")
-    write_bytes(path, buffer.getvalue().encode("utf-8"))
 
 
 def _made(options: argparse.Namespace) -> Path:

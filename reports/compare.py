@@ -18,7 +18,7 @@ from reports.compared_terms import check_same_terms, differing_terms, same_data_
 from reports.compared_words import Said, say
 from reports.figures import moved as figure
 from reports.figures import style
-from reports.files import write_bytes, write_text
+from reports.files import write_csv, write_text
 from reports.labels import condition_label
 from reports.load import check_comparable, load_study
 from reports.moved import Moved, moved
@@ -208,4 +208,4 @@ def _write_csv(found: Comparison, path: Path) -> None:
                 "seeds_paired": m.seeds_paired, "same_runs": m.same_runs, "more_than_noise": m.is_real,
             })  # fmt: skip
     frame = pd.DataFrame(rows).replace({math.inf: np.nan})
-    write_bytes(path, frame.to_csv(index=False, lineterminator="\n", float_format="%.6f").encode("utf-8"))
+    write_csv(path, frame, "%.6f")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from reports import schema
-from reports.files import write_bytes
+from reports.files import write_csv
 from reports.load import load
 from reports.parts import main_part
 from reports.schema import Column
@@ -81,7 +81,7 @@ class Quality:
 def write_costs(frame: pd.DataFrame, path: Path) -> Path:
     """Write the table as CSV, atomically, columns in their one order."""
     ordered = frame[[column.name for column in COST_COLUMNS]]
-    return write_bytes(path, ordered.to_csv(index=False, lineterminator="\n").encode("utf-8"))
+    return write_csv(path, ordered)
 
 
 def read_costs(path: Path) -> pd.DataFrame:

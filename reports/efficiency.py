@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
+from reports import html
 from reports.console import Parser, steady_output, words_of
 from reports.cost_grid import Grid, grids, points, remarks, to_latex, to_markdown
 from reports.cost_rows import Quality, load_study_of, qualities, read_costs
 from reports.figures import cost, style
 from reports.figures.style import Picture
 from reports.files import require_folder, write_text
-from reports.render import data_uri, policy_hash
 from reports.study import Study
 
 
@@ -61,19 +59,12 @@ def render(
     frame: pd.DataFrame, shown: list[Grid], said: list[str], pictures: list[Picture], table: Path, study: Study | None
 ) -> str:
     """The page as one HTML text that fetches nothing."""
-    environment = Environment(
-        loader=PackageLoader("reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_uri"] = data_uri
-    assert environment.loader is not None
-    css, js = (Markup(environment.loader.get_source(environment, name)[0]) for name in ("report.css", "report.js"))
     first = frame.iloc[0]
     psnr = "" if study is None or study.folder is None else f" --psnr {shlex.quote(str(study.folder))}"
-    return environment.get_template("efficiency.html.j2").render(
+    return html.page(
+        "efficiency.html.j2",
+        styles=("report.css",),
+        scripts=("report.js",),
         facts=_facts(frame, study),
         grids=shown,
         remarks=said,
@@ -83,10 +74,6 @@ def render(
         command=first["command"],
         rebuild=f"python -m reports.efficiency {shlex.quote(str(table))}{psnr}",
         table=table.name,
-        css=css,
-        js=js,
-        css_hash=policy_hash(css),
-        js_hash=policy_hash(js),
     )
 
 

@@ -51,10 +51,6 @@ class Estimate:
         """Whether the interval leaves zero out."""
         return bool(self.low > 0 or self.high < 0)
 
-    def turned(self) -> Estimate:
-        """The same contrast with its sign changed."""
-        return replace(self, value=-self.value, low=-self.high, high=-self.low)
-
     def at(self, level: float) -> Estimate:
         """The same estimate with its interval at another level."""
         half = _half_width(self.se, self.df, level)

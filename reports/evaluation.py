@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
-from markupsafe import Markup
+from jinja2 import UndefinedError
 
 from reports.console import Parser, steady_output, words_of
 from reports.files import write_text
@@ -58,31 +57,19 @@ def build_page(folder: Path) -> Path:
 
 def render(found: dict[str, Any]) -> str:
     """The page of an evaluation (the content of evaluation.json) as HTML text."""
-    from reports.render import policy_hash  # with the figures' libraries, 70 MB: for a page alone
+    from reports import html  # with the figures' libraries, 70 MB: for a page alone
 
-    environment = Environment(
-        loader=PackageLoader("reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(condition=condition_label, number=number, signed=_signed)
-    assert environment.loader is not None
-    parts = [environment.loader.get_source(environment, name)[0] for name in ("report.css", "evaluation.css")]
-    css = Markup("".join(parts))
-    js = Markup(environment.loader.get_source(environment, "report.js")[0])
     guess = found["guess"]
-    return environment.get_template("evaluation.html.j2").render(
+    return html.page(
+        "evaluation.html.j2",
+        styles=("report.css", "evaluation.css"),
+        scripts=("report.js",),
+        filters={"condition": condition_label, "number": number, "signed": _signed},
         found=found,
         facts=_facts(found),
         guess=guess,
         verdict=headline(guess) if guess else "",
         matrix=matrix(guess["confusion"]) if guess else {},
-        css=css,
-        js=js,
-        css_hash=policy_hash(css),
-        js_hash=policy_hash(js),
     )
 
 

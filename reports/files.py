@@ -9,7 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -79,6 +82,11 @@ def write_text(path: Path, content: str) -> Path:
 def write_json(path: Path, content: Any) -> Path:
     """`write_text` for JSON: keys in the given order, two spaces, NaN refused (it is not JSON)."""
     return write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, frame: pd.DataFrame, float_format: str | None = None) -> Path:
+    """`write_bytes` for a table: no index, lines ending in a bare line feed on every system."""
+    return write_bytes(path, frame.to_csv(index=False, lineterminator="\n", float_format=float_format).encode("utf-8"))
 
 
 def sha256_of(path: Path) -> str:

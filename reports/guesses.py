@@ -59,11 +59,6 @@ class GuessCost:
     high_db: float
     wrong_db: float
 
-    @property
-    def share_right(self) -> float:
-        """Share of right guesses, 0 to 1."""
-        return self.right / self.images
-
 
 def costs(rows: pd.DataFrame) -> list[GuessCost]:
     """A line for each condition, and the average over the conditions where there are several.

@@ -92,6 +92,8 @@ _FACTS = {
     "one-hot codes, which know nothing of what a prompt means": "独热码，不含提示的语义",
     "which is not CLIP": "并非 CLIP",
     "Variants that use prompts may do better or worse with CLIP.": "使用提示的变体换用 CLIP 后可能更好，也可能更差。",
+    "An interim look: {n1} of {n2} planned runs are finished, and intervals do not correct for looking before the end.": "中期查看："
+    "计划的 {n2} 个运行完成了 {n1} 个，区间未对提前查看作校正。",
     "{n1} of {n2} runs is not done: what they would show is missing below.": "{n2} 个运行中有 {n1} 个未完成，其结果不在下文之中。",
     "{n1} of {n2} runs are not done: what they would show is missing below.": "{n2} 个运行中有 {n1} 个未完成，其结果不在下文之中。",
     "Some runs were made from a working tree with uncommitted changes: their code is in no commit.": "部分运行来自含未提交改动的"

@@ -65,11 +65,6 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def load_run(folder: Path) -> Run:
-    """Read one run folder; never raises for what it holds (see `Run.status`)."""
-    return _read_run(Path(folder))[0]
-
-
 def load_study(folder: Path) -> Study:
     """Read a study folder and the runs it names, which lie two folders up.
 

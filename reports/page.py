@@ -136,6 +136,17 @@ def _not_done(study: Study) -> list[Run]:
     return sorted(left, key=lambda run: run.status is Status.MISSING)
 
 
+def interim(study: Study) -> list[str]:
+    """That planned runs are still to come: who looks early and again finds differences by chance more often."""
+    states = [run.status for run in study.runs.values()]
+    if not {Status.MISSING, Status.RUNNING} & set(states) or Status.DONE not in states:
+        return []
+    return [
+        f"An interim look: {states.count(Status.DONE)} of {len(states)} planned runs are finished, and intervals do "
+        "not correct for looking before the end."
+    ]
+
+
 def n_not_done(study: Study) -> int:
     """How many runs are not done."""
     return len(_not_done(study))

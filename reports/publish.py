@@ -18,7 +18,7 @@ import pandas as pd
 
 from reports import schema
 from reports.console import Parser, steady_output, words_of
-from reports.files import require_folder, sha256_of, write_bytes, write_json, write_text
+from reports.files import require_folder, sha256_of, write_bytes, write_csv, write_json, write_text
 from reports.load import load
 from reports.rows import plain
 from reports.study import Run, Status, Study
@@ -60,7 +60,7 @@ def publish(folder: Path, out: Path) -> Path:
     _without_folders(out / schema.STUDY_FILE)
     names_of_metrics = [metric.name for metric in study.metrics]
     schema.write_images(plain(study.rows), out / schema.IMAGES_FILE, metrics=names_of_metrics)
-    write_text(out / "provenance.csv", provenance(study).to_csv(index=False, lineterminator="\n"))
+    write_csv(out / "provenance.csv", provenance(study))
     sums = [f"{sha256_of(out / name)}  {name}\n" for name in [*names, schema.IMAGES_FILE, "provenance.csv"]]
     write_text(out / "SHA256SUMS", "".join(sums))
     return out

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from reports import page, schema
+from reports.figures.style import Picture
+from reports.figures.tsne import Measured
+from reports.html import page_environment, policy_hash, template_source
 from reports.labels import task_label
 from reports.language import ENGLISH, Language
 from reports.measures.sections import Shown
@@ -25,12 +25,18 @@ from reports.verdict import Verdict
 from reports.viewer.show import Interactive
 from reports.wording import metric_note, show, show_p, show_seeds, show_size, signed
 
-if TYPE_CHECKING:
-    from reports.build import Drawn
-
 STYLES = ("report.css", "interactive.css")
 # In this order: the first has what the others use, and tables are filtered and sorted whatever their cells become.
 SCRIPTS = ("report.js", "filter.js", "gallery.js", "scatter.js", "origins.js")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """The page's figures by section; `problems` says which could not be drawn and why."""
+
+    pictures: dict[str, list[Picture]]
+    measured: list[Measured]
+    problems: dict[str, str]
 
 
 def render(
@@ -50,7 +56,7 @@ def render(
     environment = page_environment(language)
     environment.filters.update(zip=zip, task_label=lambda task: task_label(task).capitalize())
     environment.filters.update(show=show, show_p=show_p, show_size=show_size, signed=signed, show_seeds=show_seeds)
-    css, js = (Markup("".join(_source(environment, name) for name in names)) for names in (STYLES, SCRIPTS))
+    css, js = (Markup("".join(template_source(environment, name) for name in names)) for names in (STYLES, SCRIPTS))
     return environment.get_template("report.html.j2").render(
         lang=language.tag,
         messages={text: language.text(text) for text in script_texts() if language.text(text) != text},
@@ -96,47 +102,5 @@ def rebuilt_from(study: Study) -> str:
 def script_texts() -> tuple[str, ...]:
     """The texts that the page's scripts show, as they stand in them."""
     environment = page_environment()
-    found = re.findall(r'say\("([^"]+)"', "".join(_source(environment, name) for name in SCRIPTS))
+    found = re.findall(r'say\("([^"]+)"', "".join(template_source(environment, name) for name in SCRIPTS))
     return tuple(dict.fromkeys(found))
-
-
-def page_environment(language: Language = ENGLISH) -> Environment:
-    """Our templates, escaping on.
-
-    In them `_("a fixed text with {name}", name=...)` translates, and escapes whatever goes in; the filter `tr` does it
-    for computed sentences.
-    """
-    environment = Environment(
-        loader=PackageLoader("reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-    def fixed(text: str, **values: object) -> Markup:
-        return escape(language.text(text)).format(**values)
-
-    environment.globals.update(_=fixed, sentence=language.sentence)
-    environment.filters.update(data_uri=data_uri, tr=language.sentence, breakable=breakable)
-    return environment
-
-
-def data_uri(path: Path) -> str:
-    """A PNG as a data: URI."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-
-
-def breakable(name: str) -> Markup:
-    """A name that may break behind its underscores, and only there."""
-    return Markup("_<wbr>").join(name.split("_"))
-
-
-def policy_hash(text: str) -> str:
-    """What the page's content security policy names: only this text may run, no handler that slipped in."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-
-
-def _source(environment: Environment, name: str) -> str:
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]

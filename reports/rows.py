@@ -41,14 +41,6 @@ def read_rows(path: Path, content: bytes) -> pa.Table:
     return table if as_usual else encoded(schema.read_images(path))
 
 
-def compact(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the columns of schema.IMAGE_COLUMNS as a `Study` keeps them; infinite scores capped."""
-    gathered = Gathered()
-    for (variant, seed), own in rows.groupby(["variant", "seed"], sort=False):
-        gathered.add(encoded(own), variant=str(variant), seed=int(str(seed)))
-    return gathered.frame()
-
-
 def plain(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of a `Study` with texts as texts, as the schema writes them."""
     return rows.astype(dict.fromkeys(_TEXTS, "str"))

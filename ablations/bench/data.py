@@ -1,4 +1,4 @@
-"""The data path: 128-pixel training patches a second, against the way the released loop feeds itself.
+"""The data path: 128-pixel training patches a second, against the way the released loop feeds itself; then the feed.
 
 The reference decodes two whole PNG files for each sample, crops and turns them with numpy and stacks batches of five in
 eight worker processes. It is a transcription of what the released code does, for measuring alone.
@@ -7,6 +7,7 @@ eight worker processes. It is a transcription of what the released code does, fo
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from ablations.bench import feed
 from ablations.bench.record import Line, line, rate
 from datasets.corpus import to_float, to_levels
 from datasets.degrade import degrade
@@ -30,8 +32,13 @@ WORKERS = 8
 _PAIRS = 24
 
 
-def run(device: torch.device, repeats: int) -> list[Line]:
-    """Measure reference, bare store and the harness's batches on the same pictures."""
+def run(device: torch.device, repeats: int) -> Iterator[Line]:
+    """Reference, bare store and the harness's batches on the same pictures; then patches degraded on the fly."""
+    yield from _against_released(device, repeats)
+    yield from feed.run(repeats)
+
+
+def _against_released(device: torch.device, repeats: int) -> list[Line]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         _write_pairs(root)

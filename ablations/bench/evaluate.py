@@ -26,10 +26,10 @@ from ablations.bench.options import Settings
 from ablations.bench.record import Line, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, lend_weights
 from ablations.bench.ways import (
-    acting,
     allocated_gib,
+    applied_settings,
     free,
-    idle,
+    inactive_switches,
     label,
     our_model,
     text_tower,
@@ -86,7 +86,7 @@ def run(device: torch.device, repeats: int, settings: Settings | None = None) ->
     keep_freed_memory()  # from here on: the released way runs without
     for batch in batches:
         for precision in settings.precisions_on(device):
-            with acting(settings, precision):
+            with applied_settings(settings, precision):
                 way = f"{label(settings, precision, settings.config, device)}, batch {_most(pairs, batch)}"
                 what = f"{way}, {name}"
                 lines = _ours(settings, precision, batch, pairs, device, repeats, what, reference, scores)
@@ -165,7 +165,7 @@ def _ours(
         yield line(f"eval: first pass with compiling, {what}", "s", [time.perf_counter() - started])
     warm_up = _WARM_UP if device.type == "cuda" else 1
     rates = rate(work, repeats, device, warm_up)
-    mine = line(f"eval: {what}", _RATE, rates, reference, idle(settings, config, device))
+    mine = line(f"eval: {what}", _RATE, rates, reference, inactive_switches(settings, config, device))
     yield mine
     height, width = (-(-side // 8) * 8 for side in pairs[0][1].shape[:2])
     macs = multiply_adds(config, height, width)

@@ -145,11 +145,6 @@ class Record:
         return pd.DataFrame([vars(each) | self._facts for each in self.lines]).map(_rounded)
 
 
-def table(name: str, lines: Sequence[Line], device: torch.device) -> pd.DataFrame:
-    """The lines with device, versions and commit."""
-    return pd.DataFrame([vars(each) | _facts(name, device) for each in lines]).map(_rounded)
-
-
 def _facts(name: str, device: torch.device) -> dict[str, Any]:
     env = environment(device)
     return {

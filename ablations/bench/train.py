@@ -23,10 +23,10 @@ from ablations.bench.options import Settings
 from ablations.bench.record import Line, host_ms, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, lend_weights, released_adam
 from ablations.bench.ways import (
-    acting,
     allocated_gib,
+    applied_settings,
     free,
-    idle,
+    inactive_switches,
     label,
     our_model,
     text_tower,
@@ -127,7 +127,7 @@ def _measured_ours(
     *,
     kept: bool = True,
 ) -> Iterator[Line]:
-    with acting(settings, precision):
+    with applied_settings(settings, precision):
         config = settings.config
         what = f"{label(settings, precision, config, device)}, {_name(settings, batch, device)}"
         lines = _ours(settings, precision, batch, device, repeats, what, rates.get(batch, math.nan))
@@ -159,7 +159,7 @@ def _ours(
         yield line(f"train: first step with compiling, {what}", "s", [time.perf_counter() - started])
     lines = _measured(
         lambda: step(image, target, rows), batch, settings, device, repeats, what, reference,
-        queued=True, note=idle(settings, settings.config, device),
+        queued=True, note=inactive_switches(settings, settings.config, device),
     )  # fmt: skip
     for each in lines:
         yield each
@@ -255,11 +255,11 @@ def _same_answers(device: torch.device, settings: Settings | None = None) -> Ite
     settings = settings or Settings()
     # compiled code takes minutes to make, and no run trains in float64
     eager = replace(settings, acceleration=replace(settings.acceleration, compile=False))
-    with acting(eager, "fp32"):
+    with applied_settings(eager, "fp32"):
         ours, reference = (_losses(kind, EXACT_STEPS, torch.float64, device) for kind in ("ours", "reference"))
     what = f"same answers: largest relative difference of the first {EXACT_STEPS} losses, float64"
     yield line(what, "1", [float(((ours - reference).abs() / reference).max())])
-    with acting(settings, "fp32"):
+    with applied_settings(settings, "fp32"):
         first, second = (
             _losses(kind, SAME_STEPS, torch.float32, device)[SAME_STEPS // 2 :].mean() for kind in ("ours", "reference")
         )

@@ -25,7 +25,7 @@ _NAMES = {"fp32": "float32", "tf32": "TF32", "bf16": "bf16"}
 
 
 @contextmanager
-def acting(settings: Settings, precision: Precision) -> Iterator[None]:
+def applied_settings(settings: Settings, precision: Precision) -> Iterator[None]:
     """Ours as a run of this precision with these switches has it; PyTorch's own settings are put back afterwards."""
     before, kernels = chosen(), chosen_kernels()
     products = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
@@ -60,7 +60,7 @@ def label(settings: Settings, precision: Precision, config: DFPIRConfig, device:
     return ", ".join(words)
 
 
-def idle(settings: Settings, config: DFPIRConfig, device: torch.device) -> str:
+def inactive_switches(settings: Settings, config: DFPIRConfig, device: torch.device) -> str:
     """Which of the switches asked for do nothing here, and why; empty for none."""
     reasons = []
     if settings.acceleration.kernels == "triton" and device.type != "cuda":

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ablations.data import seen_word, test_set_of
-from ablations.harness.beside import BOTH, as_tensor, scores_beside
+from ablations.devices import autocast
+from ablations.harness.batch_scores import BOTH, as_tensor, score_batch
 from ablations.harness.heartbeat import beat
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.distributed import ALONE, Team
@@ -76,7 +77,7 @@ def _restored_at_once(
     images = sent(torch.cat([as_tensor(item.degraded) for item in batch]), device)
     code = conditioning([item.condition for item in batch], device, training=False)
     with torch.inference_mode():
-        with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+        with autocast(device, spec.precision):
             restored = restore(cast(Restorer, model), images, code)
         restored = restored.float()
     beat()
@@ -121,7 +122,7 @@ def score_items(
         numbers = list(islice(places, len(batch)))
         if number % team.size == team.rank:
             images = _restored(spec, model, batch, conditioning, device)
-            found = scores_beside(batch, images, rules, metrics)
+            found = score_batch(batch, images, rules, metrics)
             own += [
                 (i, score_rows(spec, bundle, item, rules, scores))
                 for i, item, scores in zip(numbers, batch, found, strict=True)

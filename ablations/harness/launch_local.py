@@ -15,7 +15,7 @@ from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 
 from ablations.harness.heartbeat import listening
-from ablations.harness.launch import Job, explain_death, perform
+from ablations.harness.launch_job import Job, explain_death, perform
 from ablations.harness.lock import BusyError
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
@@ -46,7 +46,7 @@ class _Worker:
 
 
 def launch(jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
-    """Do all jobs, each in a process of its own (see `launch.Launcher`)."""
+    """Do all jobs, each in a process of its own (see `launch_job.Launcher`)."""
     waiting = deque((job, 0.0) for job in jobs)
     context = multiprocessing.get_context("spawn")
     workers: list[_Worker] = []

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ablations.harness.launch import Job, explain_death, import_extra, perform
-from ablations.harness.launch_slurm import tell_step
+from ablations.harness.launch_job import Job, explain_death, import_extra, perform, tell_step
 from ablations.harness.lock import BusyError, alone, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
@@ -31,7 +30,7 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True, kw_only=True)
 class RayLauncher:
-    """Launches on Ray (see `launch.Launcher`).
+    """Launches on Ray (see `launch_job.Launcher`).
 
     Results lie in the folder of runs where all machines share it; where a worker doesn't see that folder, it works in
     one of its own and sends the finished run through Ray's object store: then a run that loses its node begins anew.
@@ -51,7 +50,7 @@ class RayLauncher:
         import_extra("ray", "ray")
 
     def __call__(self, jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
-        """See `launch.Launcher`."""
+        """See `launch_job.Launcher`."""
         with _cluster(self.address) as ray, _token(jobs[0].root) as token:
             _check_room(ray, self.gpus)
             waiting, failed = list(reversed(jobs)), []

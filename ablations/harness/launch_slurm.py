@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ablations.harness.glance import last_step
-from ablations.harness.launch import Job, explain_death, import_extra, perform
+from ablations.harness.launch_job import Job, explain_death, import_extra, perform, tell_step
 from ablations.harness.lock import BusyError, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
-from ablations.harness.training.train import Progress
 from dfpir.registry import UnknownNameError, suggestion
 from reports.schema import ERROR_FILE
 
@@ -58,7 +56,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmLauncher:
-    """Launches on Slurm (see `launch.Launcher`).
+    """Launches on Slurm (see `launch_job.Launcher`).
 
     Attributes:
         settings: of the job array (see `SETTINGS`).
@@ -90,7 +88,7 @@ class SlurmLauncher:
         import_extra("submitit", "slurm")
 
     def __call__(self, jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
-        """See `launch.Launcher`. Interrupted, it cancels what it has queued."""
+        """See `launch_job.Launcher`. Interrupted, it cancels what it has queued."""
         executor = self._executor(jobs, at_once)
         for job in jobs:
             for stale in (job.folder / ERROR_FILE, trace_file(job.folder)):
@@ -151,12 +149,3 @@ class SlurmLauncher:
             if (job.folder / ERROR_FILE).is_file() or time.monotonic() > deadline:
                 return False
             time.sleep(min(1.0, self.poll_s))
-
-
-def tell_step(job: Job, progress: StudyProgress) -> None:
-    """Tell how far a run elsewhere is, as its log in the shared folder says."""
-    last = last_step(job.folder)
-    if last is not None:
-        steps = job.spec.recipe.steps
-        word = Progress(step=last.step, steps=steps, stage="train", loss=last.loss, images_per_s=last.images_per_s)
-        progress.update(job.spec.digest, word)

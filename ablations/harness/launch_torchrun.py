@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from ablations.harness.launch import Job, perform
+from ablations.harness.launch_job import Job, perform
 from ablations.harness.lock import BusyError
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
@@ -25,7 +25,7 @@ class TorchrunLauncher:
         self._team = team
 
     def __call__(self, jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
-        """Do all jobs, one at a time whatever `at_once` says (see `launch.Launcher`)."""
+        """Do all jobs, one at a time whatever `at_once` says (see `launch_job.Launcher`)."""
         waiting, failed = deque(jobs), []
         while waiting:
             job = replace(waiting.popleft(), device=str(self._team.device))

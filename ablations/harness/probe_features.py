@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ablations.devices import autocast
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.training.conditioning import Conditioning
 from ablations.spec import RunSpec
@@ -92,8 +93,7 @@ def pooled_features(
             before_batch(part)
             images = torch.cat([as_tensor(patch.pixels) for patch in patches[part]]).to(device)
             code = conditioning([condition_named(name) for name in told[part]], device, training=False)
-            autocast = torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16")
-            with torch.inference_mode(), autocast:
+            with torch.inference_mode(), autocast(device, spec.precision):
                 model(images, code)
     finally:
         for hook in hooks:

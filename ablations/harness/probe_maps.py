@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ablations.devices import autocast
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.training.conditioning import Conditioning
 from ablations.spec import RunSpec
@@ -62,7 +63,7 @@ def feature_maps(
             height, width = height - height % model.multiple_of, width - width % model.multiple_of
             crop = as_tensor(item.degraded[top : top + height, left : left + width]).to(device)
             code = conditioning([item.condition], device, training=False)
-            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+            with torch.inference_mode(), autocast(device, spec.precision):
                 model(crop, code)
             box = [top, left, height, width]
             images.append(ProbedImage(condition=item.condition.name, image=item.name, box=box))

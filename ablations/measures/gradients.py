@@ -54,7 +54,6 @@ WITHOUT_COLOUR = "without_colour"
 """The mean absolute error after its mean over pixels was subtracted from the error of each image and channel."""
 
 COLUMNS = ("draw", "loss", "group", "task_a", "task_b", "cosine", "norm_a", "norm_b", "n_parameters")
-CONFLICT_COLUMNS = ("loss", "group", "task_a", "task_b", "draws", "mean_cosine", "negative_share", "mean_norm_ratio")
 
 _ROUNDING = 1e-5
 """A gradient shorter than this share of the plain loss's is what rounding left of zero."""
@@ -137,33 +136,6 @@ def task_gradient_interference(
                     rows += _rows(draw, groups, [(task, gradient), (task, gradients[task])])
                 before = gradients
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def conflicts(frame: pd.DataFrame) -> pd.DataFrame:
-    """What the draws of `task_gradient_interference` say together.
-
-    Returns:
-        `CONFLICT_COLUMNS`, a row for each loss, group and pair of tasks over its draws: the mean cosine, the share of
-        draws with a negative one, and the mean of the longer gradient's norm over the shorter one's; and a row for each
-        loss and group with `task_a` = `task_b` = "all": the means over its pairs of different tasks.
-    """
-    norms = frame[["norm_a", "norm_b"]]
-    measured = frame.assign(negative=frame["cosine"] < 0, ratio=norms.max(axis=1) / norms.min(axis=1))
-    pairs = (
-        measured.groupby(["loss", "group", "task_a", "task_b"], sort=False)
-        .agg(
-            draws=("draw", "nunique"),
-            mean_cosine=("cosine", "mean"),
-            negative_share=("negative", "mean"),
-            mean_norm_ratio=("ratio", "mean"),
-        )
-        .reset_index()
-    )
-    values = ["mean_cosine", "negative_share", "mean_norm_ratio"]
-    apart = pairs[pairs["task_a"] != pairs["task_b"]].groupby(["loss", "group"], sort=False)
-    overall = apart[values].mean().assign(draws=apart["draws"].max())
-    overall = overall.reset_index().assign(task_a=ALL, task_b=ALL)
-    return pd.concat([pairs, overall], ignore_index=True)[list(CONFLICT_COLUMNS)]
 
 
 def _levels_of_tasks(spec: RunSpec, bundle: DataBundle) -> dict[Task, list[Condition]]:

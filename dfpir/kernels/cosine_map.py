@@ -7,13 +7,10 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from dfpir.kernels.switch import fused
+from dfpir.kernels.switch import SMALLEST_NORM, fused
 
 Pixels = Float[Tensor, "b n c"]
 Map = Float[Tensor, "b heads c c"]
-
-SMALLEST_NORM = 1e-12
-"""What a smaller norm counts as, so that a channel of zeros gives zeros."""
 
 
 def cosine_map(q: Pixels, k: Pixels, temperature: Float[Tensor, "heads 1 1"]) -> Map:

@@ -15,8 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dfpir.kernels.cosine_map import SMALLEST_NORM
-from dfpir.kernels.switch import interpreted
+from dfpir.kernels.switch import SMALLEST_NORM, interpreted
 
 _PIXELS = 64  # of a block
 _LARGEST = 64  # channels of a block

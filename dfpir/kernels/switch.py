@@ -15,6 +15,9 @@ Kernels = Literal["torch", "triton"]
 KERNELS: tuple[Kernels, ...] = ("torch", "triton")
 VARIABLE = "DFPIR_KERNELS"
 
+SMALLEST_NORM = 1e-12
+"""What a smaller norm counts as, in PyTorch and in Triton, so that a channel of zeros gives zeros."""
+
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _chosen: Kernels | None = None
 _padded: bool | None = None

@@ -14,7 +14,6 @@ from reports.figures.style import Picture, new_figure, plain, save, short, varia
 from reports.study import Run, Status, Study
 
 MOST_RUNS = 120
-_OWN_OBJECTIVES = "Comparators train with objectives of their own, on other scales: their losses are not drawn."
 
 
 def draw(study: Study, folder: Path) -> Picture | None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import pandas as pd
 
 from reports import schema
 from reports.drawing import Figures, Job
@@ -16,7 +13,7 @@ from reports.figures import interference as interference_figures
 from reports.figures import levels as levels_figures
 from reports.figures import mechanism as mechanism_figures
 from reports.figures import prompts as prompts_figures
-from reports.files import write_bytes
+from reports.files import write_csv
 from reports.learning import TaskLearning
 from reports.measures import (
     information,
@@ -112,7 +109,7 @@ def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[
     if learned:
         first = training.section(study, list(learned))
         sections.append(first)
-        _write_csv(first.summary, out / schema.MEASURES_FOLDER / f"{first.name}.csv")
+        write_csv(out / schema.MEASURES_FOLDER / f"{first.name}.csv", first.summary, "%.6f")
     for names, make in _SECTIONS:
         present = [name for name in names if name in measures.tables]
         if not present:
@@ -128,7 +125,7 @@ def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[
             continue
         section, jobs[made[0].name] = made
         sections.append(replace(section, note=_note(measures, present)))
-        _write_csv(section.summary, out / schema.MEASURES_FOLDER / f"{section.name}.csv")
+        write_csv(out / schema.MEASURES_FOLDER / f"{section.name}.csv", section.summary, "%.6f")
     _remove_old_csv(out / schema.MEASURES_FOLDER, {section.name for section in sections})
     return Shown(sections=tuple(sections), problems=tuple(problems), jobs=jobs)
 
@@ -307,9 +304,3 @@ def _note(measures: Measures, names: list[str]) -> str:
         settings = [f"{_SETTINGS.get(key, key)} {value}" for key, value in told if value != _NO_LIMIT]
         said += [f"Settings: {'; '.join(settings)}."] if settings else []
     return " ".join(dict.fromkeys(said))
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    buffer = io.StringIO()
-    frame.to_csv(buffer, index=False, lineterminator="\n", float_format="%.6f")
-    write_bytes(path, buffer.getvalue().encode("utf-8"))

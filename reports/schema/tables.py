@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reports.files import write_bytes, writing
+from reports.files import write_bytes, write_csv, writing
 from reports.schema.columns import IMAGE_COLUMNS, MEASURE_COLUMNS, TABLE_COLUMNS, Column
 from reports.schema.names import MEASURES_FOLDER, METRIC_PREFIX, SCHEMA_VERSION
 from reports.schema.scores import METRICS, condition_sort_key
@@ -101,7 +101,7 @@ def write_images(
     """
     frame = canonical(df, columns=columns, metrics=metrics)
     if path.suffix == ".csv":
-        return write_bytes(path, frame.to_csv(index=False, lineterminator="\n").encode("utf-8"))
+        return write_csv(path, frame)
     buffer = io.BytesIO()
     pq.write_table(_arrow(frame, columns), buffer)
     return write_bytes(path, buffer.getvalue())

@@ -20,7 +20,7 @@ from datasets.finder import find_sets
 from datasets.store import PackedSet, pack, plan_pack
 from reports import build, publish, schema
 from reports.figures import style
-from reports.files import write_json
+from reports.files import write_bytes, write_json
 from tests.support.fake_runs import FakeStudy, write_runs
 from tests.support.tiny_study import run_here, tiny_plan
 
@@ -98,7 +98,8 @@ class Wanted:
         if not source.is_file():
             Image.fromarray(np.zeros((60, 60, 3), dtype=np.uint8)).save(source)
         colours = self.noise.integers(0, 256, (60, 60, 3), dtype=np.uint8)
-        pictures.write_picture(self.folder / "restored.png", pictures.read_picture(source), colours)
+        target = self.folder / "restored.png"
+        write_bytes(target, pictures.coded_picture(target, pictures.read_picture(source), colours))
 
     def contact_sheet(self):
         save_contact_sheet(a_set(self.folder.parent / f"data-{self.version}", self.noise), self.folder / "sheet.png")

@@ -18,13 +18,14 @@ from safetensors import SafetensorError
 import reports.files
 from ablations.harness.build import build_model
 from ablations.harness.run_one import find_run, is_done, run_one
-from ablations.harness.training import checkpoint
+from ablations.harness.training import checkpoint, saving, train
 from datasets.finder import find_sets
 from datasets.store import PackedSet, StoreError, pack, plan_pack
 from dfpir.weights import load_released
-from reports.load import load_run
 from reports.schema import read_images
 from reports.study import Status
+from tests.support.checkpoints import load_latest
+from tests.support.read_run import read_run
 from tests.support.tiny_study import run_here, tiny_plan
 
 SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
@@ -76,7 +77,7 @@ def test_a_run_whose_done_is_cut_short_is_not_believed(copy, tally):
         if is_done(copy):
             assert json.loads(content[:end]) == whole  # only the last line feed is missing
         if end < len(content) - 1:
-            assert load_run(copy).status is not Status.DONE
+            assert read_run(copy).status is not Status.DONE
     tally("prefixes of DONE", len(content))
 
 
@@ -94,7 +95,7 @@ def test_a_checkpoint_cut_short_or_flipped_is_passed_over(tmp_path, tries):
         else:
             del damaged[rng.randrange(len(content)) :]
         newest.write_bytes(damaged)
-        found = checkpoint.load_latest(tmp_path)
+        found = load_latest(tmp_path)
         assert found is not None
         assert found.step == 1
 
@@ -106,7 +107,7 @@ def test_garbage_under_a_right_hash_is_passed_over(tmp_path, tries):
         digest = hashlib.sha256(content).hexdigest()[:16]
         path = tmp_path / f"step-{number:09d}-{digest}.safetensors"
         path.write_bytes(content)
-        assert checkpoint.load_latest(tmp_path) is None
+        assert load_latest(tmp_path) is None
         path.unlink()
 
 
@@ -195,6 +196,9 @@ def test_a_disk_that_refuses_a_write_costs_that_run_alone(finished, tmp_path, tr
     rng = random.Random(5)
     other = shutil.copytree(finished, tmp_path / finished.name)
     spec = replace(SPEC, seed=1)
+    # how many checkpoints there are is otherwise a matter of time
+    monkeypatch.setattr(train, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(saving, "COST_FACTOR", 0.0)
     counted = Full(0, errno.ENOSPC, stays=False)
     with monkeypatch.context() as patch:
         patch.setattr(reports.files.os, "fsync", counted.fsync)

@@ -19,8 +19,8 @@ from ablations.status import statuses
 from reports.artifacts import load_samples
 from reports.build import build_report
 from reports.files import write_json
-from reports.load import load_run
 from reports.study import Status
+from tests.support.read_run import read_run
 from tests.support.tiny_study import TINY, run_here, tiny_plan
 
 SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
@@ -43,10 +43,10 @@ def test_a_folder_removed_during_training_is_not_sealed_and_the_next_call_mends_
     assert "spec.json, env.json, train.jsonl vanished from" in error["message"]
     assert not (folder / "DONE").exists()
     assert state_of(folder) is State.FAILED
-    assert load_run(folder).status is Status.FAILED
+    assert read_run(folder).status is Status.FAILED
     run_here(SPEC, tmp_path)
     assert is_done(folder)
-    assert load_run(folder).status is Status.DONE
+    assert read_run(folder).status is Status.DONE
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_status_dry_run_and_report_agree_on_a_folder_that_lost_a_file(finished, 
         del done["files"][gone]
         write_json(folder / "DONE", done)
     assert not is_done(folder)
-    assert load_run(folder).status is Status.DAMAGED
+    assert read_run(folder).status is Status.DAMAGED
     assert state_of(folder) is State.INTERRUPTED
     (status,) = statuses(tmp_path) if gone != "spec.json" else (None,)
     assert status is None or (status.done, len(status.interrupted)) == (0, 1)
@@ -84,7 +84,7 @@ def test_a_done_of_an_older_version_stays_valid(finished, tmp_path):
     del done["needs"], done["files"]["env.json"]
     write_json(folder / "DONE", done)
     assert is_done(folder)
-    assert load_run(folder).status is Status.DONE
+    assert read_run(folder).status is Status.DONE
     assert state_of(folder) is State.DONE
 
 
@@ -109,7 +109,7 @@ def test_a_flat_picture_is_null_in_samples_and_fails_no_run(tmp_path):
     records = json.loads((tmp_path / spec.run_id / "samples" / "samples.json").read_text())
     flat = [record for record in records if record["condition"] == "blur"]
     assert [record["input_psnr_db"] for record in flat] == [None]
-    run = load_run(tmp_path / spec.run_id)
+    run = read_run(tmp_path / spec.run_id)
     assert len(load_samples(run)) == len(records)
     folder = tmp_path / "studies" / plan.folder_name
     file = study_file(plan, tmp_path, "command", folder)

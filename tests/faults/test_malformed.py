@@ -13,9 +13,10 @@ from ablations.run import make_parser
 from ablations.status import main as status_main
 from datasets.readers import ImageRefused, read_rgb
 from dfpir import DFPIRConfig
-from reports.load import load, load_run
+from reports.load import load
 from reports.study import Status
 from tests.property.test_datasets_fuzz import broken, seeds
+from tests.support.read_run import read_run
 
 VALUES: list[object] = [
     None, True, -1, 0, 1e308, 10**400, float("nan"), "", "x", "../../x", "/etc/passwd", "a\0b", "<script>", "\ud800",
@@ -90,7 +91,7 @@ def test_a_run_folder_of_anything_is_a_run_with_a_status(tmp_path, tries):
         name = rng.choice(list(FILES))
         put(run / name, as_bytes(mutated(FILES[name], rng), rng))
         put(run / "train.jsonl", as_bytes(mutated(ROW, rng), rng))
-        found = load_run(run)
+        found = read_run(run)
         assert found.status is not Status.DONE
         last_step(run)
         state_of(run)

@@ -12,19 +12,12 @@ from PIL import Image
 from ablations import names
 from ablations.budgets import BUDGETS
 from ablations.run import main, make_parser
+from tests.support.command_lines import call_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def call(capsys, *arguments):
-    """Exit code, standard output, standard error."""
-    code: object
-    try:
-        code = main([str(a) for a in arguments])
-    except SystemExit as ended:
-        code = ended.code
-    out, err = capsys.readouterr()
-    return code, out, err
+call = call_of(main)
 
 
 def test_the_flags_are_these():

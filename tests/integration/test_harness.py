@@ -25,6 +25,7 @@ from dfpir import RestorationUNet
 from dfpir.prompts import load_prompts
 from dfpir.weights import load_own
 from reports.schema import TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images
+from tests.support.checkpoints import load_latest
 from tests.support.killed import run_and_be_killed
 from tests.support.tiny_study import run_here, tiny_plan
 
@@ -208,7 +209,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, caplog
     content = bytearray(files[-1].read_bytes())
     content[-1] ^= 1
     files[-1].write_bytes(content)
-    found = checkpoint.load_latest(tmp_path)
+    found = load_latest(tmp_path)
     assert found is not None
     assert found.step == 2
     assert torch.equal(found.tensors["x"], torch.full((3,), 2.0))

@@ -1,4 +1,4 @@
-"""Pairing, cropping, packing, sampling and seeds hold for any names, sizes and numbers."""
+"""Pairing, cropping, packing and seeds hold for any names, sizes and numbers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datasets.catalog import Pairing, get_dataset
+from datasets.catalog import get_dataset
+from datasets.dataset_spec import Pairing
 from datasets.finder import find_sets
 from datasets.metrics import psnr_db, ssim
-from datasets.protocols import PROTOCOLS, get_protocol, noisy_inputs
+from datasets.noise import noisy_inputs
+from datasets.protocols import PROTOCOLS, get_protocol
 from datasets.readers import read_rgb
-from datasets.sampler import Mixture, Source
 from datasets.store import pack, plan_pack
-from datasets.tasks import CONDITIONS
 
 STEMS = st.text(
     st.characters(codec="utf-8", exclude_characters="/\\\0.", exclude_categories=["C", "Z"]), min_size=1, max_size=12
@@ -129,43 +129,6 @@ def test_a_store_holds_the_pixels_of_its_files(sizes, seed, data):
             assert np.array_equal(
                 crop, read_rgb(Path(folder, "McMaster", f"{name}.png"))[top : top + rows, left : left + columns]
             )
-
-
-SOURCES = st.lists(st.tuples(st.integers(1, 30), st.floats(0.01, 20)), min_size=1, max_size=5).map(
-    lambda rows: tuple(
-        Source(name=str(index), condition=CONDITIONS[index], count=count, repeats=repeats)
-        for index, (count, repeats) in enumerate(rows)
-    )
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    sources=SOURCES,
-    samples=st.integers(1, 60),
-    epochs=st.integers(1, 5),
-    shards=st.integers(1, 7),
-    seed=st.integers(0, 9),
-)
-def test_shards_are_disjoint_and_together_the_epoch_whatever_their_number(sources, samples, epochs, shards, seed):
-    mixture = Mixture(sources=sources, seed=seed, epoch_samples=samples)
-    drawn = np.zeros(len(sources), dtype=int)
-    for epoch in range(epochs):
-        whole = list(mixture.epoch(epoch))
-        assert len(whole) == samples
-        parts = [list(mixture.epoch(epoch, shard, shards)) for shard in range(shards)]
-        assert sorted((draw for part in parts for draw in part), key=lambda d: d.seed) == sorted(
-            whole, key=lambda d: d.seed
-        )
-        assert max(map(len, parts)) - min(map(len, parts)) <= 1
-        for draw in whole:
-            assert 0 <= draw.image < sources[draw.source].count
-        quotas = mixture.quotas(epoch)
-        assert min(quotas) >= 0
-        drawn += quotas
-    assert drawn.sum() == epochs * samples
-    shares = np.asarray(mixture.shares) * epochs * samples
-    assert np.abs(drawn - shares).max() <= len(sources)
 
 
 @settings(max_examples=30, deadline=None)

@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from ablations.evaluate import main
+from tests.support.command_lines import call_of
 
 TINY = {"dim": 4, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
 CONFIG = ("--config", "dim=4", "num_blocks=1,1,1,1", "num_refinement_blocks=1")
@@ -11,15 +12,7 @@ ONEHOT = ("--text-encoder", "onehot")
 QUICK = (*CONFIG, *ONEHOT, "--tasks", "noise-50", "lowlight", "--limit", "1")
 
 
-def call(capsys, *arguments):
-    """Exit code, standard output, standard error."""
-    code: object
-    try:
-        code = main([str(a) for a in arguments])
-    except SystemExit as ended:
-        code = ended.code
-    out, err = capsys.readouterr()
-    return code, out, err
+call = call_of(main)
 
 
 def picture(seed):

@@ -17,7 +17,7 @@ import ablations.harness.launch_local as launch_local
 import ablations.harness.training.train as training
 from ablations.budgets import register_budget
 from ablations.harness import probes, run_one, study
-from ablations.harness.launch import Job
+from ablations.harness.launch_job import Job
 from ablations.harness.training import checkpoint, saving
 from ablations.run import main
 from ablations.spec import RunSpec

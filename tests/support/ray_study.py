@@ -24,7 +24,8 @@ from rich.console import Console
 
 from ablations.harness import launch_ray
 from ablations.harness.glance import last_step
-from ablations.harness.launch import Job, jobs_of
+from ablations.harness.launch import jobs_of
+from ablations.harness.launch_job import Job
 from ablations.harness.launch_ray import RayLauncher
 from ablations.harness.progress import StudyProgress
 from ablations.plan import Plan

@@ -87,6 +87,15 @@ def test_batches_are_those_of_the_first_code_bit_for_bit(name, patch, tmp_path):
 
 
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda c: c.name)
+def test_many_rows_of_one_task_are_those_of_the_first_code_bit_for_bit(condition):
+    """So many that FFTs of one size come several times, as in the batches of a GPU."""
+    data, seeds = load_embedded(), [stable_seed("many", row) for row in range(64)]
+    expected = first_rows.batch(data, [condition] * 64, seeds, 48)
+    for ours, first in zip(data.batch([condition] * 64, seeds, 48), expected, strict=True):
+        assert torch.equal(ours, first)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda c: c.name)
 def test_degradations_are_those_of_the_first_code_bit_for_bit(condition):
     for seed, (height, width) in enumerate([(48, 48), (33, 57), (8, 8), (130, 61)]):
         clean = torch.from_numpy(photo(height, width, seed)).permute(2, 0, 1).float() / 255

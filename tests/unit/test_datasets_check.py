@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.catalog import Pairing, catalog, get_dataset
+from datasets.catalog import catalog, get_dataset
 from datasets.check import check_root
+from datasets.dataset_spec import Pairing
 from datasets.finder import find_set, find_sets
 from datasets.inspection import shift_between
 from datasets.leaks import overlaps, thumbnail

@@ -13,8 +13,9 @@ from PIL import Image
 from datasets.__main__ import main
 from datasets.contact import contact_sheet
 from datasets.finder import find_sets
+from datasets.noise import noisy_inputs
 from datasets.paired import load_root
-from datasets.protocols import PROTOCOLS, get_protocol, noisy_inputs, score
+from datasets.protocols import PROTOCOLS, get_protocol, score
 from datasets.readers import read_rgb
 from datasets.score import score_inputs, sets_to_score
 from datasets.tasks import Task

@@ -1,10 +1,9 @@
-"""The packed store and the mixture sampler."""
+"""The packed store, and the paper's mixture of training sets."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,9 @@ from PIL import Image
 from datasets.catalog import catalog
 from datasets.finder import find_sets
 from datasets.readers import ImageRefused, read_rgb
-from datasets.sampler import Mixture, Source, paper_epoch_samples, paper_sources
+from datasets.sampler import paper_sources
 from datasets.store import PackedSet, StoreError, pack, plan_pack
-from datasets.tasks import Task, noise
+from datasets.tasks import Task
 
 
 @pytest.fixture
@@ -158,57 +157,14 @@ PAPER = [(spec.name, spec.task, spec.count, spec.repeats) for spec in catalog().
 
 
 @pytest.mark.parametrize(("tasks", "total"), [(3, 142_431), (5, 226_621)])
-def test_an_epoch_of_the_papers_length_is_the_papers_lists(tasks, total):
+def test_the_papers_mixture_has_as_many_entries_as_the_released_lists(tasks, total):
     sources = paper_sources(PAPER, tasks)
-    assert paper_epoch_samples(sources) == total
-    mixture = Mixture(sources=sources, seed=0, epoch_samples=total)
-    assert mixture.quotas(0) == tuple(round(source.weight) for source in sources)
-    table = mixture._table(3)
-    for index, source in enumerate(sources):
-        drawn = np.bincount(table[table[:, 0] == index, 1], minlength=source.count)
-        assert set(drawn.tolist()) == {round(source.repeats)}, source.name
+    assert round(sum(source.weight for source in sources)) == total
     assert {source.condition.task for source in sources} == set(Task) - (
         set() if tasks == 5 else {Task.BLUR, Task.LOWLIGHT}
     )
 
 
-def small(samples: int = 23, seed: int = 1) -> Mixture:
-    sources = (
-        Source(name="a", condition=noise(15), count=5, repeats=2),
-        Source(name="b", condition=noise(25), count=3, repeats=1),
-        Source(name="c", condition=noise(50), count=100, repeats=0.01),
-    )
-    return Mixture(sources=sources, seed=seed, epoch_samples=samples)
-
-
-def test_every_image_has_its_turn_before_any_has_two_across_epochs():
-    mixture = small()
-    drawn = Counter((draw.source, draw.image) for epoch in range(7) for draw in mixture.epoch(epoch))
-    for index, source in enumerate(mixture.sources):
-        counts = [drawn[index, image] for image in range(source.count)]
-        assert max(counts) - min(counts) <= 1, source.name
-    total = sum(drawn.values())
-    assert total == 7 * 23
-    assert sum(drawn[0, image] for image in range(5)) == pytest.approx(total * 10 / 14, abs=1)
-
-
-def test_seed_and_epoch_change_the_draws_and_nothing_else_does():
-    first = list(small().epoch(0))
-    assert first == list(small().epoch(0))
-    assert first != list(small().epoch(1))
-    assert first != list(small(seed=2).epoch(0))
-    assert len({draw.seed for draw in first}) == len(first)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [({"epoch_samples": 0}, "at least one sample"), ({"sources": ()}, "at least one source")],
-)
-def test_impossible_mixtures_are_refused(change, words):
-    options = {"sources": small().sources, "seed": 0, "epoch_samples": 4} | change
-    with pytest.raises(ValueError, match=words):
-        Mixture(**options)
-    with pytest.raises(ValueError, match="0 <= shard < shards"):
-        list(small().epoch(0, shard=2, shards=2))
+def test_a_mixture_of_other_tasks_than_the_papers_is_refused():
     with pytest.raises(ValueError, match="3 or 5 tasks"):
         paper_sources(PAPER, 4)

@@ -14,7 +14,7 @@ from ablations.data import load_data
 from ablations.harness.build import build_model
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.gradients import training_loss
-from ablations.measures.gradients import COLUMNS, CONFLICT_COLUMNS, conflicts, task_gradient_interference
+from ablations.measures.gradients import COLUMNS, task_gradient_interference
 from ablations.measures.groups import layer_groups
 from ablations.models import model_config
 from dfpir import RestorationUNet
@@ -88,11 +88,6 @@ def test_gradients_with_known_angles(rain, haze, cosine):
     assert whole["norm_a"].to_numpy() == pytest.approx(np.hypot(*rain), rel=1e-6)
     assert whole["norm_b"].to_numpy() == pytest.approx(np.hypot(*haze), rel=1e-6)
     assert set(whole["n_parameters"]) == {2}
-    summary = conflicts(frame).query("group == 'all' and task_a == 'rain'").iloc[0]
-    assert summary["negative_share"] == (cosine < 0)
-    assert summary["mean_cosine"] == pytest.approx(cosine, abs=1e-6)
-    lengths = sorted([np.hypot(*rain), np.hypot(*haze)])
-    assert summary["mean_norm_ratio"] == pytest.approx(lengths[1] / lengths[0], rel=1e-6)
 
 
 class ThreeBiases(nn.Module):
@@ -153,35 +148,6 @@ def test_a_gradient_of_zero_has_no_cosine_and_no_row():
     spec = replace(SPEC, conditions=("rain", "haze", "blur"))
     frame = measure(spec, Directed([(1, 0), (0, 0), (-1, 0)]))
     assert set(zip(frame["task_a"], frame["task_b"], strict=True)) == {("rain", "blur")}
-
-
-def test_the_summary_of_made_up_draws():
-    def row(draw, group, a, b, cosine, norms):
-        values = (draw, "plain", group, a, b, cosine, *norms, 5)
-        return dict(zip(COLUMNS, values, strict=True))
-
-    frame = pd.DataFrame(
-        [
-            row(0, "all", "rain", "haze", -0.5, (1, 4)),
-            row(1, "all", "rain", "haze", 0.1, (2, 1)),
-            row(0, "all", "rain", "blur", 0.4, (3, 3)),
-            row(1, "all", "rain", "blur", 0.6, (1, 1)),
-            row(0, "latent", "rain", "haze", -0.2, (1, 1)),
-        ]
-    )
-    found = conflicts(frame)
-    assert list(found.columns) == list(CONFLICT_COLUMNS)
-    rows = {(r["group"], r["task_a"], r["task_b"]): r for r in found.to_dict("records")}
-    assert len(rows) == 5
-    pair = rows["all", "rain", "haze"]
-    assert (pair["draws"], pair["negative_share"]) == (2, 0.5)
-    assert pair["mean_cosine"] == pytest.approx(-0.2)
-    assert pair["mean_norm_ratio"] == pytest.approx(3)
-    overall = rows["all", "all", "all"]
-    assert overall["mean_cosine"] == pytest.approx((-0.2 + 0.5) / 2)
-    assert overall["negative_share"] == pytest.approx(0.25)
-    assert overall["mean_norm_ratio"] == pytest.approx((3 + 1) / 2)
-    assert rows["latent", "all", "all"]["mean_cosine"] == pytest.approx(-0.2)
 
 
 # ---- against an independent way --------------------------------------------------------------------------------------

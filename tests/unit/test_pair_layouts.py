@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import sys
-import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
 from ablations.data import load_data, open_data
 from datasets.__main__ import main
-from datasets.folder import load_folder, memory_limit
+from datasets.folder import load_folder
 from datasets.folder_split import split_by_count
 from datasets.pair_layouts import find_pair_sets
 from datasets.paired import load_root
-from datasets.readers import read_rgb
 from datasets.score import sets_to_score
 from datasets.tasks import Task
+from tests.support.pair_folders import pair, picture, write
 
 USUAL = [
     ("degraded", "clean", None),
@@ -37,22 +30,6 @@ USUAL = [
     ("blur", "sharp", Task.BLUR),
     ("Low", "High", Task.LOWLIGHT),
 ]
-
-
-def picture(seed: int, side: int = 48) -> np.ndarray:
-    coarse = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8))
-    return np.array(coarse.resize((side, side), Image.Resampling.BICUBIC))
-
-
-def write(path: Path, pixels: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def pair(root: Path, bad: str, good: str, seed: int) -> None:
-    write(root / bad, picture(seed) // 2 + 60)
-    write(root / good, picture(seed))
 
 
 @pytest.fixture
@@ -251,14 +228,6 @@ def test_clean_images_keep_their_own_split_and_copies_leave_training(tmp_path):
         load_folder(tmp_path, split=(60, 20, 20))
 
 
-def test_images_that_do_not_fit_in_memory_are_refused_from_their_headers(tmp_path, monkeypatch):
-    for number in range(3):
-        write(tmp_path / f"{number}.png", picture(number, 100))
-    monkeypatch.setattr("datasets.folder.memory_limit", lambda: 200_000)
-    with pytest.raises(ValueError, match=r"take 0\.0 GB decoded.*smaller images"):
-        load_folder(tmp_path)
-
-
 @pytest.mark.parametrize("side", ["degraded", "clean"])
 def test_two_files_of_one_name_are_an_error_that_names_both(tmp_path, side):
     """F7: one of them was dropped without a word, and the score changed."""
@@ -305,26 +274,6 @@ def test_bad_files_can_be_skipped_and_are_named(tmp_path):
     assert "1 files skipped (zz.png: not an image" in load_folder(tmp_path, skip_bad=True).description
 
 
-def test_memory_that_runs_out_is_one_line(tmp_path, monkeypatch):
-    def full(pixels):
-        raise MemoryError
-
-    for number in range(3):
-        write(tmp_path / f"{number}.png", picture(number))
-    monkeypatch.setattr("datasets.folder.smooth_depth", full)
-    with pytest.raises(ValueError, match="do not fit in memory decoded"):
-        load_folder(tmp_path)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space are read on Linux")
-def test_a_limit_of_address_space_counts_what_is_used_already(monkeypatch):
-    import resource
-
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (used + (200 << 20), used + (200 << 20)))
-    assert 90 << 20 < memory_limit() <= 100 << 20
-
-
 def test_an_album_of_trains_is_no_split(tmp_path):
     for number in range(5):
         write(tmp_path / f"train/{number}.png", picture(number))
@@ -364,141 +313,3 @@ def test_a_run_loads_the_same_images_again(rainy, tmp_path):
     assert (usual.tasks, usual.split) == ((), None)
     with pytest.raises(ValueError, match="--split goes with --data FOLDER"):
         open_data("embedded", split=(60, 20, 20))
-
-
-@pytest.mark.parametrize("paired", [False, True])
-def test_a_folder_is_described_with_one_picture_in_memory_at_a_time(tmp_path, rainy, monkeypatch, paired):
-    for number in range(6):
-        write(tmp_path / f"clean/{number}.png", picture(number))
-    folder = rainy if paired else tmp_path / "clean"
-    kept = load_folder(folder)
-    held = []
-    living = []
-
-    def watched(path):
-        pixels = read_rgb(path)
-        held.append(weakref.ref(pixels))
-        living.append(sum(ref() is not None for ref in held))
-        return pixels
-
-    monkeypatch.setattr("datasets.folder.read_rgb", watched)
-    data = load_folder(folder, keep_bytes=0)
-    assert data.checksum == kept.checksum
-    assert data.description == kept.description
-    assert max(living) <= (4 if paired else 2)
-    for ours, theirs in zip((*data.train, *data.test), (*kept.train, *kept.test), strict=True):
-        assert ours.unread is not None
-        assert (ours.name, ours.clean.shape, ours.nbytes) == (theirs.name, theirs.clean.shape, theirs.nbytes)
-        assert np.array_equal(ours.whole.clean, theirs.clean)
-    condition = data.conditions[0]
-    seen, wanted = (each.eval_items("test", [condition])[0].degraded for each in (data, kept))
-    assert np.array_equal(seen, wanted)
-    batches = [each.batch([condition], [3], 32)[0] for each in (data, kept)]
-    assert torch.equal(*batches)
-
-
-def test_small_folders_stay_in_memory(rainy):
-    count = sum(sample.nbytes for sample in load_folder(rainy).train[:2])
-    data = load_folder(rainy, keep_bytes=count)
-    assert sum(s.unread is None for s in (*data.train, *data.val, *data.test)) == 2
-
-
-FLAT = [
-    ("{}_rain", "{}_clean", Task.RAIN),
-    ("{}_noisy", "{}_gt", Task.NOISE),
-    ("{}_hazy", "{}_GT", Task.HAZE),
-    ("{}_input", "{}_target", None),
-    ("{}_lq", "{}_hq", None),
-    ("{}_blur", "{}_sharp", Task.BLUR),
-    ("{}-Low", "{}-High", Task.LOWLIGHT),
-    ("rain-{}", "norain-{}", Task.RAIN),
-]
-
-
-@pytest.mark.parametrize(("bad", "good", "task"), FLAT)
-def test_pairs_in_one_folder_are_never_clean_images(tmp_path, bad, good, task):
-    for number in range(10):
-        pair(tmp_path, f"{bad.format(number)}.png", f"{good.format(number)}.png", number)
-    write(tmp_path / "cover.png", picture(77))
-    told: Task = task or Task.RAIN
-    (scored,) = sets_to_score(tmp_path, told)
-    assert scored.task is told
-    assert [(p.degraded.stem, p.clean.stem) for p in scored.pairs] == [
-        (bad.format(number), good.format(number)) for number in range(10)
-    ]
-    assert any("1 image outside of these folders not used (cover.png)" in words for words in scored.notes)
-    if task is Task.NOISE:
-        return
-    data = load_folder(tmp_path, tasks=[told])
-    assert (len(data.train), len(data.val), len(data.test)) == (8, 1, 1)
-    assert {c.task for c in data.conditions} == {told}
-    sample = data.train[0]
-    assert np.abs(sample.degraded.astype(int) - (sample.clean // 2 + 60)).max() == 0
-
-
-def test_pairs_in_one_folder_keep_its_parts_and_name_what_has_no_partner(tmp_path):
-    for number in range(6):
-        pair(tmp_path, f"train/{number}_rain.png", f"train/{number}_clean.png", number)
-        pair(tmp_path, f"test/{number}_rain.png", f"test/{number}_clean.png", 20 + number)
-    write(tmp_path / "train/9_rain.png", picture(9))
-    with pytest.raises(ValueError, match=r"1 degraded images have no clean partner \(train/9_rain.png\)"):
-        load_folder(tmp_path)
-    (tmp_path / "train/9_rain.png").unlink()
-    data = load_folder(tmp_path)
-    assert len(data.test) == 6
-    assert "pairs of train/*_rain + *_clean" in data.description or "pairs of test/*_rain" in data.description
-    write(tmp_path / "test/3_gt.png", picture(3))
-    with pytest.raises(ValueError, match=r"3_rain\.png has several clean partners"):
-        load_folder(tmp_path)
-
-
-def test_a_pair_among_other_images_is_refused_with_the_layouts(tmp_path):
-    for number in range(8):
-        write(tmp_path / f"{number}.png", picture(number))
-    pair(tmp_path, "a_low.png", "a_high.png", 50)
-    for use in (load_folder, lambda folder: sets_to_score(folder, Task.NOISE)):
-        with pytest.raises(ValueError, match=r"a_low.png and a_high.png look like a pair.*degraded/ \+ clean/"):
-            use(tmp_path)
-    write(tmp_path / "a_low.png", picture(51))  # another picture of such a name
-    assert len(load_folder(tmp_path).train) == 8
-
-
-def test_images_called_after_one_side_alone_are_clean_images(tmp_path):
-    for number in range(10):
-        write(tmp_path / f"{number}_clean.png", picture(number))
-    data = load_folder(tmp_path)
-    assert data.train[0].degraded is None
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="names that are no text exist on Linux")
-@pytest.mark.parametrize("paired", [False, True])
-def test_names_that_are_no_text_are_trained_on(tmp_path, paired):
-    """`'utf-8' codec can't encode character '\\udce9'`, and no file was named."""
-    for number in range(6):
-        pair(tmp_path, f"rainy/{number}.png", f"gt/{number}.png", number)
-    if not paired:
-        shutil.rmtree(tmp_path / "rainy")
-    for side in tmp_path.iterdir():
-        (side / "3.png").rename(os.fsdecode(os.fsencode(side) + b"/caf\xe9.png"))
-    ref, data = open_data(str(tmp_path))
-    names = [sample.name for sample in (*data.train, *data.val, *data.test)]
-    assert any("caf\\udce9" in name for name in names)
-    for text in (*names, *(s.scene for s in data.train), ref.description):
-        text.encode()
-    broken = next(tmp_path.rglob("caf*"))
-    broken.write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"caf\\udce9.png: not an image of a known format"):
-        load_folder(tmp_path)
-    assert "files skipped" in load_folder(tmp_path, skip_bad=True).description
-
-
-def test_the_refusal_of_noisy_pairs_says_what_to_train_on(tmp_path):
-    for number in range(6):
-        pair(tmp_path / "apart", f"noisy/{number}.png", f"reference/{number}.png", number)
-        pair(tmp_path / "flat", f"{number}_noisy.png", f"{number}_gt.png", number)
-    clean = re.escape(f"Train with --data {tmp_path / 'apart/reference'}; ablations.evaluate --data {tmp_path}")
-    with pytest.raises(ValueError, match=clean):
-        load_folder(tmp_path / "apart")
-    assert len(load_folder(tmp_path / "apart/reference").train) == 4
-    with pytest.raises(ValueError, match=r"\(\*_noisy \+ \*_gt\).*--data FOLDER, one of the clean images alone"):
-        load_folder(tmp_path / "flat")

@@ -80,7 +80,10 @@ def test_auto_measures_and_says_what_it_chose(planned, monkeypatch, tmp_path, jo
     hungry = [RunEstimate(variant="x", step_s=1, train_s=1, eval_s=1, memory_bytes=m * GIB) for m in (1, 10)]
     monkeypatch.setattr(commands, "_estimates", lambda *_: hungry)
     options = SimpleNamespace(jobs=jobs, out=tmp_path, early_look=False)
-    how, console = SimpleNamespace(launcher="local"), SimpleNamespace(print=lambda text, **_: told.append(text))
+    how, console = (
+        SimpleNamespace(launcher="local"),
+        SimpleNamespace(print=lambda text, **_: told.append(text), is_terminal=False),
+    )
     assert commands._runs_at_once(options, plan, bundle, how, torch.device(kind), console) == want
     assert len(told) == (jobs == AUTO)
     assert all(text.startswith("3 at once on this GPU: a run needs 14 of") for text in told)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from datasets.metrics import psnr_db, ssim, to_y
-from datasets.protocols import PROTOCOLS, finish_output, get_protocol, noisy_inputs, score
+from datasets.noise import noisy_inputs
+from datasets.protocols import PROTOCOLS, finish_output, get_protocol, score
 from datasets.tasks import Task
 
 SIZES = ((35, 50), (48, 33), (32, 32))
@@ -183,3 +184,10 @@ def test_no_protocol_promises_padding_that_nobody_does():
     for protocol in PROTOCOLS.values():
         assert "pad" not in protocol.describe()
         assert not any("pad" in key for key in protocol.to_json())
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_scoring_on_a_device_never_waits_for_it(name):
+    # a meta tensor holds no values: whoever asks for one, as `bool` or `float` do, gets an error
+    images = torch.rand(2, 3, 24, 20, device="meta"), torch.rand(2, 3, 24, 20, device="meta")
+    assert score(*images, PROTOCOLS[name], Task.RAIN)["psnr_db"].shape == (2,)

@@ -221,3 +221,13 @@ def test_the_command_names_runs_that_are_not_in_the_report(tmp_path, capsys):
     said = capsys.readouterr().err.splitlines()
     assert all(line.startswith("warning: not in the report: ") for line in said)
     assert any("report: a-s1-" in line and "not started" in line for line in said)
+
+
+def test_a_study_that_is_not_through_says_first_that_this_is_an_interim_look(tmp_path):
+    effects = {"a": 0.0, "b": 0.5}
+    part = FakeStudy(effect_db=effects, seeds=(0, 1), pictures=False, not_run=(("a", 1),))
+    whole = FakeStudy(effect_db=effects, seeds=(0, 1), pictures=False, failed=(("a", 1),))  # failed: nothing is to come
+    pages = [build_report([write_runs(tmp_path / name, fake)]) for name, fake in (("part", part), ("whole", whole))]
+    words = "An interim look: 3 of 4 planned runs are finished"
+    assert [words in page.read_text(encoding="utf-8") for page in pages] == [True, False]
+    assert words in (pages[0].parent / "table.md").read_text(encoding="utf-8")

@@ -11,10 +11,10 @@ from reports.build import build_report
 from reports.load import load
 from reports.pairs import pairs
 from reports.reported.table import _ranked
-from reports.rows import compact
 from reports.tables import Cell, Number, build_table, to_latex, to_markdown
 from reports.verdict import verdict
 from tests.support.fake_runs import FakeStudy, write_runs
+from tests.support.study_rows import study_rows
 from tests.unit import test_reports_tables
 
 MAE = schema.Metric(name="mae", label="MAE", unit="", digits=4, upper=1.0, higher_is_better=False)
@@ -30,7 +30,7 @@ def study(tmp_path):
     error = rows[rows["metric"] == schema.PSNR].assign(
         metric="mae", value=lambda t: (60 - t["value"]) / 100, input_value=lambda t: (60 - t["input_value"]) / 100
     )
-    return replace(found, rows=compact(pd.concat([rows, error], ignore_index=True)), metrics=METRICS)
+    return replace(found, rows=study_rows(pd.concat([rows, error], ignore_index=True)), metrics=METRICS)
 
 
 def test_the_lowest_error_is_bold(study):

@@ -29,7 +29,7 @@ def test_a_perfect_guesser_costs_nothing():
     for line in costs(table):
         assert (line.difference_db, line.low_db, line.high_db) == (0, 0, 0)
         assert line.psnr_db == line.psnr_guess_db
-        assert line.share_right == 1
+        assert line.right == line.images
         assert math.isnan(line.wrong_db)
     matrix_ = confusion(table, list(CONDITIONS)).to_numpy()
     assert (matrix_.diagonal() == 8).all()

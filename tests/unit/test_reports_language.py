@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from reports.build import build_report, main
+from reports.html import page_environment
 from reports.language import LANGUAGES, language
 from reports.load import load
 from reports.page import facts, remarks
 from reports.parts import main_part
-from reports.render import page_environment, script_texts
+from reports.render import script_texts
 from reports.verdict import verdict_of
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs

@@ -7,9 +7,10 @@ import pytest
 
 from reports import schema
 from reports.artifacts import load_probes, load_samples, load_train_log
-from reports.load import check_comparable, find_runs, load, load_run, load_study
+from reports.load import check_comparable, find_runs, load, load_study
 from reports.study import Status
 from tests.support.fake_runs import FakeStudy, gamma_study, run_id_of, seal, write_runs
+from tests.support.read_run import read_run
 
 TWO = {"a": 0.0, "b": 0.1}
 
@@ -35,7 +36,7 @@ def test_a_changed_file_is_damage(tmp_path, name):
     folder = tmp_path / run_id_of("a", 0)
     with (folder / name).open("ab") as stream:
         stream.write(b" ")
-    run = load_run(folder)
+    run = read_run(folder)
     assert run.status is Status.DAMAGED
     assert name in run.reason
     assert not len(load([folder]).rows)
@@ -51,7 +52,7 @@ def test_other_damage(tmp_path):
     (version / schema.SPEC_FILE).write_text(json.dumps({**spec, "schema": 99}))
     seal(version)
     (broken / schema.DONE_FILE).write_text("{")
-    reasons = [load_run(f) for f in (gone, foreign, version, broken)]
+    reasons = [read_run(f) for f in (gone, foreign, version, broken)]
     assert {r.status for r in reasons} == {Status.DAMAGED}
     assert "summary.json is missing" in reasons[0].reason
     assert "holds rows of" in reasons[1].reason
@@ -99,7 +100,7 @@ def test_a_study_can_not_name_a_run_outside(tmp_path):
 
 def test_artifacts(tmp_path):
     write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0}, seeds=(0,)))
-    run = load_run(tmp_path / run_id_of("a", 0))
+    run = read_run(tmp_path / run_id_of("a", 0))
     samples = load_samples(run)
     assert len(samples) == 7
     probes = load_probes(run)

@@ -22,9 +22,9 @@ from reports.reported import (
 from reports.reported.cells import COLUMNS
 from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import reported_table
-from reports.rows import compact
 from reports.study import Entry, Run, Status, Study
 from tests.support.fake_runs import FakeStudy, write_runs
+from tests.support.study_rows import study_rows
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reports"
 THREE = SETTINGS["3-task"]
@@ -61,7 +61,7 @@ def measured_study(
     return Study(
         folder=None, name="three_task", title="Table 1", question="", budget={}, data={"name": data}, text_encoder="clip",
         axis_name="", axis_values={}, reference=None, entries=entries, runs={r.run_id: r for r in runs},
-        rows=compact(pd.concat(frames, ignore_index=True)), command="",
+        rows=study_rows(pd.concat(frames, ignore_index=True)), command="",
     )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def test_other_images_have_other_columns():
 
 def test_protocols_never_share_a_group():
     one, two = measured_study(variants=("dfpir",)), measured_study(variants=("dfpir",), protocol="suite-v1")
-    both = replace(one, rows=compact(pd.concat([one.rows, two.rows], ignore_index=True)))
+    both = replace(one, rows=study_rows(pd.concat([one.rows, two.rows], ignore_index=True)))
     titles = [g.title for g in reported_table(both, "3-task").groups if g.kind == "measured"]
     assert [t.split(",")[0] for t in titles] == [
         "Measured here: protocol allinone-v1",

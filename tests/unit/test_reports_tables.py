@@ -11,11 +11,11 @@ import pytest
 from reports import schema
 from reports.labels import latex, markdown
 from reports.load import load
-from reports.rows import compact
 from reports.stats import AVERAGE, TASK_AVERAGE
 from reports.study import Entry, Run, Status, Study
 from reports.tables import build_table, means_frame, to_latex, to_markdown
 from tests.support.fake_runs import FakeStudy, write_runs
+from tests.support.study_rows import study_rows
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reports"
 
@@ -75,7 +75,7 @@ def study() -> Study:
     return Study(
         folder=None, name="golden", title="Golden", question="", budget={}, data={"name": "two"}, text_encoder="clip",
         axis_name="", axis_values={}, reference=None, entries=tuple(entries), runs={r.run_id: r for r in runs},
-        rows=compact(pd.DataFrame(rows)), command="",
+        rows=study_rows(pd.DataFrame(rows)), command="",
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from ablations.harness.training.distributed import ALONE
 from ablations.harness.training.saving import Saver
 from ablations.harness.training.state import resume
 from dfpir.prompts import load_prompts
+from tests.support.checkpoints import load_latest
 from tests.support.tiny_study import run_here, tiny_plan
 
 SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
@@ -86,7 +87,7 @@ def test_what_is_written_is_the_state_at_its_call_whatever_training_does_meanwhi
                 parameter.add_(1)
         assert not saver.is_due(0.0, validated=True)  # one write at a time
         held.set()
-    found = checkpoint.load_latest(tmp_path / "checkpoints")
+    found = load_latest(tmp_path / "checkpoints")
     assert all(torch.equal(found.tensors[f"model/{name}"], tensor) for name, tensor in before.items())
 
 
@@ -142,7 +143,7 @@ def test_best_weights_are_written_when_they_change_and_read_with_their_checkpoin
     folder = stopped_before_evaluation(BEST, tmp_path, monkeypatch)
     assert written == [4, 7]
     assert [path.name[:14] for path in folder.glob("best-*")] == ["best-000000007"]
-    found = checkpoint.load_latest(folder)
+    found = load_latest(folder)
     assert found.facts["best_step"] == 7
     assert {n for n in found.tensors if n.startswith("best/")} == {
         n.replace("model/", "best/") for n in found.tensors if n.startswith("model/")
@@ -163,7 +164,7 @@ def test_a_checkpoint_whose_best_weights_are_lost_is_passed_over(damage, tmp_pat
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-1] + b"\xff")
-    found = checkpoint.load_latest(tmp_path)
+    found = load_latest(tmp_path)
     assert found.step == 1
     assert torch.equal(found.tensors["best/x"], torch.ones(4))
     assert name in caplog.text
@@ -172,7 +173,7 @@ def test_a_checkpoint_whose_best_weights_are_lost_is_passed_over(damage, tmp_pat
 def test_the_older_form_with_all_in_one_file_is_read(tmp_path, monkeypatch):
     run_here(BEST, tmp_path / "whole")
     folder = stopped_before_evaluation(BEST, tmp_path, monkeypatch)
-    found = checkpoint.load_latest(folder)
+    found = load_latest(folder)
     assert found is not None
     facts = {name: fact for name, fact in found.facts.items() if name not in ("form", checkpoint.BEST_FILE)}
     for path in folder.iterdir():
@@ -214,7 +215,7 @@ def test_a_sigterm_waits_for_the_checkpoint_in_flight(tmp_path):
     process.join(timeout=120)
     assert process.exitcode == -signal.SIGTERM
     folder = tmp_path / SPEC.run_id / "checkpoints"
-    assert checkpoint.load_latest(folder) is not None
+    assert load_latest(folder) is not None
     assert not list(folder.glob(".*.part"))
     run_here(SPEC, tmp_path)
 

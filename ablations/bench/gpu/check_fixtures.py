@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 import dfpir
-import dfpir.kernels
 from ablations.bench.gpu.card import fixtures_folder, missing
 from ablations.harness.training.accelerate import set_float32_products
-from dfpir.kernels import use_kernels
+from dfpir.kernels import use_kernels, use_padded_widths
 from dfpir.weights import released_names
 
 MODELS = ("restormer", "dfpir")
@@ -56,17 +55,13 @@ def fixtures(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
     folder = fixtures_folder()
     if folder is None:
         raise FileNotFoundError("no fixtures beside the project (../shared/parity)")
-    pad = getattr(dfpir.kernels, "use_padded_widths", None)
     for name in MODELS:
         fixture, weights = _load(folder, f"{name}_tiny")
         for way in _WAYS:
             if (toy and (way.tf32 or way.kernels == "triton")) or (way.kernels == "triton" and missing("triton")):
                 continue  # a CPU has neither
-            if way.padded and pad is None:
-                continue
             use_kernels(way.kernels)
-            if pad is not None:
-                pad(way.padded)
+            use_padded_widths(way.padded)
             set_float32_products("tf32" if way.tf32 else "fp32")
             yield {"model": name, "way": way.name, **_compare(name, fixture, weights, way, device)}
 

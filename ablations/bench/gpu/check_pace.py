@@ -11,9 +11,10 @@ import torch
 
 from ablations.bench import ceilings as bench
 from ablations.bench.gpu.check_training import use_deterministic_libraries
-from ablations.harness.seeding import initialise
-from dfpir import RestorationUNet, variant_config
-from dfpir.prompts import load_prompts
+from ablations.bench.record import wait
+from ablations.bench.train import our_step
+from ablations.bench.ways import our_model
+from dfpir import variant_config
 
 _SMALL: dict[str, Any] = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
 _REPEATS = 5
@@ -26,12 +27,12 @@ def ceilings(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
             yield {"what": line.what, "unit": line.unit, "value": line.value, "spread": line.spread}
     small, calls = torch.empty(1, device=device), 50 if toy else 5000
     small.add_(1)
-    _wait(device)
+    wait(device)
     started = time.perf_counter()
     for _ in range(calls):
         small.add_(1)
     taken = time.perf_counter() - started
-    _wait(device)
+    wait(device)
     yield {"what": "a launch, host", "unit": "us", "value": taken / calls * 1e6}
 
 
@@ -39,22 +40,15 @@ def pace(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
     """Patches a second of bf16 steps (fp32 on a CPU) at batch 5, eager; deterministic as `repeat` is."""
     deterministic = use_deterministic_libraries()
     batch, side, steps, repeats = (2, 16, 1, 1) if toy else (5, 128, 10, _REPEATS)
-    model = RestorationUNet(variant_config("dfpir", **(_SMALL if toy else {})))
-    initialise(model, 0)
-    model.bind_prompts(load_prompts("detailed", "minilm").codes)
-    model.to(device).train()
-    adam = torch.optim.Adam([each for each in model.parameters() if each.requires_grad], lr=1e-4, fused=True)
+    model = our_model(variant_config("dfpir", **(_SMALL if toy else {}))).to(device).train()
+    step = our_step(model, "fp32" if toy else "bf16", device)
     image = torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(1)).to(device)
-    rows = (torch.arange(batch) % 7).to(device)
+    target, rows = image.roll(1, -1), (torch.arange(batch) % 7).to(device)
 
     def work() -> None:
         for _ in range(steps):
-            adam.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=not toy):
-                out = model(image, rows)
-            (out.float() - image.roll(1, -1)).abs().mean().backward()
-            adam.step()
-        _wait(device)
+            step(image, target, rows)
+        wait(device)
 
     work()  # libraries choose their algorithms
     rates = []
@@ -65,8 +59,3 @@ def pace(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
     what = f"train: ours, {'fp32' if toy else 'bf16'}, eager, batch {batch}"
     what += ", deterministic cuDNN" if deterministic else ""
     yield {"what": what, "unit": "patches/s", "value": statistics.median(rates), "spread": max(rates) / min(rates)}
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

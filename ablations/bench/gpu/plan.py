@@ -149,7 +149,7 @@ def _evaluation(place: Place) -> Iterator[Step]:
     )
     yield _bench(place, "eval: graphs", "eager kernels, no launches", 60, _EVAL, *_OURS, *_LEAN, "--cuda-graphs")
     yield _bench(place, "eval: compile, graphs", "the fastest way", 90, _EVAL, *_OURS, *_COMPILED)
-    yield _bench(place, "data", "patches a second of the data path", 75, ("data",))
+    yield _bench(place, "data", "patches a second of the data path, and of four runs at once", 150, ("data",))
     yield _bench(place, "metrics", "PSNR and SSIM on the device, and whether they agree", 45, ("metrics",))
 
 

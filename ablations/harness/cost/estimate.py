@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ablations.devices import autocast
 from ablations.harness.build import build_model
 from ablations.harness.memory import LiveBytes
 from ablations.harness.training.accelerate import chosen, set_float32_products
@@ -136,7 +137,7 @@ def _step(
 
     def step() -> None:
         model.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+        with autocast(device, spec.precision):
             loss: Tensor = training_loss(spec, model, image, image.clone(), code)
         loss.backward()  # type: ignore[no-untyped-call]
         if device.type == "cuda":
@@ -159,7 +160,7 @@ def _bytes_a_pixel(
     code = conditioning(conditions[:1], device, training=False)
     with (
         torch.inference_mode(),
-        torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16"),
+        autocast(device, spec.precision),
         LiveBytes() as live,
     ):
         restore(cast(Restorer, model), image, code)

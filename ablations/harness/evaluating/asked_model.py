@@ -6,7 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from ablations.harness.evaluating.options import device_named, settings
+from ablations.devices import device_named
+from ablations.harness.evaluating.options import settings
 from ablations.harness.evaluating.released import Released, known_models, open_released
 from baselines.registry import BASELINES
 from dfpir.prompts import CLIP_FILE_VARIABLE, TextEncoderUnavailableError, clip_cache

@@ -11,6 +11,7 @@ import torch
 
 from datasets.corpus import Pixels
 from datasets.noise import noisy_pixels
+from datasets.protocol_items import cropped
 from datasets.protocols import Protocol as Rules
 from datasets.readers import ImageRefused
 from datasets.tasks import Condition
@@ -136,9 +137,4 @@ def _pair(rules: Rules, entry: Entry) -> tuple[Pixels, Pixels]:
     if degraded.shape != clean.shape:
         sizes = [f"{pixels.shape[1]}x{pixels.shape[0]}" for pixels in (degraded, clean)]
         raise ValueError(f"the degraded image is {sizes[0]}, the clean one {sizes[1]}: cut both to one size")
-    return _cropped(rules, degraded), _cropped(rules, clean)
-
-
-def _cropped(rules: Rules, pixels: Pixels) -> Pixels:
-    channels_first = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)  # copied: a memory map is read-only
-    return np.ascontiguousarray(rules.crop(channels_first).permute(1, 2, 0).numpy())
+    return cropped(rules, degraded), cropped(rules, clean)

@@ -1,16 +1,10 @@
-"""What the command lines of `evaluate` and `restore` share: settings and devices from words."""
+"""What the command lines of `evaluate` and `restore` share: settings from words."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
 from typing import Any
-
-import torch
-
-from dfpir.registry import UnknownNameError, suggestion
-
-DEVICES = ("auto", "cpu", "cuda")
 
 
 def settings(words: Sequence[str]) -> dict[str, Any]:
@@ -32,16 +26,3 @@ def settings(words: Sequence[str]) -> dict[str, Any]:
             value = text
         found[key] = tuple(value) if isinstance(value, list) else value
     return found
-
-
-def device_named(name: str) -> torch.device:
-    """The device that `auto`, `cpu` or `cuda` stands for.
-
-    Raises:
-        ValueError: none of these, or `cuda` without a GPU.
-    """
-    if name not in DEVICES:
-        raise UnknownNameError(f"Unknown device {name!r}.{suggestion(name, DEVICES)}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: this PyTorch finds no GPU here; use --device cpu, or install a CUDA build.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -148,13 +148,8 @@ def open_clean_files(folder: Path, trained_on: Mapping[str, Any] | None, bad: Ba
         raise ValueError(f"--data {folder}: no image in it{f' that is read here ({others})' if others else ''}.")
     bad.judge(faults, str(folder), left=len(files))
     name = folder.resolve().name or "folder"
-    words = "; ".join(
-        [
-            f"{counted(len(files), 'image')} of the folder {name}",
-            "all degradations synthetic",
-            *filter(None, (left, others)),
-        ]
-    )
+    scored = f"{counted(len(files), 'image')} of the folder {name}"
+    words = "; ".join([scored, "all degradations synthetic", *filter(None, (left, others))])
     known = trained_images(folder, trained_on)
     seen = {} if known is None else {each: "seen" if (None, each) in known else "unseen" for each in files}
     return CleanFiles(name=name, description=words, files=files, seen=seen)

@@ -21,7 +21,14 @@ from ablations.harness.evaluating.asked_model import open_asked
 from ablations.harness.evaluating.guess import Guesser, open_guesser, view_boxes, views_of
 from ablations.harness.evaluating.released import Released
 from ablations.harness.memory import WHOLE_PX, bytes_per_pixel, free_bytes, is_out_of_memory, tile_that_fits
-from ablations.harness.restoring.kept import RECORD_FILE, Job, Kept, open_kept, require_free, terms_of
+from ablations.harness.restoring.output_record import (
+    RECORD_FILE,
+    Job,
+    OutputRecord,
+    open_record,
+    require_free,
+    terms_of,
+)
 from ablations.harness.restoring.pictures import FORMATS, Picture, coded_picture, read_picture
 from ablations.harness.restoring.tiling import Tiling, restore_rows
 from datasets.readers import ImageRefused, is_image_name, passed_over
@@ -68,14 +75,14 @@ def run(options: argparse.Namespace) -> int:
         codes=options.codes,
         guesser=guesser.path.name if guesser is not None else "",
     )
-    kept = open_kept(options.out, terms)
+    record = open_record(options.out, terms)
     if not options.force:
-        left = [job for job in jobs if not kept.holds(job)]
-        require_free(left, kept)
+        left = [job for job in jobs if not record.holds(job)]
+        require_free(left, record)
         if len(left) < len(jobs):
             console.print(f"{len(jobs) - len(left)} restored before, {len(left)} to go.")
         jobs = left
-    failed = _restore_all(jobs, restorer, kept, console)
+    failed = _restore_all(jobs, restorer, record, console)
     if failed:
         console.print(f"{len(failed)} of {len(jobs)} images were not restored:")
         for path, reason in failed:
@@ -204,7 +211,9 @@ class _Restorer:
                 tiling = Tiling(tile=half, multiple_of=self.released.multiple_of)
 
 
-def _restore_all(jobs: Sequence[Job], restorer: _Restorer, kept: Kept, console: Console) -> list[tuple[Path, str]]:
+def _restore_all(
+    jobs: Sequence[Job], restorer: _Restorer, record: OutputRecord, console: Console
+) -> list[tuple[Path, str]]:
     """Restore each image; (file, reason) of those that could not be."""
     failed: list[tuple[Path, str]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -214,7 +223,7 @@ def _restore_all(jobs: Sequence[Job], restorer: _Restorer, kept: Kept, console: 
         for job in jobs:
             tiles = progress.add_task("tiles", total=None)
             try:
-                line = _restore_one(job, restorer, kept, _reporter(progress, tiles))
+                line = _restore_one(job, restorer, record, _reporter(progress, tiles))
             except ImageRefused as refused:
                 failed.append((job.source, refused.reason))
             except (ValueError, OSError, MemoryError, RuntimeError) as error:
@@ -226,13 +235,13 @@ def _restore_all(jobs: Sequence[Job], restorer: _Restorer, kept: Kept, console: 
     return failed
 
 
-def _restore_one(job: Job, restorer: _Restorer, kept: Kept, done: Callable[[int, int], None]) -> str:
+def _restore_one(job: Job, restorer: _Restorer, record: OutputRecord, done: Callable[[int, int], None]) -> str:
     """Read, restore, write; what was done in one line."""
     picture = read_picture(job.source)
     condition, words = restorer.condition(picture)
     colours, tile = restorer.colours(job.source, picture, condition, done)
     coded = coded_picture(job.target, picture, colours)
-    kept.add(job, hashlib.sha256(coded).hexdigest())
+    record.add(job, hashlib.sha256(coded).hexdigest())
     write_bytes(job.target, coded)
     height, width = colours.shape[:2]
     cut = f"tiles of {tile}" if tile < max(height, width) else "whole"

@@ -32,7 +32,6 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from datasets.readers import MAX_PIXELS, ImageRefused, extra_frames, quiet_decoding, sample_bits
-from reports.files import write_bytes
 
 FORMATS = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
@@ -98,13 +97,8 @@ def read_picture(path: Path) -> Picture:
         raise ImageRefused(path, f"broken or no image ({type(error).__name__}: {error})") from error
 
 
-def write_picture(path: Path, picture: Picture, colours: NDArray[Any]) -> Path:
-    """Write restored colours (H, W, 3), with what the picture keeps, in the format that the name says; atomic."""
-    return write_bytes(path, coded_picture(path, picture, colours))
-
-
 def coded_picture(path: Path, picture: Picture, colours: NDArray[Any]) -> bytes:
-    """What `write_picture` writes."""
+    """The file's bytes: restored colours (H, W, 3) with what the picture keeps, in the format that the name says."""
     channels = [_luma(colours)[..., None]] if picture.grey else [colours]
     if picture.alpha is not None:
         channels.append(picture.alpha[..., None])

@@ -143,13 +143,6 @@ def restore_rows(
         yield span.used.start, band[:, :finished]
 
 
-def restore_tiled(restore: Restore, image: Float[Tensor, "1 3 h w"], tiling: Tiling) -> Float[Tensor, "1 3 h w"]:
-    """A whole image restored in tiles."""
-    height, width = image.shape[-2:]
-    bands = restore_rows(restore, lambda rows, columns: image[..., rows, columns], (height, width), tiling)
-    return torch.cat([band for _, band in bands], dim=1)[None]
-
-
 def _within(span: Span) -> slice:
     """The used pixels, counted from the tile's own first one."""
     return slice(span.used.start - span.start, span.used.stop - span.start)

@@ -117,12 +117,6 @@ def _write(folder: Path, stem: str, tensors: Mapping[str, Tensor], metadata: Map
     return path
 
 
-def load_latest(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint, or None; a damaged one is named in the log and passed over."""
-    content = latest_bytes(folder)
-    return None if content is None else parsed(content, best_bytes(folder, content))
-
-
 def latest_bytes(folder: Path) -> bytes | None:
     """The content of the newest whole checkpoint, for `parsed`, or None."""
     return _first_whole(_candidates(folder))

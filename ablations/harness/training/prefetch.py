@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.training.distributed import Team
 from ablations.harness.training.sampling import BatchPlan, batch_of_step
 from ablations.spec import RunSpec
@@ -53,7 +54,8 @@ def workers_for(bundle: DataBundle, device: torch.device, cores: int) -> int:
     return 0 if size > _MOST_BYTES else min(WORKERS_OF_A_GPU, max(cores - 1, 0))
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -72,7 +74,7 @@ class Feed:
         self, spec: RunSpec, bundle: DataBundle, device: torch.device, team: Team, workers: int | None = None
     ) -> None:
         self._spec, self._bundle, self._device, self._team = spec, bundle, device, team
-        self.workers = workers_for(bundle, device, _cores()) if workers is None else workers
+        self.workers = workers_for(bundle, device, cores()) if workers is None else workers
         self._pool: _Pool | None = None
         self._next = -1
         self._waiting: deque[Future[Batch]] = deque()
@@ -171,14 +173,16 @@ def _prepare(bundle: DataBundle, line: Connection) -> None:
     """A process: batches as bytes, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training process's
     torch.set_num_threads(1)
+    keep_freed_memory()
     while True:
         try:
             wanted = line.recv()
         except (EOFError, OSError):
             return
         try:
-            parts = torch.stack(bundle.batch(*wanted))
-            head, content = tuple(parts.shape), (parts * 255).round_().to(torch.uint8).numpy().tobytes()
+            parts = bundle.batch(*wanted)
+            levels = torch.stack([part.mul_(255).round_().to(torch.uint8) for part in parts])
+            head, content = tuple(levels.shape), levels.numpy().tobytes()
         except Exception:
             head, content = None, traceback.format_exc().encode()
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
-def refuse_idle(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+def refuse_unused_flags(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Refuse combinations of which a part would not act.
 
     Args:
@@ -36,7 +36,7 @@ def refuse_idle(options: argparse.Namespace, parser: argparse.ArgumentParser) ->
         raise ValueError("--force: --dry-run and --early-look train nothing; leave it out.")
 
 
-def refuse_unread(
+def refuse_flags_without(
     options: argparse.Namespace, parser: argparse.ArgumentParser, names: Sequence[str], where: str
 ) -> None:
     """Refuse options that are read with another one alone.

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from ablations.harness import beside, evaluate
-from ablations.harness.beside import as_tensor, scores_beside
+from ablations.harness import batch_scores, evaluate
+from ablations.harness.batch_scores import as_tensor, score_batch
 from datasets.corpus import EvalItem
 from datasets.protocols import get_protocol, score
 from datasets.tasks import condition_named
@@ -27,20 +27,20 @@ def an_item(number, side=24, condition="rain"):
 def asked(monkeypatch):
     """What is scored, as (images, metrics), with nothing known before."""
     calls = []
-    monkeypatch.setattr(beside, "_inputs", {})
+    monkeypatch.setattr(batch_scores, "_inputs", {})
 
     def told(images, *rest):
         calls.append((len(images), rest[-1]))
         return score(images, *rest)
 
-    monkeypatch.setattr(beside, "score", told)
+    monkeypatch.setattr(batch_scores, "score", told)
     return calls
 
 
 def test_scores_are_those_of_each_image_alone_and_an_input_is_scored_once(asked):
     items = [an_item(n) for n in range(3)]
     restored = [as_tensor(item.clean) * 0.9 for item in items]
-    found = [scores_beside(items, restored, RULES) for _ in range(2)]
+    found = [score_batch(items, restored, RULES) for _ in range(2)]
     assert found[0] == found[1]
     assert len(asked) == 6 + 3
     for item, image, scores in zip(items, restored, found[0], strict=True):
@@ -60,17 +60,17 @@ def test_scores_are_those_of_each_image_alone_and_an_input_is_scored_once(asked)
 def test_another_content_or_task_is_another_input(changed, asked):
     item = an_item(0)
     for one in (item, replace(item, **changed), replace(item, name="the same under another name")):
-        scores_beside([one], [as_tensor(item.clean)], RULES)
+        score_batch([one], [as_tensor(item.clean)], RULES)
     assert len(asked) == 2 + 2 + 1
 
 
 def test_another_protocol_scores_anew_and_psnr_does_not_stand_for_ssim(asked):
     item = an_item(0)
     image = [as_tensor(item.clean)]
-    scores_beside([item], image, RULES, ("psnr_db",))
+    score_batch([item], image, RULES, ("psnr_db",))
     assert {metrics for _, metrics in asked} == {("psnr_db",)}
-    scores_beside([item], image, RULES)
-    scores_beside([item], image, get_protocol("allinone"))
+    score_batch([item], image, RULES)
+    score_batch([item], image, get_protocol("allinone"))
     assert len(asked) == 6
 
 

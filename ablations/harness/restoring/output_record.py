@@ -25,7 +25,7 @@ class Job:
 
 
 @dataclass(kw_only=True)
-class Kept:
+class OutputRecord:
     """The outputs that a folder's record names.
 
     Attributes:
@@ -57,16 +57,16 @@ class Kept:
             stream.write(json.dumps(line) + "\n")
 
 
-def open_kept(out: Path, terms: Mapping[str, Any]) -> Kept:
+def open_record(out: Path, terms: Mapping[str, Any]) -> OutputRecord:
     """The record of a folder; a line that was cut short is dropped."""
-    kept = Kept(path=out / RECORD_FILE, terms=json.loads(json.dumps(terms)))
-    if kept.path.is_file():
-        for text in kept.path.read_text(encoding="utf-8", errors="replace").splitlines():
+    record = OutputRecord(path=out / RECORD_FILE, terms=json.loads(json.dumps(terms)))
+    if record.path.is_file():
+        for text in record.path.read_text(encoding="utf-8", errors="replace").splitlines():
             line = _line(text)
             if line is not None:
-                kept.found[line["name"]] = line
-        write_text(kept.path, "".join(json.dumps(line) + "\n" for line in kept.found.values()))
-    return kept
+                record.found[line["name"]] = line
+        write_text(record.path, "".join(json.dumps(line) + "\n" for line in record.found.values()))
+    return record
 
 
 def terms_of(
@@ -88,7 +88,7 @@ def terms_of(
     }
 
 
-def require_free(jobs: Sequence[Job], kept: Kept | None = None) -> None:
+def require_free(jobs: Sequence[Job], record: OutputRecord | None = None) -> None:
     """Refuse to write over what is there.
 
     Raises:
@@ -100,17 +100,17 @@ def require_free(jobs: Sequence[Job], kept: Kept | None = None) -> None:
     more = f" and {len(there) - 1} more" if len(there) > 1 else ""
     verb = "exist" if more else "exists"
     raise ValueError(
-        f"{there[0]}{more} {verb} already{_otherwise(there[0].name, kept)}: choose another --out, or say --force."
+        f"{there[0]}{more} {verb} already{_otherwise(there[0].name, record)}: choose another --out, or say --force."
     )
 
 
-def _otherwise(name: str, kept: Kept | None) -> str:
+def _otherwise(name: str, record: OutputRecord | None) -> str:
     """What is other about an output that a record names."""
-    line = kept.found.get(name) if kept is not None else None
-    if line is None or kept is None:
+    line = record.found.get(name) if record is not None else None
+    if line is None or record is None:
         return ""
     terms = line.get("terms") or {}
-    for key, value in kept.terms.items():
+    for key, value in record.terms.items():
         if terms.get(key) != value:
             return f", made by another {key} ({_short(terms.get(key))}, not {_short(value)})"
     return ", of another picture or changed since"

@@ -26,7 +26,7 @@ def as_tensor(image: np.ndarray) -> Tensor:
     return tensor.float().div_(255) if image.dtype == np.uint8 else tensor.float()
 
 
-def scores_beside(
+def score_batch(
     batch: Sequence[EvalItem], restored: Sequence[Tensor], rules: Protocol, metrics: Sequence[str] = BOTH
 ) -> list[dict[str, tuple[float, float]]]:
     """For each image metric -> its score and that of its degraded input, under the protocol.

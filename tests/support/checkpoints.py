@@ -1,0 +1,11 @@
+"""The newest checkpoint of a folder, as resuming reads it."""
+
+from pathlib import Path
+
+from ablations.harness.training.checkpoint import Checkpoint, best_bytes, latest_bytes, parsed
+
+
+def load_latest(folder: Path) -> Checkpoint | None:
+    """The newest whole checkpoint, or None; a damaged one is named in the log and passed over."""
+    content = latest_bytes(folder)
+    return None if content is None else parsed(content, best_bytes(folder, content))

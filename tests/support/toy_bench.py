@@ -1,0 +1,14 @@
+"""What the benchmarks' tests measure: a toy model, and which of their lines are speeds."""
+
+import torch
+
+from ablations.bench.options import Settings
+
+SIZES = {"dim": 8, "num_blocks": (1, 2, 1, 1), "num_refinement_blocks": 1}
+CPU = torch.device("cpu")
+TOY = Settings(tiny=True, pixels=16, batches=(2,), precisions=("fp32",))
+
+
+def rates(lines):
+    """Lines of patches or images a second."""
+    return [each for each in lines if each.unit.endswith("es/s")]
