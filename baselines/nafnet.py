@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from baselines.registry import Baseline, register
 from baselines.restormer_parts import Features, Images, conv1, conv3, depthwise
 from dfpir.layers import ChannelLayerNorm
+from dfpir.resampling import double
 
 
 def simple_gate(x: Features) -> Features:
@@ -76,7 +77,7 @@ class NAFNet(nn.Module):
         self.encoders = nn.ModuleList(self._blocks(w, n) for w, n in zip(widths, enc_blk_nums, strict=True))
         self.downs = nn.ModuleList(nn.Conv2d(w, 2 * w, 2, stride=2) for w in widths)
         self.middle_blks = self._blocks(2 * widths[-1], middle_blk_num)
-        self.ups = nn.ModuleList(nn.Sequential(conv1(2 * w, 4 * w), nn.PixelShuffle(2)) for w in reversed(widths))
+        self.ups = nn.ModuleList(nn.Sequential(conv1(2 * w, 4 * w)) for w in reversed(widths))
         self.decoders = nn.ModuleList(self._blocks(w, n) for w, n in zip(reversed(widths), dec_blk_nums, strict=True))
 
     @staticmethod
@@ -96,7 +97,7 @@ class NAFNet(nn.Module):
             x = down(x)
         x = self.middle_blks(x)
         for decoder, up, skip in zip(self.decoders, self.ups, reversed(skips), strict=True):
-            x = decoder(up(x) + skip)
+            x = decoder(double(up(x)) + skip)
         return (self.ending(x) + padded)[..., :height, :width]
 
 

@@ -17,6 +17,7 @@ from dfpir.layers import (
     as_pixels,
     mix_channels,
 )
+from dfpir.resampling import double, halve
 
 Features = Float[Tensor, "b c h w"]
 Images = Float[Tensor, "b 3 h w"]
@@ -64,10 +65,10 @@ class Down(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(conv3(channels, channels // 2), nn.PixelUnshuffle(2))
+        self.body = nn.Sequential(conv3(channels, channels // 2))  # the released keys: body.0.weight
 
     def forward(self, x: Features) -> Features:
-        return self.body(x)
+        return halve(self.body(x))
 
 
 class Up(nn.Module):
@@ -75,10 +76,10 @@ class Up(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(conv3(channels, 2 * channels), nn.PixelShuffle(2))
+        self.body = nn.Sequential(conv3(channels, 2 * channels))  # the released keys: body.0.weight
 
     def forward(self, x: Features) -> Features:
-        return self.body(x)
+        return double(self.body(x))
 
 
 class CrossAttention(nn.Module):

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from ablations.harness.seeding import initialise
+from baselines import BASELINES, nafnet, restormer_parts
 from baselines.moceir import FeedForward
 from dfpir import create_model, resampling
 from dfpir.kernels import padded_widths, use_padded_widths
@@ -88,6 +89,36 @@ def test_no_norm_and_no_convolution_leaves_channels_last_where_kernels_do_as_cud
     found = passed(model, *inputs)
     assert len(found) == len(plain)
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(found, plain, strict=True))
+
+
+@pytest.mark.parametrize("name", ["nafnet", "promptir", "idr"])
+def test_comparators_change_size_in_channels_last_memory_where_kernels_do_as_cudas(monkeypatch, name):
+    entry = BASELINES[name]
+    model = entry.make(**entry.demo)
+    initialise(model, 0)
+    image = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        plain = model(image)
+    as_on_cuda(monkeypatch)
+    monkeypatch.setattr(resampling, "_kernel_keeps_layout", lambda x: False)
+    sizes = []
+
+    def watched(function):
+        def call(x):
+            out = function(x)
+            sizes.append(out.is_contiguous(memory_format=torch.channels_last))
+            return out
+
+        return call
+
+    for module in (nafnet, restormer_parts):
+        for function in ("halve", "double"):
+            if hasattr(module, function):
+                monkeypatch.setattr(module, function, watched(getattr(module, function)))
+    with torch.no_grad():
+        assert torch.equal(model(image), plain)
+    assert len(sizes) >= 4
+    assert all(sizes)
 
 
 @pytest.mark.usefixtures("automatic_widths")
