@@ -58,6 +58,13 @@ def model_names() -> list[str]:
     return [*VARIANTS, *(name for name in baselines.list_models() if name not in VARIANTS)]
 
 
+def model_label(variant: str) -> str:
+    """A study's variant as tables and figures print it: `dgcpm_only` -> "+ DGCPM", `dfpir@rain` -> "DFPIR (rain)"."""
+    name, _, task = variant.partition("@")
+    label = VARIANTS.label(name) if name in VARIANTS else BASELINES.label(name)
+    return f"{label} ({task})" if task else label
+
+
 def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = None) -> ModelConfig:
     """The configuration of a model at a budget's size.
 

@@ -172,6 +172,7 @@ class AdaIR(UNet):
 register(
     Baseline(
         name="adair",
+        label="AdaIR",
         make=AdaIR,
         paper="AdaIR: Adaptive All-in-One Image Restoration via Frequency Mining and Modulation, ICLR 2025",
         year=2025,

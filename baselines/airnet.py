@@ -287,6 +287,7 @@ def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | 
 register(
     Baseline(
         name="airnet",
+        label="AirNet",
         make=AirNet,
         paper="All-in-One Image Restoration for Unknown Corruption, CVPR 2022",
         year=2022,

@@ -18,6 +18,7 @@ _QUICK = {"dim": 24, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1}
 register(
     Baseline(
         name="restormer",
+        label="Restormer",
         make=partial(dfpir.create_model, "restormer"),
         paper="Restormer: Efficient Transformer for High-Resolution Image Restoration, CVPR 2022",
         year=2022,
@@ -34,6 +35,7 @@ register(
 register(
     Baseline(
         name="dfpir",
+        label="DFPIR",
         make=partial(dfpir.create_model, "dfpir"),
         paper="Degradation-Aware Feature Perturbation for All-in-One Image Restoration, CVPR 2025",
         year=2025,

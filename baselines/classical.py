@@ -121,6 +121,7 @@ class Classical(nn.Module):
 register(
     Baseline(
         name="identity",
+        label="Identity",
         make=Identity,
         paper="",
         year=None,
@@ -134,6 +135,7 @@ register(
 register(
     Baseline(
         name="classical",
+        label="Classical filters",
         make=Classical,
         paper="Non-local means (CVPR 2005), dark channel prior (CVPR 2009), CLAHE (1994), Wiener deconvolution",
         year=2009,

@@ -246,6 +246,7 @@ def dgunet_loss(model: Any, degraded: Tensor, clean: Tensor, code: Tensor | None
 register(
     Baseline(
         name="dgunet",
+        label="DGUNet",
         make=DGUNet,
         paper="Deep Generalized Unfolding Networks for Image Restoration, CVPR 2022",
         year=2022,

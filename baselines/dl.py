@@ -135,6 +135,7 @@ def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | 
 register(
     Baseline(
         name="dl",
+        label="DL",
         make=DL,
         paper="A General Decoupled Learning Framework for Parameterized Image Operators, TPAMI 2019",
         year=2019,

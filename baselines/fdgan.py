@@ -113,6 +113,7 @@ class FDGAN(nn.Module):
 register(
     Baseline(
         name="fdgan",
+        label="FD-GAN",
         make=FDGAN,
         paper="FD-GAN: Generative Adversarial Networks with Fusion-discriminator for Single Image Dehazing, AAAI 2020",
         year=2020,

@@ -193,6 +193,7 @@ def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | 
 register(
     Baseline(
         name="idr",
+        label="IDR",
         make=IDR,
         paper="Ingredient-Oriented Multi-Degradation Learning for Image Restoration, CVPR 2023",
         year=2023,

@@ -138,6 +138,7 @@ class InstructIR(nn.Module):
 register(
     Baseline(
         name="instructir",
+        label="InstructIR",
         make=InstructIR,
         paper="InstructIR: High-Quality Image Restoration Following Human Instructions, ECCV 2024",
         year=2024,

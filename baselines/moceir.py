@@ -258,6 +258,7 @@ def moceir_loss(model: Any, degraded: Tensor, clean: Tensor, code: Tensor | None
 register(
     Baseline(
         name="moceir",
+        label="MoCE-IR",
         make=MoCEIR,
         paper="Complexity Experts are Task-Discriminative Learners for Any Image Restoration, CVPR 2025",
         year=2025,

@@ -188,6 +188,7 @@ def mprnet_loss(model: Any, degraded: Tensor, clean: Tensor, code: Tensor | None
 register(
     Baseline(
         name="mprnet",
+        label="MPRNet",
         make=MPRNet,
         paper="Multi-Stage Progressive Image Restoration, CVPR 2021",
         year=2021,

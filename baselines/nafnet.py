@@ -110,6 +110,7 @@ def psnr_loss(model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | 
 register(
     Baseline(
         name="nafnet",
+        label="NAFNet",
         make=NAFNet,
         paper="Simple Baselines for Image Restoration, ECCV 2022",
         year=2022,

@@ -109,6 +109,7 @@ class PromptIR(UNet):
 register(
     Baseline(
         name="promptir",
+        label="PromptIR",
         make=PromptIR,
         paper="PromptIR: Prompting for All-in-One Blind Image Restoration, NeurIPS 2023",
         year=2023,

@@ -63,6 +63,7 @@ class Baseline:
             numbers to compare with a paper's. As many trained parameters as DFPIR of width 8, as near as they go.
         small: settings with as many trained parameters as DFPIR of width 12.
         quick: settings with as many trained parameters as DFPIR of width 24.
+        label: as tables and figures print it; the name where there is none.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Baseline:
     demo: Mapping[str, Any] = field(default_factory=dict)
     small: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
 
     def settings_beside(self, dim: int | None) -> dict[str, Any]:
         """Settings to stand beside a DFPIR of `dim` channels at full resolution (None: of the published size).
@@ -133,7 +135,7 @@ def register(baseline: Baseline | Unavailable) -> None:
     Raises:
         ValueError: the name is taken.
     """
-    BASELINES.register(baseline.name)(baseline)
+    BASELINES.register(baseline.name, label=baseline.label if isinstance(baseline, Baseline) else "")(baseline)
 
 
 def require(extra: str, who: str) -> ModuleType:

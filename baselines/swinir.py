@@ -92,6 +92,7 @@ def swinir_loss(model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor 
 register(
     Baseline(
         name="swinir",
+        label="SwinIR",
         make=SwinIR,
         paper="SwinIR: Image Restoration Using Swin Transformer, ICCV Workshops 2021",
         year=2021,

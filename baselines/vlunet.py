@@ -166,6 +166,7 @@ class VLUNet(nn.Module):
 register(
     Baseline(
         name="vlunet",
+        label="VLU-Net",
         make=VLUNet,
         paper="Vision-Language Gradient Descent-driven All-in-One Deep Unfolding Networks, CVPR 2025",
         year=2025,

@@ -51,9 +51,14 @@ class Registry(Generic[T]):
         self._home = home
         self._group = entry_point_group
         self._entries: dict[str, T] = {}
+        self._labels: dict[str, str] = {}
 
-    def register(self, name: str | None = None) -> Callable[[T], T]:
+    def register(self, name: str | None = None, *, label: str = "") -> Callable[[T], T]:
         """Decorator: register a function under its own name, or under `name`.
+
+        Args:
+            name: as commands take it.
+            label: as tables and figures print it; the name where there is none.
 
         Raises:
             ValueError: the name is taken by something else.
@@ -64,6 +69,7 @@ class Registry(Generic[T]):
             if self._entries.get(key, entry) is not entry:
                 raise ValueError(f"{self.kind} {key!r} is registered already: choose another name.")
             self._entries[key] = entry
+            self._labels[key] = label or key
             return entry
 
         return add
@@ -85,6 +91,11 @@ class Registry(Generic[T]):
         if name not in self._entries:
             raise UnknownNameError(f"Unknown {self.kind} {name!r}.{suggestion(name, self._entries)}")
         return self._entries[name]
+
+    def label(self, name: str) -> str:
+        """The entry's name for tables and figures; of a name that is not registered that name."""
+        self._load()
+        return self._labels.get(name, name)
 
     def __contains__(self, name: object) -> bool:
         self._load()

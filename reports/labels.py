@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 
 from reports import schema
 from reports.stats import AVERAGE, TASK_AVERAGE
@@ -78,3 +80,10 @@ def latex(text: str) -> str:
     """Text that LaTeX sets as it is, on one line; other control characters vanish."""
     line = "".join(c for c in " ".join(text.split()) if c.isprintable())
     return "".join(_LATEX.get(c, c) for c in line)
+
+
+def distinct_labels(labels: Mapping[str, object]) -> dict[str, str]:
+    """Variants' labels on one line each, of which no two are alike: who shares a label goes by the variant's name."""
+    found = {name: " ".join(str(label).split()) for name, label in labels.items()}
+    shared = Counter(found.values())
+    return {name: label for name, label in found.items() if label and shared[label] == 1}

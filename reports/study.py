@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -88,6 +89,7 @@ class Study:
         command: what makes the study again.
         measures: names of the measures that the study asks for; None where its file does not say.
         contrasts: those that its file declares; none in older files.
+        labels: variant -> its name in tables and figures; see `label`.
         metrics: of a cell, in order: PSNR, SSIM, and those that the study asked for besides, where a run has them.
     """
 
@@ -107,16 +109,21 @@ class Study:
     command: str
     measures: tuple[str, ...] | None = None
     contrasts: tuple[Contrast, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[schema.Metric, ...] = schema.METRICS
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made of the rest: it would travel to each process that draws."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Names of the variants that were planned to be trained, in the study's order."""
         return tuple(dict.fromkeys(e.variant for e in self.entries if e.alias_of is None))
+
+    def label(self, variant: str) -> str:
+        """The variant as tables and figures print it: its label, or its name where study.json has none."""
+        return self.labels.get(variant, variant)
 
     @property
     def aliases(self) -> dict[str, tuple[Entry, ...]]:

@@ -30,6 +30,7 @@ from ablations.harness.training import snapshots
 from ablations.harness.training.distributed import ALONE, Team
 from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS
+from ablations.models import model_label
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports import learning, schema
@@ -170,6 +171,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         axis=axis,
         reference=study.reference if study.reference in shown else None,
         rows=rows,
+        labels={variant: model_label(variant) for variant in shown},
         command=command,
         reported=study.reported,
         measures=list(plan.study.measures),

@@ -36,6 +36,7 @@ class ContrastRecord(TypedDict):
 class StudyFile(TypedDict):
     """study.json; `terms` is a digest of what decides the numbers besides variants and seeds (not in older ones).
 
+    `labels` are the variants' names in tables and figures (not in older ones).
     `metrics` are those asked for besides `schema.METRICS`, each as `Metric.to_json` gives it.
     """
 
@@ -50,6 +51,7 @@ class StudyFile(TypedDict):
     axis: Axis | None
     reference: str | None
     rows: list[StudyRow]
+    labels: NotRequired[dict[str, str]]
     command: str
     reported: str | None
     measures: list[str]
