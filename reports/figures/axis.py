@@ -8,68 +8,74 @@ from typing import Any
 
 import numpy as np
 
-from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, short
+from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save
 from reports.labels import axis_label, condition_label
 from reports.stats import AVERAGE, LEVEL, Analysis, seed_means
 from reports.study import Study
 
 _COLOUR = "#0072B2"
+_WIDTH_IN = 6.875  # of a page of two columns
 
 
 def draw(study: Study, analysis: Analysis, folder: Path) -> Picture | None:
-    """Draw the figure; None where the study has no axis or fewer than two of its variants are finished."""
+    """Draw the figure; None where the study has no axis or fewer than two of its variants are finished.
+
+    Where the study has a reference, PSNR differences from it are drawn: a large panel for the average, and one for each
+    condition, all of these on one scale. Elsewhere PSNR itself is, each condition on its own scale.
+    """
     scores = analysis.scores
     on_axis = sorted((v for v in scores.variants if v in study.axis_values), key=study.axis_values.__getitem__)
     if len(on_axis) < 2:
         return None
-    columns = [AVERAGE, *scores.conditions]
-    wide = min(4, len(columns))
-    rows = math.ceil(len(columns) / wide)
-    figure = new_figure(2.75 * wide, 2.35 * rows + 0.5)
-    grid = figure.subplots(rows, wide, squeeze=False, sharex=True)
-    for ax, column in zip(grid.flat, columns, strict=False):
-        _panel(ax, study, analysis, column, on_axis)
-    for ax in grid.flat[len(columns) :]:
-        ax.set_axis_off()
-    for number, ax in enumerate(grid.flat[: len(columns)]):
-        if number % wide == 0:
-            ax.set_ylabel("PSNR (dB)")
-        if number + wide >= len(columns):
-            ax.set_xlabel(axis_label(study.axis_name))
-            ax.tick_params(labelbottom=True)
-    handles, names = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 6))
+    reference = study.reference if study.reference in scores.variants else None
+    wide = min(4, math.ceil(len(scores.conditions) / 2))
+    rows = math.ceil(len(scores.conditions) / wide)
+    figure = new_figure(_WIDTH_IN, 1.35 * max(rows, 2) + 0.6)
+    grid = figure.add_gridspec(rows, wide + 1, width_ratios=[1.7, *[1] * wide])
+    large = figure.add_subplot(grid[:, 0])
+    _panel(large, study, analysis, AVERAGE, on_axis, reference)
+    large.set_xlabel(axis_label(study.axis_name))
+    large.set_ylabel("PSNR (dB)" if reference is None else f"PSNR difference from {plain(study.label(reference))} (dB)")
+    first = None
+    for number, column in enumerate(scores.conditions):
+        shared = first if reference is not None else None
+        ax = figure.add_subplot(grid[number // wide, number % wide + 1], sharey=shared)
+        first = first or ax
+        _panel(ax, study, analysis, column, on_axis, reference)
+        ax.tick_params(labelleft=reference is None or number % wide == 0)
+        ax.tick_params(labelbottom=number + wide >= len(scores.conditions))
+    handles, names = large.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
     return save(figure, folder, f"axis_{_file_name(study.axis_name)}", **_texts(study, analysis, on_axis))
 
 
-def _panel(ax: Any, study: Study, analysis: Analysis, column: str, on_axis: list[str]) -> None:
+def _panel(ax: Any, study: Study, analysis: Analysis, column: str, on_axis: list[str], reference: str | None) -> None:
     x = np.array([study.axis_values[v] for v in on_axis])
-    by_seed = [seed_means(analysis.scores, v, column) for v in on_axis]
+    base = 0.0 if reference is None else float(seed_means(analysis.scores, reference, column).mean())
+    by_seed = [seed_means(analysis.scores, v, column) - base for v in on_axis]
     y = np.array([s.mean() for s in by_seed])
     spread = [y.min(), y.max()]
-    reference = study.reference if study.reference in analysis.scores.variants else None
     if reference is not None:
-        base = float(seed_means(analysis.scores, reference, column).mean())
         gaps = [analysis.difference(v, reference, column) for v in on_axis]
-        low, high = (base + np.array([getattr(g, side) for g in gaps]) for side in ("low", "high"))
-        told = f"{LEVEL:.0%} interval of the difference from {plain(short(reference))}"
-        ax.vlines(x, low, high, color=_COLOUR, alpha=0.25, linewidth=7, label=told)
-        ax.axhline(base, color=INK, linestyle="--", linewidth=1, label=f"{plain(short(reference))} (reference)")
-        spread += [float(np.nanmin([*low, base])), float(np.nanmax([*high, base]))]
-    ax.plot(x, y, color=_COLOUR, marker="o", markersize=4.5, linewidth=1.6, label="mean over seeds")
-    points = np.concatenate([np.full(len(s), at) for s, at in zip(by_seed, x, strict=True)])
-    ax.scatter(
-        points,
-        np.concatenate(by_seed),
-        s=16,
-        facecolor="none",
-        edgecolor=INK,
-        linewidth=0.8,
-        zorder=3,
-        label="one seed",
-    )
+        low, high = (np.array([getattr(g, side) for g in gaps]) for side in ("low", "high"))
+        ax.vlines(x, low, high, color=_COLOUR, linewidth=1.4, label=f"{LEVEL:.0%} interval")
+        ax.axhline(0, color=INK, linewidth=0.8)
+        spread += [float(np.nanmin([*low, 0])), float(np.nanmax([*high, 0]))]
+    ax.plot(x, y, color=_COLOUR, marker="o", markersize=4, linewidth=1.2, label="mean over seeds")
+    if max(map(len, by_seed)) > 1:
+        points = np.concatenate([np.full(len(s), at) for s, at in zip(by_seed, x, strict=True)])
+        ax.scatter(
+            points,
+            np.concatenate(by_seed),
+            s=9,
+            facecolor="none",
+            edgecolor=INK,
+            linewidth=0.6,
+            zorder=3,
+            label="one seed",
+        )
     _aliases(ax, study, dict(zip(on_axis, y, strict=True)))
-    _off_axis(ax, study, analysis, column, min(spread), max(spread))
+    _off_axis(ax, study, analysis, column, base, min(spread), max(spread))
     ax.set_title(condition_label(column), fontweight="bold" if column == AVERAGE else "normal", loc="left")
     ax.set_xticks(x, [f"{v:g}" for v in x])
 
@@ -89,21 +95,22 @@ def _aliases(ax: Any, study: Study, level: dict[str, float]) -> None:
         )
 
 
-def _off_axis(ax: Any, study: Study, analysis: Analysis, column: str, low: float, high: float) -> None:
+def _off_axis(ax: Any, study: Study, analysis: Analysis, column: str, base: float, low: float, high: float) -> None:
     """Variants without a value on the axis: a line where it fits, a remark where it would flatten the curve."""
     room = 1.5 * max(high - low, 0.05)
     remarks = []
     for number, variant in enumerate(v for v in analysis.scores.variants if v not in study.axis_values):
-        level = float(seed_means(analysis.scores, variant, column).mean())
+        level = float(seed_means(analysis.scores, variant, column).mean()) - base
         if np.isnan(level):
             continue
         style = (":", "-.", (0, (5, 1, 1, 1, 1, 1)))[number % 3]
+        name = plain(study.label(variant))
         if low - room <= level <= high + room:
-            ax.axhline(level, color=QUIET, linestyle=style, linewidth=1.4, label=plain(short(variant)))
-        else:
-            remarks.append(f"{plain(short(variant))}: {level:.2f} dB (off scale)")
+            ax.axhline(level, color=QUIET, linestyle=style, linewidth=1.2, label=name)
+        elif column == AVERAGE:
+            remarks.append(f"{name}: {level:+.2f} dB (off scale)" if base else f"{name}: {level:.2f} dB (off scale)")
     if remarks:
-        ax.text(0.02, 0.03, "\n".join(remarks), transform=ax.transAxes, fontsize=7.5, color=QUIET)
+        ax.text(0.02, 0.03, "\n".join(remarks), transform=ax.transAxes, fontsize=7, color=QUIET)
 
 
 def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, str]:
@@ -112,16 +119,17 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
     seeds = max(len(analysis.scores.seeds[v]) for v in on_axis)
     alone = "; with one seed they leave out seed-to-seed variance" if seeds == 1 else ""
     bars = (
-        f"Bars are unadjusted {LEVEL:.0%} intervals of the difference from {study.reference} for other training runs "
-        f"and other photographs, drawn around the means{alone}. "
+        f"Lines are unadjusted {LEVEL:.0%} intervals of the difference from {study.label(study.reference)} for other "
+        f"training runs and other photographs{alone}. "
         if study.reference
         else ""
     )
+    scale = "The conditions share one scale." if study.reference else "Each panel has its own PSNR scale."
     return {
         "title": f"PSNR against {axis_label(study.axis_name)}",
         "alt": f"PSNR averaged over the columns by {study.axis_name}: {told}. "
         "One panel for the average and each condition.",
-        "caption": f"{bars}Small rings are single seeds. Each panel has its own PSNR scale.",
+        "caption": f"{bars}Rings are single seeds. {scale}",
     }
 
 
