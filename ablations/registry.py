@@ -50,6 +50,8 @@ class Study:
         metrics: names of metrics of its table besides PSNR and SSIM (`ablations.metrics`).
         contrasts: planned comparisons, corrected together; empty: each variant against the reference.
         short: the variants that small budgets (`Budget.short`) run; empty: all.
+        featured: the variants that figures with room for a few show, most telling first; empty: the reference, the
+            last, then the others.
     """
 
     name: str
@@ -66,8 +68,11 @@ class Study:
     metrics: tuple[str, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
     short: tuple[str, ...] = ()
+    featured: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if odd := [variant for variant in self.featured if variant not in self.variants]:
+            raise ValueError(f"Study {self.name}: featured names {odd[0]!r}, not a variant.")
         for contrast in self.contrasts:
             for variant in contrast.weights:
                 if variant not in self.variants:
@@ -76,7 +81,8 @@ class Study:
     def shortened(self) -> Study:
         """The study with the variants of its short form, and the contrasts that they answer."""
         contrasts = tuple(c for c in self.contrasts if set(c.weights) <= set(self.short))
-        return replace(self, variants=self.short, contrasts=contrasts)
+        featured = tuple(variant for variant in self.featured if variant in self.short)
+        return replace(self, variants=self.short, contrasts=contrasts, featured=featured)
 
 
 STUDIES: Registry[Callable[[], Study]] = Registry("study", home="ablations.studies", entry_point_group="dfpir.studies")

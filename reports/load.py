@@ -101,6 +101,7 @@ def load_study(folder: Path) -> Study:
             command=str(plan.get("command") or ""),
             measures=None if plan.get("measures") is None else tuple(map(str, plan["measures"])),
             contrasts=declared_contrasts(plan.get("contrasts") or []),
+            featured=tuple(map(str, plan.get("featured") or ())),
             labels=distinct_labels(_as_dict(plan.get("labels"))),
             metrics=had_by_any(metrics, rows),
         )

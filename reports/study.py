@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from functools import cached_property
@@ -90,6 +90,7 @@ class Study:
         measures: names of the measures that the study asks for; None where its file does not say.
         contrasts: those that its file declares; none in older files.
         labels: variant -> its name in tables and figures; see `label`.
+        featured: the variants that figures with room for a few show; see `to_show`.
         metrics: of a cell, in order: PSNR, SSIM, and those that the study asked for besides, where a run has them.
     """
 
@@ -110,6 +111,7 @@ class Study:
     measures: tuple[str, ...] | None = None
     contrasts: tuple[Contrast, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    featured: tuple[str, ...] = ()
     metrics: tuple[schema.Metric, ...] = schema.METRICS
 
     def __getstate__(self) -> dict[str, Any]:
@@ -124,6 +126,18 @@ class Study:
     def label(self, variant: str) -> str:
         """The variant as tables and figures print it: its label, or its name where study.json has none."""
         return self.labels.get(variant, variant)
+
+    def to_show(self, available: Collection[str], most: int) -> list[str]:
+        """At most `most` of the variants that have what a figure shows, in the study's order.
+
+        Those that the study features come first, then the reference, the last (as in papers, where a method's own
+        authors name it last), and the others.
+        """
+        own = [v for v in self.variants if v in available]
+        trained = {e.variant: e.alias_of or e.variant for e in self.entries}
+        wanted = [*(trained.get(v, v) for v in self.featured), self.reference, *own[-1:], *own]
+        kept = [v for v in dict.fromkeys(wanted) if v in own][:most]
+        return [v for v in own if v in kept]
 
     @property
     def aliases(self) -> dict[str, tuple[Entry, ...]]:

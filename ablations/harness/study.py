@@ -172,6 +172,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         reference=study.reference if study.reference in shown else None,
         rows=rows,
         labels={variant: model_label(variant) for variant in shown},
+        featured=[variant for variant in study.featured if variant in shown],
         command=command,
         reported=study.reported,
         measures=list(plan.study.measures),

@@ -44,6 +44,7 @@ def components() -> Study:
             *_WITH_CAAPM.values(),
         ),
         reference="restormer",
+        featured=("dfpir", "restormer", "dgcpm_only", "caapm_only"),
         tasks=THREE_TASKS,
         measures=("separation",),
         contrasts=(

@@ -21,6 +21,7 @@ def gamma_sweep() -> Study:
         ),
         variants=tuple(values),
         reference="dfpir_g100",
+        featured=("dfpir_g90", "dfpir_g100", "dfpir_g50"),
         axis="gamma",
         axis_values=values,
         measures=("interference", "information", "separation"),

@@ -25,6 +25,7 @@ def prompts() -> Study:
             "dfpir",
         ),
         reference="dfpir",
+        featured=("dfpir", "dfpir_simple_prompts", "dfpir_onehot_prompts", "dfpir_empty_prompts"),
         measures=("prompts", "precision", "order_moves"),
     )
 
@@ -51,6 +52,7 @@ def interference() -> Study:
             "dfpir",
         ),
         reference="restormer",
+        featured=("dfpir", "restormer", "dfpir_identity_order", "dgcpm_only", "caapm_only"),
         measures=("interference", "information", "separation"),
     )
 

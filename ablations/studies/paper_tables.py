@@ -31,6 +31,7 @@ def three_task() -> Study:
             "dfpir",
         ),
         reference="restormer",
+        featured=("dfpir", "restormer", "promptir", "airnet"),
         tasks=THREE_TASKS,
         reported="3-task",
     )
@@ -58,6 +59,7 @@ def five_task() -> Study:
             "dfpir",
         ),
         reference="restormer",
+        featured=("dfpir", "restormer", "promptir", "instructir"),
         tested_on=("noise-25", "rain", "haze", "blur", "lowlight"),
         reported="5-task",
     )

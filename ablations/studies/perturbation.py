@@ -27,6 +27,7 @@ def channel_order() -> Study:
             "dfpir",
         ),
         reference="dfpir",
+        featured=("dfpir", "dfpir_identity_order", "dfpir_random_order", "dfpir_learned_order"),
         tasks=THREE_TASKS,
         measures=("information",),
     )

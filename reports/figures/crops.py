@@ -16,7 +16,7 @@ from reports.figures.style import INK, Picture, new_figure, plain, save, short
 from reports.labels import condition_label
 from reports.study import Study
 
-MOST_VARIANTS = 9
+MOST_VARIANTS = 5
 _CELL_IN = 1.3
 
 
@@ -41,7 +41,7 @@ def arrange(study: Study) -> CropTable:
                 found[variant] = {(s.condition, s.image): s for s in reversed(samples)}
                 seeds[variant] = run.seed
                 break
-    variants = _chosen(study, list(found))
+    variants = study.to_show(found, MOST_VARIANTS)
     rows = {}
     conditions = sorted({c for v in variants for c, _ in found[v]}, key=schema.condition_sort_key)
     for condition in conditions:
@@ -139,16 +139,6 @@ def read_pixels(path: Path) -> np.ndarray:
             return np.asarray(picture.convert("RGB"))
     except (OSError, ValueError, Image.DecompressionBombError):
         return np.full((8, 8, 3), 200, dtype=np.uint8)
-
-
-def _chosen(study: Study, available: list[str]) -> list[str]:
-    """At most `MOST_VARIANTS`, in the study's order; the reference and the last always among them.
-
-    As in papers, a study that compares methods names its own last.
-    """
-    reference = [v for v in available if v == study.reference]
-    kept = list(dict.fromkeys([*reference, *available[-1:], *available]))[:MOST_VARIANTS]
-    return [v for v in available if v in kept]
 
 
 def _texts(table: CropTable) -> dict[str, str]:

@@ -15,7 +15,6 @@ from reports.figures.style import Picture, new_figure, plain, save, short
 from reports.labels import condition_label
 from reports.study import Study
 
-PAPER_ROWS = ("restormer", "dgcpm_only", "caapm_only", "dfpir")
 MOST_VARIANTS = 5
 _TOP = 3.0  # of the scale, in standard deviations
 _PLACES = {"skip1": "first skip", "latent": "latent"}
@@ -52,24 +51,13 @@ def arrange(study: Study) -> MapTable | None:
                 break
     if not probes:
         return None
-    names = chosen(study, list(probes))
+    names = study.to_show(probes, MOST_VARIANTS)
     first = probes[names[0]].images
     names = [n for n in names if probes[n].images == first]
     order = sorted(range(len(first)), key=lambda i: schema.condition_sort_key(first[i][0]))
     return MapTable(
         probes={n: probes[n] for n in names}, seeds={n: seeds[n] for n in names}, images=tuple(order), samples=samples
     )
-
-
-def chosen(study: Study, available: list[str]) -> list[str]:
-    """Variants to show, in the order of rows."""
-    paper = [v for v in PAPER_ROWS if v in available]
-    if len(paper) > 1:
-        return paper
-    kept = available[:MOST_VARIANTS]
-    if study.reference in available and study.reference not in kept:
-        kept[-1] = str(study.reference)
-    return kept
 
 
 def draw(study: Study, folder: Path) -> list[Picture]:

@@ -32,8 +32,8 @@ class Masks:
 
 
 def arrange(study: Study) -> Masks | None:
-    """The reference's first run whose masks drop something, else that of the first variant that has one."""
-    order = sorted(study.variants, key=lambda v: v != study.reference)
+    """The first run whose masks drop something, of the featured variants, then the reference and the others."""
+    order = dict.fromkeys([*study.featured, str(study.reference), *study.variants])
     for variant in order:
         for run in study.done_runs_of(variant):
             probes = load_probes(run)

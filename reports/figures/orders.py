@@ -45,9 +45,9 @@ class OrderGroup:
 
 
 def groups(study: Study) -> list[OrderGroup]:
-    """All finished runs that have orders, equal ones together, in the study's order."""
+    """All finished runs that have orders, equal ones together; the featured variants' first."""
     found: dict[bytes, OrderGroup] = {}
-    for variant in study.variants:
+    for variant in dict.fromkeys([*study.featured, *study.variants]):
         for run in study.done_runs_of(variant):
             probes = load_probes(run)
             if probes is None or not probes.orders:

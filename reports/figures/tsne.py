@@ -52,7 +52,7 @@ def draw(study: Study, folder: Path, measured: list[Measured], controls: str) ->
         controls: what the separation proves, sentences for the caption.
     """
     by_key = {(m.variant, m.layer): m for m in measured}
-    variants = _chosen(study, list(dict.fromkeys(m.variant for m in measured)))
+    variants = study.to_show({m.variant for m in measured}, MOST_VARIANTS)
     layers = list(dict.fromkeys(m.layer for m in measured if m.variant in variants))
     shown = layers if len(layers) <= MOST_LAYERS else [layers[0], layers[-1]]
     if not variants:
@@ -118,17 +118,6 @@ def _layers(probes: Probes) -> list[str]:
         *(k for k in probes.pooling if k in probes.features),
         *(k for k in probes.features if k not in probes.pooling),
     ]
-
-
-def _chosen(study: Study, available: list[str]) -> list[str]:
-    """At most `MOST_VARIANTS` that differ most: off the axis first, then the reference, then the axis' far end."""
-    if len(available) <= MOST_VARIANTS:
-        return available
-    off = [v for v in available if v not in study.axis_values]
-    on = sorted((v for v in available if v in study.axis_values), key=study.axis_values.__getitem__)
-    reference = [study.reference] if study.reference in available else []
-    wanted = [*off[:1], *reference, *on[:1], *on[::-1], *available]
-    return [v for v in dict.fromkeys(wanted) if v is not None][:MOST_VARIANTS]
 
 
 def _texts(

@@ -36,7 +36,8 @@ class ContrastRecord(TypedDict):
 class StudyFile(TypedDict):
     """study.json; `terms` is a digest of what decides the numbers besides variants and seeds (not in older ones).
 
-    `labels` are the variants' names in tables and figures (not in older ones).
+    `labels` are the variants' names in tables and figures, `featured` those that small figures show; older
+    files have neither.
     `metrics` are those asked for besides `schema.METRICS`, each as `Metric.to_json` gives it.
     """
 
@@ -52,6 +53,7 @@ class StudyFile(TypedDict):
     reference: str | None
     rows: list[StudyRow]
     labels: NotRequired[dict[str, str]]
+    featured: NotRequired[list[str]]
     command: str
     reported: str | None
     measures: list[str]

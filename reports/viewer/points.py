@@ -51,7 +51,7 @@ class Scatter:
 def scatter(study: Study) -> Scatter | None:
     """Planes of the last layer that each of a few variants recorded; None without features or with too few points."""
     found = first_probes(study)
-    chosen = _chosen(study, list(found))
+    chosen = study.to_show(found, MOST_VARIANTS)
     conditions: dict[str, int] = {}
     panels: list[dict[str, Any]] = []
     sizes = []
@@ -110,13 +110,3 @@ def _plane(x: np.ndarray, perplexity: int) -> list[list[float]]:
 def _layers(probes: Probes) -> list[str]:
     """Layers in the order in which the evaluation named them, others behind."""
     return list(dict.fromkeys([*(k for k in probes.pooling if k in probes.features), *probes.features]))
-
-
-def _chosen(study: Study, available: list[str]) -> list[str]:
-    """At most `MOST_VARIANTS`: one off the axis, the reference, both ends of the axis, the last, then any."""
-    off = [v for v in available if v not in study.axis_values]
-    on = sorted((v for v in available if v in study.axis_values), key=study.axis_values.__getitem__)
-    reference = [v for v in available if v == study.reference]
-    wanted = [*off[:1], *reference, *on[:1], *on[-1:], *available[-1:], *available]
-    kept = list(dict.fromkeys(wanted))[:MOST_VARIANTS]
-    return [v for v in available if v in kept]
