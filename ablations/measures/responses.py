@@ -164,7 +164,7 @@ def _scores(
     rules = get_protocol(spec.protocol)
     rows: Rows = []
     asked = [replace(item, condition=told) for item in items]
-    restored = restore_items(spec, model or subject.model, asked, subject.conditioning, subject.device)
+    restored = restore_items(subject, model or subject.model, asked)
     for item, (_, image) in zip(items, restored, strict=True):
         clean, degraded = as_tensor(item.clean).to(subject.device), as_tensor(item.degraded).to(subject.device)
         task = item.condition.task

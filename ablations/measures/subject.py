@@ -10,37 +10,27 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from ablations.data import load_data
 from ablations.harness.build import build_model
+from ablations.harness.context import RunContext, run_context
 from ablations.harness.training import snapshots
-from ablations.harness.training.conditioning import Conditioning
 from ablations.models import is_trained
 from ablations.spec import Measuring, RunSpec
-from datasets.corpus import DataBundle
 from dfpir import RestorationUNet
-from dfpir.prompts import PromptBank, load_prompts
+from dfpir.prompts import PromptBank
 from dfpir.weights import load_own
 from reports.schema import WEIGHTS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class Subject(RunContext):
     """What a measure may look at.
 
     Attributes:
-        spec: of the run.
         folder: of the run.
-        bundle: the run's data.
-        conditioning: what the model is told.
-        device: where to compute.
         sizes: how much is measured.
     """
 
-    spec: RunSpec
     folder: Path
-    bundle: DataBundle
-    conditioning: Conditioning
-    device: torch.device
     sizes: Measuring
 
     @cached_property
@@ -87,12 +77,5 @@ def load_subject(spec: RunSpec, folder: Path, device: torch.device, sizes: Measu
     Raises:
         ValueError: the data changed since.
     """
-    prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
-    return Subject(
-        spec=spec,
-        folder=folder,
-        bundle=load_data(spec),
-        conditioning=Conditioning(spec.config, prompts),
-        device=device,
-        sizes=sizes or Measuring(),
-    )
+    run = run_context(spec, device)
+    return Subject(folder=folder, sizes=sizes or Measuring(), **vars(run))

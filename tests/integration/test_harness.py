@@ -15,14 +15,13 @@ from skimage.metrics import peak_signal_noise_ratio
 
 import ablations.harness.training.train as training
 from ablations.data import load_data
+from ablations.harness.context import run_context
 from ablations.harness.evaluate import restore_items
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import run_plan, study_file, write_table
 from ablations.harness.training import checkpoint
-from ablations.harness.training.conditioning import Conditioning
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
-from dfpir.prompts import load_prompts
 from dfpir.weights import load_own
 from reports.schema import TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images
 from tests.support.checkpoints import load_latest
@@ -68,13 +67,12 @@ def test_stored_weights_give_the_stored_scores(finished):
     # an independent way from weights.safetensors to images.parquet: skimage's PSNR on the restored image
     model = RestorationUNet(SPEC.config).eval()
     load_own(model, safetensors.torch.load_file(finished / "weights.safetensors"))
-    bundle = load_data(SPEC)
-    conditioning = Conditioning(SPEC.config, load_prompts("detailed", "minilm", SPEC.conditions))
+    run = run_context(SPEC, torch.device("cpu"))
     conditions = [condition_named(name) for name in SPEC.conditions]
-    items = bundle.eval_items("test", conditions, max_side=24, limit=1)
+    items = run.bundle.eval_items("test", conditions, max_side=24, limit=1)
     table = read_images(finished / "images.parquet").query("metric == 'psnr_db'")
     rows = {(row["condition"], row["image"]): row for row in table.to_dict("records")}
-    for item, restored in restore_items(SPEC, model, items, conditioning, torch.device("cpu")):
+    for item, restored in restore_items(run, model, items):
         pixels = restored[0].clamp(0, 1).permute(1, 2, 0).double().numpy()
         expected = peak_signal_noise_ratio(item.clean / 255.0, pixels, data_range=1.0)
         stored = rows[item.condition.name, item.name]

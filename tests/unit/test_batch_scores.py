@@ -9,6 +9,7 @@ import torch
 
 from ablations.harness import batch_scores, evaluate
 from ablations.harness.batch_scores import as_tensor, score_batch
+from ablations.harness.context import RunContext
 from datasets.corpus import EvalItem
 from datasets.protocols import get_protocol, score
 from datasets.tasks import condition_named
@@ -93,7 +94,8 @@ def a_run(monkeypatch):
         return images
 
     def run(items, device=CPU, model=meets, **named):
-        return evaluate.score_items(spec(), model, None, items, lambda *_, **__: None, device, **named)
+        told = RunContext(spec=spec(), bundle=None, conditioning=lambda *_, **__: None, device=device)
+        return evaluate.score_items(told, model, items, **named)
 
     return run, batches
 

@@ -13,14 +13,12 @@ import torch
 
 import ablations.harness.run_one as running
 import ablations.harness.training.train as training
+from ablations.harness.context import run_context
 from ablations.harness.run_one import run_one
 from ablations.harness.training import checkpoint, saving
 from ablations.harness.training.checkpoint import Checkpoint, HostCopy
-from ablations.harness.training.conditioning import Conditioning
-from ablations.harness.training.distributed import ALONE
 from ablations.harness.training.saving import Saver
 from ablations.harness.training.state import resume
-from dfpir.prompts import load_prompts
 from tests.support.checkpoints import load_latest
 from tests.support.tiny_study import run_here, tiny_plan
 
@@ -31,8 +29,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def state(tmp_path):
-    prompts = load_prompts(SPEC.config.prompt_set, SPEC.text_encoder, SPEC.conditions)
-    return resume(SPEC, Conditioning(SPEC.config, prompts).prompts, tmp_path, CPU, ALONE)
+    return resume(run_context(SPEC, CPU), tmp_path)
 
 
 @pytest.fixture
