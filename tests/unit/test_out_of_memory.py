@@ -33,7 +33,7 @@ BATCH = Recipe(phases=(Phase(steps=1, lr=1e-3, patch=64, batch=3),))
 
 def gradients_of(spec, model, batch, micro_batch, weights=None):
     model.zero_grad(set_to_none=True)
-    loss = gradients.backward(spec, model, gradients.Batch(*batch, weights), micro_batch=micro_batch, step=5)
+    loss = gradients.backward(spec, model, gradients.Batch(*batch, weights=weights), micro_batch=micro_batch, step=5)
     return loss, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
