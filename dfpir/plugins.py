@@ -21,6 +21,7 @@ GROUPS = (
     "dfpir.metrics",
     "dfpir.budgets",
     "dfpir.protocols",
+    "dfpir.tasks",
 )
 """Entry point groups that the suite loads."""
 

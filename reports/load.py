@@ -78,6 +78,7 @@ def load_study(folder: Path) -> Study:
         raise ValueError(f"{folder}: no {schema.STUDY_FILE} in it.") from None
     _check_version(plan, schema.STUDY_FILE)
     try:
+        schema.declare_tasks(plan.get("task_styles") or [])
         entries = tuple(_entry(row) for row in plan["rows"])
         axis = plan.get("axis") or {"name": "", "values": {}}
         metrics = metrics_of(plan.get("metrics") or [])

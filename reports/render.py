@@ -14,7 +14,7 @@ from reports import page, schema
 from reports.figures.style import Picture
 from reports.figures.tsne import Measured
 from reports.html import page_environment, policy_hash, template_source
-from reports.labels import task_label
+from reports.labels import condition_label
 from reports.language import ENGLISH, Language
 from reports.measures.sections import Shown
 from reports.parts import Part
@@ -54,7 +54,7 @@ def render(
 ) -> str:
     """The page; every text from outside is escaped, and no script but our own may run in it."""
     environment = page_environment(language)
-    environment.filters.update(zip=zip, task_label=lambda task: task_label(task).capitalize())
+    environment.filters.update(zip=zip, task_label=condition_label)
     environment.filters.update(show=show, show_p=show_p, show_size=show_size, signed=signed, show_seeds=show_seeds)
     css, js = (Markup("".join(template_source(environment, name) for name in names)) for names in (STYLES, SCRIPTS))
     return environment.get_template("report.html.j2").render(

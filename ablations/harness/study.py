@@ -32,6 +32,7 @@ from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS
 from ablations.plan import Plan
 from ablations.spec import RunSpec
+from datasets.tasks import task_named
 from reports import learning, schema
 from reports.build import build_report
 from reports.files import write_json
@@ -174,6 +175,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         reported=study.reported,
         measures=list(plan.study.measures),
         tasks=list(plan.tasks),
+        task_styles=[task_named(task).shown() for task in plan.tasks],
         contrasts=[
             ContrastRecord(name=c.name, label=c.label, weights=c.weights)
             for c in study.contrasts
@@ -211,6 +213,7 @@ def write_table(study: StudyFile, root: Path, folder: Path) -> int:
 
 def _table_parts(study: StudyFile, root: Path) -> Iterator[pd.DataFrame]:
     """The rows of each variant and seed, in the table's order; of several runs where each task has a model."""
+    schema.declare_tasks(study.get("task_styles", ()))
     metrics = metrics_of(study.get("metrics", ()))
     for _, rows in groupby(sorted(study["rows"], key=_place), _place):
         parts = []

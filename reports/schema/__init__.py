@@ -75,10 +75,7 @@ from reports.schema.scores import (
     METRICS,
     PSNR,
     SSIM,
-    TASK_ORDER,
     Metric,
-    condition_sort_key,
-    task_of,
 )
 from reports.schema.tables import (
     canonical,
@@ -89,6 +86,15 @@ from reports.schema.tables import (
     write_images,
     write_measure,
     write_table,
+)
+from reports.schema.tasks import (
+    TASK_ORDER,
+    TASK_STYLES,
+    TaskStyle,
+    condition_sort_key,
+    declare_tasks,
+    task_of,
+    task_style,
 )
 
 __all__ = [
@@ -141,6 +147,7 @@ __all__ = [
     "TABLE_PARQUET_FILE",
     "TABLE_TEX_FILE",
     "TASK_ORDER",
+    "TASK_STYLES",
     "TRAIN_LOG_FILE",
     "WEIGHTS_FILE",
     "Axis",
@@ -156,12 +163,15 @@ __all__ = [
     "StudyFile",
     "StudyRow",
     "SummaryFile",
+    "TaskStyle",
     "canonical",
     "condition_sort_key",
+    "declare_tasks",
     "measure_columns",
     "read_images",
     "read_measure",
     "task_of",
+    "task_style",
     "validate_images",
     "write_images",
     "write_measure",

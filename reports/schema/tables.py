@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from reports.files import write_bytes, write_csv, writing
 from reports.schema.columns import IMAGE_COLUMNS, MEASURE_COLUMNS, TABLE_COLUMNS, Column
 from reports.schema.names import MEASURES_FOLDER, METRIC_PREFIX, SCHEMA_VERSION
-from reports.schema.scores import METRICS, condition_sort_key
+from reports.schema.scores import METRICS
+from reports.schema.tasks import condition_sort_key
 
 _ROW_GROUP = 2**17  # rows of a study's table that are written at once
 
