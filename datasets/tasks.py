@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dfpir.registry import Registry
-from dfpir.sentences import PROMPTS, add_sentences
+from dfpir.sentences import PAPER_CONDITIONS, SENTENCES, Sentences
 
 if TYPE_CHECKING:  # torch takes seconds, and names are checked before it is imported
     import numpy as np
@@ -78,6 +78,8 @@ class Task:
             raise ValueError(f"Task {self.name}: marker {self.marker!r} is none of {', '.join(_MARKERS)}.")
         if self.shades and len(self.shades) != len(self.strengths):
             raise ValueError(f"Task {self.name}: {len(self.strengths)} strengths have {len(self.shades)} shades.")
+        if not (self.detailed and self.simple) and self.name not in {c.partition("-")[0] for c in PAPER_CONDITIONS}:
+            raise ValueError(f"Task {self.name} needs a sentence for the detailed and one for the simple prompts.")
         if any(strength < 0 for strength in self.strengths):
             raise ValueError(f"Task {self.name}: strengths {self.strengths}: whole numbers from 0 are needed.")
 
@@ -130,13 +132,15 @@ def register_task(task: Task) -> Task:
     """Add a task under its name, and its sentences to the prompts.
 
     Raises:
-        ValueError: another has the name, or a condition has no sentence.
+        ValueError: another has the name.
     """
+    TASKS.register(task.name)(task)
     for condition in task.conditions:
-        if condition.name not in PROMPTS["detailed"] or task.detailed:
-            detailed, simple = (text.replace("{}", str(condition.strength)) for text in (task.detailed, task.simple))
-            add_sentences(condition.name, detailed=detailed, simple=simple)
-    return TASKS.register(task.name)(task)
+        if condition.name in PAPER_CONDITIONS:
+            continue
+        detailed, simple = (text.replace("{}", str(condition.strength)) for text in (task.detailed, task.simple))
+        SENTENCES.register(condition.name)(Sentences(detailed=detailed, simple=simple))
+    return task
 
 
 Task.NOISE = Task(

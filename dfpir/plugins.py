@@ -22,6 +22,7 @@ GROUPS = (
     "dfpir.budgets",
     "dfpir.protocols",
     "dfpir.tasks",
+    "dfpir.measures",
 )
 """Entry point groups that the suite loads."""
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from dfpir.config import CODE_DIM, PromptSet
 from dfpir.registry import suggestion
-from dfpir.sentences import PAPER_CONDITIONS, PAPER_SENTENCES, PROMPTS
+from dfpir.sentences import PAPER_CONDITIONS, PAPER_SENTENCES, PROMPTS, SENTENCES
 
 TextEncoder = Literal["clip", "minilm", "onehot"]
 TEXT_ENCODERS: tuple[str, ...] = get_args(TextEncoder)
@@ -118,13 +118,13 @@ def load_prompts(prompt_set: PromptSet, encoder: TextEncoder, conditions: Sequen
         raise ValueError(f"Unknown prompt set {prompt_set!r}.{suggestion(prompt_set, PROMPT_SETS)}")
     if encoder not in TEXT_ENCODERS:
         raise ValueError(f"Unknown text encoder {encoder!r}.{suggestion(encoder, TEXT_ENCODERS)}")
-    texts = PROMPTS["simple" if prompt_set == "simple" else "detailed"]
     names = tuple(conditions) if conditions is not None else PAPER_CONDITIONS
     for name in names:
-        if name not in texts:
-            raise ValueError(f"No prompt for condition {name!r}.{suggestion(name, texts)}")
+        if name not in SENTENCES:
+            raise ValueError(f"No prompt for condition {name!r}.{suggestion(name, SENTENCES)}")
     told = _permuted(names) if prompt_set == "permuted" else names
-    sentences = tuple("" if prompt_set == "empty" else texts[name] for name in told)
+    which = "simple" if prompt_set == "simple" else "detailed"
+    sentences = tuple("" if prompt_set == "empty" else getattr(SENTENCES[name], which) for name in told)
     encoders: dict[str, Callable[[tuple[str, ...]], Tensor]] = {
         "clip": _clip_codes,
         "minilm": _minilm_codes,
@@ -158,7 +158,7 @@ def without_codes(encoder: str, conditions: Sequence[str]) -> tuple[str, ...]:
     """Those of the conditions whose sentences this encoder can't encode: `minilm`'s codes are of the paper's alone."""
     if encoder != "minilm":
         return ()
-    return tuple(name for name in conditions if PROMPTS["detailed"][name] not in PAPER_SENTENCES)
+    return tuple(name for name in conditions if SENTENCES[name].detailed not in PAPER_SENTENCES)
 
 
 def _minilm_codes(sentences: tuple[str, ...]) -> Tensor:

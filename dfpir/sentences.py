@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from dfpir.registry import Registry
+
 PROMPTS: dict[str, dict[str, str]] = {
     "detailed": {
         "noise-15": "Gaussian noise with a standard deviation of 15",
@@ -22,21 +26,23 @@ PROMPTS: dict[str, dict[str, str]] = {
         "lowlight": "Lowlight",
     },
 }
-"""Prompt set -> condition -> its sentence: the paper's, and those of tasks that other packages add."""
+"""Prompt set -> condition -> the paper's sentence."""
 
 PAPER_CONDITIONS = tuple(PROMPTS["detailed"])
 PAPER_SENTENCES = tuple(dict.fromkeys(text for texts in PROMPTS.values() for text in texts.values()))
 """Each of the paper's once, in the order of its lists: the places of one-hot codes."""
 
 
-def add_sentences(condition: str, *, detailed: str, simple: str) -> None:
-    """Add a condition's sentences to both prompt sets.
+@dataclass(frozen=True, kw_only=True)
+class Sentences:
+    """What one condition is called in the detailed and in the simple prompt set."""
 
-    Raises:
-        ValueError: it has others already, or one is empty.
-    """
-    for prompt_set, sentence in (("detailed", detailed), ("simple", simple)):
-        if not sentence:
-            raise ValueError(f"Condition {condition!r} needs a sentence in the {prompt_set} prompt set.")
-        if PROMPTS[prompt_set].setdefault(condition, sentence) != sentence:
-            raise ValueError(f"Condition {condition!r} has a {prompt_set} sentence already: choose another name.")
+    detailed: str
+    simple: str
+
+
+SENTENCES: Registry[Sentences] = Registry("condition", entry_point_group="dfpir.tasks")
+"""Condition -> its sentences; other packages' come with their tasks (`datasets.tasks.register_task`)."""
+
+for _name in PAPER_CONDITIONS:
+    SENTENCES.register(_name)(Sentences(detailed=PROMPTS["detailed"][_name], simple=PROMPTS["simple"][_name]))

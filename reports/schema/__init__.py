@@ -12,6 +12,7 @@ from reports.schema.columns import (
     TABLE_COLUMNS,
     Column,
 )
+from reports.schema.measures import MeasureSection
 from reports.schema.names import (
     ATTENTION_PREFIX,
     CHECKPOINTS_FOLDER,
@@ -79,6 +80,7 @@ from reports.schema.scores import (
 )
 from reports.schema.tables import (
     canonical,
+    declared_section,
     measure_columns,
     read_images,
     read_measure,
@@ -156,6 +158,7 @@ __all__ = [
     "DoneFile",
     "EnvFile",
     "ErrorFile",
+    "MeasureSection",
     "Metric",
     "ProbedImage",
     "SampleRecord",
@@ -167,6 +170,7 @@ __all__ = [
     "canonical",
     "condition_sort_key",
     "declare_tasks",
+    "declared_section",
     "measure_columns",
     "read_images",
     "read_measure",
