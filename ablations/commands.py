@@ -27,6 +27,7 @@ from ablations.harness.run_one import find_run, follow, is_done
 from ablations.harness.study import Outcome, run_plan, say_folder
 from ablations.harness.training.accelerate import Acceleration, applied, use
 from ablations.harness.training.distributed import ALONE, Team, TorchTeam, join, one_voice
+from ablations.launchers import LAUNCHERS
 from ablations.measures.registry import metric_measures
 from ablations.plan import Plan, make_plan
 from ablations.registry import STUDIES
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace, *, command: str, console: Console | None = 
         ValueError: an option that can't be used.
     """
     device = device_named(options.device)
-    team = join(device) if options.launcher == "torchrun" else ALONE
+    team = join(device) if LAUNCHERS[options.launcher].joins else ALONE
     console = console or Console(highlight=False)
     console.quiet = console.quiet or not team.is_main
     with one_voice(team):
@@ -310,7 +311,7 @@ def _runs_at_once(
     options: argparse.Namespace, plan: Plan, bundle: DataBundle, how: Options, device: torch.device, console: Console
 ) -> int:
     """What --jobs says; `auto` on a GPU measures each model that is left to train and says what it chose, and why."""
-    if how.launcher != "local":
+    if not LAUNCHERS[how.launcher].on_this_device:
         return options.jobs or max(1, len(plan.specs))
     if options.jobs != AUTO or device.type != "cuda" or options.early_look:
         return options.jobs or _default_jobs(plan, device)

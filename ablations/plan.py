@@ -14,6 +14,7 @@ from ablations.spec import Budget, Checkpoint, DataRef, Precision, Recipe, RunSp
 from datasets.tasks import PAPER_TASKS, condition_named, task_named
 from dfpir import DFPIRConfig
 from dfpir.prompts import TextEncoder, load_prompts
+from reports.figures.further import figure_named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,8 @@ def make_plan(
     if budget.short and study.short and not only:
         study = study.shortened()
     study = replace(study, metrics=further([*study.metrics, *metrics]))
+    for name in study.figures:
+        figure_named(name)  # an unknown one ends here
     trained = _trained_on(study, tasks, conditions)
     tested = [name for name in trained if study.tested_on is None or name in study.tested_on]
     rows: list[PlannedRow] = []

@@ -23,6 +23,8 @@ GROUPS = (
     "dfpir.protocols",
     "dfpir.tasks",
     "dfpir.measures",
+    "dfpir.launchers",
+    "dfpir.figures",
 )
 """Entry point groups that the suite loads."""
 

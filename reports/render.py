@@ -30,6 +30,10 @@ STYLES = ("report.css", "interactive.css")
 SCRIPTS = ("report.js", "filter.js", "gallery.js", "scatter.js", "origins.js")
 
 
+FURTHER = "figure-"
+"""Before the name of another package's figure: its section's."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
     """The page's figures by section; `problems` says which could not be drawn and why."""
@@ -67,6 +71,7 @@ def render(
         verdict=found,
         plateau=plateau,
         drawn=drawn,
+        further=[(FURTHER + name, title) for name, title in study.figures],
         measured=measured or Shown(),
         interactive=interactive or Interactive(),
         measures_folder=schema.MEASURES_FOLDER,

@@ -35,6 +35,7 @@ from ablations.spec import RunSpec
 from datasets.tasks import task_named
 from reports import learning, schema
 from reports.build import build_report
+from reports.figures.further import figure_named
 from reports.files import write_json
 from reports.further_metrics import all_rows, metrics_of
 from reports.load import load_study
@@ -156,6 +157,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
     rows = joined(rows, earlier["rows"] if earlier else [], plan.study)
     shown = {row["variant"] for row in rows}
     metrics = [METRICS[name].shown.to_json() for name in study.metrics]
+    figures = [{"name": each.name, "title": each.title} for each in map(figure_named, study.figures)]
     axis: Axis | None = None
     if study.axis is not None and study.axis_values is not None:
         axis = Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in shown})
@@ -182,6 +184,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
             if set(c.weights) <= shown
         ],
         **({"metrics": metrics} if metrics else {}),  # type: ignore[typeddict-item]
+        **({"figures": figures} if figures else {}),  # type: ignore[typeddict-item]
     )
 
 

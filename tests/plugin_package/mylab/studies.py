@@ -13,4 +13,5 @@ def my_study() -> Study:
         tasks=("noise", "jpeg"),
         metrics=("mae",),
         measures=("clipped",),
+        figures=("bars",),
     )
