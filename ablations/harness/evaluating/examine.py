@@ -30,7 +30,7 @@ from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.scoring import Mean, Refused, means_of, score_released
 from ablations.harness.provenance import environment
 from datasets.protocols import Protocol, get_protocol
-from datasets.tasks import Condition, Task, condition_named, known_tasks, task_named
+from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks, task_named
 from dfpir.registry import suggestion
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE, build_page
 from reports.files import require_folder, sha256_of, write_json, write_text
@@ -210,6 +210,7 @@ def _is_strength(name: str, task: Task) -> bool:
 
 
 def _head(released: Released, data: EvalImages, rules: Protocol, options: argparse.Namespace) -> dict[str, Any]:
+    styles = [task.shown() for task in released.tasks if task not in PAPER_TASKS]
     return {
         "schema": 1,
         "model": released.name,
@@ -222,6 +223,7 @@ def _head(released: Released, data: EvalImages, rules: Protocol, options: argpar
         "limit": options.limit,
         "protocol": rules.to_json(),
         "partial": dict(data.partial) if isinstance(data, FileSets) else {},
+        **({"task_styles": styles} if styles else {}),
     }
 
 
