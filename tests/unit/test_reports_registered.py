@@ -17,6 +17,7 @@ from reports.measures import declared
 from reports.measures.sections import show_measures
 from reports.schema import MeasureSection
 from reports.study import Status
+from tests.support.fake_runs import write_runs
 from tests.support.figures import small_study
 
 SECTION = MeasureSection(name="clipped", title="Values out of range", sentence="Share cut off.", digits=4)
