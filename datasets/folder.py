@@ -207,6 +207,12 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
             f"{read.root} holds pairs ({unknown.places[0]}): say with --tasks which degradation they show: {known}."
         )
     _refuse_noisy(read.root, [each for each in sets if each.task is Task.NOISE])
+    levels = next((each.task for each in sets if each.task and each.task.strengths), None)
+    if levels is not None:
+        raise ValueError(
+            f"{read.root} holds pairs ({sets[0].places[0]}), and the prompts of {levels.name} name strengths, which "
+            "files do not: train with the clean images alone, which are degraded here."
+        )
     _require_memory(read.root, [pair.clean for each in sets for pair in each.pairs], _PAIR_BYTES)
     samples: list[tuple[Sample, str]] = []
     several = len({each.task for each in sets}) > 1

@@ -187,6 +187,10 @@ def test_its_study_makes_a_report_that_shows_all_of_it(site, tmp_path):
     assert "no package that is installed here registers it" in page
 
     run = next(out.glob("dfpir_g93-s0-*"))
+    asked = ("--weights", run, "--tasks", "jpeg-10", "--limit", "1", "--device", "cpu")
+    printed(site, "-m", "ablations.evaluate", "dfpir_g93", *asked, "--out", tmp_path / "scores")
+    printed(None, "-m", "reports.evaluation", tmp_path / "scores")
+    assert "JPEG, quality 10" in (tmp_path / "scores/evaluation.html").read_text(encoding="utf-8")
     scores, _ = read_measure(run, f"{METRIC_PREFIX}mae")
     assert list(scores.columns) == [column.name for column in IMAGE_COLUMNS]
     keys = ["condition", "image", "protocol", "scene"]

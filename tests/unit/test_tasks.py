@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from ablations.plan import _recipe
+from ablations.models import BaselineConfig
+from ablations.plan import _recipe, _refuse_closed
 from ablations.spec import Phase, TaskShare
 from datasets import tasks
 from datasets.corpus import Sample, serves
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
+from datasets.folder import load_folder
 from datasets.tasks import CONDITIONS, PAPER_TASKS, TASKS, Task, condition_named, conditions_of, known_tasks, made_here
 from dfpir.prompts import load_prompts
 from dfpir.sentences import SENTENCES
 from reports import labels, schema
 from reports.figures import style
+from tests.support.pair_folders import pair
 from tests.support.tiny_study import TINY
 
 
@@ -88,6 +91,18 @@ def test_photographs_serve_it_where_it_is_asked_for(fog):
     assert not serves(pair, fog.conditions[0])
 
 
+def test_pairs_show_a_task_without_strengths(fog, tmp_path):
+    dust = tasks.register_task(replace(fog, name="dust", strengths=(), shades=(), degrade=None))
+    for number in range(4):
+        pair(tmp_path, f"degraded/{number}.png", f"clean/{number}.png", number)
+    bundle = load_folder(tmp_path, tasks=[dust])
+    assert bundle.conditions == dust.conditions
+    assert bundle.conditions_with(["dust", "fog"]) == dust.conditions
+    assert len(bundle.eval_items("test", dust.conditions)) == 1
+    with pytest.raises(ValueError, match="the prompts of fog name strengths"):
+        load_folder(tmp_path, tasks=[fog])
+
+
 def test_mixtures_of_several_tasks_draw_it(fog):
     phases = (
         Phase(steps=1, lr=1, patch=8, batch=1, mixture=(TaskShare(task="noise", weight=1.5),)),
@@ -102,6 +117,13 @@ def test_mixtures_of_several_tasks_draw_it(fog):
     assert second.mixture == (TaskShare(task="noise", share=6), TaskShare(task="fog", share=2.0, weight=2.0))
     assert third.mixture == ()
     assert _recipe(budget, ["noise", "rain"], None).phases[1].mixture == phases[1].mixture
+
+
+@pytest.mark.parametrize("name", ["idr", "dl", "classical"])
+def test_comparators_that_know_the_papers_tasks_alone_are_refused(fog, name):
+    _refuse_closed(BaselineConfig(name=name), ["noise", "rain"])
+    with pytest.raises(ValueError, match=f"{name} is told which of the paper's five tasks"):
+        _refuse_closed(BaselineConfig(name=name), ["noise", "fog"])
 
 
 def test_reports_show_it_as_it_is_declared(fog):
