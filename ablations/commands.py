@@ -21,7 +21,8 @@ from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
 from ablations.harness.cost.placement import AUTO, place
 from ablations.harness.early import early_look
 from ablations.harness.evaluate import batch_pixels
-from ablations.harness.launch import Options, make_launcher
+from ablations.harness.launch import make_launcher
+from ablations.harness.launch_job import Options
 from ablations.harness.memory import free_bytes
 from ablations.harness.run_one import find_run, follow, is_done
 from ablations.harness.study import Outcome, run_plan, say_folder

@@ -14,12 +14,11 @@ from dfpir.registry import Registry
 if TYPE_CHECKING:
     import torch
 
-    from ablations.harness.launch import Options
-    from ablations.harness.launch_job import Launcher
+    from ablations.harness.launch_job import Launcher, Options
     from ablations.harness.training.distributed import Team
 
 FLAGS = {"ray_address": "--ray-address", "slurm": "--slurm", "gpus": "--gpus"}
-"""Fields of `launch.Options` that some launchers alone read, and their flags."""
+"""Fields of `launch_job.Options` that some launchers alone read, and their flags."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,13 @@
-"""The launchers by name, and the jobs that a study leaves for them."""
+"""The launcher that was asked for, and the jobs that a study leaves for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
 
-from ablations.harness.launch_job import HANG_S, Job, Launcher
+from ablations.harness.launch_job import HANG_S, Job, Launcher, Options
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import find_run, is_done, names_in
 from ablations.harness.training.accelerate import Acceleration
@@ -17,29 +16,6 @@ from ablations.harness.training.scalars import check_log
 from ablations.launchers import LAUNCHERS, refuse_settings_of_others
 from ablations.measures.take import missing
 from ablations.spec import Measuring, RunSpec
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to launch, as asked on the command line.
-
-    Attributes:
-        launcher: one of `ablations.launchers.LAUNCHERS`.
-        ray_address: of a running Ray cluster, `auto` to find one, None to start one for the study.
-        gpus: GPUs a run asks the cluster for; a fraction shares one.
-        slurm: settings of Slurm's job array, as `--slurm` took them.
-        hang_s: see `Job.hang_s`.
-        log: see `Job.log`.
-        acceleration: see `Job.acceleration`.
-    """
-
-    launcher: str = "local"
-    ray_address: str | None = None
-    gpus: float | None = None
-    slurm: Mapping[str, str] = field(default_factory=dict)
-    hang_s: float | None = HANG_S
-    log: str = "jsonl"
-    acceleration: Acceleration = field(default_factory=Acceleration)
 
 
 def make_launcher(options: Options, device: torch.device, team: Team = ALONE) -> Launcher:

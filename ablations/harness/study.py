@@ -13,7 +13,8 @@ from rich.console import Console
 
 from ablations.cli import print_prose
 from ablations.harness.closing import say_unmeasured, show_table
-from ablations.harness.launch import Options, jobs_of, make_launcher
+from ablations.harness.launch import jobs_of, make_launcher
+from ablations.harness.launch_job import Options
 from ablations.harness.progress import StudyProgress, working
 from ablations.harness.run_one import data_file, find_run, is_done
 from ablations.harness.study_folder import (
