@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +28,7 @@ from ablations.harness.training.state import State, resume
 from ablations.models import is_trained
 from ablations.spec import Recipe, RunSpec
 from datasets.corpus import DataBundle, EvalItem
+from datasets.tasks import Condition, condition_named
 from datasets.transfer import sent
 from dfpir.weights import load_own
 
@@ -104,7 +104,7 @@ def train(
     state = resume(spec, conditioning.prompts, folder, device, team)
     validation = bundle.eval_items(
         "val",
-        tuple(bundle_conditions(bundle, spec)),
+        tuple(run_conditions(spec)),
         max_side=spec.evaluation.val_max_side,
         limit=spec.evaluation.val_limit,
     )
@@ -178,10 +178,9 @@ def _all_steps(
             saver.save(state)
 
 
-def bundle_conditions(bundle: DataBundle, spec: RunSpec) -> list[Any]:
-    """The spec's conditions as the bundle's own objects, in the spec's order."""
-    by_name = {condition.name: condition for condition in bundle.conditions}
-    return [by_name[name] for name in spec.conditions]
+def run_conditions(spec: RunSpec) -> list[Condition]:
+    """The conditions that a run trains on, in the spec's order."""
+    return [condition_named(name) for name in spec.conditions]
 
 
 def _step(
