@@ -127,7 +127,7 @@ def score_rows(
             "seed": spec.seed,
             "dataset": test_set_of(bundle, item.name, spec.data.name),
             "protocol": rules.label,
-            "task": item.condition.task.value,
+            "task": item.condition.task.name,
             "condition": item.condition.name,
             "image": item.name,
             "scene": item.scene,

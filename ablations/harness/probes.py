@@ -82,7 +82,7 @@ def _mapped(spec: RunSpec, items: Sequence[EvalItem]) -> list[tuple[EvalItem, tu
     """The first test image of each task, at its middle strength, with the box that its sample crop has."""
     strengths: dict[str, list[str]] = {}
     for name in spec.tested:
-        strengths.setdefault(condition_named(name).task.value, []).append(name)
+        strengths.setdefault(condition_named(name).task.name, []).append(name)
     chosen = []
     for names in strengths.values():
         own = [item for item in items if item.condition.name == names[len(names) // 2]]

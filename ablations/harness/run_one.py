@@ -30,7 +30,7 @@ from ablations.harness.training.accelerate import applied, set_float32_products
 from ablations.harness.training.distributed import ALONE, PeerError, Team, TorchTeam
 from ablations.harness.training.scalars import Log, scalar_log
 from ablations.harness.training.state import read_log
-from ablations.harness.training.train import Progress, Report, Trained, bundle_conditions, train
+from ablations.harness.training.train import Progress, Report, Trained, run_conditions, train
 from ablations.models import described
 from ablations.spec import DataRef, RunSpec
 from datasets.corpus import DataBundle, EvalItem
@@ -246,7 +246,7 @@ def test_items(spec: RunSpec, bundle: DataBundle, label: str) -> list[EvalItem]:
     rule = get_protocol(label).noise
     conditions = [
         condition
-        for condition in bundle_conditions(bundle, spec)
+        for condition in run_conditions(spec)
         if condition.name in spec.tested
         if condition.sigma_255 is None or not rule.depends_on_order or condition.sigma_255 in rule.sigmas_255
     ]

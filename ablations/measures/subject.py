@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ablations.harness.build import build_model
 from ablations.harness.context import RunContext, run_context
+from ablations.harness.evaluate import restore_items
+from ablations.harness.run_one import test_items
 from ablations.harness.training import snapshots
 from ablations.models import is_trained
 from ablations.spec import Measuring, RunSpec
+from datasets.corpus import EvalItem
 from dfpir import RestorationUNet
 from dfpir.prompts import PromptBank
 from dfpir.weights import load_own
@@ -47,6 +51,15 @@ class Subject(RunContext):
         if hasattr(model, "set_progress"):
             model.set_progress(1.0)  # type: ignore[operator]
         return model.to(self.device).eval()
+
+    def restored(self) -> Iterator[tuple[EvalItem, Tensor]]:
+        """The run's own test images under its protocol, each with what the model makes of it.
+
+        Yields:
+            The image and (1, 3, H, W) float32, RGB, not clipped, on `device`.
+        """
+        items = test_items(self.spec, self.bundle, self.spec.protocol)
+        yield from restore_items(self, self.model, items)
 
     @property
     def prompts(self) -> PromptBank:

@@ -9,8 +9,8 @@ import torch
 from rich.console import Console
 
 from ablations.harness import launch_local
-from ablations.harness.launch import Options, jobs_of, make_launcher
-from ablations.harness.launch_job import explain_death
+from ablations.harness.launch import jobs_of, make_launcher
+from ablations.harness.launch_job import Options, explain_death
 from ablations.harness.lock import trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done

@@ -100,7 +100,9 @@ def test_a_measure_that_fails_says_why_and_harms_no_other(measured, monkeypatch)
     def broken(subject):
         raise RuntimeError("no luck")
 
-    monkeypatch.setitem(registry.MEASURES, "mixed", replace(registry.MEASURES["mixed"], take=broken, version=99))
+    monkeypatch.setitem(
+        registry.MEASURES._entries, "mixed", replace(registry.MEASURES["mixed"], take=broken, version=99)
+    )
     assert take_measures(SPEC, measured, ("mixed", "levels"), CPU, TINY.measuring) == ["mixed"]
     error = json.loads(error_file(measured, "mixed").read_text())
     assert (error["type"], error["message"]) == ("RuntimeError", "no luck")

@@ -160,7 +160,7 @@ def test_patches_from_the_host_and_from_a_device_are_the_same_bits(monkeypatch, 
 def test_the_feed_measured_draws_the_budgets_own_mixture_of_three_tasks(budget):
     spec = feed.spec_of(budget, patch=24)
     plan = batch_of_step(spec, 3)
-    counts = Counter(condition.task.value for condition in plan.conditions)
+    counts = Counter(condition.task.name for condition in plan.conditions)
     wanted = {part.task: part.share for part in budget_named(budget).recipe.phases[-1].mixture if part.task in counts}
     assert set(counts) == {"noise", "rain", "haze"}
     for task, share in wanted.items():

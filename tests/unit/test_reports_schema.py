@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from datasets.tasks import CONDITIONS, Task
+from datasets.tasks import CONDITIONS, PAPER_TASKS
 from reports import schema
 from reports.files import write_json
 
@@ -92,10 +92,10 @@ def test_a_file_that_is_no_table_is_a_value_error(tmp_path):
 
 
 def test_order_of_conditions_is_that_of_the_tasks():
-    assert tuple(t.value for t in Task) == schema.TASK_ORDER
+    assert tuple(t.name for t in PAPER_TASKS) == schema.TASK_ORDER
     names = [c.name for c in CONDITIONS]
     assert sorted(reversed(names), key=schema.condition_sort_key) == names
-    assert [schema.task_of(c.name) for c in CONDITIONS] == [c.task.value for c in CONDITIONS]
+    assert [schema.task_of(c.name) for c in CONDITIONS] == [c.task.name for c in CONDITIONS]
 
 
 def test_json_refuses_nan_and_leaves_no_half_file(tmp_path):

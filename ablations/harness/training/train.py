@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +26,8 @@ from ablations.harness.training.scalars import Log
 from ablations.harness.training.state import State, resume
 from ablations.models import is_trained
 from ablations.spec import Recipe, RunSpec
-from datasets.corpus import DataBundle, EvalItem
+from datasets.corpus import EvalItem
+from datasets.tasks import Condition, condition_named
 from datasets.transfer import sent
 from dfpir.weights import load_own
 
@@ -92,7 +92,7 @@ def train(run: RunContext, folder: Path, report: Report, log: Log = lambda row: 
     state = resume(run, folder)
     validation = run.bundle.eval_items(
         "val",
-        tuple(bundle_conditions(run.bundle, spec)),
+        tuple(run_conditions(spec)),
         max_side=spec.evaluation.val_max_side,
         limit=spec.evaluation.val_limit,
     )
@@ -163,10 +163,9 @@ def _all_steps(
             saver.save(state)
 
 
-def bundle_conditions(bundle: DataBundle, spec: RunSpec) -> list[Any]:
-    """The spec's conditions as the bundle's own objects, in the spec's order."""
-    by_name = {condition.name: condition for condition in bundle.conditions}
-    return [by_name[name] for name in spec.conditions]
+def run_conditions(spec: RunSpec) -> list[Condition]:
+    """The conditions that a run trains on, in the spec's order."""
+    return [condition_named(name) for name in spec.conditions]
 
 
 def _step(run: RunContext, state: State, feed: Feed, *, new_size: bool) -> Tensor:
