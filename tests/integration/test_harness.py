@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 from dataclasses import replace
 from multiprocessing import get_context
@@ -16,6 +17,7 @@ from skimage.metrics import peak_signal_noise_ratio
 import ablations.harness.training.train as training
 from ablations.data import load_data
 from ablations.harness.evaluate import restore_items
+from ablations.harness.launch import Options
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import run_plan, study_file, write_table
 from ablations.harness.training import checkpoint
@@ -27,17 +29,8 @@ from dfpir.weights import load_own
 from reports.schema import TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images
 from tests.support.checkpoints import load_latest
 from tests.support.killed import run_and_be_killed
+from tests.support.made_once import SPEC
 from tests.support.tiny_study import run_here, tiny_plan
-
-SPEC = tiny_plan().specs[0]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """One finished run, made once."""
-    root = tmp_path_factory.mktemp("finished")
-    run_here(SPEC, root)
-    return root / SPEC.run_id
 
 
 def numbers(folder):
@@ -100,7 +93,7 @@ def test_a_done_run_is_not_done_again_unless_forced(finished):
 
 
 def test_a_damaged_run_is_done_again(finished, tmp_path):
-    run_here(SPEC, tmp_path)
+    shutil.copytree(finished, tmp_path / SPEC.run_id)
     table = tmp_path / SPEC.run_id / "images.parquet"
     content = bytearray(table.read_bytes())
     content[len(content) // 2] ^= 1
@@ -147,26 +140,6 @@ def test_bf16_runs_and_says_so(tmp_path):
     spec = replace(SPEC, precision="bf16")
     run_here(spec, tmp_path)
     assert json.loads((tmp_path / spec.run_id / "spec.json").read_text())["precision"] == "bf16"
-
-
-def test_a_loss_that_is_not_finite_is_an_error_row_and_the_next_call_tries_again(monkeypatch, tmp_path):
-    original = type(load_data(SPEC)).batch
-
-    def poisoned(self, *args, **kwargs):
-        degraded, clean = original(self, *args, **kwargs)
-        return degraded * float("nan"), clean
-
-    bundle_type = type(load_data(SPEC))
-    monkeypatch.setattr(bundle_type, "batch", poisoned)
-    with pytest.raises(AssertionError, match="the run failed"):
-        run_here(SPEC, tmp_path)
-    error = json.loads((tmp_path / SPEC.run_id / "ERROR.json").read_text())
-    assert error["type"] == "NonFiniteLossError"
-    assert "step 2" in error["message"]
-    assert "Traceback" in error["traceback"]
-    monkeypatch.setattr(bundle_type, "batch", original)
-    run_here(SPEC, tmp_path)
-    assert not (tmp_path / SPEC.run_id / "ERROR.json").exists()
 
 
 def test_every_order_and_mask_trains(tmp_path):
@@ -233,10 +206,12 @@ def test_a_failing_run_does_not_stop_the_study(tmp_path):
 
     plan = tiny_plan()
     broken = replace(plan.rows[0].spec, codes_checksum="0" * 16)
-    plan = replace(plan, rows=(replace(plan.rows[0], spec=broken), *plan.rows[1:]))
+    rows = (replace(plan.rows[0], spec=broken), *plan.rows[1:])
+    plan = replace(plan, rows=rows, study=replace(plan.study, measures=()))
     console = Console(file=(tmp_path / "log.txt").open("w"), width=200)
+    here = Options(launcher="torchrun")  # in this process; that of the machine: tests/integration/test_launch_local.py
     outcome = run_plan(
-        plan, tmp_path / "runs", torch.device("cpu"), jobs=2, force=False, command="test", console=console
+        plan, tmp_path / "runs", torch.device("cpu"), jobs=2, force=False, command="test", console=console, options=here
     )
     console.file.close()
     log = (tmp_path / "log.txt").read_text()
