@@ -144,7 +144,7 @@ def test_patches_from_the_host_and_from_a_device_are_the_same_bits(monkeypatch, 
     from datasets.paired import load_root
     from datasets.tasks import Task
 
-    monkeypatch.setattr(data, "_PAIRS", 3)
+    monkeypatch.setattr(data, "PAIRS", 3)
     data._write_pairs(tmp_path)
     bundle = load_root(tmp_path, protocol="suite", tasks=[Task.LOWLIGHT])
     conditions, seeds = list(bundle.conditions) * 12, list(range(12))

@@ -110,12 +110,12 @@ def test_evaluation_stays_eager_and_compiling_can_be_taken_back():
     assert graphs() == 0
 
 
-def test_the_environments_kernels_are_settled_before_a_block_is_traced(monkeypatch):
+@pytest.mark.parametrize(
+    "begin", [lambda: compile_blocks(model_of(), "eager"), lambda: accelerate.use(Acceleration(compile=True))]
+)
+def test_the_environments_kernels_are_settled_before_a_block_is_traced(monkeypatch, begin):
     monkeypatch.setattr(switch, "_chosen", None)
-    compile_blocks(model_of(), "eager")
-    assert switch._chosen == "torch"
-    monkeypatch.setattr(switch, "_chosen", None)
-    accelerate.use(Acceleration(compile=True))
+    begin()
     assert switch._chosen == "torch"
 
 
@@ -134,7 +134,7 @@ def test_a_run_of_compiled_blocks_within_captured_steps_is_the_same_run(tmp_path
         return root / spec.run_id
 
     plain = run(tmp_path / "plain", Acceleration())
-    monkeypatch.setattr(accelerate, "_BACKEND", "eager")
+    monkeypatch.setattr(accelerate, "BACKEND", "eager")
     monkeypatch.setattr(states, "GraphedStep", graphed_step)
     monkeypatch.setattr(states, "no_graphs_because", lambda *_: None)
     fast = run(tmp_path / "fast", Acceleration(compile=True, cuda_graphs=True, checkpointing=True))
