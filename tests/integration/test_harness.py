@@ -5,7 +5,6 @@ import random
 import shutil
 import signal
 from dataclasses import replace
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -28,6 +27,7 @@ from dfpir.prompts import load_prompts
 from dfpir.weights import load_own
 from reports.schema import TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images
 from tests.support.checkpoints import load_latest
+from tests.support.forks import warm_context
 from tests.support.killed import run_and_be_killed
 from tests.support.made_once import SPEC
 from tests.support.tiny_study import run_here, tiny_plan
@@ -149,13 +149,14 @@ def test_every_order_and_mask_trains(tmp_path):
         assert is_done(find_run(tmp_path, spec))
 
 
-@pytest.mark.parametrize("setting", [{}, {"ema": 0.9, "schedule": "cosine"}, {"checkpoint": "best", "validations": 5}])
+ALL_KEPT = {"ema": 0.9, "schedule": "cosine", "checkpoint": "best", "validations": 5}
+
+
+@pytest.mark.parametrize("setting", [{}, ALL_KEPT])
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path, setting):
     spec = replace(SPEC, recipe=replace(SPEC.recipe, **setting))
     run_here(spec, tmp_path / "whole")
-    # a fork server: forking this process, whose thread pools other tests may have started, can hang the child
-    context, rng, codes = get_context("forkserver"), random.Random(0), []
-    context.set_forkserver_preload(["tests.support.killed"])
+    context, rng, codes = warm_context(), random.Random(0), []
     for _ in range(6):
         process = context.Process(target=run_and_be_killed, args=(spec, tmp_path / "killed", rng.randint(1, 8)))
         process.start()
