@@ -19,7 +19,7 @@ demo: $(STAMP)
 	$(BIN)/python -m ablations.run gamma_sweep
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # every fault of docs/launchers.md as often as it says, with the counts; a short sample is in `make test`
 test-faults: $(STAMP)
