@@ -32,3 +32,13 @@ def smoke_runs(tmp_path_factory):
     from tests.support.made_once import made_once, smoke_study
 
     return made_once(tmp_path_factory.getbasetemp(), "smoke", smoke_study)
+
+
+@pytest.fixture
+def blank_figures(monkeypatch):
+    """Figures of one pixel, for tests of a report's words and tables: drawing takes most of its time."""
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    monkeypatch.setattr(Figure, "get_layout_engine", lambda figure: None)
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: Image.new("RGB", (1, 1)).save(file, "png"))

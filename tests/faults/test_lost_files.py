@@ -81,6 +81,7 @@ def test_a_done_of_an_older_version_stays_valid(finished, tmp_path):
     assert state_of(folder) is State.DONE
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_flat_picture_is_null_in_samples_and_fails_no_run(tmp_path):
     frames = tmp_path / "frames"
     frames.mkdir()

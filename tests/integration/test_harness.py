@@ -202,6 +202,7 @@ def test_an_alias_and_a_renamed_run_share_one_folder(finished, tmp_path):
     assert set(table["run_id"]) == {SPEC.run_id}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_failing_run_does_not_stop_the_study(tmp_path):
     from rich.console import Console
 

@@ -132,6 +132,7 @@ def test_a_model_without_prompts_or_blocks_has_empty_tables(tmp_path):
     assert rows.groupby(["condition", "image"])["value"].nunique().max() == 1, "told anything, it does the same"
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_an_early_look_shows_the_last_tenth_that_all_begun_runs_reached(measured, tmp_path):
     plan = tiny_plan("prompts", ("dfpir", "dfpir_empty_prompts", "dfpir_onehot_prompts"))
     first, second, _ = plan.specs

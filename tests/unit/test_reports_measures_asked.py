@@ -33,6 +33,7 @@ def test_measures_taken_for_another_study_of_some_runs_alone_are_not_shown(tmp_p
     assert "levels" in measures.tables, "all runs have it, asked for or not"
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_table_that_the_page_no_longer_has_is_removed(tmp_path):
     folder = write_runs(tmp_path / "runs", SMALL)
     write_measures(tmp_path / "runs", SMALL, ("levels",))

@@ -84,6 +84,7 @@ def test_its_figures_are_there_and_its_names_are_escaped(report):
     assert "A figure could not be drawn" not in document
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_command_line_asks_for_it(tmp_path, capsys):
     folder = write_runs(tmp_path, gamma_study(pictures=False))
     assert main([str(folder), "--format", "tex"]) == 0
