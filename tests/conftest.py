@@ -36,9 +36,7 @@ def smoke_runs(tmp_path_factory):
 
 @pytest.fixture
 def blank_figures(monkeypatch):
-    """Figures of one pixel, for tests of a report's words and tables: drawing takes most of its time."""
-    from matplotlib.figure import Figure
-    from PIL import Image
+    """Figures of one pixel, for tests of a report's words and tables."""
+    from tests.support import blank
 
-    monkeypatch.setattr(Figure, "get_layout_engine", lambda figure: None)
-    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: Image.new("RGB", (1, 1)).save(file, "png"))
+    blank.blank_figures(monkeypatch)
