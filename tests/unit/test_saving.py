@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 from dataclasses import replace
-from multiprocessing import get_context
 
 import pytest
 import safetensors.torch
@@ -22,6 +21,7 @@ from ablations.harness.training.saving import Saver
 from ablations.harness.training.state import resume
 from dfpir.prompts import load_prompts
 from tests.support.checkpoints import load_latest
+from tests.support.forks import warm_context
 from tests.support.tiny_study import run_here, tiny_plan
 
 SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
@@ -227,7 +227,7 @@ def _terminated_while_writing(folder):
 
 
 def test_a_sigterm_waits_for_the_checkpoint_in_flight(tmp_path):
-    process = get_context("spawn").Process(target=_terminated_while_writing, args=(tmp_path,))
+    process = warm_context().Process(target=_terminated_while_writing, args=(tmp_path,))
     process.start()
     process.join(timeout=120)
     assert process.exitcode == -signal.SIGTERM
