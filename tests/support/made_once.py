@@ -41,4 +41,4 @@ def smoke_study(out: Path) -> None:
     """Two variants of gamma_sweep by the smoke budget: a study of the suite's own with its measures and its report."""
     import ablations
 
-    ablations.run_study("gamma_sweep", budget="smoke", only=TWO, seeds=(0,), out=out, quiet=True)
+    ablations.run_study("gamma_sweep", budget="smoke", only=list(TWO), seeds=(0,), out=out, quiet=True)
