@@ -21,7 +21,7 @@ from reports.schema.names import MEASURES_FOLDER, METRIC_PREFIX, SCHEMA_VERSION
 from reports.schema.scores import METRICS
 from reports.schema.tasks import condition_sort_key
 
-_ROW_GROUP = 2**17  # rows of a study's table that are written at once
+ROW_GROUP = 2**17  # rows of a study's table that are written at once
 
 _IMAGE_KEY = ["variant", "seed", "protocol", "dataset", "condition", "image", "metric"]
 
@@ -157,11 +157,11 @@ def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path, *, metr
 
 
 def _together(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Parts in their order, joined into frames of about `_ROW_GROUP` rows: each call of pandas has its price."""
+    """Parts in their order, joined into frames of about `ROW_GROUP` rows: each call of pandas has its price."""
     waiting: list[pd.DataFrame] = []
     for part in parts:
         waiting.append(part)
-        if sum(map(len, waiting)) >= _ROW_GROUP:
+        if sum(map(len, waiting)) >= ROW_GROUP:
             yield pd.concat(waiting, ignore_index=True)
             waiting = []
     if waiting:

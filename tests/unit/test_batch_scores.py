@@ -1,6 +1,7 @@
 """Scores beside those of the inputs: what is computed, how often, and that batching changes no number."""
 
 from dataclasses import replace
+from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,8 +18,12 @@ from datasets.tasks import condition_named
 RULES, CPU = get_protocol("suite"), torch.device("cpu")
 
 
+_tests = count()
+_this_test = 0  # no test knows the images of another
+
+
 def an_item(number, side=24, condition="rain"):
-    noise = np.random.default_rng(number)
+    noise = np.random.default_rng((_this_test, number))
     clean, degraded = noise.integers(0, 256, (2, side, 20, 3), dtype=np.uint8)
     name = f"image-{number}"
     return EvalItem(name=name, scene=name, condition=condition_named(condition), degraded=degraded, clean=clean)
@@ -27,8 +32,8 @@ def an_item(number, side=24, condition="rain"):
 @pytest.fixture(autouse=True)
 def asked(monkeypatch):
     """What is scored, as (images, metrics), with nothing known before."""
-    calls = []
-    monkeypatch.setattr(batch_scores, "_inputs", {})
+    global _this_test
+    _this_test, calls = next(_tests), []
 
     def told(images, *rest):
         calls.append((len(images), rest[-1]))

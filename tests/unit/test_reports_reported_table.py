@@ -182,6 +182,7 @@ def _with_reported(root: Path, setting: str) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_section_of_the_report(tmp_path):
     folder = _with_reported(tmp_path, "5-task")
     page = build_report([folder]).read_text()

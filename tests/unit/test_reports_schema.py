@@ -59,7 +59,7 @@ def test_study_table_round_trip(tmp_path):
 
 
 def test_a_table_written_in_parts_is_the_table_written_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("reports.schema.tables._ROW_GROUP", 3)
+    monkeypatch.setattr("reports.schema.tables.ROW_GROUP", 3)
     whole = pd.concat([rows(variant=v, seed=s, image=i) for v in "ab" for s in (0, 1) for i in "ij"], ignore_index=True)
     whole = whole.assign(alias_of="")
     parts = (part.sample(frac=1, random_state=0) for _, part in whole.groupby(["variant", "seed"]))
