@@ -77,9 +77,9 @@ def test_a_section_of_the_page(tmp_path, seeds):
     assert "Which expert serves which degradation" in page
     assert "Experts by condition: amir" in page
     assert (
-        "lie 0.42 [no interval] apart" in page
+        "lie 0.45 [no interval] apart" in page
         if len(seeds) == 1
-        else re.search(r"lie 0\.42 \[0\.42, 0\.42\] apart", page)
+        else re.search(r"lie 0\.45 \[0\.45, 0\.45\] apart", page)
     )
     assert (folder / schema.FIGURES_FOLDER / "routing_2.pdf").is_file()
     written = pd.read_csv(folder / schema.MEASURES_FOLDER / "routing.csv")
