@@ -105,7 +105,7 @@ class ExpertMixture(ExpertRouter):
     @staticmethod
     def _scores(x: Pixels, vector: Tensor, weight: Tensor) -> Tensor:
         """Of each pixel beside its image's vector; the vector's part is the same for all pixels of an image."""
-        of_pixel, of_image = weight.chunk(2)
+        of_pixel, of_image = weight.to(x.dtype).chunk(2)
         return x @ of_pixel + (vector @ of_image)[:, None]
 
     def _imbalance(
@@ -135,10 +135,11 @@ class ExpertMixture(ExpertRouter):
             rows, places = (slots == number).nonzero(as_tuple=True)
             out = expert(pixels[rows]).to(weights.dtype)
             parts = out.new_zeros(*slots.shape, out.shape[-1]) if parts is None else parts
-            parts = parts.index_put((rows, places), out)
+            parts.index_put_((rows, places), out)
         assert parts is not None
-        # summed as logarithms, exp cannot overflow
-        mixed = torch.logsumexp(parts + weights.flatten(0, 1).log()[..., None], dim=1)
+        # summed as logarithms, exp cannot overflow; a weight that became zero would have an infinite gradient
+        logs = weights.flatten(0, 1).clamp_min(torch.finfo(weights.dtype).tiny).log()
+        mixed = torch.logsumexp(parts + logs[..., None], dim=1)
         return mixed.unflatten(0, x.shape[:2])
 
 

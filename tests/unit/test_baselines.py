@@ -246,9 +246,14 @@ def test_amirs_mixture_is_the_weighted_sum_of_its_chosen_experts_exponentials():
 def test_amirs_experts_do_not_overflow_where_exponentials_would():
     torch.manual_seed(0)
     mixture = ExpertMixture(4, 2.0).eval()
-    pixels = 1e4 * torch.randn(1, 50, 4)
-    with torch.no_grad():
-        assert torch.isfinite(mixture.mix(pixels, *mixture(pixels, torch.zeros(1, 4)))).all()
+    pixels = (1e4 * torch.randn(1, 50, 4)).requires_grad_()
+    chosen, weights = mixture(pixels, torch.zeros(1, 4))
+    assert (weights == 0).any(), "scores so far apart that the lower weight is zero"
+    mixed = mixture.mix(pixels, chosen, weights)
+    mixed.sum().backward()
+    assert torch.isfinite(mixed).all()
+    assert pixels.grad is not None
+    assert all(torch.isfinite(t).all() for t in (pixels.grad, mixture.w_gate.grad))
 
 
 def test_amirs_noise_teaches_its_own_strength():
