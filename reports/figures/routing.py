@@ -31,7 +31,7 @@ def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame]
     conditions, experts = matrices[shown[0]].shape
     wide = min(_WIDE, len(shown))
     high = math.ceil(len(shown) / wide)
-    figure = new_figure((_CELL_IN * experts + 0.4) * wide + 2.0, (0.26 * conditions + 0.6) * high + 0.4)
+    figure = new_figure((_CELL_IN * experts + 0.4) * wide + 2.0, (max(0.26 * conditions, 0.9) + 0.6) * high + 0.4)
     axes = figure.subplots(high, wide, squeeze=False, sharey=True)
     for place, ax in enumerate(axes.flat):
         if place >= len(shown):
@@ -48,7 +48,7 @@ def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame]
         ax.set_xlabel("expert" if place + wide >= len(shown) else "")
         ax.tick_params(axis="y", rotation=0, labelleft=place % wide == 0)
     bar = figure.colorbar(axes.flat[0].collections[0], ax=axes, location="right", aspect=30, pad=0.01)
-    bar.set_label("share of the gate weight")
+    bar.set_label("gate weight")
     return save(figure, folder, f"routing_{number}", **_texts(variant, seed, matrices, shown))
 
 
