@@ -217,6 +217,7 @@ def _announce(plan: Plan, device: torch.device, console: Console) -> None:
         lines.append(f"Text encoder: {plan.text_encoder}, not CLIP ({plan.text_encoder_note}).")
     acts = [applied(spec.config, device) for spec in plan.specs]
     lines += [f"{name}: {how}" for found in acts for name, how in found.items()]
+    lines += [f"Left out: {reason}" for reason in plan.left_out]
     lines += [f"Not trained twice: {row.variant}: {row.note}." for row in plan.rows if row.alias_of]
     for line in dict.fromkeys(lines):
         print_prose(console, line)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ablations.metrics import further
 from ablations.mixture import paper_epoch_samples
-from ablations.models import BaselineConfig, ModelConfig, model_config
+from ablations.models import BaselineConfig, ModelConfig, missing_extra, model_config
 from ablations.names import chosen
 from ablations.registry import STUDIES, Study
 from ablations.spec import Budget, Checkpoint, DataRef, Precision, Recipe, RunSpec, TaskShare
@@ -36,7 +36,7 @@ class PlannedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All rows of a study; `specs` are the distinct runs among them."""
+    """All rows of a study; `specs` are the distinct runs among them; `left_out`: why other variants have none."""
 
     study: Study
     budget: Budget
@@ -45,6 +45,7 @@ class Plan:
     text_encoder_note: str
     tasks: tuple[str, ...]
     rows: tuple[PlannedRow, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def specs(self) -> list[RunSpec]:
@@ -96,7 +97,8 @@ def make_plan(
         metrics: names of further ones of the table, besides the study's own.
 
     Raises:
-        ValueError: unknown study, variant, metric or task, or nothing is left to run.
+        ValueError: unknown study, variant, metric or task, a variant asked for by name whose library is not
+            installed, or nothing is left to run.
     """
     study = STUDIES[study_name]()
     if budget.short and study.short and not only:
@@ -106,10 +108,11 @@ def make_plan(
         figure_named(name)  # an unknown one ends here
     trained = _trained_on(study, tasks, conditions)
     tested = [name for name in trained if study.tested_on is None or name in study.tested_on]
+    variants, left_out = _buildable(chosen(study.name, study.variants, only), only or ())
     rows: list[PlannedRow] = []
     for seed in dict.fromkeys(seeds or budget.seeds):
         first: dict[str, PlannedRow] = {}
-        for variant in chosen(study.name, study.variants, only):
+        for variant in variants:
             name, _, task = variant.partition("@")
             for own in _tasks(trained) if task == "each" else [task]:
                 own_trained = [c for c in trained if not own or condition_named(c).task.name == own]
@@ -144,7 +147,23 @@ def make_plan(
         text_encoder_note=text_encoder_note,
         tasks=tuple(_tasks(trained)),
         rows=tuple(rows),
+        left_out=left_out,
     )
+
+
+def _buildable(variants: Sequence[str], only: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The variants whose libraries are installed, and why each of the others is left out.
+
+    Raises:
+        ValueError: one of the others was asked for by its name, or nothing is left; with the mend.
+    """
+    reasons = {variant: missing_extra(variant.partition("@")[0]) for variant in variants}
+    left_out = {variant: reason for variant, reason in reasons.items() if reason is not None}
+    asked = {name.lower() for name in only}
+    for variant, reason in left_out.items():
+        if variant.lower() in asked or len(left_out) == len(variants):
+            raise ValueError(reason)
+    return [variant for variant in variants if variant not in left_out], tuple(left_out.values())
 
 
 def _trained_on(study: Study, tasks: Sequence[str] | None, conditions: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from ablations.measures import responses
 from ablations.measures.gradients import task_gradient_interference
 from ablations.measures.information import block_information
 from ablations.measures.metrics import metric_rows
+from ablations.measures.routing import expert_shares
 from ablations.measures.separation import feature_separation
 from ablations.measures.subject import Subject
 from ablations.metrics import METRICS, further
@@ -94,6 +95,10 @@ def _separation(subject: Subject) -> pd.DataFrame:
     return _typed("separation", feature_separation(subject))
 
 
+def _routing(subject: Subject) -> pd.DataFrame:
+    return _typed("routing", expert_shares(subject))
+
+
 def _typed(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the columns and types of the schema; rows may be none."""
     types = {"str": "object", "int64": "int64", "float64": "float64"}
@@ -112,6 +117,7 @@ _SUITE = (
     Measure(name="interference", version=2, sizes=("tenths", "draws", "batch"), take=_interference),
     Measure(name="separation", sizes=(), take=_separation),
     Measure(name="information", version=2, sizes=("information_images", "pixels"), take=_information),
+    Measure(name="routing", sizes=_RESPONSES, take=_routing),
 )
 
 MEASURES: Registry[Measure] = Registry("measure", entry_point_group="dfpir.measures")

@@ -24,6 +24,7 @@ _KEYS: dict[str, list[str]] = {
     "interference": ["step", "draw", "loss", "group", "task_a", "task_b"],
     "separation": ["setting", "layer", "by"],
     "information": ["level", "part", "condition"],
+    "routing": ["layer", "condition", "expert"],
 }
 _UPPER = {m.name: m.upper for m in schema.METRICS}
 _ERROR = ".error.json"  # behind a measure's name: why it could not be taken

@@ -26,6 +26,7 @@ from reports.measures import (
     mixed,
     precision,
     prompts,
+    routing,
     separation,
     training,
 )
@@ -289,6 +290,7 @@ _SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Source], Made]], ...] = (
     (("interference", "information"), _mechanism),
     (("levels",), _levels),
     (("mixed",), _mixed),
+    (("routing",), lambda source: routing.section(source.measures.tables["routing"], source.folder)),
 )
 
 
