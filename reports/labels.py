@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 
 from reports import schema
+from reports.messages import Changed, joined, message
 from reports.stats import AVERAGE, TASK_AVERAGE
 
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 GAMMA = "\N{GREEK SMALL LETTER GAMMA}"
 
-_TASKS = {"noise": "Noise", "rain": "Rain", "haze": "Haze", "blur": "Motion blur", "lowlight": "Low light"}
-_AVERAGES = {AVERAGE: "Average (columns)", TASK_AVERAGE: "Average (tasks)"}
+_TASKS = {
+    "noise": message("Noise"),
+    "rain": message("Rain"),
+    "haze": message("Haze"),
+    "blur": message("Motion blur"),
+    "lowlight": message("Low light"),
+}
+_AVERAGES = {AVERAGE: message("Average (columns)"), TASK_AVERAGE: message("Average (tasks)")}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -45,13 +52,16 @@ def condition_label(condition: str) -> str:
         return _AVERAGES[condition]
     if "+" in condition:
         first, *others = (condition_label(part) for part in condition.split("+"))
-        return " + ".join([first, *(in_sentence(other) for other in others)])
+        return joined([first, *(in_sentence(other) for other in others)], " + ")
     task = schema.task_of(condition)
     strength = condition[len(task) + 1 :]
     label = _TASKS.get(task, task)
     if strength and task == "rain":
-        return f"{label}, {strength}\N{NO-BREAK SPACE}% of drops"
-    return f"{label} {SIGMA}={strength}" if strength and task == "noise" else f"{label} {strength}".strip()
+        return message("{rain}, {n}\N{NO-BREAK SPACE}% of drops", rain=label, n=strength)
+    if not strength:
+        return label
+    strength = f"{SIGMA}={strength}" if task == "noise" else strength
+    return message("{task} {strength}", task=label, strength=strength)
 
 
 def task_label(task: str) -> str:
@@ -61,12 +71,16 @@ def task_label(task: str) -> str:
 
 def in_sentence(label: str) -> str:
     """A label inside a sentence: "Low light" -> "low light"."""
-    return label[:1].lower() + label[1:]
+    return Changed(label, _lower_first)
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def axis_label(name: str) -> str:
     """A study's axis for a figure: gamma as its Greek letter."""
-    return f"perturbation factor {GAMMA}" if name == "gamma" else name
+    return message("perturbation factor {gamma}", gamma=GAMMA) if name == "gamma" else name
 
 
 def markdown(text: str) -> str:
