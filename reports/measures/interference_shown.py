@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 
 from reports.labels import condition_label, in_sentence
 from reports.learning import LEARNED_DB
@@ -341,41 +340,3 @@ def _group(name: str) -> str:
         "perturbation": message("perturbation"),
     }
     return told.get(name, name)
-
-
-def summary(found: ByLoss) -> pd.DataFrame:
-    """Every number of tables and figures, unrounded."""
-    rows = [{"loss": loss, **row} for loss, one in found.items() for row in _numbers(one)]
-    return pd.DataFrame(rows).dropna(subset="value")
-
-
-def _numbers(found: Interference) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for variant in found.variants:
-        for group, cosine in found.cosines[variant].items():
-            keys = {"variant": variant, "at": group}
-            rows.append({"quantity": "cosine", **keys, **intervals.columns(cosine)})
-            if (variant, group) in found.shares:
-                conflicts = intervals.columns(found.shares[variant, group])
-                rows.append({"quantity": "conflicting_share", **keys, **conflicts})
-            ceiling = found.ceilings.get(variant, {}).get(group)
-            if ceiling is not None:
-                rows.append({"quantity": "cosine_same_task", **keys, **intervals.columns(ceiling)})
-        learned = found.learned.get(variant)
-        if learned is not None:
-            numbers = intervals.columns(learned)
-            rows.append({"quantity": "conflicting_share_learned", "variant": variant, "at": ALL, **numbers})
-        if variant in found.log_norms.scores.variants:
-            ratio = intervals.columns(found.norm_ratio(variant))
-            rows.append({"quantity": "norm_ratio", "variant": variant, "at": ALL, **ratio})
-        for fraction, share in found.progress[variant].items():
-            keys = {"variant": variant, "at": f"{fraction:.4f}"}
-            rows.append({"quantity": "conflicting_share_at_fraction", **keys, **intervals.columns(share)})
-        for a, b in combinations(found.tasks, 2):
-            value = found.matrices[variant].at[a, b]
-            rows.append({"quantity": "cosine_of_pair", "variant": variant, "at": f"{a}, {b}", "value": value})
-        for (a, b), relative in found.relative[variant].items():
-            if relative is not None:
-                keys = {"variant": variant, "at": f"{a}, {b}"}
-                rows.append({"quantity": "cosine_over_ceiling", **keys, **intervals.columns(relative)})
-    return rows

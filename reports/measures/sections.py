@@ -206,7 +206,7 @@ def _interference(source: _Source) -> Made:
         title=message("Gradient interference"),
         sentences=tuple(interference_shown.sentences(by_loss)),
         grids=tuple(grids),
-        summary=interference_shown.summary(by_loss),
+        summary=interference.summary(by_loss),
     )
     return section, jobs
 
