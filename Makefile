@@ -13,7 +13,7 @@ GPU_OPTIONS ?=
 # threads that spin while they wait cost a factor of six on a busy machine
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-faults studies gpu lint types imports check size lock clean
+.PHONY: demo test test-faults studies gpu lint types imports check size translations lock clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ablations.run gamma_sweep
@@ -61,6 +61,10 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 # the constraints for Python 3.10 to 3.13; no registry's address gets in
+# the Chinese pages' catalogue: extract every text of reports/, then compile; names those without a translation
+translations: $(STAMP)
+	$(BIN)/python -m tests.support.translations
+
 lock: $(STAMP)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --upgrade --quiet \
 	  --no-header --no-annotate --output-file constraints.txt

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
+from reports.messages import message
 from reports.stats import Analysis, Scores, collect
 
 
@@ -23,6 +24,17 @@ class Status(str, Enum):
     FAILED = "failed"
     DAMAGED = "damaged"  # says it is done, and its files say otherwise
     MISSING = "missing"
+
+    @property
+    def told(self) -> str:
+        """The state for a reader of the page."""
+        return {
+            Status.DONE: message("done"),
+            Status.RUNNING: message("running"),
+            Status.FAILED: message("failed"),
+            Status.DAMAGED: message("damaged"),
+            Status.MISSING: message("missing"),
+        }[self]
 
 
 @dataclass(frozen=True, kw_only=True)

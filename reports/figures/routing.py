@@ -9,6 +9,7 @@ import pandas as pd
 
 from reports.figures.style import Picture, new_figure, plain, save, short
 from reports.labels import condition_label
+from reports.messages import comma, joined, message, sentences, series
 
 MOST_ROUTERS = 12
 _WIDE = 3
@@ -53,16 +54,30 @@ def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame]
 
 
 def _texts(variant: str, seed: int, matrices: dict[str, pd.DataFrame], shown: list[str]) -> dict[str, str]:
-    told = "; ".join(
-        f"{layer}: " + ", ".join(f"{condition_label(c)} {row.idxmax()} ({row.max():.0%})" for c, row in rows.iterrows())
+    told = [
+        joined(
+            [
+                layer,
+                comma(
+                    joined([condition_label(c), f"{row.idxmax()} ({row.max():.0%})"], " ") for c, row in rows.iterrows()
+                ),
+            ],
+            ": ",
+        )
         for layer, rows in matrices.items()
         if layer in shown
-    )
-    hidden = f" Shown: {len(shown)} of {len(matrices)} routers; the CSV file has all."
+    ]
+    said = [
+        message("Seed {seed}.", seed=seed),
+        message(
+            "A row shows how one condition's gate weight is shared among the experts of a router, mean over images; "
+            "numbers of experts mean nothing across runs."
+        ),
+    ]
+    if len(shown) < len(matrices):
+        said.append(message("Shown: {n} of {all} routers; the CSV file has all.", n=len(shown), all=len(matrices)))
     return {
-        "title": f"Experts by condition: {variant}",
-        "alt": f"Heat maps of condition by expert. Expert with most weight: {told}.",
-        "caption": f"Seed {seed}. A row shows how one condition's gate weight is shared among the experts of a router, "
-        "mean over images; numbers of experts mean nothing across runs."
-        + (hidden if len(shown) < len(matrices) else ""),
+        "title": message("Experts by condition: {variant}", variant=variant),
+        "alt": message("Heat maps of condition by expert. Expert with most weight: {list}.", list=series(told)),
+        "caption": sentences(said),
     }

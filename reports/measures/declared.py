@@ -7,6 +7,7 @@ import pandas as pd
 from reports.labels import condition_label
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, Section, head, words
+from reports.messages import message, sentences
 from reports.schema import MeasureSection
 from reports.stats import AVERAGE, Analysis
 
@@ -25,14 +26,16 @@ def section(table: pd.DataFrame, declared: MeasureSection, variants: tuple[str, 
     # one column is its own average
     shown = (AVERAGE, *columns) if len(columns) > 1 else columns
     cells = {v: [intervals.estimate(analysis, v, column) for column in shown] for v in measured}
-    basis = intervals.basis(analysis) if over_images else "Intervals: 95\N{NO-BREAK SPACE}%, over seeds alone."
-    unit = f"{declared.title}, in {declared.unit}." if declared.unit else f"{declared.title}."
+    basis = intervals.basis(analysis) if over_images else message("Intervals: 95\N{NO-BREAK SPACE}%, over seeds alone.")
+    unit = (
+        f"{declared.title}, in {declared.unit}." if declared.unit else f"{declared.title}."
+    )  # another package's words
     is_condition = declared.keys[0] == "condition"
     heads = [condition_label(c) if is_condition or c == AVERAGE else c for c in shown]
     grid = Grid(
         title=declared.title,
-        caption=f"{unit} {basis}",
-        heads=(head("Variant"), *(Head(text=text) for text in heads)),
+        caption=sentences([unit, basis]),
+        heads=(head(message("Variant")), *(Head(text=text) for text in heads)),
         rows=tuple((words(v), *(intervals.level(e, declared.digits) for e in row)) for v, row in cells.items()),
     )
     summary = [

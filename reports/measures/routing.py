@@ -14,6 +14,7 @@ from reports.figures import routing as routing_figure
 from reports.labels import condition_label
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, Section, head, words
+from reports.messages import message
 from reports.stats import Analysis
 
 MEAN = "mean over routers"
@@ -84,7 +85,7 @@ def section(table: pd.DataFrame, folder: Path) -> tuple[Section, list[Job]] | No
         return None
     made = Section(
         name="routing",
-        title="Which expert serves which degradation",
+        title=message("Which expert serves which degradation"),
         sentences=tuple(sentences(found)),
         grids=(grid(found),),
         summary=summary(table),
@@ -103,10 +104,16 @@ def sentences(found: tuple[Routes, ...]) -> list[str]:
         mean = each.distances.estimate(each.variant, MEAN)
         values = {layer: each.distances.estimate(each.variant, layer).value for layer in each.layers}
         most = max(values, key=values.__getitem__)
-        told = f"{mean.value:.2f} {intervals.bracket(mean.low, mean.high, 2)}"
         said.append(
-            f"The tasks' shares of the experts of {each.variant} lie {told} apart on average, most at {most} "
-            f"({values[most]:.2f}); 0 is the same experts for every task, 1 is none in common."
+            message(
+                "The tasks' shares of the experts of {variant} lie {mean:.2f} {interval} apart on average, most at "
+                "{router} ({most:.2f}); 0 is the same experts for every task, 1 is none in common.",
+                variant=each.variant,
+                mean=mean.value,
+                interval=intervals.bracket(mean.low, mean.high, 2),
+                router=most,
+                most=values[most],
+            )
         )
     return said
 
@@ -127,14 +134,16 @@ def grid(found: tuple[Routes, ...]) -> Grid:
             apart = intervals.level(intervals.estimate(each.distances, each.variant, layer), 2)
             rows.append((words(each.variant), words(layer), apart, *first))
     return Grid(
-        title="Experts by router and condition",
-        caption="Distance: total variation of the tasks' shares of gate weight, mean over pairs of tasks. Intervals: "
-        "95\N{NO-BREAK SPACE}% over seeds, absent with one. Conditions: the expert with most weight and its share, in "
-        "the run of the lowest seed; numbers of experts mean nothing across runs.",
+        title=message("Experts by router and condition"),
+        caption=message(
+            "Distance: total variation of the tasks' shares of gate weight, mean over pairs of tasks. Intervals: "
+            "95\N{NO-BREAK SPACE}% over seeds, absent with one. Conditions: the expert with most weight and its share, "
+            "in the run of the lowest seed; numbers of experts mean nothing across runs."
+        ),
         heads=(
-            head("Variant"),
-            head("Router"),
-            Head(text="Distance"),
+            head(message("Variant")),
+            head(message("Router")),
+            Head(text=message("Distance")),
             *(head(condition_label(condition)) for condition in conditions),
         ),
         rows=tuple(rows),
