@@ -13,25 +13,25 @@ GPU_OPTIONS ?=
 # threads that spin while they wait cost a factor of six on a busy machine
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-faults studies gpu lint types imports check size lock clean
+.PHONY: demo test test-faults studies gpu lint types imports check size translations lock clean
 
 demo: $(STAMP)
 	$(BIN)/python -m ablations.run gamma_sweep
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # every fault of docs/launchers.md as often as it says, with the counts; a short sample is in `make test`
 test-faults: $(STAMP)
 	DFPIR_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist load tests/faults tests/unit/test_lock.py \
 	  tests/integration/test_launch_local.py tests/integration/test_launch_slurm.py tests/integration/test_launch_ray.py
 
-# studies from their runs to their pages at the smallest budget, two at a time; runs that they share are made once
+# studies from their runs to their pages at the smallest budget, in two processes; runs that they share are made once
 studies: $(STAMP)
 	rm -rf $(SMOKE) && mkdir -p $(SMOKE)
 	names="$(STUDIES)"; test -n "$$names" || names=$$($(BIN)/python -m ablations.run --list --names); \
-	  printf '%s\n' $$names | OMP_NUM_THREADS=1 xargs -P 2 -I{} \
-	  $(BIN)/python -m ablations.run {} --budget smoke --jobs 1 --out $(SMOKE)
+	  printf '%s\n' $$names | OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 xargs -P 2 -n 3 \
+	  $(BIN)/python -m tests.support.studies $(SMOKE)
 
 # exit code 1 where something is not as it should be; the lines of all steps are in runs/gpu either way
 gpu: $(STAMP)
@@ -61,6 +61,10 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 # the constraints for Python 3.10 to 3.13; no registry's address gets in
+# the Chinese pages' catalogue: extract every text of reports/, then compile; names those without a translation
+translations: $(STAMP)
+	$(BIN)/python -m tests.support.translations
+
 lock: $(STAMP)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --upgrade --quiet \
 	  --no-header --no-annotate --output-file constraints.txt

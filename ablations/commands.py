@@ -21,20 +21,22 @@ from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
 from ablations.harness.cost.placement import AUTO, place
 from ablations.harness.early import early_look
 from ablations.harness.evaluate import batch_pixels
-from ablations.harness.launch import Options, make_launcher
+from ablations.harness.launch import make_launcher
+from ablations.harness.launch_job import Options
 from ablations.harness.memory import free_bytes
 from ablations.harness.run_one import find_run, follow, is_done
 from ablations.harness.study import Outcome, run_plan, say_folder
 from ablations.harness.training.accelerate import Acceleration, applied, use
 from ablations.harness.training.distributed import ALONE, Team, TorchTeam, join, one_voice
+from ablations.launchers import LAUNCHERS
 from ablations.measures.registry import metric_measures
 from ablations.plan import Plan, make_plan
 from ablations.registry import STUDIES
 from ablations.spec import Budget, Precision, RunSpec
-from datasets.corpus import DataBundle
+from ablations.text_encoder import chosen_encoder
+from datasets.corpus import DataBundle, serves
 from datasets.protocols import PROTOCOLS, get_protocol
-from datasets.tasks import condition_named
-from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts
+from datasets.tasks import condition_named, conditions_of
 from dfpir.registry import UnknownNameError, suggestion
 
 _KEPT_BYTES = 64 << 20
@@ -59,7 +61,7 @@ def run(options: argparse.Namespace, *, command: str, console: Console | None = 
         ValueError: an option that can't be used.
     """
     device = device_named(options.device)
-    team = join(device) if options.launcher == "torchrun" else ALONE
+    team = join(device) if LAUNCHERS[options.launcher].joins else ALONE
     console = console or Console(highlight=False)
     console.quiet = console.quiet or not team.is_main
     with one_voice(team):
@@ -76,11 +78,12 @@ def run(options: argparse.Namespace, *, command: str, console: Console | None = 
 def _planned(options: argparse.Namespace, device: torch.device, team: Team) -> tuple[Plan, DataBundle, Options]:
     """What is to run, on which data, and how; options that can't be used are refused here."""
     budget = budget_named(options.budget)
-    STUDIES[options.study]  # an unknown name ends here, before any data is read
+    study = STUDIES[options.study]()  # an unknown name ends here, before any data is read
+    tasks = options.tasks or study.tasks or ()
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out {options.out}: that is a file; a folder is needed.")
     how = _launching(options, device, team)
-    encoder, note = _text_encoder(options.text_encoder, budget)
+    encoder, note = chosen_encoder(options.text_encoder, budget, [c.name for c in conditions_of(tasks)])
     protocol, also = _protocols(options.protocol, options.data)
     data, bundle = open_data(
         options.data,
@@ -96,7 +99,7 @@ def _planned(options: argparse.Namespace, device: torch.device, team: Team) -> t
         options.study,
         budget=budget,
         data=data,
-        conditions=[condition.name for condition in bundle.conditions],
+        conditions=[condition.name for condition in bundle.conditions_with(tasks)],
         protocol=get_protocol(protocol).label,
         also_protocols=also,
         text_encoder=encoder,
@@ -205,21 +208,6 @@ def _precision(asked: str | None, budget: Budget, device: torch.device) -> Preci
     return "fp32"
 
 
-def _text_encoder(asked: str | None, budget: Budget) -> tuple[TextEncoder, str]:
-    """The encoder to use and what the reader must know about it. CLIP is replaced only where nobody asked for it."""
-    if asked is not None:
-        if asked not in TEXT_ENCODERS:
-            raise UnknownNameError(f"Unknown text encoder {asked!r}.{suggestion(asked, TEXT_ENCODERS)}")
-        return asked, "as asked"  # type: ignore[return-value]
-    if budget.text_encoder != "auto":
-        return budget.text_encoder, f"the {budget.name} budget's: a stand-in for CLIP that needs no download"
-    try:
-        load_prompts("detailed", "clip")
-    except TextEncoderUnavailableError as error:
-        return "minilm", f"a stand-in: {error}"
-    return "clip", "CLIP ViT-B/32, as in the paper"
-
-
 def _announce(plan: Plan, device: torch.device, console: Console) -> None:
     lines = [
         f"{plan.study.name}: {counted(len(plan.specs), 'run')}, budget {plan.budget.name}, {device.type}",
@@ -229,6 +217,7 @@ def _announce(plan: Plan, device: torch.device, console: Console) -> None:
         lines.append(f"Text encoder: {plan.text_encoder}, not CLIP ({plan.text_encoder_note}).")
     acts = [applied(spec.config, device) for spec in plan.specs]
     lines += [f"{name}: {how}" for found in acts for name, how in found.items()]
+    lines += [f"Left out: {reason}" for reason in plan.left_out]
     lines += [f"Not trained twice: {row.variant}: {row.note}." for row in plan.rows if row.alias_of]
     for line in dict.fromkeys(lines):
         print_prose(console, line)
@@ -315,7 +304,7 @@ def _test_pixels(spec: RunSpec, bundle: DataBundle) -> list[int]:
     side, limit = spec.evaluation.max_side, spec.evaluation.limit
     sizes: list[int] = []
     for condition in (condition_named(name) for name in spec.tested):
-        served = [s for s in bundle.test if any(c.task is condition.task for c in s.conditions)][:limit]
+        served = [s for s in bundle.test if serves(s, condition)][:limit]
         sizes += [min(s.clean.shape[0], side or 2**30) * min(s.clean.shape[1], side or 2**30) for s in served]
     return sizes
 
@@ -324,7 +313,7 @@ def _runs_at_once(
     options: argparse.Namespace, plan: Plan, bundle: DataBundle, how: Options, device: torch.device, console: Console
 ) -> int:
     """What --jobs says; `auto` on a GPU measures each model that is left to train and says what it chose, and why."""
-    if how.launcher != "local":
+    if not LAUNCHERS[how.launcher].on_this_device:
         return options.jobs or max(1, len(plan.specs))
     if options.jobs != AUTO or device.type != "cuda" or options.early_look:
         return options.jobs or _default_jobs(plan, device)

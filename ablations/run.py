@@ -18,6 +18,9 @@ _MOST_SEEDS = 10_000
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line. A test pins its flags: everything else is Python."""
+    from ablations.launchers import LAUNCHERS, one_of  # ours, once `startup.prepare` has looked
+    from datasets.tasks import known_tasks
+
     parser = Parser(
         prog="python -m ablations.run",
         description="Train and evaluate the variants of a study, then write its table and an HTML report. "
@@ -53,8 +56,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--tasks",
         nargs="+",
         metavar="TASK",
-        help="tasks to train and test on: noise, rain, haze, blur, lowlight (default: the study's; the paper's "
-        "ablations have noise, rain and haze)",
+        help=f"tasks to train and test on: {', '.join(task.name for task in known_tasks())} (default: the study's; "
+        "the paper's ablations have noise, rain and haze)",
     )
     parser.add_argument(
         "--metrics", nargs="+", metavar="METRIC", help="further metrics of the table: of plug-ins (docs/extending.md)"
@@ -109,7 +112,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="fp32, tf32 (GPU) or bf16 autocast, on a CPU too where it has bf16 instructions (default: the budget's)",
     )
     parser.add_argument(
-        "--launcher", default="local", metavar="NAME", help="local, ray, slurm or torchrun (default: local)"
+        "--launcher", default="local", metavar="NAME", help=f"{one_of(list(LAUNCHERS))} (default: local)"
     )
     parser.add_argument(
         "--ray-address", metavar="ADDRESS", help="a Ray cluster, or 'auto' to find one (default: one for this study)"
@@ -157,11 +160,14 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code (0 done, 1 some runs failed, 2 bad input, 130 interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        prepare()
+    except StartupError as error:
+        fail(str(error))
     options = make_parser().parse_args(arguments)
     if options.seeds is not None:
         options.seeds = list(dict.fromkeys(chain.from_iterable(options.seeds)))
     try:
-        prepare()
         refuse_unused_flags(options, make_parser())
         check_names(options.study, options.budget, only=options.only, tasks=options.tasks, variants=options.variants)
         from ablations import listings
@@ -182,8 +188,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         outcome = commands.run(options, command=command_of("ablations.run", arguments))
         return 1 if outcome is not None and outcome.failed else 0
-    except StartupError as error:
-        fail(str(error))
     except (ValueError, OSError) as error:
         fail_for(error)
     except KeyboardInterrupt:

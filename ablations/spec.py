@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from ablations.models import ModelConfig, is_trained
 from datasets.protocols import rules_from_elsewhere
+from datasets.tasks import condition_named
+from dfpir.plugins import plugins_behind
 
 IDENTITY_VERSION = 2
 """Raised when the harness computes other numbers from an equal spec: runs made before then are not reused."""
@@ -55,9 +57,19 @@ class Phase:
     batch: int
     mixture: tuple[TaskShare, ...] = ()
 
-    def for_tasks(self, tasks: Sequence[str]) -> Phase:
-        """The phase of a run on these tasks: its mixture without the others; all alike where none of them is left."""
-        return replace(self, mixture=tuple(share for share in self.mixture if share.task in tasks))
+    def for_tasks(self, tasks: Sequence[str], others: Sequence[TaskShare] = ()) -> Phase:
+        """The phase of a run on these tasks: its mixture without the others; all alike where none of them is left.
+
+        Args:
+            tasks: of the run.
+            others: of tasks that no budget names, their shares relative to the mixture's mean; they join a mixture of
+                several tasks, not a phase of one.
+        """
+        kept = tuple(share for share in self.mixture if share.task in tasks)
+        if kept and len(self.mixture) > 1:
+            mean = sum(share.share for share in self.mixture) / len(self.mixture)
+            kept += tuple(replace(other, share=mean * other.share) for other in others)
+        return replace(self, mixture=kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +111,9 @@ class Recipe:
         """Whether the model is validated after this many steps."""
         return step * self.validations // self.steps > (step - 1) * self.validations // self.steps
 
-    def for_tasks(self, tasks: Sequence[str]) -> Recipe:
+    def for_tasks(self, tasks: Sequence[str], others: Sequence[TaskShare] = ()) -> Recipe:
         """The recipe of a run on these tasks: see `Phase.for_tasks`."""
-        return replace(self, phases=tuple(phase.for_tasks(tasks) for phase in self.phases))
+        return replace(self, phases=tuple(phase.for_tasks(tasks, others) for phase in self.phases))
 
     def phase_at(self, step: int) -> Phase:
         """The phase of a step, counted from 0."""
@@ -274,6 +286,8 @@ class RunSpec:
         }
         if rules := rules_from_elsewhere((self.protocol, *self.also_protocols)):
             identity["protocol_rules"] = rules
+        if code := _task_code((*self.conditions, *self.tested)):
+            identity["task_code"] = code
         return dict(json.loads(json.dumps(identity)))
 
     @cached_property
@@ -287,3 +301,10 @@ class RunSpec:
         """`dfpir_g90-s0-1f3a9c2e`; the variant's name made safe for a folder."""
         label = re.sub(r"[^A-Za-z0-9_.]+", "_", self.variant).strip("._")[:60] or "variant"
         return f"{label}-s{self.seed}-{self.digest}"
+
+
+def _task_code(conditions: Sequence[str]) -> dict[str, Any]:
+    """Task -> the packages that make its images, of the tasks that are none of the suite's."""
+    tasks = {task.name: task for task in (condition_named(name).task for name in conditions)}
+    code = {name: [plugin.to_json() for plugin in plugins_behind(task.degrade)] for name, task in tasks.items()}
+    return {name: plugins for name, plugins in code.items() if plugins}

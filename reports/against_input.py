@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reports.labels import task_label
+from reports.messages import listed, message, ngettext
 from reports.stats import Scores, input_mean, seed_means
-from reports.wording import listed, named, signed
+from reports.wording import named, signed
 
 RETURNS_DB = 0.05
 """A gain over the input below this, either way, is none: the variant returns its input."""
@@ -24,22 +25,49 @@ def against_input(scores: Scores) -> list[str]:
     untouched = [t for t in tasks if all(abs(g) < RETURNS_DB for g in by_task[t])]
     unrestored = [t for t in tasks if t not in untouched and all(g < RETURNS_DB for g in by_task[t])]
     restored = [t for t in tasks if all(g >= RETURNS_DB for g in by_task[t])]
-    said = [f"Every variant is better than its input on {_listed(restored)}."] if restored else []
+    said: list[str] = []
+    if restored:
+        said.append(message("Every variant is better than its input on {conditions}.", conditions=_listed(restored)))
     if untouched:
-        are = "it is left as it is" if len(untouched) == 1 else "they are left as they are"
-        said.append(f"No variant restores {_listed(untouched)}: {are} (gains within {RETURNS_DB:g} dB).")
+        said.append(
+            ngettext(
+                "No variant restores {conditions}: it is left as it is (gains within {gain:g} dB).",
+                "No variant restores {conditions}: they are left as they are (gains within {gain:g} dB).",
+                len(untouched),
+                conditions=_listed(untouched),
+                gain=RETURNS_DB,
+            )
+        )
     if unrestored:
-        are = "it is left as it is" if len(unrestored) == 1 else "they are left as they are"
-        said.append(f"No variant restores {_listed(unrestored)}: {are} or made worse.")
+        said.append(
+            ngettext(
+                "No variant restores {conditions}: it is left as it is or made worse.",
+                "No variant restores {conditions}: they are left as they are or made worse.",
+                len(unrestored),
+                conditions=_listed(unrestored),
+            )
+        )
     idle = {key: g for key, g in gains.items() if abs(g) < RETURNS_DB and key[1] not in untouched}
-    if idle:
-        told = [f"{v} on {task_label(task)}" for v, task in idle]
-        said.append(f"Returns its input (gain within {RETURNS_DB:g} dB): {named(told, _SHOWN)}.")
     harmed = sorted((g, key) for key, g in gains.items() if g <= -RETURNS_DB)
-    if harmed:
-        told = [f"{v} on {task_label(task)} ({signed(g)} dB)" for g, (v, task) in harmed]
-        said.append(f"Worse than its input: {named(told, _SHOWN)}.")
-    return said
+    return [*said, *_idle(list(idle)), *_harmed(harmed)]
+
+
+def _idle(where: list[tuple[str, str]]) -> list[str]:
+    if not where:
+        return []
+    told = [message("{variant} on {condition}", variant=v, condition=task_label(task)) for v, task in where]
+    runs = named(told, _SHOWN)
+    return [message("Returns its input (gain within {gain:g} dB): {runs}.", gain=RETURNS_DB, runs=runs)]
+
+
+def _harmed(where: list[tuple[float, tuple[str, str]]]) -> list[str]:
+    if not where:
+        return []
+    told = [
+        message("{variant} on {condition} ({change} dB)", variant=v, condition=task_label(task), change=signed(g))
+        for g, (v, task) in where
+    ]
+    return [message("Worse than its input: {runs}.", runs=named(told, _SHOWN))]
 
 
 def task_gains(scores: Scores) -> Mapping[tuple[str, str], float]:

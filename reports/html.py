@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports.language import ENGLISH, Language
+from reports.messages import message, stored
 
 
 def page(
@@ -20,6 +22,7 @@ def page(
     styles: Sequence[str],
     scripts: Sequence[str],
     filters: dict[str, Callable[..., Any]] | None = None,
+    language: Language = ENGLISH,
     **context: Any,
 ) -> str:
     """A template of reports/templates as one HTML text.
@@ -31,13 +34,20 @@ def page(
         styles: style sheets of reports/templates, in order.
         scripts: scripts of reports/templates, in order.
         filters: for the template, beside those that the report has.
+        language: of the page.
         context: what the template shows.
     """
-    environment = page_environment()
+    environment = page_environment(language)
     environment.filters.update(filters or {})
     css, js = (Markup("".join(template_source(environment, name) for name in names)) for names in (styles, scripts))
     return environment.get_template(template).render(
-        css=css, js=js, css_hash=policy_hash(css), js_hash=policy_hash(js), **context
+        lang=language.tag,
+        messages=script_messages(scripts, language),
+        css=css,
+        js=js,
+        css_hash=policy_hash(css),
+        js_hash=policy_hash(js),
+        **context,
     )
 
 
@@ -45,7 +55,7 @@ def page_environment(language: Language = ENGLISH) -> Environment:
     """Our templates, escaping on.
 
     In them `_("a fixed text with {name}", name=...)` translates, and escapes whatever goes in; the filter `tr` does it
-    for computed sentences.
+    for computed sentences (reports/messages.py).
     """
     environment = Environment(
         loader=PackageLoader("reports", "templates"),
@@ -56,11 +66,21 @@ def page_environment(language: Language = ENGLISH) -> Environment:
     )
 
     def fixed(text: str, **values: object) -> Markup:
-        return escape(language.text(text)).format(**values)
+        told = {name: v if isinstance(v, Markup) or not isinstance(v, str) else tr(v) for name, v in values.items()}
+        return escape(language.pattern(text)).format(**told)
 
-    environment.globals.update(_=fixed, sentence=language.sentence)
-    environment.filters.update(data_uri=data_uri, tr=language.sentence, breakable=breakable)
+    tr = language.told
+    environment.globals.update(_=fixed, told=tr, message=message)
+    environment.filters.update(data_uri=data_uri, tr=tr, stored=stored, breakable=breakable)
     return environment
+
+
+def script_messages(scripts: Sequence[str], language: Language) -> dict[str, str]:
+    """What the scripts of a page say in a language, by what stands in them; without what is the same."""
+    environment = page_environment()
+    found = re.findall(r'say\("([^"]+)"', "".join(template_source(environment, name) for name in scripts))
+    told = {text: language.pattern(text) for text in found}
+    return {text: own for text, own in told.items() if own != text}
 
 
 def data_uri(path: Path) -> str:

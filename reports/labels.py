@@ -7,13 +7,21 @@ from collections import Counter
 from collections.abc import Mapping
 
 from reports import schema
+from reports.messages import Changed, joined, message
 from reports.stats import AVERAGE, TASK_AVERAGE
 
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 GAMMA = "\N{GREEK SMALL LETTER GAMMA}"
 
-_TASKS = {"noise": "Noise", "rain": "Rain", "haze": "Haze", "blur": "Motion blur", "lowlight": "Low light"}
-_AVERAGES = {AVERAGE: "Average (columns)", TASK_AVERAGE: "Average (tasks)"}
+_TASKS = {
+    "noise": message("Noise"),
+    "rain": message("Rain"),
+    "haze": message("Haze"),
+    "blur": message("Motion blur"),
+    "lowlight": message("Low light"),
+}
+_DROPS = ", {}\N{NO-BREAK SPACE}% of drops"  # of rain, in percent of the usual
+_AVERAGES = {AVERAGE: message("Average (columns)"), TASK_AVERAGE: message("Average (tasks)")}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -47,28 +55,43 @@ def condition_label(condition: str) -> str:
         return _AVERAGES[condition]
     if "+" in condition:
         first, *others = (condition_label(part) for part in condition.split("+"))
-        return " + ".join([first, *(in_sentence(other) for other in others)])
+        return joined([first, *(in_sentence(other) for other in others)], " + ")
     task = schema.task_of(condition)
-    strength = condition[len(task) + 1 :]
-    label = _TASKS.get(task, task)
-    if strength and task == "rain":
-        return f"{label}, {strength}\N{NO-BREAK SPACE}% of drops"
-    return f"{label} {SIGMA}={strength}" if strength and task == "noise" else f"{label} {strength}".strip()
+    style = schema.task_style(task)
+    label, strength = _label(style), condition[len(task) + 1 :]
+    if not strength:
+        return label
+    if style.strength_label == _DROPS:
+        return message("{rain}, {n}\N{NO-BREAK SPACE}% of drops", rain=label, n=strength)
+    told = style.strength_label.replace("{}", strength)
+    if told.startswith(" "):
+        return message("{task} {strength}", task=label, strength=told[1:])
+    return joined([label, told], "")
+
+
+def _label(style: schema.TaskStyle) -> str:
+    """The task's label, which the catalogue has where it is the suite's own."""
+    known = _TASKS.get(style.name)
+    return known if known is not None and str(known) == style.label else style.label
 
 
 def task_label(task: str) -> str:
     """A task inside a sentence: "blur" -> "motion blur"."""
-    return in_sentence(_TASKS.get(task, task))
+    return in_sentence(schema.task_style(task).label)
 
 
 def in_sentence(label: str) -> str:
-    """A label inside a sentence: "Low light" -> "low light"."""
-    return label[:1].lower() + label[1:]
+    """A label inside a sentence: "Low light" -> "low light"; an abbreviation ("JPEG") stays as it is."""
+    return Changed(label, _lower_first)
+
+
+def _lower_first(text: str) -> str:
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def axis_label(name: str) -> str:
     """A study's axis for a figure: gamma as its Greek letter."""
-    return f"perturbation factor {GAMMA}" if name == "gamma" else name
+    return message("perturbation factor {gamma}", gamma=GAMMA) if name == "gamma" else name
 
 
 def markdown(text: str) -> str:

@@ -19,6 +19,7 @@ import pandas as pd
 from reports import schema
 from reports.artifacts import load_train_log
 from reports.labels import condition_label, in_sentence
+from reports.messages import comma, message, series
 from reports.stats import means
 from reports.study import Run, Study
 from reports.wording import signed
@@ -30,6 +31,8 @@ PLATEAU_DB = 0.2
 FAST_GAIN_DB = 3.0
 """Gain over the degraded input whose first step tells how fast a network learns, in dB (`steps_to_3_db`)."""
 _TENTHS = 10
+NOT_LEARNED, NO_CURVE = message("not learned"), message("no curve")
+PAST_PLATEAU, STILL_IMPROVING = message("past the plateau"), message("still improving")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +68,10 @@ class TaskLearning:
     def status(self) -> str:
         """Its state in few words."""
         if not self.is_learned:
-            return "not learned"
+            return NOT_LEARNED
         if math.isnan(self.last_tenth_db):
-            return "no curve"
-        return "past the plateau" if self.is_past_plateau else "still improving"
+            return NO_CURVE
+        return PAST_PLATEAU if self.is_past_plateau else STILL_IMPROVING
 
 
 def learning(study: Study) -> list[TaskLearning]:
@@ -113,34 +116,45 @@ def sentences(found: list[TaskLearning]) -> list[str]:
     """What stands first on the page and in the terminal: which variants fail on which tasks, or that none does."""
     if not found:
         return []
-    if all(f.status == "no curve" for f in found):
-        return ["Whether training was past the plateau is not known: these runs kept no learning curves."]
+    if all(f.status == NO_CURVE for f in found):
+        return [message("Whether training was past the plateau is not known: these runs kept no learning curves.")]
     failing = [f for f in found if not f.is_past_plateau]
-    criterion = (
-        f"at least {LEARNED_DB:g} dB over the degraded input, less than {PLATEAU_DB:g} dB of it from the last tenth of "
-        "training"
+    criterion = message(
+        "at least {learned:g} dB over the degraded input, less than {plateau:g} dB of it from the last tenth of "
+        "training",
+        learned=LEARNED_DB,
+        plateau=PLATEAU_DB,
     )
     if not failing:
-        return [f"Every variant is trained past the plateau on every task ({criterion})."]
-    said = []
-    for status, words in (
-        ("not learned", "Not learned"),
-        ("still improving", "Still improving at the end of training"),
-        ("no curve", "Restores, but without a learning curve to tell whether it was still improving"),
-    ):
-        where: dict[str, list[str]] = {}
-        for one in failing:
-            if one.status == status:
-                number = one.gain_db if status != "still improving" else one.last_tenth_db
-                of = "" if status == "no curve" else f" {signed(number)} dB"
-                where.setdefault(one.variant, []).append(f"{in_sentence(condition_label(one.task))}{of}")
-        if where:
-            each = "; ".join(f"{variant} ({', '.join(tasks)})" for variant, tasks in where.items())
-            said.append(f"{words}: {each}.")
+        return [message("Every variant is trained past the plateau on every task ({criterion}).", criterion=criterion)]
+    said: list[str] = []
+    if told := _where(failing, NOT_LEARNED):
+        said.append(message("Not learned: {told}.", told=told))
+    if told := _where(failing, STILL_IMPROVING):
+        said.append(message("Still improving at the end of training: {told}.", told=told))
+    if told := _where(failing, NO_CURVE):
+        said.append(
+            message("Restores, but without a learning curve to tell whether it was still improving: {told}.", told=told)
+        )
     return [
         *said,
-        f"Their differences may only be differences in how fast they learn; past the plateau is {criterion}.",
+        message(
+            "Their differences may only be differences in how fast they learn; past the plateau is {criterion}.",
+            criterion=criterion,
+        ),
     ]
+
+
+def _where(failing: list[TaskLearning], status: str) -> str:
+    """Variants of this status with their tasks; "" where there is none."""
+    where: dict[str, list[str]] = {}
+    for one in failing:
+        if one.status == status:
+            task = in_sentence(condition_label(one.task))
+            gain = signed(one.last_tenth_db if status == STILL_IMPROVING else one.gain_db)
+            told = task if status == NO_CURVE else message("{task} {gain} dB", task=task, gain=gain)
+            where.setdefault(one.variant, []).append(told)
+    return series(message("{name} ({told})", name=v, told=comma(tasks)) for v, tasks in where.items()) if where else ""
 
 
 def frame(found: list[TaskLearning]) -> pd.DataFrame:

@@ -79,6 +79,7 @@ def load_study(folder: Path) -> Study:
         raise ValueError(f"{folder}: no {schema.STUDY_FILE} in it.") from None
     _check_version(plan, schema.STUDY_FILE)
     try:
+        schema.declare_tasks(plan.get("task_styles") or [])
         entries = tuple(_entry(row) for row in plan["rows"])
         axis = plan.get("axis") or {"name": "", "values": {}}
         metrics = metrics_of(plan.get("metrics") or [])
@@ -104,6 +105,7 @@ def load_study(folder: Path) -> Study:
             featured=tuple(map(str, plan.get("featured") or ())),
             labels=distinct_labels(_as_dict(plan.get("labels"))),
             metrics=had_by_any(metrics, rows),
+            figures=tuple((str(figure["name"]), str(figure["title"])) for figure in plan.get("figures") or ()),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{folder / schema.STUDY_FILE}: not the study file it should be ({error!r}).") from error

@@ -8,6 +8,7 @@ from typing import Any
 
 from reports import schema
 from reports.load import name_of
+from reports.messages import joined, message, ngettext, stored
 from reports.study import Run, Status, Study
 from reports.wording import scaled
 
@@ -20,8 +21,8 @@ MOST_FAILURES = 100
 _MOST_SEEDS = 40  # named one by one
 
 _STAND_INS = {
-    "minilm": "MiniLM, a sentence encoder of another kind, zero-padded to 512 numbers",
-    "onehot": "one-hot codes, which know nothing of what a prompt means",
+    "minilm": message("MiniLM, a sentence encoder of another kind, zero-padded to 512 numbers"),
+    "onehot": message("one-hot codes, which know nothing of what a prompt means"),
 }
 
 
@@ -60,19 +61,21 @@ def facts(study: Study) -> list[tuple[str, str]]:
     specs = [r.spec for r in study.runs.values() if r.spec]
     seeds = sorted({e.seed for e in study.entries})
     many = len(seeds) > _MOST_SEEDS
-    told_seeds = f"{len(seeds):,}, {seeds[0]} to {seeds[-1]}" if many else ", ".join(map(str, seeds))
-    found = [
-        ("Study", study.name),
-        ("Variants", ", ".join(study.variants)),
-        ("Seeds", told_seeds),
-        ("Runs", f"{len(done)} of {len(study.runs)} done"),
-        ("Data", _data(study.data)),
-        ("Budget", _pairs(study.budget)),
-        ("Protocol", _listed(s.get("protocol") for s in specs)),
-        ("Text encoder", study.text_encoder or "none"),
-        ("Prompts", _listed(s.get("prompt_set") for s in specs)),
-        ("Precision", _listed(s.get("precision") for s in specs)),
-        ("Device", _listed(r.env.get("device") for r in done)),
+    told_seeds: str = ", ".join(map(str, seeds))
+    if many:
+        told_seeds = message("{n:,}, {first} to {last}", n=len(seeds), first=seeds[0], last=seeds[-1])
+    found: list[tuple[str, str]] = [
+        (message("Study"), study.name),
+        (message("Variants"), ", ".join(study.variants)),
+        (message("Seeds"), told_seeds),
+        (message("Runs"), message("{n} of {all} done", n=len(done), all=len(study.runs))),
+        (message("Data"), _data(study.data)),
+        (message("Budget"), _pairs(study.budget)),
+        (message("Protocol"), _listed(s.get("protocol") for s in specs)),
+        (message("Text encoder"), study.text_encoder or message("none")),
+        (message("Prompts"), _listed(s.get("prompt_set") for s in specs)),
+        (message("Precision"), _listed(s.get("precision") for s in specs)),
+        (message("Device"), _listed(r.env.get("device") for r in done)),
     ]
     return [(name, text) for name, text in found if text]
 
@@ -84,26 +87,45 @@ def remarks(study: Study) -> list[str]:
     each = runs_listed(study)
     if each is not None:
         said.append(
-            f"The page lists the first {each} runs of each variant; all {len(study.runs):,} stand in "
-            f"{schema.RUNS_CSV_FILE}, and every mean, interval and test is computed from all of them."
+            message(
+                "The page lists the first {each} runs of each variant; all {n:,} stand in {file}, and every mean, "
+                "interval and test is computed from all of them.",
+                each=each,
+                n=len(study.runs),
+                file=schema.RUNS_CSV_FILE,
+            )
         )
     left = _not_done(study)
     if left:
-        are = "is" if len(left) == 1 else "are"
-        said.append(f"{len(left)} of {len(study.runs)} runs {are} not done: what they would show is missing below.")
+        said.append(
+            ngettext(
+                "{n} of {all} runs is not done: what they would show is missing below.",
+                "{n} of {all} runs are not done: what they would show is missing below.",
+                len(left),
+                all=len(study.runs),
+            )
+        )
     if len(left) > MOST_FAILURES:
         said.append(
-            f"The first {MOST_FAILURES} of them are shown with their reasons; all stand in {schema.RUNS_CSV_FILE}."
+            message(
+                "The first {n} of them are shown with their reasons; all stand in {file}.",
+                n=MOST_FAILURES,
+                file=schema.RUNS_CSV_FILE,
+            )
         )
     if any(r.env.get("dirty") for r in done):
-        said.append("Some runs were made from a working tree with uncommitted changes: their code is in no commit.")
-    for what, values in (
-        ("commits", {str(r.env.get("commit"))[:8] for r in done}),
-        ("budgets", {_pairs(_dict(r.spec.get("budget"))) for r in done}),
-        ("precisions", {str(r.spec.get("precision")) for r in done}),
-    ):
-        if len(values) > 1:
-            said.append(f"The runs mix {what}: {' | '.join(sorted(values))}.")
+        said.append(
+            message("Some runs were made from a working tree with uncommitted changes: their code is in no commit.")
+        )
+    commits = sorted({str(r.env.get("commit"))[:8] for r in done})
+    budgets = sorted({_pairs(_dict(r.spec.get("budget"))) for r in done})
+    precisions = sorted({str(r.spec.get("precision")) for r in done})
+    if len(commits) > 1:
+        said.append(message("The runs mix commits: {which}.", which=" | ".join(commits)))
+    if len(budgets) > 1:
+        said.append(message("The runs mix budgets: {which}.", which=joined(budgets, " | ")))
+    if len(precisions) > 1:
+        said.append(message("The runs mix precisions: {which}.", which=" | ".join(precisions)))
     return [s for s in said if s]
 
 
@@ -142,8 +164,12 @@ def interim(study: Study) -> list[str]:
     if not {Status.MISSING, Status.RUNNING} & set(states) or Status.DONE not in states:
         return []
     return [
-        f"An interim look: {states.count(Status.DONE)} of {len(states)} planned runs are finished, and intervals do "
-        "not correct for looking before the end."
+        message(
+            "An interim look: {n} of {all} planned runs are finished, and intervals do not correct for looking before "
+            "the end.",
+            n=states.count(Status.DONE),
+            all=len(states),
+        )
     ]
 
 
@@ -157,7 +183,7 @@ def failures(study: Study) -> list[Failure]:
     return [
         Failure(
             run_id=run.run_id,
-            status=run.status.value,
+            status=run.status.told,
             reason=run.reason,
             traceback=str((run.error or {}).get("traceback", "")),
         )
@@ -174,13 +200,13 @@ def _run_line(run: Run, variant: str, seed: int) -> RunLine:
         run_id=run.run_id,
         variant=variant,
         seed=str(seed),
-        status=run.status.value,
-        steps="" if steps is None else f"{best} of {steps}",
+        status=run.status.told,
+        steps="" if steps is None else message("{n} of {all}", n=best, all=steps),
         train_s=train_s,
         train=duration(train_s),
         evaluate=duration(_number(summary.get("eval_wall_s"))),
         params=scaled(model.get("params")),
-        macs="" if macs is None else f"{scaled(macs)} at {px} px",
+        macs="" if macs is None else message("{size} at {px} px", size=scaled(macs), px=px),
         device=str(env.get("device") or ""),
         commit=str(env.get("commit") or "")[:8] or str(env.get("suite") or ""),  # an installed wheel has no commit
         dirty=bool(env.get("dirty")),
@@ -208,22 +234,24 @@ def _encoders(study: Study) -> list[str]:
 def _encoder_remark(encoder: str) -> str:
     if encoder.lower().startswith("clip"):
         return ""
-    what = _STAND_INS.get(encoder.lower(), "which is not CLIP")
-    return (
-        f"The prompts were not encoded by CLIP ViT-B/32, as the method asks, but by a stand-in: “{encoder}” ({what}). "
-        "Variants that use prompts may do better or worse with CLIP."
+    return message(
+        "The prompts were not encoded by CLIP ViT-B/32, as the method asks, but by a stand-in: “{encoder}” ({what}). "
+        "Variants that use prompts may do better or worse with CLIP.",
+        encoder=encoder,
+        what=_STAND_INS.get(encoder.lower(), message("which is not CLIP")),
     )
 
 
 def _data(data: dict[str, Any]) -> str:
-    described = str(data.get("description") or "")
-    checksum = f"checksum {str(data['checksum'])[:12]}" if data.get("checksum") else ""
-    return " · ".join(t for t in (str(data.get("name") or ""), described, checksum) if t)
+    described = stored(str(data.get("description") or ""))
+    checksum = message("checksum {sum}", sum=str(data["checksum"])[:12]) if data.get("checksum") else ""
+    return joined([t for t in (str(data.get("name") or ""), described, checksum) if t], " · ")
 
 
 def _pairs(values: dict[str, Any]) -> str:
     """{"name": "smoke", "steps": 200} -> "smoke · steps 200"; a list of parts is told part by part."""
-    said = [str(values[key]) for key in ("name", "summary") if values.get(key)]
+    said = [str(values["name"])] if values.get("name") else []
+    said += [stored(str(values["summary"]))] if values.get("summary") else []
     for key, value in values.items():
         if key in ("name", "summary") or value is None or (isinstance(value, dict) and key != "model"):
             continue
@@ -233,7 +261,7 @@ def _pairs(values: dict[str, Any]) -> str:
             parts = [_part(v) for v in value]
             value = (" then " if any(isinstance(v, dict) for v in value) else ", ").join(parts)
         said.append(f"{key.replace('_', ' ')} {value}")
-    return " · ".join(said)
+    return joined(said, " · ")
 
 
 def _part(value: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from reports.messages import message
 from reports.study import Study
 
 
@@ -37,22 +38,34 @@ def other_parts(study: Study) -> list[Part]:
     main = _keeping(study, own & _of_terms(study, in_first_set))
     parts = []
     both = main.terms["condition"].isin(_conditions_with_both(main))
-    for word, note in (
-        ("seen", "These test images, or crops of them, stand in the training images: the models know their answers."),
-        ("unseen", "These test images do not stand in the training images."),
+    for word, title, note in (
+        (
+            "seen",
+            message("Test images seen in training"),
+            message(
+                "These test images, or crops of them, stand in the training images: the models know their answers."
+            ),
+        ),
+        (
+            "unseen",
+            message("Test images unseen in training"),
+            message("These test images do not stand in the training images."),
+        ),
     ):
         told = _of_terms(main, both & (main.terms["seen"] == word))
-        parts.append(Part(title=f"Test images {word} in training", note=note, study=_keeping(main, told)))
+        parts.append(Part(title=title, note=note, study=_keeping(main, told)))
     for name in study.terms["dataset"].unique():
         elsewhere = own & _of_terms(study, ~in_first_set & (study.terms["dataset"] == name))
-        note = "Not part of the table above."
-        parts.append(Part(title=f"Test set {name}", note=note, study=_keeping(study, elsewhere)))
+        note = message("Not part of the table above.")
+        parts.append(Part(title=message("Test set {name}", name=name), note=note, study=_keeping(study, elsewhere)))
     mine = set(main.terms["protocol"])
     for label in study.terms["protocol"].unique():
         if label not in mine:
             under = _of_terms(study, in_first_set & (study.terms["protocol"] == label))
-            note = "The same models on the same photographs: what differs from the table above is the protocol's doing."
-            parts.append(Part(title=f"Protocol {label}", note=note, study=_keeping(study, under)))
+            note = message(
+                "The same models on the same photographs: what differs from the table above is the protocol's doing."
+            )
+            parts.append(Part(title=message("Protocol {label}", label=label), note=note, study=_keeping(study, under)))
     return [part for part in parts if len(part.study.rows)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from markupsafe import Markup
 from reports import page, schema
 from reports.figures.style import Picture
 from reports.figures.tsne import Measured
-from reports.html import page_environment, policy_hash, template_source
-from reports.labels import task_label
+from reports.html import page_environment, policy_hash, script_messages, template_source
+from reports.labels import condition_label
 from reports.language import ENGLISH, Language
 from reports.measures.sections import Shown
+from reports.messages import Changed
 from reports.parts import Part
 from reports.reported.table import ReportedTable
 from reports.study import Study
@@ -28,6 +28,10 @@ from reports.wording import metric_note, show, show_p, show_seeds, show_size, si
 STYLES = ("report.css", "interactive.css")
 # In this order: the first has what the others use, and tables are filtered and sorted whatever their cells become.
 SCRIPTS = ("report.js", "filter.js", "gallery.js", "scatter.js", "origins.js")
+
+
+FURTHER = "figure-"
+"""Before the name of another package's figure: its section's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +58,12 @@ def render(
 ) -> str:
     """The page; every text from outside is escaped, and no script but our own may run in it."""
     environment = page_environment(language)
-    environment.filters.update(zip=zip, task_label=lambda task: task_label(task).capitalize())
+    environment.filters.update(zip=zip, task_label=condition_label)
     environment.filters.update(show=show, show_p=show_p, show_size=show_size, signed=signed, show_seeds=show_seeds)
     css, js = (Markup("".join(template_source(environment, name) for name in names)) for names in (STYLES, SCRIPTS))
     return environment.get_template("report.html.j2").render(
         lang=language.tag,
-        messages={text: language.text(text) for text in script_texts() if language.text(text) != text},
+        messages=script_messages(SCRIPTS, language),
         study=study,
         table=table,
         parts=parts,
@@ -67,6 +71,7 @@ def render(
         verdict=found,
         plateau=plateau,
         drawn=drawn,
+        further=[(FURTHER + name, title) for name, title in study.figures],
         measured=measured or Shown(),
         interactive=interactive or Interactive(),
         measures_folder=schema.MEASURES_FOLDER,
@@ -77,6 +82,7 @@ def render(
         n_not_done=page.n_not_done(study),
         metric_note=metric_note(study.metrics),
         reported_note=metric_note(),
+        reported_title=Changed(reported.setting.title, str.lower) if reported else "",
         rebuild=f"python -m reports.build {rebuilt_from(study)}",
         figures_folder=schema.FIGURES_FOLDER,
         css=css,
@@ -97,10 +103,3 @@ def rebuilt_from(study: Study) -> str:
     named += [words[at + 1] for at, word in enumerate(words[:-1]) if word == "--out"]
     root = Path(named[-1] if named else "runs")
     return shlex.quote((root / schema.STUDIES_FOLDER / study.folder.name).as_posix())
-
-
-def script_texts() -> tuple[str, ...]:
-    """The texts that the page's scripts show, as they stand in them."""
-    environment = page_environment()
-    found = re.findall(r'say\("([^"]+)"', "".join(template_source(environment, name) for name in SCRIPTS))
-    return tuple(dict.fromkeys(found))

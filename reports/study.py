@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
+from reports.messages import message
 from reports.stats import Analysis, Scores, collect
 
 
@@ -24,6 +25,17 @@ class Status(str, Enum):
     FAILED = "failed"
     DAMAGED = "damaged"  # says it is done, and its files say otherwise
     MISSING = "missing"
+
+    @property
+    def told(self) -> str:
+        """The state for a reader of the page."""
+        return {
+            Status.DONE: message("done"),
+            Status.RUNNING: message("running"),
+            Status.FAILED: message("failed"),
+            Status.DAMAGED: message("damaged"),
+            Status.MISSING: message("missing"),
+        }[self]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +104,7 @@ class Study:
         labels: variant -> its name in tables and figures; see `label`.
         featured: the variants that figures with room for a few show; see `to_show`.
         metrics: of a cell, in order: PSNR, SSIM, and those that the study asked for besides, where a run has them.
+        figures: names and titles of other packages' figures that it asks for.
     """
 
     folder: Path | None
@@ -113,6 +126,7 @@ class Study:
     labels: Mapping[str, str] = field(default_factory=dict)
     featured: tuple[str, ...] = ()
     metrics: tuple[schema.Metric, ...] = schema.METRICS
+    figures: tuple[tuple[str, str], ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made of the rest: it would travel to each process that draws."""

@@ -14,27 +14,30 @@ import pandas as pd
 
 from reports import schema
 from reports.labels import condition_label, latex, markdown
+from reports.messages import comma, message, stored
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Run, Status, Study
 from reports.wording import metric_note, scaled
 
 _NOT_DONE = {
-    Status.RUNNING: "unfinished",
-    Status.FAILED: "failed",
-    Status.DAMAGED: "damaged",
-    Status.MISSING: "not run",
+    Status.RUNNING: message("unfinished"),
+    Status.FAILED: message("failed"),
+    Status.DAMAGED: message("damaged"),
+    Status.MISSING: message("not run"),
 }
 MARKS_TOLD = (
     "Bold: best, told from the second by an unadjusted test of that pair. Underlined: second, told from the third "
     "likewise. Nothing is marked with one seed, nor what is no better than the input."
 )
 AVERAGES_TOLD = {
-    1: "Average: plain mean over the columns.",
-    2: "Average (columns): plain mean over the columns, as papers print it. Average (tasks): noise levels first, then "
-    "tasks alike.",
+    1: message("Average: plain mean over the columns."),
+    2: message(
+        "Average (columns): plain mean over the columns, as papers print it. Average (tasks): noise levels first, then "
+        "tasks alike."
+    ),
 }
-INPUT_LABEL = "degraded input"
-SIZE_HEADS = ("Params trained", "Params", "MACs")
+INPUT_LABEL = message("degraded input")
+SIZE_HEADS = (message("Params trained"), message("Params"), message("MACs"))
 SHOWN_IDS = 20
 """Run ids that a cell names; means.csv has them all."""
 
@@ -145,7 +148,7 @@ def sizes_of(runs: Sequence[Run]) -> tuple[str, ...]:
     return (
         scaled(model.get("params_trained")),
         scaled(model.get("params")),
-        f"{macs} at {model.get('macs_px')} px" if macs else "",
+        message("{size} at {px} px", size=macs, px=model.get("macs_px")) if macs else "",
     )
 
 
@@ -165,7 +168,7 @@ def _cells(
             value = float(frame.at[name, column]) if known else float("nan")  # type: ignore[arg-type]
             numbers.append(Number(value=value, text="" if np.isnan(value) else f"{value:.{metric.digits}f}"))
         empty = all(np.isnan(n.value) for n in numbers)
-        nothing = "-" if name == "input" else instead or "not run"
+        nothing = "-" if name == "input" else instead or message("not run")
         cells.append(Cell(numbers=tuple(numbers), instead=nothing if empty else ""))
     return tuple(cells)
 
@@ -175,7 +178,7 @@ def _seeds(study: Study, variant: str) -> str:
     own = [entry for entry in study.entries if entry.variant == variant and entry.alias_of is None]
     asked = {entry.seed for entry in own}  # of the plan: a run that is missing does not know its seed
     unfinished = {entry.seed for entry in own if study.runs[entry.run_id].status is not Status.DONE}
-    return f"{len(asked - unfinished)} of {len(asked)}" if unfinished else str(len(asked))
+    return message("{n} of {all}", n=len(asked - unfinished), all=len(asked)) if unfinished else str(len(asked))
 
 
 def _with_hover(
@@ -187,8 +190,11 @@ def _with_hover(
     told = []
     for cell, column in zip(cells, columns, strict=True):
         by_seed = seed_means(scores, variant, column)
-        spread = f", SD over seeds {by_seed.std(ddof=1):.3f} dB" if len(by_seed) > 1 else ""
-        hover = f"{len(by_seed)} seed(s){spread}; {scores.counted(column)[1]} images; {_ids(done)}"
+        known = {"seeds": len(by_seed), "images": scores.counted(column)[1], "ids": _ids(done)}
+        hover = message("{seeds} seed(s); {images} images; {ids}", **known)
+        if len(by_seed) > 1:
+            known["spread"] = f"{by_seed.std(ddof=1):.3f}"
+            hover = message("{seeds} seed(s), SD over seeds {spread} dB; {images} images; {ids}", **known)
         told.append(replace(cell, hover="" if cell.instead else hover))
     return tuple(told)
 
@@ -235,7 +241,7 @@ def _marked(rows: list[Row], columns: tuple[str, ...], study: Study) -> list[Row
 def _not_done(planned: tuple[Run, ...]) -> str:
     """What stands in the cells of a variant without a finished run."""
     found = list(dict.fromkeys(_NOT_DONE[run.status] for run in planned if run.status is not Status.DONE))
-    return ", ".join(found) or "not run"
+    return comma(found) if found else message("not run")
 
 
 def _notes(study: Study) -> tuple[str, ...]:
@@ -243,7 +249,12 @@ def _notes(study: Study) -> tuple[str, ...]:
     for variant, entries in study.aliases.items():
         for entry in entries:
             told = entry.note.removeprefix(f"the same model as {variant}").lstrip(": ")
-            notes.append(f"{entry.variant} = {variant}{': ' if told else ''}{told} (one model, trained once)")
+            names = {"alias": entry.variant, "variant": variant}
+            notes.append(
+                message("{alias} = {variant}: {told} (one model, trained once)", **names, told=stored(told))
+                if told
+                else message("{alias} = {variant} (one model, trained once)", **names)
+            )
     return tuple(notes)
 
 

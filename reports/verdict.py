@@ -15,11 +15,12 @@ from reports.against_input import against_input
 from reports.contrasts import Contrasts, Tested, estimate_contrasts, planned_contrasts
 from reports.diverged import BELOW_DB, Diverged, diverged_runs, without
 from reports.labels import task_label
+from reports.messages import comma, message, ngettext, sentences, series
 from reports.pairs import Pair, pairs
 from reports.power import POWER, quadratic_mean
 from reports.stats import AVERAGE, LEVEL, NEW_PHOTOGRAPHS, Analysis, Scores, means
 from reports.study import Contrast, Study
-from reports.wording import count, named, show, show_size, signed
+from reports.wording import count, named, seeds_told, show, show_size, signed
 
 __all__ = ["Verdict", "show", "signed", "verdict", "verdict_of"]
 
@@ -71,16 +72,16 @@ def verdict(analysis: Analysis, planned: Sequence[Contrast] = (), *, diverged: C
     described = tuple(pairs(analysis))
     on_average = found.of()
     differ = sum(t.differs for t in on_average)
-    sentences = [_one_contrast(t, found) for t in on_average[:SHOWN_CONTRASTS]]
-    sentences += [*_more(on_average[SHOWN_CONTRASTS:]), *_waiting(found)]
+    said = [_one_contrast(t, found) for t in on_average[:SHOWN_CONTRASTS]]
+    said += [*_more(on_average[SHOWN_CONTRASTS:]), *_waiting(found)]
     if not planned:
-        sentences += _best(described, analysis.scores.kind)
-    sentences += _diverged(diverged, found, kept)
-    sentences += [*_what_it_finds(on_average), *against_input(analysis.scores)]
-    sentences += [_basis(analysis.scores)] if analysis.scores.variants else []
+        said += _best(described, analysis.scores.kind)
+    said += _diverged(diverged, found, kept)
+    said += [*_what_it_finds(on_average), *against_input(analysis.scores)]
+    said += [_basis(analysis.scores)] if analysis.scores.variants else []
     return Verdict(
         headline=_headline(analysis.scores, found, described),
-        sentences=tuple(sentences),
+        sentences=tuple(said),
         ranks="nothing" if not on_average else "all" if differ == len(on_average) else "some" if differ else "none",
         contrasts=found,
         without_diverged=kept,
@@ -97,61 +98,85 @@ def _headline(scores: Scores, found: Contrasts, described: Sequence[Pair]) -> st
     ):
         return _one_seed(on_average)
     if not found.planned:
-        return "No contrast was planned: the differences below are a description, and none is tested."
+        return message("No contrast was planned: the differences below are a description, and none is tested.")
     if not on_average:
-        return "No planned contrast can be estimated yet: the variants that they need have not finished."
+        return message("No planned contrast can be estimated yet: the variants that they need have not finished.")
     kind = scores.kind
-    where = f"{kind.label} averaged over the columns" if len(scores.conditions) > 1 else kind.label
-    differ, m = sum(t.differs for t in on_average), len(on_average)
+    where = message("{metric} averaged over the columns", metric=kind.label)
+    clauses = [_how_many_differ(on_average, where if len(scores.conditions) > 1 else kind.label)]
     trades = sum(bool(_trade(t, found)) for t in on_average)
-    hides = f"; {f'in {trades} of them ' if m > 1 else ''}the average hides a trade between tasks" if trades else ""
-    later = f"; {len(found.waiting)} more can't be estimated yet" if found.waiting else ""
-    how = f"at {LEVEL:.0%}, by {where}{hides}{later}"
+    if trades and len(on_average) > 1:
+        clauses.append(message("in {n} of them the average hides a trade between tasks", n=trades))
+    elif trades:
+        clauses.append(message("the average hides a trade between tasks"))
+    if found.waiting:
+        clauses.append(message("{n} more can't be estimated yet", n=len(found.waiting)))
+    return message("{clauses}.", clauses=series(clauses))
+
+
+def _how_many_differ(on_average: Sequence[Tested], where: str) -> str:
+    differ, m = sum(t.differs for t in on_average), len(on_average)
+    told = {"where": where, "level": f"{LEVEL:.0%}"}
+    if m == 1 and differ:
+        return message("The planned contrast differs from zero at {level}, by {where}", **told)
     if m == 1:
-        return f"The planned contrast {'differs' if differ else 'could not be shown to differ'} from zero {how}."
+        return message("The planned contrast could not be shown to differ from zero at {level}, by {where}", **told)
     if not differ:
-        return f"No difference could be shown in any of the {m} planned contrasts {how}."
-    return f"{differ} of {m} planned contrasts {'differs' if differ == 1 else 'differ'} from zero {how}."
+        return message(
+            "No difference could be shown in any of the {m} planned contrasts at {level}, by {where}", m=m, **told
+        )
+    return ngettext(
+        "{n} of {m} planned contrasts differs from zero at {level}, by {where}",
+        "{n} of {m} planned contrasts differ from zero at {level}, by {where}",
+        differ,
+        m=m,
+        **told,
+    )
 
 
 def _nothing_to_compare(scores: Scores) -> str:
     if not scores.variants:
-        return "No run is finished: there is nothing to compare yet."
+        return message("No run is finished: there is nothing to compare yet.")
     if means(scores).drop(index="input")[AVERAGE].notna().any():
-        return "Only one variant has finished runs: there is nothing to compare."
-    return "No variant has scores for all conditions: there is nothing to compare."
+        return message("Only one variant has finished runs: there is nothing to compare.")
+    return message("No variant has scores for all conditions: there is nothing to compare.")
 
 
 def _one_seed(on_average: Sequence[Tested]) -> str:
     """The headline where each contrast has a variant that was trained once: many photographs, one training."""
-    said = (
+    said = message(
         "The ranking means nothing yet: every comparison rests on one seed, so no difference can be told from "
         "seed-to-seed variance."
     )
     if not on_average:
         return said
     differ, m = sum(t.models_differ for t in on_average), len(on_average)
-    return (
-        f"{said} As trained models, {differ} of {m} planned contrasts {'differs' if differ == 1 else 'differ'} from "
-        f"zero at {LEVEL:.0%} on such photographs."
+    as_models = ngettext(
+        "As trained models, {n} of {m} planned contrasts differs from zero at {level} on such photographs.",
+        "As trained models, {n} of {m} planned contrasts differ from zero at {level} on such photographs.",
+        differ,
+        m=m,
+        level=f"{LEVEL:.0%}",
     )
+    return sentences([said, as_models])
 
 
 def _one_contrast(tested: Tested, found: Contrasts) -> str:
     """The average with its simultaneous interval, and what it hides of the tasks."""
     e = tested.simultaneous
-    said = f"{tested.contrast.label}: {show(e)}"
+    told = {"label": tested.contrast.label, "estimate": show(e)}
+    clauses: list[str] = [message("{label}: {estimate}", **told)]
     if e.n_seeds > 1 and not tested.differs:
-        said += ", no difference could be shown"
+        clauses = [message("{label}: {estimate}, no difference could be shown", **told)]
     elif e.n_seeds == 1 and any(t.estimate.n_seeds > 1 for t in found.of()):
-        said += ", one seed: not judged"
+        clauses = [message("{label}: {estimate}, one seed: not judged", **told)]
     trade = _trade(tested, found)
-    if trade:
-        return f"{said}; the average hides a trade: {_values(trade)}."
     shown = [t for t in found.by_task(tested.contrast).values() if t.differs]
-    if shown and not tested.differs:
-        return f"{said}; shown by task: {_values(shown)}."
-    return f"{said}."
+    if trade:
+        clauses.append(message("the average hides a trade: {values}", values=_values(trade)))
+    elif shown and not tested.differs:
+        clauses.append(message("shown by task: {values}", values=_values(shown)))
+    return message("{clauses}.", clauses=series(clauses))
 
 
 def _trade(tested: Tested, found: Contrasts) -> list[Tested]:
@@ -163,7 +188,10 @@ def _trade(tested: Tested, found: Contrasts) -> list[Tested]:
 
 def _values(tasks: Sequence[Tested]) -> str:
     """+3.05 dB on haze, −4.40 dB on noise."""
-    return ", ".join(f"{signed(t.estimate.value)} dB on {task_label(t.column)}" for t in tasks)
+    return comma(
+        message("{change} dB on {condition}", change=signed(t.estimate.value), condition=task_label(t.column))
+        for t in tasks
+    )
 
 
 def _more(rest: Sequence[Tested]) -> list[str]:
@@ -171,19 +199,22 @@ def _more(rest: Sequence[Tested]) -> list[str]:
         return []
     above = sum(t.differs and t.estimate.value > 0 for t in rest)
     below = sum(t.differs and t.estimate.value < 0 for t in rest)
-    counts = {"above zero": above, "below zero": below, "without a difference shown": len(rest) - above - below}
-    told = ", ".join(f"{n} {words}" for words, n in counts.items() if n)
-    return [f"{len(rest)} more planned contrasts: {told} (table “Planned contrasts”)."]
+    neither = len(rest) - above - below
+    told = [message("{n} above zero", n=above)] if above else []
+    told += [message("{n} below zero", n=below)] if below else []
+    told += [message("{n} without a difference shown", n=neither)] if neither else []
+    return [message("{n} more planned contrasts: {told} (table “Planned contrasts”).", n=len(rest), told=comma(told))]
 
 
 def _waiting(found: Contrasts) -> list[str]:
     """Contrasts that can't be estimated yet, and why."""
-    said = []
+    said: list[str] = []
     if absent := [(c, needs) for c, needs in found.waiting if needs]:
         needs = list(dict.fromkeys(v for _, every in absent for v in every))
-        said.append(f"Not estimable yet: {named([c.label for c, _ in absent])}; unfinished: {named(needs)}.")
+        labels = named([c.label for c, _ in absent])
+        said.append(message("Not estimable yet: {labels}; unfinished: {names}.", labels=labels, names=named(needs)))
     if same := [c.label for c, needs in found.waiting if not needs]:
-        said.append(f"Nothing to estimate, one model under several names: {named(same)}.")
+        said.append(message("Nothing to estimate, one model under several names: {labels}.", labels=named(same)))
     return said
 
 
@@ -191,10 +222,21 @@ def _best(described: Sequence[Pair], metric: schema.Metric) -> list[str]:
     if not described:
         return []
     top = described[0]
-    words = ("highest", "largest") if metric.higher_is_better else ("lowest", "smallest")
+    told = {"variant": top.first, "estimate": show(top.estimate, metric), "other": top.second}
+    if metric.higher_is_better:
+        return [
+            message(
+                "{variant} has the highest column average, {estimate} against {other} (unadjusted; chosen as the "
+                "largest, so not a test).",
+                **told,
+            )
+        ]
     return [
-        f"{top.first} has the {words[0]} column average, {show(top.estimate, metric)} against {top.second} "
-        f"(unadjusted; chosen as the {words[1]}, so not a test)."
+        message(
+            "{variant} has the lowest column average, {estimate} against {other} (unadjusted; chosen as the smallest, "
+            "so not a test).",
+            **told,
+        )
     ]
 
 
@@ -202,19 +244,37 @@ def _diverged(diverged: Collection[Diverged], found: Contrasts, kept: Contrasts 
     """The runs that diverged, and whether any verdict depends on them."""
     if kept is None:
         return []
-    lowest = [f"{d.variant} seed {d.seed} ({signed(d.gain_db)} dB on {task_label(d.task)})" for d in diverged]
-    said = [
-        f"Diverged, more than {BELOW_DB:g} dB below the degraded input on a task that it was trained on: "
-        f"{named(lowest, SHOWN_RUNS)}. Such runs stay in every number here."
+    lowest = [
+        message(
+            "{variant} seed {seed} ({change} dB on {condition})",
+            variant=d.variant,
+            seed=d.seed,
+            change=signed(d.gain_db),
+            condition=task_label(d.task),
+        )
+        for d in diverged
+    ]
+    said: list[str] = [
+        message(
+            "Diverged, more than {below:g} dB below the degraded input on a task that it was trained on: {runs}. Such "
+            "runs stay in every number here.",
+            below=BELOW_DB,
+            runs=named(lowest, SHOWN_RUNS),
+        )
     ]
     again = {(t.contrast.name, t.column): t.differs for t in kept.tested if t.question == NEW_PHOTOGRAPHS}
     other = [
-        f"{t.contrast.label} ({'column average' if t.column == AVERAGE else task_label(t.column)})"
+        message(
+            "{label} ({column})",
+            label=t.contrast.label,
+            column=message("column average") if t.column == AVERAGE else task_label(t.column),
+        )
         for t in found.tested
         if t.question == NEW_PHOTOGRAPHS and t.differs != again.get((t.contrast.name, t.column), False)
     ]
     if other:
-        said.append(f"Without them the verdict is another for {named(other, SHOWN_RUNS)} (contrasts.csv).")
+        labels = named(other, SHOWN_RUNS)
+        said.append(message("Without them the verdict is another for {labels} (contrasts.csv).", labels=labels))
     return said
 
 
@@ -224,36 +284,63 @@ def _what_it_finds(on_average: Sequence[Tested]) -> list[str]:
     if not known:
         return []
     sizes, seeds = [t.mdd for t in known], sorted({t.estimate.n_seeds for t in known})
-    many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else count(seeds[0], "seed")
-    level = f"5%/{known[0].family}" if known[0].family > 1 else "5%"
-    said = (
-        f"With {many} and {count(known[0].n_images, 'image')} a planned contrast of the column average is found from "
-        f"{show_size(quadratic_mean(sizes))} dB up ({POWER:.0%} power, two-sided test at {level}"
-    )
-    if len(known) > 1:
-        said += f"; quadratic mean of {len(known)} contrasts, {show_size(min(sizes))} to {show_size(max(sizes))} dB"
-    return [f"{said})."]
+    told = {
+        "seeds": seeds_told(seeds),
+        "images": count(known[0].n_images, "image"),
+        "size": show_size(quadratic_mean(sizes)),
+        "power": f"{POWER:.0%}",
+        "level": f"5%/{known[0].family}" if known[0].family > 1 else "5%",
+    }
+    if len(known) == 1:
+        return [
+            message(
+                "With {seeds} and {images} a planned contrast of the column average is found from {size} dB up "
+                "({power} power, two-sided test at {level}).",
+                **told,
+            )
+        ]
+    return [
+        message(
+            "With {seeds} and {images} a planned contrast of the column average is found from {size} dB up "
+            "({power} power, two-sided test at {level}; quadratic mean of {n} contrasts, {low} to {high} dB).",
+            **told,
+            n=len(known),
+            low=show_size(min(sizes)),
+            high=show_size(max(sizes)),
+        )
+    ]
 
 
 def _basis(scores: Scores) -> str:
     """What the intervals rest on, with the limits that follow from it."""
     counts = sorted({len(s) for s in scores.seeds.values()})
-    seeds = count(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     n_scenes, n_images = scores.counted(AVERAGE)
-    said = (
-        f"Intervals rest on {seeds} a variant, {count(n_scenes, 'scene')} and {count(n_images, 'image')}, and are for "
-        "other training runs and other photographs."
-    )
+    said = [
+        message(
+            "Intervals rest on {seeds} a variant, {scenes} and {images}, and are for other training runs and other "
+            "photographs.",
+            seeds=seeds_told(counts),
+            scenes=count(n_scenes, "scene"),
+            images=count(n_images, "image"),
+        )
+    ]
     if counts[0] == 1:
-        said += (
-            " A variant with one seed has no measure of seed-to-seed variance: its intervals leave it out and are too "
-            "narrow."
+        said.append(
+            message(
+                "A variant with one seed has no measure of seed-to-seed variance: its intervals leave it out and are "
+                "too narrow."
+            )
         )
     elif counts[0] == 2:
-        said += " Two seeds hardly measure seed-to-seed variance: three or more do."
+        said.append(message("Two seeds hardly measure seed-to-seed variance: three or more do."))
     if n_scenes < 10:
-        said += f" So few scenes ({n_scenes}) say little about photographs in general."
+        said.append(message("So few scenes ({n}) say little about photographs in general.", n=n_scenes))
     if scores.dropped:
-        left = "score was" if scores.dropped == 1 else "scores were"
-        said += f" {scores.dropped:,} {left} left out because another run lacks the image."
-    return said
+        said.append(
+            ngettext(
+                "{n:,} score was left out because another run lacks the image.",
+                "{n:,} scores were left out because another run lacks the image.",
+                scores.dropped,
+            )
+        )
+    return sentences(said)

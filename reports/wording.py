@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from reports import schema
 from reports.contrasts import Tested
 from reports.estimate import Estimate
+from reports.messages import comma, joined, listed, message, ngettext
 from reports.power import MOST_SEEDS
 
 SHOWN_NAMES = 3
@@ -18,19 +19,19 @@ def show(estimate: Estimate, kind: schema.Metric = schema.METRICS[0]) -> str:
     unit = f" {kind.unit}" if kind.unit else ""
     value, low, high = (signed(v, kind.digits) for v in (estimate.value, estimate.low, estimate.high))
     if math.isnan(estimate.low):
-        return f"{value}{unit} [no interval]"
+        return message("{value} [no interval]", value=f"{value}{unit}")
     return f"{value}{unit} [{low}, {high}]"
 
 
 def metric_note(metrics: Sequence[schema.Metric] = schema.METRICS) -> str:
     """Which metrics stand in a cell, in order, and which of them are the better the lower."""
-    return " / ".join(map(_metric, metrics))
+    return joined(map(_metric, metrics), " / ")
 
 
 def _metric(metric: schema.Metric) -> str:
     told = [metric.unit] if metric.unit else []
-    told += [] if metric.higher_is_better else ["lower is better"]
-    return f"{metric.label} ({', '.join(told)})" if told else metric.label
+    told += [] if metric.higher_is_better else [message("lower is better")]
+    return message("{name} ({told})", name=metric.label, told=comma(told)) if told else metric.label
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -59,6 +60,11 @@ def show_seeds(tested: Tested) -> str:
     return f"> {MOST_SEEDS}" if needed is None else str(needed)
 
 
+def hidden_variants(shown: int, every: int) -> list[str]:
+    """What a caption says of variants that a figure has no room for."""
+    return [message("Shown: {n} of {all} variants.", n=shown, all=every)] if shown < every else []
+
+
 def scaled(value: object) -> str:
     """A count of parameters or multiply-adds: 31,104,761 -> "31.10 M"; "" where it is no number."""
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -70,16 +76,30 @@ def scaled(value: object) -> str:
 
 
 def count(number: int, unit: str) -> str:
-    """A number and its unit: "1 seed", "3 seeds"."""
-    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
+    """A number and its unit: "1 seed", "3 seeds".
+
+    Args:
+        number: how many.
+        unit: "seed", "image", "scene", "score" or "trained model".
+    """
+    told: dict[str, str] = {
+        "seed": ngettext("{n:,} seed", "{n:,} seeds", number),
+        "image": ngettext("{n:,} image", "{n:,} images", number),
+        "scene": ngettext("{n:,} scene", "{n:,} scenes", number),
+        "score": ngettext("{n:,} score", "{n:,} scores", number),
+        "trained model": ngettext("{n:,} trained model", "{n:,} trained models", number),
+    }
+    return told[unit]
 
 
 def named(names: Sequence[str], shown: int = SHOWN_NAMES) -> str:
     """Names up to a number: "a, b and c", "a, b, c and 4 more"; one name is never hidden behind "1 more"."""
     room = len(names) if len(names) <= shown + 1 else shown
-    return listed([*names[:room], *([f"{len(names) - room} more"] if len(names) > room else [])])
+    return listed([*names[:room], *([message("{n} more", n=len(names) - room)] if len(names) > room else [])])
 
 
-def listed(parts: Sequence[str]) -> str:
-    """One or more parts as a sentence lists them: "a", "a and b", "a, b and c"."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+def seeds_told(counts: Sequence[int]) -> str:
+    """Different numbers of seeds, ascending: "3 seeds", "2 to 3 seeds"."""
+    if len(counts) == 1:
+        return count(counts[0], "seed")
+    return message("{first} to {last} seeds", first=counts[0], last=counts[-1])

@@ -10,6 +10,7 @@ import numpy as np
 
 from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save
 from reports.labels import axis_label, condition_label
+from reports.messages import message, sentences, series
 from reports.stats import AVERAGE, LEVEL, Analysis, seed_means
 from reports.study import Study
 
@@ -117,19 +118,29 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
     average = {v: float(seed_means(analysis.scores, v).mean()) for v in on_axis}
     told = "; ".join(f"{study.axis_values[v]:g}: {m:.2f} dB" for v, m in average.items())
     seeds = max(len(analysis.scores.seeds[v]) for v in on_axis)
-    alone = "; with one seed they leave out seed-to-seed variance" if seeds == 1 else ""
-    bars = (
-        f"Lines are unadjusted {LEVEL:.0%} intervals of the difference from {study.label(study.reference)} for other "
-        f"training runs and other photographs{alone}. "
-        if study.reference
-        else ""
-    )
-    scale = "The conditions share one scale." if study.reference else "Each panel has its own PSNR scale."
+    lines: list[str] = []
+    if study.reference:
+        clauses = [
+            message(
+                "Lines are unadjusted {level:.0%} intervals of the difference from {reference} for other training runs "
+                "and other photographs",
+                level=LEVEL,
+                reference=study.label(study.reference),
+            )
+        ]
+        clauses += [message("with one seed they leave out seed-to-seed variance")] if seeds == 1 else []
+        lines = [message("{clauses}.", clauses=series(clauses))]
+    lines += [] if seeds == 1 else [message("Rings are single seeds.")]
+    one_scale = message("The conditions share one scale.")
+    own_scales = message("Each panel has its own PSNR scale.")
     return {
-        "title": f"PSNR against {axis_label(study.axis_name)}",
-        "alt": f"PSNR averaged over the columns by {study.axis_name}: {told}. "
-        "One panel for the average and each condition.",
-        "caption": f"{bars}Rings are single seeds. {scale}",
+        "title": message("PSNR against {axis}", axis=axis_label(study.axis_name)),
+        "alt": message(
+            "PSNR averaged over the columns by {axis}: {told}. One panel for the average and each condition.",
+            axis=study.axis_name,
+            told=told,
+        ),
+        "caption": sentences([*lines, one_scale if study.reference else own_scales]),
     }
 
 

@@ -14,6 +14,7 @@ from reports import schema
 from reports.artifacts import Sample, load_samples
 from reports.figures.style import INK, Picture, new_figure, plain, save, short
 from reports.labels import condition_label
+from reports.messages import comma, message, sentences
 from reports.study import Study
 
 MOST_VARIANTS = 5
@@ -143,16 +144,27 @@ def read_pixels(path: Path) -> np.ndarray:
 
 def _texts(table: CropTable) -> dict[str, str]:
     one = set(table.seeds.values())
-    seed = f"seed {one.pop()}" if len(one) == 1 else "each variant's first finished seed"
+    seed = message("seed {n}", n=one.pop()) if len(one) == 1 else message("each variant's first finished seed")
     by_condition = {condition_label(c): next(iter(s.values())).image for c, s in table.rows.items()}
-    images = ", ".join(f"{c}: {image}" for c, image in by_condition.items())
+    images = comma(message("{label}: {value}", label=c, value=image) for c, image in by_condition.items())
     if len(set(by_condition.values())) == 1:
         images = next(iter(by_condition.values()))
-    hidden = f" Not shown for want of room: {', '.join(table.left_out)}." if table.left_out else ""
+    caption = [
+        message(
+            "PSNR of the whole test image, in dB, not of the crop alone; the highest of a row is bold. From {seed}. "
+            "The first image of each condition whose crops were kept: {images}.",
+            seed=seed,
+            images=images,
+        )
+    ]
+    if table.left_out:
+        caption.append(message("Not shown for want of room: {names}.", names=comma(table.left_out)))
     return {
-        "title": "Crops",
-        "alt": f"Degraded input, {', '.join(table.variants)} and the clean image side by side for "
-        f"{', '.join(condition_label(c) for c in table.rows)}; the PSNR stands below each.",
-        "caption": "PSNR of the whole test image, in dB, not of the crop alone; the highest of a row is bold. "
-        f"From {seed}. The first image of each condition whose crops were kept: {images}.{hidden}",
+        "title": message("Crops"),
+        "alt": message(
+            "Degraded input, {variants} and the clean image side by side for {conditions}; the PSNR stands below each.",
+            variants=comma(table.variants),
+            conditions=comma(condition_label(c) for c in table.rows),
+        ),
+        "caption": sentences(caption),
     }

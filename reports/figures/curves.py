@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from reports.artifacts import load_train_log
 from reports.figures.style import Picture, new_figure, plain, save, short, variant_colours, variant_dashes
+from reports.messages import message, sentences
 from reports.study import Run, Status, Study
 
 MOST_RUNS = 120
@@ -53,20 +54,29 @@ def draw(study: Study, folder: Path) -> Picture | None:
         right.text(0.5, 0.5, "no validation was logged", transform=right.transAxes, ha="center")
     figure.legend(loc="outside right center")
     span = _span(logs[0][2])
+    caption = [
+        message(
+            "One line a run; seeds share their variant's colour. The loss is a running mean over {span} logged steps.",
+            span=span,
+        )
+    ]
+    if own:
+        caption.append(
+            message("Comparators train with objectives of their own, on other scales: their losses are not drawn.")
+        )
+    if left_out:
+        caption.append(message("Of each variant its first runs, {n:,} more are not drawn.", n=left_out))
     return save(
         figure,
         folder,
         "training_curves",
-        title="Training curves",
-        alt=f"Loss and validation PSNR against the training step for {len(logs)} runs of {len(named)} variants.",
-        caption="One line a run; seeds share their variant's colour. "
-        f"The loss is a running mean over {span} logged steps."
-        + (
-            " Comparators train with objectives of their own, on other scales: their losses are not drawn."
-            if own
-            else ""
-        )
-        + (f" Of each variant its first runs, {left_out:,} more are not drawn." if left_out else ""),
+        title=message("Training curves"),
+        alt=message(
+            "Loss and validation PSNR against the training step for {n} runs of {variants} variants.",
+            n=len(logs),
+            variants=len(named),
+        ),
+        caption=sentences(caption),
     )
 
 

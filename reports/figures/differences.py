@@ -23,6 +23,7 @@ from reports.figures.style import (
     short,
 )
 from reports.labels import condition_label
+from reports.messages import message, sentences, series
 from reports.stats import AVERAGE, Analysis, means
 from reports.study import Study
 from reports.wording import count, signed
@@ -183,18 +184,47 @@ def _better(gaps: pd.DataFrame) -> int:
 
 def _texts(variant: str, reference: str, gaps: pd.DataFrame, shown: list[Shown], seed: int | None) -> dict[str, str]:
     low, middle, high = (float(np.percentile(gaps["gap"], q)) for q in (0, 50, 100))
-    spread = f"from {signed(low)} to {signed(high)} dB, median {signed(middle)} dB"
-    crops = " No image's crops were kept by both."
+    spread = message(
+        "from {low} to {high} dB, median {middle} dB", low=signed(low), high=signed(high), middle=signed(middle)
+    )
+    crops = message("No image's crops were kept by both.")
     if shown:
-        named = "; ".join(f"{s.title}: {s.image}, {condition_label(s.condition)}" for s in shown)
-        crops = (
-            f" Ringed, and shown at the right, are the highest and the lowest among the images whose crops both kept "
-            f"({named}); crops of seed {seed}, below them the PSNR of the whole image, averaged over seeds."
+        ends: dict[str, str] = {"highest": message("highest"), "lowest": message("lowest")}
+        named = series(
+            message(
+                "{end}: {image}, {condition}",
+                end=ends.get(s.title, s.title),
+                image=s.image,
+                condition=condition_label(s.condition),
+            )
+            for s in shown
         )
+        crops = message(
+            "Ringed, and shown at the right, are the highest and the lowest among the images whose crops both kept "
+            "({named}); crops of seed {seed}, below them the PSNR of the whole image, averaged over seeds.",
+            named=named,
+            seed=seed,
+        )
+    pair = f"{variant} \N{MINUS SIGN} {reference}"
     return {
-        "title": f"Per-image differences, {variant} \N{MINUS SIGN} {reference}",
-        "alt": f"Sorted PSNR differences of {count(len(gaps), 'image')} between {variant} and {reference}, {spread}; "
-        f"{_better(gaps)} are above zero.",
-        "caption": "Each marker is one test image under one condition, averaged over the seeds that both have; "
-        f"{spread}. The variants with the highest and the lowest mean against the reference have such a figure.{crops}",
+        "title": message("Per-image differences, {pair}", pair=pair),
+        "alt": message(
+            "Sorted PSNR differences of {images} between {variant} and {reference}, {spread}; {n} are above zero.",
+            images=count(len(gaps), "image"),
+            variant=variant,
+            reference=reference,
+            spread=spread,
+            n=_better(gaps),
+        ),
+        "caption": sentences(
+            [
+                message(
+                    "Each marker is one test image under one condition, averaged over the seeds that both have; "
+                    "{spread}. The variants with the highest and the lowest mean against the reference have such a "
+                    "figure.",
+                    spread=spread,
+                ),
+                crops,
+            ]
+        ),
     }

@@ -10,6 +10,7 @@ from reports.artifacts import Sample
 from reports.figures.crops import CropTable, Sheet, arrange, read_pixels, row_label
 from reports.figures.style import Picture, save
 from reports.labels import condition_label
+from reports.messages import comma, message, series
 from reports.study import Study
 
 _TOP_SHARE = 99.0  # percentile of the restored crops' errors at which the scale ends
@@ -60,15 +61,23 @@ def _row(samples: dict[str, Sample]) -> list[np.ndarray]:
 
 
 def _texts(table: CropTable, maps: dict[str, list[np.ndarray]], top: float) -> dict[str, str]:
-    told = "; ".join(
-        f"{condition_label(c)}: "
-        + ", ".join(f"{v} {e.mean():.1f}" for v, e in zip(("degraded", *table.variants), row, strict=True))
+    names = (message("degraded"), *table.variants)
+    told = series(
+        message(
+            "{label}: {value}",
+            label=condition_label(c),
+            value=comma(message("{name} {error:.1f}", name=v, error=e.mean()) for v, e in zip(names, row, strict=True)),
+        )
         for c, row in maps.items()
     )
     return {
-        "title": "Error maps of the crops",
-        "alt": f"Absolute error of each crop against the clean one, mean over the crop. {told}.",
-        "caption": "Absolute difference from the clean crop, mean over the colours, in grey levels of 255; the same "
-        f"crops as above. One scale for all, which ends at {top:.0f}: {_TOP_SHARE:.0f} % of the restored pixels lie "
-        "below. Below each map: its mean over the crop, the lowest of the variants bold.",
+        "title": message("Error maps of the crops"),
+        "alt": message("Absolute error of each crop against the clean one, mean over the crop. {told}.", told=told),
+        "caption": message(
+            "Absolute difference from the clean crop, mean over the colours, in grey levels of 255; the same crops as "
+            "above. One scale for all, which ends at {top:.0f}: {share:.0f} % of the restored pixels lie below. Below "
+            "each map: its mean over the crop, the lowest of the variants bold.",
+            top=top,
+            share=_TOP_SHARE,
+        ),
     }

@@ -11,11 +11,17 @@ import numpy as np
 from reports.figures.style import INK, Picture, new_figure, plain, save, short, variant_colours, variant_dashes
 from reports.labels import axis_label
 from reports.measures import intervals
-from reports.measures.information import ALL, MEAN, PARTS, Information, column
+from reports.measures.information import ALL, MEAN, PARTS, Information, column, level_label
+from reports.messages import Changed, comma, message, sentences, series
 from reports.study import Study
+from reports.wording import hidden_variants
 
 MOST_LINES = 10
 _MARKERS = ("o", "s", "D", "^")
+_CAPTION = message(
+    "Share of the input's variance that the best linear map can't recover from the output, images of all conditions. "
+    "Bars: 95\N{NO-BREAK SPACE}% intervals over seeds, absent with one."
+)
 _LOSS = "information loss (1 \N{MINUS SIGN} R²)"
 
 
@@ -42,20 +48,29 @@ def draw_levels(found: Information, study: Study, folder: Path) -> Picture:
         ax.set_xticks(range(len(found.levels)), [column(level) for level in found.levels])
     axes[0].set_ylabel(_LOSS)
     _legend(figure, axes)
-    told = "; ".join(
-        f"{v}: " + ", ".join(f"{column(level)} {e.value:.2f}" for level, e in _known(found, parts[0], v).items())
+    told = series(
+        message(
+            "{label}: {value}",
+            label=v,
+            value=comma(
+                message("{level} {loss:.2f}", level=level_label(column(level)), loss=e.value)
+                for level, e in _known(found, parts[0], v).items()
+            ),
+        )
         for v in shown
         if _known(found, parts[0], v)
     )
-    hidden = f" Shown: {len(shown)} of {len(found.variants)} variants." if len(shown) < len(found.variants) else ""
     return save(
         figure,
         folder,
         "information_levels",
-        title="Information loss by level",
-        alt=f"Information loss by level of the block. {PARTS.get(parts[0], parts[0]).capitalize()}, {told}.",
-        caption="Share of the input's variance that the best linear map can't recover from the output, images of all "
-        f"conditions. Bars: 95\N{NO-BREAK SPACE}% intervals over seeds, absent with one.{hidden}",
+        title=message("Information loss by level"),
+        alt=message(
+            "Information loss by level of the block. {part}, {told}.",
+            part=Changed(PARTS.get(parts[0], parts[0]), str.capitalize),
+            told=told,
+        ),
+        caption=sentences([_CAPTION, *hidden_variants(len(shown), len(found.variants))]),
     )
 
 
@@ -95,10 +110,14 @@ def draw_axis(found: Information, study: Study, folder: Path) -> Picture | None:
         figure,
         folder,
         "information_axis",
-        title=f"Information loss against {axis_label(study.axis_name)}",
-        alt=f"Information loss by {study.axis_name}, a line a level. Mean over levels, {PARTS.get(parts[0])}: {means}.",
-        caption="Share of the input's variance that the best linear map can't recover from the output, images of all "
-        "conditions. Bars: 95\N{NO-BREAK SPACE}% intervals over seeds, absent with one.",
+        title=message("Information loss against {axis}", axis=axis_label(study.axis_name)),
+        alt=message(
+            "Information loss by {axis}, a line a level. Mean over levels, {part}: {means}.",
+            axis=study.axis_name,
+            part=PARTS.get(parts[0], parts[0]),
+            means=means,
+        ),
+        caption=_CAPTION,
     )
 
 

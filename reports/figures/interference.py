@@ -16,7 +16,9 @@ from reports.measures import intervals
 from reports.measures.interference import ALL, Interference
 from reports.measures.interference_shown import EXACT
 from reports.measures.mechanism import magnitude, on_axis
+from reports.messages import message, sentences
 from reports.study import Study
+from reports.wording import hidden_variants
 
 MOST_VARIANTS = 12
 MOST_LINES = 10
@@ -44,16 +46,22 @@ def draw_pairs(found: Interference, folder: Path) -> Picture:
     bar = figure.colorbar(drawn, ax=grid, location="right", shrink=0.8, aspect=25, pad=0.01)
     bar.set_label("cosine")
     told = "; ".join(f"{v}: {intervals.number(found.cosines[v][ALL].value, 2)}" for v in shown)
-    hidden = f" Shown: {len(shown)} of {len(found.variants)} variants." if len(shown) < len(found.variants) else ""
     return save(
         figure,
         folder,
         "interference_pairs",
-        title="Cosine between the gradients of two tasks",
-        alt=f"Heat maps of the mean cosine between the tasks' gradients. Mean over pairs: {told}.",
-        caption="Cosine between the gradients of two tasks over all shared parameters at the end of training, "
-        f"mean over draws of images, then seeds. Below 0 a step for one task undoes the other. On "
-        f"the diagonal, where measured, a task against itself on other images.{hidden}",
+        title=message("Cosine between the gradients of two tasks"),
+        alt=message("Heat maps of the mean cosine between the tasks' gradients. Mean over pairs: {told}.", told=told),
+        caption=sentences(
+            [
+                message(
+                    "Cosine between the gradients of two tasks over all shared parameters at the end of training, mean "
+                    "over draws of images, then seeds. Below 0 a step for one task undoes the other. On the diagonal, "
+                    "where measured, a task against itself on other images."
+                ),
+                *hidden_variants(len(shown), len(found.variants)),
+            ]
+        ),
     )
 
 
@@ -107,20 +115,28 @@ def draw_progress(found: Interference, study: Study, folder: Path) -> Picture | 
     figure.legend(loc="outside right center")
     last = max(max(found.progress[v]) for v in shown)
     told = "; ".join(f"{v}: {found.progress[v][last].value:.0%}" for v in shown if last in found.progress[v])
-    hidden = f" Shown: {len(shown)} of {len(found.variants)} variants." if len(shown) < len(found.variants) else ""
     counted = (
-        "A pair counts at a moment only if both tasks are learned by then."
+        message("A pair counts at a moment only if both tasks are learned by then.")
         if found.is_known
-        else "All pairs count: what was learned by then is not known."
+        else message("All pairs count: what was learned by then is not known.")
     )
     return save(
         figure,
         folder,
         "interference_progress",
-        title="Conflicting pairs of tasks over training",
-        alt=f"Share of pairs of tasks with a negative cosine against training progress. At the end {told}.",
-        caption="Share of pairs of tasks whose gradients of all shared parameters have a negative cosine. "
-        f"{counted} {EXACT} Variants are moved aside a little so that their bars can be told apart.{hidden}",
+        title=message("Conflicting pairs of tasks over training"),
+        alt=message(
+            "Share of pairs of tasks with a negative cosine against training progress. At the end {told}.", told=told
+        ),
+        caption=sentences(
+            [
+                message("Share of pairs of tasks whose gradients of all shared parameters have a negative cosine."),
+                counted,
+                EXACT,
+                message("Variants are moved aside a little so that their bars can be told apart."),
+                *hidden_variants(len(shown), len(found.variants)),
+            ]
+        ),
     )
 
 
@@ -142,9 +158,15 @@ def draw_axis(found: Interference, study: Study, folder: Path) -> Picture | None
         figure,
         folder,
         "interference_axis",
-        title=f"Gradient interference against {axis_label(study.axis_name)}",
-        alt=f"Interference, 1 minus the mean cosine, by {study.axis_name}: {told}.",
-        caption="1 \N{MINUS SIGN} mean cosine over pairs of tasks, all shared parameters, end of training: 0 where all "
-        "tasks pull the same way, 1 where they are unrelated, more where they are opposed. "
-        f"{intervals.basis(found.magnitude, 'draws of images')}",
+        title=message("Gradient interference against {axis}", axis=axis_label(study.axis_name)),
+        alt=message("Interference, 1 minus the mean cosine, by {axis}: {told}.", axis=study.axis_name, told=told),
+        caption=sentences(
+            [
+                message(
+                    "1 \N{MINUS SIGN} mean cosine over pairs of tasks, all shared parameters, end of training: 0 where "
+                    "all tasks pull the same way, 1 where they are unrelated, more where they are opposed."
+                ),
+                intervals.basis(found.magnitude, "draws of images"),
+            ]
+        ),
     )

@@ -11,8 +11,10 @@ from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, 
 from reports.labels import SIGMA, condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.levels import Levels, strength
+from reports.messages import comma, message, sentences, series
 from reports.study import Study
 from reports.verdict import signed
+from reports.wording import hidden_variants
 
 MOST_LINES = 10
 _AXES = {"noise": f"noise {SIGMA} (0 to 255)", "rain": "rain, % of the usual drops"}
@@ -98,8 +100,9 @@ def _extremes(found: Levels, variant: str) -> str:
         known = {c: e.value for c, e in every.items() if e is not None}
         if known:
             ends = (min(known, key=known.__getitem__), max(known, key=known.__getitem__))
-            said.append(" and ".join(f"{signed(known[c], 2)} dB on {_said(c)}" for c in ends))
-    return ", ".join(said)
+            told = [message("{change} dB on {condition}", change=signed(known[c], 2), condition=_said(c)) for c in ends]
+            said.append(message("{before} and {last}", before=told[0], last=told[1]))
+    return comma(said)
 
 
 def _said(condition: str) -> str:
@@ -107,20 +110,26 @@ def _said(condition: str) -> str:
 
 
 def _texts(found: Levels, shown: tuple[str, ...]) -> dict[str, str]:
-    told = "; ".join(f"{v}: {_extremes(found, v)}" for v in shown)
+    told = series(message("{label}: {value}", label=v, value=_extremes(found, v)) for v in shown)
     by_prompt: dict[str, list[str]] = {}
     for conditions in found.families.values():
         for condition in conditions:
             if strength(found.told[condition]) != strength(condition):
                 by_prompt.setdefault(found.told[condition], []).append(_said(condition))
-    prompts = "; ".join(f"{', '.join(names)} told as {_said(given)}" for given, names in by_prompt.items())
-    hidden = f" Shown: {len(shown)} of {len(found.variants)} variants." if len(shown) < len(found.variants) else ""
+    prompts = [
+        message("{names} told as {given}", names=comma(names), given=_said(given)) for given, names in by_prompt.items()
+    ]
+    caption = message(
+        "Restored minus degraded PSNR, mean over images, then seeds. Filled points and dotted lines: levels trained "
+        "on. Below the line at 0 the restored image is worse than its input. Below: the paired difference from the "
+        "study's reference, where it has one, with 95\N{NO-BREAK SPACE}% intervals; its points are moved aside a "
+        "little. Levels without a prompt of their own: {prompts}.",
+        prompts=series(prompts) if prompts else message("none"),
+    )
     return {
-        "title": "Gain by strength of the degradation",
-        "alt": f"PSNR gain over the degraded input by strength of the degradation. Lowest and highest, {told}.",
-        "caption": "Restored minus degraded PSNR, mean over images, then seeds. Filled points and dotted lines: levels "
-        "trained on. Below the line at 0 the restored image is worse than its input. Below: the paired difference "
-        "from the study's reference, where it has one, with "
-        "95\N{NO-BREAK SPACE}% intervals; its points are moved aside a little. "
-        f"Levels without a prompt of their own: {prompts or 'none'}.{hidden}",
+        "title": message("Gain by strength of the degradation"),
+        "alt": message(
+            "PSNR gain over the degraded input by strength of the degradation. Lowest and highest, {told}.", told=told
+        ),
+        "caption": sentences([caption, *hidden_variants(len(shown), len(found.variants))]),
     }

@@ -13,11 +13,12 @@ from reports.artifacts import Probes, Sample, load_probes, load_samples
 from reports.figures.crops import read_pixels, show_pixels
 from reports.figures.style import Picture, new_figure, plain, save, short
 from reports.labels import condition_label
+from reports.messages import comma, message
 from reports.study import Study
 
 MOST_VARIANTS = 5
 _TOP = 3.0  # of the scale, in standard deviations
-_PLACES = {"skip1": "first skip", "latent": "latent"}
+_PLACES: dict[str, str] = {"skip1": message("first skip"), "latent": message("latent")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,14 +150,25 @@ def _texts(table: MapTable, place: str, titles: list[tuple[str, str]]) -> dict[s
         f"{v}: {', '.join(map(str, p.map_channels[place]))}" for v, p in table.probes.items() if place in p.map_channels
     )
     seeds = sorted({str(s) for s in table.seeds.values()})
-    shown = ", ".join(f"{condition_label(c)}: {image}" for c, image in titles)
+    shown = comma(message("{label}: {value}", label=condition_label(c), value=image) for c, image in titles)
     return {
-        "title": f"Feature maps at the {where}",
-        "alt": f"Feature maps of {', '.join(table.probes)} at the {where} for the same crops: {shown}.",
-        "caption": "The same crop through each variant: the features that pass on, after the perturbation block where "
-        f"the variant has one ({where}). Of each variant the channels with the largest variance over the pixels, "
-        f"averaged over these crops, largest first ({channels}); channels of different variants have nothing to do "
-        "with each other. Each map without its mean, in standard deviations (SD) of its row, all on one scale. Not "
-        "shown and not counted: the edges, which padding reaches, an eighth of the side or two pixels of the map. "
-        f"Seed {', '.join(seeds)}. Crops: {shown}.",
+        "title": message("Feature maps at the {where}", where=where),
+        "alt": message(
+            "Feature maps of {variants} at the {where} for the same crops: {shown}.",
+            variants=comma(table.probes),
+            where=where,
+            shown=shown,
+        ),
+        "caption": message(
+            "The same crop through each variant: the features that pass on, after the perturbation block where the "
+            "variant has one ({where}). Of each variant the channels with the largest variance over the pixels, "
+            "averaged over these crops, largest first ({channels}); channels of different variants have nothing to do "
+            "with each other. Each map without its mean, in standard deviations (SD) of its row, all on one scale. Not "
+            "shown and not counted: the edges, which padding reaches, an eighth of the side or two pixels of the map. "
+            "Seed {seeds}. Crops: {shown}.",
+            where=where,
+            channels=channels,
+            seeds=comma(seeds),
+            shown=shown,
+        ),
     }

@@ -13,6 +13,7 @@ from reports import schema
 from reports.artifacts import Probes, load_probes
 from reports.figures.style import Picture, new_figure, plain, save, short
 from reports.labels import condition_label
+from reports.messages import comma, message, series
 from reports.study import Run, Study
 
 
@@ -129,12 +130,20 @@ def _draw_attention(found: Masks, folder: Path) -> Picture:
         figure,
         folder,
         "attention",
-        title="Attention weights by task and block",
-        alt=f"Mean channel attention weights of {found.variant} in the blocks {', '.join(blocks)} for "
-        f"{', '.join(map(condition_label, found.conditions))}.",
-        caption=f"{found.variant}, seed {found.run.seed}: mean weights over the test patches of each condition, in "
-        "units of 1 / c, what each of a row's c entries would weigh if all weighed the same. Rows: channels of the "
-        "perturbed query; columns: channels of the key; heads side by side, parted by lines.",
+        title=message("Attention weights by task and block"),
+        alt=message(
+            "Mean channel attention weights of {variant} in the blocks {blocks} for {conditions}.",
+            variant=found.variant,
+            blocks=comma(blocks),
+            conditions=comma(map(condition_label, found.conditions)),
+        ),
+        caption=message(
+            "{variant}, seed {seed}: mean weights over the test patches of each condition, in units of 1 / c, what "
+            "each of a row's c entries would weigh if all weighed the same. Rows: channels of the perturbed query; "
+            "columns: channels of the key; heads side by side, parted by lines.",
+            variant=found.variant,
+            seed=found.run.seed,
+        ),
     )
 
 
@@ -192,19 +201,45 @@ def _mask_texts(found: Masks, blocks: list[str]) -> dict[str, str]:
         kept = found.probes.kept[block][list(found.rows)]
         overlap = dropped_overlap(kept, [found.probes.patches[r] for r in found.rows])
         off = ~np.eye(len(overlap), dtype=bool)
-        between = f", between conditions {np.nanmean(overlap[off]):.2f}" if off.any() else ""
+        values = {
+            "block": block,
+            "dropped": 1 - kept.mean(),
+            "within": np.nanmean(np.diag(overlap)),
+            "chance": _chance(kept),
+        }
         told.append(
-            f"{block}: {1 - kept.mean():.0%} dropped, overlap within a condition "
-            f"{np.nanmean(np.diag(overlap)):.2f}{between}, by chance {_chance(kept):.2f}"
+            message(
+                "{block}: {dropped:.0%} dropped, overlap within a condition {within:.2f}, between conditions "
+                "{between:.2f}, by chance {chance:.2f}",
+                **values,
+                between=np.nanmean(overlap[off]),
+            )
+            if off.any()
+            else message(
+                "{block}: {dropped:.0%} dropped, overlap within a condition {within:.2f}, by chance {chance:.2f}",
+                **values,
+            )
         )
     patches = sorted({found.probes.patches[r] for r in found.rows})
-    many = str(patches[0]) if len(patches) == 1 else f"{patches[0]} to {patches[-1]}"
+    many: str = str(patches[0])
+    if len(patches) > 1:
+        many = message("{low} to {high}", low=patches[0], high=patches[-1])
     return {
-        "title": "Masks of the attention by task and block",
-        "alt": f"Which entries of the attention {found.variant} drops for each condition, and the overlap between "
-        f"conditions. {'; '.join(told)}.",
-        "caption": f"{found.variant}, seed {found.run.seed}: share of {many} test patches a condition whose mask drops "
-        "the entry (black: always). Rows: channels of the perturbed query; columns: channels of the key; heads side by "
-        "side, parted by lines. Below: Jaccard index of the entries dropped for two patches, one of each condition; on "
-        f"the diagonal two patches of the same condition. {'; '.join(told)}.",
+        "title": message("Masks of the attention by task and block"),
+        "alt": message(
+            "Which entries of the attention {variant} drops for each condition, and the overlap between conditions. "
+            "{told}.",
+            variant=found.variant,
+            told=series(told),
+        ),
+        "caption": message(
+            "{variant}, seed {seed}: share of {many} test patches a condition whose mask drops the entry (black: "
+            "always). Rows: channels of the perturbed query; columns: channels of the key; heads side by side, parted "
+            "by lines. Below: Jaccard index of the entries dropped for two patches, one of each condition; on the "
+            "diagonal two patches of the same condition. {told}.",
+            variant=found.variant,
+            seed=found.run.seed,
+            many=many,
+            told=series(told),
+        ),
     }

@@ -9,6 +9,7 @@ from reports.figures.style import Picture, new_figure, save
 from reports.labels import axis_label
 from reports.measures import intervals
 from reports.measures.mechanism import Mechanism
+from reports.messages import message, series
 from reports.study import Study
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73")
@@ -28,12 +29,15 @@ def draw(found: Mechanism, study: Study, folder: Path) -> Picture:
     figure.align_ylabels(axes)
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2)
-    values = "; ".join(
-        f"{q.name}: "
-        + ", ".join(
-            f"{study.axis_values[v]:g}: {intervals.number(e.value, q.digits)}"
-            for v in found.variants
-            if (e := q.estimate(v)) is not None
+    values = series(
+        message(
+            "{label}: {value}",
+            label=q.told,
+            value=", ".join(
+                f"{study.axis_values[v]:g}: {intervals.number(e.value, q.digits)}"
+                for v in found.variants
+                if (e := q.estimate(v)) is not None
+            ),
         )
         for q in found.quantities
     )
@@ -41,11 +45,12 @@ def draw(found: Mechanism, study: Study, folder: Path) -> Picture:
         figure,
         folder,
         "mechanism",
-        title=f"PSNR, interference and information loss against {axis_label(study.axis_name)}",
-        alt=f"Three panels that share the axis {study.axis_name}. {values}.",
-        caption="PSNR averaged over the columns; interference: 1 \N{MINUS SIGN} mean cosine of the tasks' gradients "
-        "at the end of training (0: all pull the same way, 1: unrelated, more: opposed); information loss: "
-        "1 \N{MINUS SIGN} R² of the whole block, mean over levels. Bars are intervals of the difference "
-        "from the reference, drawn around the means; information loss has none with one seed. Each "
-        "panel has its own scale.",
+        title=message("PSNR, interference and information loss against {axis}", axis=axis_label(study.axis_name)),
+        alt=message("Three panels that share the axis {axis}. {values}.", axis=study.axis_name, values=values),
+        caption=message(
+            "PSNR averaged over the columns; interference: 1 \N{MINUS SIGN} mean cosine of the tasks' gradients at the "
+            "end of training (0: all pull the same way, 1: unrelated, more: opposed); information loss: 1 "
+            "\N{MINUS SIGN} R² of the whole block, mean over levels. Bars are intervals of the difference from the "
+            "reference, drawn around the means; information loss has none with one seed. Each panel has its own scale."
+        ),
     )

@@ -24,6 +24,7 @@ from reports.figures.style import (
     short,
 )
 from reports.labels import condition_label
+from reports.messages import comma, message, sentences, series
 from reports.study import Run, Study
 
 MOST_FIGURES = 3
@@ -84,9 +85,14 @@ def draw(study: Study, folder: Path) -> list[Picture]:
 
 def _hidden(number: int, shown: int, firsts: int, every: int) -> str:
     """What a caption says about sets of orders that it does not show."""
-    said = f" Set {number} of {firsts} that the variants have with this seed." if firsts > 1 else ""
-    said += f" Shown: {shown}." if firsts > shown else ""
-    return said + (f" Other seeds give {every - firsts} further sets of orders." if every > firsts else "")
+    said: list[str] = []
+    if firsts > 1:
+        said.append(message("Set {n} of {all} that the variants have with this seed.", n=number, all=firsts))
+    if firsts > shown:
+        said.append(message("Shown: {n}.", n=shown))
+    if every > firsts:
+        said.append(message("Other seeds give {n} further sets of orders.", n=every - firsts))
+    return sentences(said) if said else ""
 
 
 def ranks(order: np.ndarray) -> np.ndarray:
@@ -200,29 +206,58 @@ def _texts(group: OrderGroup, first: str, number: int, hidden: str) -> dict[str,
     seeds: dict[int | None, list[str]] = {}
     for variant, seed in group.runs:
         seeds.setdefault(seed, []).append(variant)
-    whose = "; ".join(f"seed {seed}: {', '.join(variants)}" for seed, variants in seeds.items())
-    same = f"The same orders, channel by channel, in {len(group.runs)} runs" if len(group.runs) > 1 else "One run"
+    whose = series(
+        message("seed {seed}: {variants}", seed=seed, variants=comma(variants)) for seed, variants in seeds.items()
+    )
+    same = message("The same orders, channel by channel, in {n} runs ({whose}).", n=len(group.runs), whose=whose)
+    if len(group.runs) == 1:
+        same = message("One run ({whose}).", whose=whose)
     off = ~np.eye(len(group.conditions), dtype=bool)
-    told = "; ".join(
-        f"{block}: mean rank correlation between prompts {rank_correlation(o)[off].mean():.2f}, "
-        f"equal positions {equal_share(o)[off].mean():.0%}"
+    told = [
+        message(
+            "{block}: mean rank correlation between prompts {correlation:.2f}, equal positions {share:.0%}",
+            block=block,
+            correlation=rank_correlation(o)[off].mean(),
+            share=equal_share(o)[off].mean(),
+        )
         for block, o in group.orders.items()
         if off.any()
+    ]
+    strips = message(
+        "A strip shows one prompt's order from first to last; its colours say where the same channels stand under "
+        "“{first}”, so the first strip is smooth and a scrambled strip is another order. The matrices compare the "
+        "prompts in the strips' sequence. {told}.",
+        first=first,
+        told=series(told) if told else "",
     )
-    rounded = ""
-    if group.moves is not None:
-        parts = [
-            f"{given}: {rows['moved'].min():.1%} to {rows['moved'].max():.1%} of the positions"
-            for given, rows in group.moves.groupby("given", sort=False)
-        ]
-        rounded = (
-            f" Bottom row: what moves where the prompt codes are rounded and the orders made anew ({'; '.join(parts)})"
-        )
-        rounded += "; lines are means over the prompts."
+    title = message("Channel order by prompt")
+    if number > 1:
+        title = message("Channel order by prompt, set {n}", n=number)
     return {
-        "title": "Channel order by prompt" + (f", set {number}" if number > 1 else ""),
-        "alt": f"Strips of channel positions for each prompt and block. {told}.",
-        "caption": f"{same} ({whose}). A strip shows one prompt's order from first to last; its colours say where the "
-        f"same channels stand under “{first}”, so the first strip is smooth and a scrambled strip is another order. "
-        f"The matrices compare the prompts in the strips' sequence. {told}.{rounded}{hidden}",
+        "title": title,
+        "alt": message(
+            "Strips of channel positions for each prompt and block. {told}.", told=series(told) if told else ""
+        ),
+        "caption": sentences([same, strips, *_rounded(group), hidden]),
     }
+
+
+def _rounded(group: OrderGroup) -> list[str]:
+    if group.moves is None:
+        return []
+    parts = [
+        message(
+            "{given}: {low:.1%} to {high:.1%} of the positions",
+            given=given,
+            low=rows["moved"].min(),
+            high=rows["moved"].max(),
+        )
+        for given, rows in group.moves.groupby("given", sort=False)
+    ]
+    return [
+        message(
+            "Bottom row: what moves where the prompt codes are rounded and the orders made anew ({parts}); lines are "
+            "means over the prompts.",
+            parts=series(parts),
+        )
+    ]

@@ -14,6 +14,7 @@ from reports.figures.style import Picture, new_figure, plain, save, short
 from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.prompts import PromptCosts
+from reports.messages import message, sentences, series
 
 MOST_VARIANTS = 9
 _CELL_IN = 0.46
@@ -69,13 +70,27 @@ def _texts(found: PromptCosts, shown: tuple[str, ...]) -> dict[str, str]:
     told = []
     for variant in shown:
         condition, given, change = found.worst(variant)
-        names = f"{in_sentence(condition_label(condition))} told as {in_sentence(condition_label(given))}"
-        mean = intervals.number(found.mean(variant).value, 2)
-        told.append(f"{variant}: mean {mean} dB, lowest {intervals.number(change, 2)} dB for {names}")
-    hidden = f" Shown: {len(shown)} of {len(found.variants)} variants; the CSV file has all."
+        told.append(
+            message(
+                "{variant}: mean {mean} dB, lowest {lowest} dB for {condition} told as {given}",
+                variant=variant,
+                mean=intervals.number(found.mean(variant).value, 2),
+                lowest=intervals.number(change, 2),
+                condition=in_sentence(condition_label(condition)),
+                given=in_sentence(condition_label(given)),
+            )
+        )
+    caption = [
+        message(
+            "PSNR change against the right prompt in dB: mean over images, then seeds. All matrices share one colour "
+            "scale centred at 0; brown is a loss."
+        )
+    ]
+    if len(shown) < len(found.variants):
+        n = {"n": len(shown), "all": len(found.variants)}
+        caption.append(message("Shown: {n} of {all} variants; the CSV file has all.", **n))
     return {
-        "title": "PSNR change by true condition and given prompt",
-        "alt": f"Matrices of true condition by given prompt, 0 on the diagonal. {'; '.join(told)}.",
-        "caption": "PSNR change against the right prompt in dB: mean over images, then seeds. All matrices share one "
-        "colour scale centred at 0; brown is a loss." + (hidden if len(shown) < len(found.variants) else ""),
+        "title": message("PSNR change by true condition and given prompt"),
+        "alt": message("Matrices of true condition by given prompt, 0 on the diagonal. {told}.", told=series(told)),
+        "caption": sentences(caption),
     }

@@ -12,6 +12,7 @@ from reports import schema
 from reports.artifacts import Probes, load_probes
 from reports.figures.style import Picture, condition_colour, condition_marker, new_figure, plain, save, short
 from reports.labels import condition_label
+from reports.messages import comma, message, sentences, series
 from reports.separation import MOST_SHOWN, PCA_WIDTH, Separation, plane, points, separation
 from reports.study import Study
 
@@ -124,20 +125,49 @@ def _texts(
     measured: list[Measured], variants: list[str], shown: list[str], layers: list[str], perplexity: float, controls: str
 ) -> dict[str, str]:
     mine = [m for m in measured if m.variant in variants and m.layer in shown]
-    told = "; ".join(f"{m.variant}, {m.layer}: {_score(m.separation)}".replace("\n", ", ") for m in mine)
+    told = series(
+        message("{variant}, {layer}: {score}", variant=m.variant, layer=m.layer, score=_score_told(m.separation))
+        for m in mine
+    )
     pooled = "; ".join(dict.fromkeys(f"{m.layer}: {m.pooling}" for m in mine if m.pooling))
     others = sorted({m.variant for m in measured} - set(variants))
-    hidden = f" Shown: {len(variants)} of {len(variants) + len(others)} variants" if others else ""
+    hidden = []
+    if others:
+        hidden.append(message("{n} of {all} variants", n=len(variants), all=len(variants) + len(others)))
     if len(layers) > len(shown):
-        hidden += f"{',' if hidden else ' Shown:'} {len(shown)} of {len(layers)} layers"
-    hidden += "; the table has all." if hidden else ""
+        hidden.append(message("{n} of {all} layers", n=len(shown), all=len(layers)))
+    left = [message("Shown: {parts}; the table has all.", parts=comma(hidden))] if hidden else []
     seeds = sorted({str(m.seed) for m in mine})
     return {
-        "title": "t-SNE of features by condition",
-        "alt": f"Scatter plots of patch features coloured by condition. {told}.",
-        "caption": f"At most {MOST_SHOWN} patches a panel, standardised, PCA to {PCA_WIDTH} dimensions or fewer, "
-        f"t-SNE at perplexity {perplexity:g}, fixed seed; training seed {', '.join(seeds)}. t-SNE alone proves "
-        f"nothing: silhouette and purity (of the {mine[0].separation.near} nearest neighbours) are measured before "
-        f"it, in PCA space, on {mine[0].separation.n} patches; intervals over patches. {controls} "
-        f"Pooling: {pooled or 'not stated'}.{hidden}",
+        "title": message("t-SNE of features by condition"),
+        "alt": message("Scatter plots of patch features coloured by condition. {told}.", told=told),
+        "caption": sentences(
+            [
+                message(
+                    "At most {most} patches a panel, standardised, PCA to {width} dimensions or fewer, t-SNE at "
+                    "perplexity {perplexity:g}, fixed seed; training seed {seeds}. t-SNE alone proves nothing: "
+                    "silhouette and purity (of the {near} nearest neighbours) are measured before it, in PCA space, on "
+                    "{n} patches; intervals over patches.",
+                    most=MOST_SHOWN,
+                    width=PCA_WIDTH,
+                    perplexity=perplexity,
+                    seeds=comma(seeds),
+                    near=mine[0].separation.near,
+                    n=mine[0].separation.n,
+                ),
+                controls,
+                message("Pooling: {pooled}.", pooled=pooled or message("not stated")),
+                *left,
+            ]
+        ),
     }
+
+
+def _score_told(found: Separation) -> str:
+    (a, b), (c, d) = found.silhouette_interval, found.purity_interval
+    return message(
+        "silhouette {silhouette}, kNN purity {purity}, chance {chance}",
+        silhouette=f"{found.silhouette:.2f} [{a:.2f}, {b:.2f}]".replace("-", "\N{MINUS SIGN}"),
+        purity=f"{found.purity:.2f} [{c:.2f}, {d:.2f}]".replace("-", "\N{MINUS SIGN}"),
+        chance=f"{found.chance:.2f}".replace("-", "\N{MINUS SIGN}"),
+    )

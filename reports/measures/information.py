@@ -11,12 +11,15 @@ from reports import schema
 from reports.labels import condition_label
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, head, words
+from reports.messages import Changed, message
+from reports.messages import sentences as texts
 from reports.stats import Analysis, Estimate
 
 ALL = "all"
 MEAN = "mean over levels"
 LATENT = 4
-PARTS = {"block": "whole block", "channel": "channel part (DGCPM)"}
+LATENT_COLUMN = "latent"
+PARTS: dict[str, str] = {"block": message("whole block"), "channel": message("channel part (DGCPM)")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class Information:
 
 def column(level: int) -> str:
     """The name of a level's column in `Information.losses`."""
-    return "latent" if level == LATENT else f"level {level}"
+    return LATENT_COLUMN if level == LATENT else f"level {level}"
 
 
 def information(table: pd.DataFrame) -> Information | None:
@@ -65,24 +68,50 @@ def information(table: pd.DataFrame) -> Information | None:
     )
 
 
+def level_label(name: str) -> str:
+    """A column of `Information.losses` as a reader sees it."""
+    if name == LATENT_COLUMN:
+        return message("latent")
+    return message("mean over levels") if name == MEAN else message("level {n}", n=name.removeprefix("level "))
+
+
 def sentences(found: Information, axis_values: dict[str, float], axis: str) -> list[str]:
     """Which variant's blocks lose most and least, and whether the loss follows the study's axis."""
     part = found.parts[0]
     analysis = found.losses.get((part, ALL))
     if analysis is None:
-        return [f"No {PARTS.get(part, part)} was scored over all conditions."]
+        return [message("No {part} was scored over all conditions.", part=PARTS.get(part, part))]
     means = {v: analysis.estimate(v, MEAN) for v in analysis.scores.variants}
     most = max(means, key=lambda v: means[v].value)
     least = min(means, key=lambda v: means[v].value)
     levels = {c: analysis.estimate(most, c).value for c in analysis.scores.conditions if c != MEAN}
     at = max((c for c in levels if not np.isnan(levels[c])), key=lambda c: levels[c])
-    what = f"a linear map can't recover {_share(means[most])} of the input's variance from the {PARTS.get(part, part)}"
-    said = f"In {most} {what} (mean over levels; most at {at}: {levels[at]:.0%})"
+    told = {
+        "variant": most,
+        "share": _share(means[most]),
+        "part": PARTS.get(part, part),
+        "level": level_label(at),
+        "most": f"{levels[at]:.0%}",
+    }
     if most == least:
-        return [f"{said}.", *_limit(analysis)]
-    said += f", in {least} {_share(means[least])}."
+        said = message(
+            "In {variant} a linear map can't recover {share} of the input's variance from the {part} (mean over "
+            "levels; most at {level}: {most}).",
+            **told,
+        )
+        return [said, *_limit(analysis)]
+    said = message(
+        "In {variant} a linear map can't recover {share} of the input's variance from the {part} (mean over levels; "
+        "most at {level}: {most}), in {other} {least}.",
+        **told,
+        other=least,
+        least=_share(means[least]),
+    )
     if means[most].value - means[least].value < 0.005:
-        said = f"The variants lose the same, {means[most].value:.1%} of the input's variance, to within half a percent."
+        said = message(
+            "The variants lose the same, {share:.1%} of the input's variance, to within half a percent.",
+            share=means[most].value,
+        )
     return [said, *_along(analysis, axis_values, axis), *_limit(analysis)]
 
 
@@ -96,9 +125,14 @@ def _along(analysis: Analysis, values: dict[str, float], axis: str) -> list[str]
     if len(on) < 2:
         return []
     gap = analysis.difference(on[-1], on[0], MEAN)
-    size = f"{intervals.change(gap, 3).full}"
-    said = f"From {axis} = {values[on[0]]:g} to {values[on[-1]]:g} the mean loss changes by {size}"
-    return [f"{said}{intervals.doubt(gap)}."]
+    said = message(
+        "From {axis} = {first:g} to {last:g} the mean loss changes by {change}",
+        axis=axis,
+        first=values[on[0]],
+        last=values[on[-1]],
+        change=intervals.change(gap, 3).full,
+    )
+    return [message("{clauses}.", clauses=intervals.doubted(said, gap))]
 
 
 def _limit(analysis: Analysis) -> list[str]:
@@ -118,26 +152,28 @@ def grids(found: Information) -> list[Grid]:
                 by_level.append((*start, *(intervals.level(intervals.estimate(whole, variant, c), 3) for c in at)))
             apart = [found.losses.get((part, c)) for c in found.conditions]
             by_condition.append((*start, *(intervals.level(intervals.estimate(b, variant, MEAN), 3) for b in apart)))
-    heads = (head("Variant"), head("Part"))
-    interval = "Intervals: 95\N{NO-BREAK SPACE}% over seeds, absent with one."
+    heads = (head(message("Variant")), head(message("Part")))
+    interval = message("Intervals: 95\N{NO-BREAK SPACE}% over seeds, absent with one.")
     made = [
         Grid(
-            title="Loss by level",
-            caption=f"1 \N{MINUS SIGN} R² on images of all conditions: 0 where nothing is lost. {interval}",
+            title=message("Loss by level"),
+            caption=texts(
+                [message("1 \N{MINUS SIGN} R² on images of all conditions: 0 where nothing is lost."), interval]
+            ),
             heads=(
                 *heads,
-                *(Head(text=column(level).capitalize()) for level in found.levels),
-                Head(text=MEAN.capitalize()),
+                *(Head(text=Changed(level_label(column(level)), str.capitalize)) for level in found.levels),
+                Head(text=Changed(level_label(MEAN), str.capitalize)),
             ),
             rows=tuple(by_level),
         )
     ]
     if len(found.conditions) > 1:
-        named = [Head(text="All" if c == ALL else condition_label(c)) for c in found.conditions]
+        named = [Head(text=message("All") if c == ALL else condition_label(c)) for c in found.conditions]
         made.append(
             Grid(
-                title="Loss by condition",
-                caption=f"1 \N{MINUS SIGN} R², mean over the levels that have a block. {interval}",
+                title=message("Loss by condition"),
+                caption=texts([message("1 \N{MINUS SIGN} R², mean over the levels that have a block."), interval]),
                 heads=(*heads, *named),
                 rows=tuple(by_condition),
                 is_folded=True,

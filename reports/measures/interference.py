@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import cast
 
 import numpy as np
@@ -169,3 +170,41 @@ def _log_norms(whole: pd.DataFrame) -> pd.DataFrame:
     )
     ends = norms[norms["norm"] > 0].groupby(["variant", "seed", "draw"], sort=False)["norm"].agg(["min", "max"])
     return ends.assign(log_ratio=np.log(ends["max"] / ends["min"])).reset_index()
+
+
+def summary(found: Mapping[str, Interference]) -> pd.DataFrame:
+    """Every number of tables and figures, unrounded."""
+    rows = [{"loss": loss, **row} for loss, one in found.items() for row in _numbers(one)]
+    return pd.DataFrame(rows).dropna(subset="value")
+
+
+def _numbers(found: Interference) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for variant in found.variants:
+        for group, cosine in found.cosines[variant].items():
+            keys = {"variant": variant, "at": group}
+            rows.append({"quantity": "cosine", **keys, **intervals.columns(cosine)})
+            if (variant, group) in found.shares:
+                conflicts = intervals.columns(found.shares[variant, group])
+                rows.append({"quantity": "conflicting_share", **keys, **conflicts})
+            ceiling = found.ceilings.get(variant, {}).get(group)
+            if ceiling is not None:
+                rows.append({"quantity": "cosine_same_task", **keys, **intervals.columns(ceiling)})
+        learned = found.learned.get(variant)
+        if learned is not None:
+            numbers = intervals.columns(learned)
+            rows.append({"quantity": "conflicting_share_learned", "variant": variant, "at": ALL, **numbers})
+        if variant in found.log_norms.scores.variants:
+            ratio = intervals.columns(found.norm_ratio(variant))
+            rows.append({"quantity": "norm_ratio", "variant": variant, "at": ALL, **ratio})
+        for fraction, counted in found.progress[variant].items():
+            keys = {"variant": variant, "at": f"{fraction:.4f}"}
+            rows.append({"quantity": "conflicting_share_at_fraction", **keys, **intervals.columns(counted)})
+        for a, b in combinations(found.tasks, 2):
+            value = found.matrices[variant].at[a, b]
+            rows.append({"quantity": "cosine_of_pair", "variant": variant, "at": f"{a}, {b}", "value": value})
+        for (a, b), relative in found.relative[variant].items():
+            if relative is not None:
+                keys = {"variant": variant, "at": f"{a}, {b}"}
+                rows.append({"quantity": "cosine_over_ceiling", **keys, **intervals.columns(relative)})
+    return rows

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 
 from reports.labels import condition_label, in_sentence
 from reports.learning import LEARNED_DB
@@ -14,9 +13,11 @@ from reports.measures import intervals
 from reports.measures.conflicts import Share
 from reports.measures.interference import ALL, BACKBONE, PLAIN, WITHOUT_COLOUR, Interference
 from reports.measures.section import Grid, Head, Value, head, words
+from reports.messages import listed, message
+from reports.messages import sentences as texts
 
-LOSSES = {PLAIN: "training loss", WITHOUT_COLOUR: "without mean colour"}
-NOT_KNOWN = (
+LOSSES = {PLAIN: message("training loss"), WITHOUT_COLOUR: message("without mean colour")}
+NOT_KNOWN = message(
     "It is not known whether these models were trained past the plateau: their logs hold no validation gain by task."
 )
 
@@ -37,24 +38,39 @@ def _past_plateau(found: Interference) -> list[str]:
     said = []
     if shares:
         most, least = _ends(shares)
-        rule = f"(learned: {LEARNED_DB:g} dB or more over the degraded input on validation images)"
-        rest = (
-            f", the most, and in {least} {_percent(shares[least])}, the least {rule}." if most != least else f" {rule}."
-        )
+        told = {"variant": most, "share": _percent(shares[most]), "learned": LEARNED_DB}
         said.append(
-            f"In {most} {_percent(shares[most])} of the pairs of tasks that are both learned have opposed gradients at "
-            f"the end of training{rest}"
+            message(
+                "In {variant} {share} of the pairs of tasks that are both learned have opposed gradients at the end of "
+                "training, the most, and in {other} {least}, the least (learned: {learned:g} dB or more over the "
+                "degraded input on validation images).",
+                **told,
+                other=least,
+                least=_percent(shares[least]),
+            )
+            if most != least
+            else message(
+                "In {variant} {share} of the pairs of tasks that are both learned have opposed gradients at the end of "
+                "training (learned: {learned:g} dB or more over the degraded input on validation images).",
+                **told,
+            )
         )
     none = [v for v, s in found.learned.items() if s is None]
     if none:
         said.append(
-            f"No two tasks are learned at the end of training in {_names(none)}: what is measured there is the "
-            "plateau, not interference of learned tasks."
+            message(
+                "No two tasks are learned at the end of training in {names}: what is measured there is the plateau, "
+                "not interference of learned tasks.",
+                names=listed(none),
+            )
         )
     unknown = [v for v in found.variants if v not in found.learned]
     if unknown and found.learned:
         said.append(
-            f"It is not known whether {_names(unknown)} left the plateau: no validation gain by task was logged."
+            message(
+                "It is not known whether {names} left the plateau: no validation gain by task was logged.",
+                names=listed(unknown),
+            )
         )
     return said
 
@@ -64,13 +80,26 @@ def _every_pair(found: Interference) -> list[str]:
     if max(s.value for s in shares.values()) == 0:
         lowest = min(float(np.nanmin(m.to_numpy())) for m in found.matrices.values())
         return [
-            f"No pair of tasks conflicts at the end of training: no cosine is negative, the lowest mean is "
-            f"{intervals.number(lowest, 2)}."
+            message(
+                "No pair of tasks conflicts at the end of training: no cosine is negative, the lowest mean is "
+                "{lowest}.",
+                lowest=intervals.number(lowest, 2),
+            )
         ]
     most, least = _ends(shares)
-    said = [f"In {most} {_percent(shares[most])} of the pairs of tasks have opposed gradients at the end of training"]
-    said[0] += f", the most, and in {least} {_percent(shares[least])}, the least." if most != least else "."
-    return [*said, *(_extremes(found, most, least) if most != least else [])]
+    told = {"variant": most, "share": _percent(shares[most])}
+    if most == least:
+        return [
+            message("In {variant} {share} of the pairs of tasks have opposed gradients at the end of training.", **told)
+        ]
+    said = message(
+        "In {variant} {share} of the pairs of tasks have opposed gradients at the end of training, the most, and in "
+        "{other} {least}, the least.",
+        **told,
+        other=least,
+        least=_percent(shares[least]),
+    )
+    return [said, *_extremes(found, most, least)]
 
 
 def _ends(shares: dict[str, Share]) -> tuple[str, str]:
@@ -89,8 +118,12 @@ def _without_colour(found: ByLoss) -> list[str]:
         return []
     means = [f"{np.mean([shares[v] for v in both]):.0%}" for shares in (bare, plain)]
     return [
-        f"Without the mean colour error of each image {means[0]} of the pairs conflict on average over the variants, "
-        f"with it {means[1]}."
+        message(
+            "Without the mean colour error of each image {without} of the pairs conflict on average over the variants, "
+            "with it {plain}.",
+            without=means[0],
+            plain=means[1],
+        )
     ]
 
 
@@ -104,18 +137,22 @@ def _against_ceiling(found: Interference) -> list[str]:
     if not found.alone:
         return []
     if not resolved:
-        return ["No pair's ceiling is resolved from zero: how near its cosine comes to it can't be said."]
+        return [message("No pair's ceiling is resolved from zero: how near its cosine comes to it can't be said.")]
     variant, (a, b), lowest = min(resolved, key=lambda one: one[2].value)
-    doubt = ", which can't be told from zero" if lowest.low <= 0 <= lowest.high else ""
-    return [
-        f"The ceiling of {len(resolved)} of {len(every)} cosines of pairs is resolved from zero; the lowest of them is "
-        f"{intervals.number(lowest.value, 2)} {intervals.bracket(lowest.low, lowest.high, 2)} of its ceiling, between "
-        f"{_said(a)} and {_said(b)} in {variant}{doubt}."
-    ]
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
+    said = message(
+        "The ceiling of {n} of {all} cosines of pairs is resolved from zero; the lowest of them is {value} {interval} "
+        "of its ceiling, between {first} and {second} in {variant}",
+        n=len(resolved),
+        all=len(every),
+        value=intervals.number(lowest.value, 2),
+        interval=intervals.bracket(lowest.low, lowest.high, 2),
+        first=_said(a),
+        second=_said(b),
+        variant=variant,
+    )
+    if lowest.low <= 0 <= lowest.high:
+        said = message("{said}, which can't be told from zero", said=said)
+    return [message("{clauses}.", clauses=said)]
 
 
 def _scale(found: Interference) -> list[str]:
@@ -124,10 +161,13 @@ def _scale(found: Interference) -> list[str]:
     if not known:
         return []
     ends = [intervals.number(v, 2) for v in (min(known), max(known))]
-    size = ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+    size = ends[0] if ends[0] == ends[1] else message("{low} to {high}", low=ends[0], high=ends[1])
     return [
-        f"For scale: a task's gradient against its own on other images has a mean cosine of {size}, and two tasks can "
-        "hardly come out higher."
+        message(
+            "For scale: a task's gradient against its own on other images has a mean cosine of {size}, and two tasks "
+            "can hardly come out higher.",
+            size=size,
+        )
     ]
 
 
@@ -139,10 +179,21 @@ def _extremes(found: Interference, most: str, least: str) -> list[str]:
     gap = found.conflicts.difference(most, least, ALL)
     if np.isnan(gap.low):
         return []
-    can = "The two differ" if gap.excludes_zero else "The two can't be told apart"
+    told = {"points": 100 * gap.value, "interval": intervals.bracket(100 * gap.low, 100 * gap.high, 0)}
+    if gap.excludes_zero:
+        return [
+            message(
+                "The two differ in it (by {points:.0f} points {interval}; chosen as the extremes, not corrected for "
+                "that).",
+                **told,
+            )
+        ]
     return [
-        f"{can} in it (by {100 * gap.value:.0f} points [{intervals.number(100 * gap.low, 0)}, "
-        f"{intervals.number(100 * gap.high, 0)}]; chosen as the extremes, not corrected for that)."
+        message(
+            "The two can't be told apart in it (by {points:.0f} points {interval}; chosen as the extremes, not "
+            "corrected for that).",
+            **told,
+        )
     ]
 
 
@@ -153,7 +204,15 @@ def _worst_pair(found: Interference) -> list[str]:
         return []  # said already
     at = np.unravel_index(np.nanargmin(found.matrices[variant].to_numpy()), found.matrices[variant].shape)
     a, b = (_said(found.tasks[int(i)]) for i in at)
-    return [f"The lowest mean cosine is {intervals.number(float(lows[variant]), 2)}, between {a} and {b} in {variant}."]
+    return [
+        message(
+            "The lowest mean cosine is {value}, between {first} and {second} in {variant}.",
+            value=intervals.number(float(lows[variant]), 2),
+            first=a,
+            second=b,
+            variant=variant,
+        )
+    ]
 
 
 def _said(task: str) -> str:
@@ -170,27 +229,30 @@ def grid(found: ByLoss) -> Grid:
                 rows.append((*start, *_cells(one, variant)))
     plain = found[PLAIN]
     return Grid(
-        title="All shared parameters at the end of training",
-        caption="Each variant's own shared parameters. Share of pairs of tasks with a negative cosine, of those both "
-        f"learned ({LEARNED_DB:g} dB or more over the degraded input) and of all; mean cosine over pairs, and of a "
-        "task with itself on other images; mean of cosine over ceiling where the ceiling is resolved from zero; "
-        "largest over smallest gradient norm of the tasks (geometric mean). "
-        f"{EXACT} {intervals.basis(plain.conflicts, 'draws of images')}",
+        title=message("All shared parameters at the end of training"),
+        caption=texts([_CAPTION, EXACT, intervals.basis(plain.conflicts, "draws of images")]),
         heads=(
-            head("Variant"),
-            *([head("Loss")] if len(found) > 1 else []),
-            Head(text="Conflicting, both learned"),
-            Head(text="Conflicting pairs"),
-            Head(text="Mean cosine"),
-            Head(text="Same task, other images"),
-            Head(text="Cosine over ceiling"),
-            Head(text="Norm ratio"),
+            head(message("Variant")),
+            *([head(message("Loss"))] if len(found) > 1 else []),
+            Head(text=message("Conflicting, both learned")),
+            Head(text=message("Conflicting pairs")),
+            Head(text=message("Mean cosine")),
+            Head(text=message("Same task, other images")),
+            Head(text=message("Cosine over ceiling")),
+            Head(text=message("Norm ratio")),
         ),
         rows=tuple(rows),
     )
 
 
-EXACT = (
+_CAPTION = message(
+    "Each variant's own shared parameters. Share of pairs of tasks with a negative cosine, of those both learned "
+    "({learned:g} dB or more over the degraded input) and of all; mean cosine over pairs, and of a task with itself on "
+    "other images; mean of cosine over ceiling where the ceiling is resolved from zero; largest over smallest gradient "
+    "norm of the tasks (geometric mean).",
+    learned=LEARNED_DB,
+)
+EXACT = message(
     "Shares: exact binomial intervals (Clopper-Pearson), a pair of one trained model counted once; pairs that share a "
     "task are taken for independent."
 )
@@ -198,18 +260,21 @@ EXACT = (
 
 def _cells(found: Interference, variant: str) -> tuple[Value, ...]:
     learned = found.learned.get(variant)
-    past = words("not known") if variant not in found.learned else words("no such pair")
+    past = words(message("not known") if variant not in found.learned else message("no such pair"))
     known = [r.value for r in found.relative[variant].values() if r is not None]
-    count = f"{len(known)} of {len(found.relative[variant])}"
+    count = message("{n} of {all}", n=len(known), all=len(found.relative[variant]))
     has_norms = variant in found.log_norms.scores.variants
     return (
         past if learned is None else intervals.percent(learned, 0),
         intervals.percent(found.shares[variant, ALL], 0),
         intervals.level(found.cosines[variant][ALL], 3),
         intervals.level(found.ceilings.get(variant, {}).get(ALL), 3),
-        Value(text=f"{intervals.number(float(np.mean(known)), 2)} ({count})", sort=float(np.mean(known)))
+        Value(
+            text=message("{name} ({told})", name=intervals.number(float(np.mean(known)), 2), told=count),
+            sort=float(np.mean(known)),
+        )
         if known
-        else words("not resolved" if variant in found.alone else "not measured"),
+        else words(message("not resolved") if variant in found.alone else message("not measured")),
         intervals.level(found.norm_ratio(variant) if has_norms else None, 2),
     )
 
@@ -225,14 +290,16 @@ def grid_by_pair(found: ByLoss) -> Grid:
                 start = (words(variant), words(LOSSES[loss])) if len(found) > 1 else (words(variant),)
                 rows.append((*start, *(_relative(relative, a, b) for a, b in pairs)))
     return Grid(
-        title="Cosine against its ceiling by pair of tasks, at the end of training",
-        caption="Mean cosine of two tasks' gradients over the geometric mean of the cosines that each has with itself "
-        "on other images; not resolved: one of these can't be told from zero. Fisher's z over seeds and draws gives "
-        "the 95\N{NO-BREAK SPACE}% intervals, those of cosine and ceiling added in quadrature.",
+        title=message("Cosine against its ceiling by pair of tasks, at the end of training"),
+        caption=message(
+            "Mean cosine of two tasks' gradients over the geometric mean of the cosines that each has with itself "
+            "on other images; not resolved: one of these can't be told from zero. Fisher's z over seeds and draws "
+            "gives the 95\N{NO-BREAK SPACE}% intervals, those of cosine and ceiling added in quadrature."
+        ),
         heads=(
-            head("Variant"),
-            *([head("Loss")] if len(found) > 1 else []),
-            *(Head(text=f"{_said(a)} x {_said(b)}") for a, b in pairs),
+            head(message("Variant")),
+            *([head(message("Loss"))] if len(found) > 1 else []),
+            *(Head(text=message("{first} x {second}", first=_said(a), second=_said(b))) for a, b in pairs),
         ),
         rows=tuple(rows),
         is_folded=True,
@@ -242,58 +309,34 @@ def grid_by_pair(found: ByLoss) -> Grid:
 def _relative(relative: Mapping[tuple[str, str], intervals.Interval | None], a: str, b: str) -> Value:
     pair = (a, b) if (a, b) in relative else (b, a)
     if pair not in relative:
-        return words("not measured")
+        return words(message("not measured"))
     found = relative[pair]
-    return words("not resolved") if found is None else intervals.level(found, 2)
+    return words(message("not resolved")) if found is None else intervals.level(found, 2)
 
 
 def grid_by_group(found: Interference) -> Grid:
     """Mean cosine by group of layers."""
     groups = [g for g in found.groups if g != ALL]
-    common = "backbone: what variants with and without perturbation blocks have in common. " * (BACKBONE in groups)
+    caption: list[str] = [message("Mean over pairs of tasks.")]
+    if BACKBONE in groups:
+        caption.append(message("backbone: what variants with and without perturbation blocks have in common."))
     rows = [(words(v), *(intervals.level(found.cosines[v].get(g), 3) for g in groups)) for v in found.variants]
     return Grid(
-        title="Mean cosine by group of layers, at the end of training",
-        caption=f"Mean over pairs of tasks. {common}{intervals.basis(found.conflicts, 'draws of images')}",
-        heads=(head("Variant"), *(Head(text=g) for g in groups)),
+        title=message("Mean cosine by group of layers, at the end of training"),
+        caption=texts([*caption, intervals.basis(found.conflicts, "draws of images")]),
+        heads=(head(message("Variant")), *(Head(text=_group(g)) for g in groups)),
         rows=tuple(rows),
         is_folded=True,
     )
 
 
-def summary(found: ByLoss) -> pd.DataFrame:
-    """Every number of tables and figures, unrounded."""
-    rows = [{"loss": loss, **row} for loss, one in found.items() for row in _numbers(one)]
-    return pd.DataFrame(rows).dropna(subset="value")
-
-
-def _numbers(found: Interference) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for variant in found.variants:
-        for group, cosine in found.cosines[variant].items():
-            keys = {"variant": variant, "at": group}
-            rows.append({"quantity": "cosine", **keys, **intervals.columns(cosine)})
-            if (variant, group) in found.shares:
-                conflicts = intervals.columns(found.shares[variant, group])
-                rows.append({"quantity": "conflicting_share", **keys, **conflicts})
-            ceiling = found.ceilings.get(variant, {}).get(group)
-            if ceiling is not None:
-                rows.append({"quantity": "cosine_same_task", **keys, **intervals.columns(ceiling)})
-        learned = found.learned.get(variant)
-        if learned is not None:
-            numbers = intervals.columns(learned)
-            rows.append({"quantity": "conflicting_share_learned", "variant": variant, "at": ALL, **numbers})
-        if variant in found.log_norms.scores.variants:
-            ratio = intervals.columns(found.norm_ratio(variant))
-            rows.append({"quantity": "norm_ratio", "variant": variant, "at": ALL, **ratio})
-        for fraction, share in found.progress[variant].items():
-            keys = {"variant": variant, "at": f"{fraction:.4f}"}
-            rows.append({"quantity": "conflicting_share_at_fraction", **keys, **intervals.columns(share)})
-        for a, b in combinations(found.tasks, 2):
-            value = found.matrices[variant].at[a, b]
-            rows.append({"quantity": "cosine_of_pair", "variant": variant, "at": f"{a}, {b}", "value": value})
-        for (a, b), relative in found.relative[variant].items():
-            if relative is not None:
-                keys = {"variant": variant, "at": f"{a}, {b}"}
-                rows.append({"quantity": "cosine_over_ceiling", **keys, **intervals.columns(relative)})
-    return rows
+def _group(name: str) -> str:
+    """A group of layers as a reader sees it; its own name where it is none of the usual."""
+    told: dict[str, str] = {
+        "encoder": message("encoder"),
+        "decoder": message("decoder"),
+        "latent": message("latent"),
+        "refinement": message("refinement"),
+        "perturbation": message("perturbation"),
+    }
+    return told.get(name, name)

@@ -14,8 +14,9 @@ import pandas as pd
 
 from reports import schema
 from reports.measures.section import Value
+from reports.messages import message, ngettext, sentences
 from reports.stats import AVERAGE, Analysis, Estimate, collect
-from reports.verdict import signed
+from reports.wording import seeds_told, signed
 
 MINUS = "\N{MINUS SIGN}"
 FEW_SCENES = 10
@@ -101,17 +102,23 @@ def number(value: float, digits: int) -> str:
 
 def bracket(low: float, high: float, digits: int) -> str:
     """An interval in a sentence; says so where there is none."""
-    return "[no interval]" if np.isnan(low) else f"[{number(low, digits)}, {number(high, digits)}]"
+    return message("[no interval]") if np.isnan(low) else f"[{number(low, digits)}, {number(high, digits)}]"
 
 
-def doubt(estimate: Estimate) -> str:
-    """What a sentence says of a number whose interval holds zero; "" of any other, and where there is no interval."""
-    return "" if estimate.excludes_zero or np.isnan(estimate.low) else ", which can't be told from zero"
+def doubted(said: str, estimate: Estimate) -> str:
+    """A clause that ends with a number, and that it can't be told from zero where its interval holds zero."""
+    if estimate.excludes_zero or np.isnan(estimate.low):
+        return said
+    return message("{said}, which can't be told from zero", said=said)
 
 
 def loss_text(estimate: Estimate) -> str:
     """A change in dB told as a loss: 1.20 dB [0.81, 1.60]."""
-    return f"{number(-estimate.value, 2)} dB {bracket(-estimate.high, -estimate.low, 2)}"
+    return message(
+        "{value} dB {interval}",
+        value=number(-estimate.value, 2),
+        interval=bracket(-estimate.high, -estimate.low, 2),
+    )
 
 
 def limits(analysis: Analysis, what: str = "scenes") -> str:
@@ -119,28 +126,32 @@ def limits(analysis: Analysis, what: str = "scenes") -> str:
     counts = [len(s) for s in analysis.scores.seeds.values()]
     said = []
     if counts and max(counts) == 1:
-        said.append("With one seed a variant this is true of these trained models, not of the variants.")
+        said.append(message("With one seed a variant this is true of these trained models, not of the variants."))
     elif counts and min(counts) == 1:
-        said.append("A variant with one seed has no measure of seed-to-seed variance.")
+        said.append(message("A variant with one seed has no measure of seed-to-seed variance."))
     if analysis.scores.n_scenes < FEW_SCENES and what == "scenes":
-        n = analysis.scores.n_scenes
-        said.append(f"{n} {'scene says' if n == 1 else 'scenes say'} little about photographs in general.")
-    return " ".join(said)
+        said.append(
+            ngettext(
+                "{n} scene says little about photographs in general.",
+                "{n} scenes say little about photographs in general.",
+                analysis.scores.n_scenes,
+            )
+        )
+    return sentences(said) if said else ""
 
 
 def basis(analysis: Analysis, what: str = "images") -> str:
-    """What the intervals rest on, for a caption."""
+    """What the intervals rest on, for a caption; `what`: images, or draws of images."""
     counts = sorted({len(s) for s in analysis.scores.seeds.values()})
-    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    units = f"{analysis.scores.n_images} {what}"
+    n = {"seeds": seeds_told(counts), "images": analysis.scores.n_images, "scenes": analysis.scores.n_scenes}
     if what == "images":
-        units += f" of {analysis.scores.n_scenes} scenes"
-    return f"Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} {'seed' if counts[-1] == 1 else 'seeds'} and {units}."
+        return message("Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} images of {scenes} scenes.", **n)
+    return message("Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} draws of images.", **n)
 
 
 def _value(estimate: Interval | None, text: Callable[[float], str]) -> Value:
     if estimate is None or np.isnan(estimate.value):
-        return Value(text="not measured")
+        return Value(text=message("not measured"))
     known = not np.isnan(estimate.low)
     interval = f"[{text(estimate.low)}, {text(estimate.high)}]" if known else ""
     return Value(text=text(estimate.value), sort=estimate.value, interval=interval)

@@ -12,6 +12,8 @@ from reports import schema
 from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, head, words
+from reports.messages import comma, listed, message
+from reports.messages import sentences as texts
 from reports.stats import Analysis
 from reports.study import Study
 
@@ -117,22 +119,36 @@ def sentences(found: Levels, reference: str | None) -> list[str]:
     """Whether models still help on new levels, and whether any differs there from the reference."""
     new = found.new_to_all()
     if not new:
-        return ["Every level was trained on by some variant: nothing here tells of new ones."]
+        return [message("Every level was trained on by some variant: nothing here tells of new ones.")]
     gains = {(v, c): found.gains.estimate(v, c) for v in found.variants for c in new}
     gains = {key: e for key, e in gains.items() if not np.isnan(e.value)}
     below = sorted((key for key, e in gains.items() if e.value < 0), key=lambda k: gains[k].value)
     if below:
-        named = ", ".join(
-            f"{v} on {_said(c)} ({intervals.change(gains[v, c]).full} dB)" for v, c in below[:_MOST_NAMED]
+        where: str = comma(
+            message(
+                "{variant} on {condition} ({change} dB)",
+                variant=v,
+                condition=_said(c),
+                change=intervals.change(gains[v, c]).full,
+            )
+            for v, c in below[:_MOST_NAMED]
         )
-        more = f" and {len(below) - _MOST_NAMED} more" if len(below) > _MOST_NAMED else ""
-        said = [f"On levels not trained on, these make the image worse than it was: {named}{more}."]
+        if len(below) > _MOST_NAMED:
+            more = message("{n} more", n=len(below) - _MOST_NAMED)
+            where = listed([where, more])
+        said: list[str] = [
+            message("On levels not trained on, these make the image worse than it was: {where}.", where=where)
+        ]
     else:
         v, c = min(gains, key=lambda k: gains[k].value)
-        said = [
+        smallest = message(
             "No variant's mean falls below the degraded input's on any level not trained on; the smallest gain is "
-            f"{intervals.change(gains[v, c]).full} dB, {v} on {_said(c)}{intervals.doubt(gains[v, c])}."
-        ]
+            "{change} dB, {variant} on {condition}",
+            change=intervals.change(gains[v, c]).full,
+            variant=v,
+            condition=_said(c),
+        )
+        said = [message("{clauses}.", clauses=intervals.doubted(smallest, gains[v, c]))]
     said += _against(found, reference, new)
     limit = intervals.limits(found.gains)
     return [*said, *([limit] if limit else [])]
@@ -152,13 +168,28 @@ def _against(found: Levels, reference: str | None, new: tuple[str, ...]) -> list
         return []
     apart = {key: e for key, e in known.items() if e.excludes_zero}
     if not apart:
-        return [f"None of the {len(known)} differences from the reference, {reference}, leaves zero out there."]
+        return [
+            message(
+                "None of the {n} differences from the reference, {reference}, leaves zero out there.",
+                n=len(known),
+                reference=reference,
+            )
+        ]
     better = sum(e.value > 0 for e in apart.values())
     v, c = max(apart, key=lambda k: abs(apart[k].value))
     return [
-        f"{len(apart)} of the {len(known)} differences from the reference, {reference}, leave zero out there ({better} "
-        f"better, {len(apart) - better} worse; not corrected for their number); the largest is "
-        f"{intervals.change(apart[v, c]).full} dB, {v} on {_said(c)}."
+        message(
+            "{n} of the {all} differences from the reference, {reference}, leave zero out there ({better} better, "
+            "{worse} worse; not corrected for their number); the largest is {change} dB, {variant} on {condition}.",
+            n=len(apart),
+            all=len(known),
+            reference=reference,
+            better=better,
+            worse=len(apart) - better,
+            change=intervals.change(apart[v, c]).full,
+            variant=v,
+            condition=_said(c),
+        )
     ]
 
 
@@ -178,18 +209,30 @@ def grids(found: Levels, reference: str | None) -> list[Grid]:
                 )
                 for c in conditions
             ]
-            rows.append((words(f"{variant} (gain)" if is_base and against else variant), *cells))
-        what = f"Gain of {against}; of the others the difference from it" if against else "Gain over the degraded input"
-        heads = [Head(text=f"{condition_label(c)}{'' if _new(found, c) else ' (trained)'}") for c in conditions]
+            rows.append(
+                (words(message("{variant} (gain)", variant=variant) if is_base and against else variant), *cells)
+            )
+        caption = message("Gain over the degraded input, PSNR in dB, paired within each image.")
+        if against:
+            caption = message(
+                "Gain of {reference}; of the others the difference from it, PSNR in dB, paired within each image.",
+                reference=against,
+            )
+        heads = [Head(text=_head(found, c)) for c in conditions]
         made.append(
             Grid(
-                title=f"{condition_label(task)} by strength",
-                caption=f"{what}, PSNR in dB, paired within each image. {intervals.basis(found.gains)}",
-                heads=(head("Variant"), *heads),
+                title=message("{task} by strength", task=condition_label(task)),
+                caption=texts([caption, intervals.basis(found.gains)]),
+                heads=(head(message("Variant")), *heads),
                 rows=tuple(rows),
             )
         )
     return made
+
+
+def _head(found: Levels, condition: str) -> str:
+    label = condition_label(condition)
+    return label if _new(found, condition) else message("{condition} (trained)", condition=label)
 
 
 def _new(found: Levels, condition: str) -> bool:

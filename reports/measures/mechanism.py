@@ -10,6 +10,7 @@ import pandas as pd
 from reports.measures import information, intervals
 from reports.measures.information import Information
 from reports.measures.interference import ALL, Interference
+from reports.messages import message, series
 from reports.stats import AVERAGE, Analysis, Estimate
 from reports.study import Study
 
@@ -34,6 +35,15 @@ class Quantity:
     column: str
     unit: str = ""
     is_best_high: bool = False
+
+    @property
+    def told(self) -> str:
+        """The name for a reader of the page."""
+        return {
+            "PSNR": message("PSNR"),
+            "interference": message("interference"),
+            "information loss": message("information loss"),
+        }[self.name]
 
     def estimate(self, variant: str) -> Estimate | None:
         """The variant's mean, None where it was not measured."""
@@ -88,18 +98,27 @@ def sentences(found: Mechanism, study: Study) -> list[str]:
     for q in found.quantities:
         values = {v: _value(q, v) for v in found.variants}
         chosen = (max if q.is_best_high else min)(values, key=values.__getitem__)
-        word = "highest" if q.is_best_high else "lowest"
+        told = {
+            "quantity": q.told,
+            "at": f"{study.axis_name} = {study.axis_values[chosen]:g}",
+            "value": f"{intervals.number(values[chosen], q.digits)}{q.unit}",
+        }
         if max(values.values()) - min(values.values()) < 0.5 * 10**-q.digits:
-            best.append(f"{q.name} is the same everywhere")
+            best.append(message("{quantity} is the same everywhere", quantity=q.told))
+        elif q.is_best_high:
+            best.append(message("{quantity} is highest at {at} ({value})", **told))
         else:
-            at = f"{study.axis_name} = {study.axis_values[chosen]:g}"
-            best.append(f"{q.name} is {word} at {at} ({intervals.number(values[chosen], q.digits)}{q.unit})")
-    said = [f"{'; '.join(best)}."]
+            best.append(message("{quantity} is lowest at {at} ({value})", **told))
+    said: list[str] = [message("{clauses}.", clauses=series(best))]
     if study.reference in found.variants:
         counts = [_apart(q, found.variants, str(study.reference)) for q in found.quantities]
         said.append(
-            f"Differences from the reference, {study.reference}, that leave zero out, not corrected for their number: "
-            f"{'; '.join(counts)}."
+            message(
+                "Differences from the reference, {reference}, that leave zero out, not corrected for their number: "
+                "{counts}.",
+                reference=study.reference,
+                counts=series(counts),
+            )
         )
     limit = intervals.limits(found.quantities[0].analysis)
     return [*said, *([limit] if limit else [])]
@@ -114,8 +133,9 @@ def _apart(quantity: Quantity, variants: tuple[str, ...], reference: str) -> str
     gaps = [quantity.analysis.difference(v, reference, quantity.column) for v in variants if v != reference]
     known = [g for g in gaps if not np.isnan(g.low)]
     if not known:
-        return f"{quantity.name} has no interval with one seed"
-    return f"{quantity.name} {sum(g.excludes_zero for g in known)} of {len(known)}"
+        return message("{quantity} has no interval with one seed", quantity=quantity.told)
+    n = sum(g.excludes_zero for g in known)
+    return message("{quantity} {n} of {all}", quantity=quantity.told, n=n, all=len(known))
 
 
 def summary(found: Mechanism, study: Study) -> pd.DataFrame:

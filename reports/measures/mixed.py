@@ -10,6 +10,8 @@ from reports import schema
 from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, Value, head, words
+from reports.messages import comma, message, series
+from reports.messages import sentences as texts
 from reports.stats import Analysis, Estimate
 
 _IMAGE = ["variant", "seed", "dataset", "scene", "image", "condition"]
@@ -87,24 +89,35 @@ def _failures(gains: dict[tuple[str, str, str], Estimate]) -> str:
     below = sorted((line for line, e in gains.items() if e.value < 0), key=lambda line: gains[line].value)
     if not below:
         worst = min(gains, key=lambda line: gains[line].value)
-        return (
-            "With two degradations at once no variant's mean falls below its input's under either prompt; the "
-            f"smallest gain is {intervals.change(gains[worst]).full} dB, {_line(worst)}{intervals.doubt(gains[worst])}."
+        smallest = message(
+            "With two degradations at once no variant's mean falls below its input's under either prompt; the smallest "
+            "gain is {change} dB, {variant} on {condition} told {given}",
+            change=intervals.change(gains[worst]).full,
+            condition=_said(worst[0]),
+            variant=worst[1],
+            given=_said(worst[2]),
         )
+        return message("{clauses}.", clauses=intervals.doubted(smallest, gains[worst]))
     cases = dict.fromkeys((condition, given) for condition, _, given in below)
     told = []
     for condition, given in cases:
         mine = [line for line in gains if (line[0], line[2]) == (condition, given)]
         failed = [line for line in below if line in mine]
         who = _who([variant for _, variant, _ in failed], len(mine))
-        lowest = f"{intervals.change(gains[failed[0]]).full} dB{f', {failed[0][1]}' if len(failed) > 1 else ''}"
-        told.append(f"{_said(condition)} told {_said(given)} for {who} ({'worst: ' * (len(failed) > 1)}{lowest})")
-    return f"Restoring fails, the result being worse than the degraded input, on {'; on '.join(told)}."
-
-
-def _line(line: tuple[str, str, str]) -> str:
-    condition, variant, given = line
-    return f"{variant} on {_said(condition)} told {_said(given)}"
+        values = {
+            "condition": _said(condition),
+            "given": _said(given),
+            "who": who,
+            "change": intervals.change(gains[failed[0]]).full,
+        }
+        told.append(
+            message(
+                "on {condition} told {given} for {who} (worst: {change} dB, {variant})", **values, variant=failed[0][1]
+            )
+            if len(failed) > 1
+            else message("on {condition} told {given} for {who} ({change} dB)", **values)
+        )
+    return message("Restoring fails, the result being worse than the degraded input, {where}.", where=series(told))
 
 
 def _said(condition: str) -> str:
@@ -119,21 +132,23 @@ def _better(found: Mixed, condition: str) -> str:
     for_second = [v for v, e in gaps.items() if e.excludes_zero and e.value < 0]
     rest = len(gaps) - len(for_first) - len(for_second)
     parts = [
-        f"the prompt of {_said(given)} is better for {_who(names, len(gaps))}"
+        message("the prompt of {given} is better for {who}", given=_said(given), who=_who(names, len(gaps)))
         for given, names in ((first, for_first), (second, for_second))
         if names
     ]
     if rest:
         parts.append(
-            f"the two can't be told apart for {rest} of {len(gaps)}" if parts else "the two can't be told apart"
+            message("the two can't be told apart for {n} of {all}", n=rest, all=len(gaps))
+            if parts
+            else message("the two can't be told apart")
         )
-    return f"On {_said(condition)}, {'; '.join(parts)}."
+    return message("On {condition}, {told}.", condition=_said(condition), told=series(parts))
 
 
 def _who(names: list[str], total: int) -> str:
     if len(names) == total:
-        return "every variant" if total > 1 else names[0]
-    return ", ".join(names) if len(names) <= 3 else f"{len(names)} of the {total} variants"
+        return message("every variant") if total > 1 else names[0]
+    return comma(names) if len(names) <= 3 else message("{n} of the {all} variants", n=len(names), all=total)
 
 
 def grid(found: Mixed) -> Grid:
@@ -155,17 +170,24 @@ def grid(found: Mixed) -> Grid:
             )
         )
     return Grid(
-        title="Restored under either prompt",
-        caption="PSNR in dB; gain: restored minus input; the last column: this prompt's result minus the other's, both "
-        f"paired within each image. {intervals.basis(next(iter(found.gains.values())))}",
+        title=message("Restored under either prompt"),
+        caption=texts(
+            [
+                message(
+                    "PSNR in dB; gain: restored minus input; the last column: this prompt's result minus the other's, "
+                    "both paired within each image."
+                ),
+                intervals.basis(next(iter(found.gains.values()))),
+            ]
+        ),
         heads=(
-            head("Variant"),
-            head("Degradations"),
-            head("Told"),
-            Head(text="Input"),
-            Head(text="Restored"),
-            Head(text="Gain"),
-            Head(text="Against the other prompt"),
+            head(message("Variant")),
+            head(message("Degradations")),
+            head(message("Told")),
+            Head(text=message("Input")),
+            Head(text=message("Restored")),
+            Head(text=message("Gain")),
+            Head(text=message("Against the other prompt")),
         ),
         rows=tuple(rows),
     )

@@ -7,6 +7,8 @@ import pandas as pd
 from reports import schema
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, head, words
+from reports.messages import message
+from reports.messages import sentences as texts
 from reports.stats import AVERAGE, Analysis
 
 EXACT = "fp32"
@@ -57,13 +59,25 @@ def grid(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> Grid:
                     *(intervals.percent(share) for share in shares),
                 )
             )
-    basis = " ".join(intervals.basis(b) for b in list(changed.values())[:1])
+    basis = [intervals.basis(b) for b in list(changed.values())[:1]]
     return Grid(
-        title="Codes rounded to a number format",
-        caption="PSNR: change against fp32 codes in dB, averaged over the columns, paired within each image. "
-        f"{basis} Blocks: share of channel positions that hold another channel than in fp32, mean over prompts; "
-        "its interval is over seeds, and absent with one.",
-        heads=(head("Variant"), head("Format"), Head(text="PSNR"), *(Head(text=f"Moved, {b}") for b in blocks)),
+        title=message("Codes rounded to a number format"),
+        caption=texts(
+            [
+                message("PSNR: change against fp32 codes in dB, averaged over the columns, paired within each image."),
+                *basis,
+                message(
+                    "Blocks: share of channel positions that hold another channel than in fp32, mean over prompts; its "
+                    "interval is over seeds, and absent with one."
+                ),
+            ]
+        ),
+        heads=(
+            head(message("Variant")),
+            head(message("Format")),
+            Head(text="PSNR"),
+            *(Head(text=message("Moved, {block}", block=b)) for b in blocks),
+        ),
         rows=tuple(rows),
     )
 
@@ -73,7 +87,8 @@ def sentences(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> list[
     said = []
     for given in dict.fromkeys([*moved, *changed]):
         parts = [*_most_moved(moved.get(given)), *_most_changed(changed.get(given))]
-        said.append(f"Rounding the prompt codes to {given} {' and '.join(parts)}.")
+        told = parts[0] if len(parts) == 1 else message("{moves} and {changes}", moves=parts[0], changes=parts[-1])
+        said.append(message("Rounding the prompt codes to {format} {told}.", format=given, told=told))
     said += [intervals.limits(b) for b in list(changed.values())[:1]]
     return [s for s in said if s]
 
@@ -89,8 +104,16 @@ def _most_moved(analysis: Analysis | None) -> list[str]:
     variant, block = max(every, key=every.__getitem__)
     most = every[variant, block]
     if most == 0:
-        return ["moves no channel"]
-    return [f"moves {min(every.values()):.1%} to {most:.1%} of the channel positions (most: {block} of {variant})"]
+        return [message("moves no channel")]
+    return [
+        message(
+            "moves {least:.1%} to {most:.1%} of the channel positions (most: {block} of {variant})",
+            least=min(every.values()),
+            most=most,
+            block=block,
+            variant=variant,
+        )
+    ]
 
 
 def _most_changed(analysis: Analysis | None) -> list[str]:
@@ -102,11 +125,13 @@ def _most_changed(analysis: Analysis | None) -> list[str]:
         return []
     variant = max(every, key=lambda v: abs(every[v].value))
     e = every[variant]
-    size = f"{intervals.change(e, 3).full} dB"
+    size = intervals.change(e, 3).full
     if all(abs(x.value) < 0.0005 for x in every.values()):
-        return ["changes no variant's PSNR by 0.001 dB"]
-    who = f" at most, in {variant}" if len(every) > 1 else ""
-    return [f"changes PSNR by {size}{who}{intervals.doubt(e)}"]
+        return [message("changes no variant's PSNR by 0.001 dB")]
+    said = message("changes PSNR by {change} dB", change=size)
+    if len(every) > 1:
+        said = message("changes PSNR by {change} dB at most, in {variant}", change=size, variant=variant)
+    return [intervals.doubted(said, e)]
 
 
 def summary(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> pd.DataFrame:

@@ -11,6 +11,8 @@ from reports import schema
 from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, Value, head, words
+from reports.messages import comma, message, ngettext, series
+from reports.messages import sentences as texts
 from reports.stats import AVERAGE, Analysis, Estimate
 
 _IMAGE = ["variant", "seed", "dataset", "scene", "image", "condition"]
@@ -105,15 +107,21 @@ def sentences(found: PromptCosts) -> list[str]:
     ranked = sorted((v for v in means if not np.isnan(means[v].value)), key=lambda v: means[v].value)
     said = []
     if ranked:
-        said.append(_loses(found, ranked[0], means[ranked[0]], "most " if len(ranked) > 1 else ""))
+        said.append(_loses(found, ranked[0], means[ranked[0]], "most" if len(ranked) > 1 else ""))
     if len(ranked) > 1:
-        said.append(_loses(found, ranked[-1], means[ranked[-1]], "least "))
+        said.append(_loses(found, ranked[-1], means[ranked[-1]], "least"))
         said += _unlike(found, ranked)
     if idle:
-        verb = "does" if len(idle) == 1 else "do"
         said.append(
-            f"The prompt does nothing in {', '.join(idle)}: {'it' if len(idle) == 1 else 'they'} {verb} not lose "
-            f"{NOTHING_DB:g} dB on any condition, whatever {'it is' if len(idle) == 1 else 'they are'} told."
+            ngettext(
+                "The prompt does nothing in {names}: it does not lose {size:g} dB on any condition, whatever it is "
+                "told.",
+                "The prompt does nothing in {names}: they do not lose {size:g} dB on any condition, whatever they are "
+                "told.",
+                len(idle),
+                names=comma(idle),
+                size=NOTHING_DB,
+            )
         )
     said.append(intervals.limits(found.other_task))
     return [s for s in said if s]
@@ -121,16 +129,39 @@ def sentences(found: PromptCosts) -> list[str]:
 
 def _loses(found: PromptCosts, variant: str, mean: Estimate, rank: str) -> str:
     condition, given, change = found.worst(variant)
-    told = f"{in_sentence(condition_label(condition))} told as {in_sentence(condition_label(given))}"
-    largest = f"; the largest loss is {told}, {intervals.number(-change, 2)} dB" if change <= -NOTHING_DB else ""
-    end = f" averaged over the columns{largest}."
+    clauses = [_loss(variant, mean, rank)]
+    if change <= -NOTHING_DB:
+        clauses.append(
+            message(
+                "the largest loss is {condition} told as {given}, {loss} dB",
+                condition=in_sentence(condition_label(condition)),
+                given=in_sentence(condition_label(given)),
+                loss=intervals.number(-change, 2),
+            )
+        )
+    return message("{clauses}.", clauses=series(clauses))
+
+
+def _loss(variant: str, mean: Estimate, rank: str) -> str:
+    told = {"variant": variant, "loss": intervals.loss_text(mean)}
     if mean.value >= 0 and mean.excludes_zero:
-        gain = f"{intervals.number(mean.value, 2)} dB {intervals.bracket(mean.low, mean.high, 2)}"
-        return f"{variant} does better when told the wrong task, by {gain}{end}"
-    if mean.excludes_zero or np.isnan(mean.low):
-        return f"{variant} loses {rank}when told the wrong task, {intervals.loss_text(mean)}{end}"
-    size = f"{intervals.loss_text(mean)}{end}"
-    return f"{variant} loses nothing that could be told from zero when told the wrong task: {size}"
+        return message(
+            "{variant} does better when told the wrong task, by {gain} dB {interval} averaged over the columns",
+            variant=variant,
+            gain=intervals.number(mean.value, 2),
+            interval=intervals.bracket(mean.low, mean.high, 2),
+        )
+    if not mean.excludes_zero and not np.isnan(mean.low):
+        return message(
+            "{variant} loses nothing that could be told from zero when told the wrong task: {loss} averaged over the "
+            "columns",
+            **told,
+        )
+    if rank == "most":
+        return message("{variant} loses most when told the wrong task, {loss} averaged over the columns", **told)
+    if rank == "least":
+        return message("{variant} loses least when told the wrong task, {loss} averaged over the columns", **told)
+    return message("{variant} loses when told the wrong task, {loss} averaged over the columns", **told)
 
 
 def _unlike(found: PromptCosts, ranked: list[str]) -> list[str]:
@@ -138,9 +169,14 @@ def _unlike(found: PromptCosts, ranked: list[str]) -> list[str]:
     gap = found.other_task.difference(ranked[0], ranked[-1])
     if np.isnan(gap.low):
         return []
-    size = f"{intervals.number(-gap.value, 2)} dB {intervals.bracket(-gap.high, -gap.low, 2)}"
-    can = "differ" if gap.excludes_zero else "can't be told apart"
-    return [f"The two {can} in it ({size}; chosen as the extremes, not corrected for that)."]
+    size = intervals.loss_text(gap)
+    if gap.excludes_zero:
+        return [message("The two differ in it ({size}; chosen as the extremes, not corrected for that).", size=size)]
+    return [
+        message(
+            "The two can't be told apart in it ({size}; chosen as the extremes, not corrected for that).", size=size
+        )
+    ]
 
 
 def grid(found: PromptCosts) -> Grid:
@@ -153,15 +189,22 @@ def grid(found: PromptCosts) -> Grid:
         if level is not None:
             cells.append(intervals.change(intervals.estimate(level, variant)))
         rows.append((words(variant), *cells))
-    heads = [head("Variant"), *(Head(text=condition_label(c)) for c in (AVERAGE, *conditions))]
+    heads = [head(message("Variant")), *(Head(text=condition_label(c)) for c in (AVERAGE, *conditions))]
     if level is not None:
-        heads.append(Head(text="Right task, wrong strength"))
-    left = f" {found.without_right} images without the right prompt's result are left out." * (found.without_right > 0)
+        heads.append(Head(text=message("Right task, wrong strength")))
+    caption = [
+        message(
+            "PSNR in dB against the right prompt, by what is wrong with the image; negative is a loss. Prompts of a "
+            "task are averaged first; the average is the plain mean over the columns. Paired within each image."
+        ),
+        intervals.basis(found.other_task),
+    ]
+    if found.without_right:
+        n = found.without_right
+        caption.append(message("{n} images without the right prompt's result are left out.", n=n))
     return Grid(
-        title="Mean change under the prompt of another task",
-        caption="PSNR in dB against the right prompt, by what is wrong with the image; negative is a loss. Prompts of "
-        "a task are averaged first; the average is the plain mean over the columns. Paired within each image. "
-        f"{intervals.basis(found.other_task)}{left}",
+        title=message("Mean change under the prompt of another task"),
+        caption=texts(caption),
         heads=tuple(heads),
         rows=tuple(rows),
     )

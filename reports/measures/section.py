@@ -20,7 +20,7 @@ class Value:
     @property
     def full(self) -> str:
         """The text with its interval, for sentences."""
-        return f"{self.text} {self.interval}".strip()
+        return f"{self.text} {self.interval}" if self.interval else self.text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from reports import schema
@@ -16,6 +17,7 @@ from reports.figures import prompts as prompts_figures
 from reports.files import write_csv
 from reports.learning import TaskLearning
 from reports.measures import (
+    declared,
     information,
     interference,
     interference_shown,
@@ -24,22 +26,26 @@ from reports.measures import (
     mixed,
     precision,
     prompts,
+    routing,
     separation,
     training,
 )
 from reports.measures.load import Measures, load_measures
 from reports.measures.plateau import learned_tasks
 from reports.measures.section import Section
+from reports.messages import listed, message, series
+from reports.messages import sentences as texts
 from reports.stats import Analysis
 from reports.study import Study
 
 _SETTINGS = {
-    "tenths": "tenths of the training",
-    "draws": "draws of images",
-    "batch": "patches a draw",
-    "images": "images a condition",
-    "information_images": "images a condition",
-    "pixels": "pixels an image",
+    "tenths": message("tenths of the training"),
+    "draws": message("draws of images"),
+    "batch": message("patches a draw"),
+    "images": message("images a condition"),
+    "information_images": message("images a condition"),
+    "pixels": message("pixels an image"),
+    "plugins": message("of the package"),
 }
 _NO_LIMIT = "None"
 SEPARATION = "separation"
@@ -110,18 +116,20 @@ def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[
         first = training.section(study, list(learned))
         sections.append(first)
         write_csv(out / schema.MEASURES_FOLDER / f"{first.name}.csv", first.summary, "%.6f")
-    for names, make in _SECTIONS:
+    others = (((name,), partial(_declared, name=name)) for name in measures.declared)
+    for names, make in (*_SECTIONS, *others):
         present = [name for name in names if name in measures.tables]
         if not present:
             continue
         try:
             made = make(source)
         except Exception as error:  # a measure's odd content must not cost the reader the rest of the report
-            problems.append(f"{' and '.join(present)} could not be summed up: {type(error).__name__}: {error}")
+            why = f"{type(error).__name__}: {error}"
+            problems.append(message("{names} could not be summed up: {why}", names=listed(present), why=why))
             continue
         if made is None:
             if len(present) == len(names) == 1:
-                problems.append(f"{' and '.join(present)} holds too little to be summed up.")
+                problems.append(message("{names} holds too little to be summed up.", names=listed(present)))
             continue
         section, jobs[made[0].name] = made
         sections.append(replace(section, note=_note(measures, present)))
@@ -144,7 +152,7 @@ def _prompts(source: _Source) -> Made:
     jobs = [Job(draw=prompts_figures.draw, given=(found, source.folder))]
     section = Section(
         name="prompts",
-        title="What a wrong prompt costs",
+        title=message("What a wrong prompt costs"),
         sentences=tuple(prompts.sentences(found)),
         grids=(prompts.grid(found),),
         summary=prompts.summary(found),
@@ -160,7 +168,7 @@ def _precision(source: _Source) -> Made:
         return None
     section = Section(
         name="precision",
-        title="Prompt codes in half precision",
+        title=message("Prompt codes in half precision"),
         sentences=tuple(precision.sentences(changed, moved)),
         grids=(precision.grid(changed, moved),),
         summary=precision.summary(changed, moved),
@@ -174,7 +182,7 @@ def _separation(source: _Source) -> Made:
         return None
     section = Section(
         name=SEPARATION,
-        title="Features by condition: controls",
+        title=message("Features by condition: controls"),
         sentences=tuple(separation.sentences(found)),
         grids=tuple(separation.grids(found)),
         summary=separation.summary(found),
@@ -200,10 +208,10 @@ def _interference(source: _Source) -> Made:
     grids += [interference_shown.grid_by_group(found)] if len(found.groups) > 1 else []
     section = Section(
         name="interference",
-        title="Gradient interference",
+        title=message("Gradient interference"),
         sentences=tuple(interference_shown.sentences(by_loss)),
         grids=tuple(grids),
-        summary=interference_shown.summary(by_loss),
+        summary=interference.summary(by_loss),
     )
     return section, jobs
 
@@ -219,7 +227,7 @@ def _information(source: _Source) -> Made:
     ]
     section = Section(
         name="information",
-        title="Information a block loses",
+        title=message("Information a block loses"),
         sentences=tuple(information.sentences(found, study.axis_values, study.axis_name)),
         grids=tuple(information.grids(found)),
         summary=information.summary(found),
@@ -240,7 +248,7 @@ def _mechanism(source: _Source) -> Made:
     jobs = [Job(draw=mechanism_figures.draw, given=(found, source.study, source.folder))]
     section = Section(
         name="mechanism",
-        title=f"PSNR, interference and information loss against {source.study.axis_name}",
+        title=message("PSNR, interference and information loss against {axis}", axis=source.study.axis_name),
         sentences=tuple(mechanism.sentences(found, source.study)),
         summary=mechanism.summary(found, source.study),
     )
@@ -254,7 +262,7 @@ def _levels(source: _Source) -> Made:
     jobs = [Job(draw=levels_figures.draw, given=(found, source.study, source.folder))]
     section = Section(
         name="levels",
-        title="Levels not trained on",
+        title=message("Levels not trained on"),
         sentences=tuple(levels.sentences(found, source.study.reference)),
         grids=tuple(levels.grids(found, source.study.reference)),
         summary=levels.summary(found, source.study.reference),
@@ -268,7 +276,7 @@ def _mixed(source: _Source) -> Made:
         return None
     section = Section(
         name="mixed",
-        title="Two degradations at once",
+        title=message("Two degradations at once"),
         sentences=tuple(mixed.sentences(found)),
         grids=(mixed.grid(found),),
         summary=mixed.summary(found),
@@ -285,22 +293,41 @@ _SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Source], Made]], ...] = (
     (("interference", "information"), _mechanism),
     (("levels",), _levels),
     (("mixed",), _mixed),
+    (("routing",), lambda source: routing.section(source.measures.tables["routing"], source.folder)),
 )
+
+
+def _declared(source: _Source, *, name: str) -> Made:
+    """A measure of another package."""
+    measures = source.measures
+    return declared.section(measures.tables[name], measures.declared[name], source.study.variants), []
 
 
 def _note(measures: Measures, names: list[str]) -> str:
     """On how many runs it was measured, and what the tables say about how."""
     said = []
     for name in names:
-        count = measures.counts[name]
-        what = f"Measure {name}: taken" if len(names) > 1 else "Measured"
-        if count == measures.runs:
-            all_of = {1: "the one finished run", 2: "both finished runs"}.get(count, f"all {count} finished runs")
-            said.append(f"{what} on {all_of}.")
-        else:
-            others = "it does not apply to the others or was not taken"
-            said.append(f"{what} on {count} of {measures.runs} finished runs; {others}.")
+        runs = _runs_told(measures.counts[name], measures.runs)
+        said.append(
+            message("Measure {name}: taken on {runs}.", name=name, runs=runs)
+            if len(names) > 1
+            else message("Measured on {runs}.", runs=runs)
+        )
         told = measures.settings[name].items()
-        settings = [f"{_SETTINGS.get(key, key)} {value}" for key, value in told if value != _NO_LIMIT]
-        said += [f"Settings: {'; '.join(settings)}."] if settings else []
-    return " ".join(dict.fromkeys(said))
+        settings = [
+            message("{setting} {value}", setting=_SETTINGS.get(key, key), value=value)
+            for key, value in told
+            if value != _NO_LIMIT
+        ]
+        said += [message("Settings: {settings}.", settings=series(settings))] if settings else []
+    return texts(dict.fromkeys(said))
+
+
+def _runs_told(count: int, runs: int) -> str:
+    if count != runs:
+        return message(
+            "{n} of {all} finished runs; it does not apply to the others or was not taken", n=count, all=runs
+        )
+    if count == 1:
+        return message("the one finished run")
+    return message("both finished runs") if count == 2 else message("all {n} finished runs", n=count)

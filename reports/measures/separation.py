@@ -14,18 +14,19 @@ import pandas as pd
 
 from reports.measures import intervals
 from reports.measures.section import Grid, Head, Value, head, words
+from reports.messages import listed, message
 
 AS_WELL, IN_PART = 0.9, 0.5
 FOLLOWS = 0.1
-NOT_MEASURED = (
+NOT_MEASURED = message(
     "Whether untrained weights or a random prompt give the same picture was not measured (measure separation), so it "
     "is no sign of anything learned."
 )
-SETTINGS = {
-    ("trained", "condition"): "trained weights, right prompt, by degradation",
-    ("untrained", "condition"): "untrained weights, right prompt, by degradation",
-    ("random_prompt", "condition"): "trained weights, random prompt, by degradation",
-    ("random_prompt", "told"): "trained weights, random prompt, by prompt told",
+SETTINGS: dict[tuple[str, str], str] = {
+    ("trained", "condition"): message("trained weights, right prompt, by degradation"),
+    ("untrained", "condition"): message("untrained weights, right prompt, by degradation"),
+    ("random_prompt", "condition"): message("trained weights, random prompt, by degradation"),
+    ("random_prompt", "told"): message("trained weights, random prompt, by prompt told"),
 }
 _TRAINED, _UNTRAINED, _TRUE, _TOLD = SETTINGS
 
@@ -98,32 +99,65 @@ def _above(purity: tuple[float, float]) -> float:
     return (value - chance) / (1 - chance) if chance < 1 else 0.0
 
 
-UNTRAINED_CLAUSES = {
-    "as well": "untrained weights separate the degradations as well (purity {u} against {t})",
-    "in part": "untrained weights separate the degradations in large part (purity {u} against {t})",
-    "less": "untrained weights separate the degradations far less (purity {u} against {t})",
-}
-PROMPT_CLAUSES = {
-    "": "",
-    "prompt": ", and under random prompts features follow the prompt told ({a}), not the degradation ({b})",
-    "both": ", and under random prompts features follow the prompt told ({a}) more than the degradation ({b})",
-    "degradation": ", and under random prompts features follow the degradation ({b}), not the prompt told ({a})",
-    "neither": ", and under random prompts features follow neither the prompt told ({a}) nor the degradation ({b})",
-}
-SHOWN = {
-    "": "the degraded input",
-    "prompt": "the prompt",
-    "both": "the prompt more than the degradation",
-    "degradation": "the degradation",
-    "neither": "what only the right prompt brings",
-}
-CONCLUSIONS = {
-    "as well": "the separation shows {what}, not something learned",
-    "in part": "the separation shows {what}, and most of it needs no training",
-    "less": "the separation is learned, and shows {what}",
-}
-WHOLE = "In {names} ({layer}), {untrained}{prompt}: {conclusion}."
-NONE = "In {names} ({layer}), features do not separate the degradations (purity {t}, chance {chance})."
+def _untrained(compared: str, untrained: str, trained: str) -> str:
+    told = {"untrained": untrained, "trained": trained}
+    if compared == "as well":
+        return message(
+            "untrained weights separate the degradations as well (purity {untrained} against {trained})", **told
+        )
+    if compared == "in part":
+        return message(
+            "untrained weights separate the degradations in large part (purity {untrained} against {trained})", **told
+        )
+    return message(
+        "untrained weights separate the degradations far less (purity {untrained} against {trained})", **told
+    )
+
+
+def _under_random_prompts(follows: str, prompt: str, degradation: str) -> str:
+    """A clause with its comma; "" where it was not measured."""
+    told = {"prompt": prompt, "degradation": degradation}
+    if follows == "prompt":
+        return message(
+            ", and under random prompts features follow the prompt told ({prompt}), not the degradation "
+            "({degradation})",
+            **told,
+        )
+    if follows == "both":
+        return message(
+            ", and under random prompts features follow the prompt told ({prompt}) more than the degradation "
+            "({degradation})",
+            **told,
+        )
+    if follows == "degradation":
+        return message(
+            ", and under random prompts features follow the degradation ({degradation}), not the prompt told "
+            "({prompt})",
+            **told,
+        )
+    if follows == "neither":
+        return message(
+            ", and under random prompts features follow neither the prompt told ({prompt}) nor the degradation "
+            "({degradation})",
+            **told,
+        )
+    return ""
+
+
+def _conclusion(compared: str, follows: str) -> str:
+    shown: dict[str, str] = {
+        "": message("the degraded input"),
+        "prompt": message("the prompt"),
+        "both": message("the prompt more than the degradation"),
+        "degradation": message("the degradation"),
+        "neither": message("what only the right prompt brings"),
+    }
+    what = shown[follows]
+    if compared == "as well":
+        return message("the separation shows {what}, not something learned", what=what)
+    if compared == "in part":
+        return message("the separation shows {what}, and most of it needs no training", what=what)
+    return message("the separation is learned, and shows {what}", what=what)
 
 
 def _sentence(found: Controls, names: list[str], layer: str, kind: tuple[str, str]) -> str:
@@ -131,15 +165,21 @@ def _sentence(found: Controls, names: list[str], layer: str, kind: tuple[str, st
         return _range(p[which] for v in names if (p := found.purity(v, layer, setting)) is not None)
 
     compared, prompt = kind
-    who = ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
     if compared == "none":
-        return NONE.format(names=who, layer=layer, t=told(_TRAINED), chance=told(_TRAINED, 1))
-    return WHOLE.format(
-        names=who,
+        return message(
+            "In {names} ({layer}), features do not separate the degradations (purity {trained}, chance {chance}).",
+            names=listed(names),
+            layer=layer,
+            trained=told(_TRAINED),
+            chance=told(_TRAINED, 1),
+        )
+    return message(
+        "In {names} ({layer}), {untrained}{prompt}: {conclusion}.",
+        names=listed(names),
         layer=layer,
-        untrained=UNTRAINED_CLAUSES[compared].format(u=told(_UNTRAINED), t=told(_TRAINED)),
-        prompt=PROMPT_CLAUSES[prompt].format(a=told(_TOLD), b=told(_TRUE)),
-        conclusion=CONCLUSIONS[compared].format(what=SHOWN[prompt]),
+        untrained=_untrained(compared, told(_UNTRAINED), told(_TRAINED)),
+        prompt=_under_random_prompts(prompt, told(_TOLD), told(_TRUE)),
+        conclusion=_conclusion(compared, prompt),
     )
 
 
@@ -148,7 +188,7 @@ def _range(values: Iterable[float]) -> str:
     if not known:
         return ""
     low, high = (f"{v:.2f}" for v in (min(known), max(known)))
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else message("{low} to {high}", low=low, high=high)
 
 
 def grids(found: Controls) -> list[Grid]:
@@ -171,29 +211,34 @@ def grids(found: Controls) -> list[Grid]:
         )
         for row in found.values.to_dict("records")
     ]
-    start = (head("Variant"), head("Layer"))
+    start = (head(message("Variant")), head(message("Layer")))
     return [
         Grid(
-            title="Controls of the separation",
-            caption="kNN purity by what labels the patches, means over seeds; the same patches as in the figure. "
-            "Random prompt: each patch is told a condition drawn for it.",
+            title=message("Controls of the separation"),
+            caption=message(
+                "kNN purity by what labels the patches, means over seeds; the same patches as in the figure. Random "
+                "prompt: each patch is told a condition drawn for it."
+            ),
             heads=(
                 *start,
-                Head(text="Trained, right prompt"),
-                Head(text="Untrained, right prompt"),
-                Head(text="Random prompt, by degradation"),
-                Head(text="Random prompt, by prompt told"),
-                Head(text="Chance"),
+                Head(text=message("Trained, right prompt")),
+                Head(text=message("Untrained, right prompt")),
+                Head(text=message("Random prompt, by degradation")),
+                Head(text=message("Random prompt, by prompt told")),
+                Head(text=message("Chance")),
             ),
             rows=tuple(rows),
         ),
         Grid(
-            title="Controls of every variant and layer",
-            caption="Silhouette and kNN purity, means over seeds.",
+            title=message("Controls of every variant and layer"),
+            caption=message("Silhouette and kNN purity, means over seeds."),
             heads=(
                 *start,
-                head("Setting"),
-                *(Head(text=t) for t in ("Silhouette", "kNN purity", "Chance", "Patches")),
+                head(message("Setting")),
+                Head(text=message("Silhouette")),
+                Head(text=message("kNN purity")),
+                Head(text=message("Chance")),
+                Head(text=message("Patches")),
             ),
             rows=tuple(every),
             is_folded=True,
@@ -202,7 +247,7 @@ def grids(found: Controls) -> list[Grid]:
 
 
 def _number(value: float) -> Value:
-    return words("not measured") if np.isnan(value) else Value(text=intervals.number(value, 2), sort=value)
+    return words(message("not measured")) if np.isnan(value) else Value(text=intervals.number(value, 2), sort=value)
 
 
 def summary(found: Controls) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from reports import learning
 from reports.labels import condition_label
 from reports.learning import FAST_GAIN_DB, LEARNED_DB, PLATEAU_DB, TaskLearning
 from reports.measures.section import Grid, Head, Section, Value, head, words
+from reports.messages import message
 from reports.study import Study
 from reports.wording import signed
 
@@ -16,9 +17,9 @@ def section(study: Study, found: list[TaskLearning]) -> Section:
     """The section of what `learning` found in the study; of one variant and task at least."""
     return Section(
         name="learning",
-        title="Training past the plateau",
+        title=message("Training past the plateau"),
         sentences=tuple(learning.sentences(found)),
-        note=f"Every run is tested with the same weights: {_tested(study)}.",
+        note=_tested(study),
         grids=(_grid(found),),
         summary=learning.frame(found),
     )
@@ -27,24 +28,30 @@ def section(study: Study, found: list[TaskLearning]) -> Section:
 def _tested(study: Study) -> str:
     chosen = {str((run.spec.get("budget") or {}).get("checkpoint", "best")) for run in study.runs.values() if run.spec}
     if chosen == {"last"}:
-        return "those after the last step"
-    return "those that validated best, chosen on validation images" if chosen == {"best"} else "not all alike"
+        return message("Every run is tested with the same weights: those after the last step.")
+    if chosen == {"best"}:
+        return message(
+            "Every run is tested with the same weights: those that validated best, chosen on validation images."
+        )
+    return message("Every run is tested with the same weights: not all alike.")
 
 
 def _grid(found: list[TaskLearning]) -> Grid:
     heads = (
-        head("Variant"),
-        head("Task"),
-        Head(text="Gain over the input, dB"),
-        Head(text="of it in the last tenth, dB"),
-        Head(text=f"Steps to +{FAST_GAIN_DB:g} dB"),
-        head("Status"),
+        head(message("Variant")),
+        head(message("Task")),
+        Head(text=message("Gain over the input, dB")),
+        Head(text=message("of it in the last tenth, dB")),
+        Head(text=message("Steps to +{gain:g} dB", gain=FAST_GAIN_DB)),
+        head(message("Status")),
     )
     return Grid(
-        title="Gain and plateau of each variant and task",
-        caption=(
-            f"Past the plateau: at least {LEARNED_DB:g} dB over the degraded input on the test images, and less than "
-            f"{PLATEAU_DB:g} dB gained on the validation images in the last tenth of training. Means over seeds."
+        title=message("Gain and plateau of each variant and task"),
+        caption=message(
+            "Past the plateau: at least {learned:g} dB over the degraded input on the test images, and less than "
+            "{plateau:g} dB gained on the validation images in the last tenth of training. Means over seeds.",
+            learned=LEARNED_DB,
+            plateau=PLATEAU_DB,
         ),
         heads=heads,
         rows=tuple(

@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Literal
 
 from reports import schema
+from reports.messages import comma, message, series
 from reports.reported.cells import ReportedRow, all_rows, unit
 from reports.reported.methods import AVERAGE_COLUMN, SETTINGS
 
@@ -86,26 +87,36 @@ def _averages(row: ReportedRow) -> list[Flag]:
         mean, tolerance = mean_and_tolerance(cells, average)
         if abs(mean - average) > tolerance:
             wrong.append(
-                f"{metric.label} is printed as {average}, its cells have the mean {mean:.{metric.digits + 1}f} "
-                f"(rounding explains {tolerance.normalize():f})"
+                message(
+                    "{metric} is printed as {average}, its cells have the mean {mean} (rounding explains {tolerance})",
+                    metric=metric.label,
+                    average=average,
+                    mean=f"{mean:.{metric.digits + 1}f}",
+                    tolerance=f"{tolerance.normalize():f}",
+                )
             )
     found = []
     if wrong:
-        found.append(_flag("average", row, f"average {'; '.join(wrong)}; source: {_cited(row)}."))
+        told = message("average {told}; source: {source}.", told=series(wrong), source=cited(row))
+        found.append(_flag("average", row, told))
     if unchecked:
-        message = f"average {', '.join(unchecked)} stands without all of its cells; source: {_cited(row)}."
-        found.append(_flag("unchecked", row, message))
+        told = message(
+            "average {told} stands without all of its cells; source: {source}.",
+            told=comma(unchecked),
+            source=cited(row),
+        )
+        found.append(_flag("unchecked", row, told))
     return found
 
 
-def _flag(kind: Kind, row: ReportedRow, message: str) -> Flag:
+def _flag(kind: Kind, row: ReportedRow, told: str) -> Flag:
     return Flag(
         kind=kind,
         setting=row.setting,
         method=row.name,
         dataset=AVERAGE_COLUMN,
         sources=(row.source,),
-        message=message,
+        message=told,
     )
 
 
@@ -119,7 +130,7 @@ def _conflicts(rows: Sequence[ReportedRow]) -> list[Flag]:
         for column in SETTINGS[setting].column_names:
             having = [row for row in group if column in row.cells]
             if any(_differ([row.cells[column].value(metric) for row in having]) for metric in _METRICS):
-                said = "; ".join(f"{_shown(row, column)} in {_cited(row)}" for row in having)
+                said = "; ".join(f"{_shown(row, column)} in {cited(row)}" for row in having)
                 found.append(
                     Flag(
                         kind="conflict",
@@ -142,7 +153,10 @@ def _parameters(rows: Sequence[ReportedRow]) -> list[Flag]:
     found = []
     for method, printed in by_method.items():
         if _differ(list(printed.values())):
-            said = "; ".join(f"{value} M in {source} ({setting})" for (setting, source), value in printed.items())
+            said = series(
+                message("{size} M in {source} ({setting})", size=value, source=source, setting=setting)
+                for (setting, source), value in printed.items()
+            )
             names = tuple(dict.fromkeys(source for _, source in printed))
             found.append(
                 Flag(
@@ -151,7 +165,7 @@ def _parameters(rows: Sequence[ReportedRow]) -> list[Flag]:
                     method=method,
                     dataset="",
                     sources=names,
-                    message=f"parameters: {said}.",
+                    message=message("parameters: {told}.", told=said),
                 )
             )
     return found
@@ -168,6 +182,6 @@ def _shown(row: ReportedRow, column: str) -> str:
     return " / ".join("-" if v is None else str(v) for v in values)
 
 
-def _cited(row: ReportedRow) -> str:
+def cited(row: ReportedRow, separator: str = ", ") -> str:
     """The source, and the notes that say how it came by the number."""
-    return row.source + (f" ({', '.join(row.notes)})" if row.notes else "")
+    return row.source + (f" ({separator.join(row.notes)})" if row.notes else "")

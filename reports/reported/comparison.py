@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from reports import schema
+from reports.messages import message
 from reports.reported.cells import ReportedRow, reported_rows
 from reports.reported.methods import AVERAGE_COLUMN, SETTINGS, Setting, canonical, suggestion
 
@@ -63,7 +64,12 @@ class ComparedCell:
     @property
     def verdict(self) -> str:
         """For a table: "reproduced", "not reproduced" or "not measured"."""
-        return {True: "reproduced", False: "not reproduced", None: "not measured"}[self.reproduced]
+        told: dict[bool | None, str] = {
+            True: message("reproduced"),
+            False: message("not reproduced"),
+            None: message("not measured"),
+        }
+        return told[self.reproduced]
 
 
 def compare(setting_and_method: str, measured: Mapping[str, tuple[float, float]]) -> list[ComparedCell]:

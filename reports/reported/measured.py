@@ -11,14 +11,16 @@ import pandas as pd
 from reports import schema
 from reports.labels import condition_label
 from reports.load import name_of
+from reports.messages import comma, joined, message, series
 from reports.reported.cells import reported_rows
 from reports.reported.comparison import Compared, ComparedCell, compare
 from reports.reported.grid import Grid, cells_of, grid_of
 from reports.reported.methods import AVERAGE_COLUMN, PaperColumn, Setting, method_of, protocol_for
 from reports.study import Run, Status, Study
 from reports.tables import INPUT_LABEL, Cell, Number
+from reports.wording import count
 
-NOT_PRINTED = "not printed"
+NOT_PRINTED = message("not printed")
 MINUS = "\N{MINUS SIGN}"
 _FIELD_DATA = "paper"
 _SIGNS = {schema.PSNR: 3, schema.SSIM: 4}  # digits that show on which side of the tolerance a difference lies
@@ -100,7 +102,7 @@ def _on_field_sets(study: Study, setting: Setting, protocol: str, rows: pd.DataF
         reasons.append(_why_none(study, setting, protocol))
     heads = tuple(c.head for c in setting.columns)
     return Measured(
-        title=f"Measured here: protocol {protocol}, the field's test sets",
+        title=message("Measured here: protocol {protocol}, the field's test sets", protocol=protocol),
         heads=(*heads, AVERAGE_COLUMN) if setting.has_average else heads,
         rows=_rows(study, grid, with_average=setting.has_average),
         differences=differences,
@@ -119,13 +121,17 @@ def _on_other_images(study: Study, setting: Setting, protocol: str, rows: pd.Dat
         columns = tuple(c for c in wanted if (own["condition"] == c).any())
         heads = tuple(condition_label(c) for c in columns)
         yield Measured(
-            title=f"Measured here: protocol {protocol}, data {dataset}",
+            title=message("Measured here: protocol {protocol}, data {name}", protocol=protocol, name=dataset),
             heads=(*heads, AVERAGE_COLUMN) if setting.has_average else heads,
             rows=_rows(study, grid_of(own, columns), with_average=setting.has_average),
             differences=(),
             reasons=(
-                f"Reported and measured numbers are on different images: the reported ones on {sets}, the measured "
-                f"ones on “{dataset}”. They can't be compared, and no difference is computed.",
+                message(
+                    "Reported and measured numbers are on different images: the reported ones on {sets}, the measured "
+                    "ones on “{name}”. They can't be compared, and no difference is computed.",
+                    sets=sets,
+                    name=dataset,
+                ),
             ),
         )
 
@@ -136,7 +142,7 @@ def _rows(study: Study, grid: Grid, *, with_average: bool) -> tuple[MeasuredRow,
         MeasuredRow(
             label=INPUT_LABEL,
             cells=cells_of(grid, "input", "", with_average=with_average),
-            aside="measured",
+            aside=message("measured"),
             is_input=True,
         )
     ]
@@ -162,24 +168,29 @@ def _aside(study: Study, variant: str, done: Sequence[Run]) -> str:
     """Seeds, budget and size: what a measured number means nothing without."""
     planned = study.runs_of(variant)
     if not done:
-        return "measured: nothing yet"
-    seeds = f"{len(done)} of {len(planned)} seeds" if len(planned) != 1 else "1 seed"
+        return message("measured: nothing yet")
+    seeds = message("{n} of {all} seeds", n=len(done), all=len(planned)) if len(planned) != 1 else count(1, "seed")
     budgets = dict.fromkeys(_budget(run) for run in done)
     sizes = dict.fromkeys(_size(run) for run in done)
-    return "measured: " + "; ".join(filter(None, (seeds, " | ".join(budgets), " | ".join(sizes))))
+    parts = [seeds, *(joined(own, " | ") for own in (budgets, sizes) if any(own))]
+    return message("measured: {told}", told=series(parts))
 
 
 def _budget(run: Run) -> str:
     budget = run.spec.get("budget")
     name = name_of(budget)
     steps = run.summary.get("steps") or (budget.get("steps") if isinstance(budget, dict) else None)
-    return " ".join(filter(None, (f"budget {name}" if name else "", f"({steps} steps)" if steps else "")))
+    if not steps:
+        return message("budget {name}", name=name) if name else ""
+    if not name:
+        return message("({n} steps)", n=steps)
+    return message("budget {name} ({n} steps)", name=name, n=steps)
 
 
 def _size(run: Run) -> str:
     model = run.spec.get("model")
     params = model.get("params") if isinstance(model, dict) else None
-    return f"{params / 1e6:.2f} M parameters" if isinstance(params, int | float) else ""
+    return message("{n:.2f} M parameters", n=params / 1e6) if isinstance(params, int | float) else ""
 
 
 def _incomplete(study: Study, setting: Setting, grid: Grid) -> tuple[list[PaperColumn], list[str]]:
@@ -188,17 +199,23 @@ def _incomplete(study: Study, setting: Setting, grid: Grid) -> tuple[list[PaperC
     if cut:
         sides = ", ".join(map(str, cut))
         return list(setting.columns), [
-            f"Test images were cut to {sides} pixels a side: reported and measured numbers are on different images, "
-            "and no difference is computed."
+            message(
+                "Test images were cut to {sides} pixels a side: reported and measured numbers are on different images, "
+                "and no difference is computed.",
+                sides=sides,
+            )
         ]
     short = [c for c in setting.columns if 0 < grid.counts.get(c.name, 0) != c.n_images]
     if not short:
         return [c for c in setting.columns if not grid.counts.get(c.name)], []
-    said = ", ".join(f"{c.name} ({grid.counts[c.name]} of {c.n_images})" for c in short)
+    said = comma(message("{name} ({n} of {all})", name=c.name, n=grid.counts[c.name], all=c.n_images) for c in short)
     missing = [c for c in setting.columns if not grid.counts.get(c.name)]
     return [*short, *missing], [
-        f"Not on all images of the test set: {said}. For these columns reported and measured numbers are on different "
-        "images, and no difference is computed."
+        message(
+            "Not on all images of the test set: {told}. For these columns reported and measured numbers are on "
+            "different images, and no difference is computed.",
+            told=said,
+        )
     ]
 
 
@@ -232,11 +249,15 @@ def _difference(variant: str, method: str, source: str, cells: dict[str, Compare
     compared = [c for c in cells.values() if c.reproduced is not None]
     same = [c.dataset for c in compared if c.reproduced]
     n = len(compared)
-    which = f"none of {n}" if not same else f"all {n}" if len(same) == n else f"{len(same)} of {n}: {', '.join(same)}"
+    which = message("{n} of {all}: {names}", n=len(same), all=n, names=comma(same or [""]))
+    if not same:
+        which = message("none of {n}", n=n)
+    elif len(same) == n:
+        which = message("all {n}", n=n)
     return Difference(
         label=f"{variant} {MINUS} {method}",
         cells=tuple(_difference_cell(cells.get(name)) for name in setting.column_names),
-        aside=f"reported: {source}; reproduced: {which}",
+        aside=message("reported: {source}; reproduced: {which}", source=source, which=which),
     )
 
 
@@ -272,8 +293,17 @@ def _why_none(study: Study, setting: Setting, protocol: str) -> str:
     """Why no measured row has a difference, though the images are the field's."""
     methods = [m for v in study.variants if (m := _method(study, v)) is not None]
     if not methods:
-        return "No difference is computed: none of the measured variants is a method that the reported rows name."
+        return message(
+            "No difference is computed: none of the measured variants is a method that the reported rows name."
+        )
     needed = ", ".join(dict.fromkeys(protocol_for(setting.name, m) for m in methods))
     if not any(_same_protocol(protocol, protocol_for(setting.name, m)) for m in methods):
-        return f"Protocol {protocol}: no difference is computed, since the reported numbers belong to {needed}."
-    return f"Protocol {protocol}: no difference is computed, since no finished run has a number beside a reported one."
+        return message(
+            "Protocol {protocol}: no difference is computed, since the reported numbers belong to {needed}.",
+            protocol=protocol,
+            needed=needed,
+        )
+    return message(
+        "Protocol {protocol}: no difference is computed, since no finished run has a number beside a reported one.",
+        protocol=protocol,
+    )

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reports.messages import message
+
 AVERAGE_COLUMN = "Average"
 
 
@@ -82,7 +84,7 @@ SETTINGS: dict[str, Setting] = {
     for s in (
         Setting(
             name="3-task",
-            title="Three tasks in one model",
+            title=message("Three tasks in one model"),
             file="three_task.csv",
             columns=(_HAZE, _RAIN, *_noise("cbsd68", "CBSD68", 68, 15, 25, 50)),
             has_average=True,
@@ -91,7 +93,7 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting(
             name="5-task",
-            title="Five tasks in one model",
+            title=message("Five tasks in one model"),
             file="five_task.csv",
             columns=(_HAZE, _RAIN, *_noise("cbsd68", "CBSD68", 68, 25), _BLUR, _LOW),
             has_average=True,
@@ -100,7 +102,7 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting(
             name="single-task",
-            title="One model for each task",
+            title=message("One model for each task"),
             file="single_task.csv",
             columns=(
                 _HAZE,
@@ -134,6 +136,9 @@ VARIANT_OF_METHOD: dict[str, str] = {
     "MoCE-IR": "moceir",
     "VLU-Net": "vlunet",
 }
+
+# Methods of the paper's own tables that the suite can't train, and why.
+NOT_TRAINED: dict[str, str] = {"TAPE": message("no code by its authors was found")}
 
 # InstructIR's paper names its models by the number of tasks; other papers print the same rows under the bare name.
 _SAME_MODEL = {("3-task", "InstructIR-3D"): "InstructIR", ("5-task", "InstructIR-5D"): "InstructIR"}

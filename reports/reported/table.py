@@ -12,16 +12,23 @@ from typing import Literal
 
 from reports import schema
 from reports.load import read_json
+from reports.messages import joined, message, series
 from reports.reported.cells import ReportedRow, reported_rows, sources
-from reports.reported.checks import Flag, flags
-from reports.reported.measured import MINUS, NOT_PRINTED, Measured, measured_of
-from reports.reported.methods import AVERAGE_COLUMN, Setting, find_setting
+from reports.reported.checks import Flag, cited, flags
+from reports.reported.measured import NOT_PRINTED, Measured, measured_of
+from reports.reported.methods import AVERAGE_COLUMN, NOT_TRAINED, Setting, find_setting
 from reports.schema import STUDY_FILE
 from reports.study import Study
 from reports.tables import Cell, Number
 
 REPORTED_KEY = "reported"
 """The entry of study.json that asks for this table: the name of a setting."""
+
+
+_LATER_TASKS = {
+    "blur": message("blur"),
+    "lowlight": message("low light"),
+}  # those of the five that not every table of a paper has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +114,7 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
     remarks, marks = _numbered(found, rows)
     home = tuple(r for r in rows if r.source == setting.home)
     elsewhere = tuple(r for r in rows if r.source != setting.home)
-    groups = [_reported(f"Reported in the {setting.home} (copied, not measured here)", setting, home, marks)]
+    groups = [_reported(_home_title(setting), setting, home, marks)]
     measured = measured_of(study, setting)
     for part in measured:
         groups.append(Group(kind="measured", title=part.title, heads=part.heads, lines=_measured(part)))
@@ -115,13 +122,17 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
             groups.append(
                 Group(
                     kind="difference",
-                    title=f"Difference: measured {MINUS} reported, under the protocol of the reported numbers",
+                    title=message(
+                        "Difference: measured \N{MINUS SIGN} reported, under the protocol of the reported numbers"
+                    ),
                     heads=part.heads,
                     lines=tuple(Line(label=d.label, cells=d.cells, aside=d.aside) for d in part.differences),
                 )
             )
     # Last, since it is long: what was measured stays in sight of the paper's own table.
-    groups.append(_reported("Reported by other sources (copied, not measured here)", setting, elsewhere, marks))
+    groups.append(
+        _reported(message("Reported by other sources (copied, not measured here)"), setting, elsewhere, marks)
+    )
     return ReportedTable(
         setting=setting,
         groups=tuple(g for g in groups if g.lines),
@@ -129,6 +140,10 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
         remarks=remarks,
         notes=_notes(setting, rows),
     )
+
+
+def _home_title(setting: Setting) -> str:
+    return message("Reported in the {source} (copied, not measured here)", source=setting.home)
 
 
 def _heads(setting: Setting) -> tuple[str, ...]:
@@ -144,7 +159,7 @@ def _reported(
         Line(
             label=row.method,
             cells=told,
-            aside=f"reported: {row.source}" + (f" ({'; '.join(row.notes)})" if row.notes else ""),
+            aside=message("reported: {source}", source=cited(row, "; ")),
             marks=marks.get((row.method, row.source), ()),
             hover=_about(row),
         )
@@ -214,9 +229,15 @@ def _numbered(
         if kind == "conflict":
             names = list(dict.fromkeys(s for f in members for s in f.sources))
             columns = ", ".join(f.dataset for f in members)
-            text = f"{method}: {len(names)} sources print different values for {columns}: {'; '.join(names)}."
+            text = message(
+                "{method}: {n} sources print different values for {columns}: {sources}.",
+                method=method,
+                n=len(names),
+                columns=columns,
+                sources=series(names),
+            )
         else:
-            text = f"{method}: {first.message}"
+            text = message("{method}: {told}", method=method, told=first.message)
         remarks.append(text)
         about = {s for f in members for s in f.sources}
         for row in rows:
@@ -237,12 +258,27 @@ def _gathered(found: Sequence[Flag]) -> dict[tuple[str, str, tuple[str, ...]], l
 def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[Measured]) -> tuple[str, ...]:
     said = []
     if not rows:
+        tasks = {column.condition for column in setting.columns}
+        absent = [name for condition, name in _LATER_TASKS.items() if condition not in tasks]
+        without = joined(absent, message(" and no "))
         said.append(
-            f"No reported numbers are on record for this setting: {setting.file} is empty, since the tables' own "
-            "numbers were not available. None was made up."
+            message(
+                "This table has no {tasks}, and stands without reported numbers: {file} is empty, since the tables' "
+                "own numbers were not available, and none was made up.",
+                tasks=without,
+                file=setting.file,
+            )
+            if absent
+            else message(
+                "This table stands without reported numbers: {file} is empty, since the tables' own numbers were not "
+                "available, and none was made up.",
+                file=setting.file,
+            )
         )
     if not measured:
-        said.append("No finished run has numbers for these columns: every number here is reported, none is measured.")
+        said.append(
+            message("No finished run has numbers for these columns: every number here is reported, none is measured.")
+        )
     else:
         said += [reason for part in measured for reason in part.reasons] if rows else []
     return tuple(dict.fromkeys(said))
@@ -250,15 +286,24 @@ def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[
 
 def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
     notes = [
-        "Best and second are marked within each group of reported rows, never across groups; measured rows are marked "
-        "in the table of results, where they are tested."
+        message(
+            "Best and second are marked within each group of reported rows, never across groups; measured rows are "
+            "marked in the table of results, where they are tested."
+        )
     ]
     if rows:
         notes.insert(
             0,
-            "Reported rows are copied from the named sources, digit for digit; nothing in them was run here. Their "
-            "authors differ in training and in scoring, so their order says less than it seems to.",
+            message(
+                "Reported rows are copied from the named sources, digit for digit; nothing in them was run here. Their "
+                "authors differ in training and in scoring, so their order says less than it seems to."
+            ),
         )
+    notes += [
+        message("{method} is not trained here: {why}.", method=name, why=why)
+        for name, why in NOT_TRAINED.items()
+        if name in {r.name for r in rows}
+    ]
     if setting.has_average:
-        notes.append("Average: the plain mean over the columns, as papers print it.")
+        notes.append(message("Average: the plain mean over the columns, as papers print it."))
     return tuple(notes)

@@ -37,8 +37,9 @@ class StudyFile(TypedDict):
     """study.json; `terms` is a digest of what decides the numbers besides variants and seeds (not in older ones).
 
     `labels` are the variants' names in tables and figures, `featured` those that small figures show; older
-    files have neither.
-    `metrics` are those asked for besides `schema.METRICS`, each as `Metric.to_json` gives it.
+    files have neither. `metrics` are those asked for besides `schema.METRICS`, each as `Metric.to_json` gives it;
+    `task_styles` how each of the tasks is shown (`TaskStyle`; not in older ones); `figures` name and title of those of
+    other packages.
     """
 
     schema: int
@@ -58,6 +59,8 @@ class StudyFile(TypedDict):
     reported: str | None
     measures: list[str]
     tasks: NotRequired[list[str]]
+    figures: NotRequired[list[dict[str, str]]]
+    task_styles: NotRequired[list[dict[str, Any]]]
     contrasts: NotRequired[list[ContrastRecord]]
     metrics: NotRequired[list[dict[str, Any]]]
 

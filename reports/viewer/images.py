@@ -13,6 +13,7 @@ from PIL import Image
 from reports import schema
 from reports.artifacts import Sample, load_samples
 from reports.labels import condition_label, in_sentence
+from reports.messages import joined, message
 from reports.study import Study
 from reports.wording import count
 
@@ -83,8 +84,9 @@ def gallery(study: Study, *, most: int = MOST_CHARACTERS) -> Gallery:
         made[key] = scene
     remarks = []
     if too_many:
-        remarks.append(f"{count(too_many, 'image')} left out to keep the page small; the runs' samples hold them.")
-    remarks += [f"Left out where its crop is not of the same input, or is no PNG: {name}." for name in odd]
+        images = count(too_many, "image")
+        remarks.append(message("{images} left out to keep the page small; the runs' samples hold them.", images=images))
+    remarks += [message("Left out where its crop is not of the same input, or is no PNG: {name}.", name=n) for n in odd]
     return Gallery(scenes=tuple(made[k] for k in keys if k in made), remarks=tuple(remarks))
 
 
@@ -104,7 +106,7 @@ def _scene(key: tuple[str, str], samples: dict[str, Sample]) -> tuple[Scene | No
     """The scene, and the variants whose crop does not belong beside the first one's."""
     condition, image = key
     label = condition_label(condition)
-    where = f"{label}, image {image}"
+    where = {"condition": label, "image": image}
     shots: list[Shot] = []
     ends: tuple[bytes, bytes] | None = None
     size = (0, 0)
@@ -119,20 +121,33 @@ def _scene(key: tuple[str, str], samples: dict[str, Sample]) -> tuple[Scene | No
             ends, size, clean_uri = (degraded, clean), _size(degraded), _uri(clean)
             shots.append(
                 Shot(
-                    kind="degraded", label="degraded", uri=_uri(degraded), psnr_db=sample.input_psnr_db,
-                    alt=f"{where}: degraded by {in_sentence(label)}, PSNR {sample.input_psnr_db:.2f} dB",
+                    kind="degraded", label=message("degraded"), uri=_uri(degraded), psnr_db=sample.input_psnr_db,
+                    alt=message(
+                        "{condition}, image {image}: degraded by {degradation}, PSNR {psnr:.2f} dB",
+                        **where, degradation=in_sentence(label), psnr=sample.input_psnr_db,
+                    ),
                 )
             )  # fmt: skip
         shots.append(
             Shot(
                 kind="restored", label=variant, uri=_uri(restored), psnr_db=sample.psnr_db,
-                alt=f"{where}: restored by {variant}, PSNR {sample.psnr_db:.2f} dB",
+                alt=message(
+                    "{condition}, image {image}: restored by {variant}, PSNR {psnr:.2f} dB",
+                    **where, variant=variant, psnr=sample.psnr_db,
+                ),
             )
         )  # fmt: skip
     if not shots:
         return None, odd
-    shots.append(Shot(kind="clean", label="clean", uri=clean_uri, alt=f"{where}: clean"))
-    return Scene(title=f"{label} · {image}", width=size[0], height=size[1], shots=tuple(shots)), odd
+    shots.append(
+        Shot(
+            kind="clean",
+            label=message("clean"),
+            uri=clean_uri,
+            alt=message("{condition}, image {image}: clean", **where),
+        )
+    )
+    return Scene(title=joined([label, image], " · "), width=size[0], height=size[1], shots=tuple(shots)), odd
 
 
 def _pngs(paths: Iterable[Path]) -> tuple[bytes, ...] | None:

@@ -1,6 +1,7 @@
 """The suite from Python: the same runs and folders as the command line's, as tables of pandas."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +12,15 @@ import pytest
 import ablations
 from ablations.api import _command, _namespace
 from ablations.run import make_parser
+from tests.support.made_once import TWO
 
 ROOT = Path(__file__).parents[2]
-TWO = ["dfpir_g50", "dfpir_g100"]
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory) -> ablations.StudyResult:
-    out = tmp_path_factory.mktemp("runs")
-    return ablations.run_study("gamma_sweep", budget="smoke", only=TWO, seeds=(0,), out=out, quiet=True)
+def result(smoke_runs) -> ablations.StudyResult:
+    """What `run_study` made."""
+    return ablations.load_results(smoke_runs)
 
 
 def test_a_study_from_python_gives_its_tables(result):
@@ -96,7 +97,8 @@ def test_a_script_without_a_guard_is_told_how_to_mend_it(tmp_path):
     assert '__name__ == "__main__"' in done.stdout + done.stderr
 
 
-def test_the_page_on_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
+def test_the_page_on_python_runs_from_top_to_bottom(smoke_runs, tmp_path, monkeypatch):
+    shutil.copytree(smoke_runs, tmp_path / "runs")  # its runs, which are not done again
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}

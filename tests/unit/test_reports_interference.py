@@ -17,8 +17,8 @@ from reports.language import LANGUAGES
 from reports.load import load
 from reports.measures import load_measures, plateau
 from reports.measures.conflicts import against_ceiling, clopper_pearson, share
-from reports.measures.interference import interference
-from reports.measures.interference_shown import NOT_KNOWN, grid, grid_by_pair, sentences, summary
+from reports.measures.interference import interference, summary
+from reports.measures.interference_shown import NOT_KNOWN, grid, grid_by_pair, sentences
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, run_id_of, write_runs
 
@@ -59,7 +59,7 @@ def said(frame, known=None):
 
 
 def is_chinese(text):
-    translated = LANGUAGES["zh"].sentence(text)
+    translated = LANGUAGES["zh"].told(text)
     return all(word not in translated for word in (" the ", " of ", " is "))
 
 
@@ -230,6 +230,7 @@ def test_a_model_whose_error_is_colour_alone_has_no_row_without_it():
 # ---- older tables ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_tables_from_before_the_losses_are_read_as_the_plain_one(tmp_path):
     study = FakeStudy(effect_db={"a": 0.0, "b": 0.0}, seeds=(0,), pictures=False, gains=False)
     folder = write_runs(tmp_path, study)

@@ -2,39 +2,38 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from html.parser import HTMLParser
 
 import pytest
+from babel.messages.catalog import Catalog
 from jinja2 import nodes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from reports.build import build_report, main
 from reports.html import page_environment
+from reports.labels import condition_label, in_sentence, task_label
 from reports.language import LANGUAGES, language
 from reports.load import load
+from reports.messages import comma, joined, listed, message, ngettext, sentences, series, stored
 from reports.page import facts, remarks
 from reports.parts import main_part
-from reports.render import script_texts
 from reports.verdict import verdict_of
+from reports.wording import count, named
+from tests.support import translations
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
 
 ZH = LANGUAGES["zh"]
 TEMPLATES = ("report", "gallery", "scatter", "origins", "measures", "grid", "reported")
+_FIELDS = re.compile(r"\{[^{}]*\}")
 
 
-def fixed_texts():
-    """Every text that a template of the page or one of its scripts marks as to be translated."""
-    environment = page_environment()
-    found = list(script_texts())
-    for name in TEMPLATES:
-        tree = environment.parse(environment.loader.get_source(environment, f"{name}.html.j2")[0])
-        for call in tree.find_all(nodes.Call):
-            if isinstance(call.node, nodes.Name) and call.node.name == "_" and isinstance(call.args[0], nodes.Const):
-                found.append(call.args[0].value)
-    return sorted(set(found))
+@pytest.fixture(scope="module")
+def catalogue():
+    return translations.read()
 
 
 def bare_texts():
@@ -53,28 +52,42 @@ def bare_texts():
     return [text.strip() for text in found]
 
 
-def test_no_fixed_text_lacks_a_translation():
-    texts = fixed_texts()
-    assert len(texts) > 100
-    assert [text for text in texts if text not in ZH.catalogue] == []
+def test_the_catalogue_has_every_text_and_no_other(catalogue):
+    keys = lambda c: {(m.context, m.id) for m in c if m.id}  # noqa: E731
+    wanted = keys(translations.extracted())
+    assert len(wanted) > 500
+    assert keys(catalogue) == wanted, "make translations"
+    assert not catalogue.obsolete
 
 
-def test_every_shipped_study_is_named_in_chinese():
-    from ablations.registry import STUDIES
+def test_every_text_is_translated_and_none_is_fuzzy(catalogue):
+    assert [m.id for m in catalogue if m.id and (m.fuzzy or not m.string or not all(m.string))] == []
 
-    texts = [text for study in (STUDIES[name]() for name in STUDIES) for text in (study.title, study.question)]
-    assert len(texts) > 20
-    assert [text for text in texts if ZH.sentence(text) == text] == []
+
+def test_translations_name_the_same_values(catalogue):
+    def differ(m):
+        english = {tuple(sorted(_FIELDS.findall(text))) for text in ([m.id] if isinstance(m.id, str) else m.id)}
+        told = {
+            tuple(sorted(_FIELDS.findall(text))) for text in ([m.string] if isinstance(m.string, str) else m.string)
+        }
+        return told != english
+
+    assert [m.id for m in catalogue if m.id and differ(m)] == []
+
+
+def test_a_translation_that_loses_a_value_is_found():
+    odd = Catalog(locale="zh_CN")
+    odd.add("{n} of {all}", "{n}")
+    with pytest.raises(AssertionError):
+        test_translations_name_the_same_values(odd)
+
+
+def test_the_compiled_catalogue_is_that_of_the_text(catalogue):
+    assert translations.PO.with_suffix(".mo").read_bytes() == translations.compiled(catalogue), "make translations"
 
 
 def test_no_word_of_the_templates_escapes_translation():
     assert bare_texts() == []
-
-
-def test_translations_name_the_same_values():
-    names = lambda text: set(re.findall(r"\{(\w+)\}", text))  # noqa: E731
-    assert {key: value for key, value in ZH.catalogue.items() if names(key) != names(value)} == {}
-    assert all(value.strip() for value in ZH.catalogue.values())
 
 
 @pytest.mark.parametrize(
@@ -93,86 +106,82 @@ def test_computed_sentences_are_translated_with_every_number(tmp_path, study):
     found = verdict_of(loaded)
     said = [found.headline, *found.sentences, *remarks(loaded)]
     for text in filter(None, said):
-        translated = ZH.sentence(text)
+        translated = ZH.told(text)
         numbers = lambda t: sorted(re.findall(r"\d+(?:[.,]\d+)*", t))  # noqa: E731
         assert numbers(translated) == numbers(text)
         left = re.sub(
             r"PSNR|dB|Holm|Wilcoxon|Student t|CLIP|ViT-B/32|MiniLM|minilm|dfpir_g\d+|restormer|\b[ab]\b", "", translated
         )
         assert not re.search(r"[A-Za-z]{2,}", left), (text, translated)
-    assert [ZH.sentence(name) for name, _ in facts(loaded)[:2]] == ["研究", "变体"]
+    assert [ZH.told(name) for name, _ in facts(loaded)[:2]] == ["研究", "变体"]
 
 
-@pytest.mark.parametrize(
-    ("text", "translated"),
-    [
-        (
-            "3 of 8 planned contrasts differ from zero at 95%, by PSNR averaged over the columns; in 4 of them the average "
-            "hides a trade between tasks; 1 more can't be estimated yet.",
-            "按各列平均的 PSNR，8 个计划对比中有 3 个在 95% 置信水平上显著不为零；其中 4 个的平均值掩盖了任务间的此消彼长；另有 1 个尚不可估计。",
-        ),
-        (
-            "a − b: −0.46 dB [−1.11, +0.18], no difference could be shown; the average hides a trade: +3.05 dB on haze, "
-            "−3.18 dB on noise.",
-            "a − b：−0.46 dB [−1.11, +0.18]，差异不显著；平均值掩盖了任务间的此消彼长：+3.05 dB（雾）、−3.18 dB（噪声）。",
-        ),
-        (
-            "a − b: +0.46 dB [−0.11, +1.18], no difference could be shown; shown by task: +1.06 dB on motion blur.",
-            "a − b：+0.46 dB [−0.11, +1.18]，差异不显著；按任务有显著差异：+1.06 dB（运动模糊）。",
-        ),
-        (
-            "7 more planned contrasts: 2 above zero, 5 without a difference shown (table “Planned contrasts”).",
-            "另有 7 个计划对比：2 个高于零、5 个差异不显著（见“计划对比”表）。",
-        ),
-        ("Nothing to estimate, one model under several names: a − b.", "无可估计，同一模型的不同名称：a − b。"),
-        (
-            "Diverged, more than 1 dB below the degraded input on a task that it was trained on: a seed 1 (−1.28 dB on "
-            "motion blur) and b seed 0 (−1.03 dB on noise). Such runs stay in every number here.",
-            "发散（在某个训练过的任务上低于退化输入超过 1 dB）：a 种子 1（运动模糊 −1.28 dB）和 b 种子 0（噪声 −1.03 dB）。"
-            "此处所有数值均包含这些运行。",
-        ),
-        (
-            "Without them the verdict is another for a − b (column average) and a − b (noise) (contrasts.csv).",
-            "去掉它们后结论不同的有：a − b（列平均）和 a − b（噪声）（见 contrasts.csv）。",
-        ),
-        (
-            "No variant restores noise and rain: they are left as they are (gains within 0.05 dB).",
-            "没有变体能复原噪声和雨：输出与输入相当（增益在 0.05 dB 以内）。",
-        ),
-        ("No variant restores rain: it is left as it is or made worse.", "没有变体能复原雨：输出与输入相当或更差。"),
-        (
-            "Returns its input (gain within 0.05 dB): a on rain and b on motion blur.",
-            "输出与输入相当（增益在 0.05 dB 以内）：a（雨）和 b（运动模糊）。",
-        ),
-    ],
-)
-def test_sentences_that_few_studies_need(text, translated):
-    assert ZH.sentence(text) == translated
+def test_a_text_is_its_english_and_knows_its_translation():
+    said = message("Every variant is better than its input on {conditions}.", conditions=listed(["a", "b"]))
+    assert said == "Every variant is better than its input on a and b."
+    assert ZH.told(said) == "所有变体都优于其输入：a 和 b。"
+    assert language("en").told(said) == said
+    assert type(language("en").told(said)) is str
 
 
-def test_lists_and_labels_inside_sentences():
-    assert (
-        ZH.sentence("Not estimable yet: a, b and 3 more; unfinished: c.") == "尚不可估计：a、b 和另外 3 个；未完成：c。"
+def test_texts_inside_texts_are_translated():
+    conditions = listed([task_label("haze"), task_label("lowlight")])
+    said = message("Every variant is better than its input on {conditions}.", conditions=conditions)
+    assert said == "Every variant is better than its input on haze and low light."
+    assert ZH.told(said) == "所有变体都优于其输入：雾和低光照。"
+    clauses = series([message("unfinished"), "x"])
+    assert (clauses, ZH.told(clauses)) == ("unfinished; x", "未结束；x")
+    assert ZH.told(comma([condition_label("rain"), "y"])) == "雨、y"
+    both = sentences([message("Average: plain mean over the columns."), "", message("Not part of the table above.")])
+    assert both == "Average: plain mean over the columns. Not part of the table above."
+    assert ZH.told(both) == "平均：各列的简单均值。不在上表之中。"
+
+
+@pytest.mark.parametrize("name", ["clean", "no", "Noise", "Rain", "a and b", "done", "{x}", "模型a"])
+def test_names_are_never_translated(name):
+    said = message("{variant} on {condition}", variant=name, condition=task_label("rain"))
+    assert said == f"{name} on rain"
+    assert ZH.told(said) == f"{name}（雨）"
+    assert ZH.told(name) == name
+
+
+def test_a_text_in_a_study_file_is_translated_only_if_it_is_ours():
+    assert ZH.told(stored("Three tasks in one model")) == "一个模型处理三个任务"
+    for text in ("Noise", "", "50 {percent}", "My own study"):
+        assert stored(text) == text
+        assert ZH.told(stored(text)) == text
+
+
+def test_numbers_choose_the_english_form_alone():
+    assert [count(n, "seed") for n in (1, 2, 1200)] == ["1 seed", "2 seeds", "1,200 seeds"]
+    assert [ZH.told(count(n, "seed")) for n in (1, 2)] == ["1 个种子", "2 个种子"]
+    left = ngettext(
+        "{n:,} score was left out because another run lacks the image.",
+        "{n:,} scores were left out because another run lacks the image.",
+        1,
     )
-    assert (
-        ZH.sentence("Every variant is better than its input on haze and low light.")
-        == "所有变体都优于其输入：雾和低光照。"
-    )
-    assert (
-        ZH.sentence("Worse than its input: a on noise (−0.70 dB) and b on motion blur (−0.10 dB).")
-        == "差于输入：a（噪声，−0.70 dB）和 b（运动模糊，−0.10 dB）。"
-    )
-    assert ZH.sentence("Rain, image 7: restored by x, PSNR 21.00 dB") == "雨，图像 7：由 x 恢复，PSNR 21.00 dB"
+    assert left.startswith("1 score was left out")
+    assert ZH.told(left) == "1 个分数因另一运行缺少该图像而未计入。"
+    assert ZH.told(named(["a", "b", "c", "d", "e"])) == "a、b、c 和另外 2 个"
 
 
-def test_what_has_no_translation_stays_as_it_is():
-    for text in ("An odd sentence. Small talk on Rain, here.", "dfpir_g90", "", " "):
-        assert ZH.sentence(text) == text
-    half = ZH.sentence("Small rings are single seeds. Nobody wrote this.")
-    assert half == "小圆圈为单个种子。Nobody wrote this."
-    described = "embedded · photographs, rocket to train on · checksum d583"
-    assert ZH.sentence(described) == "embedded · photographs, rocket to train on · 校验和 d583"
-    assert language("en").sentence("Rain") == "Rain"
+def test_labels():
+    told = {c: ZH.told(condition_label(c)) for c in ("noise-25", "rain", "rain-200", "rain+noise-25", "other")}
+    assert told == {
+        "noise-25": "噪声 σ=25", "rain": "雨", "rain-200": "雨（雨滴 200%）", "rain+noise-25": "雨 + 噪声 σ=25", "other": "other",
+    }  # fmt: skip
+    assert in_sentence(condition_label("rain+noise-25")) == "rain + noise σ=25"
+    assert ZH.told(in_sentence(condition_label("lowlight"))) == "低光照"
+
+
+def test_texts_travel_between_processes():
+    for text in (count(3, "seed"), joined(["a", message("done")], " · "), task_label("rain"), stored("Noise")):
+        again = pickle.loads(pickle.dumps(text))
+        assert (again, ZH.told(again)) == (text, ZH.told(text))
+
+
+def test_a_chinese_sign_beside_a_latin_letter_has_a_blank():
+    assert ZH.filled("以{seeds}在{v}中", {"seeds": "3 个", "v": "雾"}) == "以 3 个在雾中"
 
 
 def test_an_unknown_language_is_one_line():
@@ -237,7 +246,7 @@ def test_no_sentence_of_a_full_page_stays_english(tmp_path, monkeypatch, seeds):
     texts.feed(page)
     assert len(texts.found) > 1000
     loaded = load([folder])
-    made_up = (loaded.title, loaded.question, loaded.data["description"])
+    made_up = (loaded.title, loaded.question, loaded.data["description"], "keeps the same")
     english = re.compile(r"(?:\b[A-Za-z][a-z']+[ ,;:]+){2}[A-Za-z]+")
     left = [text for text in dict.fromkeys(texts.found) if english.search(text)]
     assert [text for text in left if not any(own in text for own in made_up)] == []
