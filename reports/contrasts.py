@@ -151,7 +151,11 @@ def planned_contrasts(study: Study) -> tuple[Contrast, ...]:
     if not declared and study.reference is not None:
         reference = trained.get(study.reference, study.reference)
         declared = tuple(
-            Contrast(name=v, label=f"{v} \N{MINUS SIGN} {reference}", weights={v: 1.0, reference: -1.0})
+            Contrast(
+                name=v,
+                label=f"{study.label(v)} \N{MINUS SIGN} {study.label(reference)}",
+                weights={v: 1.0, reference: -1.0},
+            )
             for v in study.variants
             if v != reference
         )

@@ -68,9 +68,10 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table; `aliases` are other names of the same model, `sizes` its size as `SIZE_HEADS` has it."""
+    """One line of the table; `aliases` are labels of the model's other names, `sizes` its size by `SIZE_HEADS`."""
 
     variant: str
+    label: str
     cells: tuple[Cell, ...]
     seeds: str
     aliases: tuple[str, ...] = ()
@@ -119,18 +120,22 @@ def build_table(study: Study) -> Table:
     metrics = [(m, study.scores(m.name)) for m in study.metrics]
     averages = {m.name: means(scores) for m, scores in metrics}
     columns = (*metrics[0][1].conditions, *metrics[0][1].averages)
-    rows = [
-        Row(variant=INPUT_LABEL, cells=_cells("input", columns, averages, "", study.metrics), seeds="", is_input=True)
-    ]
+    first = _cells("input", columns, averages, "", study.metrics)
+    rows = [Row(variant=INPUT_LABEL, label=INPUT_LABEL, cells=first, seeds="", is_input=True)]
     for variant in study.variants:
         done, planned = study.done_runs_of(variant), study.runs_of(variant)
         instead = "" if done else _not_done(planned)
-        aliases = tuple(e.variant for e in study.aliases.get(variant, ()))
+        aliases = tuple(study.label(e.variant) for e in study.aliases.get(variant, ()))
         cells = _with_hover(
             _cells(variant, columns, averages, instead, study.metrics), variant, columns, metrics[0][1], done
         )
         sizes = sizes_of(planned)
-        rows.append(Row(variant=variant, cells=cells, seeds=_seeds(study, variant), aliases=aliases, sizes=sizes))
+        rows.append(
+            Row(
+                variant=variant, label=study.label(variant), cells=cells, seeds=_seeds(study, variant), aliases=aliases,
+                sizes=sizes,
+            )
+        )  # fmt: skip
     return Table(
         columns=columns,
         rows=tuple(_marked(rows, columns, study)),
@@ -249,7 +254,7 @@ def _notes(study: Study) -> tuple[str, ...]:
     for variant, entries in study.aliases.items():
         for entry in entries:
             told = entry.note.removeprefix(f"the same model as {variant}").lstrip(": ")
-            names = {"alias": entry.variant, "variant": variant}
+            names = {"alias": study.label(entry.variant), "variant": study.label(variant)}
             notes.append(
                 message("{alias} = {variant}: {told} (one model, trained once)", **names, told=stored(told))
                 if told
@@ -298,7 +303,7 @@ def latex_cell(cell: Cell) -> str:
 
 
 def _name(row: Row) -> str:
-    return row.variant + (f" (= {', '.join(row.aliases)})" if row.aliases else "")
+    return row.label + (f" (= {', '.join(row.aliases)})" if row.aliases else "")
 
 
 def _legend(table: Table, escape: Callable[[str], str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 
 from reports import schema
 from reports.artifacts import Sample, load_samples
-from reports.figures.style import INK, Picture, new_figure, plain, save, short
+from reports.figures.style import INK, Picture, new_figure, plain, save
 from reports.labels import condition_label
 from reports.messages import comma, message, sentences
 from reports.study import Study
@@ -63,7 +64,7 @@ def draw(study: Study, folder: Path) -> Picture | None:
     table = arrange(study)
     if not table.rows:
         return None
-    sheet = Sheet(heads=("degraded", *table.variants, "clean"), n_rows=len(table.rows))
+    sheet = Sheet(heads=("degraded", *map(study.label, table.variants), "clean"), n_rows=len(table.rows))
     for r, (condition, samples) in enumerate(table.rows.items()):
         sheet.label(r, row_label(condition))
         _row(sheet, r, list(samples.values()))
@@ -88,8 +89,9 @@ class Sheet:
         self.figure.set_layout_engine(None)
         for c, head in enumerate(heads):
             at = (0.9 + (c + 0.5) * _CELL_IN) / self.width
+            name = textwrap.fill(plain(head), 16)
             self.figure.text(
-                at, 1 - 0.22 / self.height, plain(short(head, 15)), ha="center", fontsize=8.5, fontweight="bold"
+                at, 1 - 0.22 / self.height, name, ha="center", va="center", fontsize=8.5, fontweight="bold"
             )
 
     def label(self, r: int, text: str) -> None:

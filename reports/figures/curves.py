@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from reports.artifacts import load_train_log
-from reports.figures.style import Picture, new_figure, plain, save, short, variant_colours, variant_dashes
+from reports.figures.style import Picture, new_figure, plain, save, variant_colours, variant_dashes
 from reports.messages import message, sentences
 from reports.study import Run, Status, Study
 
@@ -30,7 +30,7 @@ def draw(study: Study, folder: Path) -> Picture | None:
     named: set[str] = set()
     for variant, run, log in logs:
         look = {"color": colours[variant], "linestyle": dashes[variant], "linewidth": 1.3, "alpha": 0.9}
-        label = None if variant in named else plain(short(variant, 28))
+        label = None if variant in named else plain(study.label(variant))
         named.add(variant)
         if not _has_own_objective(run):
             loss = log.dropna(subset=["loss"]).sort_values("step")

@@ -124,7 +124,7 @@ def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: 
     figure = new_figure(11.5 if shown else 6.5, 4.1)
     parts = figure.subfigures(1, 2 if shown else 1, width_ratios=[1.15, 1] if shown else [1], squeeze=False)[0]
     curve = parts[0]
-    _curve(curve.subplots(), variant, reference, gaps, shown)
+    _curve(curve.subplots(), study.label(variant), study.label(reference), gaps, shown)
     curve.legend(loc="outside lower center", ncols=4, fontsize=8, handletextpad=0.2, columnspacing=1.2)
     if shown:
         grid = parts[1].subplots(len(shown), 4, squeeze=False)
@@ -150,7 +150,7 @@ def _curve(ax: Any, variant: str, reference: str, gaps: pd.DataFrame, shown: lis
         ax.scatter([one.rank], [values[one.rank - 1]], s=90, facecolor="none", edgecolor=INK, linewidth=1.2, zorder=4)
     ax.set_xlabel("image under a condition, sorted by its difference")
     ax.set_ylabel("PSNR difference (dB)")
-    ax.set_title(plain(f"{short(variant, 24)} \N{MINUS SIGN} {short(reference, 24)}"), loc="left", fontweight="bold")
+    ax.set_title(plain(f"{variant} \N{MINUS SIGN} {reference}"), loc="left", fontweight="bold")
     better = f"higher on {_better(gaps)} of {len(gaps)}"
     ax.set_title(better, loc="right", fontsize=8.5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from reports import schema
 from reports.artifacts import Probes, Sample, load_probes, load_samples
 from reports.figures.crops import read_pixels, show_pixels
-from reports.figures.style import Picture, new_figure, plain, save, short
+from reports.figures.style import Picture, new_figure, plain, save
 from reports.labels import condition_label
 from reports.messages import comma, message
 from reports.study import Study
@@ -67,7 +68,7 @@ def draw(study: Study, folder: Path) -> list[Picture]:
     if table is None:
         return []
     places = [p for p in next(iter(table.probes.values())).maps if all(p in x.maps for x in table.probes.values())]
-    return [_draw(table, place, folder) for place in sorted(places, key=lambda p: (p != "skip1", p))]
+    return [_draw(study, table, place, folder) for place in sorted(places, key=lambda p: (p != "skip1", p))]
 
 
 def centred(maps: np.ndarray) -> tuple[np.ndarray, float]:
@@ -89,7 +90,7 @@ def without_edges(picture: np.ndarray, share: float, axis: int = 0) -> np.ndarra
     return picture[(*[slice(None)] * axis, *(slice(*ends) for ends in sides))]
 
 
-def _draw(table: MapTable, place: str, folder: Path) -> Picture:
+def _draw(study: Study, table: MapTable, place: str, folder: Path) -> Picture:
     scaled = {v: centred(p.maps[place][list(table.images)]) for v, p in table.probes.items()}
     maps = {v: m for v, (m, _) in scaled.items()}
     n_images, n_channels = next(iter(maps.values())).shape[:2]
@@ -112,7 +113,7 @@ def _draw(table: MapTable, place: str, folder: Path) -> Picture:
             drawn = grid[r, c].imshow(
                 side_by_side(own[c]), cmap="RdBu_r", vmin=-_TOP, vmax=_TOP, interpolation="nearest"
             )
-    rows = [f"{plain(short(v, 16))}\nSD {spread:.2g}" for v, (_, spread) in scaled.items()]
+    rows = [f"{textwrap.fill(plain(study.label(v)), 16)}\nSD {spread:.2g}" for v, (_, spread) in scaled.items()]
     for ax, name in zip(grid[:, 0], ("degraded,\nclean", *rows), strict=True):
         ax.set_ylabel(name, fontsize=8.5, rotation=0, ha="right", va="center", labelpad=6)
     bar = figure.colorbar(drawn, ax=grid, location="right", shrink=0.6, aspect=25, extend="both", pad=0.01)

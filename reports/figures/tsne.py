@@ -72,7 +72,7 @@ def draw(study: Study, folder: Path, measured: list[Measured], controls: str) ->
                 ax.text(0.5, 0.5, "no such layer", transform=ax.transAxes, ha="center")
                 continue
             perplexity = _panel(ax, probes[variant], layer, handles)
-            ax.set_title(f"{plain(short(variant))} · {plain(short(layer))}", loc="left", fontweight="bold")
+            ax.set_title(f"{plain(study.label(variant))} · {plain(short(layer))}", loc="left", fontweight="bold")
             ax.set_xlabel(_score(by_key[variant, layer].separation), fontsize=8)
     ordered = sorted(handles, key=schema.condition_sort_key)
     figure.legend(

@@ -72,7 +72,7 @@ def gallery(study: Study, *, most: int = MOST_CHARACTERS) -> Gallery:
     odd: dict[str, None] = {}
     room, too_many = most, 0
     for key in sorted(keys, key=lambda k: place[k]):
-        scene, differing = _scene(key, {v: s[key] for v, s in found.items() if key in s})
+        scene, differing = _scene(study, key, {v: s[key] for v, s in found.items() if key in s})
         odd.update(dict.fromkeys(differing))
         if scene is None:
             continue
@@ -102,7 +102,7 @@ def _samples(study: Study) -> dict[str, dict[tuple[str, str], Sample]]:
     return found
 
 
-def _scene(key: tuple[str, str], samples: dict[str, Sample]) -> tuple[Scene | None, list[str]]:
+def _scene(study: Study, key: tuple[str, str], samples: dict[str, Sample]) -> tuple[Scene | None, list[str]]:
     """The scene, and the variants whose crop does not belong beside the first one's."""
     condition, image = key
     label = condition_label(condition)
@@ -130,10 +130,10 @@ def _scene(key: tuple[str, str], samples: dict[str, Sample]) -> tuple[Scene | No
             )  # fmt: skip
         shots.append(
             Shot(
-                kind="restored", label=variant, uri=_uri(restored), psnr_db=sample.psnr_db,
+                kind="restored", label=study.label(variant), uri=_uri(restored), psnr_db=sample.psnr_db,
                 alt=message(
                     "{condition}, image {image}: restored by {variant}, PSNR {psnr:.2f} dB",
-                    **where, variant=variant, psnr=sample.psnr_db,
+                    **where, variant=study.label(variant), psnr=sample.psnr_db,
                 ),
             )
         )  # fmt: skip

@@ -64,7 +64,8 @@ def scatter(study: Study) -> Scatter | None:
             sizes.append(len(x))
             numbers = [conditions.setdefault(probes.conditions[k], len(conditions)) for k in labels]
             planes = {str(p): _plane(x, p) for p in allowed}
-            panels.append({"variant": variant, "seed": seed, "layer": layer, "labels": numbers, "planes": planes})
+            named = {"variant": study.label(variant), "seed": seed, "layer": layer}
+            panels.append({**named, "labels": numbers, "planes": planes})
     if not panels:
         return None
     ordered = sorted(conditions, key=schema.condition_sort_key)
