@@ -49,6 +49,7 @@ class Study:
         measures: names of measures to take of each finished run (`ablations.measures`).
         metrics: names of metrics of its table besides PSNR and SSIM (`ablations.metrics`).
         figures: names of further figures of its report (`reports.figures.further`).
+        primary: the measure that answers the question; "" where PSNR does.
         contrasts: planned comparisons, corrected together; empty: each variant against the reference.
         short: the variants that small budgets (`Budget.short`) run; empty: all.
         featured: the variants that figures with room for a few show, most telling first; empty: the reference, the
@@ -68,11 +69,14 @@ class Study:
     measures: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
+    primary: str = ""
     contrasts: tuple[Contrast, ...] = ()
     short: tuple[str, ...] = ()
     featured: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.primary and self.primary not in self.measures:
+            raise ValueError(f"Study {self.name}: its primary measure {self.primary!r} is none that it takes.")
         if odd := [variant for variant in self.featured if variant not in self.variants]:
             raise ValueError(f"Study {self.name}: featured names {odd[0]!r}, not a variant.")
         for contrast in self.contrasts:

@@ -11,9 +11,9 @@ from pathlib import Path
 from reports import page, schema, tex
 from reports.compare import build_comparison
 from reports.console import Parser, steady_output, words_of
-from reports.contrasts import contrasts_frame
+from reports.contrasts import Contrasts, contrasts_frame
 from reports.drawing import Drawing, Job, get_ready
-from reports.figures import axis, crops, curves, differences, errors, maps, masks, orders, tsne
+from reports.figures import axis, crops, curves, differences, errors, forest, maps, masks, orders, tsne
 from reports.figures.further import figure_named
 from reports.files import require_folder, write_csv, write_text
 from reports.index import build_index
@@ -28,7 +28,6 @@ from reports.publish import provenance
 from reports.render import FURTHER, Drawn, render
 from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import asked_setting, reported_table
-from reports.stats import Analysis
 from reports.study import Study
 from reports.tables import build_table, means_frame, to_latex, to_markdown
 from reports.verdict import Verdict, verdict_of
@@ -84,8 +83,8 @@ def build_report(
     found = verdict_of(study)
     table = build_table(study)
     learned = learning(study)
-    plateau = [*page.interim(study), *sentences(learned)]
-    said = replace(table, notes=(*table.notes, *plateau, found.headline, *found.sentences))
+    plateau = sentences(learned)
+    said = replace(table, notes=(*table.notes, *page.interim(study), *plateau, found.headline, *found.sentences))
     besides = [(part.title, extra) for part, extra in parts]
     markdown = [to_markdown(said), *(f"\n## {title}\n\n{to_markdown(extra)}" for title, extra in besides)]
     markdown += [f"\n## Reported numbers\n\n{reported_markdown(reported)}"] if reported else []
@@ -100,7 +99,7 @@ def build_report(
     shown = show_measures(study, psnr, out, learned=learned)
     # each process that draws would get all rows: of a study of many, they cost more than they save
     workers = 1 if len(study.rows) > _MOST_ROWS_SENT else None
-    begun = begin_figures(study, psnr, out / schema.FIGURES_FOLDER, shown, workers=workers)
+    begun = begin_figures(study, found.contrasts, out / schema.FIGURES_FOLDER, shown, workers=workers)
     if as_tex:
         tables = [("Result", to_latex(table)), *((title, to_latex(extra)) for title, extra in besides)]
         tables += [("Reported numbers", reported_latex(reported))] if reported else []
@@ -139,17 +138,18 @@ class Begun:
         return drawn, self.shown.with_figures(of_measures)
 
 
-def begin_figures(study: Study, psnr: Analysis, folder: Path, shown: Shown, *, workers: int | None = None) -> Begun:
+def begin_figures(study: Study, planned: Contrasts, folder: Path, shown: Shown, *, workers: int | None = None) -> Begun:
     """Begin to draw every figure that the runs have something for; one that fails leaves the others standing.
 
     Args:
         study: whose figures.
-        psnr: its analysis by PSNR.
+        planned: its contrasts by PSNR.
         folder: where figures go.
         shown: the measures, whose figures are drawn beside the study's own.
         workers: processes that draw (`reports.drawing.Drawing`).
     """
     problems: dict[str, str] = {}
+    psnr = study.analysis(schema.PSNR)
     try:
         measured = tsne.measure(study)
     except Exception as error:  # a run's odd content must not cost the reader the rest of the report
@@ -158,6 +158,7 @@ def begin_figures(study: Study, psnr: Analysis, folder: Path, shown: Shown, *, w
     controls = NOT_MEASURED if separation is None else " ".join(separation.sentences)
     # named as the page shows them; the caller begins with the last, and has t-SNE imported for its own measures
     jobs = {
+        "forest": [Job(draw=forest.draw, given=(planned, folder))],
         "axis": [Job(draw=axis.draw, given=(study, psnr, folder))],
         "crops": [Job(draw=one.draw, given=(study, folder), long=True) for one in (crops, errors)],
         "differences": [Job(draw=differences.draw, given=(study, psnr, folder), long=True)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from reports import schema
 from reports.messages import Changed, joined, message
@@ -105,8 +106,16 @@ def latex(text: str) -> str:
     return "".join(_LATEX.get(c, c) for c in line)
 
 
-def distinct_labels(labels: Mapping[str, object]) -> dict[str, str]:
-    """Variants' labels on one line each, of which no two are alike: who shares a label goes by the variant's name."""
-    found = {name: " ".join(str(label).split()) for name, label in labels.items()}
+def as_shown(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study.json says of its page, as fields of `Study`; older files say nothing.
+
+    Labels are on one line each, and no two are alike: who shares a label goes by the variant's name.
+    """
+    labels = plan.get("labels")
+    found = {str(k): " ".join(str(v).split()) for k, v in labels.items()} if isinstance(labels, dict) else {}
     shared = Counter(found.values())
-    return {name: label for name, label in found.items() if label and shared[label] == 1}
+    return {
+        "labels": {name: label for name, label in found.items() if label and shared[label] == 1},
+        "featured": tuple(map(str, plan.get("featured") or ())),
+        "primary": str(plan.get("primary") or ""),
+    }

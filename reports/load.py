@@ -17,7 +17,7 @@ from reports import schema
 from reports.contrasts import declared_contrasts
 from reports.files import sha256_of
 from reports.further_metrics import Metrics, had_by_any, metrics_of, with_metrics
-from reports.labels import distinct_labels
+from reports.labels import as_shown
 from reports.rows import Gathered, read_rows
 from reports.study import Entry, Run, Status, Study
 
@@ -102,8 +102,7 @@ def load_study(folder: Path) -> Study:
             command=str(plan.get("command") or ""),
             measures=None if plan.get("measures") is None else tuple(map(str, plan["measures"])),
             contrasts=declared_contrasts(plan.get("contrasts") or []),
-            featured=tuple(map(str, plan.get("featured") or ())),
-            labels=distinct_labels(_as_dict(plan.get("labels"))),
+            **as_shown(plan),
             metrics=had_by_any(metrics, rows),
             figures=tuple((str(figure["name"]), str(figure["title"])) for figure in plan.get("figures") or ()),
         )

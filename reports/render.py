@@ -10,6 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from reports import page, schema
+from reports.chips import chips
 from reports.figures.style import Picture
 from reports.figures.tsne import Measured
 from reports.html import page_environment, policy_hash, script_messages, template_source
@@ -70,6 +71,9 @@ def render(
         reported=reported,
         verdict=found,
         plateau=plateau,
+        interim=page.interim(study),
+        chips=chips(study, still_learning=bool(plateau)),
+        primary=(measured or Shown()).section(study.primary),
         drawn=drawn,
         further=[(FURTHER + name, title) for name, title in study.figures],
         measured=measured or Shown(),

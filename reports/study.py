@@ -100,6 +100,7 @@ class Study:
             schema.IMAGE_COLUMNS, texts as categories, infinite PSNR capped. Shared: not to be changed in place.
         command: what makes the study again.
         measures: names of the measures that the study asks for; None where its file does not say.
+        primary: the measure that answers its question; "" where PSNR does.
         contrasts: those that its file declares; none in older files.
         labels: variant -> its name in tables and figures; see `label`.
         featured: the variants that figures with room for a few show; see `to_show`.
@@ -122,6 +123,7 @@ class Study:
     rows: pd.DataFrame
     command: str
     measures: tuple[str, ...] | None = None
+    primary: str = ""
     contrasts: tuple[Contrast, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     featured: tuple[str, ...] = ()

@@ -180,6 +180,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         command=command,
         reported=study.reported,
         measures=list(plan.study.measures),
+        primary=plan.study.primary,
         tasks=list(plan.tasks),
         task_styles=[task_named(task).shown() for task in plan.tasks],
         contrasts=[

@@ -20,6 +20,7 @@ def levels() -> Study:
         variants=_VARIANTS,
         reference="restormer",
         measures=("levels",),
+        primary="levels",
     )
 
 
@@ -36,4 +37,5 @@ def mixed() -> Study:
         variants=_VARIANTS,
         reference="restormer",
         measures=("mixed",),
+        primary="mixed",
     )

@@ -27,6 +27,7 @@ def prompts() -> Study:
         reference="dfpir",
         featured=("dfpir", "dfpir_simple_prompts", "dfpir_onehot_prompts", "dfpir_empty_prompts"),
         measures=("prompts", "precision", "order_moves"),
+        primary="prompts",
     )
 
 
@@ -54,6 +55,7 @@ def interference() -> Study:
         reference="restormer",
         featured=("dfpir", "restormer", "dfpir_identity_order", "dgcpm_only", "caapm_only"),
         measures=("interference", "information", "separation"),
+        primary="interference",
     )
 
 

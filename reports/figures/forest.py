@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from reports.contrasts import Contrasts, Tested
 from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save
 from reports.labels import task_label
+from reports.messages import joined, message, series
 from reports.stats import AVERAGE, LEVEL
 from reports.wording import show
 
@@ -49,15 +50,20 @@ def draw(found: Contrasts, folder: Path) -> Picture | None:
     axes[0].set_yticks(np.arange(len(shown)), labels, linespacing=1.05)
     axes[0].set_ylim(len(shown) - 0.5, -0.5)
     axes[0].set_xlabel("PSNR difference (dB)")
-    told = "; ".join(f"{one.contrast.label}: {show(one.simultaneous)}, {one.verdict}" for one in shown)
+    told = [joined([one.contrast.label, show(one.simultaneous)], ": ") for one in shown]
     return save(
         figure,
         folder,
         "forest",
-        title="Planned contrasts",
-        alt=f"PSNR differences of {len(shown)} planned contrasts with intervals. {told}.",
-        caption=f"PSNR differences with simultaneous {LEVEL:.0%} intervals, for other training runs and other "
-        "photographs. Filled: differs from zero. Tasks share one scale.",
+        title=message("Planned contrasts"),
+        alt=message(
+            "PSNR differences of {n} planned contrasts with intervals: {list}.", n=len(shown), list=series(told)
+        ),
+        caption=message(
+            "PSNR differences with simultaneous {level:.0%} intervals, for other training runs and other photographs. "
+            "Filled: differs from zero. Tasks share one scale.",
+            level=LEVEL,
+        ),
     )
 
 

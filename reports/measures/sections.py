@@ -49,6 +49,7 @@ _SETTINGS = {
 }
 _NO_LIMIT = "None"
 SEPARATION = "separation"
+TRAINING = "learning"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +67,13 @@ class Shown:
     jobs: Mapping[str, Sequence[Job]] = field(default_factory=dict)
 
     @property
-    def apart(self) -> tuple[Section, ...]:
-        """The sections that stand for themselves; the controls of t-SNE stand beside its figure."""
-        return tuple(section for section in self.sections if section.name != SEPARATION)
+    def training(self) -> tuple[Section, ...]:
+        """How far each variant was trained, if the runs say so."""
+        return tuple(section for section in self.sections if section.name == TRAINING)
+
+    def others(self, primary: str) -> tuple[Section, ...]:
+        """The other sections but the study's primary one; t-SNE's controls stand beside its figure."""
+        return tuple(s for s in self.sections if s.name not in (SEPARATION, TRAINING, primary))
 
     def section(self, name: str) -> Section | None:
         """The section of this name, if there is one."""

@@ -58,6 +58,7 @@ class StudyFile(TypedDict):
     command: str
     reported: str | None
     measures: list[str]
+    primary: NotRequired[str]
     tasks: NotRequired[list[str]]
     figures: NotRequired[list[dict[str, str]]]
     task_styles: NotRequired[list[dict[str, Any]]]

@@ -65,5 +65,14 @@ const watch = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "0px 0px -60% 0px" });
 for (const section of sections) watch.observe(section);
+// A link into a folded part unfolds it.
+const unfold = () => {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  target.querySelectorAll(":scope > details.fold").forEach((d) => { d.open = true; });
+  for (let d = target.closest("details"); d; d = d.parentElement.closest("details")) d.open = true;
+};
+window.addEventListener("hashchange", unfold);
+unfold();
 // A printed page can't be unfolded.
 window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));

@@ -1,0 +1,65 @@
+"""The strip of short facts below a study's headline: what it rests on, and what to beware of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reports import schema
+from reports.messages import message, ngettext
+from reports.stats import AVERAGE, Scores
+from reports.study import Status, Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chip:
+    """A few words; a warning is what makes numbers say less than they seem to."""
+
+    text: str
+    is_warning: bool = False
+
+
+def chips(study: Study, *, still_learning: bool) -> list[Chip]:
+    """What the study rests on.
+
+    Args:
+        study: whose.
+        still_learning: whether a variant was still improving when its training ended.
+    """
+    scores = study.scores(schema.PSNR)
+    found = [*_seeds(scores), *_images(scores), *_budget(study)]
+    done = sum(run.status is Status.DONE for run in study.runs.values())
+    if done < len(study.runs):
+        text = message("{done} of {all} runs", done=done, all=len(study.runs))
+        found.append(Chip(text=text, is_warning=True))
+    encoder = study.text_encoder
+    if encoder and encoder != "clip":
+        found.append(Chip(text=message("prompts by {encoder}, not CLIP", encoder=encoder), is_warning=True))
+    if still_learning:
+        found.append(Chip(text=message("not trained past the plateau"), is_warning=True))
+    return found
+
+
+def _seeds(scores: Scores) -> list[Chip]:
+    counts = sorted({len(seeds) for seeds in scores.seeds.values()})
+    if not counts:
+        return []
+    if len(counts) > 1:
+        text = message("{low} to {high} seeds", low=counts[0], high=counts[-1])
+        return [Chip(text=text, is_warning=counts[0] == 1)]
+    return [Chip(text=ngettext("{n} seed", "{n} seeds", counts[0]), is_warning=counts[0] == 1)]
+
+
+def _images(scores: Scores) -> list[Chip]:
+    if not scores.variants:
+        return []
+    n_scenes, n_images = scores.counted(AVERAGE)
+    return [Chip(text=message("{images} images of {scenes} scenes", images=n_images, scenes=n_scenes))]
+
+
+def _budget(study: Study) -> list[Chip]:
+    name, steps = study.budget.get("name"), study.budget.get("steps")
+    if not name:
+        return []
+    if isinstance(steps, int):
+        return [Chip(text=message("budget {name}, {steps:,} steps", name=name, steps=steps))]
+    return [Chip(text=message("budget {name}", name=name))]
