@@ -22,6 +22,7 @@ from reports.learning import learning, sentences
 from reports.load import check_comparable, load
 from reports.measures.sections import SEPARATION, Shown, show_measures
 from reports.measures.separation import NOT_MEASURED
+from reports.messages import sentences as texts
 from reports.pairs import pairs_frame
 from reports.parts import main_part, other_parts
 from reports.publish import provenance
@@ -155,7 +156,7 @@ def begin_figures(study: Study, planned: Contrasts, folder: Path, shown: Shown, 
     except Exception as error:  # a run's odd content must not cost the reader the rest of the report
         measured, problems["features"] = [], f"{type(error).__name__}: {error}"
     separation = shown.section(SEPARATION)
-    controls = NOT_MEASURED if separation is None else " ".join(separation.sentences)
+    controls = NOT_MEASURED if separation is None else texts(separation.sentences)
     # named as the page shows them; the caller begins with the last, and has t-SNE imported for its own measures
     jobs = {
         "forest": [Job(draw=forest.draw, given=(planned, folder))],

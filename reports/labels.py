@@ -78,7 +78,7 @@ def _label(style: schema.TaskStyle) -> str:
 
 def task_label(task: str) -> str:
     """A task inside a sentence: "blur" -> "motion blur"."""
-    return in_sentence(schema.task_style(task).label)
+    return in_sentence(_label(schema.task_style(task)))
 
 
 def in_sentence(label: str) -> str:

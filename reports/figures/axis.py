@@ -36,7 +36,9 @@ def draw(study: Study, analysis: Analysis, folder: Path) -> Picture | None:
     large = figure.add_subplot(grid[:, 0])
     _panel(large, study, analysis, AVERAGE, on_axis, reference)
     large.set_xlabel(axis_label(study.axis_name))
-    large.set_ylabel("PSNR (dB)" if reference is None else f"PSNR difference from {plain(study.label(reference))} (dB)")
+    large.set_ylabel(
+        "PSNR (dB)" if reference is None else f"PSNR difference from\n{plain(study.label(reference))} (dB)"
+    )
     first = None
     for number, column in enumerate(scores.conditions):
         shared = first if reference is not None else None

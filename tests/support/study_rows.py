@@ -1,12 +1,9 @@
 """Rows of a table in memory as a study keeps them."""
 
-import io
-from pathlib import Path
-
 import pandas as pd
 
 from reports import schema
-from reports.rows import Gathered, read_rows
+from reports.rows import Gathered, encoded
 
 TEXTS = [column.name for column in schema.IMAGE_COLUMNS if column.dtype == "str"]
 
@@ -15,7 +12,5 @@ def study_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of `schema.IMAGE_COLUMNS`, as if each variant and seed were a run's images.parquet."""
     gathered = Gathered()
     for (variant, seed), own in rows.groupby(["variant", "seed"], sort=False):
-        content = io.BytesIO()
-        own.astype(dict.fromkeys(TEXTS, object)).to_parquet(content, index=False)
-        gathered.add(read_rows(Path(schema.IMAGES_FILE), content.getvalue()), variant=str(variant), seed=int(str(seed)))
+        gathered.add(encoded(own.astype(dict.fromkeys(TEXTS, object))), variant=str(variant), seed=int(str(seed)))
     return gathered.frame()

@@ -162,8 +162,8 @@ def test_without_reported_rows_or_runs_the_table_says_so():
     (warning,) = single.warnings
     assert warning.startswith("This table has no blur and no low light, and stands without reported numbers")
     assert "single_task.csv is empty" in warning
-    assert "此表没有模糊和低光照" in LANGUAGES["zh"].sentence(warning)
-    assert not re.search("[a-z]{2,} [a-z]{2,}", LANGUAGES["zh"].sentence(warning))
+    assert "此表没有模糊和低光照" in LANGUAGES["zh"].told(warning)
+    assert not re.search("[a-z]{2,} [a-z]{2,}", LANGUAGES["zh"].told(warning))
     assert {c.instead for c in single.groups[0].lines[1].cells[5:]} == {"not run"}
     study = measured_study()
     failed = {k: replace(r, status=Status.FAILED) for k, r in study.runs.items()}
@@ -174,9 +174,8 @@ def test_without_reported_rows_or_runs_the_table_says_so():
 def test_a_method_that_cannot_be_trained_keeps_its_row_with_the_reason():
     five = reported_table(measured_study(), "5-task")
     assert "TAPE" in [line.label for line in five.groups[0].lines]
-    note = "TAPE is not trained here: no code by its authors was found."
-    assert note in five.notes
-    assert LANGUAGES["zh"].sentence(note) != note
+    (note,) = (n for n in five.notes if n == "TAPE is not trained here: no code by its authors was found.")
+    assert LANGUAGES["zh"].told(note) == "TAPE 未在此训练：未找到其作者的代码。"
     assert note not in reported_table(measured_study(), "3-task").notes
 
 
