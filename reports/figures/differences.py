@@ -129,7 +129,7 @@ def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: 
     if shown:
         grid = parts[1].subplots(len(shown), 4, squeeze=False)
         for r, one in enumerate(shown):
-            _crops(grid[r], one, variant, reference)
+            _crops(grid[r], one, study.label(variant), study.label(reference))
     return save(figure, folder, f"differences_{number}", **_texts(variant, reference, gaps, shown, seed))
 
 

@@ -46,6 +46,7 @@ def _grid(found: list[TaskLearning]) -> Grid:
         head(message("Status")),
     )
     return Grid(
+        is_folded=True,
         title=message("Gain and plateau of each variant and task"),
         caption=message(
             "Past the plateau: at least {learned:g} dB over the degraded input on the test images, and less than "

@@ -54,6 +54,8 @@ for (const gallery of document.querySelectorAll(".gallery")) {
     });
     put();
   };
+  const gain = (scene) => Number(scene.dataset.gain);
+  pick.list.selectedIndex = scenes.indexOf(scenes.reduce((a, b) => (gain(b) > gain(a) ? b : a)));
   pick.list.addEventListener("change", turn);
   left.list.addEventListener("change", put);
   right.list.addEventListener("change", put);

@@ -19,6 +19,7 @@ from reports.wording import count
 
 MOST_CHARACTERS = 8_000_000
 MOST_SIDE_PX = 1024
+_SCORED = ("degraded", "restored")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,12 @@ class Scene:
     width: int
     height: int
     shots: tuple[Shot, ...]
+
+    @property
+    def gain_db(self) -> float:
+        """The best method's PSNR less the degraded input's; 0 where one of them is not known."""
+        known = {kind: [s.psnr_db for s in self.shots if s.kind == kind and s.psnr_db is not None] for kind in _SCORED}
+        return max(known["restored"]) - max(known["degraded"]) if all(known.values()) else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
