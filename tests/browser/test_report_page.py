@@ -115,7 +115,7 @@ def test_tables_sort(chromium, report):
 def test_long_tables_filter(chromium, report):
     with opened(chromium, report) as page:
         page.get_by_text("All 10 pairs of variants").click()
-        pairs = page.locator("#result details")
+        pairs = page.locator("#result details", has_text="All 10 pairs of variants")
         field, rows = pairs.get_by_label("Filter rows"), pairs.locator("tbody tr:visible")
         assert rows.count() == 10
         field.fill("G90 other")
@@ -218,8 +218,26 @@ def test_every_cell_leads_back_to_its_runs(chromium, report):
         assert not dialog.is_visible()
 
 
+def test_a_link_into_a_folded_part_unfolds_it(chromium, report):
+    with opened(chromium, report) as page:
+        assert not page.locator("#orders").is_visible()
+        page.evaluate("location.hash = 'orders'")
+        page.locator("#orders").wait_for(state="visible")
+        assert not page.locator("#runs").is_visible()
+        page.locator("nav").get_by_role("link", name="Setup, runs, reproduction").click()
+        page.locator("#runs").wait_for(state="visible")
+
+
+def test_the_viewer_opens_on_the_largest_gain(chromium, report):
+    with opened(chromium, report) as page:
+        gains = [float(g) for g in page.locator(".scene").evaluate_all("all => all.map((s) => s.dataset.gain)")]
+        shown = float(page.locator(".scene:visible").get_attribute("data-gain"))
+        assert shown == max(gains) > min(gains)
+
+
 def test_scatter_switches_perplexity_and_marks_points(chromium, report):
     with opened(chromium, report) as page:
+        page.locator("#mechanism > details > summary").click()
         radios = page.get_by_role("radio")
         assert [radio.get_attribute("value") for radio in radios.all()] == ["5", "15"]  # 56 patches allow no more
         places = lambda: page.locator(".panels path").evaluate_all("all => all.map((p) => p.getAttribute('transform'))")  # noqa: E731
