@@ -12,11 +12,12 @@ from reports import schema
 from reports.artifacts import Probes, load_probes
 from reports.figures.style import Picture, condition_colour, condition_marker, new_figure, plain, save, short
 from reports.labels import condition_label
-from reports.messages import comma, message, sentences, series
+from reports.messages import comma, joined, message, sentences, series
 from reports.separation import MOST_SHOWN, PCA_WIDTH, Separation, plane, points, separation
 from reports.study import Study
 
 MOST_VARIANTS = 3
+_POOLED = {"mean over the patch's pixels": message("mean over the patch's pixels")}
 MOST_LAYERS = 2
 
 
@@ -129,7 +130,8 @@ def _texts(
         message("{variant}, {layer}: {score}", variant=m.variant, layer=m.layer, score=_score_told(m.separation))
         for m in mine
     )
-    pooled = "; ".join(dict.fromkeys(f"{m.layer}: {m.pooling}" for m in mine if m.pooling))
+    pooling = {m.layer: joined([m.layer, _POOLED.get(m.pooling, m.pooling)], ": ") for m in mine if m.pooling}
+    pooled = series(pooling.values()) if pooling else message("not stated")
     others = sorted({m.variant for m in measured} - set(variants))
     hidden = []
     if others:
@@ -156,7 +158,7 @@ def _texts(
                     n=mine[0].separation.n,
                 ),
                 controls,
-                message("Pooling: {pooled}.", pooled=pooled or message("not stated")),
+                message("Pooling: {pooled}.", pooled=pooled),
                 *left,
             ]
         ),

@@ -275,7 +275,7 @@ def _write_probes(folder: Path, variant: str, seed: int, *, patches: int) -> Non
         arrays |= _masks(rng, gamma=GAMMAS.get(variant, 0.9))
     maps, images = _maps(rng)
     arrays |= maps
-    layers = {"latent": "mean over all pixels of a patch", "decoder3": "mean over all pixels of a patch"}
+    layers = {"latent": "mean over the patch's pixels", "decoder3": "mean over the patch's pixels"}
     metadata = {
         schema.PROBE_CONDITIONS: json.dumps(CONDITIONS),
         schema.PROBE_LAYERS: json.dumps(layers),

@@ -93,7 +93,7 @@ def test_names_from_outside_are_escaped(whole):
 def test_images_have_alternative_texts_and_links_lead_somewhere(whole):
     tags = parsed(whole[1])
     ids = {a["id"] for _, a in tags if "id" in a}
-    assert len([a for t, a in tags if t == "img"]) == 12 + 7 * 5  # figures; seven conditions: input, 3 variants, clean
+    assert len([a for t, a in tags if t == "img"]) == 11 + 7 * 5  # figures; seven conditions: input, 3 variants, clean
     assert all(len(a.get("alt") or "") > 30 for t, a in tags if t == "img")
     for name in ("href", "aria-labelledby", "aria-describedby"):
         assert {(a[name] or "").lstrip("#") for _, a in tags if name in a} <= ids

@@ -13,6 +13,7 @@ from reports.load import load
 from reports.measures.sections import Shown
 from reports.separation import points, separation
 from reports.stats import Analysis, collect
+from reports.verdict import verdict_of
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import CONDITIONS, FakeStudy, gamma_study, write_runs
 
@@ -64,7 +65,8 @@ def test_crops_choose_one_image_that_all_have(tmp_path):
     write_runs(tmp_path, FakeStudy(effect_db={f"v{n:02d}": 0.0 for n in range(11)}, seeds=(0,), patches=2))
     table = crops.arrange(load([tmp_path]))
     assert len(table.variants) == crops.MOST_VARIANTS
-    assert table.left_out == ("v08", "v09")  # the last is the method that the study is about
+    assert table.variants[-1] == "v10"  # the last is the method that the study is about
+    assert table.left_out == tuple(f"v{n:02d}" for n in range(4, 10))
     assert tuple(table.rows) == CONDITIONS
 
 
@@ -72,8 +74,7 @@ def test_figures_leave_matplotlib_as_it_was(tmp_path):
     write_runs(tmp_path, gamma_study(pictures=False))
     study = load([tmp_path])
     before = mpl.rcParams.copy()
-    psnr = Analysis(scores=collect(study.rows))
-    drawn, _ = begin_figures(study, psnr, tmp_path / "figures", Shown(), workers=1).finished()
+    drawn, _ = begin_figures(study, verdict_of(study).contrasts, tmp_path / "figures", Shown(), workers=1).finished()
     assert drawn.problems == {}
     assert mpl.rcParams == before
     assert tsne.measure(study) == []
@@ -165,12 +166,15 @@ def test_maps_have_no_edges():
     assert [maps.edge_share(side) for side in (4, 12, 96)] == [1 / 4, 1 / 6, 1 / 8]
 
 
-def test_maps_show_the_papers_rows_where_they_are_there(tmp_path):
-    names = {"other": 0.0, "dfpir": 0.0, "restormer": 0.0}
+def test_small_figures_show_what_the_study_features(tmp_path):
+    names = {"other": 0.0, "dfpir": 0.0, **{f"v{n}": 0.0 for n in range(6)}, "restormer": 0.0}
     write_runs(tmp_path, FakeStudy(effect_db=names, seeds=(0,), patches=3))
-    table = maps.arrange(load([tmp_path]))
+    study = replace(load([tmp_path]), featured=("v4", "dfpir"))
+    assert study.to_show(names, 3) == ["dfpir", "v4", "restormer"]  # in the study's order
+    table = maps.arrange(study)
     assert table is not None
-    assert list(table.probes) == ["restormer", "dfpir"]
+    assert {"v4", "dfpir"} <= set(table.probes)
+    assert len(table.probes) == maps.MOST_VARIANTS
     shown = table.probes["dfpir"].images
     assert [shown[i][0] for i in table.images] == ["noise-25", "rain", "haze", "blur", "lowlight"]
 

@@ -95,7 +95,7 @@ def test_runs_without_measures_show_none(tmp_path):
 def test_a_damaged_table_is_named_and_the_rest_stands(tmp_path):
     study = FakeStudy(effect_db={"a": 0.0, "b": 0.0}, seeds=(0,), pictures=False)
     folder = write_runs(tmp_path, study)
-    write_measures(tmp_path, study, ("levels", "mixed", "routing"))
+    write_measures(tmp_path, study, ("levels", "mixed"))
     torn = tmp_path / run_id_of("a", 0) / schema.MEASURES_FOLDER
     (torn / "mixed.parquet").write_bytes(b"PAR1 no parquet")
     (torn / "horoscope.parquet").write_bytes(b"")
