@@ -6,33 +6,35 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ablations.command_line import given
+from ablations.options import RunOptions
 
-def refuse_unused_flags(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+
+def refuse_unused_flags(options: RunOptions) -> None:
     """Refuse combinations of which a part would not act.
 
     Args:
         options: what was given.
-        parser: whose defaults tell what was given.
 
     Raises:
         ValueError: one line with the flags that would not act, and what does.
     """
-    given = _given(options, parser)
-    if "names" in given and "list" not in given:
+    found = given(options, RunOptions(study=options.study))
+    if "names" in found and "list" not in found:
         raise ValueError("--names goes with --list: python -m ablations.run --list --names.")
-    if "list" in given:
+    if "list" in found:
         used = ("list",) if options.study not in (None, "efficiency") else ("list", "names")
-        _only(given, used, "--list prints and stops")
-    elif "variants" in given:
-        _only(given, ("variants",), "--variants prints and stops")
+        _only(found, used, "--list prints and stops")
+    elif "variants" in found:
+        _only(found, ("variants",), "--variants prints and stops")
     elif options.study == "efficiency":  # nothing is trained: its own command measures
         takes = "efficiency trains nothing and takes --budget, --device and --out alone here"
         _only(
-            given, ("budget", "device", "out"), takes, "python -m ablations.efficiency --help shows what else it knows."
+            found, ("budget", "device", "out"), takes, "python -m ablations.efficiency --help shows what else it knows."
         )
-    elif "dry_run" in given and "early_look" in given:
+    elif "dry_run" in found and "early_look" in found:
         raise ValueError("--dry-run, --early-look: each trains nothing and prints something else; name one of them.")
-    elif "force" in given and ("dry_run" in given or "early_look" in given):
+    elif "force" in found and ("dry_run" in found or "early_look" in found):
         raise ValueError("--force: --dry-run and --early-look train nothing; leave it out.")
 
 

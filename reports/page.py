@@ -68,6 +68,7 @@ def facts(study: Study) -> list[tuple[str, str]]:
         ("Runs", f"{len(done)} of {len(study.runs)} done"),
         ("Data", _data(study.data)),
         ("Budget", _pairs(study.budget)),
+        ("Overrides of the budget", _overrides(study.budget.get("overrides"))),
         ("Protocol", _listed(s.get("protocol") for s in specs)),
         ("Text encoder", study.text_encoder or "none"),
         ("Prompts", _listed(s.get("prompt_set") for s in specs)),
@@ -234,6 +235,11 @@ def _pairs(values: dict[str, Any]) -> str:
             value = (" then " if any(isinstance(v, dict) for v in value) else ", ").join(parts)
         said.append(f"{key.replace('_', ' ')} {value}")
     return " · ".join(said)
+
+
+def _overrides(values: Any) -> str:
+    """{"recipe.steps": "500"} -> "recipe.steps 500"; what a command replaced of the named budget and its variants."""
+    return " · ".join(f"{name} {value}" for name, value in values.items()) if isinstance(values, dict) else ""
 
 
 def _part(value: Any) -> str:
