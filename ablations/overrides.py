@@ -153,9 +153,10 @@ def _require_apart(budget: Budget, model: Mapping[str, Any], study: Study, only:
     for one, other in combinations(names, 2):
         setting = _lost(plain[one], plain[other], model)
         if setting and _same(made[one], made[other]) and not _same(plain[one], plain[other]):
+            said = f"{flag_of(f'model.{setting}')} {text_of(model[setting])}"
             raise ValueError(
-                f"{flag_of(f'model.{setting}')} {text_of(model[setting])}: {one} and {other} would be one model, since {setting} "
-                "tells them apart; leave it out, or leave one of them out with --only."
+                f"{said}: {one} and {other} would be one model, since {setting} tells them apart; leave it out, or "
+                "leave one of them out with --only."
             )
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
 import tyro
-from docstring_parser import parse
+from docstring_parser import DocstringStyle, parse
 
 from ablations.command_line import flag_of, several
 from ablations.recipe import Evaluation, Phase, Recipe, TaskShare
@@ -47,7 +47,8 @@ def hints(group: str) -> dict[str, Any]:
 def flags(group: str) -> Any:
     """The type whose keys tyro makes the flags of a group: a dictionary of those that were given."""
     cls = {"recipe": Recipe, "model": DFPIRConfig, "evaluation": Evaluation}[group]
-    said = {each.arg_name: _brief(each.description or "") for each in parse(cls.__doc__ or "").params}
+    documented = parse(cls.__doc__ or "", DocstringStyle.GOOGLE).params
+    said = {each.arg_name: _brief(each.description or "") for each in documented}
     said |= OF_PHASES if group == "recipe" else {}
     made = {}
     for name, hint in hints(group).items():

@@ -82,6 +82,7 @@ _FACTS = {
     "Variants": "变体",
     "Data": "数据",
     "Budget": "预算",
+    "Overrides of the budget": "对预算的改动",
     "Text encoder": "文本编码器",
     "Prompts": "提示",
     "Precision": "精度",
