@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import io
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, TypeVar
@@ -98,7 +99,7 @@ def parse(cls: type[T], words: Sequence[str], *, prog: str, description: str, kn
                 cls,
                 args=list(words),
                 prog=prog,
-                description=description,
+                description=textwrap.indent(description, "  "),  # lines that begin with a letter would be joined
                 config=(tyro.conf.FlagCreatePairsOff,),
                 return_unknown_args=True,
             )

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Train and evaluate the variants of a study, then write its table and an HTML
-report. Runs that are done are not done again: the same command goes on where it
-was interrupted.
+report. Runs that are done are not done again: the same command goes on where
+it was interrupted.
 
 Examples:
   python -m ablations.run gamma_sweep
-  python -m ablations.run components --budget quick --seeds 0 1 2 --device cuda
+  python -m ablations.run components --budget quick --seeds 0-2 --device cuda
   python -m ablations.run gamma_sweep --data ~/photos --dry-run
   python -m ablations.run gamma_sweep --model.dim 16 --recipe.steps 5000
 """

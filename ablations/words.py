@@ -30,6 +30,28 @@ def checkpoint(text: str) -> str:
     return text
 
 
+def use(text: str) -> str:
+    """Which weights of a file that holds both."""
+    if text not in ("plain", "averaged"):
+        raise ValueError(f"invalid choice: {text!r} (choose from 'plain', 'averaged')")
+    return text
+
+
+def count(text: str) -> int:
+    """One or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{text!r}: a whole number, 1 or more")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"invalid int value: {text!r}") from None
+
+
 def folder(text: str) -> Path:
     """A folder's path; an empty one is refused, which would mean the working folder."""
     if not text.strip():
