@@ -13,6 +13,7 @@ import tyro
 from ablations import settings, words
 from ablations.cli import command_of
 from ablations.command_line import OPTION, Switch, flag_of, one, perhaps, several, values_of
+from ablations.recipe import Checkpoint
 from dfpir.registry import suggestion
 
 RecipeSettings = Annotated[Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(settings.flags, "recipe"))]
@@ -66,7 +67,7 @@ class Runs:
     budget: Annotated[str, one("--budget", "NAME"), OPTION] = "demo"
     tasks: Annotated[tuple[str, ...] | None, several("--tasks", "TASK ..."), OPTION] = None
     metrics: Annotated[tuple[str, ...] | None, several("--metrics", "METRIC ..."), OPTION] = None
-    checkpoint: Annotated[str | None, one("--checkpoint", "NAME", words.checkpoint), OPTION] = None
+    checkpoint: Annotated[Checkpoint | None, one("--checkpoint", "NAME", words.checkpoint), OPTION] = None
     text_encoder: Annotated[str | None, one("--text-encoder", "NAME"), OPTION] = None
     precision: Annotated[str | None, one("--precision", "NAME"), OPTION] = None
 
