@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -27,7 +27,7 @@ class ModelFile:
 
     weights: Annotated[Path | None, one("--weights", "FILE", Path), OPTION] = None
     config: Annotated[tuple[str, ...], several("--config", "KEY=VALUE ..."), OPTION] = ()
-    use: Annotated[str | None, one("--use", "plain|averaged", words.use), OPTION] = None
+    use: Annotated[Literal["plain", "averaged"] | None, one("--use", "plain|averaged", words.use), OPTION] = None
     text_encoder: Annotated[str | None, one("--text-encoder", "NAME"), OPTION] = None
     codes: Annotated[Path | None, one("--codes", "FILE", Path), OPTION] = None
     device: Annotated[str, one("--device", "NAME"), OPTION] = "auto"

@@ -208,7 +208,8 @@ def of_keywords(study: str, given: Mapping[str, Any]) -> RunOptions:
         if value is None:
             continue
         if name in settings.GROUPS:
-            options = replace(options, **{name: settings.checked(name, dict(value))})
+            made: dict[str, Any] = {name: settings.checked(name, dict(value))}
+            options = replace(options, **made)
         else:
             group = groups[name]
             options = replace(options, **{group: replace(getattr(options, group), **{name: _taken(name, value)})})

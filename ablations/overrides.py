@@ -142,7 +142,7 @@ def _require_apart(budget: Budget, model: Mapping[str, Any], study: Study, only:
     """Refuse what a study varies itself: its axis, or the setting that tells two planned variants apart."""
     if not model:
         return
-    if study.axis in model:
+    if study.axis is not None and study.axis in model:
         raise ValueError(
             f"--model.{study.axis} {text_of(model[study.axis])}: {study.axis} is what {study.name} varies; choose "
             "among its variants with --only."
