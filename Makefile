@@ -19,19 +19,19 @@ demo: $(STAMP)
 	$(BIN)/python -m ablations.run gamma_sweep
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # every fault of docs/launchers.md as often as it says, with the counts; a short sample is in `make test`
 test-faults: $(STAMP)
 	DFPIR_FAULTS=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist load tests/faults tests/unit/test_lock.py \
 	  tests/integration/test_launch_local.py tests/integration/test_launch_slurm.py tests/integration/test_launch_ray.py
 
-# studies from their runs to their pages at the smallest budget, two at a time; runs that they share are made once
+# studies from their runs to their pages at the smallest budget, in two processes; runs that they share are made once
 studies: $(STAMP)
 	rm -rf $(SMOKE) && mkdir -p $(SMOKE)
 	names="$(STUDIES)"; test -n "$$names" || names=$$($(BIN)/python -m ablations.run --list --names); \
-	  printf '%s\n' $$names | OMP_NUM_THREADS=1 xargs -P 2 -I{} \
-	  $(BIN)/python -m ablations.run {} --budget smoke --jobs 1 --out $(SMOKE)
+	  printf '%s\n' $$names | OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 xargs -P 2 -n 3 \
+	  $(BIN)/python -m tests.support.studies $(SMOKE)
 
 # exit code 1 where something is not as it should be; the lines of all steps are in runs/gpu either way
 gpu: $(STAMP)

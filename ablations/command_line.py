@@ -27,8 +27,18 @@ def _default(shown: str) -> str:
     return "" if shown in ("None", "'()'", "()", "False") else f"(default: {shown})"
 
 
-OPTION = tyro.conf.arg(prefix_name=False, help_behavior_hint=_default)
-"""An option that its group's name stands over, and not in its flag."""
+def option(hint: Callable[[str], str] = _default) -> Any:
+    """An option that its group's name stands over, and not in its flag.
+
+    Args:
+        hint: from the default to what the help says after the option's words; called where the help is shown, so that
+            it can list what is registered.
+    """
+    return tyro.conf.arg(prefix_name=False, help_behavior_hint=hint)
+
+
+OPTION = option()
+"""An option whose help ends with its default."""
 
 Switch = Annotated[bool, OPTION]
 """A flag without a value."""

@@ -13,11 +13,13 @@ from ablations.data import open_data
 from ablations.devices import device_named
 from ablations.forecast import Setting, left, print_estimate, print_plan, runs_at_once
 from ablations.harness.early import early_look
-from ablations.harness.launch import Options, make_launcher
+from ablations.harness.launch import make_launcher
+from ablations.harness.launch_job import Options
 from ablations.harness.run_one import follow
 from ablations.harness.study import Outcome, run_plan, say_folder
 from ablations.harness.training.accelerate import Acceleration, applied, use
 from ablations.harness.training.distributed import ALONE, Team, TorchTeam, join, one_voice
+from ablations.launchers import LAUNCHERS
 from ablations.names import chosen
 from ablations.options import Images, RunOptions
 from ablations.overrides import Overrides, overridden
@@ -25,9 +27,10 @@ from ablations.plan import Plan, Selection, Terms, plan_study, study_for
 from ablations.registry import STUDIES
 from ablations.settings import text_of
 from ablations.spec import Budget, Precision
+from ablations.text_encoder import chosen_encoder
 from datasets.corpus import DataBundle
 from datasets.protocols import PROTOCOLS, get_protocol
-from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts
+from datasets.tasks import conditions_of
 from dfpir.registry import UnknownNameError, suggestion
 
 _KEPT_BYTES = 64 << 20
@@ -50,7 +53,7 @@ def run(options: RunOptions, *, command: str, console: Console | None = None) ->
         ValueError: an option that can't be used.
     """
     device = device_named(options.execution.device)
-    team = join(device) if options.launching.launcher == "torchrun" else ALONE
+    team = join(device) if LAUNCHERS[options.launching.launcher].joins else ALONE
     console = console or Console(highlight=False)
     console.quiet = console.quiet or not team.is_main
     with one_voice(team):
@@ -70,10 +73,11 @@ def _planned(options: RunOptions, device: torch.device, team: Team) -> tuple[Pla
     """What is to run, on which data, and how; options that can't be used are refused here."""
     runs, images, out = options.runs, options.images, options.execution.out
     budget = _budget(options)
+    tasks = runs.tasks or STUDIES[str(options.study)]().tasks or ()
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: that is a file; a folder is needed.")
     how = _launching(options, device, team)
-    encoder, note = _text_encoder(runs.text_encoder, budget)
+    encoder, note = chosen_encoder(runs.text_encoder, budget, [c.name for c in conditions_of(tasks)])
     protocol, also = _protocols(images)
     data, bundle = open_data(
         images.data,
@@ -88,7 +92,7 @@ def _planned(options: RunOptions, device: torch.device, team: Team) -> tuple[Pla
     terms = Terms(
         budget=budget,
         data=data,
-        conditions=[condition.name for condition in bundle.conditions],
+        conditions=[condition.name for condition in bundle.conditions_with(tasks)],
         protocol=get_protocol(protocol).label,
         also_protocols=also,
         text_encoder=encoder,
@@ -116,7 +120,7 @@ def _do(options: RunOptions, here: Setting, how: Options, team: Team, *, command
         report = early_look(plan, root, here.device, console, command=command)
         console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
         return None
-    jobs = runs_at_once(here, execution.jobs, local=how.launcher == "local")
+    jobs = runs_at_once(here, execution.jobs, local=LAUNCHERS[how.launcher].on_this_device)
     if execution.dry_run:
         print_plan(plan, root)
         say_folder(plan, root, console)
@@ -194,21 +198,6 @@ def _precision(asked: str | None, budget: Budget, device: torch.device) -> Preci
     return "fp32"
 
 
-def _text_encoder(asked: str | None, budget: Budget) -> tuple[TextEncoder, str]:
-    """The encoder to use and what the reader must know about it. CLIP is replaced only where nobody asked for it."""
-    if asked is not None:
-        if asked not in TEXT_ENCODERS:
-            raise UnknownNameError(f"Unknown text encoder {asked!r}.{suggestion(asked, TEXT_ENCODERS)}")
-        return asked, "as asked"  # type: ignore[return-value]
-    if budget.text_encoder != "auto":
-        return budget.text_encoder, f"the {budget.name} budget's: a stand-in for CLIP that needs no download"
-    try:
-        load_prompts("detailed", "clip")
-    except TextEncoderUnavailableError as error:
-        return "minilm", f"a stand-in: {error}"
-    return "clip", "CLIP ViT-B/32, as in the paper"
-
-
 def _announce(here: Setting, options: RunOptions) -> None:
     plan, device = here.plan, here.device
     lines = [
@@ -229,6 +218,7 @@ def _announce(here: Setting, options: RunOptions) -> None:
         lines.append(f"Text encoder: {plan.text_encoder}, not CLIP ({plan.text_encoder_note}).")
     acts = [applied(spec.config, device) for spec in plan.specs]
     lines += [f"{name}: {how}" for found in acts for name, how in found.items()]
+    lines += [f"Left out: {reason}" for reason in plan.left_out]
     lines += [f"Not trained twice: {row.variant}: {row.note}." for row in plan.rows if row.alias_of]
     for line in dict.fromkeys(lines):
         print_prose(here.console, line)

@@ -15,7 +15,7 @@ from datasets.folder import load_folder
 from datasets.folder_split import Split
 from datasets.paired import RootBundle, load_root
 from datasets.protocols import get_protocol
-from datasets.tasks import Task
+from datasets.tasks import Task, known_tasks
 
 _DECODING_BYTES = 16  # a pixel: its copy in Pillow, and three of its depth
 
@@ -131,7 +131,7 @@ def image_bytes(bundle: DataBundle) -> int:
 
 def _tasks(names: Sequence[str]) -> list[Task]:
     """The tasks of these names; an unknown one is refused where the study's tasks are chosen."""
-    return [task for task in Task if task.value in names]
+    return [task for task in known_tasks() if task.name in names]
 
 
 def _described(kind: str, path: Path | None, bundle: DataBundle, exclude_leaks: bool = False) -> DataRef:

@@ -22,7 +22,7 @@ from ablations.harness.run_one import find_run, is_done
 from ablations.measures.registry import metric_measures
 from ablations.plan import Plan
 from ablations.spec import RunSpec
-from datasets.corpus import DataBundle
+from datasets.corpus import DataBundle, serves
 from datasets.tasks import condition_named
 
 _LIBRARIES_BYTES = 0.7 * 2**30  # measured: a run's process before its first image
@@ -125,7 +125,7 @@ def _test_pixels(spec: RunSpec, bundle: DataBundle) -> list[int]:
     side, limit = spec.evaluation.max_side, spec.evaluation.limit
     sizes: list[int] = []
     for condition in (condition_named(name) for name in spec.tested):
-        served = [s for s in bundle.test if any(c.task is condition.task for c in s.conditions)][:limit]
+        served = [s for s in bundle.test if serves(s, condition)][:limit]
         sizes += [min(s.clean.shape[0], side or 2**30) * min(s.clean.shape[1], side or 2**30) for s in served]
     return sizes
 
@@ -136,7 +136,7 @@ def runs_at_once(here: Setting, asked: int | None, *, local: bool = True) -> int
     Args:
         here: the plan and its place.
         asked: how many, `AUTO`, or None for the usual number.
-        local: whether this machine's processes do the runs; a cluster gets all of them at once.
+        local: whether this machine's device does the runs; a cluster gets all of them at once.
     """
     plan, device = here.plan, here.device
     if not local:

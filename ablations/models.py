@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import baselines
-from baselines.registry import BASELINES, Baseline
+from baselines.registry import BASELINES, Baseline, missing
 from dfpir import DFPIRConfig, variant_config
 from dfpir.config import PromptSet
 from dfpir.plugins import plugins_behind
@@ -75,6 +75,12 @@ def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = N
         raise UnknownNameError(f"Unknown model {name!r}.{suggestion(name, model_names())}")
     settings = BaselineConfig(name=name).row.settings_beside(sizes.get("dim"))
     return BaselineConfig(name=name, settings=json.dumps(settings, sort_keys=True))
+
+
+def missing_extra(name: str) -> str | None:
+    """Why a model can't be built here, and the mend, where the library that it needs is not installed."""
+    entry = BASELINES[name] if name not in VARIANTS and name in BASELINES else None
+    return missing(entry.extra, name) if isinstance(entry, Baseline) and entry.extra is not None else None
 
 
 def is_trained(config: ModelConfig) -> bool:

@@ -33,7 +33,7 @@ def check_names(
         ValueError: one line with the nearest known name.
     """
     from ablations.registry import STUDIES  # ours, once `startup.prepare` has looked
-    from datasets.tasks import Task
+    from datasets.tasks import known_tasks
     from dfpir.registry import UnknownNameError, suggestion
     from dfpir.variants import VARIANTS
 
@@ -41,8 +41,9 @@ def check_names(
     if budgets and budget not in budgets and not entry_points(group="dfpir.budgets"):
         raise UnknownNameError(f"Unknown budget {budget!r}.{suggestion(budget.lower(), budgets)}")
     for task in tasks or ():
-        if task not in {known.value for known in Task}:
-            raise UnknownNameError(f"Unknown task {task!r}.{suggestion(task.lower(), [t.value for t in Task])}")
+        known = [each.name for each in known_tasks()]
+        if task not in known:
+            raise UnknownNameError(f"Unknown task {task!r}.{suggestion(task.lower(), known)}")
     if study == "efficiency":
         return
     if study is not None and study not in STUDIES:

@@ -12,7 +12,7 @@ import tyro
 
 from ablations import settings, words
 from ablations.cli import command_of
-from ablations.command_line import OPTION, Switch, flag_of, one, perhaps, several, values_of
+from ablations.command_line import OPTION, Switch, flag_of, one, option, perhaps, several, values_of
 from ablations.recipe import Checkpoint
 from dfpir.registry import suggestion
 
@@ -24,6 +24,18 @@ EvaluationSettings = Annotated[
 
 _PATHS = ("out", "root")
 _SEVERAL = ("only", "seeds", "tasks", "metrics", "split", "slurm")
+
+
+def _known_tasks(_: str) -> str:
+    from datasets.tasks import known_tasks
+
+    return f"({', '.join(task.name for task in known_tasks())}; default: the study's)"
+
+
+def _known_launchers(default: str) -> str:
+    from ablations.launchers import LAUNCHERS, one_of
+
+    return f"({one_of(list(LAUNCHERS))}; default: {default})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +63,7 @@ class Runs:
         only: run these variants of the study alone; 'dfpir_g*' names several
         seeds: seeds, as in 0 1 2, 0,1,2 or 0-4 (default: the budget's)
         budget: smoke, demo, small, quick or paper
-        tasks: tasks to train and test on: noise, rain, haze, blur, lowlight (default: the study's; the paper's
-            ablations have noise, rain and haze)
+        tasks: tasks to train and test on; the paper's ablations have noise, rain and haze
         metrics: further metrics of the table: of plug-ins (docs/extending.md)
         checkpoint: last or best: which weights are tested, the last ones, the same step for all, or those that
             validated best (default: the budget's: last)
@@ -65,7 +76,7 @@ class Runs:
     only: Annotated[tuple[str, ...] | None, several("--only", "VARIANT ..."), OPTION] = None
     seeds: Annotated[tuple[int, ...] | None, words.seeds("--seeds"), OPTION] = None
     budget: Annotated[str, one("--budget", "NAME"), OPTION] = "demo"
-    tasks: Annotated[tuple[str, ...] | None, several("--tasks", "TASK ..."), OPTION] = None
+    tasks: Annotated[tuple[str, ...] | None, several("--tasks", "TASK ..."), option(_known_tasks)] = None
     metrics: Annotated[tuple[str, ...] | None, several("--metrics", "METRIC ..."), OPTION] = None
     checkpoint: Annotated[Checkpoint | None, one("--checkpoint", "NAME", words.checkpoint), OPTION] = None
     text_encoder: Annotated[str | None, one("--text-encoder", "NAME"), OPTION] = None
@@ -125,13 +136,13 @@ class Launching:
     """By whom; see docs/launchers.md.
 
     Attributes:
-        launcher: local, ray, slurm or torchrun
+        launcher: who starts the runs
         ray_address: a Ray cluster, or 'auto' to find one (default: one for this study)
         slurm: Slurm settings: partition, account, time, mem, ...
         gpus: GPUs a run asks a cluster for; a fraction shares one (ray)
     """
 
-    launcher: Annotated[str, one("--launcher", "NAME"), OPTION] = "local"
+    launcher: Annotated[str, one("--launcher", "NAME"), option(_known_launchers)] = "local"
     ray_address: Annotated[str | None, one("--ray-address", "ADDRESS"), OPTION] = None
     slurm: Annotated[tuple[str, ...], several("--slurm", "KEY=VALUE ..."), OPTION] = ()
     gpus: Annotated[float | None, one("--gpus", "N", words.gpus), OPTION] = None

@@ -8,15 +8,15 @@ from typing import Any
 
 from ablations.metrics import further
 from ablations.mixture import paper_epoch_samples
-from ablations.models import ModelConfig, model_config
+from ablations.models import BaselineConfig, ModelConfig, missing_extra, model_config
 from ablations.names import chosen
 from ablations.overrides import name_part
 from ablations.registry import STUDIES, Study
-from ablations.spec import Budget, Checkpoint, DataRef, Precision, Recipe, RunSpec
-from datasets.tasks import Task, condition_named
+from ablations.spec import Budget, Checkpoint, DataRef, Precision, Recipe, RunSpec, TaskShare
+from datasets.tasks import PAPER_TASKS, condition_named, task_named
 from dfpir import DFPIRConfig
 from dfpir.prompts import TextEncoder, load_prompts
-from dfpir.registry import UnknownNameError, suggestion
+from reports.figures.further import figure_named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class PlannedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All rows of a study; `specs` are the distinct runs among them."""
+    """All rows of a study; `specs` are the distinct runs among them; `left_out`: why other variants have none."""
 
     study: Study
     budget: Budget
@@ -47,6 +47,7 @@ class Plan:
     text_encoder_note: str
     tasks: tuple[str, ...]
     rows: tuple[PlannedRow, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def specs(self) -> list[RunSpec]:
@@ -121,19 +122,23 @@ def plan_study(study_name: str, terms: Terms, selection: Selection) -> Plan:
     """Plan a study's runs.
 
     Raises:
-        ValueError: unknown study, variant, metric or task, or nothing is left to run.
+        ValueError: unknown study, variant, metric or task, a variant asked for by name whose library is not
+            installed, or nothing is left to run.
     """
     study = study_for(study_name, terms.budget, selection.only)
     study = replace(study, metrics=further([*study.metrics, *selection.metrics]))
+    for name in study.figures:
+        figure_named(name)  # an unknown one ends here
     trained = _trained_on(study, selection.tasks, terms.conditions)
     tested = [name for name in trained if study.tested_on is None or name in study.tested_on]
+    variants, left_out = _buildable(chosen(study.name, study.variants, selection.only), selection.only or ())
     rows: list[PlannedRow] = []
     for seed in dict.fromkeys(selection.seeds or terms.budget.seeds):
         first: dict[str, PlannedRow] = {}
-        for variant in chosen(study.name, study.variants, selection.only):
+        for variant in variants:
             task = variant.partition("@")[2]
             for own in _tasks(trained) if task == "each" else [task]:
-                own_trained = [c for c in trained if not own or condition_named(c).task.value == own]
+                own_trained = [c for c in trained if not own or condition_named(c).task.name == own]
                 own_tested = [c for c in tested if c in own_trained]
                 if own_tested:  # else the data have nothing for this task
                     spec = _spec(variant, own, seed, (own_trained, own_tested), terms, selection.checkpoint)
@@ -146,6 +151,7 @@ def plan_study(study_name: str, terms: Terms, selection: Selection) -> Plan:
         text_encoder_note=terms.text_encoder_note,
         tasks=tuple(_tasks(trained)),
         rows=tuple(rows),
+        left_out=left_out,
     )
 
 
@@ -170,6 +176,7 @@ def _spec(
     """One run of a variant, on one task or (an empty word) on all; `conditions` are those trained and tested on."""
     name, (trained, tested) = variant.partition("@")[0], conditions
     config = model_config(name, terms.budget.model, prompts=len(trained))
+    _refuse_closed(config, _tasks(trained))
     return RunSpec(
         variant=f"{name}@{task}" if task else name,
         seed=seed,
@@ -188,33 +195,66 @@ def _spec(
     )
 
 
+def _buildable(variants: Sequence[str], only: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The variants whose libraries are installed, and why each of the others is left out.
+
+    Raises:
+        ValueError: one of the others was asked for by its name, or nothing is left; with the mend.
+    """
+    reasons = {variant: missing_extra(variant.partition("@")[0]) for variant in variants}
+    left_out = {variant: reason for variant, reason in reasons.items() if reason is not None}
+    asked = {name.lower() for name in only}
+    for variant, reason in left_out.items():
+        if variant.lower() in asked or len(left_out) == len(variants):
+            raise ValueError(reason)
+    return [variant for variant in variants if variant not in left_out], tuple(left_out.values())
+
+
 def _trained_on(study: Study, tasks: Sequence[str] | None, conditions: Sequence[str]) -> list[str]:
     """The conditions of the tasks that are wanted: as asked, else the study's own, else all that the data serve."""
     served = _tasks(conditions)
     for task in tasks or ():
-        if task not in {known.value for known in Task}:
-            raise UnknownNameError(f"Unknown task {task!r}.{suggestion(task, [known.value for known in Task])}")
+        task_named(task)  # an unknown name ends here
         if task not in served:
             raise ValueError(f"--tasks {task}: the data serve {', '.join(served)}.")
     asked = tasks or study.tasks or served
-    wanted = [name for name in conditions if condition_named(name).task.value in asked]
+    wanted = [name for name in conditions if condition_named(name).task.name in asked]
     if not wanted:
         raise ValueError(f"{study.name} is about {', '.join(asked)}; the data serve {', '.join(served)}.")
     return wanted
 
 
+def _refuse_closed(config: ModelConfig, tasks: Sequence[str]) -> None:
+    """Some comparators are told by the number of one of the paper's tasks, and have none for others."""
+    if not isinstance(config, BaselineConfig) or config.row.needs not in ("label", "operator", "condition"):
+        return
+    other = next((task for task in map(task_named, tasks) if task not in PAPER_TASKS), None)
+    if other is not None:
+        raise ValueError(
+            f"{config.name} is told which of the paper's five tasks an image shows, and {other.name} is none: leave "
+            "one of them out (--only, --tasks)."
+        )
+
+
 def _recipe(budget: Budget, tasks: Sequence[str], checkpoint: Checkpoint | None) -> Recipe:
     """The budget's recipe for a run on these tasks: mixtures without the others, epochs as steps."""
-    recipe = budget.recipe.for_tasks(tasks)
+    foreign = [task for task in map(task_named, tasks) if task not in PAPER_TASKS]
+    shares = [TaskShare(task=task.name, share=task.share, weight=task.loss_weight) for task in foreign]
+    recipe = budget.recipe.for_tasks(tasks, () if "recipe.mixture" in budget.overrides else shares)
+    if foreign and (budget.epochs or recipe.sampling == "paper"):
+        raise ValueError(
+            f"--tasks {foreign[0].name}: the {budget.name} budget draws from the released code's lists, which have the "
+            "paper's five tasks alone: choose another budget."
+        )
     if budget.epochs:
-        samples = paper_epoch_samples([Task(task) for task in tasks])
+        samples = paper_epoch_samples([task_named(task) for task in tasks])
         phases = zip(recipe.phases, budget.epochs, strict=True)
         recipe = replace(recipe, phases=tuple(replace(p, steps=n * samples // p.batch) for p, n in phases))
     return recipe if checkpoint is None else replace(recipe, checkpoint=checkpoint)
 
 
 def _tasks(conditions: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(condition_named(c).task.value for c in conditions))
+    return list(dict.fromkeys(condition_named(c).task.name for c in conditions))
 
 
 def _row(variant: str, spec: RunSpec, first: dict[str, PlannedRow]) -> PlannedRow:

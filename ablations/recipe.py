@@ -55,9 +55,19 @@ class Phase:
             "patch", self.patch, self.patch >= 8 and self.patch % 8 == 0, "a multiple of 8: the network halves thrice"
         )
 
-    def for_tasks(self, tasks: Sequence[str]) -> Phase:
-        """The phase of a run on these tasks: its mixture without the others; all alike where none of them is left."""
-        return replace(self, mixture=tuple(share for share in self.mixture if share.task in tasks))
+    def for_tasks(self, tasks: Sequence[str], others: Sequence[TaskShare] = ()) -> Phase:
+        """The phase of a run on these tasks: its mixture without the others; all alike where none of them is left.
+
+        Args:
+            tasks: of the run.
+            others: of tasks that no budget names, their shares relative to the mixture's mean; they join a mixture of
+                several tasks, not a phase of one.
+        """
+        kept = tuple(share for share in self.mixture if share.task in tasks)
+        if kept and len(self.mixture) > 1:
+            mean = sum(share.share for share in self.mixture) / len(self.mixture)
+            kept += tuple(replace(other, share=mean * other.share) for other in others)
+        return replace(self, mixture=kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +116,9 @@ class Recipe:
         """Whether the model is validated after this many steps."""
         return step * self.validations // self.steps > (step - 1) * self.validations // self.steps
 
-    def for_tasks(self, tasks: Sequence[str]) -> Recipe:
+    def for_tasks(self, tasks: Sequence[str], others: Sequence[TaskShare] = ()) -> Recipe:
         """The recipe of a run on these tasks: see `Phase.for_tasks`."""
-        return replace(self, phases=tuple(phase.for_tasks(tasks) for phase in self.phases))
+        return replace(self, phases=tuple(phase.for_tasks(tasks, others) for phase in self.phases))
 
     def phase_at(self, step: int) -> Phase:
         """The phase of a step, counted from 0."""

@@ -48,6 +48,7 @@ class Study:
         reported: setting of the papers' tables to show beside it ("3-task"), or None.
         measures: names of measures to take of each finished run (`ablations.measures`).
         metrics: names of metrics of its table besides PSNR and SSIM (`ablations.metrics`).
+        figures: names of further figures of its report (`reports.figures.further`).
         contrasts: planned comparisons, corrected together; empty: each variant against the reference.
         short: the variants that small budgets (`Budget.short`) run; empty: all.
     """
@@ -64,6 +65,7 @@ class Study:
     reported: str | None = None
     measures: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
     short: tuple[str, ...] = ()
 

@@ -136,9 +136,9 @@ def _is(value: Any, hint: Any) -> bool:
 
 
 def _mixture(value: tuple[Any, ...]) -> tuple[TaskShare, ...]:
-    from datasets.tasks import Task
+    from datasets.tasks import known_tasks
 
-    shares = []
+    known, shares = [task.name for task in known_tasks()], []
     for part in value:
         if isinstance(part, TaskShare):
             shares.append(part)
@@ -150,8 +150,8 @@ def _mixture(value: tuple[Any, ...]) -> tuple[TaskShare, ...]:
             share = weight = math.nan
         if not (0 < share < math.inf and 0 <= weight < math.inf):
             raise ValueError(f"--recipe.mixture {part}: TASK:SHARE:LOSS_WEIGHT is needed, as in noise:7:1.5.")
-        if task not in {known.value for known in Task}:
-            raise UnknownNameError(f"--recipe.mixture {part}: no such task.{suggestion(task, [t.value for t in Task])}")
+        if task not in known:
+            raise UnknownNameError(f"--recipe.mixture {part}: no such task.{suggestion(task, known)}")
         shares.append(TaskShare(task=task, share=share, weight=weight))
     return tuple(shares)
 

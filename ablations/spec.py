@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -13,6 +13,8 @@ from typing import Any, Literal
 from ablations.models import ModelConfig, is_trained
 from ablations.recipe import Checkpoint, Evaluation, Phase, Recipe, Sampling, TaskShare
 from datasets.protocols import rules_from_elsewhere
+from datasets.tasks import condition_named
+from dfpir.plugins import plugins_behind
 
 __all__ = [
     "IDENTITY_VERSION", "Budget", "Checkpoint", "DataRef", "Evaluation", "Measuring", "Phase", "Precision", "Recipe",
@@ -168,6 +170,8 @@ class RunSpec:
         }
         if rules := rules_from_elsewhere((self.protocol, *self.also_protocols)):
             identity["protocol_rules"] = rules
+        if code := _task_code((*self.conditions, *self.tested)):
+            identity["task_code"] = code
         return dict(json.loads(json.dumps(identity)))
 
     @cached_property
@@ -181,3 +185,10 @@ class RunSpec:
         """`dfpir_g90-s0-1f3a9c2e`; the variant's name made safe for a folder."""
         label = re.sub(r"[^A-Za-z0-9_.]+", "_", self.variant).strip("._")[:60] or "variant"
         return f"{label}-s{self.seed}-{self.digest}"
+
+
+def _task_code(conditions: Sequence[str]) -> dict[str, Any]:
+    """Task -> the packages that make its images, of the tasks that are none of the suite's."""
+    tasks = {task.name: task for task in (condition_named(name).task for name in conditions)}
+    code = {name: [plugin.to_json() for plugin in plugins_behind(task.degrade)] for name, task in tasks.items()}
+    return {name: plugins for name, plugins in code.items() if plugins}

@@ -216,6 +216,8 @@ class MoCEIR(nn.Module):
         self.dec = nn.ModuleList()
         for i in (2, 1, 0):
             blocks = [DecoderBlock(wide[i], heads[i], grow, **experts) for _ in range(num_dec_blocks[i])]
+            for number, block in enumerate(blocks, start=1):
+                block.adapter.routing.layer = f"decoder-{i + 1}, block {number}"
             self.dec.append(nn.ModuleList([Up(wide[i + 1]), conv1(wide[i + 1], wide[i]), DecoderBlocks(blocks)]))
         self.refinement = Blocks(dim, heads[0], grow, num_refinement_blocks)
         self.output = conv3(dim, 3)

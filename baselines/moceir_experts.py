@@ -14,6 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from baselines.restormer_parts import Features, Norm, conv1, depthwise
+from baselines.routing import ExpertRouter
 
 
 class PatchCorrelation(nn.Module):
@@ -62,7 +63,7 @@ class Expert(nn.Module):
         return self.proj[2](self.body(self.proj[0](x)) * F.silu(self.proj[1](shared))) + x
 
 
-class Router(nn.Module):
+class Router(ExpertRouter):
     """Scores the experts of an image from its features and its high frequencies, and keeps the `topk` best.
 
     Args:
@@ -88,8 +89,8 @@ class Router(nn.Module):
         scale: str,
         eval_noise: bool,
     ) -> None:
-        super().__init__()
         count = len(complexity)
+        super().__init__(count)
         self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, count, bias=False))
         self.freq_gate = nn.Linear(freq_channels, count, bias=False)
         divisor = max(complexity) if scale == "max" else min(complexity)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Literal
 
@@ -136,6 +137,11 @@ def register(baseline: Baseline | Unavailable) -> None:
     BASELINES.register(baseline.name)(baseline)
 
 
+def missing(extra: str, who: str) -> str | None:
+    """How to install the library behind an optional extra; None where it is installed. It is not imported."""
+    return _mend(extra, who) if find_spec(EXTRAS[extra]) is None else None
+
+
 def require(extra: str, who: str) -> ModuleType:
     """Import the library behind an optional extra.
 
@@ -145,6 +151,8 @@ def require(extra: str, who: str) -> ModuleType:
     try:
         return import_module(EXTRAS[extra])
     except ImportError as error:
-        raise MissingExtraError(
-            f"{who} needs {EXTRAS[extra]}, which is not installed: pip install 'dfpir-suite[{extra}]'."
-        ) from error
+        raise MissingExtraError(_mend(extra, who)) from error
+
+
+def _mend(extra: str, who: str) -> str:
+    return f"{who} needs {EXTRAS[extra]}, which is not installed: pip install 'dfpir-suite[{extra}]'."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasets.catalog import catalog, get_dataset
 from datasets.console import Parser, steady_output, words_of
-from datasets.tasks import Task
+from datasets.tasks import PAPER_TASKS, task_named
 
 if TYPE_CHECKING:
     from datasets.check import CheckReport
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     scoring = add("score", _score, "PSNR and SSIM of the degraded inputs themselves.")
     scoring.add_argument("folder", type=Path, metavar="FOLDER")
     scoring.add_argument("--protocol", default="suite", help="a protocol's name, or all (default: suite)")
-    scoring.add_argument("--task", choices=[task.value for task in Task], help="score this task only")
+    scoring.add_argument("--task", choices=[task.name for task in PAPER_TASKS], help="score this task only")
     scoring.add_argument("--training", type=Path, metavar="ROOT", help="give images seen in ROOT's training sets apart")
     scoring.add_argument("--json", action="store_true", help="print JSON with every image")
     return parser
@@ -89,7 +89,7 @@ def _list(options: argparse.Namespace) -> int:
     rows = [
         [
             s.name,
-            s.task.value,
+            s.task.name,
             s.split,
             f"{s.count:,}",
             "pairs" if s.paired else "clean",
@@ -203,7 +203,7 @@ def _score(options: argparse.Namespace) -> int:
     from datasets.score import score_inputs, seen_in_training, sets_to_score
 
     protocols = list(PROTOCOLS.values()) if options.protocol == "all" else [get_protocol(options.protocol)]
-    sets = sets_to_score(options.folder, Task(options.task) if options.task else None)
+    sets = sets_to_score(options.folder, task_named(options.task) if options.task else None)
     if stores := [path.name for path in sorted(options.folder.glob("*.store")) if path.is_dir()]:
         sys.stderr.write(f"scores are of the files, not of {', '.join(stores)}\n")
     seen = seen_in_training(sets, options.training) if options.training else {}

@@ -16,7 +16,7 @@ from datasets.finder import FoundSet, Problem, content_digest, find_sets
 from datasets.inspection import Look, look_at_all
 from datasets.leaks import THUMB_SIZE, Overlap, overlaps
 from datasets.store import PackedSet, StoreError
-from datasets.tasks import Task
+from datasets.tasks import PAPER_TASKS, Task
 
 # A partner counts as misplaced when another clean image of the set looks this much more like the degraded one.
 _MISPLACED_BY = 0.2
@@ -108,7 +108,7 @@ class CheckReport:
     def tasks(self) -> list[str]:
         """Tasks with at least one set."""
         have = {report.task for report in self.sets if report.split != "none"}
-        return [task.value for task in Task if task.value in have]
+        return [task.name for task in PAPER_TASKS if task.name in have]
 
     def seen_counts(self) -> dict[tuple[str, str], tuple[int, int]]:
         """(test set, training set) -> number of test images seen in training, and not seen."""
@@ -216,7 +216,7 @@ def report_on(found: FoundSet, looks: Sequence[Look]) -> SetReport:
     return SetReport(
         name=spec.name,
         title=spec.title,
-        task=spec.task.value,
+        task=spec.task.name,
         split=spec.split,
         layout=found.layout.family,
         folder=str(found.root),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -18,7 +18,7 @@ from datasets.degrade import degrade, degrade_rows
 from datasets.noise import content_hash, noisy_pixels
 from datasets.protocols import get_protocol
 from datasets.seeding import stable_seed
-from datasets.tasks import CONDITIONS, Condition, Task
+from datasets.tasks import CONDITIONS, Condition, Task, conditions_of
 from datasets.transfer import sent
 
 Split = Literal["val", "test"]
@@ -137,6 +137,12 @@ class DataBundle:
                     digest.update(b"-" if array is None else np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
+    def conditions_with(self, tasks: Iterable[str]) -> tuple[Condition, ...]:
+        """`conditions`, and those of the named tasks of other packages that every split has photographs for."""
+        splits = self.train, self.val, self.test
+        further = [c for c in conditions_of(tasks) if c not in self.conditions]
+        return (*self.conditions, *(c for c in further if all(any(serves(s, c) for s in split) for split in splits)))
+
     def eval_items(
         self,
         split: Split,
@@ -246,7 +252,12 @@ def to_levels(image: Float[Tensor, "3 h w"]) -> Pixels:
 
 
 def serves(sample: Sample, condition: Condition) -> bool:
-    """Noise of any level serves where one level does: it is made on the fly."""
+    """Noise of any level serves where one level does: it is made on the fly.
+
+    So are tasks of other packages, from the photographs from which more than noise is made.
+    """
+    if condition.task.degrade is not None and sample.degraded is None:
+        return len({c.task for c in sample.conditions}) > 1
     return any(c.task is condition.task and (c == condition or sample.degraded is None) for c in sample.conditions)
 
 

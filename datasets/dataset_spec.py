@@ -141,7 +141,7 @@ class DatasetSpec:
         return {
             "name": self.name,
             "title": self.title,
-            "task": self.task.value,
+            "task": self.task.name,
             "split": self.split,
             "count": self.count,
             "pairing": self.pairing.value,

@@ -1,4 +1,4 @@
-"""Degradations made on the fly: noise, rain, haze, motion blur and low light, each from a seed.
+"""Degradations made on the fly, each from a seed: noise, rain, haze, motion blur, low light, and registered ones.
 
 Random numbers are drawn by numpy from the seed, so that a seed gives the same degradation on every device (up to the
 rounding of float32). Results lie on the 8-bit grid, as images from files do.
@@ -68,7 +68,10 @@ def degrade_rows(
     for task, same in rows_of.items():
         rngs = [np.random.default_rng(seeds[row]) for row in same]
         images = [clean[row] for row in same]
-        if task is Task.NOISE:
+        if task.degrade is not None:
+            strengths = [conditions[row].strength for row in same]
+            made = [task.degrade(x, rng, strength) for x, rng, strength in zip(images, rngs, strengths, strict=True)]
+        elif task is Task.NOISE:
             sigmas = [cast(float, conditions[row].sigma_255) for row in same]
             made = [add_noise(x, sigma, rng) for x, sigma, rng in zip(images, sigmas, rngs, strict=True)]
         elif task is Task.HAZE:

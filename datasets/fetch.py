@@ -48,7 +48,7 @@ def instructions(spec: DatasetSpec, root: Path) -> str:
     others = sorted({f"{other.family}: {' + '.join([*other.degraded, *other.clean])}" for other in spec.layouts[1:]})
     return "\n".join(
         [
-            f"{spec.title}: {spec.count} images ({spec.task.value}, {spec.split})",
+            f"{spec.title}: {spec.count} images ({spec.task.name}, {spec.split})",
             f"  get it  {spec.homepage}",
             f"          {spec.instructions}",
             f"  licence {spec.licence}",

@@ -30,7 +30,7 @@ from datasets.pair_layouts import (
 )
 from datasets.pair_suspects import refuse_unnamed_pairs
 from datasets.readers import ImageRefused, passed_over, read_rgb, read_size
-from datasets.tasks import CONDITIONS, Task
+from datasets.tasks import Task, known_tasks
 
 _SMALLEST = 32
 _SHOWN = 20
@@ -95,14 +95,14 @@ def _bundle(root: Path, sides: Sides, notes: Sequence[str], sets: Sequence[PairS
     served = {c for sample in sides.train for c in sample.conditions}
     kind = "all degradations synthetic"
     if sets:
-        kind = f"pairs of files, for {', '.join(dict.fromkeys(each.task.value for each in sets if each.task))} alone"
+        kind = f"pairs of files, for {', '.join(dict.fromkeys(each.task.name for each in sets if each.task))} alone"
     return DataBundle(
         name=name,
         description=readable("; ".join([f"{counts}, from the folder {name}, {sides.how}; {kind}", *notes])),
         train=sides.train,
         val=sides.val,
         test=sides.test,
-        conditions=tuple(c for c in CONDITIONS if c in served),
+        conditions=tuple(c for task in known_tasks() for c in task.conditions if c in served),
     )
 
 
@@ -202,11 +202,17 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
     notes = pair_notes(read.root, sets)
     unknown = next((each for each in sets if each.task is None), None)
     if unknown is not None:
-        known = ", ".join(task.value for task in Task)
+        known = ", ".join(task.name for task in known_tasks())
         raise ValueError(
             f"{read.root} holds pairs ({unknown.places[0]}): say with --tasks which degradation they show: {known}."
         )
     _refuse_noisy(read.root, [each for each in sets if each.task is Task.NOISE])
+    levels = next((each.task for each in sets if each.task and each.task.strengths), None)
+    if levels is not None:
+        raise ValueError(
+            f"{read.root} holds pairs ({sets[0].places[0]}), and the prompts of {levels.name} name strengths, which "
+            "files do not: train with the clean images alone, which are degraded here."
+        )
     _require_memory(read.root, [pair.clean for each in sets for pair in each.pairs], _PAIR_BYTES)
     samples: list[tuple[Sample, str]] = []
     several = len({each.task for each in sets}) > 1
@@ -229,7 +235,7 @@ def _pairs(read: _Reading, sets: Sequence[PairSet]) -> tuple[list[tuple[Sample, 
                 scene = readable(f"{each.part}:{pair.name.rpartition('/')[0]}")
             sample = _pair(read, each.task, pair, clean, content, scene)
             if sample is not None:
-                name = f"{each.task.value}/{sample.name}" if several else sample.name
+                name = f"{each.task.name}/{sample.name}" if several else sample.name
                 if each.part and not own:
                     name = f"{each.part}/{name}"
                 samples.append((replace(sample, name=name), each.part if own else ""))
@@ -260,7 +266,7 @@ def _pair(read: _Reading, task: Task, pair: Pair, clean: Pixels | None, content:
         sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (degraded, clean))
         read.refuse(pair.degraded, f"degraded and clean differ in size: {sizes}")
         return None
-    served = tuple(c for c in CONDITIONS if c.task is task)
+    served = task.conditions
     unread = None
     if not read.keeps(clean.nbytes + degraded.nbytes):
         unread = Unread(content=content, read=partial(_pair_arrays, pair))

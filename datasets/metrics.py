@@ -22,7 +22,7 @@ from torch import Tensor
 SSIM_WINDOWS = ("uniform7", "gaussian11", "gaussian11-sample")
 _BAND = 16  # filtered values of one band product: fewer waste calls, more waste multiplications by nought
 # of a block: a fifth would fit the second-level cache, but threads meet in Python between calls, and fewer calls win
-_BLOCK_PIXELS = 160_000
+BLOCK_PIXELS = 160_000
 _WHOLE_VALUES, _PART_VALUES = 1 << 22, 1 << 19  # an error's sum: images up to 1.4 megapixels at once, 4 MB of larger
 _T = TypeVar("_T")
 _ALIASES = {"gaussian-skimage": "gaussian11-sample"}
@@ -218,7 +218,7 @@ def _sum_by_blocks(plane: tuple[Tensor, Tensor], band: Tensor, constants: _Const
     rim, (height, width) = band.shape[1] - _BAND, plane[0].shape
     down, across = height - rim, width - rim
     columns = math.ceil(across / _BAND)
-    most = max(1, _BLOCK_PIXELS // (columns * _BAND) // _BAND) * _BAND
+    most = max(1, BLOCK_PIXELS // (columns * _BAND) // _BAND) * _BAND
     rows = math.ceil(down / math.ceil(down / most) / _BAND) * _BAND
     block = torch.zeros(2, rows + rim, columns * _BAND + rim, dtype=band.dtype)
     total = torch.zeros((), dtype=band.dtype)

@@ -89,8 +89,8 @@ def fitting(sets: Sequence[PairSet], told: Sequence[Task], folder: Path) -> list
     """
     kept = [each for each in sets if not told or each.task is None or each.task in told]
     if sets and not kept:
-        has = ", ".join(sorted({each.task.value for each in sets if each.task}))
-        wants = ", ".join(task.value for task in told)
+        has = ", ".join(sorted({each.task.name for each in sets if each.task}))
+        wants = ", ".join(task.name for task in told)
         raise ValueError(f"{folder} holds pairs of {has}, by its folders' names, and none of {wants}.")
     return kept
 

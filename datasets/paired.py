@@ -24,7 +24,7 @@ from datasets.protocol_items import cut_item, quotas, set_items
 from datasets.protocols import Protocol, get_protocol
 from datasets.seeding import stable_seed
 from datasets.sides import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
-from datasets.tasks import CONDITIONS, Condition, Task
+from datasets.tasks import CONDITIONS, PAPER_TASKS, Condition, Task
 from datasets.transfer import sent
 
 
@@ -207,14 +207,14 @@ def load_root(
     loaded, packed = _load(root, tasks, workers, progress)
     train = [image for image in loaded if image.spec.split == "train"]
     test = [image for image in loaded if image.spec.split == "test"]
-    kept_tasks = [t for t in Task if has_task(train, t) and has_task(test, t)]
+    kept_tasks = [t for t in PAPER_TASKS if has_task(train, t) and has_task(test, t)]
     if not kept_tasks:
         raise ValueError(f"{str(root)!r} has no task with training and test images: {_what_there_is(train, test)}")
     leaked = leaked_scenes(train, test) if exclude_leaks else frozenset()
     usable = [i for i in train if i.spec.task in kept_tasks and scene_of(i) not in leaked]
     val_scenes, resembling = validation_scenes(usable)
     fit = [i for i in usable if scene_of(i) not in val_scenes | resembling]
-    missing = [t.value for t in kept_tasks if not has_task(fit, t)]
+    missing = [t.name for t in kept_tasks if not has_task(fit, t)]
     if missing:
         raise ValueError(f"{str(root)!r}: no training images are left for {', '.join(missing)}; more are needed.")
     tested = [i for i in test if i.spec.task in kept_tasks]
@@ -313,7 +313,7 @@ def _device_patch(image: Tensor, top: int, left: int, side: int) -> Tensor:
 def _what_there_is(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> str:
     sides = []
     for words, images in (("training images for", train), ("test images for", test)):
-        names = [task.value for task in Task if has_task(images, task)]
+        names = [task.name for task in PAPER_TASKS if has_task(images, task)]
         sides.append(f"{words} {', '.join(names) or 'nothing'}")
     return "; ".join(sides) + "."
 
@@ -333,8 +333,8 @@ def _description(
 
     lines = [f"trained on {counts(fit)}; tested on {counts(tested)} under {rules.label}"]
     idle = [
-        t.value
-        for t in Task
+        t.name
+        for t in PAPER_TASKS
         if (has_task(train, t) or has_task(test, t)) and not (has_task(fit, t) and has_task(tested, t))
     ]
     if idle:

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datasets.metrics import as_floats, pooled_psnr_db, psnr_db, ssim, to_y
-from datasets.tasks import Task
+from datasets.tasks import PAPER_TASKS, Task, known_tasks
 from dfpir.registry import Registry
 
 __all__ = [
@@ -113,7 +113,7 @@ class Protocol:
 
     def colour(self, task: Task | None) -> str:
         """`Y` or `RGB`: what images of this task are scored on."""
-        return "Y" if self.y_tasks and (task in self.y_tasks or self.y_tasks == frozenset(Task)) else "RGB"
+        return "Y" if self.y_tasks and (task in self.y_tasks or self.y_tasks >= set(PAPER_TASKS)) else "RGB"
 
     def crop(self, image: Tensor) -> Tensor:
         """The centre of (..., H, W) whose sides are multiples of `crop_multiple` (a view; the image itself for 1).
@@ -144,14 +144,14 @@ class Protocol:
 
     def to_json(self) -> dict[str, Any]:
         """Every rule, ready for a JSON file."""
-        tasks = [task.value for task in Task if task in self.y_tasks]
+        tasks = [task.name for task in known_tasks() if task in self.y_tasks]
         return {"label": self.label, **asdict(self), "y_tasks": tasks, "notes": list(self.notes)}
 
     def describe(self) -> str:
         """Every rule in a few lines of text."""
         noise = self.noise
         size = f"centre crop to a multiple of {self.crop_multiple}" if self.crop_multiple > 1 else "whole image"
-        luma = ", ".join(task.value for task in Task if task in self.y_tasks)
+        luma = ", ".join(task.name for task in known_tasks() if task in self.y_tasks)
         lines = [
             f"{self.label}: {self.summary}",
             f"  noise   {noise.seeding}, seed {noise.seed}, files in {noise.file_order} order, sigma "
@@ -219,7 +219,7 @@ _SUITE = (
         version=1,
         summary="deraining papers (PReNet and after): saved 8-bit output, luma, Gaussian SSIM window",
         noise=NoiseRule(seeding="content", seed=None, file_order="sorted", clip=True, quantise="round"),
-        y_tasks=frozenset(Task),
+        y_tasks=frozenset(PAPER_TASKS),
         round_output="round8",
         ssim_window="gaussian11",
     ),

@@ -175,11 +175,11 @@ def sets_to_score(folder: Path, task: Task | None = None) -> list[ScoreSet]:
         sets = _own_pairs(folder, task) or (_own_clean(folder) if task is Task.NOISE else [])
     fitting = [each for each in sets if task is None or each.task in (task, None)]
     if not fitting:
-        has = ", ".join(f"{each.name} ({each.task.value})" for each in sets if each.task)
+        has = ", ".join(f"{each.name} ({each.task.name})" for each in sets if each.task)
         if not has:
             count = len(image_files(folder))
             has = f"no test set of the field and no pairs ({LAYOUTS}), but {count} images" if count else "no images"
-        wants = f" for task {task.value}" if task else ""
+        wants = f" for task {task.name}" if task else ""
         raise NothingToScoreError(
             f"Nothing to score{wants} in {str(folder)!r}: it holds {has}. Give a root of test sets, a folder of pairs, "
             "or a folder of clean images: `datasets score FOLDER --task noise`, or `ablations.evaluate --data FOLDER`."
@@ -315,7 +315,7 @@ def _own_pairs(folder: Path, task: Task | None) -> list[ScoreSet]:
             split = [f"{part}/ alone: {left} pairs of its other parts not used"] if left else []
             sets.append(
                 ScoreSet(
-                    name=f"{name}-{each.task.value}" if several and each.task else name,
+                    name=f"{name}-{each.task.name}" if several and each.task else name,
                     task=each.task,
                     pairs=each.pairs,
                     refused=tuple((str(path), f"no clean partner ({RULES})") for path in each.unpaired),

@@ -21,6 +21,10 @@ GROUPS = (
     "dfpir.metrics",
     "dfpir.budgets",
     "dfpir.protocols",
+    "dfpir.tasks",
+    "dfpir.measures",
+    "dfpir.launchers",
+    "dfpir.figures",
 )
 """Entry point groups that the suite loads."""
 

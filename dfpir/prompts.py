@@ -27,6 +27,7 @@ from torch import Tensor
 
 from dfpir.config import CODE_DIM, PromptSet
 from dfpir.registry import suggestion
+from dfpir.sentences import PAPER_CONDITIONS, PAPER_SENTENCES, PROMPTS, SENTENCES
 
 TextEncoder = Literal["clip", "minilm", "onehot"]
 TEXT_ENCODERS: tuple[str, ...] = get_args(TextEncoder)
@@ -35,28 +36,6 @@ CODE_NORM = 10.0
 
 CLIP_MODEL = ("ViT-B-32-quickgelu", "openai")
 """open_clip's name of the released code's encoder: OpenAI's weights use the quick GELU."""
-
-PROMPTS: dict[str, dict[str, str]] = {
-    "detailed": {
-        "noise-15": "Gaussian noise with a standard deviation of 15",
-        "noise-25": "Gaussian noise with a standard deviation of 25",
-        "noise-50": "Gaussian noise with a standard deviation of 50",
-        "rain": "Rain degradation with rain lines",
-        "haze": "Hazy degradation with normal haze",
-        "blur": "Blur degradation with motion blur",
-        "lowlight": "Lowlight degradation",
-    },
-    "simple": {
-        "noise-15": "Noise",
-        "noise-25": "Noise",
-        "noise-50": "Noise",
-        "rain": "Rain",
-        "haze": "Haze",
-        "blur": "Blur",
-        "lowlight": "Lowlight",
-    },
-}
-"""Prompt set -> condition -> the paper's sentence."""
 
 PROMPT_SETS: tuple[str, ...] = get_args(PromptSet)
 
@@ -139,13 +118,13 @@ def load_prompts(prompt_set: PromptSet, encoder: TextEncoder, conditions: Sequen
         raise ValueError(f"Unknown prompt set {prompt_set!r}.{suggestion(prompt_set, PROMPT_SETS)}")
     if encoder not in TEXT_ENCODERS:
         raise ValueError(f"Unknown text encoder {encoder!r}.{suggestion(encoder, TEXT_ENCODERS)}")
-    texts = PROMPTS["simple" if prompt_set == "simple" else "detailed"]
-    names = tuple(conditions) if conditions is not None else tuple(texts)
+    names = tuple(conditions) if conditions is not None else PAPER_CONDITIONS
     for name in names:
-        if name not in texts:
-            raise ValueError(f"No prompt for condition {name!r}.{suggestion(name, texts)}")
+        if name not in SENTENCES:
+            raise ValueError(f"No prompt for condition {name!r}.{suggestion(name, SENTENCES)}")
     told = _permuted(names) if prompt_set == "permuted" else names
-    sentences = tuple("" if prompt_set == "empty" else texts[name] for name in told)
+    which = "simple" if prompt_set == "simple" else "detailed"
+    sentences = tuple("" if prompt_set == "empty" else getattr(SENTENCES[name], which) for name in told)
     encoders: dict[str, Callable[[tuple[str, ...]], Tensor]] = {
         "clip": _clip_codes,
         "minilm": _minilm_codes,
@@ -167,15 +146,28 @@ def _permuted(conditions: Sequence[str]) -> tuple[str, ...]:
 
 
 def _onehot_codes(sentences: tuple[str, ...]) -> Tensor:
-    """A direction of its own for each distinct sentence, in the order of the paper's lists."""
-    known = list(dict.fromkeys(text for texts in PROMPTS.values() for text in texts.values()))
+    """A direction of its own for each distinct sentence: the paper's in the order of its lists, then these others."""
+    known = list(dict.fromkeys((*PAPER_SENTENCES, *sentences)))
     codes = torch.zeros(len(sentences), CODE_DIM)
     for row, text in enumerate(sentences):
         codes[row, known.index(text)] = CODE_NORM
     return codes
 
 
+def without_codes(encoder: str, conditions: Sequence[str]) -> tuple[str, ...]:
+    """Those of the conditions whose sentences this encoder can't encode: `minilm`'s codes are of the paper's alone."""
+    if encoder != "minilm":
+        return ()
+    return tuple(name for name in conditions if SENTENCES[name].detailed not in PAPER_SENTENCES)
+
+
 def _minilm_codes(sentences: tuple[str, ...]) -> Tensor:
+    foreign = [text for text in sentences if text not in PAPER_SENTENCES]
+    if foreign:
+        raise ValueError(
+            f"The stored minilm codes are of the paper's sentences, and {foreign[0]!r} is none: choose "
+            "--text-encoder clip or onehot."
+        )
     with (files("dfpir") / "data" / "minilm_text.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
         known: dict[str, np.ndarray] = {}
         for prompt_set in PROMPTS:

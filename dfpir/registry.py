@@ -25,9 +25,14 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f" Known: {', '.join(names)}."
 
 
+_told: set[str] = set()
+"""Plug-ins whose fault was said: two registries may load one group."""
+
+
 def _tell_broken(plugin: str, error: Exception) -> None:
     """One line, from the first process alone: those that it starts would repeat it."""
-    if multiprocessing.parent_process() is None:
+    if multiprocessing.parent_process() is None and plugin not in _told:
+        _told.add(plugin)
         what = " ".join(f"{type(error).__name__}: {error}".split())
         print(f"warning: plug-in {plugin} is left out: {what}", file=sys.stderr)
 

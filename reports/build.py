@@ -14,6 +14,7 @@ from reports.console import Parser, steady_output, words_of
 from reports.contrasts import contrasts_frame
 from reports.drawing import Drawing, Job, get_ready
 from reports.figures import axis, crops, curves, differences, errors, maps, masks, orders, tsne
+from reports.figures.further import figure_named
 from reports.files import require_folder, write_csv, write_text
 from reports.index import build_index
 from reports.language import ENGLISH, LANGUAGES, language
@@ -24,7 +25,7 @@ from reports.measures.separation import NOT_MEASURED
 from reports.pairs import pairs_frame
 from reports.parts import main_part, other_parts
 from reports.publish import provenance
-from reports.render import Drawn, render
+from reports.render import FURTHER, Drawn, render
 from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import asked_setting, reported_table
 from reports.stats import Analysis
@@ -166,6 +167,11 @@ def begin_figures(study: Study, psnr: Analysis, folder: Path, shown: Shown, *, w
         "masks": [Job(draw=masks.draw, given=(study, folder), long=True)],
         "curves": [Job(draw=curves.draw, given=(study, folder))],
     }
+    for name, _ in study.figures:
+        try:
+            jobs[f"{FURTHER}{name}"] = [Job(draw=figure_named(name).draw, given=(study, folder))]
+        except ValueError as error:
+            problems[f"{FURTHER}{name}"] = str(error)
     jobs |= {f"{_MEASURE}{name}": list(own) for name, own in shown.jobs.items()}
     return Begun(drawing=Drawing(jobs, workers=workers), shown=shown, measured=measured, problems=problems)
 

@@ -18,6 +18,7 @@ from typing import Any
 import joblib  # type: ignore[import-untyped]
 from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]
 
+from reports import schema
 from reports.figures import style
 from reports.figures.style import Picture
 
@@ -95,7 +96,7 @@ class Drawing:
             if self._executor is None or not self._waiting:
                 return
             try:
-                future = self._executor.submit(_attempt, self._jobs[self._waiting[0]])
+                future = self._executor.submit(_attempt, self._jobs[self._waiting[0]], dict(schema.TASK_STYLES))
             except _LOST:
                 return  # the caller draws what waits
             self._sent[self._waiting.popleft()] = future
@@ -124,7 +125,9 @@ def _executor(processes: int) -> Any:
     return get_reusable_executor(max_workers=processes, env=_ONE_THREAD)
 
 
-def _attempt(job: Job) -> Figures:
+def _attempt(job: Job, tasks: Mapping[str, schema.TaskStyle] | None = None) -> Figures:
+    """The job's figures; `tasks`: as the caller shows them, where this is another process."""
+    schema.TASK_STYLES.update(tasks or {})
     try:
         with style.settings():
             made = job.draw(*job.given)

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import UndefinedError
 
+from reports import schema
 from reports.console import Parser, steady_output, words_of
 from reports.files import write_text
 from reports.labels import condition_label
@@ -59,6 +60,7 @@ def render(found: dict[str, Any]) -> str:
     """The page of an evaluation (the content of evaluation.json) as HTML text."""
     from reports import html  # with the figures' libraries, 70 MB: for a page alone
 
+    schema.declare_tasks(found.get("task_styles") or [])
     guess = found["guess"]
     return html.page(
         "evaluation.html.j2",

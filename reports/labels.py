@@ -10,7 +10,6 @@ from reports.stats import AVERAGE, TASK_AVERAGE
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 GAMMA = "\N{GREEK SMALL LETTER GAMMA}"
 
-_TASKS = {"noise": "Noise", "rain": "Rain", "haze": "Haze", "blur": "Motion blur", "lowlight": "Low light"}
 _AVERAGES = {AVERAGE: "Average (columns)", TASK_AVERAGE: "Average (tasks)"}
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -47,20 +46,18 @@ def condition_label(condition: str) -> str:
         first, *others = (condition_label(part) for part in condition.split("+"))
         return " + ".join([first, *(in_sentence(other) for other in others)])
     task = schema.task_of(condition)
-    strength = condition[len(task) + 1 :]
-    label = _TASKS.get(task, task)
-    if strength and task == "rain":
-        return f"{label}, {strength}\N{NO-BREAK SPACE}% of drops"
-    return f"{label} {SIGMA}={strength}" if strength and task == "noise" else f"{label} {strength}".strip()
+    return schema.task_style(task).named(condition[len(task) + 1 :])
 
 
 def task_label(task: str) -> str:
     """A task inside a sentence: "blur" -> "motion blur"."""
-    return in_sentence(_TASKS.get(task, task))
+    return in_sentence(schema.task_style(task).label)
 
 
 def in_sentence(label: str) -> str:
-    """A label inside a sentence: "Low light" -> "low light"."""
+    """A label inside a sentence: "Low light" -> "low light"; an abbreviation ("JPEG") stays as it is."""
+    if label[1:2].isupper():
+        return label
     return label[:1].lower() + label[1:]
 
 

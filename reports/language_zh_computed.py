@@ -10,6 +10,7 @@ from reports.language_zh_controls import CONTROLS
 from reports.language_zh_figures import FIGURES
 from reports.language_zh_learning import LEARNING
 from reports.language_zh_measures import MEASURES
+from reports.language_zh_routing import ROUTING
 
 _LABELS = {
     "Noise σ={n}": "噪声 σ={n}",
@@ -212,6 +213,11 @@ _REPORTED = {
     "Average: the plain mean over the columns, as papers print it.": "平均：各列的简单均值，与论文相同。",
     "Reported and measured numbers are on different images: the reported ones on {sets}, the measured ones on “{name}”.": "报告值与测量值"
     "来自不同的图像：报告值为 {sets}，测量值为“{name}”。",
+    "This table has no blur and no low light, and stands without reported numbers: {name} is empty, since the tables' own "
+    "numbers were not available, and none was made up.": "此表没有模糊和低光照，也没有报告值：{name} 为空，因为原表的数值未能获得，没有"
+    "编造任何数值。",
+    "TAPE is not trained here: no code by its authors was found.": "TAPE 未在此训练：未找到其作者的代码。",
+    "one model for each task": "每个任务一个模型",
     "They can't be compared, and no difference is computed.": "二者不能比较，也未计算差异。",
     "No finished run has numbers for these columns: every number here is reported, none is measured.": "没有已完成的运行具有这些列的数值："
     "此处所有数值均为报告值，没有测量值。",
@@ -232,4 +238,14 @@ _REPORTED = {
     "Not shown for want of room: {names}.": "因版面所限未显示：{names}。",
 }
 
-COMPUTED: dict[str, str] = {**_LABELS, **_FACTS, **_VERDICT, **FIGURES, **MEASURES, **CONTROLS, **LEARNING, **_REPORTED}
+COMPUTED: dict[str, str] = {
+    **_LABELS,
+    **_FACTS,
+    **_VERDICT,
+    **FIGURES,
+    **MEASURES,
+    **CONTROLS,
+    **LEARNING,
+    **ROUTING,
+    **_REPORTED,
+}

@@ -78,6 +78,7 @@ def load_study(folder: Path) -> Study:
         raise ValueError(f"{folder}: no {schema.STUDY_FILE} in it.") from None
     _check_version(plan, schema.STUDY_FILE)
     try:
+        schema.declare_tasks(plan.get("task_styles") or [])
         entries = tuple(_entry(row) for row in plan["rows"])
         axis = plan.get("axis") or {"name": "", "values": {}}
         metrics = metrics_of(plan.get("metrics") or [])
@@ -101,6 +102,7 @@ def load_study(folder: Path) -> Study:
             measures=None if plan.get("measures") is None else tuple(map(str, plan["measures"])),
             contrasts=declared_contrasts(plan.get("contrasts") or []),
             metrics=had_by_any(metrics, rows),
+            figures=tuple((str(figure["name"]), str(figure["title"])) for figure in plan.get("figures") or ()),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{folder / schema.STUDY_FILE}: not the study file it should be ({error!r}).") from error

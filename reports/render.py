@@ -14,7 +14,7 @@ from reports import page, schema
 from reports.figures.style import Picture
 from reports.figures.tsne import Measured
 from reports.html import page_environment, policy_hash, template_source
-from reports.labels import task_label
+from reports.labels import condition_label
 from reports.language import ENGLISH, Language
 from reports.measures.sections import Shown
 from reports.parts import Part
@@ -28,6 +28,10 @@ from reports.wording import metric_note, show, show_p, show_seeds, show_size, si
 STYLES = ("report.css", "interactive.css")
 # In this order: the first has what the others use, and tables are filtered and sorted whatever their cells become.
 SCRIPTS = ("report.js", "filter.js", "gallery.js", "scatter.js", "origins.js")
+
+
+FURTHER = "figure-"
+"""Before the name of another package's figure: its section's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +58,7 @@ def render(
 ) -> str:
     """The page; every text from outside is escaped, and no script but our own may run in it."""
     environment = page_environment(language)
-    environment.filters.update(zip=zip, task_label=lambda task: task_label(task).capitalize())
+    environment.filters.update(zip=zip, task_label=condition_label)
     environment.filters.update(show=show, show_p=show_p, show_size=show_size, signed=signed, show_seeds=show_seeds)
     css, js = (Markup("".join(template_source(environment, name) for name in names)) for names in (STYLES, SCRIPTS))
     return environment.get_template("report.html.j2").render(
@@ -67,6 +71,7 @@ def render(
         verdict=found,
         plateau=plateau,
         drawn=drawn,
+        further=[(FURTHER + name, title) for name, title in study.figures],
         measured=measured or Shown(),
         interactive=interactive or Interactive(),
         measures_folder=schema.MEASURES_FOLDER,

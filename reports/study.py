@@ -89,6 +89,7 @@ class Study:
         measures: names of the measures that the study asks for; None where its file does not say.
         contrasts: those that its file declares; none in older files.
         metrics: of a cell, in order: PSNR, SSIM, and those that the study asked for besides, where a run has them.
+        figures: names and titles of other packages' figures that it asks for.
     """
 
     folder: Path | None
@@ -108,6 +109,7 @@ class Study:
     measures: tuple[str, ...] | None = None
     contrasts: tuple[Contrast, ...] = ()
     metrics: tuple[schema.Metric, ...] = schema.METRICS
+    figures: tuple[tuple[str, str], ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made of the rest: it would travel to each process that draws."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from reports import schema
 from reports.contrasts import Contrasts
 from reports.figures.style import Picture
-from reports.labels import condition_label, latex, task_label
+from reports.labels import condition_label, latex
 from reports.measures.section import Grid, Section
 from reports.stats import AVERAGE
 from reports.study import Study
@@ -117,7 +117,7 @@ def contrasts(found: Contrasts) -> str:
         told = [text(show(t.simultaneous)), text(show_p(t.p_adjusted)), "yes" if t.differs else "no"]
         by_task = [text(show(one.simultaneous)) for one in found.by_task(t.contrast).values()]
         rows.append((text(t.contrast.label), *told, text(show_size(t.mdd)), text(show_seeds(t)), *by_task))
-    heads += [text(task_label(task).capitalize()) for task in found.tasks]
+    heads += [text(condition_label(task)) for task in found.tasks]
     return _tabular("lrrlrr" + "r" * len(found.tasks), heads, rows)
 
 

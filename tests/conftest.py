@@ -11,7 +11,32 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import pytest
 import torch  # after the settings that it reads
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Folder of a finished run of `made_once.SPEC`, one for all processes: read it or copy it."""
+    from tests.support.made_once import SPEC, made_once, tiny_run
+
+    return made_once(tmp_path_factory.getbasetemp(), "tiny", tiny_run) / SPEC.run_id
+
+
+@pytest.fixture(scope="session")
+def smoke_runs(tmp_path_factory):
+    """Folder of the runs of a finished smoke study of `TWO` variants, one for all processes: read it or copy it."""
+    from tests.support.made_once import made_once, smoke_study
+
+    return made_once(tmp_path_factory.getbasetemp(), "smoke", smoke_study)
+
+
+@pytest.fixture
+def blank_figures(monkeypatch):
+    """Figures of one pixel, for tests of a report's words and tables."""
+    from tests.support import blank
+
+    blank.blank_figures(monkeypatch)

@@ -29,7 +29,7 @@ from datasets.tasks import Condition, Task
 PATCH = 128
 BATCH = 5
 WORKERS = 8
-_PAIRS = 24
+PAIRS = 24
 
 
 def run(device: torch.device, repeats: int) -> Iterator[Line]:
@@ -81,7 +81,7 @@ def _against_released(device: torch.device, repeats: int) -> list[Line]:
 def _write_pairs(root: Path) -> None:
     """Pairs of PNG files of 600 x 400 pixels, as LOL's are, from the embedded photographs darkened."""
     photos = load_embedded().train
-    for part, count in (("our485", _PAIRS), ("eval15", 2)):
+    for part, count in (("our485", PAIRS), ("eval15", 2)):
         for number in range(count):
             photo = photos[number % len(photos)].clean
             clean = np.asarray(Image.fromarray(photo).resize((600, 400), Image.Resampling.LANCZOS))

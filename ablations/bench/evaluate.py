@@ -48,8 +48,9 @@ from datasets.metrics import psnr_db, ssim
 from datasets.tasks import CONDITIONS, Condition, noise
 from datasets.transfer import sent
 from dfpir.count import multiply_adds
-from dfpir.prompts import PROMPTS, load_prompts
+from dfpir.prompts import load_prompts
 from dfpir.recompute import compile_blocks
+from dfpir.sentences import PROMPTS
 
 SIZE = (321, 481)
 SIGMAS = (15, 25, 50)

@@ -25,7 +25,7 @@ from ablations.plan import make_plan
 from ablations.spec import RunSpec
 from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
-from datasets.tasks import CONDITIONS, Task
+from datasets.tasks import CONDITIONS, PAPER_TASKS, Task
 
 PATCH = 48
 BATCH = 64
@@ -41,7 +41,7 @@ def run(repeats: int) -> Iterator[Line]:
     """The lines: a task alone, each mixture in this process and by two processes, four runs at once."""
     keep_freed_memory()  # as runs do
     bundle = load_embedded()
-    for task in Task:
+    for task in PAPER_TASKS:
         found = [c for c in CONDITIONS if c.task is task]
         conditions = [found[row % len(found)] for row in range(BATCH)]
         steps = iter(range(_STEPS))
@@ -52,7 +52,7 @@ def run(repeats: int) -> Iterator[Line]:
             bundle.batch(conditions, seeds, PATCH)  # noqa: B023
             return BATCH
 
-        what = f"feed: {task.value} alone, one process"
+        what = f"feed: {task.name} alone, one process"
         yield line(what, "patches/s", rate(rows, repeats), float("nan"))
     for budget in MIXTURES:
         alone = _mixture(budget, 0, repeats)

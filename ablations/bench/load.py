@@ -28,7 +28,8 @@ from rich.console import Console
 from ablations.bench.record import Line
 from ablations.budgets import budget_named
 from ablations.data import open_data
-from ablations.harness.launch import Job, jobs_of
+from ablations.harness.launch import jobs_of
+from ablations.harness.launch_job import Job
 from ablations.harness.lock import alone
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done

@@ -41,7 +41,8 @@ from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
 from dfpir import DFPIRConfig, RestorationUNet, variant_config
 from dfpir.count import multiply_adds
-from dfpir.prompts import PROMPTS, load_prompts
+from dfpir.prompts import load_prompts
+from dfpir.sentences import PROMPTS
 
 PATCH = 128
 BATCHES = {"cpu": (5,), "cuda": (5, 32)}

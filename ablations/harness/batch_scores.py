@@ -62,7 +62,7 @@ def score_batch(
 
 def _key(item: EvalItem, rules: Protocol, device: torch.device) -> str:
     """All that an input's scores follow from."""
-    terms = rules.label, item.condition.task.value, device.type, item.clean.shape, item.degraded.dtype, item.clean.dtype
+    terms = rules.label, item.condition.task.name, device.type, item.clean.shape, item.degraded.dtype, item.clean.dtype
     digest = hashlib.blake2b(repr(terms).encode(), digest_size=16)
     for image in (item.degraded, item.clean):
         digest.update(np.ascontiguousarray(image).data)

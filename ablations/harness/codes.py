@@ -17,6 +17,7 @@ from datasets.tasks import Condition
 from dfpir import RestorationUNet
 from dfpir.prompts import CLIP_MODEL, PromptBank, load_prompts
 from dfpir.registry import suggestion
+from dfpir.sentences import SENTENCES
 
 Code = Callable[[Condition, int, torch.device], "Tensor | None"]
 """(condition, images, device) -> the models' `code` argument."""
@@ -66,7 +67,9 @@ def code_for(
             "safetensors file with one vector of 256 numbers for each condition's name."
         )
     # what the harness tells a model in a run; a blind one is asked for its rows of the prompts and not told them
-    bank = prompts() if prompts is not None and needs == "code256" else load_prompts("detailed", "onehot")
+    bank = (
+        prompts() if prompts is not None and needs == "code256" else load_prompts("detailed", "onehot", list(SENTENCES))
+    )
     told = Conditioning(BaselineConfig(name=name), bank) if name in BASELINES else None
 
     def code(condition: Condition, count: int, device: torch.device) -> Tensor | None:

@@ -87,7 +87,7 @@ def _evaluate_at(spec: RunSpec, tenth: int, run: Path, folder: Path, device: tor
     trained = Trained(
         model=model, tested_step=step, steps=step, wall_s=float(rows[-1].get("wall_s", 0)) if rows else 0.0
     )
-    evaluate_into(spec, trained, subject.bundle, subject.conditioning, folder, device)
+    evaluate_into(subject, trained, folder)
     write_json(
         folder / SUMMARY_FILE,
         SummaryFile(

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from ablations.data import seen_word, test_set_of
 from ablations.devices import autocast
 from ablations.harness.batch_scores import BOTH, as_tensor, score_batch
+from ablations.harness.context import RunContext
 from ablations.harness.heartbeat import beat
-from ablations.harness.training.conditioning import Conditioning
-from ablations.harness.training.distributed import ALONE, Team
 from ablations.spec import RunSpec
 from baselines.base import Restorer, restore
 from datasets.corpus import DataBundle, EvalItem
@@ -34,15 +33,13 @@ def batch_pixels(device: torch.device) -> int:
     return _PIXELS_AT_ONCE.get(device.type, _PIXELS_AT_ONCE["cpu"])
 
 
-def restore_items(
-    spec: RunSpec, model: nn.Module, items: Iterable[EvalItem], conditioning: Conditioning, device: torch.device
-) -> Iterator[tuple[EvalItem, Tensor]]:
+def restore_items(run: RunContext, model: nn.Module, items: Iterable[EvalItem]) -> Iterator[tuple[EvalItem, Tensor]]:
     """Each item with its restored image, (1, 3, H, W) float32, not clipped; neighbours of one size share a batch.
 
     The model must be in eval mode.
     """
-    for batch in batches_of(items, device):
-        yield from zip(batch, _restored(spec, model, batch, conditioning, device), strict=True)
+    for batch in batches_of(items, run.device):
+        yield from zip(batch, _restored(run, model, batch), strict=True)
 
 
 def batches_of(items: Iterable[EvalItem], device: torch.device) -> Iterator[list[EvalItem]]:
@@ -57,27 +54,23 @@ def _kind(item: EvalItem) -> tuple[str, tuple[int, ...]]:
     return item.condition.name, item.clean.shape
 
 
-def _restored(
-    spec: RunSpec, model: nn.Module, batch: Sequence[EvalItem], conditioning: Conditioning, device: torch.device
-) -> list[Tensor]:
+def _restored(run: RunContext, model: nn.Module, batch: Sequence[EvalItem]) -> list[Tensor]:
     """(1, 3, H, W) float32 each; one after another where memory does not hold them together."""
     try:
-        return _restored_at_once(spec, model, batch, conditioning, device)
+        return _restored_at_once(run, model, batch)
     except torch.OutOfMemoryError:
         if len(batch) == 1:
             raise
     # outside the handler, whose traceback keeps the failed pass's tensors alive
     torch.cuda.empty_cache()
-    return [image for item in batch for image in _restored_at_once(spec, model, [item], conditioning, device)]
+    return [image for item in batch for image in _restored_at_once(run, model, [item])]
 
 
-def _restored_at_once(
-    spec: RunSpec, model: nn.Module, batch: Sequence[EvalItem], conditioning: Conditioning, device: torch.device
-) -> list[Tensor]:
-    images = sent(torch.cat([as_tensor(item.degraded) for item in batch]), device)
-    code = conditioning([item.condition for item in batch], device, training=False)
+def _restored_at_once(run: RunContext, model: nn.Module, batch: Sequence[EvalItem]) -> list[Tensor]:
+    images = sent(torch.cat([as_tensor(item.degraded) for item in batch]), run.device)
+    code = run.conditioning([item.condition for item in batch], run.device, training=False)
     with torch.inference_mode():
-        with autocast(device, spec.precision):
+        with autocast(run.device, run.spec.precision):
             restored = restore(cast(Restorer, model), images, code)
         restored = restored.float()
     beat()
@@ -85,33 +78,26 @@ def _restored_at_once(
 
 
 def score_items(
-    spec: RunSpec,
+    run: RunContext,
     model: nn.Module,
-    bundle: DataBundle,
     items: Iterable[EvalItem],
-    conditioning: Conditioning,
-    device: torch.device,
     *,
     protocol: str | None = None,
-    team: Team = ALONE,
     metrics: Sequence[str] = BOTH,
 ) -> list[dict[str, object]]:
     """Rows of images.parquet: the score of each item and metric, beside the degraded input's own.
 
-    Several processes share whole batches, so that each image meets the neighbours that it meets in one process.
+    Several processes share whole batches, so that each image meets the neighbours that it meets in one process; every
+    process gets all rows.
 
     Args:
-        spec: of the run.
+        run: whose images the items are.
         model: in eval mode.
-        bundle: whose images the items are.
         items: to restore, made by the protocol.
-        conditioning: what the model is told.
-        device: where.
         protocol: label; the spec's own by default.
-        team: who shares the work; every process gets all rows.
         metrics: which scores; PSNR alone is much faster.
     """
-    rules = get_protocol(protocol or spec.protocol)
+    rules, device, team = get_protocol(protocol or run.spec.protocol), run.device, run.team
     given = list(items)
     order = list(range(len(given)))
     if device.type == "cuda":  # images of one size lie apart in most sets; on a CPU neighbours decide the bits
@@ -121,10 +107,10 @@ def score_items(
     for number, batch in enumerate(batches_of([given[i] for i in order], device)):
         numbers = list(islice(places, len(batch)))
         if number % team.size == team.rank:
-            images = _restored(spec, model, batch, conditioning, device)
+            images = _restored(run, model, batch)
             found = score_batch(batch, images, rules, metrics)
             own += [
-                (i, score_rows(spec, bundle, item, rules, scores))
+                (i, score_rows(run.spec, run.bundle, item, rules, scores))
                 for i, item, scores in zip(numbers, batch, found, strict=True)
             ]
     return [row for _, rows in sorted(team.gathered(own), key=itemgetter(0)) for row in rows]
@@ -141,7 +127,7 @@ def score_rows(
             "seed": spec.seed,
             "dataset": test_set_of(bundle, item.name, spec.data.name),
             "protocol": rules.label,
-            "task": item.condition.task.value,
+            "task": item.condition.task.name,
             "condition": item.condition.name,
             "image": item.name,
             "scene": item.scene,
@@ -154,20 +140,12 @@ def score_rows(
     ]
 
 
-def validation_scores(
-    spec: RunSpec,
-    model: nn.Module,
-    bundle: DataBundle,
-    items: Iterable[EvalItem],
-    conditioning: Conditioning,
-    device: torch.device,
-    team: Team = ALONE,
-) -> tuple[dict[str, float], float]:
+def validation_scores(run: RunContext, model: nn.Module, items: Iterable[EvalItem]) -> tuple[dict[str, float], float]:
     """Condition -> mean gain of PSNR over the degraded input in dB, and the mean PSNR over tasks in dB.
 
     The mean is over images of a condition first, then a task's conditions, then tasks.
     """
-    psnr = pd.DataFrame(score_items(spec, model, bundle, items, conditioning, device, team=team, metrics=(PSNR,)))
+    psnr = pd.DataFrame(score_items(run, model, items, metrics=(PSNR,)))
     means = psnr.groupby(["task", "condition"], sort=False)[["value", "input_value"]].mean()
     gains = (means["value"] - means["input_value"]).droplevel("task").round(4)
     mean_over_tasks = means["value"].groupby(level="task").mean().mean()

@@ -1,51 +1,21 @@
-"""The launchers by name, and the jobs that a study leaves for them."""
+"""The launcher that was asked for, and the jobs that a study leaves for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
 
-from ablations.harness.launch_job import HANG_S, Job, Launcher
-from ablations.harness.launch_local import launch
-from ablations.harness.launch_ray import RayLauncher
-from ablations.harness.launch_slurm import SlurmLauncher
-from ablations.harness.launch_torchrun import TorchrunLauncher
+from ablations.harness.launch_job import HANG_S, Job, Launcher, Options
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import find_run, is_done, names_in
 from ablations.harness.training.accelerate import Acceleration
 from ablations.harness.training.distributed import ALONE, COMMAND, Team, is_one_of_many
 from ablations.harness.training.scalars import check_log
+from ablations.launchers import LAUNCHERS, refuse_settings_of_others
 from ablations.measures.take import missing
 from ablations.spec import Measuring, RunSpec
-from dfpir.registry import UnknownNameError, suggestion
-
-LAUNCHERS = ("local", "ray", "slurm", "torchrun")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to launch, as asked on the command line.
-
-    Attributes:
-        launcher: one of `LAUNCHERS`.
-        ray_address: of a running Ray cluster, `auto` to find one, None to start one for the study.
-        gpus: GPUs a run asks the cluster for; a fraction shares one.
-        slurm: settings of Slurm's job array, as `--slurm` took them.
-        hang_s: see `Job.hang_s`.
-        log: see `Job.log`.
-        acceleration: see `Job.acceleration`.
-    """
-
-    launcher: str = "local"
-    ray_address: str | None = None
-    gpus: float | None = None
-    slurm: Mapping[str, str] = field(default_factory=dict)
-    hang_s: float | None = HANG_S
-    log: str = "jsonl"
-    acceleration: Acceleration = field(default_factory=Acceleration)
 
 
 def make_launcher(options: Options, device: torch.device, team: Team = ALONE) -> Launcher:
@@ -54,30 +24,12 @@ def make_launcher(options: Options, device: torch.device, team: Team = ALONE) ->
     Raises:
         ValueError: an unknown launcher, one whose library is missing, or settings of another one.
     """
-    name = options.launcher
     check_log(options.log)
-    if name not in LAUNCHERS:
-        raise UnknownNameError(f"Unknown launcher {name!r}.{suggestion(name, LAUNCHERS)}")
-    for flag, given, owner in (
-        ("--ray-address", options.ray_address is not None, "ray"),
-        ("--slurm", bool(options.slurm), "slurm"),
-    ):
-        if given and name != owner:
-            raise ValueError(f"{flag} goes with --launcher {owner}, not with {name}.")
-    if options.gpus is not None and name == "local":
-        raise ValueError("--gpus goes with --launcher ray or slurm; with local, --jobs says how many runs share a GPU.")
-    if options.gpus is not None and name == "torchrun":
-        raise ValueError("--gpus goes with --launcher ray or slurm; torchrun's --nproc-per-node says how many GPUs.")
-    if name != "torchrun" and is_one_of_many():
+    entry = LAUNCHERS[options.launcher]
+    refuse_settings_of_others(options)
+    if not entry.joins and is_one_of_many():
         raise ValueError(f"torchrun started several processes, which share runs with --launcher torchrun: {COMMAND}")
-    gpus = options.gpus if options.gpus is not None else float(device.type == "cuda")
-    if name == "ray":
-        return RayLauncher(address=options.ray_address, gpus=gpus)
-    if name == "slurm":
-        return SlurmLauncher(settings=options.slurm, gpus=gpus)
-    if name == "torchrun":
-        return TorchrunLauncher(team)
-    return launch
+    return entry.make(options, device, team)
 
 
 def jobs_of(

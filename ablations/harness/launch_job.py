@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -59,6 +59,29 @@ class Job:
     def folder(self) -> Path:
         """Where the run lies or will lie."""
         return find_run(self.root, self.spec)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to launch, as asked on the command line.
+
+    Attributes:
+        launcher: one of `ablations.launchers.LAUNCHERS`.
+        ray_address: of a running Ray cluster, `auto` to find one, None to start one for the study.
+        gpus: GPUs a run asks the cluster for; a fraction shares one.
+        slurm: settings of Slurm's job array, as `--slurm` took them.
+        hang_s: see `Job.hang_s`.
+        log: see `Job.log`.
+        acceleration: see `Job.acceleration`.
+    """
+
+    launcher: str = "local"
+    ray_address: str | None = None
+    gpus: float | None = None
+    slurm: Mapping[str, str] = field(default_factory=dict)
+    hang_s: float | None = HANG_S
+    log: str = "jsonl"
+    acceleration: Acceleration = field(default_factory=Acceleration)
 
 
 class Launcher(Protocol):

@@ -24,10 +24,10 @@ from reports.schema import ERROR_FILE
 
 _BUSY = 75  # exit code of a worker that found its run locked (EX_TEMPFAIL)
 _POLL_S = 0.2
-_BUSY_WAIT_S = 2.0
+BUSY_WAIT_S = 2.0
 _BEAT_EVERY_S = 1.0
-_GRACE_S = 30.0  # for a hung worker to end itself and say where it stood
-_START_S = 600.0  # for a new process to import PyTorch, from a slow network disk of a busy machine at the worst
+GRACE_S = 30.0  # for a hung worker to end itself and say where it stood
+START_S = 600.0  # for a new process to import PyTorch, from a slow network disk of a busy machine at the worst
 
 
 @dataclass(kw_only=True)
@@ -62,7 +62,7 @@ def launch(jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> lis
                 workers.remove(worker)
                 job = worker.job
                 if worker.process.exitcode == _BUSY:
-                    waiting.append((job, time.monotonic() + _BUSY_WAIT_S))
+                    waiting.append((job, time.monotonic() + BUSY_WAIT_S))
                     progress.busy(job.spec)
                 elif worker.process.exitcode == 0 and is_done(job.folder):
                     progress.finished(job.spec)
@@ -119,8 +119,8 @@ def _end_if_hung(worker: _Worker) -> None:
     limit_s = worker.job.hang_s
     if limit_s is None or worker.killed:
         return
-    allowed_s = limit_s if worker.began else max(limit_s, _START_S)
-    if time.monotonic() - worker.last_beat > allowed_s + _GRACE_S:
+    allowed_s = limit_s if worker.began else max(limit_s, START_S)
+    if time.monotonic() - worker.last_beat > allowed_s + GRACE_S:
         worker.killed = True
         worker.process.kill()
 

@@ -24,8 +24,8 @@ WHOLE_PX = 128 * 128
 """An image of no more pixels is restored whole without asking what fits: it is no larger than what asking takes."""
 
 _UNKNOWN_FREE = 2 << 30  # where the system tells nothing
-_MEMINFO = Path("/proc/meminfo")
-_CGROUP = Path("/sys/fs/cgroup")
+MEMINFO = Path("/proc/meminfo")
+CGROUP = Path("/sys/fs/cgroup")
 
 Restore = Callable[[Float[Tensor, "1 3 h w"]], Float[Tensor, "1 3 h w"]]
 
@@ -124,7 +124,7 @@ def free_bytes(device: torch.device) -> int:
 
 def _available() -> int | None:
     try:
-        for line in _MEMINFO.read_text(encoding="ascii").splitlines():
+        for line in MEMINFO.read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError, IndexError):
@@ -138,8 +138,8 @@ def _available() -> int | None:
 def _container_left() -> int | None:
     """What a control group's limit leaves; page cache counts as used, which errs on the safe side."""
     try:
-        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = (_CGROUP / "memory.current").read_text(encoding="ascii").strip()
+        limit = (CGROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = (CGROUP / "memory.current").read_text(encoding="ascii").strip()
         return None if limit == "max" else max(int(limit) - int(used), 0)
     except (OSError, ValueError):
         return None

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ablations.devices import autocast
+from ablations.harness.context import RunContext
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.training.conditioning import Conditioning
 from ablations.spec import RunSpec
 from datasets.corpus import EvalItem
 from datasets.seeding import stable_seed
@@ -55,23 +55,19 @@ def probe_patches(spec: RunSpec, items: Sequence[EvalItem]) -> list[ProbePatch]:
 
 
 def pooled_features(
-    spec: RunSpec,
+    run: RunContext,
     model: RestorationUNet,
     patches: Sequence[ProbePatch],
     told: Sequence[str],
-    conditioning: Conditioning,
-    device: torch.device,
     before_batch: Callable[[slice], None] = lambda _: None,
 ) -> dict[str, Tensor]:
     """Features around the latent's block, each patch's averaged over its pixels.
 
     Args:
-        spec: of the run.
-        model: on `device`, in eval mode, prompts bound.
+        run: whose conditioning says what the model is told.
+        model: on the run's device, in eval mode, prompts bound.
         patches: N of them.
         told: names of the conditions whose prompts the patches are restored with, one a patch.
-        conditioning: turns them into what the model is told.
-        device: where.
         before_batch: called with the places of each batch's patches before the model sees them.
 
     Returns:
@@ -91,9 +87,9 @@ def pooled_features(
         for start in range(0, len(patches), _BATCH):
             part = slice(start, start + _BATCH)
             before_batch(part)
-            images = torch.cat([as_tensor(patch.pixels) for patch in patches[part]]).to(device)
-            code = conditioning([condition_named(name) for name in told[part]], device, training=False)
-            with torch.inference_mode(), autocast(device, spec.precision):
+            images = torch.cat([as_tensor(patch.pixels) for patch in patches[part]]).to(run.device)
+            code = run.conditioning([condition_named(name) for name in told[part]], run.device, training=False)
+            with torch.inference_mode(), autocast(run.device, run.spec.precision):
                 model(images, code)
     finally:
         for hook in hooks:

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ablations.devices import autocast
+from ablations.harness.context import RunContext
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.training.conditioning import Conditioning
-from ablations.spec import RunSpec
 from datasets.corpus import EvalItem
 from dfpir import RestorationUNet
 from dfpir.attention import PerturbedAttention, largest_in_rows, masked_softmax
@@ -27,20 +26,16 @@ MAP_CHANNELS = 3
 
 
 def feature_maps(
-    spec: RunSpec,
+    run: RunContext,
     model: RestorationUNet,
     chosen: Sequence[tuple[EvalItem, tuple[int, int, int, int]]],
-    conditioning: Conditioning,
-    device: torch.device,
 ) -> tuple[dict[str, Tensor], list[ProbedImage]]:
     """Maps of the features that pass the first skip and the latent, after the perturbation block where there is one.
 
     Args:
-        spec: of the run.
+        run: whose conditioning says what the model is told.
         model: in eval mode.
         chosen: images, each with the box (top, left, height, width) that is shown.
-        conditioning: what the model is told.
-        device: where.
 
     Returns:
         `map.<place>` (I, K, h, w) float16 and `map_channel.<place>` (K,) int32: the `MAP_CHANNELS` channels with the
@@ -61,9 +56,9 @@ def feature_maps(
     try:
         for item, (top, left, height, width) in chosen:
             height, width = height - height % model.multiple_of, width - width % model.multiple_of
-            crop = as_tensor(item.degraded[top : top + height, left : left + width]).to(device)
-            code = conditioning([item.condition], device, training=False)
-            with torch.inference_mode(), autocast(device, spec.precision):
+            crop = as_tensor(item.degraded[top : top + height, left : left + width]).to(run.device)
+            code = run.conditioning([item.condition], run.device, training=False)
+            with torch.inference_mode(), autocast(run.device, run.spec.precision):
                 model(crop, code)
             box = [top, left, height, width]
             images.append(ProbedImage(condition=item.condition.name, image=item.name, box=box))

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ablations.harness.context import RunContext
 from ablations.harness.evaluate import as_tensor, restore_items
 from ablations.harness.probe_features import POOLED, pooled_features, probe_patches
 from ablations.harness.probe_maps import BLOCK_NAMES, AttentionRecorder, feature_maps
-from ablations.harness.training.conditioning import Conditioning
 from ablations.spec import RunSpec
 from datasets.corpus import EvalItem
 from datasets.protocols import get_protocol, score
@@ -43,25 +43,17 @@ from reports.schema import (
 _CROP = 96
 
 
-def write_probes(
-    spec: RunSpec,
-    model: RestorationUNet,
-    items: Sequence[EvalItem],
-    conditioning: Conditioning,
-    folder: Path,
-    device: torch.device,
-) -> None:
+def write_probes(run: RunContext, model: RestorationUNet, items: Sequence[EvalItem], folder: Path) -> None:
     """Write probes.safetensors: pooled features around the latent's block, channel orders, attention, feature maps."""
+    spec = run.spec
     patches = probe_patches(spec, items)
     told = [patch.condition for patch in patches]
     numbers = [spec.conditions.index(name) for name in told]
     with AttentionRecorder(model, len(spec.conditions)) as attention:
-        features = pooled_features(
-            spec, model, patches, told, conditioning, device, lambda part: attention.told(numbers[part])
-        )
+        features = pooled_features(run, model, patches, told, lambda part: attention.told(numbers[part]))
     tensors = {FEATURE_PREFIX + name: rows for name, rows in features.items()}
     tensors[FEATURE_CONDITION] = torch.tensor(numbers)
-    maps, shown = feature_maps(spec, model, _mapped(spec, items), conditioning, device)
+    maps, shown = feature_maps(run, model, _mapped(spec, items))
     tensors |= channel_orders(model) | attention.tensors() | maps
     metadata = {
         PROBE_CONDITIONS: json.dumps(list(spec.conditions)),
@@ -90,7 +82,7 @@ def _mapped(spec: RunSpec, items: Sequence[EvalItem]) -> list[tuple[EvalItem, tu
     """The first test image of each task, at its middle strength, with the box that its sample crop has."""
     strengths: dict[str, list[str]] = {}
     for name in spec.tested:
-        strengths.setdefault(condition_named(name).task.value, []).append(name)
+        strengths.setdefault(condition_named(name).task.name, []).append(name)
     chosen = []
     for names in strengths.values():
         own = [item for item in items if item.condition.name == names[len(names) // 2]]
@@ -98,15 +90,9 @@ def _mapped(spec: RunSpec, items: Sequence[EvalItem]) -> list[tuple[EvalItem, tu
     return chosen
 
 
-def write_samples(
-    spec: RunSpec,
-    model: nn.Module,
-    items: Sequence[EvalItem],
-    conditioning: Conditioning,
-    folder: Path,
-    device: torch.device,
-) -> None:
+def write_samples(run: RunContext, model: nn.Module, items: Sequence[EvalItem], folder: Path) -> None:
     """Write crops (degraded, restored, clean) of the first image of each scene, at most `samples` a condition."""
+    spec = run.spec
     chosen: list[EvalItem] = []
     for name in spec.tested:
         first_of_scene: dict[str, EvalItem] = {}
@@ -115,7 +101,7 @@ def write_samples(
                 first_of_scene.setdefault(item.scene, item)
         chosen += list(first_of_scene.values())[: spec.evaluation.samples]
     records: list[SampleRecord] = []
-    for number, (item, restored) in enumerate(restore_items(spec, model, chosen, conditioning, device)):
+    for number, (item, restored) in enumerate(restore_items(run, model, chosen)):
         records.append(_write_sample(spec, item, restored, folder, number))
     write_json(folder / SAMPLES_FILE, records)
 

@@ -16,9 +16,10 @@ import pandas as pd
 import safetensors.torch
 import torch
 
-from ablations.data import load_data, under_protocol
+from ablations.data import under_protocol
 from ablations.harness import probes
 from ablations.harness.build import build_model
+from ablations.harness.context import RunContext, run_context
 from ablations.harness.evaluate import score_items
 from ablations.harness.lock import alone
 from ablations.harness.provenance import environment, now
@@ -26,11 +27,10 @@ from ablations.harness.sealing import NOT_OF_THE_RUN, seal
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.training import checkpoint
 from ablations.harness.training.accelerate import applied, set_float32_products
-from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.distributed import ALONE, PeerError, Team, TorchTeam
 from ablations.harness.training.scalars import Log, scalar_log
 from ablations.harness.training.state import read_log
-from ablations.harness.training.train import Progress, Report, Trained, bundle_conditions, train
+from ablations.harness.training.train import Progress, Report, Trained, run_conditions, train
 from ablations.models import described
 from ablations.spec import DataRef, RunSpec
 from datasets.corpus import DataBundle, EvalItem
@@ -38,7 +38,6 @@ from datasets.paired import RootBundle
 from datasets.protocols import get_protocol
 from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.count import multiply_adds
-from dfpir.prompts import load_prompts
 from reports.files import sha256_of, write_bytes, write_json
 from reports.schema import (
     CHECKPOINTS_FOLDER,
@@ -150,9 +149,9 @@ def follow(specs: Sequence[RunSpec], device: torch.device, team: TorchTeam) -> N
             if digest not in known:
                 raise ValueError(f"This process plans no run {digest}: other data or another version of the suite.")
             spec = known[digest]
-            trained, bundle, conditioning = _trained(spec, Path(), device, _unheard, team, _unheard)
-            for items, label in evaluated(spec, bundle):
-                score_items(spec, trained.model, bundle, items, conditioning, device, protocol=label, team=team)
+            trained, run = _trained(spec, Path(), device, _unheard, team, _unheard)
+            for items, label in evaluated(spec, run.bundle):
+                score_items(run, trained.model, items, protocol=label)
         except Exception as error:
             team.tell(error)
 
@@ -165,11 +164,11 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team
     if isinstance(team, TorchTeam):
         team.next_run(spec.digest)
     with scalar_log(log, folder) as shown:
-        trained, bundle, conditioning = _trained(spec, folder, device, report, team, shown)
+        trained, run = _trained(spec, folder, device, report, team, shown)
     steps = spec.recipe.steps
     report(Progress(step=steps, steps=steps, stage="evaluate"))
     started = time.monotonic()
-    evaluate_into(spec, trained, bundle, conditioning, folder, device, team)
+    evaluate_into(run, trained, folder)
     summary = SummaryFile(
         status="done",
         steps=trained.steps,
@@ -186,23 +185,21 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team
 
 def _trained(
     spec: RunSpec, folder: Path, device: torch.device, report: Report, team: Team, log: Log
-) -> tuple[Trained, DataBundle, Conditioning]:
+) -> tuple[Trained, RunContext]:
     """The trained model, and what it was trained with; in the first process with the run's first files."""
     make_deterministic(device, spec.recipe.cpu_threads)
     set_float32_products(spec.precision)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    bundle = load_data(spec)
-    prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
-    if prompts.checksum != spec.codes_checksum:
-        raise ValueError(f"The prompt codes changed since the run was planned: {prompts.checksum}.")
+    run = run_context(spec, device, team)
+    if run.conditioning.prompts.checksum != spec.codes_checksum:
+        raise ValueError(f"The prompt codes changed since the run was planned: {run.conditioning.prompts.checksum}.")
     if team.is_main:
         write_json(folder / SPEC_FILE, spec_file(spec))
         _write_environment(folder, device, team.size, applied(spec.config, device, team.reduces))
-    conditioning = Conditioning(spec.config, prompts)
-    if device.type == "cuda" and isinstance(bundle, RootBundle):
-        bundle.keep_on(device)
-    return train(spec, bundle, conditioning, folder, device, report, team, log), bundle, conditioning
+    if device.type == "cuda" and isinstance(run.bundle, RootBundle):
+        run.bundle.keep_on(device)
+    return train(run, folder, report, log), run
 
 
 def _write_environment(folder: Path, device: torch.device, processes: int, acceleration: dict[str, object]) -> None:
@@ -223,27 +220,19 @@ def _write_environment(folder: Path, device: torch.device, processes: int, accel
     write_json(folder / ENV_FILE, {**now_here, **({"earlier": earlier} if resumes and earlier else {})})
 
 
-def evaluate_into(
-    spec: RunSpec,
-    trained: Trained,
-    bundle: DataBundle,
-    conditioning: Conditioning,
-    folder: Path,
-    device: torch.device,
-    team: Team = ALONE,
-) -> None:
+def evaluate_into(run: RunContext, trained: Trained, folder: Path) -> None:
     """Write what the evaluation of a model makes: scores, crops, probes, weights."""
     rows: list[dict[str, object]] = []
     items: list[EvalItem] = []
-    for shown, label in evaluated(spec, bundle):
-        rows += score_items(spec, trained.model, bundle, shown, conditioning, device, protocol=label, team=team)
+    for shown, label in evaluated(run.spec, run.bundle):
+        rows += score_items(run, trained.model, shown, protocol=label)
         items = items or shown  # those of the run's own protocol come first
     write_images(pd.DataFrame(rows), folder / IMAGES_FILE)
-    probes.write_samples(spec, trained.model, items, conditioning, folder, device)
+    probes.write_samples(run, trained.model, items, folder)
     if isinstance(trained.model, RestorationUNet):
-        probes.write_probes(spec, trained.model, items, conditioning, folder, device)
+        probes.write_probes(run, trained.model, items, folder)
     state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in trained.model.state_dict().items()}
-    write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": spec.variant}))
+    write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": run.spec.variant}))
 
 
 def evaluated(spec: RunSpec, bundle: DataBundle) -> Iterator[tuple[list[EvalItem], str]]:
@@ -257,7 +246,7 @@ def test_items(spec: RunSpec, bundle: DataBundle, label: str) -> list[EvalItem]:
     rule = get_protocol(label).noise
     conditions = [
         condition
-        for condition in bundle_conditions(bundle, spec)
+        for condition in run_conditions(spec)
         if condition.name in spec.tested
         if condition.sigma_255 is None or not rule.depends_on_order or condition.sigma_255 in rule.sigmas_255
     ]

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from ablations.cli import print_prose
 from ablations.harness.closing import say_unmeasured, show_table
-from ablations.harness.launch import Options, jobs_of, make_launcher
+from ablations.harness.launch import jobs_of, make_launcher
+from ablations.harness.launch_job import Options
 from ablations.harness.progress import StudyProgress, working
 from ablations.harness.run_one import data_file, find_run, is_done
 from ablations.harness.study_folder import (
@@ -32,8 +33,10 @@ from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS
 from ablations.plan import Plan
 from ablations.spec import RunSpec
+from datasets.tasks import task_named
 from reports import learning, schema
 from reports.build import build_report
+from reports.figures.further import figure_named
 from reports.files import write_json
 from reports.further_metrics import all_rows, metrics_of
 from reports.load import load_study
@@ -155,6 +158,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
     rows = joined(rows, earlier["rows"] if earlier else [], plan.study)
     shown = {row["variant"] for row in rows}
     metrics = [METRICS[name].shown.to_json() for name in study.metrics]
+    figures = [{"name": each.name, "title": each.title} for each in map(figure_named, study.figures)]
     axis: Axis | None = None
     if study.axis is not None and study.axis_values is not None:
         axis = Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in shown})
@@ -174,12 +178,14 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         reported=study.reported,
         measures=list(plan.study.measures),
         tasks=list(plan.tasks),
+        task_styles=[task_named(task).shown() for task in plan.tasks],
         contrasts=[
             ContrastRecord(name=c.name, label=c.label, weights=c.weights)
             for c in study.contrasts
             if set(c.weights) <= shown
         ],
         **({"metrics": metrics} if metrics else {}),  # type: ignore[typeddict-item]
+        **({"figures": figures} if figures else {}),  # type: ignore[typeddict-item]
     )
 
 
@@ -211,6 +217,7 @@ def write_table(study: StudyFile, root: Path, folder: Path) -> int:
 
 def _table_parts(study: StudyFile, root: Path) -> Iterator[pd.DataFrame]:
     """The rows of each variant and seed, in the table's order; of several runs where each task has a model."""
+    schema.declare_tasks(study.get("task_styles", ()))
     metrics = metrics_of(study.get("metrics", ()))
     for _, rows in groupby(sorted(study["rows"], key=_place), _place):
         parts = []

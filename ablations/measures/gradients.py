@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from ablations.harness.heartbeat import beat
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.gradients import training_loss
-from ablations.harness.training.train import bundle_conditions
+from ablations.harness.training.train import run_conditions
 from ablations.measures.groups import ALL, layer_groups
 from ablations.models import is_trained
 from ablations.spec import RunSpec
@@ -120,7 +120,7 @@ def task_gradient_interference(
     for task, conditions in levels.items():
         if batch % len(conditions):
             names = ", ".join(c.name for c in conditions)
-            raise ValueError(f"batch={batch}: a multiple of {len(conditions)} is needed for {task.value} ({names}).")
+            raise ValueError(f"batch={batch}: a multiple of {len(conditions)} is needed for {task.name} ({names}).")
     rows: list[dict[str, object]] = []
     if is_trained(spec.config) and len(levels) > 1:
         groups = layer_groups(model)
@@ -140,14 +140,14 @@ def task_gradient_interference(
 
 def _levels_of_tasks(spec: RunSpec, bundle: DataBundle) -> dict[Task, list[Condition]]:
     levels: dict[Task, list[Condition]] = {}
-    for condition in bundle_conditions(bundle, spec):
+    for condition in run_conditions(spec):
         levels.setdefault(condition.task, []).append(condition)
     return levels
 
 
 def _draw(spec: RunSpec, task: Task, levels: Sequence[Condition], draw: int, batch: int) -> _Draw:
     """Neither the run's seed nor its variant goes in."""
-    names = ("task gradient", spec.data.checksum, task.value, draw)
+    names = ("task gradient", spec.data.checksum, task.name, draw)
     return _Draw(
         conditions=[levels[row % len(levels)] for row in range(batch)],
         seeds=[stable_seed(*names, "sample", row) for row in range(batch)],
@@ -242,8 +242,8 @@ def _rows(
                         "draw": draw,
                         "loss": loss,
                         "group": group,
-                        "task_a": task_a.value,
-                        "task_b": task_b.value,
+                        "task_a": task_a.name,
+                        "task_b": task_b.name,
                         "cosine": float(gram[a, b] / (norms[a] * norms[b])),
                         "norm_a": float(norms[a]),
                         "norm_b": float(norms[b]),

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.heartbeat import beat
 from ablations.harness.training.conditioning import Conditioning
-from ablations.harness.training.train import bundle_conditions
+from ablations.harness.training.train import run_conditions
 from ablations.measures.recoverability import recover
 from ablations.spec import RunSpec
 from datasets.corpus import DataBundle, EvalItem, Sample, serves
@@ -151,7 +151,7 @@ def _items(spec: RunSpec, bundle: DataBundle, images: int) -> list[EvalItem]:
     """The test images of each tested condition, the first of every scene before the second of any."""
     rule = get_protocol(spec.protocol).noise
     items: list[EvalItem] = []
-    for condition in bundle_conditions(bundle, spec):
+    for condition in run_conditions(spec):
         drawn = condition.sigma_255 is None or not rule.depends_on_order or condition.sigma_255 in rule.sigmas_255
         if condition.name in spec.tested and drawn:
             few = replace(bundle, train=(), val=(), test=tuple(_spread(bundle.test, condition)[:images]))

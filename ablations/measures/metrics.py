@@ -25,7 +25,7 @@ def metric_rows(subject: Subject, metric: ImageMetric) -> pd.DataFrame:
     spec, rows = subject.spec, []
     for items, label in evaluated(spec, subject.bundle):
         rules = get_protocol(label)
-        for item, restored in restore_items(spec, subject.model, items, subject.conditioning, subject.device):
+        for item, restored in restore_items(subject, subject.model, items):
             scores = _score(metric, restored, item, rules), _score(metric, as_tensor(item.degraded), item, rules)
             rows += score_rows(spec, subject.bundle, item, rules, {metric.shown.name: scores})
     return pd.DataFrame(rows, columns=[column.name for column in IMAGE_COLUMNS]).assign(run_id=subject.folder.name)

@@ -14,13 +14,17 @@ from ablations.measures import responses
 from ablations.measures.gradients import task_gradient_interference
 from ablations.measures.information import block_information
 from ablations.measures.metrics import metric_rows
+from ablations.measures.routing import expert_shares
 from ablations.measures.separation import feature_separation
 from ablations.measures.subject import Subject
 from ablations.metrics import METRICS, further
 from ablations.spec import Measuring
-from dfpir.plugins import Plugin
-from dfpir.registry import UnknownNameError, suggestion
-from reports.schema import MEASURE_COLUMNS, METRIC_PREFIX
+from dfpir.plugins import Plugin, plugins_behind
+from dfpir.registry import Registry
+from reports.schema import MEASURE_COLUMNS, METRIC_PREFIX, MeasureSection
+
+Take = Callable[[Subject], pd.DataFrame]
+"""A run, loaded again -> the measure's table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +37,15 @@ class Measure:
         sizes: the fields of `Measuring` that its numbers depend on.
         take: makes the table; no rows where it doesn't apply to the model.
         plugins: the code outside the suite that its numbers come from.
+        section: what the report shows of it; None for the suite's own, which have sections of their own.
     """
 
     name: str
     version: int = 1
     sizes: tuple[str, ...]
-    take: Callable[[Subject], pd.DataFrame]
+    take: Take
     plugins: tuple[Plugin, ...] = ()
+    section: MeasureSection | None = None
 
     def settings(self, sizes: Measuring) -> dict[str, Any]:
         """What the table depends on besides the run."""
@@ -89,6 +95,10 @@ def _separation(subject: Subject) -> pd.DataFrame:
     return _typed("separation", feature_separation(subject))
 
 
+def _routing(subject: Subject) -> pd.DataFrame:
+    return _typed("routing", expert_shares(subject))
+
+
 def _typed(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the columns and types of the schema; rows may be none."""
     types = {"str": "object", "int64": "int64", "float64": "float64"}
@@ -98,19 +108,58 @@ def _typed(name: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 _RESPONSES = ("images",)
 
-MEASURES: dict[str, Measure] = {
-    measure.name: measure
-    for measure in (
-        Measure(name="prompts", sizes=_RESPONSES, take=responses.prompts),
-        Measure(name="levels", sizes=_RESPONSES, take=responses.levels),
-        Measure(name="mixed", sizes=_RESPONSES, take=responses.mixed),
-        Measure(name="precision", sizes=_RESPONSES, take=responses.precision),
-        Measure(name="order_moves", sizes=(), take=responses.order_moves),
-        Measure(name="interference", version=2, sizes=("tenths", "draws", "batch"), take=_interference),
-        Measure(name="separation", sizes=(), take=_separation),
-        Measure(name="information", version=2, sizes=("information_images", "pixels"), take=_information),
-    )
-}
+_SUITE = (
+    Measure(name="prompts", sizes=_RESPONSES, take=responses.prompts),
+    Measure(name="levels", sizes=_RESPONSES, take=responses.levels),
+    Measure(name="mixed", sizes=_RESPONSES, take=responses.mixed),
+    Measure(name="precision", sizes=_RESPONSES, take=responses.precision),
+    Measure(name="order_moves", sizes=(), take=responses.order_moves),
+    Measure(name="interference", version=2, sizes=("tenths", "draws", "batch"), take=_interference),
+    Measure(name="separation", sizes=(), take=_separation),
+    Measure(name="information", version=2, sizes=("information_images", "pixels"), take=_information),
+    Measure(name="routing", sizes=_RESPONSES, take=_routing),
+)
+
+MEASURES: Registry[Measure] = Registry("measure", entry_point_group="dfpir.measures")
+for _measure in _SUITE:
+    MEASURES.register(_measure.name)(_measure)
+
+
+def register_measure(
+    name: str,
+    *,
+    title: str,
+    sentence: str,
+    keys: tuple[str, ...] = ("condition", "image", "scene"),
+    unit: str = "",
+    digits: int = 3,
+    sizes: tuple[str, ...] = (),
+) -> Callable[[Take], Take]:
+    """Decorator: register a function of a finished run as a measure, with its section of the report.
+
+    The function returns a table with the string columns `keys` and the numbers in `value`; no rows where it does not
+    apply to the model. An edit of its package takes it again.
+
+    Args:
+        name: in study declarations and of its file: lower-case letters, digits and `_`.
+        title: of its section.
+        sentence: what the numbers are.
+        keys: see `reports.schema.MeasureSection`.
+        unit: of the numbers; "" for a ratio.
+        digits: decimals shown.
+        sizes: the fields of `Measuring` that its numbers depend on.
+
+    Raises:
+        ValueError: the name is taken, or a declaration that can't be used.
+    """
+    section = MeasureSection(name=name, title=title, sentence=sentence, keys=keys, unit=unit, digits=digits)
+
+    def add(take: Take) -> Take:
+        plugins = tuple(plugins_behind(take))
+        MEASURES.register(name)(Measure(name=name, sizes=sizes, take=take, plugins=plugins, section=section))
+        return take
+
+    return add
 
 
 def metric_measures(metrics: Sequence[str]) -> tuple[str, ...]:
@@ -127,6 +176,4 @@ def measure_named(name: str) -> Measure:
     if name.startswith(METRIC_PREFIX):
         metric = METRICS[name.removeprefix(METRIC_PREFIX)]
         return Measure(name=name, sizes=(), take=partial(metric_rows, metric=metric), plugins=tuple(metric.plugins))
-    if name not in MEASURES:
-        raise UnknownNameError(f"Unknown measure {name!r}.{suggestion(name, MEASURES)}")
     return MEASURES[name]

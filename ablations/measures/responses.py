@@ -38,7 +38,7 @@ def prompts(subject: Subject) -> pd.DataFrame:
     """Test images of each condition, restored under the prompt of every condition that was trained on."""
     rows: Rows = []
     for true in subject.spec.tested:
-        items = _items(subject, condition_named(true))
+        items = items_of(subject, condition_named(true))
         for given in subject.prompts.conditions:
             rows += _scores(subject, items, condition=true, told=condition_named(given), given=given)
     return _frame("prompts", rows)
@@ -55,7 +55,7 @@ def levels(subject: Subject) -> pd.DataFrame:
         for sigma in SIGMAS_255:
             told = condition_named(subject.prompts.conditions[subject.prompts.row(noise(sigma).name)])
             rows += _scores(
-                subject, _items(subject, noise(sigma)), condition=noise(sigma).name, told=told, given=told.name
+                subject, items_of(subject, noise(sigma)), condition=noise(sigma).name, told=told, given=told.name
             )
     if Task.RAIN in trained:
         rain = condition_named("rain")
@@ -71,7 +71,7 @@ def mixed(subject: Subject) -> pd.DataFrame:
     trained = set(subject.spec.conditions)
     for first, second in MIXTURES:
         if {first, second} <= trained:
-            items = [_degraded_again(item, second) for item in _items(subject, condition_named(first))]
+            items = [_degraded_again(item, second) for item in items_of(subject, condition_named(first))]
             for given in (first, second):
                 rows += _scores(subject, items, condition=f"{first}+{second}", told=condition_named(given), given=given)
     return _frame("mixed", rows)
@@ -84,7 +84,7 @@ def precision(subject: Subject) -> pd.DataFrame:
         model = _with_codes_in(subject, name)
         for true in subject.spec.tested:
             condition = condition_named(true)
-            items = _items(subject, condition)
+            items = items_of(subject, condition)
             rows += _scores(subject, items, condition=true, told=condition, given=name, model=model)
     return _frame("precision", rows)
 
@@ -125,7 +125,8 @@ def _with_codes_in(subject: Subject, name: str) -> RestorationUNet:
     return model
 
 
-def _items(subject: Subject, condition: Condition) -> list[EvalItem]:
+def items_of(subject: Subject, condition: Condition) -> list[EvalItem]:
+    """The test images of a condition: as many as the measures look at."""
     spec = subject.spec
     limits = [n for n in (subject.sizes.images, spec.evaluation.limit) if n is not None]
     bundle = under_protocol(subject.bundle, spec.protocol)
@@ -137,7 +138,7 @@ def _items(subject: Subject, condition: Condition) -> list[EvalItem]:
 def _rain(subject: Subject, percent: int) -> Iterator[EvalItem]:
     """Test images with this many percent of the usual drops; the same seed at every strength."""
     from_files = {sample.name for sample in subject.bundle.test if sample.degraded is not None}
-    for item in _items(subject, condition_named("rain")):
+    for item in items_of(subject, condition_named("rain")):
         if item.name not in from_files:
             rng = np.random.default_rng(stable_seed("rain strength", item.name))
             rainy = add_rain(to_float(item.clean), rng, amount=percent / 100).clamp(0, 1)
@@ -164,7 +165,7 @@ def _scores(
     rules = get_protocol(spec.protocol)
     rows: Rows = []
     asked = [replace(item, condition=told) for item in items]
-    restored = restore_items(spec, model or subject.model, asked, subject.conditioning, subject.device)
+    restored = restore_items(subject, model or subject.model, asked)
     for item, (_, image) in zip(items, restored, strict=True):
         clean, degraded = as_tensor(item.clean).to(subject.device), as_tensor(item.degraded).to(subject.device)
         task = item.condition.task

@@ -67,7 +67,7 @@ def _rows(
     assert isinstance(model, RestorationUNet)
     if not patches:
         return []
-    features = pooled_features(subject.spec, model, patches, told, subject.conditioning, subject.device)
+    features = pooled_features(subject, model, patches, told)
     true = np.array([patch.condition for patch in patches])
     labels = {BY_CONDITION: true} | ({BY_TOLD: np.array(told)} if setting == RANDOM_PROMPT else {})
     rows: list[dict[str, object]] = []

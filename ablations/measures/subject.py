@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ablations.data import load_data
 from ablations.harness.build import build_model
+from ablations.harness.context import RunContext, run_context
+from ablations.harness.evaluate import restore_items
+from ablations.harness.run_one import test_items
 from ablations.harness.training import snapshots
-from ablations.harness.training.conditioning import Conditioning
 from ablations.models import is_trained
 from ablations.spec import Measuring, RunSpec
-from datasets.corpus import DataBundle
+from datasets.corpus import EvalItem
 from dfpir import RestorationUNet
-from dfpir.prompts import PromptBank, load_prompts
+from dfpir.prompts import PromptBank
 from dfpir.weights import load_own
 from reports.schema import WEIGHTS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class Subject(RunContext):
     """What a measure may look at.
 
     Attributes:
-        spec: of the run.
         folder: of the run.
-        bundle: the run's data.
-        conditioning: what the model is told.
-        device: where to compute.
         sizes: how much is measured.
     """
 
-    spec: RunSpec
     folder: Path
-    bundle: DataBundle
-    conditioning: Conditioning
-    device: torch.device
     sizes: Measuring
 
     @cached_property
@@ -57,6 +51,15 @@ class Subject:
         if hasattr(model, "set_progress"):
             model.set_progress(1.0)  # type: ignore[operator]
         return model.to(self.device).eval()
+
+    def restored(self) -> Iterator[tuple[EvalItem, Tensor]]:
+        """The run's own test images under its protocol, each with what the model makes of it.
+
+        Yields:
+            The image and (1, 3, H, W) float32, RGB, not clipped, on `device`.
+        """
+        items = test_items(self.spec, self.bundle, self.spec.protocol)
+        yield from restore_items(self, self.model, items)
 
     @property
     def prompts(self) -> PromptBank:
@@ -87,12 +90,5 @@ def load_subject(spec: RunSpec, folder: Path, device: torch.device, sizes: Measu
     Raises:
         ValueError: the data changed since.
     """
-    prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
-    return Subject(
-        spec=spec,
-        folder=folder,
-        bundle=load_data(spec),
-        conditioning=Conditioning(spec.config, prompts),
-        device=device,
-        sizes=sizes or Measuring(),
-    )
+    run = run_context(spec, device)
+    return Subject(folder=folder, sizes=sizes or Measuring(), **vars(run))

@@ -51,7 +51,7 @@ def take_measures(
             measure = measure_named(name)
             table = measure.take(subject)
             facts = _facts(spec, measure, sizes) | {"seconds": f"{time.monotonic() - started:.1f}"}
-            write_measure(table, folder, name, facts=facts)
+            write_measure(table, folder, name, facts=facts, section=measure.section)
         except Exception as error:
             write_json(
                 error_file(folder, name),

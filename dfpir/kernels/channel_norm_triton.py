@@ -16,9 +16,9 @@ from torch.autograd.function import once_differentiable
 
 from dfpir.kernels.switch import compute_dtype
 
-_ELEMENTS = 4096  # of a block: what one program holds in registers
+ELEMENTS = 4096  # of a block: what one program holds in registers
 # programs that each sum the weight's gradient over pixels of their own: three a multiprocessor of an H100, one wave
-_PARTS = 3 * 132
+PARTS = 3 * 132
 
 
 @triton.jit
@@ -129,7 +129,7 @@ class ChannelNorm(torch.autograd.Function):
         upstream = dy.permute(0, 2, 3, 1).contiguous()
         channels, count = pixels.shape[-1], means.numel()
         width, rows = _block(channels)
-        blocks = triton.cdiv(triton.cdiv(count, rows), _PARTS)
+        blocks = triton.cdiv(triton.cdiv(count, rows), PARTS)
         parts = triton.cdiv(count, rows * blocks)
         dx = torch.empty_like(pixels)
         sums = torch.empty(2, parts, channels, dtype=torch.float32, device=dy.device)
@@ -157,4 +157,4 @@ class ChannelNorm(torch.autograd.Function):
 def _block(channels: int) -> tuple[int, int]:
     """Channels, rounded up to a power of two, and pixels of a block."""
     width = triton.next_power_of_2(channels)
-    return width, max(1, _ELEMENTS // width)
+    return width, max(1, ELEMENTS // width)

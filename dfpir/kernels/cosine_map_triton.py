@@ -19,7 +19,7 @@ from dfpir.kernels.switch import SMALLEST_NORM, interpreted
 
 _PIXELS = 64  # of a block
 _LARGEST = 64  # channels of a block
-_PARTS = 64  # programs a tile of the map that each sum over pixels of their own
+PARTS = 64  # programs a tile of the map that each sum over pixels of their own
 
 
 @triton.jit
@@ -136,7 +136,7 @@ class CosineMap(torch.autograd.Function):
         heads = temperature.shape[0]
         width, groups = channels // heads, batch * heads
         block = _block(width)
-        blocks = triton.cdiv(triton.cdiv(pixels, _PIXELS), _PARTS)
+        blocks = triton.cdiv(triton.cdiv(pixels, _PIXELS), PARTS)
         parts, tiles = triton.cdiv(pixels, _PIXELS * blocks), triton.cdiv(width, block)
         products = torch.empty(parts, batch, heads, width, width, dtype=torch.float32, device=q.device)
         squares = torch.empty(2, parts, batch, heads, width, dtype=torch.float32, device=q.device)

@@ -57,9 +57,6 @@ _SETTINGS: Any = {
     "pdf.fonttype": 42,
 }
 
-_TASK_COLOURS = {"noise": "#0072B2", "rain": "#009E73", "haze": "#E69F00", "blur": "#CC79A7", "lowlight": "#D55E00"}
-_NOISE_SHADES = ("#8cc4ea", "#0072B2", "#013a5e")
-_TASK_MARKERS = {"noise": "o", "rain": "v", "haze": "s", "blur": "D", "lowlight": "P"}
 _OTHERS = ("#000000", "#D55E00", "#009E73", "#CC79A7", "#0072B2", "#E69F00", "#56B4E9", "#8a6d00")
 _DASHES = ("-", "--", "-.", ":")
 
@@ -170,17 +167,15 @@ def short(text: str, limit: int = 18) -> str:
 
 
 def condition_colour(condition: str) -> str:
-    """Colour of a condition: its task's; noise levels are three shades of one blue, darker for stronger noise."""
+    """Colour of a condition: its task's, in a shade of its strength (noise: three blues, darker for stronger noise)."""
     task = schema.task_of(condition)
     strength = condition[len(task) + 1 :]
-    if task == "noise" and strength:
-        return _NOISE_SHADES[(int(strength) > 15) + (int(strength) > 25)]
-    return _TASK_COLOURS.get(task, QUIET)
+    return schema.task_style(task).shade(int(strength) if strength else None)
 
 
 def condition_marker(condition: str) -> str:
     """Marker of a condition: its task's."""
-    return _TASK_MARKERS.get(schema.task_of(condition), "X")
+    return schema.task_style(schema.task_of(condition)).marker
 
 
 def variant_colours(study: Study) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ _KEYS: dict[str, list[str]] = {
     "interference": ["step", "draw", "loss", "group", "task_a", "task_b"],
     "separation": ["setting", "layer", "by"],
     "information": ["level", "part", "condition"],
+    "routing": ["layer", "condition", "expert"],
 }
 _UPPER = {m.name: m.upper for m in schema.METRICS}
 _ERROR = ".error.json"  # behind a measure's name: why it could not be taken
@@ -41,6 +42,7 @@ class Measures:
         counts: measure -> number of runs that have it; a table without rows (it does not apply) is none.
         runs: number of finished runs.
         problems: one line for each table that can't be shown, or only in part.
+        declared: measure of another package -> what its section shows.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -48,6 +50,7 @@ class Measures:
     counts: dict[str, int]
     runs: int
     problems: tuple[str, ...]
+    declared: dict[str, schema.MeasureSection] = field(default_factory=dict)
 
 
 def load_measures(study: Study) -> Measures:
@@ -62,6 +65,7 @@ def load_measures(study: Study) -> Measures:
     found: dict[str, list[pd.DataFrame]] = {}
     facts: dict[str, list[dict[str, str]]] = {}
     problems: list[str] = []
+    declared: dict[str, schema.MeasureSection] = {}
     done = sum(e.alias_of is None and study.runs[e.run_id].status is Status.DONE for e in study.entries)
     told_of = _told_of(study, done)
     for entry in study.entries:
@@ -76,16 +80,19 @@ def load_measures(study: Study) -> Measures:
                 frame, told = schema.read_measure(run.path, name)
                 if frame.empty:  # a measure that doesn't apply, wrong prompts of a blind model say
                     continue
-                frame = _checked(frame, name)
+                section = schema.MeasureSection.from_facts(told)
+                frame = _checked(frame, name, section)
             except Exception as error:  # whatever is wrong with one file, the others still stand
                 problems.append(f"{name} of {run.run_id} is left out: {' '.join(str(error).split())}")
                 continue
             names = {"variant": entry.variant, "seed": entry.seed, "run_id": run.run_id}
             found.setdefault(name, []).append(pd.concat([pd.DataFrame(names, index=frame.index), frame], axis=1))
             facts.setdefault(name, []).append(told)
+            if section is not None:
+                declared[name] = section
     own_sets = dict(zip(study.terms["condition"], study.terms["dataset"], strict=True))
     tables = {}
-    for name in schema.MEASURE_COLUMNS:
+    for name in (*schema.MEASURE_COLUMNS, *sorted(declared)):
         if name in found:
             tables[name], remarks = _one_set(pd.concat(found[name], ignore_index=True), name, own_sets)
             problems += remarks
@@ -102,6 +109,7 @@ def load_measures(study: Study) -> Measures:
         counts={name: len(frames) for name, frames in found.items()},
         runs=done,
         problems=tuple(problems),
+        declared=declared,
     )
 
 
@@ -111,29 +119,32 @@ def _told_of(study: Study, done: int) -> set[str]:
         return set(schema.MEASURE_COLUMNS)
     runs = [study.runs[e.run_id] for e in study.entries if e.alias_of is None]
     having = Counter(name for run in runs if run.status is Status.DONE for name in _names(run, []))
-    return {name for name in schema.MEASURE_COLUMNS if name in study.measures or having[name] == done}
+    return {*study.measures, *(name for name, count in having.items() if count == done)}
 
 
 def _names(run: Run, problems: list[str]) -> list[str]:
     """Measures that the run has a file of; files that no measure is called after are named in `problems`."""
-    files = (p.stem for p in (run.path / schema.MEASURES_FOLDER).glob("*.parquet"))
-    present = sorted(name for name in files if not name.startswith(schema.METRIC_PREFIX))
-    unknown = [name for name in present if name not in schema.MEASURE_COLUMNS]
+    files = (run.path / schema.MEASURES_FOLDER).glob("*.parquet")
+    present = {path.stem: path for path in sorted(files) if not path.name.startswith(schema.METRIC_PREFIX)}
+    others = [name for name in present if name not in schema.MEASURE_COLUMNS]
+    declared = [name for name in others if schema.declared_section(present[name]) is not None]
+    unknown = [name for name in others if name not in declared]
     if unknown:
         problems.append(f"{', '.join(unknown)} of {run.run_id}: no measure that this version knows.")
-    return [name for name in schema.MEASURE_COLUMNS if name in present]
+    return [*(name for name in schema.MEASURE_COLUMNS if name in present), *declared]
 
 
-def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def _checked(frame: pd.DataFrame, name: str, section: schema.MeasureSection | None) -> pd.DataFrame:
     """The table with scores capped.
 
     Raises:
         ValueError: a row that occurs twice, an unknown metric, or an infinite number other than a score.
     """
-    repeated = frame.duplicated(_KEYS[name])
+    keys = _KEYS[name] if section is None else list(section.keys)
+    repeated = frame.duplicated(keys)
     if repeated.any():
-        raise ValueError(f"a row occurs twice: {frame.loc[repeated, _KEYS[name]].iloc[0].to_dict()}.")
-    if "metric" in frame:
+        raise ValueError(f"a row occurs twice: {frame.loc[repeated, keys].iloc[0].to_dict()}.")
+    if "metric" in frame and section is None:
         unknown = sorted(set(frame["metric"]) - set(_UPPER))
         if unknown:
             raise ValueError(f"column 'metric' holds {unknown[0]!r}; allowed: {', '.join(_UPPER)}.")
@@ -147,7 +158,7 @@ def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def _one_set(table: pd.DataFrame, name: str, own_sets: dict[str, str]) -> tuple[pd.DataFrame, list[str]]:
     """The rows of one test set a condition, and a remark for each condition that had more."""
-    if "dataset" not in table:
+    if "dataset" not in table or name not in schema.MEASURE_COLUMNS:
         return table, []
     remarks = []
     chosen: dict[str, str] = {}
@@ -164,14 +175,15 @@ def _failures(run: Run, told_of: set[str]) -> list[str]:
     """A line for each measure that could not be taken of this run; those of no concern to the page say nothing."""
     said = []
     for path in sorted((run.path / schema.MEASURES_FOLDER).glob(f"*{_ERROR}")):
-        if path.name.removesuffix(_ERROR) in set(schema.MEASURE_COLUMNS) - told_of:
+        name = path.name.removesuffix(_ERROR)
+        if name not in told_of and not name.startswith(schema.METRIC_PREFIX):
             continue
         try:
             error = read_json(path)
         except (OSError, ValueError) as unreadable:
             error = {"type": "unknown", "message": str(unreadable)}
         why = f"{error.get('type', 'Error')}: {error.get('message', '')}"
-        said.append(f"{path.name.removesuffix(_ERROR)} of {run.run_id} could not be taken: {' '.join(why.split())}")
+        said.append(f"{name} of {run.run_id} could not be taken: {' '.join(why.split())}")
     return said
 
 
@@ -184,7 +196,14 @@ def _settings(facts: list[dict[str, str]]) -> dict[str, list[str]]:
         except json.JSONDecodeError:
             continue
         for key, value in settings.items() if isinstance(settings, dict) else ():
-            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            text = ", ".join(map(_words, value)) if isinstance(value, list) else str(value)
             if key not in _NO_SETTINGS and text not in found.setdefault(key, []):
                 found[key].append(text)
     return found
+
+
+def _words(value: object) -> str:
+    """One of a setting's values; of a package its name, version and the start of its code's hash."""
+    if isinstance(value, dict) and {"package", "version", "sha256"} <= value.keys():
+        return " ".join([str(value["package"]), str(value["version"]), f"({str(value['sha256'])[:8]})"])
+    return str(value)

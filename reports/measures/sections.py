@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from reports import schema
@@ -16,6 +17,7 @@ from reports.figures import prompts as prompts_figures
 from reports.files import write_csv
 from reports.learning import TaskLearning
 from reports.measures import (
+    declared,
     information,
     interference,
     interference_shown,
@@ -24,6 +26,7 @@ from reports.measures import (
     mixed,
     precision,
     prompts,
+    routing,
     separation,
     training,
 )
@@ -40,6 +43,7 @@ _SETTINGS = {
     "images": "images a condition",
     "information_images": "images a condition",
     "pixels": "pixels an image",
+    "plugins": "of the package",
 }
 _NO_LIMIT = "None"
 SEPARATION = "separation"
@@ -110,7 +114,8 @@ def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[
         first = training.section(study, list(learned))
         sections.append(first)
         write_csv(out / schema.MEASURES_FOLDER / f"{first.name}.csv", first.summary, "%.6f")
-    for names, make in _SECTIONS:
+    others = (((name,), partial(_declared, name=name)) for name in measures.declared)
+    for names, make in (*_SECTIONS, *others):
         present = [name for name in names if name in measures.tables]
         if not present:
             continue
@@ -285,7 +290,14 @@ _SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Source], Made]], ...] = (
     (("interference", "information"), _mechanism),
     (("levels",), _levels),
     (("mixed",), _mixed),
+    (("routing",), lambda source: routing.section(source.measures.tables["routing"], source.folder)),
 )
+
+
+def _declared(source: _Source, *, name: str) -> Made:
+    """A measure of another package."""
+    measures = source.measures
+    return declared.section(measures.tables[name], measures.declared[name], source.study.variants), []
 
 
 def _note(measures: Measures, names: list[str]) -> str:

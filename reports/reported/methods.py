@@ -135,6 +135,9 @@ VARIANT_OF_METHOD: dict[str, str] = {
     "VLU-Net": "vlunet",
 }
 
+# Methods of the paper's own tables that the suite can't train, and why.
+NOT_TRAINED: dict[str, str] = {"TAPE": "no code by its authors was found"}
+
 # InstructIR's paper names its models by the number of tasks; other papers print the same rows under the bare name.
 _SAME_MODEL = {("3-task", "InstructIR-3D"): "InstructIR", ("5-task", "InstructIR-5D"): "InstructIR"}
 

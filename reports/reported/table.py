@@ -15,13 +15,16 @@ from reports.load import read_json
 from reports.reported.cells import ReportedRow, reported_rows, sources
 from reports.reported.checks import Flag, flags
 from reports.reported.measured import MINUS, NOT_PRINTED, Measured, measured_of
-from reports.reported.methods import AVERAGE_COLUMN, Setting, find_setting
+from reports.reported.methods import AVERAGE_COLUMN, NOT_TRAINED, Setting, find_setting
 from reports.schema import STUDY_FILE
 from reports.study import Study
 from reports.tables import Cell, Number
 
 REPORTED_KEY = "reported"
 """The entry of study.json that asks for this table: the name of a setting."""
+
+
+_LATER_TASKS = {"blur": "blur", "lowlight": "low light"}  # those of the five that not every table of a paper has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,9 +240,12 @@ def _gathered(found: Sequence[Flag]) -> dict[tuple[str, str, tuple[str, ...]], l
 def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[Measured]) -> tuple[str, ...]:
     said = []
     if not rows:
+        tasks = {column.condition for column in setting.columns}
+        absent = [name for condition, name in _LATER_TASKS.items() if condition not in tasks]
+        without = f" has no {' and no '.join(absent)}, and" if absent else ""
         said.append(
-            f"No reported numbers are on record for this setting: {setting.file} is empty, since the tables' own "
-            "numbers were not available. None was made up."
+            f"This table{without} stands without reported numbers: {setting.file} is empty, since the tables' own "
+            "numbers were not available, and none was made up."
         )
     if not measured:
         said.append("No finished run has numbers for these columns: every number here is reported, none is measured.")
@@ -259,6 +265,9 @@ def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
             "Reported rows are copied from the named sources, digit for digit; nothing in them was run here. Their "
             "authors differ in training and in scoring, so their order says less than it seems to.",
         )
+    notes += [
+        f"{name} is not trained here: {why}." for name, why in NOT_TRAINED.items() if name in {r.name for r in rows}
+    ]
     if setting.has_average:
         notes.append("Average: the plain mean over the columns, as papers print it.")
     return tuple(notes)

@@ -12,6 +12,7 @@ from reports.schema.columns import (
     TABLE_COLUMNS,
     Column,
 )
+from reports.schema.measures import MeasureSection
 from reports.schema.names import (
     ATTENTION_PREFIX,
     CHECKPOINTS_FOLDER,
@@ -75,13 +76,11 @@ from reports.schema.scores import (
     METRICS,
     PSNR,
     SSIM,
-    TASK_ORDER,
     Metric,
-    condition_sort_key,
-    task_of,
 )
 from reports.schema.tables import (
     canonical,
+    declared_section,
     measure_columns,
     read_images,
     read_measure,
@@ -89,6 +88,15 @@ from reports.schema.tables import (
     write_images,
     write_measure,
     write_table,
+)
+from reports.schema.tasks import (
+    TASK_ORDER,
+    TASK_STYLES,
+    TaskStyle,
+    condition_sort_key,
+    declare_tasks,
+    task_of,
+    task_style,
 )
 
 __all__ = [
@@ -141,6 +149,7 @@ __all__ = [
     "TABLE_PARQUET_FILE",
     "TABLE_TEX_FILE",
     "TASK_ORDER",
+    "TASK_STYLES",
     "TRAIN_LOG_FILE",
     "WEIGHTS_FILE",
     "Axis",
@@ -149,6 +158,7 @@ __all__ = [
     "DoneFile",
     "EnvFile",
     "ErrorFile",
+    "MeasureSection",
     "Metric",
     "ProbedImage",
     "SampleRecord",
@@ -156,12 +166,16 @@ __all__ = [
     "StudyFile",
     "StudyRow",
     "SummaryFile",
+    "TaskStyle",
     "canonical",
     "condition_sort_key",
+    "declare_tasks",
+    "declared_section",
     "measure_columns",
     "read_images",
     "read_measure",
     "task_of",
+    "task_style",
     "validate_images",
     "write_images",
     "write_measure",

@@ -116,5 +116,14 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(name="loss", dtype="float64", unit="1", meaning="information loss: 1 - r2"),
         Column(name="alpha", dtype="float64", unit="1", meaning="ridge penalty chosen by cross-validation"),
     ),
+    # which of a router's experts serve which degradation: a matrix condition x expert for each router
+    "routing": (
+        Column(name="layer", dtype="str", meaning="where the router stands: encoder-1, ..."),
+        Column(name="condition", dtype="str", meaning="condition of the images"),
+        Column(name="expert", dtype="int64", meaning="its number, from 1; another run's may do another's work"),
+        Column(name="selected", dtype="float64", unit="share", meaning="selections that fell to it, mean over images"),
+        Column(name="weight", dtype="float64", unit="share", meaning="gate weight that it got, mean over images"),
+        Column(name="n_images", dtype="int64", meaning="images"),
+    ),
 }
 """Measure -> the columns of its table. A measure is taken of a finished run and never changes the run's own numbers."""

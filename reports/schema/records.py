@@ -36,7 +36,8 @@ class ContrastRecord(TypedDict):
 class StudyFile(TypedDict):
     """study.json; `terms` is a digest of what decides the numbers besides variants and seeds (not in older ones).
 
-    `metrics` are those asked for besides `schema.METRICS`, each as `Metric.to_json` gives it.
+    `metrics` are those asked for besides `schema.METRICS`, each as `Metric.to_json` gives it; `task_styles` how
+    each of the tasks is shown (`TaskStyle`; not in older ones); `figures` name and title of those of other packages.
     """
 
     schema: int
@@ -54,6 +55,8 @@ class StudyFile(TypedDict):
     reported: str | None
     measures: list[str]
     tasks: NotRequired[list[str]]
+    figures: NotRequired[list[dict[str, str]]]
+    task_styles: NotRequired[list[dict[str, Any]]]
     contrasts: NotRequired[list[ContrastRecord]]
     metrics: NotRequired[list[dict[str, Any]]]
 

@@ -1,4 +1,4 @@
-"""Metrics as they are shown, and the order of tasks and conditions."""
+"""Metrics as they are shown."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from typing import Any
 
 PSNR = "psnr_db"
 SSIM = "ssim"
-
-# The order in which papers list the tasks, and in which tables and figures here show them.
-TASK_ORDER: tuple[str, ...] = ("noise", "rain", "haze", "blur", "lowlight")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +71,3 @@ METRICS: tuple[Metric, ...] = (
     Metric(name=SSIM, label="SSIM", unit="", digits=3, upper=1.0),
 )
 """Those that every run has in its images.parquet; a study may ask for more (`metrics` of study.json)."""
-
-
-def task_of(condition: str) -> str:
-    """The task of a condition's name: "noise-25" -> "noise"."""
-    return re.sub(r"-\d+$", "", condition)
-
-
-def condition_sort_key(condition: str) -> tuple[int, str, int]:
-    """Sorts conditions as tables show them: by task in paper order, then by strength; unknown tasks last, by name."""
-    task = task_of(condition)
-    strength = condition[len(task) + 1 :]
-    rank = TASK_ORDER.index(task) if task in TASK_ORDER else len(TASK_ORDER)
-    return rank, task, int(strength) if strength else -1

@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 
 from reports.files import write_bytes, write_csv, writing
 from reports.schema.columns import IMAGE_COLUMNS, MEASURE_COLUMNS, TABLE_COLUMNS, Column
+from reports.schema.measures import MeasureSection
 from reports.schema.names import MEASURES_FOLDER, METRIC_PREFIX, SCHEMA_VERSION
-from reports.schema.scores import METRICS, condition_sort_key
+from reports.schema.scores import METRICS
+from reports.schema.tasks import condition_sort_key
 
-_ROW_GROUP = 2**17  # rows of a study's table that are written at once
+ROW_GROUP = 2**17  # rows of a study's table that are written at once
 
 _IMAGE_KEY = ["variant", "seed", "protocol", "dataset", "condition", "image", "metric"]
 
@@ -155,23 +157,39 @@ def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path, *, metr
 
 
 def _together(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Parts in their order, joined into frames of about `_ROW_GROUP` rows: each call of pandas has its price."""
+    """Parts in their order, joined into frames of about `ROW_GROUP` rows: each call of pandas has its price."""
     waiting: list[pd.DataFrame] = []
     for part in parts:
         waiting.append(part)
-        if sum(map(len, waiting)) >= _ROW_GROUP:
+        if sum(map(len, waiting)) >= ROW_GROUP:
             yield pd.concat(waiting, ignore_index=True)
             waiting = []
     if waiting:
         yield pd.concat(waiting, ignore_index=True)
 
 
-def measure_columns(name: str) -> tuple[Column, ...]:
-    """The columns of a measure's table, or of a further metric's scores (`METRIC_PREFIX`)."""
-    return IMAGE_COLUMNS if name.startswith(METRIC_PREFIX) else MEASURE_COLUMNS[name]
+def measure_columns(name: str, section: MeasureSection | None = None) -> tuple[Column, ...]:
+    """The columns of a measure's table, or of a further metric's scores (`METRIC_PREFIX`).
+
+    Args:
+        name: of the measure.
+        section: of a measure of another package.
+
+    Raises:
+        ValueError: neither the suite's nor described.
+    """
+    if name.startswith(METRIC_PREFIX):
+        return IMAGE_COLUMNS
+    if name in MEASURE_COLUMNS:
+        return MEASURE_COLUMNS[name]
+    if section is None or section.name != name:
+        raise ValueError(f"{name}: no measure that this version knows, and its table describes none")
+    return section.columns
 
 
-def write_measure(df: pd.DataFrame, folder: Path, name: str, *, facts: dict[str, str]) -> Path:
+def write_measure(
+    df: pd.DataFrame, folder: Path, name: str, *, facts: dict[str, str], section: MeasureSection | None = None
+) -> Path:
     """Write one measure's table into a run folder, rows in the order given; atomic.
 
     Args:
@@ -179,11 +197,13 @@ def write_measure(df: pd.DataFrame, folder: Path, name: str, *, facts: dict[str,
         folder: of the run.
         name: of the measure.
         facts: what it was made from and what it cost, kept in the file's metadata.
+        section: of a measure of another package: what its table holds and the report shows, kept there too.
 
     Raises:
         ValueError: a column that is missing, unknown or of the wrong type.
     """
-    columns = measure_columns(name)
+    columns = measure_columns(name, section)
+    facts = facts | (section.facts() if section is not None else {})
     wanted = [c.name for c in columns]
     if sorted(df.columns) != sorted(wanted):
         raise ValueError(f"Measure {name!r} has columns {', '.join(df.columns)}. Needed: {', '.join(wanted)}.")
@@ -209,7 +229,8 @@ def read_measure(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} of {folder.name} can't be read: {error}") from error
     frame = table.to_pandas()
-    columns = measure_columns(name)
+    facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    columns = measure_columns(name, MeasureSection.from_facts(facts))
     for place, column in enumerate(columns):
         if column.before is not None and column.name not in frame:
             frame.insert(min(place, frame.shape[1]), column.name, column.before)
@@ -217,7 +238,17 @@ def read_measure(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]
         raise ValueError(f"{path.name} of {folder.name} has columns {', '.join(map(str, frame.columns))}.")
     for column in columns:
         _check_column(frame[column.name], column)
-    return frame, {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    return frame, facts
+
+
+def declared_section(path: Path) -> MeasureSection | None:
+    """What a measure's table says of its section of the report; None for the suite's own, or what can't be read."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        found = MeasureSection.from_facts({key.decode(): value.decode() for key, value in metadata.items()})
+    except (OSError, ValueError):
+        return None
+    return found if found is not None and found.name == path.stem else None
 
 
 def read_images(

@@ -25,18 +25,11 @@ from dfpir.weights import load_released
 from reports.schema import read_images
 from reports.study import Status
 from tests.support.checkpoints import load_latest
+from tests.support.made_once import SPEC
 from tests.support.read_run import read_run
-from tests.support.tiny_study import run_here, tiny_plan
+from tests.support.tiny_study import run_here
 
-SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    root = tmp_path_factory.mktemp("finished")
-    run_here(SPEC, root)
-    return root / SPEC.run_id
 
 
 @pytest.fixture

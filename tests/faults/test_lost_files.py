@@ -20,10 +20,10 @@ from reports.artifacts import load_samples
 from reports.build import build_report
 from reports.files import write_json
 from reports.study import Status
+from tests.support.made_once import SPEC
 from tests.support.read_run import read_run
-from tests.support.tiny_study import TINY, run_here, tiny_plan
+from tests.support.tiny_study import TINY, run_here
 
-SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
 CPU = torch.device("cpu")
 
 
@@ -47,13 +47,6 @@ def test_a_folder_removed_during_training_is_not_sealed_and_the_next_call_mends_
     run_here(SPEC, tmp_path)
     assert is_done(folder)
     assert read_run(folder).status is Status.DONE
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    root = tmp_path_factory.mktemp("finished")
-    run_here(SPEC, root)
-    return root / SPEC.run_id
 
 
 def test_done_lists_what_a_run_must_have(finished):
@@ -88,6 +81,7 @@ def test_a_done_of_an_older_version_stays_valid(finished, tmp_path):
     assert state_of(folder) is State.DONE
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_flat_picture_is_null_in_samples_and_fails_no_run(tmp_path):
     frames = tmp_path / "frames"
     frames.mkdir()

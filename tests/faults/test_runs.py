@@ -22,10 +22,10 @@ from reports.schema import read_images
 from tests.faults.promised import KILLS, RACES
 from tests.support.forks import warm_context
 from tests.support.killed import command, run_and_be_killed
+from tests.support.made_once import SPEC
 from tests.support.races import race
 from tests.support.tiny_study import run_here, tiny_plan
 
-SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
 CPU = torch.device("cpu")
 
 
@@ -147,6 +147,7 @@ def test_an_error_is_a_row_with_its_traceback_and_the_next_call_tries_again(kind
     error = json.loads((tmp_path / SPEC.run_id / "ERROR.json").read_text())
     assert error["type"] == expected
     assert "Traceback" in error["traceback"]
+    assert kind != "NaN" or "step 2" in error["message"]
     assert not is_done(tmp_path / SPEC.run_id)
     if kind in ("NaN", "dead loader worker"):  # the same for all: two are enough
         run_here(SPEC, tmp_path)

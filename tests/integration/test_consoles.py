@@ -81,15 +81,14 @@ def pictures(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
-def test_consoles_that_lack_signs_end_nothing(pictures, tmp_path, encoding):
+def test_consoles_that_lack_signs_end_nothing(pictures, tmp_path):
     restore = ("ablations.restore", pictures, "--model", "identity", "--degradation", "rain", "--out", tmp_path / "out")
-    done = start(*restore, cwd=tmp_path, PYTHONIOENCODING=encoding)
+    done = start(*restore, cwd=tmp_path, PYTHONIOENCODING="cp1252")
     assert done.returncode == 0, done.stderr
     assert b"\\u82f9\\u679c.png: rain" in done.stdout
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
     evaluate = ("ablations.evaluate", "identity", "--data", pictures, "--tasks", "rain")
-    done = start(*evaluate, cwd=tmp_path, PYTHONIOENCODING=encoding)
+    done = start(*evaluate, cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
     assert b"\\u56fe\\u50cf" in done.stdout
 
@@ -171,7 +170,7 @@ def test_each_package_says_what_there_is(tmp_path, module):
     assert done.stdout.count(b"python -m ") >= 3
 
 
-@pytest.mark.parametrize("module", ["ablations", "ablations.run", "ablations.evaluate", "ablations.status"])
+@pytest.mark.parametrize("module", ["ablations.evaluate", "ablations.status"])  # others: test_command_lines
 def test_version(tmp_path, module):
     done = start(module, "--version", cwd=tmp_path)
     assert done.returncode == 0

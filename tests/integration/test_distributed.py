@@ -11,15 +11,13 @@ import torch
 
 import ablations.harness.run_one as running
 import ablations.harness.training.train as training
-from ablations.data import load_data
 from ablations.harness.build import build_model
+from ablations.harness.context import run_context
 from ablations.harness.evaluate import batches_of, score_items
 from ablations.harness.run_one import is_done
-from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.distributed import ALONE, Team
 from ablations.models import model_config
 from ablations.run import main
-from dfpir.prompts import load_prompts
 from dfpir.weights import load_own
 from reports.schema import read_images, write_images
 from tests.support.team import odd_spec, together
@@ -66,15 +64,12 @@ def test_two_processes_have_the_gradients_and_rows_of_one(alone, tmp_path):
     np.testing.assert_allclose(losses(made), losses(folder), rtol=1e-3)
     model = build_model(SPEC.config, SPEC.seed).eval()
     load_own(model, safetensors.torch.load_file(made / "weights.safetensors"))
-    items, conditioning = running.test_items(SPEC, load_data(SPEC), SPEC.protocol), conditioning_of(SPEC)
-    one_process = score_items(SPEC, model, load_data(SPEC), items, conditioning, torch.device("cpu"))
+    run = run_context(SPEC, torch.device("cpu"))
+    items = running.test_items(SPEC, run.bundle, SPEC.protocol)
+    one_process = score_items(run, model, items)
     expected = write_images(pd.DataFrame(one_process), tmp_path / "images.parquet")
     assert len(list(batches_of(items, torch.device("cpu")))) > 2  # both had some
     pd.testing.assert_frame_equal(read_images(made / "images.parquet"), read_images(expected), check_exact=True)
-
-
-def conditioning_of(spec):
-    return Conditioning(spec.config, load_prompts(spec.config.prompt_set, "minilm", spec.conditions))
 
 
 @pytest.mark.slow
@@ -136,9 +131,9 @@ def test_the_batch_of_a_comparator_that_is_one_is_refused(tmp_path):
     team = Team()
     team.size = 2
     spec = replace(SPEC, variant="airnet", config=model_config("airnet", TINY.model, prompts=7))
-    conditioning = conditioning_of(spec)
+    run = run_context(spec, torch.device("cpu"), team)
     with pytest.raises(training.WholeBatchError, match="airnet can't be trained by 2 processes"):
-        training.train(spec, load_data(SPEC), conditioning, tmp_path, torch.device("cpu"), lambda progress: None, team)
+        training.train(run, tmp_path, lambda progress: None)
 
 
 def test_torchrun_is_asked_for_where_it_is_used_and_used_where_it_is_asked_for(capsys, monkeypatch, tmp_path):

@@ -2,9 +2,9 @@
 
 import json
 import random
+import shutil
 import signal
 from dataclasses import replace
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -15,29 +15,21 @@ from skimage.metrics import peak_signal_noise_ratio
 
 import ablations.harness.training.train as training
 from ablations.data import load_data
+from ablations.harness.context import run_context
 from ablations.harness.evaluate import restore_items
+from ablations.harness.launch import Options
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import run_plan, study_file, write_table
 from ablations.harness.training import checkpoint
-from ablations.harness.training.conditioning import Conditioning
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
-from dfpir.prompts import load_prompts
 from dfpir.weights import load_own
 from reports.schema import TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images
 from tests.support.checkpoints import load_latest
+from tests.support.forks import warm_context
 from tests.support.killed import run_and_be_killed
+from tests.support.made_once import SPEC
 from tests.support.tiny_study import run_here, tiny_plan
-
-SPEC = tiny_plan().specs[0]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """One finished run, made once."""
-    root = tmp_path_factory.mktemp("finished")
-    run_here(SPEC, root)
-    return root / SPEC.run_id
 
 
 def numbers(folder):
@@ -68,13 +60,12 @@ def test_stored_weights_give_the_stored_scores(finished):
     # an independent way from weights.safetensors to images.parquet: skimage's PSNR on the restored image
     model = RestorationUNet(SPEC.config).eval()
     load_own(model, safetensors.torch.load_file(finished / "weights.safetensors"))
-    bundle = load_data(SPEC)
-    conditioning = Conditioning(SPEC.config, load_prompts("detailed", "minilm", SPEC.conditions))
+    run = run_context(SPEC, torch.device("cpu"))
     conditions = [condition_named(name) for name in SPEC.conditions]
-    items = bundle.eval_items("test", conditions, max_side=24, limit=1)
+    items = run.bundle.eval_items("test", conditions, max_side=24, limit=1)
     table = read_images(finished / "images.parquet").query("metric == 'psnr_db'")
     rows = {(row["condition"], row["image"]): row for row in table.to_dict("records")}
-    for item, restored in restore_items(SPEC, model, items, conditioning, torch.device("cpu")):
+    for item, restored in restore_items(run, model, items):
         pixels = restored[0].clamp(0, 1).permute(1, 2, 0).double().numpy()
         expected = peak_signal_noise_ratio(item.clean / 255.0, pixels, data_range=1.0)
         stored = rows[item.condition.name, item.name]
@@ -100,7 +91,7 @@ def test_a_done_run_is_not_done_again_unless_forced(finished):
 
 
 def test_a_damaged_run_is_done_again(finished, tmp_path):
-    run_here(SPEC, tmp_path)
+    shutil.copytree(finished, tmp_path / SPEC.run_id)
     table = tmp_path / SPEC.run_id / "images.parquet"
     content = bytearray(table.read_bytes())
     content[len(content) // 2] ^= 1
@@ -149,40 +140,27 @@ def test_bf16_runs_and_says_so(tmp_path):
     assert json.loads((tmp_path / spec.run_id / "spec.json").read_text())["precision"] == "bf16"
 
 
-def test_a_loss_that_is_not_finite_is_an_error_row_and_the_next_call_tries_again(monkeypatch, tmp_path):
-    original = type(load_data(SPEC)).batch
-
-    def poisoned(self, *args, **kwargs):
-        degraded, clean = original(self, *args, **kwargs)
-        return degraded * float("nan"), clean
-
-    bundle_type = type(load_data(SPEC))
-    monkeypatch.setattr(bundle_type, "batch", poisoned)
-    with pytest.raises(AssertionError, match="the run failed"):
-        run_here(SPEC, tmp_path)
-    error = json.loads((tmp_path / SPEC.run_id / "ERROR.json").read_text())
-    assert error["type"] == "NonFiniteLossError"
-    assert "step 2" in error["message"]
-    assert "Traceback" in error["traceback"]
-    monkeypatch.setattr(bundle_type, "batch", original)
-    run_here(SPEC, tmp_path)
-    assert not (tmp_path / SPEC.run_id / "ERROR.json").exists()
-
-
 def test_every_order_and_mask_trains(tmp_path):
-    for changes in ({"order": "learned"}, {"order": "random"}, {"masking": "paper"}, {"levels": (4,)}):
+    # each once; those that are missing here are in study `components`, which .ci/run does
+    for changes in (
+        {"order": "learned", "masking": "figure"},
+        {"order": "random", "masking": "columns"},
+        {"order": "shared", "masking": "random"},
+        {"order": "bias_per_prompt", "num_prompts": len(SPEC.conditions), "masking": "paper", "levels": (4,)},
+    ):
         spec = replace(SPEC, config=replace(SPEC.config, **changes))
         run_here(spec, tmp_path)
         assert is_done(find_run(tmp_path, spec))
 
 
-@pytest.mark.parametrize("setting", [{}, {"ema": 0.9, "schedule": "cosine"}, {"checkpoint": "best", "validations": 5}])
+ALL_KEPT = {"ema": 0.9, "schedule": "cosine", "checkpoint": "best", "validations": 5}
+
+
+@pytest.mark.parametrize("setting", [{}, ALL_KEPT])
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path, setting):
     spec = replace(SPEC, recipe=replace(SPEC.recipe, **setting))
     run_here(spec, tmp_path / "whole")
-    # a fork server: forking this process, whose thread pools other tests may have started, can hang the child
-    context, rng, codes = get_context("forkserver"), random.Random(0), []
-    context.set_forkserver_preload(["tests.support.killed"])
+    context, rng, codes = warm_context(), random.Random(0), []
     for _ in range(6):
         process = context.Process(target=run_and_be_killed, args=(spec, tmp_path / "killed", rng.randint(1, 8)))
         process.start()
@@ -228,15 +206,18 @@ def test_an_alias_and_a_renamed_run_share_one_folder(finished, tmp_path):
     assert set(table["run_id"]) == {SPEC.run_id}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_failing_run_does_not_stop_the_study(tmp_path):
     from rich.console import Console
 
     plan = tiny_plan()
     broken = replace(plan.rows[0].spec, codes_checksum="0" * 16)
-    plan = replace(plan, rows=(replace(plan.rows[0], spec=broken), *plan.rows[1:]))
+    rows = (replace(plan.rows[0], spec=broken), *plan.rows[1:])
+    plan = replace(plan, rows=rows, study=replace(plan.study, measures=()))
     console = Console(file=(tmp_path / "log.txt").open("w"), width=200)
+    here = Options(launcher="torchrun")  # in this process; that of the machine: tests/integration/test_launch_local.py
     outcome = run_plan(
-        plan, tmp_path / "runs", torch.device("cpu"), jobs=2, force=False, command="test", console=console
+        plan, tmp_path / "runs", torch.device("cpu"), jobs=2, force=False, command="test", console=console, options=here
     )
     console.file.close()
     log = (tmp_path / "log.txt").read_text()

@@ -9,8 +9,8 @@ import torch
 from rich.console import Console
 
 from ablations.harness import launch_local
-from ablations.harness.launch import Options, jobs_of, make_launcher
-from ablations.harness.launch_job import explain_death
+from ablations.harness.launch import jobs_of, make_launcher
+from ablations.harness.launch_job import Job, Options, explain_death
 from ablations.harness.lock import trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
@@ -20,13 +20,14 @@ from tests.support.tiny_study import tiny_plan
 CPU = torch.device("cpu")
 
 
-def launch(root, *, hang_s, only=("dfpir_g50",), at_once=1):
-    """Failed jobs, all jobs, and what was said."""
+def launch(root, *, hang_s, only=("dfpir_g50",), at_once=1, first=Job):
+    """Failed jobs, all jobs, and what was said; the first job is of this kind."""
     said = io.StringIO()
     console = Console(file=said, width=300)
     specs = tiny_plan(only=only).specs
     with StudyProgress(specs, console) as progress:
         jobs = jobs_of(specs, root, CPU, force=False, progress=progress, hang_s=hang_s)
+        jobs[0] = first(**vars(jobs[0]))
         failed = launch_local.launch(jobs, at_once=at_once, progress=progress)
     return failed, jobs, said.getvalue()
 
@@ -36,10 +37,9 @@ def error_of(job):
 
 
 def test_a_silent_worker_is_killed_with_an_error_row(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch_local, "_work", workers.sleep)
-    monkeypatch.setattr(launch_local, "_GRACE_S", 0.0)
-    monkeypatch.setattr(launch_local, "_START_S", 0.0)
-    failed, jobs, said = launch(tmp_path, hang_s=0.5)
+    monkeypatch.setattr(launch_local, "GRACE_S", 0.0)
+    monkeypatch.setattr(launch_local, "START_S", 0.0)
+    failed, jobs, said = launch(tmp_path, hang_s=0.5, first=workers.Hangs)
     assert failed == jobs
     assert error_of(jobs[0])["type"] == "Hung"
     assert "FAILED, Hung: No training step and no image for 0.5 s" in said
@@ -64,9 +64,8 @@ def test_a_worker_that_still_imports_has_longer(tmp_path, began, silent_s, kille
     assert (worker.killed, process.kills) == (killed, killed)
 
 
-def test_a_killed_worker_is_an_error_row_that_names_the_signal(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch_local, "_work", workers.be_killed)
-    failed, jobs, said = launch(tmp_path, hang_s=None)
+def test_a_killed_worker_is_an_error_row_that_names_the_signal(tmp_path):
+    failed, jobs, said = launch(tmp_path, hang_s=None, first=workers.IsKilled)
     assert failed == jobs
     assert "signal SIGKILL" in error_of(jobs[0])["message"]
     assert "FAILED, ProcessDied" in said
@@ -74,14 +73,14 @@ def test_a_killed_worker_is_an_error_row_that_names_the_signal(tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_a_hang_of_one_harms_no_other_and_the_next_call_mends_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch_local, "_work", workers.hang_or_work)
     monkeypatch.setattr(launch_local, "_end_if_hung", _kill_g50_once_the_other_is_done)
-    failed, jobs, _ = launch(tmp_path, hang_s=100, only=("dfpir_g50", "dfpir_g100"), at_once=2)
+    two = {"hang_s": 100, "only": ("dfpir_g50", "dfpir_g100"), "at_once": 2}
+    failed, jobs, _ = launch(tmp_path, **two, first=workers.Hangs)
     assert [job.spec.variant for job in failed] == ["dfpir_g50"]
     assert is_done(jobs[1].folder)
     assert error_of(jobs[0])["type"] == "Hung"
     monkeypatch.undo()
-    failed, _, said = launch(tmp_path, hang_s=100, only=("dfpir_g50", "dfpir_g100"), at_once=2)
+    failed, _, said = launch(tmp_path, **two)
     assert failed == []
     assert "dfpir_g100 seed 0: done before" in said
     assert is_done(jobs[0].folder)
@@ -95,7 +94,7 @@ def _kill_g50_once_the_other_is_done(worker):
 
 def test_a_watchdog_says_where_a_run_stood(tmp_path, monkeypatch):
     # a limit that passes while the data are still read: the process ends itself, however slow the machine
-    monkeypatch.setattr(launch_local, "_GRACE_S", 300.0)
+    monkeypatch.setattr(launch_local, "GRACE_S", 300.0)
     failed, jobs, _ = launch(tmp_path, hang_s=0.02)
     assert failed == jobs
     error = error_of(jobs[0])

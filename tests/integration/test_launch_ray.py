@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import torch
 
-from ablations.harness.launch import Options, make_launcher
+from ablations.harness.launch import make_launcher
+from ablations.harness.launch_job import Options
 from ablations.harness.launch_ray import RayLauncher, pack, unpack
 from ablations.harness.run_one import is_done
 from reports.schema import read_images

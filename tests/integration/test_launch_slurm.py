@@ -14,8 +14,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness.launch import Options, jobs_of, make_launcher
-from ablations.harness.launch_job import MissingExtraError, import_extra
+from ablations.harness.launch import jobs_of, make_launcher
+from ablations.harness.launch_job import MissingExtraError, Options, import_extra
 from ablations.harness.launch_slurm import SlurmLauncher
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done

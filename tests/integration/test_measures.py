@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from ablations.harness.study import study_file, write_table
 from ablations.harness.training import snapshots
 from ablations.measures import registry
 from ablations.measures.take import error_file, missing, take_measures
+from ablations.spec import Phase
 from reports.load import load
 from reports.schema import MEASURE_COLUMNS, PSNR, TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images, read_measure
 from tests.support.tiny_study import TINY, run_here, tiny_plan
@@ -100,7 +102,9 @@ def test_a_measure_that_fails_says_why_and_harms_no_other(measured, monkeypatch)
     def broken(subject):
         raise RuntimeError("no luck")
 
-    monkeypatch.setitem(registry.MEASURES, "mixed", replace(registry.MEASURES["mixed"], take=broken, version=99))
+    monkeypatch.setitem(
+        registry.MEASURES._entries, "mixed", replace(registry.MEASURES["mixed"], take=broken, version=99)
+    )
     assert take_measures(SPEC, measured, ("mixed", "levels"), CPU, TINY.measuring) == ["mixed"]
     error = json.loads(error_file(measured, "mixed").read_text())
     assert (error["type"], error["message"]) == ("RuntimeError", "no luck")
@@ -130,13 +134,15 @@ def test_a_model_without_prompts_or_blocks_has_empty_tables(tmp_path):
     assert rows.groupby(["condition", "image"])["value"].nunique().max() == 1, "told anything, it does the same"
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_an_early_look_shows_the_last_tenth_that_all_begun_runs_reached(measured, tmp_path):
     plan = tiny_plan("prompts", ("dfpir", "dfpir_empty_prompts", "dfpir_onehot_prompts"))
     first, second, _ = plan.specs
     with pytest.raises(ValueError, match="reached a tenth"):
         early_look(plan, tmp_path, CPU, Console(quiet=True), command="again")
+    shutil.copytree(measured, tmp_path / measured.name)
     for spec, last in ((first, 10), (second, 4)):
-        run_here(spec, tmp_path)
+        run_here(spec, tmp_path)  # the first is done
         folder = find_run(tmp_path, spec)
         gone = [t for t in range(last + 1, 11)]
         snapshots.checkpoint.remove(folder / "snapshots", [snapshots.step_of(spec.recipe, t) for t in gone])
@@ -152,7 +158,8 @@ def test_an_early_look_shows_the_last_tenth_that_all_begun_runs_reached(measured
 
 
 def test_a_row_made_of_one_model_a_task(tmp_path):
-    plan = tiny_plan("all_in_one_vs_single", ("restormer@each",))
+    one_step = (Phase(steps=1, lr=1e-3, patch=16, batch=1),)
+    plan = tiny_plan("all_in_one_vs_single", ("restormer@each",), phases=one_step, validations=1)
     assert [spec.variant for spec in plan.specs] == [
         f"restormer@{task}" for task in ("noise", "rain", "haze", "blur", "lowlight")
     ]

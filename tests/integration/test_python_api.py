@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,15 +15,15 @@ from ablations.options import command, of_keywords
 from ablations.recipe import TaskShare
 from ablations.run import options_of
 from ablations.settings import GROUPS, checked
+from tests.support.made_once import TWO
 
 ROOT = Path(__file__).parents[2]
-TWO = ["dfpir_g50", "dfpir_g100"]
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory) -> ablations.StudyResult:
-    out = tmp_path_factory.mktemp("runs")
-    return ablations.run_study("gamma_sweep", budget="smoke", only=TWO, seeds=(0,), out=out, quiet=True)
+def result(smoke_runs) -> ablations.StudyResult:
+    """What `run_study` made."""
+    return ablations.load_results(smoke_runs)
 
 
 def test_a_study_from_python_gives_its_tables(result):
@@ -114,7 +115,8 @@ def test_a_script_without_a_guard_is_told_how_to_mend_it(tmp_path):
     assert '__name__ == "__main__"' in done.stdout + done.stderr
 
 
-def test_the_page_on_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
+def test_the_page_on_python_runs_from_top_to_bottom(smoke_runs, tmp_path, monkeypatch):
+    shutil.copytree(smoke_runs, tmp_path / "runs")  # its runs, which are not done again
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}

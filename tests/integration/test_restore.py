@@ -218,9 +218,8 @@ def bundle():
 
 
 def test_the_guess_is_trained_once_judged_and_labelled(capsys, folder, tmp_path, monkeypatch, bundle):
-    monkeypatch.setattr(guessing, "STEPS", 30)
     monkeypatch.setattr(
-        "ablations.harness.restoring.own_images.open_guesser", lambda b, runs: open_guesser(b, runs, steps=30)
+        "ablations.harness.restoring.own_images.open_guesser", lambda b, runs: open_guesser(b, runs, steps=4)
     )
     item = bundle.eval_items("test", [bundle.conditions[2]], limit=1)[0]
     Image.fromarray(item.degraded).save(folder / "noisy.png")

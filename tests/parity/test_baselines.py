@@ -1,4 +1,4 @@
-"""PromptIR, NAFNet, SwinIR, MPRNet, DGUNet, AdaIR, MoCE-IR and VLU-Net against what their released code computes."""
+"""PromptIR, NAFNet, SwinIR, MPRNet, DGUNet, AdaIR, AMIR, MoCE-IR and VLU-Net against what their released code computes."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import baselines
+from baselines.amir import BALANCE_WEIGHT
 from tests.support.shared import load_fixture
 
 FIXTURES = {
@@ -15,6 +16,7 @@ FIXTURES = {
     "mprnet": "mprnet_tiny",
     "dgunet": "dgunet_tiny",
     "adair": "adair_tiny",
+    "amir": "amir_tiny",
     "moceir": "moceir_tiny",
     "vlunet": "vlunet_tiny",
 }
@@ -28,6 +30,8 @@ def relative(value, reference):
 def built(name, config):
     if name == "swinir":
         pytest.importorskip("spandrel", reason="needs the extra 'spandrel'")
+    if name == "amir":  # its record was made without the noise
+        config = {**config, "noisy_gating": False}
     return baselines.create_model(name, **config)
 
 
@@ -73,6 +77,8 @@ def test_gradients_in_float64(name):
         loss = torch.stack([((out - target).square() + 1e-6).sqrt().mean() for out in outs]).sum()
     else:
         loss = (outs[0] - target).abs().mean()
+    if name == "amir":
+        loss = loss + BALANCE_WEIGHT * model.balance_loss()
     loss.backward()
     train = fixture["train"]
     assert float(loss.detach()) == pytest.approx(float(train["loss"]), rel=1e-5)
@@ -118,6 +124,7 @@ def test_names_are_the_released_ones(name):
         ("dgunet", {}, 17.332),
         ("dgunet", {"n_feat": 40, "scale_unetfeats": 20, "scale_orsnetfeats": 16}, 3.662),
         ("adair", {}, 28.785),
+        ("amir", {}, 23.544),
         ("moceir", {}, 25.354),
         ("moceir", {"dim": 32}, 11.478),
         ("vlunet", {}, 35.353),
@@ -141,6 +148,15 @@ def test_moceir_experts_see_their_own_images():
     fixture, weights = load_fixture("moceir_tiny")
     model = baselines.load_released(baselines.create_model("moceir", **fixture["cfg"]).double(), weights).eval()
     images = torch.rand(5, 3, 32, 40, dtype=torch.float64)
+    with torch.no_grad():
+        together, alone = model(images), torch.cat([model(image[None]) for image in images])
+    assert relative(together, alone) < 1e-12
+
+
+def test_amir_routes_each_pixel_by_itself_and_its_image():
+    fixture, weights = load_fixture("amir_tiny")
+    model = baselines.load_released(baselines.create_model("amir", **fixture["cfg"]).double(), weights).eval()
+    images = torch.rand(3, 3, 32, 40, dtype=torch.float64)
     with torch.no_grad():
         together, alone = model(images), torch.cat([model(image[None]) for image in images])
     assert relative(together, alone) < 1e-12

@@ -176,6 +176,25 @@ def _separation(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _routing(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
+    """The tasks share out four experts more evenly on the first router than on the second; which expert is luck."""
+    rng = np.random.default_rng(_stable(variant, seed + 700))
+    turn = int(rng.integers(4))
+    rows = []
+    for layer, most in (("encoder-1", 0.4), ("encoder-2", 0.85)):
+        for condition in CONDITIONS:
+            favourite = (TASKS.index(schema.task_of(condition)) + turn) % 4
+            for expert in range(4):
+                weight = most if expert == favourite else (1 - most) / 3
+                rows.append(
+                    {
+                        "layer": layer, "condition": condition, "expert": expert + 1, "selected": weight,
+                        "weight": weight, "n_images": 24,
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 _TABLES = {
     "prompts": _prompts,
     "levels": _levels,
@@ -185,4 +204,5 @@ _TABLES = {
     "interference": _interference,
     "separation": _separation,
     "information": _information,
+    "routing": _routing,
 }

@@ -45,7 +45,7 @@ def run_and_be_killed(spec: RunSpec, root: Path, moment: int) -> None:
 
     training.SECONDS_BETWEEN_CHECKPOINTS = saving.COST_FACTOR = 0.0
     torch.set_num_threads(1)
-    training._step = at(training._step, after=True)
+    training.batch_of_step = at(training.batch_of_step, after=True)
     for module, name in ((checkpoint, "_write"), (run_one, "write_bytes"), (probes, "write_bytes")):
         setattr(module, name, at(vars(module)[name], after=bool(moment % 2)))
     run_here(spec, root)
@@ -64,7 +64,7 @@ def command(out: Path) -> None:
     register_budget(TINY)
     forks = get_context("fork")
     launch_local.multiprocessing.get_context = lambda *_: forks  # type: ignore[attr-defined,assignment]
-    launch_local._BUSY_WAIT_S = 0.1
+    launch_local.BUSY_WAIT_S = 0.1
     training.SECONDS_BETWEEN_CHECKPOINTS = saving.COST_FACTOR = 0.0
     study.jobs_of = partial(_without_measures, study.jobs_of)  # type: ignore[assignment]
     study.build_report = lambda _, folder: write_text(folder / "report.html", "drawn")  # type: ignore[assignment,misc]

@@ -15,9 +15,9 @@ import pytest
 import torch
 from torch.distributed import FileStore  # type: ignore[attr-defined]
 
-import ablations.harness.run_one as running
 import ablations.harness.training.gradients as gradients
 import ablations.harness.training.train as training
+from ablations.data import load_data
 from ablations.harness.run_one import follow, run_one
 from ablations.harness.training import checkpoint
 from ablations.harness.training.distributed import TorchTeam
@@ -108,7 +108,7 @@ def memory_for_one(team: TorchTeam, folder: Path) -> None:
 def lost_image(team: TorchTeam, folder: Path) -> None:
     """An image that the second process can't read, in the third step; then the same run again, whole."""
     spec = odd_spec()
-    kind = type(running.load_data(spec))
+    kind = type(load_data(spec))
     original, calls = kind.batch, []
 
     def batch(self: object, *arguments: object) -> object:

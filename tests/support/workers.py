@@ -1,4 +1,4 @@
-"""What a worker process of the local launcher may do instead of its job."""
+"""Jobs at which a worker process hangs or dies: as soon as it is given them, before its first word."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ import signal
 import time
 from typing import Any
 
-
-def sleep(*_: Any) -> None:
-    """Hang without a word."""
-    time.sleep(600)
+from ablations.harness.launch_job import Job
 
 
-def be_killed(*_: Any) -> None:
-    """End as the system's out-of-memory killer ends it."""
-    os.kill(os.getpid(), signal.SIGKILL)
+class Hangs(Job):
+    """Hangs the process that unpickles it."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        time.sleep(600)
 
 
-def hang_or_work(job: Any, words: Any, parent: int) -> None:
-    """Hang in the variant without a mask's place; do the others' jobs."""
-    from ablations.harness.launch_local import _work
+class IsKilled(Job):
+    """Ends the process that unpickles it as the system's out-of-memory killer ends it."""
 
-    if job.spec.variant == "dfpir_g50":
-        sleep()
-    _work(job, words, parent)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)

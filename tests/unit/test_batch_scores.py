@@ -1,6 +1,7 @@
 """Scores beside those of the inputs: what is computed, how often, and that batching changes no number."""
 
 from dataclasses import replace
+from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from ablations.harness import batch_scores, evaluate
 from ablations.harness.batch_scores import as_tensor, score_batch
+from ablations.harness.context import RunContext
 from datasets.corpus import EvalItem
 from datasets.protocols import get_protocol, score
 from datasets.tasks import condition_named
@@ -16,8 +18,12 @@ from datasets.tasks import condition_named
 RULES, CPU = get_protocol("suite"), torch.device("cpu")
 
 
+_tests = count()
+_this_test = 0  # no test knows the images of another
+
+
 def an_item(number, side=24, condition="rain"):
-    noise = np.random.default_rng(number)
+    noise = np.random.default_rng((_this_test, number))
     clean, degraded = noise.integers(0, 256, (2, side, 20, 3), dtype=np.uint8)
     name = f"image-{number}"
     return EvalItem(name=name, scene=name, condition=condition_named(condition), degraded=degraded, clean=clean)
@@ -26,8 +32,8 @@ def an_item(number, side=24, condition="rain"):
 @pytest.fixture(autouse=True)
 def asked(monkeypatch):
     """What is scored, as (images, metrics), with nothing known before."""
-    calls = []
-    monkeypatch.setattr(batch_scores, "_inputs", {})
+    global _this_test
+    _this_test, calls = next(_tests), []
 
     def told(images, *rest):
         calls.append((len(images), rest[-1]))
@@ -93,7 +99,8 @@ def a_run(monkeypatch):
         return images
 
     def run(items, device=CPU, model=meets, **named):
-        return evaluate.score_items(spec(), model, None, items, lambda *_, **__: None, device, **named)
+        told = RunContext(spec=spec(), bundle=None, conditioning=lambda *_, **__: None, device=device)
+        return evaluate.score_items(told, model, items, **named)
 
     return run, batches
 

@@ -243,21 +243,26 @@ def test_without_a_gpu_the_command_says_so(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_whole_at_toy_size_on_a_cpu(tmp_path):
-    """About a minute of a core: each kind of step once, the others skipped aloud."""
+ONE_OF_EACH_KIND = ("memory_format", "torchrun", "train: graphs, batch 5")  # a check, a study, a bench
+
+
+@pytest.mark.parametrize("only", [pytest.param((), marks=pytest.mark.slow), ONE_OF_EACH_KIND], ids=["all", "kinds"])
+def test_at_toy_size_on_a_cpu(only, tmp_path):
+    """What can be tried is right, the rest is skipped aloud."""
+    words = ["--device", "cpu", "--out", str(tmp_path), "--seconds", "900", *(("--only", *only) if only else ())]
     done = subprocess.run(
-        [sys.executable, "-m", "ablations.bench", "gpu", "--device", "cpu", "--out", str(tmp_path), "--seconds", "900"],
+        [sys.executable, "-m", "ablations.bench", "gpu", *words],
         capture_output=True, text=True, cwd=PROJECT, check=False,
     )  # fmt: skip
     rows = read_results(tmp_path / "results.jsonl")
     assert done.returncode == 0, done.stdout
     statuses = status_of(rows)
     tried = {name for name, status in statuses.items() if status == "done"}
-    assert tried >= {"card", "switches", "resume", "memory_format", "torchrun with one process"}
-    assert tried >= {"train: graphs, batch 5", "eval: graphs"}
+    assert tried >= {"card", "memory_format", "torchrun with one process", "train: graphs, batch 5"}
+    assert only or tried >= {"switches", "resume", "eval: graphs"}
     assert set(statuses.values()) <= {"done", "skipped"}
     assert all(row["why"] for row in rows if row["status"] == "skipped")
     text = (tmp_path / "summary.md").read_text()
-    assert "| switches | right |" in text
+    assert "| memory_format | right |" in text
     assert "| train: graphs, batch 5 |" in text.partition("How fast?")[2]
     assert (tmp_path / "bench" / "train-graphs-batch-5.csv").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import weakref
 from dataclasses import replace
@@ -88,8 +89,14 @@ def out_of_memory_above(most):
     return build
 
 
-def test_where_the_released_way_does_not_fit_the_largest_batch_that_does_is_the_reference(toy, monkeypatch):
+@pytest.fixture
+def rates_alone(monkeypatch):
+    """Training's bench without the comparison of losses."""
     monkeypatch.setattr(train, "_same_answers", lambda device, settings: iter(()))
+
+
+@pytest.mark.usefixtures("rates_alone")
+def test_where_the_released_way_does_not_fit_the_largest_batch_that_does_is_the_reference(toy, monkeypatch):
     monkeypatch.setattr(train, "released_step", out_of_memory_above(2)(train.released_step))
     lines = rates(train.run(CPU, 1, replace(TOY, batches=(8, 4), way="both")))
     released = [each for each in lines if "released" in each.what]
@@ -127,8 +134,12 @@ def test_what_a_failed_step_held_is_free_before_the_next_begins(error):
         raise type(error)(*error.args)
 
     found = []
-    for each in ways.unless_too_large(lines(), "second", "patches/s", CPU):
-        found.append((each.what, each.note, held[0]() is None))
+    gc.freeze()  # what other tests left need not be gone through
+    try:
+        for each in ways.unless_too_large(lines(), "second", "patches/s", CPU):
+            found.append((each.what, each.note, held[0]() is None))
+    finally:
+        gc.unfreeze()
     assert found == [("first", "", False), ("second", "does not fit", True)]
 
 
@@ -149,6 +160,7 @@ def test_other_errors_are_no_lack_of_memory(toy, monkeypatch):
         list(train.run(CPU, 1, replace(TOY, way="ours")))
 
 
+@pytest.mark.usefixtures("rates_alone")
 def test_each_way_multiplies_as_it_does_by_itself_and_pytorchs_settings_are_put_back(toy, monkeypatch):
     seen = []
 
@@ -162,7 +174,6 @@ def test_each_way_multiplies_as_it_does_by_itself_and_pytorchs_settings_are_put_
     usual = False, True  # PyTorch's defaults; runs of other tests in this process have their own
     # no monkeypatch: these can be set, but not taken away again
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = usual
-    monkeypatch.setattr(train, "_same_answers", lambda device, settings: iter(()))
     monkeypatch.setattr(train, "released_step", looking(train.released_step, "released"))
     monkeypatch.setattr(train, "our_step", looking(train.our_step, "ours"))
     list(train.run(CPU, 1, replace(TOY, precisions=("fp32", "tf32"))))
@@ -270,10 +281,10 @@ def test_evaluation_bench_encodes_a_prompt_once_a_test_set_and_scores_float32(to
 
 
 def test_evaluation_bench_goes_on_where_the_released_way_does_not_fit(toy, monkeypatch):
-    def full(*arguments):
+    def full(*arguments, **named):
         raise MemoryError
 
-    monkeypatch.setattr(evaluate, "_released_score", full)
+    monkeypatch.setattr(evaluate, "peak_signal_noise_ratio", full)  # which the released way alone calls
     base, mine = rates(evaluate.run(CPU, 1, TOY))
     assert base.note == "does not fit"
     assert math.isnan(mine.ratio)

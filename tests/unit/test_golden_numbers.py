@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from ablations.budgets import BUDGETS
+from ablations.models import missing_extra
 from ablations.plan import make_plan
 from ablations.registry import STUDIES
 from ablations.spec import DataRef
@@ -54,7 +55,10 @@ def report(folder: Path) -> Path:
 
 @pytest.mark.parametrize("plan", sorted(json.loads(IDS.read_text(encoding="utf-8"))) if IDS.is_file() else [])
 def test_run_ids_are_what_they_were(plan, ids):
-    assert ids[plan] == json.loads(IDS.read_text(encoding="utf-8"))[plan]
+    frozen = json.loads(IDS.read_text(encoding="utf-8"))[plan]
+    if missing_extra("swinir"):  # left out of a plan then
+        frozen = [run_id for run_id in frozen if not run_id.startswith("swinir-")]
+    assert ids[plan] == frozen
 
 
 @pytest.fixture(scope="module")

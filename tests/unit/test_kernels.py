@@ -86,8 +86,8 @@ def test_channel_norm(shape, bias, dtype):
 def test_channel_norm_over_more_pixels_than_one_program_takes(monkeypatch):
     from dfpir.kernels import channel_norm_triton
 
-    monkeypatch.setattr(channel_norm_triton, "_PARTS", 2)
-    monkeypatch.setattr(channel_norm_triton, "_ELEMENTS", 64)
+    monkeypatch.setattr(channel_norm_triton, "PARTS", 2)
+    monkeypatch.setattr(channel_norm_triton, "ELEMENTS", 64)
     inputs = [drawn(0, 2, 6, 5, 7), drawn(1, 6), drawn(2, 6)]  # 9 blocks of 8 pixels in 2 parts of 5
     agree(biased_norm, biased_reference, inputs, torch.float32)
 
@@ -104,7 +104,7 @@ def test_cosine_map(shape, heads, dtype):
 def test_cosine_map_reads_slices_of_one_tensor_in_place(monkeypatch):
     from dfpir.kernels import cosine_map_triton
 
-    monkeypatch.setattr(cosine_map_triton, "_PARTS", 2)
+    monkeypatch.setattr(cosine_map_triton, "PARTS", 2)
     temperature = drawn(2, 2, 1, 1)
 
     def sliced(function):

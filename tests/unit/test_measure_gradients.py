@@ -179,7 +179,7 @@ def test_the_rows_are_those_of_backward_passes(loss, of_batch):
             parts = [
                 p.grad.flatten() for n, p in model.named_parameters() if n.startswith(start) and p.grad is not None
             ]
-            flat[group, conditions[0].task.value] = torch.cat(parts).double().numpy()
+            flat[group, conditions[0].task.name] = torch.cat(parts).double().numpy()
     rows = frame[(frame["loss"] == loss) & frame["group"].isin({group for group, _ in flat})]
     assert set(rows["group"]) == {group for group, _ in flat}
     for row in rows.to_dict("records"):

@@ -26,6 +26,11 @@ def contiguous(function):
     return lambda x, factor: function(x, factor).clone(memory_format=torch.contiguous_format)
 
 
+def permuting(monkeypatch):
+    """Resampling as on CUDA."""
+    monkeypatch.setattr(resampling, "_kernel_keeps_layout", lambda x: False)
+
+
 def as_on_cuda(monkeypatch):
     monkeypatch.setattr(F, "pixel_shuffle", contiguous(F.pixel_shuffle))
     monkeypatch.setattr(F, "pixel_unshuffle", contiguous(F.pixel_unshuffle))
@@ -48,7 +53,7 @@ def small(name="dfpir", dtype=torch.float32):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("ours", "theirs"), [(halve, F.pixel_unshuffle), (double, F.pixel_shuffle)])
 def test_resampling_moves_the_same_bits_as_pytorch_and_keeps_channels_last(monkeypatch, ours, theirs, shape, dtype):
-    monkeypatch.setattr(resampling, "_kernel_keeps_layout", lambda x: False)
+    permuting(monkeypatch)
     x = torch.randn(shape).to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_()
     found, expected = ours(x), theirs(x, 2)
     assert torch.equal(found, expected)
@@ -83,7 +88,7 @@ def test_no_norm_and_no_convolution_leaves_channels_last_where_kernels_do_as_cud
     plain = passed(model, *inputs)
     as_on_cuda(monkeypatch)
     assert {"down.1", "down.2", "encoder.1.0.norm1"} <= not_channels_last(model, *inputs)  # by PyTorch's own shuffles
-    monkeypatch.setattr(resampling, "_kernel_keeps_layout", lambda x: False)
+    permuting(monkeypatch)
     model, *_ = small(name)
     assert not_channels_last(model, *inputs) == set()
     found = passed(model, *inputs)

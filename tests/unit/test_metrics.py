@@ -55,7 +55,7 @@ def test_both_ways_of_filtering_agree(window, size, monkeypatch):
     x, y = torch.rand(2, 4, *size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     taps, norm = metrics._taps(window)
     constants = metrics._Constants.of(1.0, norm, torch.float64)
-    monkeypatch.setattr(metrics, "_BLOCK_PIXELS", 5_000)  # several blocks of rows, the last one not full
+    monkeypatch.setattr(metrics, "BLOCK_PIXELS", 5_000)  # several blocks of rows, the last one not full
     sums = [way(x, y, torch.float64, taps, constants) for way in (metrics._sums_by_blocks, metrics._sums_at_once)]
     torch.testing.assert_close(*sums, rtol=1e-12, atol=1e-9)
 

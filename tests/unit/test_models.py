@@ -242,15 +242,7 @@ def test_gamma_variants_differ_in_gamma_alone():
         assert all(torch.equal(value, reference[key]) for key, value in model.state_dict().items())
 
 
-def test_a_user_registers_a_variant(monkeypatch):
-    monkeypatch.setattr(dfpir.VARIANTS, "_entries", dict(dfpir.VARIANTS._entries))
-
-    @dfpir.register_variant()
-    def mine() -> dfpir.DFPIRConfig:
-        return dfpir.DFPIRConfig(gamma=0.75, expansion=4)
-
-    assert "mine" in dfpir.list_models()
-    assert dfpir.create_model("mine", **TINY).config.expansion == 4
+def test_no_variant_takes_the_name_of_another():  # one of a user's own: tests/integration/test_plugin_package.py
     with pytest.raises(ValueError, match="registered already"):
         dfpir.register_variant("dfpir")(lambda: dfpir.DFPIRConfig())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -71,15 +72,19 @@ def test_a_large_test_image_counts_as_well_as_the_training_step(planned):
 @pytest.mark.parametrize(("jobs", "kind", "want"), [(AUTO, "cuda", 3), (None, "cuda", 1), (2, "cuda", 2)])
 def test_auto_measures_and_says_what_it_chose(planned, monkeypatch, tmp_path, jobs, kind, want):
     plan, bundle = planned
-    rows = [replace(row, spec=replace(row.spec, seed=seed)) for row in plan.rows for seed in range(8)]
+    configs = [replace(plan.rows[0].spec.config, gamma=gamma) for gamma in (0.5, 0.7)]
+    rows = [replace(row, spec=replace(row.spec, seed=n, config=configs[n % 2])) for row in plan.rows for n in range(8)]
     plan = replace(plan, rows=tuple(rows))
     told = []
     monkeypatch.setattr(forecast, "free_bytes", lambda device: 3 * (MARGIN * 10 + 1.5) * GIB)
     monkeypatch.setattr(forecast.os, "cpu_count", lambda: 64)
     monkeypatch.setattr(forecast.torch.cuda, "empty_cache", lambda: None)
     hungry = [RunEstimate(variant="x", step_s=1, train_s=1, eval_s=1, memory_bytes=m * GIB) for m in (1, 10)]
-    monkeypatch.setattr(forecast, "estimates", lambda *_: hungry)
-    console = SimpleNamespace(print=lambda text, **_: told.append(text), is_terminal=False)
+    found = iter(hungry)
+    monkeypatch.setattr(forecast, "estimate_run", lambda *_, **__: next(found))
+    console = SimpleNamespace(
+        print=lambda text, **_: told.append(text), is_terminal=False, status=lambda _: nullcontext()
+    )
     here = forecast.Setting(plan=plan, bundle=bundle, root=tmp_path, device=torch.device(kind), console=console)
     assert forecast.runs_at_once(here, jobs) == want
     assert len(told) == (jobs == AUTO)
@@ -93,13 +98,17 @@ def float32_products():
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
-def test_an_estimate_is_made_with_the_runs_precision_and_this_processs_switches(planned, monkeypatch, float32_products):
+def test_an_estimate_is_made_with_the_runs_precision_and_this_processs_switches(planned, float32_products):
     spec, device = planned[0].specs[0], torch.device("cpu")
     plain = estimate_run(replace(spec, precision="tf32"), device, 0)
     assert torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cudnn.allow_tf32
-    monkeypatch.setattr(accelerate, "_chosen", accelerate.Acceleration(checkpointing=True))
-    assert estimate_run(spec, device, 0).memory_bytes < plain.memory_bytes
+    before = accelerate.chosen()
+    accelerate.use(replace(before, checkpointing=True))
+    try:
+        assert estimate_run(spec, device, 0).memory_bytes < plain.memory_bytes
+    finally:
+        accelerate.use(before)
     assert not torch.backends.cuda.matmul.allow_tf32
 
 

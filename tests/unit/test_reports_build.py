@@ -111,6 +111,7 @@ def test_the_page_says_what_a_reader_must_know(whole):
     assert "python -m ablations.run gamma_sweep" in page
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_damaged_unfinished_and_missing_runs_show_as_such(tmp_path):
     effects = {"sound": 0.1, "torn": 0.2, "cut": 0.2, "absent": 0.3}
     folder = write_runs(
@@ -126,6 +127,7 @@ def test_damaged_unfinished_and_missing_runs_show_as_such(tmp_path):
     assert "Only one variant has finished runs" in page
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_study_without_one_finished_run_still_has_a_page(tmp_path):
     folder = write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0}, seeds=(0,), not_run=(("a", 0),)))
     page = build_report([folder]).read_text()
@@ -150,6 +152,7 @@ def test_same_runs_give_the_same_page(tmp_path):
     assert build_report([folder]).read_bytes() == first
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_command_line(tmp_path, capsys):
     write_runs(tmp_path / "1", FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False))
     write_runs(tmp_path / "2", FakeStudy(effect_db={"b": 0.0}, seeds=(0,), protocol="other", pictures=False))
@@ -181,17 +184,18 @@ def test_durations(seconds, text):
     assert duration(seconds) == text
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_page_of_many_runs_says_which_it_lists(tmp_path, monkeypatch):
-    monkeypatch.setattr("reports.page.MOST_RUN_LINES", 3)
     fake = FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1, 2), pictures=False)
     folder = write_runs(tmp_path / "runs", fake)
-    text = build_report([folder], tmp_path / "out").read_text(encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr("reports.page.MOST_RUN_LINES", 3)
+        text = build_report([folder], tmp_path / "out").read_text(encoding="utf-8")
     assert "The page lists the first 1 runs of each variant; all 6 stand in runs.csv" in text
     listed = [f'<th scope="row" class="mono">{run_id_of(v, s)}' in text for v in ("a", "b") for s in (0, 1, 2)]
     assert listed == [True, False, False] * 2
     assert len(pd.read_csv(tmp_path / "out" / "runs.csv")) == 6
     assert set(pd.read_csv(tmp_path / "out" / "means.csv")["n_seeds"]) == {3}
-    monkeypatch.undo()
     build_report([folder], tmp_path / "out")
     assert not (tmp_path / "out" / "runs.csv").exists()
     (tmp_path / "out" / "runs.csv").write_text("somebody's own\n", encoding="utf-8")
@@ -199,6 +203,7 @@ def test_a_page_of_many_runs_says_which_it_lists(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "runs.csv").is_file()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_of_many_runs_that_are_not_done_those_with_a_reason_are_shown(tmp_path, monkeypatch):
     monkeypatch.setattr("reports.page.MOST_FAILURES", 1)
     fake = FakeStudy(
@@ -215,6 +220,7 @@ def test_of_many_runs_that_are_not_done_those_with_a_reason_are_shown(tmp_path, 
     assert table["reason"].notna().sum() == 2
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_command_names_runs_that_are_not_in_the_report(tmp_path, capsys):
     study = gamma_study(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1), pictures=False, not_run=(("a", 1),))
     assert main([str(write_runs(tmp_path, study))]) == 0
@@ -223,6 +229,7 @@ def test_the_command_names_runs_that_are_not_in_the_report(tmp_path, capsys):
     assert any("report: a-s1-" in line and "not started" in line for line in said)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_study_that_is_not_through_says_first_that_this_is_an_interim_look(tmp_path):
     effects = {"a": 0.0, "b": 0.5}
     part = FakeStudy(effect_db=effects, seeds=(0, 1), pictures=False, not_run=(("a", 1),))

@@ -129,6 +129,7 @@ def test_one_seed_never_differs():
     assert np.isnan(t.mdd)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_contrasts_csv(tmp_path):
     folder = declared(write_runs(tmp_path, FAKE), MAIN)
     build_report([folder])

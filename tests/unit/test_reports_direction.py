@@ -70,6 +70,7 @@ def test_printed_numbers_of_papers_are_ranked_by_direction(monkeypatch):
     assert [[n.rank for n in cells[0].numbers] for cells in ranked] == [[1, 1, 2], [2, 2, 1]]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_mean_of_nothing_is_a_dash_also_for_the_input(tmp_path):
     fake = FakeStudy(effect_db={"a": 1.0}, seeds=(0,), unfinished=(("a", 0),), pictures=False)
     folder = write_runs(tmp_path, fake)

@@ -69,7 +69,7 @@ def test_a_process_that_dies_costs_no_figure(tmp_path):
 
 def test_files_are_the_same_wherever_they_are_drawn(tmp_path):
     """Bytes of every format: in processes, here, and whatever was drawn before."""
-    write_runs(tmp_path / "runs", small_study())
+    write_runs(tmp_path / "runs", small_study(effect_db={"dfpir_g50": 0.0}, seeds=(0,)))
     study = load([tmp_path / "runs"])
 
     def drawn(folder: Path, names: tuple[str, ...], workers: int) -> dict[str, str]:

@@ -230,6 +230,7 @@ def test_a_model_whose_error_is_colour_alone_has_no_row_without_it():
 # ---- older tables ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_tables_from_before_the_losses_are_read_as_the_plain_one(tmp_path):
     study = FakeStudy(effect_db={"a": 0.0, "b": 0.0}, seeds=(0,), pictures=False, gains=False)
     folder = write_runs(tmp_path, study)

@@ -12,14 +12,15 @@ from reports.load import load
 from reports.measures import load_measures
 from reports.study import Status
 from tests.support.fake_measures import write_measures
-from tests.support.fake_runs import gamma_study, write_runs
+from tests.support.fake_runs import FakeStudy, write_runs
+
+SMALL = FakeStudy(effect_db={"dfpir_g90": 0.2, "dfpir_g100": 0.0}, seeds=(0,), pictures=False)
 
 
 @pytest.mark.parametrize(("asked", "shown"), [(["interference"], True), ([], False), (None, True)])
 def test_measures_taken_for_another_study_of_some_runs_alone_are_not_shown(tmp_path, asked, shown):
-    fake = gamma_study()
-    folder = write_runs(tmp_path / "runs", fake)
-    write_measures(tmp_path / "runs", fake, ("interference", "levels"))
+    folder = write_runs(tmp_path / "runs", SMALL)
+    write_measures(tmp_path / "runs", SMALL, ("interference", "levels"))
     plan = json.loads((folder / schema.STUDY_FILE).read_text())
     if asked is not None:
         plan["measures"] = asked
@@ -32,10 +33,10 @@ def test_measures_taken_for_another_study_of_some_runs_alone_are_not_shown(tmp_p
     assert "levels" in measures.tables, "all runs have it, asked for or not"
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_table_that_the_page_no_longer_has_is_removed(tmp_path):
-    fake = gamma_study()
-    folder = write_runs(tmp_path / "runs", fake)
-    write_measures(tmp_path / "runs", fake, ("levels",))
+    folder = write_runs(tmp_path / "runs", SMALL)
+    write_measures(tmp_path / "runs", SMALL, ("levels",))
     build_report([folder], tmp_path / "out")
     assert (tmp_path / "out" / schema.MEASURES_FOLDER / "levels.csv").is_file()
     for path in (tmp_path / "runs").glob("*/measures/levels.parquet"):

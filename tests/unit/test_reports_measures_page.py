@@ -74,6 +74,7 @@ def test_csv_holds_what_the_table_says(whole):
     assert (mean["ci_low_db"] < mean["value_db"]).all()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_runs_without_measures_show_none(tmp_path):
     folder = write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False))
     page = build_report([folder]).read_text()
@@ -81,6 +82,7 @@ def test_runs_without_measures_show_none(tmp_path):
     assert [path.name for path in (folder / "measures").iterdir()] == ["learning.csv"]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_damaged_table_is_named_and_the_rest_stands(tmp_path):
     study = FakeStudy(effect_db={"a": 0.0, "b": 0.0}, seeds=(0,), pictures=False)
     folder = write_runs(tmp_path, study)

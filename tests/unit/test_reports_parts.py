@@ -75,6 +75,7 @@ def test_everything_else_has_a_table_of_its_own(run):
     assert set(parts["Protocol restormer-v1"]["dataset"]) == {"cbsd68", "rain100l-test"}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_page_and_the_tables_show_them(run, tmp_path):
     page = build_report([run], tmp_path / "out").read_text(encoding="utf-8")
     markdown = (tmp_path / "out" / schema.TABLE_MD_FILE).read_text(encoding="utf-8")

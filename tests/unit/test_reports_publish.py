@@ -20,14 +20,21 @@ from tests.support.fake_runs import FakeStudy, write_runs
 STUDY = FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1), scenes=3, crops=1, pictures=False)
 
 
-@pytest.fixture
-def study(tmp_path):
-    folder = write_runs(tmp_path / "runs", STUDY)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    root = tmp_path_factory.mktemp("built")
+    folder = write_runs(root / "runs", STUDY)
     plan = json.loads((folder / schema.STUDY_FILE).read_text())
     plan["command"] = "python -m ablations.run x --data /home/someone/photos --out /home/someone/runs"
     (folder / schema.STUDY_FILE).write_text(json.dumps(plan))
     build_report([folder], folder)
     return folder
+
+
+@pytest.fixture
+def study(built, tmp_path):
+    shutil.copytree(built.parents[1], tmp_path / "runs")
+    return tmp_path / "runs" / built.relative_to(built.parents[1])
 
 
 def images_of_one(study):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 
 from reports import schema
 from reports.build import build_report
+from reports.language import LANGUAGES
 from reports.reported import (
     SETTINGS,
     flags,
@@ -157,12 +159,25 @@ def test_protocols_never_share_a_group():
 def test_without_reported_rows_or_runs_the_table_says_so():
     single = reported_table(measured_study(), "single-task")
     assert [g.kind for g in single.groups] == ["measured"]
-    assert "single_task.csv is empty" in single.warnings[0]
+    (warning,) = single.warnings
+    assert warning.startswith("This table has no blur and no low light, and stands without reported numbers")
+    assert "single_task.csv is empty" in warning
+    assert "此表没有模糊和低光照" in LANGUAGES["zh"].sentence(warning)
+    assert not re.search("[a-z]{2,} [a-z]{2,}", LANGUAGES["zh"].sentence(warning))
     assert {c.instead for c in single.groups[0].lines[1].cells[5:]} == {"not run"}
     study = measured_study()
     failed = {k: replace(r, status=Status.FAILED) for k, r in study.runs.items()}
     nothing = replace(study, runs=failed, rows=study.rows.iloc[:0])
     assert "none is measured" in reported_table(nothing, "3-task").warnings[0]
+
+
+def test_a_method_that_cannot_be_trained_keeps_its_row_with_the_reason():
+    five = reported_table(measured_study(), "5-task")
+    assert "TAPE" in [line.label for line in five.groups[0].lines]
+    note = "TAPE is not trained here: no code by its authors was found."
+    assert note in five.notes
+    assert LANGUAGES["zh"].sentence(note) != note
+    assert note not in reported_table(measured_study(), "3-task").notes
 
 
 def test_names_are_escaped():
@@ -182,6 +197,7 @@ def _with_reported(root: Path, setting: str) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_section_of_the_report(tmp_path):
     folder = _with_reported(tmp_path, "5-task")
     page = build_report([folder]).read_text()

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from datasets.tasks import CONDITIONS, Task
+from datasets.tasks import CONDITIONS, PAPER_TASKS
 from reports import schema
 from reports.files import write_json
 
@@ -59,7 +59,7 @@ def test_study_table_round_trip(tmp_path):
 
 
 def test_a_table_written_in_parts_is_the_table_written_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("reports.schema.tables._ROW_GROUP", 3)
+    monkeypatch.setattr("reports.schema.tables.ROW_GROUP", 3)
     whole = pd.concat([rows(variant=v, seed=s, image=i) for v in "ab" for s in (0, 1) for i in "ij"], ignore_index=True)
     whole = whole.assign(alias_of="")
     parts = (part.sample(frac=1, random_state=0) for _, part in whole.groupby(["variant", "seed"]))
@@ -92,10 +92,10 @@ def test_a_file_that_is_no_table_is_a_value_error(tmp_path):
 
 
 def test_order_of_conditions_is_that_of_the_tasks():
-    assert tuple(t.value for t in Task) == schema.TASK_ORDER
+    assert tuple(t.name for t in PAPER_TASKS) == schema.TASK_ORDER
     names = [c.name for c in CONDITIONS]
     assert sorted(reversed(names), key=schema.condition_sort_key) == names
-    assert [schema.task_of(c.name) for c in CONDITIONS] == [c.task.value for c in CONDITIONS]
+    assert [schema.task_of(c.name) for c in CONDITIONS] == [c.task.name for c in CONDITIONS]
 
 
 def test_json_refuses_nan_and_leaves_no_half_file(tmp_path):

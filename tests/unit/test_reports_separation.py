@@ -93,9 +93,10 @@ def test_without_a_control_there_is_no_proof():
     assert separation.separation_controls(only[only["setting"] == "trained"]) is None
 
 
+@pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize("measured", [True, False])
 def test_the_page_shows_the_controls_beside_t_sne(tmp_path, measured):
-    study = FakeStudy(effect_db={"dfpir_g90": 0.0, "restormer": 0.0}, seeds=(0,))
+    study = FakeStudy(effect_db={"dfpir_g90": 0.0, "restormer": 0.0}, seeds=(0,), patches=8)
     folder = write_runs(tmp_path, study)
     if measured:
         write_measures(tmp_path, study, ("separation",))

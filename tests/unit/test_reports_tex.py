@@ -14,6 +14,7 @@ from reports.build import build_report, main
 from reports.measures.section import Grid, Section, head, words
 from reports.rows import Gathered
 from reports.study import Study
+from tests.support.blank import blank_figures
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import gamma_study, write_runs
 
@@ -35,7 +36,10 @@ def report(tmp_path_factory):
     )
     folder = write_runs(root, study)
     write_measures(root, study, ("prompts", "precision", "order_moves"))
-    return build_report([folder], as_tex=True)
+    with pytest.MonkeyPatch.context() as patch:
+        if ENGINE is None:  # else a document of them is made
+            blank_figures(patch)
+        return build_report([folder], as_tex=True)
 
 
 def lines_of(document: str) -> list[str]:
@@ -84,6 +88,7 @@ def test_its_figures_are_there_and_its_names_are_escaped(report):
     assert "A figure could not be drawn" not in document
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_command_line_asks_for_it(tmp_path, capsys):
     folder = write_runs(tmp_path, gamma_study(pictures=False))
     assert main([str(folder), "--format", "tex"]) == 0

@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 from dataclasses import replace
-from multiprocessing import get_context
 
 import pytest
 import safetensors.torch
@@ -13,15 +12,14 @@ import torch
 
 import ablations.harness.run_one as running
 import ablations.harness.training.train as training
+from ablations.harness.context import run_context
 from ablations.harness.run_one import run_one
 from ablations.harness.training import checkpoint, saving
 from ablations.harness.training.checkpoint import Checkpoint, HostCopy
-from ablations.harness.training.conditioning import Conditioning
-from ablations.harness.training.distributed import ALONE
 from ablations.harness.training.saving import Saver
 from ablations.harness.training.state import resume
-from dfpir.prompts import load_prompts
 from tests.support.checkpoints import load_latest
+from tests.support.forks import warm_context
 from tests.support.tiny_study import run_here, tiny_plan
 
 SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
@@ -31,8 +29,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def state(tmp_path):
-    prompts = load_prompts(SPEC.config.prompt_set, SPEC.text_encoder, SPEC.conditions)
-    return resume(SPEC, Conditioning(SPEC.config, prompts).prompts, tmp_path, CPU, ALONE)
+    return resume(run_context(SPEC, CPU), tmp_path)
 
 
 @pytest.fixture
@@ -94,12 +91,29 @@ def test_what_is_written_is_the_state_at_its_call_whatever_training_does_meanwhi
 def test_a_checkpoint_is_due_no_sooner_than_what_the_last_one_cost_allows(state, tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(saving.time, "monotonic", lambda: clock[0])
+    costs, take = [], HostCopy.take  # of the training's time
+
+    def costly(self, tensors):
+        clock[0] += costs.pop()
+        return take(self, tensors)
+
+    def saved(cost_s):
+        """When a checkpoint of that cost was over, written too."""
+        costs.append(cost_s)
+        saver.save(state)
+        ended = clock[0]
+        clock[0] += 1e6
+        while not saver.is_due(0.0, validated=True):
+            pass
+        return ended
+
+    monkeypatch.setattr(HostCopy, "take", costly)
     with Saver(state, tmp_path) as saver:
-        saver._cost_s = 1.0  # of the training's time
+        ended = saved(1.0)
         for seconds, plain, validated in ((19, False, False), (49, False, False), (51, True, True)):
-            clock[0] = 100.0 + seconds
+            clock[0] = ended + seconds
             assert (saver.is_due(20.0, validated=False), saver.is_due(20.0, validated=True)) == (plain, validated)
-        saver._cost_s, clock[0] = 0.1, 106.0
+        clock[0] = saved(0.1) + 6
         assert (saver.is_due(20.0, validated=False), saver.is_due(20.0, validated=True)) == (False, True)
 
 
@@ -210,7 +224,7 @@ def _terminated_while_writing(folder):
 
 
 def test_a_sigterm_waits_for_the_checkpoint_in_flight(tmp_path):
-    process = get_context("spawn").Process(target=_terminated_while_writing, args=(tmp_path,))
+    process = warm_context().Process(target=_terminated_while_writing, args=(tmp_path,))
     process.start()
     process.join(timeout=120)
     assert process.exitcode == -signal.SIGTERM

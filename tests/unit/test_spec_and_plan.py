@@ -11,7 +11,7 @@ from ablations.mixture import paper_weights
 from ablations.plan import make_plan
 from ablations.registry import STUDIES, Contrast
 from ablations.spec import DataRef, TaskShare
-from datasets.tasks import CONDITIONS, Task
+from datasets.tasks import CONDITIONS, PAPER_TASKS, Task
 
 DATA = DataRef(name="made_up", kind="embedded", path=None, checksum="c" * 64, description="none")
 NAMES = [c.name for c in CONDITIONS]
@@ -128,9 +128,9 @@ def with_phase(spec, **changes):
 
 
 def test_without_a_mixture_each_task_is_drawn_as_often():
-    spec = with_phase(plan(tasks=[task.value for task in Task]).specs[0], batch=5, mixture=())
+    spec = with_phase(plan(tasks=[task.name for task in PAPER_TASKS]).specs[0], batch=5, mixture=())
     tasks = [c.task for step in range(100) for c in batch_of_step(spec, step).conditions]
-    assert {task: tasks.count(task) for task in Task} == dict.fromkeys(Task, 100)
+    assert {task: tasks.count(task) for task in PAPER_TASKS} == dict.fromkeys(PAPER_TASKS, 100)
 
 
 def test_a_mixture_draws_its_tasks_in_their_shares_with_their_weights():
@@ -165,7 +165,7 @@ def test_validations_are_evenly_spaced_and_the_last_follows_the_last_step():
 
 def test_ablations_train_the_papers_three_tasks_unless_others_are_asked_for():
     assert plan().specs[0].conditions == ("noise-15", "noise-25", "noise-50", "rain", "haze")
-    five = plan(tasks=[task.value for task in Task])
+    five = plan(tasks=[task.name for task in PAPER_TASKS])
     assert five.specs[0].conditions == tuple(NAMES)
     assert five.folder_name == "gamma_sweep-demo-made_up-noise+rain+haze+blur+lowlight"
     assert plan().folder_name == "gamma_sweep-demo-made_up"
@@ -190,21 +190,21 @@ def test_contrasts_sum_to_zero_and_name_the_studys_variants():
 
 
 def test_paper_sampling_follows_the_papers_mixture():
-    spec = plan(tasks=[task.value for task in Task]).specs[0]
+    spec = plan(tasks=[task.name for task in PAPER_TASKS]).specs[0]
     spec = replace(spec, recipe=replace(spec.recipe, sampling="paper"))
     drawn = [c for step in range(400) for c in batch_of_step(spec, step).conditions]
-    weights = paper_weights(frozenset(Task))
+    weights = paper_weights(frozenset(PAPER_TASKS))
     assert sum(weights.values()) == 226_621  # samples in the released loop's epoch
     assert sum(paper_weights(frozenset({Task.NOISE, Task.RAIN, Task.HAZE})).values()) == 142_431
-    for task in Task:
-        expected = sum(w for name, w in weights.items() if name.startswith(task.value)) / 226_621
+    for task in PAPER_TASKS:
+        expected = sum(w for name, w in weights.items() if name.startswith(task.name)) / 226_621
         assert sum(c.task is task for c in drawn) / len(drawn) == pytest.approx(expected, abs=0.035)
 
 
 def test_the_papers_recipe():
     recipe = budget_named("paper").recipe
     assert [(p.lr, p.patch, p.batch) for p in recipe.phases] == [(1e-4, 128, 5), (1e-5, 192, 3)]
-    for tasks, samples in ((["noise", "rain", "haze"], 142_431), ([task.value for task in Task], 226_621)):
+    for tasks, samples in ((["noise", "rain", "haze"], 142_431), ([task.name for task in PAPER_TASKS], 226_621)):
         first, second = plan(budget=budget_named("paper"), tasks=tasks).specs[0].recipe.phases
         assert first.steps * 5 == pytest.approx(80 * samples, rel=1e-5), tasks
         assert second.steps * 3 == pytest.approx(5 * samples, rel=1e-4), tasks

@@ -16,7 +16,7 @@ import baselines
 from ablations.harness.build import build_model
 from ablations.models import BaselineConfig, ModelConfig, model_config, model_names
 from baselines.dl import OPERATORS, operator_code
-from datasets.tasks import CONDITIONS, Task
+from datasets.tasks import CONDITIONS, PAPER_TASKS
 from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.config import CODE_DIM
 from dfpir.prompts import load_prompts
@@ -138,7 +138,7 @@ def code_for(subject: Subject, model: nn.Module, images: Images, *, training: bo
         return F.normalize(torch.randn(batch, vectors[subject.needs], generator=generator), dim=-1).to(device)
     row = [c.name for c in CONDITIONS].index(CLASSICAL_CONDITION)
     makers: dict[str, Callable[[], Tensor | None]] = {
-        "label": lambda: torch.arange(batch, device=device) % len(Task) if training else None,
+        "label": lambda: torch.arange(batch, device=device) % len(PAPER_TASKS) if training else None,
         "view": lambda: images.roll(5, dims=-1) if training else None,
         "operator": lambda: operator_code([list(OPERATORS)[i % len(OPERATORS)] for i in range(batch)]).to(device),
         "condition": lambda: torch.full((batch,), row, device=device),

@@ -20,7 +20,7 @@ from datasets.protocols import Protocol as Rules
 from datasets.readers import read_rgb
 from datasets.score import NothingToScoreError, part_note, sets_to_score
 from datasets.store import PackedSet
-from datasets.tasks import CONDITIONS, Condition, Task
+from datasets.tasks import Condition, Task, known_tasks, made_here
 
 
 class EvalImages(Protocol):
@@ -55,7 +55,7 @@ class Degraded:
     bundle: DataBundle
     description: str
     seen: Mapping[str, str] = field(default_factory=dict)
-    conditions: tuple[Condition, ...] = CONDITIONS
+    conditions: tuple[Condition, ...] = field(default_factory=made_here)
 
     def items(self, conditions: Sequence[Condition], limit: int | None, refuse: Refuse = end) -> Iterator[Shown]:
         """See `EvalImages`."""
@@ -89,7 +89,11 @@ class FileSets:
         tasks = {task for task, _ in self.sets.values()}
         drawn = self.rules.noise.sigmas_255 if self.rules.noise.depends_on_order else None
         return tuple(
-            c for c in CONDITIONS if c.task in tasks and (c.sigma_255 is None or drawn is None or c.sigma_255 in drawn)
+            c
+            for task in known_tasks()
+            if task in tasks
+            for c in task.conditions
+            if c.sigma_255 is None or drawn is None or c.sigma_255 in drawn
         )
 
     def items(self, conditions: Sequence[Condition], limit: int | None, refuse: Refuse = end) -> Iterator[Shown]:
@@ -218,8 +222,8 @@ def _from_files(
             whole |= {each.name: each.whole} if each.whole is not None else {}
             remarks += [words for words in each.notes if words not in remarks]
     if not sets:
-        has = ", ".join(f"{each.name} ({each.task.value})" for each in found if each.task)
-        raise ValueError(f"--data {folder}: it holds {has}, and nothing for {', '.join(t.value for t in tasks or ())}.")
+        has = ", ".join(f"{each.name} ({each.task.name})" for each in found if each.task)
+        raise ValueError(f"--data {folder}: it holds {has}, and nothing for {', '.join(t.name for t in tasks or ())}.")
     # the smaller choice of the same images: one of the two is enough
     if "sots-outdoor" in sets and "sots-outdoor-492" in sets:
         del sets["sots-outdoor-492"]

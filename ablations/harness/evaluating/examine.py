@@ -30,7 +30,7 @@ from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.scoring import Mean, Refused, means_of, score_released
 from ablations.harness.provenance import environment
 from datasets.protocols import Protocol, get_protocol
-from datasets.tasks import Condition, Task, condition_named
+from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks, task_named
 from dfpir.registry import suggestion
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE, build_page
 from reports.files import require_folder, sha256_of, write_json, write_text
@@ -176,12 +176,12 @@ def chosen_conditions(released: Released, data: EvalImages, asked: Sequence[str]
     there = [condition for condition in data.conditions if released.serves(condition)]
     if not asked:
         if not there:
-            tasks = ", ".join(task.value for task in released.tasks)
+            tasks = ", ".join(task.name for task in released.tasks)
             raise ValueError(f"No image for {tasks}, which is what {released.name} serves: choose other --data.")
         return there
     chosen: list[Condition] = []
     for name in asked:
-        fitting = [c for c in there if name in (c.name, c.task.value)]
+        fitting = [c for c in there if name in (c.name, c.task.name)]
         if not fitting and name.startswith("noise-") and any(c.task is Task.NOISE for c in there):
             fitting = [condition_named(name)]  # a level of its own, where the protocol draws any
         if not fitting:
@@ -197,17 +197,23 @@ def _tasks(asked: Sequence[str]) -> list[Task]:
     Raises:
         ValueError: no such task or condition.
     """
-    known = [task.value for task in Task]
+    known = [task.name for task in known_tasks()]
     tasks = []
     for name in asked:
         kind = name.partition("-")[0]
-        if kind not in known or (name != kind and not re.fullmatch(r"noise-[1-9]\d*", name)):
+        if kind not in known or (name != kind and not _is_strength(name, task_named(kind))):
             raise ValueError(f"--tasks {name}: unknown.{suggestion(name, [*known, 'noise-25'])}")
-        tasks.append(Task(kind))
+        tasks.append(task_named(kind))
     return list(dict.fromkeys(tasks))
 
 
+def _is_strength(name: str, task: Task) -> bool:
+    """Whether a condition's name is one of the task's, or of any whole sigma."""
+    return name in {c.name for c in task.conditions} or bool(re.fullmatch(r"noise-[1-9]\d*", name))
+
+
 def _head(released: Released, data: EvalImages, rules: Protocol, options: EvaluateOptions) -> dict[str, Any]:
+    styles = [task.shown() for task in released.tasks if task not in PAPER_TASKS]
     return {
         "schema": 1,
         "model": released.name,
@@ -220,6 +226,7 @@ def _head(released: Released, data: EvalImages, rules: Protocol, options: Evalua
         "limit": options.images.limit,
         "protocol": rules.to_json(),
         "partial": dict(data.partial) if isinstance(data, FileSets) else {},
+        **({"task_styles": styles} if styles else {}),
     }
 
 

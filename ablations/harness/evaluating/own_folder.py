@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from datasets.pair_layouts import image_files, require_one_of_a_name, tested_fil
 from datasets.pair_suspects import refuse_unnamed_pairs
 from datasets.readers import ImageRefused, passed_over, read_rgb, read_size
 from datasets.score import ScoreSet
-from datasets.tasks import CONDITIONS, Condition, Task
+from datasets.tasks import Condition, Task, made_here, task_named
 
 _SHOWN = 20
 
@@ -49,7 +49,7 @@ class CleanFiles:
     description: str
     files: Mapping[str, Path]
     seen: Mapping[str, str]
-    conditions: tuple[Condition, ...] = CONDITIONS
+    conditions: tuple[Condition, ...] = field(default_factory=made_here)
 
     def items(self, conditions: Sequence[Condition], limit: int | None, refuse: Refuse = end) -> Iterator[Shown]:
         """See `EvalImages`."""
@@ -165,7 +165,7 @@ def trained_images(folder: Path, trained_on: Mapping[str, Any] | None) -> set[tu
     try:
         bundle = load_folder(
             folder,
-            tasks=[Task(name) for name in trained_on.get("tasks", ())],
+            tasks=[task_named(name) for name in trained_on.get("tasks", ())],
             split=tuple(trained_on["split"]) if trained_on.get("split") else None,
             skip_bad=bool(trained_on.get("skip_bad", False)),
             keep_bytes=0,

@@ -22,7 +22,7 @@ from ablations.harness.evaluating.strict_load import load_strictly
 from ablations.harness.training.accelerate import set_float32_products
 from baselines.base import Restorer, restore
 from baselines.registry import BASELINES
-from datasets.tasks import Condition, Task
+from datasets.tasks import PAPER_TASKS, Condition, Task, known_tasks
 from dfpir.checkpoint_file import Use, read_checkpoint
 from dfpir.prompts import PromptBank, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
@@ -86,7 +86,7 @@ class Released:
             ValueError: a condition that the model does not serve.
         """
         if not self.serves(condition):
-            served = ", ".join(task.value for task in self.tasks)
+            served = ", ".join(task.name for task in self.tasks)
             raise ValueError(f"{self.name} does not serve {condition.name}; it serves {served}.")
         with torch.inference_mode():
             code = self.code(condition, len(images), self.device)
@@ -180,9 +180,9 @@ def _tasks_of(name: str, spec: Mapping[str, Any] | None) -> tuple[Task, ...]:
     if name in SPECIALISTS:
         return (SPECIALISTS[name][1],)
     if spec is None:
-        return tuple(Task)
+        return PAPER_TASKS
     trained = {str(condition).partition("-")[0] for condition in spec["identity"]["conditions"]}
-    return tuple(task for task in Task if task.value in trained)
+    return tuple(task for task in known_tasks() if task.name in trained)
 
 
 def _untrained(name: str, config: Mapping[str, Any], codes: Path | None, device: torch.device) -> Released:
@@ -194,7 +194,7 @@ def _untrained(name: str, config: Mapping[str, Any], codes: Path | None, device:
         name=name,
         model=model.eval().to(device),
         device=device,
-        tasks=tuple(Task),
+        tasks=PAPER_TASKS,
         code=code,
         told=told,
         config=config,

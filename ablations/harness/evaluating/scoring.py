@@ -179,7 +179,7 @@ def _rows(released: Released, shown: Shown, rules: Protocol) -> list[dict[str, A
             "seed": released.seed,
             "dataset": readable(shown.dataset),
             "protocol": rules.label,
-            "task": task.value,
+            "task": task.name,
             "condition": item.condition.name,
             "image": readable(item.name),
             "scene": readable(item.scene),

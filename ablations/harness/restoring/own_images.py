@@ -46,14 +46,14 @@ def run(options: RestoreOptions) -> int:
     """
     require_folder(options.out, "--out")
     keep_freed_memory()
-    given = None if options.degradation in (AUTO, Task.NOISE.value) else _condition(options.degradation)
+    given = None if options.degradation in (AUTO, Task.NOISE.name) else _condition(options.degradation)
     jobs = plan_jobs(options.images, options.out)
     if not options.restoring.force and not (options.out / RECORD_FILE).is_file():
         require_free(jobs)
     released = open_asked(options.model, options.checkpoint)
-    asked = given.task if given is not None else Task.NOISE if options.degradation == Task.NOISE.value else None
+    asked = given.task if given is not None else Task.NOISE if options.degradation == Task.NOISE.name else None
     if asked is not None and asked not in released.tasks:
-        served = ", ".join(task.value for task in released.tasks)
+        served = ", ".join(task.name for task in released.tasks)
         raise ValueError(f"--degradation {options.degradation}: {released.name} serves {served}.")
     if options.restoring.tile is not None:
         Tiling(tile=options.restoring.tile, multiple_of=released.multiple_of)  # too small a tile ends here

@@ -20,7 +20,7 @@ from dfpir import DFPIRConfig
 from dfpir.kernels import chosen_kernels, use_kernels
 from dfpir.recompute import compile_blocks, recompute_activations
 
-_BACKEND = "inductor"  # of torch.compile; tests take a faster one
+BACKEND = "inductor"  # of torch.compile; tests take a faster one
 _WARM_UP = 3  # passes before a capture: libraries choose their algorithms and take their memory in the first ones
 
 
@@ -109,7 +109,7 @@ def prepare_steps(model: nn.Module, config: ModelConfig) -> None:
     """Have the model's training steps checkpointed and its blocks compiled as chosen."""
     recompute_activations(model, on=_chosen.checkpointing)
     compiled = _chosen.compile and isinstance(config, DFPIRConfig)
-    compile_blocks(model, _BACKEND if compiled else None)
+    compile_blocks(model, BACKEND if compiled else None)
     if compiled and torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(True)  # tells the compiler, too
 

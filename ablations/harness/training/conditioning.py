@@ -10,7 +10,7 @@ from torch import Tensor
 from ablations.models import ModelConfig
 from baselines.dl import operator_code
 from datasets.seeding import stable_seed
-from datasets.tasks import CONDITIONS, Condition, Task
+from datasets.tasks import CONDITIONS, PAPER_TASKS, Condition
 from datasets.transfer import sent
 from dfpir import DFPIRConfig
 from dfpir.prompts import CODE_DIM, PromptBank
@@ -67,9 +67,9 @@ class Conditioning:
         if self._instructions is not None:
             return sent(self._instructions[rows], device)
         if self.needs == "label" and training:
-            return sent(torch.tensor([list(Task).index(c.task) for c in conditions]), device)
+            return sent(torch.tensor([PAPER_TASKS.index(c.task) for c in conditions]), device)
         if self.needs == "operator":
-            return sent(operator_code([c.task.value for c in conditions]), device)
+            return sent(operator_code([c.task.name for c in conditions]), device)
         if self.needs == "condition":
             return sent(torch.tensor([_nearest_row(c) for c in conditions]), device)
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -18,6 +19,30 @@ class WholeBatchError(RuntimeError):
     """The memory does not hold the batch, and the model's objective forbids splitting it."""
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Training samples on the device.
+
+    Attributes:
+        degraded: (B, 3, H, W) in [0, 1].
+        clean: the same, as it should be.
+        code: what the model is told of each sample.
+        weights: (B,) factors of the samples' losses; None for one each.
+    """
+
+    degraded: Tensor
+    clean: Tensor
+    code: Tensor | None = None
+    weights: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.degraded)
+
+    def __getitem__(self, part: slice) -> Batch:
+        code, weights = (None if each is None else each[part] for each in (self.code, self.weights))
+        return Batch(self.degraded[part], self.clean[part], code, weights)
+
+
 def why_whole(spec: RunSpec) -> str:
     """Why the model's batch can't be split; empty where it can."""
     return "" if isinstance(spec.config, DFPIRConfig) else spec.config.row.whole_batch
@@ -26,13 +51,10 @@ def why_whole(spec: RunSpec) -> str:
 def backward(
     spec: RunSpec,
     model: nn.Module,
-    degraded: Tensor,
-    clean: Tensor,
-    code: Tensor | None,
+    batch: Batch,
     *,
     micro_batch: int,
     step: int,
-    weights: Tensor | None = None,
     share: float = 1.0,
     over: DistributedDataParallel | None = None,
 ) -> Tensor:
@@ -44,12 +66,9 @@ def backward(
     Args:
         spec: the run.
         model: to train.
-        degraded: (B, 3, H, W) in [0, 1].
-        clean: the same, as it should be.
-        code: what the model is told of each sample.
+        batch: this process's samples.
         micro_batch: samples at a time.
         step: counted from 0.
-        weights: (B,) factors of the samples' losses; None for one each.
         share: of this process's samples in the whole batch.
         over: sums the gradients of all processes' shares, once the last sample is through.
 
@@ -59,13 +78,11 @@ def backward(
     # what a model draws while training (dropped paths, routing noise) depends on the step, not on what ran before
     torch.manual_seed(stable_seed("step", spec.seed, step))
     total = None
-    for start in range(0, len(degraded), micro_batch):
-        part = slice(start, start + micro_batch)
-        told, weighed = (None if each is None else each[part] for each in (code, weights))
-        inputs = degraded[part], clean[part], told, weighed
-        is_last = start + micro_batch >= len(degraded)
+    for start in range(0, len(batch), micro_batch):
+        part = batch[start : start + micro_batch]
+        is_last = start + micro_batch >= len(batch)
         with nullcontext() if over is None or is_last else over.no_sync():
-            loss = forward_backward(spec, model, *inputs, share=share * (len(inputs[0]) / len(degraded)), over=over)
+            loss = forward_backward(spec, model, part, share=share * (len(part) / len(batch)), over=over)
         total = loss if total is None else total + loss
     assert total is not None
     return total
@@ -74,18 +91,15 @@ def backward(
 def forward_backward(
     spec: RunSpec,
     model: nn.Module,
-    degraded: Tensor,
-    clean: Tensor,
-    code: Tensor | None,
-    weights: Tensor | None = None,
+    batch: Batch,
     *,
     share: float = 1.0,
     over: DistributedDataParallel | None = None,
 ) -> Tensor:
     """Forward and backward pass of samples that are in memory at once; their share of the loss, detached."""
-    with torch.autocast(degraded.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+    with torch.autocast(batch.degraded.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
         call = partial(training_loss, spec, model) if over is None else over
-        loss = call(degraded, clean, code, weights)
+        loss = call(batch.degraded, batch.clean, batch.code, batch.weights)
     if share != 1:
         loss = loss * share
     loss.backward()  # type: ignore[no-untyped-call]

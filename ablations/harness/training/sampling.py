@@ -62,13 +62,13 @@ def _from_mixture(
     Tasks come by systematic sampling, so that each batch is as near to the shares as whole samples can be; a task's
     levels (noise) at random.
     """
-    tasks = dict.fromkeys(condition.task.value for condition in conditions)
+    tasks = dict.fromkeys(condition.task.name for condition in conditions)
     mixture = phase.for_tasks(list(tasks)).mixture or tuple(TaskShare(task=task) for task in tasks)
     ends = np.cumsum([part.share for part in mixture])
     places = (np.arange(phase.batch) + rng.random()) / phase.batch * ends[-1]
     drawn = []
     for index in np.minimum(np.searchsorted(ends, places, side="right"), len(mixture) - 1):
         part = mixture[int(index)]
-        levels = [condition for condition in conditions if condition.task.value == part.task]
+        levels = [condition for condition in conditions if condition.task.name == part.task]
         drawn.append((levels[int(rng.integers(len(levels)))], part.weight))
     return drawn

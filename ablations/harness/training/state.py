@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ablations.harness.build import build_model
+from ablations.harness.context import RunContext
 from ablations.harness.training import checkpoint
 from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, prepare_steps
 from ablations.harness.training.distributed import Team
-from ablations.harness.training.gradients import TrainingLoss, WholeBatchError, forward_backward, why_whole
-from ablations.spec import RunSpec
+from ablations.harness.training.gradients import Batch, TrainingLoss, WholeBatchError, forward_backward, why_whole
 from dfpir import RestorationUNet
-from dfpir.prompts import PromptBank
 from dfpir.weights import load_own
 from reports.files import write_text
 from reports.schema import CHECKPOINTS_FOLDER, TRAIN_LOG_FILE
@@ -50,14 +48,15 @@ class State:
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
-def resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.device, team: Team) -> State:
+def resume(run: RunContext, folder: Path) -> State:
     """The state of the newest checkpoint, or that before the first step."""
+    spec, device, team = run.spec, run.device, run.team
     found = _newest(folder / CHECKPOINTS_FOLDER, team)
     model = build_model(spec.config, spec.seed)
     if found is not None:
         load_own(model, _under("model/", found.tensors))
     elif isinstance(model, RestorationUNet):
-        model.bind_prompts(prompts.codes)
+        model.bind_prompts(run.conditioning.prompts.codes)
     model.to(device)
     average = None
     if spec.recipe.ema is not None:
@@ -70,7 +69,8 @@ def resume(spec: RunSpec, prompts: PromptBank, folder: Path, device: torch.devic
     prepare_steps(model, spec.config)
     state = State(model=model, optimizer=optimizer, names=names, average=average)
     if chosen().cuda_graphs and no_graphs_because(spec.config, device, team.reduces) is None:
-        state.graphed = GraphedStep(partial(forward_backward, spec, model), [p for _, p in trainable])
+        parameters = [p for _, p in trainable]
+        state.graphed = GraphedStep(lambda *batch: forward_backward(spec, model, Batch(*batch)), parameters)
     if found is not None:
         checkpoint.load_adam(optimizer, state.names, found.tensors)
         state.step, state.wall_s = found.step, float(found.facts["wall_s"])

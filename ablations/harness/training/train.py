@@ -8,19 +8,17 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from ablations.harness.build import build_model
+from ablations.harness.context import RunContext
 from ablations.harness.evaluate import validation_scores
 from ablations.harness.heartbeat import beat
 from ablations.harness.training import snapshots
-from ablations.harness.training.conditioning import Conditioning
-from ablations.harness.training.distributed import ALONE, Team
-from ablations.harness.training.gradients import WholeBatchError, backward, why_whole
+from ablations.harness.training.distributed import Team
+from ablations.harness.training.gradients import Batch, WholeBatchError, backward, why_whole
 from ablations.harness.training.prefetch import Feed
 from ablations.harness.training.sampling import batch_of_step
 from ablations.harness.training.saving import Saver
@@ -28,7 +26,8 @@ from ablations.harness.training.scalars import Log
 from ablations.harness.training.state import State, resume
 from ablations.models import is_trained
 from ablations.spec import Recipe, RunSpec
-from datasets.corpus import DataBundle, EvalItem
+from datasets.corpus import EvalItem
+from datasets.tasks import Condition, condition_named
 from datasets.transfer import sent
 from dfpir.weights import load_own
 
@@ -72,26 +71,13 @@ class Trained:
     oom_splits: int = 0
 
 
-def train(
-    spec: RunSpec,
-    bundle: DataBundle,
-    conditioning: Conditioning,
-    folder: Path,
-    device: torch.device,
-    report: Report,
-    team: Team = ALONE,
-    log: Log = lambda row: None,
-) -> Trained:
+def train(run: RunContext, folder: Path, report: Report, log: Log = lambda row: None) -> Trained:
     """Train a run, going on from its newest checkpoint, and return the model that is to be tested.
 
     Args:
-        spec: what to train.
-        bundle: its data; batches come from `train`, learning curves from `val`.
-        conditioning: what the model is told of each sample.
+        run: what to train; batches come from its bundle's `train`, learning curves from `val`.
         folder: the run's folder.
-        device: where to train.
-        report: called at each row of the log.
-        team: who shares each batch; the first process alone reads and writes files, and reports.
+        report: called at each row of the log, by the first process.
         log: gets each row of train.jsonl as it is made.
 
     Raises:
@@ -99,18 +85,20 @@ def train(
         WholeBatchError: out of memory in a model whose batch can't be split.
         torch.OutOfMemoryError: out of memory with a single sample.
     """
+    spec = run.spec
     if not is_trained(spec.config):
-        return Trained(model=build_model(spec.config, spec.seed).to(device).eval(), tested_step=0, steps=0, wall_s=0.0)
-    state = resume(spec, conditioning.prompts, folder, device, team)
-    validation = bundle.eval_items(
+        model = build_model(spec.config, spec.seed).to(run.device).eval()
+        return Trained(model=model, tested_step=0, steps=0, wall_s=0.0)
+    state = resume(run, folder)
+    validation = run.bundle.eval_items(
         "val",
-        tuple(bundle_conditions(bundle, spec)),
+        tuple(run_conditions(spec)),
         max_side=spec.evaluation.val_max_side,
         limit=spec.evaluation.val_limit,
     )
-    saver = Saver(state, folder) if team.is_main else None
-    with saver or nullcontext(), closing(Feed(spec, bundle, device, team)) as feed:
-        _all_steps(spec, state, feed, bundle, validation, conditioning, device, report, team, log, saver)
+    saver = Saver(state, folder) if run.team.is_main else None
+    with saver or nullcontext(), closing(Feed(spec, run.bundle, run.device, run.team)) as feed:
+        _all_steps(run, state, feed, validation, report, log, saver)
     recipe = spec.recipe
     chosen = state.average or state.model
     if recipe.checkpoint == "best":
@@ -126,19 +114,16 @@ def train(
 
 
 def _all_steps(
-    spec: RunSpec,
+    run: RunContext,
     state: State,
     feed: Feed,
-    bundle: DataBundle,
     validation: list[EvalItem],
-    conditioning: Conditioning,
-    device: torch.device,
     report: Report,
-    team: Team,
     log: Log,
     saver: Saver | None,
 ) -> None:
     """Train until the recipe's last step; `saver` is that of the first process."""
+    spec, team = run.spec, run.team
     steps, recipe = spec.recipe.steps, spec.recipe
     losses: list[Tensor] = []
     began, started = state.step, time.monotonic()
@@ -146,7 +131,7 @@ def _all_steps(
     state.model.train()
     while state.step < steps:
         new_size = state.step == began or recipe.phase_at(state.step) != recipe.phase_at(state.step - 1)
-        losses.append(_step(spec, state, feed, conditioning, device, team, new_size=new_size))
+        losses.append(_step(run, state, feed, new_size=new_size))
         window_images += recipe.phase_at(state.step).batch
         state.step += 1
         beat()
@@ -171,37 +156,28 @@ def _all_steps(
         if team.is_main:
             report(Progress(step=state.step, steps=steps, stage="train", loss=loss, images_per_s=rate))
         if validate:
-            _validate(spec, state, bundle, validation, conditioning, device, team)
+            _validate(run, state, validation)
             log(state.log[-1])
         losses, window_start, window_images = [], time.monotonic(), 0
         if saver is not None and (state.step == steps or saver.is_due(SECONDS_BETWEEN_CHECKPOINTS, validated=validate)):
             saver.save(state)
 
 
-def bundle_conditions(bundle: DataBundle, spec: RunSpec) -> list[Any]:
-    """The spec's conditions as the bundle's own objects, in the spec's order."""
-    by_name = {condition.name: condition for condition in bundle.conditions}
-    return [by_name[name] for name in spec.conditions]
+def run_conditions(spec: RunSpec) -> list[Condition]:
+    """The conditions that a run trains on, in the spec's order."""
+    return [condition_named(name) for name in spec.conditions]
 
 
-def _step(
-    spec: RunSpec,
-    state: State,
-    feed: Feed,
-    conditioning: Conditioning,
-    device: torch.device,
-    team: Team,
-    *,
-    new_size: bool,
-) -> Tensor:
+def _step(run: RunContext, state: State, feed: Feed, *, new_size: bool) -> Tensor:
     """One optimiser step; this process's share of the loss, still on the device."""
+    spec, team, device = run.spec, run.team, run.device
     recipe, step = spec.recipe, state.step
     whole = batch_of_step(spec, step)
     own, share = team.share(len(whole))
     drawn = whole[own]
     degraded, clean = feed.batch(step)
-    code = conditioning(drawn.conditions, device, training=True, seeds=drawn.seeds)
-    batch = degraded, clean, code, _loss_weights(recipe, drawn.weights, device)
+    code = run.conditioning(drawn.conditions, device, training=True, seeds=drawn.seeds)
+    batch = Batch(degraded, clean, code, _loss_weights(recipe, drawn.weights, device))
     team.agree()
     _set_progress(state.model, step / max(recipe.steps - 1, 1))
     for group in state.optimizer.param_groups:
@@ -218,8 +194,8 @@ def _step(
                     buffer.copy_(before)
         with team.committed():
             state.optimizer.zero_grad(set_to_none=True)
-            size = _micro_batch(state, degraded)
-            loss = _backward(spec, state, batch, micro_batch=size, share=share, over=state.over)
+            size = _micro_batch(state, batch)
+            loss = backward(spec, state.model, batch, micro_batch=size, step=state.step, share=share, over=state.over)
     if recipe.grad_clip is not None:
         torch.nn.utils.clip_grad_norm_(state.model.parameters(), recipe.grad_clip)
     state.optimizer.step()
@@ -231,10 +207,6 @@ def _step(
     return loss
 
 
-_Batch = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
-"""Degraded and clean, (B, 3, H, W) in [0, 1]; for each sample what the model is told and its loss weight."""
-
-
 def _loss_weights(recipe: Recipe, weights: Sequence[float], device: torch.device) -> Tensor | None:
     """(B,) on the device, or None where no phase of the recipe weighs its tasks."""
     if all(part.weight == 1 for phase in recipe.phases for part in phase.mixture):
@@ -242,35 +214,11 @@ def _loss_weights(recipe: Recipe, weights: Sequence[float], device: torch.device
     return sent(torch.tensor(weights, dtype=torch.float32), device)
 
 
-def _backward(
-    spec: RunSpec,
-    state: State,
-    batch: _Batch,
-    *,
-    micro_batch: int,
-    share: float = 1.0,
-    over: DistributedDataParallel | None = None,
-) -> Tensor:
-    degraded, clean, code, weights = batch
-    return backward(
-        spec,
-        state.model,
-        degraded,
-        clean,
-        code,
-        micro_batch=micro_batch,
-        step=state.step,
-        weights=weights,
-        share=share,
-        over=over,
-    )
-
-
-def _micro_batch(state: State, batch: Tensor) -> int:
+def _micro_batch(state: State, batch: Batch) -> int:
     return math.ceil(len(batch) / 2**state.oom_splits)
 
 
-def _split_until_it_fits(spec: RunSpec, state: State, batch: _Batch, team: Team) -> Tensor:
+def _split_until_it_fits(spec: RunSpec, state: State, batch: Batch, team: Team) -> Tensor:
     """`backward` in this process alone; where any process's memory does not hold it, all halve their batch for good."""
     loss = None
     while loss is None:
@@ -281,22 +229,22 @@ def _split_until_it_fits(spec: RunSpec, state: State, batch: _Batch, team: Team)
             state.oom_splits += 1
             if state.graphed is not None:
                 state.graphed.forget()
-            if batch[0].device.type == "cuda":
+            if batch.degraded.device.type == "cuda":
                 torch.cuda.empty_cache()
     return loss
 
 
-def _backward_or_not(spec: RunSpec, state: State, batch: _Batch) -> Tensor | None:
+def _backward_or_not(spec: RunSpec, state: State, batch: Batch) -> Tensor | None:
     """`backward`, or None where memory did not hold it."""
-    degraded, size = batch[0], _micro_batch(state, batch[0])
+    size = _micro_batch(state, batch)
     try:
         if state.graphed is not None and not state.oom_splits:
-            return state.graphed(*batch)
-        return _backward(spec, state, batch, micro_batch=size, over=None)
+            return state.graphed(batch.degraded, batch.clean, batch.code, batch.weights)
+        return backward(spec, state.model, batch, micro_batch=size, step=state.step)
     except torch.OutOfMemoryError as error:
         if whole := why_whole(spec):
             raise WholeBatchError(
-                f"Out of memory with {len(degraded)} patches a step, and {spec.variant}'s batch can't be split: "
+                f"Out of memory with {len(batch)} patches a step, and {spec.variant}'s batch can't be split: "
                 f"{whole}. A smaller budget or a device with more memory is needed."
             ) from error
         if size == 1:
@@ -318,22 +266,14 @@ def _lr(spec: RunSpec, step: int) -> float:
     return phase.lr * 0.5 * (1 + math.cos(math.pi * step / spec.recipe.steps))
 
 
-def _validate(
-    spec: RunSpec,
-    state: State,
-    bundle: DataBundle,
-    items: list[EvalItem],
-    conditioning: Conditioning,
-    device: torch.device,
-    team: Team,
-) -> None:
+def _validate(run: RunContext, state: State, items: list[EvalItem]) -> None:
     """Log the gain over the input on validation images; keep the weights where the best ones are to be tested."""
     model = state.average or state.model
     model.eval()
     _set_progress(model, 1.0)  # as it will be used: a method in stages restores in its last one
-    gains, psnr_db = validation_scores(spec, model, bundle, items, conditioning, device, team)
+    gains, psnr_db = validation_scores(run, model, items)
     state.model.train()
     state.log.append({"step": state.step, "val_psnr_db": psnr_db, "val_gain_db": gains})
-    if spec.recipe.checkpoint == "best" and psnr_db >= state.best_psnr_db:  # the later one of equals
+    if run.spec.recipe.checkpoint == "best" and psnr_db >= state.best_psnr_db:  # the later one of equals
         state.best_psnr_db, state.best_step = psnr_db, state.step
         state.best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

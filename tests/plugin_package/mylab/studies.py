@@ -10,6 +10,8 @@ def my_study() -> Study:
         question="Does a mask of 93 % help?",
         variants=("dfpir_g93", "dfpir_g100", "tinynet"),
         reference="dfpir_g100",
-        tasks=("noise",),
+        tasks=("noise", "jpeg"),
         metrics=("mae",),
+        measures=("clipped",),
+        figures=("bars",),
     )

@@ -1,0 +1,45 @@
+"""What training and evaluation of one run work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ablations.data import load_data
+from ablations.harness.training.conditioning import Conditioning
+from ablations.harness.training.distributed import ALONE, Team
+from ablations.spec import RunSpec
+from datasets.corpus import DataBundle
+from dfpir.prompts import load_prompts
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """A run with its data, on a device.
+
+    Attributes:
+        spec: what is run.
+        bundle: its images.
+        conditioning: what the model is told of each sample.
+        device: where.
+        team: who shares the work; the first process alone reads and writes files.
+    """
+
+    spec: RunSpec
+    bundle: DataBundle
+    conditioning: Conditioning
+    device: torch.device
+    team: Team = ALONE
+
+
+def run_context(spec: RunSpec, device: torch.device, team: Team = ALONE) -> RunContext:
+    """The run with its images read and its prompts encoded.
+
+    Raises:
+        ValueError: the data changed since the run was planned.
+    """
+    bundle = load_data(spec)
+    prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
+    conditioning = Conditioning(spec.config, prompts)
+    return RunContext(spec=spec, bundle=bundle, conditioning=conditioning, device=device, team=team)

@@ -1,0 +1,86 @@
+"""Which of a model's experts serve which degradation: what its routers choose on test images of each condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from ablations.harness.evaluate import restore_items
+from ablations.measures.responses import items_of
+from ablations.measures.subject import Subject
+from baselines.routing import ExpertRouter, routers
+from datasets.tasks import condition_named
+
+Shares = dict[ExpertRouter, list[tuple[Tensor, Tensor]]]
+
+
+def expert_shares(subject: Subject) -> pd.DataFrame:
+    """Each expert's share of the selections and of the gate weight, by router and condition.
+
+    An image counts once, whatever its size: a router of pixels has its shares taken within the image first. Padding
+    that the model needs counts with the image.
+
+    Returns:
+        The columns of `reports.schema.MEASURE_COLUMNS["routing"]`; no rows for a model that routes nothing.
+    """
+    found = routers(subject.model)
+    rows: list[dict[str, object]] = []
+    for name in subject.spec.tested if found else ():
+        items = items_of(subject, condition_named(name))
+        with _watched(subject.model, found) as shares:
+            for _ in restore_items(subject.spec, subject.model, items, subject.conditioning, subject.device):
+                pass
+        rows += [row for router in found for row in _rows(router, name, shares[router])]
+    return pd.DataFrame(rows)
+
+
+@contextmanager
+def _watched(model: nn.Module, found: list[ExpertRouter]) -> Iterator[Shares]:
+    """Within it, what the routers choose is kept: of each pass the shares (B, experts) of selections and of weight."""
+    shares: Shares = {router: [] for router in found}
+    now: dict[ExpertRouter, tuple[Tensor, Tensor]] = {}  # of a pass that may still fail for want of memory
+
+    def look(router: nn.Module, _: Any, chosen_and_weights: tuple[Tensor, Tensor]) -> None:
+        assert isinstance(router, ExpertRouter)
+        now[router] = _shares(router.count, *chosen_and_weights)
+
+    def keep(*_: Any) -> None:
+        for router in found:
+            shares[router].append(now[router])
+
+    hooks = [*(router.register_forward_hook(look) for router in found), model.register_forward_hook(keep)]
+    try:
+        yield shares
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _shares(count: int, chosen: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, experts) each, summing to one, of chosen experts and weights (B, ..., k)."""
+    chosen, weights = chosen.flatten(1).cpu(), weights.flatten(1).double().cpu()
+    empty = torch.zeros(len(chosen), count, dtype=torch.float64)
+    selected, weight = (empty.scatter_add(1, chosen, values) for values in (torch.ones_like(weights), weights))
+    return selected / selected.sum(1, keepdim=True), weight / weight.sum(1, keepdim=True)
+
+
+def _rows(router: ExpertRouter, condition: str, shares: list[tuple[Tensor, Tensor]]) -> list[dict[str, object]]:
+    if not shares:
+        return []
+    selected, weight = (torch.cat([pair[which] for pair in shares]) for which in (0, 1))
+    return [
+        {
+            "layer": router.layer,
+            "condition": condition,
+            "expert": number + 1,
+            "selected": float(selected[:, number].mean()),
+            "weight": float(weight[:, number].mean()),
+            "n_images": len(selected),
+        }
+        for number in range(router.count)
+    ]

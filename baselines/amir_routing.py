@@ -1,0 +1,176 @@
+"""AMIR's routing: a vector that tells the degradation, a mixture of experts for each pixel, a gate for each channel.
+
+Yang et al., "All-In-One Medical Image Restoration via Task-Adaptive Routing", MICCAI 2024; the noisy gate is that of
+Shazeer et al., "Outrageously Large Neural Networks: The Sparsely-Gated Mixture-of-Experts Layer", ICLR 2017.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from baselines.restormer_parts import Features, Images, conv1
+from baselines.routing import Chosen, ExpertRouter, Weights
+from dfpir.layers import Pixels, as_features, as_pixels
+
+ATOMS, ATOM_WIDTH = 32, 256
+NOISE_FLOOR = 0.01
+
+RoutingVector = Float[Tensor, "b 256"]
+
+
+class RoutingInstruction(nn.Module):
+    """(B, 3, H, W), sides of 9 pixels or more, to the routing vector: a mixture of learned atoms."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.CondNet = nn.Sequential(
+            nn.Conv2d(3, width, 3, stride=3),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(width, width, 3, stride=3),
+            nn.LeakyReLU(0.1),
+            conv1(width, width, bias=True),
+            nn.LeakyReLU(0.1),
+            conv1(width, width, bias=True),
+            nn.LeakyReLU(0.1),
+            conv1(width, ATOMS, bias=True),
+        )
+        self.lastOut = nn.Linear(ATOMS, ATOMS)
+        self.dictionary = nn.Parameter(torch.randn(ATOMS, ATOM_WIDTH))
+
+    def forward(self, image: Images) -> RoutingVector:
+        weights = self.lastOut(self.CondNet(image).mean(dim=(-2, -1))).softmax(-1)
+        return F.gelu(weights @ self.dictionary)
+
+
+class Expert(nn.Module):
+    """A network of two layers on the channels of a pixel."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, hidden)
+        self.fc2 = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class ExpertMixture(ExpertRouter):
+    """A router of pixels and its experts, whose weights the released files keep beside each other.
+
+    Called, it routes; `mix` sends the pixels through their experts.
+
+    Args:
+        channels: of the features.
+        expansion: an expert's hidden width over its input's.
+        count: experts.
+        topk: experts a pixel.
+        noisy: whether training draws noise for the scores, as released.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int, expansion: float, *, count: int = 4, topk: int = 2, noisy: bool = True) -> None:
+        super().__init__(count)
+        self.topk, self.noisy = topk, noisy
+        self.w_gate = nn.Parameter(torch.randn(2 * channels, count))
+        self.w_noise = nn.Parameter(torch.zeros(2 * channels, count))
+        # of the noise; constants that the released files hold
+        self.register_buffer("mean", torch.zeros(1))
+        self.register_buffer("std", torch.ones(1))
+        self.experts = nn.ModuleList(Expert(channels, int(channels * expansion)) for _ in range(count))
+        self.balance: Tensor | None = None
+
+    def forward(self, x: Pixels, vector: Tensor) -> tuple[Chosen, Weights]:
+        """Pixels (B, N, C) and the routing vector at this level (B, C) to the experts of each pixel, (B, N, topk).
+
+        The weights are a softmax over the chosen, in float32 or better: autocast would tie scores.
+        """
+        exact = torch.promote_types(x.dtype, torch.float32)
+        x, vector = x.to(exact), vector.to(exact)
+        with torch.autocast(x.device.type, enabled=False):
+            clean = self._scores(x, vector, self.w_gate)
+            noise_std, scores = None, clean
+            if self.training and self.noisy:
+                noise_std = F.softplus(self._scores(x, vector, self.w_noise)) + NOISE_FLOOR
+                scores = clean + torch.randn_like(clean) * noise_std
+            best, order = scores.topk(min(self.topk + 1, self.count), dim=-1)
+            chosen, weights = order[..., : self.topk], best[..., : self.topk].softmax(-1)
+            self.balance = self._imbalance(chosen, weights, clean, noise_std, best) if self.training else None
+        return chosen, weights
+
+    @staticmethod
+    def _scores(x: Pixels, vector: Tensor, weight: Tensor) -> Tensor:
+        """Of each pixel beside its image's vector; the vector's part is the same for all pixels of an image."""
+        of_pixel, of_image = weight.to(x.dtype).chunk(2)
+        return x @ of_pixel + (vector @ of_image)[:, None]
+
+    def _imbalance(
+        self, chosen: Chosen, weights: Weights, clean: Tensor, noise_std: Tensor | None, best: Tensor
+    ) -> Tensor:
+        """Variation of the experts' total weight, and of how many pixels each serves, over the batch.
+
+        With noise the pixels are counted by the probability that a new draw of an expert's own noise would choose it,
+        which has a gradient.
+        """
+        experts = range(self.count)
+        importance = torch.stack([(weights * (chosen == n)).sum() for n in experts])
+        if noise_std is None or self.topk == self.count:
+            load = torch.stack([(chosen == n).sum() for n in experts]).to(importance.dtype)
+        else:
+            is_chosen = torch.stack([(chosen == n).any(-1) for n in experts], dim=-1)
+            last_in, first_out = best[..., self.topk - 1, None], best[..., self.topk, None]
+            needed = torch.where(is_chosen, first_out, last_in)
+            load = torch.special.ndtr((clean - needed) / noise_std).flatten(0, -2).sum(0)
+        return _variation(importance) + _variation(load)
+
+    def mix(self, x: Pixels, chosen: Chosen, weights: Weights) -> Pixels:
+        """For each pixel log sum_k weight_k * exp(expert_k(x)), (B, N, C); an expert computes its own pixels only."""
+        pixels, slots = x.flatten(0, 1), chosen.flatten(0, 1)
+        parts: Tensor | None = None
+        for number, expert in enumerate(self.experts):
+            rows, places = (slots == number).nonzero(as_tuple=True)
+            out = expert(pixels[rows]).to(weights.dtype)
+            parts = out.new_zeros(*slots.shape, out.shape[-1]) if parts is None else parts
+            parts.index_put_((rows, places), out)
+        assert parts is not None
+        # summed as logarithms, exp cannot overflow; a weight that became zero would have an infinite gradient
+        logs = weights.flatten(0, 1).clamp_min(torch.finfo(weights.dtype).tiny).log()
+        mixed = torch.logsumexp(parts + logs[..., None], dim=1)
+        return mixed.unflatten(0, x.shape[:2])
+
+
+def _variation(x: Tensor) -> Tensor:
+    """Squared coefficient of variation."""
+    return x.var() / (x.mean().square() + 1e-10)
+
+
+class SpatialRouting(nn.Module):
+    """x plus what two of four experts make of each pixel, chosen by pixel and routing vector."""
+
+    def __init__(self, channels: int, expansion: float, *, noisy: bool) -> None:
+        super().__init__()
+        self.fc = nn.Linear(ATOM_WIDTH, channels)
+        self.moe = ExpertMixture(channels, expansion, noisy=noisy)
+
+    def forward(self, x: Features, vector: RoutingVector) -> Features:
+        pixels = as_pixels(x)
+        chosen, weights = self.moe(pixels, self.fc(vector))
+        return x + as_features(self.moe.mix(pixels, chosen, weights), like=x).to(x.dtype)
+
+
+class ChannelRouting(nn.Module):
+    """x plus an affine map of each channel, gated by the routing vector."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(ATOM_WIDTH, channels)
+        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Features, vector: RoutingVector) -> Features:
+        gate = self.fc(vector).sigmoid()[..., None, None]
+        return x + (x * self.gamma + self.beta) * gate

@@ -1,0 +1,146 @@
+"""Which experts of a model that routes serve which degradation, and how far the tasks' shares lie apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+
+from reports import schema
+from reports.drawing import Job
+from reports.figures import routing as routing_figure
+from reports.labels import condition_label
+from reports.measures import intervals
+from reports.measures.section import Grid, Head, Section, head, words
+from reports.stats import Analysis
+
+MEAN = "mean over routers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routes:
+    """One variant's routing.
+
+    Attributes:
+        variant: its name.
+        seed: whose experts `matrices` are; the expert of one number does other work under another seed.
+        layers: where the routers stand, in the model's order.
+        matrices: layer -> share of the gate weight, a row a condition and a column an expert.
+        distances: between the tasks' shares, over seeds; a column a layer and `MEAN`.
+    """
+
+    variant: str
+    seed: int
+    layers: tuple[str, ...]
+    matrices: dict[str, pd.DataFrame]
+    distances: Analysis
+
+
+def routes(table: pd.DataFrame) -> tuple[Routes, ...]:
+    """Sum up the measure "routing" by variant; none where fewer than two tasks were measured."""
+    if table["condition"].map(schema.task_of).nunique() < 2:
+        return ()
+    return tuple(_routes(str(variant), rows) for variant, rows in table.groupby("variant", sort=False))
+
+
+def _routes(variant: str, rows: pd.DataFrame) -> Routes:
+    layers = tuple(dict.fromkeys(rows["layer"]))
+    seed = min(rows["seed"])
+    first = rows[rows["seed"] == seed]
+    matrices = {layer: _matrix(first[first["layer"] == layer], "condition") for layer in layers}
+    found = [
+        {"variant": variant, "seed": one, "at": layer, "distance": distance(mine)}
+        for (one, layer), mine in rows.groupby(["seed", "layer"], sort=False)  # type: ignore[misc]
+    ]
+    apart = pd.DataFrame(found)
+    mean = apart.groupby(["variant", "seed"], sort=False)["distance"].mean().reset_index().assign(at=MEAN)
+    both = pd.concat([apart, mean], ignore_index=True)
+    distances = intervals.over_seeds(both, both["distance"], both["at"])
+    return Routes(variant=variant, seed=int(seed), layers=layers, matrices=matrices, distances=distances)
+
+
+def _matrix(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Gate weight by `by` and expert; rows in the order of the tasks."""
+    found = rows.pivot_table(index=by, columns="expert", values="weight", aggfunc="mean")
+    return found.loc[sorted(found.index, key=schema.condition_sort_key)]
+
+
+def distance(rows: pd.DataFrame) -> float:
+    """How far one router's tasks lie apart: total variation of their shares of gate weight, mean over pairs of tasks.
+
+    0 where every task uses the experts alike, 1 where no two tasks share one. The conditions of a task are averaged.
+    """
+    shares = _matrix(rows.assign(task=rows["condition"].map(schema.task_of)), "task").to_numpy()
+    pairs = [0.5 * float(abs(a - b).sum()) for a, b in combinations(shares, 2)]
+    return sum(pairs) / len(pairs)
+
+
+def section(table: pd.DataFrame, folder: Path) -> tuple[Section, list[Job]] | None:
+    """The section and its figures; None where fewer than two tasks were measured."""
+    found = routes(table)
+    if not found:
+        return None
+    made = Section(
+        name="routing",
+        title="Which expert serves which degradation",
+        sentences=tuple(sentences(found)),
+        grids=(grid(found),),
+        summary=summary(table),
+    )
+    figures = [
+        Job(draw=routing_figure.draw, given=(number, each.variant, each.seed, each.matrices, folder))
+        for number, each in enumerate(found, start=1)
+    ]
+    return made, figures
+
+
+def sentences(found: tuple[Routes, ...]) -> list[str]:
+    """How far each variant's tasks lie apart, and where most."""
+    said = []
+    for each in found:
+        mean = each.distances.estimate(each.variant, MEAN)
+        values = {layer: each.distances.estimate(each.variant, layer).value for layer in each.layers}
+        most = max(values, key=values.__getitem__)
+        told = f"{mean.value:.2f} {intervals.bracket(mean.low, mean.high, 2)}"
+        said.append(
+            f"The tasks' shares of the experts of {each.variant} lie {told} apart on average, most at {most} "
+            f"({values[most]:.2f}); 0 is the same experts for every task, 1 is none in common."
+        )
+    return said
+
+
+def grid(found: tuple[Routes, ...]) -> Grid:
+    """Each router's distance between tasks, and the expert with most weight by condition."""
+    conditions = sorted(
+        {c for each in found for matrix in each.matrices.values() for c in matrix.index}, key=schema.condition_sort_key
+    )
+    rows = []
+    for each in found:
+        for layer in each.layers:
+            matrix = each.matrices[layer]
+            first = [
+                words(f"{matrix.loc[c].idxmax()} ({matrix.loc[c].max():.0%})" if c in matrix.index else "-")
+                for c in conditions
+            ]
+            apart = intervals.level(intervals.estimate(each.distances, each.variant, layer), 2)
+            rows.append((words(each.variant), words(layer), apart, *first))
+    return Grid(
+        title="Experts by router and condition",
+        caption="Distance: total variation of the tasks' shares of gate weight, mean over pairs of tasks. Intervals: "
+        "95\N{NO-BREAK SPACE}% over seeds, absent with one. Conditions: the expert with most weight and its share, in "
+        "the run of the lowest seed; numbers of experts mean nothing across runs.",
+        heads=(
+            head("Variant"),
+            head("Router"),
+            Head(text="Distance"),
+            *(head(condition_label(condition)) for condition in conditions),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Every run's shares."""
+    return table[["variant", "seed", "layer", "condition", "expert", "selected", "weight", "n_images"]]

@@ -1,0 +1,28 @@
+"""Studies by the smallest budget, several in one process: `python -m tests.support.studies FOLDER NAME...`.
+
+Each is what `python -m ablations.run NAME --budget smoke` does, but that its runs are done one after another in this
+process: the start of a process for each would take longer than the runs. Runs in processes of their own:
+tests/integration/test_python_api.py, tests/faults/test_command.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from ablations.harness import study
+from ablations.harness.launch_torchrun import TorchrunLauncher
+from ablations.harness.training.distributed import ALONE
+from ablations.run import main as run
+
+
+def main(words: Sequence[str]) -> int:
+    """The exit code: 0, or that of the first study that failed, which the others do not wait for."""
+    folder, *names = words
+    study.make_launcher = lambda *_: TorchrunLauncher(ALONE)
+    codes = [run([name, "--budget", "smoke", "--out", folder]) for name in names]
+    return next(filter(None, codes), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
