@@ -63,7 +63,7 @@ def run(options: RunOptions, *, command: str, console: Console | None = None) ->
             follow(plan.specs, team.device, team)
             return None
         here = Setting(plan=plan, bundle=bundle, root=options.execution.out, device=device, console=console)
-        _announce(here, options)
+        _announce(plan, options, device, console)
         return _do(options, here, how, team, command=command)
     finally:
         team.part()
@@ -198,8 +198,7 @@ def _precision(asked: str | None, budget: Budget, device: torch.device) -> Preci
     return "fp32"
 
 
-def _announce(here: Setting, options: RunOptions) -> None:
-    plan, device = here.plan, here.device
+def _announce(plan: Plan, options: RunOptions, device: torch.device, console: Console) -> None:
     lines = [
         f"{plan.study.name}: {counted(len(plan.specs), 'run')}, budget {plan.budget.name}, {device.type}",
         f"Data: {plan.data.description}.",
@@ -221,4 +220,4 @@ def _announce(here: Setting, options: RunOptions) -> None:
     lines += [f"Left out: {reason}" for reason in plan.left_out]
     lines += [f"Not trained twice: {row.variant}: {row.note}." for row in plan.rows if row.alias_of]
     for line in dict.fromkeys(lines):
-        print_prose(here.console, line)
+        print_prose(console, line)

@@ -29,13 +29,14 @@ _SEVERAL = ("only", "seeds", "tasks", "metrics", "split", "slurm")
 def _known_tasks(_: str) -> str:
     from datasets.tasks import known_tasks
 
-    return f"({', '.join(task.name for task in known_tasks())}; default: the study's)"
+    names = ", ".join(task.name for task in known_tasks())
+    return f"{names} (default: the study's; the paper's ablations have noise, rain and haze)"
 
 
 def _known_launchers(default: str) -> str:
     from ablations.launchers import LAUNCHERS, one_of
 
-    return f"({one_of(list(LAUNCHERS))}; default: {default})"
+    return f"{one_of(list(LAUNCHERS))} (default: {default})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ class Runs:
         only: run these variants of the study alone; 'dfpir_g*' names several
         seeds: seeds, as in 0 1 2, 0,1,2 or 0-4 (default: the budget's)
         budget: smoke, demo, small, quick or paper
-        tasks: tasks to train and test on; the paper's ablations have noise, rain and haze
+        tasks: tasks to train and test on:
         metrics: further metrics of the table: of plug-ins (docs/extending.md)
         checkpoint: last or best: which weights are tested, the last ones, the same step for all, or those that
             validated best (default: the budget's: last)
@@ -136,7 +137,7 @@ class Launching:
     """By whom; see docs/launchers.md.
 
     Attributes:
-        launcher: who starts the runs
+        launcher: who starts the runs:
         ray_address: a Ray cluster, or 'auto' to find one (default: one for this study)
         slurm: Slurm settings: partition, account, time, mem, ...
         gpus: GPUs a run asks a cluster for; a fraction shares one (ray)
