@@ -240,7 +240,8 @@ def _recipe(budget: Budget, tasks: Sequence[str], checkpoint: Checkpoint | None)
     """The budget's recipe for a run on these tasks: mixtures without the others, epochs as steps."""
     foreign = [task for task in map(task_named, tasks) if task not in PAPER_TASKS]
     shares = [TaskShare(task=task.name, share=task.share, weight=task.loss_weight) for task in foreign]
-    recipe = budget.recipe.for_tasks(tasks, () if "recipe.mixture" in budget.overrides else shares)
+    asked = "recipe.mixture" in budget.overrides  # which says itself what is drawn
+    recipe = budget.recipe.for_tasks(tasks, () if asked else shares)
     if foreign and (budget.epochs or recipe.sampling == "paper"):
         raise ValueError(
             f"--tasks {foreign[0].name}: the {budget.name} budget draws from the released code's lists, which have the "
