@@ -80,7 +80,7 @@ def test_help_is_plain_in_groups_at_80_columns_and_needs_no_torch(module, monkey
         (("--buget", "demo"), "Did you mean --budget?"),
         (("--budget",), "'--budget'. Expected 1 values"),
         (("--only",), "argument --only: expected at least one VARIANT"),
-        (("--split", "80", "20"), "argument --split: expected 3 PERCENT"),
+        (("--split", "80", "20"), "'--split'. Expected 3 values"),
         (("--variants", "a", "b"), "argument --variants: one [PATTERN] at most, not a b"),
         (("--jobs", "many"), "argument --jobs: 'many' runs at once: a whole number from 1 to 1024, or auto"),
     ],
