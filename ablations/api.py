@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +15,6 @@ from typing import Any
 import pandas as pd
 
 from ablations.startup import prepare
-
-_LISTINGS = ("list", "names", "variants", "dry_run", "early_look")  # of the command line alone
-_PATHS = ("out", "root")
 
 
 @dataclass(frozen=True)
@@ -140,7 +136,8 @@ def run_study(
         out: folder of all runs.
         quiet: print nothing.
         options: any other flag of the command line by its name: `only=["dfpir_g50"]`, `tasks=["noise", "rain"]`,
-            `device="cuda"`, `jobs=2`, `text_encoder="onehot"`, `root="data"`.
+            `device="cuda"`, `jobs=2`, `text_encoder="onehot"`, `root="data"`; what replaces the budget's recipe, model
+            and evaluation as dictionaries: `recipe={"steps": 500}`, `model={"dim": 16}`.
 
     Returns:
         The study's results; runs that failed are in `failed`.
@@ -160,52 +157,12 @@ def run_study(
 
     from ablations import commands
     from ablations.names import check_names
+    from ablations.options import command, of_keywords
 
-    asked = _namespace(study, {"budget": budget, "seeds": seeds, "data": data, "out": out, **options})
+    asked = of_keywords(study, {"budget": budget, "seeds": seeds, "data": data, "out": out, **options})
     check_names(study, budget)
-    outcome = commands.run(asked, command=_command(asked), console=Console(highlight=False, quiet=quiet))
+    outcome = commands.run(asked, command=command(asked), console=Console(highlight=False, quiet=quiet))
     if outcome is None:
-        raise ValueError(f"launcher={asked.launcher!r}: this process only follows another one; its results are there.")
+        launcher = asked.launching.launcher
+        raise ValueError(f"launcher={launcher!r}: this process only follows another one; its results are there.")
     return StudyResult(outcome.folder)
-
-
-def _namespace(study: str, given: dict[str, Any]) -> Namespace:
-    """What the command line would have made of these settings."""
-    from ablations.run import make_parser
-    from dfpir.registry import suggestion
-
-    known = vars(make_parser().parse_args([study]))
-    for name, value in given.items():
-        if name not in known or name in ("study", *_LISTINGS):
-            raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, known)}")
-        if value is None:
-            continue
-        if name in _PATHS:
-            value = Path(value).expanduser()
-        elif name in ("seeds", "only", "tasks", "metrics", "split", "slurm"):
-            value = _several(name, value)
-        known[name] = str(value) if name == "data" else value
-    return Namespace(**known)
-
-
-def _several(name: str, value: Any) -> list[Any]:
-    several = [value] if isinstance(value, str | int) else list(dict.fromkeys(value))
-    if name == "seeds" and not all(isinstance(s, int) and 0 <= s < 2**31 for s in several):
-        raise ValueError(f"seeds={value!r}: whole numbers from 0 to {2**31 - 1} are seeds.")
-    return several
-
-
-def _command(asked: Namespace) -> str:
-    """The command line that runs the same."""
-    from ablations.cli import command_of
-    from ablations.run import make_parser
-
-    usual = vars(make_parser().parse_args([asked.study]))
-    words: list[str] = [asked.study]
-    for name, value in vars(asked).items():
-        if name == "study" or value == usual[name]:
-            continue
-        words.append("--" + name.replace("_", "-"))
-        if value is not True:
-            words += map(str, value) if isinstance(value, list) else [str(value)]
-    return command_of("ablations.run", words)

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ def version() -> str:
         return f"dfpir-suite {metadata.version('dfpir-suite')}"
     except metadata.PackageNotFoundError:
         return "dfpir-suite, not installed: run from its folder"
+
+
+def folder(text: str) -> Path:
+    """A folder's path for argparse; an empty one is refused, which would mean the working folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name; give a folder's, or . for the working folder")
+    return Path(text)
 
 
 class _Version(argparse.Action):

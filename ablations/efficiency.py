@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablations.cli import Parser, command_of, fail
+from ablations.cli import Parser, command_of, fail, folder
 from ablations.startup import StartupError, prepare
-from ablations.unused_flags import folder
 
 if TYPE_CHECKING:
     import torch

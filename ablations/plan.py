@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from ablations.metrics import further
 from ablations.mixture import paper_epoch_samples
 from ablations.models import BaselineConfig, ModelConfig, missing_extra, model_config
 from ablations.names import chosen
+from ablations.overrides import name_part
 from ablations.registry import STUDIES, Study
 from ablations.spec import Budget, Checkpoint, DataRef, Precision, Recipe, RunSpec, TaskShare
 from datasets.tasks import PAPER_TASKS, condition_named, task_named
@@ -54,34 +56,20 @@ class Plan:
 
     @property
     def folder_name(self) -> str:
-        """Name of the study's folder: study, budget, data; protocol or tasks where others than usual were chosen."""
+        """Name of the study's folder: study, budget, data; tasks, overrides or protocol where others were chosen."""
         name = f"{self.study.name}-{self.budget.name}-{self.data.name}"
         if self.study.tasks is not None and not set(self.tasks) <= set(self.study.tasks):
             name += f"-{'+'.join(self.tasks)}"
+        if self.budget.overrides:
+            name += f"-{name_part(self.budget.overrides)}"
         return f"{name}-{self.rows[0].spec.protocol.rpartition('-v')[0]}" if self.data.kind == "paper" else name
 
 
-def make_plan(
-    study_name: str,
-    *,
-    budget: Budget,
-    data: DataRef,
-    conditions: Sequence[str],
-    protocol: str,
-    also_protocols: Sequence[str] = (),
-    text_encoder: TextEncoder,
-    text_encoder_note: str = "",
-    precision: Precision = "fp32",
-    seeds: Sequence[int] | None = None,
-    only: Sequence[str] | None = None,
-    tasks: Sequence[str] | None = None,
-    checkpoint: Checkpoint | None = None,
-    metrics: Sequence[str] = (),
-) -> Plan:
-    """Plan a study's runs.
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What all runs of a plan have in common.
 
-    Args:
-        study_name: a registered study's.
+    Attributes:
         budget: sizes of model, training and tests.
         data: training, validation and test images.
         conditions: names of those that the data serve.
@@ -90,64 +78,120 @@ def make_plan(
         text_encoder: of the prompts.
         text_encoder_note: what a reader must know of it.
         precision: of the forward pass.
+    """
+
+    budget: Budget
+    data: DataRef
+    conditions: Sequence[str]
+    protocol: str
+    also_protocols: Sequence[str] = ()
+    text_encoder: TextEncoder
+    text_encoder_note: str = ""
+    precision: Precision = "fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which of a study's runs are planned.
+
+    Attributes:
         seeds: the budget's by default; each counts once.
         only: of the study's variants; names or patterns (`dfpir_g*`), in any case.
         tasks: to train on, instead of the study's own.
         checkpoint: which weights are tested, instead of the budget's choice.
         metrics: names of further ones of the table, besides the study's own.
+    """
+
+    seeds: Sequence[int] | None = None
+    only: Sequence[str] | None = None
+    tasks: Sequence[str] | None = None
+    checkpoint: Checkpoint | None = None
+    metrics: Sequence[str] = ()
+
+
+def make_plan(study_name: str, **asked: Any) -> Plan:
+    """Plan a study's runs: `plan_study` with the fields of `Terms` and `Selection` as keywords."""
+    chosen_by = {each.name for each in fields(Selection)}
+    selection = Selection(**{name: value for name, value in asked.items() if name in chosen_by})
+    return plan_study(
+        study_name, Terms(**{name: value for name, value in asked.items() if name not in chosen_by}), selection
+    )
+
+
+def plan_study(study_name: str, terms: Terms, selection: Selection) -> Plan:
+    """Plan a study's runs.
 
     Raises:
         ValueError: unknown study, variant, metric or task, a variant asked for by name whose library is not
             installed, or nothing is left to run.
     """
-    study = STUDIES[study_name]()
-    if budget.short and study.short and not only:
-        study = study.shortened()
-    study = replace(study, metrics=further([*study.metrics, *metrics]))
+    study = study_for(study_name, terms.budget, selection.only)
+    study = replace(study, metrics=further([*study.metrics, *selection.metrics]))
     for name in study.figures:
         figure_named(name)  # an unknown one ends here
-    trained = _trained_on(study, tasks, conditions)
+    trained = _trained_on(study, selection.tasks, terms.conditions)
     tested = [name for name in trained if study.tested_on is None or name in study.tested_on]
-    variants, left_out = _buildable(chosen(study.name, study.variants, only), only or ())
+    variants, left_out = _buildable(chosen(study.name, study.variants, selection.only), selection.only or ())
     rows: list[PlannedRow] = []
-    for seed in dict.fromkeys(seeds or budget.seeds):
+    for seed in dict.fromkeys(selection.seeds or terms.budget.seeds):
         first: dict[str, PlannedRow] = {}
         for variant in variants:
-            name, _, task = variant.partition("@")
+            task = variant.partition("@")[2]
             for own in _tasks(trained) if task == "each" else [task]:
                 own_trained = [c for c in trained if not own or condition_named(c).task.name == own]
                 own_tested = [c for c in tested if c in own_trained]
-                if not own_tested:
-                    continue  # the data have nothing for this task
-                config = model_config(name, budget.model, prompts=len(own_trained))
-                _refuse_closed(config, _tasks(own_trained))
-                prompts = load_prompts(config.prompt_set, text_encoder, own_trained)
-                spec = RunSpec(
-                    variant=f"{name}@{own}" if own else name,
-                    seed=seed,
-                    config=config,
-                    recipe=_recipe(budget, _tasks(own_trained), checkpoint),
-                    evaluation=budget.evaluation,
-                    data=data,
-                    conditions=tuple(own_trained),
-                    tested=tuple(own_tested),
-                    protocol=protocol,
-                    also_protocols=tuple(also_protocols),
-                    text_encoder=text_encoder,
-                    codes_checksum=prompts.checksum,
-                    precision=precision,
-                    budget=budget.name,
-                )
-                rows.append(_row(variant, spec, first))
+                if own_tested:  # else the data have nothing for this task
+                    spec = _spec(variant, own, seed, (own_trained, own_tested), terms, selection.checkpoint)
+                    rows.append(_row(variant, spec, first))
     return Plan(
         study=study,
-        budget=budget,
-        data=data,
-        text_encoder=text_encoder,
-        text_encoder_note=text_encoder_note,
+        budget=terms.budget,
+        data=terms.data,
+        text_encoder=terms.text_encoder,
+        text_encoder_note=terms.text_encoder_note,
         tasks=tuple(_tasks(trained)),
         rows=tuple(rows),
         left_out=left_out,
+    )
+
+
+def study_for(study_name: str, budget: Budget, only: Sequence[str] | None) -> Study:
+    """The study in the form that a budget runs: the short one for small budgets where nobody named variants.
+
+    Raises:
+        UnknownNameError: there is no such study.
+    """
+    study = STUDIES[study_name]()
+    return study.shortened() if budget.short and study.short and not only else study
+
+
+def _spec(
+    variant: str,
+    task: str,
+    seed: int,
+    conditions: tuple[list[str], list[str]],
+    terms: Terms,
+    checkpoint: Checkpoint | None,
+) -> RunSpec:
+    """One run of a variant, on one task or (an empty word) on all; `conditions` are those trained and tested on."""
+    name, (trained, tested) = variant.partition("@")[0], conditions
+    config = model_config(name, terms.budget.model, prompts=len(trained))
+    _refuse_closed(config, _tasks(trained))
+    return RunSpec(
+        variant=f"{name}@{task}" if task else name,
+        seed=seed,
+        config=config,
+        recipe=_recipe(terms.budget, _tasks(trained), checkpoint),
+        evaluation=terms.budget.evaluation,
+        data=terms.data,
+        conditions=tuple(trained),
+        tested=tuple(tested),
+        protocol=terms.protocol,
+        also_protocols=tuple(terms.also_protocols),
+        text_encoder=terms.text_encoder,
+        codes_checksum=load_prompts(config.prompt_set, terms.text_encoder, trained).checksum,
+        precision=terms.precision,
+        budget=terms.budget.name,
     )
 
 
@@ -194,12 +238,13 @@ def _refuse_closed(config: ModelConfig, tasks: Sequence[str]) -> None:
 
 def _recipe(budget: Budget, tasks: Sequence[str], checkpoint: Checkpoint | None) -> Recipe:
     """The budget's recipe for a run on these tasks: mixtures without the others, epochs as steps."""
-    further = [task for task in map(task_named, tasks) if task not in PAPER_TASKS]
-    shares = [TaskShare(task=task.name, share=task.share, weight=task.loss_weight) for task in further]
-    recipe = budget.recipe.for_tasks(tasks, shares)
-    if further and (budget.epochs or recipe.sampling == "paper"):
+    foreign = [task for task in map(task_named, tasks) if task not in PAPER_TASKS]
+    shares = [TaskShare(task=task.name, share=task.share, weight=task.loss_weight) for task in foreign]
+    asked = "recipe.mixture" in budget.overrides  # which says itself what is drawn
+    recipe = budget.recipe.for_tasks(tasks, () if asked else shares)
+    if foreign and (budget.epochs or recipe.sampling == "paper"):
         raise ValueError(
-            f"--tasks {further[0].name}: the {budget.name} budget draws from the released code's lists, which have the "
+            f"--tasks {foreign[0].name}: the {budget.name} budget draws from the released code's lists, which have the "
             "paper's five tasks alone: choose another budget."
         )
     if budget.epochs:

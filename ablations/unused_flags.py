@@ -2,77 +2,59 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from typing import Any
+
+from ablations.command_line import given
+from ablations.options import RunOptions
 
 
-def refuse_unused_flags(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+def refuse_unused_flags(options: RunOptions) -> None:
     """Refuse combinations of which a part would not act.
 
     Args:
         options: what was given.
-        parser: whose defaults tell what was given.
 
     Raises:
         ValueError: one line with the flags that would not act, and what does.
     """
-    given = _given(options, parser)
-    if "names" in given and "list" not in given:
+    found = given(options, RunOptions(study=options.study))
+    if "names" in found and "list" not in found:
         raise ValueError("--names goes with --list: python -m ablations.run --list --names.")
-    if "list" in given:
+    if "list" in found:
         used = ("list",) if options.study not in (None, "efficiency") else ("list", "names")
-        _only(given, used, "--list prints and stops")
-    elif "variants" in given:
-        _only(given, ("variants",), "--variants prints and stops")
+        _only(found, used, "--list prints and stops")
+    elif "variants" in found:
+        _only(found, ("variants",), "--variants prints and stops")
     elif options.study == "efficiency":  # nothing is trained: its own command measures
         takes = "efficiency trains nothing and takes --budget, --device and --out alone here"
         _only(
-            given, ("budget", "device", "out"), takes, "python -m ablations.efficiency --help shows what else it knows."
+            found, ("budget", "device", "out"), takes, "python -m ablations.efficiency --help shows what else it knows."
         )
-    elif "dry_run" in given and "early_look" in given:
+    elif "dry_run" in found and "early_look" in found:
         raise ValueError("--dry-run, --early-look: each trains nothing and prints something else; name one of them.")
-    elif "force" in given and ("dry_run" in given or "early_look" in given):
+    elif "force" in found and ("dry_run" in found or "early_look" in found):
         raise ValueError("--force: --dry-run and --early-look train nothing; leave it out.")
 
 
-def refuse_flags_without(
-    options: argparse.Namespace, parser: argparse.ArgumentParser, names: Sequence[str], where: str
-) -> None:
+def refuse_flags_without(options: Any, usual: Any, names: Sequence[str], where: str) -> None:
     """Refuse options that are read with another one alone.
 
     Args:
         options: what was given.
-        parser: whose defaults tell what was given.
+        usual: the same dataclass, whose defaults tell what was given.
         names: of the options.
         where: the flag and value that they go with.
 
     Raises:
         ValueError: one line with those that were given.
     """
-    idle = [flag for name, flag in _given(options, parser).items() if name in names]
+    idle = [flag for name, flag in given(options, usual).items() if name in names]
     if idle:
         raise ValueError(f"{', '.join(idle)}: read with {where} alone; leave it out.")
-
-
-def folder(text: str) -> Path:
-    """A folder's path from the command line; an empty one is refused, which would mean the working folder."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("an empty name; give a folder's, or . for the working folder")
-    return Path(text)
 
 
 def _only(given: dict[str, str], used: Iterable[str], why: str, mend: str = "leave it out.") -> None:
     idle = [flag for name, flag in given.items() if name not in used]
     if idle:
         raise ValueError(f"{', '.join(idle)}: {why}; {mend}")
-
-
-def _given(options: argparse.Namespace, parser: argparse.ArgumentParser) -> dict[str, str]:
-    """Name -> flag of each option with another value than its default."""
-    return {
-        action.dest: action.option_strings[0]
-        for action in parser._actions
-        if action.option_strings and action.dest not in ("help", "version")
-        if getattr(options, action.dest) != action.default
-    }

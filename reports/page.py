@@ -71,6 +71,7 @@ def facts(study: Study) -> list[tuple[str, str]]:
         (message("Runs"), message("{n} of {all} done", n=len(done), all=len(study.runs))),
         (message("Data"), _data(study.data)),
         (message("Budget"), _pairs(study.budget)),
+        (message("Overrides of the budget"), _overrides(study.budget.get("overrides"))),
         (message("Protocol"), _listed(s.get("protocol") for s in specs)),
         (message("Text encoder"), study.text_encoder or message("none")),
         (message("Prompts"), _listed(s.get("prompt_set") for s in specs)),
@@ -262,6 +263,11 @@ def _pairs(values: dict[str, Any]) -> str:
             value = (" then " if any(isinstance(v, dict) for v in value) else ", ").join(parts)
         said.append(f"{key.replace('_', ' ')} {value}")
     return joined(said, " · ")
+
+
+def _overrides(values: Any) -> str:
+    """{"recipe.steps": "500"} -> "recipe.steps 500"; what a command replaced of the named budget and its variants."""
+    return " · ".join(f"{name} {value}" for name, value in values.items()) if isinstance(values, dict) else ""
 
 
 def _part(value: Any) -> str:

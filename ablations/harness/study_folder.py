@@ -12,6 +12,7 @@ from typing import Any
 from ablations.models import is_trained
 from ablations.plan import Plan
 from ablations.registry import STUDIES, Study
+from ablations.settings import text_of
 from ablations.spec import IDENTITY_VERSION
 from reports.schema import SPEC_FILE, STUDIES_FOLDER, STUDY_FILE, StudyFile, StudyRow
 
@@ -59,9 +60,11 @@ def budget_record(plan: Plan) -> dict[str, Any]:
     """What study.json says of the budget: the recipe as its runs train, with the tasks that they have."""
     budget = plan.budget
     recipe = next((spec.recipe for spec in plan.specs if is_trained(spec.config)), budget.recipe)
+    changed = {name: text_of(value) for name, value in budget.overrides.items()}
     return {
         "name": budget.name,
         "summary": budget.summary,
+        **({"overrides": changed} if changed else {}),
         "model": dict(budget.model),
         **asdict(recipe),
         "steps": recipe.steps,

@@ -33,7 +33,7 @@ def expert_shares(subject: Subject) -> pd.DataFrame:
     for name in subject.spec.tested if found else ():
         items = items_of(subject, condition_named(name))
         with _watched(subject.model, found) as shares:
-            for _ in restore_items(subject.spec, subject.model, items, subject.conditioning, subject.device):
+            for _ in restore_items(subject, subject.model, items):
                 pass
         rows += [row for router in found for row in _rows(router, name, shares[router])]
     return pd.DataFrame(rows)

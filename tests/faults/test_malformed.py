@@ -9,7 +9,7 @@ from dataclasses import fields
 import pytest
 
 from ablations.harness.glance import last_step, state_of
-from ablations.run import make_parser
+from ablations.run import options_of
 from ablations.status import main as status_main
 from datasets.readers import ImageRefused, read_rgb
 from dfpir import DFPIRConfig
@@ -159,19 +159,19 @@ WORDS = [
     "--seeds", "--jobs", "--budget", "--only", "--launcher", "--slurm", "--gpus", "--hang-after", "--root", "--out",
     "--device", "--data", "--force", "--dry-run", "--bogus", "--", "-1", "0", "nan", "1e999", "²", "x\ny", "$(id)", "",
     "; rm -rf", "--jobs=", "--gpus=1.5", "../..", "\udcff", "9" * 5000, "gamma_sweep", "--list=1", "-h=", "--no",
+    "--recipe.steps", "--model.dim", "--model.gamma", "--evaluation.limit", "--recipe.mixture", "--recipe.stesp",
 ]  # fmt: skip
 
 
 def test_a_command_line_of_anything_is_taken_or_refused_in_one_line(tries, monkeypatch):
     rng = random.Random(2)
-    parser = make_parser()
     refused = 0
     for _ in range(tries("malformed command lines", 200, 3000)):
         words = [rng.choice(WORDS) for _ in range(rng.randrange(1, 6))]
         err = io.StringIO()
         with contextlib.redirect_stderr(err):
             try:
-                parser.parse_args(words)
+                options_of(words)
                 continue
             except SystemExit as ended:
                 code = ended.code

@@ -60,6 +60,38 @@ def test_every_command_knows_its_version_and_tells_errors_in_one_line(module):
     assert done.said[0].startswith("error: ")
 
 
+@pytest.mark.parametrize("module", ["ablations.run", "ablations.evaluate", "ablations.restore"])
+def test_help_is_plain_in_groups_at_80_columns_and_needs_no_torch(module, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    done = start(module, "--help")
+    assert (done.returncode, done.said) == (0, [])
+    assert "torch" not in done.imported
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in done.stdout
+    groups = [line for line in lines if re.match(r"\W*\w+ options\b", line)]
+    assert len(groups) >= 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--recipe.stesp", "5"), "unrecognized arguments: --recipe.stesp 5. Did you mean --recipe.steps?"),
+        (("--buget", "demo"), "Did you mean --budget?"),
+        (("--budget",), "'--budget'. Expected 1 values"),
+        (("--only",), "argument --only: expected at least one VARIANT"),
+        (("--split", "80", "20"), "'--split'. Expected 3 values"),
+        (("--variants", "a", "b"), "argument --variants: one [PATTERN] at most, not a b"),
+        (("--jobs", "many"), "argument --jobs: 'many' runs at once: a whole number from 1 to 1024, or auto"),
+    ],
+)
+def test_a_flag_that_cant_be_read_is_one_line_without_torch(words, said):
+    done = start("ablations.run", "gamma_sweep", *words)
+    assert (done.returncode, len(done.said)) == (2, 1)
+    assert said in done.said[0]
+    assert "torch" not in done.imported
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

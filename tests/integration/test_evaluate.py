@@ -10,7 +10,8 @@ import safetensors.torch
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from ablations.evaluate import make_parser
+from ablations.checkpoint_options import EvaluateOptions
+from ablations.command_line import flag_of, values_of
 from ablations.harness.evaluating.options import settings
 from ablations.harness.evaluating.released import known_models, open_released
 from baselines.base import restore
@@ -23,9 +24,9 @@ from tests.support.shared import shared
 
 
 def test_the_flags_are_these():
-    flags = {option for action in make_parser()._actions for option in action.option_strings}
+    flags = {flag_of(name) for name, _ in values_of(EvaluateOptions())}
     assert flags == {
-        "-h", "--help", "--version", "--weights", "--config", "--protocol", "--data", "--root", "--tasks", "--limit",
+        "--model", "--version", "--weights", "--config", "--protocol", "--data", "--root", "--tasks", "--limit",
         "--text-encoder", "--codes", "--device", "--json", "--out", "--reported", "--degradation", "--guess-data",
          "--runs", "--skip-bad", "--use", "--force",
     }  # fmt: skip

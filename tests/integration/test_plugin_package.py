@@ -153,7 +153,7 @@ def test_where_its_task_can_not_go_one_line_says_what_does(site, tmp_path, words
 
 
 def test_the_help_lists_what_is_registered(site):
-    text = " ".join(printed(site, "-m", "ablations.run", "--help").split())
+    text = " ".join(printed(site, "-m", "ablations.run", "--help").replace("│", " ").split())
     assert "local, ray, slurm, torchrun or serial (default: local)" in text
     assert "noise, rain, haze, blur, lowlight, jpeg (default" in text
 
@@ -187,8 +187,8 @@ def test_its_study_makes_a_report_that_shows_all_of_it(site, tmp_path):
     assert "no package that is installed here registers it" in page
 
     run = next(out.glob("dfpir_g93-s0-*"))
-    asked = ("--weights", run, "--tasks", "jpeg-10", "--limit", "1", "--device", "cpu")
-    printed(site, "-m", "ablations.evaluate", "dfpir_g93", *asked, "--out", tmp_path / "scores")
+    flags = ("--weights", run, "--tasks", "jpeg-10", "--limit", "1", "--device", "cpu")
+    printed(site, "-m", "ablations.evaluate", "dfpir_g93", *flags, "--out", tmp_path / "scores")
     printed(None, "-m", "reports.evaluation", tmp_path / "scores")
     assert "JPEG, quality 10" in (tmp_path / "scores/evaluation.html").read_text(encoding="utf-8")
     scores, _ = read_measure(run, f"{METRIC_PREFIX}mae")

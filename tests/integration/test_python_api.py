@@ -1,6 +1,7 @@
 """The suite from Python: the same runs and folders as the command line's, as tables of pandas."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 
 import ablations
-from ablations.api import _command, _namespace
-from ablations.run import make_parser
+from ablations.options import command, of_keywords
+from ablations.recipe import TaskShare
+from ablations.run import options_of
+from ablations.settings import GROUPS, checked
 from tests.support.made_once import TWO
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +64,9 @@ def test_a_folder_of_runs_is_as_good_where_it_holds_one_study(result):
         ({"seed": 1}, "Unknown option 'seed'.*'seeds'"),
         ({"seeds": [-1]}, "seeds="),
         ({"dry_run": True}, "Unknown option 'dry_run'"),
+        ({"recipe": {"stesp": 5}}, "Unknown setting 'stesp' of recipe. Did you mean 'steps'"),
+        ({"recipe": {"steps": "many"}}, "--recipe.steps many: a whole number is needed"),
+        ({"model": {"gamma": 0.93}}, "gamma is what gamma_sweep varies"),
     ],
 )
 def test_bad_values_are_one_line(options, message, tmp_path):
@@ -71,13 +77,25 @@ def test_bad_values_are_one_line(options, message, tmp_path):
 
 
 def test_the_command_of_the_report_asks_for_the_same():
-    asked = _namespace("gamma_sweep", {"budget": "small", "seeds": (0, 2), "out": "my runs", "force": True, "jobs": 2})
-    words = _command(asked)
+    asked = of_keywords("gamma_sweep", {"budget": "small", "seeds": (0, 2), "out": "my runs", "force": True, "jobs": 2})
+    words = command(asked)
     assert words == "python -m ablations.run gamma_sweep --seeds 0 2 --budget small --out 'my runs' --jobs 2 --force"
-    parsed = make_parser().parse_args(
-        ["gamma_sweep", "--seeds", "0", "2", "--budget", "small", "--jobs", "2", "--force"]
-    )
-    assert (parsed.jobs, parsed.force, parsed.budget) == (asked.jobs, asked.force, asked.budget)
+    assert options_of(shlex.split(words)[3:]) == asked
+
+
+def test_overrides_from_python_are_those_of_the_command_line():
+    settings = {
+        "recipe": {"steps": [400, 100], "grad_clip": None, "mixture": [TaskShare(task="noise", share=2)]},
+        "model": {"dim": 16, "gamma": (0.9, 0.9, 0.9, 1.0), "residual": True},
+        "evaluation": {"limit": None},
+    }
+    asked = of_keywords("components", {"jobs": "auto", **settings})
+    words = shlex.split(command(asked))[3:]
+    assert "--recipe.steps 400 100 --recipe.grad-clip None --recipe.mixture noise:2:1 --model.dim 16" in " ".join(words)
+    again = options_of(words)
+    assert again.execution.jobs == asked.execution.jobs == 0
+    for group in GROUPS:
+        assert checked(group, getattr(again, group)) == getattr(asked, group)
 
 
 def test_a_script_without_a_guard_is_told_how_to_mend_it(tmp_path):

@@ -177,7 +177,7 @@ def test_steps_have_names_of_their_own_and_commands_that_exist(tmp_path):
     from ablations.bench.gpu.checks import CHECKS
     from ablations.bench.options import add_flags
     from ablations.cli import Parser
-    from ablations.run import make_parser
+    from ablations.run import options_of
 
     steps = make_steps(Place(device="cuda", out=tmp_path, work=tmp_path, memory_gib=80))
     assert len({each.name for each in steps}) == len(steps)
@@ -188,7 +188,7 @@ def test_steps_have_names_of_their_own_and_commands_that_exist(tmp_path):
         if "--check" in words:
             assert words[words.index("--check") + 1] in CHECKS
         elif "ablations.run" in words:
-            make_parser().parse_args(words[words.index("ablations.run") + 1 :])
+            options_of(words[words.index("ablations.run") + 1 :])
         elif "ablations.bench" in words:
             flags = Parser()
             for name in ("bench", "--device", "--repeats", "--out"):

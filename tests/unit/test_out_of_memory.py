@@ -31,9 +31,11 @@ TRAINED = [
 PATCH = {"transweather": 64}  # as small as it takes; the others 32
 
 
-def gradients_of(spec, model, batch, micro_batch, weights=None):
+def gradients_of(spec, model, parts, micro_batch, weights=None):
     model.zero_grad(set_to_none=True)
-    loss = gradients.backward(spec, model, gradients.Batch(*batch, weights=weights), micro_batch=micro_batch, step=5)
+    degraded, clean, code = parts
+    batch = gradients.Batch(degraded, clean, code, weights)
+    loss = gradients.backward(spec, model, batch, micro_batch=micro_batch, step=5)
     return loss, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 

@@ -58,7 +58,7 @@ def test_usual_names_are_pairs_wherever_the_folder_is_used(tmp_path, bad, good, 
     for sample in (*data.train, *data.val, *data.test):
         assert sample.degraded is not None
         assert np.array_equal(sample.degraded, sample.clean // 2 + 60)
-    assert f"pairs of files, for {told.value} alone" in data.description
+    assert f"pairs of files, for {told.name} alone" in data.description
 
 
 def test_pairs_train_on_the_files_themselves(rainy):

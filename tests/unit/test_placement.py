@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from ablations import commands
+from ablations import forecast
 from ablations.budgets import budget_named
-from ablations.commands import memory_words
 from ablations.data import image_bytes, open_data
+from ablations.forecast import memory_words
 from ablations.harness.cost.estimate import RunEstimate, estimate_run
 from ablations.harness.cost.placement import AUTO, MARGIN, MOST_ON_ONE, PROCESS_BYTES, place
 from ablations.harness.training import accelerate
@@ -76,18 +76,17 @@ def test_auto_measures_and_says_what_it_chose(planned, monkeypatch, tmp_path, jo
     rows = [replace(row, spec=replace(row.spec, seed=n, config=configs[n % 2])) for row in plan.rows for n in range(8)]
     plan = replace(plan, rows=tuple(rows))
     told = []
-    monkeypatch.setattr(commands, "free_bytes", lambda device: 3 * (MARGIN * 10 + 1.5) * GIB)
-    monkeypatch.setattr(commands.os, "cpu_count", lambda: 64)
-    monkeypatch.setattr(commands.torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(forecast, "free_bytes", lambda device: 3 * (MARGIN * 10 + 1.5) * GIB)
+    monkeypatch.setattr(forecast.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(forecast.torch.cuda, "empty_cache", lambda: None)
     hungry = [RunEstimate(variant="x", step_s=1, train_s=1, eval_s=1, memory_bytes=m * GIB) for m in (1, 10)]
-    estimates = iter(hungry)
-    monkeypatch.setattr(commands, "estimate_run", lambda *_, **__: next(estimates))
-    options = SimpleNamespace(jobs=jobs, out=tmp_path, early_look=False)
-    how, console = (
-        SimpleNamespace(launcher="local"),
-        SimpleNamespace(print=lambda text, **_: told.append(text), is_terminal=False, status=lambda _: nullcontext()),
+    found = iter(hungry)
+    monkeypatch.setattr(forecast, "estimate_run", lambda *_, **__: next(found))
+    console = SimpleNamespace(
+        print=lambda text, **_: told.append(text), is_terminal=False, status=lambda _: nullcontext()
     )
-    assert commands._runs_at_once(options, plan, bundle, how, torch.device(kind), console) == want
+    here = forecast.Setting(plan=plan, bundle=bundle, root=tmp_path, device=torch.device(kind), console=console)
+    assert forecast.runs_at_once(here, jobs) == want
     assert len(told) == (jobs == AUTO)
     assert all(text.startswith("3 at once on this GPU: a run needs 14 of") for text in told)
 

@@ -91,7 +91,8 @@ def test_what_is_written_is_the_state_at_its_call_whatever_training_does_meanwhi
 def test_a_checkpoint_is_due_no_sooner_than_what_the_last_one_cost_allows(state, tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(saving.time, "monotonic", lambda: clock[0])
-    costs, take = [], HostCopy.take  # of the training's time
+    costs: list[float] = []  # of the training's time
+    take = HostCopy.take
 
     def costly(self, tensors):
         clock[0] += costs.pop()

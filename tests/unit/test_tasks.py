@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from ablations.models import BaselineConfig
+from ablations.overrides import Overrides, overridden
 from ablations.plan import _recipe, _refuse_closed
+from ablations.registry import STUDIES
 from ablations.spec import Phase, TaskShare
 from datasets import tasks
 from datasets.corpus import Sample, serves
@@ -117,6 +119,13 @@ def test_mixtures_of_several_tasks_draw_it(fog):
     assert second.mixture == (TaskShare(task="noise", share=6), TaskShare(task="fog", share=2.0, weight=2.0))
     assert third.mixture == ()
     assert _recipe(budget, ["noise", "rain"], None).phases[1].mixture == phases[1].mixture
+
+
+def test_a_mixture_that_is_asked_for_is_taken_as_it_is(fog):
+    asked = Overrides(recipe={"mixture": ["noise:1", "fog:3"]})
+    budget = overridden(TINY, asked, STUDIES["gamma_sweep"](), ["dfpir_g50"])
+    for phase in _recipe(budget, ["noise", "rain", "fog"], None).phases:
+        assert phase.mixture == (TaskShare(task="noise"), TaskShare(task="fog", share=3.0))
 
 
 @pytest.mark.parametrize("name", ["idr", "dl", "classical"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
+from ablations.checkpoint_options import ModelFile
 from ablations.devices import device_named
 from ablations.harness.evaluating.options import settings
 from ablations.harness.evaluating.released import Released, known_models, open_released
@@ -15,22 +15,22 @@ from dfpir.registry import UnknownNameError, suggestion
 from reports.schema import SPEC_FILE, WEIGHTS_FILE
 
 
-def open_asked(options: argparse.Namespace) -> Released:
-    """The model of the options `model`, `weights`, `config`, `text_encoder`, `codes` and `device`.
+def open_asked(model: str | None, asked: ModelFile) -> Released:
+    """The model of this name, or of the run that its weights are of.
 
     Raises:
         ValueError: no such model, file, setting or encoder; a run that has no weights.
     """
-    name, weights = asked_model(options.model, options.weights)
+    name, weights = asked_model(model, asked.weights)
     try:
         return open_released(
             name,
             weights,
-            config=settings(options.config),
-            text_encoder=options.text_encoder,
-            codes=options.codes,
-            device=device_named(options.device),
-            use=options.use,
+            config=settings(asked.config),
+            text_encoder=asked.text_encoder,
+            codes=asked.codes,
+            device=device_named(asked.device),
+            use=asked.use,
         )
     except TextEncoderUnavailableError as error:
         # stand-ins mean nothing for weights that were trained with CLIP's codes: they are not offered here

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import re
@@ -14,6 +13,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from ablations.checkpoint_options import EvaluateOptions
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluating.asked_model import open_asked
 from ablations.harness.evaluating.eval_sets import EvalImages, FileSets, open_eval_images, usual_protocol
@@ -38,42 +38,43 @@ from reports.guesses import CONFUSION_FILE, COSTS_FILE, GUESSES_FILE, confusion_
 from reports.schema import IMAGES_FILE, write_images
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: EvaluateOptions) -> int:
     """Evaluate as the command line asks; the exit code.
 
     Raises:
         ValueError: an option, a file or data that can't be used.
     """
-    if options.out is not None:
-        require_folder(options.out, "--out")
-    if options.degradation not in (TRUTH, AUTO):
-        raise ValueError(f"--degradation {options.degradation}: {TRUTH} (the default), or {AUTO} to try guesses, too.")
-    rules = get_protocol(options.protocol or usual_protocol(options.data))
-    if options.reported:
-        _reported_setting(options.reported)  # a misspelt name ends here, before anything is computed
-    released = open_asked(options)
+    if options.results.out is not None:
+        require_folder(options.results.out, "--out")
+    told = options.guessing.degradation
+    if told not in (TRUTH, AUTO):
+        raise ValueError(f"--degradation {told}: {TRUTH} (the default), or {AUTO} to try guesses, too.")
+    rules = get_protocol(options.images.protocol or usual_protocol(options.images.data))
+    if options.results.reported:
+        _reported_setting(options.results.reported)  # a misspelt name ends here, before anything is computed
+    released = open_asked(options.model, options.checkpoint)
     if released.sha256:  # for a network's tensors; what references free, the next photograph may take
         keep_freed_memory()
-    asked = tuple(options.tasks or ())
+    asked = tuple(options.images.tasks or ())
     tasks = _tasks(asked) or list(released.tasks)
     console = Console(stderr=True, highlight=False)
     if released.taken:
-        console.print(f"{options.weights}: {released.taken}", markup=False, soft_wrap=True)
+        console.print(f"{options.checkpoint.weights}: {released.taken}", markup=False, soft_wrap=True)
     data = open_eval_images(
-        options.data,
+        options.images.data,
         rules,
-        root=options.root,
+        root=options.images.root,
         tasks=tasks,
         trained_on=released.trained_on,
         note=lambda text: console.print(f"{text} ...", markup=False, soft_wrap=True),
-        skip_bad=options.skip_bad,
-        limit=options.limit,
+        skip_bad=options.images.skip_bad,
+        limit=options.images.limit,
     )
     conditions = chosen_conditions(released, data, asked)
-    trial = open_trial(options, released, rules) if options.degradation == AUTO else None
-    with one_at_a_time(options.out):
+    trial = open_trial(options, released, rules) if told == AUTO else None
+    with one_at_a_time(options.results.out):
         result, means, refused_images = _evaluated(released, data, conditions, trial, rules, options, console)
-    if options.json:
+    if options.results.json:
         print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         print_result(result, means)
@@ -90,18 +91,20 @@ def _evaluated(
     conditions: Sequence[Condition],
     trial: GuessTrial | None,
     rules: Protocol,
-    options: argparse.Namespace,
+    options: EvaluateOptions,
     console: Console,
 ) -> tuple[dict[str, Any], list[Mean], list[Refused]]:
     """Score, and write what `--out` asks for: the content of evaluation.json, its means, and what was not scored."""
     head = _head(released, data, rules, options)
-    journal = open_journal(options.out, _terms(head, released, conditions, trial, options), force=options.force)
+    journal = open_journal(
+        options.results.out, _terms(head, released, conditions, trial, options), force=options.results.force
+    )
     scores = score_released(
         released,
         data,
         conditions,
         rules,
-        limit=options.limit,
+        limit=options.images.limit,
         console=console,
         guess=trial.of if trial is not None else None,
         journal=journal,
@@ -115,11 +118,11 @@ def _evaluated(
         **head,
         "means": [{key: _finite(value) for key, value in asdict(mean).items()} for mean in means],
         "refused": [asdict(refused) for refused in scores.refused],
-        "reported": _compared(options.reported, means, rules) if options.reported else None,
+        "reported": _compared(options.results.reported, means, rules) if options.results.reported else None,
         "guess": trial.result() if trial is not None else None,
     }
-    if options.out is not None:
-        _write(options.out, {**result, "environment": environment(released.device)}, scores.rows, trial)
+    if options.results.out is not None:
+        _write(options.results.out, {**result, "environment": environment(released.device)}, scores.rows, trial)
     return result, means, scores.refused
 
 
@@ -151,13 +154,13 @@ def _terms(
     released: Released,
     conditions: Sequence[Condition],
     trial: GuessTrial | None,
-    options: argparse.Namespace,
+    options: EvaluateOptions,
 ) -> dict[str, Any]:
     """What decides the numbers of an evaluation."""
     return terms_of(
         head,
         conditions=[condition.name for condition in conditions],
-        codes=sha256_of(options.codes) if options.codes is not None else "",
+        codes=sha256_of(options.checkpoint.codes) if options.checkpoint.codes is not None else "",
         guesses_by=trial.guesser.path.name if trial is not None else "",
         device=released.device.type,
         code=code_digest(released.model),
@@ -209,7 +212,7 @@ def _is_strength(name: str, task: Task) -> bool:
     return name in {c.name for c in task.conditions} or bool(re.fullmatch(r"noise-[1-9]\d*", name))
 
 
-def _head(released: Released, data: EvalImages, rules: Protocol, options: argparse.Namespace) -> dict[str, Any]:
+def _head(released: Released, data: EvalImages, rules: Protocol, options: EvaluateOptions) -> dict[str, Any]:
     styles = [task.shown() for task in released.tasks if task not in PAPER_TASKS]
     return {
         "schema": 1,
@@ -220,7 +223,7 @@ def _head(released: Released, data: EvalImages, rules: Protocol, options: argpar
         "run_id": released.run_id,
         "told": released.told,
         "data": data.description,
-        "limit": options.limit,
+        "limit": options.images.limit,
         "protocol": rules.to_json(),
         "partial": dict(data.partial) if isinstance(data, FileSets) else {},
         **({"task_styles": styles} if styles else {}),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ablations.checkpoint_options import EvaluateOptions
 from ablations.data import open_data
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.evaluating.guess import Guesser, open_guesser
@@ -105,19 +105,19 @@ def _any_served(released: Released) -> Condition:
     return next(condition for condition in CONDITIONS if released.serves(condition))
 
 
-def open_trial(options: argparse.Namespace, released: Released, rules: Protocol) -> GuessTrial:
+def open_trial(options: EvaluateOptions, released: Released, rules: Protocol) -> GuessTrial:
     """The trial that the command line asks for, its classifier trained where it is not stored yet.
 
     Raises:
         ValueError: a model that is told nothing, or data that the classifier can't be trained on.
     """
     require_told(released)
-    if options.guess_data == options.data and Path(options.data).is_dir():
+    if options.guessing.guess_data == options.images.data and Path(options.images.data).is_dir():
         raise ValueError(
-            f"--guess-data {options.guess_data}: the classifier would be judged on the images that it learns from; "
+            f"--guess-data {options.images.data}: the classifier would be judged on the images that it learns from; "
             "name another folder, or leave the option out."
         )
-    paper = options.guess_data == "paper"
-    root, protocol = (options.root, "allinone") if paper else (None, "suite")
-    _, bundle = open_data(options.guess_data, root=root, protocol=protocol)
-    return GuessTrial(released, open_guesser(bundle, options.runs), rules)
+    paper = options.guessing.guess_data == "paper"
+    root, protocol = (options.images.root, "allinone") if paper else (None, "suite")
+    _, bundle = open_data(options.guessing.guess_data, root=root, protocol=protocol)
+    return GuessTrial(released, open_guesser(bundle, options.guessing.runs), rules)

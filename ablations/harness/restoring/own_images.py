@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -15,6 +14,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from ablations.checkpoint_options import RestoreOptions
 from ablations.data import open_data
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluating.asked_model import open_asked
@@ -38,7 +38,7 @@ from reports.files import require_folder, write_bytes
 AUTO = "auto"
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: RestoreOptions) -> int:
     """Restore as the command line asks; the exit code: 0, or 1 where some images could not be restored.
 
     Raises:
@@ -48,15 +48,15 @@ def run(options: argparse.Namespace) -> int:
     keep_freed_memory()
     given = None if options.degradation in (AUTO, Task.NOISE.name) else _condition(options.degradation)
     jobs = plan_jobs(options.images, options.out)
-    if not options.force and not (options.out / RECORD_FILE).is_file():
+    if not options.restoring.force and not (options.out / RECORD_FILE).is_file():
         require_free(jobs)
-    released = open_asked(options)
+    released = open_asked(options.model, options.checkpoint)
     asked = given.task if given is not None else Task.NOISE if options.degradation == Task.NOISE.name else None
     if asked is not None and asked not in released.tasks:
         served = ", ".join(task.name for task in released.tasks)
         raise ValueError(f"--degradation {options.degradation}: {released.name} serves {served}.")
-    if options.tile is not None:
-        Tiling(tile=options.tile, multiple_of=released.multiple_of)  # too small a tile ends here
+    if options.restoring.tile is not None:
+        Tiling(tile=options.restoring.tile, multiple_of=released.multiple_of)  # too small a tile ends here
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{released.name}, weights {released.weights}, sha256 {released.sha256 or '-'}", markup=False)
     if released.taken:
@@ -65,18 +65,18 @@ def run(options: argparse.Namespace) -> int:
     guesser = None
     if given is None:
         guesser = _guesser(options, console)
-    restorer = _Restorer(released=released, given=given, among=asked, guesser=guesser, tile=options.tile)
+    restorer = _Restorer(released=released, given=given, among=asked, guesser=guesser, tile=options.restoring.tile)
     for words in _passed_over(options.images):
         console.print(words, markup=False)
     terms = terms_of(
         released,
         degradation=options.degradation,
-        tile=options.tile,
-        codes=options.codes,
+        tile=options.restoring.tile,
+        codes=options.checkpoint.codes,
         guesser=guesser.path.name if guesser is not None else "",
     )
     record = open_record(options.out, terms)
-    if not options.force:
+    if not options.restoring.force:
         left = [job for job in jobs if not record.holds(job)]
         require_free(left, record)
         if len(left) < len(jobs):
@@ -259,12 +259,12 @@ def _condition(name: str) -> Condition:
         raise ValueError(f"--degradation {name}: {error} Or auto to guess it, noise to guess its level.") from error
 
 
-def _guesser(options: argparse.Namespace, console: Console) -> Guesser:
+def _guesser(options: RestoreOptions, console: Console) -> Guesser:
     """The classifier, and what it is worth, said before anything is guessed."""
-    protocol = "allinone" if options.data == "paper" else "suite"
-    _, bundle = open_data(options.data, root=options.root, protocol=protocol)
+    protocol = "allinone" if options.guessing.data == "paper" else "suite"
+    _, bundle = open_data(options.guessing.data, root=options.guessing.root, protocol=protocol)
     with console.status("learning to tell degradations apart") if console.is_terminal else nullcontext():
-        guesser = open_guesser(bundle, options.runs)
+        guesser = open_guesser(bundle, options.guessing.runs)
     console.print(f"Degradations are guessed by a classifier that names {guesser.accuracy:.0%} of {bundle.name}'s test")
     console.print(f"images rightly ({guesser.path.with_suffix('.json')}). Rows are true, columns are guessed:")
     names = list(guesser.confusion)

@@ -1,0 +1,268 @@
+"""What `python -m ablations.run` takes: its flags, the argument of `commands.run`, and what `run_study` builds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ablations import settings, words
+from ablations.cli import command_of
+from ablations.command_line import OPTION, Switch, flag_of, one, option, perhaps, several, values_of
+from ablations.recipe import Checkpoint
+from dfpir.registry import suggestion
+
+RecipeSettings = Annotated[Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(settings.flags, "recipe"))]
+ModelSettings = Annotated[Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(settings.flags, "model"))]
+EvaluationSettings = Annotated[
+    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(settings.flags, "evaluation"))
+]
+
+_PATHS = ("out", "root")
+_SEVERAL = ("only", "seeds", "tasks", "metrics", "split", "slurm")
+
+
+def _known_tasks(_: str) -> str:
+    from datasets.tasks import known_tasks
+
+    names = ", ".join(task.name for task in known_tasks())
+    return f"{names} (default: the study's; the paper's ablations have noise, rain and haze)"
+
+
+def _known_launchers(default: str) -> str:
+    from ablations.launchers import LAUNCHERS, one_of
+
+    return f"{one_of(list(LAUNCHERS))} (default: {default})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Print and stop.
+
+    Attributes:
+        list: list the studies, or the variants and contrasts of STUDY
+        names: with --list: the studies' names alone, for other programs
+        variants: list the model variants with their size, those of STUDY or as 'dfpir_g*' says
+        version: print the suite's version
+    """
+
+    list: Switch = False
+    names: Switch = False
+    variants: Annotated[str | None, perhaps("--variants", "[PATTERN]", "*"), OPTION] = None
+    version: Switch = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """What is run; part of a run's id.
+
+    Attributes:
+        only: run these variants of the study alone; 'dfpir_g*' names several
+        seeds: seeds, as in 0 1 2, 0,1,2 or 0-4 (default: the budget's)
+        budget: smoke, demo, small, quick or paper
+        tasks: tasks to train and test on:
+        metrics: further metrics of the table: of plug-ins (docs/extending.md)
+        checkpoint: last or best: which weights are tested, the last ones, the same step for all, or those that
+            validated best (default: the budget's: last)
+        text_encoder: clip, minilm or onehot: what encodes the prompts (default: minilm for smoke and demo; else clip,
+            or minilm, said so, where CLIP's weights can't be had)
+        precision: fp32, tf32 (GPU) or bf16 autocast, on a CPU too where it has bf16 instructions (default: the
+            budget's)
+    """
+
+    only: Annotated[tuple[str, ...] | None, several("--only", "VARIANT ..."), OPTION] = None
+    seeds: Annotated[tuple[int, ...] | None, words.seeds("--seeds"), OPTION] = None
+    budget: Annotated[str, one("--budget", "NAME"), OPTION] = "demo"
+    tasks: Annotated[tuple[str, ...] | None, several("--tasks", "TASK ..."), option(_known_tasks)] = None
+    metrics: Annotated[tuple[str, ...] | None, several("--metrics", "METRIC ..."), OPTION] = None
+    checkpoint: Annotated[Checkpoint | None, one("--checkpoint", "NAME", words.checkpoint), OPTION] = None
+    text_encoder: Annotated[str | None, one("--text-encoder", "NAME"), OPTION] = None
+    precision: Annotated[str | None, one("--precision", "NAME"), OPTION] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """On which images.
+
+    Attributes:
+        data: 'embedded' photographs, 'bsds' (BSDS500's, degraded here, with --root), 'paper' (the field's data sets,
+            with --root), or a folder: of clean images, degraded here, or of pairs such as degraded/ and clean/
+        split: how a folder without train/, val/ and test/ is split to train, validate and test (default: 80 10 10)
+        skip_bad: leave out files of a folder that can't be used
+        root: where the data sets of --data bsds or paper lie
+        exclude_leaks: train without images that stand in test sets
+        protocol: evaluation protocol, or 'all' to score under each (default: allinone for --data paper, else suite)
+    """
+
+    data: Annotated[str, one("--data", "NAME|FOLDER"), OPTION] = "embedded"
+    split: Annotated[tuple[int, int, int] | None, words.split("--split"), OPTION] = None
+    skip_bad: Switch = False
+    root: Annotated[Path | None, one("--root", "FOLDER", Path), OPTION] = None
+    exclude_leaks: Switch = False
+    protocol: Annotated[str | None, one("--protocol", "NAME"), OPTION] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """Where and how; no part of a run's id.
+
+    Attributes:
+        out: where runs are kept
+        device: auto, cpu or cuda
+        jobs: runs at once, or auto: as many as fit (default: what the processor holds; 1 on a GPU)
+        hang_after: end a run without a step or an image for so long; 0 never does
+        log: jsonl, or tensorboard for that too, in tensorboard/ beside the runs
+        force: do finished runs again
+        dry_run: print the runs, their ids, and the hours and memory they take; train nothing
+        early_look: train nothing: a provisional report of the runs under way, from the last tenth that all of them
+            reached
+    """
+
+    out: Annotated[Path, one("--out", "FOLDER", words.folder), OPTION] = Path("runs")
+    device: Annotated[str, one("--device", "NAME"), OPTION] = "auto"
+    jobs: Annotated[int | None, one("--jobs", "N", words.jobs), OPTION] = None
+    hang_after: Annotated[float, one("--hang-after", "MINUTES", words.minutes), OPTION] = 60.0
+    log: Annotated[str, one("--log", "NAME"), OPTION] = "jsonl"
+    force: Switch = False
+    dry_run: Switch = False
+    early_look: Switch = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launching:
+    """By whom; see docs/launchers.md.
+
+    Attributes:
+        launcher: who starts the runs:
+        ray_address: a Ray cluster, or 'auto' to find one (default: one for this study)
+        slurm: Slurm settings: partition, account, time, mem, ...
+        gpus: GPUs a run asks a cluster for; a fraction shares one (ray)
+    """
+
+    launcher: Annotated[str, one("--launcher", "NAME"), option(_known_launchers)] = "local"
+    ray_address: Annotated[str | None, one("--ray-address", "ADDRESS"), OPTION] = None
+    slurm: Annotated[tuple[str, ...], several("--slurm", "KEY=VALUE ..."), OPTION] = ()
+    gpus: Annotated[float | None, one("--gpus", "N", words.gpus), OPTION] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """Speed and memory; no part of a run's id, see docs/performance.md.
+
+    Attributes:
+        kernels: torch, or triton on a GPU (default: DFPIR_KERNELS, or torch)
+        compile: each block's training by torch.compile
+        cuda_graphs: each training step as one CUDA graph
+        checkpointing: compute activations twice instead of keeping them: less memory
+    """
+
+    kernels: Annotated[str | None, one("--kernels", "NAME"), OPTION] = None
+    compile: Switch = False
+    cuda_graphs: Switch = False
+    checkpointing: Switch = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """A study and how it is run.
+
+    Attributes:
+        study: name of a study (see --list)
+        listing: Print and stop.
+        runs: What is run: part of each run's id.
+        images: On which images, and how they are scored: part of each run's id.
+        execution: Where and how: no part of a run's id.
+        launching: By whom: no part of a run's id; see docs/launchers.md.
+        speed: Speed and memory: no part of a run's id; see docs/performance.md.
+        recipe: Replace the budget's training (ablations/recipe.py): part of each run's id and of the report.
+        model: Replace a field in every variant of DFPIR (dfpir/config.py): part of each run's id and of the report.
+        evaluation: Replace the budget's testing (ablations/recipe.py): part of each run's id and of the report.
+    """
+
+    study: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="STUDY", help_behavior_hint="")] = None
+    listing: Listing = field(default_factory=Listing)
+    runs: Runs = field(default_factory=Runs)
+    images: Images = field(default_factory=Images)
+    execution: Execution = field(default_factory=Execution)
+    launching: Launching = field(default_factory=Launching)
+    speed: Speed = field(default_factory=Speed)
+    recipe: RecipeSettings = field(default_factory=dict)
+    model: ModelSettings = field(default_factory=dict)
+    evaluation: EvaluationSettings = field(default_factory=dict)
+
+
+@lru_cache
+def known_flags() -> tuple[str, ...]:
+    """Every flag of `ablations.run`."""
+    own = [flag_of(name) for name, _ in values_of(RunOptions()) if name != "study"]
+    return (*own, *(flag_of(f"{group}.{name}") for group in settings.GROUPS for name in settings.hints(group)))
+
+
+def of_keywords(study: str, given: Mapping[str, Any]) -> RunOptions:
+    """Options from Python: each by the name of its flag, recipe, model and evaluation as dictionaries.
+
+    Args:
+        study: its name.
+        given: option -> value; None leaves it at its default.
+
+    Raises:
+        ValueError: an unknown option or setting, or a value that can't be used; one line.
+    """
+    options = RunOptions(study=study)
+    groups = {each.name: group for group, each in _leaves() if group != "listing"}
+    for name, value in given.items():
+        if name not in groups or name in ("study", "dry_run", "early_look"):
+            raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, groups)}")
+        if value is None:
+            continue
+        if name in settings.GROUPS:
+            made: dict[str, Any] = {name: settings.checked(name, dict(value))}
+            options = replace(options, **made)
+        else:
+            group = groups[name]
+            options = replace(options, **{group: replace(getattr(options, group), **{name: _taken(name, value)})})
+    return options
+
+
+def command(options: RunOptions) -> str:
+    """The command line that runs the same."""
+    usual = dict(values_of(RunOptions()))
+    found = [str(options.study)]
+    for name, value in values_of(options):
+        if name == "study" or (name in usual and value == usual[name]):
+            continue
+        found.append(flag_of(name))
+        if name == "jobs" and value == 0:
+            found.append("auto")
+        elif value is not True or name not in usual:
+            found += settings.words_of(value)
+    return command_of("ablations.run", found)
+
+
+def _leaves() -> Iterator[tuple[str, Any]]:
+    """(group, field) of each option; of no group (an empty word) where the option stands alone."""
+    options = RunOptions()
+    for each in fields(options):
+        value = getattr(options, each.name)
+        if is_dataclass(value):
+            yield from ((each.name, leaf) for leaf in fields(value))
+        else:
+            yield "", each
+
+
+def _taken(name: str, value: Any) -> Any:
+    """A value from Python as the dataclass has it."""
+    if name in _PATHS:
+        return Path(value).expanduser()
+    if name == "data":
+        return str(value)
+    if name not in _SEVERAL:
+        return words.jobs(value) if name == "jobs" and isinstance(value, str) else value
+    several_values = (value,) if isinstance(value, str | int) else tuple(dict.fromkeys(value))
+    if name == "seeds" and not all(isinstance(s, int) and 0 <= s < 2**31 for s in several_values):
+        raise ValueError(f"seeds={value!r}: whole numbers from 0 to {2**31 - 1} are seeds.")
+    return several_values

@@ -1,0 +1,171 @@
+"""Overrides: settings that replace the budget's recipe, evaluation and model size, or every variant's switches.
+
+They are part of each run's identity as any other number is: a value that a budget has already changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations, pairwise
+from typing import Any
+
+from ablations.command_line import flag_of
+from ablations.models import BaselineConfig, ModelConfig, model_config
+from ablations.recipe import Phase
+from ablations.registry import Study
+from ablations.settings import OF_PHASES, checked, text_of
+from ablations.spec import Budget
+from dfpir import DFPIRConfig
+
+_LONGEST = 60
+"""Characters of a folder's name that say what was replaced; more are told by a hash."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """What replaces fields of the budget's and variants' dataclasses, as given.
+
+    Attributes:
+        recipe: of `Recipe` and its phases: steps, lr, patch, batch.
+        model: of `DFPIRConfig`, in every variant.
+        evaluation: of `Evaluation`.
+    """
+
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+
+
+def overridden(budget: Budget, asked: Overrides, study: Study, only: Sequence[str]) -> Budget:
+    """The budget with what was asked for; `Budget.overrides` says what of it changes anything.
+
+    Args:
+        budget: as named.
+        asked: of recipe, model and evaluation.
+        study: whose variants the model's settings go to.
+        only: names of its variants that are planned.
+
+    Raises:
+        ValueError: an unknown setting or a value that can't be used, or planned variants that it would make one model.
+    """
+    changed: dict[str, Any] = {}
+    for name, value in checked("recipe", asked.recipe).items():
+        with_it = _with_recipe(budget, name, value)
+        if with_it != budget:
+            budget, changed[f"recipe.{name}"] = with_it, value
+    for name, value in checked("evaluation", asked.evaluation).items():
+        evaluation = _replaced(budget.evaluation, "evaluation", name, value)
+        if evaluation != budget.evaluation:
+            budget, changed[f"evaluation.{name}"] = replace(budget, evaluation=evaluation), value
+    model = _acting(budget, checked("model", asked.model), study)
+    _require_apart(budget, model, study, only)
+    budget = replace(budget, model={**budget.model, **model})
+    return replace(budget, overrides=changed | {f"model.{name}": value for name, value in model.items()})
+
+
+def name_part(overrides: Mapping[str, Any]) -> str:
+    """What a study's folder says of the overrides: `recipe.steps_500-model.dim_16`, a hash where that gets long."""
+    said = "-".join(f"{name}_{text_of(value)}" for name, value in overrides.items())
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "+", said)
+    return plain if len(plain) <= _LONGEST else f"overrides-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+
+
+def _with_recipe(budget: Budget, name: str, value: Any) -> Budget:
+    if name not in OF_PHASES:
+        return replace(budget, recipe=_replaced(budget.recipe, "recipe", name, value))
+    phases = budget.recipe.phases
+    if name == "mixture":
+        values: Sequence[Any] = [value] * len(phases)
+    elif isinstance(value, tuple):
+        if len(value) != len(phases):
+            raise ValueError(
+                f"--recipe.{name} {text_of(value)}: one number is needed, or {len(phases)}, one for each phase of "
+                f"{budget.name}."
+            )
+        values = value
+    else:
+        values = _shared_out(name, value, phases)
+    made = tuple(_replaced(phase, "recipe", name, each) for phase, each in zip(phases, values, strict=True))
+    epochs = () if name == "steps" else budget.epochs  # which would replace the steps
+    return replace(budget, recipe=replace(budget.recipe, phases=made), epochs=epochs)
+
+
+def _shared_out(name: str, value: Any, phases: Sequence[Phase]) -> list[Any]:
+    """One value for each phase from one for all: steps in the phases' shares, learning rates in proportion."""
+    if name == "lr":
+        return [value * (phase.lr / phases[0].lr) for phase in phases]
+    if name != "steps":
+        return [value] * len(phases)
+    if value < len(phases):
+        raise ValueError(f"--recipe.steps {value}: {len(phases)} or more are needed, a step for each phase.")
+    total, ends = sum(phase.steps for phase in phases), [0]
+    for place in range(1, len(phases) + 1):
+        end = round(value * sum(phase.steps for phase in phases[:place]) / total)
+        ends.append(min(max(end, ends[-1] + 1), value - (len(phases) - place)))  # no phase is left without a step
+    return [end - begin for begin, end in pairwise(ends)]
+
+
+def _replaced(old: Any, group: str, name: str, value: Any) -> Any:
+    try:
+        return replace(old, **{name: value})
+    except ValueError as error:
+        raise ValueError(f"{flag_of(f'{group}.{name}')} {text_of(value)}: {error}") from error
+
+
+def _acting(budget: Budget, model: Mapping[str, Any], study: Study) -> dict[str, Any]:
+    """The settings that are another value in some variant of the study, which a comparator has for its size alone."""
+    if not model:
+        return {}
+    names = list(dict.fromkeys(variant.partition("@")[0] for variant in study.variants))
+    plain = {name: model_config(name, budget.model) for name in names}
+    made = {name: model_config(name, {**budget.model, **model}) for name in names}
+    acting = {
+        setting: value
+        for setting, value in model.items()
+        if any(_differs(plain[name], made[name], setting) for name in names)
+    }
+    if not acting and all(isinstance(config, BaselineConfig) for config in plain.values()):
+        raise ValueError(f"--model.{next(iter(model))}: {study.name} has comparators alone, which keep their settings.")
+    return acting
+
+
+def _differs(plain: ModelConfig, made: ModelConfig, setting: str) -> bool:
+    if isinstance(plain, DFPIRConfig):
+        return bool(getattr(plain, setting) != getattr(made, setting))
+    return setting == "dim" and plain != made
+
+
+def _require_apart(budget: Budget, model: Mapping[str, Any], study: Study, only: Sequence[str]) -> None:
+    """Refuse what a study varies itself: its axis, or the setting that tells two planned variants apart."""
+    if not model:
+        return
+    if study.axis is not None and study.axis in model:
+        raise ValueError(
+            f"--model.{study.axis} {text_of(model[study.axis])}: {study.axis} is what {study.name} varies; choose "
+            "among its variants with --only."
+        )
+    names = list(dict.fromkeys(variant.partition("@")[0] for variant in only))
+    plain = {name: model_config(name, budget.model) for name in names}
+    made = {name: model_config(name, {**budget.model, **model}) for name in names}
+    for one, other in combinations(names, 2):
+        setting = _lost(plain[one], plain[other], model)
+        if setting and _same(made[one], made[other]) and not _same(plain[one], plain[other]):
+            said = f"{flag_of(f'model.{setting}')} {text_of(model[setting])}"
+            raise ValueError(
+                f"{said}: {one} and {other} would be one model, since {setting} tells them apart; leave it out, or "
+                "leave one of them out with --only."
+            )
+
+
+def _lost(one: ModelConfig, other: ModelConfig, model: Mapping[str, Any]) -> str | None:
+    """The first of these settings in which two variants differ."""
+    if not isinstance(one, DFPIRConfig) or not isinstance(other, DFPIRConfig):
+        return None
+    return next((setting for setting in model if getattr(one, setting) != getattr(other, setting)), None)
+
+
+def _same(one: ModelConfig, other: ModelConfig) -> bool:
+    return one.identity() == other.identity()

@@ -1,0 +1,165 @@
+"""How a run is trained and tested: the dataclasses whose fields `--recipe.*` and `--evaluation.*` replace.
+
+Imports nothing but the standard library: `--help` shows their fields at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Sampling = Literal["mixture", "paper"]
+Checkpoint = Literal["last", "best"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskShare:
+    """What a phase draws of one task.
+
+    Attributes:
+        task: its name (`noise`, `rain`, ...).
+        share: of the phase's samples, relative to the other tasks' shares.
+        weight: factor of its samples' loss.
+    """
+
+    task: str
+    share: float = 1.0
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of training with one patch size and one mixture of tasks.
+
+    Attributes:
+        steps: optimiser steps.
+        lr: learning rate of Adam; at the phase's start where the schedule is `cosine`.
+        patch: side of the square training patches, in pixels.
+        batch: patches a step.
+        mixture: the tasks that are drawn, with shares and loss weights; empty: all of the run's tasks alike.
+    """
+
+    steps: int
+    lr: float
+    patch: int
+    batch: int
+    mixture: tuple[TaskShare, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch"):
+            _require(name, getattr(self, name), getattr(self, name) >= 1, "a whole number, 1 or more")
+        _require("lr", self.lr, 0 < self.lr < math.inf, "a number above 0")
+        _require(
+            "patch", self.patch, self.patch >= 8 and self.patch % 8 == 0, "a multiple of 8: the network halves thrice"
+        )
+
+    def for_tasks(self, tasks: Sequence[str], others: Sequence[TaskShare] = ()) -> Phase:
+        """The phase of a run on these tasks: its mixture without the others; all alike where none of them is left.
+
+        Args:
+            tasks: of the run.
+            others: of tasks that no budget names, their shares relative to the mixture's mean; they join a mixture of
+                several tasks, not a phase of one.
+        """
+        kept = tuple(share for share in self.mixture if share.task in tasks)
+        if kept and len(self.mixture) > 1:
+            mean = sum(share.share for share in self.mixture) / len(self.mixture)
+            kept += tuple(replace(other, share=mean * other.share) for other in others)
+        return replace(self, mixture=kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model is trained: L1 loss, Adam, phases.
+
+    Attributes:
+        phases: run one after the other (the paper: 80 epochs at 1e-4 and 128 px, then 5 at 1e-5 and 192 px).
+        schedule: `constant` in a phase, as the paper says, or `cosine` down to zero over all steps, as its code does.
+        sampling: `mixture`: as the phases say; `paper`: in the proportions of the released loop's repeated lists.
+        betas: of Adam.
+        grad_clip: largest gradient norm, or None.
+        ema: decay of the exponential moving average of weights that is evaluated, or None for the weights themselves.
+        checkpoint: which weights are tested: the `last` ones, the same step for every variant, or those that validated
+            `best`.
+        validations: how often, evenly spaced, the gain over the input is measured on validation images; the last time
+            after the last step.
+        log_every: steps between rows of train.jsonl.
+        cpu_threads: threads of a run on a CPU; part of the spec, since the order of a sum depends on it.
+    """
+
+    phases: tuple[Phase, ...]
+    schedule: Literal["constant", "cosine"] = "constant"
+    sampling: Sampling = "mixture"
+    betas: tuple[float, float] = (0.9, 0.999)
+    grad_clip: float | None = None
+    ema: float | None = None
+    checkpoint: Checkpoint = "last"
+    validations: int = 10
+    log_every: int = 50
+    cpu_threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("validations", "log_every", "cpu_threads"):
+            _require(name, getattr(self, name), getattr(self, name) >= 1, "a whole number, 1 or more")
+        _require("betas", self.betas, all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1")
+        _require("grad_clip", self.grad_clip, self.grad_clip is None or self.grad_clip > 0, "a number above 0, or None")
+        _require("ema", self.ema, self.ema is None or 0 < self.ema < 1, "a number between 0 and 1, or None")
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def validates_after(self, step: int) -> bool:
+        """Whether the model is validated after this many steps."""
+        return step * self.validations // self.steps > (step - 1) * self.validations // self.steps
+
+    def for_tasks(self, tasks: Sequence[str], others: Sequence[TaskShare] = ()) -> Recipe:
+        """The recipe of a run on these tasks: see `Phase.for_tasks`."""
+        return replace(self, phases=tuple(phase.for_tasks(tasks, others) for phase in self.phases))
+
+    def phase_at(self, step: int) -> Phase:
+        """The phase of a step, counted from 0."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase
+            step -= phase.steps
+        raise ValueError(f"Step {step} lies after the last phase.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How much is evaluated.
+
+    Attributes:
+        max_side: test images are cut to a centre of at most this many pixels a side; None leaves them whole.
+        limit: images a condition at most; None takes all.
+        val_max_side: the same for validation images.
+        val_limit: the same for validation images.
+        probe_patches: patches a condition whose features are kept for t-SNE.
+        probe_patch: their side, in pixels.
+        samples: images a condition of which crops are kept.
+    """
+
+    max_side: int | None = None
+    limit: int | None = None
+    val_max_side: int | None = 128
+    val_limit: int | None = 4
+    probe_patches: int = 200
+    probe_patch: int = 64
+    samples: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("max_side", "limit", "val_max_side", "val_limit"):
+            value = getattr(self, name)
+            _require(name, value, value is None or value >= 1, "a whole number, 1 or more, or None for all")
+        for name in ("probe_patches", "samples"):
+            _require(name, getattr(self, name), getattr(self, name) >= 0, "a whole number, 0 or more")
+        _require("probe_patch", self.probe_patch, self.probe_patch >= 8, "a whole number, 8 or more")
+
+
+def _require(name: str, value: object, holds: bool, allowed: str) -> None:
+    if not holds:
+        raise ValueError(f"{name}={value!r} is not allowed: {allowed}.")
