@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ablations.spec import Budget, Evaluation, Measuring, Phase, Recipe, TaskShare
+from ablations.spec import Budget, Evaluation, MeasureConfig, Phase, Recipe, TaskShare
 from dfpir.registry import Registry
 
 _EPOCH = 226_621  # samples of the released loop's lists for five tasks; 142,431 for three
@@ -58,7 +58,7 @@ _ALL = (
             log_every=2,
         ),
         evaluation=Evaluation(max_side=64, limit=2, val_max_side=40, val_limit=1, probe_patches=4, probe_patch=32),
-        measuring=Measuring(tenths=(0, 10), draws=2, batch=3, micro_batch=3, information_images=4, pixels=64),
+        measuring=MeasureConfig(tenths=(0, 10), draws=2, batch=3, micro_batch=3, information_images=4, pixels=64),
     ),
     Budget(
         name="demo",
@@ -71,7 +71,7 @@ _ALL = (
             log_every=20,
         ),
         evaluation=Evaluation(max_side=128, limit=6, val_max_side=128, val_limit=4, probe_patches=24, probe_patch=48),
-        measuring=Measuring(tenths=(0, 10), draws=4, batch=3, micro_batch=3, information_images=4, pixels=128),
+        measuring=MeasureConfig(tenths=(0, 10), draws=4, batch=3, micro_batch=3, information_images=4, pixels=128),
         short=True,
     ),
     Budget(
@@ -84,7 +84,7 @@ _ALL = (
             log_every=50,
         ),
         evaluation=Evaluation(max_side=192, val_max_side=96, val_limit=8, probe_patches=48, probe_patch=48),
-        measuring=Measuring(images=16, draws=6, batch=6, micro_batch=6),
+        measuring=MeasureConfig(images=16, draws=6, batch=6, micro_batch=6),
         seeds=(0, 1, 2),
     ),
     Budget(

@@ -15,10 +15,10 @@ from ablations.forecast import Setting, left, print_estimate, print_plan, runs_a
 from ablations.harness.early import early_look
 from ablations.harness.launch import make_launcher
 from ablations.harness.launch_job import Options
-from ablations.harness.run_one import follow
+from ablations.harness.run_one import run_nonzero_rank
 from ablations.harness.study import Outcome, run_plan, say_folder
 from ablations.harness.training.accelerate import Acceleration, applied, use
-from ablations.harness.training.distributed import ALONE, Team, TorchTeam, join, one_voice
+from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup, TorchProcessGroup, fail_together, join
 from ablations.launchers import LAUNCHERS
 from ablations.names import chosen
 from ablations.options import Images, RunOptions
@@ -28,7 +28,7 @@ from ablations.registry import STUDIES
 from ablations.settings import text_of
 from ablations.spec import Budget, Precision
 from ablations.text_encoder import chosen_encoder
-from datasets.corpus import DataBundle
+from datasets.bundle import DataBundle
 from datasets.protocols import PROTOCOLS, get_protocol
 from datasets.tasks import conditions_of
 from dfpir.registry import UnknownNameError, suggestion
@@ -53,23 +53,23 @@ def run(options: RunOptions, *, command: str, console: Console | None = None) ->
         ValueError: an option that can't be used.
     """
     device = device_named(options.execution.device)
-    team = join(device) if LAUNCHERS[options.launching.launcher].joins else ALONE
+    team = join(device) if LAUNCHERS[options.launching.launcher].joins else SINGLE_PROCESS
     console = console or Console(highlight=False)
     console.quiet = console.quiet or not team.is_main
-    with one_voice(team):
+    with fail_together(team):
         plan, bundle, how = _planned(options, device, team)
     try:
-        if isinstance(team, TorchTeam) and not team.is_main:
-            follow(plan.specs, team.device, team)
+        if isinstance(team, TorchProcessGroup) and not team.is_main:
+            run_nonzero_rank(plan.specs, team.device, team)
             return None
         here = Setting(plan=plan, bundle=bundle, root=options.execution.out, device=device, console=console)
         _announce(plan, options, device, console)
         return _do(options, here, how, team, command=command)
     finally:
-        team.part()
+        team.shutdown()
 
 
-def _planned(options: RunOptions, device: torch.device, team: Team) -> tuple[Plan, DataBundle, Options]:
+def _planned(options: RunOptions, device: torch.device, team: ProcessGroup) -> tuple[Plan, DataBundle, Options]:
     """What is to run, on which data, and how; options that can't be used are refused here."""
     runs, images, out = options.runs, options.images, options.execution.out
     budget = _budget(options)
@@ -113,7 +113,7 @@ def _budget(options: RunOptions) -> Budget:
     return overridden(budget, asked, STUDIES[study.name](), chosen(study.name, study.variants, only))
 
 
-def _do(options: RunOptions, here: Setting, how: Options, team: Team, *, command: str) -> Outcome | None:
+def _do(options: RunOptions, here: Setting, how: Options, team: ProcessGroup, *, command: str) -> Outcome | None:
     """Run the plan, or say what it would be."""
     plan, root, console, execution = here.plan, here.root, here.console, options.execution
     if execution.early_look:
@@ -147,7 +147,7 @@ def _do(options: RunOptions, here: Setting, how: Options, team: Team, *, command
     return outcome
 
 
-def _launching(options: RunOptions, device: torch.device, team: Team) -> Options:
+def _launching(options: RunOptions, device: torch.device, team: ProcessGroup) -> Options:
     """How to launch; an option that can't be used is refused before any data is read."""
     asked, speed = options.launching, options.speed
     slurm = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ablations.spec import DataRef, RunSpec
 from datasets.bsds import load_bsds
-from datasets.corpus import DataBundle
+from datasets.bundle import DataBundle
 from datasets.embedded import load_embedded
 from datasets.folder import load_folder
 from datasets.folder_split import Split

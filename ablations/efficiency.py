@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
-    from ablations.harness.cost.measure import Effort, Setting
-    from ablations.harness.cost.models import Subject
+    from ablations.harness.cost.measure import Measurement, TimingOptions
+    from ablations.harness.cost.models import BenchmarkedModel
 
 FOLDER = "efficiency"
 PRECISIONS = ("fp32", "bf16")
@@ -50,9 +50,9 @@ DEFAULTS = {
 class Plan:
     """Everything that the options ask for, checked."""
 
-    subjects: list[Subject]
-    settings: list[Setting]
-    effort: Effort
+    subjects: list[BenchmarkedModel]
+    settings: list[Measurement]
+    effort: TimingOptions
     device: torch.device
     budget: str
     out: Path
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace, console: Console, *, command: str) -> int:
 def _plan(options: argparse.Namespace, command: str) -> Plan:
     from ablations.budgets import budget_named
     from ablations.devices import device_named
-    from ablations.harness.cost.measure import PHASES, Effort, Setting
+    from ablations.harness.cost.measure import PHASES, Measurement, TimingOptions
     from ablations.harness.cost.models import subjects
     from ablations.harness.provenance import environment
 
@@ -109,11 +109,11 @@ def _plan(options: argparse.Namespace, command: str) -> Plan:
     return Plan(
         subjects=subjects(budget_named(options.budget).model, names),
         settings=[
-            *(Setting(phase="count", size_px=size) for size in dict.fromkeys((*COUNTED_PX, *sizes))),
-            *(Setting(phase=phase, size_px=size, precision=precision)
+            *(Measurement(phase="count", size_px=size) for size in dict.fromkeys((*COUNTED_PX, *sizes))),
+            *(Measurement(phase=phase, size_px=size, precision=precision)
               for phase in PHASES for precision in precisions for size in sizes),
         ],
-        effort=Effort(
+        effort=TimingOptions(
             batch=defaults.batch, repeats=getattr(options, "repeats", None) or defaults.repeats,
             limit_s=defaults.limit_s,
         ),

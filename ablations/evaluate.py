@@ -44,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             kept = " The same command goes on from what --out holds."
         if options.guessing.degradation != "auto":
             refuse_flags_without(options, EvaluateOptions(), ("guess_data", "runs"), "--degradation auto")
-        from ablations.harness.evaluating import examine
+        from ablations.harness.evaluating import evaluate_command
 
-        return examine.run(options)
+        return evaluate_command.run(options)
     except StartupError as error:
         fail(str(error))
     except (ValueError, OSError) as error:

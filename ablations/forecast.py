@@ -22,7 +22,7 @@ from ablations.harness.run_one import find_run, is_done
 from ablations.measures.registry import metric_measures
 from ablations.plan import Plan
 from ablations.spec import RunSpec
-from datasets.corpus import DataBundle, serves
+from datasets.bundle import DataBundle, serves
 from datasets.tasks import condition_named
 
 _LIBRARIES_BYTES = 0.7 * 2**30  # measured: a run's process before its first image
@@ -157,7 +157,7 @@ def runs_at_once(here: Setting, asked: int | None, *, local: bool = True) -> int
         threads=plan.budget.recipe.cpu_threads,
     )
     print_prose(here.console, placement.reason)
-    return placement.at_once
+    return placement.max_parallel
 
 
 def _default_jobs(plan: Plan, device: torch.device) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from ablations.harness.launch_job import Launcher, Options
-    from ablations.harness.training.distributed import Team
+    from ablations.harness.training.distributed import ProcessGroup
 
 FLAGS = {"ray_address": "--ray-address", "slurm": "--slurm", "gpus": "--gpus"}
 """Fields of `launch_job.Options` that some launchers alone read, and their flags."""
@@ -36,7 +36,7 @@ class LauncherEntry:
     """
 
     name: str
-    make: Callable[[Options, torch.device, Team], Launcher]
+    make: Callable[[Options, torch.device, ProcessGroup], Launcher]
     takes: frozenset[str] = frozenset()
     without_gpus: str = ""
     on_this_device: bool = False
@@ -76,25 +76,25 @@ def refuse_settings_of_others(options: Options) -> None:
             raise ValueError(f"{flag} goes with --launcher {owners}{why}.")
 
 
-def _local(options: Options, device: torch.device, team: Team) -> Launcher:
+def _local(options: Options, device: torch.device, team: ProcessGroup) -> Launcher:
     from ablations.harness.launch_local import launch
 
     return launch
 
 
-def _ray(options: Options, device: torch.device, team: Team) -> Launcher:
+def _ray(options: Options, device: torch.device, team: ProcessGroup) -> Launcher:
     from ablations.harness.launch_ray import RayLauncher
 
     return RayLauncher(address=options.ray_address, gpus=_gpus(options, device))
 
 
-def _slurm(options: Options, device: torch.device, team: Team) -> Launcher:
+def _slurm(options: Options, device: torch.device, team: ProcessGroup) -> Launcher:
     from ablations.harness.launch_slurm import SlurmLauncher
 
     return SlurmLauncher(settings=options.slurm, gpus=_gpus(options, device))
 
 
-def _torchrun(options: Options, device: torch.device, team: Team) -> Launcher:
+def _torchrun(options: Options, device: torch.device, team: ProcessGroup) -> Launcher:
     from ablations.harness.launch_torchrun import TorchrunLauncher
 
     return TorchrunLauncher(team)

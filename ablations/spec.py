@@ -17,8 +17,8 @@ from datasets.tasks import condition_named
 from dfpir.plugins import plugins_behind
 
 __all__ = [
-    "IDENTITY_VERSION", "Budget", "Checkpoint", "DataRef", "Evaluation", "Measuring", "Phase", "Precision", "Recipe",
-    "RunSpec", "Sampling", "TaskShare",
+    "IDENTITY_VERSION", "Budget", "Checkpoint", "DataRef", "Evaluation", "MeasureConfig", "Phase", "Precision",
+    "Recipe", "RunSpec", "Sampling", "TaskShare",
 ]  # fmt: skip
 
 IDENTITY_VERSION = 2
@@ -29,7 +29,7 @@ Precision = Literal["fp32", "tf32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measuring:
+class MeasureConfig:
     """How much the measures of a finished run look at; it changes no number of the run itself.
 
     Attributes:
@@ -80,7 +80,7 @@ class Budget:
     seeds: tuple[int, ...] = (0,)
     text_encoder: Literal["auto", "minilm"] = "minilm"
     precision: Literal["auto", "fp32"] = "auto"
-    measuring: Measuring = field(default_factory=Measuring)
+    measuring: MeasureConfig = field(default_factory=MeasureConfig)
     epochs: tuple[int, ...] = ()
     short: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)

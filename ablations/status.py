@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.cli import Parser, counted, duration, fail
-from ablations.harness.glance import (
+from ablations.harness.run_status import (
     ERROR_FILE,
     REPORT_FILES,
     SPEC_FILE,

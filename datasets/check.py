@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from datasets.catalog import catalog, get_dataset
 from datasets.finder import FoundSet, Problem, content_digest, find_sets
-from datasets.inspection import Look, look_at_all
+from datasets.inspection import ImageInspection, look_at_all
 from datasets.leaks import THUMB_SIZE, Overlap, overlaps
 from datasets.store import PackedSet, StoreError
 from datasets.tasks import PAPER_TASKS, Task
@@ -199,7 +199,7 @@ def check_store(path: Path) -> StoreReport:
     return StoreReport(name=name, folder=str(path), images=len(store), says=says, problems=tuple(found))
 
 
-def report_on(found: FoundSet, looks: Sequence[Look]) -> SetReport:
+def report_on(found: FoundSet, looks: Sequence[ImageInspection]) -> SetReport:
     """Join what names tell with what the images' pixels tell."""
     spec = found.spec
     problems = list(found.problems)
@@ -231,7 +231,7 @@ def report_on(found: FoundSet, looks: Sequence[Look]) -> SetReport:
     )
 
 
-def clean_thumbs(found: FoundSet, looks: Sequence[Look]) -> tuple[list[str], NDArray[np.float32]]:
+def clean_thumbs(found: FoundSet, looks: Sequence[ImageInspection]) -> tuple[list[str], NDArray[np.float32]]:
     """Names and thumbnails of the set's images whose clean file decodes."""
     kept = [(look.name, look.thumb) for look in looks if look.thumb is not None]
     if found.spec.split == "train" and found.spec.paired:
@@ -247,7 +247,7 @@ def clean_thumbs(found: FoundSet, looks: Sequence[Look]) -> tuple[list[str], NDA
     return [name for name, _ in kept], thumbs
 
 
-def _misplaced(found: FoundSet, looks: Sequence[Look]) -> list[Problem]:
+def _misplaced(found: FoundSet, looks: Sequence[ImageInspection]) -> list[Problem]:
     """Degraded images that look far more like another clean image than like their partner."""
     pairs = {pair.name: pair for pair in found.pairs}
     whole = [look for look in looks if look.thumb is not None and look.degraded_thumb is not None]

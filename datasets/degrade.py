@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets.tasks import Condition, Task
-from datasets.transfer import sent
+from datasets.transfer import to_device_async
 
 Image = Float[Tensor, "3 h w"]
 Depth = Float[Tensor, "h w"]
@@ -105,8 +105,8 @@ def _rain(images: Sequence[Image], rngs: Sequence[np.random.Generator], *, amoun
     drawn = [list(_layers(x.shape[-2], x.shape[-1], rng, amount)) for x, rng in zip(images, rngs, strict=True)]
     layers = [layer for of_image in drawn for layer in of_image]
     device = images[0].device
-    drops = [sent(layer.drops, device) for layer in layers]
-    convolved = iter(_convolve(drops, [sent(layer.kernel, device) for layer in layers]))
+    drops = [to_device_async(layer.drops, device) for layer in layers]
+    convolved = iter(_convolve(drops, [to_device_async(layer.kernel, device) for layer in layers]))
     made = []
     for image, of_image in zip(images, drawn, strict=True):
         height, width = image.shape[-2:]
@@ -153,7 +153,7 @@ def add_haze(clean: Image, depth: Depth, rng: np.random.Generator) -> Image:
     """
     airlight = rng.uniform(0.75, 1.0) + rng.uniform(-0.02, 0.02, 3)
     transmission = torch.exp(-rng.uniform(0.3, 1.1) * depth)
-    colour = sent(torch.from_numpy(airlight).float().clamp(0, 1), clean.device)[:, None, None]
+    colour = to_device_async(torch.from_numpy(airlight).float().clamp(0, 1), clean.device)[:, None, None]
     return (clean * transmission).add_(colour * (1 - transmission))
 
 
@@ -164,7 +164,7 @@ def add_motion_blur(clean: Image, rng: np.random.Generator) -> Image:
 
 def _blur(images: Sequence[Image], rngs: Sequence[np.random.Generator]) -> list[Image]:
     kernels = [torch.from_numpy(shake_kernel(rng)) for rng in rngs]
-    return _convolve(images, [sent(kernel, x.device) for kernel, x in zip(kernels, images, strict=True)])
+    return _convolve(images, [to_device_async(kernel, x.device) for kernel, x in zip(kernels, images, strict=True)])
 
 
 def darken(clean: Image, rng: np.random.Generator) -> Image:
@@ -249,13 +249,13 @@ def _convolve(
 def _depth_of(clean: Image, depth: Depth | None) -> Depth:
     """The depth given, or a plane that recedes upwards."""
     if depth is not None:
-        return sent(depth, clean.device)
+        return to_device_async(depth, clean.device)
     height, width = clean.shape[-2:]
     return torch.linspace(1.0, 0.2, height, device=clean.device).unsqueeze(1).expand(height, width)
 
 
 def _normal(rng: np.random.Generator, shape: torch.Size, device: torch.device) -> Tensor:
-    return sent(torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32)), device)
+    return to_device_async(torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32)), device)
 
 
 def _dark(images: Sequence[Image], rngs: Sequence[np.random.Generator]) -> list[Image]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from datasets.corpus import DataBundle, Sample
+from datasets.bundle import DataBundle, Sample
 from datasets.noise import content_hash
 from datasets.seeding import stable_seed
 

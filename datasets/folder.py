@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.bundle import DataBundle, Pixels, Sample, Unread
 from datasets.console import readable
-from datasets.corpus import DataBundle, Pixels, Sample, Unread
 from datasets.embedded import smooth_depth
 from datasets.finder import Pair, find_sets
 from datasets.folder_split import USUAL_SPLIT, Sides, Split, has_own_split, split_by_count, split_by_folders

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.corpus import Sample
+from datasets.bundle import Sample
 from datasets.seeding import stable_seed
 
 Split = tuple[int, int, int]

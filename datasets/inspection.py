@@ -30,7 +30,7 @@ _R = TypeVar("_R")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class ImageInspection:
     """What a pair of files turned out to hold.
 
     Attributes:
@@ -52,7 +52,7 @@ class Look:
     faults: tuple[tuple[str, str, str], ...]
 
 
-def look_at(pair: Pair) -> Look:
+def inspect_image(pair: Pair) -> ImageInspection:
     """Decode a pair and judge it; never raises for what files hold."""
     notes: list[tuple[str, str]] = []
     faults: list[tuple[str, str, str]] = []
@@ -66,7 +66,7 @@ def look_at(pair: Pair) -> Look:
             digest.update(image.data)
     if clean is not None and degraded is not None:
         faults += _misfits(pair, clean, degraded)
-    return Look(
+    return ImageInspection(
         name=pair.name,
         size=None if clean is None else clean.shape[:2],
         thumb=None if clean is None else thumbnail(clean),
@@ -77,9 +77,9 @@ def look_at(pair: Pair) -> Look:
     )
 
 
-def look_at_all(pairs: Iterable[Pair], workers: int | None = None) -> Iterator[Look]:
-    """`look_at` for every pair, in order, on several threads where there are many."""
-    return parallel_map(look_at, list(pairs), workers)
+def look_at_all(pairs: Iterable[Pair], workers: int | None = None) -> Iterator[ImageInspection]:
+    """`inspect_image` for every pair, in order, on several threads where there are many."""
+    return parallel_map(inspect_image, list(pairs), workers)
 
 
 def parallel_map(function: Callable[[_T], _R], items: list[_T], workers: int | None = None) -> Iterator[_R]:

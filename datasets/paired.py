@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from datasets.bundle import DataBundle, EvalItem, Pixels, Sample, Split
 from datasets.catalog import catalog
-from datasets.corpus import DataBundle, EvalItem, Pixels, Sample, Split
 from datasets.dataset_spec import DatasetSpec
 from datasets.degrade import degrade, degrade_rows
 from datasets.finder import find_sets, require_clear_names
@@ -23,9 +23,9 @@ from datasets.loading import LoadedImage, load_set, stored_sets, stores_note
 from datasets.protocol_items import cut_item, quotas, set_items
 from datasets.protocols import Protocol, get_protocol
 from datasets.seeding import stable_seed
-from datasets.sides import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
+from datasets.splits import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
 from datasets.tasks import CONDITIONS, PAPER_TASKS, Condition, Task
-from datasets.transfer import sent
+from datasets.transfer import to_device_async
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,7 @@ class RootBundle(DataBundle):
             else:
                 levels[0, row] = levels[1, row]
                 to_degrade.append(row)
-        degraded, clean = (sent(torch.from_numpy(part), device).float().div_(255) for part in levels)
+        degraded, clean = (to_device_async(torch.from_numpy(part), device).float().div_(255) for part in levels)
         degrade_rows(degraded, clean, to_degrade, conditions, [stable_seed("degrade", seed) for seed in seeds])
         return degraded, clean
 

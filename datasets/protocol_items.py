@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from datasets.corpus import EvalItem, Pixels, Sample, to_levels
+from datasets.bundle import EvalItem, Pixels, Sample, to_levels
 from datasets.noise import noisy_inputs
 from datasets.protocols import Protocol
 from datasets.tasks import Condition

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def sent(tensor: Tensor, device: torch.device | str) -> Tensor:
+def to_device_async(tensor: Tensor, device: torch.device | str) -> Tensor:
     """The tensor on a device; work queued on a GPU goes on meanwhile.
 
     A copy from ordinary memory waits until the GPU has done everything queued before it. From page-locked memory it

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ablations.bench import feed
 from ablations.bench.record import Line, line, rate
-from datasets.corpus import to_float, to_levels
+from datasets.bundle import to_float, to_levels
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
 from datasets.finder import find_sets

@@ -38,15 +38,15 @@ from ablations.bench.ways import (
 )
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, prepare_steps
+from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
 from ablations.spec import Precision
 from baselines.base import restore
-from datasets.corpus import Pixels, to_float, to_levels
+from datasets.bundle import Pixels, to_float, to_levels
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
 from datasets.metrics import psnr_db, ssim
 from datasets.tasks import CONDITIONS, Condition, noise
-from datasets.transfer import sent
+from datasets.transfer import to_device_async
 from dfpir.count import multiply_adds
 from dfpir.prompts import load_prompts
 from dfpir.recompute import compile_blocks
@@ -150,8 +150,8 @@ def _ours(
     def work() -> int:
         scores["ours"] = []
         for part in _batches(pairs, batch):
-            degraded = sent(torch.cat([as_tensor(image) for _, image, _ in part]), device)
-            clean = sent(torch.cat([as_tensor(image) for _, _, image in part]), device)
+            degraded = to_device_async(torch.cat([as_tensor(image) for _, image, _ in part]), device)
+            clean = to_device_async(torch.cat([as_tensor(image) for _, _, image in part]), device)
             rows = torch.full((len(part),), _row(part[0][0]), device=device)
             with torch.inference_mode():
                 out = network(degraded, rows)
@@ -190,7 +190,7 @@ def our_network(settings: Settings, precision: Precision, device: torch.device) 
             restored = restore(model, degraded, rows)
         return restored.float().clamp(0, 1)
 
-    if chosen().cuda_graphs and no_graphs_because(model.config, device) is None:
+    if chosen().cuda_graphs and cuda_graph_blocker(model.config, device) is None:
         # the last batch of a condition may be smaller: a graph for each size, captured once
         graphs: defaultdict[int, GraphedStep] = defaultdict(lambda: GraphedStep(compute, []))
         return lambda degraded, rows: graphs[len(degraded)](degraded, rows)

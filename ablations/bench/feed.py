@@ -19,7 +19,7 @@ from ablations.bench.record import Line, line, rate
 from ablations.budgets import budget_named
 from ablations.data import open_data
 from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.training.distributed import ALONE
+from ablations.harness.training.distributed import SINGLE_PROCESS
 from ablations.harness.training.prefetch import Feed, cores, workers_for
 from ablations.plan import make_plan
 from ablations.spec import RunSpec
@@ -84,7 +84,7 @@ def spec_of(budget: str, patch: int = PATCH, batch: int = BATCH) -> RunSpec:
 
 def _mixture(budget: str, workers: int, repeats: int) -> list[float]:
     """Patches a second of one feed."""
-    with closing(Feed(spec_of(budget), load_embedded(), _CPU, ALONE, workers=workers)) as feed:
+    with closing(Feed(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
         steps = iter(range(_STEPS))
 
         def some() -> int:
@@ -125,7 +125,7 @@ def _take(budget: str, workers: int, drawn: Synchronized[int], stop: Any) -> Non
     """A run that does nothing with its batches."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    with closing(Feed(spec_of(budget), load_embedded(), _CPU, ALONE, workers=workers)) as feed:
+    with closing(Feed(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
         step = 0
         while not stop.is_set():
             feed.batch(step)

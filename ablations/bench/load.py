@@ -28,9 +28,9 @@ from rich.console import Console
 from ablations.bench.record import Line
 from ablations.budgets import budget_named
 from ablations.data import open_data
-from ablations.harness.launch import jobs_of
+from ablations.harness.launch import pending_jobs
 from ablations.harness.launch_job import Job
-from ablations.harness.lock import alone
+from ablations.harness.lock import run_lock
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
 from ablations.plan import make_plan
@@ -135,7 +135,7 @@ def schedule(root: Path, size: int) -> float:
     started = time.perf_counter()
     specs = [replace(plan.specs[0], seed=seed) for seed in range(size)]
     with StudyProgress(specs, Console(file=io.StringIO())) as progress:
-        jobs = jobs_of(specs, root, torch.device("cpu"), force=False, progress=progress)
+        jobs = pending_jobs(specs, root, torch.device("cpu"), force=False, progress=progress)
         for job in jobs:
             progress.started(job.spec)
             _do_nothing(job)
@@ -146,7 +146,7 @@ def schedule(root: Path, size: int) -> float:
 def _do_nothing(job: Job) -> None:
     folder = job.folder
     folder.mkdir(parents=True)
-    with alone(folder):
+    with run_lock(folder):
         for name in (schema.SPEC_FILE, schema.IMAGES_FILE):
             _write_plainly(folder / name, {})
         digests = {name: sha256_of(folder / name) for name in (schema.SPEC_FILE, schema.IMAGES_FILE)}

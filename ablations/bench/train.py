@@ -35,7 +35,7 @@ from ablations.bench.ways import (
 )
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.memory import LiveBytes
-from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, prepare_steps
+from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
 from ablations.spec import Precision
 from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
@@ -234,7 +234,7 @@ def our_step(model: RestorationUNet, precision: Precision, device: torch.device,
         loss.backward()
         return loss.detach()
 
-    graphs = chosen().cuda_graphs and no_graphs_because(model.config, device) is None
+    graphs = chosen().cuda_graphs and cuda_graph_blocker(model.config, device) is None
     passes: Step = GraphedStep(compute, parameters) if graphs else compute
 
     def step(image: Tensor, target: Tensor, rows: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ablations.bench.options import Settings
 from ablations.bench.record import Line
 from ablations.harness.memory import is_out_of_memory
 from ablations.harness.seeding import initialise
-from ablations.harness.training.accelerate import chosen, no_graphs_because, set_float32_products, use
+from ablations.harness.training.accelerate import chosen, cuda_graph_blocker, set_float32_products, use
 from ablations.spec import Precision
 from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.kernels import chosen_kernels, use_kernels, use_padded_widths
@@ -51,7 +51,7 @@ def label(settings: Settings, precision: Precision, config: DFPIRConfig, device:
         words.append("Triton kernels")
     if asked.compile:
         words.append("compiled")
-    if asked.cuda_graphs and no_graphs_because(config, device) is None:
+    if asked.cuda_graphs and cuda_graph_blocker(config, device) is None:
         words.append("CUDA graphs")
     if settings.padding is not None:
         words.append("padded widths" if settings.padding else "widths not padded")
@@ -65,7 +65,7 @@ def inactive_switches(settings: Settings, config: DFPIRConfig, device: torch.dev
     reasons = []
     if settings.acceleration.kernels == "triton" and device.type != "cuda":
         reasons.append(f"Triton's kernels serve GPUs, not {device.type}")
-    if settings.acceleration.cuda_graphs and (reason := no_graphs_because(config, device)):
+    if settings.acceleration.cuda_graphs and (reason := cuda_graph_blocker(config, device)):
         reasons.append(f"CUDA graphs {reason.rstrip('.')}")
     return "; ".join(reasons)
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datasets.corpus import EvalItem
+from datasets.bundle import EvalItem
 from datasets.protocols import Protocol, score
-from datasets.transfer import sent
+from datasets.transfer import to_device_async
 from reports.schema import PSNR, SSIM
 
 BOTH = (PSNR, SSIM)
@@ -44,8 +44,8 @@ def score_batch(
     device = restored[0].device
     keys = [_key(item, rules, device) for item in batch]
     unknown = [i for i, key in enumerate(keys) if any((key, metric) not in _inputs for metric in metrics)]
-    clean = [sent(as_tensor(item.clean), device) for item in batch]
-    images = [*restored, *(sent(as_tensor(batch[i].degraded), device) for i in unknown)]
+    clean = [to_device_async(as_tensor(item.clean), device) for item in batch]
+    images = [*restored, *(to_device_async(as_tensor(batch[i].degraded), device) for i in unknown)]
     references = [*clean, *(clean[i] for i in unknown)]
     if device.type == "cuda":
         images, references = [torch.cat(images)], [torch.cat(references)]

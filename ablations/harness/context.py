@@ -8,9 +8,9 @@ import torch
 
 from ablations.data import load_data
 from ablations.harness.training.conditioning import Conditioning
-from ablations.harness.training.distributed import ALONE, Team
+from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.spec import RunSpec
-from datasets.corpus import DataBundle
+from datasets.bundle import DataBundle
 from dfpir.prompts import load_prompts
 
 
@@ -30,10 +30,10 @@ class RunContext:
     bundle: DataBundle
     conditioning: Conditioning
     device: torch.device
-    team: Team = ALONE
+    team: ProcessGroup = SINGLE_PROCESS
 
 
-def run_context(spec: RunSpec, device: torch.device, team: Team = ALONE) -> RunContext:
+def run_context(spec: RunSpec, device: torch.device, team: ProcessGroup = SINGLE_PROCESS) -> RunContext:
     """The run with its images read and its prompts encoded.
 
     Raises:

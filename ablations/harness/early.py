@@ -11,14 +11,14 @@ from rich.console import Console
 
 from ablations.harness.provenance import environment
 from ablations.harness.run_one import evaluate_into, find_run, is_done, spec_file
-from ablations.harness.sealing import seal
+from ablations.harness.sealing import write_done_marker
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.study import study_file, write_table
 from ablations.harness.study_folder import study_folder
 from ablations.harness.training import snapshots
 from ablations.harness.training.state import read_log
 from ablations.harness.training.train import Trained
-from ablations.measures.subject import load_subject
+from ablations.measures.subject import load_run
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports.build import build_report
@@ -75,7 +75,7 @@ def _evaluate_at(spec: RunSpec, tenth: int, run: Path, folder: Path, device: tor
     if is_done(folder):
         return True
     make_deterministic(device, spec.recipe.cpu_threads)
-    subject = load_subject(spec, run, device)
+    subject = load_run(spec, run, device)
     model = subject.model_at(tenth)
     if model is None:
         return False
@@ -100,5 +100,5 @@ def _evaluate_at(spec: RunSpec, tenth: int, run: Path, folder: Path, device: tor
             oom_splits=0,
         ),
     )
-    seal(folder, spec)
+    write_done_marker(folder, spec)
     return True

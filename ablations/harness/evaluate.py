@@ -15,12 +15,12 @@ from ablations.data import seen_word, test_set_of
 from ablations.devices import autocast
 from ablations.harness.batch_scores import BOTH, as_tensor, score_batch
 from ablations.harness.context import RunContext
-from ablations.harness.heartbeat import beat
+from ablations.harness.heartbeat import notify_heartbeat
 from ablations.spec import RunSpec
 from baselines.base import Restorer, restore
-from datasets.corpus import DataBundle, EvalItem
+from datasets.bundle import DataBundle, EvalItem
 from datasets.protocols import Protocol, get_protocol
-from datasets.transfer import sent
+from datasets.transfer import to_device_async
 from reports.schema import PSNR
 
 __all__ = ["as_tensor", "batch_pixels", "batches_of", "restore_items", "score_items", "score_rows", "validation_scores"]
@@ -67,13 +67,13 @@ def _restored(run: RunContext, model: nn.Module, batch: Sequence[EvalItem]) -> l
 
 
 def _restored_at_once(run: RunContext, model: nn.Module, batch: Sequence[EvalItem]) -> list[Tensor]:
-    images = sent(torch.cat([as_tensor(item.degraded) for item in batch]), run.device)
+    images = to_device_async(torch.cat([as_tensor(item.degraded) for item in batch]), run.device)
     code = run.conditioning([item.condition for item in batch], run.device, training=False)
     with torch.inference_mode():
         with autocast(run.device, run.spec.precision):
             restored = restore(cast(Restorer, model), images, code)
         restored = restored.float()
-    beat()
+    notify_heartbeat()
     return list(restored.split(1))
 
 
@@ -113,7 +113,7 @@ def score_items(
                 (i, score_rows(run.spec, run.bundle, item, rules, scores))
                 for i, item, scores in zip(numbers, batch, found, strict=True)
             ]
-    return [row for _, rows in sorted(team.gathered(own), key=itemgetter(0)) for row in rows]
+    return [row for _, rows in sorted(team.all_gather(own), key=itemgetter(0)) for row in rows]
 
 
 def score_rows(

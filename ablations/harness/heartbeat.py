@@ -12,14 +12,14 @@ _REARM_S = 1.0
 _listeners: list[Callable[[], None]] = []
 
 
-def beat() -> None:
+def notify_heartbeat() -> None:
     """Say that this process's run goes on: called at each training step and each restored batch of images."""
     for listener in _listeners:
         listener()
 
 
 @contextmanager
-def listening(listener: Callable[[], None]) -> Iterator[None]:
+def on_heartbeat(listener: Callable[[], None]) -> Iterator[None]:
     """Call `listener` at each beat of this process."""
     _listeners.append(listener)
     try:
@@ -55,7 +55,7 @@ def watchdog(limit_s: float | None, trace: Path) -> Iterator[None]:
 
         rearm()
         try:
-            with listening(rearm):
+            with on_heartbeat(rearm):
                 yield
         finally:
             faulthandler.cancel_dump_traceback_later()

@@ -11,14 +11,14 @@ from ablations.harness.launch_job import HANG_S, Job, Launcher, Options
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import find_run, is_done, names_in
 from ablations.harness.training.accelerate import Acceleration
-from ablations.harness.training.distributed import ALONE, COMMAND, Team, is_one_of_many
+from ablations.harness.training.distributed import COMMAND, SINGLE_PROCESS, ProcessGroup, is_one_of_many
 from ablations.harness.training.scalars import check_log
 from ablations.launchers import LAUNCHERS, refuse_settings_of_others
 from ablations.measures.take import missing
-from ablations.spec import Measuring, RunSpec
+from ablations.spec import MeasureConfig, RunSpec
 
 
-def make_launcher(options: Options, device: torch.device, team: Team = ALONE) -> Launcher:
+def make_launcher(options: Options, device: torch.device, team: ProcessGroup = SINGLE_PROCESS) -> Launcher:
     """The launcher that was asked for, ready to be called; `team` is whom torchrun started.
 
     Raises:
@@ -32,7 +32,7 @@ def make_launcher(options: Options, device: torch.device, team: Team = ALONE) ->
     return entry.make(options, device, team)
 
 
-def jobs_of(
+def pending_jobs(
     specs: Iterable[RunSpec],
     root: Path,
     device: torch.device,
@@ -40,13 +40,13 @@ def jobs_of(
     force: bool,
     progress: StudyProgress,
     measures: Sequence[str] = (),
-    sizes: Measuring | None = None,
+    sizes: MeasureConfig | None = None,
     hang_s: float | None = HANG_S,
     log: str = "jsonl",
     acceleration: Acceleration | None = None,
 ) -> list[Job]:
     """The jobs of those runs that are not done, or lack a measure; `progress` is told of the others."""
-    sizes = sizes or Measuring()
+    sizes = sizes or MeasureConfig()
     jobs, names = [], names_in(root)
     for spec in specs:
         folder = find_run(root, spec, names)

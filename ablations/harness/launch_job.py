@@ -11,17 +11,17 @@ from typing import Protocol
 
 import torch
 
-from ablations.harness.glance import last_step
-from ablations.harness.heartbeat import beat, watchdog
-from ablations.harness.lock import alone, trace_file
+from ablations.harness.heartbeat import notify_heartbeat, watchdog
+from ablations.harness.lock import run_lock, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.provenance import now
 from ablations.harness.run_one import find_run, run_one
+from ablations.harness.run_status import last_step
 from ablations.harness.training.accelerate import Acceleration, use
-from ablations.harness.training.distributed import ALONE, Team
+from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.harness.training.train import Progress
 from ablations.measures.take import take_measures
-from ablations.spec import Measuring, RunSpec
+from ablations.spec import MeasureConfig, RunSpec
 from reports.files import write_json
 from reports.schema import ERROR_FILE, ErrorFile
 
@@ -50,7 +50,7 @@ class Job:
     device: str
     force: bool = False
     measures: tuple[str, ...] = ()
-    sizes: Measuring = field(default_factory=Measuring)
+    sizes: MeasureConfig = field(default_factory=MeasureConfig)
     hang_s: float | None = HANG_S
     log: str = "jsonl"
     acceleration: Acceleration = field(default_factory=Acceleration)
@@ -87,12 +87,12 @@ class Options:
 class Launcher(Protocol):
     """Makes runs true somewhere."""
 
-    def __call__(self, jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
+    def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
         """Do all jobs and return those that failed, each of which has an error row in its folder.
 
         Args:
             jobs: distinct runs that are left to do.
-            at_once: runs at once, at most.
+            max_parallel: runs at once, at most.
             progress: told what happens.
         """
         ...
@@ -102,7 +102,7 @@ class MissingExtraError(ValueError):
     """A launcher whose library is not installed."""
 
 
-def perform(job: Job, report: Callable[[Progress], None], team: Team = ALONE) -> bool:
+def execute_job(job: Job, report: Callable[[Progress], None], team: ProcessGroup = SINGLE_PROCESS) -> bool:
     """Do a job in this process: the run, then its measures. Returns whether the run is done.
 
     Several processes share the run (see `run_one`); its measures are taken by the first.
@@ -117,13 +117,13 @@ def perform(job: Job, report: Callable[[Progress], None], team: Team = ALONE) ->
         if done and job.measures:
             steps = job.spec.recipe.steps
             report(Progress(step=steps, steps=steps, stage="measure"))
-            beat()
-            with alone(job.folder):
+            notify_heartbeat()
+            with run_lock(job.folder):
                 take_measures(job.spec, job.folder, job.measures, device, job.sizes)
     return done
 
 
-def explain_death(job: Job, how: str, *, hung: bool = False) -> None:
+def write_crash_record(job: Job, how: str, *, hung: bool = False) -> None:
     """Give a run whose worker died without a word its error row; a row that the worker wrote itself stays.
 
     Args:
@@ -146,7 +146,7 @@ def explain_death(job: Job, how: str, *, hung: bool = False) -> None:
     write_json(folder / ERROR_FILE, ErrorFile(type=kind, message=message, traceback=stood, at=now(), step=None))
 
 
-def tell_step(job: Job, progress: StudyProgress) -> None:
+def report_progress_from_log(job: Job, progress: StudyProgress) -> None:
     """Tell how far a run elsewhere is, as its log in the shared folder says."""
     last = last_step(job.folder)
     if last is not None:

@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 
-from ablations.harness.heartbeat import listening
-from ablations.harness.launch_job import Job, explain_death, perform
+from ablations.harness.heartbeat import on_heartbeat
+from ablations.harness.launch_job import Job, execute_job, write_crash_record
 from ablations.harness.lock import BusyError
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
@@ -45,7 +45,7 @@ class _Worker:
     killed: bool = False
 
 
-def launch(jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
+def launch(jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
     """Do all jobs, each in a process of its own (see `launch_job.Launcher`)."""
     waiting = deque((job, 0.0) for job in jobs)
     context = multiprocessing.get_context("spawn")
@@ -53,7 +53,7 @@ def launch(jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> lis
     failed: list[Job] = []
     try:
         while waiting or workers:
-            while waiting and len(workers) < at_once and waiting[0][1] <= time.monotonic():
+            while waiting and len(workers) < max_parallel and waiting[0][1] <= time.monotonic():
                 job, _ = waiting.popleft()
                 workers.append(_start(context, job))
                 progress.started(job.spec)
@@ -68,7 +68,7 @@ def launch(jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> lis
                     progress.finished(job.spec)
                 else:
                     failed.append(job)
-                    explain_death(job, _how(worker), hung=worker.killed)
+                    write_crash_record(job, _how(worker), hung=worker.killed)
                     progress.failed(job.spec, job.folder)
                 worker.words.close()
             for worker in workers:
@@ -133,7 +133,7 @@ def _how(worker: _Worker) -> str:
 def _work(job: Job, words: Connection, parent: int) -> None:
     """A worker process: one run and its measures."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher gets Ctrl-C and ends its workers
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=exit_when_orphaned, args=(parent,), daemon=True).start()
     words.send(None)  # imports are over: from here on silence counts
     last = 0.0
 
@@ -147,15 +147,15 @@ def _work(job: Job, words: Connection, parent: int) -> None:
         words.send(progress)
 
     try:
-        with listening(beats):
-            done = perform(job, report)
+        with on_heartbeat(beats):
+            done = execute_job(job, report)
     except BusyError:
         os._exit(_BUSY)
     if not done:
         raise SystemExit(1)
 
 
-def _die_with(parent: int) -> None:
+def exit_when_orphaned(parent: int) -> None:
     """End this process when the launcher is gone, so that a killed study leaves nobody writing."""
     while os.getppid() == parent:
         time.sleep(0.5)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ablations.harness.launch_job import Job, explain_death, import_extra, perform, tell_step
-from ablations.harness.lock import BusyError, alone, trace_file
+from ablations.harness.launch_job import Job, execute_job, import_extra, report_progress_from_log, write_crash_record
+from ablations.harness.lock import BusyError, run_lock, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
 from reports.files import write_bytes
@@ -49,14 +49,14 @@ class RayLauncher:
     def __post_init__(self) -> None:
         import_extra("ray", "ray")
 
-    def __call__(self, jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
+    def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
         """See `launch_job.Launcher`."""
         with _cluster(self.address) as ray, _token(jobs[0].root) as token:
             _check_room(ray, self.gpus)
             waiting, failed = list(reversed(jobs)), []
             running: dict[Any, Job] = {}
             while waiting or running:
-                while waiting and len(running) < at_once:
+                while waiting and len(running) < max_parallel:
                     job = waiting.pop()
                     for stale in (job.folder / ERROR_FILE, trace_file(job.folder)):
                         stale.unlink(missing_ok=True)
@@ -71,7 +71,7 @@ class RayLauncher:
                         progress.failed(job.spec, job.folder)
                         failed.append(job)
                 for job in running.values():
-                    tell_step(job, progress)
+                    report_progress_from_log(job, progress)
         return failed
 
     def _submit(self, ray: Any, job: Job, token: str) -> Any:
@@ -99,11 +99,11 @@ def _work(job: Job, token: str) -> Files | None:
 def _wait_and_perform(job: Job) -> None:
     trace = trace_file(job.folder)
     if trace.is_file() and trace.stat().st_size:  # Ray tries a process that ended again: one that hung would hang again
-        explain_death(job, "a hang")
+        write_crash_record(job, "a hang")
         return
     while True:
         try:
-            perform(job, lambda progress: None)
+            execute_job(job, lambda progress: None)
             return
         except BusyError:
             time.sleep(_BUSY_WAIT_S)
@@ -114,15 +114,15 @@ def _gathered(ray: Any, reference: Any, job: Job) -> bool:
     try:
         files = ray.get(reference)
     except ray.exceptions.RayError as error:
-        explain_death(job, f"{type(error).__name__} after {_RETRIES} retries")
+        write_crash_record(job, f"{type(error).__name__} after {_RETRIES} retries")
         return False
     if files is not None:
         job.root.mkdir(parents=True, exist_ok=True)
-        with alone(job.folder):
+        with run_lock(job.folder):
             unpack(files, job.folder)
     if is_done(job.folder):
         return True
-    explain_death(job, "no error and no result")
+    write_crash_record(job, "no error and no result")
     return False
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ablations.harness.launch_job import Job, explain_death, import_extra, perform, tell_step
+from ablations.harness.launch_job import Job, execute_job, import_extra, report_progress_from_log, write_crash_record
 from ablations.harness.lock import BusyError, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
@@ -45,7 +45,7 @@ class Task:
         """Do the job, once nobody else works on its run. Returns whether the run is done."""
         while True:
             try:
-                return perform(job, lambda progress: None)
+                return execute_job(job, lambda progress: None)
             except BusyError:
                 time.sleep(_BUSY_WAIT_S)
 
@@ -87,9 +87,9 @@ class SlurmLauncher:
             raise ValueError(f"--gpus {self.gpus:g}: Slurm gives whole GPUs.")
         import_extra("submitit", "slurm")
 
-    def __call__(self, jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
+    def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
         """See `launch_job.Launcher`. Interrupted, it cancels what it has queued."""
-        executor = self._executor(jobs, at_once)
+        executor = self._executor(jobs, max_parallel)
         for job in jobs:
             for stale in (job.folder / ERROR_FILE, trace_file(job.folder)):
                 stale.unlink(missing_ok=True)
@@ -107,11 +107,11 @@ class SlurmLauncher:
                     if self._ended_well(job):
                         progress.finished(job.spec)
                     else:
-                        explain_death(job, f"Slurm's state {handle.state} (job {handle.job_id})")
+                        write_crash_record(job, f"Slurm's state {handle.state} (job {handle.job_id})")
                         progress.failed(job.spec, job.folder)
                         failed.append(job)
                 for _, job in waiting:
-                    tell_step(job, progress)
+                    report_progress_from_log(job, progress)
                 if waiting and not ended:
                     time.sleep(self.poll_s)
         finally:
@@ -119,7 +119,7 @@ class SlurmLauncher:
                 handle.cancel(check=False)
         return failed
 
-    def _executor(self, jobs: Sequence[Job], at_once: int) -> Any:
+    def _executor(self, jobs: Sequence[Job], max_parallel: int) -> Any:
         submitit = import_extra("submitit", "slurm")
         (jobs[0].root / FOLDER).mkdir(parents=True, exist_ok=True)
         try:
@@ -135,7 +135,7 @@ class SlurmLauncher:
             cpus_per_task=given.pop("cpus_per_task", threads),
             gpus_per_node=int(self.gpus),
             slurm_job_name="dfpir",
-            slurm_array_parallelism=at_once,
+            slurm_array_parallelism=max_parallel,
             **{f"slurm_{key}": value for key, value in given.items()},
         )
         return executor

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from ablations.harness.launch_job import Job, perform
+from ablations.harness.launch_job import Job, execute_job
 from ablations.harness.lock import BusyError
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
-from ablations.harness.training.distributed import Team
+from ablations.harness.training.distributed import ProcessGroup
 from reports.schema import ERROR_FILE
 
 _BUSY_WAIT_S = 2.0
@@ -21,18 +21,18 @@ _BUSY_WAIT_S = 2.0
 class TorchrunLauncher:
     """Does jobs in this process, the first of the team, while the others are in `run_one.follow`."""
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, team: ProcessGroup) -> None:
         self._team = team
 
-    def __call__(self, jobs: Sequence[Job], *, at_once: int, progress: StudyProgress) -> list[Job]:
-        """Do all jobs, one at a time whatever `at_once` says (see `launch_job.Launcher`)."""
+    def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
+        """Do all jobs, one at a time whatever `max_parallel` says (see `launch_job.Launcher`)."""
         waiting, failed = deque(jobs), []
         while waiting:
             job = replace(waiting.popleft(), device=str(self._team.device))
             (job.folder / ERROR_FILE).unlink(missing_ok=True)
             progress.started(job.spec)
             try:
-                perform(job, partial(progress.update, job.spec.digest), self._team)
+                execute_job(job, partial(progress.update, job.spec.digest), self._team)
             except BusyError:
                 waiting.append(job)
                 progress.busy(job.spec)

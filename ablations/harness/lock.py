@@ -52,7 +52,7 @@ def trace_file(folder: Path) -> Path:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[None]:
     """Hold the run's lock.
 
     Raises:

@@ -13,7 +13,7 @@ from ablations.devices import autocast
 from ablations.harness.context import RunContext
 from ablations.harness.evaluate import as_tensor
 from ablations.spec import RunSpec
-from datasets.corpus import EvalItem
+from datasets.bundle import EvalItem
 from datasets.seeding import stable_seed
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet

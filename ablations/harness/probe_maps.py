@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ablations.devices import autocast
 from ablations.harness.context import RunContext
 from ablations.harness.evaluate import as_tensor
-from datasets.corpus import EvalItem
+from datasets.bundle import EvalItem
 from dfpir import RestorationUNet
 from dfpir.attention import PerturbedAttention, largest_in_rows, masked_softmax
 from dfpir.block import PerturbationBlock

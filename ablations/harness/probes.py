@@ -18,7 +18,7 @@ from ablations.harness.evaluate import as_tensor, restore_items
 from ablations.harness.probe_features import POOLED, pooled_features, probe_patches
 from ablations.harness.probe_maps import BLOCK_NAMES, AttentionRecorder, feature_maps
 from ablations.spec import RunSpec
-from datasets.corpus import EvalItem
+from datasets.bundle import EvalItem
 from datasets.protocols import get_protocol, score
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet

@@ -21,19 +21,19 @@ from ablations.harness import probes
 from ablations.harness.build import build_model
 from ablations.harness.context import RunContext, run_context
 from ablations.harness.evaluate import score_items
-from ablations.harness.lock import alone
+from ablations.harness.lock import run_lock
 from ablations.harness.provenance import environment, now
-from ablations.harness.sealing import NOT_OF_THE_RUN, seal
+from ablations.harness.sealing import NOT_OF_THE_RUN, write_done_marker
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.training import checkpoint
 from ablations.harness.training.accelerate import applied, set_float32_products
-from ablations.harness.training.distributed import ALONE, PeerError, Team, TorchTeam
+from ablations.harness.training.distributed import SINGLE_PROCESS, PeerError, ProcessGroup, TorchProcessGroup
 from ablations.harness.training.scalars import Log, scalar_log
 from ablations.harness.training.state import read_log
 from ablations.harness.training.train import Progress, Report, Trained, run_conditions, train
 from ablations.models import described
 from ablations.spec import DataRef, RunSpec
-from datasets.corpus import DataBundle, EvalItem
+from datasets.bundle import DataBundle, EvalItem
 from datasets.paired import RootBundle
 from datasets.protocols import get_protocol
 from dfpir import DFPIRConfig, RestorationUNet
@@ -98,7 +98,7 @@ def run_one(
     report: Report,
     *,
     force: bool = False,
-    team: Team = ALONE,
+    team: ProcessGroup = SINGLE_PROCESS,
     log: str = "jsonl",
 ) -> bool:
     """Make a run true: train and evaluate it, unless it is done.
@@ -119,7 +119,7 @@ def run_one(
     """
     folder = find_run(root, spec)
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
+    with run_lock(folder):
         if not force and is_done(folder):
             return True
         for stale in (DONE_FILE, ERROR_FILE):
@@ -130,18 +130,18 @@ def run_one(
             for stale in NOT_OF_THE_RUN:
                 shutil.rmtree(folder / stale, ignore_errors=True)
         try:
-            with team.heeding(lambda error: _write_error(folder, error)):
+            with team.on_peer_failure(lambda error: _write_error(folder, error)):
                 _run(spec, folder, device, report, team, log)
         except Exception as error:
             try:
                 _write_error(folder, error)
             finally:
-                team.tell(error)
+                team.broadcast_error(error)
             return False
         return True
 
 
-def follow(specs: Sequence[RunSpec], device: torch.device, team: TorchTeam) -> None:
+def run_nonzero_rank(specs: Sequence[RunSpec], device: torch.device, team: TorchProcessGroup) -> None:
     """What all but the first process do: their part of each run that it begins, without a file."""
     known = {spec.digest: spec for spec in specs}
     while (digest := team.next_run()) is not None:
@@ -149,19 +149,19 @@ def follow(specs: Sequence[RunSpec], device: torch.device, team: TorchTeam) -> N
             if digest not in known:
                 raise ValueError(f"This process plans no run {digest}: other data or another version of the suite.")
             spec = known[digest]
-            trained, run = _trained(spec, Path(), device, _unheard, team, _unheard)
+            trained, run = _trained(spec, Path(), device, _noop, team, _noop)
             for items, label in evaluated(spec, run.bundle):
                 score_items(run, trained.model, items, protocol=label)
         except Exception as error:
-            team.tell(error)
+            team.broadcast_error(error)
 
 
-def _unheard(_: object) -> None:
+def _noop(_: object) -> None:
     """Where what a process that is not the first has to say goes."""
 
 
-def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team: Team, log: str) -> None:
-    if isinstance(team, TorchTeam):
+def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team: ProcessGroup, log: str) -> None:
+    if isinstance(team, TorchProcessGroup):
         team.next_run(spec.digest)
     with scalar_log(log, folder) as shown:
         trained, run = _trained(spec, folder, device, report, team, shown)
@@ -179,12 +179,12 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team
         oom_splits=trained.oom_splits,
     )
     write_json(folder / SUMMARY_FILE, summary)
-    seal(folder, spec)
+    write_done_marker(folder, spec)
     report(Progress(step=steps, steps=steps, stage="done"))
 
 
 def _trained(
-    spec: RunSpec, folder: Path, device: torch.device, report: Report, team: Team, log: Log
+    spec: RunSpec, folder: Path, device: torch.device, report: Report, team: ProcessGroup, log: Log
 ) -> tuple[Trained, RunContext]:
     """The trained model, and what it was trained with; in the first process with the run's first files."""
     make_deterministic(device, spec.recipe.cpu_threads)

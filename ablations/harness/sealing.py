@@ -41,7 +41,7 @@ def needed(spec: RunSpec) -> list[str]:
     return names + ([PROBES_FILE] if isinstance(spec.config, DFPIRConfig) else [])
 
 
-def seal(folder: Path, spec: RunSpec) -> None:
+def write_done_marker(folder: Path, spec: RunSpec) -> None:
     """DONE with the hash of every file, then away with the checkpoints.
 
     Raises:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ablations.cli import print_prose
 from ablations.harness.closing import say_unmeasured, show_table
-from ablations.harness.launch import jobs_of, make_launcher
+from ablations.harness.launch import make_launcher, pending_jobs
 from ablations.harness.launch_job import Options
 from ablations.harness.progress import StudyProgress, working
 from ablations.harness.run_one import data_file, find_run, is_done
@@ -28,7 +28,7 @@ from ablations.harness.study_folder import (
     whole,
 )
 from ablations.harness.training import snapshots
-from ablations.harness.training.distributed import ALONE, Team
+from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS
 from ablations.models import model_label
@@ -77,7 +77,7 @@ def run_plan(
     command: str,
     console: Console,
     options: Options | None = None,
-    team: Team = ALONE,
+    team: ProcessGroup = SINGLE_PROCESS,
 ) -> Outcome:
     """Make every run of the plan true, write the study's table and build its report.
 
@@ -98,7 +98,7 @@ def run_plan(
     say_folder(plan, root, console)
     write_json(folder / STUDY_FILE, study_file(plan, root, command, folder))
     with StudyProgress(plan.specs, console) as progress:
-        todo = jobs_of(
+        todo = pending_jobs(
             plan.specs,
             root.resolve(),
             device,
@@ -110,7 +110,7 @@ def run_plan(
             log=options.log,
             acceleration=options.acceleration,
         )
-        failed = [job.spec for job in launch(todo, at_once=jobs, progress=progress)] if todo else []
+        failed = [job.spec for job in launch(todo, max_parallel=jobs, progress=progress)] if todo else []
     say_unmeasured(plan, root, console)
     if not failed:
         for spec in plan.specs:

@@ -29,14 +29,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ablations.harness.heartbeat import beat
+from ablations.harness.heartbeat import notify_heartbeat
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.gradients import training_loss
 from ablations.harness.training.train import run_conditions
 from ablations.measures.groups import ALL, layer_groups
 from ablations.models import is_trained
 from ablations.spec import RunSpec
-from datasets.corpus import DataBundle
+from datasets.bundle import DataBundle
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition, Task
 from dfpir import DFPIRConfig
@@ -200,7 +200,7 @@ def _gradient(
             # autograd.grad, not backward: nobody's .grad is written
             found = torch.autograd.grad(mean, list(trained.values()), allow_unused=True, retain_graph=left > 0)
             _add(total.setdefault(name, {}), trained, found)
-        beat()
+        notify_heartbeat()
     return total
 
 

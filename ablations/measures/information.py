@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.heartbeat import beat
+from ablations.harness.heartbeat import notify_heartbeat
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.train import run_conditions
 from ablations.measures.recoverability import recover
 from ablations.spec import RunSpec
-from datasets.corpus import DataBundle, EvalItem, Sample, serves
+from datasets.bundle import DataBundle, EvalItem, Sample, serves
 from datasets.protocols import get_protocol
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition
@@ -111,7 +111,7 @@ def block_information(
     rows = []
     for level, block in seen.items():
         for part, outputs in block.outputs.items():
-            beat()
+            notify_heartbeat()
             for name in (ALL, *dict.fromkeys(item.condition.name for item in items)):
                 rows.append({"level": int(level), "part": part, **_row(items, halves, block.inputs, outputs, name)})
     return pd.DataFrame(rows, columns=list(COLUMNS))

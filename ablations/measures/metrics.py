@@ -9,14 +9,14 @@ import torch
 
 from ablations.harness.evaluate import as_tensor, restore_items, score_rows
 from ablations.harness.run_one import evaluated
-from ablations.measures.subject import Subject
+from ablations.measures.subject import LoadedRun
 from ablations.metrics import ImageMetric
-from datasets.corpus import EvalItem
+from datasets.bundle import EvalItem
 from datasets.protocols import Protocol, as_scored, get_protocol
 from reports.schema import IMAGE_COLUMNS
 
 
-def metric_rows(subject: Subject, metric: ImageMetric) -> pd.DataFrame:
+def metric_rows(subject: LoadedRun, metric: ImageMetric) -> pd.DataFrame:
     """Rows with the columns of images.parquet: the images, conditions and protocols of the run's own evaluation.
 
     Raises:

@@ -16,14 +16,14 @@ from ablations.measures.information import block_information
 from ablations.measures.metrics import metric_rows
 from ablations.measures.routing import expert_shares
 from ablations.measures.separation import feature_separation
-from ablations.measures.subject import Subject
+from ablations.measures.subject import LoadedRun
 from ablations.metrics import METRICS, further
-from ablations.spec import Measuring
+from ablations.spec import MeasureConfig
 from dfpir.plugins import Plugin, plugins_behind
 from dfpir.registry import Registry
 from reports.schema import MEASURE_COLUMNS, METRIC_PREFIX, MeasureSection
 
-Take = Callable[[Subject], pd.DataFrame]
+Take = Callable[[LoadedRun], pd.DataFrame]
 """A run, loaded again -> the measure's table."""
 
 
@@ -34,7 +34,7 @@ class Measure:
     Attributes:
         name: as in `reports.schema.MEASURE_COLUMNS`.
         version: raised when the same run and sizes give other numbers: tables made before then are made again.
-        sizes: the fields of `Measuring` that its numbers depend on.
+        sizes: the fields of `MeasureConfig` that its numbers depend on.
         take: makes the table; no rows where it doesn't apply to the model.
         plugins: the code outside the suite that its numbers come from.
         section: what the report shows of it; None for the suite's own, which have sections of their own.
@@ -47,13 +47,13 @@ class Measure:
     plugins: tuple[Plugin, ...] = ()
     section: MeasureSection | None = None
 
-    def settings(self, sizes: Measuring) -> dict[str, Any]:
+    def settings(self, sizes: MeasureConfig) -> dict[str, Any]:
         """What the table depends on besides the run."""
         settings = {"version": self.version, **{k: v for k, v in asdict(sizes).items() if k in self.sizes}}
         return settings | ({"plugins": [plugin.to_json() for plugin in self.plugins]} if self.plugins else {})
 
 
-def _interference(subject: Subject) -> pd.DataFrame:
+def _interference(subject: LoadedRun) -> pd.DataFrame:
     """Gradients at several moments of the training, those that were kept."""
     spec, sizes = subject.spec, subject.sizes
     frames = []
@@ -77,7 +77,7 @@ def _interference(subject: Subject) -> pd.DataFrame:
     return _typed("interference", pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
 
 
-def _information(subject: Subject) -> pd.DataFrame:
+def _information(subject: LoadedRun) -> pd.DataFrame:
     sizes = subject.sizes
     found = block_information(
         subject.spec,
@@ -91,11 +91,11 @@ def _information(subject: Subject) -> pd.DataFrame:
     return _typed("information", found)
 
 
-def _separation(subject: Subject) -> pd.DataFrame:
+def _separation(subject: LoadedRun) -> pd.DataFrame:
     return _typed("separation", feature_separation(subject))
 
 
-def _routing(subject: Subject) -> pd.DataFrame:
+def _routing(subject: LoadedRun) -> pd.DataFrame:
     return _typed("routing", expert_shares(subject))
 
 
@@ -147,7 +147,7 @@ def register_measure(
         keys: see `reports.schema.MeasureSection`.
         unit: of the numbers; "" for a ratio.
         digits: decimals shown.
-        sizes: the fields of `Measuring` that its numbers depend on.
+        sizes: the fields of `MeasureConfig` that its numbers depend on.
 
     Raises:
         ValueError: the name is taken, or a declaration that can't be used.

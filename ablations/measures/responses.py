@@ -15,8 +15,8 @@ from torch import nn
 from ablations.data import test_set_of, under_protocol
 from ablations.harness.evaluate import as_tensor, restore_items
 from ablations.harness.probes import channel_orders
-from ablations.measures.subject import Subject
-from datasets.corpus import EvalItem, to_float, to_levels
+from ablations.measures.subject import LoadedRun
+from datasets.bundle import EvalItem, to_float, to_levels
 from datasets.degrade import add_rain, degrade
 from datasets.protocols import get_protocol, score
 from datasets.seeding import stable_seed
@@ -34,7 +34,7 @@ FORMATS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 Rows = list[dict[str, object]]
 
 
-def prompts(subject: Subject) -> pd.DataFrame:
+def prompts(subject: LoadedRun) -> pd.DataFrame:
     """Test images of each condition, restored under the prompt of every condition that was trained on."""
     rows: Rows = []
     for true in subject.spec.tested:
@@ -44,7 +44,7 @@ def prompts(subject: Subject) -> pd.DataFrame:
     return _frame("prompts", rows)
 
 
-def levels(subject: Subject) -> pd.DataFrame:
+def levels(subject: LoadedRun) -> pd.DataFrame:
     """Noise of several standard deviations and rain with fewer and more drops, told as the nearest trained condition.
 
     Rain of another strength is made on the fly, so data whose rain comes as files has none.
@@ -65,7 +65,7 @@ def levels(subject: Subject) -> pd.DataFrame:
     return _frame("levels", rows)
 
 
-def mixed(subject: Subject) -> pd.DataFrame:
+def mixed(subject: LoadedRun) -> pd.DataFrame:
     """Two degradations at once, told as the one and as the other."""
     rows: Rows = []
     trained = set(subject.spec.conditions)
@@ -77,7 +77,7 @@ def mixed(subject: Subject) -> pd.DataFrame:
     return _frame("mixed", rows)
 
 
-def precision(subject: Subject) -> pd.DataFrame:
+def precision(subject: LoadedRun) -> pd.DataFrame:
     """Test images restored with channel orders made from codes rounded to each number format."""
     rows: Rows = []
     for name in FORMATS if _orders_follow_codes(subject) else ():
@@ -89,7 +89,7 @@ def precision(subject: Subject) -> pd.DataFrame:
     return _frame("precision", rows)
 
 
-def order_moves(subject: Subject) -> pd.DataFrame:
+def order_moves(subject: LoadedRun) -> pd.DataFrame:
     """How much of each order moves when the prompt's code is rounded."""
     rows: Rows = []
     if _orders_follow_codes(subject):
@@ -112,20 +112,20 @@ def order_moves(subject: Subject) -> pd.DataFrame:
     return _frame("order_moves", rows)
 
 
-def _orders_follow_codes(subject: Subject) -> bool:
+def _orders_follow_codes(subject: LoadedRun) -> bool:
     config = subject.spec.config
     # random orders are drawn from the bits of a code: rounding it draws another, which says nothing of the rounding
     return isinstance(config, DFPIRConfig) and config.uses_prompts and config.order in ("prompt", "learned")
 
 
-def _with_codes_in(subject: Subject, name: str) -> RestorationUNet:
+def _with_codes_in(subject: LoadedRun, name: str) -> RestorationUNet:
     model = copy.deepcopy(subject.model)
     assert isinstance(model, RestorationUNet)
     model.bind_prompts(subject.prompts.codes.to(FORMATS[name]).float())
     return model
 
 
-def items_of(subject: Subject, condition: Condition) -> list[EvalItem]:
+def items_of(subject: LoadedRun, condition: Condition) -> list[EvalItem]:
     """The test images of a condition: as many as the measures look at."""
     spec = subject.spec
     limits = [n for n in (subject.sizes.images, spec.evaluation.limit) if n is not None]
@@ -135,7 +135,7 @@ def items_of(subject: Subject, condition: Condition) -> list[EvalItem]:
     )
 
 
-def _rain(subject: Subject, percent: int) -> Iterator[EvalItem]:
+def _rain(subject: LoadedRun, percent: int) -> Iterator[EvalItem]:
     """Test images with this many percent of the usual drops; the same seed at every strength."""
     from_files = {sample.name for sample in subject.bundle.test if sample.degraded is not None}
     for item in items_of(subject, condition_named("rain")):
@@ -152,7 +152,7 @@ def _degraded_again(item: EvalItem, second: str) -> EvalItem:
 
 
 def _scores(
-    subject: Subject,
+    subject: LoadedRun,
     items: Sequence[EvalItem],
     *,
     condition: str,

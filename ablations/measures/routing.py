@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from ablations.harness.evaluate import restore_items
 from ablations.measures.responses import items_of
-from ablations.measures.subject import Subject
+from ablations.measures.subject import LoadedRun
 from baselines.routing import ExpertRouter, routers
 from datasets.tasks import condition_named
 
 Shares = dict[ExpertRouter, list[tuple[Tensor, Tensor]]]
 
 
-def expert_shares(subject: Subject) -> pd.DataFrame:
+def expert_shares(subject: LoadedRun) -> pd.DataFrame:
     """Each expert's share of the selections and of the gate weight, by router and condition.
 
     An image counts once, whatever its size: a router of pixels has its shares taken within the image first. Padding

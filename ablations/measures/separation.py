@@ -16,7 +16,7 @@ from torch import nn
 
 from ablations.harness.probe_features import ProbePatch, pooled_features, probe_patches
 from ablations.harness.run_one import test_items
-from ablations.measures.subject import Subject
+from ablations.measures.subject import LoadedRun
 from datasets.seeding import stable_seed
 from dfpir import DFPIRConfig, RestorationUNet
 from reports.separation import reduced, separation
@@ -28,7 +28,7 @@ BY_CONDITION = "condition"
 BY_TOLD = "told"
 
 
-def feature_separation(subject: Subject) -> pd.DataFrame:
+def feature_separation(subject: LoadedRun) -> pd.DataFrame:
     """Silhouette and nearest-neighbour purity of the probe patches' features, with both controls.
 
     The patches, layers and arithmetic are those of the t-SNE figure. Settings: `trained` and `untrained` (the first
@@ -61,7 +61,7 @@ def random_prompts(patches: Sequence[ProbePatch], conditions: Sequence[str]) -> 
 
 
 def _rows(
-    subject: Subject, model: nn.Module | None, patches: Sequence[ProbePatch], setting: str, told: Sequence[str]
+    subject: LoadedRun, model: nn.Module | None, patches: Sequence[ProbePatch], setting: str, told: Sequence[str]
 ) -> list[dict[str, object]]:
     """A row for each layer, and for each kind of label where prompt and truth differ."""
     assert isinstance(model, RestorationUNet)

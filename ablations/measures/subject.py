@@ -17,8 +17,8 @@ from ablations.harness.evaluate import restore_items
 from ablations.harness.run_one import test_items
 from ablations.harness.training import snapshots
 from ablations.models import is_trained
-from ablations.spec import Measuring, RunSpec
-from datasets.corpus import EvalItem
+from ablations.spec import MeasureConfig, RunSpec
+from datasets.bundle import EvalItem
 from dfpir import RestorationUNet
 from dfpir.prompts import PromptBank
 from dfpir.weights import load_own
@@ -26,7 +26,7 @@ from reports.schema import WEIGHTS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject(RunContext):
+class LoadedRun(RunContext):
     """What a measure may look at.
 
     Attributes:
@@ -35,7 +35,7 @@ class Subject(RunContext):
     """
 
     folder: Path
-    sizes: Measuring
+    sizes: MeasureConfig
 
     @cached_property
     def model(self) -> nn.Module:
@@ -84,11 +84,11 @@ class Subject(RunContext):
         return model.to(self.device).eval()
 
 
-def load_subject(spec: RunSpec, folder: Path, device: torch.device, sizes: Measuring | None = None) -> Subject:
+def load_run(spec: RunSpec, folder: Path, device: torch.device, sizes: MeasureConfig | None = None) -> LoadedRun:
     """A run with its data and prompts; its weights are read when they are asked for.
 
     Raises:
         ValueError: the data changed since.
     """
     run = run_context(spec, device)
-    return Subject(folder=folder, sizes=sizes or Measuring(), **vars(run))
+    return LoadedRun(folder=folder, sizes=sizes or MeasureConfig(), **vars(run))

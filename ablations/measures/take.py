@@ -13,13 +13,13 @@ import torch
 from ablations.harness.provenance import now
 from ablations.harness.seeding import make_deterministic
 from ablations.measures.registry import Measure, measure_named
-from ablations.measures.subject import Subject, load_subject
-from ablations.spec import Measuring, RunSpec
+from ablations.measures.subject import LoadedRun, load_run
+from ablations.spec import MeasureConfig, RunSpec
 from reports.files import write_json
 from reports.schema import MEASURES_FOLDER, ErrorFile, read_measure, write_measure
 
 
-def missing(spec: RunSpec, folder: Path, names: Sequence[str], sizes: Measuring) -> list[str]:
+def missing(spec: RunSpec, folder: Path, names: Sequence[str], sizes: MeasureConfig) -> list[str]:
     """Those of the measures that this run doesn't have yet under these sizes."""
     return [name for name in names if not _is_taken(spec, folder, measure_named(name), sizes)]
 
@@ -30,7 +30,7 @@ def error_file(folder: Path, name: str) -> Path:
 
 
 def take_measures(
-    spec: RunSpec, folder: Path, names: Sequence[str], device: torch.device, sizes: Measuring
+    spec: RunSpec, folder: Path, names: Sequence[str], device: torch.device, sizes: MeasureConfig
 ) -> list[str]:
     """Take those of the measures that are missing; a failure is written down beside the others.
 
@@ -42,12 +42,12 @@ def take_measures(
         return []
     make_deterministic(device, spec.recipe.cpu_threads)
     failed = []
-    subject: Subject | None = None
+    subject: LoadedRun | None = None
     for name in wanted:
         error_file(folder, name).unlink(missing_ok=True)
         started = time.monotonic()
         try:
-            subject = subject or load_subject(spec, folder, device, sizes)
+            subject = subject or load_run(spec, folder, device, sizes)
             measure = measure_named(name)
             table = measure.take(subject)
             facts = _facts(spec, measure, sizes) | {"seconds": f"{time.monotonic() - started:.1f}"}
@@ -67,12 +67,12 @@ def take_measures(
     return failed
 
 
-def _facts(spec: RunSpec, measure: Measure, sizes: Measuring) -> dict[str, str]:
+def _facts(spec: RunSpec, measure: Measure, sizes: MeasureConfig) -> dict[str, str]:
     settings = {"run": spec.digest, **measure.settings(sizes)}
     return {"settings": json.dumps(settings, sort_keys=True)}
 
 
-def _is_taken(spec: RunSpec, folder: Path, measure: Measure, sizes: Measuring) -> bool:
+def _is_taken(spec: RunSpec, folder: Path, measure: Measure, sizes: MeasureConfig) -> bool:
     try:
         _, facts = read_measure(folder, measure.name)
     except ValueError:

@@ -54,19 +54,13 @@ def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame]
 
 
 def _texts(variant: str, seed: int, matrices: dict[str, pd.DataFrame], shown: list[str]) -> dict[str, str]:
-    told = [
-        joined(
-            [
-                layer,
-                comma(
-                    joined([condition_label(c), f"{row.idxmax()} ({row.max():.0%})"], " ") for c, row in rows.iterrows()
-                ),
-            ],
-            ": ",
-        )
-        for layer, rows in matrices.items()
-        if layer in shown
-    ]
+    told = []
+    for layer in shown:
+        most = [
+            joined([condition_label(str(c)), f"{row.idxmax()} ({row.max():.0%})"], " ")
+            for c, row in matrices[layer].iterrows()
+        ]
+        told.append(joined([layer, comma(most)], ": "))
     said = [
         message("Seed {seed}.", seed=seed),
         message(

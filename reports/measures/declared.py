@@ -59,5 +59,5 @@ def _analysis(table: pd.DataFrame, declared: MeasureSection) -> tuple[Analysis, 
     if {"image", "scene"} <= set(declared.keys):
         rows = table.assign(condition=column, dataset=table.get("dataset", ""))
         return intervals.over_images(rows, rows["value"]), True
-    means = table.groupby(["variant", "seed", declared.keys[0]], sort=False, as_index=False)["value"].mean()
+    means: pd.DataFrame = table.groupby(["variant", "seed", declared.keys[0]], sort=False)["value"].mean().reset_index()
     return intervals.over_seeds(means, means["value"], means[declared.keys[0]]), False

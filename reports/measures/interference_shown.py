@@ -35,7 +35,7 @@ def sentences(found: ByLoss) -> list[str]:
 
 def _past_plateau(found: Interference) -> list[str]:
     shares = {v: s for v, s in found.learned.items() if s is not None}
-    said = []
+    said: list[str] = []
     if shares:
         most, least = _ends(shares)
         told = {"variant": most, "share": _percent(shares[most]), "learned": LEARNED_DB}

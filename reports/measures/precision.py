@@ -84,7 +84,7 @@ def grid(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> Grid:
 
 def sentences(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> list[str]:
     """For each number format the most moved block and the largest change of PSNR."""
-    said = []
+    said: list[str] = []
     for given in dict.fromkeys([*moved, *changed]):
         parts = [*_most_moved(moved.get(given)), *_most_changed(changed.get(given))]
         told = parts[0] if len(parts) == 1 else message("{moves} and {changes}", moves=parts[0], changes=parts[-1])

@@ -99,7 +99,7 @@ def section(table: pd.DataFrame, folder: Path) -> tuple[Section, list[Job]] | No
 
 def sentences(found: tuple[Routes, ...]) -> list[str]:
     """How far each variant's tasks lie apart, and where most."""
-    said = []
+    said: list[str] = []
     for each in found:
         mean = each.distances.estimate(each.variant, MEAN)
         values = {layer: each.distances.estimate(each.variant, layer).value for layer in each.layers}

@@ -121,8 +121,9 @@ def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[
         first = training.section(study, list(learned))
         sections.append(first)
         write_csv(out / schema.MEASURES_FOLDER / f"{first.name}.csv", first.summary, "%.6f")
-    others = (((name,), partial(_declared, name=name)) for name in measures.declared)
-    for names, make in (*_SECTIONS, *others):
+    others: list[tuple[tuple[str, ...], Callable[[_Source], Made]]]
+    others = [((name,), partial(_declared, name=name)) for name in measures.declared]
+    for names, make in [*_SECTIONS, *others]:
         present = [name for name in names if name in measures.tables]
         if not present:
             continue

@@ -256,7 +256,7 @@ def _gathered(found: Sequence[Flag]) -> dict[tuple[str, str, tuple[str, ...]], l
 
 
 def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[Measured]) -> tuple[str, ...]:
-    said = []
+    said: list[str] = []
     if not rows:
         tasks = {column.condition for column in setting.columns}
         absent = [name for condition, name in _LATER_TASKS.items() if condition not in tasks]
@@ -285,7 +285,7 @@ def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[
 
 
 def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
-    notes = [
+    notes: list[str] = [
         message(
             "Best and second are marked within each group of reported rows, never across groups; measured rows are "
             "marked in the table of results, where they are tested."

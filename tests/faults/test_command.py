@@ -56,7 +56,7 @@ def command(out):
 
 
 def killed(out, after_s, *, alone):
-    """Whether the kill came before the end; `alone`: the launcher, whose workers must notice and end by themselves."""
+    """Whether the kill came before the end; `run_lock`: the launcher, whose workers must notice and end by themselves."""
     process = subprocess.Popen(command(out), cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         process.wait(timeout=after_s)

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import pytest
 
-from ablations.harness.glance import last_step, state_of
+from ablations.harness.run_status import last_step, state_of
 from ablations.run import options_of
 from ablations.status import main as status_main
 from datasets.readers import ImageRefused, read_rgb

@@ -16,7 +16,7 @@ import ablations.harness.run_one as running
 import ablations.harness.training.gradients as gradients
 import ablations.harness.training.train as training
 from ablations.data import load_data
-from ablations.harness.lock import BusyError, alone, lock_file
+from ablations.harness.lock import BusyError, lock_file, run_lock
 from ablations.harness.run_one import is_done, run_one
 from reports.schema import read_images
 from tests.faults.promised import KILLS, RACES
@@ -158,11 +158,11 @@ def test_an_error_is_a_row_with_its_traceback_and_the_next_call_tries_again(kind
 @pytest.mark.parametrize("jump_s", [-1e7, -3600, 3600, 1e7])
 def test_a_clock_that_jumps_frees_no_lock(tmp_path, jump_s, tally):
     run = tmp_path / "run"
-    with alone(run):
+    with run_lock(run):
         os.utime(lock_file(run), (time.time() + jump_s,) * 2)
-        with pytest.raises(BusyError), alone(run):
+        with pytest.raises(BusyError), run_lock(run):
             pass
-    with alone(run):
+    with run_lock(run):
         pass
     tally("clock jumps", 1)
 

@@ -15,7 +15,7 @@ from ablations.harness.build import build_model
 from ablations.harness.context import run_context
 from ablations.harness.evaluate import batches_of, score_items
 from ablations.harness.run_one import is_done
-from ablations.harness.training.distributed import ALONE, Team
+from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.models import model_config
 from ablations.run import main
 from dfpir.weights import load_own
@@ -27,7 +27,7 @@ SPEC = odd_spec()
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def run_lock(tmp_path_factory):
     """The run in one process, with its first gradients."""
     root = tmp_path_factory.mktemp("alone")
     kept: dict[str, torch.Tensor] = {}
@@ -116,7 +116,7 @@ def test_shares_of_a_batch_are_the_batch():
         for count in range(1, 9):
             taken, weights = [], 0.0
             for rank in range(size):
-                team = Team()
+                team = ProcessGroup()
                 team.rank, team.size = rank, size
                 part, weight = team.share(count)
                 assert len(range(count)[part]) >= 1  # all take part in a reduction
@@ -124,11 +124,11 @@ def test_shares_of_a_batch_are_the_batch():
                 weights += weight
             assert taken == list(range(count))
             assert weights == pytest.approx(1)
-    assert ALONE.share(7) == (slice(0, 7), 1.0)
+    assert SINGLE_PROCESS.share(7) == (slice(0, 7), 1.0)
 
 
 def test_the_batch_of_a_comparator_that_is_one_is_refused(tmp_path):
-    team = Team()
+    team = ProcessGroup()
     team.size = 2
     spec = replace(SPEC, variant="airnet", config=model_config("airnet", TINY.model, prompts=7))
     run = run_context(spec, torch.device("cpu"), team)

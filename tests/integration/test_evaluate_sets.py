@@ -210,7 +210,7 @@ def test_twelve_megapixels_take_little_besides_the_libraries(tmp_path):
     write(tmp_path / "photos/0.jpg", np.array(Image.fromarray(picture(0)).resize((4000, 3000))))
     program = (
         "import resource, sys; peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
-        "import ablations.harness.evaluating.examine; before = peak(); from ablations.evaluate import main; "
+        "import ablations.harness.evaluating.evaluate_command; before = peak(); from ablations.evaluate import main; "
         "assert main(sys.argv[1:]) == 0; print(peak() - before, file=sys.stderr)"
     )
     arguments = ["identity", "--data", str(tmp_path / "photos"), "--tasks", "noise-25"]

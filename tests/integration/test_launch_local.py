@@ -9,8 +9,8 @@ import torch
 from rich.console import Console
 
 from ablations.harness import launch_local
-from ablations.harness.launch import jobs_of, make_launcher
-from ablations.harness.launch_job import Job, Options, explain_death
+from ablations.harness.launch import make_launcher, pending_jobs
+from ablations.harness.launch_job import Job, Options, write_crash_record
 from ablations.harness.lock import trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
@@ -20,15 +20,15 @@ from tests.support.tiny_study import tiny_plan
 CPU = torch.device("cpu")
 
 
-def launch(root, *, hang_s, only=("dfpir_g50",), at_once=1, first=Job):
+def launch(root, *, hang_s, only=("dfpir_g50",), max_parallel=1, first=Job):
     """Failed jobs, all jobs, and what was said; the first job is of this kind."""
     said = io.StringIO()
     console = Console(file=said, width=300)
     specs = tiny_plan(only=only).specs
     with StudyProgress(specs, console) as progress:
-        jobs = jobs_of(specs, root, CPU, force=False, progress=progress, hang_s=hang_s)
+        jobs = pending_jobs(specs, root, CPU, force=False, progress=progress, hang_s=hang_s)
         jobs[0] = first(**vars(jobs[0]))
-        failed = launch_local.launch(jobs, at_once=at_once, progress=progress)
+        failed = launch_local.launch(jobs, max_parallel=max_parallel, progress=progress)
     return failed, jobs, said.getvalue()
 
 
@@ -55,7 +55,7 @@ def test_a_worker_that_still_imports_has_longer(tmp_path, began, silent_s, kille
 
     specs = tiny_plan(only=("dfpir_g50",)).specs
     with StudyProgress(specs, Console(file=io.StringIO())) as progress:
-        (job,) = jobs_of(specs, tmp_path, CPU, force=False, progress=progress, hang_s=60)
+        (job,) = pending_jobs(specs, tmp_path, CPU, force=False, progress=progress, hang_s=60)
     last = time.monotonic() - silent_s
     process = Process()
     worker = launch_local._Worker(process=process, job=job, words=None, last_beat=last, began=began)
@@ -74,7 +74,7 @@ def test_a_killed_worker_is_an_error_row_that_names_the_signal(tmp_path):
 @pytest.mark.slow
 def test_a_hang_of_one_harms_no_other_and_the_next_call_mends_it(tmp_path, monkeypatch):
     monkeypatch.setattr(launch_local, "_end_if_hung", _kill_g50_once_the_other_is_done)
-    two = {"hang_s": 100, "only": ("dfpir_g50", "dfpir_g100"), "at_once": 2}
+    two = {"hang_s": 100, "only": ("dfpir_g50", "dfpir_g100"), "max_parallel": 2}
     failed, jobs, _ = launch(tmp_path, **two, first=workers.Hangs)
     assert [job.spec.variant for job in failed] == ["dfpir_g50"]
     assert is_done(jobs[1].folder)
@@ -107,10 +107,10 @@ def test_a_watchdog_says_where_a_run_stood(tmp_path, monkeypatch):
 def test_a_row_that_the_worker_wrote_stays(tmp_path):
     specs = tiny_plan(only=("dfpir_g50",)).specs
     with StudyProgress(specs, Console(file=io.StringIO())) as progress:
-        (job,) = jobs_of(specs, tmp_path, CPU, force=False, progress=progress)
+        (job,) = pending_jobs(specs, tmp_path, CPU, force=False, progress=progress)
     job.folder.mkdir()
     (job.folder / "ERROR.json").write_text('{"type": "ValueError"}')
-    explain_death(job, "exit code 1")
+    write_crash_record(job, "exit code 1")
     assert error_of(job)["type"] == "ValueError"
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness.launch import jobs_of, make_launcher
+from ablations.harness.launch import make_launcher, pending_jobs
 from ablations.harness.launch_job import MissingExtraError, Options, import_extra
 from ablations.harness.launch_slurm import SlurmLauncher
 from ablations.harness.progress import StudyProgress
@@ -29,8 +29,8 @@ CPU = torch.device("cpu")
 def launch(launcher, root, plan, hang_s=None):
     said = io.StringIO()
     with StudyProgress(plan.specs, Console(file=said, width=300)) as progress:
-        jobs = jobs_of(plan.specs, root, CPU, force=False, progress=progress, hang_s=hang_s)
-        failed = launcher(jobs, at_once=2, progress=progress)
+        jobs = pending_jobs(plan.specs, root, CPU, force=False, progress=progress, hang_s=hang_s)
+        failed = launcher(jobs, max_parallel=2, progress=progress)
     return failed, jobs, said.getvalue()
 
 
@@ -71,10 +71,10 @@ def test_a_run_pre_empted_in_the_middle_is_queued_again_and_ends_with_the_same_n
         os.kill(owner["pid"], signal.SIGUSR2)
 
     with StudyProgress(plan.specs, Console(file=io.StringIO())) as progress:
-        jobs_to_do = jobs_of(plan.specs, root, CPU, force=False, progress=progress, hang_s=None)
+        jobs_to_do = pending_jobs(plan.specs, root, CPU, force=False, progress=progress, hang_s=None)
         thread = threading.Thread(target=preempt)
         thread.start()
-        failed = launcher(jobs_to_do, at_once=2, progress=progress)
+        failed = launcher(jobs_to_do, max_parallel=2, progress=progress)
         thread.join()
     assert failed == []
     logs = "".join(p.read_text() for p in (root / ".slurm").glob("*.err")) + "".join(

@@ -10,7 +10,7 @@ from torch import nn
 
 from ablations.harness.run_one import find_run
 from ablations.measures.routing import _shares, _watched
-from ablations.measures.subject import load_subject
+from ablations.measures.subject import load_run
 from ablations.measures.take import take_measures
 from baselines.routing import ExpertRouter, routers
 from reports.schema import WEIGHTS_FILE, read_measure
@@ -60,7 +60,7 @@ def measured(study, variant, root):
     spec = replace(spec, tested=("noise-25", "haze"))
     folder = find_run(root, spec)
     folder.mkdir(parents=True)
-    model = load_subject(spec, folder, CPU, SIZES).model_at(0)
+    model = load_run(spec, folder, CPU, SIZES).model_at(0)
     safetensors.torch.save_file({k: v.clone() for k, v in model.state_dict().items()}, folder / WEIGHTS_FILE)
     assert take_measures(spec, folder, ("routing",), CPU, SIZES) == []
     return read_measure(folder, "routing")[0]

@@ -92,7 +92,7 @@ def test_gradients_are_taken_at_several_moments(measured):
 def test_measures_leave_the_run_as_it_is_and_are_taken_once(measured, monkeypatch):
     assert is_done(measured)
     assert missing(SPEC, measured, NAMES, TINY.measuring) == []
-    monkeypatch.setattr("ablations.measures.take.load_subject", lambda *a: pytest.fail("taken again"))
+    monkeypatch.setattr("ablations.measures.take.load_run", lambda *a: pytest.fail("taken again"))
     assert take_measures(SPEC, measured, NAMES, CPU, TINY.measuring) == []
     larger = replace(TINY.measuring, draws=3)
     assert missing(SPEC, measured, NAMES, larger) == ["interference"]

@@ -12,7 +12,7 @@ import torch
 from ablations.harness.run_one import find_run
 from ablations.measures import take
 from ablations.measures.registry import MEASURES
-from ablations.measures.subject import load_subject
+from ablations.measures.subject import load_run
 from ablations.models import is_trained
 from ablations.registry import STUDIES
 from ablations.spec import Phase, RunSpec
@@ -48,7 +48,7 @@ def test_every_measure_can_be_taken(run_id, tmp_path, monkeypatch):
     folder = find_run(tmp_path, spec)
     folder.mkdir(parents=True)
     if is_trained(spec.config):  # first weights stand for trained ones: what fails by shape or memory fails on them too
-        model = load_subject(spec, folder, cpu, SIZES).model_at(0)
+        model = load_run(spec, folder, cpu, SIZES).model_at(0)
         state = {name: value.clone() for name, value in model.state_dict().items()}
         safetensors.torch.save_file(state, folder / WEIGHTS_FILE)
     failed = take.take_measures(spec, folder, tuple(MEASURES), cpu, SIZES)

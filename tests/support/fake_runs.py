@@ -116,7 +116,7 @@ def run_id_of(variant: str, seed: int) -> str:
     return f"{safe}-s{seed}-{abs(_stable(variant, seed)) % 16**8:08x}"
 
 
-def seal(folder: Path) -> None:
+def write_done_marker(folder: Path) -> None:
     """Write DONE for the files that are there now."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != schema.DONE_FILE)
     hashes = {p.relative_to(folder).as_posix(): sha256_of(p) for p in files}
@@ -144,7 +144,7 @@ def _write_run(folder: Path, study: FakeStudy, variant: str, seed: int) -> None:
         _write_probes(folder, variant, seed, patches=study.patches)
     summary = {"status": "done", "steps": study.steps, "best_step": study.steps - 20, "train_wall_s": 41.5 + seed}
     write_json(folder / schema.SUMMARY_FILE, {**summary, "eval_wall_s": 6.2, "peak_memory_mb": 812.0, "oom_splits": 0})
-    seal(folder)
+    write_done_marker(folder)
 
 
 def _spec(run_id: str, study: FakeStudy, variant: str, seed: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datasets.corpus import DataBundle, serves, to_float
+from datasets.bundle import DataBundle, serves, to_float
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition, Task
 

@@ -66,12 +66,12 @@ def command(out: Path) -> None:
     launch_local.multiprocessing.get_context = lambda *_: forks  # type: ignore[attr-defined,assignment]
     launch_local.BUSY_WAIT_S = 0.1
     training.SECONDS_BETWEEN_CHECKPOINTS = saving.COST_FACTOR = 0.0
-    study.jobs_of = partial(_without_measures, study.jobs_of)  # type: ignore[assignment]
+    study.pending_jobs = partial(_without_measures, study.pending_jobs)  # type: ignore[assignment]
     study.build_report = lambda _, folder: write_text(folder / "report.html", "drawn")  # type: ignore[assignment,misc]
     torch.set_num_threads(1)
     asked = ["gamma_sweep", "--budget", TINY.name, "--only", *VARIANTS, "--jobs", "2", "--device", "cpu"]
     sys.exit(main([*asked, "--out", str(out)]))
 
 
-def _without_measures(jobs_of: Callable[..., list[Job]], *arguments: Any, **named: Any) -> list[Job]:
-    return jobs_of(*arguments, **{**named, "measures": ()})
+def _without_measures(pending_jobs: Callable[..., list[Job]], *arguments: Any, **named: Any) -> list[Job]:
+    return pending_jobs(*arguments, **{**named, "measures": ()})

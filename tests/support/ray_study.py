@@ -23,11 +23,11 @@ os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZER
 from rich.console import Console
 
 from ablations.harness import launch_ray
-from ablations.harness.glance import last_step
-from ablations.harness.launch import jobs_of
+from ablations.harness.launch import pending_jobs
 from ablations.harness.launch_job import Job
 from ablations.harness.launch_ray import RayLauncher
 from ablations.harness.progress import StudyProgress
+from ablations.harness.run_status import last_step
 from ablations.plan import Plan
 from ablations.spec import Phase
 from tests.support.tiny_study import tiny_plan
@@ -47,11 +47,11 @@ def study(root: Path, launcher: RayLauncher, *, kill: Any = None) -> dict[str, A
     specs = plan().specs
     killed: list[list[int]] = []
     with StudyProgress(specs, Console(file=said, width=300)) as progress:
-        jobs = jobs_of(specs, root, torch.device("cpu"), force=False, progress=progress, hang_s=None)
+        jobs = pending_jobs(specs, root, torch.device("cpu"), force=False, progress=progress, hang_s=None)
         thread = threading.Thread(target=_kill_in_the_middle, args=(jobs, kill, killed), daemon=True)
         if kill is not None:
             thread.start()
-        failed = launcher(jobs, at_once=2, progress=progress)
+        failed = launcher(jobs, max_parallel=2, progress=progress)
     return {"failed": [job.spec.run_id for job in failed], "said": said.getvalue(), "steps_at_kill": killed}
 
 

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 
 from ablations.harness import study
 from ablations.harness.launch_torchrun import TorchrunLauncher
-from ablations.harness.training.distributed import ALONE
+from ablations.harness.training.distributed import SINGLE_PROCESS
 from ablations.run import main as run
 
 
 def main(words: Sequence[str]) -> int:
     """The exit code: 0, or that of the first study that failed, which the others do not wait for."""
     folder, *names = words
-    study.make_launcher = lambda *_: TorchrunLauncher(ALONE)
+    study.make_launcher = lambda *_: TorchrunLauncher(SINGLE_PROCESS)
     codes = [run([name, "--budget", "smoke", "--out", folder]) for name in names]
     return next(filter(None, codes), 0)
 

@@ -18,9 +18,9 @@ from torch.distributed import FileStore  # type: ignore[attr-defined]
 import ablations.harness.training.gradients as gradients
 import ablations.harness.training.train as training
 from ablations.data import load_data
-from ablations.harness.run_one import follow, run_one
+from ablations.harness.run_one import run_nonzero_rank, run_one
 from ablations.harness.training import checkpoint
-from ablations.harness.training.distributed import TorchTeam
+from ablations.harness.training.distributed import TorchProcessGroup
 from ablations.spec import Phase, RunSpec
 from tests.support.tiny_study import tiny_plan
 
@@ -58,24 +58,24 @@ def _work(task: str, folder: Path, rank: int, size: int) -> None:
         try:
             store = FileStore(str(folder / "store"), size)
             store.set_timeout(timedelta(seconds=60))
-            globals()[task](TorchTeam(store, rank=rank, size=size, device=CPU), folder)
+            globals()[task](TorchProcessGroup(store, rank=rank, size=size, device=CPU), folder)
         except BaseException:
             traceback.print_exc(file=said)
             raise
 
 
-def _make(team: TorchTeam, root: Path, spec: RunSpec) -> bool:
+def _make(team: TorchProcessGroup, root: Path, spec: RunSpec) -> bool:
     """Make a run true together; in the first process, whether it is done."""
     try:
         if not team.is_main:
-            follow([spec], CPU, team)
+            run_nonzero_rank([spec], CPU, team)
             return True
         return run_one(spec, root, CPU, lambda progress: None, team=team)
     finally:
-        team.part()
+        team.shutdown()
 
 
-def whole_run(team: TorchTeam, folder: Path) -> None:
+def whole_run(team: TorchProcessGroup, folder: Path) -> None:
     """The run, its first gradients kept."""
     kept: dict[str, torch.Tensor] = {}
     original = torch.optim.Adam.step
@@ -90,7 +90,7 @@ def whole_run(team: TorchTeam, folder: Path) -> None:
     torch.save(kept, folder / f"gradients-{team.rank}")
 
 
-def memory_for_one(team: TorchTeam, folder: Path) -> None:
+def memory_for_one(team: TorchProcessGroup, folder: Path) -> None:
     """The second process's memory holds one sample at a time."""
     original, tried = gradients.training_loss, []
 
@@ -105,7 +105,7 @@ def memory_for_one(team: TorchTeam, folder: Path) -> None:
     (folder / f"tried-{team.rank}").write_text(json.dumps(tried))
 
 
-def lost_image(team: TorchTeam, folder: Path) -> None:
+def lost_image(team: TorchProcessGroup, folder: Path) -> None:
     """An image that the second process can't read, in the third step; then the same run again, whole."""
     spec = odd_spec()
     kind = type(load_data(spec))
@@ -119,16 +119,16 @@ def lost_image(team: TorchTeam, folder: Path) -> None:
 
     pytest.MonkeyPatch().setattr(kind, "batch", batch)
     if not team.is_main:
-        follow([spec], CPU, team)
+        run_nonzero_rank([spec], CPU, team)
     else:
         assert not run_one(spec, folder, CPU, lambda progress: None, team=team)
         error = (folder / spec.run_id / "ERROR.json").read_text()
         assert run_one(spec, folder, CPU, lambda progress: None, team=team)
         (folder / "error").write_text(error)
-    team.part()
+    team.shutdown()
 
 
-def lost_in_reduction(team: TorchTeam, folder: Path) -> None:
+def lost_in_reduction(team: TorchProcessGroup, folder: Path) -> None:
     """The second process fails where the first waits for its gradients."""
     original, calls = gradients.training_loss, []
 
@@ -142,7 +142,7 @@ def lost_in_reduction(team: TorchTeam, folder: Path) -> None:
     _make(team, folder, odd_spec())
 
 
-def full_disk(team: TorchTeam, folder: Path) -> None:
+def full_disk(team: TorchProcessGroup, folder: Path) -> None:
     """The first process can't write its checkpoint."""
     training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 

@@ -11,7 +11,7 @@ from ablations.data import open_data
 from ablations.harness.run_one import run_one
 from ablations.harness.training import train
 from ablations.plan import Plan, make_plan
-from ablations.spec import Budget, Evaluation, Measuring, Phase, Recipe, RunSpec
+from ablations.spec import Budget, Evaluation, MeasureConfig, Phase, Recipe, RunSpec
 
 TINY = Budget(
     name="tiny",
@@ -25,7 +25,7 @@ TINY = Budget(
     evaluation=Evaluation(
         max_side=24, limit=1, val_max_side=16, val_limit=1, probe_patches=2, probe_patch=16, samples=1
     ),
-    measuring=Measuring(tenths=(0, 5, 10), draws=2, batch=3, micro_batch=3, information_images=4, pixels=16),
+    measuring=MeasureConfig(tenths=(0, 5, 10), draws=2, batch=3, micro_batch=3, information_images=4, pixels=16),
 )
 VARIANTS = ("dfpir_g50", "dfpir_g100")
 

@@ -19,13 +19,13 @@ from ablations.harness.training.accelerate import (
     Acceleration,
     GraphedStep,
     applied,
-    no_graphs_because,
+    cuda_graph_blocker,
     set_float32_products,
 )
-from ablations.harness.training.distributed import ALONE, TorchTeam
+from ablations.harness.training.distributed import SINGLE_PROCESS, TorchProcessGroup
 from ablations.models import model_config
 from ablations.spec import Phase
-from datasets.transfer import sent
+from datasets.transfer import to_device_async
 from dfpir import create_model
 from dfpir.recompute import recompute_activations
 from tests.support.tiny_study import tiny_plan
@@ -170,7 +170,7 @@ def test_training_through_graphed_steps_is_the_same_training(tmp_path, monkeypat
         return GraphedStep(compute, parameters, captures[-1])
 
     monkeypatch.setattr(states, "GraphedStep", graphed_step)
-    monkeypatch.setattr(states, "no_graphs_because", lambda *_: None)
+    monkeypatch.setattr(states, "cuda_graph_blocker", lambda *_: None)
     graphed = run(tmp_path / "graphed", Acceleration(cuda_graphs=True), spec)
     assert [capture.count for capture in captures] == [2]  # once a phase
     assert trained_log(plain) == trained_log(graphed)
@@ -178,11 +178,14 @@ def test_training_through_graphed_steps_is_the_same_training(tmp_path, monkeypat
 
 
 def test_graphs_say_in_one_line_why_they_are_not_used():
-    assert no_graphs_because(SPEC.config, CPU) == "not used on cpu: they need a CUDA device."
-    assert no_graphs_because(SPEC.config, GPU) is None
-    assert no_graphs_because(model_config("nafnet", {"dim": 8}), GPU).startswith("not used for nafnet:")
-    assert no_graphs_because(SPEC.config, GPU, reduces=True).startswith("not used under torchrun:")
-    assert (ALONE.reduces, TorchTeam.reduces) == (False, True)  # as `reduced` does, one process or more
+    assert cuda_graph_blocker(SPEC.config, CPU) == "not used on cpu: they need a CUDA device."
+    assert cuda_graph_blocker(SPEC.config, GPU) is None
+    assert cuda_graph_blocker(model_config("nafnet", {"dim": 8}), GPU).startswith("not used for nafnet:")
+    assert cuda_graph_blocker(SPEC.config, GPU, reduces=True).startswith("not used under torchrun:")
+    assert (SINGLE_PROCESS.reduces, TorchProcessGroup.reduces) == (
+        False,
+        True,
+    )  # as `reduced` does, one process or more
 
 
 def test_switches_travel_with_a_job_and_say_what_they_do_where(monkeypatch):
@@ -261,6 +264,6 @@ def test_sending_to_a_gpu_goes_through_page_locked_memory_and_does_not_wait(monk
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", pin_memory)
     monkeypatch.setattr(torch.Tensor, "to", to)
-    sent(torch.ones(2), "cuda:1")
-    sent(torch.ones(2), CPU)
+    to_device_async(torch.ones(2), "cuda:1")
+    to_device_async(torch.ones(2), CPU)
     assert calls == ["pinned", (("cuda:1",), {"non_blocking": True}), ((CPU,), {})]

@@ -11,7 +11,7 @@ import torch
 from ablations.harness import batch_scores, evaluate
 from ablations.harness.batch_scores import as_tensor, score_batch
 from ablations.harness.context import RunContext
-from datasets.corpus import EvalItem
+from datasets.bundle import EvalItem
 from datasets.protocols import get_protocol, score
 from datasets.tasks import condition_named
 

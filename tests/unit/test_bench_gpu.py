@@ -24,9 +24,9 @@ def said(**facts):
     return f"print({RESULT + json.dumps(facts)!r}, flush=True)"
 
 
-def ran(steps, folder, *, seconds=60.0, at_once=2, least_s=0.0):
+def ran(steps, folder, *, seconds=60.0, max_parallel=2, least_s=0.0):
     record = Record(folder, lambda line: None)
-    run_steps(steps, record, seconds=seconds, at_once=at_once, least_s=least_s)
+    run_steps(steps, record, seconds=seconds, max_parallel=max_parallel, least_s=least_s)
     record.close()
     return read_results(folder / "results.jsonl")
 
@@ -90,7 +90,7 @@ def test_whatever_a_step_does_its_line_is_left_and_the_rest_goes_on(tmp_path):
 
 def test_no_time_left_is_a_line_each(tmp_path):
     steps = [step("takes all", "import time; time.sleep(60)"), *(step(f"after {n}", said(ok=True)) for n in range(2))]
-    rows = ran(steps, tmp_path, seconds=4.0, at_once=1, least_s=2.5)
+    rows = ran(steps, tmp_path, seconds=4.0, max_parallel=1, least_s=2.5)
     assert status_of(rows) == {
         "takes all": "past its limit",
         "after 0": "no time left",

@@ -226,14 +226,14 @@ def test_graphs_are_used_where_runs_use_them(toy, monkeypatch):
         Replayed.calls = 0
         list(bench.run(CPU, 1, settings))
         assert Replayed.calls == 0, "a CPU has none"
-        monkeypatch.setattr(bench, "no_graphs_because", lambda *_: None)
+        monkeypatch.setattr(bench, "cuda_graph_blocker", lambda *_: None)
         list(bench.run(CPU, 1, settings))
         assert Replayed.calls > 0
 
 
 def test_evaluation_captures_a_graph_once_a_size(toy, monkeypatch):
     monkeypatch.setattr(evaluate, "GraphedStep", Replayed)
-    monkeypatch.setattr(evaluate, "no_graphs_because", lambda *_: None)
+    monkeypatch.setattr(evaluate, "cuda_graph_blocker", lambda *_: None)
     monkeypatch.setitem(evaluate.PHOTOGRAPHS, "cpu", 3)
     settings = replace(TOY, way="ours", acceleration=replace(ways.chosen(), cuda_graphs=True))
     Replayed.captures = Replayed.calls = 0

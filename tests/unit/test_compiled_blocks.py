@@ -159,7 +159,7 @@ def test_a_run_of_compiled_blocks_within_captured_steps_is_the_same_run(tmp_path
     plain = run(tmp_path / "plain", Acceleration())
     monkeypatch.setattr(accelerate, "BACKEND", "eager")
     monkeypatch.setattr(states, "GraphedStep", graphed_step)
-    monkeypatch.setattr(states, "no_graphs_because", lambda *_: None)
+    monkeypatch.setattr(states, "cuda_graph_blocker", lambda *_: None)
     fast = run(tmp_path / "fast", Acceleration(compile=True, cuda_graphs=True, checkpointing=True))
     assert graphs() > 0
     assert len(captures) == 1

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets.corpus import DataBundle, Sample
+from datasets.bundle import DataBundle, Sample
 from datasets.embedded import load_embedded
 from datasets.folder import load_folder
 from datasets.tasks import CONDITIONS, Condition, Task, noise

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets.corpus import DataBundle
+from datasets.bundle import DataBundle
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
 from datasets.folder import load_folder

@@ -23,7 +23,7 @@ from reports.cost_rows import COST_COLUMNS, Quality, load_study_of, qualities, r
 from reports.efficiency import build_report
 from reports.efficiency import main as report_main
 from reports.files import write_json
-from tests.support.fake_runs import gamma_study, run_id_of, seal, write_runs
+from tests.support.fake_runs import gamma_study, run_id_of, write_done_marker, write_runs
 from tests.support.shared import shared
 
 PUBLISHED = [n for n in baselines.list_models() if baselines.describe(n).params_m_published]
@@ -31,7 +31,7 @@ COUNTED = [n for n in PUBLISHED if baselines.describe(n).gmacs_published]
 FOLDED = {"restormer": 0.044, "dfpir": 0.053, "promptir": 0.041, "adair": 0.044, "vlunet": 0.048, "idr": 0.015}
 TINY = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
 CPU = torch.device("cpu")
-EFFORT = cost.Effort(batch=2, repeats=3, limit_s=0.0)
+EFFORT = cost.TimingOptions(batch=2, repeats=3, limit_s=0.0)
 
 
 def subject(name, sizes=None):
@@ -168,7 +168,7 @@ def test_models_are_measured_once_each():
 
 @pytest.mark.parametrize("name", ["dfpir", "nafnet", "idr", "dl", "instructir", "vlunet"])
 def test_every_model_gets_a_code_that_it_takes(name):
-    setting = {phase: cost.Setting(phase=phase, size_px=64, precision="fp32") for phase in cost.PHASES}
+    setting = {phase: cost.Measurement(phase=phase, size_px=64, precision="fp32") for phase in cost.PHASES}
     for phase in cost.PHASES:
         cost.worker(subject(name, TINY), CPU, setting[phase], 2)()
 
@@ -182,7 +182,7 @@ def test_a_training_step_changes_weights_and_a_forward_pass_does_not(monkeypatch
 
     monkeypatch.setattr(cost, "build", keep)
     for phase, changes in (("forward", False), ("training step", True)):
-        work = cost.worker(subject("dfpir", TINY), CPU, cost.Setting(phase=phase, size_px=64, precision="fp32"), 1)
+        work = cost.worker(subject("dfpir", TINY), CPU, cost.Measurement(phase=phase, size_px=64, precision="fp32"), 1)
         before = built[-1].output.weight.detach().clone()
         work()
         assert (not torch.equal(before, built[-1].output.weight)) == changes
@@ -190,8 +190,8 @@ def test_a_training_step_changes_weights_and_a_forward_pass_does_not(monkeypatch
 
 def test_rows_hold_numbers_or_reasons():
     settings = [
-        cost.Setting(phase="count", size_px=128),
-        *(cost.Setting(phase=phase, size_px=64, precision="fp32") for phase in cost.PHASES),
+        cost.Measurement(phase="count", size_px=128),
+        *(cost.Measurement(phase=phase, size_px=64, precision="fp32") for phase in cost.PHASES),
     ]
     counted, forward, training = cost.measure(subject("nafnet", TINY), CPU, settings, EFFORT)
     assert counted["macs"] == pytest.approx(4 * forward["macs"], rel=0.01)
@@ -218,23 +218,23 @@ def test_failures_become_reasons(monkeypatch):
 
     monkeypatch.setattr(cost, "worker", fails)
     monkeypatch.setattr(cost, "peak_memory", fails)
-    (row,) = cost.measure(subject("nafnet", TINY), CPU, [cost.Setting(phase="forward", size_px=64)], EFFORT)
+    (row,) = cost.measure(subject("nafnet", TINY), CPU, [cost.Measurement(phase="forward", size_px=64)], EFFORT)
     assert {row[k] for k in ("latency_why", "images_per_s_why", "memory_why")} == {"not measured: out of memory"}
 
 
 def test_without_bf16_the_rows_say_so(monkeypatch):
     monkeypatch.setattr(cost, "has_bf16", lambda device: False)
     (row,) = cost.measure(
-        subject("nafnet", TINY), CPU, [cost.Setting(phase="forward", size_px=64, precision="bf16")], EFFORT
+        subject("nafnet", TINY), CPU, [cost.Measurement(phase="forward", size_px=64, precision="bf16")], EFFORT
     )
     assert "no bf16" in row["latency_why"]
 
 
 def test_calls_are_warmed_up_and_repeated():
     calls = []
-    times = cost.time_calls(lambda: calls.append(1), CPU, cost.Effort(repeats=7))
+    times = cost.time_calls(lambda: calls.append(1), CPU, cost.TimingOptions(repeats=7))
     assert (len(calls), len(times)) == (9, 7)
-    assert len(cost.time_calls(lambda: None, CPU, cost.Effort(repeats=7, limit_s=0.0))) == 3
+    assert len(cost.time_calls(lambda: None, CPU, cost.TimingOptions(repeats=7, limit_s=0.0))) == 3
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def study_with_sizes(tmp_path, params):
             spec = json.loads((run / "spec.json").read_text())
             spec["model"]["params"] = number
             write_json(run / "spec.json", spec)
-            seal(run)
+            write_done_marker(run)
     return folder
 
 

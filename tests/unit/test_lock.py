@@ -8,23 +8,23 @@ import time
 import pytest
 
 from ablations.harness import lock
-from ablations.harness.lock import BusyError, Owner, alone, lock_file, owner_of
+from ablations.harness.lock import BusyError, Owner, lock_file, owner_of, run_lock
 
 
 def test_the_lock_is_held_once_and_leaves_nothing(tmp_path):
     run = tmp_path / "run"
-    with alone(run):
+    with run_lock(run):
         owner = owner_of(run)
         assert owner is not None
         assert owner.pid == os.getpid()
-        with pytest.raises(BusyError, match="run is being worked on"), alone(run):
+        with pytest.raises(BusyError, match="run is being worked on"), run_lock(run):
             pass
     assert owner_of(run) is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_lock_leaves_nothing_where_the_work_failed(tmp_path):
-    with pytest.raises(ValueError, match="failed"), alone(tmp_path / "run"):
+    with pytest.raises(ValueError, match="failed"), run_lock(tmp_path / "run"):
         raise ValueError("failed")
     assert list(tmp_path.iterdir()) == []
 
@@ -41,11 +41,11 @@ def test_another_machines_lease_holds_until_it_runs_out(tmp_path, host, age_s, b
     _leave(run, host, age_s)
     assert (owner_of(run) == Owner(host=host, pid=2**22 + 1)) is busy
     if busy:
-        with pytest.raises(BusyError, match="of elsewhere"), alone(run):
+        with pytest.raises(BusyError, match="of elsewhere"), run_lock(run):
             pass
         assert lock_file(run).exists()
     else:
-        with alone(run):
+        with run_lock(run):
             pass
 
 
@@ -53,7 +53,7 @@ def test_a_lock_of_a_process_of_this_machine_that_is_gone_is_taken_at_once(tmp_p
     run = tmp_path / "run"
     _leave(run, lock.socket.gethostname(), 0)
     assert owner_of(run) is None
-    with alone(run):
+    with run_lock(run):
         assert owner_of(run) is not None
 
 
@@ -62,7 +62,7 @@ def test_a_lock_file_of_anything_is_no_obstacle(tmp_path, content):
     run = tmp_path / "run"
     lock_file(run).write_bytes(content)
     assert owner_of(run) is None
-    with alone(run):
+    with run_lock(run):
         pass
 
 
@@ -71,7 +71,7 @@ def _count(run, rounds, worked):
     inside = run.parent / "inside"
     while rounds:
         try:
-            with alone(run):
+            with run_lock(run):
                 descriptor = os.open(inside, os.O_CREAT | os.O_EXCL)  # fails where another holds the lock too
                 os.close(descriptor)
                 inside.unlink()

@@ -17,7 +17,7 @@ from ablations.harness.training.conditioning import Conditioning
 from ablations.measures.information import COLUMNS, block_information
 from ablations.measures.recoverability import ALPHAS, recover
 from ablations.models import model_config
-from datasets.corpus import DataBundle, Sample
+from datasets.bundle import DataBundle, Sample
 from datasets.seeding import stable_seed
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet

@@ -38,7 +38,7 @@ ROOMY = {"free_bytes": 80 * GIB, "run_bytes": GIB, "shared_bytes": 0, "runs": 21
 )
 def test_the_tightest_limit_decides_and_is_named(changed, want, why):
     placement = place(**(ROOMY | changed))
-    assert placement.at_once == want
+    assert placement.max_parallel == want
     assert why in placement.reason
     assert placement.reason.startswith(f"{want} at once")
 
@@ -47,8 +47,8 @@ def test_the_tightest_limit_decides_and_is_named(changed, want, why):
 def test_what_is_placed_fits(fitting):
     exactly = fitting * (MARGIN * 10 * GIB + PROCESS_BYTES)
     sizes = ROOMY | {"run_bytes": 10 * GIB}
-    assert place(**(sizes | {"free_bytes": exactly})).at_once == fitting
-    assert place(**(sizes | {"free_bytes": exactly - 1})).at_once == max(1, fitting - 1)
+    assert place(**(sizes | {"free_bytes": exactly})).max_parallel == fitting
+    assert place(**(sizes | {"free_bytes": exactly - 1})).max_parallel == max(1, fitting - 1)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ablations.harness.training.distributed import ALONE
+from ablations.harness.training.distributed import SINGLE_PROCESS
 from ablations.harness.training.prefetch import Feed, PrefetchError, workers_for
 from datasets.embedded import load_embedded
 from tests.support.tiny_study import tiny_plan
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 def test_a_feed_gives_the_batches_of_each_step_and_goes_on_anywhere():
     bundle = load_embedded()
-    own, ahead = (Feed(SPEC, bundle, CPU, ALONE, workers=n) for n in (0, 2))
+    own, ahead = (Feed(SPEC, bundle, CPU, SINGLE_PROCESS, workers=n) for n in (0, 2))
     try:
         for step in (3, 4, 5, 0, 1):
             for mine, made in zip(own.batch(step), ahead.batch(step), strict=True):
@@ -32,7 +32,7 @@ def test_a_feed_gives_the_batches_of_each_step_and_goes_on_anywhere():
 def test_an_error_comes_with_its_own_traceback():
     bundle = load_embedded()
     broken = replace(bundle, train=(replace(bundle.train[0], conditions=()),))
-    feed = Feed(SPEC, broken, CPU, ALONE, workers=1)
+    feed = Feed(SPEC, broken, CPU, SINGLE_PROCESS, workers=1)
     try:
         with pytest.raises(PrefetchError, match=r"(?s)_pool.*has no training image"):
             feed.batch(0)

@@ -14,7 +14,7 @@ from reports.compare import build_comparison, compare
 from reports.load import load_study
 from reports.moved import moved
 from reports.stats import AVERAGE, collect
-from tests.support.fake_runs import FakeStudy, run_id_of, seal, write_runs
+from tests.support.fake_runs import FakeStudy, run_id_of, write_done_marker, write_runs
 from tests.support.simulated_studies import image_rows
 
 STUDY = FakeStudy(
@@ -29,7 +29,7 @@ def shifted(root, variant, by_db, *, wobble_db=0.0):
         rows = schema.read_images(folder / schema.IMAGES_FILE)
         rows["value"] += (rows["metric"] == schema.PSNR) * (by_db + luck * wobble_db)
         schema.write_images(rows, folder / schema.IMAGES_FILE)
-        seal(folder)
+        write_done_marker(folder)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_one_seed_can_not_tell(tmp_path):
         rows = schema.read_images(path / schema.IMAGES_FILE)
         rows["value"] += np.where(rows["metric"] == schema.PSNR, 0.5, 0.0)
         schema.write_images(rows, path / schema.IMAGES_FILE)
-        seal(path)
+        write_done_marker(path)
     page = build_comparison(*folders).read_text(encoding="utf-8")
     assert "one seed: 1 of 1 trained model score" in page
     assert "can&#39;t be told" in page
@@ -140,7 +140,7 @@ def test_settings_that_differ_are_shown(two):
         spec["precision"] = "bf16"
         spec["budget"]["steps"] = 999
         (path / schema.SPEC_FILE).write_text(json.dumps(spec))
-        seal(path)
+        write_done_marker(path)
     terms = {name: (old, new) for name, old, new in compare(*map(load_study, two)).terms}
     assert terms["Precision"] == ("float32", "bf16")
     assert terms["Budget"] == ("steps 200", "steps 999")

@@ -23,11 +23,11 @@ from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, run_id_of, write_runs
 
 TASKS = ("noise", "rain", "haze")
-ALONE = {"noise": 0.5, "rain": 0.8, "haze": 0.2}
+SINGLE_PROCESS = {"noise": 0.5, "rain": 0.8, "haze": 0.2}
 PAIRS = {("noise", "rain"): 0.4, ("noise", "haze"): -0.1, ("rain", "haze"): -0.2}
 
 
-def table(pairs=PAIRS, alone=ALONE, variants=("m",), spread=0.01, loss="plain", seeds=(0, 1), draws=5):
+def table(pairs=PAIRS, alone=SINGLE_PROCESS, variants=("m",), spread=0.01, loss="plain", seeds=(0, 1), draws=5):
     """Gradients at a tenth and at the end of training with cosines around those given."""
     rng = np.random.default_rng(0)
     cosines = {**pairs, **{(task, task): cosine for task, cosine in alone.items()}}
@@ -170,7 +170,7 @@ def test_cosines_against_their_ceilings():
     same = frame["task_a"] == frame["task_b"]
     found = against_ceiling(frame[~same], frame[same])["m"]
     for pair, cosine in PAIRS.items():
-        ceiling = np.sqrt(ALONE[pair[0]] * ALONE[pair[1]])
+        ceiling = np.sqrt(SINGLE_PROCESS[pair[0]] * SINGLE_PROCESS[pair[1]])
         assert found[pair].value == pytest.approx(cosine / ceiling, abs=0.05)
         assert found[pair].low < cosine / ceiling < found[pair].high
 

@@ -9,7 +9,7 @@ from reports import schema
 from reports.artifacts import load_probes, load_samples, load_train_log
 from reports.load import check_comparable, find_runs, load, load_study
 from reports.study import Status
-from tests.support.fake_runs import FakeStudy, gamma_study, run_id_of, seal, write_runs
+from tests.support.fake_runs import FakeStudy, gamma_study, run_id_of, write_done_marker, write_runs
 from tests.support.read_run import read_run
 
 TWO = {"a": 0.0, "b": 0.1}
@@ -47,10 +47,10 @@ def test_other_damage(tmp_path):
     gone, foreign, version, broken = (tmp_path / run_id_of(v, s) for v in TWO for s in (0, 1))
     (gone / schema.SUMMARY_FILE).unlink()
     shutil.copy(version / schema.IMAGES_FILE, foreign / schema.IMAGES_FILE)
-    seal(foreign)
+    write_done_marker(foreign)
     spec = json.loads((version / schema.SPEC_FILE).read_text())
     (version / schema.SPEC_FILE).write_text(json.dumps({**spec, "schema": 99}))
-    seal(version)
+    write_done_marker(version)
     (broken / schema.DONE_FILE).write_text("{")
     reasons = [read_run(f) for f in (gone, foreign, version, broken)]
     assert {r.status for r in reasons} == {Status.DAMAGED}

@@ -17,7 +17,7 @@ from reports.viewer.images import gallery
 from reports.viewer.origins import origins
 from reports.viewer.points import allowed_perplexities, scatter
 from reports.viewer.show import interactive
-from tests.support.fake_runs import CONDITIONS, gamma_study, run_id_of, seal, write_runs
+from tests.support.fake_runs import CONDITIONS, gamma_study, run_id_of, write_done_marker, write_runs
 
 EFFECTS = {"dfpir_g90": 0.2, "dfpir_g100": 0.0, "restormer": -0.3}
 
@@ -123,6 +123,6 @@ def test_a_study_without_pictures_has_none(tmp_path):
     bare = load(
         [write_runs(tmp_path, gamma_study(effect_db={"a": 0.0}, seeds=(0,), failed=(), aliases={}, pictures=False))]
     )
-    seal(tmp_path / run_id_of("a", 0))
+    write_done_marker(tmp_path / run_id_of("a", 0))
     assert gallery(bare).scenes == ()
     assert scatter(bare) is None

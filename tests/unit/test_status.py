@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ablations.harness import glance
-from ablations.harness.lock import alone, lock_file
+from ablations.harness import run_status
+from ablations.harness.lock import lock_file, run_lock
 from ablations.status import as_text, main, statuses
 from reports import schema
 
@@ -74,7 +74,7 @@ def test_every_state_is_told_with_reasons_and_time_left(tmp_path):
 
 def test_json_says_the_same(tmp_path, capsys):
     study(tmp_path, ["a-s0-1"])
-    with alone(run_folder(tmp_path, "a-s0-1", step=50, seconds=5.0)):
+    with run_lock(run_folder(tmp_path, "a-s0-1", step=50, seconds=5.0)):
         assert main([str(tmp_path), "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert found["running"] == [{"run_id": "a-s0-1", "step": 50, "steps": 100, "left_s": 5.0}]
@@ -114,9 +114,9 @@ def test_a_folder_without_runs_is_named(tmp_path, capsys):
 
 
 def test_files_are_named_as_the_schema_names_them():
-    names = [name for name in vars(glance) if name.endswith(("_FILE", "_FOLDER"))]
+    names = [name for name in vars(run_status) if name.endswith(("_FILE", "_FOLDER"))]
     assert len(names) == 8
-    assert {name: getattr(glance, name) for name in names} == {name: getattr(schema, name) for name in names}
+    assert {name: getattr(run_status, name) for name in names} == {name: getattr(schema, name) for name in names}
 
 
 def test_it_imports_nothing_heavy():

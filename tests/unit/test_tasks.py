@@ -15,7 +15,7 @@ from ablations.plan import _recipe, _refuse_closed
 from ablations.registry import STUDIES
 from ablations.spec import Phase, TaskShare
 from datasets import tasks
-from datasets.corpus import Sample, serves
+from datasets.bundle import Sample, serves
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
 from datasets.folder import load_folder

@@ -62,10 +62,12 @@ def _run(options: Namespace, work: Path) -> int:
     except OSError as error:
         fail_for(error)
     record.note(_CARD, "done", [machine])
-    at_once = 1 if options.device == "cpu" else min(_MOST_AT_ONCE, (os.cpu_count() or 2) // 2, int(memory // _GIB_EACH))
+    max_parallel = (
+        1 if options.device == "cpu" else min(_MOST_AT_ONCE, (os.cpu_count() or 2) // 2, int(memory // _GIB_EACH))
+    )
     code = 0
     try:
-        run_steps(steps, record, seconds=options.seconds, at_once=at_once)
+        run_steps(steps, record, seconds=options.seconds, max_parallel=max_parallel)
     except KeyboardInterrupt:
         code = 130
     record.close()

@@ -125,18 +125,20 @@ def file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-") or "unknown"
 
 
-def run_steps(steps: Sequence[Step], record: Record, *, seconds: float, at_once: int, least_s: float = LEAST_S) -> None:
+def run_steps(
+    steps: Sequence[Step], record: Record, *, seconds: float, max_parallel: int, least_s: float = LEAST_S
+) -> None:
     """First the steps that may run together, then the others one after another, in their order, until time is up.
 
     Args:
         steps: by worth; the last ones get what time is left.
         record: gets at least one line for each of them.
         seconds: for all of them.
-        at_once: processes of those that may run together.
+        max_parallel: processes of those that may run together.
         least_s: no step is begun with less time left.
     """
     ends = time.monotonic() + seconds
-    _run([step for step in steps if step.together], record, ends, max(at_once, 1), least_s)
+    _run([step for step in steps if step.together], record, ends, max(max_parallel, 1), least_s)
     _run([step for step in steps if not step.together], record, ends, 1, least_s)
 
 
@@ -149,11 +151,11 @@ class _Running:
     until: float
 
 
-def _run(steps: Sequence[Step], record: Record, ends: float, at_once: int, least_s: float) -> None:
+def _run(steps: Sequence[Step], record: Record, ends: float, max_parallel: int, least_s: float) -> None:
     waiting, running = list(steps), list[_Running]()
     try:
         while waiting or running:
-            while waiting and len(running) < at_once:
+            while waiting and len(running) < max_parallel:
                 started = _begin(waiting.pop(0), record, ends, least_s)
                 running += [started] if started else []
             for one in list(running):

@@ -18,7 +18,7 @@ from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.gradients import training_loss
 from ablations.harness.training.sampling import batch_of_step
 from ablations.models import is_trained
-from ablations.spec import Measuring, Phase, RunSpec
+from ablations.spec import MeasureConfig, Phase, RunSpec
 from baselines.base import Restorer, restore
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
@@ -67,7 +67,7 @@ def estimate_run(
     most_pixels: int = 0,
     *,
     measures: Sequence[str] = (),
-    sizes: Measuring | None = None,
+    sizes: MeasureConfig | None = None,
 ) -> RunEstimate:
     """Measure a step of each phase's patch size, after one for warming up.
 
@@ -111,12 +111,12 @@ def estimate_run(
         step_s=steps_s[0],
         train_s=sum(s * phase.steps for s, phase in zip(steps_s, spec.recipe.phases, strict=True)),
         eval_s=eval_s,
-        measures_s=_measures_s(spec, steps_s[0], eval_s, measures, sizes or Measuring()),
+        measures_s=_measures_s(spec, steps_s[0], eval_s, measures, sizes or MeasureConfig()),
         memory_bytes=max(memory, parameters + restoring),
     )
 
 
-def _measures_s(spec: RunSpec, step_s: float, eval_s: float, measures: Sequence[str], sizes: Measuring) -> float:
+def _measures_s(spec: RunSpec, step_s: float, eval_s: float, measures: Sequence[str], sizes: MeasureConfig) -> float:
     """Roughly: gradients at some moments of the training, and test images restored a few times."""
     tasks = len({condition_named(name).task for name in spec.conditions})
     batches = len(sizes.tenths) * sizes.draws * tasks

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from ablations.harness.cost.count import Count, count
-from ablations.harness.cost.models import Subject, build, code_for, training_loss
+from ablations.harness.cost.models import BenchmarkedModel, build, code_for, training_loss
 from ablations.models import is_trained
 from ablations.spec import Precision
 
@@ -34,7 +34,7 @@ _MIB = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class TimingOptions:
     """How thoroughly is measured.
 
     Attributes:
@@ -49,7 +49,7 @@ class Effort:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class Measurement:
     """What is measured of a model: one row of the table. A count is the same in each precision."""
 
     phase: Phase
@@ -58,7 +58,7 @@ class Setting:
 
 
 def measure(
-    subject: Subject, device: torch.device, settings: Sequence[Setting], effort: Effort
+    subject: BenchmarkedModel, device: torch.device, settings: Sequence[Measurement], effort: TimingOptions
 ) -> list[dict[str, Any]]:
     """A row of costs for each setting; what can't be measured has its reason in the `_why` columns.
 
@@ -85,7 +85,7 @@ def measure(
     return rows
 
 
-def _row(subject: Subject, setting: Setting, effort: Effort) -> dict[str, Any]:
+def _row(subject: BenchmarkedModel, setting: Measurement, effort: TimingOptions) -> dict[str, Any]:
     return {**subject.facts(), **asdict(setting), "batch": effort.batch}
 
 
@@ -93,7 +93,7 @@ def _reasons(reason: str) -> dict[str, Any]:
     return {f"{what}_why": WHY + reason for what in ("macs", "latency", "images_per_s", "memory")}
 
 
-def _impossible(subject: Subject, device: torch.device, setting: Setting) -> str:
+def _impossible(subject: BenchmarkedModel, device: torch.device, setting: Measurement) -> str:
     """Why this can't be measured, or ""."""
     if setting.phase == "training step" and not (subject.config is not None and is_trained(subject.config)):
         return "it has nothing to train"
@@ -106,7 +106,7 @@ def _impossible(subject: Subject, device: torch.device, setting: Setting) -> str
     return ""
 
 
-def _is_classical(subject: Subject) -> bool:
+def _is_classical(subject: BenchmarkedModel) -> bool:
     return subject.config is not None and not is_trained(subject.config)
 
 
@@ -119,7 +119,7 @@ def has_bf16(device: torch.device) -> bool:
     return any(ask() for ask in asked if ask is not None)
 
 
-def _count(subject: Subject, model: nn.Module, size_px: int) -> dict[str, Any]:
+def _count(subject: BenchmarkedModel, model: nn.Module, size_px: int) -> dict[str, Any]:
     if _is_classical(subject) and subject.needs != "none":
         return {"macs_why": WHY + "it computes outside of PyTorch, whose operations are counted"}
     image = torch.rand(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
@@ -136,7 +136,9 @@ def _count(subject: Subject, model: nn.Module, size_px: int) -> dict[str, Any]:
     }
 
 
-def _costs(subject: Subject, device: torch.device, setting: Setting, effort: Effort) -> dict[str, Any]:
+def _costs(
+    subject: BenchmarkedModel, device: torch.device, setting: Measurement, effort: TimingOptions
+) -> dict[str, Any]:
     """Times and memory; each that fails leaves its reason and the others stand."""
     costs: dict[str, Any] = {}
     for what, batch in (("latency", 1), ("images_per_s", effort.batch)):
@@ -180,7 +182,7 @@ def _reference(device: torch.device) -> Callable[[], None]:
     return work
 
 
-def worker(subject: Subject, device: torch.device, setting: Setting, batch: int) -> Callable[[], None]:
+def worker(subject: BenchmarkedModel, device: torch.device, setting: Measurement, batch: int) -> Callable[[], None]:
     """A call that does the work once: a forward pass, or a training step with fused Adam."""
     training = setting.phase == "training step"
     model = build(subject).to(device).train(training)
@@ -210,7 +212,7 @@ def worker(subject: Subject, device: torch.device, setting: Setting, batch: int)
     return step
 
 
-def time_calls(work: Callable[[], None], device: torch.device, effort: Effort) -> list[float]:
+def time_calls(work: Callable[[], None], device: torch.device, effort: TimingOptions) -> list[float]:
     """Seconds of each call, after two that are not counted; on a GPU between two events on its own clock.
 
     A call that takes longer than `effort.limit_s` is warmed up once only.
@@ -243,7 +245,7 @@ def _gpu_seconds(work: Callable[[], None]) -> float:
     return float(start.elapsed_time(end)) / 1e3
 
 
-def peak_memory(subject: Subject, device: torch.device, setting: Setting) -> tuple[float, str]:
+def peak_memory(subject: BenchmarkedModel, device: torch.device, setting: Measurement) -> tuple[float, str]:
     """Bytes at the peak of the second call on one image, weights included, and how they were measured.
 
     Raises:
@@ -261,7 +263,7 @@ def peak_memory(subject: Subject, device: torch.device, setting: Setting) -> tup
     return float(torch.cuda.max_memory_allocated(device) - before), "max_memory_allocated"
 
 
-def _in_fresh_process(subject: Subject, setting: Setting) -> float:
+def _in_fresh_process(subject: BenchmarkedModel, setting: Measurement) -> float:
     """Growth of the largest resident set, in bytes, in a process forked from one that has only imported."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         raise RuntimeError("this system starts no process whose memory can be compared")
@@ -283,7 +285,7 @@ def _in_fresh_process(subject: Subject, setting: Setting) -> float:
     return float(answer)
 
 
-def _grow(subject: Subject, setting: Setting, threads: int, answer: Connection) -> None:
+def _grow(subject: BenchmarkedModel, setting: Measurement, threads: int, answer: Connection) -> None:
     """The child's part of `_in_fresh_process`: sends a number of bytes, or what went wrong."""
     import resource
 

@@ -45,7 +45,7 @@ _APART = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class BenchmarkedModel:
     """A model to measure.
 
     Attributes:
@@ -80,7 +80,7 @@ class Subject:
         }
 
 
-def subjects(sizes: Mapping[str, Any], names: Sequence[str] | None = None) -> list[Subject]:
+def subjects(sizes: Mapping[str, Any], names: Sequence[str] | None = None) -> list[BenchmarkedModel]:
     """The distinct models at a budget's size, each under its first name; methods that can't be built come last.
 
     Args:
@@ -94,7 +94,7 @@ def subjects(sizes: Mapping[str, Any], names: Sequence[str] | None = None) -> li
     for name in names or ():
         if name not in (*model_names(), *missing):
             raise UnknownNameError(f"Unknown model {name!r}.{suggestion(name, [*model_names(), *missing])}")
-    found: dict[str, Subject] = {}
+    found: dict[str, BenchmarkedModel] = {}
     for name in model_names():
         if names and name not in names:
             continue
@@ -102,15 +102,15 @@ def subjects(sizes: Mapping[str, Any], names: Sequence[str] | None = None) -> li
         key = json.dumps(config.identity(), sort_keys=True, default=list)
         first = found.get(key)
         aliases = (*first.aliases, name) if first else ()
-        found[key] = Subject(name=first.name if first else name, config=config, aliases=aliases)
+        found[key] = BenchmarkedModel(name=first.name if first else name, config=config, aliases=aliases)
     described = {name: baselines.describe(name) for name in missing if not names or name in names}
     return [
         *found.values(),
-        *(Subject(name=n, config=None, reason=d.reason) for n, d in described.items() if hasattr(d, "reason")),
+        *(BenchmarkedModel(name=n, config=None, reason=d.reason) for n, d in described.items() if hasattr(d, "reason")),
     ]
 
 
-def build(subject: Subject) -> nn.Module:
+def build(subject: BenchmarkedModel) -> nn.Module:
     """The model on the CPU, with prompts bound where it has any.
 
     Raises:
@@ -125,7 +125,7 @@ def build(subject: Subject) -> nn.Module:
     return model
 
 
-def code_for(subject: Subject, model: nn.Module, images: Images, *, training: bool) -> Tensor | None:
+def code_for(subject: BenchmarkedModel, model: nn.Module, images: Images, *, training: bool) -> Tensor | None:
     """A valid `code` for a batch: random numbers where the model takes a vector, since values cost nothing."""
     batch, device = len(images), images.device
     if isinstance(model, RestorationUNet) and model.prompt_codes is not None:
@@ -146,7 +146,9 @@ def code_for(subject: Subject, model: nn.Module, images: Images, *, training: bo
     return makers.get(subject.needs, lambda: None)()
 
 
-def training_loss(subject: Subject, model: nn.Module, degraded: Images, clean: Images, code: Tensor | None) -> Tensor:
+def training_loss(
+    subject: BenchmarkedModel, model: nn.Module, degraded: Images, clean: Images, code: Tensor | None
+) -> Tensor:
     """The method's own objective, or the mean absolute error."""
     objective = subject.config.row.objective if isinstance(subject.config, BaselineConfig) else None
     if objective is not None:

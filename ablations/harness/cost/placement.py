@@ -22,11 +22,11 @@ class Placement:
     """A choice and why.
 
     Attributes:
-        at_once: runs at once, at least one.
+        max_parallel: runs at once, at least one.
         reason: one line for people.
     """
 
-    at_once: int
+    max_parallel: int
     reason: str
 
 
@@ -53,5 +53,5 @@ def place(
         "no more are left to do": runs,
     }
     why = min(limits, key=lambda reason: limits[reason])
-    at_once = max(1, limits[why])
-    return Placement(at_once=at_once, reason=f"{at_once} at once on this GPU: {why}")
+    max_parallel = max(1, limits[why])
+    return Placement(max_parallel=max_parallel, reason=f"{max_parallel} at once on this GPU: {why}")

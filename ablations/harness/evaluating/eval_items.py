@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from datasets.corpus import Pixels
+from datasets.bundle import Pixels
 from datasets.noise import noisy_pixels
 from datasets.protocol_items import cropped
 from datasets.protocols import Protocol as Rules

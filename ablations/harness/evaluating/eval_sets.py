@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ablations.harness.evaluating.eval_items import Entry, Refuse, end, noisy, paired
+from ablations.harness.evaluating.near_duplicates import scenes_of, seen_in_training, thumbs_of
 from ablations.harness.evaluating.own_folder import BadFiles, Shown, open_clean_files, trained_images
-from ablations.harness.evaluating.resemblance import scenes_of, seen_in_training, thumbs_of
+from datasets.bundle import DataBundle, EvalItem, Pixels
 from datasets.catalog import catalog
 from datasets.console import readable
-from datasets.corpus import DataBundle, EvalItem, Pixels
 from datasets.embedded import load_embedded
 from datasets.finder import Pair
 from datasets.loading import stored_sets, stores_note

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ablations.harness.evaluate import as_tensor
-from datasets.corpus import DataBundle
+from datasets.bundle import DataBundle
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition
 from dfpir.weights import WeightsError, check_keys, read_tensors

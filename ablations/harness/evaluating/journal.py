@@ -17,7 +17,7 @@ import baselines
 import datasets
 import dfpir
 from ablations.harness.evaluating.eval_sets import Shown
-from ablations.harness.lock import BusyError, alone
+from ablations.harness.lock import BusyError, run_lock
 from datasets.noise import content_hash
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE
 from reports.files import sha256_of, write_text
@@ -96,7 +96,7 @@ def one_at_a_time(folder: Path | None) -> Iterator[None]:
     held = ExitStack()
     with held:
         try:
-            held.enter_context(alone(folder / ROWS_FILE))  # `.images.jsonl.lock` in the folder
+            held.enter_context(run_lock(folder / ROWS_FILE))  # `.images.jsonl.lock` in the folder
         except BusyError as error:
             raise ValueError(
                 f"--out {folder}: another evaluation is writing there: wait until it is done, or choose another --out."

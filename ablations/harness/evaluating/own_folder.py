@@ -9,8 +9,8 @@ from typing import Any
 
 from ablations.cli import counted
 from ablations.harness.evaluating.eval_items import Refuse, end
+from datasets.bundle import EvalItem, Sample, eval_item
 from datasets.console import readable
-from datasets.corpus import EvalItem, Sample, eval_item
 from datasets.embedded import smooth_depth
 from datasets.finder import Pair
 from datasets.folder import load_folder

@@ -73,7 +73,7 @@ def set_float32_products(precision: Precision) -> None:
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
-def no_graphs_because(config: ModelConfig, device: torch.device, reduces: bool = False) -> str | None:
+def cuda_graph_blocker(config: ModelConfig, device: torch.device, reduces: bool = False) -> str | None:
     """Why a training step can't become a CUDA graph, in one line; None where it can.
 
     Args:
@@ -99,7 +99,7 @@ def applied(config: ModelConfig, device: torch.device, reduces: bool = False) ->
         ours = isinstance(config, DFPIRConfig)
         found["compile"] = "each block" if ours else "not used for comparators: tried with DFPIR's variants alone."
     if _chosen.cuda_graphs:
-        found["cuda_graphs"] = no_graphs_because(config, device, reduces) or "training step"
+        found["cuda_graphs"] = cuda_graph_blocker(config, device, reduces) or "training step"
     if _chosen.checkpointing:
         found["checkpointing"] = "each block that can"
     return found

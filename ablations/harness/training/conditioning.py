@@ -11,7 +11,7 @@ from ablations.models import ModelConfig
 from baselines.dl import operator_code
 from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, PAPER_TASKS, Condition
-from datasets.transfer import sent
+from datasets.transfer import to_device_async
 from dfpir import DFPIRConfig
 from dfpir.prompts import CODE_DIM, PromptBank
 
@@ -61,17 +61,17 @@ class Conditioning:
             assert seeds is not None
             rows = [stable_seed("shuffled prompt", seed) % len(self.prompts.conditions) for seed in seeds]
         if self.needs == "row":
-            return sent(torch.tensor(rows), device)
+            return to_device_async(torch.tensor(rows), device)
         if self.needs == "code512":
-            return sent(self.prompts.codes[rows], device)
+            return to_device_async(self.prompts.codes[rows], device)
         if self._instructions is not None:
-            return sent(self._instructions[rows], device)
+            return to_device_async(self._instructions[rows], device)
         if self.needs == "label" and training:
-            return sent(torch.tensor([PAPER_TASKS.index(c.task) for c in conditions]), device)
+            return to_device_async(torch.tensor([PAPER_TASKS.index(c.task) for c in conditions]), device)
         if self.needs == "operator":
-            return sent(operator_code([c.task.name for c in conditions]), device)
+            return to_device_async(operator_code([c.task.name for c in conditions]), device)
         if self.needs == "condition":
-            return sent(torch.tensor([_nearest_row(c) for c in conditions]), device)
+            return to_device_async(torch.tensor([_nearest_row(c) for c in conditions]), device)
         return None
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 Process 0 alone writes files. What the processes tell each other beside gradients goes through one exchange, in which a
 process that failed says so instead: whatever the others wait for then ends with its error, and the study goes on. In
-`committed` passes they meet inside gradients' reductions, where nobody can answer: a failure there ends all processes.
+a `collective_section` they meet inside gradients' reductions, where nobody can answer: a failure there ends all.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class PeerError(RuntimeError):
         self.rank, self.kind, self.trace = rank, kind, trace
 
 
-class Team:
+class ProcessGroup:
     """The processes that work on one run: here this one alone."""
 
     rank = 0
@@ -70,7 +70,7 @@ class Team:
         start, stop = (count * rank // self.size for rank in (self.rank, self.rank + 1))
         return (slice(start, stop), (stop - start) / count) if stop > start else (slice(0, 1), 0.0)
 
-    def agree(self) -> None:
+    def barrier(self) -> None:
         """Go on when all have come here.
 
         Raises:
@@ -85,11 +85,11 @@ class Team:
         """The sum over processes, the same bits in each."""
         return mine
 
-    def gathered(self, mine: Sequence[Any]) -> list[Any]:
+    def all_gather(self, mine: Sequence[Any]) -> list[Any]:
         """What all processes hold, those of process 0 first; values as JSON knows them."""
         return list(mine)
 
-    def from_main(self, content: Callable[[], bytes | None]) -> bytes | None:
+    def broadcast_bytes(self, content: Callable[[], bytes | None]) -> bytes | None:
         """What process 0 reads."""
         return content()
 
@@ -98,26 +98,26 @@ class Team:
         return None
 
     @contextmanager
-    def committed(self) -> Iterator[None]:
+    def collective_section(self) -> Iterator[None]:
         """Around a pass in which gradients are reduced: whoever fails inside ends all processes."""
         yield
 
-    def tell(self, error: BaseException) -> None:
+    def broadcast_error(self, error: BaseException) -> None:
         """Tell the others that this process failed; where they can't hear it, end all."""
 
     @contextmanager
-    def heeding(self, write_row: Callable[[PeerError], None]) -> Iterator[None]:
+    def on_peer_failure(self, write_row: Callable[[PeerError], None]) -> Iterator[None]:
         """While inside: `write_row` is called, in process 0, before a failure elsewhere ends it."""
         yield
 
-    def part(self) -> None:
+    def shutdown(self) -> None:
         """Let the others go: no run comes any more."""
 
 
-ALONE = Team()
+SINGLE_PROCESS = ProcessGroup()
 
 
-class TorchTeam(Team):
+class TorchProcessGroup(ProcessGroup):
     """The processes that torchrun started.
 
     Args:
@@ -135,26 +135,26 @@ class TorchTeam(Team):
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         self._control: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
-        self._committed = False
+        self._in_collective = False
         self._write_row: Callable[[PeerError], None] = lambda error: None
         if self.is_main:
             threading.Thread(target=self._watch, daemon=True).start()
 
-    def agree(self) -> None:
+    def barrier(self) -> None:
         self._exchange(b"")
 
     def any(self, mine: bool) -> bool:
         return any(self._exchange(b"1" if mine else b""))
 
     def total(self, mine: float) -> float:
-        return sum(self.gathered([mine]))
+        return sum(self.all_gather([mine]))
 
-    def gathered(self, mine: Sequence[Any]) -> list[Any]:
+    def all_gather(self, mine: Sequence[Any]) -> list[Any]:
         return [one for word in self._exchange(json.dumps(list(mine)).encode()) for one in json.loads(word)]
 
-    def from_main(self, content: Callable[[], bytes | None]) -> bytes | None:
+    def broadcast_bytes(self, content: Callable[[], bytes | None]) -> bytes | None:
         found = content() if self.is_main else None
-        (length,) = self.gathered([-1 if found is None else len(found)] if self.is_main else [])
+        (length,) = self.all_gather([-1 if found is None else len(found)] if self.is_main else [])
         if length < 0:
             return None
         whole = (
@@ -177,21 +177,21 @@ class TorchTeam(Team):
         return over
 
     @contextmanager
-    def committed(self) -> Iterator[None]:
-        self._committed = True
+    def collective_section(self) -> Iterator[None]:
+        self._in_collective = True
         yield
-        self._committed = False  # not after an error: `tell` must know where it happened
+        self._in_collective = False  # not after an error: `broadcast_error` must know where it happened
 
-    def tell(self, error: BaseException) -> None:
+    def broadcast_error(self, error: BaseException) -> None:
         if isinstance(error, PeerError):
             return  # all know
-        if self._committed:
+        if self._in_collective:
             self._end_all(error)
         with suppress(RuntimeError):  # the others are gone: torchrun ends this process, too
             self._exchange(b"", error)
 
     @contextmanager
-    def heeding(self, write_row: Callable[[PeerError], None]) -> Iterator[None]:
+    def on_peer_failure(self, write_row: Callable[[PeerError], None]) -> Iterator[None]:
         self._write_row = write_row
         try:
             yield
@@ -200,9 +200,9 @@ class TorchTeam(Team):
 
     def next_run(self, digest: str | None = None) -> str | None:
         """Process 0 says which run comes next, None to part; the others learn it."""
-        return str(self.gathered([digest or ""] if self.is_main else [])[0]) or None
+        return str(self.all_gather([digest or ""] if self.is_main else [])[0]) or None
 
-    def part(self) -> None:
+    def shutdown(self) -> None:
         with suppress(RuntimeError):  # who is gone needs no farewell
             if self.is_main:
                 self.next_run(None)
@@ -254,7 +254,7 @@ class TorchTeam(Team):
             os._exit(1)
 
 
-def join(device: torch.device) -> TorchTeam:
+def join(device: torch.device) -> TorchProcessGroup:
     """Meet the other processes that torchrun started.
 
     Args:
@@ -272,7 +272,7 @@ def join(device: torch.device) -> TorchTeam:
         device = torch.device("cuda", int(place))
         torch.cuda.set_device(device)
     store, number, count = next(iter(rendezvous("env://")))
-    return TorchTeam(store, rank=number, size=count, device=device)
+    return TorchProcessGroup(store, rank=number, size=count, device=device)
 
 
 def is_one_of_many() -> bool:
@@ -281,7 +281,7 @@ def is_one_of_many() -> bool:
 
 
 @contextmanager
-def one_voice(team: Team) -> Iterator[None]:
+def fail_together(team: ProcessGroup) -> Iterator[None]:
     """Around what each process does for itself before runs begin: bad input in any ends all, and process 0 says why.
 
     Raises:
@@ -290,9 +290,9 @@ def one_voice(team: Team) -> Iterator[None]:
     """
     try:
         yield
-        team.agree()
+        team.barrier()
     except (ValueError, OSError, PeerError) as error:
-        team.tell(error)
+        team.broadcast_error(error)
         if not team.is_main:
             raise SystemExit(2) from None
         if isinstance(error, PeerError):

@@ -43,7 +43,7 @@ class Batch:
         return Batch(self.degraded[part], self.clean[part], code, weights)
 
 
-def why_whole(spec: RunSpec) -> str:
+def unsplittable_reason(spec: RunSpec) -> str:
     """Why the model's batch can't be split; empty where it can."""
     return "" if isinstance(spec.config, DFPIRConfig) else spec.config.row.whole_batch
 

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.training.distributed import Team
+from ablations.harness.training.distributed import ProcessGroup
 from ablations.harness.training.sampling import BatchPlan, batch_of_step
 from ablations.spec import RunSpec
-from datasets.corpus import DataBundle
+from datasets.bundle import DataBundle
 from datasets.tasks import Condition
 
 WORKERS_OF_A_GPU = 4
@@ -71,7 +71,7 @@ class Feed:
     """
 
     def __init__(
-        self, spec: RunSpec, bundle: DataBundle, device: torch.device, team: Team, workers: int | None = None
+        self, spec: RunSpec, bundle: DataBundle, device: torch.device, team: ProcessGroup, workers: int | None = None
     ) -> None:
         self._spec, self._bundle, self._device, self._team = spec, bundle, device, team
         self.workers = workers_for(bundle, device, cores()) if workers is None else workers

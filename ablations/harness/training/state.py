@@ -17,9 +17,15 @@ from torch.nn.parallel import DistributedDataParallel
 from ablations.harness.build import build_model
 from ablations.harness.context import RunContext
 from ablations.harness.training import checkpoint
-from ablations.harness.training.accelerate import GraphedStep, chosen, no_graphs_because, prepare_steps
-from ablations.harness.training.distributed import Team
-from ablations.harness.training.gradients import Batch, TrainingLoss, WholeBatchError, forward_backward, why_whole
+from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
+from ablations.harness.training.distributed import ProcessGroup
+from ablations.harness.training.gradients import (
+    Batch,
+    TrainingLoss,
+    WholeBatchError,
+    forward_backward,
+    unsplittable_reason,
+)
 from dfpir import RestorationUNet
 from dfpir.weights import load_own
 from reports.files import write_text
@@ -68,7 +74,7 @@ def resume(run: RunContext, folder: Path) -> State:
     names = [name for name, _ in trainable]
     prepare_steps(model, spec.config)
     state = State(model=model, optimizer=optimizer, names=names, average=average)
-    if chosen().cuda_graphs and no_graphs_because(spec.config, device, team.reduces) is None:
+    if chosen().cuda_graphs and cuda_graph_blocker(spec.config, device, team.reduces) is None:
         parameters = [p for _, p in trainable]
         state.graphed = GraphedStep(lambda *batch: forward_backward(spec, model, Batch(*batch)), parameters)
     if found is not None:
@@ -81,21 +87,21 @@ def resume(run: RunContext, folder: Path) -> State:
         state.best_file = found.facts.get(checkpoint.BEST_FILE, "")
         if team.is_main:
             state.log = [row for row in read_log(folder) if row["step"] <= state.step]
-    if team.size > 1 and (whole := why_whole(spec)):
+    if team.size > 1 and (whole := unsplittable_reason(spec)):
         raise WholeBatchError(f"{spec.variant} can't be trained by {team.size} processes: its batch is one: {whole}.")
-    team.agree()
-    with team.committed():
+    team.barrier()
+    with team.collective_section():
         state.over = team.reduced(TrainingLoss(spec, model))
     if team.is_main:
         write_log(state.log, folder)
     return state
 
 
-def _newest(folder: Path, team: Team) -> checkpoint.Checkpoint | None:
-    content = team.from_main(lambda: checkpoint.latest_bytes(folder))
+def _newest(folder: Path, team: ProcessGroup) -> checkpoint.Checkpoint | None:
+    content = team.broadcast_bytes(lambda: checkpoint.latest_bytes(folder))
     if content is None:
         return None
-    found = checkpoint.parsed(content, team.from_main(lambda: checkpoint.best_bytes(folder, content)))
+    found = checkpoint.parsed(content, team.broadcast_bytes(lambda: checkpoint.best_bytes(folder, content)))
     # form 1 held the best weights in the same file; it named no form
     if (form := int(found.facts.get("form", 1))) > _FORM:
         raise ValueError(

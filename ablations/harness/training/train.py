@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from ablations.harness.build import build_model
 from ablations.harness.context import RunContext
 from ablations.harness.evaluate import validation_scores
-from ablations.harness.heartbeat import beat
+from ablations.harness.heartbeat import notify_heartbeat
 from ablations.harness.training import snapshots
-from ablations.harness.training.distributed import Team
-from ablations.harness.training.gradients import Batch, WholeBatchError, backward, why_whole
+from ablations.harness.training.distributed import ProcessGroup
+from ablations.harness.training.gradients import Batch, WholeBatchError, backward, unsplittable_reason
 from ablations.harness.training.prefetch import Feed
 from ablations.harness.training.sampling import batch_of_step
 from ablations.harness.training.saving import Saver
@@ -26,9 +26,9 @@ from ablations.harness.training.scalars import Log
 from ablations.harness.training.state import State, resume
 from ablations.models import is_trained
 from ablations.spec import Recipe, RunSpec
-from datasets.corpus import EvalItem
+from datasets.bundle import EvalItem
 from datasets.tasks import Condition, condition_named
-from datasets.transfer import sent
+from datasets.transfer import to_device_async
 from dfpir.weights import load_own
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
@@ -134,7 +134,7 @@ def _all_steps(
         losses.append(_step(run, state, feed, new_size=new_size))
         window_images += recipe.phase_at(state.step).batch
         state.step += 1
-        beat()
+        notify_heartbeat()
         if saver is not None:
             saver.check()
             if snapshots.is_due(recipe, state.step):
@@ -178,7 +178,7 @@ def _step(run: RunContext, state: State, feed: Feed, *, new_size: bool) -> Tenso
     degraded, clean = feed.batch(step)
     code = run.conditioning(drawn.conditions, device, training=True, seeds=drawn.seeds)
     batch = Batch(degraded, clean, code, _loss_weights(recipe, drawn.weights, device))
-    team.agree()
+    team.barrier()
     _set_progress(state.model, step / max(recipe.steps - 1, 1))
     for group in state.optimizer.param_groups:
         group["lr"] = _lr(spec, step)
@@ -192,7 +192,7 @@ def _step(run: RunContext, state: State, feed: Feed, *, new_size: bool) -> Tenso
             with torch.no_grad():
                 for buffer, before in zip(state.model.buffers(), buffers, strict=True):
                     buffer.copy_(before)
-        with team.committed():
+        with team.collective_section():
             state.optimizer.zero_grad(set_to_none=True)
             size = _micro_batch(state, batch)
             loss = backward(spec, state.model, batch, micro_batch=size, step=state.step, share=share, over=state.over)
@@ -211,14 +211,14 @@ def _loss_weights(recipe: Recipe, weights: Sequence[float], device: torch.device
     """(B,) on the device, or None where no phase of the recipe weighs its tasks."""
     if all(part.weight == 1 for phase in recipe.phases for part in phase.mixture):
         return None
-    return sent(torch.tensor(weights, dtype=torch.float32), device)
+    return to_device_async(torch.tensor(weights, dtype=torch.float32), device)
 
 
 def _micro_batch(state: State, batch: Batch) -> int:
     return math.ceil(len(batch) / 2**state.oom_splits)
 
 
-def _split_until_it_fits(spec: RunSpec, state: State, batch: Batch, team: Team) -> Tensor:
+def _split_until_it_fits(spec: RunSpec, state: State, batch: Batch, team: ProcessGroup) -> Tensor:
     """`backward` in this process alone; where any process's memory does not hold it, all halve their batch for good."""
     loss = None
     while loss is None:
@@ -242,7 +242,7 @@ def _backward_or_not(spec: RunSpec, state: State, batch: Batch) -> Tensor | None
             return state.graphed(batch.degraded, batch.clean, batch.code, batch.weights)
         return backward(spec, state.model, batch, micro_batch=size, step=state.step)
     except torch.OutOfMemoryError as error:
-        if whole := why_whole(spec):
+        if whole := unsplittable_reason(spec):
             raise WholeBatchError(
                 f"Out of memory with {len(batch)} patches a step, and {spec.variant}'s batch can't be split: "
                 f"{whole}. A smaller budget or a device with more memory is needed."

@@ -1,14 +1,14 @@
 from functools import partial
 
-from ablations.harness.launch_job import perform
+from ablations.harness.launch_job import execute_job
 from ablations.launchers import LauncherEntry, register_launcher
 
 
-def serial(jobs, *, at_once, progress):
+def serial(jobs, *, max_parallel, progress):
     failed = []
     for job in jobs:
         progress.started(job.spec)
-        if perform(job, partial(progress.update, job.spec.digest)):
+        if execute_job(job, partial(progress.update, job.spec.digest)):
             progress.finished(job.spec)
         else:
             progress.failed(job.spec, job.folder)

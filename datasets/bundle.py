@@ -19,7 +19,7 @@ from datasets.noise import content_hash, noisy_pixels
 from datasets.protocols import get_protocol
 from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, Condition, Task, conditions_of
-from datasets.transfer import sent
+from datasets.transfer import to_device_async
 
 Split = Literal["val", "test"]
 Pixels = NDArray[np.uint8]
@@ -194,7 +194,7 @@ class DataBundle:
             degraded = to_floats([row.clean if row.degraded is None else row.degraded for row in rows])
         own = [stable_seed("degrade", seed) for seed in seeds]
         degrade_rows(degraded, clean, alone, conditions, own, [row.depth for row in rows])
-        return sent(degraded, device), sent(clean, device)
+        return to_device_async(degraded, device), to_device_async(clean, device)
 
     @cached_property
     def _pool_of(self) -> dict[Condition, list[Sample]]:

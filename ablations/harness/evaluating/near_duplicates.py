@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.corpus import Pixels
+from datasets.bundle import Pixels
 from datasets.finder import find_sets
 from datasets.inspection import parallel_map
 from datasets.leaks import overlaps, same_scenes, thumbnail
