@@ -1,6 +1,6 @@
 """Put a study's tables where they can be committed or attached: `python -m reports.publish STUDY OUT`.
 
-What is copied are tables and the plan, no images and no weights; `provenance.csv` says for each run which commit,
+What is copied are tables and the plan, no weights, and two figures; `provenance.csv` says for each run which commit,
 machine and versions made it, and `SHA256SUMS` holds every file to what it was.
 
 `python -m reports.publish STUDY OUT --runs` copies the finished runs instead, scores, logs and measures without weights
@@ -18,10 +18,13 @@ import pandas as pd
 
 from reports import schema
 from reports.console import Parser, steady_output, words_of
+from reports.figures import crops, forest, style
+from reports.figures.style import Picture
 from reports.files import require_folder, sha256_of, write_bytes, write_csv, write_json, write_text
 from reports.load import load
 from reports.rows import plain
 from reports.study import Run, Status, Study
+from reports.verdict import verdict_of
 
 _COPIED = (
     schema.STUDY_FILE,
@@ -61,9 +64,18 @@ def publish(folder: Path, out: Path) -> Path:
     names_of_metrics = [metric.name for metric in study.metrics]
     schema.write_images(plain(study.rows), out / schema.IMAGES_FILE, metrics=names_of_metrics)
     write_csv(out / "provenance.csv", provenance(study))
-    sums = [f"{sha256_of(out / name)}  {name}\n" for name in [*names, schema.IMAGES_FILE, "provenance.csv"]]
+    pictures = [picture.png.name for picture in _pictures(study, out)]
+    made = [*names, schema.IMAGES_FILE, "provenance.csv", *pictures]
+    sums = [f"{sha256_of(out / name)}  {name}\n" for name in made]
     write_text(out / "SHA256SUMS", "".join(sums))
     return out
+
+
+def _pictures(study: Study, out: Path) -> list[Picture]:
+    """The planned contrasts, and one image a task as the featured variants restore it."""
+    with style.settings():
+        found = [forest.draw(verdict_of(study).contrasts, out), crops.draw(study, out, by_task=True)]
+    return [picture for picture in found if picture is not None]
 
 
 def publish_runs(folder: Path, out: Path) -> list[Path]:

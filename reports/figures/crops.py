@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from reports.study import Study
 
 MOST_VARIANTS = 5
 _CELL_IN = 1.3
+_HEAD_IN = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +60,34 @@ def arrange(study: Study) -> CropTable:
     )
 
 
-def draw(study: Study, folder: Path) -> Picture | None:
-    """Draw the figure; None where no finished run has crops."""
+def draw(study: Study, folder: Path, *, by_task: bool = False) -> Picture | None:
+    """Draw the figure, `crops`; None where no finished run has crops.
+
+    Args:
+        study: whose.
+        folder: where it goes.
+        by_task: the featured variants alone, one row a task, its middle strength, as `crops_by_task`.
+    """
     table = arrange(study)
     if not table.rows:
         return None
+    if by_task:
+        shown = tuple(v for v in table.variants if v in (study.featured or table.variants))
+        rows = {c: {v: row[v] for v in shown} for c, row in _middle_strengths(table.rows).items()}
+        table = replace(table, rows=rows, variants=shown, left_out=())
     sheet = Sheet(heads=("degraded", *map(study.label, table.variants), "clean"), n_rows=len(table.rows))
     for r, (condition, samples) in enumerate(table.rows.items()):
         sheet.label(r, row_label(condition))
         _row(sheet, r, list(samples.values()))
-    return save(sheet.figure, folder, "crops", **_texts(table))
+    return save(sheet.figure, folder, "crops_by_task" if by_task else "crops", **_texts(table))
+
+
+def _middle_strengths(rows: dict[str, dict[str, Sample]]) -> dict[str, dict[str, Sample]]:
+    """Of each task's conditions, which rise in strength, the middle one."""
+    of_task: dict[str, list[str]] = {}
+    for condition in rows:
+        of_task.setdefault(schema.task_of(condition), []).append(condition)
+    return {(middle := own[len(own) // 2]): rows[middle] for own in of_task.values()}
 
 
 class Sheet:
@@ -83,7 +102,7 @@ class Sheet:
     """
 
     def __init__(self, *, heads: Sequence[str], n_rows: int, right_in: float = 0.0) -> None:
-        self.height = 0.35 + n_rows * (_CELL_IN + 0.2)
+        self.height = _HEAD_IN + 0.05 + n_rows * (_CELL_IN + 0.2)
         self.width = _CELL_IN * len(heads) + 0.9 + right_in
         self.figure = new_figure(self.width, self.height)
         self.figure.set_layout_engine(None)
@@ -91,7 +110,7 @@ class Sheet:
             at = (0.9 + (c + 0.5) * _CELL_IN) / self.width
             name = textwrap.fill(plain(head), 16)
             self.figure.text(
-                at, 1 - 0.22 / self.height, name, ha="center", va="center", fontsize=8.5, fontweight="bold"
+                at, 1 - 0.5 * _HEAD_IN / self.height, name, ha="center", va="center", fontsize=8.5, fontweight="bold"
             )
 
     def label(self, r: int, text: str) -> None:
@@ -113,7 +132,7 @@ class Sheet:
         return ax
 
     def _top(self, r: int) -> float:
-        return self.height - 0.32 - r * (_CELL_IN + 0.2)
+        return self.height - _HEAD_IN - r * (_CELL_IN + 0.2)
 
 
 def show_pixels(ax: Any, picture: np.ndarray) -> None:
