@@ -16,6 +16,7 @@ import ablations.harness.run_one as running
 import ablations.harness.training.gradients as gradients
 import ablations.harness.training.train as training
 from ablations.data import load_data
+from ablations.harness import context
 from ablations.harness.lock import BusyError, lock_file, run_lock
 from ablations.harness.run_one import is_done, run_one
 from reports.schema import read_images
@@ -127,7 +128,7 @@ FAULTS = {
     "error in the optimiser": (torch.optim.Adam, "step", RuntimeError("boom"), "RuntimeError"),
     "error in the evaluation": (running, "evaluate_into", KeyError("x"), "KeyError"),
     "error in the data": (type(load_data(SPEC)), "batch", OSError("image file is truncated"), "OSError"),
-    "dead loader worker": (running, "load_data", RuntimeError("DataLoader worker (pid 1) is killed"), "RuntimeError"),
+    "dead loader worker": (context, "load_data", RuntimeError("DataLoader worker (pid 1) is killed"), "RuntimeError"),
 }
 
 

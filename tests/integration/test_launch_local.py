@@ -100,7 +100,7 @@ def test_a_watchdog_says_where_a_run_stood(tmp_path, monkeypatch):
     error = error_of(jobs[0])
     assert error["type"] == "Hung"
     assert "most recent call first" in error["traceback"]
-    assert "in perform" in error["traceback"]
+    assert "in execute_job" in error["traceback"]
     assert not trace_file(jobs[0].folder).exists()
 
 

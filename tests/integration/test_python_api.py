@@ -35,7 +35,7 @@ def test_a_study_from_python_gives_its_tables(result):
     shown = result.means.query("variant == 'dfpir_g50' and condition == 'rain' and metric == 'psnr_db'")["mean"]
     assert shown.item() == pytest.approx(scores.mean())
     assert not result.pairs.empty
-    assert "| dfpir_g50 |" in result._repr_markdown_()
+    assert "| DFPIR, \N{GREEK SMALL LETTER GAMMA} = 0.5 |" in result._repr_markdown_()
     assert result.summary
 
 

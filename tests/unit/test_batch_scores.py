@@ -112,7 +112,7 @@ def test_images_of_one_size_meet_on_a_gpu_and_rows_keep_their_order(a_run, monke
     assert batches == [1] * 6
     batches.clear()
     # a device that calls itself a GPU, on which tensors are the CPU's
-    monkeypatch.setattr(evaluate, "sent", lambda tensor, device: tensor)
+    monkeypatch.setattr(evaluate, "to_device_async", lambda tensor, device: tensor)
     monkeypatch.setattr(evaluate.torch, "autocast", lambda *_, **__: torch.no_grad())
     assert run(items, SimpleNamespace(type="cuda")) == plain
     assert batches == [3, 3]

@@ -61,7 +61,8 @@ def test_trained_against_untrained(monkeypatch):
     untrained = build_model(one.spec.config, 1)
     one.model_at = lambda tenth: untrained
 
-    def features(spec, model, patches, told, *_):
+    def features(run, model, patches, told):
+        spec = run.spec
         rng = np.random.default_rng(0)
         true = np.array([spec.conditions.index(p.condition) for p in patches])
         values = rng.normal(0, 0.01, (len(true), len(spec.conditions)))

@@ -99,7 +99,7 @@ def test_no_norm_and_no_convolution_leaves_channels_last_where_kernels_do_as_cud
 @pytest.mark.parametrize("name", ["nafnet", "promptir", "idr"])
 def test_comparators_change_size_in_channels_last_memory_where_kernels_do_as_cudas(monkeypatch, name):
     entry = BASELINES[name]
-    model = entry.make(**entry.demo)
+    model = entry.make(**entry.demo).eval()
     initialise(model, 0)
     image = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
@@ -121,7 +121,7 @@ def test_comparators_change_size_in_channels_last_memory_where_kernels_do_as_cud
             if hasattr(module, function):
                 monkeypatch.setattr(module, function, watched(getattr(module, function)))
     with torch.no_grad():
-        assert torch.equal(model(image), plain)
+        torch.testing.assert_close(model(image), plain, rtol=1e-4, atol=1e-5)
     assert len(sizes) >= 4
     assert all(sizes)
 
