@@ -22,6 +22,7 @@ from reports.learning import learning, sentences
 from reports.load import check_comparable, load
 from reports.measures.sections import SEPARATION, Shown, show_measures
 from reports.measures.separation import NOT_MEASURED
+from reports.messages import renamed
 from reports.messages import sentences as texts
 from reports.pairs import pairs_frame
 from reports.parts import main_part, other_parts
@@ -84,7 +85,7 @@ def build_report(
     found = verdict_of(study)
     table = build_table(study)
     learned = learning(study)
-    plateau = sentences(learned)
+    plateau = [renamed(sentence, study.labels_in_text) for sentence in sentences(learned)]
     said = replace(table, notes=(*table.notes, *page.interim(study), *plateau, found.headline, *found.sentences))
     besides = [(part.title, extra) for part, extra in parts]
     markdown = [to_markdown(said), *(f"\n## {title}\n\n{to_markdown(extra)}" for title, extra in besides)]

@@ -9,6 +9,8 @@ from reports.messages import message, ngettext
 from reports.stats import AVERAGE, Scores
 from reports.study import Status, Study
 
+_ENCODERS = {"minilm": "MiniLM", "onehot": "one-hot"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chip:
@@ -33,7 +35,11 @@ def chips(study: Study, *, still_learning: bool) -> list[Chip]:
         found.append(Chip(text=text, is_warning=True))
     encoder = study.text_encoder
     if encoder and encoder != "clip":
-        found.append(Chip(text=message("prompts by {encoder}, not CLIP", encoder=encoder), is_warning=True))
+        found.append(
+            Chip(
+                text=message("prompts by {encoder}, not CLIP", encoder=_ENCODERS.get(encoder, encoder)), is_warning=True
+            )
+        )
     if still_learning:
         found.append(Chip(text=message("not trained past the plateau"), is_warning=True))
     return found

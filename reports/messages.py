@@ -119,6 +119,18 @@ STORED = "study"
 """The context of what studies' files hold in the catalogue: a user's own text is not taken for a word of the page."""
 
 
+def renamed(text: str, labels: Mapping[str, str]) -> str:
+    """The text with its label for each name that stands in it as a value of its own; other texts stay as they are."""
+    if isinstance(text, Message):
+        msgid, values, plural, n, context = text._made
+        told = {name: renamed(v, labels) if isinstance(v, str) else v for name, v in values.items()}
+        return Message(msgid, told, plural, n, context)
+    if isinstance(text, Joined):
+        parts, separator = text._made
+        return Joined([renamed(part, labels) for part in parts], separator)
+    return text if isinstance(text, Text) else labels.get(text, text)
+
+
 def joined(parts: Iterable[str], separator: str) -> str:
     """Texts with a separator between them; the separator may be a message."""
     parts = list(parts)

@@ -33,7 +33,7 @@ from reports.measures import (
 from reports.measures.load import Measures, load_measures
 from reports.measures.plateau import learned_tasks
 from reports.measures.section import Section
-from reports.messages import listed, message, series
+from reports.messages import listed, message, renamed, series
 from reports.messages import sentences as texts
 from reports.stats import Analysis
 from reports.study import Study
@@ -141,7 +141,9 @@ def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[
         sections.append(replace(section, note=_note(measures, present)))
         write_csv(out / schema.MEASURES_FOLDER / f"{section.name}.csv", section.summary, "%.6f")
     _remove_old_csv(out / schema.MEASURES_FOLDER, {section.name for section in sections})
-    return Shown(sections=tuple(sections), problems=tuple(problems), jobs=jobs)
+    labels = study.labels_in_text
+    told = (replace(s, sentences=tuple(renamed(each, labels) for each in s.sentences)) for s in sections)
+    return Shown(sections=tuple(told), problems=tuple(problems), jobs=jobs)
 
 
 def _remove_old_csv(folder: Path, shown: set[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -17,7 +18,7 @@ from reports.html import page_environment
 from reports.labels import condition_label, in_sentence, task_label
 from reports.language import LANGUAGES, language
 from reports.load import load
-from reports.messages import comma, joined, listed, message, ngettext, sentences, series, stored
+from reports.messages import comma, joined, listed, message, ngettext, renamed, sentences, series, stored
 from reports.page import facts, remarks
 from reports.parts import main_part
 from reports.verdict import verdict_of
@@ -250,3 +251,22 @@ def test_no_sentence_of_a_full_page_stays_english(tmp_path, monkeypatch, seeds):
     english = re.compile(r"(?:\b[A-Za-z][a-z']+[ ,;:]+){2}[A-Za-z]+")
     left = [text for text in dict.fromkeys(texts.found) if english.search(text)]
     assert [text for text in left if not any(own in text for own in made_up)] == []
+
+
+def test_variants_are_told_by_their_labels_where_they_are_values():
+    labels = {"dfpir_g50": "DFPIR, half", "no": "None"}
+    said = message(
+        "{names} and {one}: no {what}", names=listed(["dfpir_g50", "no"]), one="dfpir_g50", what="dfpir_g50x"
+    )
+    assert renamed(said, labels) == "DFPIR, half and None and DFPIR, half: no dfpir_g50x"
+    assert renamed(task_label("rain"), {"rain": "other"}) == "rain"  # a text of the page is no name
+    assert ZH.told(
+        renamed(message("{variant} on {condition}", variant="no", condition=task_label("rain")), labels)
+    ).startswith("None")
+
+
+def test_a_label_with_a_comma_is_one_name_in_a_list(tmp_path):
+    study = replace(
+        load([write_runs(tmp_path, gamma_study(pictures=False))]), labels={"a": "DFPIR, no mask", "b": "+ DGCPM"}
+    )
+    assert renamed(listed(["a", "b"]), study.labels_in_text) == "DFPIR (no mask) and + DGCPM"
