@@ -18,7 +18,7 @@ from ablations.restore import main as restore
 from ablations.run import main as run
 from ablations.status import as_text, statuses
 from datasets.tasks import condition_named
-from reports.render import rebuilt_from
+from reports.pages.setup import rebuilt_from
 
 ROOT = Path(dfpir.__file__).resolve().parent.parent
 MODULES = (

@@ -19,7 +19,7 @@ from baselines.airnet import AirNet
 from dfpir.channel import ChannelPerturbation
 from dfpir.config import PER_PROMPT
 from dfpir.count import multiply_adds
-from reports.cost_rows import COST_COLUMNS, Quality, load_study_of, qualities, read_costs, write_costs
+from reports.costs import COST_COLUMNS, Quality, load_study_of, qualities, read_costs, write_costs
 from reports.efficiency import build_report
 from reports.efficiency import main as report_main
 from reports.files import write_json

@@ -7,7 +7,7 @@ import pytest
 
 from reports import schema
 from reports.build import main
-from reports.index import build_index, describe
+from reports.pages.index import build_index, describe
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -44,7 +44,7 @@ def test_the_index_lists_every_study(root):
 def test_the_line_holds_the_verdict_of_the_runs(root):
     line = describe(root / schema.STUDIES_FOLDER / "gamma_sweep-smoke-synthetic", root)
     assert re.search(r"(\d of|any of the) 6 planned contrasts", line.headline)
-    assert line.ranks == "some"
+    assert line.verdict == "some"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", line.date)
     assert line.budget == "smoke"
     assert line.report == "studies/gamma_sweep-smoke-synthetic/report.html"
