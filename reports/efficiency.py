@@ -18,7 +18,7 @@ from reports.figures import cost, style
 from reports.files import require_folder, write_text
 from reports.labels import latex, markdown
 from reports.language import LANGUAGES, languages
-from reports.pages.costs import cost_tables, costs_document, points, remarks
+from reports.pages.costs import cost_tables, costs_document, remarks
 
 
 def build_report(table: Path, *, study: Path | None = None, out: Path | None = None, lang: str = "en") -> Path:
@@ -51,7 +51,7 @@ def build_report(table: Path, *, study: Path | None = None, out: Path | None = N
 
 
 def _draw(frame: pd.DataFrame, quality: dict[str, Quality], folder: Path) -> list[Picture]:
-    found, macs_at, latency_at = points(frame, quality)
+    found, macs_at, latency_at = cost.points(frame, quality)
     with style.settings():
         drawn = (
             cost.draw_quality(found, folder, macs_at=macs_at, latency_at=latency_at),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.costs import COUNT, FORWARD, NOT_RUN, TRAINING, Quality
+from reports.costs import FORWARD, TRAINING, Quality
 from reports.document import (
     Block,
     Cell,
@@ -26,7 +26,6 @@ from reports.document import (
     text_column,
     words,
 )
-from reports.figures.cost import Point
 from reports.messages import comma, message, sentences
 from reports.study import Study
 
@@ -335,28 +334,3 @@ def remarks(frame: pd.DataFrame, quality: dict[str, Quality], study: Study | Non
     if frame["dirty"].iloc[0] == "yes":
         said.append(message("Measured from a working tree with uncommitted changes: its code is in no commit."))
     return said
-
-
-def points(frame: pd.DataFrame, quality: dict[str, Quality]) -> tuple[list[Point], str, str]:
-    """A point a model, with the words for where its multiply-adds and its latency stand.
-
-    The latency is of the forward pass at the largest timed size in float32 (or the first precision there is), the
-    multiply-adds are of that size too.
-    """
-    timed = frame[frame["phase"] == FORWARD]
-    size = timed["size_px"].max() if len(timed) else frame["size_px"].max()
-    precisions = list(dict.fromkeys(timed["precision"]))
-    precision = "fp32" if "fp32" in precisions or not precisions else precisions[0]
-    chosen = timed[(timed["size_px"] == size) & (timed["precision"] == precision)]
-    if chosen.empty:
-        chosen = frame[(frame["phase"] == COUNT) & (frame["size_px"] == size)]
-    found = [
-        Point(
-            model=str(row["model"]), kind=str(row["kind"]), params=float(row["params"]), macs=float(row["macs"]),
-            psnr_db=quality.get(str(row["model"]), Quality(instead=NOT_RUN)).psnr_db,
-            latency_ms=float(row["latency_ms"]),
-        )
-        for _, row in chosen.iterrows()
-    ]  # fmt: skip
-    at = f"{size:.0f} px"
-    return found, at, f"{at}, {precision}"
