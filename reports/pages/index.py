@@ -94,9 +94,7 @@ def build_index(root: Path, out_dir: Path | None = None, *, lang: str = "en") ->
         raise ValueError(f"{root}: no study in it (no {schema.STUDIES_FOLDER}/*/{schema.STUDY_FILE}).")
     out = out_dir if out_dir is not None else folders[0].parent
     lines = sorted((describe(folder, out) for folder in folders), key=lambda line: line.date, reverse=True)
-    document = index_document(
-        lines, _runs_alone(root, folders), f"python -m reports.build --all {shlex.quote(str(root))}"
-    )
+    document = index_document(lines, _runs_alone(root, folders), f"python -m reports index {shlex.quote(str(root))}")
     return write_html(document, out / schema.INDEX_FILE, told_in)
 
 
@@ -159,7 +157,7 @@ def studies_table(lines: Sequence[StudyLine]) -> Table:
 
 def _cells(line: StudyLine, limit: float) -> tuple[Cell, ...]:
     title = stored(line.title) if line.title else line.folder
-    no_report = () if line.report else (message("no report yet: python -m reports.build, with this folder"),)
+    no_report = () if line.report else (message("no report yet: python -m reports study, with this folder"),)
     contrast = words("\N{EN DASH}")
     if line.contrast is not None:
         value, low, high = line.contrast.estimate.value, *_bounds(line.contrast)
