@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _spelt_out(words: list[str], commands: dict[str, Command]) -> list[str]:
     """The words with their command: RUNS alone ask for `study`; `--all` and `--compare` are older spellings."""
-    if words and words[0] in (*commands, "-h", "--help", "--version"):
+    if not words:
+        return ["--help"]
+    if words[0] in (*commands, "-h", "--help", "--version"):
         return words
     asked = {"--all": "index", "--compare": "compare"}
     for flag, command in asked.items():
@@ -47,7 +49,8 @@ def _parser() -> tuple[Parser, dict[str, Command]]:
         prog="python -m reports",
         description="Pages, tables (Markdown, LaTeX, CSV) and figures (PNG, SVG, PDF) from what runs wrote. Nothing is "
         "trained, measured or fetched. Without a command: study.",
-        epilog="Example: python -m reports study runs/studies/gamma_sweep-demo-embedded",
+        epilog="Examples: python -m reports study runs/studies/gamma_sweep-demo-embedded; python -m reports index runs; "
+        "python -m reports compare old/studies/NAME new/studies/NAME",
     )
     found = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands: dict[str, Command] = {}

@@ -19,9 +19,9 @@ from baselines.airnet import AirNet
 from dfpir.channel import ChannelPerturbation
 from dfpir.config import PER_PROMPT
 from dfpir.count import multiply_adds
-from reports.costs import COST_COLUMNS, Quality, load_study_of, qualities, read_costs, write_costs
 from reports.__main__ import main as report_main
 from reports.cost_report import build_report
+from reports.costs import COST_COLUMNS, Quality, load_study_of, qualities, read_costs, write_costs
 from reports.files import write_json
 from tests.support.fake_runs import gamma_study, run_id_of, write_done_marker, write_runs
 from tests.support.shared import shared

@@ -169,13 +169,15 @@ def test_command_line(tmp_path, capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["study", "--help"])
     assert "a study folder, run folders" in " ".join(capsys.readouterr().out.split())
-    for words, said in (([], "required: RUNS"), (["index", "a", "b"], "unrecognized arguments: b")):
+    for words, said in ((["study"], "required: RUNS"), (["index", "a", "b"], "unrecognized arguments: b")):
         with pytest.raises(SystemExit, match="2"):
             main(words)
         assert said in capsys.readouterr().err
     assert main(["size", str(tmp_path / "out" / "report.html")]) == 0
-    words, first = map(int, re.findall(r"([\d,]+) words \(([\d,]+) not", capsys.readouterr().out.replace(",", ""))[0])
-    assert words > first > 100
+    n_words, n_first = map(
+        int, re.findall(r"([\d,]+) words \(([\d,]+) not", capsys.readouterr().out.replace(",", ""))[0]
+    )
+    assert n_words > n_first > 100
 
 
 def test_torch_is_never_imported():

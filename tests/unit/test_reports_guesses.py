@@ -6,8 +6,8 @@ import math
 import pandas as pd
 import pytest
 
-from reports.document.html import to_html
 from reports.__main__ import main
+from reports.document.html import to_html
 from reports.evaluation import build_page, headline
 from reports.guesses import COLUMNS, confusion, confusion_table, costs, costs_table, summary
 from reports.pages.evaluation import confusion_table as matrix_table

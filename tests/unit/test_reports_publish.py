@@ -11,9 +11,9 @@ import pytest
 
 from ablations.harness.run_one import is_done
 from reports import schema
+from reports.__main__ import main
 from reports.build import build_report
 from reports.load import load
-from reports.__main__ import main
 from reports.publish import publish, publish_runs
 from reports.study import Status
 from tests.support.fake_runs import FakeStudy, write_runs
