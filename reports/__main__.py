@@ -49,8 +49,8 @@ def _parser() -> tuple[Parser, dict[str, Command]]:
         prog="python -m reports",
         description="Pages, tables (Markdown, LaTeX, CSV) and figures (PNG, SVG, PDF) from what runs wrote. Nothing is "
         "trained, measured or fetched. Without a command: study.",
-        epilog="Examples: python -m reports study runs/studies/gamma_sweep-demo-embedded; python -m reports index runs; "
-        "python -m reports compare old/studies/NAME new/studies/NAME",
+        epilog="Examples: python -m reports study runs/studies/gamma_sweep-demo-embedded; "
+        "python -m reports index runs; python -m reports compare old/studies/NAME new/studies/NAME",
     )
     found = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands: dict[str, Command] = {}
