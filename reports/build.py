@@ -29,12 +29,13 @@ from reports.pairs import pairs_frame
 from reports.parts import main_part, other_parts
 from reports.publish import provenance
 from reports.reported.table import asked_setting, reported_table
-from reports.study import Study
+from reports.study import Status, Study
 from reports.tables import build_table, means_frame
 from reports.verdict import verdict_of
 from reports.viewer.show import interactive
 
 _MOST_ROWS_SENT = 200_000
+_MOST_NAMED = 5  # runs that were not started
 _WHAT_DRAWS = ("reports.measures.sections",)  # imports every kind of figure
 _MEASURE = "measure "  # before a measure's name, whose figures must not be taken for a section's own
 
@@ -112,7 +113,12 @@ def _write_tables(report: StudyReport, out: Path) -> None:
 
 def _tell_of_failures(study: Study, tell: Callable[[str], None]) -> None:
     shown = failures(study)
+    missing = [run for run in shown if run.status is Status.MISSING]
+    if len(missing) > _MOST_NAMED:
+        tell(f"not in the report: {len(missing)} runs that were not started")
     for run in shown:
+        if run in missing and len(missing) > _MOST_NAMED:
+            continue
         tell(f"not in the report: {run.run_id}: {run.status.told}" + (f", {run.reason}" if run.reason else ""))
     if (more := n_not_done(study) - len(shown)) > 0:
         tell(f"not in the report: {more} more")
