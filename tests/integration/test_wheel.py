@@ -1,4 +1,4 @@
-"""The built wheel in an environment of its own, away from the checkout: commands, templates, catalogue, plug-in data."""
+"""The built wheel in an environment of its own, away from the checkout: commands, templates, catalogue."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def test_a_report_in_both_languages(commands, tmp_path):
     assert "cells in 38 rows" in run(commands, tmp_path, "reports", "reported")
 
 
-def test_a_study_is_planned_and_data_are_listed(commands, tmp_path):
-    assert "dfpir_g50" in run(commands, tmp_path, "ablations.run", "gamma_sweep", "--budget", "smoke", "--dry-run")
+def test_studies_data_and_comparators_are_listed(commands, tmp_path):
+    assert "gamma_sweep" in run(commands, tmp_path, "ablations.run", "--list")
     assert "gopro-test" in run(commands, tmp_path, "datasets", "list")
     assert "amir" in run(commands, tmp_path, "baselines")
