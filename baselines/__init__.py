@@ -68,8 +68,7 @@ def create_model(name: str, **config: Any) -> nn.Module:
     baseline = describe(name)
     if isinstance(baseline, Unavailable):
         raise UnavailableError(f"{name} can't be built. {baseline.reason}")
-    baseline.check_settings(config)
-    model: Any = baseline.make(**config)
+    model: Any = baseline.make(**baseline.checked(config))
     model.multiple_of = baseline.multiple_of
     model.min_size = baseline.min_size
     return model

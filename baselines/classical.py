@@ -15,8 +15,8 @@ from scipy import ndimage
 from skimage import exposure, restoration
 from torch import Tensor, nn
 
+from baselines.base import Images
 from baselines.registry import Baseline, register
-from baselines.restormer_parts import Images
 from datasets.tasks import CONDITIONS, Condition, Task
 
 Picture = Float[np.ndarray, "h w 3"]
@@ -124,7 +124,6 @@ register(
         label="Identity",
         make=Identity,
         paper="",
-        year=None,
         licence="none needed",
         notes="What a restoration has to beat.",
         params_m_published=0.0,
@@ -138,7 +137,6 @@ register(
         label="Classical filters",
         make=Classical,
         paper="Non-local means (CVPR 2005), dark channel prior (CVPR 2009), CLAHE (1994), Wiener deconvolution",
-        year=2009,
         licence="BSD-3-Clause (scikit-image, SciPy)",
         needs="condition",
         notes="Told the degradation, for noise its level too. Rain is returned as it is: no library has a method for "

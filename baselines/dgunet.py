@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from baselines.base import Images
+from baselines.layers import conv1, conv3
 from baselines.losses import multi_stage_loss
 from baselines.mprnet_parts import SupervisedAttention, shallow
 from baselines.registry import Baseline, register
-from baselines.restormer_parts import Features, Images, conv1, conv3
+from dfpir.layers import Features
 
 LEVELS = 4
 SUBSPACE = 16
@@ -219,7 +221,6 @@ class DGUNet(nn.Module):
         self.tail = conv3(n_feat + scale_orsnetfeats, 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
         return self.stages(image)[0]
 
     def stages(self, image: Images) -> list[Images]:
@@ -238,25 +239,19 @@ class DGUNet(nn.Module):
         return out[::-1]
 
 
-def dgunet_loss(model: Any, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
-    """Charbonnier and edge loss of all stages, as released."""
-    return multi_stage_loss(model.stages(degraded), clean)
-
-
 register(
     Baseline(
         name="dgunet",
         label="DGUNet",
         make=DGUNet,
         paper="Deep Generalized Unfolding Networks for Image Restoration, CVPR 2022",
-        year=2022,
         licence="none stated",
         multiple_of=8,
         notes="Blind. The defaults are the released deblurring model; deraining has n_feat=40, scale_unetfeats=20, "
         "scale_orsnetfeats=16 (3.662 M).",
         params_m_published=17.332,
         gmacs_published=843,
-        objective=dgunet_loss,
+        objective=multi_stage_loss,
         demo={"n_feat": 12, "scale_unetfeats": 6, "scale_orsnetfeats": 6, "depth": 1},
         small={"n_feat": 16, "scale_unetfeats": 8, "scale_orsnetfeats": 8, "depth": 1},
         quick={"n_feat": 40, "scale_unetfeats": 20, "scale_orsnetfeats": 20, "depth": 3},

@@ -15,7 +15,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from baselines.base import Images
 from baselines.registry import Baseline, register
+from dfpir.layers import Features
 
 WIDTH, LAYERS = 64, 20
 STRENGTH = 0.02
@@ -27,8 +29,6 @@ smoothing filters, so the others mean something only after training here."""
 DILATIONS = (2, 4, 4, 8, 8, 16, 1)
 DECONVOLUTION = 18
 
-Images = Float[Tensor, "b 3 h w"]
-Features = Float[Tensor, "b c h w"]
 Operators = Float[Tensor, "b p"]
 
 
@@ -121,14 +121,7 @@ class DL(nn.Module):
 
 
 def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | None) -> Tensor:
-    """Mean squared error (section 3.3), on the 0..255 scale as in the released code.
-
-    Args:
-        model: a DL.
-        degraded: (B, 3, H, W).
-        clean: (B, 3, H, W).
-        code: (B, nparam).
-    """
+    """Mean squared error (section 3.3), on the 0..255 scale as in the released code."""
     return F.mse_loss(255 * cast(Tensor, model(degraded, code)), 255 * clean)
 
 
@@ -138,7 +131,6 @@ register(
         label="DL",
         make=DL,
         paper="A General Decoupled Learning Framework for Parameterized Image Operators, TPAMI 2019",
-        year=2019,
         licence="research only",
         multiple_of=2,
         min_size=4,

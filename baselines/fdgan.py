@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from baselines.base import Images
 from baselines.registry import Baseline, register
-
-Images = Float[Tensor, "b 3 h w"]
-Features = Float[Tensor, "b c h w"]
+from dfpir.layers import Features
 
 
 class _ImageNorm(nn.BatchNorm2d):
@@ -116,7 +114,6 @@ register(
         label="FD-GAN",
         make=FDGAN,
         paper="FD-GAN: Generative Adversarial Networks with Fusion-discriminator for Single Image Dehazing, AAAI 2020",
-        year=2020,
         licence="none stated",
         multiple_of=8,
         min_size=8,

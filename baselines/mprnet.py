@@ -5,15 +5,15 @@ Zamir, Arora, Khan, Hayat, Khan, Yang, Shao, "Multi-Stage Progressive Image Rest
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from baselines.base import Images
+from baselines.layers import conv1, conv3
 from baselines.losses import multi_stage_loss
 from baselines.mprnet_parts import AttentionBlock, SupervisedAttention, shallow
 from baselines.registry import Baseline, register
-from baselines.restormer_parts import Features, Images, conv1, conv3
+from dfpir.layers import Features
 
 Pyramid = list[Features]
 """Features of the three levels, finest first."""
@@ -151,7 +151,6 @@ class MPRNet(nn.Module):
         self.tail = conv3(last, 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
         return self.stages(image)[0]
 
     def stages(self, image: Images) -> list[Images]:
@@ -180,25 +179,19 @@ class MPRNet(nn.Module):
         return self.stage2_encoder(x, encoded, decoded)
 
 
-def mprnet_loss(model: Any, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
-    """Charbonnier and edge loss of all three stages (paper equation 1)."""
-    return multi_stage_loss(model.stages(degraded), clean)
-
-
 register(
     Baseline(
         name="mprnet",
         label="MPRNet",
         make=MPRNet,
         paper="Multi-Stage Progressive Image Restoration, CVPR 2021",
-        year=2021,
         licence="academic, non-commercial",
         multiple_of=8,
         notes="Blind. The defaults are the released deblurring model; denoising has n_feat=80 (15.741 M), deraining "
         "n_feat=40, scale_unetfeats=20, scale_orsnetfeats=16 (3.637 M).",
         params_m_published=20.127,
         gmacs_published=759,
-        objective=mprnet_loss,
+        objective=multi_stage_loss,
         demo={"n_feat": 12, "scale_unetfeats": 6, "scale_orsnetfeats": 6, "num_cab": 4},
         small={"n_feat": 20, "scale_unetfeats": 8, "scale_orsnetfeats": 8, "num_cab": 4},
         quick={"n_feat": 40, "scale_unetfeats": 20, "scale_orsnetfeats": 20, "num_cab": 4},

@@ -8,47 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.layers import conv3
+from baselines.naf_layers import NAFUNet, blocks, downs, ups
 from baselines.registry import Baseline, register
-from baselines.restormer_parts import Features, Images, conv1, conv3, depthwise
-from dfpir.layers import ChannelLayerNorm
-from dfpir.resampling import double
 
 
-def simple_gate(x: Features) -> Features:
-    """Product of the two halves of the channels (paper section 3.3)."""
-    first, second = x.chunk(2, dim=1)
-    return first * second
-
-
-class NAFBlock(nn.Module):
-    """Depthwise convolution, gate and channel attention, then a gated feed-forward network; both with a learned scale.
-
-    The scales start at zero, so that a new block passes its input through.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm1 = ChannelLayerNorm(channels, eps=1e-6)
-        self.conv1 = conv1(channels, 2 * channels, bias=True)
-        self.conv2 = depthwise(2 * channels, bias=True)
-        self.sca = nn.Sequential(nn.AdaptiveAvgPool2d(1), conv1(channels, channels, bias=True))
-        self.conv3 = conv1(channels, channels, bias=True)
-        self.norm2 = ChannelLayerNorm(channels, eps=1e-6)
-        self.conv4 = conv1(channels, 2 * channels, bias=True)
-        self.conv5 = conv1(channels, channels, bias=True)
-        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
-        self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
-
-    def forward(self, x: Features) -> Features:
-        mixed = simple_gate(self.conv2(self.conv1(self.norm1(x))))
-        x = x + self.conv3(mixed * self.sca(mixed)) * self.beta
-        return x + self.conv5(simple_gate(self.conv4(self.norm2(x)))) * self.gamma
-
-
-class NAFNet(nn.Module):
+class NAFNet(NAFUNet):
     """U-Net of NAF blocks. Any `code` is ignored.
 
     Image (B, 3, H, W), RGB in [0, 1], any size (padded with zeros to a multiple of 2 to the depth), to the same shape.
@@ -60,6 +27,8 @@ class NAFNet(nn.Module):
         middle_blk_num: blocks at the bottom.
         dec_blk_nums: blocks on each level of the decoder, from the bottom up.
     """
+
+    memory_format = torch.channels_last
 
     def __init__(
         self,
@@ -74,31 +43,11 @@ class NAFNet(nn.Module):
         self.intro = conv3(img_channel, width, bias=True)
         self.ending = conv3(width, img_channel, bias=True)
         widths = [width * 2**level for level in range(len(enc_blk_nums))]
-        self.encoders = nn.ModuleList(self._blocks(w, n) for w, n in zip(widths, enc_blk_nums, strict=True))
-        self.downs = nn.ModuleList(nn.Conv2d(w, 2 * w, 2, stride=2) for w in widths)
-        self.middle_blks = self._blocks(2 * widths[-1], middle_blk_num)
-        self.ups = nn.ModuleList(nn.Sequential(conv1(2 * w, 4 * w)) for w in reversed(widths))
-        self.decoders = nn.ModuleList(self._blocks(w, n) for w, n in zip(reversed(widths), dec_blk_nums, strict=True))
-
-    @staticmethod
-    def _blocks(channels: int, count: int) -> nn.Sequential:
-        return nn.Sequential(*(NAFBlock(channels) for _ in range(count)))
-
-    def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
-        height, width = image.shape[-2:]
-        multiple = 2 ** len(self.encoders)
-        padded = F.pad(image, (0, -width % multiple, 0, -height % multiple))
-        x = self.intro(padded.contiguous(memory_format=torch.channels_last))
-        skips: list[Features] = []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            x = encoder(x)
-            skips.append(x)
-            x = down(x)
-        x = self.middle_blks(x)
-        for decoder, up, skip in zip(self.decoders, self.ups, reversed(skips), strict=True):
-            x = decoder(double(up(x)) + skip)
-        return (self.ending(x) + padded)[..., :height, :width]
+        self.encoders = nn.ModuleList(blocks(w, n) for w, n in zip(widths, enc_blk_nums, strict=True))
+        self.downs = downs(widths)
+        self.middle_blks = blocks(2 * widths[-1], middle_blk_num)
+        self.ups = ups(widths)
+        self.decoders = nn.ModuleList(blocks(w, n) for w, n in zip(reversed(widths), dec_blk_nums, strict=True))
 
 
 def psnr_loss(model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
@@ -113,7 +62,6 @@ register(
         label="NAFNet",
         make=NAFNet,
         paper="Simple Baselines for Image Restoration, ECCV 2022",
-        year=2022,
         licence="MIT",
         notes="Blind. Width 32; the 5-task table does not say which width it used.",
         params_m_published=17.112,

@@ -15,8 +15,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from baselines.base import Images
 from baselines.registry import Baseline, register
-from dfpir.layers import as_features, as_pixels
+from dfpir.layers import Features, Pixels, as_features, as_pixels
 
 SIZES = (64, 128, 320, 512)
 TAIL = (16, 8)
@@ -25,10 +26,6 @@ REDUCTIONS = (4, 2, 2, 1)
 DEPTH, DECODER_DEPTH, QUERIES = 2, 3, 48
 DROP_PATH = 0.1
 EPS = 1e-6
-
-Images = Float[Tensor, "b 3 h w"]
-Features = Float[Tensor, "b c h w"]
-Pixels = Float[Tensor, "b n c"]
 
 
 def _init(module: nn.Module) -> None:
@@ -287,14 +284,7 @@ class TransWeather(nn.Module):
 
 
 def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | None) -> Tensor:
-    """Smooth L1 (section 3.4). The published loss adds 0.04 x VGG16 features, whose weights this suite does not ship.
-
-    Args:
-        model: a TransWeather.
-        degraded: (B, 3, H, W).
-        clean: (B, 3, H, W).
-        code: unused.
-    """
+    """Smooth L1 (section 3.4). The published loss adds 0.04 x VGG16 features, whose weights are not shipped."""
     return F.smooth_l1_loss(model(degraded), clean)
 
 
@@ -304,7 +294,6 @@ register(
         label="TransWeather",
         make=TransWeather,
         paper="TransWeather: Transformer-based Restoration of Images Degraded by Adverse Weather Conditions, CVPR 2022",
-        year=2022,
         licence="MIT",
         multiple_of=16,
         min_size=48,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from skimage import data
 
@@ -14,8 +15,9 @@ import dfpir
 from ablations.budgets import BUDGETS
 from ablations.models import model_config
 from baselines import airnet
-from baselines.amir_routing import ExpertMixture
+from baselines.amir import ExpertMixture
 from baselines.base import restore
+from baselines.dl import DL, edge_map, operator_code
 from baselines.losses import charbonnier, edge_loss, laplacian
 from baselines.overview import BOUND, EXCEPTIONS, remarks, table, trained_parameters
 from baselines.registry import EXTRAS, require
@@ -61,19 +63,18 @@ def test_listing_and_rows():
         assert (row.paper and row.year > 1900) or name == "identity"
 
 
-def test_methods_that_cannot_be_provided_say_why():
-    with pytest.raises(baselines.UnavailableError, match="No code by its authors"):
-        baselines.create_model("tape")
-
-
 @pytest.mark.parametrize(
     ("name", "config", "message"),
     [
+        ("tape", {}, "No code by its authors"),
         ("promtir", {}, "Did you mean 'promptir'"),
         ("promptir", {"num_block": (1, 1, 1, 1)}, "Did you mean 'num_blocks'"),
-        ("promptir", {"decoder": False}, "restormer"),
-        ("moceir", {"rank_type": "lin"}, "spread"),
-        ("amir", {"inp_channels": 1}, "images are RGB"),
+        ("promptir", {"decoder": False}, "decoder=False is not provided: promptir has decoder=True alone"),
+        ("moceir", {"rank_type": "lin"}, "rank_type='spread' alone"),
+        ("moceir", {"complexity_scale": "mean"}, "complexity_scale='mean' is not provided. One of: max, min"),
+        ("amir", {"inp_channels": 1}, "inp_channels=3 alone"),
+        ("idr", {"sam": False}, "sam=True alone"),
+        ("swinir", {"upscale": 2}, "upscale=1 alone"),
         ("dfpir", {"gama": 0.5}, "Did you mean 'gamma'"),
     ],
 )
@@ -138,11 +139,6 @@ def test_airnet_first_trains_its_encoder_alone():
         assert any(name.startswith("R.") for name in trained(fraction))
     assert not any("encoder_k" in name for name in trained(1.0))
     assert not small("airnet").encoder_alone, "a new model restores"
-
-
-def test_airnets_warm_up_runs_the_contrast_alone():
-    model = small("airnet").train()
-    degraded = torch.rand(2, 3, 32, 32)
     model.set_progress(0.0)
     model.R.register_forward_hook(lambda *_: pytest.fail("the restorer is not asked in the warm-up"))
     state = copy.deepcopy(model.state_dict())
@@ -153,43 +149,101 @@ def test_airnets_warm_up_runs_the_contrast_alone():
     assert torch.equal(*losses), "the answer plays no part"
 
 
-def test_rows_say_what_of_the_published_loss_is_missing():
-    assert "without the perceptual term on VGG16" in baselines.describe("transweather").notes
-    assert "without the training code" in baselines.describe("fdgan").notes
+def test_airnet_contrasts_halves_where_no_second_view_is_given_and_its_queue_starts_over_at_the_end():
+    model = baselines.create_model("airnet", batch_size=1, n_groups=1, n_blocks=1)
+    before = model.E.E.queue.clone()
+    guide, logits = model.contrast(torch.rand(2, 3, 16, 24))
+    assert guide.shape == (2, 64, 16, 24)
+    assert logits.shape == (2, 1 + 256)
+    assert (model.E.E.queue != before).any(0).nonzero()[:, 0].tolist() == [0, 1]
+    model.E.E.queue_ptr.fill_(255)
+    model.contrast(torch.rand(2, 3, 16, 16))
+    assert int(model.E.E.queue_ptr) == 1
 
 
-def test_vlunet_without_its_code_says_what_it_needs():
-    model = small("vlunet")
-    with pytest.raises(ValueError, match="512"):
-        model(torch.rand(1, 3, 16, 16))
+def test_idr_needs_labels_in_stage_one_only():
+    model, image = small("idr"), torch.rand(1, 3, 16, 16)
+    for fraction in (None, 0.5):
+        if fraction is not None:
+            model.set_progress(fraction)
+        assert model(image).shape == image.shape
+    model.set_progress(0.3)
+    with pytest.raises(ValueError, match="needs code"):
+        model(image)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("vlunet", None, r"code of shape \(1, 512\)"),
+        *((name, code, "code of shape") for name in ("instructir", "dl") for code in (None, (1, 7), (2, 256))),
+        *(("classical", code, "row in CONDITIONS") for code in (None, (1, 512), (3,))),
+    ],
+)
+def test_codes_of_another_shape_are_refused(name, code, words):
+    with pytest.raises(ValueError, match=words):
+        small(name)(torch.rand(1, 3, 16, 16), None if code is None else torch.zeros(code))
+
+
+def test_dl_is_fed_blue_first_with_edges_on_the_scale_of_bytes():
+    model, code = DL().double(), operator_code(["rain"]).double()
+    image = torch.rand(1, 3, 16, 16, dtype=torch.float64)
+    blue_first = 255 * image[:, [2, 1, 0]]
+    features = torch.cat([blue_first, edge_map(blue_first)], dim=1) - 128
+    with torch.no_grad():
+        expected = model.apply_operator(code, features)[:, [2, 1, 0]] / 255
+        assert torch.equal(model(image, code), expected)
+    point = torch.zeros(1, 3, 3, 3)
+    point[..., 1, 1] = 4.0
+    expected = torch.tensor([[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 0.0]])
+    assert torch.allclose(edge_map(point)[0, 0], expected)
+
+
+def test_fdgan_normalises_each_image_by_itself_in_training_and_evaluation():
+    model, images = baselines.create_model("fdgan"), torch.rand(2, 3, 24, 16)
+    with torch.no_grad():
+        together = model.train()(images)
+        apart = torch.cat([model.eval()(images[:1]), model(images[1:])])
+    assert float((apart - together).norm() / together.norm()) < 1e-5
+
+
+def test_adairs_low_band_is_the_centre_of_the_spectrum():
+    module = small("adair").get_submodule("fre3").double()
+    image = torch.rand(1, 3, 256, 512, dtype=torch.float64)
+    with torch.no_grad():
+        module.rate_conv[2].weight.zero_()  # half of each side's two and four parts: 1 row and 2 columns either way
+        low, high = module._bands(image)
+        centre = torch.fft.fftshift(torch.fft.fft2(module.conv1(image)), dim=(-2, -1))
+        kept = torch.zeros_like(centre)
+        kept[..., 127:129, 254:258] = centre[..., 127:129, 254:258]
+        for ours, part in ((low, kept), (high, centre - kept)):
+            expected = torch.fft.ifft2(torch.fft.ifftshift(part, dim=(-2, -1))).abs()
+            assert torch.allclose(ours, expected, atol=1e-10)
+        assert module._bands(image[..., :128, :128])[0].abs().sum() == 0, "below 256 pixels the band is empty"
 
 
 @pytest.mark.parametrize("name", TRAINABLE)
-def test_trains_with_its_own_objective(name):
+def test_its_own_objective_trains_it_and_any_size_comes_back(name):
     torch.manual_seed(0)
     model, row = small(name).train(), baselines.describe(name)
+    if hasattr(model, "set_progress"):
+        model.set_progress(0.0)
     clean = torch.rand(2, 3, 64, 64)
-    degraded = (clean + 0.1 * torch.randn_like(clean)).clamp(0, 1)
-    code = code_for(name, model, degraded)
-    if row.objective is None:
-        loss = (model(degraded, code) - clean).abs().mean()
-    else:
-        loss = row.objective(model, degraded, clean, code)
-    loss.backward()
-    assert loss.ndim == 0
-    assert torch.isfinite(loss)
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    assert gradients
-    assert all(torch.isfinite(g).all() for g in gradients)
-
-
-@pytest.mark.parametrize("name", TRAINABLE)
-def test_any_size_comes_back(name):
-    torch.manual_seed(0)
-    model = small(name).eval()
+    code = code_for(name, model, clean)
+    loss_of = row.objective or (lambda model, degraded, clean, code: F.l1_loss(model(degraded, code), clean))
+    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3)
+    losses = []
+    for _ in range(4):
+        loss = loss_of(model, clean * 0.8, clean, code)
+        optimiser.zero_grad()
+        loss.backward()
+        assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0]
     image = torch.rand(1, 3, 33, 41)
     with torch.no_grad():
-        out = restore(model, image, code_for(name, model, image))
+        out = restore(model.eval(), image, code_for(name, model, image))
     assert out.shape == image.shape
     assert torch.isfinite(out).all()
 
@@ -320,12 +374,6 @@ def test_classical_methods_improve_what_they_are_told_of():
     assert gain["rain"] == 0, "rain has no classical method here and is returned as it is"
     alone = model(degraded[4:5], torch.tensor([4]))
     assert torch.equal(alone[0], restored[4])
-
-
-@pytest.mark.parametrize("code", [None, torch.zeros(2, 512), torch.zeros(3, dtype=torch.long)])
-def test_classical_without_its_condition_says_what_it_needs(code):
-    with pytest.raises(ValueError, match="row in CONDITIONS"):
-        baselines.create_model("classical")(torch.rand(2, 3, 16, 16), code)
 
 
 def test_classical_keeps_flat_and_black_images():

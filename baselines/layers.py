@@ -1,26 +1,32 @@
-"""What the comparators built on Restormer share, under the released parameter names.
+"""Layers that comparators share, under the released parameter names.
 
-`dfpir.layers` holds the arithmetic; here only the names differ (a `body` inside each norm and each resampling step).
+Those of Restormer compute what `dfpir.layers` does; only names differ (a `body` in each norm and resampling step).
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
+from baselines.base import Images
 from dfpir.kernels import cosine_map
-from dfpir.layers import (
-    ChannelLayerNorm,
-    TransformerBlock,
-    as_features,
-    as_pixels,
-    mix_channels,
-)
+from dfpir.layers import ChannelLayerNorm, Features, TransformerBlock, as_features, as_pixels, mix_channels
 from dfpir.resampling import double, halve
 
-Features = Float[Tensor, "b c h w"]
-Images = Float[Tensor, "b 3 h w"]
+
+def conv1(channels_in: int, channels_out: int, *, bias: bool = False) -> nn.Conv2d:
+    """1x1 convolution."""
+    return nn.Conv2d(channels_in, channels_out, 1, bias=bias)
+
+
+def conv3(channels_in: int, channels_out: int, *, bias: bool = False) -> nn.Conv2d:
+    """3x3 convolution that keeps the size."""
+    return nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=bias)
+
+
+def depthwise(channels: int, kernel: int = 3, *, bias: bool = False) -> nn.Conv2d:
+    """One filter a channel, keeping the size."""
+    return nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=bias)
 
 
 class Norm(nn.Module):
@@ -51,11 +57,11 @@ def stage(channels: int, heads: int, expansion: float, depth: int) -> nn.Sequent
 class PatchEmbed(nn.Module):
     """3x3 convolution from an image to the first features."""
 
-    def __init__(self, channels_in: int, channels: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.proj = conv3(channels_in, channels)
+        self.proj = conv3(3, channels)
 
-    def forward(self, image: Tensor) -> Features:
+    def forward(self, image: Images) -> Features:
         # channels-last memory makes LayerNorm and depthwise convolutions several times faster on a CPU
         return self.proj(image.contiguous(memory_format=torch.channels_last))
 
@@ -100,48 +106,3 @@ class CrossAttention(nn.Module):
         k, v = as_pixels(self.kv_dwconv(self.kv(y))).chunk(2, dim=-1)
         attention = cosine_map(q, k, self.temperature).softmax(-1)
         return as_features(mix_channels(attention, self.project_out.weight, v), like=x)
-
-
-class UNet(nn.Module):
-    """The way through Restormer's U-Net that its followers share, over submodules with their released names."""
-
-    patch_embed: nn.Module
-    latent: nn.Module
-    refinement: nn.Module
-    output: nn.Module
-
-    def before_up(self, level: int, image: Images, x: Features) -> Features:
-        """What a method adds: the features below `level` (3 is the lowest) before the step up to it."""
-        raise NotImplementedError
-
-    def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
-        x = self.patch_embed(image)
-        skips: list[Features] = []
-        for level in (1, 2, 3):
-            x = self.get_submodule(f"encoder_level{level}")(x)
-            skips.append(x)
-            x = self.get_submodule(f"down{level}_{level + 1}")(x)
-        x = self.latent(x)
-        for level in (3, 2, 1):
-            x = self.before_up(level, image, x)
-            x = torch.cat([self.get_submodule(f"up{level + 1}_{level}")(x), skips[level - 1]], dim=1)
-            if level > 1:
-                x = self.get_submodule(f"reduce_chan_level{level}")(x)
-            x = self.get_submodule(f"decoder_level{level}")(x)
-        return self.output(self.refinement(x)) + image
-
-
-def conv1(channels_in: int, channels_out: int, *, bias: bool = False) -> nn.Conv2d:
-    """1x1 convolution."""
-    return nn.Conv2d(channels_in, channels_out, 1, bias=bias)
-
-
-def conv3(channels_in: int, channels_out: int, *, bias: bool = False) -> nn.Conv2d:
-    """3x3 convolution that keeps the size."""
-    return nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=bias)
-
-
-def depthwise(channels: int, kernel: int = 3, *, bias: bool = False) -> nn.Conv2d:
-    """One filter a channel, keeping the size."""
-    return nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=bias)
