@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ablations.bench.ceilings import ceilings
 from ablations.bench.record import Line, line
-from ablations.bench.reference import ReferenceUNet, lend_weights
+from ablations.bench.reference import ReferenceUNet, copy_weights
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.memory import LiveBytes
 from ablations.harness.restoring.tiling import Tiling, restore_rows
@@ -120,7 +120,7 @@ def _models(sizes: Mapping[str, object], device: torch.device) -> tuple[Restorat
     codes = load_prompts("detailed", "minilm").codes
     model.bind_prompts(codes)
     old = ReferenceUNet(config)
-    lend_weights(model, old)
+    copy_weights(model, old)
     return model.to(device).eval(), old.to(device).eval(), codes[:1].to(device)
 
 

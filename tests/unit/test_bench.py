@@ -13,7 +13,8 @@ import ablations.bench.record as record
 import dfpir
 from ablations.bench import feed, train
 from ablations.bench.__main__ import main
-from ablations.bench.reference import ReferenceUNet, _Channel, lend_weights, released_adam
+from ablations.bench.options import Settings
+from ablations.bench.reference import ReferenceUNet, _Channel, copy_weights, released_adam
 from ablations.budgets import budget_named
 from ablations.harness.seeding import initialise
 from ablations.harness.training.sampling import batch_of_step
@@ -25,7 +26,7 @@ def test_the_reference_is_our_model(name):
     ours = dfpir.create_model(name, **SIZES).double()
     initialise(ours, 0)
     reference = ReferenceUNet(ours.config).double()
-    lend_weights(ours, reference)
+    copy_weights(ours, reference)
     image, codes = torch.rand(2, 3, 24, 32, dtype=torch.float64), torch.randn(2, 512, dtype=torch.float64)
     told = codes if ours.config.uses_prompts else None
     first, second = ours(image, told), reference(image, codes)
@@ -60,12 +61,14 @@ def test_metrics_bench_says_how_far_both_ways_lie_apart():
 def test_training_bench_learns_what_the_reference_learns(monkeypatch):
     monkeypatch.setattr(train, "EXACT_STEPS", 4)
     monkeypatch.setattr(train, "SAME_STEPS", 2)
-    first, _ = train._same_answers(CPU)
+    first, _ = train._same_answers(CPU, Settings())
     assert first.value < 1e-6, "before rounding errors have grown the losses are equal"
 
 
 def test_unknown_bench(capsys):
-    assert main(["trian"]) == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["trian"])
+    assert ended.value.code == 2
     assert "Did you mean 'train'" in capsys.readouterr().err
 
 
@@ -182,7 +185,7 @@ def test_steps_of_runs_at_once_are_counted_together(monkeypatch):
 
 
 def test_channels_reordered_at_once_are_those_reordered_sample_by_sample():
-    channel = _Channel(16, 4).double()
+    channel = _Channel(16, expansion=4, order="prompt").double()
     x, codes = torch.rand(3, 16, 8, 8, dtype=torch.float64), torch.randn(3, 512, dtype=torch.float64)
     wide = channel.expand(x)
     order = channel.guide(codes).topk(wide.shape[1], dim=1).indices

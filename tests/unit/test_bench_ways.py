@@ -31,11 +31,13 @@ def test_flags_of_train_and_eval_are_refused_elsewhere_in_one_line(capsys):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--batch", "0"), "--batch 0: 1 or more"),
-        (("--pixels", "20"), "--pixels 20: a multiple of 8"),
+        (("--batch", "0"), "argument --batch: '0': a whole number, 1 or more"),
+        (("--pixels", "20"), "argument --pixels: 20: a multiple of 8"),
+        (("--repeats", "0"), "argument --repeats: '0': a whole number, 1 or more"),
         (("--precision", "tf32"), "--precision tf32: TF32 is an NVIDIA GPU's"),
-        (("--precision", "fp16"), "--precision"),
-        (("--way", "theirs"), "--way"),
+        (("--precision", "fp16"), "argument --precision: invalid choice: 'fp16'"),
+        (("--way", "theirs"), "argument --way: invalid choice: 'theirs'"),
+        (("--bach", "4"), "Did you mean --batch?"),
         (("--way", "released", "--compile"), "--compile: the released way has no switches"),
     ],
 )
@@ -98,7 +100,7 @@ def rates_alone(monkeypatch):
 @pytest.mark.usefixtures("rates_alone")
 def test_where_the_released_way_does_not_fit_the_largest_batch_that_does_is_the_reference(toy, monkeypatch):
     monkeypatch.setattr(train, "released_step", out_of_memory_above(2)(train.released_step))
-    lines = rates(train.run(CPU, 1, replace(TOY, batches=(8, 4), way="both")))
+    lines = rates(train.run(CPU, 1, replace(TOY, batch=(8, 4), way="both")))
     released = [each for each in lines if "released" in each.what]
     assert [each.note for each in released] == ["does not fit", "does not fit", "", "does not fit"]
     assert "batch 2" in released[2].what
@@ -176,7 +178,7 @@ def test_each_way_multiplies_as_it_does_by_itself_and_pytorchs_settings_are_put_
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = usual
     monkeypatch.setattr(train, "released_step", looking(train.released_step, "released"))
     monkeypatch.setattr(train, "our_step", looking(train.our_step, "ours"))
-    list(train.run(CPU, 1, replace(TOY, precisions=("fp32", "tf32"))))
+    list(train.run(CPU, 1, replace(TOY, precision=("fp32", "tf32"))))
     assert seen == [("released", *usual), ("ours", False, False), ("ours", True, True)]
     assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == usual
 
@@ -185,22 +187,20 @@ def test_switches_act_while_ours_is_measured_alone(monkeypatch):
     chosen: list[bool | None] = []
     monkeypatch.setattr(ways, "use_padded_widths", chosen.append)
     asked = ways.chosen()
-    switched = replace(asked, checkpointing=True)
-    with ways.applied_settings(Settings(padding=True, acceleration=switched), "fp32"):
-        assert ways.chosen() == switched
+    with ways.applied_settings(Settings(padding="on", checkpointing=True), "fp32"):
+        assert ways.chosen() == replace(asked, kernels=None, checkpointing=True)
         assert chosen == [True]
     assert ways.chosen() == asked
     assert chosen == [True, None]
 
 
 def test_labels_name_what_acts_and_a_note_what_does_not():
-    config, cuda = TOY.config, torch.device("cuda")
-    switches = replace(ways.chosen(), kernels="torch", cuda_graphs=True, compile=True)
-    settings = Settings(acceleration=switches, padding=False)
-    assert ways.label(settings, "bf16", config, cuda) == "ours, bf16, compiled, CUDA graphs, widths not padded"
-    assert ways.inactive_switches(settings, config, cuda) == ""
-    assert "CUDA graphs" not in ways.label(settings, "bf16", config, CPU)
-    assert ways.inactive_switches(settings, config, CPU) == "CUDA graphs not used on cpu: they need a CUDA device"
+    cuda = torch.device("cuda")
+    settings = Settings(kernels="torch", cuda_graphs=True, compile=True, padding="off")
+    assert ways.label(settings, "bf16", cuda) == "ours, bf16, compiled, CUDA graphs, widths not padded"
+    assert ways.inactive_switches(settings, cuda) == ""
+    assert "CUDA graphs" not in ways.label(settings, "bf16", CPU)
+    assert ways.inactive_switches(settings, CPU) == "CUDA graphs not used on cpu: they need a CUDA device"
     assert settings.stem() == "torch-compile-cuda-graphs-padding-off"
     assert Settings().stem() == ""
 
@@ -220,7 +220,7 @@ class Replayed:
 
 
 def test_graphs_are_used_where_runs_use_them(toy, monkeypatch):
-    settings = replace(TOY, way="ours", acceleration=replace(ways.chosen(), cuda_graphs=True))
+    settings = replace(TOY, way="ours", cuda_graphs=True)
     for bench in (train, evaluate):
         monkeypatch.setattr(bench, "GraphedStep", Replayed)
         Replayed.calls = 0
@@ -235,7 +235,7 @@ def test_evaluation_captures_a_graph_once_a_size(toy, monkeypatch):
     monkeypatch.setattr(evaluate, "GraphedStep", Replayed)
     monkeypatch.setattr(evaluate, "cuda_graph_blocker", lambda *_: None)
     monkeypatch.setitem(evaluate.PHOTOGRAPHS, "cpu", 3)
-    settings = replace(TOY, way="ours", acceleration=replace(ways.chosen(), cuda_graphs=True))
+    settings = replace(TOY, way="ours", cuda_graphs=True)
     Replayed.captures = Replayed.calls = 0
     list(evaluate.run(CPU, 1, settings))
     assert Replayed.captures == 2, "batches of two photographs and of one"
@@ -250,8 +250,7 @@ def test_answers_are_compared_with_the_switches_that_were_timed(toy, monkeypatch
         return torch.ones(train.SAME_STEPS)
 
     monkeypatch.setattr(train, "_losses", losses)
-    asked = replace(ways.chosen(), compile=True, checkpointing=True)
-    list(train._same_answers(CPU, Settings(acceleration=asked)))
+    list(train._same_answers(CPU, Settings(compile=True, checkpointing=True)))
     assert [each.checkpointing for each in seen] == [True] * 4
     assert [each.compile for each in seen] == [False, False, True, True]
 
@@ -296,13 +295,14 @@ def test_on_a_gpu_memory_is_the_allocators_and_launching_is_timed_beside(toy, mo
     steps: list[int] = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: waits.append(len(steps)))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 2**31)
-    gpu = torch.device("cuda")  # a device's name needs no GPU
-    lines = list(train._measured(lambda: steps.append(1), 4, TOY, gpu, 2, "ours", queued=True))
+    # a device's name needs no GPU
+    bench = train.TrainingBench(device=torch.device("cuda"), repeats=2, settings=TOY)
+    lines = list(bench.measured(lambda: steps.append(1), 4, "ours", queued=True))
     assert [each.unit for each in lines] == ["patches/s", "GMACs/s", "GiB", "ms"]
     assert lines[2].value == 2.0
     assert waits[0] == 10, "ten steps before the first repeat, nothing waited for"
     assert len(steps) == 10 + 2 + 2
-    of_reference = list(train._measured(lambda: steps.append(1), 4, TOY, gpu, 2, "released way"))
+    of_reference = list(bench.measured(lambda: steps.append(1), 4, "released way"))
     assert [each.unit for each in of_reference] == ["patches/s", "GMACs/s", "GiB"]
 
 
