@@ -7,7 +7,6 @@ Modulation", ICLR 2025, section 3.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -116,21 +115,8 @@ def _band(half: Tensor, side: int) -> Tensor:
     return (offset >= -half[:, None]) & (offset < half[:, None])
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdaIRConfig(UNetConfig):
-    """Settings as released; the frequency modules have the third level's heads.
-
-    Attributes:
-        decoder: whether the frequency modules are used; without them they stay as unused parameters.
-    """
-
-    decoder: bool = True
-
-
 class AdaIR(RestormerUNet):
     """Restormer's U-Net with a frequency module before each step up. Any `code` is ignored."""
-
-    config: AdaIRConfig
 
     def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
         if step == "up":
@@ -138,15 +124,15 @@ class AdaIR(RestormerUNet):
 
     def before(self, step: Step, level: int, x: Features, context: Images) -> Features:
         """See the base; the context is the degraded image."""
-        used = step == "up" and self.config.decoder
-        return self.get_submodule(f"fre{4 - level}")(context, x) if used else x
+        return self.get_submodule(f"fre{4 - level}")(context, x) if step == "up" else x
 
 
 register(
     Baseline(
         name="adair",
         label="AdaIR",
-        make=configured(AdaIR, AdaIRConfig),
+        make=configured(AdaIR, UNetConfig),
+        fixed={"decoder": True},
         paper="AdaIR: Adaptive All-in-One Image Restoration via Frequency Mining and Modulation, ICLR 2025",
         licence="MIT",
         multiple_of=8,

@@ -137,6 +137,7 @@ register(
         label="Classical filters",
         make=Classical,
         paper="Non-local means (CVPR 2005), dark channel prior (CVPR 2009), CLAHE (1994), Wiener deconvolution",
+        year=2009,
         licence="BSD-3-Clause (scikit-image, SciPy)",
         needs="condition",
         notes="Told the degradation, for noise its level too. Rain is returned as it is: no library has a method for "

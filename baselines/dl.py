@@ -15,7 +15,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from baselines.base import Images
+from baselines.base import Images, checked_code
 from baselines.registry import Baseline, register
 from dfpir.layers import Features
 
@@ -82,9 +82,7 @@ class DL(nn.Module):
         Raises:
             ValueError: no code, or one of another shape.
         """
-        if code is None or code.shape != (len(image), self.nparam):
-            found = None if code is None else tuple(code.shape)
-            raise ValueError(f"code of shape {found}: DL needs ({len(image)}, {self.nparam}), see operator_code.")
+        code = checked_code(code, len(image), self.nparam, "DL (see operator_code)")
         bgr = 255 * image.flip(1)
         out = self.apply_operator(code, torch.cat([bgr, edge_map(bgr)], dim=1) - 128)
         return out.flip(1) / 255

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from baselines.base import Images
-from baselines.layers import conv1, conv3, depthwise
-from baselines.naf_layers import NAFBlock, NAFUNet, blocks, downs, ups
+from baselines.base import Images, checked_code
+from baselines.layers import conv1, depthwise
+from baselines.nafnet import NAFBlock, NAFUNet
 from baselines.registry import Baseline, register
 from dfpir.layers import ChannelLayerNorm, Features
 
@@ -56,6 +56,8 @@ class _InstructionBlock(nn.Module):
 class InstructIR(NAFUNet):
     """InstructIR's image model, called as `model(image, code)`; its text encoder is not part of it.
 
+    `code` is (B, txtdim), an instruction's embedding by the released language model (unit length).
+
     Args:
         input_channels: of the image.
         width: channels at full size, doubled at each level.
@@ -63,6 +65,9 @@ class InstructIR(NAFUNet):
         middle_blk_num: blocks at the lowest resolution.
         dec_blks: blocks of each decoder level, lowest resolution first.
         txtdim: length of the instruction embedding.
+
+    Raises:
+        ValueError: no code, or one of another shape.
     """
 
     def __init__(
@@ -74,39 +79,14 @@ class InstructIR(NAFUNet):
         dec_blks: Sequence[int] = (2, 2, 2, 2),
         txtdim: int = 256,
     ) -> None:
-        super().__init__()
-        sizes = [width * 2**level for level in range(len(enc_blks))]
+        def condition(channels: int) -> nn.Module:
+            return _InstructionBlock(channels, txtdim)
+
+        super().__init__(input_channels, width, (enc_blks, middle_blk_num, dec_blks), _NAFBlock, condition)
         self.txtdim = txtdim
-        self.intro = conv3(input_channels, width, bias=True)
-        self.ending = conv3(width, input_channels, bias=True)
-        self.encoders = nn.ModuleList(blocks(*each, _NAFBlock) for each in zip(sizes, enc_blks, strict=True))
-        self.enc_cond = nn.ModuleList(_InstructionBlock(size, txtdim) for size in sizes)
-        self.downs = downs(sizes)
-        self.middle_blks = blocks(2 * sizes[-1], middle_blk_num, _NAFBlock)
-        self.ups = ups(sizes)
-        self.decoders = nn.ModuleList(blocks(*each, _NAFBlock) for each in zip(sizes[::-1], dec_blks, strict=True))
-        self.dec_cond = nn.ModuleList(_InstructionBlock(size, txtdim) for size in sizes[::-1])
 
-    def encoded(self, level: int, x: Features, code: Tensor | None) -> Features:
-        return self.enc_cond[level](super().encoded(level, x, code), code)
-
-    def decoded(self, level: int, x: Features, code: Tensor | None) -> Features:
-        return self.dec_cond[level](super().decoded(level, x, code), code)
-
-    def forward(self, image: Images, code: Float[Tensor, "b d"] | None = None) -> Images:
-        """Restore images of any size as the instruction says.
-
-        Args:
-            image: (B, 3, H, W) in [0, 1].
-            code: (B, txtdim), the instruction's embedding by the released language model (unit length).
-
-        Raises:
-            ValueError: no code, or one of another shape.
-        """
-        if code is None or code.shape != (len(image), self.txtdim):
-            found = None if code is None else tuple(code.shape)
-            raise ValueError(f"code of shape {found}: InstructIR needs ({len(image)}, {self.txtdim}), one a picture.")
-        return super().forward(image, code)
+    def forward(self, image: Images, code: Tensor | None = None) -> Images:
+        return super().forward(image, checked_code(code, len(image), self.txtdim, "InstructIR"))
 
 
 register(

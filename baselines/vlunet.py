@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from einops import einsum
 from torch import Tensor, nn
 
-from baselines.base import Images
+from baselines.base import Images, checked_code
 from baselines.layers import Down, PatchEmbed, Up, conv1, conv3, depthwise, stage
 from baselines.registry import Baseline, configured, one_block, register, two_blocks
 from baselines.restormer import UNetConfig
@@ -135,11 +135,7 @@ class VLUNet(nn.Module):
         self.output = conv3(channels(2), 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        if code is None or code.shape != (len(image), CODE_DIM):
-            raise ValueError(
-                f"VLU-Net needs a code of shape ({len(image)}, {CODE_DIM}), the image feature of its CLIP; got "
-                f"{None if code is None else tuple(code.shape)}."
-            )
+        code = checked_code(code, len(image), CODE_DIM, "VLU-Net (an image feature of its CLIP)")
         part = self.get_submodule
         x, observed = self.patch_embed(image), self.patch_embed_i(image)
         skips: list[tuple[Features, Features]] = []
