@@ -36,9 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return command.main(arguments[1:])
         from ablations.bench.options import BenchOptions
-        from ablations.command_line import parse
+        from ablations.command_line import flag_of, parse, values_of
 
-        options = parse(BenchOptions, arguments, prog="python -m ablations.bench", description=str(__doc__))
+        known = [flag_of(name) for name, _ in values_of(BenchOptions())]
+        about = str(__doc__)
+        options = parse(BenchOptions, arguments, prog="python -m ablations.bench", description=about, known=known)
         if options.version:
             print(version())
             return 0
