@@ -70,7 +70,11 @@ class _CrossAttention(PerturbedAttention):
 
 
 _RELEASED: dict[type[nn.Module], type[nn.Module]] = {
-    each.__base__: each for each in (_Norm, _SelfAttention, _FeedForward, _Channel, _CrossAttention)
+    ChannelLayerNorm: _Norm,
+    TransposedAttention: _SelfAttention,
+    GatedFeedForward: _FeedForward,
+    ChannelPerturbation: _Channel,
+    PerturbedAttention: _CrossAttention,
 }
 
 

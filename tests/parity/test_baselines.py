@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 import baselines
-from baselines import amir
+from baselines import airnet, amir
 from baselines.idr import side_loss
 from tests.support.shared import load_fixture
 
@@ -100,7 +100,7 @@ def test_output(name, dtype, output, tolerance):
 def recorded_loss(name, model, inputs):
     target = inputs[0].detach().flip(-1)
     if name == "airnet":
-        return baselines.describe(name).objective(model, inputs[0], target, inputs[1])
+        return airnet.objective(model, inputs[0], target, inputs[1])
     out, *others = outputs(name, model, inputs)
     if name in ("mprnet", "dgunet"):
         return torch.stack([((each - target).square() + 1e-6).sqrt().mean() for each in (out, *others)]).sum()

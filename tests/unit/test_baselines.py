@@ -16,7 +16,6 @@ from ablations.budgets import BUDGETS
 from ablations.models import model_config
 from baselines import airnet
 from baselines.__main__ import BOUND, EXCEPTIONS, remarks, table, trained_parameters
-from baselines.amir import ExpertMixture
 from baselines.base import restore
 from baselines.dl import DL, edge_map, operator_code
 from baselines.losses import charbonnier, edge_loss, laplacian
@@ -89,11 +88,6 @@ def test_a_missing_library_names_its_extra(monkeypatch):
         require("spandrel", "SwinIR")
     with pytest.raises(baselines.MissingExtraError, match="SwinIR needs"):
         baselines.create_model("swinir")
-
-
-def test_names_are_taken_once():
-    with pytest.raises(ValueError, match="registered already"):
-        baselines.register(baselines.Unavailable("promptir", "because"))
 
 
 @pytest.mark.parametrize("budget", [budget for budget in BUDGETS if BUDGETS[budget].model])
@@ -277,73 +271,6 @@ def test_every_misfit_is_listed_and_nothing_changes():
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("name", ["moceir", "amir"])
-def test_a_balance_loss_is_kept_in_training_only(name):
-    model = small(name).eval()
-    model(torch.rand(2, 3, 16, 16))
-    with pytest.raises(RuntimeError, match="training mode"):
-        model.balance_loss()
-
-
-def test_amirs_mixture_is_the_weighted_sum_of_its_chosen_experts_exponentials():
-    torch.manual_seed(0)
-    mixture = ExpertMixture(6, 2.0).double().eval()
-    pixels, vector = torch.randn(2, 5, 6, dtype=torch.float64), torch.randn(2, 6, dtype=torch.float64)
-    with torch.no_grad():
-        scores = torch.cat([pixels, vector[:, None].expand_as(pixels)], dim=-1) @ mixture.w_gate
-        ours = mixture.mix(pixels, *mixture(pixels, vector))
-        for place in [(b, n) for b in range(2) for n in range(5)]:
-            best, chosen = scores[place].topk(2)
-            parts = [w * mixture.experts[e](pixels[place]).exp() for w, e in zip(best.softmax(0), chosen, strict=True)]
-            assert torch.allclose(ours[place], sum(parts).log(), atol=1e-12)
-
-
-def test_amirs_experts_do_not_overflow_where_exponentials_would():
-    torch.manual_seed(0)
-    mixture = ExpertMixture(4, 2.0).eval()
-    pixels = (1e4 * torch.randn(1, 50, 4)).requires_grad_()
-    chosen, weights = mixture(pixels, torch.zeros(1, 4))
-    assert (weights == 0).any(), "scores so far apart that the lower weight is zero"
-    mixed = mixture.mix(pixels, chosen, weights)
-    mixed.sum().backward()
-    assert torch.isfinite(mixed).all()
-    assert pixels.grad is not None
-    assert all(torch.isfinite(t).all() for t in (pixels.grad, mixture.w_gate.grad))
-
-
-def test_amirs_noise_teaches_its_own_strength():
-    torch.manual_seed(0)
-    mixture = ExpertMixture(6, 2.0).train()
-    mixture(torch.randn(2, 50, 6), torch.randn(2, 6))
-    assert mixture.balance is not None
-    mixture.balance.backward()
-    assert mixture.w_noise.grad is not None
-    assert float(mixture.w_noise.grad.abs().sum()) > 0
-    assert float(mixture.w_gate.grad.abs().sum()) > 0
-    still = mixture.eval()(torch.ones(1, 3, 6), torch.ones(1, 6))
-    assert torch.equal(still[0], mixture(torch.ones(1, 3, 6), torch.ones(1, 6))[0]), "none in evaluation"
-
-
-def test_amirs_load_is_the_chance_of_being_chosen_when_an_experts_noise_is_drawn_again():
-    torch.manual_seed(0)
-    mixture = ExpertMixture(3, 2.0).double().train()
-    pixels, vector = torch.randn(1, 1, 3, dtype=torch.float64), torch.zeros(1, 3, dtype=torch.float64)
-    clean = (torch.cat([pixels[0], vector], dim=-1) @ mixture.w_gate)[0].detach()
-    std = torch.full((4,), float(torch.nn.functional.softplus(torch.zeros(1)) + 0.01), dtype=torch.float64)
-    torch.manual_seed(7)
-    chosen, weights = mixture(pixels, vector)
-    torch.manual_seed(7)
-    noisy = clean + torch.randn(1, 1, 4, dtype=torch.float64)[0, 0] * std
-    draws = clean[:, None] + std[:, None] * torch.randn(4, 200_000, dtype=torch.float64)
-    load = torch.empty(4, dtype=torch.float64)
-    for n in range(4):
-        second_of_others = torch.cat([noisy[:n], noisy[n + 1 :]]).topk(2).values[1]
-        load[n] = (draws[n] > second_of_others).double().mean()
-    importance = torch.zeros(4, dtype=torch.float64).index_put((chosen[0, 0],), weights[0, 0].detach())
-    expected = sum(float(x.var() / x.mean() ** 2) for x in (importance, load))
-    assert float(mixture.balance.detach()) == pytest.approx(expected, rel=1e-2)
-
-
 def test_edge_loss_sees_edges_only():
     image = torch.rand(2, 3, 16, 24, dtype=torch.float64)
     assert float(charbonnier(image, image)) == pytest.approx(1e-3)
@@ -382,23 +309,4 @@ def test_classical_keeps_flat_and_black_images():
     for level in (0.0, 0.5, 1.0):
         flat = torch.full((len(CONDITIONS), 3, 20, 24), level)
         assert torch.isfinite(model(flat, torch.arange(len(CONDITIONS)))).all()
-
-
-def test_identity_returns_its_input():
-    image = torch.rand(1, 3, 5, 7)
-    assert torch.equal(baselines.create_model("identity")(image), image)
-
-
-def test_models_smaller_than_their_least_side_are_padded():
-    seen = []
-
-    class Recorder(torch.nn.Module):
-        multiple_of, min_size = 16, 48
-
-        def forward(self, image, code=None):
-            seen.append(tuple(image.shape[-2:]))
-            return image
-
-    image = torch.rand(1, 3, 7, 50)
-    assert torch.equal(restore(Recorder(), image), image)
-    assert seen == [(48, 64)]
+        assert torch.equal(baselines.create_model("identity")(flat), flat)

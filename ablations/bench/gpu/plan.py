@@ -71,7 +71,7 @@ class Place:
     def check(self, check: str, shows: str, limit_s: float, **step: Any) -> Step:
         """A step by `--check`, in a process of its own; beside others, untimed, unless `together` says otherwise."""
         words = ("-W", "ignore", "-m", "ablations.bench", "gpu", "--check", check, "--device", self.device)
-        given = {"name": check, "together": True} | step
+        given: dict[str, Any] = {"name": check, "together": True} | step
         return Step(shows=shows, command=(sys.executable, *words), limit_s=limit_s, **given)
 
     def bench(self, name: str, shows: str, limit_s: float, *words: str, repeats: int = 3, skipped: str = "") -> Step:
@@ -178,7 +178,7 @@ def _rest(place: Place) -> Iterator[Step]:
     shows = f"gamma_sweep at demo on {'your' if place.photos else 'the embedded'} photographs, four runs at once"
     yield place.study("study", shows, 200, "gamma_sweep", "--budget", "demo", *several)
     yield place.check("pace", "eager steps as they are", 45, together=False)
-    given = {"name": "pace, deterministic", "env": _DETERMINISTIC, "together": False}
+    given: dict[str, Any] = {"name": "pace, deterministic", "env": _DETERMINISTIC, "together": False}
     yield place.check("pace", "what deterministic cuDNN costs", 45, **given)
     others = ("--precision", "fp32", "tf32", "--padding", "on")
     yield place.bench("train: fp32 and TF32, batch 5", "the other precisions, eager", 75, *_FIVE, *_OURS, *others)
