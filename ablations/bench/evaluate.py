@@ -22,10 +22,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
 from ablations.bench.ceilings import ceilings
-from ablations.bench.options import Settings
-from ablations.bench.record import Line, line, rate, wait
-from ablations.bench.reference import ReferenceUNet, copy_weights
-from ablations.bench.ways import (
+from ablations.bench.model_setup import (
     allocated_gib,
     applied_settings,
     free,
@@ -36,6 +33,9 @@ from ablations.bench.ways import (
     tf32_note,
     unless_too_large,
 )
+from ablations.bench.options import Settings
+from ablations.bench.record import Line, line, rate, wait
+from ablations.bench.reference import ReferenceUNet, copy_weights, released_restore
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
@@ -175,10 +175,8 @@ class EvaluationBench:
 def _released_score(model: nn.Module, code: Tensor, degraded: Path, clean: Path, device: torch.device) -> float:
     """PSNR, dB, of a restored file; SSIM is computed as well."""
     image = as_tensor(_read(degraded)).to(device)
-    height, width = image.shape[-2:]
-    padded = torch.nn.functional.pad(image, (0, -width % 8, 0, -height % 8), mode="reflect")
     with torch.no_grad():
-        out = model(padded, code)[..., :height, :width].clamp(0, 1)
+        out = released_restore(model, image, code).clamp(0, 1)
     restored = out[0].permute(1, 2, 0).cpu().numpy()
     truth = _read(clean).astype(np.float32) / 255
     structural_similarity(truth, restored, data_range=1.0, channel_axis=-1)

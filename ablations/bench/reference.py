@@ -116,3 +116,10 @@ def copy_weights(ours: RestorationUNet, reference: ReferenceUNet) -> None:
     """Give the reference the weights of one of our models; prompts and orders bound to ours stay behind."""
     names = reference.state_dict()
     reference.load_state_dict({name: tensor.clone() for name, tensor in ours.state_dict().items() if name in names})
+
+
+def released_restore(model: nn.Module, image: Tensor, code: Tensor) -> Tensor:
+    """(B, 3, H, W) of any size, restored as the released scripts do: padded by reflection to multiples of 8."""
+    height, width = image.shape[-2:]
+    padded = F.pad(image, (0, -width % 8, 0, -height % 8), mode="reflect")
+    return cast(Tensor, model(padded, code))[..., :height, :width]

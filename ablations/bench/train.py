@@ -20,10 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ablations.bench.ceilings import ceilings
-from ablations.bench.options import Settings
-from ablations.bench.record import Line, host_ms, line, rate, wait
-from ablations.bench.reference import ReferenceUNet, copy_weights, released_adam
-from ablations.bench.ways import (
+from ablations.bench.model_setup import (
     allocated_gib,
     applied_settings,
     free,
@@ -34,6 +31,9 @@ from ablations.bench.ways import (
     tf32_note,
     unless_too_large,
 )
+from ablations.bench.options import Settings
+from ablations.bench.record import Line, host_ms, line, rate, wait
+from ablations.bench.reference import ReferenceUNet, copy_weights, released_adam
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.memory import LiveBytes
 from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps

@@ -1,4 +1,4 @@
-"""What `train` and `eval` share: the switches of ours and their labels, the text tower, memory, what does not fit."""
+"""What `train` and `eval` set up: switches and their labels, models, the text encoder, memory, what does not fit."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import ablations.bench.record as record
-from ablations.bench import ceilings, evaluate, options, train, ways
+from ablations.bench import ceilings, evaluate, model_setup, options, train
 from ablations.bench.__main__ import main
 from ablations.bench.options import Settings
 from tests.support.toy_bench import CPU, TOY, rates
@@ -132,7 +132,7 @@ def test_what_a_failed_step_held_is_free_before_the_next_begins(error):
     found = []
     gc.freeze()  # what other tests left need not be gone through
     try:
-        for each in ways.unless_too_large(lines(), "second", "patches/s", CPU):
+        for each in model_setup.unless_too_large(lines(), "second", "patches/s", CPU):
             found.append((each.what, each.note, held[0]() is None))
     finally:
         gc.unfreeze()
@@ -179,22 +179,22 @@ def test_each_way_multiplies_as_it_does_by_itself_and_pytorchs_settings_are_put_
 
 def test_switches_act_while_ours_is_measured_alone(monkeypatch):
     chosen: list[bool | None] = []
-    monkeypatch.setattr(ways, "use_padded_widths", chosen.append)
-    asked = ways.chosen()
-    with ways.applied_settings(Settings(padding="on", checkpointing=True), "fp32"):
-        assert ways.chosen() == replace(asked, kernels=None, checkpointing=True)
+    monkeypatch.setattr(model_setup, "use_padded_widths", chosen.append)
+    asked = model_setup.chosen()
+    with model_setup.applied_settings(Settings(padding="on", checkpointing=True), "fp32"):
+        assert model_setup.chosen() == replace(asked, kernels=None, checkpointing=True)
         assert chosen == [True]
-    assert ways.chosen() == asked
+    assert model_setup.chosen() == asked
     assert chosen == [True, None]
 
 
 def test_labels_name_what_acts_and_a_note_what_does_not():
     cuda = torch.device("cuda")
     settings = Settings(kernels="torch", cuda_graphs=True, compile=True, padding="off")
-    assert ways.label(settings, "bf16", cuda) == "ours, bf16, compiled, CUDA graphs, widths not padded"
-    assert ways.inactive_switches(settings, cuda) == ""
-    assert "CUDA graphs" not in ways.label(settings, "bf16", CPU)
-    assert ways.inactive_switches(settings, CPU) == "CUDA graphs not used on cpu: they need a CUDA device"
+    assert model_setup.label(settings, "bf16", cuda) == "ours, bf16, compiled, CUDA graphs, widths not padded"
+    assert model_setup.inactive_switches(settings, cuda) == ""
+    assert "CUDA graphs" not in model_setup.label(settings, "bf16", CPU)
+    assert model_setup.inactive_switches(settings, CPU) == "CUDA graphs not used on cpu: they need a CUDA device"
     assert settings.stem() == "torch-compile-cuda-graphs-padding-off"
     assert Settings().stem() == ""
 
@@ -240,7 +240,7 @@ def test_answers_are_compared_with_the_switches_that_were_timed(toy, monkeypatch
     seen = []
 
     def losses(*_):
-        seen.append(ways.chosen())
+        seen.append(model_setup.chosen())
         return torch.ones(train.SAME_STEPS)
 
     monkeypatch.setattr(train, "_losses", losses)
