@@ -107,14 +107,6 @@ class _MomentumContrast(nn.Module):
         self.queue_ptr.add_(len(keys)).remainder_(self.queue.shape[1])
 
 
-class _Contrast(nn.Module):
-    """CBDE, the contrastive degradation encoder; only here because the released names have this level."""
-
-    def __init__(self, width: int, queue_size: int) -> None:
-        super().__init__()
-        self.E = _MomentumContrast(width, queue_size)
-
-
 class _DeformableConv(nn.Module):
     """Modulated deformable 3x3 convolution whose offsets and masks see the features and the degradation."""
 
@@ -233,7 +225,12 @@ class AirNet(nn.Module):
         super().__init__()
         self.encoder_alone = False
         self.R = _Restorer(width, n_groups, n_blocks)
-        self.E = _Contrast(width, QUEUE_PER_IMAGE * batch_size)
+        # CBDE, the contrastive degradation encoder; the released names have this level
+        self.E = nn.ModuleDict({"E": _MomentumContrast(width, QUEUE_PER_IMAGE * batch_size)})
+
+    @property
+    def _encoder(self) -> _MomentumContrast:
+        return cast(_MomentumContrast, self.E["E"])
 
     def set_progress(self, fraction: float) -> None:
         """Choose the stage by the share of training that is done: the encoder alone for 100 of 1000 epochs."""
@@ -241,7 +238,7 @@ class AirNet(nn.Module):
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
         """Restore images of any size; `code` is not looked at."""
-        return self.R(image, self.E.E.encoder_q.E_pre(image))
+        return self.R(image, self._encoder.encoder_q.E_pre(image))
 
     def contrast(self, image: Images, view: Images | None = None) -> tuple[Features, Float[Tensor, "b n"]]:
         """The encoder's pass in training: the features that guide restoration, and similarities.
@@ -254,14 +251,14 @@ class AirNet(nn.Module):
         Returns:
             (B, C, H, W), and (B, 1 + queue), whose first column should win.
         """
-        encoder = self.E.E.encoder_q
+        encoder = self._encoder.encoder_q
         guide = encoder.E_pre(image)
         if view is None:
             half = image.shape[-1] // 2
             query, view = encoder.code(guide[..., :half]), image[..., half:]
         else:
             query = encoder.code(guide)
-        return guide, self.E.E.logits(query, view)
+        return guide, self._encoder.logits(query, view)
 
 
 def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | None) -> Tensor:

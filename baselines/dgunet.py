@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from baselines.base import Images
-from baselines.layers import conv1, conv3
+from baselines.layers import Residual, conv1, conv3
 from baselines.losses import multi_stage_loss
 from baselines.mprnet_parts import SupervisedAttention, shallow
 from baselines.registry import Baseline, register
@@ -25,15 +25,9 @@ SUBSPACE = 16
 OPERATOR_WIDTH = 64
 
 
-class Operator(nn.Module):
+def operator(activation: nn.PReLU) -> Residual:
     """A learned degradation (or its transpose) on images: two 3x3 convolutions around a shortcut."""
-
-    def __init__(self, activation: nn.PReLU) -> None:
-        super().__init__()
-        self.body = nn.Sequential(conv3(3, OPERATOR_WIDTH, bias=True), activation, conv3(OPERATOR_WIDTH, 3, bias=True))
-
-    def forward(self, image: Images) -> Images:
-        return self.body(image) + image
+    return Residual(conv3(3, OPERATOR_WIDTH, bias=True), activation, conv3(OPERATOR_WIDTH, 3, bias=True))
 
 
 def descend(image: Images, degraded: Images, phi: nn.Module, phi_t: nn.Module, step: Tensor) -> Images:
@@ -165,8 +159,8 @@ class MiddleStage(nn.Module):
 
     def __init__(self, n_feat: int, widths: list[int], operators: nn.PReLU) -> None:
         super().__init__()
-        self.phi_1 = Operator(operators)
-        self.phit_1 = Operator(operators)
+        self.phi_1 = operator(operators)
+        self.phit_1 = operator(operators)
         self.shallow_feat2 = shallow(n_feat, nn.PReLU())
         self.stage2_encoder = Encoder(widths, informed=True)
         self.stage2_decoder = Decoder(widths)
@@ -211,10 +205,10 @@ class DGUNet(nn.Module):
         self.stage1_encoder = Encoder(widths, informed=False)
         self.stage1_decoder = Decoder(widths)
         self.sam12 = SupervisedAttention(n_feat, gated=False)
-        self.phi_0 = Operator(operators)
-        self.phit_0 = Operator(operators)
-        self.phi_6 = Operator(operators)
-        self.phit_6 = Operator(operators)
+        self.phi_0 = operator(operators)
+        self.phit_0 = operator(operators)
+        self.phi_6 = operator(operators)
+        self.phit_6 = operator(operators)
         self.r0 = nn.Parameter(torch.tensor([0.5]))
         self.r6 = nn.Parameter(torch.tensor([0.5]))
         self.concat67 = conv3(2 * n_feat, n_feat + scale_orsnetfeats)

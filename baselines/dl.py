@@ -99,11 +99,11 @@ class DL(nn.Module):
         x = self._activated(19, code, x)
         return F.relu(self._convolved(LAYERS, code, x))
 
-    def _activated(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
-        return F.relu(self._normalised(layer, code, x, stride=stride, dilation=dilation))
+    def _activated(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
+        return F.relu(self._normalised(layer, code, x, **sizes))
 
-    def _normalised(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
-        return self.get_submodule(f"norm_{layer}")(self._convolved(layer, code, x, stride=stride, dilation=dilation))
+    def _normalised(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
+        return self.get_submodule(f"norm_{layer}")(self._convolved(layer, code, x, **sizes))
 
     def _convolved(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
         # every image has its own kernels: the batch becomes groups of one convolution

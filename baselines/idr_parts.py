@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from baselines.base import Images
-from baselines.layers import Norm, conv1, conv3, depthwise
+from baselines.layers import conv1, conv3, depthwise, norm
 from baselines.mprnet_parts import SupervisedAttention
 from dfpir.layers import Features
 
@@ -194,7 +194,7 @@ class KnowledgeBlock(nn.Module):
 
     def __init__(self, channels: int, key_dim: int, heads: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = Norm(channels), Norm(channels)
+        self.norm1, self.norm2 = norm(channels), norm(channels)
         self.attn = _KeyAttention(channels, key_dim, heads)
         self.ffn = _FeedForward(channels, 2.66)
         self.principle = _Principle(channels)

@@ -5,6 +5,8 @@ Those of Restormer compute what `dfpir.layers` does; only names differ (a `body`
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 
@@ -29,15 +31,25 @@ def depthwise(channels: int, kernel: int = 3, *, bias: bool = False) -> nn.Conv2
     return nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=bias)
 
 
-class Norm(nn.Module):
-    """LayerNorm over each pixel's channels."""
+def named(**modules: nn.Module) -> nn.Sequential:
+    """Modules one after another, by the names that the released files give them."""
+    return nn.Sequential(OrderedDict(modules))
 
-    def __init__(self, channels: int) -> None:
+
+class Residual(nn.Module):
+    """x + body(x)."""
+
+    def __init__(self, *body: nn.Module) -> None:
         super().__init__()
-        self.body = ChannelLayerNorm(channels)
+        self.body = nn.Sequential(*body)
 
     def forward(self, x: Features) -> Features:
-        return self.body(x)
+        return self.body(x) + x
+
+
+def norm(channels: int) -> nn.Sequential:
+    """LayerNorm over each pixel's channels."""
+    return named(body=ChannelLayerNorm(channels))
 
 
 class Block(TransformerBlock):
@@ -45,8 +57,8 @@ class Block(TransformerBlock):
 
     def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__(channels, heads, expansion, norm_bias=True)
-        self.add_module("norm1", Norm(channels))
-        self.add_module("norm2", Norm(channels))
+        self.add_module("norm1", norm(channels))
+        self.add_module("norm2", norm(channels))
 
 
 def stage(channels: int, heads: int, expansion: float, depth: int) -> nn.Sequential:

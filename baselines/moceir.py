@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.base import Images
-from baselines.layers import CrossAttention, Down, Norm, PatchEmbed, Up, conv1, conv3, depthwise
+from baselines.layers import CrossAttention, Down, PatchEmbed, Up, conv1, conv3, depthwise, named, norm
 from baselines.moceir_experts import Experts, MoCEIRConfig
 from baselines.registry import Baseline, configured, register
 from baselines.routing import balance_losses, balanced_l1
@@ -53,7 +53,7 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__()
-        self.norms = nn.ModuleList([Norm(channels), Norm(channels)])
+        self.norms = nn.ModuleList([norm(channels), norm(channels)])
         self.mixer = Attention(channels, heads)
         self.ffn = FeedForward(channels, expansion)
 
@@ -62,15 +62,9 @@ class EncoderBlock(nn.Module):
         return x + self.ffn(self.norms[1](x))
 
 
-class Blocks(nn.Module):
-    """Encoder blocks in a row."""
-
-    def __init__(self, channels: int, heads: int, expansion: float, depth: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(*(EncoderBlock(channels, heads, expansion) for _ in range(depth)))
-
-    def forward(self, x: Features) -> Features:
-        return self.layers(x)
+def encoder_blocks(channels: int, heads: int, expansion: float, depth: int) -> nn.Sequential:
+    """Blocks in a row."""
+    return named(layers=nn.Sequential(*(EncoderBlock(channels, heads, expansion) for _ in range(depth))))
 
 
 class DecoderBlock(nn.Module):
@@ -78,7 +72,7 @@ class DecoderBlock(nn.Module):
 
     def __init__(self, channels: int, heads: int, config: MoCEIRConfig) -> None:
         super().__init__()
-        self.norms = nn.ModuleList([Norm(channels), Norm(channels)])
+        self.norms = nn.ModuleList([norm(channels), norm(channels)])
         self.proj = nn.ModuleList([conv1(channels, channels, bias=True), conv1(channels, channels, bias=True)])
         self.shared = TransposedAttention(channels, heads)
         self.mixer = CrossAttention(channels, heads, kv_kernel=7)
@@ -92,32 +86,13 @@ class DecoderBlock(nn.Module):
         return x + self.ffn(self.norms[1](x))
 
 
-class DecoderBlocks(nn.Module):
-    """Decoder blocks in a row."""
-
-    def __init__(self, blocks: list[DecoderBlock]) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(blocks)
-
-    def forward(self, x: Features, frequencies: Tensor) -> Features:
-        for layer in self.layers:
-            x = layer(x, frequencies)
-        return x
-
-
-class HighPass(nn.Module):
+def high_pass(channels: int) -> nn.Sequential:
     """A depthwise convolution that starts as a Laplacian."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = depthwise(channels)
-        kernel = torch.full((3, 3), -1.0)
-        kernel[1, 1] = 8
-        with torch.no_grad():
-            self.conv.weight.copy_(kernel.expand_as(self.conv.weight))
-
-    def forward(self, x: Features) -> Features:
-        return self.conv(x)
+    convolution, kernel = depthwise(channels), torch.full((3, 3), -1.0)
+    kernel[1, 1] = 8
+    with torch.no_grad():
+        convolution.weight.copy_(kernel.expand_as(convolution.weight))
+    return named(conv=convolution)
 
 
 class FrequencyEmbedding(nn.Module):
@@ -125,7 +100,7 @@ class FrequencyEmbedding(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.high_conv = nn.Sequential(HighPass(channels), nn.GELU())
+        self.high_conv = nn.Sequential(high_pass(channels), nn.GELU())
         self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
 
     def forward(self, x: Features) -> Tensor:
@@ -145,16 +120,21 @@ class MoCEIR(nn.Module):
         self.patch_embed = PatchEmbed(dim)
         self.freq_embed = FrequencyEmbedding(wide[3])
         self.enc = nn.ModuleList(
-            nn.ModuleList([Blocks(wide[i], heads[i], grow, config.num_blocks[i]), Down(wide[i])]) for i in range(3)
+            nn.ModuleList([encoder_blocks(wide[i], heads[i], grow, config.num_blocks[i]), Down(wide[i])])
+            for i in range(3)
         )
-        self.latent = Blocks(wide[3], heads[3], grow, config.num_blocks[3])
+        self.latent = encoder_blocks(wide[3], heads[3], grow, config.num_blocks[3])
         self.dec = nn.ModuleList()
         for i in (2, 1, 0):
             blocks = [DecoderBlock(wide[i], heads[i], config) for _ in range(config.num_dec_blocks[i])]
             for number, block in enumerate(blocks, start=1):
                 block.adapter.routing.layer = f"decoder-{i + 1}, block {number}"
-            self.dec.append(nn.ModuleList([Up(wide[i + 1]), conv1(wide[i + 1], wide[i]), DecoderBlocks(blocks)]))
-        self.refinement = Blocks(dim, heads[0], grow, config.num_refinement_blocks)
+            self.dec.append(
+                nn.ModuleList(
+                    [Up(wide[i + 1]), conv1(wide[i + 1], wide[i]), nn.ModuleDict({"layers": nn.ModuleList(blocks)})]
+                )
+            )
+        self.refinement = encoder_blocks(dim, heads[0], grow, config.num_refinement_blocks)
         self.output = conv3(dim, 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
@@ -169,7 +149,8 @@ class MoCEIR(nn.Module):
         frequencies = self.freq_embed(x)
         for part, skip in zip(self.dec, reversed(skips), strict=True):
             x = part[1](torch.cat([part[0](x), skip], dim=1))
-            x = part[2](x, frequencies)
+            for block in part[2]["layers"]:
+                x = block(x, frequencies)
         return self.output(self.refinement(x)) + image
 
     def balance_loss(self) -> Tensor:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from baselines.layers import Norm, conv1, depthwise
+from baselines.layers import conv1, depthwise, norm
 from baselines.restormer import UNetConfig
 from baselines.routing import ExpertRouter
 from dfpir.layers import Features
@@ -65,7 +65,7 @@ class PatchCorrelation(nn.Module):
         self.q_dwconv = depthwise(channels, bias=True)
         self.kv = conv1(channels, 2 * channels)
         self.kv_dwconv = depthwise(2 * channels, 7, bias=True)
-        self.norm = Norm(channels)
+        self.norm = norm(channels)
         self.proj_out = conv1(channels, channels, bias=True)
 
     def forward(self, x: Features) -> Features:

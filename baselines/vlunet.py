@@ -14,7 +14,7 @@ from einops import einsum
 from torch import Tensor, nn
 
 from baselines.base import Images, checked_code
-from baselines.layers import Down, PatchEmbed, Up, conv1, conv3, depthwise, stage
+from baselines.layers import Down, PatchEmbed, Up, conv1, conv3, depthwise, named, stage
 from baselines.registry import Baseline, configured, one_block, register, two_blocks
 from baselines.restormer import UNetConfig
 from dfpir.kernels import cosine_map
@@ -69,23 +69,12 @@ class GradientStep(nn.Module):
         return x - self.r * self.phit(residual)
 
 
-class Denoiser(nn.Module):
-    """Transformer blocks, the learned prior of a step."""
-
-    def __init__(self, blocks: nn.Sequential) -> None:
-        super().__init__()
-        self.blocks = blocks
-
-    def forward(self, x: Features) -> Features:
-        return self.blocks(x)
-
-
 class UnfoldedStage(nn.Module):
     """A gradient step, then the prior."""
 
-    def __init__(self, step: GradientStep, denoiser: Denoiser) -> None:
+    def __init__(self, step: GradientStep, blocks: nn.Sequential) -> None:
         super().__init__()
-        self.gradient_descent, self.denoiser = step, denoiser
+        self.gradient_descent, self.denoiser = step, named(blocks=blocks)
 
     def forward(self, x: Features, observed: Features, code: Tensor) -> Features:
         return self.denoiser(self.gradient_descent(x, observed, code))
@@ -118,7 +107,7 @@ class VLUNet(nn.Module):
 
         def unfolded(width: int, level: int, heads: int, depth: int) -> UnfoldedStage:
             step = GradientStep(width, level, config.de_dim)
-            return UnfoldedStage(step, Denoiser(stage(width, heads, config.ffn_expansion_factor, depth)))
+            return UnfoldedStage(step, stage(width, heads, config.ffn_expansion_factor, depth))
 
         self.patch_embed = PatchEmbed(config.dim)
         self.patch_embed_i = PatchEmbed(config.dim)

@@ -1,12 +1,11 @@
 """The comparators against what their released code computes with the same weights.
 
-FD-GAN, whose released code left no such record, is held to its published sizes.
+FD-GAN's left no such record. The published sizes of all of them: tests/unit/test_efficiency.py.
 """
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 import baselines
 from baselines import airnet, amir
@@ -150,7 +149,6 @@ def test_names_are_the_released_ones_and_none_may_be_missing(name):
 @pytest.mark.parametrize(
     ("name", "config", "millions"),
     [
-        *((name, {}, baselines.describe(name).params_m_published) for name in (*FIXTURES, "fdgan", "restormer", "dfpir")),
         ("mprnet", {"n_feat": 80}, 15.741),
         ("mprnet", {"n_feat": 40, "scale_unetfeats": 20, "scale_orsnetfeats": 16}, 3.637),
         ("nafnet", {"width": 64, "enc_blk_nums": (2, 2, 4, 8), "middle_blk_num": 12, "dec_blk_nums": (2,) * 4}, 115.98),
@@ -159,16 +157,10 @@ def test_names_are_the_released_ones_and_none_may_be_missing(name):
         ("moceir", {"dim": 32}, 11.478),
     ],
 )
-def test_full_size_parameters(name, config, millions):
-    with torch.device("cpu" if name in ("swinir", "transweather") else "meta"):
+def test_parameters_of_further_released_sizes(name, config, millions):
+    with torch.device("cpu" if name == "swinir" else "meta"):
         model = built(name, dict(config))
     assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, rel=1e-3)
-
-
-def test_fdgan_multiply_adds_are_the_published_ones():
-    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        baselines.create_model("fdgan")(torch.empty(1, 3, 256, 256))
-    assert counter.get_total_flops() / 2e9 == pytest.approx(68.0, rel=1e-2)
 
 
 def test_moceir_noise_in_evaluation_is_an_option():

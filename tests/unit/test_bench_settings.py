@@ -213,26 +213,18 @@ class Replayed:
         return self.compute(*batch)
 
 
-def test_graphs_are_used_where_runs_use_them(toy, monkeypatch):
+def test_graphs_are_used_where_runs_use_them_and_captured_once_a_size(toy, monkeypatch):
     settings = replace(TOY, way="ours", cuda_graphs=True)
-    for bench in (train, evaluate):
+    monkeypatch.setitem(evaluate.PHOTOGRAPHS, "cpu", 3)
+    for bench, captures in ((train, 1), (evaluate, 2)):  # evaluation: batches of two photographs and of one
         monkeypatch.setattr(bench, "GraphedStep", Replayed)
-        Replayed.calls = 0
+        Replayed.captures = Replayed.calls = 0
         list(bench.run(CPU, 1, settings))
         assert Replayed.calls == 0, "a CPU has none"
         monkeypatch.setattr(bench, "cuda_graph_blocker", lambda *_: None)
         list(bench.run(CPU, 1, settings))
+        assert Replayed.captures == captures
         assert Replayed.calls > 0
-
-
-def test_evaluation_captures_a_graph_once_a_size(toy, monkeypatch):
-    monkeypatch.setattr(evaluate, "GraphedStep", Replayed)
-    monkeypatch.setattr(evaluate, "cuda_graph_blocker", lambda *_: None)
-    monkeypatch.setitem(evaluate.PHOTOGRAPHS, "cpu", 3)
-    settings = replace(TOY, way="ours", cuda_graphs=True)
-    Replayed.captures = Replayed.calls = 0
-    list(evaluate.run(CPU, 1, settings))
-    assert Replayed.captures == 2, "batches of two photographs and of one"
     assert Replayed.calls == 2 * 2 * len(evaluate.SIGMAS)
 
 
