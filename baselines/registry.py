@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -142,12 +143,13 @@ class Unavailable:
 
 def configured(model: Callable[[Any], nn.Module], config: Callable[..., Any]) -> Callable[..., nn.Module]:
     """`make` of a model whose settings are a dataclass."""
-
-    def make(**settings: Any) -> nn.Module:
-        return model(config(**settings))
-
+    make = partial(_from_settings, model, config)  # a partial: a plug-in's code is found through what it holds
     make.__signature__ = inspect.signature(config)  # type: ignore[attr-defined]
     return make
+
+
+def _from_settings(model: Callable[[Any], nn.Module], config: Callable[..., Any], /, **settings: Any) -> nn.Module:
+    return model(config(**settings))
 
 
 def one_block(dim: int) -> dict[str, Any]:
