@@ -63,7 +63,7 @@ def run(device: torch.device, repeats: int) -> list[Line]:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder) / "runs"
             study = make_runs(root, size)
-            report = ["-m", "reports.build", str(study), "--out", str(Path(folder) / "report")]
+            report = ["-m", "reports", "study", str(study), "--out", str(Path(folder) / "report")]
             costs: dict[str, tuple[float, float | None]] = {
                 "status": measured(["-m", "ablations.status", str(root)]),
                 "collect": measured(["-c", _COLLECT, str(study)]),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reports.load import name_of
+from reports.messages import message
 from reports.study import Run, Status, Study
 
 
@@ -46,24 +47,25 @@ def same_data_renamed(before: Study, after: Study) -> dict[str, str]:
 def differing_terms(before: Study, after: Study) -> tuple[tuple[str, str, str], ...]:
     """(name, before, after) of everything else that differs and may be why numbers moved."""
     asked: dict[str, Callable[[Run], Any]] = {
-        "Budget": lambda r: _flat(r.spec.get("budget")),
-        "Text encoder": lambda r: name_of(r.spec.get("text_encoder")),
-        "Prompts": lambda r: r.spec.get("prompt_set"),
-        "Precision": lambda r: r.spec.get("precision"),
-        "Device": lambda r: r.env.get("device"),
-        "Commit": lambda r: str(r.env.get("commit") or "")[:8] + (" + changes" if r.env.get("dirty") else ""),
-        "Python": lambda r: r.env.get("python"),
-        "Packages": lambda r: _flat(r.env.get("packages")),
+        message("Budget"): lambda r: _flat(r.spec.get("budget")),
+        message("Text encoder"): lambda r: name_of(r.spec.get("text_encoder")),
+        message("Prompts"): lambda r: r.spec.get("prompt_set"),
+        message("Precision"): lambda r: r.spec.get("precision"),
+        message("Device"): lambda r: r.env.get("device"),
+        message("Commit"): lambda r: str(r.env.get("commit") or "")[:8] + (" + changes" if r.env.get("dirty") else ""),
+        message("Python"): lambda r: r.env.get("python"),
+        message("Packages"): lambda r: _flat(r.env.get("packages")),
     }
-    rows: list[tuple[str, ...]] = [("Study", before.name, after.name)] if before.name != after.name else []
-    rows += [("Data folder", *names) for names in same_data_renamed(before, after).items()]
+    rows: list[tuple[str, ...]] = [(message("Study"), before.name, after.name)] if before.name != after.name else []
+    rows += [(message("Data folder"), *names) for names in same_data_renamed(before, after).items()]
     for name, get in asked.items():
         told = [sorted({str(value) for run in _done(s) if (value := get(run))}) for s in (before, after)]
         if told[0] != told[1]:
-            rows.append((name, *(", ".join(_without(mine, other)) or "none" for mine, other in (told, told[::-1]))))
+            shown = [", ".join(_without(mine, other)) for mine, other in (told, told[::-1])]
+            rows.append((name, *(each or message("none") for each in shown)))
     seeds = [sorted({e.seed for e in s.entries if s.runs[e.run_id].status is Status.DONE}) for s in (before, after)]
     if seeds[0] != seeds[1]:
-        rows.append(("Seeds", *(", ".join(map(str, s)) for s in seeds)))
+        rows.append((message("Seeds"), *(", ".join(map(str, s)) for s in seeds)))
     return tuple((name, old, new) for name, old, new in rows)
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from reports.changes import Change
 from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, short
-from reports.moved import Moved
 from reports.stats import AVERAGE, LEVEL
 from reports.wording import show
 
 _REAL, _NOT = "#D55E00", QUIET
 
 
-def draw(rows: Sequence[Moved], folder: Path) -> Picture | None:
+def draw(rows: Sequence[Change], folder: Path) -> Picture | None:
     """Draw the figure; None where every variant shows the same runs."""
     shown = [m for m in rows if m.condition == AVERAGE and not m.same_runs]
     if not shown:
@@ -38,7 +38,7 @@ def draw(rows: Sequence[Moved], folder: Path) -> Picture | None:
         ax.plot([], [], "o-", color=_NOT, label="not told from noise")[0],
     ]
     figure.legend(handles=lines, loc="outside upper right", ncols=2)
-    told = "; ".join(f"{m.variant}: {show(m.estimate)}, {m.told}" for m in shown)
+    told = "; ".join(f"{m.variant}: {show(m.estimate)}, {m.text}" for m in shown)
     return save(
         figure,
         folder,

@@ -1,14 +1,16 @@
-"""What the page says beside tables and figures: facts, remarks, runs, failures. Plain data; the template shows it."""
+"""How a study was made: what was asked, what a reader must know, its runs, and what failed."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from reports import schema
+from reports.document import Block, Cell, Code, Column, Fold, Row, Section, Table, Text, text_column, words
 from reports.load import name_of
-from reports.messages import joined, message, ngettext, stored
+from reports.messages import joined, message, ngettext, sentences, stored
 from reports.study import Run, Status, Study
 from reports.wording import scaled
 
@@ -24,35 +26,6 @@ _STAND_INS = {
     "minilm": message("MiniLM, a sentence encoder of another kind, zero-padded to 512 numbers"),
     "onehot": message("one-hot codes, which know nothing of what a prompt means"),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunLine:
-    """One line of the table of runs; the sort keys are numbers where the texts are made for reading."""
-
-    run_id: str
-    variant: str
-    seed: str
-    status: str
-    steps: str
-    train_s: float | None
-    train: str
-    evaluate: str
-    params: str
-    macs: str
-    device: str
-    commit: str
-    dirty: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A run that is not done."""
-
-    run_id: str
-    status: str
-    reason: str
-    traceback: str
 
 
 def facts(study: Study) -> list[tuple[str, str]]:
@@ -130,15 +103,36 @@ def remarks(study: Study) -> list[str]:
     return [s for s in said if s]
 
 
-def run_lines(study: Study) -> list[RunLine]:
+def runs_table(study: Study) -> Table:
     """Every trained run in the order of the plan, or the first `runs_listed` of each variant."""
-    seen: dict[str, RunLine] = {}
+    rows: dict[str, Row] = {}
     left = dict.fromkeys(study.variants, runs_listed(study) or len(study.entries))
     for entry in study.entries:
-        if entry.alias_of is None and entry.run_id not in seen and left[entry.variant]:
+        if entry.alias_of is None and entry.run_id not in rows and left[entry.variant]:
             left[entry.variant] -= 1
-            seen[entry.run_id] = _run_line(study.runs[entry.run_id], entry.variant, entry.seed)
-    return list(seen.values())
+            rows[entry.run_id] = Row(cells=_run_cells(study.runs[entry.run_id], entry.variant, entry.seed))
+    return Table(
+        name="runs",
+        title=message("Table of runs"),
+        columns=(
+            text_column(message("Run")),
+            text_column(message("Variant")),
+            Column(head=message("Seed")),
+            text_column(message("Status")),
+            Column(head=message("Step")),
+            Column(head=message("Training")),
+            Column(head=message("Evaluation")),
+            Column(head=message("Parameters")),
+            Column(head=message("Multiply-adds")),
+            text_column(message("Device")),
+            text_column(message("Commit")),
+        ),
+        rows=tuple(rows.values()),
+        caption=message(
+            "Every run behind the numbers above. Step: the checkpoint that was tested, chosen on validation images."
+        ),
+        has_title=False,
+    )
 
 
 def runs_listed(study: Study) -> int | None:
@@ -179,38 +173,43 @@ def n_not_done(study: Study) -> int:
     return len(_not_done(study))
 
 
-def failures(study: Study) -> list[Failure]:
-    """Runs that are not done, with their reason and, if they failed, their traceback; `MOST_FAILURES` at most."""
-    return [
-        Failure(
-            run_id=run.run_id,
-            status=run.status.told,
-            reason=run.reason,
-            traceback=str((run.error or {}).get("traceback", "")),
-        )
-        for run in _not_done(study)[:MOST_FAILURES]
-    ]
+def failures(study: Study) -> list[Run]:
+    """Runs that are not done and that the page shows with their reason; `MOST_FAILURES` at most."""
+    return _not_done(study)[:MOST_FAILURES]
 
 
-def _run_line(run: Run, variant: str, seed: int) -> RunLine:
+def failures_section(study: Study) -> Section | None:
+    """Each run that is not done with its reason and, if it failed, its traceback; None where all are."""
+    blocks: list[Block] = []
+    for run in failures(study):
+        blocks.append(Text(lead=run.status.told, text=run.run_id, style=f"status {run.status.told}"))
+        blocks += [Text(text=run.reason)] if run.reason else []
+        traceback = str((run.error or {}).get("traceback", ""))
+        blocks += [Fold(title=message("Traceback"), blocks=[Code(code=traceback)])] if traceback else []
+    if not blocks:
+        return None
+    short = message("Not done ({n})", n=n_not_done(study))
+    return Section(name="failures", title=message("Not done"), short=short, blocks=blocks)
+
+
+def _run_cells(run: Run, variant: str, seed: int) -> tuple[Cell, ...]:
     model, summary, env = _dict(run.spec.get("model")), run.summary, run.env
     train_s = _number(summary.get("train_wall_s"))
     best, steps = summary.get("best_step"), summary.get("steps")
     macs, px = _number(model.get("macs")), model.get("macs_px")
-    return RunLine(
-        run_id=run.run_id,
-        variant=variant,
-        seed=str(seed),
-        status=run.status.told,
-        steps="" if steps is None else message("{n} of {all}", n=best, all=steps),
-        train_s=train_s,
-        train=duration(train_s),
-        evaluate=duration(_number(summary.get("eval_wall_s"))),
-        params=scaled(model.get("params")),
-        macs="" if macs is None else message("{size} at {px} px", size=scaled(macs), px=px),
-        device=str(env.get("device") or ""),
-        commit=str(env.get("commit") or "")[:8] or str(env.get("suite") or ""),  # an installed wheel has no commit
-        dirty=bool(env.get("dirty")),
+    commit = str(env.get("commit") or "")[:8] or str(env.get("suite") or "")  # an installed wheel has no commit
+    return (
+        words(run.run_id, style="mono"),
+        words(variant),
+        Cell(text=str(seed), value=seed),
+        words(run.status.told, style=f"status {run.status.told}"),
+        words("" if steps is None else message("{n} of {all}", n=best, all=steps)),
+        Cell(text=duration(train_s), value=train_s),
+        words(duration(_number(summary.get("eval_wall_s")))),
+        words(scaled(model.get("params"))),
+        words("" if macs is None else message("{size} at {px} px", size=scaled(macs), px=px)),
+        words(str(env.get("device") or ""), style="device"),
+        words(commit, style="mono", below=(message("+ uncommitted changes"),) if env.get("dirty") else ()),
     )
 
 
@@ -293,3 +292,36 @@ def _dict(value: Any) -> dict[str, Any]:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def reproduce(study: Study, *, has_measures: bool) -> Section:
+    """The commands that make the runs and the page again, and what lies beside the page."""
+    blocks: list[Block] = []
+    if study.command:
+        text = message("The runs (those that are finished are not repeated) and this report:")
+        blocks += [Text(text=text), Code(code=study.command)]
+    blocks += [
+        Text(text=message("This report alone, from the run folders:")),
+        Code(code=f"python -m reports study {rebuilt_from(study)}"),
+    ]
+    beside = message(
+        "Beside this page: table.md, table.tex (needs booktabs), means.csv, contrasts.csv and pairs.csv with every "
+        "number unrounded and run ids, and {folder}/ with PNG, SVG and PDF.",
+        folder=schema.FIGURES_FOLDER,
+    )
+    measures = message("In {folder}/: the numbers of each measure.", folder=schema.MEASURES_FOLDER)
+    blocks.append(Text(text=sentences([beside, measures if has_measures else ""])))
+    return Section(name="again", title=message("Reproduce"), blocks=blocks)
+
+
+def rebuilt_from(study: Study) -> str:
+    """The study's folder as a shell takes it, seen from where its command was given; RUNS for runs without a study."""
+    if study.folder is None:
+        return "RUNS"
+    if study.folder.parent.name != schema.STUDIES_FOLDER:
+        return shlex.quote(str(study.folder))  # a copy, elsewhere than its command says
+    arguments = shlex.split(study.command) if study.command else []
+    named = [word.removeprefix("--out=") for word in arguments if word.startswith("--out=")]
+    named += [arguments[at + 1] for at, word in enumerate(arguments[:-1]) if word == "--out"]
+    root = Path(named[-1] if named else "runs")
+    return shlex.quote((root / schema.STUDIES_FOLDER / study.folder.name).as_posix())

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reports.estimate import LEVEL, Estimate
+from reports.messages import message
 from reports.stats import AVERAGE, Analysis, Scores, seed_means
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moved:
+class Change:
     """One variant in one column, before and after.
 
     Attributes:
@@ -46,16 +47,16 @@ class Moved:
         return self.models_differ and self.estimate.n_seeds > 1
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """Whether it moved, in a word or two."""
         if self.same_runs:
-            return "same runs"
+            return message("same runs")
         if self.models_differ and not self.is_real:
-            return "one seed: can't be told"
-        return "yes" if self.is_real else "no"
+            return message("one seed: can't be told")
+        return message("yes") if self.is_real else message("no")
 
 
-def moved(scores: Scores, pairs: Mapping[str, tuple[str, str, bool]]) -> tuple[Moved, ...]:
+def changes(scores: Scores, pairs: Mapping[str, tuple[str, str, bool]]) -> tuple[Change, ...]:
     """Every variant and column; variants in their order, the average first.
 
     Args:
@@ -79,7 +80,7 @@ def moved(scores: Scores, pairs: Mapping[str, tuple[str, str, bool]]) -> tuple[M
                 for name in (f"0 {variant}", f"1 {variant}")
             )
             found.append(
-                Moved(
+                Change(
                     variant=variant,
                     condition=column,
                     before=before,
