@@ -63,8 +63,12 @@ def _chosen(options: BenchOptions) -> tuple[Bench, Path]:
     from reports.files import require_folder
 
     name, device, settings = options.bench, torch.device(options.device), options.settings
+    if not name:
+        raise ValueError(
+            f"A benchmark is needed: python -m ablations.bench NAME. One of: {', '.join([*_MODULES, 'gpu'])}."
+        )
     if name not in _MODULES:
-        raise ValueError(f"Unknown benchmark {name!r}.{suggestion(name, _MODULES)}")
+        raise ValueError(f"Unknown benchmark {name!r}.{suggestion(name, [*_MODULES, 'gpu'])}")
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda needs a GPU that PyTorch finds")
     run, stem = import_module(f"ablations.bench.{_MODULES[name]}").run, f"{name}-{device}"

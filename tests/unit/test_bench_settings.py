@@ -21,6 +21,8 @@ from tests.support.toy_bench import CPU, TOY, rates
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
+        ("", "A benchmark is needed"),
+        ("gpu --secnds 3", "Did you mean --seconds?"),
         ("trian", "Unknown benchmark 'trian'. Did you mean 'train'?"),
         ("data --batch 5", "--batch: for the benchmarks train and eval alone, not for data"),
         ("study --compile", "--compile: for the benchmarks train and eval alone, not for study"),

@@ -17,7 +17,7 @@ from ablations.bench.gpu.plan import Place, make_steps
 from ablations.bench.gpu.runner import Record, Row, Step, file_name, results_in, run_steps
 from ablations.bench.gpu.summary import is_good, read_results, summary
 from ablations.cli import fail, fail_for, version
-from ablations.command_line import OPTION, Switch, one, parse, several
+from ablations.command_line import OPTION, Switch, flag_of, one, parse, several, values_of
 from ablations.words import choice, positive
 
 SECONDS = 575.0
@@ -53,7 +53,8 @@ class GPUOptions:
 def main(argv: Sequence[str]) -> int:
     """Entry point; returns the exit code (0 all right, 1 something is not, 2 bad input, 130 interrupted)."""
     what = "What a GPU computes, and how fast: docs/gpu.md."
-    options = parse(GPUOptions, argv, prog="python -m ablations.bench gpu", description=what)
+    known = [flag_of(name) for name, _ in values_of(GPUOptions())]
+    options = parse(GPUOptions, argv, prog="python -m ablations.bench gpu", description=what, known=known)
     if options.version:
         print(version())
         return 0
