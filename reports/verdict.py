@@ -25,6 +25,7 @@ from reports.wording import count, named, seeds_told, show, show_size, signed
 __all__ = ["Verdict", "show", "signed", "verdict", "verdict_of"]
 
 SHOWN_CONTRASTS = 8
+SHOWN_CHANGES = 3
 SHOWN_RUNS = 6
 
 
@@ -111,7 +112,24 @@ def _headline(scores: Scores, found: Contrasts, described: Sequence[Pair]) -> st
         clauses.append(message("the average hides a trade between tasks"))
     if found.waiting:
         clauses.append(message("{n} more can't be estimated yet", n=len(found.waiting)))
-    return message("{clauses}.", clauses=series(clauses))
+    return sentences([message("{clauses}.", clauses=series(clauses)), _which_differ(on_average, kind)])
+
+
+def _which_differ(on_average: Sequence[Tested], kind: schema.Metric) -> str:
+    """The contrasts that differ, the largest first; "" where there is none, or one contrast alone."""
+    differ = sorted((t for t in on_average if t.differs), key=lambda t: -abs(t.estimate.value))
+    if not differ or len(on_average) == 1:
+        return ""
+    told: list[str] = [
+        message("{label} {change}", label=t.contrast.label, change=_with_unit(t.estimate.value, kind))
+        for t in differ[:SHOWN_CHANGES]
+    ]
+    told += [message("{n} more", n=len(differ) - SHOWN_CHANGES)] if len(differ) > SHOWN_CHANGES else []
+    return message("Shown: {contrasts}.", contrasts=series(told))
+
+
+def _with_unit(value: float, kind: schema.Metric) -> str:
+    return f"{signed(value, kind.digits)} {kind.unit}".rstrip()
 
 
 def _how_many_differ(on_average: Sequence[Tested], where: str) -> str:
