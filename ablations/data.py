@@ -110,14 +110,7 @@ def under_protocol(bundle: DataBundle, label: str) -> DataBundle:
 
 def test_set_of(bundle: DataBundle, image: str, default: str) -> str:
     """The data set that a test image belongs to."""
-    return image.partition("/")[0] if bundle.sets_in_names else default
-
-
-def seen_word(bundle: DataBundle, image: str) -> str:
-    """`seen` or `unseen` where it is known whether a test image's scene was trained on, else an empty word."""
-    if not isinstance(bundle, RootBundle):
-        return ""
-    return "seen" if bundle.seen.get(image, False) else "unseen"
+    return bundle.dataset_of(image) or default
 
 
 def image_bytes(bundle: DataBundle) -> int:

@@ -87,13 +87,19 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalItem:
-    """One image to restore, the same in every run: (H, W, 3) uint8 both."""
+    """One image to restore, the same in every run: (H, W, 3) uint8 both.
+
+    `degraded` is float32 in units of 1 under a protocol that does not bring noise to 8 bits.
+    """
 
     name: str
     scene: str
     condition: Condition
     degraded: Pixels
     clean: Pixels
+    dataset: str = ""  # the set that it belongs to; empty for a bundle of one set
+    seen: str = ""  # `seen` or `unseen` in training; empty where nobody knows
+    source: str = ""  # its file, for messages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,8 +178,13 @@ class DataBundle:
             samples = [s for s in getattr(self, split) if serves(s, condition)][:limit]
             if not samples:
                 raise ValueError(f"{self.name} has no {split} image for {condition.name}.")
-            items += [eval_item(sample, condition, max_side) for sample in samples]
+            made = (eval_item(sample, condition, max_side) for sample in samples)
+            items += [replace(item, dataset=self.dataset_of(item.name)) for item in made]
         return items
+
+    def dataset_of(self, image: str) -> str:
+        """The data set that an image belongs to; empty where the bundle is of one."""
+        return image.partition("/")[0] if self.sets_in_names else ""
 
     def batch(
         self, conditions: Sequence[Condition], seeds: Sequence[int], patch: int, device: torch.device | str = "cpu"
@@ -269,7 +280,8 @@ def _cut(image: NDArray[Any], top: int, left: int, side: int) -> NDArray[Any]:
     return image[top : top + side, left : left + side]
 
 
-def _centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
+def centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
+    """The middle of (H, W, ...), at most `side` pixels a side."""
     if side is None:
         return image
     height, width = (min(n, side) for n in image.shape[:2])
@@ -280,14 +292,14 @@ def _centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
 def eval_item(sample: Sample, condition: Condition, max_side: int | None = None) -> EvalItem:
     """A sample under a condition, cut to a centre of `max_side` pixels a side; made from its content alone."""
     sample = sample.whole
-    clean = _centre(sample.clean, max_side)
+    clean = centre(sample.clean, max_side)
     if sample.degraded is not None:
-        degraded = _centre(sample.degraded, max_side)
+        degraded = centre(sample.degraded, max_side)
     elif condition.sigma_255 is not None:
         noisy = next(iter(noisy_pixels(get_protocol("suite"), [clean], [condition.sigma_255])))
         degraded = cast(Pixels, noisy.degraded)
     else:
-        depth = None if sample.depth is None else torch.from_numpy(_centre(sample.depth, max_side))
+        depth = None if sample.depth is None else torch.from_numpy(centre(sample.depth, max_side))
         seed = stable_seed("evaluation", content_hash(clean), condition.name)
         degraded = to_levels(degrade(to_float(clean), condition, seed, depth))
     return EvalItem(name=sample.name, scene=sample.scene, condition=condition, degraded=degraded, clean=clean)

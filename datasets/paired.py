@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets.bundle import DataBundle, EvalItem, Pixels, Sample, Split
+from datasets.bundle import DataBundle, EvalItem, Pixels, Sample, Split, centre
 from datasets.catalog import catalog
 from datasets.dataset_spec import DatasetSpec
 from datasets.degrade import degrade, degrade_rows
+from datasets.eval_items import TestImage, make_items
 from datasets.finder import find_sets, require_clear_names
 from datasets.leaks import same_scenes
 from datasets.loading import LoadedImage, load_set, stored_sets, stores_note
-from datasets.protocol_items import cut_item, quotas, set_items
 from datasets.protocols import Protocol, get_protocol
 from datasets.seeding import stable_seed
 from datasets.splits import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
@@ -81,8 +82,20 @@ class RootBundle(DataBundle):
                 raise ValueError(f"{self.name} has no {split} image for {condition.name}.")
             counts = quotas([len(samples) for samples in by_set.values()], limit)
             for samples, count in zip(by_set.values(), counts, strict=True):
-                items += [cut_item(item, max_side) for item in set_items(rules, samples, condition, count)]
+                by_name = {sample.name: self._test_image(sample) for sample in samples}
+                images = [by_name[name] for name in rules.ordered(by_name)]
+                items += [cut_item(item, max_side) for item in make_items(rules, images, [condition], count)]
         return items
+
+    def _test_image(self, sample: Sample) -> TestImage:
+        return TestImage(
+            name=sample.name,
+            scene=sample.scene,
+            clean=lambda: sample.clean,
+            degraded=None if sample.degraded is None else lambda: cast(Pixels, sample.degraded),
+            dataset=self.dataset_of(sample.name),
+            seen="seen" if self.seen.get(sample.name, False) else "unseen",
+        )
 
     @cached_property
     def _pools(self) -> dict[str, list[Sample]]:
@@ -281,6 +294,25 @@ def _sample(image: LoadedImage, scene: str) -> Sample:
         source=image.spec.title,
         licence=image.spec.licence,
     )
+
+
+def cut_item(item: EvalItem, side: int | None) -> EvalItem:
+    """The item, or its centre of at most `side` pixels a side."""
+    if side is None:
+        return item
+    return replace(item, degraded=centre(item.degraded, side), clean=centre(item.clean, side))
+
+
+def quotas(counts: Sequence[int], limit: int | None) -> list[int]:
+    """How many of each set when `limit` in all: one from each in turn."""
+    left = sum(counts) if limit is None else min(limit, sum(counts))
+    shares = [0] * len(counts)
+    while left:
+        for index, count in enumerate(counts):
+            if left and shares[index] < count:
+                shares[index] += 1
+                left -= 1
+    return shares
 
 
 def _serves(sample: Sample, condition: Condition) -> bool:

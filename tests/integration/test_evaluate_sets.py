@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablations.harness.evaluating import eval_sets, own_folder
-from ablations.harness.evaluating.eval_sets import open_eval_images
+from datasets import test_data, test_sets
 from datasets.protocols import get_protocol
 from datasets.readers import read_rgb
-from datasets.score import score_inputs, sets_to_score
+from datasets.score import score_inputs
 from datasets.tasks import Task, noise
+from datasets.test_data import TestQuery
 from reports.schema import read_images
 from tests.support.evaluations import call, picture
 
@@ -150,9 +150,9 @@ def test_clean_images_get_the_noise_of_each_protocol(capsys, tmp_path, protocol)
     code, out, err = call(capsys, "identity", "--data", tmp_path / "photos", "--protocol", protocol, "--json")
     assert code == 0, err
     means = {row["condition"]: row["psnr_db"] for row in json.loads(out)["means"]}
-    (images,) = sets_to_score(tmp_path / "photos", Task.NOISE)
-    wanted = score_inputs(images, get_protocol(protocol)).means()
-    assert {name: row[1] for name, row in wanted.items()} == pytest.approx(means, abs=2e-4)
+    query = TestQuery(rules=get_protocol(protocol), tasks=(Task.NOISE,))
+    (scored,) = score_inputs(tmp_path / "photos", query)
+    assert {mean.condition: mean.psnr_db for mean in scored.means()} == means
     code, _, err = call(capsys, "identity", "--data", tmp_path / "photos", "--protocol", protocol, "--tasks", "rain")
     assert code == 2
     assert "gives clean images noise alone" in err
@@ -180,8 +180,8 @@ def test_one_clean_image_at_a_time_is_in_memory(tmp_path, monkeypatch):
         decoded.append(path.name)
         return read_rgb(path)
 
-    monkeypatch.setattr(own_folder, "read_rgb", counted)
-    images = open_eval_images(str(tmp_path / "photos"), get_protocol("suite"))
+    monkeypatch.setattr(test_data, "read_rgb", counted)
+    images = test_data.open_clean_images(tmp_path / "photos", TestQuery(rules=get_protocol("suite")))
     assert decoded == []
     assert len(list(images.items([noise(25)], 1))) == 1
     assert decoded == ["0.png"]
@@ -226,8 +226,7 @@ def test_pairs_that_the_limit_leaves_out_are_not_decoded(capsys, pairs, monkeypa
         decoded.add(path.name)
         return read_rgb(path)
 
-    for module in (own_folder, eval_sets):
-        monkeypatch.setattr(module, "read_rgb", counted)
+    monkeypatch.setattr(test_sets, "read_rgb", counted)
     code, _, err = call(capsys, "identity", "--data", pairs, "--tasks", "rain", "--limit", "2", *skip)
     assert code == 0, err
     assert decoded == {"1.png", "2.png"}
@@ -243,7 +242,7 @@ def test_clean_images_that_the_limit_leaves_out_are_not_decoded_to_skip_bad_ones
         decoded.append(path.name)
         return read_rgb(path)
 
-    monkeypatch.setattr(own_folder, "read_rgb", counted)
+    monkeypatch.setattr(test_data, "read_rgb", counted)
     arguments = ("identity", "--data", tmp_path / "photos", "--tasks", "rain", "--limit", "2", "--skip-bad", "--json")
     code, out, err = call(capsys, *arguments)
     assert code == 0, err

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ablations.harness.evaluating.scoring import Mean
+from datasets.score import Mean
 from reports.evaluation import headline, number
 
 _WIDE = 200

@@ -16,8 +16,8 @@ from torch import nn
 import baselines
 import datasets
 import dfpir
-from ablations.harness.evaluating.eval_sets import Shown
 from ablations.harness.lock import BusyError, run_lock
+from datasets.bundle import EvalItem
 from datasets.noise import content_hash
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE
 from reports.files import sha256_of, write_text
@@ -55,25 +55,25 @@ class Journal:
     path: Path | None = None
     found: dict[tuple[str, str], tuple[str, Recorded]] = field(default_factory=dict)
 
-    def recall(self, shown: Shown) -> Recorded | None:
+    def recall(self, item: EvalItem) -> Recorded | None:
         """What was found for this image before.
 
         Raises:
             ValueError: it was another picture then.
         """
-        stored = self.found.get((shown.item.name, shown.item.condition.name))
+        stored = self.found.get((item.name, item.condition.name))
         if stored is None:
             return None
-        if stored[0] != _pixels(shown):
+        if stored[0] != _pixels(item):
             raise ValueError(
-                f"{shown.source or shown.item.name}: the picture is another than when --out "
+                f"{item.source or item.name}: the picture is another than when --out "
                 f"{self.path.parent if self.path else ''} was evaluated: choose another --out, or --force."
             )
         return stored[1]
 
-    def add(self, shown: Shown, recorded: Recorded) -> None:
+    def add(self, item: EvalItem, recorded: Recorded) -> None:
         """Keep what was found; on disk before the next image begins."""
-        image, condition, pixels = shown.item.name, shown.item.condition.name, _pixels(shown)
+        image, condition, pixels = item.name, item.condition.name, _pixels(item)
         self.found[image, condition] = (pixels, recorded)
         if self.path is not None:
             line = {"image": image, "condition": condition, "pixels": pixels, "rows": recorded.rows}
@@ -167,8 +167,8 @@ def code_digest(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _pixels(shown: Shown) -> str:
-    return f"{content_hash(shown.item.degraded)}{content_hash(shown.item.clean)}"
+def _pixels(item: EvalItem) -> str:
+    return f"{content_hash(item.degraded)}{content_hash(item.clean)}"
 
 
 def _lines(path: Path) -> list[str]:
