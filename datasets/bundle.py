@@ -27,42 +27,26 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Unread:
-    """What stands in for the pixels of a sample whose arrays have sizes alone, so that many fit in memory.
+    """What stands in for the pixels of a sample whose arrays have sizes alone, so that many fit in memory."""
 
-    Attributes:
-        content: `content_hash` of the clean pixels.
-        read: gives the sample's arrays with their pixels, by name.
-    """
-
-    content: str
-    read: Callable[[], Mapping[str, NDArray[Any]]]
+    content: str  # `content_hash` of the clean pixels
+    read: Callable[[], Mapping[str, NDArray[Any]]]  # gives the sample's arrays with their pixels, by name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """An image to train or test on: clean pixels, and the degraded ones where they come as files.
+    """An image to train or test on: clean pixels, and the degraded ones where they come as files."""
 
-    Attributes:
-        name: unique in its split.
-        scene: the photograph it shows; crops and views of one scene are never on different sides of a split.
-        clean: (H, W, 3) uint8 RGB.
-        degraded: (H, W, 3) uint8 RGB, or None: degraded on the fly.
-        depth: (H, W) float32 in [0, 1], 1 = farthest, for haze; None where haze is not to be made.
-        conditions: what the sample can serve; a ready-made pair serves its own.
-        source: where it comes from, for the data sheet.
-        licence: its terms.
-        unread: where the arrays hold no pixels, only sizes.
-    """
-
-    name: str
-    scene: str
-    clean: Pixels
-    degraded: Pixels | None = None
+    name: str  # unique in its split
+    scene: str  # the photograph it shows; crops and views of one scene are never on different sides of a split
+    clean: Pixels  # (H, W, 3) uint8 RGB
+    degraded: Pixels | None = None  # (H, W, 3) uint8 RGB, or None: degraded on the fly
+    # (H, W) float32 in [0, 1], 1 = farthest, for haze; None where haze is not to be made
     depth: NDArray[np.float32] | None = None
-    conditions: tuple[Condition, ...] = CONDITIONS
-    source: str = ""
-    licence: str = ""
-    unread: Unread | None = None
+    conditions: tuple[Condition, ...] = CONDITIONS  # what the sample can serve; a ready-made pair serves its own
+    source: str = ""  # where it comes from, for the data sheet
+    licence: str = ""  # its terms
+    unread: Unread | None = None  # where the arrays hold no pixels, only sizes
 
     def __post_init__(self) -> None:
         for name, other in (("degraded", self.degraded), ("depth", self.depth)):
@@ -104,25 +88,15 @@ class EvalItem:
 
 @dataclass(frozen=True, kw_only=True)
 class DataBundle:
-    """Training, validation and test images; no scene on more than one side.
+    """Training, validation and test images; no scene on more than one side."""
 
-    Attributes:
-        name: short, for tables.
-        description: for the report: what the images are, and how many.
-        conditions: what every split can serve.
-        train: whole images.
-        val: images, or crops of them, for choosing checkpoints.
-        test: the same for the results.
-        sets_in_names: whether images are named `<set>/<image>`, by the data set that they belong to.
-    """
-
-    name: str
-    description: str
-    train: tuple[Sample, ...]
-    val: tuple[Sample, ...]
-    test: tuple[Sample, ...]
-    conditions: tuple[Condition, ...] = CONDITIONS
-    sets_in_names: bool = False
+    name: str  # short, for tables
+    description: str  # for the report: what the images are, and how many
+    train: tuple[Sample, ...]  # whole images
+    val: tuple[Sample, ...]  # images, or crops of them, for choosing checkpoints
+    test: tuple[Sample, ...]  # the same for the results
+    conditions: tuple[Condition, ...] = CONDITIONS  # what every split can serve
+    sets_in_names: bool = False  # whether images are named `<set>/<image>`, by the data set that they belong to
     checksum: str = field(init=False)
 
     def __post_init__(self) -> None:

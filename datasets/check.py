@@ -25,79 +25,46 @@ _ROWS = 512
 
 @dataclass(frozen=True, kw_only=True)
 class SetReport:
-    """What a check found out about one set.
+    """What a check found out about one set."""
 
-    Attributes:
-        name: the set.
-        title: what papers call it.
-        task: its degradation.
-        split: `train`, `test` or `none`.
-        layout: the family of the layout it lies in.
-        folder: where the layout starts.
-        found: images found.
-        count: images expected.
-        whole: whether all are there and every one of them decodes.
-        release: the known content it equals; None when unknown (which is no fault: few contents are on record).
-        digest: of all its pixels.
-        problems: everything that is wrong.
-        conversions: kind of conversion to number of files.
-        ignored: hidden files and files that don't look like images, in its folders.
-    """
-
-    name: str
-    title: str
-    task: str
-    split: str
-    layout: str
-    folder: str
-    found: int
-    count: int
-    whole: bool
+    name: str  # the set
+    title: str  # what papers call it
+    task: str  # its degradation
+    split: str  # `train`, `test` or `none`
+    layout: str  # the family of the layout it lies in
+    folder: str  # where the layout starts
+    found: int  # images found
+    count: int  # images expected
+    whole: bool  # whether all are there and every one of them decodes
+    # the known content it equals; None when unknown (which is no fault: few contents are on record)
     release: str | None
-    digest: str
-    problems: tuple[Problem, ...]
-    conversions: dict[str, int]
-    ignored: int
+    digest: str  # of all its pixels
+    problems: tuple[Problem, ...]  # everything that is wrong
+    conversions: dict[str, int]  # kind of conversion to number of files
+    ignored: int  # hidden files and files that don't look like images, in its folders
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoreReport:
-    """What a check found out about one packed store.
+    """What a check found out about one packed store."""
 
-    Attributes:
-        name: its set.
-        folder: of the store.
-        images: images of the set that it holds.
-        says: `whole and current`, or what is wrong or unknown.
-        problems: images whose bytes are not those that were packed, and changed sources.
-    """
-
-    name: str
-    folder: str
-    images: int
-    says: str
-    problems: tuple[Problem, ...]
+    name: str  # its set
+    folder: str  # of the store
+    images: int  # images of the set that it holds
+    says: str  # `whole and current`, or what is wrong or unknown
+    problems: tuple[Problem, ...]  # images whose bytes are not those that were packed, and changed sources
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckReport:
-    """What a check of a root found out.
+    """What a check of a root found out."""
 
-    Attributes:
-        root: the folder.
-        sets: one report for each set found.
-        stores: one report for each packed store among the sets looked for.
-        absent: names of the sets looked for and found neither as files nor packed.
-        overlaps: test images whose scene stands in a training set.
-        wall_s: time it took.
-    """
-
-    root: str
-    sets: tuple[SetReport, ...]
-    stores: tuple[StoreReport, ...]
-    absent: tuple[str, ...]
-    overlaps: tuple[Overlap, ...]
-    wall_s: float
+    root: str  # the folder
+    sets: tuple[SetReport, ...]  # one report for each set found
+    stores: tuple[StoreReport, ...]  # one report for each packed store among the sets looked for
+    absent: tuple[str, ...]  # names of the sets looked for and found neither as files nor packed
+    overlaps: tuple[Overlap, ...]  # test images whose scene stands in a training set
+    wall_s: float  # time it took
 
     @property
     def problems(self) -> list[Problem]:

@@ -27,17 +27,11 @@ class FetchError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A regular file in an archive.
+    """A regular file in an archive."""
 
-    Attributes:
-        name: its path there.
-        size: in bytes, as the archive claims.
-        open: gives its contents.
-    """
-
-    name: str
-    size: int
-    open: Callable[[], IO[bytes]]
+    name: str  # its path there
+    size: int  # in bytes, as the archive claims
+    open: Callable[[], IO[bytes]]  # gives its contents
 
 
 def instructions(spec: DatasetSpec, root: Path) -> str:

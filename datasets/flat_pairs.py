@@ -19,23 +19,14 @@ _LAST = re.compile(rf"(?P<rest>.+?)(?P<gap>[\W_]+)(?P<word>{_WORDS})")
 
 @dataclass(frozen=True, kw_only=True)
 class Flat:
-    """The pairs of one task in one folder.
+    """The pairs of one task in one folder."""
 
-    Attributes:
-        folder: where they lie.
-        task: which the degraded images' word says; None where it says none.
-        pairs: named by their degraded files, in order of name.
-        unpaired: degraded images without a clean partner.
-        spare: clean images without a degraded partner.
-        shown: their names, as `*_rain + *_clean`.
-    """
-
-    folder: Path
-    task: Task | None
-    pairs: tuple[Pair, ...]
-    unpaired: tuple[Path, ...]
-    spare: tuple[Path, ...]
-    shown: str
+    folder: Path  # where they lie
+    task: Task | None  # which the degraded images' word says; None where it says none
+    pairs: tuple[Pair, ...]  # named by their degraded files, in order of name
+    unpaired: tuple[Path, ...]  # degraded images without a clean partner
+    spare: tuple[Path, ...]  # clean images without a degraded partner
+    shown: str  # their names, as `*_rain + *_clean`
 
 
 @dataclass(frozen=True, kw_only=True)

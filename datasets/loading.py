@@ -24,25 +24,15 @@ _SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedImage:
-    """An image of a data set, ready to use.
+    """An image of a data set, ready to use."""
 
-    Attributes:
-        spec: its set.
-        name: `<set>/<image>`.
-        clean_name: the clean image's name within the set: shared by the degraded ones it serves.
-        clean: (H, W, 3) uint8; a view of a memory map for a packed set.
-        degraded: the same, or None.
-        thumb: (1536,) thumbnail of the clean image (`datasets.leaks.thumbnail`).
-        digest: hash of the pixels of both.
-    """
-
-    spec: DatasetSpec
-    name: str
-    clean_name: str
-    clean: NDArray[np.uint8]
-    degraded: NDArray[np.uint8] | None
-    thumb: NDArray[np.float32]
-    digest: str
+    spec: DatasetSpec  # its set
+    name: str  # `<set>/<image>`
+    clean_name: str  # the clean image's name within the set: shared by the degraded ones it serves
+    clean: NDArray[np.uint8]  # (H, W, 3) uint8; a view of a memory map for a packed set
+    degraded: NDArray[np.uint8] | None  # the same, or None
+    thumb: NDArray[np.float32]  # (1536,) thumbnail of the clean image (`datasets.leaks.thumbnail`).
+    digest: str  # hash of the pixels of both
 
 
 def stored_sets(root: Path) -> dict[str, PackedSet]:

@@ -35,23 +35,14 @@ _DEPTH, _SHOWN = 4, 5
 
 @dataclass(frozen=True, kw_only=True)
 class PairSet:
-    """Pairs of one task and one part of the folder's own split.
+    """Pairs of one task and one part of the folder's own split."""
 
-    Attributes:
-        task: told or recognised; None where neither.
-        part: `train`, `val`, `test`, or nothing where the folder has no split.
-        pairs: in order of name.
-        unpaired: degraded images without a clean partner.
-        spare: clean images without a degraded partner.
-        places: the folders, as `degraded/ + clean/`.
-    """
-
-    task: Task | None
-    part: Part
-    pairs: tuple[Pair, ...]
-    unpaired: tuple[Path, ...]
-    spare: tuple[Path, ...]
-    places: tuple[str, ...]
+    task: Task | None  # told or recognised; None where neither
+    part: Part  # `train`, `val`, `test`, or nothing where the folder has no split
+    pairs: tuple[Pair, ...]  # in order of name
+    unpaired: tuple[Path, ...]  # degraded images without a clean partner
+    spare: tuple[Path, ...]  # clean images without a degraded partner
+    places: tuple[str, ...]  # the folders, as `degraded/ + clean/`
 
 
 def part_named(folder: str) -> Part:

@@ -35,20 +35,15 @@ class RootBundle(DataBundle):
 
     Images are named `<set>/<image>`. Every test set keeps its own images; noise, cropping and the order of noise draws
     are the protocol's.
-
-    Attributes:
-        protocol: name of the protocol that test and validation images follow.
-        seen: test image -> whether its scene stands in the training images as they are after any exclusion.
-        found: every set found -> its number of images.
-        left_out: training images that were left out because they stand in test sets (or would stand on both sides).
-        digests: image -> hash of its pixels.
     """
 
-    protocol: str
+    protocol: str  # name of the protocol that test and validation images follow
+    # test image -> whether its scene stands in the training images as they are after any exclusion
     seen: Mapping[str, bool]
-    found: Mapping[str, int]
+    found: Mapping[str, int]  # every set found -> its number of images
+    # training images that were left out because they stand in test sets (or would stand on both sides)
     left_out: tuple[str, ...]
-    digests: Mapping[str, str]
+    digests: Mapping[str, str]  # image -> hash of its pixels
 
     def eval_items(
         self,

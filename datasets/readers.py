@@ -64,15 +64,10 @@ class ImageRefused(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRead:
-    """A decoded image.
+    """A decoded image."""
 
-    Attributes:
-        pixels: (H, W, 3) uint8 RGB.
-        notes: conversions that were made, in words; empty for a plain 8-bit RGB file.
-    """
-
-    pixels: NDArray[np.uint8]
-    notes: tuple[str, ...]
+    pixels: NDArray[np.uint8]  # (H, W, 3) uint8 RGB
+    notes: tuple[str, ...]  # conversions that were made, in words; empty for a plain 8-bit RGB file
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:

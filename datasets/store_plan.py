@@ -15,23 +15,14 @@ _TIMED = 12  # images decoded to estimate how long a build takes
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One image of a store.
+    """One image of a store."""
 
-    Attributes:
-        name: the image's name within its set.
-        role: `clean` or `degraded`.
-        offset: first byte in `pixels.u8`.
-        height: rows.
-        width: columns.
-        checksum: blake2b of its bytes; empty while it isn't built.
-    """
-
-    name: str
-    role: str
-    offset: int
-    height: int
-    width: int
-    checksum: str = ""
+    name: str  # the image's name within its set
+    role: str  # `clean` or `degraded`
+    offset: int  # first byte in `pixels.u8`.
+    height: int  # rows
+    width: int  # columns
+    checksum: str = ""  # blake2b of its bytes; empty while it isn't built
 
     @property
     def size(self) -> int:
@@ -41,23 +32,16 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class PackPlan:
-    """What a build will write.
+    """What a build will write."""
 
-    Attributes:
-        name: the set's name.
-        target: the store's folder.
-        entries: every image and its place; a clean image that serves several degraded ones is stored once.
-        sources: the file of each entry.
-        pairs: (name, index of the degraded or -1, index of the clean entry) for each image of the set.
-        estimated_wall_s: for the decoding, from a few images and the number of workers.
-    """
-
-    name: str
-    target: Path
+    name: str  # the set's name
+    target: Path  # the store's folder
+    # every image and its place; a clean image that serves several degraded ones is stored once
     entries: tuple[Entry, ...]
-    sources: tuple[Path, ...]
+    sources: tuple[Path, ...]  # the file of each entry
+    # (name, index of the degraded or -1, index of the clean entry) for each image of the set
     pairs: tuple[tuple[str, int, int], ...]
-    estimated_wall_s: float
+    estimated_wall_s: float  # for the decoding, from a few images and the number of workers
 
     @property
     def bytes(self) -> int:

@@ -32,27 +32,18 @@ RESULT_FILES = (IMAGES_FILE, EVALUATION_FILE, PAGE_FILE, GUESSES_FILE, COSTS_FIL
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """What was found for one image under one condition.
+    """What was found for one image under one condition."""
 
-    Attributes:
-        rows: of images.parquet, one a metric.
-        guess: row of guesses.csv, where guesses are tried.
-    """
-
-    rows: list[dict[str, Any]]
-    guess: dict[str, Any] | None = None
+    rows: list[dict[str, Any]]  # of images.parquet, one a metric.
+    guess: dict[str, Any] | None = None  # row of guesses.csv, where guesses are tried.
 
 
 @dataclass(kw_only=True)
 class Journal:
-    """Images that are scored, kept in memory and, where there is a file, in it.
+    """Images that are scored, kept in memory and, where there is a file, in it."""
 
-    Attributes:
-        path: the file, or None for an evaluation without `--out`.
-        found: (image, condition) -> hash of its pixels, and what was found.
-    """
-
-    path: Path | None = None
+    path: Path | None = None  # the file, or None for an evaluation without `--out`
+    # (image, condition) -> hash of its pixels, and what was found
     found: dict[tuple[str, str], tuple[str, Recorded]] = field(default_factory=dict)
 
     def recall(self, item: EvalItem) -> Recorded | None:

@@ -36,39 +36,23 @@ _NO_FILE = "none"
 
 @dataclass(frozen=True, kw_only=True)
 class Released:
-    """A model with its weights, in eval mode.
+    """A model with its weights, in eval mode."""
 
-    Attributes:
-        name: as asked for.
-        model: on its device.
-        device: where it is.
-        tasks: what it serves.
-        code: what it is told of a condition.
-        told: the same in words, for the reader.
-        config: settings given for it.
-        weights: name of the file, without its folder.
-        sha256: of the file; empty for a model that has no weights.
-        layout: `released` names, `own` (a run of this suite), or `none`.
-        run_id: the run's, or made from the name and the hash.
-        seed: the run's; 0 for a released file, which does not say.
-        trained_on: the data that the run was trained on, as its spec.json says; empty where nobody knows.
-        taken: which of several sets of weights in the file; empty where there is one.
-    """
-
-    name: str
-    model: nn.Module
-    device: torch.device
-    tasks: tuple[Task, ...]
-    code: Code
-    told: str
-    config: Mapping[str, Any]
-    weights: str
-    sha256: str
-    layout: str
-    run_id: str
-    seed: int
+    name: str  # as asked for
+    model: nn.Module  # on its device
+    device: torch.device  # where it is
+    tasks: tuple[Task, ...]  # what it serves
+    code: Code  # what it is told of a condition
+    told: str  # the same in words, for the reader
+    config: Mapping[str, Any]  # settings given for it
+    weights: str  # name of the file, without its folder
+    sha256: str  # of the file; empty for a model that has no weights
+    layout: str  # `released` names, `own` (a run of this suite), or `none`
+    run_id: str  # the run's, or made from the name and the hash
+    seed: int  # the run's; 0 for a released file, which does not say
+    # the data that the run was trained on, as its spec.json says; empty where nobody knows.
     trained_on: Mapping[str, Any] = field(default_factory=dict)
-    taken: str = ""
+    taken: str = ""  # which of several sets of weights in the file; empty where there is one
 
     @property
     def multiple_of(self) -> int:

@@ -26,17 +26,11 @@ class Job:
 
 @dataclass(kw_only=True)
 class OutputRecord:
-    """The outputs that a folder's record names.
+    """The outputs that a folder's record names."""
 
-    Attributes:
-        path: the record.
-        terms: what decides the pixels of an output now.
-        found: name of an output -> its line; of several the last.
-    """
-
-    path: Path
-    terms: Mapping[str, Any]
-    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    path: Path  # the record
+    terms: Mapping[str, Any]  # what decides the pixels of an output now
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)  # name of an output -> its line; of several the last
 
     def holds(self, job: Job) -> bool:
         """Whether the output is there, of this input and by these terms, as it was written."""

@@ -45,21 +45,13 @@ _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG's number
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A decoded image file.
+    """A decoded image file."""
 
-    Attributes:
-        colours: (H, W, 3) uint8 or uint16, RGB.
-        alpha: (H, W) of the same type, or None.
-        grey: whether the file holds one channel of brightness.
-        profile: the ICC profile, or None.
-        notes: what was done to it, in words.
-    """
-
-    colours: NDArray[Any]
-    alpha: NDArray[Any] | None
-    grey: bool
-    profile: bytes | None
-    notes: tuple[str, ...]
+    colours: NDArray[Any]  # (H, W, 3) uint8 or uint16, RGB
+    alpha: NDArray[Any] | None  # (H, W) of the same type, or None
+    grey: bool  # whether the file holds one channel of brightness
+    profile: bytes | None  # the ICC profile, or None
+    notes: tuple[str, ...]  # what was done to it, in words
 
     @property
     def largest(self) -> int:
