@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -171,15 +171,18 @@ class DataBundle:
         if not conditions or patch < 1:
             raise ValueError(f"A batch of {len(conditions)} samples of {patch} px: at least one of each is needed.")
         rows = [self._row(condition, seed, patch) for condition, seed in zip(conditions, seeds, strict=True)]
-        clean = to_floats([row.clean for row in rows])
+        where = device if self._degrades_on_device else "cpu"
+        clean = _to_floats([row.clean for row in rows], where)
         alone = [place for place, row in enumerate(rows) if row.degraded is None]
         if len(alone) == len(rows):
             degraded = torch.empty_like(clean)
         else:
-            degraded = to_floats([row.clean if row.degraded is None else row.degraded for row in rows])
+            degraded = _to_floats([row.clean if row.degraded is None else row.degraded for row in rows], where)
         own = [stable_seed("degrade", seed) for seed in seeds]
         degrade_rows(degraded, clean, alone, conditions, own, [row.depth for row in rows])
         return to_device_async(degraded, device), to_device_async(clean, device)
+
+    _degrades_on_device: ClassVar[bool] = False
 
     @cached_property
     def _pool_of(self) -> dict[Condition, list[Sample]]:
@@ -193,19 +196,23 @@ class DataBundle:
             raise ValueError(f"{self.name} has no training image for {condition.name}.")
         return self._pool_of[condition]
 
-    def _row(self, condition: Condition, seed: int, patch: int) -> _Row:
+    def _draw(self, condition: Condition, seed: int, patch: int) -> tuple[Sample, tuple[int, int], tuple[int, ...]]:
+        """The image, the patch's top left corner and the axes to flip that a seed stands for."""
         rng = np.random.default_rng(seed)
         samples = self._pool(condition)
-        sample = samples[int(rng.integers(len(samples)))].whole
-        height, width = sample.clean.shape[:2]
-        top, left = (int(rng.integers(0, max(n - patch, 0) + 1)) for n in (height, width))
-        flips = np.s_[:: -1 if rng.integers(2) else 1, :: -1 if rng.integers(2) else 1]
-        clean = _cut(sample.clean, top, left, patch)[flips]
+        sample = samples[int(rng.integers(len(samples)))]
+        top, left = (int(rng.integers(0, max(side - patch, 0) + 1)) for side in sample.clean.shape[:2])
+        return sample, (top, left), tuple(axis for axis in (0, 1) if rng.integers(2))
+
+    def _row(self, condition: Condition, seed: int, patch: int) -> _Row:
+        sample, corner, flips = self._draw(condition, seed, patch)
+        sample = sample.whole
+        clean = np.flip(_cut(sample.clean, corner, patch), flips)
         if sample.degraded is not None:
-            return _Row(clean=clean, degraded=_cut(sample.degraded, top, left, patch)[flips])
+            return _Row(clean=clean, degraded=np.flip(_cut(sample.degraded, corner, patch), flips))
         if sample.depth is None or condition.task is not Task.HAZE:
             return _Row(clean=clean)
-        depth = np.ascontiguousarray(_cut(sample.depth, top, left, patch)[flips])
+        depth = np.ascontiguousarray(np.flip(_cut(sample.depth, corner, patch), flips))
         return _Row(clean=clean, depth=torch.from_numpy(depth))
 
 
@@ -218,12 +225,12 @@ class _Row:
     depth: Tensor | None = None
 
 
-def to_floats(images: Sequence[Pixels]) -> Float[Tensor, "b 3 h w"]:
-    """`to_float` of images of one size."""
+def _to_floats(images: Sequence[Pixels], device: torch.device | str) -> Float[Tensor, "b 3 h w"]:
+    """`to_float` of images of one size; bytes travel to the device."""
     levels = np.empty((len(images), 3, *images[0].shape[:2]), dtype=np.uint8)
     for place, image in zip(levels, images, strict=True):
         place[:] = image.transpose(2, 0, 1)
-    return torch.from_numpy(levels).float().div_(255)
+    return to_device_async(torch.from_numpy(levels), device).float().div_(255)
 
 
 def to_float(image: NDArray[np.uint8]) -> Float[Tensor, "3 h w"]:
@@ -246,12 +253,13 @@ def serves(sample: Sample, condition: Condition) -> bool:
     return any(c.task is condition.task and (c == condition or sample.degraded is None) for c in sample.conditions)
 
 
-def _cut(image: NDArray[Any], top: int, left: int, side: int) -> NDArray[Any]:
-    """A square of this side; an image too small for it is reflected at its bottom and right first."""
-    short = [(0, max(0, side - n)) for n in image.shape[:2]] + [(0, 0)] * (image.ndim - 2)
-    if any(after for _, after in short):
-        image = np.pad(image, short, mode="symmetric")
-    return image[top : top + side, left : left + side]
+def _cut(image: NDArray[Any], corner: tuple[int, int], side: int) -> NDArray[Any]:
+    """A square of this side; an image too small for it is reflected at its bottom and right."""
+    cut = image[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
+    if cut.shape[:2] == (side, side):
+        return cut
+    short = [(0, side - length) for length in cut.shape[:2]] + [(0, 0)] * (image.ndim - 2)
+    return np.pad(cut, short, mode="symmetric")
 
 
 def centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:

@@ -51,7 +51,7 @@ class Archive:
     """A file at a stable public address whose checksum is known."""
 
     url: str  # the address
-    checksum: str  # as pooch writes it, `md5:...` or `sha256:...`.
+    checksum: str  # as pooch writes it, `md5:...` or `sha256:...`
     checksum_source: str  # who says so
     members: str  # pattern of the archive's members to unpack
     target: str  # folder below the root where they go, without the archive's own folders
@@ -61,7 +61,7 @@ class Archive:
 class Release:
     """A known content of a whole set, recognised whatever its files are called."""
 
-    digest: str  # `content_digest` of all pixels (`datasets.finder`).
+    digest: str  # `content_digest` of all pixels (`datasets.finder`)
     says: str  # which release it is
 
 
@@ -85,7 +85,7 @@ class DatasetSpec:
     archives: tuple[Archive, ...] = ()
     # how often the released code repeats its list in one epoch, with three and with five tasks; 0 is never
     repeats: tuple[int, int] = (0, 0)
-    # alternative lists of names (as `Pairing.key` gives them) of the whole set; empty where not known.
+    # alternative lists of names (as `Pairing.key` gives them) of the whole set; empty where not known
     expected: tuple[tuple[str, ...], ...] = ()
     releases: tuple[Release, ...] = ()  # contents known by digest
     # files below the root that name the images which count, one path a line, as the released code ships them

@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets.bundle import DataBundle, EvalItem, Pixels, Sample, Split, centre
+from datasets.bundle import DataBundle, EvalItem, Pixels, Sample, Split, centre, serves
 from datasets.catalog import catalog
 from datasets.dataset_spec import DatasetSpec
-from datasets.degrade import degrade, degrade_rows
+from datasets.degrade import degrade
 from datasets.eval_items import TestImage, make_items
 from datasets.finder import find_sets, require_clear_names
 from datasets.leaks import same_scenes
@@ -26,7 +26,6 @@ from datasets.protocols import Protocol, get_protocol
 from datasets.seeding import stable_seed
 from datasets.splits import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
 from datasets.tasks import CONDITIONS, PAPER_TASKS, Condition, Task
-from datasets.transfer import to_device_async
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +70,7 @@ class RootBundle(DataBundle):
         for condition in conditions:
             by_set: dict[str, list[Sample]] = {}
             for sample in getattr(self, split):
-                if _serves(sample, condition):
+                if serves(sample, condition):
                     by_set.setdefault(sample.name.partition("/")[0], []).append(sample)
             if not by_set:
                 raise ValueError(f"{self.name} has no {split} image for {condition.name}.")
@@ -92,9 +91,7 @@ class RootBundle(DataBundle):
             seen="seen" if self.seen.get(sample.name, False) else "unseen",
         )
 
-    @cached_property
-    def _pools(self) -> dict[str, list[Sample]]:
-        return {c.name: [s for s in self.train if _serves(s, c)] for c in self.conditions}
+    _degrades_on_device: ClassVar[bool] = True  # bytes travel, and noise is added there
 
     @cached_property
     def _resident(self) -> dict[str, tuple[Tensor, Tensor | None]]:
@@ -127,30 +124,16 @@ class RootBundle(DataBundle):
     ) -> tuple[Float[Tensor, "b 3 p p"], Float[Tensor, "b 3 p p"]]:
         """Degraded and clean training patches, float32 in [0, 1]; each row depends on its condition and seed alone.
 
-        Only a patch's own rows are read, bytes travel to the device as uint8, and noise is added there: whole sets may
-        stay on the disk.
+        Only a patch's own rows are read: whole sets may stay on the disk.
 
         Raises:
             ValueError: no training image serves a condition.
         """
-        if self._resident:
-            return self._resident_batch(conditions, seeds, patch)
-        levels = np.empty((2, len(seeds), 3, patch, patch), dtype=np.uint8)
-        to_degrade = []
-        for row, (condition, seed) in enumerate(zip(conditions, seeds, strict=True)):
-            sample, corner, flips = self._draw(condition, seed, patch)
-            levels[1, row] = _planes(_patch(sample.clean, corner, patch), flips)
-            if sample.degraded is not None:
-                levels[0, row] = _planes(_patch(sample.degraded, corner, patch), flips)
-            else:
-                levels[0, row] = levels[1, row]
-                to_degrade.append(row)
-        degraded, clean = (to_device_async(torch.from_numpy(part), device).float().div_(255) for part in levels)
-        degrade_rows(degraded, clean, to_degrade, conditions, [stable_seed("degrade", seed) for seed in seeds])
-        return degraded, clean
+        make = self._resident_batch if self._resident else super().batch
+        return make(conditions, seeds, patch, device)
 
     def _resident_batch(
-        self, conditions: Sequence[Condition], seeds: Sequence[int], patch: int
+        self, conditions: Sequence[Condition], seeds: Sequence[int], patch: int, _: torch.device | str
     ) -> tuple[Tensor, Tensor]:
         """`batch` from images on the device: the same rows, bit for bit."""
         rows: list[tuple[Tensor, Tensor]] = []
@@ -165,16 +148,6 @@ class RootBundle(DataBundle):
                 degraded = degrade(clean, condition, stable_seed("degrade", seed))
             rows.append((degraded, clean))
         return torch.stack([degraded for degraded, _ in rows]), torch.stack([clean for _, clean in rows])
-
-    def _draw(self, condition: Condition, seed: int, patch: int) -> tuple[Sample, tuple[int, int], tuple[int, ...]]:
-        """The image, the patch's top left corner and the axes to flip that a seed stands for."""
-        pool = self._pools.get(condition.name, [])
-        if not pool:
-            raise ValueError(f"{self.name} has no training image for {condition.name}.")
-        rng = np.random.default_rng(seed)
-        sample = pool[int(rng.integers(len(pool)))]
-        top, left = (int(rng.integers(0, max(side - patch, 0) + 1)) for side in sample.clean.shape[:2])
-        return sample, (top, left), tuple(axis for axis in (0, 1) if rng.integers(2))
 
     def _checksum(self) -> str:
         """SHA-256 over roles, names and the pixels' own hashes: packed sets need not be read through."""
@@ -310,25 +283,8 @@ def quotas(counts: Sequence[int], limit: int | None) -> list[int]:
     return shares
 
 
-def _serves(sample: Sample, condition: Condition) -> bool:
-    return any(c.task is condition.task for c in sample.conditions)
-
-
-def _planes(patch: Pixels, flips: tuple[int, ...]) -> Pixels:
-    """(3, h, w) view, flipped. A mirrored patch is copied by planes in a quarter of the time it takes by pixels."""
-    return np.flip(patch, flips).transpose(2, 0, 1)
-
-
-def _patch(image: Pixels, corner: tuple[int, int], side: int) -> Pixels:
-    """A square of this side; an image too small for it is reflected at its bottom and right."""
-    cut = image[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
-    if cut.shape[:2] == (side, side):
-        return cut
-    return np.pad(cut, [*((0, side - length) for length in cut.shape[:2]), (0, 0)], mode="symmetric")
-
-
 def _device_patch(image: Tensor, top: int, left: int, side: int) -> Tensor:
-    """As `_patch`, on a tensor."""
+    """A square of this side; an image too small for it is reflected at its bottom and right."""
     cut = image[top : top + side, left : left + side]
     short = [side - length for length in cut.shape[:2]]
     if not any(short):

@@ -41,18 +41,19 @@ __all__ = [
 class NoiseRule:
     """How Gaussian noise is put on a clean test image."""
 
-    # where the draws come from. `stream`: one numpy legacy generator with `seed`; all files at the first sigma, all at
-    # the second, ... `stream-per-sigma`: the same, but the generator starts anew for each sigma (one program run a
-    # sigma). `per-image`: the generator starts anew for each image, so equal sizes get equal noise. `content`: seeded
-    # by the hash of the image's pixels and the sigma; order, subset and workers can't matter. `files`: the noisy images
-    # came as files; without them `content` noise stands in (`stand_in` says so).
+    # where the draws come from:
+    # `stream`: one numpy legacy generator with `seed`; all files at the first sigma, all at the second, ...
+    # `stream-per-sigma`: the same, but the generator starts anew for each sigma (one program run a sigma)
+    # `per-image`: the generator starts anew for each image, so equal sizes get equal noise
+    # `content`: seeded by the hash of the image's pixels and the sigma; order, subset and workers can't matter
+    # `files`: the noisy images came as files; without them `content` noise stands in (`stand_in` says so)
     seeding: Literal["stream", "stream-per-sigma", "per-image", "content", "files"]
     seed: int | None  # seed of the generator; None where no number is used
     file_order: Literal["directory", "sorted", "natural"]  # in which order files are visited
-    clip: bool  # whether values outside 0..255 are cut off.
+    clip: bool  # whether values outside 0..255 are cut off
     # how a noisy value becomes 8-bit: `truncate`, `round`, or `none` (stays float)
     quantise: Literal["truncate", "round", "none"]
-    # standard deviations on the 0..255 scale, in the order in which they are drawn.
+    # standard deviations on the 0..255 scale, in the order in which they are drawn
     sigmas_255: tuple[int, ...] = (15, 25, 50)
 
     @property
@@ -82,7 +83,7 @@ class Protocol:
     clip_output: bool = True  # whether the restored image is cut to [0, 1]
     # `round8` or `truncate8` where the authors score saved 8-bit images, else `none`
     round_output: Literal["none", "round8", "truncate8"] = "none"
-    ssim_window: str = "uniform7"  # one of `datasets.metrics.SSIM_WINDOWS`.
+    ssim_window: str = "uniform7"  # one of `datasets.metrics.SSIM_WINDOWS`
     average: Literal["images", "pooled"] = "images"  # mean of the images' PSNRs, or the PSNR of the pooled error
     notes: tuple[str, ...] = ()  # what a reader of a number should know besides
 

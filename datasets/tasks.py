@@ -32,7 +32,7 @@ class Task:
     label: str  # as a reader knows it ("Motion blur")
     colour: str  # of its lines in figures, as "#rrggbb"
     marker: str = "X"  # of its points, one of o, s, v, D, P and X, as matplotlib draws them
-    order: int = 100  # place in tables and figures; equal places by name. The suite's five have 0 to 4.
+    order: int = 100  # place in tables and figures; equal places by name. The suite's five have 0 to 4
     # that are trained on and tested, each a condition `<name>-<strength>`; empty: one condition, `<name>`
     strengths: tuple[int, ...] = ()
     # least and largest whole strength that may be asked for besides, or None
@@ -44,7 +44,7 @@ class Task:
     detailed: str = ""
     simple: str = ""  # the same of the simple prompts
     # makes it from clean images; None for the suite's own, which `datasets.degrade` makes, and for a task that comes as
-    # pairs of files alone.
+    # pairs of files alone
     degrade: Degradation | None = None
     # of training samples, relative to the other tasks' mean, where a budget's mixture does not name the task
     share: float = 1.0
