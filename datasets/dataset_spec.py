@@ -46,6 +46,19 @@ class Layout:
     degraded_files: str = ".*"  # the same for degraded images
 
 
+def clean_layout(family: Family, *folders: str, files: str = ".*") -> Layout:
+    """Clean images in these folders, whose names match the pattern."""
+    return Layout(family=family, clean=folders, clean_files=files)
+
+
+def pair_layout(
+    family: Family, folder: str, degraded: str, clean: str, files: tuple[str, str] = (".*", ".*")
+) -> Layout:
+    """Degraded and clean folders below one folder; `.` is the folder itself."""
+    paths = [folder if part == "." else f"{folder}/{part}" for part in (degraded, clean)]
+    return Layout(family=family, degraded=(paths[0],), clean=(paths[1],), degraded_files=files[0], clean_files=files[1])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Archive:
     """A file at a stable public address whose checksum is known."""
@@ -71,16 +84,16 @@ class DatasetSpec:
 
     name: str  # what users type
     title: str  # what papers call it
-    task: Task  # the degradation it serves
     # `train`, `test`, or `none` for images of no recipe that are compared because people train on them
     split: Literal["train", "test", "none"]
     count: int  # number of inputs: clean images of an unpaired set, degraded images of a paired one
-    pairing: Pairing  # how partners are found
     layouts: tuple[Layout, ...]  # accepted layouts, in the order in which they are tried
-    licence: str  # what its page says; says so where nothing is known
     citation: str  # the paper to cite
     homepage: str  # where to read about it and get it
     instructions: str  # what to download and what to mind, for people
+    task: Task = Task.NOISE  # the degradation it serves
+    pairing: Pairing = Pairing.NONE  # how partners are found
+    licence: str = "not stated on the pages read; see the homepage"  # what its page says
     # what `fetch` can get by itself; empty where no stable address with a known checksum exists
     archives: tuple[Archive, ...] = ()
     # how often the released code repeats its list in one epoch, with three and with five tasks; 0 is never
