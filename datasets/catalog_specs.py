@@ -12,11 +12,6 @@ from datasets.catalog_known import BSD400_NAMES, CBSD68_NAMES, LOL_EVAL15_NAMES,
 from datasets.dataset_spec import Archive, DatasetSpec, Pairing, clean_layout, pair_layout
 from datasets.tasks import Task
 
-_BSDS_URL = "https://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/BSR_bsds500.tgz"
-_BSDS_MD5 = "md5:0b17383ff0b21fe43d2f28e624203169"
-_BSDS_MD5_SOURCE = "a public data loader that checks it, in two of its versions (Berkeley's page names none)"
-
-
 _BSDS: dict[str, Any] = {
     "licence": "free for non-commercial research and education (the data set's page)",
     "citation": "Arbelaez, Maire, Fowlkes, Malik: Contour Detection and Hierarchical Image Segmentation. TPAMI 2011",
@@ -54,10 +49,33 @@ def _numbers(pattern: str, last: int, first: int = 1) -> tuple[str, ...]:
 
 
 def _bsds_archive(members: str, target: str) -> Archive:
-    return Archive(url=_BSDS_URL, checksum=_BSDS_MD5, checksum_source=_BSDS_MD5_SOURCE, members=members, target=target)
+    return Archive(
+        url="https://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/BSR_bsds500.tgz",
+        checksum="md5:0b17383ff0b21fe43d2f28e624203169",
+        checksum_source="a public data loader that checks it, in two of its versions (Berkeley's page names none)",
+        members=members,
+        target=target,
+    )
 
 
-_CLEAN_TRAIN = (
+_SOTS = DatasetSpec(
+    name="sots-outdoor",
+    title="SOTS outdoor (500 hazy images)",
+    split="test",
+    count=500,
+    layouts=(
+        pair_layout("suite", "SOTS-outdoor", "degraded", "clean"),
+        pair_layout("original", "SOTS/outdoor", "hazy", "gt"),
+        pair_layout("copies", "SOTS/outdoor", "hazy", "clear"),
+        pair_layout("copies", "SOTS-outdoor", "hazy", "gt"),
+        pair_layout("promptir", "test/dehaze", "input", "target"),
+        pair_layout("dfpir", "test/dehaze/outdoor", "input", "target"),
+    ),
+    **_RESIDE,
+    instructions="SOTS, outdoor part: 500 hazy JPEG files and 492 clean images; a clean image may serve two hazy ones.",
+)
+
+SPECS: tuple[DatasetSpec, ...] = (
     DatasetSpec(
         name="bsd400",
         title="BSD400 (BSDS500 train and test)",
@@ -96,168 +114,6 @@ _CLEAN_TRAIN = (
         repeats=(9, 9),
         expected=(_numbers("{:05d}", 4744),),
     ),
-)
-
-_CLEAN_TEST = (
-    DatasetSpec(
-        name="cbsd68",
-        title="CBSD68",
-        split="test",
-        count=68,
-        layouts=(
-            clean_layout("suite", "CBSD68"),
-            clean_layout("promptir", "test/denoise/bsd68"),
-            clean_layout("dfpir", "test/denoise/cbsd68"),
-            clean_layout("restormer", "test/CBSD68"),
-            clean_layout("copies", "BSD68", "CBSD68/original_png"),
-        ),
-        **_BSDS,
-        instructions="68 images of BSDS500's val folder; the PNG releases hold the pixels of those JPEG files.",
-        archives=(_bsds_archive(rf".*/images/val/({'|'.join(CBSD68_NAMES)})\.jpg", "CBSD68"),),
-        expected=(CBSD68_NAMES, _numbers("{:04d}", 67, first=0)),
-        releases=RELEASES["cbsd68"],
-    ),
-    DatasetSpec(
-        name="urban100",
-        title="Urban100",
-        split="test",
-        count=100,
-        layouts=(
-            clean_layout("suite", "Urban100"),
-            clean_layout("promptir", "test/denoise/urban100"),
-            clean_layout("restormer", "test/Urban100"),
-            clean_layout("original", "Urban100/image_SRF_4", files=r".*_HR\.png"),
-            clean_layout("copies", "Urban100/HR", "Urban100/GTmod12"),
-        ),
-        citation="Huang, Singh, Ahuja: Single Image Super-resolution from Transformed Self-Exemplars. CVPR 2015",
-        homepage="https://github.com/jbhuang0604/SelfExSR",
-        instructions="The 100 full-resolution images img_001 to img_100.",
-        expected=(_numbers("img_{:03d}", 100),),
-    ),
-    DatasetSpec(
-        name="kodak24",
-        title="Kodak24",
-        split="test",
-        count=24,
-        layouts=(
-            clean_layout("suite", "Kodak24"),
-            clean_layout("promptir", "test/denoise/kodak24"),
-            clean_layout("restormer", "test/Kodak"),
-            clean_layout("copies", "Kodak"),
-        ),
-        citation="Franzen: Kodak Lossless True Color Image Suite",
-        homepage="https://r0k.us/graphics/kodak/",
-        instructions="kodim01.png to kodim24.png, 768x512 or 512x768; some papers use copies cut to 500x500.",
-        expected=(_numbers("kodim{:02d}", 24), _numbers("{:02d}", 24)),
-    ),
-    DatasetSpec(
-        name="mcmaster",
-        title="McMaster (CDM)",
-        split="test",
-        count=18,
-        layouts=(
-            clean_layout("suite", "McMaster"),
-            clean_layout("promptir", "test/denoise/mcmaster"),
-            clean_layout("restormer", "test/McMaster"),
-        ),
-        citation="Zhang, Wu, Buades, Li: Color Demosaicking by Local Directional Interpolation. JEI 2011",
-        homepage="https://www4.comp.polyu.edu.hk/~cslzhang/CDM_Dataset.htm",
-        instructions="18 images of 500x500, TIFF at the source and PNG in later copies.",
-        expected=(_numbers("{}", 18), _numbers("{:02d}", 18)),
-    ),
-)
-
-_BSDS_VAL = DatasetSpec(
-    name="bsds500-val",
-    title="BSDS500 val (holds CBSD68: not for training)",
-    split="none",
-    count=100,
-    layouts=(
-        clean_layout("suite", "BSDS500/val"),
-        clean_layout("original", "BSR/BSDS500/data/images/val"),
-        clean_layout("original", "BSDS500/data/images/val"),
-    ),
-    **_BSDS,
-    instructions="Nobody needs it: it is here so that `check` can say what training on all of BSDS500 would leak.",
-    archives=(_bsds_archive(r".*/images/val/\d+\.jpg", "BSDS500/val"),),
-)
-
-_SOTS = DatasetSpec(
-    name="sots-outdoor",
-    title="SOTS outdoor (500 hazy images)",
-    split="test",
-    count=500,
-    layouts=(
-        pair_layout("suite", "SOTS-outdoor", "degraded", "clean"),
-        pair_layout("original", "SOTS/outdoor", "hazy", "gt"),
-        pair_layout("copies", "SOTS/outdoor", "hazy", "clear"),
-        pair_layout("copies", "SOTS-outdoor", "hazy", "gt"),
-        pair_layout("promptir", "test/dehaze", "input", "target"),
-        pair_layout("dfpir", "test/dehaze/outdoor", "input", "target"),
-    ),
-    **_RESIDE,
-    instructions="SOTS, outdoor part: 500 hazy JPEG files and 492 clean images; a clean image may serve two hazy ones.",
-)
-
-_RAIN_TEST = DatasetSpec(
-    name="rain100l-test",
-    title="Rain100L, test",
-    split="test",
-    count=100,
-    layouts=(
-        pair_layout("suite", "Rain100L", "degraded", "clean"),
-        pair_layout("promptir", "test/derain/Rain100L", "input", "target"),
-        pair_layout("airnet", "test/derain", "input", "target"),
-        pair_layout("restormer", "test/Rain100L", "input", "target"),
-        pair_layout("copies", "Rain100L", "input", "target"),
-        pair_layout("original", "rain_data_test_Light", "rain/X2", "norain"),
-        pair_layout("copies", "Rain100L", "rainy", ".", (".*", r"norain[-_]?\d+(x2)?\..*")),  # PReNet's release
-        pair_layout("copies", "Rain100L", ".", ".", _RAIN_FILES),
-    ),
-    **_RAIN,
-    instructions="rain_data_test_Light, 100 pairs. Releases differ by a pixel (321x481, 320x480); so do scores.",
-    expected=(tuple(map(str, range(1, 101))),),
-    releases=RELEASES["rain100l-test"],
-)
-
-_GOPRO_TEST = DatasetSpec(
-    name="gopro-test",
-    title="GoPro, test",
-    split="test",
-    count=1111,
-    layouts=(
-        pair_layout("suite", "GoPro", "degraded", "clean"),
-        pair_layout("promptir", "test/deblur/gopro", "input", "target"),
-        pair_layout("dfpir", "test/deblur", "blur", "sharp"),
-        pair_layout("restormer", "test/GoPro", "input", "target"),
-        pair_layout("original", "GOPRO_Large/test/*", "blur", "sharp"),
-        pair_layout("copies", "GoPro/test/*", "blur", "sharp"),
-        pair_layout("copies", "GoPro/test", "input", "target"),
-    ),
-    **_GOPRO,
-    instructions="GOPRO_Large.zip (several GB), folders test/*/blur and test/*/sharp; not blur_gamma.",
-)
-
-_LOL_TEST = DatasetSpec(
-    name="lol-eval15",
-    title="LOL-v1, eval15",
-    split="test",
-    count=15,
-    layouts=(
-        pair_layout("suite", "LOL-v1/eval15", "degraded", "clean"),
-        pair_layout("promptir", "test/enhance/lol", "input", "target"),
-        pair_layout("dfpir", "test/enhance", "low", "high"),
-        pair_layout("original", "LOLdataset/eval15", "low", "high"),
-        pair_layout("copies", "eval15", "low", "high"),
-        pair_layout("copies", "LOL-v1/eval15", "low", "high"),
-    ),
-    **_LOL,
-    instructions="LOLdataset.zip, folder eval15: 15 pairs of 400x600.",
-    expected=(LOL_EVAL15_NAMES,),
-    releases=RELEASES["lol-eval15"],
-)
-
-_PAIRED: tuple[DatasetSpec, ...] = (
     DatasetSpec(
         name="reside-ots",
         title="RESIDE OTS (the shared training list)",
@@ -328,6 +184,86 @@ _PAIRED: tuple[DatasetSpec, ...] = (
         instructions="LOLdataset.zip, folder our485: 485 pairs of 400x600.",
         repeats=(0, 60),
     ),
+    DatasetSpec(
+        name="bsds500-val",
+        title="BSDS500 val (holds CBSD68: not for training)",
+        split="none",
+        count=100,
+        layouts=(
+            clean_layout("suite", "BSDS500/val"),
+            clean_layout("original", "BSR/BSDS500/data/images/val"),
+            clean_layout("original", "BSDS500/data/images/val"),
+        ),
+        **_BSDS,
+        instructions="Nobody needs it: it is here so that `check` can say what training on all of BSDS500 would leak.",
+        archives=(_bsds_archive(r".*/images/val/\d+\.jpg", "BSDS500/val"),),
+    ),
+    DatasetSpec(
+        name="cbsd68",
+        title="CBSD68",
+        split="test",
+        count=68,
+        layouts=(
+            clean_layout("suite", "CBSD68"),
+            clean_layout("promptir", "test/denoise/bsd68"),
+            clean_layout("dfpir", "test/denoise/cbsd68"),
+            clean_layout("restormer", "test/CBSD68"),
+            clean_layout("copies", "BSD68", "CBSD68/original_png"),
+        ),
+        **_BSDS,
+        instructions="68 images of BSDS500's val folder; the PNG releases hold the pixels of those JPEG files.",
+        archives=(_bsds_archive(rf".*/images/val/({'|'.join(CBSD68_NAMES)})\.jpg", "CBSD68"),),
+        expected=(CBSD68_NAMES, _numbers("{:04d}", 67, first=0)),
+        releases=RELEASES["cbsd68"],
+    ),
+    DatasetSpec(
+        name="urban100",
+        title="Urban100",
+        split="test",
+        count=100,
+        layouts=(
+            clean_layout("suite", "Urban100"),
+            clean_layout("promptir", "test/denoise/urban100"),
+            clean_layout("restormer", "test/Urban100"),
+            clean_layout("original", "Urban100/image_SRF_4", files=r".*_HR\.png"),
+            clean_layout("copies", "Urban100/HR", "Urban100/GTmod12"),
+        ),
+        citation="Huang, Singh, Ahuja: Single Image Super-resolution from Transformed Self-Exemplars. CVPR 2015",
+        homepage="https://github.com/jbhuang0604/SelfExSR",
+        instructions="The 100 full-resolution images img_001 to img_100.",
+        expected=(_numbers("img_{:03d}", 100),),
+    ),
+    DatasetSpec(
+        name="kodak24",
+        title="Kodak24",
+        split="test",
+        count=24,
+        layouts=(
+            clean_layout("suite", "Kodak24"),
+            clean_layout("promptir", "test/denoise/kodak24"),
+            clean_layout("restormer", "test/Kodak"),
+            clean_layout("copies", "Kodak"),
+        ),
+        citation="Franzen: Kodak Lossless True Color Image Suite",
+        homepage="https://r0k.us/graphics/kodak/",
+        instructions="kodim01.png to kodim24.png, 768x512 or 512x768; some papers use copies cut to 500x500.",
+        expected=(_numbers("kodim{:02d}", 24), _numbers("{:02d}", 24)),
+    ),
+    DatasetSpec(
+        name="mcmaster",
+        title="McMaster (CDM)",
+        split="test",
+        count=18,
+        layouts=(
+            clean_layout("suite", "McMaster"),
+            clean_layout("promptir", "test/denoise/mcmaster"),
+            clean_layout("restormer", "test/McMaster"),
+        ),
+        citation="Zhang, Wu, Buades, Li: Color Demosaicking by Local Directional Interpolation. JEI 2011",
+        homepage="https://www4.comp.polyu.edu.hk/~cslzhang/CDM_Dataset.htm",
+        instructions="18 images of 500x500, TIFF at the source and PNG in later copies.",
+        expected=(_numbers("{}", 18), _numbers("{:02d}", 18)),
+    ),
     _SOTS,
     replace(
         _SOTS,
@@ -338,15 +274,59 @@ _PAIRED: tuple[DatasetSpec, ...] = (
         instructions="The same files. Papers with 492 images do not say which eight hazy ones they leave out; here the "
         "first by name of each clean image counts.",
     ),
-    _RAIN_TEST,
-    _GOPRO_TEST,
-    _LOL_TEST,
-)
-
-SPECS: tuple[DatasetSpec, ...] = (
-    *_CLEAN_TRAIN,
-    *(spec for spec in _PAIRED if spec.split == "train"),
-    _BSDS_VAL,
-    *_CLEAN_TEST,
-    *(spec for spec in _PAIRED if spec.split == "test"),
+    DatasetSpec(
+        name="rain100l-test",
+        title="Rain100L, test",
+        split="test",
+        count=100,
+        layouts=(
+            pair_layout("suite", "Rain100L", "degraded", "clean"),
+            pair_layout("promptir", "test/derain/Rain100L", "input", "target"),
+            pair_layout("airnet", "test/derain", "input", "target"),
+            pair_layout("restormer", "test/Rain100L", "input", "target"),
+            pair_layout("copies", "Rain100L", "input", "target"),
+            pair_layout("original", "rain_data_test_Light", "rain/X2", "norain"),
+            pair_layout("copies", "Rain100L", "rainy", ".", (".*", r"norain[-_]?\d+(x2)?\..*")),  # PReNet's release
+            pair_layout("copies", "Rain100L", ".", ".", _RAIN_FILES),
+        ),
+        **_RAIN,
+        instructions="rain_data_test_Light, 100 pairs. Releases differ by a pixel (321x481, 320x480); so do scores.",
+        expected=(tuple(map(str, range(1, 101))),),
+        releases=RELEASES["rain100l-test"],
+    ),
+    DatasetSpec(
+        name="gopro-test",
+        title="GoPro, test",
+        split="test",
+        count=1111,
+        layouts=(
+            pair_layout("suite", "GoPro", "degraded", "clean"),
+            pair_layout("promptir", "test/deblur/gopro", "input", "target"),
+            pair_layout("dfpir", "test/deblur", "blur", "sharp"),
+            pair_layout("restormer", "test/GoPro", "input", "target"),
+            pair_layout("original", "GOPRO_Large/test/*", "blur", "sharp"),
+            pair_layout("copies", "GoPro/test/*", "blur", "sharp"),
+            pair_layout("copies", "GoPro/test", "input", "target"),
+        ),
+        **_GOPRO,
+        instructions="GOPRO_Large.zip (several GB), folders test/*/blur and test/*/sharp; not blur_gamma.",
+    ),
+    DatasetSpec(
+        name="lol-eval15",
+        title="LOL-v1, eval15",
+        split="test",
+        count=15,
+        layouts=(
+            pair_layout("suite", "LOL-v1/eval15", "degraded", "clean"),
+            pair_layout("promptir", "test/enhance/lol", "input", "target"),
+            pair_layout("dfpir", "test/enhance", "low", "high"),
+            pair_layout("original", "LOLdataset/eval15", "low", "high"),
+            pair_layout("copies", "eval15", "low", "high"),
+            pair_layout("copies", "LOL-v1/eval15", "low", "high"),
+        ),
+        **_LOL,
+        instructions="LOLdataset.zip, folder eval15: 15 pairs of 400x600.",
+        expected=(LOL_EVAL15_NAMES,),
+        releases=RELEASES["lol-eval15"],
+    ),
 )
