@@ -58,9 +58,7 @@ def stores_note(stores: Collection[PackedSet]) -> str:
     return words
 
 
-def load_set(
-    spec: DatasetSpec, found: FoundSet | None, store: PackedSet | None, workers: int | None = None
-) -> list[LoadedImage]:
+def load_set(spec: DatasetSpec, found: FoundSet | None, store: PackedSet | None) -> list[LoadedImage]:
     """All images of a set, from its store where there is one, else decoded from its files.
 
     Raises:
@@ -70,7 +68,7 @@ def load_set(
         return _from_store(spec, store)
     if found is None:
         raise ValueError(f"{spec.name} is not there.")
-    return _from_files(found, workers)
+    return _from_files(found)
 
 
 def _from_store(spec: DatasetSpec, store: PackedSet) -> list[LoadedImage]:
@@ -112,10 +110,10 @@ def _decode(path: Path) -> _File:
     return _File(path, pixels, thumbnail(pixels), checksum, "")
 
 
-def _from_files(found: FoundSet, workers: int | None) -> list[LoadedImage]:
+def _from_files(found: FoundSet) -> list[LoadedImage]:
     paths = list(dict.fromkeys(p for pair in found.pairs for p in (pair.clean, pair.degraded) if p is not None))
     _require_memory(found, paths)
-    files = {file.path: file for file in parallel_map(_decode, paths, workers)}
+    files = {file.path: file for file in parallel_map(_decode, paths)}
     faults = [f"{path}: {file.fault}" for path, file in files.items() if file.fault]
     images = []
     first_name: dict[Path, str] = {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from datasets.eval_items import TestImage, make_items
 from datasets.finder import find_sets, require_clear_names
 from datasets.leaks import same_scenes
 from datasets.loading import LoadedImage, load_set, stored_sets, stores_note
-from datasets.protocols import Protocol, get_protocol
+from datasets.protocols import Protocol, conditions_under, get_protocol
 from datasets.seeding import stable_seed
 from datasets.splits import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
 from datasets.tasks import CONDITIONS, PAPER_TASKS, Condition, Task
@@ -164,8 +165,6 @@ def load_root(
     protocol: str = "suite",
     tasks: Sequence[Task] | None = None,
     exclude_leaks: bool = False,
-    workers: int | None = None,
-    progress: Callable[[str, int], None] | None = None,
 ) -> RootBundle:
     """Training, validation and test images from whatever sets of the catalogue a root holds.
 
@@ -178,14 +177,12 @@ def load_root(
         protocol: how validation and test images are degraded and cut.
         tasks: keep these only; all by default.
         exclude_leaks: leave out training images that stand in any test set found.
-        workers: decoding threads.
-        progress: called with a set's name and number of images before it is read.
 
     Raises:
         ValueError: no such root or protocol; no task with both sides; files that can't be used, all of them named.
     """
     rules = get_protocol(protocol)
-    loaded, packed = _load(root, tasks, workers, progress)
+    loaded, packed = _load(root, tasks)
     train = [image for image in loaded if image.spec.split == "train"]
     test = [image for image in loaded if image.spec.split == "test"]
     kept_tasks = [t for t in PAPER_TASKS if has_task(train, t) and has_task(test, t)]
@@ -200,31 +197,23 @@ def load_root(
         raise ValueError(f"{str(root)!r}: no training images are left for {', '.join(missing)}; more are needed.")
     tested = [i for i in test if i.spec.task in kept_tasks]
     scenes, seen = same_scenes([i.name for i in tested], thumbs_of(tested)), seen_in(fit, tested)
-    conditions = tuple(
-        c
-        for c in CONDITIONS
-        if c.task in kept_tasks
-        and (c.sigma_255 is None or not rules.noise.depends_on_order or c.sigma_255 in rules.noise.sigmas_255)
-    )
     return RootBundle(
         name=root.resolve().name,
         description="; ".join(filter(None, [_description(fit, tested, train, test, leaked, seen, rules), packed])),
         train=tuple(_sample(i, scene_of(i)) for i in fit),
         val=tuple(_sample(i, scene_of(i)) for i in usable if scene_of(i) in val_scenes),
         test=tuple(_sample(i, f"test:{scenes[i.name]}") for i in tested),
-        conditions=conditions,
+        conditions=conditions_under(rules, kept_tasks),
         sets_in_names=True,
         protocol=rules.name,
         seen=seen,
-        found={name: sum(i.spec.name == name for i in loaded) for name in dict.fromkeys(i.spec.name for i in loaded)},
+        found=dict(Counter(i.spec.name for i in loaded)),
         left_out=tuple(i.name for i in train if i.spec.task in kept_tasks and scene_of(i) in leaked | resembling),
         digests={i.name: i.digest for i in loaded},
     )
 
 
-def _load(
-    root: Path, tasks: Sequence[Task] | None, workers: int | None, progress: Callable[[str, int], None] | None
-) -> tuple[list[LoadedImage], str]:
+def _load(root: Path, tasks: Sequence[Task] | None) -> tuple[list[LoadedImage], str]:
     """The images, and which of them come from packed stores, in words."""
 
     def wanted(spec: DatasetSpec) -> bool:
@@ -238,12 +227,10 @@ def _load(
         store = stores.get(name) if wanted(spec) else None
         if store is None and name not in found:
             continue
-        if progress:
-            progress(name, len(store) if store else len(found[name].pairs))
         try:
             if store is None:
                 require_clear_names([found[name]])
-            images += load_set(spec, found.get(name), store, workers)
+            images += load_set(spec, found.get(name), store)
         except ValueError as error:
             faults.append(str(error))
     if faults:
@@ -311,8 +298,7 @@ def _description(
     rules: Protocol,
 ) -> str:
     def counts(images: Sequence[LoadedImage]) -> str:
-        names = dict.fromkeys(image.spec.name for image in images)
-        return ", ".join(f"{name} ({sum(image.spec.name == name for image in images)})" for name in names)
+        return ", ".join(f"{name} ({count})" for name, count in Counter(image.spec.name for image in images).items())
 
     lines = [f"trained on {counts(fit)}; tested on {counts(tested)} under {rules.label}"]
     idle = [

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datasets.metrics import as_floats, pooled_psnr_db, psnr_db, ssim, to_y
-from datasets.tasks import PAPER_TASKS, Task, known_tasks
+from datasets.tasks import PAPER_TASKS, Condition, Task, known_tasks, noise
 from dfpir.registry import Registry
 
 __all__ = [
@@ -249,6 +249,16 @@ def get_protocol(name: str) -> Protocol:
     near = difflib.get_close_matches(name, PROTOCOLS, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"Unknown protocol {name!r}.{hint} Known: {', '.join(PROTOCOLS)}.")
+
+
+def conditions_under(protocol: Protocol, tasks: Iterable[Task]) -> tuple[Condition, ...]:
+    """The tasks' conditions; noise at the levels that the protocol draws, where it draws a stream of them."""
+    drawn = protocol.noise.sigmas_255 if protocol.noise.depends_on_order else None
+    return tuple(
+        condition
+        for task in tasks
+        for condition in (map(noise, drawn) if task is Task.NOISE and drawn is not None else task.conditions)
+    )
 
 
 def score(

@@ -21,10 +21,10 @@ from datasets.loading import stored_sets, stores_note
 from datasets.near_duplicates import scenes_of, seen_in_training, thumbs_of
 from datasets.pair_layouts import image_files, require_one_of_a_name, tested_files
 from datasets.pair_suspects import refuse_unnamed_pairs
-from datasets.protocols import Protocol
+from datasets.protocols import Protocol, conditions_under
 from datasets.readers import ImageRefused, passed_over, read_rgb, read_size
 from datasets.store import PackedSet
-from datasets.tasks import Condition, Task, known_tasks, made_here, noise, task_named
+from datasets.tasks import Condition, Task, known_tasks, made_here, task_named
 from datasets.test_sets import NoTestImagesError, TestSet, find_test_sets, stored_test_set
 
 _SHOWN = 20
@@ -71,13 +71,9 @@ class TestSets:
         tasks = {each.task for each in self.sets}
         if None in tasks:
             return made_here()
-        drawn = self.rules.noise.sigmas_255 if self.rules.noise.depends_on_order else None
         known = [task for task in known_tasks() if task in tasks]
-        return tuple(
-            condition
-            for task in [*known, *(task for task in tasks if task is not None and task not in known)]
-            for condition in (map(noise, drawn) if task is Task.NOISE and drawn is not None else task.conditions)
-        )
+        others = [task for task in tasks if task is not None and task not in known]
+        return conditions_under(self.rules, [*known, *others])
 
     @property
     def partial(self) -> dict[str, int]:

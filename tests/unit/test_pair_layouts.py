@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ablations.data import load_data, open_data
+from ablations.data import FolderOptions, load_data, open_data
 from datasets.__main__ import main
 from datasets.folder import load_folder
 from datasets.folder_split import split_by_count
@@ -311,11 +311,13 @@ def test_a_run_loads_the_same_images_again(rainy, tmp_path):
     for number in range(10):
         pair(tmp_path / "lq", f"lq/{number}.png", f"gt/{number}.png", number)
     (tmp_path / "lq/lq/3.png").write_bytes(b"")
-    ref, bundle = open_data(str(tmp_path / "lq"), tasks=["rain"], split=(60, 20, 20), skip_bad=True)
+    ref, bundle = open_data(
+        str(tmp_path / "lq"), folder=FolderOptions(tasks=["rain"], split=(60, 20, 20), skip_bad=True)
+    )
     assert (ref.tasks, ref.split, ref.skip_bad, ref.kind) == (("rain",), (60, 20, 20), True, "folder")
     spec = SimpleNamespace(data=ref, protocol="suite-v1")
     assert load_data(spec).checksum == bundle.checksum
     usual, _ = open_data(str(rainy))
     assert (usual.tasks, usual.split) == ((), None)
     with pytest.raises(ValueError, match="--split goes with --data FOLDER"):
-        open_data("embedded", split=(60, 20, 20))
+        open_data("embedded", folder=FolderOptions(split=(60, 20, 20)))
