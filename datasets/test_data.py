@@ -19,7 +19,8 @@ from datasets.eval_items import Refuse, TestImage, fault_of, make_items, refuse_
 from datasets.folder import load_folder
 from datasets.loading import stored_sets, stores_note
 from datasets.near_duplicates import scenes_of, seen_in_training, thumbs_of
-from datasets.pair_layouts import image_files, require_one_of_a_name, tested_files
+from datasets.pair_layouts import image_files, tested_files
+from datasets.pair_names import require_one_of_a_name
 from datasets.pair_suspects import refuse_unnamed_pairs
 from datasets.protocols import Protocol, conditions_under
 from datasets.readers import ImageRefused, passed_over, read_rgb, read_size
