@@ -74,11 +74,7 @@ def open_data(
     if not Path(choice).is_dir():
         raise ValueError(f"--data {choice!r}: 'embedded', 'bsds', 'paper' or the path of a folder of images is needed.")
     bundle = load_folder(
-        choice,
-        tasks=_tasks(folder.tasks),
-        split=folder.split,
-        skip_bad=folder.skip_bad,
-        keep_bytes=folder.keep_bytes,
+        choice, tasks=_tasks(folder.tasks), split=folder.split, skip_bad=folder.skip_bad, keep_bytes=folder.keep_bytes
     )
     ref, _ = _described("folder", Path(choice), bundle)
     told = tuple(folder.tasks) if bundle.train[0].degraded is not None else ()

@@ -124,12 +124,7 @@ class DataBundle:
         return (*self.conditions, *(c for c in further if all(any(serves(s, c) for s in split) for split in splits)))
 
     def eval_items(
-        self,
-        split: Split,
-        conditions: Sequence[Condition],
-        *,
-        max_side: int | None = None,
-        limit: int | None = None,
+        self, split: Split, conditions: Sequence[Condition], *, max_side: int | None = None, limit: int | None = None
     ) -> list[EvalItem]:
         """The images of a split under each condition, degraded in a way that depends on image and condition alone.
 

@@ -18,14 +18,7 @@ from datasets.embedded import smooth_depth
 from datasets.finder import Pair, find_sets
 from datasets.folder_split import USUAL_SPLIT, Sides, Split, has_own_split, split_by_count, split_by_folders
 from datasets.noise import content_hash
-from datasets.pair_layouts import (
-    find_pair_sets,
-    fitting,
-    image_files,
-    pair_notes,
-    part_of,
-    require_partners,
-)
+from datasets.pair_layouts import find_pair_sets, fitting, image_files, pair_notes, part_of, require_partners
 from datasets.pair_names import PairSet, require_one_of_a_name
 from datasets.pair_suspects import refuse_unnamed_pairs
 from datasets.readers import ImageRefused, passed_over, read_rgb, read_size

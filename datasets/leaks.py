@@ -74,10 +74,7 @@ def overlaps(
 
 
 def leaked_training_images(
-    names: Sequence[str],
-    thumbs: NDArray[np.float32],
-    test_thumbs: NDArray[np.float32],
-    threshold: float = THRESHOLD,
+    names: Sequence[str], thumbs: NDArray[np.float32], test_thumbs: NDArray[np.float32], threshold: float = THRESHOLD
 ) -> frozenset[str]:
     """The training images that resemble any test image: what `--exclude-leaks` leaves out.
 

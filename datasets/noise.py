@@ -49,24 +49,17 @@ class NoisyPixels:
 
 
 def noisy_inputs(
-    protocol: Protocol,
-    clean_images: Sequence[Tensor | NDArray[np.uint8]],
-    sigmas_255: Sequence[int] | None = None,
+    protocol: Protocol, clean_images: Sequence[Tensor | NDArray[np.uint8]], sigmas_255: Sequence[int] | None = None
 ) -> Iterator[NoisyItem]:
     """`noisy_pixels` as tensors of floats, which take four times the memory."""
     for each in noisy_pixels(protocol, clean_images, sigmas_255):
         yield NoisyItem(
-            index=each.index,
-            sigma_255=each.sigma_255,
-            degraded=_to_tensor(each.degraded),
-            clean=_to_tensor(each.clean),
+            index=each.index, sigma_255=each.sigma_255, degraded=_to_tensor(each.degraded), clean=_to_tensor(each.clean)
         )
 
 
 def noisy_pixels(
-    protocol: Protocol,
-    clean_images: Sequence[Tensor | NDArray[np.uint8]],
-    sigmas_255: Sequence[int] | None = None,
+    protocol: Protocol, clean_images: Sequence[Tensor | NDArray[np.uint8]], sigmas_255: Sequence[int] | None = None
 ) -> Iterator[NoisyPixels]:
     """Each clean image at each sigma, cropped and made noisy by the protocol's rule.
 

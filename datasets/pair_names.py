@@ -1,4 +1,4 @@
-"""Pairs of degraded and clean images told by names: of folders, and of files in one (`1_rain.png` and `1_clean.png`)."""
+"""Pairs of degraded and clean images told by names: of folders, or of files in one (`1_rain.png`, `1_clean.png`)."""
 
 from __future__ import annotations
 

@@ -46,12 +46,7 @@ class RootBundle(DataBundle):
     digests: Mapping[str, str]  # image -> hash of its pixels
 
     def eval_items(
-        self,
-        split: Split,
-        conditions: Sequence[Condition],
-        *,
-        max_side: int | None = None,
-        limit: int | None = None,
+        self, split: Split, conditions: Sequence[Condition], *, max_side: int | None = None, limit: int | None = None
     ) -> list[EvalItem]:
         """The images of a split under each condition, as the bundle's protocol makes them.
 
@@ -160,11 +155,7 @@ class RootBundle(DataBundle):
 
 
 def load_root(
-    root: Path,
-    *,
-    protocol: str = "suite",
-    tasks: Sequence[Task] | None = None,
-    exclude_leaks: bool = False,
+    root: Path, *, protocol: str = "suite", tasks: Sequence[Task] | None = None, exclude_leaks: bool = False
 ) -> RootBundle:
     """Training, validation and test images from whatever sets of the catalogue a root holds.
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -161,9 +161,7 @@ _SUITE = (
         name="allinone-5task",
         version=1,
         summary="the same with five tasks: sigma 25 is drawn alone, so its noise differs from the 3-task test's",
-        noise=NoiseRule(
-            seeding="stream", seed=0, file_order="directory", clip=True, quantise="truncate", sigmas_255=(25,)
-        ),
+        noise=replace(_ALL_IN_ONE_NOISE, sigmas_255=(25,)),
         crop_multiple=16,
     ),
     Protocol(

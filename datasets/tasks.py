@@ -138,12 +138,7 @@ Task.NOISE = Task(
     shades=("#8cc4ea", "#0072B2", "#013a5e"),
 )
 Task.RAIN = Task(
-    name="rain",
-    label="Rain",
-    colour="#009E73",
-    marker="v",
-    order=1,
-    strength_label=", {}\N{NO-BREAK SPACE}% of drops",
+    name="rain", label="Rain", colour="#009E73", marker="v", order=1, strength_label=", {}\N{NO-BREAK SPACE}% of drops"
 )
 Task.HAZE = Task(name="haze", label="Haze", colour="#E69F00", marker="s", order=2)
 Task.BLUR = Task(name="blur", label="Motion blur", colour="#CC79A7", marker="D", order=3)

@@ -18,13 +18,7 @@ from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluating.asked_model import open_asked
 from ablations.harness.evaluating.evaluation_text import print_result
 from ablations.harness.evaluating.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
-from ablations.harness.evaluating.journal import (
-    RESULT_FILES,
-    code_digest,
-    one_at_a_time,
-    open_journal,
-    terms_of,
-)
+from ablations.harness.evaluating.journal import RESULT_FILES, code_digest, one_at_a_time, open_journal, terms_of
 from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.scoring import Refused, score_released
 from ablations.harness.provenance import environment
@@ -32,14 +26,7 @@ from datasets.embedded import load_embedded
 from datasets.protocols import Protocol, get_protocol
 from datasets.score import Mean, means_of
 from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks, task_named
-from datasets.test_data import (
-    TestQuery,
-    TestSets,
-    bundle_test_set,
-    holds_test_sets,
-    open_clean_images,
-    open_test_sets,
-)
+from datasets.test_data import TestQuery, TestSets, bundle_test_set, holds_test_sets, open_clean_images, open_test_sets
 from dfpir.registry import suggestion
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE, build_page
 from reports.files import require_folder, sha256_of, write_json, write_text

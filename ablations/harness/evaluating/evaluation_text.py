@@ -40,10 +40,7 @@ def print_result(result: dict[str, Any], means: Sequence[Mean]) -> None:
 
 
 def _print_guess(console: Console, guess: dict[str, Any]) -> None:
-    _say(
-        console,
-        f"\nDegradation guessed by a classifier that learnt from: {guess['classifier']['trained_on']}.",
-    )
+    _say(console, f"\nDegradation guessed by a classifier that learnt from: {guess['classifier']['trained_on']}.")
     _say(console, headline(guess))
     table = Table(box=None, pad_edge=False)
     table.add_column("condition")

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,19 +110,14 @@ def open_journal(folder: Path | None, terms: Mapping[str, Any], *, force: bool) 
         return Journal()
     _refuse_runs_folder(folder)
     path, terms = folder / ROWS_FILE, json.loads(json.dumps(terms))
-    kept: list[str] = []
+    kept = [] if force else read_lines(path)
     if not force:
-        kept = _lines(path)
-        before = _json_or_none(kept[0]) if kept else _finished_before(folder)
-        _require_same(folder, before, terms)
-    found = {}
-    for line in kept[1:]:
-        stored = _json_or_none(line)
-        if stored is not None:  # else a line that was cut short
-            recorded = Recorded(rows=stored["rows"], guess=stored["guess"])
-            found[stored["image"], stored["condition"]] = (stored["pixels"], recorded)
-    whole = [json.dumps(terms), *(line for line in kept[1:] if _json_or_none(line) is not None)]
-    write_text(path, "\n".join(whole) + "\n")
+        _require_same(folder, kept[0] if kept else _finished_before(folder), terms)
+    write_text(path, "".join(json.dumps(line) + "\n" for line in [terms, *kept[1:]]))
+    found = {
+        (line["image"], line["condition"]): (line["pixels"], Recorded(rows=line["rows"], guess=line["guess"]))
+        for line in kept[1:]
+    }
     return Journal(path=path, found=found)
 
 
@@ -162,19 +157,13 @@ def _pixels(item: EvalItem) -> str:
     return f"{content_hash(item.degraded)}{content_hash(item.clean)}"
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _json_or_none(line: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines, if there is one; a line that was cut short is dropped."""
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return [line for line in found if isinstance(line, dict)]
 
 
 def _finished_before(folder: Path) -> dict[str, Any] | None:
@@ -192,11 +181,12 @@ def _require_same(folder: Path, before: Mapping[str, Any] | None, terms: Mapping
     for key, value in (before or {}).items():
         if value != terms.get(key):
             raise ValueError(
-                f"--out {folder} holds another evaluation ({key}: {_short(value)} there, {_short(terms.get(key))} "
+                f"--out {folder} holds another evaluation ({key}: {shortened(value)} there, {shortened(terms.get(key))} "
                 "asked for): choose another --out, or say --force to replace all of it."
             )
 
 
-def _short(value: Any) -> str:
+def shortened(value: Any, most: int = 60) -> str:
+    """A value as one line's worth of text."""
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= most else f"{text[: most - 3]}..."

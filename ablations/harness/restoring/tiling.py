@@ -97,11 +97,7 @@ class Tiling:
 
 
 def restore_rows(
-    restore: Restore,
-    read: Read,
-    size: tuple[int, int],
-    tiling: Tiling,
-    done: Callable[[int, int], None] | None = None,
+    restore: Restore, read: Read, size: tuple[int, int], tiling: Tiling, done: Callable[[int, int], None] | None = None
 ) -> Iterator[tuple[int, Float[Tensor, "3 rows width"]]]:
     """The restored image from the top down, in bands of finished rows on the CPU.
 
