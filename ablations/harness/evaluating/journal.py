@@ -180,9 +180,10 @@ def _finished_before(folder: Path) -> dict[str, Any] | None:
 def _require_same(folder: Path, before: Mapping[str, Any] | None, terms: Mapping[str, Any]) -> None:
     for key, value in (before or {}).items():
         if value != terms.get(key):
+            now = shortened(terms.get(key))
             raise ValueError(
-                f"--out {folder} holds another evaluation ({key}: {shortened(value)} there, {shortened(terms.get(key))} "
-                "asked for): choose another --out, or say --force to replace all of it."
+                f"--out {folder} holds another evaluation ({key}: {shortened(value)} there, {now} asked for): choose "
+                "another --out, or say --force to replace all of it."
             )
 
 
