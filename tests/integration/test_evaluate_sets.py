@@ -16,6 +16,7 @@ from datasets.tasks import Task, noise
 from datasets.test_data import TestQuery
 from reports.schema import read_images
 from tests.support.evaluations import call, picture
+from tests.support.pair_folders import write
 
 
 @pytest.fixture
@@ -90,33 +91,12 @@ def test_folders_of_pairs_and_of_clean_images(capsys, tmp_path):
     assert "broken.png" in err
 
 
-def write(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-
-
 @pytest.fixture
 def pairs(tmp_path):
     for number in (1, 2, 3):
         write(tmp_path / f"mine/Input/{number}.png", (picture(number) // 2 + 60).astype(np.uint8))
         write(tmp_path / f"mine/Target/{number}.png", picture(number))
     return tmp_path / "mine"
-
-
-def test_pairs_under_other_names_score_as_degraded_and_clean(capsys, pairs, tmp_path):
-    """F1: they were six clean images with synthetic rain on top, exit 0."""
-    for old, new in (("Input", "degraded"), ("Target", "clean")):
-        for path in (pairs / old).iterdir():
-            write(tmp_path / "known" / new / path.name, np.array(Image.open(path)))
-    means = []
-    for folder in (pairs, tmp_path / "known"):
-        code, out, _ = call(capsys, "identity", "--data", folder, "--tasks", "rain", "--json")
-        assert code == 0
-        means += [(row["images"], row["psnr_db"], row["ssim"]) for row in json.loads(out)["means"]]
-    assert means[0] == means[1]
-    assert means[0][0] == 3
-    code, _, err = call(capsys, "identity", "--data", pairs, "--tasks", "rain", "--protocol", "allinone")
-    assert code == 0, err
 
 
 def test_noise_files_need_their_level(capsys, pairs):
@@ -140,6 +120,21 @@ def test_bad_pairs_are_skipped_when_asked(capsys, pairs):
     assert [row["images"] for row in json.loads(out)["means"]] == [2]
     assert "2 files skipped" in err
     assert "2.png: empty (zero bytes)" in err
+
+
+def test_bad_files_of_the_fields_sets_are_skipped_when_asked(capsys, root):
+    """Broken ones, and those that are too small for the protocol."""
+    (root / "Rain100L/degraded/2.png").write_bytes(b"")
+    for side in ("degraded", "clean"):
+        write(root / f"Rain100L/{side}/3.png", picture(3)[:9])
+    code, out, err = call(
+        capsys, "identity", "--data", "paper", "--root", root, "--tasks", "rain", "--skip-bad", "--json"
+    )
+    assert code == 0, err
+    assert [row["images"] for row in json.loads(out)["means"]] == [1]
+    assert "rain100l-test: 2 files skipped" in err
+    assert "2.png: empty (zero bytes)" in err
+    assert "crops to a multiple of 16" in err
 
 
 @pytest.mark.parametrize("protocol", ["allinone", "restormer", "moceir", "y-channel"])

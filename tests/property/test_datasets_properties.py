@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from datasets.catalog import get_dataset
 from datasets.dataset_spec import Pairing
@@ -17,7 +16,6 @@ from datasets.finder import find_sets
 from datasets.metrics import psnr_db, ssim
 from datasets.noise import noisy_inputs
 from datasets.protocols import PROTOCOLS, get_protocol
-from datasets.store import pack, plan_pack
 
 STEMS = st.text(
     st.characters(codec="utf-8", exclude_characters="/\\\0.", exclude_categories=["C", "Z"]), min_size=1, max_size=12
@@ -99,26 +97,6 @@ def test_content_noise_depends_on_pixels_and_sigma_alone(seed, shape, sigma):
     assert alone.degraded.max() <= 1
     levels = alone.degraded * 255
     assert torch.allclose(levels, levels.round(), atol=1e-4)
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    sizes=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=6),
-    seed=st.integers(0, 99),
-)
-def test_a_store_holds_the_pixels_of_its_files(sizes, seed):
-    with tempfile.TemporaryDirectory() as folder:
-        images = {}
-        for index, size in enumerate(sizes):
-            path = Path(folder, "McMaster", f"{index + 1}.png")
-            path.parent.mkdir(exist_ok=True)
-            images[path.stem] = image_of(seed + index, *size)
-            Image.fromarray(images[path.stem]).save(path)
-        (found,) = find_sets(Path(folder))
-        store = pack(plan_pack(found, Path(folder)))
-        assert store.verify() == []
-        for name, _, index in store.pairs:
-            assert np.array_equal(store.image(index), images[name])
 
 
 @settings(max_examples=30, deadline=None)

@@ -21,6 +21,7 @@ from datasets.score import score_inputs
 from datasets.tasks import Task
 from datasets.test_data import TestQuery
 from datasets.test_sets import find_test_sets
+from tests.support.pair_folders import write
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the real images are not beside the project")
@@ -30,11 +31,6 @@ def picture(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
     return np.array(coarse.resize((width, height), Image.Resampling.BICUBIC))
-
-
-def write(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture
@@ -53,19 +49,6 @@ def root(tmp_path: Path) -> Path:
     write(base / "Rain100L/degraded/1.png", picture(70) // 2 + 100)
     write(base / "Rain100L/clean/1.png", picture(70))
     return base
-
-
-def test_a_part_of_a_known_set_is_called_a_part(root, capsys):
-    notes = {each.name: each.notes for each in find_test_sets(root)}
-    assert notes["cbsd68"] == ("cbsd68: 3 of the set's 68 images, so means are not comparable with the whole set's",)
-    assert main(["score", str(root / "CBSD68"), "--protocol", "allinone"]) == 0
-    assert "note: cbsd68: 3 of the set's 68 images" in capsys.readouterr().out
-    for number in range(12, 27):
-        write(root / f"Mine/degraded/{number}.png", picture(number) // 8)
-        write(root / f"Mine/clean/{number}.png", picture(number))
-    (own,) = find_test_sets(root / "Mine")
-    assert own.whole is None
-    assert not any("of the set's" in note for note in own.notes)
 
 
 def test_noise_scores_are_those_of_the_protocol(root):
