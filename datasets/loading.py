@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.bundle import Sample
 from datasets.catalog import catalog
 from datasets.dataset_spec import DatasetSpec
 from datasets.finder import FoundSet
@@ -17,6 +18,7 @@ from datasets.inspection import parallel_map
 from datasets.leaks import thumbnail
 from datasets.readers import ImageRefused, read_rgb, read_size
 from datasets.store import PackedSet
+from datasets.tasks import Condition
 
 MAX_DECODED_BYTES = 4 << 30
 _SHOWN = 20
@@ -33,6 +35,19 @@ class LoadedImage:
     degraded: NDArray[np.uint8] | None  # the same, or None
     thumb: NDArray[np.float32]  # (1536,) thumbnail of the clean image (`datasets.leaks.thumbnail`).
     digest: str  # hash of the pixels of both
+
+    def sample(self, scene: str, conditions: Iterable[Condition], depth: NDArray[np.float32] | None = None) -> Sample:
+        """The image as a bundle's, of this scene."""
+        return Sample(
+            name=self.name,
+            scene=scene,
+            clean=self.clean,
+            degraded=self.degraded,
+            depth=depth,
+            conditions=tuple(conditions),
+            source=self.spec.title,
+            licence=self.spec.licence,
+        )
 
 
 def stored_sets(root: Path) -> dict[str, PackedSet]:

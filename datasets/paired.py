@@ -26,7 +26,7 @@ from datasets.loading import LoadedImage, load_set, stored_sets, stores_note
 from datasets.protocols import Protocol, conditions_under, get_protocol
 from datasets.seeding import stable_seed
 from datasets.splits import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
-from datasets.tasks import CONDITIONS, PAPER_TASKS, Condition, Task
+from datasets.tasks import PAPER_TASKS, Condition, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,16 +230,7 @@ def _load(root: Path, tasks: Sequence[Task] | None) -> tuple[list[LoadedImage], 
 
 
 def _sample(image: LoadedImage, scene: str) -> Sample:
-    served = tuple(c for c in CONDITIONS if c.task is image.spec.task)
-    return Sample(
-        name=image.name,
-        scene=scene,
-        clean=image.clean,
-        degraded=image.degraded,
-        conditions=served,
-        source=image.spec.title,
-        licence=image.spec.licence,
-    )
+    return image.sample(scene, image.spec.task.conditions)
 
 
 def cut_item(item: EvalItem, side: int | None) -> EvalItem:

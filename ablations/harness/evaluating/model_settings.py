@@ -69,11 +69,7 @@ def _create(name: str, config: Mapping[str, Any]) -> nn.Module:
     with warnings.catch_warnings():
         # torch's word on layers without channels: what is wrong with the setting is said in one line instead
         warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
-        return _made(name, config)
-
-
-def _made(name: str, config: Mapping[str, Any]) -> nn.Module:
-    return dfpir.create_model(name, **config) if name in VARIANTS else baselines.create_model(name, **config)
+        return dfpir.create_model(name, **config) if name in VARIANTS else baselines.create_model(name, **config)
 
 
 def _culprit(name: str, config: Mapping[str, Any]) -> str | None:
