@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from datasets.catalog import catalog, get_dataset
 from datasets.finder import FoundSet, Problem, content_digest, find_sets
-from datasets.inspection import ImageInspection, look_at_all
+from datasets.inspection import ImageInspection, inspect_images
 from datasets.leaks import THUMB_SIZE, Overlap, overlaps
 from datasets.store import PackedSet, StoreError
 from datasets.tasks import PAPER_TASKS, Task
@@ -120,8 +120,8 @@ def check_root(
     for each in found:
         if progress:
             progress(each.spec.name, len(each.pairs))
-        looks = list(look_at_all(each.pairs, workers))
-        reports.append(report_on(each, looks))
+        looks = list(inspect_images(each.pairs, workers))
+        reports.append(set_report(each, looks))
         thumbs[each.spec.name] = clean_thumbs(each, looks)
     split = {each.spec.name: each.spec.split for each in found}
     stores = tuple(check_store(path) for name in wanted if (path := root / f"{name}.store").is_dir())
@@ -166,7 +166,7 @@ def check_store(path: Path) -> StoreReport:
     return StoreReport(name=name, folder=str(path), images=len(store), says=says, problems=tuple(found))
 
 
-def report_on(found: FoundSet, looks: Sequence[ImageInspection]) -> SetReport:
+def set_report(found: FoundSet, looks: Sequence[ImageInspection]) -> SetReport:
     """Join what names tell with what the images' pixels tell."""
     spec = found.spec
     problems = list(found.problems)

@@ -68,7 +68,7 @@ def inspect_image(pair: Pair) -> ImageInspection:
     )
 
 
-def look_at_all(pairs: Iterable[Pair], workers: int | None = None) -> Iterator[ImageInspection]:
+def inspect_images(pairs: Iterable[Pair], workers: int | None = None) -> Iterator[ImageInspection]:
     """`inspect_image` for every pair, in order, on several threads where there are many."""
     return parallel_map(inspect_image, list(pairs), workers)
 

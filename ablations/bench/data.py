@@ -21,7 +21,7 @@ from datasets.bundle import to_float, to_levels
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
 from datasets.finder import find_sets
-from datasets.paired import load_root
+from datasets.root_bundle import load_root
 from datasets.seeding import stable_seed
 from datasets.store import pack, plan_pack
 from datasets.tasks import Condition, Task

@@ -205,7 +205,7 @@ def test_tiles_give_the_whole_images_result(capsys, folder, tmp_path, ffdnet):
 
 
 def test_tiles_shrink_with_the_free_memory(capsys, folder, tmp_path, ffdnet, monkeypatch):
-    monkeypatch.setattr("ablations.harness.restoring.own_images.free_bytes", lambda device: 10_000_000)
+    monkeypatch.setattr("ablations.harness.restoring.restore_command.free_bytes", lambda device: 10_000_000)
     Image.fromarray(pixels(300, 200, 3)).save(folder / "a.png")
     code, out, _ = call(capsys, folder, *ffdnet, "--out", tmp_path / "out")
     assert code == 0
@@ -219,7 +219,7 @@ def bundle():
 
 def test_the_guess_is_trained_once_judged_and_labelled(capsys, folder, tmp_path, monkeypatch, bundle):
     monkeypatch.setattr(
-        "ablations.harness.restoring.own_images.open_guesser", lambda b, runs: open_guesser(b, runs, steps=4)
+        "ablations.harness.restoring.restore_command.open_guesser", lambda b, runs: open_guesser(b, runs, steps=4)
     )
     item = bundle.eval_items("test", [bundle.conditions[2]], limit=1)[0]
     Image.fromarray(item.degraded).save(folder / "noisy.png")
@@ -248,7 +248,7 @@ def guess_of(monkeypatch, tmp_path, bundle):
         monkeypatch.setattr(model, "forward", lambda image: torch.tensor([scores]))
         path = tmp_path / "x.safetensors"
         guesser = guessing.Guesser(model=model, conditions=bundle.conditions, data="", confusion={}, path=path)
-        monkeypatch.setattr("ablations.harness.restoring.own_images.open_guesser", lambda *arguments: guesser)
+        monkeypatch.setattr("ablations.harness.restoring.restore_command.open_guesser", lambda *arguments: guesser)
 
     return use
 
@@ -289,7 +289,7 @@ def test_tiles_are_halved_where_memory_runs_out(capsys, folder, tmp_path, monkey
         return whole(self, images, condition)
 
     monkeypatch.setattr(Released, "restore", restore)
-    monkeypatch.setattr("ablations.harness.restoring.own_images.bytes_per_pixel", lambda restore: 1.0)
+    monkeypatch.setattr("ablations.harness.restoring.restore_command.bytes_per_pixel", lambda restore: 1.0)
     array = pixels(500, 400, 3)
     Image.fromarray(array).save(folder / "a.png")
     code, out, _ = call(capsys, folder, *IDENTITY, "--out", tmp_path / "out")

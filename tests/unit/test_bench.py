@@ -142,7 +142,7 @@ def test_restore_bench_repeats_no_slow_pass(monkeypatch):
 
 def test_patches_from_the_host_and_from_a_device_are_the_same_bits(monkeypatch, tmp_path):
     from ablations.bench import data
-    from datasets.paired import load_root
+    from datasets.root_bundle import load_root
     from datasets.tasks import Task
 
     monkeypatch.setattr(data, "PAIRS", 3)

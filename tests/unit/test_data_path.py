@@ -13,7 +13,7 @@ from datasets.bundle import DataBundle
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
 from datasets.folder import load_folder
-from datasets.paired import load_root
+from datasets.root_bundle import load_root
 from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, Condition, Task, noise
 from tests.support import first_rows

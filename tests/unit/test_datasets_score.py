@@ -14,9 +14,9 @@ from datasets.__main__ import main
 from datasets.contact import contact_sheet
 from datasets.finder import find_sets
 from datasets.noise import noisy_inputs
-from datasets.paired import load_root
 from datasets.protocols import PROTOCOLS, get_protocol, score
 from datasets.readers import read_rgb
+from datasets.root_bundle import load_root
 from datasets.score import score_inputs
 from datasets.tasks import Task
 from datasets.test_data import TestQuery

@@ -13,8 +13,8 @@ from datasets.__main__ import main
 from datasets.folder import load_folder
 from datasets.folder_split import split_by_count
 from datasets.pair_layouts import find_pair_sets
-from datasets.paired import load_root
 from datasets.protocols import get_protocol
+from datasets.root_bundle import load_root
 from datasets.tasks import Task
 from datasets.test_data import TestQuery, open_clean_images
 from datasets.test_sets import find_test_sets
