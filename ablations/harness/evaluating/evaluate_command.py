@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from ablations.harness.provenance import environment
 from datasets.embedded import load_embedded
 from datasets.protocols import Protocol, get_protocol
 from datasets.score import Mean, means_of
-from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks, task_named
+from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks
 from datasets.test_data import TestQuery, TestSets, bundle_test_set, holds_test_sets, open_clean_images, open_test_sets
 from dfpir.registry import suggestion
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE, build_page
@@ -68,7 +67,7 @@ def run(options: EvaluateOptions) -> int:
     conditions = chosen_conditions(released, data, asked)
     trial = open_trial(options, released, rules) if told == AUTO else None
     with one_at_a_time(options.results.out):
-        result, means, refused_images = _evaluated(released, data, conditions, trial, rules, options, console)
+        result, means, refused_images = _evaluated(released, data, conditions, trial, options, console)
     if options.results.json:
         print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
     else:
@@ -116,12 +115,11 @@ def _evaluated(
     data: TestSets,
     conditions: Sequence[Condition],
     trial: GuessTrial | None,
-    rules: Protocol,
     options: EvaluateOptions,
     console: Console,
 ) -> tuple[dict[str, Any], list[Mean], list[Refused]]:
     """Score, and write what `--out` asks for: the content of evaluation.json, its means, and what was not scored."""
-    head = _head(released, data, rules, options)
+    head, rules = _head(released, data, options), data.rules
     journal = open_journal(
         options.results.out, _terms(head, released, conditions, trial, options), force=options.results.force
     )
@@ -153,25 +151,17 @@ def _evaluated(
 
 def _write(folder: Path, result: dict[str, Any], rows: Sequence[dict[str, Any]], trial: GuessTrial | None) -> None:
     """Every file of the results, and none that an earlier evaluation left."""
-    stale = set(RESULT_FILES)
-    write_images(pd.DataFrame(list(rows)), folder / IMAGES_FILE)
-    stale -= {IMAGES_FILE, EVALUATION_FILE, PAGE_FILE}
+    tables = {}
     if trial is not None:
-        _write_guesses(trial, result["guess"], folder)
-        stale -= {GUESSES_FILE, COSTS_FILE, CONFUSION_FILE}
+        found = result["guess"]
+        tables = {GUESSES_FILE: trial.rows(), COSTS_FILE: costs_table(found), CONFUSION_FILE: confusion_table(found)}
+    write_images(pd.DataFrame(list(rows)), folder / IMAGES_FILE)
+    for name, table in tables.items():
+        write_text(folder / name, table.to_csv(index=name == CONFUSION_FILE))
     write_json(folder / EVALUATION_FILE, result)
     build_page(folder)
-    for name in stale:
+    for name in {*RESULT_FILES} - {IMAGES_FILE, EVALUATION_FILE, PAGE_FILE, *tables}:
         (folder / name).unlink(missing_ok=True)
-
-
-def _write_guesses(trial: GuessTrial, found: dict[str, Any], folder: Path) -> None:
-    for name, table in (
-        (GUESSES_FILE, trial.rows()),
-        (COSTS_FILE, costs_table(found)),
-        (CONFUSION_FILE, confusion_table(found)),
-    ):
-        write_text(folder / name, table.to_csv(index=name == CONFUSION_FILE))
 
 
 def _terms(
@@ -222,22 +212,17 @@ def _tasks(asked: Sequence[str]) -> list[Task]:
     Raises:
         ValueError: no such task or condition.
     """
-    known = [task.name for task in known_tasks()]
+    known = {task.name: task for task in known_tasks()}
     tasks = []
     for name in asked:
-        kind = name.partition("-")[0]
-        if kind not in known or (name != kind and not _is_strength(name, task_named(kind))):
-            raise ValueError(f"--tasks {name}: unknown.{suggestion(name, [*known, 'noise-25'])}")
-        tasks.append(task_named(kind))
+        try:
+            tasks.append(known[name] if name in known else condition_named(name).task)
+        except ValueError as error:
+            raise ValueError(f"--tasks {name}: unknown.{suggestion(name, [*known, 'noise-25'])}") from error
     return list(dict.fromkeys(tasks))
 
 
-def _is_strength(name: str, task: Task) -> bool:
-    """Whether a condition's name is one of the task's, or of any whole sigma."""
-    return name in {c.name for c in task.conditions} or bool(re.fullmatch(r"noise-[1-9]\d*", name))
-
-
-def _head(released: Released, data: TestSets, rules: Protocol, options: EvaluateOptions) -> dict[str, Any]:
+def _head(released: Released, data: TestSets, options: EvaluateOptions) -> dict[str, Any]:
     styles = [task.shown() for task in released.tasks if task not in PAPER_TASKS]
     return {
         "schema": 1,
@@ -249,7 +234,7 @@ def _head(released: Released, data: TestSets, rules: Protocol, options: Evaluate
         "told": released.told,
         "data": data.description,
         "limit": options.images.limit,
-        "protocol": rules.to_json(),
+        "protocol": data.rules.to_json(),
         "partial": data.partial,
         **({"task_styles": styles} if styles else {}),
     }
