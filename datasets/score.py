@@ -130,7 +130,7 @@ def score_inputs(folder: Path, query: TestQuery) -> list[InputScores]:
     Raises:
         ValueError: nothing in the folder to score.
     """
-    query = replace(query, skip_bad=True, unknown=UNKNOWN_TASK)
+    query = replace(query, skip_bad=True, unknown=UNKNOWN_TASK, scenes=False)
     noise_alone = query.tasks == (Task.NOISE,) and not holds_test_sets(folder)
     data = (open_clean_images if noise_alone else open_test_sets)(folder, query)
     conditions = [condition for condition in data.conditions if query.wants(condition.task)]

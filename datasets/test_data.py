@@ -40,6 +40,7 @@ class TestQuery:
     rules: Protocol
     tasks: tuple[Task, ...] | None = None  # the others' sets are left alone; None for all
     unknown: Task | None = None  # what pairs of unknown kind are taken for; None refuses them
+    scenes: bool = True  # whether images of one photograph are looked for, which decodes all
     training: Path | None = None  # a root in whose training sets the test images are looked for
     trained_on: Mapping[str, Any] = field(default_factory=dict)  # the data of a run, as its spec.json says
     skip_bad: bool = False  # leave out files that can't be used; all are refused in one line otherwise
@@ -261,8 +262,9 @@ def _described(folder: Path, query: TestQuery, sets: Sequence[TestSet], stores: 
     thumbs = {
         name: thumbs_of({image.name: image.clean for image in images[: query.limit]})
         for name, images in ordered.items()
+        if query.scenes or query.training is not None
     }
-    scenes = scenes_of(thumbs)
+    scenes = scenes_of(thumbs) if thumbs else {}
     seen = seen_in_training(thumbs, query.training, query.note) if query.training is not None else {}
     counts = ", ".join(f"{name} ({len(images)})" for name, images in ordered.items())
     found = [*(words for each in sets for words in each.notes), stores_note(stores)]
