@@ -59,26 +59,27 @@ def open_data(
         if root is None:
             where = "the data sets lie" if choice == "paper" else "BSDS500 and CBSD68 lie"
             raise ValueError(f"--data {choice} needs --root FOLDER: where {where} (python -m datasets list).")
+        if choice == "paper":
+            bundle = load_root(root, protocol=protocol, exclude_leaks=exclude_leaks)
+            return _described("paper", root, bundle, exclude_leaks)
     elif root is not None:
         raise ValueError("--root goes with --data bsds or paper.")
-    if choice == "paper":
-        return _described("paper", root, load_root(root, protocol=protocol, exclude_leaks=exclude_leaks), exclude_leaks)
     if exclude_leaks:
         raise ValueError("--exclude-leaks goes with --data paper; --data bsds never trains on test images.")
     if get_protocol(protocol).name != "suite":
         raise ValueError(f"--protocol {protocol} goes with --data paper; images degraded here follow 'suite'.")
-    if choice == "bsds":
+    if choice == "bsds" and root is not None:
         return _described("bsds", root, load_bsds(root))
     if choice == "embedded":
         return _described("embedded", None, load_embedded())
     if not Path(choice).is_dir():
         raise ValueError(f"--data {choice!r}: 'embedded', 'bsds', 'paper' or the path of a folder of images is needed.")
-    bundle = load_folder(
+    images = load_folder(
         choice, tasks=_tasks(folder.tasks), split=folder.split, skip_bad=folder.skip_bad, keep_bytes=folder.keep_bytes
     )
-    ref, _ = _described("folder", Path(choice), bundle)
-    told = tuple(folder.tasks) if bundle.train[0].degraded is not None else ()
-    return replace(ref, split=folder.split, skip_bad=folder.skip_bad, tasks=told), bundle
+    ref, _ = _described("folder", Path(choice), images)
+    told = tuple(folder.tasks) if images.train[0].degraded is not None else ()
+    return replace(ref, split=folder.split, skip_bad=folder.skip_bad, tasks=told), images
 
 
 def load_data(spec: RunSpec) -> DataBundle:

@@ -142,7 +142,7 @@ def _placed(root: Path, folder: Path, each: PairSet, told: Sequence[Task]) -> Pa
     """The pairs of one folder with what the folders above it tell."""
     inner = folder.relative_to(root)
     task = each.task or task_of(root, folder.parent if inner.name else root, folder)
-    part: Part = next((part for name in inner.parts if (part := part_named(name))), "")
+    part: Part = next((found for name in inner.parts if (found := part_named(name))), "")
     prefix = "/".join(name for name in inner.parts if not part_named(name))
     return replace(
         each,

@@ -153,7 +153,8 @@ def open_clean_images(folder: Path, query: TestQuery) -> TestSets:
     trained = trained_images(folder, query.trained_on)
     name = folder.resolve().name or "folder"
     task = None if rules.name == "suite" else Task.NOISE
-    images, faults = [], []
+    images: list[TestImage] = []
+    faults: list[tuple[str, str]] = []
     for path in files:
         inner = readable(path.relative_to(folder).as_posix())
         image = TestImage(
@@ -225,7 +226,7 @@ def _ordered(rules: Protocol, images: Iterable[TestImage]) -> list[TestImage]:
 
 def _usable(each: TestSet, query: TestQuery) -> TestSet:
     """The set with its images in the protocol's order; where bad files are skipped, each is decoded once."""
-    faults, kept = list(each.refused), []
+    faults, kept = list(each.refused), list[TestImage]()
     for image in _ordered(query.rules, each.images):
         fault = fault_of(query.rules, image) if query.examines(len(kept)) else None
         if fault is None:

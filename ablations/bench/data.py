@@ -60,7 +60,8 @@ def _against_released(device: torch.device, repeats: int) -> list[Line]:
             for _ in range(2000):
                 index = 2 * int(rng.integers(len(store) // 2))
                 for part in (index, index + 1):
-                    store.crop(part, int(rng.integers(200)), int(rng.integers(200)), PATCH, PATCH).copy()
+                    top, left = int(rng.integers(200)), int(rng.integers(200))
+                    store.image(part)[top : top + PATCH, left : left + PATCH].copy()
             return 2000
 
         def batches() -> int:

@@ -16,6 +16,7 @@ from ablations.devices import autocast
 from ablations.harness.batch_scores import BOTH, as_tensor, score_batch
 from ablations.harness.context import RunContext
 from ablations.harness.heartbeat import notify_heartbeat
+from ablations.spec import RunSpec
 from baselines.base import Restorer, restore
 from datasets.bundle import EvalItem
 from datasets.protocols import Protocol, get_protocol
@@ -97,7 +98,7 @@ def score_items(
         metrics: which scores; PSNR alone is much faster.
     """
     rules, device, team = get_protocol(protocol or run.spec.protocol), run.device, run.team
-    origin = Origin(run_id=run.spec.run_id, variant=run.spec.variant, seed=run.spec.seed, dataset=run.spec.data.name)
+    origin = origin_of(run.spec)
     given = list(items)
     order = list(range(len(given)))
     if device.type == "cuda":  # images of one size lie apart in most sets; on a CPU neighbours decide the bits
@@ -124,6 +125,11 @@ class Origin:
     variant: str
     seed: int
     dataset: str = ""  # of images that name no set
+
+
+def origin_of(spec: RunSpec) -> Origin:
+    """Of a run."""
+    return Origin(run_id=spec.run_id, variant=spec.variant, seed=spec.seed, dataset=spec.data.name)
 
 
 def score_rows(
