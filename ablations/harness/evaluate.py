@@ -23,7 +23,17 @@ from datasets.protocols import Protocol, get_protocol
 from datasets.transfer import to_device_async
 from reports.schema import PSNR
 
-__all__ = ["as_tensor", "batch_pixels", "batches_of", "restore_items", "score_items", "score_rows", "validation_scores"]
+__all__ = [
+    "Origin",
+    "as_tensor",
+    "batch_pixels",
+    "batches_of",
+    "origin_of",
+    "restore_items",
+    "score_items",
+    "score_rows",
+    "validation_scores",
+]
 
 _PIXELS_AT_ONCE = {"cpu": 8 * 128 * 128, "cuda": 4 * 481 * 321}
 
