@@ -76,8 +76,8 @@ def run(options: argparse.Namespace, console: Console, *, command: str) -> int:
     Raises:
         ValueError: an option that can't be used; one line.
     """
-    from reports.cost_rows import load_study_of
-    from reports.efficiency import build_report
+    from reports.cost_report import build_report
+    from reports.costs import load_study_of
 
     plan = _plan(options, command)
     if plan.psnr is not None:
@@ -136,7 +136,7 @@ def _measure(plan: Plan, console: Console) -> Path:
     import pandas as pd
 
     from ablations.harness.cost.measure import measure
-    from reports.cost_rows import COST_COLUMNS, write_costs
+    from reports.costs import COST_COLUMNS, write_costs
 
     name = "cpu" if plan.device.type == "cpu" else _slug(plan.where["device"].removeprefix("cuda: "))
     path = plan.out / f"{name}-{plan.budget}.csv"

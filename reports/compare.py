@@ -13,20 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports import html, schema
-from reports.compared_terms import check_same_terms, differing_terms, same_data_renamed
-from reports.compared_words import Said, say
-from reports.figures import moved as figure
-from reports.figures import style
-from reports.files import write_csv, write_text
-from reports.labels import condition_label
+from reports import schema
+from reports.changes import Change, changes
+from reports.compare_terms import check_same_terms, differing_terms, same_data_renamed
 from reports.load import check_comparable, load_study
-from reports.moved import Moved, moved
 from reports.parts import main_part
-from reports.stats import AVERAGE, collect
+from reports.stats import collect
 from reports.study import Entry, Study
 from reports.verdict import verdict_of
-from reports.wording import show, show_p, signed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +36,7 @@ class Comparison:
         headlines: each study's own verdict in one sentence.
     """
 
-    rows: dict[str, tuple[Moved, ...]]
+    rows: dict[str, tuple[Change, ...]]
     conditions: tuple[str, ...]
     alone: tuple[tuple[str, ...], tuple[str, ...]]
     dropped: int
@@ -50,46 +44,21 @@ class Comparison:
     headlines: tuple[str, str]
 
 
-def build_comparison(before: Path, after: Path, out_dir: Path | None = None) -> Path:
-    """Write comparison.html and comparison.csv.
-
-    Args:
-        before: a study folder.
-        after: another folder of the same study, or of one that shares variants with it.
-        out_dir: where to write; `after` by default.
-
-    Returns:
-        comparison.html.
-
-    Raises:
-        ValueError: other protocols, data or conditions, or nothing that both have; one line.
-    """
-    studies = (_study(before), _study(after))
-    found = compare(*studies)
-    out = out_dir if out_dir is not None else Path(after)
-    _write_csv(found, out / schema.COMPARISON_CSV_FILE)
-    with style.settings():
-        picture = figure.draw(found.rows[schema.PSNR], out / schema.FIGURES_FOLDER)
-    said = say(found.rows[schema.PSNR], found.alone, found.dropped)
-    text = render(found, said, picture, names=(_folder_name(before), _folder_name(after)), title=studies[1].title)
-    return write_text(out / schema.COMPARISON_FILE, text)
-
-
 def compare(before: Study, after: Study) -> Comparison:
     """Compare two studies of one protocol and the same data.
 
     Raises:
-        ValueError: see `build_comparison`.
+        ValueError: other protocols, data or conditions, or nothing that both have; one line.
     """
     check_same_terms(before, after)
     pairs = shared_models(before, after)
     if not pairs:
         raise ValueError(f"No variant has finished runs in both: {_have(before)} before, {_have(after)} after.")
-    rows: dict[str, tuple[Moved, ...]] = {}
+    rows: dict[str, tuple[Change, ...]] = {}
     collected = {}
     for metric in schema.METRICS:
         collected[metric.name] = collect(_both(before, after, pairs), metric)
-        rows[metric.name] = moved(collected[metric.name], pairs)
+        rows[metric.name] = changes(collected[metric.name], pairs)
     scores = collected[schema.PSNR]
     done = [{n for n, trained in _models(s).items() if s.done_runs_of(trained)} for s in (before, after)]
     return Comparison(
@@ -120,30 +89,12 @@ def shared_models(before: Study, after: Study) -> dict[str, tuple[str, str, bool
     return found
 
 
-def render(found: Comparison, said: Said, picture: style.Picture | None, *, names: tuple[str, str], title: str) -> str:
-    """The page as one HTML text that fetches nothing."""
-    psnr = found.rows[schema.PSNR]
-    by_variant = {m.variant: {c.condition: c for c in psnr if c.variant == m.variant} for m in psnr}
-    return html.page(
-        "comparison.html.j2",
-        styles=("report.css", "comparison.css"),
-        scripts=("report.js",),
-        filters={"show": show, "show_p": show_p, "signed": signed},
-        title=title,
-        names=names,
-        said=said,
-        picture=picture,
-        terms=found.terms,
-        headlines=found.headlines,
-        averages=[m for m in psnr if m.condition == AVERAGE],
-        by_variant=by_variant,
-        heads=[(c, condition_label(c)) for c in found.conditions],
-        csv=schema.COMPARISON_CSV_FILE,
-        figures_folder=schema.FIGURES_FOLDER,
-    )
+def load_side(folder: Path) -> Study:
+    """A study of a comparison.
 
-
-def _study(folder: Path) -> Study:
+    Raises:
+        ValueError: no study there, or numbers that can't be compared; one line.
+    """
     if not Path(folder).is_dir():
         raise ValueError(f"{folder}: no such folder.")
     study = main_part(load_study(folder))
@@ -169,7 +120,7 @@ def _same_scores(before: Study, after: Study, old: str, new: str) -> bool:
 
 
 def _both(before: Study, after: Study, pairs: dict[str, tuple[str, str, bool]]) -> pd.DataFrame:
-    """Rows of both studies, each variant under two names (reports/moved.py)."""
+    """Rows of both studies, each variant under two names (reports/changes.py)."""
     frames = []
     renamed = same_data_renamed(before, after)
     for side, study in enumerate((before, after)):
@@ -190,13 +141,8 @@ def _have(study: Study) -> str:
     return ", ".join(done) or "none"
 
 
-def _folder_name(folder: Path) -> str:
-    """The folder as a reader tells it from the other: its own name and that of the runs folder it lies in."""
-    path = Path(folder).resolve()
-    return f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
-
-
-def _write_csv(found: Comparison, path: Path) -> None:
+def comparison_frame(found: Comparison) -> pd.DataFrame:
+    """Every number unrounded, all metrics."""
     rows: list[dict[str, Any]] = []
     for metric, every in found.rows.items():
         for m in every:
@@ -207,5 +153,4 @@ def _write_csv(found: Comparison, path: Path) -> None:
                 "p_adjusted": m.p_adjusted, "n_seeds": e.n_seeds, "n_images": m.n_images,
                 "seeds_paired": m.seeds_paired, "same_runs": m.same_runs, "more_than_noise": m.is_real,
             })  # fmt: skip
-    frame = pd.DataFrame(rows).replace({math.inf: np.nan})
-    write_csv(path, frame, "%.6f")
+    return pd.DataFrame(rows).replace({math.inf: np.nan})

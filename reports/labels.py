@@ -70,6 +70,13 @@ def condition_label(condition: str) -> str:
     return joined([label, told], "")
 
 
+def strength_label(condition: str) -> str:
+    """A condition's strength alone: "noise-15" -> "\N{GREEK SMALL LETTER SIGMA}=15"; "" where it has none."""
+    task = schema.task_of(condition)
+    strength = condition[len(task) + 1 :]
+    return schema.task_style(task).strength_label.replace("{}", strength).lstrip(" ,") if strength else ""
+
+
 def _label(style: schema.TaskStyle) -> str:
     """The task's label, which the catalogue has where it is the suite's own."""
     known = _TASKS.get(style.name)
@@ -114,7 +121,13 @@ def as_shown(plan: Mapping[str, Any]) -> dict[str, Any]:
     labels = plan.get("labels")
     found = {str(k): " ".join(str(v).split()) for k, v in labels.items()} if isinstance(labels, dict) else {}
     shared = Counter(found.values())
+    ingredients = plan.get("ingredients")
     return {
+        "ingredients": {
+            str(variant): {str(part): str(how) for part, how in parts.items()}
+            for variant, parts in (ingredients.items() if isinstance(ingredients, dict) else ())
+            if isinstance(parts, dict)
+        },
         "labels": {name: label for name, label in found.items() if label and shared[label] == 1},
         "featured": tuple(map(str, plan.get("featured") or ())),
         "primary": str(plan.get("primary") or ""),

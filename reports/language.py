@@ -64,15 +64,15 @@ LANGUAGES: dict[str, Language] = {
 }
 
 
-def language(code: str) -> Language:
-    """The language of a code.
+def languages(code: str) -> tuple[Language, ...]:
+    """English, and beside it the language of a code ("en": English alone).
 
     Raises:
         ValueError: no such language; the message is one line.
     """
     if code not in LANGUAGES:
         raise ValueError(f"No page in the language {code!r}. Known: {', '.join(LANGUAGES)}.")
-    return LANGUAGES[code]
+    return tuple(dict.fromkeys((ENGLISH, LANGUAGES[code])))
 
 
 def _meet(left: str, right: str) -> bool:

@@ -103,6 +103,7 @@ class Study:
         primary: the measure that answers its question; "" where PSNR does.
         contrasts: those that its file declares; none in older files.
         labels: variant -> its name in tables and figures; see `label`.
+        ingredients: variant -> part of the method -> how it has it ("\N{CHECK MARK}", "0.9"), for the table of results.
         featured: the variants that figures with room for a few show; see `to_show`.
         metrics: of a cell, in order: PSNR, SSIM, and those that the study asked for besides, where a run has them.
         figures: names and titles of other packages' figures that it asks for.
@@ -126,6 +127,7 @@ class Study:
     primary: str = ""
     contrasts: tuple[Contrast, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    ingredients: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     featured: tuple[str, ...] = ()
     metrics: tuple[schema.Metric, ...] = schema.METRICS
     figures: tuple[tuple[str, str], ...] = ()

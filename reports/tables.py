@@ -1,23 +1,21 @@
-"""The table of a paper: variants as rows, conditions as columns, PSNR / SSIM in each cell.
-
-One `Table` is built from the means and rendered as Markdown, LaTeX (booktabs) and, by the page's template, HTML.
-"""
+"""The numbers of a paper's table: variants as rows, conditions as columns, each metric's mean in each cell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.labels import condition_label, latex, markdown
+from reports.document import Cell, Number
 from reports.messages import comma, message, stored
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Run, Status, Study
-from reports.wording import metric_note, scaled
+from reports.wording import scaled
 
 _NOT_DONE = {
     Status.RUNNING: message("unfinished"),
@@ -25,118 +23,80 @@ _NOT_DONE = {
     Status.DAMAGED: message("damaged"),
     Status.MISSING: message("not run"),
 }
-MARKS_TOLD = (
-    "Bold: best, told from the second by an unadjusted test of that pair. Underlined: second, told from the third "
-    "likewise. Nothing is marked with one seed, nor what is no better than the input."
-)
-AVERAGES_TOLD = {
-    1: message("Average: plain mean over the columns."),
-    2: message(
-        "Average (columns): plain mean over the columns, as papers print it. Average (tasks): noise levels first, then "
-        "tasks alike."
-    ),
-}
 INPUT_LABEL = message("degraded input")
-SIZE_HEADS = (message("Params trained"), message("Params"), message("MACs"))
 SHOWN_IDS = 20
 """Run ids that a cell names; means.csv has them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Number:
-    """One printed number.
+class ResultRow:
+    """One line of the table.
 
     Attributes:
-        value: unrounded, NaN if there is none.
-        text: as printed, "" if there is none.
-        rank: 1 for the best of the column, 2 for the second, where they are told from the next; 0 otherwise.
+        aliases: labels of the model's other names.
+        ingredients: what the model is made of, as study.json tells it.
+        sizes: trained parameters, parameters and multiply-adds; empty where unknown.
+        macs_px: side of the square image on which multiply-adds were counted, in pixels.
     """
-
-    value: float
-    text: str
-    rank: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """Each metric's number of one variant in one column; `instead` is shown where there is no score ("not run")."""
-
-    numbers: tuple[Number, ...]
-    instead: str = ""
-    hover: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of the table; `aliases` are labels of the model's other names, `sizes` its size by `SIZE_HEADS`."""
 
     variant: str
     label: str
     cells: tuple[Cell, ...]
     seeds: str
     aliases: tuple[str, ...] = ()
-    sizes: tuple[str, ...] = ("", "", "")
+    ingredients: Mapping[str, str] = field(default_factory=dict)
+    sizes: tuple[Cell, Cell, Cell] = (Cell(), Cell(), Cell())
+    macs_px: str = ""
     is_input: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
-    """The table with everything that its renderings share.
+class ResultTable:
+    """The table before it is laid out (reports/pages/result.py).
 
     Attributes:
         columns: conditions and the averages that differ, by name.
         rows: the degraded input first, then the variants in the study's order.
-        notes: lines below the table (aliases, what the marks mean).
+        notes: lines below the table: other names of a model.
         protocol: name of the evaluation protocol.
         data: name of the data.
         metrics: whose numbers stand in a cell, in this order.
     """
 
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ResultRow, ...]
     notes: tuple[str, ...]
     protocol: str
     data: str
     metrics: tuple[schema.Metric, ...] = schema.METRICS
 
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """The columns as a reader sees them."""
-        return tuple(condition_label(c) for c in self.columns)
 
-    @property
-    def averages_told(self) -> str:
-        """What the averages are."""
-        return AVERAGES_TOLD[len({AVERAGE, TASK_AVERAGE} & set(self.columns))]
-
-    @property
-    def size_heads(self) -> tuple[str, ...]:
-        """The columns of sizes as a reader sees them."""
-        return SIZE_HEADS
-
-
-def build_table(study: Study) -> Table:
+def build_table(study: Study) -> ResultTable:
     """The study's table from the rows of its finished runs."""
-    metrics = [(m, study.scores(m.name)) for m in study.metrics]
-    averages = {m.name: means(scores) for m, scores in metrics}
-    columns = (*metrics[0][1].conditions, *metrics[0][1].averages)
-    first = _cells("input", columns, averages, "", study.metrics)
-    rows = [Row(variant=INPUT_LABEL, label=INPUT_LABEL, cells=first, seeds="", is_input=True)]
+    scores = {m.name: study.scores(m.name) for m in study.metrics}
+    first = scores[study.metrics[0].name]
+    columns = (*first.conditions, *first.averages)
+    averages = {name: means(found) for name, found in scores.items()}
+    inputs = _cells("input", columns, study.metrics, averages, instead="-")
+    rows = [ResultRow(variant=INPUT_LABEL, label=INPUT_LABEL, cells=inputs, seeds="", is_input=True)]
     for variant in study.variants:
-        done, planned = study.done_runs_of(variant), study.runs_of(variant)
-        instead = "" if done else _not_done(planned)
-        aliases = tuple(study.label(e.variant) for e in study.aliases.get(variant, ()))
-        cells = _with_hover(
-            _cells(variant, columns, averages, instead, study.metrics), variant, columns, metrics[0][1], done
-        )
-        sizes = sizes_of(planned)
+        planned = study.runs_of(variant)
+        model = _model(planned)
+        instead = message("not run") if study.done_runs_of(variant) else _not_done(planned)
+        cells = _cells(variant, columns, study.metrics, averages, instead=instead)
         rows.append(
-            Row(
-                variant=variant, label=study.label(variant), cells=cells, seeds=_seeds(study, variant), aliases=aliases,
-                sizes=sizes,
+            ResultRow(
+                variant=variant,
+                label=study.label(variant),
+                cells=_with_seeds(cells, variant, columns, study, scores),
+                seeds=_seeds(study, variant),
+                aliases=tuple(study.label(e.variant) for e in study.aliases.get(variant, ())),
+                ingredients=study.ingredients.get(variant, {}),
+                sizes=(_size(model.get("params_trained")), _size(model.get("params")), _size(model.get("macs"))),
+                macs_px=str(model.get("macs_px") or "") if model.get("macs") else "",
             )
-        )  # fmt: skip
-    return Table(
+        )
+    return ResultTable(
         columns=columns,
         rows=tuple(_marked(rows, columns, study)),
         notes=_notes(study),
@@ -146,24 +106,25 @@ def build_table(study: Study) -> Table:
     )
 
 
-def sizes_of(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Trained parameters, parameters and multiply-adds of a variant as `SIZE_HEADS` has them; "" where unknown."""
-    model = next((m for run in runs if isinstance(m := run.spec.get("model"), dict)), {})
-    macs = scaled(model.get("macs"))
-    return (
-        scaled(model.get("params_trained")),
-        scaled(model.get("params")),
-        message("{size} at {px} px", size=macs, px=model.get("macs_px")) if macs else "",
-    )
+def _model(runs: Sequence[Run]) -> Mapping[str, Any]:
+    """What the runs' specs say of the model's size."""
+    return next((m for run in runs if isinstance(m := run.spec.get("model"), dict)), {})
+
+
+def _size(count: object) -> Cell:
+    text = scaled(count)
+    return Cell(text=text, value=float(str(count)) if text else None)
 
 
 def _cells(
     name: str,
-    columns: tuple[str, ...],
-    averages: dict[str, pd.DataFrame],
-    instead: str,
+    columns: Sequence[str],
     metrics: Sequence[schema.Metric],
+    averages: Mapping[str, pd.DataFrame],
+    *,
+    instead: str,
 ) -> tuple[Cell, ...]:
+    """The means of one variant, or of the degraded input; `instead` stands in a cell without any."""
     cells = []
     for column in columns:
         numbers = []
@@ -172,9 +133,7 @@ def _cells(
             known = name in frame.index and column in frame.columns
             value = float(frame.at[name, column]) if known else float("nan")  # type: ignore[arg-type]
             numbers.append(Number(value=value, text="" if np.isnan(value) else f"{value:.{metric.digits}f}"))
-        empty = all(np.isnan(n.value) for n in numbers)
-        nothing = "-" if name == "input" else instead or message("not run")
-        cells.append(Cell(numbers=tuple(numbers), instead=nothing if empty else ""))
+        cells.append(Cell(numbers=tuple(numbers), text=instead if all(np.isnan(n.value) for n in numbers) else ""))
     return tuple(cells)
 
 
@@ -186,22 +145,27 @@ def _seeds(study: Study, variant: str) -> str:
     return message("{n} of {all}", n=len(asked - unfinished), all=len(asked)) if unfinished else str(len(asked))
 
 
-def _with_hover(
-    cells: tuple[Cell, ...], variant: str, columns: tuple[str, ...], scores: Scores, done: tuple[Run, ...]
+def _with_seeds(
+    cells: Sequence[Cell], variant: str, columns: Sequence[str], study: Study, scores: Mapping[str, Scores]
 ) -> tuple[Cell, ...]:
-    """The cells with the way back to their rows: seeds and their spread, images, run ids."""
-    if variant not in scores.values:
-        return cells
-    told = []
+    """The cells with each number's spread over seeds, and the way back to the runs."""
+    first = scores[study.metrics[0].name]
+    if variant not in first.values:
+        return tuple(cells)
+    ids = _ids(study.done_runs_of(variant))
+    found = []
     for cell, column in zip(cells, columns, strict=True):
-        by_seed = seed_means(scores, variant, column)
-        known = {"seeds": len(by_seed), "images": scores.counted(column)[1], "ids": _ids(done)}
-        hover = message("{seeds} seed(s); {images} images; {ids}", **known)
-        if len(by_seed) > 1:
-            known["spread"] = f"{by_seed.std(ddof=1):.3f}"
-            hover = message("{seeds} seed(s), SD over seeds {spread} dB; {images} images; {ids}", **known)
-        told.append(replace(cell, hover="" if cell.instead else hover))
-    return tuple(told)
+        n_seeds = len(first.seeds[variant])
+        hover = message(
+            "{seeds} seed(s); {images} images; {ids}", seeds=n_seeds, images=first.counted(column)[1], ids=ids
+        )
+        numbers = []
+        for number, metric in zip(cell.numbers, study.metrics, strict=True):
+            own = scores[metric.name]
+            spread = seed_means(own, variant, column).std(ddof=1) if number.text and n_seeds > 1 else float("nan")
+            numbers.append(replace(number, spread="" if np.isnan(spread) else f"{spread:.{metric.digits}f}"))
+        found.append(replace(cell, numbers=tuple(numbers), hover="" if cell.text else hover))
+    return tuple(found)
 
 
 def _ids(done: tuple[Run, ...]) -> str:
@@ -209,7 +173,7 @@ def _ids(done: tuple[Run, ...]) -> str:
     return ", ".join(run.run_id for run in done[:SHOWN_IDS]) + more
 
 
-def _marked(rows: list[Row], columns: tuple[str, ...], study: Study) -> list[Row]:
+def _marked(rows: list[ResultRow], columns: tuple[str, ...], study: Study) -> list[ResultRow]:
     """Mark the best of each column where a test tells it from the second, and then the second likewise.
 
     The tests are of the pairs, unadjusted, and need more than one seed. What is no better than the input is not marked.
@@ -261,55 +225,6 @@ def _notes(study: Study) -> tuple[str, ...]:
                 else message("{alias} = {variant} (one model, trained once)", **names)
             )
     return tuple(notes)
-
-
-def to_markdown(table: Table) -> str:
-    """The table as GitHub's Markdown; best bold, second underlined."""
-    heads = [*table.heads, *SIZE_HEADS, "Seeds"]
-    lines = ["| Variant | " + " | ".join(markdown(h) for h in heads) + " |"]
-    lines.append("|---|" + "---:|" * len(heads))
-    for row in table.rows:
-        cells = [*(markdown_cell(c) for c in row.cells), *row.sizes]
-        lines.append(f"| {markdown(_name(row))} | {' | '.join(cells)} | {row.seeds} |")
-    lines += ["", *(f"{line}  " for line in _legend(table, markdown)), ""]
-    return "\n".join(lines)
-
-
-def to_latex(table: Table) -> str:
-    """The table for a paper; needs the package booktabs."""
-    lines = [r"% needs \usepackage{booktabs}", rf"\begin{{tabular}}{{l{'c' * len(table.columns)}rrrr}}", r"\toprule"]
-    lines.append(" & ".join(["Variant", *map(latex, table.heads), *SIZE_HEADS, "Seeds"]) + r" \\")
-    lines.append(r"\midrule")
-    for row in table.rows:
-        cells = [*(latex_cell(c) for c in row.cells), *(latex(size or "--") for size in row.sizes)]
-        lines.append(" & ".join([latex(_name(row)), *cells, row.seeds or "--"]) + r" \\")
-        if row.is_input:
-            lines.append(r"\midrule")
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [f"% {line}" for line in _legend(table, latex)]
-    return "\n".join(lines) + "\n"
-
-
-def markdown_cell(cell: Cell) -> str:
-    """A cell's numbers for Markdown, marked; or what stands in their place."""
-    wraps: dict[int, str] = {1: "**{}**", 2: "<u>{}</u>"}
-    return markdown(cell.instead) or " / ".join(wraps.get(n.rank, "{}").format(n.text or "-") for n in cell.numbers)
-
-
-def latex_cell(cell: Cell) -> str:
-    """A cell's numbers for LaTeX, marked; or what stands in their place."""
-    wraps = {1: r"\textbf{%s}", 2: r"\underline{%s}"}
-    return latex(cell.instead) or " / ".join(wraps.get(n.rank, "%s") % latex(n.text or "-") for n in cell.numbers)
-
-
-def _name(row: Row) -> str:
-    return row.label + (f" (= {', '.join(row.aliases)})" if row.aliases else "")
-
-
-def _legend(table: Table, escape: Callable[[str], str]) -> list[str]:
-    """The lines below the table, escaped; the marks' own line is ours."""
-    said = f"{metric_note(table.metrics)}. Protocol: {table.protocol}. Data: {table.data}. {table.averages_told}"
-    return [escape(line) for line in (said, MARKS_TOLD, *table.notes)]
 
 
 def _named_in(terms: pd.DataFrame, what: str, column: str) -> str:

@@ -14,16 +14,17 @@ from ablations.harness.run_one import find_run
 from ablations.measures.registry import metric_measures
 from ablations.measures.take import error_file
 from ablations.plan import Plan
+from reports.document import Cell
 from reports.labels import condition_label
 from reports.stats import AVERAGE, TASK_AVERAGE
-from reports.tables import Cell, Row, Table
+from reports.tables import ResultRow, ResultTable
 from reports.wording import metric_note
 
 _STYLES = {1: "bold", 2: "underline"}
 Line = list[Text]
 
 
-def show_table(table: Table, console: Console) -> None:
+def show_table(table: ResultTable, console: Console) -> None:
     """Print the table of table.md: all metrics and sizes, or as much of it as the terminal is wide.
 
     Left out for want of room, in this order: the metrics after the first, the sizes, the average over tasks, all
@@ -72,7 +73,7 @@ def say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
         print_prose(console, f"Measure {name} left out for {of}: {reason}")
 
 
-def _lines(table: Table, columns: Sequence[int], metrics: int | None, sizes: bool) -> list[Line]:
+def _lines(table: ResultTable, columns: Sequence[int], metrics: int | None, sizes: bool) -> list[Line]:
     """The table's lines as cells of equal width in each column."""
     seeds = not _same_seeds(table)
     heads = ["Variant", *(_head(table.columns[c]) for c in columns)]
@@ -93,7 +94,7 @@ def _lines(table: Table, columns: Sequence[int], metrics: int | None, sizes: boo
     return lines
 
 
-def _same_seeds(table: Table) -> str:
+def _same_seeds(table: ResultTable) -> str:
     """The number of seeds where all variants have as many, else an empty word."""
     found = {row.seeds for row in table.rows if not row.is_input}
     return found.pop() if len(found) == 1 else ""
@@ -104,15 +105,15 @@ def _head(column: str) -> str:
     return condition_label(column).replace("(", "").replace(")", "")
 
 
-def _body(row: Row, columns: Sequence[int], metrics: int | None, sizes: bool, seeds: bool) -> Line:
+def _body(row: ResultRow, columns: Sequence[int], metrics: int | None, sizes: bool, seeds: bool) -> Line:
     cells = [_cell(row.cells[c], metrics) for c in columns]
-    ends = [*([Text(row.sizes[1])] if sizes else []), *([Text(row.seeds)] if seeds else [])]
+    ends = [*([Text(row.sizes[1].text)] if sizes else []), *([Text(row.seeds)] if seeds else [])]
     return [Text(row.variant), *cells, *ends]
 
 
 def _cell(cell: Cell, metrics: int | None) -> Text:
-    if cell.instead:
-        return Text(cell.instead)
+    if cell.text:
+        return Text(cell.text)
     shown = [Text(n.text or "-", style=_STYLES.get(n.rank, "")) for n in cell.numbers[:metrics]]
     return Text(" / ").join(shown)
 

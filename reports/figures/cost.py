@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from reports.costs import COUNT, FORWARD, NOT_RUN, Quality
 from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, short
 
 _COLOURS = {"variant": "#0072B2", "comparator": "#D55E00"}
@@ -169,3 +171,28 @@ def _key(figure: Any, points: Sequence[Point], told: Sequence[str]) -> None:
         handles=handles, loc="outside right center", fontsize=7.2, ncols=math.ceil(len(handles) / (_KEY_ROWS * 2)),
         handletextpad=0.3, labelspacing=0.28,
     )  # fmt: skip
+
+
+def points(frame: pd.DataFrame, quality: dict[str, Quality]) -> tuple[list[Point], str, str]:
+    """A point a model, with the words for where its multiply-adds and its latency stand.
+
+    The latency is of the forward pass at the largest timed size in float32 (or the first precision there is), the
+    multiply-adds are of that size too.
+    """
+    timed = frame[frame["phase"] == FORWARD]
+    size = timed["size_px"].max() if len(timed) else frame["size_px"].max()
+    precisions = list(dict.fromkeys(timed["precision"]))
+    precision = "fp32" if "fp32" in precisions or not precisions else precisions[0]
+    chosen = timed[(timed["size_px"] == size) & (timed["precision"] == precision)]
+    if chosen.empty:
+        chosen = frame[(frame["phase"] == COUNT) & (frame["size_px"] == size)]
+    found = [
+        Point(
+            model=str(row["model"]), kind=str(row["kind"]), params=float(row["params"]), macs=float(row["macs"]),
+            psnr_db=quality.get(str(row["model"]), Quality(instead=NOT_RUN)).psnr_db,
+            latency_ms=float(row["latency_ms"]),
+        )
+        for _, row in chosen.iterrows()
+    ]  # fmt: skip
+    at = f"{size:.0f} px"
+    return found, at, f"{at}, {precision}"

@@ -10,7 +10,6 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from reports import schema
+from reports.document import Picture
 from reports.files import write_bytes
 from reports.study import Study
 
@@ -59,32 +59,6 @@ _SETTINGS: Any = {
 
 _OTHERS = ("#000000", "#D55E00", "#009E73", "#CC79A7", "#0072B2", "#E69F00", "#56B4E9", "#8a6d00")
 _DASHES = ("-", "--", "-.", ":")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A figure on disk.
-
-    Attributes:
-        name: file name without ending.
-        title: what it shows, a few words.
-        alt: what a reader who can't see it should know.
-        caption: how it was made and how to read it.
-        png: the PNG; SVG and PDF lie beside it.
-        width_in: width in inches, which decides whether a narrow screen scrolls it.
-    """
-
-    name: str
-    title: str
-    alt: str
-    caption: str
-    png: Path
-    width_in: float
-
-    @property
-    def breadth(self) -> str:
-        """How much of the page's width it takes: "wide", "medium" or "small" (a single panel is not blown up)."""
-        return "wide" if self.width_in > 9 else "medium" if self.width_in > 6 else "small"
 
 
 @contextmanager

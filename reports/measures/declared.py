@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
+from reports.document import Column, Table, rows_of, text_column, words
 from reports.labels import condition_label
 from reports.measures import intervals
-from reports.measures.section import Grid, Head, Section, head, words
+from reports.measures.result import MeasureResult
 from reports.messages import message, sentences
 from reports.schema import MeasureSection
 from reports.stats import AVERAGE, Analysis
 
 
-def section(table: pd.DataFrame, declared: MeasureSection, variants: tuple[str, ...]) -> Section:
+def section(table: pd.DataFrame, declared: MeasureSection, variants: tuple[str, ...]) -> MeasureResult:
     """Means with intervals of each variant that was measured.
 
     Args:
@@ -32,11 +33,11 @@ def section(table: pd.DataFrame, declared: MeasureSection, variants: tuple[str, 
     )  # another package's words
     is_condition = declared.keys[0] == "condition"
     heads = [condition_label(c) if is_condition or c == AVERAGE else c for c in shown]
-    grid = Grid(
+    grid = Table(
         title=declared.title,
         caption=sentences([unit, basis]),
-        heads=(head(message("Variant")), *(Head(text=text) for text in heads)),
-        rows=tuple((words(v), *(intervals.level(e, declared.digits) for e in row)) for v, row in cells.items()),
+        columns=(text_column(message("Variant")), *(Column(head=text) for text in heads)),
+        rows=rows_of((words(v), *(intervals.level(e, declared.digits) for e in row)) for v, row in cells.items()),
     )
     summary = [
         {"variant": v, declared.keys[0]: column, **intervals.columns(e)}
@@ -44,11 +45,11 @@ def section(table: pd.DataFrame, declared: MeasureSection, variants: tuple[str, 
         for column, e in zip(shown, row, strict=True)
         if e is not None
     ]
-    return Section(
+    return MeasureResult(
         name=declared.name,
         title=declared.title,
         sentences=(declared.sentence,),
-        grids=(grid,),
+        tables=(grid,),
         summary=pd.DataFrame(summary),
     )
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
+from reports.document import Column, Table, rows_of, text_column, words
 from reports.labels import condition_label
 from reports.measures import intervals
-from reports.measures.section import Grid, Head, head, words
 from reports.messages import Changed, message
 from reports.messages import sentences as texts
 from reports.stats import Analysis, Estimate
@@ -140,7 +140,7 @@ def _limit(analysis: Analysis) -> list[str]:
     return [said] if said else []
 
 
-def grids(found: Information) -> list[Grid]:
+def grids(found: Information) -> list[Table]:
     """Losses by level over all conditions; and, folded, by condition as a mean over levels."""
     by_level, by_condition = [], []
     for part in found.parts:
@@ -152,30 +152,30 @@ def grids(found: Information) -> list[Grid]:
                 by_level.append((*start, *(intervals.level(intervals.estimate(whole, variant, c), 3) for c in at)))
             apart = [found.losses.get((part, c)) for c in found.conditions]
             by_condition.append((*start, *(intervals.level(intervals.estimate(b, variant, MEAN), 3) for b in apart)))
-    heads = (head(message("Variant")), head(message("Part")))
+    heads = (text_column(message("Variant")), text_column(message("Part")))
     interval = message("Intervals: 95\N{NO-BREAK SPACE}% over seeds, absent with one.")
     made = [
-        Grid(
+        Table(
             title=message("Loss by level"),
             caption=texts(
                 [message("1 \N{MINUS SIGN} R² on images of all conditions: 0 where nothing is lost."), interval]
             ),
-            heads=(
+            columns=(
                 *heads,
-                *(Head(text=Changed(level_label(column(level)), str.capitalize)) for level in found.levels),
-                Head(text=Changed(level_label(MEAN), str.capitalize)),
+                *(Column(head=Changed(level_label(column(level)), str.capitalize)) for level in found.levels),
+                Column(head=Changed(level_label(MEAN), str.capitalize)),
             ),
-            rows=tuple(by_level),
+            rows=rows_of(by_level),
         )
     ]
     if len(found.conditions) > 1:
-        named = [Head(text=message("All") if c == ALL else condition_label(c)) for c in found.conditions]
+        named = [Column(head=message("All") if c == ALL else condition_label(c)) for c in found.conditions]
         made.append(
-            Grid(
+            Table(
                 title=message("Loss by condition"),
                 caption=texts([message("1 \N{MINUS SIGN} R², mean over the levels that have a block."), interval]),
-                heads=(*heads, *named),
-                rows=tuple(by_condition),
+                columns=(*heads, *named),
+                rows=rows_of(by_condition),
                 is_folded=True,
             )
         )

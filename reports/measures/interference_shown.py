@@ -7,12 +7,12 @@ from itertools import combinations
 
 import numpy as np
 
+from reports.document import Cell, Column, Table, rows_of, text_column, words
 from reports.labels import condition_label, in_sentence
 from reports.learning import LEARNED_DB
 from reports.measures import intervals
 from reports.measures.conflicts import Share
 from reports.measures.interference import ALL, BACKBONE, PLAIN, WITHOUT_COLOUR, Interference
-from reports.measures.section import Grid, Head, Value, head, words
 from reports.messages import listed, message
 from reports.messages import sentences as texts
 
@@ -219,7 +219,7 @@ def _said(task: str) -> str:
     return in_sentence(condition_label(task))
 
 
-def grid(found: ByLoss) -> Grid:
+def grid(found: ByLoss) -> Table:
     """Conflicts, cosine and norm ratio of each variant, under each loss."""
     rows = []
     for variant in found[PLAIN].variants:
@@ -228,20 +228,20 @@ def grid(found: ByLoss) -> Grid:
                 start = (words(variant), words(LOSSES[loss])) if len(found) > 1 else (words(variant),)
                 rows.append((*start, *_cells(one, variant)))
     plain = found[PLAIN]
-    return Grid(
+    return Table(
         title=message("All shared parameters at the end of training"),
         caption=texts([_CAPTION, EXACT, intervals.basis(plain.conflicts, "draws of images")]),
-        heads=(
-            head(message("Variant")),
-            *([head(message("Loss"))] if len(found) > 1 else []),
-            Head(text=message("Conflicting, both learned")),
-            Head(text=message("Conflicting pairs")),
-            Head(text=message("Mean cosine")),
-            Head(text=message("Same task, other images")),
-            Head(text=message("Cosine over ceiling")),
-            Head(text=message("Norm ratio")),
+        columns=(
+            text_column(message("Variant")),
+            *([text_column(message("Loss"))] if len(found) > 1 else []),
+            Column(head=message("Conflicting, both learned")),
+            Column(head=message("Conflicting pairs")),
+            Column(head=message("Mean cosine")),
+            Column(head=message("Same task, other images")),
+            Column(head=message("Cosine over ceiling")),
+            Column(head=message("Norm ratio")),
         ),
-        rows=tuple(rows),
+        rows=rows_of(rows),
     )
 
 
@@ -258,7 +258,7 @@ EXACT = message(
 )
 
 
-def _cells(found: Interference, variant: str) -> tuple[Value, ...]:
+def _cells(found: Interference, variant: str) -> tuple[Cell, ...]:
     learned = found.learned.get(variant)
     past = words(message("not known") if variant not in found.learned else message("no such pair"))
     known = [r.value for r in found.relative[variant].values() if r is not None]
@@ -269,9 +269,9 @@ def _cells(found: Interference, variant: str) -> tuple[Value, ...]:
         intervals.percent(found.shares[variant, ALL], 0),
         intervals.level(found.cosines[variant][ALL], 3),
         intervals.level(found.ceilings.get(variant, {}).get(ALL), 3),
-        Value(
+        Cell(
             text=message("{name} ({told})", name=intervals.number(float(np.mean(known)), 2), told=count),
-            sort=float(np.mean(known)),
+            value=float(np.mean(known)),
         )
         if known
         else words(message("not resolved") if variant in found.alone else message("not measured")),
@@ -279,7 +279,7 @@ def _cells(found: Interference, variant: str) -> tuple[Value, ...]:
     )
 
 
-def grid_by_pair(found: ByLoss) -> Grid:
+def grid_by_pair(found: ByLoss) -> Table:
     """Cosine of each pair against its ceiling."""
     pairs = list(combinations(found[PLAIN].tasks, 2))
     rows = []
@@ -289,24 +289,24 @@ def grid_by_pair(found: ByLoss) -> Grid:
             if relative is not None:
                 start = (words(variant), words(LOSSES[loss])) if len(found) > 1 else (words(variant),)
                 rows.append((*start, *(_relative(relative, a, b) for a, b in pairs)))
-    return Grid(
+    return Table(
         title=message("Cosine against its ceiling by pair of tasks, at the end of training"),
         caption=message(
             "Mean cosine of two tasks' gradients over the geometric mean of the cosines that each has with itself "
             "on other images; not resolved: one of these can't be told from zero. Fisher's z over seeds and draws "
             "gives the 95\N{NO-BREAK SPACE}% intervals, those of cosine and ceiling added in quadrature."
         ),
-        heads=(
-            head(message("Variant")),
-            *([head(message("Loss"))] if len(found) > 1 else []),
-            *(Head(text=message("{first} x {second}", first=_said(a), second=_said(b))) for a, b in pairs),
+        columns=(
+            text_column(message("Variant")),
+            *([text_column(message("Loss"))] if len(found) > 1 else []),
+            *(Column(head=message("{first} x {second}", first=_said(a), second=_said(b))) for a, b in pairs),
         ),
-        rows=tuple(rows),
+        rows=rows_of(rows),
         is_folded=True,
     )
 
 
-def _relative(relative: Mapping[tuple[str, str], intervals.Interval | None], a: str, b: str) -> Value:
+def _relative(relative: Mapping[tuple[str, str], intervals.Interval | None], a: str, b: str) -> Cell:
     pair = (a, b) if (a, b) in relative else (b, a)
     if pair not in relative:
         return words(message("not measured"))
@@ -314,18 +314,18 @@ def _relative(relative: Mapping[tuple[str, str], intervals.Interval | None], a: 
     return words(message("not resolved")) if found is None else intervals.level(found, 2)
 
 
-def grid_by_group(found: Interference) -> Grid:
+def grid_by_group(found: Interference) -> Table:
     """Mean cosine by group of layers."""
     groups = [g for g in found.groups if g != ALL]
     caption: list[str] = [message("Mean over pairs of tasks.")]
     if BACKBONE in groups:
         caption.append(message("backbone: what variants with and without perturbation blocks have in common."))
     rows = [(words(v), *(intervals.level(found.cosines[v].get(g), 3) for g in groups)) for v in found.variants]
-    return Grid(
+    return Table(
         title=message("Mean cosine by group of layers, at the end of training"),
         caption=texts([*caption, intervals.basis(found.conflicts, "draws of images")]),
-        heads=(head(message("Variant")), *(Head(text=_group(g)) for g in groups)),
-        rows=tuple(rows),
+        columns=(text_column(message("Variant")), *(Column(head=_group(g)) for g in groups)),
+        rows=rows_of(rows),
         is_folded=True,
     )
 

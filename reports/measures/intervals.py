@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.measures.section import Value
+from reports.document import Cell
 from reports.messages import message, ngettext, sentences
 from reports.stats import AVERAGE, Analysis, Estimate, collect
 from reports.wording import seeds_told, signed
@@ -79,17 +79,17 @@ def columns(estimate: Interval, unit: str = "") -> dict[str, float | int]:
     }
 
 
-def change(estimate: Interval | None, digits: int = 2) -> Value:
+def change(estimate: Interval | None, digits: int = 2) -> Cell:
     """A signed difference with its interval for a table; its unit stands in the caption."""
     return _value(estimate, lambda v: signed(v, digits))
 
 
-def level(estimate: Interval | None, digits: int = 3) -> Value:
+def level(estimate: Interval | None, digits: int = 3) -> Cell:
     """A number without a forced sign, with its interval, for a table."""
     return _value(estimate, lambda v: number(v, digits))
 
 
-def percent(estimate: Interval | None, digits: int = 1) -> Value:
+def percent(estimate: Interval | None, digits: int = 1) -> Cell:
     """A share in percent with its interval, cut to 0 to 100 %, for a table."""
     return _value(estimate, lambda v: f"{number(100 * min(max(v, 0.0), 1.0), digits)}%")
 
@@ -149,9 +149,9 @@ def basis(analysis: Analysis, what: str = "images") -> str:
     return message("Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} draws of images.", **n)
 
 
-def _value(estimate: Interval | None, text: Callable[[float], str]) -> Value:
+def _value(estimate: Interval | None, text: Callable[[float], str]) -> Cell:
     if estimate is None or np.isnan(estimate.value):
-        return Value(text=message("not measured"))
+        return Cell(text=message("not measured"))
     known = not np.isnan(estimate.low)
-    interval = f"[{text(estimate.low)}, {text(estimate.high)}]" if known else ""
-    return Value(text=text(estimate.value), sort=estimate.value, interval=interval)
+    interval = (f"[{text(estimate.low)}, {text(estimate.high)}]",) if known else ()
+    return Cell(text=text(estimate.value), value=estimate.value, below=interval)

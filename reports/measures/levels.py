@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
+from reports.document import Column, Table, rows_of, text_column, words
 from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
-from reports.measures.section import Grid, Head, head, words
 from reports.messages import comma, listed, message
 from reports.messages import sentences as texts
 from reports.stats import Analysis
@@ -193,7 +193,7 @@ def _against(found: Levels, reference: str | None, new: tuple[str, ...]) -> list
     ]
 
 
-def grids(found: Levels, reference: str | None) -> list[Grid]:
+def grids(found: Levels, reference: str | None) -> list[Table]:
     """For each family a table: gains, or differences from the study's reference where it has one."""
     against = reference if reference in found.variants else None
     made = []
@@ -218,13 +218,13 @@ def grids(found: Levels, reference: str | None) -> list[Grid]:
                 "Gain of {reference}; of the others the difference from it, PSNR in dB, paired within each image.",
                 reference=against,
             )
-        heads = [Head(text=_head(found, c)) for c in conditions]
+        heads = [Column(head=_head(found, c)) for c in conditions]
         made.append(
-            Grid(
+            Table(
                 title=message("{task} by strength", task=condition_label(task)),
                 caption=texts([caption, intervals.basis(found.gains)]),
-                heads=(head(message("Variant")), *heads),
-                rows=tuple(rows),
+                columns=(text_column(message("Variant")), *heads),
+                rows=rows_of(rows),
             )
         )
     return made

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from reports import schema
+from reports.document import Cell, Column, Table, rows_of, text_column, words
 from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
-from reports.measures.section import Grid, Head, Value, head, words
 from reports.messages import comma, message, series
 from reports.messages import sentences as texts
 from reports.stats import Analysis, Estimate
@@ -151,7 +151,7 @@ def _who(names: list[str], total: int) -> str:
     return comma(names) if len(names) <= 3 else message("{n} of the {all} variants", n=len(names), all=total)
 
 
-def grid(found: Mixed) -> Grid:
+def grid(found: Mixed) -> Table:
     """A line for each condition, variant and given prompt."""
     rows = []
     for condition, variant, given in found.lines():
@@ -163,13 +163,13 @@ def grid(found: Mixed) -> Grid:
                 words(variant),
                 words(condition_label(condition)),
                 words(condition_label(given)),
-                Value(text=f"{before:.2f}", sort=before),
+                Cell(text=f"{before:.2f}", value=before),
                 intervals.level(intervals.estimate(found.restored[given], variant, condition), 2),
                 intervals.change(intervals.estimate(found.gains[given], variant, condition)),
-                intervals.change(_turned(gap) if at == 1 else gap) if at < 2 and gap else Value(text=""),
+                intervals.change(_turned(gap) if at == 1 else gap) if at < 2 and gap else Cell(text=""),
             )
         )
-    return Grid(
+    return Table(
         title=message("Restored under either prompt"),
         caption=texts(
             [
@@ -180,16 +180,16 @@ def grid(found: Mixed) -> Grid:
                 intervals.basis(next(iter(found.gains.values()))),
             ]
         ),
-        heads=(
-            head(message("Variant")),
-            head(message("Degradations")),
-            head(message("Told")),
-            Head(text=message("Input")),
-            Head(text=message("Restored")),
-            Head(text=message("Gain")),
-            Head(text=message("Against the other prompt")),
+        columns=(
+            text_column(message("Variant")),
+            text_column(message("Degradations")),
+            text_column(message("Told")),
+            Column(head=message("Input")),
+            Column(head=message("Restored")),
+            Column(head=message("Gain")),
+            Column(head=message("Against the other prompt")),
         ),
-        rows=tuple(rows),
+        rows=rows_of(rows),
     )
 
 

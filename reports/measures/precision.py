@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from reports import schema
+from reports.document import Column, Table, rows_of, text_column, words
 from reports.measures import intervals
-from reports.measures.section import Grid, Head, head, words
 from reports.messages import message
 from reports.messages import sentences as texts
 from reports.stats import AVERAGE, Analysis
@@ -39,7 +39,7 @@ def moves(table: pd.DataFrame) -> dict[str, Analysis]:
     }
 
 
-def grid(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> Grid:
+def grid(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> Table:
     """A line for each variant and number format."""
     formats = list(dict.fromkeys([*moved, *changed]))
     names = {b for analysis in moved.values() for b in analysis.scores.conditions}
@@ -60,7 +60,7 @@ def grid(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> Grid:
                 )
             )
     basis = [intervals.basis(b) for b in list(changed.values())[:1]]
-    return Grid(
+    return Table(
         title=message("Codes rounded to a number format"),
         caption=texts(
             [
@@ -72,13 +72,13 @@ def grid(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> Grid:
                 ),
             ]
         ),
-        heads=(
-            head(message("Variant")),
-            head(message("Format")),
-            Head(text="PSNR"),
-            *(Head(text=message("Moved, {block}", block=b)) for b in blocks),
+        columns=(
+            text_column(message("Variant")),
+            text_column(message("Format")),
+            Column(head="PSNR"),
+            *(Column(head=message("Moved, {block}", block=b)) for b in blocks),
         ),
-        rows=tuple(rows),
+        rows=rows_of(rows),
     )
 
 

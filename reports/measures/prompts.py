@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
+from reports.document import Cell, Column, Table, rows_of, text_column, words
 from reports.labels import condition_label, in_sentence
 from reports.measures import intervals
-from reports.measures.section import Grid, Head, Value, head, words
 from reports.messages import comma, message, ngettext, series
 from reports.messages import sentences as texts
 from reports.stats import AVERAGE, Analysis, Estimate
@@ -179,19 +179,19 @@ def _unlike(found: PromptCosts, ranked: list[str]) -> list[str]:
     ]
 
 
-def grid(found: PromptCosts) -> Grid:
+def grid(found: PromptCosts) -> Table:
     """Mean change under another task's prompt, for each variant and true condition."""
     conditions = found.other_task.scores.conditions
     level = found.other_level
     rows = []
     for variant in found.variants:
-        cells: list[Value] = [intervals.change(found.other_task.estimate(variant, c)) for c in (AVERAGE, *conditions)]
+        cells: list[Cell] = [intervals.change(found.other_task.estimate(variant, c)) for c in (AVERAGE, *conditions)]
         if level is not None:
             cells.append(intervals.change(intervals.estimate(level, variant)))
         rows.append((words(variant), *cells))
-    heads = [head(message("Variant")), *(Head(text=condition_label(c)) for c in (AVERAGE, *conditions))]
+    heads = [text_column(message("Variant")), *(Column(head=condition_label(c)) for c in (AVERAGE, *conditions))]
     if level is not None:
-        heads.append(Head(text=message("Right task, wrong strength")))
+        heads.append(Column(head=message("Right task, wrong strength")))
     caption = [
         message(
             "PSNR in dB against the right prompt, by what is wrong with the image; negative is a loss. Prompts of a "
@@ -202,11 +202,11 @@ def grid(found: PromptCosts) -> Grid:
     if found.without_right:
         n = found.without_right
         caption.append(message("{n} images without the right prompt's result are left out.", n=n))
-    return Grid(
+    return Table(
         title=message("Mean change under the prompt of another task"),
         caption=texts(caption),
-        heads=tuple(heads),
-        rows=tuple(rows),
+        columns=tuple(heads),
+        rows=rows_of(rows),
     )
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from reports import schema
+from reports.document import Column, Table, rows_of, text_column, words
 from reports.drawing import Job
 from reports.figures import routing as routing_figure
 from reports.labels import condition_label
 from reports.measures import intervals
-from reports.measures.section import Grid, Head, Section, head, words
+from reports.measures.result import MeasureResult
 from reports.messages import message
 from reports.stats import Analysis
 
@@ -78,16 +79,16 @@ def distance(rows: pd.DataFrame) -> float:
     return sum(pairs) / len(pairs)
 
 
-def section(table: pd.DataFrame, folder: Path) -> tuple[Section, list[Job]] | None:
+def section(table: pd.DataFrame, folder: Path) -> tuple[MeasureResult, list[Job]] | None:
     """The section and its figures; None where fewer than two tasks were measured."""
     found = routes(table)
     if not found:
         return None
-    made = Section(
+    made = MeasureResult(
         name="routing",
         title=message("Which expert serves which degradation"),
         sentences=tuple(sentences(found)),
-        grids=(grid(found),),
+        tables=(grid(found),),
         summary=summary(table),
     )
     figures = [
@@ -118,7 +119,7 @@ def sentences(found: tuple[Routes, ...]) -> list[str]:
     return said
 
 
-def grid(found: tuple[Routes, ...]) -> Grid:
+def grid(found: tuple[Routes, ...]) -> Table:
     """Each router's distance between tasks, and the expert with most weight by condition."""
     conditions = sorted(
         {c for each in found for matrix in each.matrices.values() for c in matrix.index}, key=schema.condition_sort_key
@@ -133,20 +134,20 @@ def grid(found: tuple[Routes, ...]) -> Grid:
             ]
             apart = intervals.level(intervals.estimate(each.distances, each.variant, layer), 2)
             rows.append((words(each.variant), words(layer), apart, *first))
-    return Grid(
+    return Table(
         title=message("Experts by router and condition"),
         caption=message(
             "Distance: total variation of the tasks' shares of gate weight, mean over pairs of tasks. Intervals: "
             "95\N{NO-BREAK SPACE}% over seeds, absent with one. Conditions: the expert with most weight and its share, "
             "in the run of the lowest seed; numbers of experts mean nothing across runs."
         ),
-        heads=(
-            head(message("Variant")),
-            head(message("Router")),
-            Head(text=message("Distance")),
-            *(head(condition_label(condition)) for condition in conditions),
+        columns=(
+            text_column(message("Variant")),
+            text_column(message("Router")),
+            Column(head=message("Distance")),
+            *(text_column(condition_label(condition)) for condition in conditions),
         ),
-        rows=tuple(rows),
+        rows=rows_of(rows),
     )
 
 

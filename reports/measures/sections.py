@@ -32,7 +32,7 @@ from reports.measures import (
 )
 from reports.measures.load import Measures, load_measures
 from reports.measures.plateau import learned_tasks
-from reports.measures.section import Section
+from reports.measures.result import MeasureResult
 from reports.messages import listed, message, renamed, series
 from reports.messages import sentences as texts
 from reports.stats import Analysis
@@ -53,7 +53,7 @@ TRAINING = "learning"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class MeasureResults:
     """What the page shows of the measures: its sections, and one line for each table that is damaged.
 
     Attributes:
@@ -62,34 +62,34 @@ class Shown:
         jobs: section's name -> figures that are still to be drawn.
     """
 
-    sections: tuple[Section, ...] = ()
+    sections: tuple[MeasureResult, ...] = ()
     problems: tuple[str, ...] = ()
     jobs: Mapping[str, Sequence[Job]] = field(default_factory=dict)
 
     @property
-    def training(self) -> tuple[Section, ...]:
+    def training(self) -> tuple[MeasureResult, ...]:
         """How far each variant was trained, if the runs say so."""
         return tuple(section for section in self.sections if section.name == TRAINING)
 
-    def others(self, primary: str) -> tuple[Section, ...]:
+    def others(self, primary: str) -> tuple[MeasureResult, ...]:
         """The other sections but the study's primary one; t-SNE's controls stand beside its figure."""
         return tuple(s for s in self.sections if s.name not in (SEPARATION, TRAINING, primary))
 
-    def section(self, name: str) -> Section | None:
+    def section(self, name: str) -> MeasureResult | None:
         """The section of this name, if there is one."""
         return next((section for section in self.sections if section.name == name), None)
 
-    def with_figures(self, drawn: Mapping[str, Figures]) -> Shown:
+    def with_figures(self, drawn: Mapping[str, Figures]) -> MeasureResults:
         """The same with the figures that the jobs drew, by section."""
         sections = [
             replace(s, pictures=drawn[s.name].pictures, problems=drawn[s.name].problems) if s.name in drawn else s
             for s in self.sections
         ]
-        return Shown(sections=tuple(sections), problems=self.problems)
+        return MeasureResults(sections=tuple(sections), problems=self.problems)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Source:
+class _Inputs:
     """What every section is made from.
 
     Attributes:
@@ -105,30 +105,32 @@ class _Source:
     folder: Path
 
 
-Made = tuple[Section, list[Job]] | None  # a section and its figures; None where there is too little for it
+SectionWithFigures = (
+    tuple[MeasureResult, list[Job]] | None
+)  # a section and its figures; None where there is too little for it
 
 
-def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[TaskLearning] = ()) -> Shown:
+def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[TaskLearning] = ()) -> MeasureResults:
     """Sum up what each variant learned and every measure that finished runs have; one that fails leaves the others.
 
-    Writes <measure>.csv into the folder of measures below `out`. The figures are left to the caller (`Shown.jobs`),
-    who may draw them beside others; they go into the figures' folder below `out`.
+    Writes <measure>.csv into the folder of measures below `out`. The figures are left to the caller
+    (`MeasureResults.jobs`), who may draw them beside others; they go into the figures' folder below `out`.
     """
     measures = load_measures(study)
-    source = _Source(study=study, measures=measures, psnr=psnr, folder=out / schema.FIGURES_FOLDER)
+    inputs = _Inputs(study=study, measures=measures, psnr=psnr, folder=out / schema.FIGURES_FOLDER)
     sections, problems, jobs = [], list(measures.problems), {}
     if learned:
         first = training.section(study, list(learned))
         sections.append(first)
         write_csv(out / schema.MEASURES_FOLDER / f"{first.name}.csv", first.summary, "%.6f")
-    others: list[tuple[tuple[str, ...], Callable[[_Source], Made]]]
+    others: list[tuple[tuple[str, ...], Callable[[_Inputs], SectionWithFigures]]]
     others = [((name,), partial(_declared, name=name)) for name in measures.declared]
     for names, make in [*_SECTIONS, *others]:
         present = [name for name in names if name in measures.tables]
         if not present:
             continue
         try:
-            made = make(source)
+            made = make(inputs)
         except Exception as error:  # a measure's odd content must not cost the reader the rest of the report
             why = f"{type(error).__name__}: {error}"
             problems.append(message("{names} could not be summed up: {why}", names=listed(present), why=why))
@@ -143,7 +145,7 @@ def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[
     _remove_old_csv(out / schema.MEASURES_FOLDER, {section.name for section in sections})
     labels = study.labels_in_text
     told = (replace(s, sentences=tuple(renamed(each, labels) for each in s.sentences)) for s in sections)
-    return Shown(sections=tuple(told), problems=tuple(problems), jobs=jobs)
+    return MeasureResults(sections=tuple(told), problems=tuple(problems), jobs=jobs)
 
 
 def _remove_old_csv(folder: Path, shown: set[str]) -> None:
@@ -153,59 +155,59 @@ def _remove_old_csv(folder: Path, shown: set[str]) -> None:
             path.unlink()
 
 
-def _prompts(source: _Source) -> Made:
-    found = prompts.costs(source.measures.tables["prompts"])
+def _prompts(inputs: _Inputs) -> SectionWithFigures:
+    found = prompts.costs(inputs.measures.tables["prompts"])
     if found is None:
         return None
-    jobs = [Job(draw=prompts_figures.draw, given=(found, source.folder))]
-    section = Section(
+    jobs = [Job(draw=prompts_figures.draw, given=(found, inputs.folder))]
+    section = MeasureResult(
         name="prompts",
         title=message("What a wrong prompt costs"),
         sentences=tuple(prompts.sentences(found)),
-        grids=(prompts.grid(found),),
+        tables=(prompts.grid(found),),
         summary=prompts.summary(found),
     )
     return section, jobs
 
 
-def _precision(source: _Source) -> Made:
-    tables = source.measures.tables
+def _precision(inputs: _Inputs) -> SectionWithFigures:
+    tables = inputs.measures.tables
     changed = precision.changes(tables["precision"]) if "precision" in tables else {}
     moved = precision.moves(tables["order_moves"]) if "order_moves" in tables else {}
     if not changed and not moved:
         return None
-    section = Section(
+    section = MeasureResult(
         name="precision",
         title=message("Prompt codes in half precision"),
         sentences=tuple(precision.sentences(changed, moved)),
-        grids=(precision.grid(changed, moved),),
+        tables=(precision.grid(changed, moved),),
         summary=precision.summary(changed, moved),
     )
     return section, []
 
 
-def _separation(source: _Source) -> Made:
-    found = separation.separation_controls(source.measures.tables[SEPARATION])
+def _separation(inputs: _Inputs) -> SectionWithFigures:
+    found = separation.separation_controls(inputs.measures.tables[SEPARATION])
     if found is None:
         return None
-    section = Section(
+    section = MeasureResult(
         name=SEPARATION,
         title=message("Features by condition: controls"),
         sentences=tuple(separation.sentences(found)),
-        grids=tuple(separation.grids(found)),
+        tables=tuple(separation.grids(found)),
         summary=separation.summary(found),
     )
     return section, []
 
 
-def _interference(source: _Source) -> Made:
-    table, learned = source.measures.tables["interference"], learned_tasks(source.study)
+def _interference(inputs: _Inputs) -> SectionWithFigures:
+    table, learned = inputs.measures.tables["interference"], learned_tasks(inputs.study)
     every = {loss: interference.interference(table, loss, learned=learned) for loss in interference_shown.LOSSES}
     by_loss = {loss: one for loss, one in every.items() if one is not None}
     found = by_loss.get(interference.PLAIN)
     if found is None:
         return None
-    study, folder = source.study, source.folder
+    study, folder = inputs.study, inputs.folder
     jobs = [
         Job(draw=interference_figures.draw_pairs, given=(found, folder)),
         Job(draw=interference_figures.draw_progress, given=(found, study, folder)),
@@ -214,85 +216,85 @@ def _interference(source: _Source) -> Made:
     grids = [interference_shown.grid(by_loss)]
     grids += [interference_shown.grid_by_pair(by_loss)] if found.alone else []
     grids += [interference_shown.grid_by_group(found)] if len(found.groups) > 1 else []
-    section = Section(
+    section = MeasureResult(
         name="interference",
         title=message("Gradient interference"),
         sentences=tuple(interference_shown.sentences(by_loss)),
-        grids=tuple(grids),
+        tables=tuple(grids),
         summary=interference.summary(by_loss),
     )
     return section, jobs
 
 
-def _information(source: _Source) -> Made:
-    found = information.information(source.measures.tables["information"])
+def _information(inputs: _Inputs) -> SectionWithFigures:
+    found = information.information(inputs.measures.tables["information"])
     if found is None:
         return None
-    study, folder = source.study, source.folder
+    study, folder = inputs.study, inputs.folder
     jobs = [
         Job(draw=information_figures.draw_levels, given=(found, study, folder)),
         Job(draw=information_figures.draw_axis, given=(found, study, folder)),
     ]
-    section = Section(
+    section = MeasureResult(
         name="information",
         title=message("Information a block loses"),
         sentences=tuple(information.sentences(found, study.axis_values, study.axis_name)),
-        grids=tuple(information.grids(found)),
+        tables=tuple(information.grids(found)),
         summary=information.summary(found),
     )
     return section, jobs
 
 
-def _mechanism(source: _Source) -> Made:
+def _mechanism(inputs: _Inputs) -> SectionWithFigures:
     """PSNR, interference and information loss together, for a study with an axis."""
-    tables = source.measures.tables
+    tables = inputs.measures.tables
     pulls = interference.interference(tables["interference"]) if "interference" in tables else None
     losses = information.information(tables["information"]) if "information" in tables else None
     if pulls is None or losses is None:
         return None
-    found = mechanism.mechanism(source.study, source.psnr, pulls, losses)
+    found = mechanism.mechanism(inputs.study, inputs.psnr, pulls, losses)
     if found is None:
         return None
-    jobs = [Job(draw=mechanism_figures.draw, given=(found, source.study, source.folder))]
-    section = Section(
+    jobs = [Job(draw=mechanism_figures.draw, given=(found, inputs.study, inputs.folder))]
+    section = MeasureResult(
         name="mechanism",
-        title=message("PSNR, interference and information loss against {axis}", axis=source.study.axis_name),
-        sentences=tuple(mechanism.sentences(found, source.study)),
-        summary=mechanism.summary(found, source.study),
+        title=message("PSNR, interference and information loss against {axis}", axis=inputs.study.axis_name),
+        sentences=tuple(mechanism.sentences(found, inputs.study)),
+        summary=mechanism.summary(found, inputs.study),
     )
     return section, jobs
 
 
-def _levels(source: _Source) -> Made:
-    found = levels.levels(source.measures.tables["levels"], source.study)
+def _levels(inputs: _Inputs) -> SectionWithFigures:
+    found = levels.levels(inputs.measures.tables["levels"], inputs.study)
     if found is None:
         return None
-    jobs = [Job(draw=levels_figures.draw, given=(found, source.study, source.folder))]
-    section = Section(
+    jobs = [Job(draw=levels_figures.draw, given=(found, inputs.study, inputs.folder))]
+    section = MeasureResult(
         name="levels",
         title=message("Levels not trained on"),
-        sentences=tuple(levels.sentences(found, source.study.reference)),
-        grids=tuple(levels.grids(found, source.study.reference)),
-        summary=levels.summary(found, source.study.reference),
+        sentences=tuple(levels.sentences(found, inputs.study.reference)),
+        tables=tuple(levels.grids(found, inputs.study.reference)),
+        summary=levels.summary(found, inputs.study.reference),
     )
     return section, jobs
 
 
-def _mixed(source: _Source) -> Made:
-    found = mixed.mixed(source.measures.tables["mixed"])
+def _mixed(inputs: _Inputs) -> SectionWithFigures:
+    found = mixed.mixed(inputs.measures.tables["mixed"])
     if found is None:
         return None
-    section = Section(
+    section = MeasureResult(
         name="mixed",
         title=message("Two degradations at once"),
         sentences=tuple(mixed.sentences(found)),
-        grids=(mixed.grid(found),),
+        tables=(mixed.grid(found),),
         summary=mixed.summary(found),
     )
     return section, []
 
 
-_SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Source], Made]], ...] = (
+_SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Inputs], SectionWithFigures]], ...] = (
     ((SEPARATION,), _separation),
     (("prompts",), _prompts),
     (("precision", "order_moves"), _precision),
@@ -301,14 +303,14 @@ _SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Source], Made]], ...] = (
     (("interference", "information"), _mechanism),
     (("levels",), _levels),
     (("mixed",), _mixed),
-    (("routing",), lambda source: routing.section(source.measures.tables["routing"], source.folder)),
+    (("routing",), lambda inputs: routing.section(inputs.measures.tables["routing"], inputs.folder)),
 )
 
 
-def _declared(source: _Source, *, name: str) -> Made:
+def _declared(inputs: _Inputs, *, name: str) -> SectionWithFigures:
     """A measure of another package."""
-    measures = source.measures
-    return declared.section(measures.tables[name], measures.declared[name], source.study.variants), []
+    measures = inputs.measures
+    return declared.section(measures.tables[name], measures.declared[name], inputs.study.variants), []
 
 
 def _note(measures: Measures, names: list[str]) -> str:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from reports.document import Cell, Column, Table, rows_of, text_column, words
 from reports.measures import intervals
-from reports.measures.section import Grid, Head, Value, head, words
 from reports.messages import listed, message
 
 AS_WELL, IN_PART = 0.9, 0.5
@@ -191,7 +191,7 @@ def _range(values: Iterable[float]) -> str:
     return low if low == high else message("{low} to {high}", low=low, high=high)
 
 
-def grids(found: Controls) -> list[Grid]:
+def grids(found: Controls) -> list[Table]:
     """Purity of each variant's last layer under every setting; and, folded, all layers."""
     rows = []
     for variant, layer in found.last.items():
@@ -207,47 +207,47 @@ def grids(found: Controls) -> list[Grid]:
             _number(float(row["silhouette"])),
             _number(float(row["purity"])),
             _number(float(row["chance"])),
-            Value(text=f"{row['n_points']:.0f}", sort=float(row["n_points"])),
+            Cell(text=f"{row['n_points']:.0f}", value=float(row["n_points"])),
         )
         for row in found.values.to_dict("records")
     ]
-    start = (head(message("Variant")), head(message("Layer")))
+    start = (text_column(message("Variant")), text_column(message("Layer")))
     return [
-        Grid(
+        Table(
             title=message("Controls of the separation"),
             caption=message(
                 "kNN purity by what labels the patches, means over seeds; the same patches as in the figure. Random "
                 "prompt: each patch is told a condition drawn for it."
             ),
-            heads=(
+            columns=(
                 *start,
-                Head(text=message("Trained, right prompt")),
-                Head(text=message("Untrained, right prompt")),
-                Head(text=message("Random prompt, by degradation")),
-                Head(text=message("Random prompt, by prompt told")),
-                Head(text=message("Chance")),
+                Column(head=message("Trained, right prompt")),
+                Column(head=message("Untrained, right prompt")),
+                Column(head=message("Random prompt, by degradation")),
+                Column(head=message("Random prompt, by prompt told")),
+                Column(head=message("Chance")),
             ),
-            rows=tuple(rows),
+            rows=rows_of(rows),
         ),
-        Grid(
+        Table(
             title=message("Controls of every variant and layer"),
             caption=message("Silhouette and kNN purity, means over seeds."),
-            heads=(
+            columns=(
                 *start,
-                head(message("Setting")),
-                Head(text=message("Silhouette")),
-                Head(text=message("kNN purity")),
-                Head(text=message("Chance")),
-                Head(text=message("Patches")),
+                text_column(message("Setting")),
+                Column(head=message("Silhouette")),
+                Column(head=message("kNN purity")),
+                Column(head=message("Chance")),
+                Column(head=message("Patches")),
             ),
-            rows=tuple(every),
+            rows=rows_of(every),
             is_folded=True,
         ),
     ]
 
 
-def _number(value: float) -> Value:
-    return words(message("not measured")) if np.isnan(value) else Value(text=intervals.number(value, 2), sort=value)
+def _number(value: float) -> Cell:
+    return words(message("not measured")) if np.isnan(value) else Cell(text=intervals.number(value, 2), value=value)
 
 
 def summary(found: Controls) -> pd.DataFrame:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 
 from reports import learning
+from reports.document import Cell, Column, Table, rows_of, text_column, words
 from reports.labels import condition_label
 from reports.learning import FAST_GAIN_DB, LEARNED_DB, PLATEAU_DB, TaskLearning
-from reports.measures.section import Grid, Head, Section, Value, head, words
+from reports.measures.result import MeasureResult
 from reports.messages import message
 from reports.study import Study
 from reports.wording import signed
 
 
-def section(study: Study, found: list[TaskLearning]) -> Section:
+def section(study: Study, found: list[TaskLearning]) -> MeasureResult:
     """The section of what `learning` found in the study; of one variant and task at least."""
-    return Section(
+    return MeasureResult(
         name="learning",
         title=message("Training past the plateau"),
         sentences=tuple(learning.sentences(found)),
         note=_tested(study),
-        grids=(_grid(found),),
+        tables=(_grid(found),),
         summary=learning.frame(found),
     )
 
@@ -36,16 +37,16 @@ def _tested(study: Study) -> str:
     return message("Every run is tested with the same weights: not all alike.")
 
 
-def _grid(found: list[TaskLearning]) -> Grid:
+def _grid(found: list[TaskLearning]) -> Table:
     heads = (
-        head(message("Variant")),
-        head(message("Task")),
-        Head(text=message("Gain over the input, dB")),
-        Head(text=message("of it in the last tenth, dB")),
-        Head(text=message("Steps to +{gain:g} dB", gain=FAST_GAIN_DB)),
-        head(message("Status")),
+        text_column(message("Variant")),
+        text_column(message("Task")),
+        Column(head=message("Gain over the input, dB")),
+        Column(head=message("of it in the last tenth, dB")),
+        Column(head=message("Steps to +{gain:g} dB", gain=FAST_GAIN_DB)),
+        text_column(message("Status")),
     )
-    return Grid(
+    return Table(
         is_folded=True,
         title=message("Gain and plateau of each variant and task"),
         caption=message(
@@ -54,12 +55,12 @@ def _grid(found: list[TaskLearning]) -> Grid:
             learned=LEARNED_DB,
             plateau=PLATEAU_DB,
         ),
-        heads=heads,
-        rows=tuple(
+        columns=heads,
+        rows=rows_of(
             (
                 words(one.variant),
                 words(condition_label(one.task)),
-                Value(text=signed(one.gain_db), sort=one.gain_db),
+                Cell(text=signed(one.gain_db), value=one.gain_db),
                 _number(one.last_tenth_db, signed(one.last_tenth_db)),
                 _number(one.steps_to_3_db, "" if math.isnan(one.steps_to_3_db) else f"{one.steps_to_3_db:,.0f}"),
                 words(one.status),
@@ -69,5 +70,5 @@ def _grid(found: list[TaskLearning]) -> Grid:
     )
 
 
-def _number(value: float, text: str) -> Value:
-    return words("\N{EN DASH}") if math.isnan(value) else Value(text=text, sort=value)
+def _number(value: float, text: str) -> Cell:
+    return words("\N{EN DASH}") if math.isnan(value) else Cell(text=text, value=value)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
+from reports.document import Cell, Number
 from reports.stats import Scores, collect, means
-from reports.tables import Cell, Number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,5 +65,5 @@ def cells_of(grid: Grid, name: str, runs: str, *, with_average: bool) -> tuple[C
         )
         empty = all(np.isnan(values))
         hover = "" if empty else "; ".join(filter(None, (about, runs)))
-        cells.append(Cell(numbers=numbers, instead="not run" if empty else "", hover=hover))
+        cells.append(Cell(numbers=numbers, text="not run" if empty else "", hover=hover))
     return tuple(cells)

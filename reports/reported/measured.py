@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
+from reports.document import Cell, Number, Row, words
 from reports.labels import condition_label
 from reports.load import name_of
 from reports.messages import comma, joined, message, series
@@ -17,7 +18,7 @@ from reports.reported.comparison import Compared, ComparedCell, compare
 from reports.reported.grid import Grid, cells_of, grid_of
 from reports.reported.methods import AVERAGE_COLUMN, PaperColumn, Setting, method_of, protocol_for
 from reports.study import Run, Status, Study
-from reports.tables import INPUT_LABEL, Cell, Number
+from reports.tables import INPUT_LABEL
 from reports.wording import count
 
 NOT_PRINTED = message("not printed")
@@ -27,41 +28,21 @@ _SIGNS = {schema.PSNR: 3, schema.SSIM: 4}  # digits that show on which side of t
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuredRow:
-    """One variant, or the degraded input."""
-
-    label: str
-    cells: tuple[Cell, ...]
-    aside: str
-    hover: str = ""
-    is_input: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """One variant against one source's row."""
-
-    label: str
-    cells: tuple[Cell, ...]
-    aside: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Measured:
     """Numbers of one protocol on one set of images.
 
     Attributes:
         title: protocol and data.
         heads: the columns: the paper's test sets on the field's data, conditions on other images.
-        rows: the degraded input first.
-        differences: empty where nothing can be compared; `reasons` then says why.
+        rows: the degraded input first; a cell with the name, one a column, and where the numbers come from.
+        differences: each variant against each source; empty where nothing can be compared, `reasons` then says why.
         reasons: sentences for the reader.
     """
 
     title: str
     heads: tuple[str, ...]
-    rows: tuple[MeasuredRow, ...]
-    differences: tuple[Difference, ...]
+    rows: tuple[Row, ...]
+    differences: tuple[Row, ...]
     reasons: tuple[str, ...]
 
 
@@ -136,32 +117,27 @@ def _on_other_images(study: Study, setting: Setting, protocol: str, rows: pd.Dat
         )
 
 
-def _rows(study: Study, grid: Grid, *, with_average: bool) -> tuple[MeasuredRow, ...]:
+def _rows(study: Study, grid: Grid, *, with_average: bool) -> tuple[Row, ...]:
     """The degraded input, then every planned variant, scored or not."""
-    found = [
-        MeasuredRow(
-            label=INPUT_LABEL,
-            cells=cells_of(grid, "input", "", with_average=with_average),
-            aside=message("measured"),
-            is_input=True,
-        )
-    ]
+    inputs = cells_of(grid, "input", "", with_average=with_average)
+    found = [source_row(words(INPUT_LABEL), inputs, message("measured"), is_fixed=True)]
     for variant in study.variants:
         done = study.done_runs_of(variant)
-        found.append(
-            MeasuredRow(
-                label=_label(study, variant),
-                cells=cells_of(grid, variant, "; ".join(r.run_id for r in done), with_average=with_average),
-                aside=_aside(study, variant, done),
-                hover=", ".join(r.run_id for r in done),
-            )
-        )
+        ids = [run.run_id for run in done]
+        cells = cells_of(grid, variant, "; ".join(ids), with_average=with_average)
+        label = words(_label(study, variant), hover=", ".join(ids))
+        found.append(source_row(label, cells, _aside(study, variant, done)))
     return tuple(found)
 
 
+def source_row(label: Cell, cells: Sequence[Cell], where_from: str, *, is_fixed: bool = False) -> Row:
+    """A line of the table: of what it is, a cell a column, and where its numbers come from."""
+    return Row(cells=(label, *cells, words(where_from, style="aside")), is_fixed=is_fixed)
+
+
 def _label(study: Study, variant: str) -> str:
-    aliases = ", ".join(e.variant for e in study.aliases.get(variant, ()))
-    return f"{variant} (= {aliases})" if aliases else variant
+    aliases = ", ".join(study.label(e.variant) for e in study.aliases.get(variant, ()))
+    return f"{study.label(variant)} (= {aliases})" if aliases else study.label(variant)
 
 
 def _aside(study: Study, variant: str, done: Sequence[Run]) -> str:
@@ -228,7 +204,7 @@ def _max_side(run: Run) -> int | None:
 
 def _differences(
     study: Study, setting: Setting, protocol: str, grid: Grid, whole: Sequence[PaperColumn]
-) -> Iterator[Difference]:
+) -> Iterator[Row]:
     """Each variant that is a reported method, against every source that prints it."""
     for variant in study.variants:
         method = _method(study, variant)
@@ -245,7 +221,7 @@ def _differences(
                 yield _difference(variant, method, source, own, setting)
 
 
-def _difference(variant: str, method: str, source: str, cells: dict[str, ComparedCell], setting: Setting) -> Difference:
+def _difference(variant: str, method: str, source: str, cells: dict[str, ComparedCell], setting: Setting) -> Row:
     compared = [c for c in cells.values() if c.reproduced is not None]
     same = [c.dataset for c in compared if c.reproduced]
     n = len(compared)
@@ -254,16 +230,16 @@ def _difference(variant: str, method: str, source: str, cells: dict[str, Compare
         which = message("none of {n}", n=n)
     elif len(same) == n:
         which = message("all {n}", n=n)
-    return Difference(
-        label=f"{variant} {MINUS} {method}",
-        cells=tuple(_difference_cell(cells.get(name)) for name in setting.column_names),
-        aside=message("reported: {source}; reproduced: {which}", source=source, which=which),
+    return source_row(
+        words(f"{variant} {MINUS} {method}"),
+        [_difference_cell(cells.get(name)) for name in setting.column_names],
+        message("reported: {source}; reproduced: {which}", source=source, which=which),
     )
 
 
 def _difference_cell(cell: ComparedCell | None) -> Cell:
     if cell is None or cell.reproduced is None:
-        return Cell(numbers=(), instead=NOT_PRINTED if cell is None else cell.verdict)
+        return Cell(text=NOT_PRINTED if cell is None else cell.verdict)
     parts: tuple[tuple[str, Compared], ...] = ((schema.PSNR, cell.psnr_db), (schema.SSIM, cell.ssim))
     numbers = tuple(
         Number(value=float("nan"), text="")

@@ -11,16 +11,21 @@ from itertools import groupby
 from typing import Literal
 
 from reports import schema
+from reports.document import Block, Cell, Column, Fold, Items, Number, Row, Section, Table, Text, text_column, words
+from reports.document.latex import to_latex
+from reports.document.markdown import to_markdown
+from reports.labels import latex, markdown
 from reports.load import read_json
-from reports.messages import joined, message, series
+from reports.messages import Changed, joined, message, sentences, series
 from reports.reported.cells import ReportedRow, reported_rows, sources
 from reports.reported.checks import Flag, cited, flags
-from reports.reported.measured import NOT_PRINTED, Measured, measured_of
+from reports.reported.measured import NOT_PRINTED, Measured, measured_of, source_row
 from reports.reported.methods import AVERAGE_COLUMN, NOT_TRAINED, Setting, find_setting
 from reports.schema import STUDY_FILE
 from reports.study import Study
-from reports.tables import Cell, Number
+from reports.wording import metric_note
 
+MARKS = message("Bold: best of the group. Underlined: second. Equal prints share the mark.")
 REPORTED_KEY = "reported"
 """The entry of study.json that asks for this table: the name of a setting."""
 
@@ -32,34 +37,13 @@ _LATER_TASKS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """One row.
-
-    Attributes:
-        label: method or variant.
-        cells: one for each head of its group.
-        aside: where the numbers come from: "reported: ..." or "measured: ...".
-        marks: numbers of the remarks below the table that concern the row.
-        hover: more for who asks.
-        is_input: whether it is the degraded input, which stands first however the rows are sorted.
-    """
-
-    label: str
-    cells: tuple[Cell, ...]
-    aside: str
-    marks: tuple[int, ...] = ()
-    hover: str = ""
-    is_input: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class Group:
-    """Rows that may be compared with each other; `heads` are the columns as a reader sees them."""
+    """Rows that may be compared with each other; `heads` are the columns of numbers as a reader sees them."""
 
     kind: Literal["reported", "measured", "difference"]
     title: str
     heads: tuple[str, ...]
-    lines: tuple[Line, ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +65,54 @@ class ReportedTable:
     notes: tuple[str, ...]
 
     @property
-    def blocks(self) -> tuple[tuple[Group, ...], ...]:
-        """Neighbouring groups with the same columns: each block is one table."""
-        return tuple(tuple(groups) for _, groups in groupby(self.groups, key=lambda g: g.heads))
+    def tables(self) -> list[Table]:
+        """A table for each stretch of neighbouring groups with the same columns."""
+        found = []
+        for number, (heads, members) in enumerate(groupby(self.groups, key=lambda g: g.heads), start=1):
+            groups = list(members)
+            found.append(
+                Table(
+                    name=f"reported-{number}",
+                    title=groups[0].title,
+                    columns=(
+                        text_column(message("Method or variant")),
+                        *(Column(head=head) for head in heads),
+                        text_column(message("Where from")),
+                    ),
+                    rows=tuple(row for group in groups for row in (Row(heading=group.title), *group.rows)),
+                    caption=sentences([f"{metric_note()}.", MARKS]) if number == 1 else "",
+                    has_title=False,
+                )
+            )
+        return found
+
+    @property
+    def section(self) -> Section:
+        """The table's part of the page."""
+        blocks: list[Block] = [Text(text=warning, style="remark") for warning in self.warnings]
+        blocks += [*self.tables, *(Text(text=note, style="note") for note in self.notes)]
+        if self.remarks:
+            title = message("What does not add up in the reported rows")
+            blocks.append(Fold(title=title, blocks=[Items(items=self.remarks, is_numbered=True)]))
+        title = message("Reported numbers: {setting}", setting=Changed(self.setting.title, str.lower))
+        return Section(name="reported", title=title, short=message("Reported numbers"), blocks=blocks)
+
+    @property
+    def markdown(self) -> str:
+        """Warnings, tables, notes and numbered remarks."""
+        lines = [f"**{markdown(warning)}**\n" for warning in self.warnings]
+        lines += [to_markdown(table) for table in self.tables]
+        lines += [f"{markdown(note)}  " for note in self.notes]
+        lines += ["", *(f"{number}. {markdown(remark)}" for number, remark in enumerate(self.remarks, start=1))]
+        return "\n".join(lines).rstrip() + "\n"
+
+    @property
+    def latex(self) -> str:
+        """The tables for a paper; warnings, notes and remarks are comments."""
+        above = [f"% {latex(warning)}" for warning in self.warnings]
+        below = [f"% {latex(note)}" for note in self.notes]
+        below += [f"% {number}. {latex(remark)}" for number, remark in enumerate(self.remarks, start=1)]
+        return "\n".join([*above, *map(to_latex, self.tables), *below]) + "\n"
 
 
 def asked_setting(study: Study) -> str | None:
@@ -117,7 +146,7 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
     groups = [_reported(_home_title(setting), setting, home, marks)]
     measured = measured_of(study, setting)
     for part in measured:
-        groups.append(Group(kind="measured", title=part.title, heads=part.heads, lines=_measured(part)))
+        groups.append(Group(kind="measured", title=part.title, heads=part.heads, rows=part.rows))
         if part.differences:
             groups.append(
                 Group(
@@ -126,7 +155,7 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
                         "Difference: measured \N{MINUS SIGN} reported, under the protocol of the reported numbers"
                     ),
                     heads=part.heads,
-                    lines=tuple(Line(label=d.label, cells=d.cells, aside=d.aside) for d in part.differences),
+                    rows=part.differences,
                 )
             )
     # Last, since it is long: what was measured stays in sight of the paper's own table.
@@ -135,7 +164,7 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
     )
     return ReportedTable(
         setting=setting,
-        groups=tuple(g for g in groups if g.lines),
+        groups=tuple(g for g in groups if g.rows),
         warnings=_warnings(setting, rows, measured),
         remarks=remarks,
         notes=_notes(setting, rows),
@@ -156,16 +185,14 @@ def _reported(
     """The group of these rows, ranked among themselves."""
     cells = _ranked([_printed(row, setting) for row in rows])
     lines = tuple(
-        Line(
-            label=row.method,
-            cells=told,
-            aside=message("reported: {source}", source=cited(row, "; ")),
-            marks=marks.get((row.method, row.source), ()),
-            hover=_about(row),
+        source_row(
+            words(row.method, hover=_about(row), marks=marks.get((row.method, row.source), ())),
+            own,
+            message("reported: {source}", source=cited(row, "; ")),
         )
-        for row, told in zip(rows, cells, strict=True)
+        for row, own in zip(rows, cells, strict=True)
     )
-    return Group(kind="reported", title=title, heads=_heads(setting), lines=lines)
+    return Group(kind="reported", title=title, heads=_heads(setting), rows=lines)
 
 
 def _ranked(rows: Sequence[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
@@ -198,7 +225,7 @@ def _printed(row: ReportedRow, setting: Setting) -> tuple[Cell, ...]:
             Number(value=float("nan") if v is None else float(v), text="" if v is None else str(v)) for v in values
         )
         hover = f"{row.source}; {printed.where}" + (f"; {printed.note}" if printed.note else "") if printed else ""
-        cells.append(Cell(numbers=numbers, instead="" if printed else NOT_PRINTED, hover=hover))
+        cells.append(Cell(numbers=numbers, text="" if printed else NOT_PRINTED, hover=hover))
     return tuple(cells)
 
 
@@ -206,13 +233,6 @@ def _about(row: ReportedRow) -> str:
     size = f"{row.params_m} M parameters; " if row.params_m is not None else ""
     source = sources()[row.source]
     return f"{row.year}; {size}{source.kind}: {source.meaning}"
-
-
-def _measured(part: Measured) -> tuple[Line, ...]:
-    return tuple(
-        Line(label=row.label, cells=row.cells, aside=row.aside, hover=row.hover, is_input=row.is_input)
-        for row in part.rows
-    )
 
 
 def _numbered(

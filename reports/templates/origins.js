@@ -34,10 +34,11 @@ for (const element of document.querySelectorAll("table[data-origins]")) {
   const table = origins.tables[Number(element.dataset.origins)];
   if (!table) continue;
   const buttons = [];
+  const first = Number(element.dataset.first);
   for (const line of element.querySelectorAll("tr[data-row]")) {
     const at = Number(line.dataset.row);
     if (!table.rows[at]) continue;
-    [...line.cells].slice(1, 1 + table.columns.length).forEach((cell, column) => {
+    [...line.cells].slice(first, first + table.columns.length).forEach((cell, column) => {
       if (cell.dataset.sort === undefined) return;
       const button = make("button", { type: "button", className: "origin", tabIndex: -1 }, ...cell.childNodes);
       button.addEventListener("click", () => openOrigin(table, at, column, button));

@@ -14,7 +14,7 @@ const select = (name, options) => {
 };
 // Sorting: a click or Enter on a head sorts every body but the fixed one; without scripts the table is simply as given.
 for (const table of document.querySelectorAll("table.sortable")) {
-  const heads = [...table.tHead.rows[0].cells];
+  const heads = [...[...table.tHead.rows].at(-1).cells];
   const key = (row, at) => {
     const cell = row.cells[at];
     const text = cell.dataset.sort ?? cell.textContent.trim();

@@ -12,14 +12,15 @@ from typing import Any
 
 import pandas as pd
 
-from reports import page, schema
+from reports import schema
 from reports.labels import condition_label
+from reports.pages.setup import runs_listed
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, seed_means
 from reports.study import Run, Study
-from reports.tables import Table
+from reports.tables import ResultTable
 
 
-def origins(tables: Sequence[tuple[Study, Table]]) -> dict[str, Any]:
+def origins(tables: Sequence[tuple[Study, ResultTable]]) -> dict[str, Any]:
     """Everything that the page tells of the cells of these tables.
 
     Args:
@@ -40,7 +41,7 @@ def origins(tables: Sequence[tuple[Study, Table]]) -> dict[str, Any]:
     }
 
 
-def _table(study: Study, table: Table) -> dict[str, Any]:
+def _table(study: Study, table: ResultTable) -> dict[str, Any]:
     scores = {m.name: study.scores(m.name) for m in study.metrics}
     return {
         "columns": [_column(study.terms, scores[schema.PSNR], column) for column in table.columns],
@@ -68,7 +69,7 @@ def _row(study: Study, scores: dict[str, Scores], variant: str, columns: Sequenc
     by_column = [
         [seed_means(s, variant, column) if variant in s.seeds else None for s in scores.values()] for column in columns
     ]
-    listed, runs = page.runs_listed(study), []
+    listed, runs = runs_listed(study), []
     for number, seed in enumerate(first.seeds[variant][:listed]):
         cells = [[None if values is None else _known(values[number]) for values in metrics] for metrics in by_column]
         runs.append({"run": ids[seed], "seed": seed, "means": cells})

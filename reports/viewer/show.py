@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from reports.study import Study
-from reports.tables import Table
+from reports.tables import ResultTable
 from reports.viewer.images import Gallery, gallery
 from reports.viewer.origins import origins
 from reports.viewer.points import Scatter, scatter
@@ -25,7 +25,7 @@ class Interactive:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def interactive(study: Study, tables: Sequence[tuple[Study, Table]]) -> Interactive:
+def interactive(study: Study, tables: Sequence[tuple[Study, ResultTable]]) -> Interactive:
     """Make what the page of `study` needs; `tables` are those whose cells lead back to runs, in the page's order."""
     problems: dict[str, str] = {}
 

@@ -100,8 +100,8 @@ def test_axe_finds_nothing(chromium, report, name, scheme):
 def test_tables_sort(chromium, report):
     with opened(chromium, report) as page:
         table = page.locator("#result table").first
-        head = table.locator("thead th", has_text="Average (columns)")
-        values = "t => [...t.tBodies[1].rows].map((r) => Number(r.cells[r.cells.length - 6].dataset.sort))"
+        head = table.locator("thead th", has_text="columns")
+        values = "t => [...t.tBodies[1].rows].map((r) => Number(r.cells[8].dataset.sort))"
         before = table.evaluate(values)
         head.get_by_role("button").click()
         assert table.evaluate(values) == sorted(before, reverse=True) != before
@@ -110,6 +110,40 @@ def test_tables_sort(chromium, report):
         assert head.get_attribute("aria-sort") == "ascending"
         assert table.locator("tbody th").first.inner_text() == "degraded input"
         assert table.locator("tbody th").nth(1).inner_text() == EVIL
+
+
+def test_results_stand_a_metric_a_tab(chromium, report):
+    with opened(chromium, report) as page:
+        tabs = page.locator("#result").get_by_role("tab")
+        assert tabs.all_inner_texts() == ["PSNR", "SSIM", "Difference"]
+        shown = lambda: page.locator("#result .tab:visible").evaluate_all("all => all.map((t) => t.dataset.title)")  # noqa: E731
+        assert shown() == ["PSNR"]
+        tabs.nth(1).click()
+        assert shown() == ["SSIM"]
+        tabs.nth(1).press("ArrowRight")
+        assert shown() == ["Difference"]
+        assert tabs.nth(2).get_attribute("aria-selected") == "true"
+        assert re.search(r"[+\u2212]0\.\d\d", page.locator("#result .tab:visible tbody").first.inner_text())
+    with opened(chromium, report, scripts=False) as page:
+        assert page.locator("#result .tab:visible").count() == 3
+
+
+def test_a_table_is_copied_as_latex_and_as_csv(chromium, report):
+    with opened(chromium, report) as page:
+        page.evaluate(
+            "() => { navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }; }"
+        )
+        shown = page.locator("#result .tab:visible")
+        shown.get_by_role("button", name="Copy LaTeX").click()
+        page.wait_for_function("window.copied")
+        assert page.evaluate("window.copied") + "\n" in (report.parent / "table.tex").read_text()
+        shown.get_by_role("button", name="Copy CSV").click()
+        page.wait_for_function("window.copied.startsWith('Variant,')")
+        assert shown.get_by_role("status").inner_text() == "Copied"
+        lines = page.evaluate("window.copied").splitlines()
+        means = pd.read_csv(report.parent / "means.csv").set_index(["variant", "condition", "metric"])["mean"]
+        row = next(line for line in lines if line.startswith("other,")).split(",")
+        assert float(row[lines[0].split(",").index("Haze")]) == pytest.approx(means["other", "haze", "psnr_db"])
 
 
 def test_long_tables_filter(chromium, report):
@@ -208,7 +242,7 @@ def test_every_cell_leads_back_to_its_runs(chromium, report):
             f"{ssim:.4f}",
         ):
             assert known in told
-        assert f"{psnr:.2f} / {ssim:.3f}" in told
+        assert f"Printed\n{psnr:.2f}\n" in told
         page.keyboard.press("Escape")
         assert not dialog.is_visible()
         page.keyboard.press("ArrowRight")  # focus is back on the cell
@@ -270,7 +304,7 @@ def test_chinese_page_speaks_chinese(chromium, report, width):
         assert page.locator("html").get_attribute("lang") == "zh-Hans"
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(STICKING_OUT) == []
-        for text in ("变体", "平均\N{FULLWIDTH LEFT PARENTHESIS}按列", "种子"):
+        for text in ("变体", "按列", "雾"):
             assert page.locator("#result thead").first.get_by_text(text).is_visible()
         assert page.get_by_role("slider", name="分隔线").is_visible()
         page.locator("#result table").first.locator("button.origin").first.click()

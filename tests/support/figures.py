@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from reports.compare import compare
-from reports.figures import axis, crops, curves, differences, errors, maps, masks, moved, orders, style
+from reports.figures import axis, changes, crops, curves, differences, errors, maps, masks, orders, style
 from reports.load import load_study
 from reports.stats import Analysis, collect
 from tests.support.fake_measures import write_measures
@@ -50,7 +50,7 @@ def draw(study: FakeStudy, folder: Path, names: Collection[str] = NAMES) -> dict
             "maps_skip1": (maps, (loaded, whole)), "masks": (masks, (loaded, whole)),
             "attention": (masks, (loaded, whole)), "orders_1": (orders, (loaded, whole)),
             "training_curves": (curves, (loaded, whole)),
-            "moved": (moved, (compare(load_study(before), loaded).rows["psnr_db"], whole)),
+            "moved": (changes, (compare(load_study(before), loaded).rows["psnr_db"], whole)),
         }  # fmt: skip
         for module, given in {calls[name][0]: calls[name][1] for name in names}.items():
             module.draw(*given)

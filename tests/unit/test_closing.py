@@ -14,7 +14,7 @@ from ablations.harness.training.train import Progress
 from reports.files import write_json
 from reports.load import load
 from reports.stats import TASK_AVERAGE
-from reports.tables import Table, build_table
+from reports.tables import ResultTable, build_table
 from tests.support.fake_runs import FakeStudy, write_runs
 from tests.support.tiny_study import tiny_plan
 
@@ -22,12 +22,12 @@ NAMES = ("dfpir_identity_order_without_channel_attention", "dfpir_identity_order
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory) -> Table:
+def table(tmp_path_factory) -> ResultTable:
     fake = FakeStudy(effect_db={"dfpir_g50": 0.0, "dfpir_g100": 2.0}, seeds=(0, 1), not_run=(("dfpir_g50", 1),))
     return build_table(load([write_runs(tmp_path_factory.mktemp("runs"), fake)]))
 
 
-def shown(table: Table, width: int) -> list[str]:
+def shown(table: ResultTable, width: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
     show_table(table, console)
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]

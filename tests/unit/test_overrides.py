@@ -16,7 +16,7 @@ from ablations.recipe import Evaluation, Phase, Recipe, TaskShare
 from ablations.registry import STUDIES
 from ablations.settings import checked, literal
 from dfpir import DFPIRConfig
-from reports.page import _overrides
+from reports.pages.setup import _overrides
 from tests.unit.test_spec_and_plan import DATA, NAMES
 
 

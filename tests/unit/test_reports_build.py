@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports.build import build_report, main
-from reports.page import duration
+from reports.__main__ import main
+from reports.build import build_report
+from reports.pages.setup import duration
 from tests.support.fake_runs import FakeStudy, gamma_study, run_id_of, write_runs
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -166,8 +167,17 @@ def test_command_line(tmp_path, capsys):
     assert main([str(tmp_path / "nowhere")]) == 2
     assert not (tmp_path / "no").exists()
     with pytest.raises(SystemExit, match="0"):
-        main(["--help"])
+        main(["study", "--help"])
     assert "a study folder, run folders" in " ".join(capsys.readouterr().out.split())
+    for words, said in ((["study"], "required: RUNS"), (["index", "a", "b"], "unrecognized arguments: b")):
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
+        assert said in capsys.readouterr().err
+    assert main(["size", str(tmp_path / "out" / "report.html")]) == 0
+    n_words, n_first = map(
+        int, re.findall(r"([\d,]+) words \(([\d,]+) not", capsys.readouterr().out.replace(",", ""))[0]
+    )
+    assert n_words > n_first > 100
 
 
 def test_torch_is_never_imported():
@@ -189,7 +199,7 @@ def test_a_page_of_many_runs_says_which_it_lists(tmp_path, monkeypatch):
     fake = FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1, 2), pictures=False)
     folder = write_runs(tmp_path / "runs", fake)
     with monkeypatch.context() as patch:
-        patch.setattr("reports.page.MOST_RUN_LINES", 3)
+        patch.setattr("reports.pages.setup.MOST_RUN_LINES", 3)
         text = build_report([folder], tmp_path / "out").read_text(encoding="utf-8")
     assert "The page lists the first 1 runs of each variant; all 6 stand in runs.csv" in text
     listed = [f'<th scope="row" class="mono">{run_id_of(v, s)}' in text for v in ("a", "b") for s in (0, 1, 2)]
@@ -205,7 +215,7 @@ def test_a_page_of_many_runs_says_which_it_lists(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("blank_figures")
 def test_of_many_runs_that_are_not_done_those_with_a_reason_are_shown(tmp_path, monkeypatch):
-    monkeypatch.setattr("reports.page.MOST_FAILURES", 1)
+    monkeypatch.setattr("reports.pages.setup.MOST_FAILURES", 1)
     fake = FakeStudy(
         effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1, 2), pictures=False, not_run=(("a", 1),), failed=(("b", 2),)
     )
@@ -214,7 +224,7 @@ def test_of_many_runs_that_are_not_done_those_with_a_reason_are_shown(tmp_path, 
     assert "2 of 6 runs are not done" in text
     assert "The first 1 of them are shown with their reasons; all stand in runs.csv." in text
     assert "Not done (2)" in text
-    assert re.findall(r'<span class="status (\w+)">\w+</span> <span class="mono">', text) == ["failed"]
+    assert re.findall(r'<p class="status (\w+)"><strong>', text) == ["failed"]
     table = pd.read_csv(tmp_path / "out" / "runs.csv").set_index(["variant", "seed"])
     assert "loss is not finite" in table.loc[("b", 2), "reason"]
     assert table["reason"].notna().sum() == 2

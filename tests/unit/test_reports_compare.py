@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from reports import schema
-from reports.build import main
-from reports.compare import build_comparison, compare
+from reports.__main__ import main
+from reports.changes import changes
+from reports.compare import compare
 from reports.load import load_study
-from reports.moved import moved
+from reports.pages.comparison import build_comparison
 from reports.stats import AVERAGE, collect
 from tests.support.fake_runs import FakeStudy, run_id_of, write_done_marker, write_runs
 from tests.support.simulated_studies import image_rows
@@ -47,8 +48,8 @@ def test_what_moved_is_told_from_noise(two):
     assert averages["better"].is_real
     assert averages["better"].estimate.value == pytest.approx(0.5, abs=0.05)
     assert averages["better"].after - averages["better"].before == pytest.approx(averages["better"].estimate.value)
-    assert averages["same"].told == "no"
-    assert averages["untouched"].told == "same runs"
+    assert averages["same"].text == "no"
+    assert averages["untouched"].text == "same runs"
     assert averages["untouched"].estimate.value == 0
     assert all(m.estimate.value == 0 for m in found.rows[schema.SSIM])
 
@@ -155,7 +156,7 @@ def test_same_seeds_are_paired_and_other_seeds_are_not():
     same = {("1 a", s, "rain", f"{k}1"): 25.02 + luck[0, s, 0] + 1e-3 * s for s in range(3) for k in "pqrs"}
     other = {("1 a", s + 7, "rain", f"{k}1"): 25.02 + luck[1, s, 0] for s in range(3) for k in "pqrs"}
     pairs = {"a": ("a", "a", False)}
-    paired, apart = (moved(collect(image_rows(old | new)), pairs)[0] for new in (same, other))
+    paired, apart = (changes(collect(image_rows(old | new)), pairs)[0] for new in (same, other))
     assert (paired.seeds_paired, apart.seeds_paired) == (True, False)
     assert paired.estimate.value == pytest.approx(0.021)
     assert paired.is_real

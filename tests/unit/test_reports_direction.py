@@ -8,10 +8,13 @@ import pytest
 from reports import schema
 from reports.against_input import task_gains
 from reports.build import build_report
+from reports.document import Cell, Number
+from reports.document.markdown import to_markdown
 from reports.load import load
+from reports.pages.result import all_metrics, one_metric
 from reports.pairs import pairs
 from reports.reported.table import _ranked
-from reports.tables import Cell, Number, build_table, to_latex, to_markdown
+from reports.tables import build_table
 from reports.verdict import verdict
 from tests.support.fake_runs import FakeStudy, write_runs
 from tests.support.study_rows import study_rows
@@ -42,8 +45,8 @@ def test_the_lowest_error_is_bold(study):
 
 def test_captions_name_every_metric_and_its_direction(study):
     table = build_table(study)
-    for text in (to_markdown(table), to_latex(table)):
-        assert "PSNR (dB) / SSIM / MAE (lower is better). Protocol" in text
+    assert "PSNR (dB) / SSIM / MAE (lower is better) · protocol" in to_markdown(all_metrics(table))
+    assert r"\caption{MAE (lower is better) $\downarrow$." in one_metric(table, table.metrics[2]).latex
 
 
 def test_the_better_is_first_and_words_say_so(study):
@@ -75,9 +78,9 @@ def test_a_mean_of_nothing_is_a_dash_also_for_the_input(tmp_path):
     fake = FakeStudy(effect_db={"a": 1.0}, seeds=(0,), unfinished=(("a", 0),), pictures=False)
     folder = write_runs(tmp_path, fake)
     table = build_table(load([folder]))
-    assert {cell.instead for cell in table.rows[0].cells} == {"-"}
-    assert "| 0.00" not in to_markdown(table)
+    assert {cell.text for cell in table.rows[0].cells} == {"-"}
+    assert "| 0.00" not in to_markdown(all_metrics(table))
     assert "0.00 / 0.000" not in build_report([folder], folder).read_text(encoding="utf-8")
     table = build_table(replace(test_reports_tables.study(), metrics=METRICS))  # none of its runs has the metric
     assert all(cell.numbers[2].text == "" for row in table.rows for cell in row.cells)
-    assert " / -" in to_markdown(table)
+    assert " / -" in to_markdown(all_metrics(table))

@@ -10,7 +10,7 @@ from reports.artifacts import Probes
 from reports.build import begin_figures
 from reports.figures import crops, differences, errors, maps, masks, orders, style, tsne
 from reports.load import load
-from reports.measures.sections import Shown
+from reports.measures.sections import MeasureResults
 from reports.separation import points, separation
 from reports.stats import Analysis, collect
 from reports.verdict import verdict_of
@@ -74,7 +74,9 @@ def test_figures_leave_matplotlib_as_it_was(tmp_path):
     write_runs(tmp_path, gamma_study(pictures=False))
     study = load([tmp_path])
     before = mpl.rcParams.copy()
-    drawn, _ = begin_figures(study, verdict_of(study).contrasts, tmp_path / "figures", Shown(), workers=1).finished()
+    drawn, _ = begin_figures(
+        study, verdict_of(study).contrasts, tmp_path / "figures", MeasureResults(), workers=1
+    ).finished()
     assert drawn.problems == {}
     assert mpl.rcParams == before
     assert tsne.measure(study) == []

@@ -6,8 +6,12 @@ import math
 import pandas as pd
 import pytest
 
-from reports.evaluation import build_page, headline, main, matrix, render
+from reports.__main__ import main
+from reports.document.html import to_html
+from reports.evaluation import build_page, headline
 from reports.guesses import COLUMNS, confusion, confusion_table, costs, costs_table, summary
+from reports.pages.evaluation import confusion_table as matrix_table
+from reports.pages.evaluation import evaluation_document
 
 CONDITIONS = ("noise-15", "noise-25", "rain", "haze")
 
@@ -96,11 +100,11 @@ def test_a_condition_that_no_guess_can_name_is_all_wrong():
 
 
 def test_shades_say_anything_and_everything():
-    cells = matrix({"rain": {"rain": 99, "haze": 1, "blur": 0}, "haze": {"rain": 0, "haze": 10, "blur": 0}})
-    assert [cell.tenths for cell in cells["rain"]] == [9, 1, 0]
-    assert [cell.tenths for cell in cells["haze"]] == [0, 10, 0]
-    assert [cell.right for cell in cells["rain"]] == [True, False, False]
-    assert [cell.share for cell in cells["rain"]] == ["99%", "1%", "0%"]
+    counts = {"rain": {"rain": 99, "haze": 1, "blur": 0}, "haze": {"rain": 0, "haze": 10, "blur": 0}}
+    rain, haze = (row.cells[1:] for row in matrix_table(counts).rows)
+    assert [cell.style for cell in rain] == ["tenths-9 right", "tenths-1", "tenths-0"]
+    assert [cell.style for cell in haze] == ["tenths-0", "tenths-10 right", "tenths-0"]
+    assert [cell.below for cell in rain] == [("99%",), ("1%",), ()]
 
 
 @pytest.mark.parametrize(
@@ -131,27 +135,27 @@ def evaluation(guess):
 def test_the_page_escapes_and_fetches_nothing():
     guess = summary(rows(lambda true, n: "rain"), list(CONDITIONS))
     guess["classifier"] = {"trained_on": "<img src=x>"}
-    page = render(evaluation(guess))
+    page = to_html(evaluation_document(evaluation(guess)))
     assert "<script>alert" not in page
     assert "<img src=x>" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert "default-src 'none'" in page
     assert " style=" not in page, "the content security policy would block it"
     assert page.count("tenths-10") >= 4
-    without = render(evaluation(None))
+    without = to_html(evaluation_document(evaluation(None)))
     assert "Confusion" not in without
 
 
 def test_bad_folders_are_one_line(tmp_path, capsys):
-    assert main([str(tmp_path)]) == 2
+    assert main(["evaluation", str(tmp_path)]) == 2
     assert "holds no evaluation.json" in capsys.readouterr().err
     (tmp_path / "evaluation.json").write_text('{"model": 1}')
-    assert main([str(tmp_path)]) == 2
+    assert main(["evaluation", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "is no evaluation" in error
     assert error.count("\n") == 1
     (tmp_path / "evaluation.json").write_text(json.dumps({**evaluation(None), "means": [{"condition": "rain"}]}))
-    assert main([str(tmp_path)]) == 2
+    assert main(["evaluation", str(tmp_path)]) == 2
     assert "is no evaluation" in capsys.readouterr().err
     (tmp_path / "evaluation.json").write_text(json.dumps(evaluation(None)))
     assert build_page(tmp_path).name == "evaluation.html"

@@ -120,7 +120,7 @@ def test_models_on_the_plateau_and_models_of_which_nothing_is_known():
     assert is_chinese(none)
     assert is_chinese(unknown)
     cells = grid(by_loss(table(variants=("a", "b")), known)).rows
-    assert [row[1].text for row in cells] == ["no such pair", "not known"]
+    assert [row.cells[1].text for row in cells] == ["no such pair", "not known"]
 
 
 def test_logs_without_gains_are_said_to_tell_nothing():
@@ -185,9 +185,9 @@ def test_a_ceiling_that_could_be_zero_resolves_nothing():
     assert sentence.startswith("The ceiling of 1 of 3 cosines of pairs is resolved from zero; the lowest of them is 0.")
     assert sentence.endswith("of its ceiling, between noise and rain in m.")
     assert is_chinese(sentence)
-    row = [cell.text for cell in grid_by_pair(by_loss(frame)).rows[0]]
+    row = [cell.text for cell in grid_by_pair(by_loss(frame)).rows[0].cells]
     assert row[2:] == ["not resolved", "not resolved"]
-    assert "(1 of 3)" in grid(by_loss(frame)).rows[0][5].text
+    assert "(1 of 3)" in grid(by_loss(frame)).rows[0].cells[5].text
 
 
 def test_a_quotient_with_zero_in_its_interval_is_said_to_be_in_doubt():
@@ -218,7 +218,7 @@ def test_conflicts_without_the_mean_colour_stand_beside_the_plain_ones():
     (told,) = (each for each in sentences(found) if each == sentence)
     assert is_chinese(told)
     shown = grid(found)
-    assert [row[1].text for row in shown.rows] == ["training loss", "without mean colour"]
+    assert [row.cells[1].text for row in shown.rows] == ["training loss", "without mean colour"]
     assert set(summary(found)["loss"]) == {"plain", "without_colour"}
 
 

@@ -13,13 +13,14 @@ from jinja2 import nodes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from reports.build import build_report, main
-from reports.html import page_environment
+from reports.__main__ import main
+from reports.build import build_report
+from reports.document.html import page_environment
 from reports.labels import condition_label, in_sentence, task_label
-from reports.language import LANGUAGES, language
+from reports.language import ENGLISH, LANGUAGES, languages
 from reports.load import load
 from reports.messages import comma, joined, listed, message, ngettext, renamed, sentences, series, stored
-from reports.page import facts, remarks
+from reports.pages.setup import facts, remarks
 from reports.parts import main_part
 from reports.verdict import verdict_of
 from reports.wording import count, named
@@ -28,7 +29,7 @@ from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
 
 ZH = LANGUAGES["zh"]
-TEMPLATES = ("report", "gallery", "scatter", "origins", "measures", "grid", "reported")
+TEMPLATES = ("document", "gallery", "scatter", "origins")
 _FIELDS = re.compile(r"\{[^{}]*\}")
 
 
@@ -121,8 +122,8 @@ def test_a_text_is_its_english_and_knows_its_translation():
     said = message("Every variant is better than its input on {conditions}.", conditions=listed(["a", "b"]))
     assert said == "Every variant is better than its input on a and b."
     assert ZH.told(said) == "所有变体都优于其输入：a 和 b。"
-    assert language("en").told(said) == said
-    assert type(language("en").told(said)) is str
+    assert ENGLISH.told(said) == said
+    assert type(ENGLISH.told(said)) is str
 
 
 def test_texts_inside_texts_are_translated():
@@ -187,7 +188,7 @@ def test_a_chinese_sign_beside_a_latin_letter_has_a_blank():
 
 def test_an_unknown_language_is_one_line():
     with pytest.raises(ValueError, match=r"No page in the language 'xx'\. Known: en, zh\."):
-        language("xx")
+        languages("xx")
 
 
 def test_chinese_page_stands_beside_the_english_one(tmp_path, capsys):

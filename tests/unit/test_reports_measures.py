@@ -108,7 +108,7 @@ def test_precision_by_hand():
     assert moved["fp16"].estimate("m", "latent").value == pytest.approx(0.305)
     assert "moves 10.5% to 30.5% of the channel positions (most: latent of m)" in precision.sentences(changed, moved)[0]
     grid = precision.grid(changed, moved)
-    assert [h.text for h in grid.heads][-2:] == ["Moved, level1", "Moved, latent"]
+    assert [c.head for c in grid.columns][-2:] == ["Moved, level1", "Moved, latent"]
 
 
 def gradients(cosines: dict[tuple[str, str], float], *, variant: str = "m", draws: int = 3) -> pd.DataFrame:
@@ -158,7 +158,7 @@ def test_a_task_against_itself_is_no_pair():
     assert found.ceilings["m"]["encoder"].value == pytest.approx(0.25)
     assert "on other images has a mean cosine of 0.25" in " ".join(interference_shown.sentences({"plain": found}))
     assert without.ceilings == {}
-    texts = [cell.text for cell in interference_shown.grid({"plain": without}).rows[0]]
+    texts = [cell.text for cell in interference_shown.grid({"plain": without}).rows[0].cells]
     assert texts[1] == "not known"
     assert texts[4] == texts[5] == "not measured"
 
@@ -266,7 +266,7 @@ def test_mixed_by_hand():
     assert said[0].startswith("Restoring fails, the result being worse than the degraded input, on rain + noise")
     assert "told rain for a" in said[0]
     assert said[1].endswith("is better for a.")
-    against = [row[-1].text for row in mixed.grid(found).rows]
+    against = [row.cells[-1].text for row in mixed.grid(found).rows]
     assert against == ["\N{MINUS SIGN}2.50", "+2.50"]
 
 

@@ -47,11 +47,14 @@ def test_a_table_says_itself_what_its_section_shows(tmp_path):
 def test_the_section_has_a_row_a_variant_and_a_column_a_condition():
     runs = [table(value).assign(variant=v, seed=s) for v, s, value in (("x", 0, 0.1), ("x", 1, 0.3), ("y", 0, 0.5))]
     made = declared.section(pd.concat(runs, ignore_index=True), SECTION, ("y", "x", "z"))
-    (grid,) = made.grids
-    assert [head.text for head in grid.heads] == [
+    (grid,) = made.tables
+    assert [column.head for column in grid.columns] == [
         "Variant", "Average (columns)", "Noise \N{GREEK SMALL LETTER SIGMA}=25", "Rain",
     ]  # fmt: skip
-    assert [[cell.text for cell in row] for row in grid.rows] == [["y", *["0.5000"] * 3], ["x", *["0.2000"] * 3]]
+    assert [[cell.text for cell in row] for row in (r.cells for r in grid.rows)] == [
+        ["y", *["0.5000"] * 3],
+        ["x", *["0.2000"] * 3],
+    ]
     assert made.sentences == ("Share cut off.",)
     assert "2 scenes" in grid.caption
     assert made.summary.query("variant == 'x'")["value"].to_list() == pytest.approx([0.2] * 3)
@@ -61,9 +64,9 @@ def test_without_photographs_intervals_are_over_seeds():
     section = MeasureSection(name="rank", title="Rank", sentence="Of a layer.", keys=("layer",), unit="1/layer")
     frame = pd.DataFrame({"layer": ["top"] * 2, "value": [1.0, 3.0], "variant": ["x"] * 2, "seed": [0, 1]})
     made = declared.section(frame, section, ("x",))
-    assert [head.text for head in made.grids[0].heads] == ["Variant", "top"]
-    assert made.grids[0].rows[0][1].text == "2.000"
-    assert made.grids[0].caption == "Rank, in 1/layer. Intervals: 95\N{NO-BREAK SPACE}%, over seeds alone."
+    assert [column.head for column in made.tables[0].columns] == ["Variant", "top"]
+    assert made.tables[0].rows[0].cells[1].text == "2.000"
+    assert made.tables[0].caption == "Rank, in 1/layer. Intervals: 95\N{NO-BREAK SPACE}%, over seeds alone."
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -22,7 +22,6 @@ from reports.reported import (
     reported_rows,
 )
 from reports.reported.cells import COLUMNS
-from reports.reported.show import reported_latex, reported_markdown
 from reports.reported.table import reported_table
 from reports.study import Entry, Run, Status, Study
 from tests.support.fake_runs import FakeStudy, write_runs
@@ -83,12 +82,10 @@ def on_field_sets():
     return reported_table(measured_study(), "3-task")
 
 
-@pytest.mark.parametrize(
-    ("name", "render"), [("reported_3_task.md", reported_markdown), ("reported_3_task.tex", reported_latex)]
-)
-def test_golden(name, render):
+@pytest.mark.parametrize(("name", "format"), [("reported_3_task.md", "markdown"), ("reported_3_task.tex", "latex")])
+def test_golden(name, format):
     """Set UPDATE_GOLDEN=1 to write the files anew, and read the difference before committing it."""
-    text = render(on_field_sets())
+    text = getattr(on_field_sets(), format)
     path = GOLDEN / name
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(text, encoding="utf-8")
@@ -98,26 +95,26 @@ def test_golden(name, render):
 def test_groups_stay_apart_and_rank_by_themselves():
     table = on_field_sets()
     assert [g.kind for g in table.groups] == ["reported", "measured", "difference", "reported"]
-    assert len(table.blocks) == 1
+    assert len(table.tables) == 1
     for group in table.groups:
         wanted = {"reported": "reported: ", "measured": "measured", "difference": "reported: "}[group.kind]
-        assert all(line.aside.startswith(wanted) for line in group.lines)
-        ranks = [line.cells[0].numbers[0].rank for line in group.lines if line.cells[0].numbers]
+        assert all(row.cells[-1].text.startswith(wanted) for row in group.rows)
+        ranks = [row.cells[1].numbers[0].rank for row in group.rows if row.cells[1].numbers]
         assert ranks.count(1) == (group.kind == "reported")
-    dfpir = table.groups[1].lines[1]
-    assert [n.text for n in dfpir.cells[0].numbers] == ["31.87", "0.980"]
-    assert dfpir.aside == "measured: 1 seed; budget synthetic-test-only (200 steps); 31.10 M parameters"
-    assert table.groups[1].lines[0].is_input
+    inputs, dfpir = table.groups[1].rows[:2]
+    assert [n.text for n in dfpir.cells[1].numbers] == ["31.87", "0.980"]
+    assert dfpir.cells[-1].text == "measured: 1 seed; budget synthetic-test-only (200 steps); 31.10 M parameters"
+    assert inputs.is_fixed
     assert table.warnings == ()
 
 
 def test_differences_only_for_methods_that_papers_print():
-    lines = on_field_sets().groups[2].lines
-    assert [line.label for line in lines] == ["dfpir − DFPIR"] * 2 + ["restormer − Restormer"] * 3  # noqa: RUF001
-    assert "reproduced: all 6" in lines[0].aside
-    assert [n.text for n in lines[0].cells[0].numbers] == ["0.000", "0.0000"]
-    assert lines[1].cells[0].instead == "not printed"
-    assert "VLU-Net repo image" in lines[3].aside
+    rows = on_field_sets().groups[2].rows
+    assert [row.cells[0].text for row in rows] == ["dfpir − DFPIR"] * 2 + ["restormer − Restormer"] * 3  # noqa: RUF001
+    assert "reproduced: all 6" in rows[0].cells[-1].text
+    assert [n.text for n in rows[0].cells[1].numbers] == ["0.000", "0.0000"]
+    assert rows[1].cells[1].text == "not printed"
+    assert "VLU-Net repo image" in rows[3].cells[-1].text
 
 
 @pytest.mark.parametrize(
@@ -140,7 +137,7 @@ def test_no_difference_where_nothing_can_be_compared(changes, reason):
 
 def test_other_images_have_other_columns():
     table = reported_table(measured_study(data="embedded"), "3-task")
-    assert [[g.kind for g in block] for block in table.blocks] == [["reported"], ["measured"], ["reported"]]
+    assert [sum(bool(r.heading) for r in t.rows) for t in table.tables] == [1, 1, 1]
     assert table.groups[1].heads == ("Haze", "Rain", "Noise σ=15", "Noise σ=25", "Noise σ=50", "Average")  # noqa: RUF001
     # A folder that bears a test set's name is still somebody's folder.
     assert reported_table(measured_study(data="cbsd68"), "3-task").groups[1].heads[0] == "Haze"
@@ -164,7 +161,7 @@ def test_without_reported_rows_or_runs_the_table_says_so():
     assert "single_task.csv is empty" in warning
     assert "此表没有模糊和低光照" in LANGUAGES["zh"].told(warning)
     assert not re.search("[a-z]{2,} [a-z]{2,}", LANGUAGES["zh"].told(warning))
-    assert {c.instead for c in single.groups[0].lines[1].cells[5:]} == {"not run"}
+    assert {c.text for c in single.groups[0].rows[1].cells[6:-1]} == {"not run"}
     study = measured_study()
     failed = {k: replace(r, status=Status.FAILED) for k, r in study.runs.items()}
     nothing = replace(study, runs=failed, rows=study.rows.iloc[:0])
@@ -173,7 +170,7 @@ def test_without_reported_rows_or_runs_the_table_says_so():
 
 def test_a_method_that_cannot_be_trained_keeps_its_row_with_the_reason():
     five = reported_table(measured_study(), "5-task")
-    assert "TAPE" in [line.label for line in five.groups[0].lines]
+    assert "TAPE" in [row.cells[0].text for row in five.groups[0].rows]
     (note,) = (n for n in five.notes if n == "TAPE is not trained here: no code by its authors was found.")
     assert LANGUAGES["zh"].told(note).startswith("TAPE 未在此训练")
     assert note not in reported_table(measured_study(), "3-task").notes
@@ -181,7 +178,7 @@ def test_a_method_that_cannot_be_trained_keeps_its_row_with_the_reason():
 
 def test_names_are_escaped():
     table = on_field_sets()
-    latex, markdown = reported_latex(table), reported_markdown(table)
+    latex, markdown = table.latex, table.markdown
     assert r"50\%\_\textless{}script\textgreater{}" in latex
     assert r"50%_\<script\>alert(1)\</script\>\|&" in markdown
     for line in latex.splitlines():
@@ -213,14 +210,14 @@ def test_a_section_of_the_report(tmp_path):
 
 def test_torch_is_never_imported():
     names = "torch torchvision ablations dfpir datasets baselines"
-    code = f"import sys, reports.reported, reports.reported.show; print([m for m in {names.split()!r} if m in sys.modules])"
+    code = f"import sys, reports.reported, reports.reported.table; print([m for m in {names.split()!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "[]"
 
 
 def test_the_flags_can_be_printed():
     found = subprocess.run(
-        [sys.executable, "-m", "reports.reported"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "reports", "reported"], capture_output=True, text=True, check=True, timeout=60
     )
     assert found.stdout.count("\n[") == len(flags())
     assert "212 cells in 38 rows" in found.stdout

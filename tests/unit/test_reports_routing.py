@@ -51,7 +51,7 @@ def test_an_experts_number_is_never_averaged_over_seeds():
     assert found.distances.estimate("amir", "encoder-1").value == pytest.approx(1.0)
     assert found.distances.estimate("amir", "encoder-1").n_seeds == 2
     grid = routing.grid((found,))
-    assert [cell.text for cell in grid.rows[0]] == ["amir", "encoder-1", "1.00", "2 (100%)", "1 (100%)"]
+    assert [cell.text for cell in grid.rows[0].cells] == ["amir", "encoder-1", "1.00", "2 (100%)", "1 (100%)"]
 
 
 def test_variants_may_have_other_routers():

@@ -73,7 +73,7 @@ def test_variants_of_one_kind_share_a_sentence():
     assert "(purity 0.95 to 0.97 against 0.97 to 0.99)" in first
     assert second.startswith("In blind")
     grid = separation.grids(found)[0]
-    assert [cell.text for cell in grid.rows[2]] == [
+    assert [cell.text for cell in grid.rows[2].cells] == [
         "blind", "latent-perturbed", "0.60", "0.20", "not measured", "not measured", "0.14",
     ]  # fmt: skip
 

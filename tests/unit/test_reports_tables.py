@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 
 from reports import schema
+from reports.document.markdown import to_markdown
 from reports.labels import latex, markdown
 from reports.load import load
+from reports.pages.result import all_metrics, one_metric
 from reports.stats import AVERAGE, TASK_AVERAGE
 from reports.study import Entry, Run, Status, Study
-from reports.tables import build_table, means_frame, to_latex, to_markdown
+from reports.tables import ResultTable, build_table, means_frame
 from tests.support.fake_runs import FakeStudy, write_runs
 from tests.support.study_rows import study_rows
 
@@ -79,7 +81,13 @@ def study() -> Study:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "render"), [("table.md", to_markdown), ("table.tex", to_latex)])
+def as_latex(table: ResultTable) -> str:
+    return "\n".join(one_metric(table, metric).latex for metric in table.metrics)
+
+
+@pytest.mark.parametrize(
+    ("name", "render"), [("table.md", lambda table: to_markdown(all_metrics(table))), ("table.tex", as_latex)]
+)
 def test_golden(name, render):
     """Set UPDATE_GOLDEN=1 to write the files anew, and read the difference before committing it."""
     text = render(build_table(study()))
@@ -95,8 +103,8 @@ def test_seeds_and_what_is_missing():
     assert table.rows[0].variant == "degraded input"
     assert by_name["dfpir_g90"].seeds == "1 of 2"
     assert by_name["dfpir_g90"].aliases == ("dfpir_g95",)
-    assert {c.instead for c in by_name["dfpir_g50"].cells} == {"not run"}
-    assert {c.instead for c in by_name["dfpir_g60"].cells} == {"failed"}
+    assert {c.text for c in by_name["dfpir_g50"].cells} == {"not run"}
+    assert {c.text for c in by_name["dfpir_g60"].cells} == {"failed"}
     assert "restormer-s1-00000000" in by_name["restormer"].cells[0].hover
 
 
@@ -110,7 +118,16 @@ def test_seeds_that_were_not_run_count_as_planned(tmp_path):
 
 def test_both_averages_stand_where_they_differ():
     table = build_table(study())
-    assert table.heads[-2:] == ("Average (columns)", "Average (tasks)")
+    heads = [c.head for c in all_metrics(table).columns]
+    assert heads[4:6] == ["Average (columns)", "Average (tasks)"]
+    grouped = [(c.group, c.head) for c in one_metric(table, table.metrics[0]).columns]
+    assert grouped[1:6] == [
+        ("Noise", "\N{GREEK SMALL LETTER SIGMA}=15"),
+        ("Noise", "\N{GREEK SMALL LETTER SIGMA}=50"),
+        ("", "Rain"),
+        ("Average", "columns"),
+        ("Average", "tasks"),
+    ]
     columns, tasks = (table.columns.index(c) for c in (AVERAGE, TASK_AVERAGE))
     row = next(r for r in table.rows if r.variant == "dfpir_g90")
     assert row.cells[columns].numbers[0].text == f"{(31.0 + 25.0 + 26.25) / 3:.2f}"
@@ -146,10 +163,12 @@ def test_sizes_stand_beside_every_variant():
     it = study()
     model = {"params_trained": 300_000, "params": 1_480_000, "macs": 2.5e9, "macs_px": 128}
     runs = {n: replace(r, spec={"model": model if "g90" in n else {"params": 12}}) for n, r in it.runs.items()}
-    sizes = {row.variant: row.sizes for row in build_table(replace(it, runs=runs)).rows}
-    assert sizes["dfpir_g90"] == ("300.00 k", "1.48 M", "2.50 G at 128 px")
+    table = build_table(replace(it, runs=runs))
+    sizes = {row.variant: tuple(size.text for size in row.sizes) for row in table.rows}
+    assert sizes["dfpir_g90"] == ("300.00 k", "1.48 M", "2.50 G")
     assert sizes["restormer"] == ("", "12", "")
     assert sizes["degraded input"] == ("", "", "")
+    assert [c.head for c in all_metrics(table).columns][-4:] == ["trained", "all", "MACs, 128 px", "Seeds"]
 
 
 def test_means_hold_the_way_back():

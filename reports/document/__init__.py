@@ -1,0 +1,56 @@
+"""Pages as plain data: sections of texts, tables and figures, shown by one renderer a format: HTML, Markdown, LaTeX.
+
+Nothing here knows a study. Texts are messages (reports/messages.py) where a page is told in other languages.
+"""
+
+from reports.document.model import (
+    Block,
+    Cell,
+    Chips,
+    Code,
+    Column,
+    Document,
+    Facts,
+    Figure,
+    Fold,
+    Interval,
+    Items,
+    Number,
+    Picture,
+    Row,
+    Section,
+    Summary,
+    Table,
+    Tabs,
+    Template,
+    Text,
+    rows_of,
+    text_column,
+    words,
+)
+
+__all__ = [
+    "Block",
+    "Cell",
+    "Chips",
+    "Code",
+    "Column",
+    "Document",
+    "Facts",
+    "Figure",
+    "Fold",
+    "Interval",
+    "Items",
+    "Number",
+    "Picture",
+    "Row",
+    "Section",
+    "Summary",
+    "Table",
+    "Tabs",
+    "Template",
+    "Text",
+    "rows_of",
+    "text_column",
+    "words",
+]

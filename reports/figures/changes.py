@@ -1,0 +1,50 @@
+"""What moved between two reports: each variant's change with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reports.changes import Change
+from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, short
+from reports.stats import AVERAGE, LEVEL
+from reports.wording import show
+
+_REAL, _NOT = "#D55E00", QUIET
+
+
+def draw(rows: Sequence[Change], folder: Path) -> Picture | None:
+    """Draw the figure; None where every variant shows the same runs."""
+    shown = [m for m in rows if m.condition == AVERAGE and not m.same_runs]
+    if not shown:
+        return None
+    figure = new_figure(7.5, 0.3 * len(shown) + 1.2)
+    ax = figure.subplots()
+    places = np.arange(len(shown))
+    for place, m in zip(places, shown, strict=True):
+        colour = _REAL if m.is_real else _NOT
+        if np.isfinite(m.estimate.low):
+            ax.hlines(place, m.estimate.low, m.estimate.high, color=colour, linewidth=2.4)
+        ax.plot(m.estimate.value, place, "D" if m.is_real else "o", color=colour, markersize=6)
+    ax.axvline(0, color=INK, linewidth=1)
+    ax.set_yticks(places, [plain(short(m.variant, 26)) for m in shown])
+    ax.set_ylim(len(shown) - 0.4, -0.6)
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel("change of the PSNR averaged over the columns (dB), after \N{MINUS SIGN} before")
+    lines = [
+        ax.plot([], [], "D-", color=_REAL, label="more than noise")[0],
+        ax.plot([], [], "o-", color=_NOT, label="not told from noise")[0],
+    ]
+    figure.legend(handles=lines, loc="outside upper right", ncols=2)
+    told = "; ".join(f"{m.variant}: {show(m.estimate)}, {m.text}" for m in shown)
+    return save(
+        figure,
+        folder,
+        "moved",
+        title="What moved since",
+        alt=f"Change of the column average of PSNR of {len(shown)} variants with intervals. {told}.",
+        caption=f"Lines are {LEVEL:.0%} intervals, simultaneous over the variants; colour and marker say which leave "
+        "zero out.",
+    )

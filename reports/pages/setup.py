@@ -1,0 +1,327 @@
+"""How a study was made: what was asked, what a reader must know, its runs, and what failed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from reports import schema
+from reports.document import Block, Cell, Code, Column, Fold, Row, Section, Table, Text, text_column, words
+from reports.load import name_of
+from reports.messages import joined, message, ngettext, sentences, stored
+from reports.study import Run, Status, Study
+from reports.wording import scaled
+
+MOST_RUN_LINES = 1000
+"""Runs that the page lists; of more, the first of each variant, and all in runs.csv."""
+
+MOST_FAILURES = 100
+"""Runs that are not done and whose reason the page shows; of more, those that failed first, and all in runs.csv."""
+
+_MOST_SEEDS = 40  # named one by one
+
+_STAND_INS = {
+    "minilm": message("MiniLM, a sentence encoder of another kind, zero-padded to 512 numbers"),
+    "onehot": message("one-hot codes, which know nothing of what a prompt means"),
+}
+
+
+def facts(study: Study) -> list[tuple[str, str]]:
+    """What was asked and under which terms, as (name, text) pairs without empty ones."""
+    done = [r for r in study.runs.values() if r.status is Status.DONE]
+    specs = [r.spec for r in study.runs.values() if r.spec]
+    seeds = sorted({e.seed for e in study.entries})
+    many = len(seeds) > _MOST_SEEDS
+    told_seeds: str = ", ".join(map(str, seeds))
+    if many:
+        told_seeds = message("{n:,}, {first} to {last}", n=len(seeds), first=seeds[0], last=seeds[-1])
+    found: list[tuple[str, str]] = [
+        (message("Study"), study.name),
+        (message("Variants"), ", ".join(study.variants)),
+        (message("Seeds"), told_seeds),
+        (message("Runs"), message("{n} of {all} done", n=len(done), all=len(study.runs))),
+        (message("Data"), _data(study.data)),
+        (message("Budget"), _pairs(study.budget)),
+        (message("Overrides of the budget"), _overrides(study.budget.get("overrides"))),
+        (message("Protocol"), _listed(s.get("protocol") for s in specs)),
+        (message("Text encoder"), study.text_encoder or message("none")),
+        (message("Prompts"), _listed(s.get("prompt_set") for s in specs)),
+        (message("Precision"), _listed(s.get("precision") for s in specs)),
+        (message("Device"), _listed(r.env.get("device") for r in done)),
+    ]
+    return [(name, text) for name, text in found if text]
+
+
+def remarks(study: Study) -> list[str]:
+    """What a reader must know before believing a number; worked out from the runs, empty if all is plain."""
+    done = [r for r in study.runs.values() if r.status is Status.DONE]
+    said = [_encoder_remark(encoder) for encoder in _encoders(study)]
+    each = runs_listed(study)
+    if each is not None:
+        said.append(
+            message(
+                "The page lists the first {each} runs of each variant; all {n:,} stand in {file}, and every mean, "
+                "interval and test is computed from all of them.",
+                each=each,
+                n=len(study.runs),
+                file=schema.RUNS_CSV_FILE,
+            )
+        )
+    left = _not_done(study)
+    if left:
+        said.append(
+            ngettext(
+                "{n} of {all} runs is not done: what they would show is missing below.",
+                "{n} of {all} runs are not done: what they would show is missing below.",
+                len(left),
+                all=len(study.runs),
+            )
+        )
+    if len(left) > MOST_FAILURES:
+        said.append(
+            message(
+                "The first {n} of them are shown with their reasons; all stand in {file}.",
+                n=MOST_FAILURES,
+                file=schema.RUNS_CSV_FILE,
+            )
+        )
+    if any(r.env.get("dirty") for r in done):
+        said.append(
+            message("Some runs were made from a working tree with uncommitted changes: their code is in no commit.")
+        )
+    commits = sorted({str(r.env.get("commit"))[:8] for r in done})
+    budgets = sorted({_pairs(_dict(r.spec.get("budget"))) for r in done})
+    precisions = sorted({str(r.spec.get("precision")) for r in done})
+    if len(commits) > 1:
+        said.append(message("The runs mix commits: {which}.", which=" | ".join(commits)))
+    if len(budgets) > 1:
+        said.append(message("The runs mix budgets: {which}.", which=joined(budgets, " | ")))
+    if len(precisions) > 1:
+        said.append(message("The runs mix precisions: {which}.", which=" | ".join(precisions)))
+    return [s for s in said if s]
+
+
+def runs_table(study: Study) -> Table:
+    """Every trained run in the order of the plan, or the first `runs_listed` of each variant."""
+    rows: dict[str, Row] = {}
+    left = dict.fromkeys(study.variants, runs_listed(study) or len(study.entries))
+    for entry in study.entries:
+        if entry.alias_of is None and entry.run_id not in rows and left[entry.variant]:
+            left[entry.variant] -= 1
+            rows[entry.run_id] = Row(cells=_run_cells(study.runs[entry.run_id], entry.variant, entry.seed))
+    return Table(
+        name="runs",
+        title=message("Table of runs"),
+        columns=(
+            text_column(message("Run")),
+            text_column(message("Variant")),
+            Column(head=message("Seed")),
+            text_column(message("Status")),
+            Column(head=message("Step")),
+            Column(head=message("Training")),
+            Column(head=message("Evaluation")),
+            Column(head=message("Parameters")),
+            Column(head=message("Multiply-adds")),
+            text_column(message("Device")),
+            text_column(message("Commit")),
+        ),
+        rows=tuple(rows.values()),
+        caption=message(
+            "Every run behind the numbers above. Step: the checkpoint that was tested, chosen on validation images."
+        ),
+        has_title=False,
+    )
+
+
+def runs_listed(study: Study) -> int | None:
+    """How many runs of each variant the page lists; None for all."""
+    if len(study.runs) <= MOST_RUN_LINES:
+        return None
+    return max(1, MOST_RUN_LINES // max(len(study.variants), 1))
+
+
+def lists_all(study: Study) -> bool:
+    """Whether the page lists every run, and every one that is not done with its reason."""
+    return runs_listed(study) is None and len(_not_done(study)) <= MOST_FAILURES
+
+
+def _not_done(study: Study) -> list[Run]:
+    """Runs that are not done: missing ones behind those that have a reason of their own."""
+    left = [run for run in study.runs.values() if run.status is not Status.DONE]
+    return sorted(left, key=lambda run: run.status is Status.MISSING)
+
+
+def interim(study: Study) -> list[str]:
+    """That planned runs are still to come: who looks early and again finds differences by chance more often."""
+    states = [run.status for run in study.runs.values()]
+    if not {Status.MISSING, Status.RUNNING} & set(states) or Status.DONE not in states:
+        return []
+    return [
+        message(
+            "An interim look: {n} of {all} planned runs are finished, and intervals do not correct for looking before "
+            "the end.",
+            n=states.count(Status.DONE),
+            all=len(states),
+        )
+    ]
+
+
+def n_not_done(study: Study) -> int:
+    """How many runs are not done."""
+    return len(_not_done(study))
+
+
+def failures(study: Study) -> list[Run]:
+    """Runs that are not done and that the page shows with their reason; `MOST_FAILURES` at most."""
+    return _not_done(study)[:MOST_FAILURES]
+
+
+def failures_section(study: Study) -> Section | None:
+    """Each run that is not done with its reason and, if it failed, its traceback; None where all are."""
+    blocks: list[Block] = []
+    for run in failures(study):
+        blocks.append(Text(lead=run.status.told, text=run.run_id, style=f"status {run.status.told}"))
+        blocks += [Text(text=run.reason)] if run.reason else []
+        traceback = str((run.error or {}).get("traceback", ""))
+        blocks += [Fold(title=message("Traceback"), blocks=[Code(code=traceback)])] if traceback else []
+    if not blocks:
+        return None
+    short = message("Not done ({n})", n=n_not_done(study))
+    return Section(name="failures", title=message("Not done"), short=short, blocks=blocks)
+
+
+def _run_cells(run: Run, variant: str, seed: int) -> tuple[Cell, ...]:
+    model, summary, env = _dict(run.spec.get("model")), run.summary, run.env
+    train_s = _number(summary.get("train_wall_s"))
+    best, steps = summary.get("best_step"), summary.get("steps")
+    macs, px = _number(model.get("macs")), model.get("macs_px")
+    commit = str(env.get("commit") or "")[:8] or str(env.get("suite") or "")  # an installed wheel has no commit
+    return (
+        words(run.run_id, style="mono"),
+        words(variant),
+        Cell(text=str(seed), value=seed),
+        words(run.status.told, style=f"status {run.status.told}"),
+        words("" if steps is None else message("{n} of {all}", n=best, all=steps)),
+        Cell(text=duration(train_s), value=train_s),
+        words(duration(_number(summary.get("eval_wall_s")))),
+        words(scaled(model.get("params"))),
+        words("" if macs is None else message("{size} at {px} px", size=scaled(macs), px=px)),
+        words(str(env.get("device") or ""), style="device"),
+        words(commit, style="mono", below=(message("+ uncommitted changes"),) if env.get("dirty") else ()),
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a reader says them: "42 s", "3 min 5 s", "2 h 14 min"."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _encoders(study: Study) -> list[str]:
+    """Every text encoder that finished runs name, or the plan's where none is finished."""
+    named = {name_of(r.spec.get("text_encoder")) for r in study.runs.values() if r.status is Status.DONE}
+    return sorted((named or {study.text_encoder}) - {""})
+
+
+def _encoder_remark(encoder: str) -> str:
+    if encoder.lower().startswith("clip"):
+        return ""
+    return message(
+        "The prompts were not encoded by CLIP ViT-B/32, as the method asks, but by a stand-in: “{encoder}” ({what}). "
+        "Variants that use prompts may do better or worse with CLIP.",
+        encoder=encoder,
+        what=_STAND_INS.get(encoder.lower(), message("which is not CLIP")),
+    )
+
+
+def _data(data: dict[str, Any]) -> str:
+    described = stored(str(data.get("description") or ""))
+    checksum = message("checksum {sum}", sum=str(data["checksum"])[:12]) if data.get("checksum") else ""
+    return joined([t for t in (str(data.get("name") or ""), described, checksum) if t], " · ")
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    """{"name": "smoke", "steps": 200} -> "smoke · steps 200"; a list of parts is told part by part."""
+    said = [str(values["name"])] if values.get("name") else []
+    said += [stored(str(values["summary"]))] if values.get("summary") else []
+    for key, value in values.items():
+        if key in ("name", "summary") or value is None or (isinstance(value, dict) and key != "model"):
+            continue
+        if isinstance(value, dict):
+            value = _part(value)
+        if isinstance(value, list):
+            parts = [_part(v) for v in value]
+            value = (" then " if any(isinstance(v, dict) for v in value) else ", ").join(parts)
+        said.append(f"{key.replace('_', ' ')} {value}")
+    return joined(said, " · ")
+
+
+def _overrides(values: Any) -> str:
+    """{"recipe.steps": "500"} -> "recipe.steps 500"; what a command replaced of the named budget and its variants."""
+    return " · ".join(f"{name} {value}" for name, value in values.items()) if isinstance(values, dict) else ""
+
+
+def _part(value: Any) -> str:
+    if isinstance(value, dict):
+        settings = {k.replace("_", " "): _mixture(v) if k == "mixture" else v for k, v in value.items()}
+        return "(" + ", ".join(f"{k} {v}" for k, v in settings.items() if v != "") + ")"
+    return str(value)
+
+
+def _mixture(parts: Any) -> str:
+    """Shares and loss weights of a phase's tasks: "noise 4 (loss x 1.5), rain 4 (loss x 2)"."""
+    found = [p for p in parts or () if isinstance(p, dict)]
+    return ", ".join(f"{p.get('task')} {p.get('share', 1):g} (loss x {p.get('weight', 1):g})" for p in found)
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return ", ".join(sorted({str(v) for v in values if v}))
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def reproduce(study: Study, *, has_measures: bool) -> Section:
+    """The commands that make the runs and the page again, and what lies beside the page."""
+    blocks: list[Block] = []
+    if study.command:
+        text = message("The runs (those that are finished are not repeated) and this report:")
+        blocks += [Text(text=text), Code(code=study.command)]
+    blocks += [
+        Text(text=message("This report alone, from the run folders:")),
+        Code(code=f"python -m reports study {rebuilt_from(study)}"),
+    ]
+    beside = message(
+        "Beside this page: table.md, table.tex (needs booktabs), means.csv, contrasts.csv and pairs.csv with every "
+        "number unrounded and run ids, and {folder}/ with PNG, SVG and PDF.",
+        folder=schema.FIGURES_FOLDER,
+    )
+    measures = message("In {folder}/: the numbers of each measure.", folder=schema.MEASURES_FOLDER)
+    blocks.append(Text(text=sentences([beside, measures if has_measures else ""])))
+    return Section(name="again", title=message("Reproduce"), blocks=blocks)
+
+
+def rebuilt_from(study: Study) -> str:
+    """The study's folder as a shell takes it, seen from where its command was given; RUNS for runs without a study."""
+    if study.folder is None:
+        return "RUNS"
+    if study.folder.parent.name != schema.STUDIES_FOLDER:
+        return shlex.quote(str(study.folder))  # a copy, elsewhere than its command says
+    arguments = shlex.split(study.command) if study.command else []
+    named = [word.removeprefix("--out=") for word in arguments if word.startswith("--out=")]
+    named += [arguments[at + 1] for at, word in enumerate(arguments[:-1]) if word == "--out"]
+    root = Path(named[-1] if named else "runs")
+    return shlex.quote((root / schema.STUDIES_FOLDER / study.folder.name).as_posix())
