@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datasets.score import Mean
-from reports.evaluation import headline, number
+from reports.guesses import headline, number
 
 _WIDE = 200
 
