@@ -30,21 +30,13 @@ _LIBRARIES_BYTES = 0.7 * 2**30  # measured: a run's process before its first ima
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A plan, where its runs are kept, and what they run on.
+    """A plan, where its runs are kept, and what they run on."""
 
-    Attributes:
-        plan: the study's runs.
-        bundle: its images.
-        root: folder of all runs.
-        device: of every run.
-        console: where to say what happens.
-    """
-
-    plan: Plan
-    bundle: DataBundle
-    root: Path
-    device: torch.device
-    console: Console
+    plan: Plan  # the study's runs
+    bundle: DataBundle  # its images
+    root: Path  # folder of all runs
+    device: torch.device  # of every run
+    console: Console  # where to say what happens
 
 
 def print_plan(plan: Plan, root: Path) -> None:

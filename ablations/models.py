@@ -18,17 +18,11 @@ from dfpir.variants import VARIANTS
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineConfig:
-    """A comparator and its settings, with what a spec asks of any configuration.
+    """A comparator and its settings, with what a spec asks of any configuration."""
 
-    Attributes:
-        name: as in `baselines.list_models()`.
-        settings: that replace its defaults, as JSON text, so that the config can be compared and hashed.
-        prompt_set: which prompts a text-conditioned comparator gets.
-    """
-
-    name: str
-    settings: str = "{}"
-    prompt_set: PromptSet = "detailed"
+    name: str  # as in `baselines.list_models()`
+    settings: str = "{}"  # that replace its defaults, as JSON text, so that the config can be compared and hashed
+    prompt_set: PromptSet = "detailed"  # which prompts a text-conditioned comparator gets
 
     @property
     def row(self) -> Baseline:

@@ -26,17 +26,11 @@ _LONGEST = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Overrides:
-    """What replaces fields of the budget's and variants' dataclasses, as given.
+    """What replaces fields of the budget's and variants' dataclasses, as given."""
 
-    Attributes:
-        recipe: of `Recipe` and its phases: steps, lr, patch, batch.
-        model: of `DFPIRConfig`, in every variant.
-        evaluation: of `Evaluation`.
-    """
-
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    model: Mapping[str, Any] = field(default_factory=dict)
-    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)  # of `Recipe` and its phases: steps, lr, patch, batch
+    model: Mapping[str, Any] = field(default_factory=dict)  # of `DFPIRConfig`, in every variant
+    evaluation: Mapping[str, Any] = field(default_factory=dict)  # of `Evaluation`
 
 
 def overridden(budget: Budget, asked: Overrides, study: Study, only: Sequence[str]) -> Budget:

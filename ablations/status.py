@@ -52,29 +52,17 @@ class Failed:
 
 @dataclass(kw_only=True)
 class Status:
-    """How a set of runs stands.
+    """How a set of runs stands."""
 
-    Attributes:
-        name: of the study's folder, or of the folder of runs.
-        total: distinct runs.
-        done: how many are finished.
-        waiting: how many have not begun.
-        interrupted: ids of runs that began and that no process works on.
-        running: what a process works on now.
-        failed: what ended with an error; the study's command tries them again.
-        left_s: seconds until all are done at the present pace; None where it can't be told.
-        reported: whether a report is there; true of runs without a study, which have none.
-    """
-
-    name: str
-    total: int = 0
-    done: int = 0
-    waiting: int = 0
-    interrupted: list[str] = field(default_factory=list)
-    running: list[Running] = field(default_factory=list)
-    failed: list[Failed] = field(default_factory=list)
-    left_s: float | None = None
-    reported: bool = True
+    name: str  # of the study's folder, or of the folder of runs
+    total: int = 0  # distinct runs
+    done: int = 0  # how many are finished
+    waiting: int = 0  # how many have not begun
+    interrupted: list[str] = field(default_factory=list)  # ids of runs that began and that no process works on
+    running: list[Running] = field(default_factory=list)  # what a process works on now
+    failed: list[Failed] = field(default_factory=list)  # what ended with an error; the study's command tries them again
+    left_s: float | None = None  # seconds until all are done at the present pace; None where it can't be told
+    reported: bool = True  # whether a report is there; true of runs without a study, which have none
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,29 +31,17 @@ HANG_S = 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a worker is asked to do; it travels to other processes and machines.
+    """What a worker is asked to do; it travels to other processes and machines."""
 
-    Attributes:
-        spec: the run.
-        root: folder of all runs, at the same path on every machine.
-        device: name of the device.
-        force: do it again even if it is done.
-        measures: to take of the finished run.
-        sizes: how much they look at.
-        hang_s: seconds without a step or an image after which the worker ends itself; None: never.
-        log: one of `scalars.LOGS`.
-        acceleration: switches of speed and memory.
-    """
-
-    spec: RunSpec
-    root: Path
-    device: str
-    force: bool = False
-    measures: tuple[str, ...] = ()
-    sizes: MeasureConfig = field(default_factory=MeasureConfig)
-    hang_s: float | None = HANG_S
-    log: str = "jsonl"
-    acceleration: Acceleration = field(default_factory=Acceleration)
+    spec: RunSpec  # the run
+    root: Path  # folder of all runs, at the same path on every machine
+    device: str  # name of the device
+    force: bool = False  # do it again even if it is done
+    measures: tuple[str, ...] = ()  # to take of the finished run
+    sizes: MeasureConfig = field(default_factory=MeasureConfig)  # how much they look at
+    hang_s: float | None = HANG_S  # seconds without a step or an image after which the worker ends itself; None: never
+    log: str = "jsonl"  # one of `scalars.LOGS`
+    acceleration: Acceleration = field(default_factory=Acceleration)  # switches of speed and memory
 
     @property
     def folder(self) -> Path:
@@ -63,25 +51,15 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to launch, as asked on the command line.
+    """How to launch, as asked on the command line."""
 
-    Attributes:
-        launcher: one of `ablations.launchers.LAUNCHERS`.
-        ray_address: of a running Ray cluster, `auto` to find one, None to start one for the study.
-        gpus: GPUs a run asks the cluster for; a fraction shares one.
-        slurm: settings of Slurm's job array, as `--slurm` took them.
-        hang_s: see `Job.hang_s`.
-        log: see `Job.log`.
-        acceleration: see `Job.acceleration`.
-    """
-
-    launcher: str = "local"
-    ray_address: str | None = None
-    gpus: float | None = None
-    slurm: Mapping[str, str] = field(default_factory=dict)
-    hang_s: float | None = HANG_S
-    log: str = "jsonl"
-    acceleration: Acceleration = field(default_factory=Acceleration)
+    launcher: str = "local"  # one of `ablations.launchers.LAUNCHERS`
+    ray_address: str | None = None  # of a running Ray cluster, `auto` to find one, None to start one for the study
+    gpus: float | None = None  # GPUs a run asks the cluster for; a fraction shares one
+    slurm: Mapping[str, str] = field(default_factory=dict)  # settings of Slurm's job array, as `--slurm` took them
+    hang_s: float | None = HANG_S  # see `Job.hang_s`
+    log: str = "jsonl"  # see `Job.log`
+    acceleration: Acceleration = field(default_factory=Acceleration)  # see `Job.acceleration`
 
 
 class Launcher(Protocol):

@@ -35,16 +35,12 @@ class RayLauncher:
     Results lie in the folder of runs where all machines share it; where a worker doesn't see that folder, it works in
     one of its own and sends the finished run through Ray's object store: then a run that loses its node begins anew.
 
-    Attributes:
-        address: of a running cluster; `auto` finds it; None starts one on this machine for the study.
-        gpus: a run; a fraction shares one.
-
     Raises:
         ValueError: ray is missing.
     """
 
-    address: str | None = None
-    gpus: float = 0.0
+    address: str | None = None  # of a running cluster; `auto` finds it; None starts one on this machine for the study
+    gpus: float = 0.0  # a run; a fraction shares one
 
     def __post_init__(self) -> None:
         import_extra("ray", "ray")

@@ -58,22 +58,15 @@ class Task:
 class SlurmLauncher:
     """Launches on Slurm (see `launch_job.Launcher`).
 
-    Attributes:
-        settings: of the job array (see `SETTINGS`).
-        gpus: a run.
-        cluster: submitit's executor; `local` and `debug` run without Slurm.
-        poll_s: seconds between looks.
-        lag_s: seconds until files written elsewhere are seen here.
-
     Raises:
         ValueError: an unknown setting, a value that sbatch could misread, part of a GPU, or submitit is missing.
     """
 
-    settings: Mapping[str, str] = field(default_factory=dict)
-    gpus: float = 0.0
-    cluster: str = "slurm"
-    poll_s: float = _POLL_S
-    lag_s: float = _LAG_S
+    settings: Mapping[str, str] = field(default_factory=dict)  # of the job array (see `SETTINGS`)
+    gpus: float = 0.0  # a run
+    cluster: str = "slurm"  # submitit's executor; `local` and `debug` run without Slurm
+    poll_s: float = _POLL_S  # seconds between looks
+    lag_s: float = _LAG_S  # seconds until files written elsewhere are seen here
 
     def __post_init__(self) -> None:
         for key, value in self.settings.items():

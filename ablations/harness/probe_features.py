@@ -24,19 +24,12 @@ _BATCH = 16
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProbePatch:
-    """A patch of a degraded test image.
+    """A patch of a degraded test image."""
 
-    Attributes:
-        condition: name of what is wrong with the image.
-        image: its name.
-        number: of the patch within the condition.
-        pixels: (side, side, 3).
-    """
-
-    condition: str
-    image: str
-    number: int
-    pixels: np.ndarray
+    condition: str  # name of what is wrong with the image
+    image: str  # its name
+    number: int  # of the patch within the condition
+    pixels: np.ndarray  # (side, side, 3)
 
 
 def probe_patches(spec: RunSpec, items: Sequence[EvalItem]) -> list[ProbePatch]:

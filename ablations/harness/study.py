@@ -54,17 +54,11 @@ from reports.tables import build_table
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a study left.
+    """What a study left."""
 
-    Attributes:
-        folder: with the table and the report.
-        report: the HTML page.
-        failed: runs that failed.
-    """
-
-    folder: Path
-    report: Path
-    failed: list[RunSpec]
+    folder: Path  # with the table and the report
+    report: Path  # the HTML page
+    failed: list[RunSpec]  # runs that failed
 
 
 def run_plan(

@@ -51,15 +51,10 @@ Rows = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What passed through one block: sampled pixels of each image, in the order of the images.
+    """What passed through one block: sampled pixels of each image, in the order of the images."""
 
-    Attributes:
-        inputs: (n, C) an image.
-        outputs: part -> (n, C) an image.
-    """
-
-    inputs: list[Rows] = field(default_factory=list)
-    outputs: dict[str, list[Rows]] = field(default_factory=lambda: defaultdict(list))
+    inputs: list[Rows] = field(default_factory=list)  # (n, C) an image
+    outputs: dict[str, list[Rows]] = field(default_factory=lambda: defaultdict(list))  # part -> (n, C) an image
 
 
 def block_information(

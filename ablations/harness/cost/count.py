@@ -37,21 +37,13 @@ ON_REAL_TENSORS = "the work depends on the image: counted for one image of noise
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """Multiply-adds of one forward pass on one image.
+    """Multiply-adds of one forward pass on one image."""
 
-    Attributes:
-        macs: of the published definition.
-        macs_convolutions: those of its convolutions, which most papers print.
-        macs_here: of this implementation.
-        counter: what counted `macs`.
-        note: what a reader must know of the count, or "".
-    """
-
-    macs: int
-    macs_convolutions: int
-    macs_here: int
-    counter: str
-    note: str = ""
+    macs: int  # of the published definition
+    macs_convolutions: int  # those of its convolutions, which most papers print
+    macs_here: int  # of this implementation
+    counter: str  # what counted `macs`
+    note: str = ""  # what a reader must know of the count, or ""
 
 
 def count(model: nn.Module, image: Tensor, code: Tensor | None) -> Count:

@@ -35,17 +35,11 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class TimingOptions:
-    """How thoroughly is measured.
+    """How thoroughly is measured."""
 
-    Attributes:
-        batch: images at once for the throughput; latency and memory are of one image.
-        repeats: timed calls after the warm-up.
-        limit_s: repeats stop after this long, but not before three.
-    """
-
-    batch: int = 4
-    repeats: int = 10
-    limit_s: float = 10.0
+    batch: int = 4  # images at once for the throughput; latency and memory are of one image
+    repeats: int = 10  # timed calls after the warm-up
+    limit_s: float = 10.0  # repeats stop after this long, but not before three
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,19 +46,12 @@ _APART = {
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkedModel:
-    """A model to measure.
+    """A model to measure."""
 
-    Attributes:
-        name: as in `ablations.models.model_names`.
-        config: its configuration; None for a method that can't be built here.
-        aliases: other names of the same model at this size.
-        reason: why it can't be built, or "".
-    """
-
-    name: str
-    config: ModelConfig | None
-    aliases: tuple[str, ...] = ()
-    reason: str = ""
+    name: str  # as in `ablations.models.model_names`
+    config: ModelConfig | None  # its configuration; None for a method that can't be built here
+    aliases: tuple[str, ...] = ()  # other names of the same model at this size
+    reason: str = ""  # why it can't be built, or ""
 
     @property
     def needs(self) -> str:

@@ -19,15 +19,10 @@ MOST_ON_ONE = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """A choice and why.
+    """A choice and why."""
 
-    Attributes:
-        max_parallel: runs at once, at least one.
-        reason: one line for people.
-    """
-
-    max_parallel: int
-    reason: str
+    max_parallel: int  # runs at once, at least one
+    reason: str  # one line for people
 
 
 def place(

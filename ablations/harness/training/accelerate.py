@@ -26,19 +26,12 @@ _WARM_UP = 3  # passes before a capture: libraries choose their algorithms and t
 
 @dataclass(frozen=True, kw_only=True)
 class Acceleration:
-    """What was asked for; nothing is on by default, since nothing was measured on a GPU yet.
+    """What was asked for; nothing is on by default, since nothing was measured on a GPU yet."""
 
-    Attributes:
-        kernels: `torch` or `triton` (see `dfpir.kernels`); None leaves it to the environment.
-        compile: forward and backward pass of each block in training by torch.compile.
-        cuda_graphs: the training step's forward and backward pass as one CUDA graph.
-        checkpointing: activations computed again in the backward pass instead of kept.
-    """
-
-    kernels: str | None = None
-    compile: bool = False
-    cuda_graphs: bool = False
-    checkpointing: bool = False
+    kernels: str | None = None  # `torch` or `triton` (see `dfpir.kernels`); None leaves it to the environment
+    compile: bool = False  # forward and backward pass of each block in training by torch.compile
+    cuda_graphs: bool = False  # the training step's forward and backward pass as one CUDA graph
+    checkpointing: bool = False  # activations computed again in the backward pass instead of kept
 
 
 _chosen = Acceleration()

@@ -21,19 +21,12 @@ class WholeBatchError(RuntimeError):
 
 @dataclass(frozen=True)
 class Batch:
-    """Training samples on the device.
+    """Training samples on the device."""
 
-    Attributes:
-        degraded: (B, 3, H, W) in [0, 1].
-        clean: the same, as it should be.
-        code: what the model is told of each sample.
-        weights: (B,) factors of the samples' losses; None for one each.
-    """
-
-    degraded: Tensor
-    clean: Tensor
-    code: Tensor | None = None
-    weights: Tensor | None = None
+    degraded: Tensor  # (B, 3, H, W) in [0, 1]
+    clean: Tensor  # the same, as it should be
+    code: Tensor | None = None  # what the model is told of each sample
+    weights: Tensor | None = None  # (B,) factors of the samples' losses; None for one each
 
     def __len__(self) -> int:
         return len(self.degraded)
