@@ -29,7 +29,7 @@ _LIBRARIES_BYTES = 0.7 * 2**30  # measured: a run's process before its first ima
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class PlannedStudy:
     """A plan, where its runs are kept, and what they run on."""
 
     plan: Plan  # the study's runs
@@ -49,7 +49,7 @@ def print_plan(plan: Plan, root: Path) -> None:
         print(row.variant, f"seed {row.spec.seed}", row.spec.run_id, state, sep="\t")  # tabs, for other programs
 
 
-def print_estimate(here: Setting, jobs: int) -> None:
+def print_estimate(here: PlannedStudy, jobs: int) -> None:
     """Time and memory of what is left to do, from a measured step of each model, with so many runs at once."""
     models, console = left(here.plan, here.root), here.console
     runs = sum(len(specs) for specs in models.values())
@@ -96,7 +96,7 @@ def left(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:
     return models
 
 
-def estimates(specs: Sequence[RunSpec], here: Setting) -> list[RunEstimate]:
+def estimates(specs: Sequence[RunSpec], here: PlannedStudy) -> list[RunEstimate]:
     """One measured step each, with as many threads as a run has."""
     plan, device = here.plan, here.device
     threads = torch.get_num_threads()
@@ -122,7 +122,7 @@ def _test_pixels(spec: RunSpec, bundle: DataBundle) -> list[int]:
     return sizes
 
 
-def runs_at_once(here: Setting, asked: int | None, *, local: bool = True) -> int:
+def runs_at_once(here: PlannedStudy, asked: int | None, *, local: bool = True) -> int:
     """What --jobs says; `auto` on a GPU measures each model that is left to train and says what it chose, and why.
 
     Args:

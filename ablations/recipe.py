@@ -1,6 +1,6 @@
-"""How a run is trained and tested: the dataclasses whose fields `--recipe.*` and `--evaluation.*` replace.
+"""How a run is trained and tested, whose fields `--recipe.*` and `--evaluation.*` replace, and how it is made faster.
 
-Imports nothing but the standard library: `--help` shows their fields at once.
+Imports nothing heavy: `--help` shows the fields at once.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from ablations.command_line import OPTION, Switch, one
 
 Sampling = Literal["mixture", "paper"]
 Checkpoint = Literal["last", "best"]
@@ -158,6 +160,23 @@ class Evaluation:
         for name in ("probe_patches", "samples"):
             _require(name, getattr(self, name), getattr(self, name) >= 0, "a whole number, 0 or more")
         _require("probe_patch", self.probe_patch, self.probe_patch >= 8, "a whole number, 8 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acceleration:
+    """Speed and memory; no part of a run's id, see docs/performance.md.
+
+    Attributes:
+        kernels: torch, or triton on a GPU (default: DFPIR_KERNELS, or torch)
+        compile: each block's training by torch.compile
+        cuda_graphs: each training step as one CUDA graph
+        checkpointing: compute activations twice instead of keeping them: less memory
+    """
+
+    kernels: Annotated[str | None, one("--kernels", "NAME"), OPTION] = None
+    compile: Switch = False
+    cuda_graphs: Switch = False
+    checkpointing: Switch = False
 
 
 def _require(name: str, value: object, holds: bool, allowed: str) -> None:

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ablations.cli import command_of, fail, fail_for, version
-from ablations.startup import StartupError, prepare
+from ablations.cli import command_of, exit_code_of, fail
 
 if TYPE_CHECKING:
     from ablations.options import RunOptions
@@ -28,16 +27,10 @@ Examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code (0 done, 1 some runs failed, 2 bad input, 130 interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        prepare()
-        return _run(options_of(arguments), arguments)
-    except StartupError as error:
-        fail(str(error))
-    except (ValueError, OSError) as error:
-        fail_for(error)
-    except KeyboardInterrupt:
-        print("Interrupted. The same command goes on from here.", file=sys.stderr)
-        return 130
+    return exit_code_of(
+        lambda: _run(options_of(arguments), arguments),
+        interrupted="Interrupted. The same command goes on from here.",
+    )
 
 
 def options_of(arguments: Sequence[str]) -> RunOptions:
@@ -50,12 +43,9 @@ def options_of(arguments: Sequence[str]) -> RunOptions:
 
 def _run(options: RunOptions, arguments: Sequence[str]) -> int:
     from ablations.names import check_names
-    from ablations.unused_flags import refuse_unused_flags
+    from ablations.options import refuse_unused_flags
 
     listing, runs = options.listing, options.runs
-    if listing.version:
-        print(version())
-        return 0
     refuse_unused_flags(options)
     check_names(options.study, runs.budget, only=runs.only, tasks=runs.tasks, variants=listing.variants)
     if listing.list or listing.variants is not None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
-import torch
 from rich.console import Console
 
 from ablations.cli import print_prose
 from ablations.harness.closing import say_unmeasured, show_table
-from ablations.harness.launch import make_launcher, pending_jobs
-from ablations.harness.launch_job import Options
+from ablations.harness.launch.job import JobOptions, Launcher, pending_jobs
 from ablations.harness.progress import StudyProgress, working
 from ablations.harness.run_one import data_file, find_run, is_done
 from ablations.harness.study_folder import (
@@ -28,7 +26,6 @@ from ablations.harness.study_folder import (
     whole,
 )
 from ablations.harness.training import snapshots
-from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS
 from ablations.models import model_label
@@ -62,49 +59,27 @@ class Outcome:
 
 
 def run_plan(
-    plan: Plan,
-    root: Path,
-    device: torch.device,
-    *,
-    jobs: int,
-    force: bool,
-    command: str,
-    console: Console,
-    options: Options | None = None,
-    team: ProcessGroup = SINGLE_PROCESS,
+    plan: Plan, options: JobOptions, launch: Launcher, *, max_parallel: int, command: str, console: Console
 ) -> Outcome:
     """Make every run of the plan true, write the study's table and build its report.
 
     Args:
         plan: what to run.
-        root: folder of all runs.
-        device: of every run.
-        jobs: runs at once.
-        force: do finished runs again.
+        options: of its jobs; which measures they take the plan says.
+        launch: makes runs true.
+        max_parallel: runs at once.
         command: as the reader repeats it.
         console: where to say what happens.
-        options: how to launch; on this machine by default.
-        team: whom torchrun started; this is the first of them.
     """
-    options = options or Options()
-    launch = make_launcher(options, device, team)
+    root = options.root
+    measures = (*plan.study.measures, *metric_measures(plan.study.metrics))
+    options = replace(options, root=root.resolve(), measures=measures, sizes=plan.budget.measuring)
     folder = study_folder(plan, root)
     say_folder(plan, root, console)
     write_json(folder / STUDY_FILE, study_file(plan, root, command, folder))
     with StudyProgress(plan.specs, console) as progress:
-        todo = pending_jobs(
-            plan.specs,
-            root.resolve(),
-            device,
-            force=force,
-            progress=progress,
-            measures=(*plan.study.measures, *metric_measures(plan.study.metrics)),
-            sizes=plan.budget.measuring,
-            hang_s=options.hang_s,
-            log=options.log,
-            acceleration=options.acceleration,
-        )
-        failed = [job.spec for job in launch(todo, max_parallel=jobs, progress=progress)] if todo else []
+        todo = pending_jobs(plan.specs, options, progress)
+        failed = [job.spec for job in launch(todo, max_parallel=max_parallel, progress=progress)] if todo else []
     say_unmeasured(plan, root, console)
     if not failed:
         for spec in plan.specs:

@@ -17,10 +17,12 @@ import ablations.harness.training.train as training
 from ablations.data import load_data
 from ablations.harness.context import run_context
 from ablations.harness.evaluate import restore_items
-from ablations.harness.launch import Options
+from ablations.harness.launch.job import JobOptions
+from ablations.harness.launch.torchrun import TorchrunLauncher
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import run_plan, study_file, write_table
 from ablations.harness.training import checkpoint
+from ablations.harness.training.distributed import SINGLE_PROCESS
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.weights import load_own
@@ -215,10 +217,10 @@ def test_a_failing_run_does_not_stop_the_study(tmp_path):
     rows = (replace(plan.rows[0], spec=broken), *plan.rows[1:])
     plan = replace(plan, rows=rows, study=replace(plan.study, measures=()))
     console = Console(file=(tmp_path / "log.txt").open("w"), width=200)
-    here = Options(launcher="torchrun")  # in this process; that of the machine: tests/integration/test_launch_local.py
-    outcome = run_plan(
-        plan, tmp_path / "runs", torch.device("cpu"), jobs=2, force=False, command="test", console=console, options=here
-    )
+    options = JobOptions(root=tmp_path / "runs", device="cpu")
+    # in this process; that of the machine: tests/integration/test_launch_local.py
+    launch = TorchrunLauncher(SINGLE_PROCESS)
+    outcome = run_plan(plan, options, launch, max_parallel=2, command="test", console=console)
     console.file.close()
     log = (tmp_path / "log.txt").read_text()
     assert [spec.variant for spec in outcome.failed] == ["dfpir_g50"]

@@ -12,7 +12,7 @@ import ablations.harness.training.accelerate as accelerate
 import ablations.harness.training.state as states
 import ablations.harness.training.train as training
 import baselines
-from ablations.harness.launch_job import Job
+from ablations.harness.launch.job import Job
 from ablations.harness.memory import LiveBytes
 from ablations.harness.run_one import run_one
 from ablations.harness.training.accelerate import (

@@ -11,7 +11,8 @@ import ablations.harness.training.accelerate as accelerate
 import ablations.harness.training.state as states
 from ablations.harness.run_one import run_one
 from ablations.harness.seeding import initialise
-from ablations.harness.training.accelerate import Acceleration, GraphedStep
+from ablations.harness.training.accelerate import GraphedStep
+from ablations.recipe import Acceleration
 from ablations.spec import Phase
 from dfpir import create_model
 from dfpir.kernels import switch

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ablations.models import ModelConfig
+from ablations.recipe import Acceleration
 from ablations.spec import Precision
 from dfpir import DFPIRConfig
 from dfpir.kernels import chosen_kernels, use_kernels
@@ -22,16 +22,6 @@ from dfpir.recompute import compile_blocks, recompute_activations
 
 BACKEND = "inductor"  # of torch.compile; tests take a faster one
 _WARM_UP = 3  # passes before a capture: libraries choose their algorithms and take their memory in the first ones
-
-
-@dataclass(frozen=True, kw_only=True)
-class Acceleration:
-    """What was asked for; nothing is on by default, since nothing was measured on a GPU yet."""
-
-    kernels: str | None = None  # `torch` or `triton` (see `dfpir.kernels`); None leaves it to the environment
-    compile: bool = False  # forward and backward pass of each block in training by torch.compile
-    cuda_graphs: bool = False  # the training step's forward and backward pass as one CUDA graph
-    checkpointing: bool = False  # activations computed again in the backward pass instead of kept
 
 
 _chosen = Acceleration()
