@@ -8,9 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from ablations.cli import Parser, counted, duration, fail
+import tyro
+
+from ablations.cli import counted, duration, exit_code_of, fail
+from ablations.command_line import Switch, parse
 from ablations.harness.run_status import (
     ERROR_FILE,
     REPORT_FILES,
@@ -23,7 +26,6 @@ from ablations.harness.run_status import (
     read_object,
     state_of,
 )
-from ablations.startup import prepare
 
 _SAMPLED = 5  # finished runs of a variant whose seconds are read
 _LONGEST_S = 1e12  # what a file says beyond these is no run's, and overflows
@@ -204,26 +206,40 @@ def _time_left(status: Status) -> str:
     return "time left unknown yet" if status.left_s is None else f"about {duration(status.left_s)} left"
 
 
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions:
+    """What is told.
+
+    Attributes:
+        runs: folder of runs (--out of the study), or of one study
+        json: everything, for programs
+        version: print the suite's version
+    """
+
+    runs: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUNS", help_behavior_hint="")] = None
+    json: Switch = False
+    version: Switch = False
+
+
+_DESCRIPTION = """\
+How the studies in a folder stand: runs done, running, failed and why, and the
+time left."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; exit code 0, or 2 for bad input."""
-    parser = Parser(
-        prog="python -m ablations.status",
-        description="How the studies in a folder stand: runs done, running, failed and why, and the time left.",
-        allow_abbrev=False,
+    words = list(sys.argv[1:] if argv is None else argv)
+    return exit_code_of(
+        lambda: _tell(parse(StatusOptions, words, prog="python -m ablations.status", description=_DESCRIPTION))
     )
-    parser.add_argument("runs", type=Path, metavar="RUNS", help="folder of runs (--out of the study), or of one study")
-    parser.add_argument("--json", action="store_true", help="everything, for programs")
-    options = parser.parse_args(argv)
-    try:
-        prepare()
-        found = statuses(options.runs)
-    except (ValueError, OSError) as error:
-        fail(str(error))
-    if options.json:
-        shown: list[dict[str, Any]] = [asdict(status) for status in found]
-        print(json.dumps(shown, indent=2))
-    else:
-        print("\n".join(as_text(status) for status in found))
+
+
+def _tell(options: StatusOptions) -> int:
+    if options.runs is None:
+        fail("the following arguments are required: RUNS (see --help)")
+    found = statuses(Path(options.runs))
+    shown: list[dict[str, Any]] = [asdict(status) for status in found]
+    print(json.dumps(shown, indent=2) if options.json else "\n".join(as_text(status) for status in found))
     return 0
 
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ablations.harness.training.distributed import ProcessGroup
 
 
+def _known(default: str) -> str:
+    return f"{_one_of(list(LAUNCHERS))} (default: {default})"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Launching:
     """By whom; see docs/launchers.md.
@@ -30,9 +34,7 @@ class Launching:
         gpus: GPUs a run asks a cluster for; a fraction shares one (ray)
     """
 
-    launcher: Annotated[
-        str, one("--launcher", "NAME"), option(lambda default: f"{_one_of(list(LAUNCHERS))} (default: {default})")
-    ] = "local"
+    launcher: Annotated[str, one("--launcher", "NAME"), option(_known)] = "local"
     ray_address: Annotated[str | None, one("--ray-address", "ADDRESS"), OPTION] = None
     slurm: Annotated[tuple[str, ...], several("--slurm", "KEY=VALUE ..."), OPTION] = ()
     gpus: Annotated[float | None, one("--gpus", "N", gpus), OPTION] = None
