@@ -55,73 +55,42 @@ class Measure:
 
 def _interference(subject: LoadedRun) -> pd.DataFrame:
     """Gradients at several moments of the training, those that were kept."""
-    spec, sizes = subject.spec, subject.sizes
     frames = []
-    for tenth in sizes.tenths:
+    for tenth in subject.sizes.tenths:
         model = subject.model_at(tenth)
-        if model is None:
-            continue
-        found = task_gradient_interference(
-            spec,
-            model,
-            subject.bundle,
-            subject.conditioning,
-            subject.device,
-            draws=sizes.draws,
-            batch=sizes.batch,
-            micro_batch=sizes.micro_batch,
-        )
-        # a task's gradient that is zero on a group of layers has no angle to another's
-        found = found[found["cosine"].notna()]
-        frames.append(found.assign(step=step_of(spec.recipe, tenth), fraction=tenth / TENTHS))
-    return _typed("interference", pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
+        if model is not None:
+            found = task_gradient_interference(subject, model, subject.sizes)
+            frames.append(found.assign(step=step_of(subject.spec.recipe, tenth), fraction=tenth / TENTHS))
+    return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()], ignore_index=True)
 
 
 def _information(subject: LoadedRun) -> pd.DataFrame:
-    sizes = subject.sizes
-    found = block_information(
-        subject.spec,
-        subject.model,
-        subject.bundle,
-        subject.conditioning,
-        subject.device,
-        images=sizes.information_images,
-        pixels=sizes.pixels,
-    )
-    return _typed("information", found)
+    return block_information(subject, subject.model, subject.sizes)
 
 
-def _separation(subject: LoadedRun) -> pd.DataFrame:
-    return _typed("separation", feature_separation(subject))
-
-
-def _routing(subject: LoadedRun) -> pd.DataFrame:
-    return _typed("routing", expert_shares(subject))
-
-
-def _typed(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with the columns and types of the schema; rows may be none."""
+def _of_suite(name: str, take: Take, sizes: tuple[str, ...] = (), version: int = 1) -> Measure:
+    """A measure whose table has the columns and types of the schema; rows may be none."""
     types = {"str": "object", "int64": "int64", "float64": "float64"}
     columns = {c.name: types[c.dtype] for c in MEASURE_COLUMNS[name]}
-    return frame.reindex(columns=list(columns)).astype(columns)
 
+    def typed(subject: LoadedRun) -> pd.DataFrame:
+        return take(subject).reindex(columns=list(columns)).astype(columns)
 
-_RESPONSES = ("images",)
+    return Measure(name=name, version=version, sizes=sizes, take=typed)
 
-_SUITE = (
-    Measure(name="prompts", sizes=_RESPONSES, take=responses.prompts),
-    Measure(name="levels", sizes=_RESPONSES, take=responses.levels),
-    Measure(name="mixed", sizes=_RESPONSES, take=responses.mixed),
-    Measure(name="precision", sizes=_RESPONSES, take=responses.precision),
-    Measure(name="order_moves", sizes=(), take=responses.order_moves),
-    Measure(name="interference", version=2, sizes=("tenths", "draws", "batch"), take=_interference),
-    Measure(name="separation", sizes=(), take=_separation),
-    Measure(name="information", version=2, sizes=("information_images", "pixels"), take=_information),
-    Measure(name="routing", sizes=_RESPONSES, take=_routing),
-)
 
 MEASURES: Registry[Measure] = Registry("measure", entry_point_group="dfpir.measures")
-for _measure in _SUITE:
+for _measure in (
+    _of_suite("prompts", responses.prompts, ("images",)),
+    _of_suite("levels", responses.levels, ("images",)),
+    _of_suite("mixed", responses.mixed, ("images",)),
+    _of_suite("precision", responses.precision, ("images",)),
+    _of_suite("order_moves", responses.order_moves),
+    _of_suite("interference", _interference, ("tenths", "draws", "batch"), version=2),
+    _of_suite("separation", feature_separation),
+    _of_suite("information", _information, ("information_images", "pixels"), version=2),
+    _of_suite("routing", expert_shares, ("images",)),
+):
     MEASURES.register(_measure.name)(_measure)
 
 

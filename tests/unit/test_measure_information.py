@@ -13,10 +13,12 @@ from torch import nn
 
 import ablations.measures.information as information
 from ablations.harness.build import build_model
+from ablations.harness.context import RunContext
 from ablations.harness.training.conditioning import Conditioning
 from ablations.measures.information import COLUMNS, block_information
 from ablations.measures.recoverability import ALPHAS, recover
 from ablations.models import model_config
+from ablations.spec import MeasureConfig
 from datasets.bundle import DataBundle, Sample
 from datasets.seeding import stable_seed
 from datasets.tasks import condition_named
@@ -149,7 +151,8 @@ def measure(spec, model, bundle=SMALL, *, images=4, pixels=64):
     prompts = load_prompts("detailed", spec.text_encoder, spec.conditions)
     if isinstance(model, RestorationUNet):
         model.bind_prompts(prompts.codes)
-    return block_information(spec, model, bundle, Conditioning(spec.config, prompts), CPU, images=images, pixels=pixels)
+    run = RunContext(spec=spec, bundle=bundle, conditioning=Conditioning(spec.config, prompts), device=CPU)
+    return block_information(run, model, MeasureConfig(information_images=images, pixels=pixels))
 
 
 class Replaced(nn.Module):
