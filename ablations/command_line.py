@@ -35,9 +35,8 @@ def _default(shown: str) -> str:
 def option(hint: Callable[[str], str] = _default) -> Any:
     """An option that its group's name stands over, and not in its flag.
 
-    Args:
-        hint: from the default to what the help says after the option's words; called where the help is shown, so that
-            it can list what is registered.
+    `hint` makes what the help says after the option's words from the default; it is called where the help is shown, so
+    that it can list what is registered.
     """
     return tyro.conf.arg(prefix_name=False, help_behavior_hint=hint)
 
@@ -50,13 +49,7 @@ Switch = Annotated[bool, OPTION]
 
 
 def one(flag: str, metavar: str, convert: Callable[[str], Any] = str) -> PrimitiveConstructorSpec[Any]:
-    """How a flag with one value is read.
-
-    Args:
-        flag: its name, for errors.
-        metavar: its value's, for the help.
-        convert: from the word; a ValueError says what is allowed.
-    """
+    """How a flag with one value is read; a ValueError of `convert` says what is allowed."""
     return _spec(1, metavar, lambda words: _converted(flag, convert, words[0]))
 
 
@@ -68,14 +61,9 @@ def several(
     count: int | None = None,
     then: Callable[[tuple[Any, ...]], Any] = tuple,
 ) -> PrimitiveConstructorSpec[Any]:
-    """How a flag with one value or more is read, as a tuple.
+    """How a flag with one value or more (`count` where that is given) is read: a tuple, or what `then` makes of it.
 
-    Args:
-        flag: its name, for errors.
-        metavar: its values', for the help.
-        convert: from each word; a ValueError says what is allowed.
-        count: how many values there must be; None for any number.
-        then: makes the flag's value of them.
+    A ValueError of `convert`, which gets each word, says what is allowed.
     """
 
     def read(words: list[str]) -> Any:
@@ -220,16 +208,10 @@ def given(options: Any, usual: Any) -> dict[str, str]:
 
 
 def refuse_flags_without(options: Any, usual: Any, names: Sequence[str], where: str) -> None:
-    """Refuse options that are read with another one alone.
-
-    Args:
-        options: what was given.
-        usual: the same dataclass, whose defaults tell what was given.
-        names: of the options.
-        where: the flag and value that they go with.
+    """Refuse those of the options `names` that were given (differ from `usual`): they are read with `where` alone.
 
     Raises:
-        ValueError: one line with those that were given.
+        ValueError: one line with their flags.
     """
     idle = [flag for name, flag in given(options, usual).items() if name in names]
     if idle:

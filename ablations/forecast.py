@@ -125,10 +125,7 @@ def _test_pixels(spec: RunSpec, bundle: DataBundle) -> list[int]:
 def runs_at_once(here: PlannedStudy, asked: int | None, *, local: bool = True) -> int:
     """What --jobs says; `auto` on a GPU measures each model that is left to train and says what it chose, and why.
 
-    Args:
-        here: the plan and its place.
-        asked: how many, `AUTO`, or None for the usual number.
-        local: whether this machine's device does the runs; a cluster gets all of them at once.
+    None asks for the usual number. Where the runs are not `local`, a cluster gets all of them at once.
     """
     plan, device = here.plan, here.device
     if not local:

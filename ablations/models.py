@@ -60,12 +60,9 @@ def model_label(variant: str) -> str:
 
 
 def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = None) -> ModelConfig:
-    """The configuration of a model at a budget's size.
+    """The configuration of a model at a budget's sizes, a comparator's with settings of as many trained parameters.
 
-    Args:
-        name: a variant's or comparator's.
-        sizes: of the budget, for DFPIR's variants; a comparator takes settings of as many trained parameters.
-        prompts: how many prompts it is to tell apart, where that is known.
+    `prompts` says how many it is to tell apart, where that is known.
 
     Raises:
         ValueError: unknown name (with the nearest known one), or a method that can't be provided.

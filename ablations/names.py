@@ -22,12 +22,8 @@ def check_names(
 ) -> None:
     """Refuse names that do not exist. The suite's own registries of studies and variants need no torch.
 
-    Args:
-        study: to run or to list; `efficiency` is none and passes.
-        budget: of the runs.
-        only: names or patterns of the study's variants.
-        tasks: to train and test on.
-        variants: the pattern of `--variants`.
+    `only` may be patterns of the study's variants, `variants` is that of `--variants`; `efficiency` is no study and
+    passes.
 
     Raises:
         ValueError: one line with the nearest known name.

@@ -36,11 +36,7 @@ class Overrides:
 def overridden(budget: Budget, asked: Overrides, study: Study, only: Sequence[str]) -> Budget:
     """The budget with what was asked for; `Budget.overrides` says what of it changes anything.
 
-    Args:
-        budget: as named.
-        asked: of recipe, model and evaluation.
-        study: whose variants the model's settings go to.
-        only: names of its variants that are planned.
+    The model's settings go to the study's variants, of which those named in `only` are planned.
 
     Raises:
         ValueError: an unknown setting or a value that can't be used, or planned variants that it would make one model.

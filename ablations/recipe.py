@@ -60,10 +60,8 @@ class Phase:
     def for_tasks(self, tasks: Sequence[str], others: Sequence[TaskShare] = ()) -> Phase:
         """The phase of a run on these tasks: its mixture without the others; all alike where none of them is left.
 
-        Args:
-            tasks: of the run.
-            others: of tasks that no budget names, their shares relative to the mixture's mean; they join a mixture of
-                several tasks, not a phase of one.
+        `others` are shares of tasks that no budget names, relative to the mixture's mean; they join a mixture of
+        several tasks, not a phase of one.
         """
         kept = tuple(share for share in self.mixture if share.task in tasks)
         if kept and len(self.mixture) > 1:

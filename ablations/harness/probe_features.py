@@ -56,12 +56,8 @@ def pooled_features(
 ) -> dict[str, Tensor]:
     """Features around the latent's block, each patch's averaged over its pixels.
 
-    Args:
-        run: whose conditioning says what the model is told.
-        model: on the run's device, in eval mode, prompts bound.
-        patches: N of them.
-        told: names of the conditions whose prompts the patches are restored with, one a patch.
-        before_batch: called with the places of each batch's patches before the model sees them.
+    The model is on the run's device, in eval mode, prompts bound. Each of the N patches is restored with the prompt of
+    the condition `told`; `before_batch` gets the places of each batch's patches before the model sees them.
 
     Returns:
         `latent` and, where the variant has a block there, `latent-perturbed`: (N, D) float32 on the CPU.

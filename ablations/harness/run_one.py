@@ -66,10 +66,7 @@ def names_in(root: Path) -> list[str]:
 def find_run(root: Path, spec: RunSpec, names: Sequence[str] | None = None) -> Path:
     """The run's folder under `root`: one of the same identity under whatever label, or where it is to be made.
 
-    Args:
-        root: folder of all runs.
-        spec: the run.
-        names: what lies in `root`, where one listing is to serve for many runs.
+    `names` are what lies in `root`, where one listing is to serve for many runs.
     """
     if (root / spec.run_id / DONE_FILE).is_file():  # a study of thousands of runs must not list them all for each
         return root / spec.run_id
@@ -101,21 +98,10 @@ def run_one(
     team: ProcessGroup = SINGLE_PROCESS,
     log: str = "jsonl",
 ) -> bool:
-    """Make a run true: train and evaluate it, unless it is done.
+    """Make a run true: train and evaluate it, unless it is done and `force` does not ask again; whether it is done now.
 
-    A failure is written to the run's ERROR.json, and the next call tries again.
-
-    Args:
-        spec: what to run.
-        root: folder of all runs.
-        device: where.
-        report: called as it goes on.
-        force: do it again even if it is done.
-        team: who does it together; called in the first process, while the others are in `follow`.
-        log: one of `scalars.LOGS`.
-
-    Returns:
-        Whether the run is done now.
+    A failure is written to the run's ERROR.json, and the next call tries again. A team does it together: this is called
+    in its first process, while the others are in `run_nonzero_rank`. `log` is one of `scalars.LOGS`.
     """
     folder = find_run(root, spec)
     folder.mkdir(parents=True, exist_ok=True)

@@ -63,13 +63,7 @@ def run_plan(
 ) -> Outcome:
     """Make every run of the plan true, write the study's table and build its report.
 
-    Args:
-        plan: what to run.
-        options: of its jobs; which measures they take the plan says.
-        launch: makes runs true.
-        max_parallel: runs at once.
-        command: as the reader repeats it.
-        console: where to say what happens.
+    Which measures the jobs take the plan says; `command` is what the report's reader repeats.
     """
     root = options.root
     measures = (*plan.study.measures, *metric_measures(plan.study.metrics))
@@ -111,14 +105,7 @@ def say_folder(plan: Plan, root: Path, console: Console) -> None:
 
 
 def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None) -> StudyFile:
-    """The content of study.json.
-
-    Args:
-        plan: the study as it is planned now.
-        root: folder of all runs.
-        command: as the reader repeats it.
-        folder: of the study, whose rows of the same terms are kept.
-    """
+    """The content of study.json as the study is planned now, with the rows of the same terms in its folder, if any."""
     study = plan.study
     rows, earlier = _rows(plan, root), read_earlier(plan, folder) if folder else None
     if earlier and kept_rows(rows, earlier["rows"]):
@@ -176,13 +163,7 @@ def _rows(plan: Plan, root: Path) -> list[StudyRow]:
 
 
 def write_table(study: StudyFile, root: Path, folder: Path) -> int:
-    """Write the study's tidy table from its finished runs; returns its number of rows. None finished: no table.
-
-    Args:
-        study: what `study_file` gives, of these runs as they are now.
-        root: folder of all runs.
-        folder: of the study.
-    """
+    """Write the tidy table of a `study_file` from its finished runs, if any; returns its number of rows."""
     parts = _table_parts(study, root)
     names = [metric["name"] for metric in study.get("metrics", ())]
     return schema.write_table(parts, folder / schema.TABLE_PARQUET_FILE, folder / schema.TABLE_CSV_FILE, metrics=names)

@@ -49,10 +49,7 @@ class Count:
 def count(model: nn.Module, image: Tensor, code: Tensor | None) -> Count:
     """Count one forward pass, on fake tensors where the model allows it, so that it costs no time.
 
-    Args:
-        model: on the CPU.
-        image: (1, 3, H, W), sides that the model takes, on the CPU.
-        code: as the model needs it.
+    The model and the image, (1, 3, H, W) with sides that the model takes, are on the CPU.
     """
     model = model.eval()
     here, real = _counted(model, image, code)

@@ -168,13 +168,7 @@ def _bytes_a_pixel(
 
 
 def summary(estimates: Sequence[RunEstimate], counts: Sequence[int], *, jobs: int) -> tuple[float, float]:
-    """Seconds of a study with its report, and GiB of memory.
-
-    Args:
-        estimates: one a model.
-        counts: runs of it that are left to do.
-        jobs: runs at once; more than there are runs help nobody.
-    """
+    """Seconds of a study with its report, and GiB of memory, from an estimate and a count of runs for each model."""
     runs = sum(counts)
     each = [e.total_s for e, n in zip(estimates, counts, strict=True) for _ in range(n)]
     seconds = max([sum(each) / max(1, min(jobs, runs)), *each]) + _REPORT_S * (1 + runs / 20)

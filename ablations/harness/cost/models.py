@@ -76,10 +76,6 @@ class BenchmarkedModel:
 def subjects(sizes: Mapping[str, Any], names: Sequence[str] | None = None) -> list[BenchmarkedModel]:
     """The distinct models at a budget's size, each under its first name; methods that can't be built come last.
 
-    Args:
-        sizes: of the budget, see `ablations.models.model_config`.
-        names: measure these alone.
-
     Raises:
         UnknownNameError: a name that there is not, with the nearest known one.
     """

@@ -61,12 +61,9 @@ class Launcher(Protocol):
     """Makes runs true somewhere."""
 
     def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
-        """Do all jobs and return those that failed, each of which has an error row in its folder.
+        """Do the jobs, distinct runs left to do, at most `max_parallel` at once; `progress` is told what happens.
 
-        Args:
-            jobs: distinct runs that are left to do.
-            max_parallel: runs at once, at most.
-            progress: told what happens.
+        Returns those that failed, each of which has an error row in its folder.
         """
         ...
 
@@ -120,9 +117,7 @@ def execute_when_free(job: Job, wait_s: float) -> bool:
 def begin_attempt(job: Job, *, elsewhere: bool = False) -> None:
     """Away with what an earlier attempt left: what is said of this one must not be of that.
 
-    Args:
-        job: that begins.
-        elsewhere: whether its worker is no process of this machine, and may meet the trace of an earlier one.
+    The trace goes too where the worker is `elsewhere`, no process of this machine: it may meet that of an earlier one.
     """
     (job.folder / ERROR_FILE).unlink(missing_ok=True)
     if elsewhere:
@@ -132,12 +127,7 @@ def begin_attempt(job: Job, *, elsewhere: bool = False) -> None:
 def end_attempt(job: Job, progress: StudyProgress, *, done: bool, how: str, hung: bool = False) -> list[Job]:
     """Say that a job is done, or that it failed, with an error row; the job where it failed.
 
-    Args:
-        job: what the worker did.
-        progress: told of it.
-        done: whether the run is.
-        how: the worker's end, as in "The run's process ended with {how}".
-        hung: whether it was ended for its silence.
+    `how` ends the sentence "The run's process ended with ..."; `hung`: it was ended for its silence.
     """
     if done:
         progress.finished(job.spec)

@@ -54,16 +54,8 @@ def backward(
     """Add the gradient of a batch's training loss to the parameters' own, `micro_batch` samples at a time.
 
     The objectives are means over samples: the gradient is that of the whole batch up to the rounding of sums, but for
-    models whose `whole_batch` says why not.
-
-    Args:
-        spec: the run.
-        model: to train.
-        batch: this process's samples.
-        micro_batch: samples at a time.
-        step: counted from 0.
-        share: of this process's samples in the whole batch.
-        over: sums the gradients of all processes' shares, once the last sample is through.
+    models whose `whole_batch` says why not. The batch is this process's `share` of the whole one; `over` sums the
+    gradients of all shares, once the last sample is through. Steps count from 0.
 
     Returns:
         This process's share of the loss of the batch, detached, on the device.

@@ -60,14 +60,9 @@ def cores() -> int:
 
 
 class Feed:
-    """The batches of a run, one after the other from any step on.
+    """The batches of a run, one after the other from any step on: the team's share of each, on the device.
 
-    Args:
-        spec: the run.
-        bundle: its data.
-        device: where batches are wanted.
-        team: whose share of each batch is drawn.
-        workers: processes; 0 prepares each batch when it is asked for, None chooses by `workers_for`.
+    `workers` processes prepare them; 0 prepares each batch when it is asked for, None chooses by `workers_for`.
     """
 
     def __init__(

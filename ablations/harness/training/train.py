@@ -64,13 +64,10 @@ class Trained:
 
 
 def train(run: RunContext, folder: Path, report: Report, log: Log = lambda row: None) -> Trained:
-    """Train a run, going on from its newest checkpoint, and return the model that is to be tested.
+    """Train a run, going on from its newest checkpoint in its folder, and return the model that is to be tested.
 
-    Args:
-        run: what to train; batches come from its bundle's `train`, learning curves from `val`.
-        folder: the run's folder.
-        report: called at each row of the log, by the first process.
-        log: gets each row of train.jsonl as it is made.
+    Batches come from its bundle's `train`, learning curves from `val`. `log` gets each row of train.jsonl as it is
+    made; `report` is called then, too, in the first process.
 
     Raises:
         NonFiniteLossError: the loss is not finite.
