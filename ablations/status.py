@@ -14,18 +14,8 @@ import tyro
 
 from ablations.cli import counted, duration, exit_code_of, fail
 from ablations.command_line import Switch, parse
-from ablations.harness.run_status import (
-    ERROR_FILE,
-    REPORT_FILES,
-    SPEC_FILE,
-    STUDIES_FOLDER,
-    STUDY_FILE,
-    SUMMARY_FILE,
-    State,
-    last_step,
-    read_object,
-    state_of,
-)
+from ablations.harness import run_status as files
+from ablations.harness.run_status import State, last_step, read_object, state_of
 
 _SAMPLED = 5  # finished runs of a variant whose seconds are read
 _LONGEST_S = 1e12  # what a file says beyond these is no run's, and overflows
@@ -84,14 +74,14 @@ def statuses(path: Path) -> list[Status]:
     """
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder; the folder of runs is needed, as given to --out.")
-    if (path / STUDY_FILE).is_file():
+    if (path / files.STUDY_FILE).is_file():
         return [_study_status(path)]
-    found = [_study_status(p.parent) for p in sorted((path / STUDIES_FOLDER).glob(f"*/{STUDY_FILE}"))]
+    found = [_study_status(p.parent) for p in sorted((path / files.STUDIES_FOLDER).glob(f"*/{files.STUDY_FILE}"))]
     if found:
         return found
     runs = [
         _Asked(run_id=p.parent.name, variant=p.parent.name.rpartition("-s")[0], steps=None)
-        for p in sorted(path.glob(f"*/{SPEC_FILE}"))
+        for p in sorted(path.glob(f"*/{files.SPEC_FILE}"))
     ]
     if not runs:
         raise ValueError(f"{path}: neither studies nor runs in it.")
@@ -99,7 +89,7 @@ def statuses(path: Path) -> list[Status]:
 
 
 def _study_status(folder: Path) -> Status:
-    plan = read_object(folder / STUDY_FILE)
+    plan = read_object(folder / files.STUDY_FILE)
     budget, rows = plan.get("budget"), plan.get("rows")
     steps = budget.get("steps") if isinstance(budget, dict) else None
     runs = {}
@@ -111,9 +101,9 @@ def _study_status(folder: Path) -> Status:
                 run_id=run_id, variant=str(row.get("variant")), steps=steps if isinstance(steps, int) else None
             )
     if not runs:
-        raise ValueError(f"{folder / STUDY_FILE}: it names no runs.")
+        raise ValueError(f"{folder / files.STUDY_FILE}: it names no runs.")
     status = _status(folder.name, folder.resolve().parent.parent, runs.values())
-    status.reported = any((folder / name).is_file() for name in REPORT_FILES)
+    status.reported = any((folder / name).is_file() for name in files.REPORT_FILES)
     return status
 
 
@@ -126,7 +116,7 @@ def _status(name: str, root: Path, runs: Iterable[_Asked]) -> Status:
     status.done, status.waiting = len(states[State.DONE]), len(states[State.WAITING])
     status.interrupted = [run.run_id for run in states[State.INTERRUPTED]]
     for run in states[State.FAILED]:
-        error = read_object(root / run.run_id / ERROR_FILE)
+        error = read_object(root / run.run_id / files.ERROR_FILE)
         status.failed.append(
             Failed(
                 run_id=run.run_id,
@@ -147,7 +137,7 @@ def _seconds_of_done(root: Path, done: list[_Asked]) -> dict[str, float]:
     for run in done:
         if len(seconds[run.variant]) >= _SAMPLED:
             continue
-        summary = read_object(root / run.run_id / SUMMARY_FILE)
+        summary = read_object(root / run.run_id / files.SUMMARY_FILE)
         parts = summary.get("train_wall_s"), summary.get("eval_wall_s")
         if all(isinstance(part, (int, float)) and abs(part) <= _LONGEST_S for part in parts):
             seconds[run.variant].append(sum(float(part or 0) for part in parts))
@@ -165,7 +155,7 @@ def _running(root: Path, run: _Asked, whole: dict[str, float]) -> Running:
 
 
 def _steps_of(folder: Path) -> int | None:
-    budget: Any = read_object(folder / SPEC_FILE).get("budget")
+    budget: Any = read_object(folder / files.SPEC_FILE).get("budget")
     try:
         return sum(int(phase["steps"]) for phase in budget["phases"])
     except (TypeError, KeyError, ValueError):

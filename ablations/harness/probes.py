@@ -24,21 +24,8 @@ from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.block import PerturbationBlock
 from dfpir.channel import ChannelPerturbation
+from reports import schema
 from reports.files import write_bytes, write_json
-from reports.schema import (
-    FEATURE_CONDITION,
-    FEATURE_PREFIX,
-    ORDER_PREFIX,
-    PROBE_CONDITIONS,
-    PROBE_IMAGES,
-    PROBE_LAYERS,
-    PROBE_PATCHES,
-    PROBES_FILE,
-    PSNR,
-    SAMPLES_FILE,
-    SAMPLES_FOLDER,
-    SampleRecord,
-)
 
 _CROP = 96
 
@@ -51,17 +38,17 @@ def write_probes(run: RunContext, model: RestorationUNet, items: Sequence[EvalIt
     numbers = [spec.conditions.index(name) for name in told]
     with AttentionRecorder(model, len(spec.conditions)) as attention:
         features = pooled_features(run, model, patches, told, lambda part: attention.told(numbers[part]))
-    tensors = {FEATURE_PREFIX + name: rows for name, rows in features.items()}
-    tensors[FEATURE_CONDITION] = torch.tensor(numbers)
+    tensors = {schema.FEATURE_PREFIX + name: rows for name, rows in features.items()}
+    tensors[schema.FEATURE_CONDITION] = torch.tensor(numbers)
     maps, shown = feature_maps(run, model, _mapped(spec, items))
     tensors |= channel_orders(model) | attention.tensors() | maps
     metadata = {
-        PROBE_CONDITIONS: json.dumps(list(spec.conditions)),
-        PROBE_LAYERS: json.dumps(dict.fromkeys(features, POOLED)),
-        PROBE_IMAGES: json.dumps(shown),
-        PROBE_PATCHES: json.dumps(attention.counts.tolist()),
+        schema.PROBE_CONDITIONS: json.dumps(list(spec.conditions)),
+        schema.PROBE_LAYERS: json.dumps(dict.fromkeys(features, POOLED)),
+        schema.PROBE_IMAGES: json.dumps(shown),
+        schema.PROBE_PATCHES: json.dumps(attention.counts.tolist()),
     }
-    write_bytes(folder / PROBES_FILE, safetensors.torch.save(tensors, metadata=metadata))
+    write_bytes(folder / schema.PROBES_FILE, safetensors.torch.save(tensors, metadata=metadata))
 
 
 def channel_orders(model: RestorationUNet) -> dict[str, Tensor]:
@@ -74,7 +61,9 @@ def channel_orders(model: RestorationUNet) -> dict[str, Tensor]:
             if block.channel.order == "learned" and model.prompt_codes is not None:
                 block.channel.bind(model.prompt_codes)  # the trained order, hard
             if block.channel.orders is not None:
-                orders[ORDER_PREFIX + BLOCK_NAMES[level]] = block.channel.orders.to("cpu", torch.int32).contiguous()
+                orders[schema.ORDER_PREFIX + BLOCK_NAMES[level]] = block.channel.orders.to(
+                    "cpu", torch.int32
+                ).contiguous()
     return orders
 
 
@@ -100,13 +89,13 @@ def write_samples(run: RunContext, model: nn.Module, items: Sequence[EvalItem], 
             if item.condition.name == name:
                 first_of_scene.setdefault(item.scene, item)
         chosen += list(first_of_scene.values())[: spec.evaluation.samples]
-    records: list[SampleRecord] = []
+    records: list[schema.SampleRecord] = []
     for number, (item, restored) in enumerate(restore_items(run, model, chosen)):
         records.append(_write_sample(spec, item, restored, folder, number))
-    write_json(folder / SAMPLES_FILE, records)
+    write_json(folder / schema.SAMPLES_FILE, records)
 
 
-def _write_sample(spec: RunSpec, item: EvalItem, restored: Tensor, folder: Path, number: int) -> SampleRecord:
+def _write_sample(spec: RunSpec, item: EvalItem, restored: Tensor, folder: Path, number: int) -> schema.SampleRecord:
     protocol, clean = get_protocol(spec.protocol), as_tensor(item.clean)
     top, left, height, width = box = busiest_box(item.clean, _CROP)
     files = {}
@@ -114,23 +103,25 @@ def _write_sample(spec: RunSpec, item: EvalItem, restored: Tensor, folder: Path,
         crop = image[0, :, top : top + height, left : left + width].clamp(0, 1)
         pixels = (crop * 255).round().byte().permute(1, 2, 0).numpy()
         files[kind] = f"{number:03d}-{item.condition.name}-{kind}.png"
-        target = folder / SAMPLES_FOLDER / files[kind]
+        target = folder / schema.SAMPLES_FOLDER / files[kind]
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(target, optimize=True)
-    return SampleRecord(
+    return schema.SampleRecord(
         condition=item.condition.name,
         image=item.name,
         box=list(box),
         degraded=files["degraded"],
         restored=files["restored"],
         clean=files["clean"],
-        psnr_db=_finite(float(score(restored.cpu(), clean, protocol, item.condition.task)[PSNR])),
-        input_psnr_db=_finite(float(score(as_tensor(item.degraded), clean, protocol, item.condition.task)[PSNR])),
+        psnr_db=_finite(float(score(restored.cpu(), clean, protocol, item.condition.task)[schema.PSNR])),
+        input_psnr_db=_finite(
+            float(score(as_tensor(item.degraded), clean, protocol, item.condition.task)[schema.PSNR])
+        ),
     )
 
 
 def _finite(value: float) -> float | None:
-    """The number, or None for a perfect image's infinite PSNR, which JSON has no word for."""
+    """The number, or None for a perfect image's infinite schema.PSNR, which JSON has no word for."""
     return value if math.isfinite(value) else None
 
 

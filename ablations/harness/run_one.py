@@ -38,21 +38,8 @@ from datasets.paired import RootBundle
 from datasets.protocols import get_protocol
 from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.count import multiply_adds
+from reports import schema
 from reports.files import sha256_of, write_bytes, write_json
-from reports.schema import (
-    CHECKPOINTS_FOLDER,
-    DONE_FILE,
-    ENV_FILE,
-    ERROR_FILE,
-    IMAGES_FILE,
-    SCHEMA_VERSION,
-    SPEC_FILE,
-    SUMMARY_FILE,
-    WEIGHTS_FILE,
-    ErrorFile,
-    SummaryFile,
-    write_images,
-)
 
 MACS_SIDE = 128
 """Side of the square image for which multiply-adds are stated, in pixels."""
@@ -68,12 +55,13 @@ def find_run(root: Path, spec: RunSpec, names: Sequence[str] | None = None) -> P
 
     `names` are what lies in `root`, where one listing is to serve for many runs.
     """
-    if (root / spec.run_id / DONE_FILE).is_file():  # a study of thousands of runs must not list them all for each
+    # a study of thousands of runs must not list them all for each
+    if (root / spec.run_id / schema.DONE_FILE).is_file():
         return root / spec.run_id
     ending = f"-s{spec.seed}-{spec.digest}"
     listed = names_in(root) if names is None else names
     for name in sorted(name for name in listed if name.endswith(ending)):
-        if (root / name / DONE_FILE).is_file():
+        if (root / name / schema.DONE_FILE).is_file():
             return root / name
     return root / spec.run_id
 
@@ -81,8 +69,8 @@ def find_run(root: Path, spec: RunSpec, names: Sequence[str] | None = None) -> P
 def is_done(folder: Path) -> bool:
     """Whether the run is finished, its files are those that DONE lists, and none that it needs is missing there."""
     try:
-        done = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))
-        files, needs = done["files"], {SPEC_FILE, IMAGES_FILE, *done.get("needs", ())}
+        done = json.loads((folder / schema.DONE_FILE).read_text(encoding="utf-8"))
+        files, needs = done["files"], {schema.SPEC_FILE, schema.IMAGES_FILE, *done.get("needs", ())}
         return needs <= files.keys() and all(sha256_of(folder / name) == digest for name, digest in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
@@ -108,7 +96,7 @@ def run_one(
     with run_lock(folder):
         if not force and is_done(folder):
             return True
-        for stale in (DONE_FILE, ERROR_FILE):
+        for stale in (schema.DONE_FILE, schema.ERROR_FILE):
             (folder / stale).unlink(missing_ok=True)
         for left in folder.rglob(".*.part"):  # of a writer that was killed; DONE must not list it
             left.unlink(missing_ok=True)
@@ -155,7 +143,7 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team
     report(Progress(step=steps, steps=steps, stage="evaluate"))
     started = time.monotonic()
     evaluate_into(run, trained, folder)
-    summary = SummaryFile(
+    summary = schema.SummaryFile(
         status="done",
         steps=trained.steps,
         best_step=trained.tested_step,
@@ -164,7 +152,7 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team
         peak_memory_mb=_peak_memory_mb(device),
         oom_splits=trained.oom_splits,
     )
-    write_json(folder / SUMMARY_FILE, summary)
+    write_json(folder / schema.SUMMARY_FILE, summary)
     write_done_marker(folder, spec)
     report(Progress(step=steps, steps=steps, stage="done"))
 
@@ -181,7 +169,7 @@ def _trained(
     if run.conditioning.prompts.checksum != spec.codes_checksum:
         raise ValueError(f"The prompt codes changed since the run was planned: {run.conditioning.prompts.checksum}.")
     if team.is_main:
-        write_json(folder / SPEC_FILE, spec_file(spec))
+        write_json(folder / schema.SPEC_FILE, spec_file(spec))
         _write_environment(folder, device, team.size, applied(spec.config, device, team.reduces))
     if device.type == "cuda" and isinstance(run.bundle, RootBundle):
         run.bundle.keep_on(device)
@@ -194,16 +182,16 @@ def _write_environment(folder: Path, device: torch.device, processes: int, accel
     now_here |= {"processes": processes} if processes > 1 else {}
     now_here |= {"acceleration": acceleration} if acceleration else {}
     try:
-        before = json.loads((folder / ENV_FILE).read_text(encoding="utf-8"))
+        before = json.loads((folder / schema.ENV_FILE).read_text(encoding="utf-8"))
         earlier = before.pop("earlier", [])
         keys = (now_here.keys() | {"processes", "acceleration"}) - {"started_at"}
         same = all(before.get(key) == now_here.get(key) for key in keys)
-        resumes = bool(checkpoint.steps(folder / CHECKPOINTS_FOLDER))
+        resumes = bool(checkpoint.steps(folder / schema.CHECKPOINTS_FOLDER))
     except (OSError, ValueError, AttributeError):
         before, earlier, same, resumes = {}, [], True, False
     if resumes and not same:
         earlier = [*earlier, before]
-    write_json(folder / ENV_FILE, {**now_here, **({"earlier": earlier} if resumes and earlier else {})})
+    write_json(folder / schema.ENV_FILE, {**now_here, **({"earlier": earlier} if resumes and earlier else {})})
 
 
 def evaluate_into(run: RunContext, trained: Trained, folder: Path) -> None:
@@ -213,12 +201,12 @@ def evaluate_into(run: RunContext, trained: Trained, folder: Path) -> None:
     for shown, label in evaluated(run.spec, run.bundle):
         rows += score_items(run, trained.model, shown, protocol=label)
         items = items or shown  # those of the run's own protocol come first
-    write_images(pd.DataFrame(rows), folder / IMAGES_FILE)
+    schema.write_images(pd.DataFrame(rows), folder / schema.IMAGES_FILE)
     probes.write_samples(run, trained.model, items, folder)
     if isinstance(trained.model, RestorationUNet):
         probes.write_probes(run, trained.model, items, folder)
     state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in trained.model.state_dict().items()}
-    write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": run.spec.variant}))
+    write_bytes(folder / schema.WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": run.spec.variant}))
 
 
 def evaluated(spec: RunSpec, bundle: DataBundle) -> Iterator[tuple[list[EvalItem], str]]:
@@ -247,7 +235,7 @@ def spec_file(spec: RunSpec) -> dict[str, object]:
     if isinstance(spec.config, DFPIRConfig):
         macs = multiply_adds(spec.config, MACS_SIDE, MACS_SIDE)
     return {
-        "schema": SCHEMA_VERSION,
+        "schema": schema.SCHEMA_VERSION,
         "run_id": spec.run_id,
         "variant": spec.variant,
         "seed": spec.seed,
@@ -286,8 +274,8 @@ def data_file(data: DataRef) -> dict[str, object]:
 def _write_error(folder: Path, error: Exception) -> None:
     rows = read_log(folder)
     write_json(
-        folder / ERROR_FILE,
-        ErrorFile(
+        folder / schema.ERROR_FILE,
+        schema.ErrorFile(
             type=error.kind if isinstance(error, PeerError) else type(error).__name__,
             message=str(error),
             traceback=error.trace if isinstance(error, PeerError) else "".join(traceback.format_exception(error)),

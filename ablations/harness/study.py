@@ -38,14 +38,6 @@ from reports.figures.further import figure_named
 from reports.files import write_json
 from reports.further_metrics import all_rows, metrics_of
 from reports.load import load_study
-from reports.schema import (
-    SCHEMA_VERSION,
-    STUDY_FILE,
-    Axis,
-    ContrastRecord,
-    StudyFile,
-    StudyRow,
-)
 from reports.tables import build_table
 
 
@@ -70,7 +62,7 @@ def run_plan(
     options = replace(options, root=root.resolve(), measures=measures, sizes=plan.budget.measuring)
     folder = study_folder(plan, root)
     say_folder(plan, root, console)
-    write_json(folder / STUDY_FILE, study_file(plan, root, command, folder))
+    write_json(folder / schema.STUDY_FILE, study_file(plan, root, command, folder))
     with StudyProgress(plan.specs, console) as progress:
         todo = pending_jobs(plan.specs, options, progress)
         failed = [job.spec for job in launch(todo, max_parallel=max_parallel, progress=progress)] if todo else []
@@ -80,7 +72,7 @@ def run_plan(
             snapshots.prune(find_run(root, spec), spec.recipe)
     # a run found under another label has that label in its folder's name: write where the runs really are
     study = study_file(plan, root, command, folder)
-    write_json(folder / STUDY_FILE, study)
+    write_json(folder / schema.STUDY_FILE, study)
     with working(console, "writing the table and the report"):
         write_table(study, root, folder)
         report = build_report([folder], folder)
@@ -104,7 +96,7 @@ def say_folder(plan: Plan, root: Path, console: Console) -> None:
         print_prose(console, line)
 
 
-def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None) -> StudyFile:
+def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None) -> schema.StudyFile:
     """The content of study.json as the study is planned now, with the rows of the same terms in its folder, if any."""
     study = plan.study
     rows, earlier = _rows(plan, root), read_earlier(plan, folder) if folder else None
@@ -116,11 +108,11 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
     shown = {row["variant"] for row in rows}
     metrics = [METRICS[name].shown.to_json() for name in study.metrics]
     figures = [{"name": each.name, "title": each.title} for each in map(figure_named, study.figures)]
-    axis: Axis | None = None
+    axis: schema.Axis | None = None
     if study.axis is not None and study.axis_values is not None:
-        axis = Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in shown})
-    return StudyFile(
-        schema=SCHEMA_VERSION,
+        axis = schema.Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in shown})
+    return schema.StudyFile(
+        schema=schema.SCHEMA_VERSION,
         study=study.name,
         title=plan.study.title,
         question=study.question,
@@ -140,7 +132,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         tasks=list(plan.tasks),
         task_styles=[task_named(task).shown() for task in plan.tasks],
         contrasts=[
-            ContrastRecord(name=c.name, label=c.label, weights=c.weights)
+            schema.ContrastRecord(name=c.name, label=c.label, weights=c.weights)
             for c in study.contrasts
             if set(c.weights) <= shown
         ],
@@ -149,9 +141,9 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
     )
 
 
-def _rows(plan: Plan, root: Path) -> list[StudyRow]:
+def _rows(plan: Plan, root: Path) -> list[schema.StudyRow]:
     return [
-        StudyRow(
+        schema.StudyRow(
             variant=row.variant,
             seed=row.spec.seed,
             run_id=find_run(root, row.spec).name,
@@ -162,14 +154,14 @@ def _rows(plan: Plan, root: Path) -> list[StudyRow]:
     ]
 
 
-def write_table(study: StudyFile, root: Path, folder: Path) -> int:
+def write_table(study: schema.StudyFile, root: Path, folder: Path) -> int:
     """Write the tidy table of a `study_file` from its finished runs, if any; returns its number of rows."""
     parts = _table_parts(study, root)
     names = [metric["name"] for metric in study.get("metrics", ())]
     return schema.write_table(parts, folder / schema.TABLE_PARQUET_FILE, folder / schema.TABLE_CSV_FILE, metrics=names)
 
 
-def _table_parts(study: StudyFile, root: Path) -> Iterator[pd.DataFrame]:
+def _table_parts(study: schema.StudyFile, root: Path) -> Iterator[pd.DataFrame]:
     """The rows of each variant and seed, in the table's order; of several runs where each task has a model."""
     schema.declare_tasks(study.get("task_styles", ()))
     metrics = metrics_of(study.get("metrics", ()))
@@ -184,5 +176,5 @@ def _table_parts(study: StudyFile, root: Path) -> Iterator[pd.DataFrame]:
             yield pd.concat(parts, ignore_index=True)
 
 
-def _place(row: StudyRow) -> tuple[str, int]:
+def _place(row: schema.StudyRow) -> tuple[str, int]:
     return row["variant"], row["seed"]

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablations import names
-from ablations.budgets import BUDGETS
 from ablations.options import known_flags
 from ablations.run import main
 from tests.support.command_lines import call_of
@@ -96,10 +94,6 @@ def test_a_mistyped_name_is_told_before_torch_is_imported(arguments, message):
     assert done.returncode == 2
     assert done.stderr == f"error: {message}\n"
     assert done.stdout == "False\n"
-
-
-def test_budgets_read_from_the_source_are_the_registered_ones():
-    assert names._budgets() == list(BUDGETS)
 
 
 def test_efficiency_refuses_flags_that_it_does_not_use(capsys):
