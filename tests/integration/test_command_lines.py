@@ -22,7 +22,7 @@ from reports.render import rebuilt_from
 
 ROOT = Path(dfpir.__file__).resolve().parent.parent
 MODULES = (
-    "ablations", "ablations.run", "baselines", "datasets", "dfpir", "reports", "reports.build", "reports.efficiency",
+    "ablations", "ablations.run", "ablations.evaluate", "ablations.status", "ablations.efficiency", "baselines", "datasets", "dfpir", "reports", "reports.build", "reports.efficiency",
     "reports.evaluation", "reports.publish", "reports.reported",
 )  # fmt: skip
 

@@ -53,9 +53,8 @@ def test_a_worker_that_still_imports_has_longer(tmp_path, began, silent_s, kille
         def kill(self):
             self.kills += 1
 
-    specs = tiny_plan(only=("dfpir_g50",)).specs
-    with StudyProgress(specs, Console(file=io.StringIO())) as progress:
-        (job,) = pending_jobs(specs, JobOptions(root=tmp_path, device="cpu", hang_s=60), progress)
+    (spec,) = tiny_plan(only=("dfpir_g50",)).specs
+    job = Job(spec=spec, root=tmp_path, device="cpu", hang_s=60)
     last = time.monotonic() - silent_s
     process = Process()
     worker = launch_local._Worker(process=process, job=job, words=None, last_beat=last, began=began)
@@ -105,9 +104,8 @@ def test_a_watchdog_says_where_a_run_stood(tmp_path, monkeypatch):
 
 
 def test_a_row_that_the_worker_wrote_stays(tmp_path):
-    specs = tiny_plan(only=("dfpir_g50",)).specs
-    with StudyProgress(specs, Console(file=io.StringIO())) as progress:
-        (job,) = pending_jobs(specs, JobOptions(root=tmp_path, device="cpu"), progress)
+    (spec,) = tiny_plan(only=("dfpir_g50",)).specs
+    job = Job(spec=spec, root=tmp_path, device="cpu")
     job.folder.mkdir()
     (job.folder / "ERROR.json").write_text('{"type": "ValueError"}')
     write_crash_record(job, "exit code 1")
