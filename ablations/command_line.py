@@ -17,10 +17,11 @@ from typing import Annotated, Any, TypeVar
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
-from ablations.cli import fail, version
+from ablations.cli import version
 
 T = TypeVar("T")
 
+SEE_HELP = " (see --help)"
 _MOST_SEEDS = 10_000
 
 
@@ -149,15 +150,13 @@ def jobs(text: str) -> int:
     return 0 if text == "auto" else read(text)
 
 
-def parse(cls: type[T], words: Sequence[str], *, prog: str, description: str, known: Iterable[str] = ()) -> T:
-    """The dataclass that a command line's words say. --help and --version end with code 0, an error with 2.
+def parse(cls: type[T], words: Sequence[str], *, prog: str, description: str = "", known: Iterable[str] = ()) -> T:
+    """The dataclass whose fields are the flags, as a command line's words say; --help and --version print and end.
 
-    Args:
-        cls: whose fields are the flags.
-        words: without the program's name.
-        prog: as help and errors name the program.
-        description: what stands above the options.
-        known: flags, for suggestions.
+    `known` are flags, for suggestions.
+
+    Raises:
+        ValueError: words that can't be read; one line.
     """
     said = io.StringIO()
     try:
@@ -171,13 +170,13 @@ def parse(cls: type[T], words: Sequence[str], *, prog: str, description: str, kn
                 return_unknown_args=True,
             )
     except RefusedError as error:
-        fail(f"{error} (see --help)")
+        raise ValueError(f"{error}{SEE_HELP}") from error
     except SystemExit as ended:
         if ended.code:
-            fail(f"{_in_one_line(said.getvalue())} (see --help)")
+            raise ValueError(f"{_in_one_line(said.getvalue())}{SEE_HELP}") from None
         raise
     if unknown:
-        fail(f"unrecognized arguments: {' '.join(unknown)}{_nearest(unknown, known)} (see --help)")
+        raise ValueError(f"unrecognized arguments: {' '.join(unknown)}{_nearest(unknown, known)}{SEE_HELP}")
     if dict(values_of(options)).get("version"):
         print(version())
         raise SystemExit(0)

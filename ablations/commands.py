@@ -12,7 +12,7 @@ from ablations.budgets import budget_named
 from ablations.cli import counted, print_prose
 from ablations.data import open_data
 from ablations.devices import device_named
-from ablations.forecast import PlannedStudy, left, print_estimate, print_plan, runs_at_once
+from ablations.forecast import PlannedStudy, pending_by_model, print_estimate, print_plan, runs_at_once
 from ablations.harness.early import early_look
 from ablations.harness.launch import LAUNCHERS, make_launcher
 from ablations.harness.launch.job import JobOptions, Launcher
@@ -21,7 +21,7 @@ from ablations.harness.study import Outcome, run_plan, say_folder
 from ablations.harness.training.accelerate import applied, use
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup, TorchProcessGroup, fail_together, join
 from ablations.harness.training.scalars import check_log
-from ablations.names import chosen
+from ablations.names import select_variants
 from ablations.options import Images, RunOptions
 from ablations.overrides import Overrides, overridden
 from ablations.plan import Plan, Selection, Terms, plan_study, study_for
@@ -119,7 +119,7 @@ def _budget(options: RunOptions) -> Budget:
     budget, only = budget_named(options.runs.budget), options.runs.only
     asked = Overrides(recipe=options.recipe, model=options.model, evaluation=options.evaluation)
     study = study_for(str(options.study), budget, only)
-    return overridden(budget, asked, STUDIES[study.name](), chosen(study.name, study.variants, only))
+    return overridden(budget, asked, STUDIES[study.name](), select_variants(study.name, study.variants, only))
 
 
 def _do(options: RunOptions, here: PlannedStudy, launcher: Launcher, *, command: str) -> Outcome | None:
@@ -135,7 +135,7 @@ def _do(options: RunOptions, here: PlannedStudy, launcher: Launcher, *, command:
         say_folder(plan, root, console)
         print_estimate(here, jobs)
         return None
-    if execution.log != "jsonl" and not execution.force and not left(plan, root):
+    if execution.log != "jsonl" and not execution.force and not pending_by_model(plan, root):
         console.print(f"--log {execution.log}: no run is left to train, so nothing is logged (--force trains again).")
     each = JobOptions(
         root=root,

@@ -225,7 +225,7 @@ def _slug(text: str) -> str:
 
 
 def options_of(arguments: Sequence[str]) -> EfficiencyOptions:
-    """What a command line says; errors end the program with one line and exit code 2. Imports no torch."""
+    """What a command line says; imports no torch."""
     return parse(EfficiencyOptions, arguments, prog="python -m ablations.efficiency", description=_DESCRIPTION)
 
 

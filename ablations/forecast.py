@@ -51,7 +51,7 @@ def print_plan(plan: Plan, root: Path) -> None:
 
 def print_estimate(here: PlannedStudy, jobs: int) -> None:
     """Time and memory of what is left to do, from a measured step of each model, with so many runs at once."""
-    models, console = left(here.plan, here.root), here.console
+    models, console = pending_by_model(here.plan, here.root), here.console
     runs = sum(len(specs) for specs in models.values())
     if not models:
         console.print("Nothing is left to do.")
@@ -87,7 +87,7 @@ def memory_words(bundle: DataBundle, tensors_gib: float, jobs: int, device: torc
     return f"Memory: about {tensors_gib + images + libraries:.2g} GiB: {tensors_gib:.2g} for tensors, {host}."
 
 
-def left(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:
+def pending_by_model(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:
     """Runs that are not done, by model."""
     models: dict[str, list[RunSpec]] = {}
     for spec in plan.specs:
@@ -132,7 +132,7 @@ def runs_at_once(here: PlannedStudy, asked: int | None, *, local: bool = True) -
         return asked or max(1, len(plan.specs))
     if asked != AUTO or device.type != "cuda":
         return asked or _default_jobs(plan, device)
-    models = left(plan, here.root)
+    models = pending_by_model(plan, here.root)
     found = estimates([specs[0] for specs in models.values()], here)
     torch.cuda.empty_cache()
     free = free_bytes(device)

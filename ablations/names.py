@@ -40,7 +40,7 @@ def check_names(
         raise UnknownNameError(f"Unknown study {study!r}.{suggestion(study.lower(), [*STUDIES, 'efficiency'])}")
     named = STUDIES[study]().variants if study is not None else ()
     if study is not None and only:
-        chosen(study, named, only)
+        select_variants(study, named, only)
     if variants is not None:
         among = [name for name in VARIANTS if study is None or name in named]
         if not matching(variants, among):
@@ -50,7 +50,7 @@ def check_names(
             )
 
 
-def chosen(study: str, variants: Sequence[str], only: Sequence[str] | None) -> tuple[str, ...]:
+def select_variants(study: str, variants: Sequence[str], only: Sequence[str] | None) -> tuple[str, ...]:
     """The study's variants that `--only` names, in the study's order; all where it names none.
 
     Raises:

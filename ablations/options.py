@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,19 @@ import tyro
 from ablations import command_line as read
 from ablations import settings
 from ablations.cli import command_of
-from ablations.command_line import OPTION, Switch, flag_of, given, one, option, perhaps, several, values_of
+from ablations.command_line import (
+    OPTION,
+    SEE_HELP,
+    Switch,
+    flag_of,
+    given,
+    one,
+    option,
+    parse,
+    perhaps,
+    several,
+    values_of,
+)
 from ablations.harness.launch import Launching
 from ablations.recipe import Acceleration, Checkpoint
 from dfpir.registry import suggestion
@@ -25,9 +37,6 @@ EvaluationSettings = Annotated[
 ]
 
 _PERCENT = read.number_in(1, 98, " per cent: three whole numbers from 1 to 98, as in 80 10 10")
-
-_PATHS = ("out", "root")
-_SEVERAL = ("only", "seeds", "tasks", "metrics", "split", "slurm")
 
 
 def _known_tasks(_: str) -> str:
@@ -196,27 +205,39 @@ def known_flags() -> tuple[str, ...]:
 def of_keywords(study: str, asked: Mapping[str, Any]) -> RunOptions:
     """Options from Python: each by the name of its flag, recipe, model and evaluation as dictionaries.
 
-    Args:
-        study: its name.
-        asked: option -> value; None leaves it at its default.
+    What is None is left at its default, all else is read as the words of a command line.
 
     Raises:
         ValueError: an unknown option or setting, or a value that can't be used; one line.
     """
-    options = RunOptions(study=study)
-    groups = {each.name: group for group, each in _leaves() if group != "listing"}
+    listing = {name for name, _ in values_of(Listing())} | {"study", "dry_run", "early_look"}
+    known = [*(name for name, _ in values_of(RunOptions()) if name not in listing), *settings.GROUPS]
+    words = [study]
     for name, value in asked.items():
-        if name not in groups or name in ("study", "dry_run", "early_look"):
-            raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, groups)}")
-        if value is None:
-            continue
+        if name not in known:
+            raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, known)}")
         if name in settings.GROUPS:
-            made: dict[str, Any] = {name: settings.checked(name, dict(value))}
-            options = replace(options, **made)
-        else:
-            group = groups[name]
-            options = replace(options, **{group: replace(getattr(options, group), **{name: _taken(name, value)})})
-    return options
+            settings.checked(name, value or {})  # whose errors name the setting
+            for key, setting in (value or {}).items():
+                words += [flag_of(f"{name}.{key}"), *settings.words_of(setting)]
+        elif value is True:
+            words.append(flag_of(name))
+        elif value not in (None, False, (), []):
+            found = Path(value).expanduser() if name in ("out", "root") else value
+            words += [flag_of(name), *settings.words_of(found)]
+    try:
+        return options_of(words)
+    except ValueError as error:
+        raise ValueError(str(error).removesuffix(SEE_HELP)) from error
+
+
+def options_of(words: Sequence[str], description: str = "") -> RunOptions:
+    """What the words of a command line say.
+
+    Raises:
+        ValueError: one line.
+    """
+    return parse(RunOptions, words, prog="python -m ablations.run", description=description, known=known_flags())
 
 
 def command(options: RunOptions) -> str:
@@ -232,31 +253,6 @@ def command(options: RunOptions) -> str:
         elif value is not True or name not in usual:
             found += settings.words_of(value)
     return command_of("ablations.run", found)
-
-
-def _leaves() -> Iterator[tuple[str, Any]]:
-    """(group, field) of each option; of no group (an empty word) where the option stands alone."""
-    options = RunOptions()
-    for each in fields(options):
-        value = getattr(options, each.name)
-        if is_dataclass(value):
-            yield from ((each.name, leaf) for leaf in fields(value))
-        else:
-            yield "", each
-
-
-def _taken(name: str, value: Any) -> Any:
-    """A value from Python as the dataclass has it."""
-    if name in _PATHS:
-        return Path(value).expanduser()
-    if name == "data":
-        return str(value)
-    if name not in _SEVERAL:
-        return read.jobs(value) if name == "jobs" and isinstance(value, str) else value
-    several_values = (value,) if isinstance(value, str | int) else tuple(dict.fromkeys(value))
-    if name == "seeds" and not all(isinstance(s, int) and 0 <= s < 2**31 for s in several_values):
-        raise ValueError(f"seeds={value!r}: whole numbers from 0 to {2**31 - 1} are seeds.")
-    return several_values
 
 
 def _only(found: dict[str, str], used: Iterable[str], why: str, mend: str = "leave it out.") -> None:

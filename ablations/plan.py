@@ -9,7 +9,7 @@ from typing import Any
 from ablations.metrics import further
 from ablations.mixture import paper_epoch_samples
 from ablations.models import BaselineConfig, ModelConfig, missing_extra, model_config
-from ablations.names import chosen
+from ablations.names import select_variants
 from ablations.overrides import name_part
 from ablations.registry import STUDIES, Study
 from ablations.spec import Budget, Checkpoint, DataRef, Precision, Recipe, RunSpec, TaskShare
@@ -105,7 +105,7 @@ def plan_study(study_name: str, terms: Terms, selection: Selection) -> Plan:
         figure_named(name)  # an unknown one ends here
     trained = _trained_on(study, selection.tasks, terms.conditions)
     tested = [name for name in trained if study.tested_on is None or name in study.tested_on]
-    variants, left_out = _buildable(chosen(study.name, study.variants, selection.only), selection.only or ())
+    variants, left_out = _buildable(select_variants(study.name, study.variants, selection.only), selection.only or ())
     rows: list[PlannedRow] = []
     for seed in dict.fromkeys(selection.seeds or terms.budget.seeds):
         first: dict[str, PlannedRow] = {}

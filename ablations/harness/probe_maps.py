@@ -77,7 +77,7 @@ def feature_maps(
 class AttentionRecorder:
     """Sums up CAAPM's attention by condition, one of P, while a model runs; use it as a context.
 
-    Say by `told` which conditions each batch has; blocks without CAAPM are left out.
+    Say by `set_conditions` which conditions each batch has; blocks without CAAPM are left out.
     """
 
     def __init__(self, model: RestorationUNet, n_conditions: int) -> None:
@@ -101,7 +101,7 @@ class AttentionRecorder:
         for hook in self._hooks:
             hook.remove()
 
-    def told(self, rows: Sequence[int]) -> None:
+    def set_conditions(self, rows: Sequence[int]) -> None:
         """Say which conditions the next batch has."""
         self.rows = torch.tensor(rows)
         self.counts += np.bincount(rows, minlength=len(self.counts))

@@ -37,7 +37,7 @@ def write_probes(run: RunContext, model: RestorationUNet, items: Sequence[EvalIt
     told = [patch.condition for patch in patches]
     numbers = [spec.conditions.index(name) for name in told]
     with AttentionRecorder(model, len(spec.conditions)) as attention:
-        features = pooled_features(run, model, patches, told, lambda part: attention.told(numbers[part]))
+        features = pooled_features(run, model, patches, told, lambda part: attention.set_conditions(numbers[part]))
     tensors = {schema.FEATURE_PREFIX + name: rows for name, rows in features.items()}
     tensors[schema.FEATURE_CONDITION] = torch.tensor(numbers)
     maps, shown = feature_maps(run, model, _mapped(spec, items))
