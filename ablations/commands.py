@@ -23,7 +23,7 @@ from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup,
 from ablations.harness.training.scalars import check_log
 from ablations.names import select_variants
 from ablations.options import Images, RunOptions
-from ablations.overrides import Overrides, overridden
+from ablations.overrides import overridden
 from ablations.plan import Plan, Selection, Terms, plan_study, study_for
 from ablations.registry import STUDIES
 from ablations.settings import text_of
@@ -117,9 +117,10 @@ def _planned(options: RunOptions, device: torch.device) -> tuple[Plan, DataBundl
 def _budget(options: RunOptions) -> Budget:
     """The budget with what the command replaces of it; unknown names end here, before any data is read."""
     budget, only = budget_named(options.runs.budget), options.runs.only
-    asked = Overrides(recipe=options.recipe, model=options.model, evaluation=options.evaluation)
     study = study_for(str(options.study), budget, only)
-    return overridden(budget, asked, STUDIES[study.name](), select_variants(study.name, study.variants, only))
+    return overridden(
+        budget, options.replaced, STUDIES[study.name](), select_variants(study.name, study.variants, only)
+    )
 
 
 def _do(options: RunOptions, here: PlannedStudy, launcher: Launcher, *, command: str) -> Outcome | None:
@@ -209,10 +210,8 @@ def _announce(plan: Plan, options: RunOptions, device: torch.device, console: Co
     if changed:
         said = ", ".join(f"{name} {text_of(value)}" for name, value in changed.items())
         lines.append(f"Overrides of budget {plan.budget.name}: {said}.")
-    asked = {"recipe": options.recipe, "model": options.model, "evaluation": options.evaluation}
-    idle = [
-        f"--{group}.{name}" for group, values in asked.items() for name in values if f"{group}.{name}" not in changed
-    ]
+    asked = [f"{group}.{name}" for group, values in options.replaced.items() for name in values]
+    idle = [f"--{name}" for name in asked if name not in changed]
     if idle:
         lines.append(f"{', '.join(idle)}: the value that is there already; nothing is replaced.")
     if plan.text_encoder != "clip":

@@ -169,6 +169,11 @@ class RunOptions:
     model: ModelSettings = field(default_factory=dict)
     evaluation: EvaluationSettings = field(default_factory=dict)
 
+    @property
+    def replaced(self) -> dict[str, Mapping[str, Any]]:
+        """Group -> setting -> what replaces it."""
+        return {"recipe": self.recipe, "model": self.model, "evaluation": self.evaluation}
+
 
 def refuse_unused_flags(options: RunOptions) -> None:
     """Refuse combinations of which a part would not act.

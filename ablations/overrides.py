@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -24,33 +24,25 @@ _LONGEST = 60
 """Characters of a folder's name that say what was replaced; more are told by a hash."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Overrides:
-    """What replaces fields of the budget's and variants' dataclasses, as given."""
-
-    recipe: Mapping[str, Any] = field(default_factory=dict)  # of `Recipe` and its phases: steps, lr, patch, batch
-    model: Mapping[str, Any] = field(default_factory=dict)  # of `DFPIRConfig`, in every variant
-    evaluation: Mapping[str, Any] = field(default_factory=dict)  # of `Evaluation`
-
-
-def overridden(budget: Budget, asked: Overrides, study: Study, only: Sequence[str]) -> Budget:
-    """The budget with what was asked for; `Budget.overrides` says what of it changes anything.
+def overridden(budget: Budget, asked: Mapping[str, Mapping[str, Any]], study: Study, only: Sequence[str]) -> Budget:
+    """The budget with what was asked for of its three groups; `Budget.overrides` says what of it changes anything.
 
     The model's settings go to the study's variants, of which those named in `only` are planned.
 
     Raises:
         ValueError: an unknown setting or a value that can't be used, or planned variants that it would make one model.
     """
+    recipe, model, evaluation = (checked(group, asked.get(group, {})) for group in ("recipe", "model", "evaluation"))
     changed: dict[str, Any] = {}
-    for name, value in checked("recipe", asked.recipe).items():
+    for name, value in recipe.items():
         with_it = _with_recipe(budget, name, value)
         if with_it != budget:
             budget, changed[f"recipe.{name}"] = with_it, value
-    for name, value in checked("evaluation", asked.evaluation).items():
-        evaluation = _replaced(budget.evaluation, "evaluation", name, value)
-        if evaluation != budget.evaluation:
-            budget, changed[f"evaluation.{name}"] = replace(budget, evaluation=evaluation), value
-    model = _acting(budget, checked("model", asked.model), study)
+    for name, value in evaluation.items():
+        tested = _replaced(budget.evaluation, "evaluation", name, value)
+        if tested != budget.evaluation:
+            budget, changed[f"evaluation.{name}"] = replace(budget, evaluation=tested), value
+    model = _acting(budget, model, study)
     _require_apart(budget, model, study, only)
     budget = replace(budget, model={**budget.model, **model})
     return replace(budget, overrides=changed | {f"model.{name}": value for name, value in model.items()})

@@ -7,7 +7,6 @@ import os
 import resource
 import shutil
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +21,7 @@ from ablations.harness.build import build_model
 from ablations.harness.context import RunContext, run_context
 from ablations.harness.evaluate import score_items
 from ablations.harness.lock import run_lock
-from ablations.harness.provenance import environment, now
+from ablations.harness.provenance import environment, error_file
 from ablations.harness.sealing import NOT_OF_THE_RUN, write_done_marker
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.training import checkpoint
@@ -273,16 +272,10 @@ def data_file(data: DataRef) -> dict[str, object]:
 
 def _write_error(folder: Path, error: Exception) -> None:
     rows = read_log(folder)
-    write_json(
-        folder / schema.ERROR_FILE,
-        schema.ErrorFile(
-            type=error.kind if isinstance(error, PeerError) else type(error).__name__,
-            message=str(error),
-            traceback=error.trace if isinstance(error, PeerError) else "".join(traceback.format_exception(error)),
-            at=now(),
-            step=int(rows[-1]["step"]) if rows else None,
-        ),
-    )
+    record = error_file(error, step=int(rows[-1]["step"]) if rows else None)
+    if isinstance(error, PeerError):
+        record |= {"type": error.kind, "traceback": error.trace}
+    write_json(folder / schema.ERROR_FILE, record)
 
 
 def _peak_memory_mb(device: torch.device) -> float:

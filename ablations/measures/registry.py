@@ -13,7 +13,6 @@ from ablations.harness.training.snapshots import TENTHS, step_of
 from ablations.measures import responses
 from ablations.measures.gradients import task_gradient_interference
 from ablations.measures.information import block_information
-from ablations.measures.metrics import metric_rows
 from ablations.measures.routing import expert_shares
 from ablations.measures.separation import feature_separation
 from ablations.measures.subject import LoadedRun
@@ -29,23 +28,14 @@ Take = Callable[[LoadedRun], pd.DataFrame]
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One measure of a finished run.
+    """One measure of a finished run."""
 
-    Attributes:
-        name: as in `reports.schema.MEASURE_COLUMNS`.
-        version: raised when the same run and sizes give other numbers: tables made before then are made again.
-        sizes: the fields of `MeasureConfig` that its numbers depend on.
-        take: makes the table; no rows where it doesn't apply to the model.
-        plugins: the code outside the suite that its numbers come from.
-        section: what the report shows of it; None for the suite's own, which have sections of their own.
-    """
-
-    name: str
-    version: int = 1
-    sizes: tuple[str, ...]
-    take: Take
-    plugins: tuple[Plugin, ...] = ()
-    section: MeasureSection | None = None
+    name: str  # as in `reports.schema.MEASURE_COLUMNS`
+    version: int = 1  # raised when the same run and sizes give other numbers: tables made before are made again
+    sizes: tuple[str, ...]  # the fields of `MeasureConfig` that its numbers depend on
+    take: Take  # makes the table; no rows where it doesn't apply to the model
+    plugins: tuple[Plugin, ...] = ()  # the code outside the suite that its numbers come from
+    section: MeasureSection | None = None  # what the report shows of it; the suite's own have sections of their own
 
     def settings(self, sizes: MeasureConfig) -> dict[str, Any]:
         """What the table depends on besides the run."""
@@ -144,5 +134,7 @@ def measure_named(name: str) -> Measure:
     """
     if name.startswith(METRIC_PREFIX):
         metric = METRICS[name.removeprefix(METRIC_PREFIX)]
-        return Measure(name=name, sizes=(), take=partial(metric_rows, metric=metric), plugins=tuple(metric.plugins))
+        return Measure(
+            name=name, sizes=(), take=partial(responses.metric_rows, metric=metric), plugins=tuple(metric.plugins)
+        )
     return MEASURES[name]

@@ -1,8 +1,9 @@
-"""Test images restored in unusual ways: wrong prompts, other strengths, two degradations, rounded codes."""
+"""Test images restored again: under wrong prompts, other strengths, two degradations, rounded codes; other metrics."""
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -14,16 +15,18 @@ from torch import nn
 
 from ablations.data import test_set_of, under_protocol
 from ablations.harness.batch_scores import as_tensor, score_batch
-from ablations.harness.evaluate import restore_items
+from ablations.harness.evaluate import restore_items, score_rows
 from ablations.harness.probes import channel_orders
+from ablations.harness.run_one import evaluated
 from ablations.measures.subject import LoadedRun
+from ablations.metrics import ImageMetric
 from datasets.bundle import EvalItem, to_float, to_levels
 from datasets.degrade import add_rain, degrade
-from datasets.protocols import get_protocol
+from datasets.protocols import Protocol, as_scored, get_protocol
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition, Task, condition_named, noise
 from dfpir import DFPIRConfig, RestorationUNet
-from reports.schema import ORDER_PREFIX, PSNR
+from reports.schema import IMAGE_COLUMNS, ORDER_PREFIX, PSNR
 
 SIGMAS_255 = (10, 15, 25, 35, 50, 75)
 RAIN_PERCENT = (25, 50, 100, 200, 400)
@@ -168,3 +171,28 @@ def _scores(
             }
         )
     return rows
+
+
+def metric_rows(subject: LoadedRun, metric: ImageMetric) -> pd.DataFrame:
+    """Rows with the columns of images.parquet: the images, conditions and protocols of the run's own evaluation.
+
+    Raises:
+        ValueError: the metric gave no number for an image.
+    """
+    spec, rows = subject.spec, []
+    for items, label in evaluated(spec, subject.bundle):
+        rules = get_protocol(label)
+        for item, restored in restore_items(subject, subject.model, items):
+            scores = _score(metric, restored, item, rules), _score(metric, as_tensor(item.degraded), item, rules)
+            rows += score_rows(spec, subject.bundle, item, rules, {metric.shown.name: scores})
+    return pd.DataFrame(rows, columns=[column.name for column in IMAGE_COLUMNS]).assign(run_id=subject.folder.name)
+
+
+def _score(metric: ImageMetric, image: torch.Tensor, item: EvalItem, rules: Protocol) -> float:
+    clean = as_tensor(item.clean).to(image.device)
+    with torch.inference_mode():
+        first, second = as_scored(image, clean, rules, item.condition.task)
+        value = float(metric.compute(first.double(), second.double()))
+    if math.isnan(value):
+        raise ValueError(f"Metric {metric.shown.name} is NaN for {item.name} under {item.condition.name}.")
+    return value

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ablations.devices import autocast
 from ablations.spec import RunSpec
 from datasets.seeding import stable_seed
 from dfpir import DFPIRConfig
@@ -82,7 +83,7 @@ def forward_backward(
     over: DistributedDataParallel | None = None,
 ) -> Tensor:
     """Forward and backward pass of samples that are in memory at once; their share of the loss, detached."""
-    with torch.autocast(batch.degraded.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+    with autocast(batch.degraded.device, spec.precision):
         call = partial(training_loss, spec, model) if over is None else over
         loss = call(batch.degraded, batch.clean, batch.code, batch.weights)
     if share != 1:
