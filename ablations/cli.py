@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ablations.startup import StartupError, prepare
@@ -33,13 +32,6 @@ def version() -> str:
         return f"dfpir-suite {metadata.version('dfpir-suite')}"
     except metadata.PackageNotFoundError:
         return "dfpir-suite, not installed: run from its folder"
-
-
-def folder(text: str) -> Path:
-    """A folder's path for argparse; an empty one is refused, which would mean the working folder."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("an empty name; give a folder's, or . for the working folder")
-    return Path(text)
 
 
 class _Version(argparse.Action):
