@@ -140,19 +140,7 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team
         trained, run = _trained(spec, folder, device, report, team, shown)
     steps = spec.recipe.steps
     report(Progress(step=steps, steps=steps, stage="evaluate"))
-    started = time.monotonic()
-    evaluate_into(run, trained, folder)
-    summary = schema.SummaryFile(
-        status="done",
-        steps=trained.steps,
-        best_step=trained.tested_step,
-        train_wall_s=round(trained.wall_s, 2),
-        eval_wall_s=round(time.monotonic() - started, 2),
-        peak_memory_mb=_peak_memory_mb(device),
-        oom_splits=trained.oom_splits,
-    )
-    write_json(folder / schema.SUMMARY_FILE, summary)
-    write_done_marker(folder, spec)
+    write_results(run, trained, folder)
     report(Progress(step=steps, steps=steps, stage="done"))
 
 
@@ -191,6 +179,23 @@ def _write_environment(folder: Path, device: torch.device, processes: int, accel
     if resumes and not same:
         earlier = [*earlier, before]
     write_json(folder / schema.ENV_FILE, {**now_here, **({"earlier": earlier} if resumes and earlier else {})})
+
+
+def write_results(run: RunContext, trained: Trained, folder: Path) -> None:
+    """Write all that a run has once it is trained: its evaluation, its summary, and DONE last."""
+    started = time.monotonic()
+    evaluate_into(run, trained, folder)
+    summary = schema.SummaryFile(
+        status="done",
+        steps=trained.steps,
+        best_step=trained.tested_step,
+        train_wall_s=round(trained.wall_s, 2),
+        eval_wall_s=round(time.monotonic() - started, 2),
+        peak_memory_mb=_peak_memory_mb(run.device),
+        oom_splits=trained.oom_splits,
+    )
+    write_json(folder / schema.SUMMARY_FILE, summary)
+    write_done_marker(folder, run.spec)
 
 
 def evaluate_into(run: RunContext, trained: Trained, folder: Path) -> None:
