@@ -44,7 +44,7 @@ def settings_of(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         if "=" not in text:
             raise ValueError(f"--slurm {text!r}: KEY=VALUE is needed, as in partition=gpu.")
-    return dict(text.split("=", 1) for text in texts)
+    return {key: value for key, _, value in (text.partition("=") for text in texts)}
 
 
 class Task:
