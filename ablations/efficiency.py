@@ -169,9 +169,8 @@ def _plan(options: EfficiencyOptions, command: str) -> Plan:
         raise ValueError(f"--out {place.out}: that is a file; a folder is needed.")
     device = device_named(place.device)
     env = environment(device)
-    sizes, precisions = (
-        dict.fromkeys(each) for each in (asked.sizes or defaults.sizes_px, asked.precisions or PRECISIONS)
-    )
+    sizes = dict.fromkeys(asked.sizes or defaults.sizes_px)
+    precisions: dict[Any, None] = dict.fromkeys(asked.precisions or PRECISIONS)
     name = "cpu" if device.type == "cpu" else _slug(env["device"].removeprefix("cuda: "))
     repeats = asked.repeats or defaults.repeats
     return Plan(
