@@ -90,7 +90,7 @@ def test_overrides_from_python_are_those_of_the_command_line():
     }
     asked = of_keywords("components", {"jobs": "auto", **settings})
     words = shlex.split(command(asked))[3:]
-    assert "--recipe.steps 400 100 --recipe.grad-clip None --recipe.mixture noise:2:1 --model.dim 16" in " ".join(words)
+    assert "--recipe.steps 400 100 --recipe.mixture noise:2:1 --recipe.grad-clip None --model.dim 16" in " ".join(words)
     again = options_of(words)
     assert again.execution.jobs == asked.execution.jobs == 0
     for group in GROUPS:
