@@ -178,7 +178,7 @@ def _gradient(run: RunContext, model: nn.Module, drawn: _Draw, micro_batch: int)
 def _losses(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> dict[str, Tensor]:
     """Mean losses of patches, (B, 3, H, W) each, from one forward pass."""
     if not isinstance(spec.config, DFPIRConfig) and spec.config.row.objective is not None:
-        return {PLAIN: training_loss(spec, model, degraded, clean, code)}
+        return {PLAIN: training_loss(spec.config, model, degraded, clean, code)}
     error = model(degraded, code).float() - clean
     return {PLAIN: error.abs().mean(), WITHOUT_COLOUR: (error - error.mean((2, 3), keepdim=True)).abs().mean()}
 

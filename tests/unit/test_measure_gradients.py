@@ -157,7 +157,7 @@ def test_a_gradient_of_zero_has_no_cosine_and_no_row():
 # ---- against an independent way --------------------------------------------------------------------------------------
 
 
-def without_colour(spec, model, degraded, clean, code):
+def without_colour(_, model, degraded, clean, code):
     error = model(degraded, code) - clean
     means = torch.stack([torch.stack([channel.mean() for channel in image]) for image in error])
     return (error - means[:, :, None, None]).abs().mean()
@@ -173,7 +173,7 @@ def test_the_rows_are_those_of_backward_passes(loss, of_batch):
     for conditions, _, degraded, clean in asked.batches:
         code = conditioning(conditions, CPU, training=False)
         model.zero_grad()
-        of_batch(spec, model, degraded, clean, code).backward()
+        of_batch(spec.config, model, degraded, clean, code).backward()
         for group, start in (
             ("all", ""),
             ("latent", "latent."),

@@ -119,7 +119,7 @@ def _step(
     def step() -> None:
         model.zero_grad(set_to_none=True)
         with autocast(device, spec.precision):
-            loss: Tensor = training_loss(spec, model, image, image.clone(), code)
+            loss: Tensor = training_loss(spec.config, model, image, image.clone(), code)
         loss.backward()  # type: ignore[no-untyped-call]
         if device.type == "cuda":
             torch.cuda.synchronize(device)

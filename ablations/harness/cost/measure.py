@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from ablations.harness.cost.count import Count, count
-from ablations.harness.cost.models import BenchmarkedModel, build, code_for, training_loss
+from ablations.harness.cost.models import BenchmarkedModel, build, code_for
+from ablations.harness.training.gradients import training_loss
 from ablations.models import is_trained
 from ablations.spec import Precision
 
@@ -199,7 +200,8 @@ def worker(subject: BenchmarkedModel, device: torch.device, setting: Measurement
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
         with precision():
-            loss = training_loss(subject, model, degraded, clean, code)
+            assert subject.config is not None  # it was built
+            loss = training_loss(subject.config, model, degraded, clean, code)
         loss.backward()
         optimiser.step()
 

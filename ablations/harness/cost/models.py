@@ -133,13 +133,3 @@ def code_for(subject: BenchmarkedModel, model: nn.Module, images: Images, *, tra
         "condition": lambda: torch.full((batch,), row, device=device),
     }
     return makers.get(subject.needs, lambda: None)()
-
-
-def training_loss(
-    subject: BenchmarkedModel, model: nn.Module, degraded: Images, clean: Images, code: Tensor | None
-) -> Tensor:
-    """The method's own objective, or the mean absolute error."""
-    objective = subject.config.row.objective if isinstance(subject.config, BaselineConfig) else None
-    if objective is not None:
-        return objective(model, degraded, clean, code)
-    return F.l1_loss(model(degraded, code), clean)

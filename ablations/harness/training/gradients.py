@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ablations.devices import autocast
+from ablations.models import ModelConfig
 from ablations.spec import RunSpec
 from datasets.seeding import stable_seed
 from dfpir import DFPIRConfig
@@ -84,7 +85,7 @@ def forward_backward(
 ) -> Tensor:
     """Forward and backward pass of samples that are in memory at once; their share of the loss, detached."""
     with autocast(batch.degraded.device, spec.precision):
-        call = partial(training_loss, spec, model) if over is None else over
+        call = partial(training_loss, spec.config, model) if over is None else over
         loss = call(batch.degraded, batch.clean, batch.code, batch.weights)
     if share != 1:
         loss = loss * share
@@ -95,16 +96,16 @@ def forward_backward(
 class TrainingLoss(nn.Module):
     """The training loss as a module: whatever a model's objective calls, its gradients are reduced."""
 
-    def __init__(self, spec: RunSpec, model: nn.Module) -> None:
+    def __init__(self, config: ModelConfig, model: nn.Module) -> None:
         super().__init__()
-        self.spec, self.model = spec, model
+        self.config, self.model = config, model
 
     def forward(self, degraded: Tensor, clean: Tensor, code: Tensor | None, weights: Tensor | None = None) -> Tensor:
-        return training_loss(self.spec, self.model, degraded, clean, code, weights)
+        return training_loss(self.config, self.model, degraded, clean, code, weights)
 
 
 def training_loss(
-    spec: RunSpec,
+    config: ModelConfig,
     model: nn.Module,
     degraded: Tensor,
     clean: Tensor,
@@ -116,7 +117,7 @@ def training_loss(
     Sample weights multiply each sample's error. An objective of its own is called for the samples of each weight apart,
     since it gives one number for all; one that needs the whole batch goes without weights.
     """
-    row = None if isinstance(spec.config, DFPIRConfig) else spec.config.row
+    row = None if isinstance(config, DFPIRConfig) else config.row
     if row is None or row.objective is None:
         errors = (model(degraded, code).float() - clean).abs()
         return errors.mean() if weights is None else (errors.mean(dim=(1, 2, 3)) * weights).mean()
