@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ablations.cli import Parser, fail
-from ablations.startup import StartupError, prepare
+from ablations.cli import exit_code_of
+from ablations.command_line import Switch, parse
 
 COMMANDS = (
     ("ablations.run", "run a study, or list the studies: --list"),
@@ -23,13 +24,24 @@ COMMANDS = (
 """Command -> what it does."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What is printed.
+
+    Attributes:
+        version: print the suite's version
+    """
+
+    version: Switch = False
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """List the commands; the exit code."""
-    Parser(prog="python -m ablations", description="List the commands of the suite.").parse_args(argv)
-    try:
-        prepare()
-    except StartupError as error:
-        fail(str(error))
+    return exit_code_of(lambda: _list(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _list(words: Sequence[str]) -> int:
+    parse(Listing, words, prog="python -m ablations", description="List the commands of the suite.")
     wide = max(len(command) for command, _ in COMMANDS)
     for command, what in COMMANDS:
         print(f"python -m {command.ljust(wide)}  {what}")

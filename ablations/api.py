@@ -19,13 +19,9 @@ from ablations.startup import prepare
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A study's finished runs, read from its folder.
+    """A study's finished runs, read from its folder."""
 
-    Attributes:
-        folder: of the study, with its tables, figures and report.
-    """
-
-    folder: Path
+    folder: Path  # of the study, with its tables, figures and report
 
     @cached_property
     def table(self) -> pd.DataFrame:

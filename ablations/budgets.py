@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ablations.spec import Budget, Evaluation, MeasureConfig, Phase, Recipe, TaskShare
+from ablations.recipe import Budget, Evaluation, MeasureConfig, Phase, Recipe, TaskShare
 from dfpir.registry import Registry
 
 _EPOCH = 226_621  # samples of the released loop's lists for five tasks; 142,431 for three

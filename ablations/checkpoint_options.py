@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from ablations import words
+from ablations import command_line as read
 from ablations.command_line import OPTION, Switch, one, several
+
+_COUNT = read.number_in(1, sys.maxsize, ": a whole number, 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,9 @@ class ModelFile:
 
     weights: Annotated[Path | None, one("--weights", "FILE", Path), OPTION] = None
     config: Annotated[tuple[str, ...], several("--config", "KEY=VALUE ..."), OPTION] = ()
-    use: Annotated[Literal["plain", "averaged"] | None, one("--use", "plain|averaged", words.use), OPTION] = None
+    use: Annotated[
+        Literal["plain", "averaged"] | None, one("--use", "plain|averaged", read.among("plain", "averaged")), OPTION
+    ] = None
     text_encoder: Annotated[str | None, one("--text-encoder", "NAME"), OPTION] = None
     codes: Annotated[Path | None, one("--codes", "FILE", Path), OPTION] = None
     device: Annotated[str, one("--device", "NAME"), OPTION] = "auto"
@@ -53,7 +58,7 @@ class TestImages:
     skip_bad: Switch = False
     root: Annotated[Path | None, one("--root", "FOLDER", Path), OPTION] = None
     tasks: Annotated[tuple[str, ...], several("--tasks", "NAME ..."), OPTION] = ()
-    limit: Annotated[int | None, one("--limit", "N", words.count), OPTION] = None
+    limit: Annotated[int | None, one("--limit", "N", _COUNT), OPTION] = None
     protocol: Annotated[str | None, one("--protocol", "NAME"), OPTION] = None
 
 
@@ -85,7 +90,7 @@ class Results:
         version: print the suite's version
     """
 
-    out: Annotated[Path | None, one("--out", "FOLDER", words.folder), OPTION] = None
+    out: Annotated[Path | None, one("--out", "FOLDER", read.folder), OPTION] = None
     json: Switch = False
     force: Switch = False
     reported: Annotated[str | None, one("--reported", "'METHOD SETTING'"), OPTION] = None
@@ -124,8 +129,8 @@ class Restoring:
     """
 
     degradation: Annotated[str | None, one("--degradation", "NAME"), OPTION] = None
-    out: Annotated[Path | None, one("--out", "DIR", words.folder), OPTION] = None
-    tile: Annotated[int | None, one("--tile", "N", words.whole), OPTION] = None
+    out: Annotated[Path | None, one("--out", "DIR", read.folder), OPTION] = None
+    tile: Annotated[int | None, one("--tile", "N", read.whole), OPTION] = None
     force: Switch = False
     version: Switch = False
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from ablations.startup import StartupError, prepare
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,17 +34,24 @@ def version() -> str:
         return "dfpir-suite, not installed: run from its folder"
 
 
-def folder(text: str) -> Path:
-    """A folder's path for argparse; an empty one is refused, which would mean the working folder."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("an empty name; give a folder's, or . for the working folder")
-    return Path(text)
-
-
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> NoReturn:
         print(version())
         parser.exit()
+
+
+def exit_code_of(work: Callable[[], int], *, interrupted: str = "Interrupted.") -> int:
+    """A command's exit code: that of `work`, 2 with one line for bad input, 130 with `interrupted` after Ctrl-C."""
+    try:
+        prepare()
+        return work()
+    except StartupError as error:
+        fail(str(error))
+    except (ValueError, OSError) as error:
+        fail_for(error)
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return 130
 
 
 def fail_for(error: Exception, option: str = "--out") -> NoReturn:

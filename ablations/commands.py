@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 import torch
@@ -11,26 +12,26 @@ from ablations.budgets import budget_named
 from ablations.cli import counted, print_prose
 from ablations.data import FolderOptions, open_data
 from ablations.devices import device_named
-from ablations.forecast import Setting, left, print_estimate, print_plan, runs_at_once
+from ablations.forecast import PlannedStudy, pending_by_model, print_estimate, print_plan, runs_at_once
 from ablations.harness.early import early_look
-from ablations.harness.launch import make_launcher
-from ablations.harness.launch_job import Options
+from ablations.harness.launch import LAUNCHERS, make_launcher
+from ablations.harness.launch.job import JobOptions, Launcher
 from ablations.harness.run_one import run_nonzero_rank
 from ablations.harness.study import Outcome, run_plan, say_folder
-from ablations.harness.training.accelerate import Acceleration, applied, use
+from ablations.harness.training.accelerate import applied, use
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup, TorchProcessGroup, fail_together, join
-from ablations.launchers import LAUNCHERS
-from ablations.names import chosen
+from ablations.harness.training.scalars import check_log
+from ablations.names import select_variants
 from ablations.options import Images, RunOptions
-from ablations.overrides import Overrides, overridden
+from ablations.overrides import overridden
 from ablations.plan import Plan, Selection, Terms, plan_study, study_for
 from ablations.registry import STUDIES
 from ablations.settings import text_of
 from ablations.spec import Budget, Precision
-from ablations.text_encoder import chosen_encoder
 from datasets.bundle import DataBundle
 from datasets.protocols import PROTOCOLS, get_protocol
 from datasets.tasks import conditions_of
+from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts, without_codes
 from dfpir.registry import UnknownNameError, suggestion
 
 _KEPT_BYTES = 64 << 20
@@ -52,32 +53,40 @@ def run(options: RunOptions, *, command: str, console: Console | None = None) ->
     Raises:
         ValueError: an option that can't be used.
     """
-    device = device_named(options.execution.device)
+    device, root = device_named(options.execution.device), options.execution.out
     team = join(device) if LAUNCHERS[options.launching.launcher].joins else SINGLE_PROCESS
     console = console or Console(highlight=False)
     console.quiet = console.quiet or not team.is_main
     with fail_together(team):
-        plan, bundle, how = _planned(options, device, team)
+        launcher = _launcher(options, device, team)
+        plan, bundle = _planned(options, device)
     try:
         if isinstance(team, TorchProcessGroup) and not team.is_main:
             run_nonzero_rank(plan.specs, team.device, team)
             return None
-        here = Setting(plan=plan, bundle=bundle, root=options.execution.out, device=device, console=console)
         _announce(plan, options, device, console)
-        return _do(options, here, how, team, command=command)
+        here = PlannedStudy(plan=plan, bundle=bundle, root=root, device=device, console=console)
+        return _do(options, here, launcher, command=command)
     finally:
         team.shutdown()
 
 
-def _planned(options: RunOptions, device: torch.device, team: ProcessGroup) -> tuple[Plan, DataBundle, Options]:
-    """What is to run, on which data, and how; options that can't be used are refused here."""
-    runs, images, out = options.runs, options.images, options.execution.out
-    budget = _budget(options)
-    tasks = runs.tasks or STUDIES[str(options.study)]().tasks or ()
+def _launcher(options: RunOptions, device: torch.device, team: ProcessGroup) -> Launcher:
+    """The launcher; options that can't be used are refused before any data is read."""
+    out = options.execution.out
+    _budget(options)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: that is a file; a folder is needed.")
-    how = _launching(options, device, team)
-    encoder, note = chosen_encoder(runs.text_encoder, budget, [c.name for c in conditions_of(tasks)])
+    check_log(options.execution.log)
+    use(options.speed)  # for processes that torchrun started, too
+    return make_launcher(options.launching, device, team)
+
+
+def _planned(options: RunOptions, device: torch.device) -> tuple[Plan, DataBundle]:
+    """What is to run, and on which data."""
+    runs, images, budget = options.runs, options.images, _budget(options)
+    tasks = runs.tasks or STUDIES[str(options.study)]().tasks or ()
+    encoder, note = _text_encoder(runs.text_encoder, budget, [c.name for c in conditions_of(tasks)])
     protocol, also = _protocols(images)
     data, bundle = open_data(
         images.data,
@@ -101,77 +110,48 @@ def _planned(options: RunOptions, device: torch.device, team: ProcessGroup) -> t
     selection = Selection(
         seeds=runs.seeds, only=runs.only, tasks=runs.tasks, checkpoint=runs.checkpoint, metrics=runs.metrics or ()
     )
-    return plan_study(str(options.study), terms, selection), bundle, how
+    return plan_study(str(options.study), terms, selection), bundle
 
 
 def _budget(options: RunOptions) -> Budget:
     """The budget with what the command replaces of it; unknown names end here, before any data is read."""
     budget, only = budget_named(options.runs.budget), options.runs.only
-    asked = Overrides(recipe=options.recipe, model=options.model, evaluation=options.evaluation)
     study = study_for(str(options.study), budget, only)
-    return overridden(budget, asked, STUDIES[study.name](), chosen(study.name, study.variants, only))
+    return overridden(
+        budget, options.replaced, STUDIES[study.name](), select_variants(study.name, study.variants, only)
+    )
 
 
-def _do(options: RunOptions, here: Setting, how: Options, team: ProcessGroup, *, command: str) -> Outcome | None:
+def _do(options: RunOptions, here: PlannedStudy, launcher: Launcher, *, command: str) -> Outcome | None:
     """Run the plan, or say what it would be."""
     plan, root, console, execution = here.plan, here.root, here.console, options.execution
     if execution.early_look:
         report = early_look(plan, root, here.device, console, command=command)
         console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
         return None
-    jobs = runs_at_once(here, execution.jobs, local=LAUNCHERS[how.launcher].on_this_device)
+    jobs = runs_at_once(here, execution.jobs, local=LAUNCHERS[options.launching.launcher].on_this_device)
     if execution.dry_run:
         print_plan(plan, root)
         say_folder(plan, root, console)
         print_estimate(here, jobs)
         return None
-    if execution.log != "jsonl" and not execution.force and not left(plan, root):
+    if execution.log != "jsonl" and not execution.force and not pending_by_model(plan, root):
         console.print(f"--log {execution.log}: no run is left to train, so nothing is logged (--force trains again).")
-    outcome = run_plan(
-        plan,
-        root,
-        here.device,
-        jobs=jobs,
+    each = JobOptions(
+        root=root,
+        device=str(here.device),
         force=execution.force,
-        command=command,
-        console=console,
-        options=how,
-        team=team,
+        hang_s=execution.hang_after * 60 or None,
+        log=execution.log,
+        acceleration=options.speed,
     )
+    outcome = run_plan(plan, each, launcher, max_parallel=jobs, command=command, console=console)
     if outcome.failed:
         console.print(
             f"{len(outcome.failed)} of {counted(len(plan.specs), 'run')} failed; the same command tries them again."
         )
     console.print(f"Report: {outcome.report.resolve()}", soft_wrap=True, markup=False)
     return outcome
-
-
-def _launching(options: RunOptions, device: torch.device, team: ProcessGroup) -> Options:
-    """How to launch; an option that can't be used is refused before any data is read."""
-    asked, speed = options.launching, options.speed
-    slurm = {}
-    for text in asked.slurm:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--slurm {text!r}: KEY=VALUE is needed, as in partition=gpu.")
-        slurm[key] = value
-    how = Options(
-        launcher=asked.launcher,
-        ray_address=asked.ray_address,
-        gpus=asked.gpus,
-        slurm=slurm,
-        hang_s=options.execution.hang_after * 60 or None,
-        log=options.execution.log,
-        acceleration=Acceleration(
-            kernels=speed.kernels,
-            compile=speed.compile,
-            cuda_graphs=speed.cuda_graphs,
-            checkpointing=speed.checkpointing,
-        ),
-    )
-    use(how.acceleration)  # for processes that torchrun started, too
-    make_launcher(how, device, team)
-    return how
 
 
 def _protocols(images: Images) -> tuple[str, tuple[str, ...]]:
@@ -182,6 +162,29 @@ def _protocols(images: Images) -> tuple[str, tuple[str, ...]]:
             raise ValueError("--protocol all goes with --data paper; images degraded here follow 'suite'.")
         return usual, tuple(p.label for p in PROTOCOLS.values() if p.name != usual)
     return get_protocol(images.protocol or usual).name, ()
+
+
+def _text_encoder(asked: str | None, budget: Budget, conditions: Sequence[str]) -> tuple[TextEncoder, str]:
+    """The encoder to use and what the reader must know about it. CLIP is replaced only where nobody asked for it.
+
+    A stand-in without codes of the sentences of `conditions`, those that the study asks for, is not taken.
+    """
+    if asked is not None:
+        if asked not in TEXT_ENCODERS:
+            raise UnknownNameError(f"Unknown text encoder {asked!r}.{suggestion(asked, TEXT_ENCODERS)}")
+        return asked, "as asked"  # type: ignore[return-value]
+    foreign = ", ".join(without_codes("minilm", conditions))
+    stand_in: TextEncoder = "onehot" if foreign else "minilm"
+    why = f"; minilm has no code for the sentence of {foreign}" if foreign else ""
+    if budget.text_encoder != "auto" and foreign:
+        return stand_in, f"a stand-in for CLIP that encodes any sentence{why}"
+    if budget.text_encoder != "auto":
+        return budget.text_encoder, f"the {budget.name} budget's: a stand-in for CLIP that needs no download"
+    try:
+        load_prompts("detailed", "clip")
+    except TextEncoderUnavailableError as error:
+        return stand_in, f"a stand-in: {error}{why}"
+    return "clip", "CLIP ViT-B/32, as in the paper"
 
 
 def _precision(asked: str | None, budget: Budget, device: torch.device) -> Precision:
@@ -206,10 +209,8 @@ def _announce(plan: Plan, options: RunOptions, device: torch.device, console: Co
     if changed:
         said = ", ".join(f"{name} {text_of(value)}" for name, value in changed.items())
         lines.append(f"Overrides of budget {plan.budget.name}: {said}.")
-    asked = {"recipe": options.recipe, "model": options.model, "evaluation": options.evaluation}
-    idle = [
-        f"--{group}.{name}" for group, values in asked.items() for name in values if f"{group}.{name}" not in changed
-    ]
+    asked = [f"{group}.{name}" for group, values in options.replaced.items() for name in values]
+    idle = [f"--{name}" for name in asked if name not in changed]
     if idle:
         lines.append(f"{', '.join(idle)}: the value that is there already; nothing is replaced.")
     if plan.text_encoder != "clip":

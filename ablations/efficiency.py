@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from ablations.cli import Parser, command_of, fail, folder
-from ablations.startup import StartupError, prepare
+from ablations import command_line as read
+from ablations.cli import command_of, exit_code_of
+from ablations.command_line import OPTION, Switch, one, parse, several
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
     from ablations.harness.cost.measure import Measurement, TimingOptions
     from ablations.harness.cost.models import BenchmarkedModel
+
+_DESCRIPTION = """\
+Measure what each model costs (parameters, multiply-adds, latency, throughput,
+peak memory; forward and training step), then write a table and a page.
+
+Examples:
+  python -m ablations.efficiency
+  python -m ablations.efficiency --budget paper --device cuda --sizes 256
+  python -m ablations.efficiency --psnr runs/studies/three_task-demo-embedded
+"""
 
 FOLDER = "efficiency"
 PRECISIONS = ("fp32", "bf16")
@@ -46,6 +56,65 @@ DEFAULTS = {
 }
 
 
+def _size(text: str) -> int:
+    if not text.isdecimal() or not 64 <= int(text) <= 4096 or int(text) % SIZE_STEP_PX:
+        raise ValueError(f"{text!r} px: a multiple of {SIZE_STEP_PX} from 64 to 4096")
+    return int(text)
+
+
+_REPEATS = read.number_in(1, 10_000, " repeats: a whole number from 1 to 10000")
+_PRECISIONS = several("--precisions", "NAME ...", read.among(*PRECISIONS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Which models, and how thoroughly.
+
+    Attributes:
+        models: measure these alone (default: all)
+        budget: demo (small models) or paper (full size)
+        sizes: sides of the square images (default: the budget's)
+        precisions: fp32, bf16 (default: both)
+        repeats: timed calls after the warm-up (default: the budget's)
+    """
+
+    models: Annotated[tuple[str, ...], several("--models", "NAME ..."), OPTION] = ()
+    budget: Annotated[str, one("--budget", "NAME"), OPTION] = "demo"
+    sizes: Annotated[tuple[int, ...], several("--sizes", "PX ...", _size), OPTION] = ()
+    precisions: Annotated[tuple[str, ...], _PRECISIONS, OPTION] = ()
+    repeats: Annotated[int | None, one("--repeats", "N", _REPEATS), OPTION] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """On what, and where to.
+
+    Attributes:
+        device: auto, cpu or cuda
+        psnr: a study's folder: its average PSNR stands beside the costs
+        out: writes FOLDER/efficiency
+        version: print the suite's version
+    """
+
+    device: Annotated[str, one("--device", "NAME"), OPTION] = "auto"
+    psnr: Annotated[Path | None, one("--psnr", "FOLDER", Path), OPTION] = None
+    out: Annotated[Path, one("--out", "FOLDER", read.folder), OPTION] = Path("runs")
+    version: Switch = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EfficiencyOptions:
+    """What is measured, and where.
+
+    Attributes:
+        measured: Which models, and how thoroughly.
+        place: On what, and where to.
+    """
+
+    measured: Measured = field(default_factory=Measured)
+    place: Place = field(default_factory=Place)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that the options ask for, checked."""
@@ -54,19 +123,15 @@ class Plan:
     settings: list[Measurement]
     effort: TimingOptions
     device: torch.device
-    budget: str
-    out: Path
-    psnr: Path | None = None
-    command: str = ""
-    where: dict[str, Any] = field(default_factory=dict)
+    table: Path
+    where: dict[str, Any]
 
 
-def run(options: argparse.Namespace, console: Console, *, command: str) -> int:
+def run(options: EfficiencyOptions, console: Console, *, command: str) -> int:
     """Measure every model, write `<out>/efficiency/<device>-<budget>.csv` after each, then the page.
 
     Args:
-        options: `budget`, `device` and `out`; and, where present, `models` (or `only`), `sizes`, `precisions`,
-            `repeats` and `psnr` (a study folder whose PSNR the page shows).
+        options: what is measured, and where.
         console: to print to.
         command: that made this, for the table.
 
@@ -79,50 +144,47 @@ def run(options: argparse.Namespace, console: Console, *, command: str) -> int:
     from reports.cost_report import build_report
     from reports.costs import load_study_of
 
-    plan = _plan(options, command)
-    if plan.psnr is not None:
-        load_study_of(plan.psnr)  # a wrong folder is told before an hour of measuring
-    table = _measure(plan, console)
-    page = build_report(table, study=plan.psnr)
-    for what, path in (("Table", table), ("Report", page)):
+    plan, psnr = _plan(options, command), options.place.psnr
+    if psnr is not None:
+        load_study_of(psnr)  # a wrong folder is told before an hour of measuring
+    _measure(plan, console)
+    page = build_report(plan.table, study=psnr)
+    for what, path in (("Table", plan.table), ("Report", page)):
         console.print(f"{what}: {path.resolve()}", soft_wrap=True, markup=False)
     return 0
 
 
-def _plan(options: argparse.Namespace, command: str) -> Plan:
+def _plan(options: EfficiencyOptions, command: str) -> Plan:
     from ablations.budgets import budget_named
     from ablations.devices import device_named
     from ablations.harness.cost.measure import PHASES, Measurement, TimingOptions
     from ablations.harness.cost.models import subjects
     from ablations.harness.provenance import environment
 
-    if options.budget not in DEFAULTS:
-        raise ValueError(f"--budget {options.budget}: efficiency has {' and '.join(DEFAULTS)}.")
-    defaults = DEFAULTS[options.budget]
-    if options.out.exists() and not options.out.is_dir():
-        raise ValueError(f"--out {options.out}: that is a file; a folder is needed.")
-    device = device_named(options.device)
+    asked, place = options.measured, options.place
+    if asked.budget not in DEFAULTS:
+        raise ValueError(f"--budget {asked.budget}: efficiency has {' and '.join(DEFAULTS)}.")
+    defaults = DEFAULTS[asked.budget]
+    if place.out.exists() and not place.out.is_dir():
+        raise ValueError(f"--out {place.out}: that is a file; a folder is needed.")
+    device = device_named(place.device)
     env = environment(device)
-    sizes = dict.fromkeys(getattr(options, "sizes", None) or defaults.sizes_px)
-    precisions = dict.fromkeys(getattr(options, "precisions", None) or PRECISIONS)
-    names = getattr(options, "models", None) or getattr(options, "only", None)
+    sizes = dict.fromkeys(asked.sizes or defaults.sizes_px)
+    precisions: dict[Any, None] = dict.fromkeys(asked.precisions or PRECISIONS)
+    name = "cpu" if device.type == "cpu" else _slug(env["device"].removeprefix("cuda: "))
+    repeats = asked.repeats or defaults.repeats
     return Plan(
-        subjects=subjects(budget_named(options.budget).model, names),
+        subjects=subjects(budget_named(asked.budget).model, asked.models),
         settings=[
             *(Measurement(phase="count", size_px=size) for size in dict.fromkeys((*COUNTED_PX, *sizes))),
             *(Measurement(phase=phase, size_px=size, precision=precision)
               for phase in PHASES for precision in precisions for size in sizes),
         ],
-        effort=TimingOptions(
-            batch=defaults.batch, repeats=getattr(options, "repeats", None) or defaults.repeats,
-            limit_s=defaults.limit_s,
-        ),
+        effort=TimingOptions(batch=defaults.batch, repeats=repeats, limit_s=defaults.limit_s),
         device=device,
-        budget=options.budget,
-        out=options.out / FOLDER,
-        psnr=getattr(options, "psnr", None),
+        table=place.out / FOLDER / f"{name}-{asked.budget}.csv",
         where={
-            "budget": options.budget, "device": env["device"], "threads": env["threads"],
+            "budget": asked.budget, "device": env["device"], "threads": env["threads"],
             "torch": env["packages"].get("torch", ""), "python": env["python"],
             "commit": str(env["commit"] or "")[:12],
             "dirty": {None: "", True: "yes", False: "no"}[env["dirty"]],
@@ -131,24 +193,21 @@ def _plan(options: argparse.Namespace, command: str) -> Plan:
     )  # fmt: skip
 
 
-def _measure(plan: Plan, console: Console) -> Path:
+def _measure(plan: Plan, console: Console) -> None:
     """Measure model by model; the table on disk grows with each, so that an interruption loses one model."""
     import pandas as pd
 
     from ablations.harness.cost.measure import measure
     from reports.costs import COST_COLUMNS, write_costs
 
-    name = "cpu" if plan.device.type == "cpu" else _slug(plan.where["device"].removeprefix("cuda: "))
-    path = plan.out / f"{name}-{plan.budget}.csv"
     empty = {column.name: "" if column.dtype == "str" else math.nan for column in COST_COLUMNS}
     rows: list[dict[str, Any]] = []
     for number, subject in enumerate(plan.subjects, start=1):
         found = measure(subject, plan.device, plan.settings, plan.effort)
         rows += [empty | row | plan.where for row in found]
-        write_costs(pd.DataFrame(rows), path)
+        write_costs(pd.DataFrame(rows), plan.table)
         said = f"{number}/{len(plan.subjects)} {subject.name}: {_summary(found)}"
         console.print(said, soft_wrap=True, markup=False)
-    return path
 
 
 def _summary(rows: list[dict[str, Any]]) -> str:
@@ -164,55 +223,22 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = Parser(
-        prog="python -m ablations.efficiency",
-        description="Measure what each model costs (parameters, multiply-adds, latency, throughput, peak memory; "
-        "forward and training step), then write a table and a page.",
-        epilog="Examples: python -m ablations.efficiency; python -m ablations.efficiency --budget paper --device cuda "
-        "--sizes 256; python -m ablations.efficiency --psnr runs/studies/three_task-demo-embedded",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("--models", nargs="+", metavar="NAME", help="measure these alone (default: all)")
-    add("--sizes", nargs="+", type=_size, metavar="PX", help="sides of the square images (default: the budget's)")
-    add("--precisions", nargs="+", choices=PRECISIONS, metavar="NAME", help="fp32, bf16 (default: both)")
-    add("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (default: auto)")
-    add("--repeats", type=_repeats, metavar="N", help="timed calls after the warm-up (default: the budget's)")
-    add("--budget", default="demo", metavar="NAME", help="demo (small models) or paper (full size); default: demo")
-    add("--psnr", type=Path, metavar="FOLDER", help="a study's folder: its average PSNR stands beside the costs")
-    add("--out", default=Path("runs"), type=folder, metavar="FOLDER", help="writes FOLDER/efficiency (default: runs)")
-    return parser
+def options_of(arguments: Sequence[str]) -> EfficiencyOptions:
+    """What a command line says; imports no torch."""
+    return parse(EfficiencyOptions, arguments, prog="python -m ablations.efficiency", description=_DESCRIPTION)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code (0 done, 2 bad input, 130 interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = make_parser().parse_args(arguments)
-    try:
-        prepare()
+
+    def work() -> int:
+        options = options_of(arguments)
         from rich.console import Console
 
-        command = command_of("ablations.efficiency", arguments)
-        return run(options, Console(highlight=False), command=command)
-    except (StartupError, ValueError, OSError) as error:
-        fail(str(error))
-    except KeyboardInterrupt:
-        print("Interrupted. The table holds the models measured so far.", file=sys.stderr)
-        return 130
+        return run(options, Console(highlight=False), command=command_of("ablations.efficiency", arguments))
 
-
-def _size(text: str) -> int:
-    if not text.isdecimal() or not 64 <= int(text) <= 4096 or int(text) % SIZE_STEP_PX:
-        raise argparse.ArgumentTypeError(f"{text!r} px: a multiple of {SIZE_STEP_PX} from 64 to 4096")
-    return int(text)
-
-
-def _repeats(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} repeats: a whole number from 1 to 10000")
-    return int(text)
+    return exit_code_of(work, interrupted="Interrupted. The table holds the models measured so far.")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ablations.cli import fail, fail_for, version
+from ablations.cli import fail, fail_for
 from ablations.startup import StartupError, prepare
 
 _DESCRIPTION = """\
@@ -28,8 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         prepare()
         from ablations.checkpoint_options import EvaluateOptions
-        from ablations.command_line import parse
-        from ablations.unused_flags import refuse_flags_without
+        from ablations.command_line import parse, refuse_flags_without
 
         options = parse(
             EvaluateOptions,
@@ -37,9 +36,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             prog="python -m ablations.evaluate",
             description=_DESCRIPTION,
         )
-        if options.results.version:
-            print(version())
-            return 0
         if options.results.out is not None:
             kept = " The same command goes on from what --out holds."
         if options.guessing.degradation != "auto":

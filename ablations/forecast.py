@@ -29,22 +29,14 @@ _LIBRARIES_BYTES = 0.7 * 2**30  # measured: a run's process before its first ima
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
-    """A plan, where its runs are kept, and what they run on.
+class PlannedStudy:
+    """A plan, where its runs are kept, and what they run on."""
 
-    Attributes:
-        plan: the study's runs.
-        bundle: its images.
-        root: folder of all runs.
-        device: of every run.
-        console: where to say what happens.
-    """
-
-    plan: Plan
-    bundle: DataBundle
-    root: Path
-    device: torch.device
-    console: Console
+    plan: Plan  # the study's runs
+    bundle: DataBundle  # its images
+    root: Path  # folder of all runs
+    device: torch.device  # of every run
+    console: Console  # where to say what happens
 
 
 def print_plan(plan: Plan, root: Path) -> None:
@@ -57,9 +49,9 @@ def print_plan(plan: Plan, root: Path) -> None:
         print(row.variant, f"seed {row.spec.seed}", row.spec.run_id, state, sep="\t")  # tabs, for other programs
 
 
-def print_estimate(here: Setting, jobs: int) -> None:
+def print_estimate(here: PlannedStudy, jobs: int) -> None:
     """Time and memory of what is left to do, from a measured step of each model, with so many runs at once."""
-    models, console = left(here.plan, here.root), here.console
+    models, console = pending_by_model(here.plan, here.root), here.console
     runs = sum(len(specs) for specs in models.values())
     if not models:
         console.print("Nothing is left to do.")
@@ -95,7 +87,7 @@ def memory_words(bundle: DataBundle, tensors_gib: float, jobs: int, device: torc
     return f"Memory: about {tensors_gib + images + libraries:.2g} GiB: {tensors_gib:.2g} for tensors, {host}."
 
 
-def left(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:
+def pending_by_model(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:
     """Runs that are not done, by model."""
     models: dict[str, list[RunSpec]] = {}
     for spec in plan.specs:
@@ -104,7 +96,7 @@ def left(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:
     return models
 
 
-def estimates(specs: Sequence[RunSpec], here: Setting) -> list[RunEstimate]:
+def estimates(specs: Sequence[RunSpec], here: PlannedStudy) -> list[RunEstimate]:
     """One measured step each, with as many threads as a run has."""
     plan, device = here.plan, here.device
     threads = torch.get_num_threads()
@@ -130,20 +122,17 @@ def _test_pixels(spec: RunSpec, bundle: DataBundle) -> list[int]:
     return sizes
 
 
-def runs_at_once(here: Setting, asked: int | None, *, local: bool = True) -> int:
+def runs_at_once(here: PlannedStudy, asked: int | None, *, local: bool = True) -> int:
     """What --jobs says; `auto` on a GPU measures each model that is left to train and says what it chose, and why.
 
-    Args:
-        here: the plan and its place.
-        asked: how many, `AUTO`, or None for the usual number.
-        local: whether this machine's device does the runs; a cluster gets all of them at once.
+    None asks for the usual number. Where the runs are not `local`, a cluster gets all of them at once.
     """
     plan, device = here.plan, here.device
     if not local:
         return asked or max(1, len(plan.specs))
     if asked != AUTO or device.type != "cuda":
         return asked or _default_jobs(plan, device)
-    models = left(plan, here.root)
+    models = pending_by_model(plan, here.root)
     found = estimates([specs[0] for specs in models.values()], here)
     torch.cuda.empty_cache()
     free = free_bytes(device)

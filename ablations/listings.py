@@ -66,9 +66,7 @@ def list_study(name: str) -> int:
 def list_variants(pattern: str = "*", *, study: str | None = None) -> int:
     """Print the variants at the paper's size: parameters, multiply-adds, and which are one model under two names.
 
-    Args:
-        pattern: shell-style, in any case: those that match.
-        study: name of one, for its variants alone.
+    The shell-style pattern, in any case, and the name of a study say which.
 
     Raises:
         ValueError: no such study, or no variant matches.

@@ -27,15 +27,10 @@ Compute = Callable[[Float[Tensor, "1 C H W"], Float[Tensor, "1 C H W"]], "float 
 
 @dataclass(frozen=True)
 class ImageMetric:
-    """A registered metric.
+    """A registered metric."""
 
-    Attributes:
-        shown: name, label, unit, digits and direction.
-        compute: the score of one image.
-    """
-
-    shown: schema.Metric
-    compute: Compute
+    shown: schema.Metric  # name, label, unit, digits and direction
+    compute: Compute  # the score of one image
 
     @cached_property
     def plugins(self) -> list[Plugin]:

@@ -18,17 +18,11 @@ from dfpir.variants import VARIANTS
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineConfig:
-    """A comparator and its settings, with what a spec asks of any configuration.
+    """A comparator and its settings, with what a spec asks of any configuration."""
 
-    Attributes:
-        name: as in `baselines.list_models()`.
-        settings: that replace its defaults, as JSON text, so that the config can be compared and hashed.
-        prompt_set: which prompts a text-conditioned comparator gets.
-    """
-
-    name: str
-    settings: str = "{}"
-    prompt_set: PromptSet = "detailed"
+    name: str  # as in `baselines.list_models()`
+    settings: str = "{}"  # that replace its defaults, as JSON text, so that the config can be compared and hashed
+    prompt_set: PromptSet = "detailed"  # which prompts a text-conditioned comparator gets
 
     @property
     def row(self) -> Baseline:
@@ -72,12 +66,9 @@ def model_ingredients(variant: str) -> dict[str, str]:
 
 
 def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = None) -> ModelConfig:
-    """The configuration of a model at a budget's size.
+    """The configuration of a model at a budget's sizes, a comparator's with settings of as many trained parameters.
 
-    Args:
-        name: a variant's or comparator's.
-        sizes: of the budget, for DFPIR's variants; a comparator takes settings of as many trained parameters.
-        prompts: how many prompts it is to tell apart, where that is known.
+    `prompts` says how many it is to tell apart, where that is known.
 
     Raises:
         ValueError: unknown name (with the nearest known one), or a method that can't be provided.

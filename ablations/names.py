@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import ast
-import sys
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from importlib.metadata import entry_points
-from pathlib import Path
-
-_HERE = Path(__file__).resolve().parent
 
 
 def check_names(
@@ -22,24 +16,20 @@ def check_names(
 ) -> None:
     """Refuse names that do not exist. The suite's own registries of studies and variants need no torch.
 
-    Args:
-        study: to run or to list; `efficiency` is none and passes.
-        budget: of the runs.
-        only: names or patterns of the study's variants.
-        tasks: to train and test on.
-        variants: the pattern of `--variants`.
+    `only` may be patterns of the study's variants, `variants` is that of `--variants`; `efficiency` is no study and
+    passes.
 
     Raises:
         ValueError: one line with the nearest known name.
     """
-    from ablations.registry import STUDIES  # ours, once `startup.prepare` has looked
+    from ablations.budgets import BUDGETS  # ours, once `startup.prepare` has looked
+    from ablations.registry import STUDIES
     from datasets.tasks import known_tasks
     from dfpir.registry import UnknownNameError, suggestion
     from dfpir.variants import VARIANTS
 
-    budgets = [] if "torch" in sys.modules else _budgets()  # where it is imported, the registry itself tells
-    if budgets and budget not in budgets and not entry_points(group="dfpir.budgets"):
-        raise UnknownNameError(f"Unknown budget {budget!r}.{suggestion(budget.lower(), budgets)}")
+    if budget not in BUDGETS:
+        raise UnknownNameError(f"Unknown budget {budget!r}.{suggestion(budget.lower(), BUDGETS)}")
     for task in tasks or ():
         known = [each.name for each in known_tasks()]
         if task not in known:
@@ -50,7 +40,7 @@ def check_names(
         raise UnknownNameError(f"Unknown study {study!r}.{suggestion(study.lower(), [*STUDIES, 'efficiency'])}")
     named = STUDIES[study]().variants if study is not None else ()
     if study is not None and only:
-        chosen(study, named, only)
+        select_variants(study, named, only)
     if variants is not None:
         among = [name for name in VARIANTS if study is None or name in named]
         if not matching(variants, among):
@@ -60,7 +50,7 @@ def check_names(
             )
 
 
-def chosen(study: str, variants: Sequence[str], only: Sequence[str] | None) -> tuple[str, ...]:
+def select_variants(study: str, variants: Sequence[str], only: Sequence[str] | None) -> tuple[str, ...]:
     """The study's variants that `--only` names, in the study's order; all where it names none.
 
     Raises:
@@ -80,11 +70,3 @@ def chosen(study: str, variants: Sequence[str], only: Sequence[str] | None) -> t
 def matching(pattern: str, names: Sequence[str]) -> list[str]:
     """The names that a shell-style pattern fits, in any case."""
     return [name for name in names if fnmatchcase(name.lower(), pattern.lower())]
-
-
-def _budgets() -> list[str]:
-    """The names of each `Budget(name=...)` in ablations/budgets.py."""
-    tree = ast.parse((_HERE / "budgets.py").read_text(encoding="utf-8"))
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
-    words = [w for n in calls if isinstance(n.func, ast.Name) and n.func.id == "Budget" for w in n.keywords]
-    return [str(w.value.value) for w in words if w.arg == "name" and isinstance(w.value, ast.Constant)]

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from ablations import settings, words
+from ablations import command_line as read
+from ablations import settings
 from ablations.cli import command_of
-from ablations.command_line import OPTION, Switch, flag_of, one, option, perhaps, several, values_of
-from ablations.recipe import Checkpoint
+from ablations.command_line import (
+    OPTION,
+    SEE_HELP,
+    Switch,
+    flag_of,
+    given,
+    one,
+    option,
+    parse,
+    perhaps,
+    several,
+    values_of,
+)
+from ablations.harness.launch import Launching
+from ablations.recipe import Acceleration, Checkpoint
 from dfpir.registry import suggestion
 
 RecipeSettings = Annotated[Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(settings.flags, "recipe"))]
@@ -22,8 +36,7 @@ EvaluationSettings = Annotated[
     Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(settings.flags, "evaluation"))
 ]
 
-_PATHS = ("out", "root")
-_SEVERAL = ("only", "seeds", "tasks", "metrics", "split", "slurm")
+_PERCENT = read.number_in(1, 98, " per cent: three whole numbers from 1 to 98, as in 80 10 10")
 
 
 def _known_tasks(_: str) -> str:
@@ -31,12 +44,6 @@ def _known_tasks(_: str) -> str:
 
     names = ", ".join(task.name for task in known_tasks())
     return f"{names} (default: the study's; the paper's ablations have noise, rain and haze)"
-
-
-def _known_launchers(default: str) -> str:
-    from ablations.launchers import LAUNCHERS, one_of
-
-    return f"{one_of(list(LAUNCHERS))} (default: {default})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +82,11 @@ class Runs:
     """
 
     only: Annotated[tuple[str, ...] | None, several("--only", "VARIANT ..."), OPTION] = None
-    seeds: Annotated[tuple[int, ...] | None, words.seeds("--seeds"), OPTION] = None
+    seeds: Annotated[tuple[int, ...] | None, read.seeds("--seeds"), OPTION] = None
     budget: Annotated[str, one("--budget", "NAME"), OPTION] = "demo"
     tasks: Annotated[tuple[str, ...] | None, several("--tasks", "TASK ..."), option(_known_tasks)] = None
     metrics: Annotated[tuple[str, ...] | None, several("--metrics", "METRIC ..."), OPTION] = None
-    checkpoint: Annotated[Checkpoint | None, one("--checkpoint", "NAME", words.checkpoint), OPTION] = None
+    checkpoint: Annotated[Checkpoint | None, one("--checkpoint", "NAME", read.among("last", "best")), OPTION] = None
     text_encoder: Annotated[str | None, one("--text-encoder", "NAME"), OPTION] = None
     precision: Annotated[str | None, one("--precision", "NAME"), OPTION] = None
 
@@ -99,7 +106,9 @@ class Images:
     """
 
     data: Annotated[str, one("--data", "NAME|FOLDER"), OPTION] = "embedded"
-    split: Annotated[tuple[int, int, int] | None, words.split("--split"), OPTION] = None
+    split: Annotated[
+        tuple[int, int, int] | None, several("--split", "PERCENT PERCENT PERCENT", _PERCENT, count=3), OPTION
+    ] = None
     skip_bad: Switch = False
     root: Annotated[Path | None, one("--root", "FOLDER", Path), OPTION] = None
     exclude_leaks: Switch = False
@@ -122,48 +131,14 @@ class Execution:
             reached
     """
 
-    out: Annotated[Path, one("--out", "FOLDER", words.folder), OPTION] = Path("runs")
+    out: Annotated[Path, one("--out", "FOLDER", read.folder), OPTION] = Path("runs")
     device: Annotated[str, one("--device", "NAME"), OPTION] = "auto"
-    jobs: Annotated[int | None, one("--jobs", "N", words.jobs), OPTION] = None
-    hang_after: Annotated[float, one("--hang-after", "MINUTES", words.minutes), OPTION] = 60.0
+    jobs: Annotated[int | None, one("--jobs", "N", read.jobs), OPTION] = None
+    hang_after: Annotated[float, one("--hang-after", "MINUTES", read.minutes), OPTION] = 60.0
     log: Annotated[str, one("--log", "NAME"), OPTION] = "jsonl"
     force: Switch = False
     dry_run: Switch = False
     early_look: Switch = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Launching:
-    """By whom; see docs/launchers.md.
-
-    Attributes:
-        launcher: who starts the runs:
-        ray_address: a Ray cluster, or 'auto' to find one (default: one for this study)
-        slurm: Slurm settings: partition, account, time, mem, ...
-        gpus: GPUs a run asks a cluster for; a fraction shares one (ray)
-    """
-
-    launcher: Annotated[str, one("--launcher", "NAME"), option(_known_launchers)] = "local"
-    ray_address: Annotated[str | None, one("--ray-address", "ADDRESS"), OPTION] = None
-    slurm: Annotated[tuple[str, ...], several("--slurm", "KEY=VALUE ..."), OPTION] = ()
-    gpus: Annotated[float | None, one("--gpus", "N", words.gpus), OPTION] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Speed:
-    """Speed and memory; no part of a run's id, see docs/performance.md.
-
-    Attributes:
-        kernels: torch, or triton on a GPU (default: DFPIR_KERNELS, or torch)
-        compile: each block's training by torch.compile
-        cuda_graphs: each training step as one CUDA graph
-        checkpointing: compute activations twice instead of keeping them: less memory
-    """
-
-    kernels: Annotated[str | None, one("--kernels", "NAME"), OPTION] = None
-    compile: Switch = False
-    cuda_graphs: Switch = False
-    checkpointing: Switch = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,10 +164,40 @@ class RunOptions:
     images: Images = field(default_factory=Images)
     execution: Execution = field(default_factory=Execution)
     launching: Launching = field(default_factory=Launching)
-    speed: Speed = field(default_factory=Speed)
+    speed: Acceleration = field(default_factory=Acceleration)
     recipe: RecipeSettings = field(default_factory=dict)
     model: ModelSettings = field(default_factory=dict)
     evaluation: EvaluationSettings = field(default_factory=dict)
+
+    @property
+    def replaced(self) -> dict[str, Mapping[str, Any]]:
+        """Group -> setting -> what replaces it."""
+        return {"recipe": self.recipe, "model": self.model, "evaluation": self.evaluation}
+
+
+def refuse_unused_flags(options: RunOptions) -> None:
+    """Refuse combinations of which a part would not act.
+
+    Raises:
+        ValueError: one line with the flags that would not act, and what does.
+    """
+    found = given(options, RunOptions(study=options.study))
+    if "names" in found and "list" not in found:
+        raise ValueError("--names goes with --list: python -m ablations.run --list --names.")
+    if "list" in found:
+        used = ("list",) if options.study not in (None, "efficiency") else ("list", "names")
+        _only(found, used, "--list prints and stops")
+    elif "variants" in found:
+        _only(found, ("variants",), "--variants prints and stops")
+    elif options.study == "efficiency":  # nothing is trained: its own command measures
+        takes = "efficiency trains nothing and takes --budget, --device and --out alone here"
+        _only(
+            found, ("budget", "device", "out"), takes, "python -m ablations.efficiency --help shows what else it knows."
+        )
+    elif "dry_run" in found and "early_look" in found:
+        raise ValueError("--dry-run, --early-look: each trains nothing and prints something else; name one of them.")
+    elif "force" in found and ("dry_run" in found or "early_look" in found):
+        raise ValueError("--force: --dry-run and --early-look train nothing; leave it out.")
 
 
 @lru_cache
@@ -202,30 +207,42 @@ def known_flags() -> tuple[str, ...]:
     return (*own, *(flag_of(f"{group}.{name}") for group in settings.GROUPS for name in settings.hints(group)))
 
 
-def of_keywords(study: str, given: Mapping[str, Any]) -> RunOptions:
+def of_keywords(study: str, asked: Mapping[str, Any]) -> RunOptions:
     """Options from Python: each by the name of its flag, recipe, model and evaluation as dictionaries.
 
-    Args:
-        study: its name.
-        given: option -> value; None leaves it at its default.
+    What is None is left at its default, all else is read as the words of a command line.
 
     Raises:
         ValueError: an unknown option or setting, or a value that can't be used; one line.
     """
-    options = RunOptions(study=study)
-    groups = {each.name: group for group, each in _leaves() if group != "listing"}
-    for name, value in given.items():
-        if name not in groups or name in ("study", "dry_run", "early_look"):
-            raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, groups)}")
-        if value is None:
-            continue
+    listing = {name for name, _ in values_of(Listing())} | {"study", "dry_run", "early_look"}
+    known = [*(name for name, _ in values_of(RunOptions()) if name not in listing), *settings.GROUPS]
+    words = [study]
+    for name, value in asked.items():
+        if name not in known:
+            raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, known)}")
         if name in settings.GROUPS:
-            made: dict[str, Any] = {name: settings.checked(name, dict(value))}
-            options = replace(options, **made)
-        else:
-            group = groups[name]
-            options = replace(options, **{group: replace(getattr(options, group), **{name: _taken(name, value)})})
-    return options
+            settings.checked(name, value or {})  # whose errors name the setting
+            for key, setting in (value or {}).items():
+                words += [flag_of(f"{name}.{key}"), *settings.words_of(setting)]
+        elif value is True:
+            words.append(flag_of(name))
+        elif value not in (None, False, (), []):
+            found = Path(value).expanduser() if name in ("out", "root") else value
+            words += [flag_of(name), *settings.words_of(found)]
+    try:
+        return options_of(words)
+    except ValueError as error:
+        raise ValueError(str(error).removesuffix(SEE_HELP)) from error
+
+
+def options_of(words: Sequence[str], description: str = "") -> RunOptions:
+    """What the words of a command line say.
+
+    Raises:
+        ValueError: one line.
+    """
+    return parse(RunOptions, words, prog="python -m ablations.run", description=description, known=known_flags())
 
 
 def command(options: RunOptions) -> str:
@@ -243,26 +260,7 @@ def command(options: RunOptions) -> str:
     return command_of("ablations.run", found)
 
 
-def _leaves() -> Iterator[tuple[str, Any]]:
-    """(group, field) of each option; of no group (an empty word) where the option stands alone."""
-    options = RunOptions()
-    for each in fields(options):
-        value = getattr(options, each.name)
-        if is_dataclass(value):
-            yield from ((each.name, leaf) for leaf in fields(value))
-        else:
-            yield "", each
-
-
-def _taken(name: str, value: Any) -> Any:
-    """A value from Python as the dataclass has it."""
-    if name in _PATHS:
-        return Path(value).expanduser()
-    if name == "data":
-        return str(value)
-    if name not in _SEVERAL:
-        return words.jobs(value) if name == "jobs" and isinstance(value, str) else value
-    several_values = (value,) if isinstance(value, str | int) else tuple(dict.fromkeys(value))
-    if name == "seeds" and not all(isinstance(s, int) and 0 <= s < 2**31 for s in several_values):
-        raise ValueError(f"seeds={value!r}: whole numbers from 0 to {2**31 - 1} are seeds.")
-    return several_values
+def _only(found: dict[str, str], used: Iterable[str], why: str, mend: str = "leave it out.") -> None:
+    idle = [flag for name, flag in found.items() if name not in used]
+    if idle:
+        raise ValueError(f"{', '.join(idle)}: {why}; {mend}")

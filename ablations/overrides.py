@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -24,43 +24,25 @@ _LONGEST = 60
 """Characters of a folder's name that say what was replaced; more are told by a hash."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Overrides:
-    """What replaces fields of the budget's and variants' dataclasses, as given.
+def overridden(budget: Budget, asked: Mapping[str, Mapping[str, Any]], study: Study, only: Sequence[str]) -> Budget:
+    """The budget with what was asked for of its three groups; `Budget.overrides` says what of it changes anything.
 
-    Attributes:
-        recipe: of `Recipe` and its phases: steps, lr, patch, batch.
-        model: of `DFPIRConfig`, in every variant.
-        evaluation: of `Evaluation`.
-    """
-
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    model: Mapping[str, Any] = field(default_factory=dict)
-    evaluation: Mapping[str, Any] = field(default_factory=dict)
-
-
-def overridden(budget: Budget, asked: Overrides, study: Study, only: Sequence[str]) -> Budget:
-    """The budget with what was asked for; `Budget.overrides` says what of it changes anything.
-
-    Args:
-        budget: as named.
-        asked: of recipe, model and evaluation.
-        study: whose variants the model's settings go to.
-        only: names of its variants that are planned.
+    The model's settings go to the study's variants, of which those named in `only` are planned.
 
     Raises:
         ValueError: an unknown setting or a value that can't be used, or planned variants that it would make one model.
     """
+    recipe, model, evaluation = (checked(group, asked.get(group, {})) for group in ("recipe", "model", "evaluation"))
     changed: dict[str, Any] = {}
-    for name, value in checked("recipe", asked.recipe).items():
+    for name, value in recipe.items():
         with_it = _with_recipe(budget, name, value)
         if with_it != budget:
             budget, changed[f"recipe.{name}"] = with_it, value
-    for name, value in checked("evaluation", asked.evaluation).items():
-        evaluation = _replaced(budget.evaluation, "evaluation", name, value)
-        if evaluation != budget.evaluation:
-            budget, changed[f"evaluation.{name}"] = replace(budget, evaluation=evaluation), value
-    model = _acting(budget, checked("model", asked.model), study)
+    for name, value in evaluation.items():
+        tested = _replaced(budget.evaluation, "evaluation", name, value)
+        if tested != budget.evaluation:
+            budget, changed[f"evaluation.{name}"] = replace(budget, evaluation=tested), value
+    model = _acting(budget, model, study)
     _require_apart(budget, model, study, only)
     budget = replace(budget, model={**budget.model, **model})
     return replace(budget, overrides=changed | {f"model.{name}": value for name, value in model.items()})
@@ -115,24 +97,30 @@ def _replaced(old: Any, group: str, name: str, value: Any) -> Any:
         raise ValueError(f"{flag_of(f'{group}.{name}')} {text_of(value)}: {error}") from error
 
 
+def _made(
+    budget: Budget, model: Mapping[str, Any], variants: Sequence[str]
+) -> dict[str, tuple[ModelConfig, ModelConfig]]:
+    """Model -> its configuration without and with these settings."""
+    names = dict.fromkeys(variant.partition("@")[0] for variant in variants)
+    return {n: (model_config(n, budget.model), model_config(n, {**budget.model, **model})) for n in names}
+
+
 def _acting(budget: Budget, model: Mapping[str, Any], study: Study) -> dict[str, Any]:
     """The settings that are another value in some variant of the study, which a comparator has for its size alone."""
     if not model:
         return {}
-    names = list(dict.fromkeys(variant.partition("@")[0] for variant in study.variants))
-    plain = {name: model_config(name, budget.model) for name in names}
-    made = {name: model_config(name, {**budget.model, **model}) for name in names}
+    made = _made(budget, model, study.variants)
     acting = {
         setting: value
         for setting, value in model.items()
-        if any(_differs(plain[name], made[name], setting) for name in names)
+        if any(_differ(plain, other, setting) for plain, other in made.values())
     }
-    if not acting and all(isinstance(config, BaselineConfig) for config in plain.values()):
+    if not acting and all(isinstance(plain, BaselineConfig) for plain, _ in made.values()):
         raise ValueError(f"--model.{next(iter(model))}: {study.name} has comparators alone, which keep their settings.")
     return acting
 
 
-def _differs(plain: ModelConfig, made: ModelConfig, setting: str) -> bool:
+def _differ(plain: ModelConfig, made: ModelConfig, setting: str) -> bool:
     if isinstance(plain, DFPIRConfig):
         return bool(getattr(plain, setting) != getattr(made, setting))
     return setting == "dim" and plain != made
@@ -147,25 +135,13 @@ def _require_apart(budget: Budget, model: Mapping[str, Any], study: Study, only:
             f"--model.{study.axis} {text_of(model[study.axis])}: {study.axis} is what {study.name} varies; choose "
             "among its variants with --only."
         )
-    names = list(dict.fromkeys(variant.partition("@")[0] for variant in only))
-    plain = {name: model_config(name, budget.model) for name in names}
-    made = {name: model_config(name, {**budget.model, **model}) for name in names}
-    for one, other in combinations(names, 2):
-        setting = _lost(plain[one], plain[other], model)
-        if setting and _same(made[one], made[other]) and not _same(plain[one], plain[other]):
-            said = f"{flag_of(f'model.{setting}')} {text_of(model[setting])}"
+    for (name, one), (other_name, other) in combinations(_made(budget, model, only).items(), 2):
+        if not isinstance(one[0], DFPIRConfig) or not isinstance(other[0], DFPIRConfig):
+            continue
+        lost = [setting for setting in model if getattr(one[0], setting) != getattr(other[0], setting)]
+        one_model = [a.identity() == b.identity() for a, b in zip(one, other, strict=True)]
+        if lost and one_model == [False, True]:
             raise ValueError(
-                f"{said}: {one} and {other} would be one model, since {setting} tells them apart; leave it out, or "
-                "leave one of them out with --only."
+                f"{flag_of(f'model.{lost[0]}')} {text_of(model[lost[0]])}: {name} and {other_name} would be one model, "
+                f"since {lost[0]} tells them apart; leave it out, or leave one of them out with --only."
             )
-
-
-def _lost(one: ModelConfig, other: ModelConfig, model: Mapping[str, Any]) -> str | None:
-    """The first of these settings in which two variants differ."""
-    if not isinstance(one, DFPIRConfig) or not isinstance(other, DFPIRConfig):
-        return None
-    return next((setting for setting in model if getattr(one, setting) != getattr(other, setting)), None)
-
-
-def _same(one: ModelConfig, other: ModelConfig) -> bool:
-    return one.identity() == other.identity()

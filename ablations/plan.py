@@ -9,7 +9,7 @@ from typing import Any
 from ablations.metrics import further
 from ablations.mixture import paper_epoch_samples
 from ablations.models import BaselineConfig, ModelConfig, missing_extra, model_config
-from ablations.names import chosen
+from ablations.names import select_variants
 from ablations.overrides import name_part
 from ablations.registry import STUDIES, Study
 from ablations.spec import Budget, Checkpoint, DataRef, Precision, Recipe, RunSpec, TaskShare
@@ -21,19 +21,12 @@ from reports.figures.further import figure_named
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRow:
-    """One variant and seed of a study's table.
+    """One variant and seed of a study's table."""
 
-    Attributes:
-        variant: its name in this study.
-        spec: the run that stands for it.
-        alias_of: the variant whose run that is, where it is the same model under another name.
-        note: why, for the reader.
-    """
-
-    variant: str
-    spec: RunSpec
-    alias_of: str | None = None
-    note: str = ""
+    variant: str  # its name in this study
+    spec: RunSpec  # the run that stands for it
+    alias_of: str | None = None  # the variant whose run that is, where it is the same model under another name
+    note: str = ""  # why, for the reader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,46 +60,27 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What all runs of a plan have in common.
+    """What all runs of a plan have in common."""
 
-    Attributes:
-        budget: sizes of model, training and tests.
-        data: training, validation and test images.
-        conditions: names of those that the data serve.
-        protocol: label of the evaluation protocol.
-        also_protocols: labels of further ones.
-        text_encoder: of the prompts.
-        text_encoder_note: what a reader must know of it.
-        precision: of the forward pass.
-    """
-
-    budget: Budget
-    data: DataRef
-    conditions: Sequence[str]
-    protocol: str
-    also_protocols: Sequence[str] = ()
-    text_encoder: TextEncoder
-    text_encoder_note: str = ""
-    precision: Precision = "fp32"
+    budget: Budget  # sizes of model, training and tests
+    data: DataRef  # training, validation and test images
+    conditions: Sequence[str]  # names of those that the data serve
+    protocol: str  # label of the evaluation protocol
+    also_protocols: Sequence[str] = ()  # labels of further ones
+    text_encoder: TextEncoder  # of the prompts
+    text_encoder_note: str = ""  # what a reader must know of it
+    precision: Precision = "fp32"  # of the forward pass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which of a study's runs are planned.
+    """Which of a study's runs are planned."""
 
-    Attributes:
-        seeds: the budget's by default; each counts once.
-        only: of the study's variants; names or patterns (`dfpir_g*`), in any case.
-        tasks: to train on, instead of the study's own.
-        checkpoint: which weights are tested, instead of the budget's choice.
-        metrics: names of further ones of the table, besides the study's own.
-    """
-
-    seeds: Sequence[int] | None = None
-    only: Sequence[str] | None = None
-    tasks: Sequence[str] | None = None
-    checkpoint: Checkpoint | None = None
-    metrics: Sequence[str] = ()
+    seeds: Sequence[int] | None = None  # the budget's by default; each counts once
+    only: Sequence[str] | None = None  # of the study's variants; names or patterns (`dfpir_g*`), in any case
+    tasks: Sequence[str] | None = None  # to train on, instead of the study's own
+    checkpoint: Checkpoint | None = None  # which weights are tested, instead of the budget's choice
+    metrics: Sequence[str] = ()  # names of further ones of the table, besides the study's own
 
 
 def make_plan(study_name: str, **asked: Any) -> Plan:
@@ -131,7 +105,7 @@ def plan_study(study_name: str, terms: Terms, selection: Selection) -> Plan:
         figure_named(name)  # an unknown one ends here
     trained = _trained_on(study, selection.tasks, terms.conditions)
     tested = [name for name in trained if study.tested_on is None or name in study.tested_on]
-    variants, left_out = _buildable(chosen(study.name, study.variants, selection.only), selection.only or ())
+    variants, left_out = _buildable(select_variants(study.name, study.variants, selection.only), selection.only or ())
     rows: list[PlannedRow] = []
     for seed in dict.fromkeys(selection.seeds or terms.budget.seeds):
         first: dict[str, PlannedRow] = {}

@@ -1,14 +1,16 @@
-"""How a run is trained and tested: the dataclasses whose fields `--recipe.*` and `--evaluation.*` replace.
+"""How a run is trained and tested, whose fields `--recipe.*` and `--evaluation.*` replace, and how it is made faster.
 
-Imports nothing but the standard library: `--help` shows their fields at once.
+Imports nothing heavy: `--help` shows the fields at once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
+
+from ablations.command_line import OPTION, Switch, one
 
 Sampling = Literal["mixture", "paper"]
 Checkpoint = Literal["last", "best"]
@@ -58,10 +60,8 @@ class Phase:
     def for_tasks(self, tasks: Sequence[str], others: Sequence[TaskShare] = ()) -> Phase:
         """The phase of a run on these tasks: its mixture without the others; all alike where none of them is left.
 
-        Args:
-            tasks: of the run.
-            others: of tasks that no budget names, their shares relative to the mixture's mean; they join a mixture of
-                several tasks, not a phase of one.
+        `others` are shares of tasks that no budget names, relative to the mixture's mean; they join a mixture of
+        several tasks, not a phase of one.
         """
         kept = tuple(share for share in self.mixture if share.task in tasks)
         if kept and len(self.mixture) > 1:
@@ -158,6 +158,59 @@ class Evaluation:
         for name in ("probe_patches", "samples"):
             _require(name, getattr(self, name), getattr(self, name) >= 0, "a whole number, 0 or more")
         _require("probe_patch", self.probe_patch, self.probe_patch >= 8, "a whole number, 8 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureConfig:
+    """How much the measures of a finished run look at; it changes no number of the run itself."""
+
+    images: int | None = None  # test images a condition restored in unusual ways; None: as many as the evaluation
+    tenths: tuple[int, ...] = (0, 1, 5, 10)  # of the training, at which gradients are taken; 0: first weights
+    draws: int = 8  # batches a task whose gradients are compared
+    batch: int = 12  # patches in such a batch, a multiple of the number of noise levels
+    micro_batch: int = 4  # of them, how many are in memory at once
+    information_images: int = 8  # test images a condition for the information that a block loses
+    pixels: int = 256  # places in each of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """A named size of experiment: model size, recipe and evaluation.
+
+    `epochs` are lengths of the recipe's phases in epochs of the released loop's lists for the run's tasks, which then
+    replace their steps. `overrides` says what was replaced of the named budget and of its variants: `recipe.steps` ->
+    500; see `ablations.overrides`.
+    """
+
+    name: str  # as on the command line
+    summary: str  # what it is good for, in one line
+    model: dict[str, Any] = field(default_factory=dict)  # settings that every variant gets (dim, num_blocks, ...)
+    recipe: Recipe
+    evaluation: Evaluation
+    seeds: tuple[int, ...] = (0,)  # that are run when none are asked for
+    text_encoder: Literal["auto", "minilm"] = "minilm"  # `auto`: CLIP where its weights can be had
+    precision: Literal["auto", "fp32"] = "auto"  # `auto`: bf16 autocast on a GPU that has it
+    measuring: MeasureConfig = field(default_factory=MeasureConfig)
+    epochs: tuple[int, ...] = ()
+    short: bool = False  # whether studies that name a short form run that
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acceleration:
+    """Speed and memory; no part of a run's id, see docs/performance.md.
+
+    Attributes:
+        kernels: torch, or triton on a GPU (default: DFPIR_KERNELS, or torch)
+        compile: each block's training by torch.compile
+        cuda_graphs: each training step as one CUDA graph
+        checkpointing: compute activations twice instead of keeping them: less memory
+    """
+
+    kernels: Annotated[str | None, one("--kernels", "NAME"), OPTION] = None
+    compile: Switch = False
+    cuda_graphs: Switch = False
+    checkpointing: Switch = False
 
 
 def _require(name: str, value: object, holds: bool, allowed: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ablations.cli import fail, fail_for, version
+from ablations.cli import fail, fail_for
 from ablations.startup import StartupError, prepare
 
 RULES = """\
@@ -39,8 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         prepare()
         from ablations.checkpoint_options import RestoreOptions
-        from ablations.command_line import parse
-        from ablations.unused_flags import refuse_flags_without
+        from ablations.command_line import parse, refuse_flags_without
 
         options = parse(
             RestoreOptions,
@@ -48,9 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             prog="python -m ablations.restore",
             description=RULES,
         )
-        if options.restoring.version:
-            print(version())
-            return 0
         if options.missing:
             fail(f"the following arguments are required: {', '.join(options.missing)} (see --help)")
         if options.degradation not in ("auto", "noise"):

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from ablations.cli import command_of, fail, fail_for, version
-from ablations.startup import StartupError, prepare
-
-if TYPE_CHECKING:
-    from ablations.options import RunOptions
+from ablations.cli import command_of, exit_code_of, fail
 
 _DESCRIPTION = """\
 Train and evaluate the variants of a study, then write its table and an HTML
@@ -28,34 +23,19 @@ Examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code (0 done, 1 some runs failed, 2 bad input, 130 interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        prepare()
-        return _run(options_of(arguments), arguments)
-    except StartupError as error:
-        fail(str(error))
-    except (ValueError, OSError) as error:
-        fail_for(error)
-    except KeyboardInterrupt:
-        print("Interrupted. The same command goes on from here.", file=sys.stderr)
-        return 130
+    return exit_code_of(
+        lambda: _run(arguments),
+        interrupted="Interrupted. The same command goes on from here.",
+    )
 
 
-def options_of(arguments: Sequence[str]) -> RunOptions:
-    """What a command line says; errors end the program with one line and exit code 2. Imports no torch."""
-    from ablations.command_line import parse  # these import packages of ours, once `prepare` has looked at them
-    from ablations.options import RunOptions, known_flags
-
-    return parse(RunOptions, arguments, prog="python -m ablations.run", description=_DESCRIPTION, known=known_flags())
-
-
-def _run(options: RunOptions, arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str]) -> int:
+    # these import packages of ours, once `prepare` has looked at them
     from ablations.names import check_names
-    from ablations.unused_flags import refuse_unused_flags
+    from ablations.options import options_of, refuse_unused_flags
 
+    options = options_of(arguments, _DESCRIPTION)
     listing, runs = options.listing, options.runs
-    if listing.version:
-        print(version())
-        return 0
     refuse_unused_flags(options)
     check_names(options.study, runs.budget, only=runs.only, tasks=runs.tasks, variants=listing.variants)
     if listing.list or listing.variants is not None:

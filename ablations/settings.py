@@ -59,11 +59,9 @@ def flags(group: str) -> Any:
 
 
 def checked(group: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as the dataclass takes them: tuples where it has tuples, scalars elsewhere.
+    """Settings of one of `GROUPS` as its dataclass takes them: tuples where it has tuples, scalars elsewhere.
 
-    Args:
-        group: one of `GROUPS`.
-        given: setting -> value; a tuple of one where the command line gave one word.
+    A value is a tuple of one where the command line gave one word.
 
     Raises:
         ValueError: an unknown setting, or a value of another type; one line.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 from ablations.models import ModelConfig, is_trained
-from ablations.recipe import Checkpoint, Evaluation, Phase, Recipe, Sampling, TaskShare
+from ablations.recipe import Budget, Checkpoint, Evaluation, MeasureConfig, Phase, Recipe, Sampling, TaskShare
 from datasets.protocols import rules_from_elsewhere
 from datasets.tasks import condition_named
 from dfpir.plugins import plugins_behind
@@ -29,126 +29,38 @@ Precision = Literal["fp32", "tf32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasureConfig:
-    """How much the measures of a finished run look at; it changes no number of the run itself.
-
-    Attributes:
-        images: test images a condition that are restored in unusual ways; None takes as many as the evaluation.
-        tenths: moments of the training at which gradients are taken, in tenths (0: first weights).
-        draws: batches a task whose gradients are compared.
-        batch: patches in such a batch, a multiple of the number of noise levels.
-        micro_batch: of them, how many are in memory at once.
-        information_images: test images a condition for the information that a block loses.
-        pixels: places in each of them.
-    """
-
-    images: int | None = None
-    tenths: tuple[int, ...] = (0, 1, 5, 10)
-    draws: int = 8
-    batch: int = 12
-    micro_batch: int = 4
-    information_images: int = 8
-    pixels: int = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """A named size of experiment: model size, recipe and evaluation.
-
-    Attributes:
-        name: as on the command line.
-        summary: what it is good for, in one line.
-        model: settings of the config that every variant gets (dim, num_blocks, ...).
-        recipe: of training.
-        evaluation: of testing.
-        seeds: seeds that are run when none are asked for.
-        text_encoder: `minilm`, or `auto`: CLIP where its weights can be had.
-        precision: `fp32`, or `auto`: bf16 autocast on a GPU that has it.
-        measuring: of the measures that a study asks for.
-        epochs: lengths of the recipe's phases in epochs of the released loop's lists for the run's tasks, which then
-            replace their steps; empty: the steps stand.
-        short: whether studies that name a short form run that.
-        overrides: what was replaced of the named budget and of its variants: `recipe.steps` -> 500; see
-            `ablations.overrides`.
-    """
-
-    name: str
-    summary: str
-    model: dict[str, Any] = field(default_factory=dict)
-    recipe: Recipe
-    evaluation: Evaluation
-    seeds: tuple[int, ...] = (0,)
-    text_encoder: Literal["auto", "minilm"] = "minilm"
-    precision: Literal["auto", "fp32"] = "auto"
-    measuring: MeasureConfig = field(default_factory=MeasureConfig)
-    epochs: tuple[int, ...] = ()
-    short: bool = False
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
 class DataRef:
-    """The data of a run: what it is called, how to load it again, and the checksum that identifies it.
+    """The data of a run: what it is called, how to load it again, and the checksum that identifies it."""
 
-    Attributes:
-        name: short, for tables and folder names.
-        kind: which loader makes it (see `ablations.data`): `embedded`, `folder`, `bsds` or `paper`.
-        path: of the folder, or None.
-        exclude_leaks: whether training images that stand in test sets were left out.
-        sets: names of the test sets, those that a study's table shows first.
-        split: percentages of a folder to train on, validate and test, where others than usual were asked for.
-        skip_bad: whether files of a folder that can't be used were left out.
-        tasks: of a folder's pairs, as told; empty where their folders' names say it, or without pairs.
-        checksum: over all pixels and their roles.
-        description: for the report.
-    """
-
-    name: str
-    kind: str
-    path: str | None
-    checksum: str
-    description: str
-    exclude_leaks: bool = False
-    sets: tuple[str, ...] = ()
-    split: tuple[int, int, int] | None = None
-    skip_bad: bool = False
-    tasks: tuple[str, ...] = ()
+    name: str  # short, for tables and folder names
+    kind: str  # which loader makes it (see `ablations.data`): `embedded`, `folder`, `bsds` or `paper`
+    path: str | None  # of the folder
+    checksum: str  # over all pixels and their roles
+    description: str  # for the report
+    exclude_leaks: bool = False  # whether training images that stand in test sets were left out
+    sets: tuple[str, ...] = ()  # names of the test sets, those that a study's table shows first
+    split: tuple[int, int, int] | None = None  # percentages of a folder, where others than usual were asked for
+    skip_bad: bool = False  # whether files of a folder that can't be used were left out
+    tasks: tuple[str, ...] = ()  # of a folder's pairs, as told; empty where folders' names say it, or without pairs
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """One training run and its evaluation.
-
-    Attributes:
-        variant: name of the model variant: a label, not part of the identity.
-        seed: of first weights and batches.
-        config: of the model.
-        recipe: of training.
-        evaluation: of testing.
-        data: training, validation and test images.
-        conditions: names of the conditions trained on, in the order of the prompts.
-        tested: names of those tested on.
-        protocol: label of the evaluation protocol.
-        also_protocols: labels of further protocols under which the test images are scored, each in rows of its own.
-        text_encoder: which encoder made the prompt codes.
-        codes_checksum: of the codes.
-        precision: of the forward pass.
-        budget: name of the budget: a label.
-    """
+    """One training run and its evaluation; variant and budget are labels, no part of its identity."""
 
     variant: str
-    seed: int
+    seed: int  # of first weights and batches
     config: ModelConfig
     recipe: Recipe
     evaluation: Evaluation
     data: DataRef
-    conditions: tuple[str, ...]
-    tested: tuple[str, ...]
-    protocol: str
-    also_protocols: tuple[str, ...] = ()
-    text_encoder: str
+    conditions: tuple[str, ...]  # names of those trained on, in the order of the prompts
+    tested: tuple[str, ...]  # of those tested on
+    protocol: str  # label
+    also_protocols: tuple[str, ...] = ()  # labels of further ones that score the test images, in rows of their own
+    text_encoder: str  # that made the prompt codes
     codes_checksum: str
-    precision: Precision
+    precision: Precision  # of the forward pass
     budget: str
 
     def identity(self) -> dict[str, Any]:

@@ -39,10 +39,7 @@ def prepare() -> None:
 
 
 def require_own_packages(root: Path | None = None) -> None:
-    """Make sure that what Python finds under our packages' names are they.
-
-    Args:
-        root: where they lie; beside this one by default.
+    """Make sure that what Python finds under our packages' names are they, in `root` (beside this one by default).
 
     Raises:
         StartupError: one line that names what was found instead, and the mend.

@@ -8,22 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from ablations.cli import Parser, counted, duration, fail
-from ablations.harness.run_status import (
-    ERROR_FILE,
-    REPORT_FILES,
-    SPEC_FILE,
-    STUDIES_FOLDER,
-    STUDY_FILE,
-    SUMMARY_FILE,
-    State,
-    last_step,
-    read_object,
-    state_of,
-)
-from ablations.startup import prepare
+import tyro
+
+from ablations.cli import counted, duration, exit_code_of, fail
+from ablations.command_line import Switch, parse
+from ablations.harness import run_status as files
+from ablations.harness.run_status import State, last_step, read_object, state_of
 
 _SAMPLED = 5  # finished runs of a variant whose seconds are read
 _LONGEST_S = 1e12  # what a file says beyond these is no run's, and overflows
@@ -52,29 +44,17 @@ class Failed:
 
 @dataclass(kw_only=True)
 class Status:
-    """How a set of runs stands.
+    """How a set of runs stands."""
 
-    Attributes:
-        name: of the study's folder, or of the folder of runs.
-        total: distinct runs.
-        done: how many are finished.
-        waiting: how many have not begun.
-        interrupted: ids of runs that began and that no process works on.
-        running: what a process works on now.
-        failed: what ended with an error; the study's command tries them again.
-        left_s: seconds until all are done at the present pace; None where it can't be told.
-        reported: whether a report is there; true of runs without a study, which have none.
-    """
-
-    name: str
-    total: int = 0
-    done: int = 0
-    waiting: int = 0
-    interrupted: list[str] = field(default_factory=list)
-    running: list[Running] = field(default_factory=list)
-    failed: list[Failed] = field(default_factory=list)
-    left_s: float | None = None
-    reported: bool = True
+    name: str  # of the study's folder, or of the folder of runs
+    total: int = 0  # distinct runs
+    done: int = 0  # how many are finished
+    waiting: int = 0  # how many have not begun
+    interrupted: list[str] = field(default_factory=list)  # ids of runs that began and that no process works on
+    running: list[Running] = field(default_factory=list)  # what a process works on now
+    failed: list[Failed] = field(default_factory=list)  # what ended with an error; the study's command tries them again
+    left_s: float | None = None  # seconds until all are done at the present pace; None where it can't be told
+    reported: bool = True  # whether a report is there; true of runs without a study, which have none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +74,14 @@ def statuses(path: Path) -> list[Status]:
     """
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder; the folder of runs is needed, as given to --out.")
-    if (path / STUDY_FILE).is_file():
+    if (path / files.STUDY_FILE).is_file():
         return [_study_status(path)]
-    found = [_study_status(p.parent) for p in sorted((path / STUDIES_FOLDER).glob(f"*/{STUDY_FILE}"))]
+    found = [_study_status(p.parent) for p in sorted((path / files.STUDIES_FOLDER).glob(f"*/{files.STUDY_FILE}"))]
     if found:
         return found
     runs = [
         _Asked(run_id=p.parent.name, variant=p.parent.name.rpartition("-s")[0], steps=None)
-        for p in sorted(path.glob(f"*/{SPEC_FILE}"))
+        for p in sorted(path.glob(f"*/{files.SPEC_FILE}"))
     ]
     if not runs:
         raise ValueError(f"{path}: neither studies nor runs in it.")
@@ -109,7 +89,7 @@ def statuses(path: Path) -> list[Status]:
 
 
 def _study_status(folder: Path) -> Status:
-    plan = read_object(folder / STUDY_FILE)
+    plan = read_object(folder / files.STUDY_FILE)
     budget, rows = plan.get("budget"), plan.get("rows")
     steps = budget.get("steps") if isinstance(budget, dict) else None
     runs = {}
@@ -121,9 +101,9 @@ def _study_status(folder: Path) -> Status:
                 run_id=run_id, variant=str(row.get("variant")), steps=steps if isinstance(steps, int) else None
             )
     if not runs:
-        raise ValueError(f"{folder / STUDY_FILE}: it names no runs.")
+        raise ValueError(f"{folder / files.STUDY_FILE}: it names no runs.")
     status = _status(folder.name, folder.resolve().parent.parent, runs.values())
-    status.reported = any((folder / name).is_file() for name in REPORT_FILES)
+    status.reported = any((folder / name).is_file() for name in files.REPORT_FILES)
     return status
 
 
@@ -136,7 +116,7 @@ def _status(name: str, root: Path, runs: Iterable[_Asked]) -> Status:
     status.done, status.waiting = len(states[State.DONE]), len(states[State.WAITING])
     status.interrupted = [run.run_id for run in states[State.INTERRUPTED]]
     for run in states[State.FAILED]:
-        error = read_object(root / run.run_id / ERROR_FILE)
+        error = read_object(root / run.run_id / files.ERROR_FILE)
         status.failed.append(
             Failed(
                 run_id=run.run_id,
@@ -157,7 +137,7 @@ def _seconds_of_done(root: Path, done: list[_Asked]) -> dict[str, float]:
     for run in done:
         if len(seconds[run.variant]) >= _SAMPLED:
             continue
-        summary = read_object(root / run.run_id / SUMMARY_FILE)
+        summary = read_object(root / run.run_id / files.SUMMARY_FILE)
         parts = summary.get("train_wall_s"), summary.get("eval_wall_s")
         if all(isinstance(part, (int, float)) and abs(part) <= _LONGEST_S for part in parts):
             seconds[run.variant].append(sum(float(part or 0) for part in parts))
@@ -175,7 +155,7 @@ def _running(root: Path, run: _Asked, whole: dict[str, float]) -> Running:
 
 
 def _steps_of(folder: Path) -> int | None:
-    budget: Any = read_object(folder / SPEC_FILE).get("budget")
+    budget: Any = read_object(folder / files.SPEC_FILE).get("budget")
     try:
         return sum(int(phase["steps"]) for phase in budget["phases"])
     except (TypeError, KeyError, ValueError):
@@ -216,26 +196,40 @@ def _time_left(status: Status) -> str:
     return "time left unknown yet" if status.left_s is None else f"about {duration(status.left_s)} left"
 
 
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions:
+    """What is told.
+
+    Attributes:
+        runs: folder of runs (--out of the study), or of one study
+        json: everything, for programs
+        version: print the suite's version
+    """
+
+    runs: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUNS", help_behavior_hint="")] = None
+    json: Switch = False
+    version: Switch = False
+
+
+_DESCRIPTION = """\
+How the studies in a folder stand: runs done, running, failed and why, and the
+time left."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; exit code 0, or 2 for bad input."""
-    parser = Parser(
-        prog="python -m ablations.status",
-        description="How the studies in a folder stand: runs done, running, failed and why, and the time left.",
-        allow_abbrev=False,
+    words = list(sys.argv[1:] if argv is None else argv)
+    return exit_code_of(
+        lambda: _tell(parse(StatusOptions, words, prog="python -m ablations.status", description=_DESCRIPTION))
     )
-    parser.add_argument("runs", type=Path, metavar="RUNS", help="folder of runs (--out of the study), or of one study")
-    parser.add_argument("--json", action="store_true", help="everything, for programs")
-    options = parser.parse_args(argv)
-    try:
-        prepare()
-        found = statuses(options.runs)
-    except (ValueError, OSError) as error:
-        fail(str(error))
-    if options.json:
-        shown: list[dict[str, Any]] = [asdict(status) for status in found]
-        print(json.dumps(shown, indent=2))
-    else:
-        print("\n".join(as_text(status) for status in found))
+
+
+def _tell(options: StatusOptions) -> int:
+    if options.runs is None:
+        fail("the following arguments are required: RUNS (see --help)")
+    found = statuses(Path(options.runs))
+    shown: list[dict[str, Any]] = [asdict(status) for status in found]
+    print(json.dumps(shown, indent=2) if options.json else "\n".join(as_text(status) for status in found))
     return 0
 
 

@@ -28,8 +28,7 @@ from rich.console import Console
 from ablations.bench.feed import embedded_spec
 from ablations.bench.record import Line
 from ablations.budgets import budget_named
-from ablations.harness.launch import pending_jobs
-from ablations.harness.launch_job import Job
+from ablations.harness.launch.job import Job, JobOptions, pending_jobs
 from ablations.harness.lock import run_lock
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
@@ -125,7 +124,7 @@ def schedule(root: Path, size: int) -> float:
     started = time.perf_counter()
     specs = [replace(spec, seed=seed) for seed in range(size)]
     with StudyProgress(specs, Console(file=io.StringIO())) as progress:
-        jobs = pending_jobs(specs, root, torch.device("cpu"), force=False, progress=progress)
+        jobs = pending_jobs(specs, JobOptions(root=root, device="cpu"), progress)
         for job in jobs:
             progress.started(job.spec)
             _do_nothing(job)

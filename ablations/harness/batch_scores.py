@@ -33,13 +33,8 @@ def score_batch(
 
     A validation meets the same inputs every time, and so do the runs of one process: an input is scored when its
     content was not met before. On a GPU everything is scored at once; on a CPU image by image, whose bits depend on
-    nothing but the image.
-
-    Args:
-        batch: images of one condition and size.
-        restored: (1, 3, H, W) each, on one device; need not lie inside [0, 1].
-        rules: the protocol.
-        metrics: names of `datasets.protocols.score`.
+    nothing but the image. The batch is of one condition and size; restored images are (1, 3, H, W) each, on one device,
+    and need not lie inside [0, 1].
     """
     device = restored[0].device
     keys = [_key(item, rules, device) for item in batch]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import rich.table
 from rich.console import Console
 from rich.text import Text
 
@@ -17,11 +18,11 @@ from ablations.plan import Plan
 from reports.document import Cell
 from reports.labels import condition_label
 from reports.stats import AVERAGE, TASK_AVERAGE
-from reports.tables import ResultRow, ResultTable
+from reports.tables import ResultTable
 from reports.wording import metric_note
 
 _STYLES = {1: "bold", 2: "underline"}
-Line = list[Text]
+_NO_BRACKETS = str.maketrans("", "", "()")
 
 
 def show_table(table: ResultTable, console: Console) -> None:
@@ -34,19 +35,18 @@ def show_table(table: ResultTable, console: Console) -> None:
     every = list(range(len(table.columns)))
     fewer = [c for c in every if table.columns[c] != TASK_AVERAGE]
     layouts = (
-        (every, None, True, "  "),
-        (every, 1, True, "  "),
-        (every, 1, False, "  "),
-        (fewer, 1, False, "  "),
-        (fewer, 1, False, " "),
-        (averages or every[-1:], 1, False, "  "),
+        (every, None, True, 2),
+        (every, 1, True, 2),
+        (every, 1, False, 2),
+        (fewer, 1, False, 2),
+        (fewer, 1, False, 1),
+        (averages or every[-1:], 1, False, 2),
     )
     for columns, metrics, sizes, gap in layouts:
-        lines = _lines(table, columns, metrics, sizes)
-        if max(sum(len(cell) for cell in line) + len(gap) * (len(line) - 1) for line in lines) <= console.width:
+        grid = _grid(table, columns, metrics, sizes, gap)
+        if (grid.width or 0) <= console.width:
             break
-    for line in lines:
-        console.print(Text(gap).join(line), soft_wrap=True, highlight=False)
+    console.print(grid, crop=False, highlight=False)
     note = metric_note(table.metrics[:metrics])
     seeds = _same_seeds(table)
     said = [
@@ -73,25 +73,30 @@ def say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
         print_prose(console, f"Measure {name} left out for {of}: {reason}")
 
 
-def _lines(table: ResultTable, columns: Sequence[int], metrics: int | None, sizes: bool) -> list[Line]:
-    """The table's lines as cells of equal width in each column."""
+def _grid(table: ResultTable, columns: Sequence[int], metrics: int | None, sizes: bool, gap: int) -> rich.table.Table:
+    """The table for a terminal, as wide as its cells; heads fold at their words."""
     seeds = not _same_seeds(table)
-    heads = ["Variant", *(_head(table.columns[c]) for c in columns)]
+    heads = ["Variant", *(condition_label(table.columns[c]).translate(_NO_BRACKETS) for c in columns)]
     heads += [*(["Params"] if sizes else []), *(["Seeds"] if seeds else [])]
-    body = [_body(row, columns, metrics, sizes, seeds) for row in table.rows]
-    wide = [max(map(len, column)) for column in zip(*body, strict=True)]
-    folded = [_folded(head, width) for head, width in zip(heads, wide, strict=True)]
-    high = max(map(len, folded))
-    top = [[Text(([""] * (high - len(words)) + words)[n], style="dim") for words in folded] for n in range(high)]
-    lines = [*top, *body]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        for number, (cell, width) in enumerate(zip(line, widths, strict=True)):
-            if number:
-                cell.align("right", width)
-            else:
-                cell.align("left", width)
-    return lines
+    body = [
+        [
+            Text(row.variant),
+            *(_cell(row.cells[c], metrics) for c in columns),
+            *([Text(row.sizes[1].text)] if sizes else []),
+            *([Text(row.seeds)] if seeds else []),
+        ]
+        for row in table.rows
+    ]
+    grid = rich.table.Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
+    width = -gap
+    for head, cells in zip(heads, zip(*body, strict=True), strict=True):
+        wide = max(*map(len, cells), *map(len, head.split()))
+        width += wide + gap
+        grid.add_column(head, width=wide, vertical="bottom", justify="left" if head == "Variant" else "right")
+    for line in body:
+        grid.add_row(*line)
+    grid.width = width
+    return grid
 
 
 def _same_seeds(table: ResultTable) -> str:
@@ -100,29 +105,8 @@ def _same_seeds(table: ResultTable) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _head(column: str) -> str:
-    """A column's head in words that fold."""
-    return condition_label(column).replace("(", "").replace(")", "")
-
-
-def _body(row: ResultRow, columns: Sequence[int], metrics: int | None, sizes: bool, seeds: bool) -> Line:
-    cells = [_cell(row.cells[c], metrics) for c in columns]
-    ends = [*([Text(row.sizes[1].text)] if sizes else []), *([Text(row.seeds)] if seeds else [])]
-    return [Text(row.variant), *cells, *ends]
-
-
 def _cell(cell: Cell, metrics: int | None) -> Text:
     if cell.text:
         return Text(cell.text)
     shown = [Text(n.text or "-", style=_STYLES.get(n.rank, "")) for n in cell.numbers[:metrics]]
     return Text(" / ").join(shown)
-
-
-def _folded(head: str, width: int) -> list[str]:
-    """A head on as many lines as it takes to be no wider than its column, where its words allow."""
-    lines = [""]
-    for word in head.split(" "):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines

@@ -39,12 +39,9 @@ def code_for(
 ) -> tuple[Code, str]:
     """How a model is told the degradation, and that in words.
 
-    Args:
-        name: of the model.
-        model: as built.
-        prompts: makes the prompts; called only for a model that takes text codes.
-        codes: a safetensors file with a vector for each condition's name, in place of prompts.
-        trained_here: whether the weights are a run's, which has its own stand-in for an instruction encoder.
+    `prompts` is called only for a model that takes text codes; `codes`, a safetensors file with a vector for each
+    condition's name, takes their place. Weights that were `trained_here` have the run's stand-in for an instruction
+    encoder.
 
     Raises:
         ValueError: a model whose codes can't be made here and were not given; a file that holds none.

@@ -16,21 +16,13 @@ from dfpir.prompts import load_prompts
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """A run with its data, on a device.
+    """A run with its data, on a device."""
 
-    Attributes:
-        spec: what is run.
-        bundle: its images.
-        conditioning: what the model is told of each sample.
-        device: where.
-        team: who shares the work; the first process alone reads and writes files.
-    """
-
-    spec: RunSpec
-    bundle: DataBundle
-    conditioning: Conditioning
-    device: torch.device
-    team: ProcessGroup = SINGLE_PROCESS
+    spec: RunSpec  # what is run
+    bundle: DataBundle  # its images
+    conditioning: Conditioning  # what the model is told of each sample
+    device: torch.device  # where
+    team: ProcessGroup = SINGLE_PROCESS  # who shares the work; the first process alone reads and writes files
 
 
 def run_context(spec: RunSpec, device: torch.device, team: ProcessGroup = SINGLE_PROCESS) -> RunContext:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,20 +9,19 @@ import torch
 from rich.console import Console
 
 from ablations.harness.provenance import environment
-from ablations.harness.run_one import evaluate_into, find_run, is_done, spec_file
-from ablations.harness.sealing import write_done_marker
+from ablations.harness.run_one import find_run, is_done, spec_file, write_results
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.study import study_file, write_table
 from ablations.harness.study_folder import study_folder
 from ablations.harness.training import snapshots
-from ablations.harness.training.state import read_log
+from ablations.harness.training.state import read_log, write_log
 from ablations.harness.training.train import Trained
 from ablations.measures.subject import load_run
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports.build import build_report
-from reports.files import write_json, write_text
-from reports.schema import ENV_FILE, SPEC_FILE, STUDY_FILE, SUMMARY_FILE, TRAIN_LOG_FILE, SummaryFile
+from reports.files import write_json
+from reports.schema import ENV_FILE, SPEC_FILE, STUDY_FILE
 
 PROVISIONAL_FOLDER = "provisional"
 
@@ -83,22 +81,7 @@ def _evaluate_at(spec: RunSpec, tenth: int, run: Path, folder: Path, device: tor
     rows = [row for row in read_log(run) if row["step"] <= step]
     write_json(folder / SPEC_FILE, spec_file(spec))
     write_json(folder / ENV_FILE, environment(device))
-    write_text(folder / TRAIN_LOG_FILE, "".join(json.dumps(row) + "\n" for row in rows))
-    trained = Trained(
-        model=model, tested_step=step, steps=step, wall_s=float(rows[-1].get("wall_s", 0)) if rows else 0.0
-    )
-    evaluate_into(subject, trained, folder)
-    write_json(
-        folder / SUMMARY_FILE,
-        SummaryFile(
-            status="done",
-            steps=step,
-            best_step=step,
-            train_wall_s=trained.wall_s,
-            eval_wall_s=0.0,
-            peak_memory_mb=None,
-            oom_splits=0,
-        ),
-    )
-    write_done_marker(folder, spec)
+    write_log(rows, folder)
+    wall_s = float(rows[-1].get("wall_s", 0)) if rows else 0.0
+    write_results(subject, Trained(model=model, tested_step=step, steps=step, wall_s=wall_s), folder)
     return True

@@ -30,13 +30,10 @@ def on_heartbeat(listener: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def watchdog(limit_s: float | None, trace: Path) -> Iterator[None]:
-    """End this process, exit code 1, when no beat comes for `limit_s` seconds; where it stood is written to `trace`.
+    """End this process, exit code 1, when no beat comes for `limit_s` seconds (None: never).
 
-    The timer is a thread of C that needs no interpreter, so that a library that never returns is ended too.
-
-    Args:
-        limit_s: None never ends it.
-        trace: file for the stack of every thread; removed where it was not needed.
+    The timer is a thread of C that needs no interpreter, so that a library that never returns is ended too. The stack
+    of every thread is written to `trace`, which is removed where it was not needed.
     """
     if limit_s is None:
         yield

@@ -30,15 +30,10 @@ class BusyError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """Who holds a lock.
+    """Who holds a lock."""
 
-    Attributes:
-        host: name of the machine.
-        pid: of the process there.
-    """
-
-    host: str
-    pid: int
+    host: str  # name of the machine
+    pid: int  # of the process there
 
 
 def lock_file(folder: Path) -> Path:

@@ -31,13 +31,9 @@ Restore = Callable[[Float[Tensor, "1 3 h w"]], Float[Tensor, "1 3 h w"]]
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of tensors that operations make, for as long as they live.
+    """Counts the bytes of tensors that operations make, for as long as they live: those alive `now`, and the `peak`.
 
     Works on any device, and sees this thread's tensors alone.
-
-    Attributes:
-        now: bytes alive.
-        peak: the most there were at once.
     """
 
     def __init__(self) -> None:
@@ -96,12 +92,9 @@ def _peak_bytes(restore: Restore, side: int) -> int:
 
 
 def tile_that_fits(per_pixel: float, free: int, multiple_of: int = 1) -> int:
-    """Side of the largest tile, on the tiles' grid, that takes at most `SHARE` of the free memory.
+    """Side of the largest tile, on the tiles' grid, that takes at most `SHARE` of the free bytes.
 
-    Args:
-        per_pixel: bytes that restoring takes for a pixel (`bytes_per_pixel`).
-        free: bytes.
-        multiple_of: of the model.
+    Restoring takes `per_pixel` bytes a pixel (`bytes_per_pixel`); sides are multiples of the model's `multiple_of`.
     """
     tiling = Tiling(tile=1 << 30, multiple_of=multiple_of)
     side = math.isqrt(max(int(SHARE * free / per_pixel), 0))

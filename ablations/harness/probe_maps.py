@@ -32,10 +32,7 @@ def feature_maps(
 ) -> tuple[dict[str, Tensor], list[ProbedImage]]:
     """Maps of the features that pass the first skip and the latent, after the perturbation block where there is one.
 
-    Args:
-        run: whose conditioning says what the model is told.
-        model: in eval mode.
-        chosen: images, each with the box (top, left, height, width) that is shown.
+    Of each of I images the box (top, left, height, width) is shown to the model, which is in eval mode.
 
     Returns:
         `map.<place>` (I, K, h, w) float16 and `map_channel.<place>` (K,) int32: the `MAP_CHANNELS` channels with the
@@ -78,13 +75,9 @@ def feature_maps(
 
 
 class AttentionRecorder:
-    """Sums up CAAPM's attention by condition while a model runs; use it as a context.
+    """Sums up CAAPM's attention by condition, one of P, while a model runs; use it as a context.
 
-    Set `rows` to the conditions' numbers, (B,), before each batch.
-
-    Args:
-        model: the model; blocks without CAAPM are left out.
-        n_conditions: P.
+    Say by `set_conditions` which conditions each batch has; blocks without CAAPM are left out.
     """
 
     def __init__(self, model: RestorationUNet, n_conditions: int) -> None:
@@ -108,7 +101,7 @@ class AttentionRecorder:
         for hook in self._hooks:
             hook.remove()
 
-    def told(self, rows: Sequence[int]) -> None:
+    def set_conditions(self, rows: Sequence[int]) -> None:
         """Say which conditions the next batch has."""
         self.rows = torch.tensor(rows)
         self.counts += np.bincount(rows, minlength=len(self.counts))
@@ -137,10 +130,7 @@ class AttentionRecorder:
 def attention_entries(module: PerturbedAttention, query: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
     """Attention weights before the block's own scale, and which entries its mask kept: (B, heads, c, c) both.
 
-    Args:
-        module: CAAPM's attention.
-        query: its first input, (B, C, H, W), LayerNormed.
-        features: its second input, alike.
+    The query, LayerNormed, and the features are (B, C, H, W).
     """
     q = as_pixels(module.q_dwconv(module.q(query)))
     k, _ = as_pixels(module.kv_dwconv(module.kv(features))).chunk(2, dim=-1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,34 +14,88 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ablations.devices import autocast
 from ablations.harness.context import RunContext
 from ablations.harness.evaluate import as_tensor, restore_items
-from ablations.harness.probe_features import POOLED, pooled_features, probe_patches
 from ablations.harness.probe_maps import BLOCK_NAMES, AttentionRecorder, feature_maps
 from ablations.spec import RunSpec
 from datasets.bundle import EvalItem
 from datasets.protocols import get_protocol, score
+from datasets.seeding import stable_seed
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.block import PerturbationBlock
 from dfpir.channel import ChannelPerturbation
+from reports import schema
 from reports.files import write_bytes, write_json
-from reports.schema import (
-    FEATURE_CONDITION,
-    FEATURE_PREFIX,
-    ORDER_PREFIX,
-    PROBE_CONDITIONS,
-    PROBE_IMAGES,
-    PROBE_LAYERS,
-    PROBE_PATCHES,
-    PROBES_FILE,
-    PSNR,
-    SAMPLES_FILE,
-    SAMPLES_FOLDER,
-    SampleRecord,
-)
 
 _CROP = 96
+_POOLED = "mean over the patch's pixels"
+_BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProbePatch:
+    """A patch of a degraded test image."""
+
+    condition: str  # name of what is wrong with the image
+    image: str  # its name
+    number: int  # of the patch within the condition
+    pixels: np.ndarray  # (side, side, 3)
+
+
+def probe_patches(spec: RunSpec, items: Sequence[EvalItem]) -> list[ProbePatch]:
+    """`probe_patches` patches of each condition tested, at places fixed by image and number."""
+    side, wanted = spec.evaluation.probe_patch, spec.evaluation.probe_patches
+    patches = []
+    for name in spec.tested:
+        own = [item for item in items if item.condition.name == name and min(item.clean.shape[:2]) >= side]
+        for number in range(wanted if own else 0):
+            item = own[number % len(own)]
+            rng = np.random.default_rng(stable_seed("probe", item.name, number))
+            top, left = (int(rng.integers(0, n - side + 1)) for n in item.clean.shape[:2])
+            pixels = item.degraded[top : top + side, left : left + side]
+            patches.append(ProbePatch(condition=name, image=item.name, number=number, pixels=pixels))
+    return patches
+
+
+def pooled_features(
+    run: RunContext,
+    model: RestorationUNet,
+    patches: Sequence[ProbePatch],
+    told: Sequence[str],
+    before_batch: Callable[[slice], None] = lambda _: None,
+) -> dict[str, Tensor]:
+    """Features around the latent's block, each patch's averaged over its pixels.
+
+    The model is on the run's device, in eval mode, prompts bound. Each of the N patches is restored with the prompt of
+    the condition `told`; `before_batch` gets the places of each batch's patches before the model sees them.
+
+    Returns:
+        `latent` and, where the variant has a block there, `latent-perturbed`: (N, D) float32 on the CPU.
+    """
+    layers: dict[str, nn.Module] = {"latent": model.latent}
+    if "4" in model.perturb:
+        layers["latent-perturbed"] = model.perturb["4"]
+    features: dict[str, list[Tensor]] = {name: [] for name in layers}
+    hooks = [
+        layer.register_forward_hook(
+            lambda _m, _i, out, name=name: features[name].append(out.float().mean((2, 3)).cpu())
+        )
+        for name, layer in layers.items()
+    ]
+    try:
+        for start in range(0, len(patches), _BATCH):
+            part = slice(start, start + _BATCH)
+            before_batch(part)
+            images = torch.cat([as_tensor(patch.pixels) for patch in patches[part]]).to(run.device)
+            code = run.conditioning([condition_named(name) for name in told[part]], run.device, training=False)
+            with torch.inference_mode(), autocast(run.device, run.spec.precision):
+                model(images, code)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: torch.cat(rows) for name, rows in features.items()}
 
 
 def write_probes(run: RunContext, model: RestorationUNet, items: Sequence[EvalItem], folder: Path) -> None:
@@ -50,18 +105,18 @@ def write_probes(run: RunContext, model: RestorationUNet, items: Sequence[EvalIt
     told = [patch.condition for patch in patches]
     numbers = [spec.conditions.index(name) for name in told]
     with AttentionRecorder(model, len(spec.conditions)) as attention:
-        features = pooled_features(run, model, patches, told, lambda part: attention.told(numbers[part]))
-    tensors = {FEATURE_PREFIX + name: rows for name, rows in features.items()}
-    tensors[FEATURE_CONDITION] = torch.tensor(numbers)
+        features = pooled_features(run, model, patches, told, lambda part: attention.set_conditions(numbers[part]))
+    tensors = {schema.FEATURE_PREFIX + name: rows for name, rows in features.items()}
+    tensors[schema.FEATURE_CONDITION] = torch.tensor(numbers)
     maps, shown = feature_maps(run, model, _mapped(spec, items))
     tensors |= channel_orders(model) | attention.tensors() | maps
     metadata = {
-        PROBE_CONDITIONS: json.dumps(list(spec.conditions)),
-        PROBE_LAYERS: json.dumps(dict.fromkeys(features, POOLED)),
-        PROBE_IMAGES: json.dumps(shown),
-        PROBE_PATCHES: json.dumps(attention.counts.tolist()),
+        schema.PROBE_CONDITIONS: json.dumps(list(spec.conditions)),
+        schema.PROBE_LAYERS: json.dumps(dict.fromkeys(features, _POOLED)),
+        schema.PROBE_IMAGES: json.dumps(shown),
+        schema.PROBE_PATCHES: json.dumps(attention.counts.tolist()),
     }
-    write_bytes(folder / PROBES_FILE, safetensors.torch.save(tensors, metadata=metadata))
+    write_bytes(folder / schema.PROBES_FILE, safetensors.torch.save(tensors, metadata=metadata))
 
 
 def channel_orders(model: RestorationUNet) -> dict[str, Tensor]:
@@ -74,7 +129,9 @@ def channel_orders(model: RestorationUNet) -> dict[str, Tensor]:
             if block.channel.order == "learned" and model.prompt_codes is not None:
                 block.channel.bind(model.prompt_codes)  # the trained order, hard
             if block.channel.orders is not None:
-                orders[ORDER_PREFIX + BLOCK_NAMES[level]] = block.channel.orders.to("cpu", torch.int32).contiguous()
+                orders[schema.ORDER_PREFIX + BLOCK_NAMES[level]] = block.channel.orders.to(
+                    "cpu", torch.int32
+                ).contiguous()
     return orders
 
 
@@ -100,13 +157,13 @@ def write_samples(run: RunContext, model: nn.Module, items: Sequence[EvalItem], 
             if item.condition.name == name:
                 first_of_scene.setdefault(item.scene, item)
         chosen += list(first_of_scene.values())[: spec.evaluation.samples]
-    records: list[SampleRecord] = []
+    records: list[schema.SampleRecord] = []
     for number, (item, restored) in enumerate(restore_items(run, model, chosen)):
         records.append(_write_sample(spec, item, restored, folder, number))
-    write_json(folder / SAMPLES_FILE, records)
+    write_json(folder / schema.SAMPLES_FILE, records)
 
 
-def _write_sample(spec: RunSpec, item: EvalItem, restored: Tensor, folder: Path, number: int) -> SampleRecord:
+def _write_sample(spec: RunSpec, item: EvalItem, restored: Tensor, folder: Path, number: int) -> schema.SampleRecord:
     protocol, clean = get_protocol(spec.protocol), as_tensor(item.clean)
     top, left, height, width = box = busiest_box(item.clean, _CROP)
     files = {}
@@ -114,23 +171,25 @@ def _write_sample(spec: RunSpec, item: EvalItem, restored: Tensor, folder: Path,
         crop = image[0, :, top : top + height, left : left + width].clamp(0, 1)
         pixels = (crop * 255).round().byte().permute(1, 2, 0).numpy()
         files[kind] = f"{number:03d}-{item.condition.name}-{kind}.png"
-        target = folder / SAMPLES_FOLDER / files[kind]
+        target = folder / schema.SAMPLES_FOLDER / files[kind]
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(target, optimize=True)
-    return SampleRecord(
+    return schema.SampleRecord(
         condition=item.condition.name,
         image=item.name,
         box=list(box),
         degraded=files["degraded"],
         restored=files["restored"],
         clean=files["clean"],
-        psnr_db=_finite(float(score(restored.cpu(), clean, protocol, item.condition.task)[PSNR])),
-        input_psnr_db=_finite(float(score(as_tensor(item.degraded), clean, protocol, item.condition.task)[PSNR])),
+        psnr_db=_finite(float(score(restored.cpu(), clean, protocol, item.condition.task)[schema.PSNR])),
+        input_psnr_db=_finite(
+            float(score(as_tensor(item.degraded), clean, protocol, item.condition.task)[schema.PSNR])
+        ),
     )
 
 
 def _finite(value: float) -> float | None:
-    """The number, or None for a perfect image's infinite PSNR, which JSON has no word for."""
+    """The number, or None for a perfect image's infinite schema.PSNR, which JSON has no word for."""
     return value if math.isfinite(value) else None
 
 

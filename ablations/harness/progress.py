@@ -62,12 +62,7 @@ class _Left(TimeRemainingColumn):
 
 
 class StudyProgress:
-    """Progress of a study; a context manager.
-
-    Args:
-        specs: its distinct runs.
-        console: where to write; bars appear only on a terminal.
-    """
+    """Progress of a study's distinct runs, a context manager; bars appear only on a terminal."""
 
     def __init__(self, specs: Sequence[RunSpec], console: Console) -> None:
         self.console = console

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import subprocess
+import traceback
 from datetime import datetime, timezone
 from functools import lru_cache
 from importlib import metadata
@@ -13,7 +14,7 @@ from pathlib import Path
 import torch
 
 from dfpir.plugins import installed_plugins
-from reports.schema import EnvFile
+from reports.schema import EnvFile, ErrorFile
 
 _PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pandas", "scikit-image", "einops", "safetensors")
 
@@ -21,6 +22,12 @@ _PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pandas", "scik
 def now() -> str:
     """The time in UTC, ISO 8601, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def error_file(error: BaseException, *, step: int | None = None) -> ErrorFile:
+    """What an error row holds of an error, after this many steps."""
+    trace = "".join(traceback.format_exception(error))
+    return ErrorFile(type=type(error).__name__, message=str(error), traceback=trace, at=now(), step=step)
 
 
 def environment(device: torch.device) -> EnvFile:

@@ -7,7 +7,6 @@ import os
 import resource
 import shutil
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +21,7 @@ from ablations.harness.build import build_model
 from ablations.harness.context import RunContext, run_context
 from ablations.harness.evaluate import score_items
 from ablations.harness.lock import run_lock
-from ablations.harness.provenance import environment, now
+from ablations.harness.provenance import environment, error_file
 from ablations.harness.sealing import NOT_OF_THE_RUN, write_done_marker
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.training import checkpoint
@@ -38,21 +37,8 @@ from datasets.protocols import get_protocol
 from datasets.root_bundle import RootBundle
 from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.count import multiply_adds
+from reports import schema
 from reports.files import sha256_of, write_bytes, write_json
-from reports.schema import (
-    CHECKPOINTS_FOLDER,
-    DONE_FILE,
-    ENV_FILE,
-    ERROR_FILE,
-    IMAGES_FILE,
-    SCHEMA_VERSION,
-    SPEC_FILE,
-    SUMMARY_FILE,
-    WEIGHTS_FILE,
-    ErrorFile,
-    SummaryFile,
-    write_images,
-)
 
 MACS_SIDE = 128
 """Side of the square image for which multiply-adds are stated, in pixels."""
@@ -66,17 +52,15 @@ def names_in(root: Path) -> list[str]:
 def find_run(root: Path, spec: RunSpec, names: Sequence[str] | None = None) -> Path:
     """The run's folder under `root`: one of the same identity under whatever label, or where it is to be made.
 
-    Args:
-        root: folder of all runs.
-        spec: the run.
-        names: what lies in `root`, where one listing is to serve for many runs.
+    `names` are what lies in `root`, where one listing is to serve for many runs.
     """
-    if (root / spec.run_id / DONE_FILE).is_file():  # a study of thousands of runs must not list them all for each
+    # a study of thousands of runs must not list them all for each
+    if (root / spec.run_id / schema.DONE_FILE).is_file():
         return root / spec.run_id
     ending = f"-s{spec.seed}-{spec.digest}"
     listed = names_in(root) if names is None else names
     for name in sorted(name for name in listed if name.endswith(ending)):
-        if (root / name / DONE_FILE).is_file():
+        if (root / name / schema.DONE_FILE).is_file():
             return root / name
     return root / spec.run_id
 
@@ -84,8 +68,8 @@ def find_run(root: Path, spec: RunSpec, names: Sequence[str] | None = None) -> P
 def is_done(folder: Path) -> bool:
     """Whether the run is finished, its files are those that DONE lists, and none that it needs is missing there."""
     try:
-        done = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))
-        files, needs = done["files"], {SPEC_FILE, IMAGES_FILE, *done.get("needs", ())}
+        done = json.loads((folder / schema.DONE_FILE).read_text(encoding="utf-8"))
+        files, needs = done["files"], {schema.SPEC_FILE, schema.IMAGES_FILE, *done.get("needs", ())}
         return needs <= files.keys() and all(sha256_of(folder / name) == digest for name, digest in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
@@ -101,28 +85,17 @@ def run_one(
     team: ProcessGroup = SINGLE_PROCESS,
     log: str = "jsonl",
 ) -> bool:
-    """Make a run true: train and evaluate it, unless it is done.
+    """Make a run true: train and evaluate it, unless it is done and `force` does not ask again; whether it is done now.
 
-    A failure is written to the run's ERROR.json, and the next call tries again.
-
-    Args:
-        spec: what to run.
-        root: folder of all runs.
-        device: where.
-        report: called as it goes on.
-        force: do it again even if it is done.
-        team: who does it together; called in the first process, while the others are in `follow`.
-        log: one of `scalars.LOGS`.
-
-    Returns:
-        Whether the run is done now.
+    A failure is written to the run's ERROR.json, and the next call tries again. A team does it together: this is called
+    in its first process, while the others are in `run_nonzero_rank`. `log` is one of `scalars.LOGS`.
     """
     folder = find_run(root, spec)
     folder.mkdir(parents=True, exist_ok=True)
     with run_lock(folder):
         if not force and is_done(folder):
             return True
-        for stale in (DONE_FILE, ERROR_FILE):
+        for stale in (schema.DONE_FILE, schema.ERROR_FILE):
             (folder / stale).unlink(missing_ok=True)
         for left in folder.rglob(".*.part"):  # of a writer that was killed; DONE must not list it
             left.unlink(missing_ok=True)
@@ -167,19 +140,7 @@ def _run(spec: RunSpec, folder: Path, device: torch.device, report: Report, team
         trained, run = _trained(spec, folder, device, report, team, shown)
     steps = spec.recipe.steps
     report(Progress(step=steps, steps=steps, stage="evaluate"))
-    started = time.monotonic()
-    evaluate_into(run, trained, folder)
-    summary = SummaryFile(
-        status="done",
-        steps=trained.steps,
-        best_step=trained.tested_step,
-        train_wall_s=round(trained.wall_s, 2),
-        eval_wall_s=round(time.monotonic() - started, 2),
-        peak_memory_mb=_peak_memory_mb(device),
-        oom_splits=trained.oom_splits,
-    )
-    write_json(folder / SUMMARY_FILE, summary)
-    write_done_marker(folder, spec)
+    write_results(run, trained, folder)
     report(Progress(step=steps, steps=steps, stage="done"))
 
 
@@ -195,7 +156,7 @@ def _trained(
     if run.conditioning.prompts.checksum != spec.codes_checksum:
         raise ValueError(f"The prompt codes changed since the run was planned: {run.conditioning.prompts.checksum}.")
     if team.is_main:
-        write_json(folder / SPEC_FILE, spec_file(spec))
+        write_json(folder / schema.SPEC_FILE, spec_file(spec))
         _write_environment(folder, device, team.size, applied(spec.config, device, team.reduces))
     if device.type == "cuda" and isinstance(run.bundle, RootBundle):
         run.bundle.keep_on(device)
@@ -208,16 +169,33 @@ def _write_environment(folder: Path, device: torch.device, processes: int, accel
     now_here |= {"processes": processes} if processes > 1 else {}
     now_here |= {"acceleration": acceleration} if acceleration else {}
     try:
-        before = json.loads((folder / ENV_FILE).read_text(encoding="utf-8"))
+        before = json.loads((folder / schema.ENV_FILE).read_text(encoding="utf-8"))
         earlier = before.pop("earlier", [])
         keys = (now_here.keys() | {"processes", "acceleration"}) - {"started_at"}
         same = all(before.get(key) == now_here.get(key) for key in keys)
-        resumes = bool(checkpoint.steps(folder / CHECKPOINTS_FOLDER))
+        resumes = bool(checkpoint.steps(folder / schema.CHECKPOINTS_FOLDER))
     except (OSError, ValueError, AttributeError):
         before, earlier, same, resumes = {}, [], True, False
     if resumes and not same:
         earlier = [*earlier, before]
-    write_json(folder / ENV_FILE, {**now_here, **({"earlier": earlier} if resumes and earlier else {})})
+    write_json(folder / schema.ENV_FILE, {**now_here, **({"earlier": earlier} if resumes and earlier else {})})
+
+
+def write_results(run: RunContext, trained: Trained, folder: Path) -> None:
+    """Write all that a run has once it is trained: its evaluation, its summary, and DONE last."""
+    started = time.monotonic()
+    evaluate_into(run, trained, folder)
+    summary = schema.SummaryFile(
+        status="done",
+        steps=trained.steps,
+        best_step=trained.tested_step,
+        train_wall_s=round(trained.wall_s, 2),
+        eval_wall_s=round(time.monotonic() - started, 2),
+        peak_memory_mb=_peak_memory_mb(run.device),
+        oom_splits=trained.oom_splits,
+    )
+    write_json(folder / schema.SUMMARY_FILE, summary)
+    write_done_marker(folder, run.spec)
 
 
 def evaluate_into(run: RunContext, trained: Trained, folder: Path) -> None:
@@ -227,12 +205,12 @@ def evaluate_into(run: RunContext, trained: Trained, folder: Path) -> None:
     for shown, label in evaluated(run.spec, run.bundle):
         rows += score_items(run, trained.model, shown, protocol=label)
         items = items or shown  # those of the run's own protocol come first
-    write_images(pd.DataFrame(rows), folder / IMAGES_FILE)
+    schema.write_images(pd.DataFrame(rows), folder / schema.IMAGES_FILE)
     probes.write_samples(run, trained.model, items, folder)
     if isinstance(trained.model, RestorationUNet):
         probes.write_probes(run, trained.model, items, folder)
     state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in trained.model.state_dict().items()}
-    write_bytes(folder / WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": run.spec.variant}))
+    write_bytes(folder / schema.WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": run.spec.variant}))
 
 
 def evaluated(spec: RunSpec, bundle: DataBundle) -> Iterator[tuple[list[EvalItem], str]]:
@@ -261,7 +239,7 @@ def spec_file(spec: RunSpec) -> dict[str, object]:
     if isinstance(spec.config, DFPIRConfig):
         macs = multiply_adds(spec.config, MACS_SIDE, MACS_SIDE)
     return {
-        "schema": SCHEMA_VERSION,
+        "schema": schema.SCHEMA_VERSION,
         "run_id": spec.run_id,
         "variant": spec.variant,
         "seed": spec.seed,
@@ -299,16 +277,10 @@ def data_file(data: DataRef) -> dict[str, object]:
 
 def _write_error(folder: Path, error: Exception) -> None:
     rows = read_log(folder)
-    write_json(
-        folder / ERROR_FILE,
-        ErrorFile(
-            type=error.kind if isinstance(error, PeerError) else type(error).__name__,
-            message=str(error),
-            traceback=error.trace if isinstance(error, PeerError) else "".join(traceback.format_exception(error)),
-            at=now(),
-            step=int(rows[-1]["step"]) if rows else None,
-        ),
-    )
+    record = error_file(error, step=int(rows[-1]["step"]) if rows else None)
+    if isinstance(error, PeerError):
+        record |= {"type": error.kind, "traceback": error.trace}
+    write_json(folder / schema.ERROR_FILE, record)
 
 
 def _peak_memory_mb(device: torch.device) -> float:

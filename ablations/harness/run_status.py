@@ -40,19 +40,12 @@ class State(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """The newest row of training in a run's log.
+    """The newest row of training in a run's log."""
 
-    Attributes:
-        step: optimiser steps done.
-        wall_s: seconds of training until then.
-        loss: mean since the row before.
-        images_per_s: since the row before.
-    """
-
-    step: int
-    wall_s: float
-    loss: float | None
-    images_per_s: float | None
+    step: int  # optimiser steps done
+    wall_s: float  # seconds of training until then
+    loss: float | None  # mean since the row before
+    images_per_s: float | None  # since the row before
 
 
 def state_of(folder: Path) -> State:

@@ -9,24 +9,10 @@ from ablations.harness.provenance import now
 from ablations.models import is_trained
 from ablations.spec import RunSpec
 from dfpir import DFPIRConfig
+from reports import schema
 from reports.files import sha256_of, write_json
-from reports.schema import (
-    CHECKPOINTS_FOLDER,
-    DONE_FILE,
-    ENV_FILE,
-    IMAGES_FILE,
-    MEASURES_FOLDER,
-    PROBES_FILE,
-    SAMPLES_FILE,
-    SNAPSHOTS_FOLDER,
-    SPEC_FILE,
-    SUMMARY_FILE,
-    TRAIN_LOG_FILE,
-    WEIGHTS_FILE,
-    DoneFile,
-)
 
-NOT_OF_THE_RUN = (CHECKPOINTS_FOLDER, SNAPSHOTS_FOLDER, MEASURES_FOLDER)
+NOT_OF_THE_RUN = (schema.CHECKPOINTS_FOLDER, schema.SNAPSHOTS_FOLDER, schema.MEASURES_FOLDER)
 """Folders that come and go while a run stays as it is."""
 
 
@@ -36,9 +22,10 @@ class LostFilesError(Exception):
 
 def needed(spec: RunSpec) -> list[str]:
     """The files that a finished run of this spec has, relative to its folder."""
-    names = [SPEC_FILE, ENV_FILE, IMAGES_FILE, SAMPLES_FILE, WEIGHTS_FILE, SUMMARY_FILE]
-    names += [TRAIN_LOG_FILE] if is_trained(spec.config) else []
-    return names + ([PROBES_FILE] if isinstance(spec.config, DFPIRConfig) else [])
+    names = [schema.SPEC_FILE, schema.ENV_FILE, schema.IMAGES_FILE, schema.SAMPLES_FILE]
+    names += [schema.WEIGHTS_FILE, schema.SUMMARY_FILE]
+    names += [schema.TRAIN_LOG_FILE] if is_trained(spec.config) else []
+    return names + ([schema.PROBES_FILE] if isinstance(spec.config, DFPIRConfig) else [])
 
 
 def write_done_marker(folder: Path, spec: RunSpec) -> None:
@@ -50,13 +37,13 @@ def write_done_marker(folder: Path, spec: RunSpec) -> None:
     needs = needed(spec)
     lost = [name for name in needs if not (folder / name).is_file()]
     if lost:
-        if TRAIN_LOG_FILE in lost:
-            shutil.rmtree(folder / CHECKPOINTS_FOLDER, ignore_errors=True)
+        if schema.TRAIN_LOG_FILE in lost:
+            shutil.rmtree(folder / schema.CHECKPOINTS_FOLDER, ignore_errors=True)
         raise LostFilesError(
             f"{', '.join(lost)} vanished from {folder} while the run was under way: it is not done; the same "
             "command makes it good."
         )
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in NOT_OF_THE_RUN)
-    digests = {p.relative_to(folder).as_posix(): sha256_of(p) for p in files if p.name != DONE_FILE}
-    write_json(folder / DONE_FILE, DoneFile(finished_at=now(), files=digests, needs=needs))
-    shutil.rmtree(folder / CHECKPOINTS_FOLDER, ignore_errors=True)
+    digests = {p.relative_to(folder).as_posix(): sha256_of(p) for p in files if p.name != schema.DONE_FILE}
+    write_json(folder / schema.DONE_FILE, schema.DoneFile(finished_at=now(), files=digests, needs=needs))
+    shutil.rmtree(folder / schema.CHECKPOINTS_FOLDER, ignore_errors=True)

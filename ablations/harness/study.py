@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
-import torch
 from rich.console import Console
 
 from ablations.cli import print_prose
 from ablations.harness.closing import say_unmeasured, show_table
-from ablations.harness.launch import make_launcher, pending_jobs
-from ablations.harness.launch_job import Options
+from ablations.harness.launch.job import JobOptions, Launcher, pending_jobs
 from ablations.harness.progress import StudyProgress, working
 from ablations.harness.run_one import data_file, find_run, is_done
 from ablations.harness.study_folder import (
@@ -28,7 +26,6 @@ from ablations.harness.study_folder import (
     whole,
 )
 from ablations.harness.training import snapshots
-from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS
 from ablations.models import model_ingredients, model_label
@@ -41,83 +38,41 @@ from reports.figures.further import figure_named
 from reports.files import write_json
 from reports.further_metrics import all_rows, metrics_of
 from reports.load import load_study
-from reports.schema import (
-    SCHEMA_VERSION,
-    STUDY_FILE,
-    Axis,
-    ContrastRecord,
-    StudyFile,
-    StudyRow,
-)
 from reports.tables import build_table
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a study left.
+    """What a study left."""
 
-    Attributes:
-        folder: with the table and the report.
-        report: the HTML page.
-        failed: runs that failed.
-    """
-
-    folder: Path
-    report: Path
-    failed: list[RunSpec]
+    folder: Path  # with the table and the report
+    report: Path  # the HTML page
+    failed: list[RunSpec]  # runs that failed
 
 
 def run_plan(
-    plan: Plan,
-    root: Path,
-    device: torch.device,
-    *,
-    jobs: int,
-    force: bool,
-    command: str,
-    console: Console,
-    options: Options | None = None,
-    team: ProcessGroup = SINGLE_PROCESS,
+    plan: Plan, options: JobOptions, launch: Launcher, *, max_parallel: int, command: str, console: Console
 ) -> Outcome:
     """Make every run of the plan true, write the study's table and build its report.
 
-    Args:
-        plan: what to run.
-        root: folder of all runs.
-        device: of every run.
-        jobs: runs at once.
-        force: do finished runs again.
-        command: as the reader repeats it.
-        console: where to say what happens.
-        options: how to launch; on this machine by default.
-        team: whom torchrun started; this is the first of them.
+    Which measures the jobs take the plan says; `command` is what the report's reader repeats.
     """
-    options = options or Options()
-    launch = make_launcher(options, device, team)
+    root = options.root
+    measures = (*plan.study.measures, *metric_measures(plan.study.metrics))
+    options = replace(options, root=root.resolve(), measures=measures, sizes=plan.budget.measuring)
     folder = study_folder(plan, root)
     say_folder(plan, root, console)
-    write_json(folder / STUDY_FILE, study_file(plan, root, command, folder))
+    write_json(folder / schema.STUDY_FILE, study_file(plan, root, command, folder))
     with StudyProgress(plan.specs, console) as progress:
-        todo = pending_jobs(
-            plan.specs,
-            root.resolve(),
-            device,
-            force=force,
-            progress=progress,
-            measures=(*plan.study.measures, *metric_measures(plan.study.metrics)),
-            sizes=plan.budget.measuring,
-            hang_s=options.hang_s,
-            log=options.log,
-            acceleration=options.acceleration,
-        )
-        failed = [job.spec for job in launch(todo, max_parallel=jobs, progress=progress)] if todo else []
+        todo = pending_jobs(plan.specs, options, progress)
+        failed = [job.spec for job in launch(todo, max_parallel=max_parallel, progress=progress)] if todo else []
     say_unmeasured(plan, root, console)
     if not failed:
         for spec in plan.specs:
             snapshots.prune(find_run(root, spec), spec.recipe)
     # a run found under another label has that label in its folder's name: write where the runs really are
     study = study_file(plan, root, command, folder)
-    write_json(folder / STUDY_FILE, study)
+    write_json(folder / schema.STUDY_FILE, study)
     with working(console, "writing the table and the report"):
         write_table(study, root, folder)
         report = build_report([folder], folder)
@@ -141,15 +96,8 @@ def say_folder(plan: Plan, root: Path, console: Console) -> None:
         print_prose(console, line)
 
 
-def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None) -> StudyFile:
-    """The content of study.json.
-
-    Args:
-        plan: the study as it is planned now.
-        root: folder of all runs.
-        command: as the reader repeats it.
-        folder: of the study, whose rows of the same terms are kept.
-    """
+def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None) -> schema.StudyFile:
+    """The content of study.json as the study is planned now, with the rows of the same terms in its folder, if any."""
     study = plan.study
     rows, earlier = _rows(plan, root), read_earlier(plan, folder) if folder else None
     if earlier and kept_rows(rows, earlier["rows"]):
@@ -160,11 +108,11 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
     shown = {row["variant"] for row in rows}
     metrics = [METRICS[name].shown.to_json() for name in study.metrics]
     figures = [{"name": each.name, "title": each.title} for each in map(figure_named, study.figures)]
-    axis: Axis | None = None
+    axis: schema.Axis | None = None
     if study.axis is not None and study.axis_values is not None:
-        axis = Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in shown})
-    return StudyFile(
-        schema=SCHEMA_VERSION,
+        axis = schema.Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in shown})
+    return schema.StudyFile(
+        schema=schema.SCHEMA_VERSION,
         study=study.name,
         title=plan.study.title,
         question=study.question,
@@ -185,7 +133,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         tasks=list(plan.tasks),
         task_styles=[task_named(task).shown() for task in plan.tasks],
         contrasts=[
-            ContrastRecord(name=c.name, label=c.label, weights=c.weights)
+            schema.ContrastRecord(name=c.name, label=c.label, weights=c.weights)
             for c in study.contrasts
             if set(c.weights) <= shown
         ],
@@ -194,9 +142,9 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
     )
 
 
-def _rows(plan: Plan, root: Path) -> list[StudyRow]:
+def _rows(plan: Plan, root: Path) -> list[schema.StudyRow]:
     return [
-        StudyRow(
+        schema.StudyRow(
             variant=row.variant,
             seed=row.spec.seed,
             run_id=find_run(root, row.spec).name,
@@ -207,20 +155,14 @@ def _rows(plan: Plan, root: Path) -> list[StudyRow]:
     ]
 
 
-def write_table(study: StudyFile, root: Path, folder: Path) -> int:
-    """Write the study's tidy table from its finished runs; returns its number of rows. None finished: no table.
-
-    Args:
-        study: what `study_file` gives, of these runs as they are now.
-        root: folder of all runs.
-        folder: of the study.
-    """
+def write_table(study: schema.StudyFile, root: Path, folder: Path) -> int:
+    """Write the tidy table of a `study_file` from its finished runs, if any; returns its number of rows."""
     parts = _table_parts(study, root)
     names = [metric["name"] for metric in study.get("metrics", ())]
     return schema.write_table(parts, folder / schema.TABLE_PARQUET_FILE, folder / schema.TABLE_CSV_FILE, metrics=names)
 
 
-def _table_parts(study: StudyFile, root: Path) -> Iterator[pd.DataFrame]:
+def _table_parts(study: schema.StudyFile, root: Path) -> Iterator[pd.DataFrame]:
     """The rows of each variant and seed, in the table's order; of several runs where each task has a model."""
     schema.declare_tasks(study.get("task_styles", ()))
     metrics = metrics_of(study.get("metrics", ()))
@@ -235,5 +177,5 @@ def _table_parts(study: StudyFile, root: Path) -> Iterator[pd.DataFrame]:
             yield pd.concat(parts, ignore_index=True)
 
 
-def _place(row: StudyRow) -> tuple[str, int]:
+def _place(row: schema.StudyRow) -> tuple[str, int]:
     return row["variant"], row["seed"]

@@ -21,12 +21,7 @@ _LISTED = 4
 
 
 def study_folder(plan: Plan, root: Path) -> Path:
-    """Where the plan's study.json and report lie: the usual folder, or one of its own where that has other terms.
-
-    Args:
-        plan: the study; its seeds and variants do not matter here.
-        root: folder of all runs.
-    """
+    """Where study.json and report lie, whatever seeds and variants: the usual folder, or one apart for other terms."""
     usual = root / STUDIES_FOLDER / plan.folder_name
     apart = usual.with_name(f"{usual.name}-{terms_digest(plan)[:8]}")
     if (apart / STUDY_FILE).exists():
@@ -72,12 +67,9 @@ def budget_record(plan: Plan) -> dict[str, Any]:
 
 
 def joined(rows: Sequence[StudyRow], earlier: Sequence[StudyRow], study: Study) -> list[StudyRow]:
-    """The rows of a plan and those that were there before, by variant and seed; the plan's stand where both have one.
+    """The rows of a plan and those of the same terms that were there before, by variant and seed, in the study's order.
 
-    Args:
-        rows: of the plan.
-        earlier: of the study.json that is there, of the same terms.
-        study: whose order of variants the table has.
+    The plan's stand where both have one.
     """
     kept = kept_rows(rows, earlier)
     if not kept:

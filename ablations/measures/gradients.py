@@ -29,24 +29,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ablations.harness.context import RunContext
 from ablations.harness.heartbeat import notify_heartbeat
-from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.gradients import training_loss
 from ablations.harness.training.train import run_conditions
 from ablations.measures.groups import ALL, layer_groups
 from ablations.models import is_trained
-from ablations.spec import RunSpec
-from datasets.bundle import DataBundle
+from ablations.spec import MeasureConfig, RunSpec
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition, Task
 from dfpir import DFPIRConfig
-
-DRAWS = 8
-"""Batches a task."""
-BATCH = 12
-"""Patches of a task in a draw: a multiple of three, the noise levels."""
-MICRO_BATCH = 4
-"""Patches whose activations are in memory at once."""
 
 PLAIN = "plain"
 """The training loss as it is."""
@@ -70,38 +62,23 @@ class _Draw:
     rng_seed: int
 
 
-def task_gradient_interference(
-    spec: RunSpec,
-    model: nn.Module,
-    bundle: DataBundle,
-    conditioning: Conditioning,
-    device: torch.device,
-    *,
-    draws: int = DRAWS,
-    batch: int = BATCH,
-    micro_batch: int = MICRO_BATCH,
-) -> pd.DataFrame:
+def task_gradient_interference(run: RunContext, model: nn.Module, sizes: MeasureConfig) -> pd.DataFrame:
     """Cosines between the tasks' gradients at the model's present weights.
 
-    Each draw gives every task two gradients on `batch` training patches: of its training loss (a comparator's own
-    objective where it has one; such a model has rows of `PLAIN` alone) and of `WITHOUT_COLOUR`. The patches have the
-    side of the recipe's first phase, and each noise level comes as often as the others. They depend on the data, the
-    task and the draw alone: every variant and seed meets the same ones. The model is in training mode, so that learned
-    orders are soft, and in float32 whatever precision it was trained in. Gradients of micro-batches add up to that of
-    the batch, except where a model ties the samples of a batch together (batch normalisation, a contrastive or a
-    load-balancing loss): those see micro-batches.
+    Each of `sizes.draws` draws gives every task two gradients on `batch` training patches: of its training loss (a
+    comparator's own objective where it has one; such a model has rows of `PLAIN` alone) and of `WITHOUT_COLOUR`. The
+    patches have the side of the recipe's first phase, and each noise level comes as often as the others. They depend on
+    the data, the task and the draw alone: every variant and seed meets the same ones. The model is in training mode, so
+    that learned orders are soft, and in float32 whatever precision it was trained in. Gradients of micro-batches add up
+    to that of the batch, except where a model ties the samples of a batch together (batch normalisation, a contrastive
+    or a load-balancing loss): those see micro-batches.
 
     Weights, buffers, modes, `.grad` and the global random state are as before afterwards.
 
     Args:
-        spec: of the model's run.
-        model: on `device`, prompts bound; a comparator that isn't trained, or a model of one task, gives no rows.
-        bundle: whose training images are drawn.
-        conditioning: what the model is told.
-        device: where to compute.
-        draws: batches a task.
-        batch: patches of a task in a draw.
-        micro_batch: patches in memory at once.
+        run: whose training images are drawn.
+        model: on the run's device, prompts bound; a comparator that isn't trained, or a model of one task, has no rows.
+        sizes: `draws`, `batch` and `micro_batch`.
 
     Returns:
         `COLUMNS`, a row for each draw, loss, group of layers (see `layer_groups`) and unordered pair of tasks: the
@@ -113,24 +90,17 @@ def task_gradient_interference(
     Raises:
         ValueError: a number below 1, or a batch that does not hold each noise level equally often.
     """
-    for name, value in (("draws", draws), ("batch", batch), ("micro_batch", micro_batch)):
-        if value < 1:
-            raise ValueError(f"{name}={value}: 1 or more is needed.")
-    levels = _levels_of_tasks(spec, bundle)
-    for task, conditions in levels.items():
-        if batch % len(conditions):
-            names = ", ".join(c.name for c in conditions)
-            raise ValueError(f"batch={batch}: a multiple of {len(conditions)} is needed for {task.name} ({names}).")
+    levels = _levels_of_tasks(run.spec, sizes)
     rows: list[dict[str, object]] = []
-    if is_trained(spec.config) and len(levels) > 1:
+    if is_trained(run.spec.config) and len(levels) > 1:
         groups = layer_groups(model)
-        with _as_in_training(model, device):
+        with _as_in_training(model, run.device):
             before: dict[Task, Gradients] = {}
-            for draw in range(draws):
-                gradients = {}
-                for task, conditions in levels.items():
-                    drawn = _draw(spec, task, conditions, draw, batch)
-                    gradients[task] = _gradient(spec, model, bundle, conditioning, device, drawn, micro_batch)
+            for draw in range(sizes.draws):
+                gradients = {
+                    task: _gradient(run, model, _draw(run.spec, task, conditions, draw, sizes.batch), sizes.micro_batch)
+                    for task, conditions in levels.items()
+                }
                 rows += _rows(draw, groups, list(gradients.items()))
                 for task, gradient in before.items():
                     rows += _rows(draw, groups, [(task, gradient), (task, gradients[task])])
@@ -138,10 +108,20 @@ def task_gradient_interference(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _levels_of_tasks(spec: RunSpec, bundle: DataBundle) -> dict[Task, list[Condition]]:
+def _levels_of_tasks(spec: RunSpec, sizes: MeasureConfig) -> dict[Task, list[Condition]]:
+    """The conditions of each task; sizes that do not fit them are refused."""
+    for name in ("draws", "batch", "micro_batch"):
+        if getattr(sizes, name) < 1:
+            raise ValueError(f"{name}={getattr(sizes, name)}: 1 or more is needed.")
     levels: dict[Task, list[Condition]] = {}
     for condition in run_conditions(spec):
         levels.setdefault(condition.task, []).append(condition)
+    for task, conditions in levels.items():
+        if sizes.batch % len(conditions):
+            names = ", ".join(c.name for c in conditions)
+            raise ValueError(
+                f"batch={sizes.batch}: a multiple of {len(conditions)} is needed for {task.name} ({names})."
+            )
     return levels
 
 
@@ -174,20 +154,11 @@ def _as_in_training(model: nn.Module, device: torch.device) -> Iterator[None]:
             module.training = mode
 
 
-def _gradient(
-    spec: RunSpec,
-    model: nn.Module,
-    bundle: DataBundle,
-    conditioning: Conditioning,
-    device: torch.device,
-    drawn: _Draw,
-    micro_batch: int,
-) -> Gradients:
+def _gradient(run: RunContext, model: nn.Module, drawn: _Draw, micro_batch: int) -> Gradients:
     """The gradients of both mean losses over a draw's patches, without parameters that none reached."""
-    batch = len(drawn.seeds)
-    patch = spec.recipe.phase_at(0).patch
-    degraded, clean = bundle.batch(drawn.conditions, drawn.seeds, patch, device)
-    code = conditioning(drawn.conditions, device, training=True, seeds=drawn.seeds)
+    spec, batch = run.spec, len(drawn.seeds)
+    degraded, clean = run.bundle.batch(drawn.conditions, drawn.seeds, spec.recipe.phase_at(0).patch, run.device)
+    code = run.conditioning(drawn.conditions, run.device, training=True, seeds=drawn.seeds)
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     total: Gradients = {}
     torch.manual_seed(drawn.rng_seed)  # what a model draws while training (dropped paths, routing noise)
@@ -207,7 +178,7 @@ def _gradient(
 def _losses(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> dict[str, Tensor]:
     """Mean losses of patches, (B, 3, H, W) each, from one forward pass."""
     if not isinstance(spec.config, DFPIRConfig) and spec.config.row.objective is not None:
-        return {PLAIN: training_loss(spec, model, degraded, clean, code)}
+        return {PLAIN: training_loss(spec.config, model, degraded, clean, code)}
     error = model(degraded, code).float() - clean
     return {PLAIN: error.abs().mean(), WITHOUT_COLOUR: (error - error.mean((2, 3), keepdim=True)).abs().mean()}
 

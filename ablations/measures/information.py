@@ -20,12 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ablations.harness.context import RunContext
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.heartbeat import notify_heartbeat
-from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.train import run_conditions
 from ablations.measures.recoverability import recover
-from ablations.spec import RunSpec
+from ablations.spec import MeasureConfig, RunSpec
 from datasets.bundle import DataBundle, EvalItem, Sample, serves
 from datasets.protocols import get_protocol
 from datasets.seeding import stable_seed
@@ -33,10 +33,6 @@ from datasets.tasks import Condition
 from dfpir import RestorationUNet
 from reports.schema import MEASURE_COLUMNS
 
-IMAGES = 8
-"""Test images a condition."""
-PIXELS = 256
-"""Pixels of an image at each level."""
 SIDE_PX = 256
 """Test images are cut to a centre of at most this many pixels a side."""
 
@@ -51,27 +47,13 @@ Rows = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What passed through one block: sampled pixels of each image, in the order of the images.
+    """What passed through one block: sampled pixels of each image, in the order of the images."""
 
-    Attributes:
-        inputs: (n, C) an image.
-        outputs: part -> (n, C) an image.
-    """
-
-    inputs: list[Rows] = field(default_factory=list)
-    outputs: dict[str, list[Rows]] = field(default_factory=lambda: defaultdict(list))
+    inputs: list[Rows] = field(default_factory=list)  # (n, C) an image
+    outputs: dict[str, list[Rows]] = field(default_factory=lambda: defaultdict(list))  # part -> (n, C) an image
 
 
-def block_information(
-    spec: RunSpec,
-    model: nn.Module,
-    bundle: DataBundle,
-    conditioning: Conditioning,
-    device: torch.device,
-    *,
-    images: int = IMAGES,
-    pixels: int = PIXELS,
-) -> pd.DataFrame:
+def block_information(run: RunContext, model: nn.Module, sizes: MeasureConfig) -> pd.DataFrame:
     """Linear recoverability of each perturbation block's input from its output, on degraded test images.
 
     Images are the centres of the first ones of every test scene, degraded by the bundle's protocol; pixels are drawn
@@ -84,13 +66,9 @@ def block_information(
     The model is in evaluation mode and float32, and left as it was.
 
     Args:
-        spec: of the model's run; its tested conditions are measured.
-        model: on `device`, prompts bound; one without perturbation blocks gives no rows.
-        bundle: whose test images are taken.
-        conditioning: what the model is told.
-        device: where to compute.
-        images: test images a condition, at most.
-        pixels: of an image at each level, at most.
+        run: whose test images are taken, under each tested condition.
+        model: on the run's device, prompts bound; one without perturbation blocks gives no rows.
+        sizes: `information_images`, test images a condition, and `pixels` of an image at each level, both at most.
 
     Returns:
         `COLUMNS`, a row for each level (4: the latent), part and condition: pixels scored, channels, R2 (weighted by
@@ -100,14 +78,14 @@ def block_information(
     Raises:
         ValueError: a number below 1; fewer than two scenes in a condition, or two images of a half of them.
     """
-    for name, value in (("images", images), ("pixels", pixels)):
-        if value < 1:
-            raise ValueError(f"{name}={value}: 1 or more is needed.")
+    for name in ("information_images", "pixels"):
+        if getattr(sizes, name) < 1:
+            raise ValueError(f"{name}={getattr(sizes, name)}: 1 or more is needed.")
     if not isinstance(model, RestorationUNet) or not model.perturb:
         return pd.DataFrame(columns=list(COLUMNS))
-    items = _items(spec, bundle, images)
+    items = _items(run.spec, run.bundle, sizes.information_images)
     halves = _halves(items)
-    seen = _pass_through(model, items, conditioning, device, pixels)
+    seen = _pass_through(run, model, items, sizes.pixels)
     rows = []
     for level, block in seen.items():
         for part, outputs in block.outputs.items():
@@ -192,9 +170,7 @@ def _halves(items: Sequence[EvalItem]) -> dict[str, bool]:
     return halves
 
 
-def _pass_through(
-    model: RestorationUNet, items: Sequence[EvalItem], conditioning: Conditioning, device: torch.device, pixels: int
-) -> dict[str, _Seen]:
+def _pass_through(run: RunContext, model: RestorationUNet, items: Sequence[EvalItem], pixels: int) -> dict[str, _Seen]:
     """Level -> what its block was given and what it made of it, at sampled pixels of each item."""
     seen = {level: _Seen() for level in model.perturb}
     modes = [(module, module.training) for module in model.modules()]
@@ -202,9 +178,9 @@ def _pass_through(
     try:
         with _watched(model) as flows:
             for item in items:
-                code = conditioning([item.condition], device, training=False)
+                code = run.conditioning([item.condition], run.device, training=False)
                 with torch.inference_mode():
-                    model(_fitting(as_tensor(item.degraded), model.multiple_of).to(device), code)
+                    model(_fitting(as_tensor(item.degraded), model.multiple_of).to(run.device), code)
                 for (level, part), (given, made) in flows.items():
                     places = _places(item, level, given.shape[-2] * given.shape[-1], pixels)
                     if part == BLOCK:

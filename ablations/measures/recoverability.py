@@ -24,17 +24,11 @@ Half = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Recovered:
-    """Outcome of `recover`.
+    """Outcome of `recover`."""
 
-    Attributes:
-        r2: share of the wanted channels' variance that is recovered, in [0, 1].
-        alpha: the ridge penalty; the geometric mean of both fits' ones.
-        n_pixels: pixels that were scored.
-    """
-
-    r2: float
-    alpha: float
-    n_pixels: int
+    r2: float  # share of the wanted channels' variance that is recovered, in [0, 1]
+    alpha: float  # the ridge penalty; the geometric mean of both fits' ones
+    n_pixels: int  # pixels that were scored
 
 
 def recover(wanted: Pixels, given: Pixels, photographs: Sequence[Hashable], half: Half) -> Recovered:

@@ -13,7 +13,6 @@ from ablations.harness.training.snapshots import TENTHS, step_of
 from ablations.measures import responses
 from ablations.measures.gradients import task_gradient_interference
 from ablations.measures.information import block_information
-from ablations.measures.metrics import metric_rows
 from ablations.measures.routing import expert_shares
 from ablations.measures.separation import feature_separation
 from ablations.measures.subject import LoadedRun
@@ -29,23 +28,14 @@ Take = Callable[[LoadedRun], pd.DataFrame]
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One measure of a finished run.
+    """One measure of a finished run."""
 
-    Attributes:
-        name: as in `reports.schema.MEASURE_COLUMNS`.
-        version: raised when the same run and sizes give other numbers: tables made before then are made again.
-        sizes: the fields of `MeasureConfig` that its numbers depend on.
-        take: makes the table; no rows where it doesn't apply to the model.
-        plugins: the code outside the suite that its numbers come from.
-        section: what the report shows of it; None for the suite's own, which have sections of their own.
-    """
-
-    name: str
-    version: int = 1
-    sizes: tuple[str, ...]
-    take: Take
-    plugins: tuple[Plugin, ...] = ()
-    section: MeasureSection | None = None
+    name: str  # as in `reports.schema.MEASURE_COLUMNS`
+    version: int = 1  # raised when the same run and sizes give other numbers: tables made before are made again
+    sizes: tuple[str, ...]  # the fields of `MeasureConfig` that its numbers depend on
+    take: Take  # makes the table; no rows where it doesn't apply to the model
+    plugins: tuple[Plugin, ...] = ()  # the code outside the suite that its numbers come from
+    section: MeasureSection | None = None  # what the report shows of it; the suite's own have sections of their own
 
     def settings(self, sizes: MeasureConfig) -> dict[str, Any]:
         """What the table depends on besides the run."""
@@ -55,73 +45,42 @@ class Measure:
 
 def _interference(subject: LoadedRun) -> pd.DataFrame:
     """Gradients at several moments of the training, those that were kept."""
-    spec, sizes = subject.spec, subject.sizes
     frames = []
-    for tenth in sizes.tenths:
+    for tenth in subject.sizes.tenths:
         model = subject.model_at(tenth)
-        if model is None:
-            continue
-        found = task_gradient_interference(
-            spec,
-            model,
-            subject.bundle,
-            subject.conditioning,
-            subject.device,
-            draws=sizes.draws,
-            batch=sizes.batch,
-            micro_batch=sizes.micro_batch,
-        )
-        # a task's gradient that is zero on a group of layers has no angle to another's
-        found = found[found["cosine"].notna()]
-        frames.append(found.assign(step=step_of(spec.recipe, tenth), fraction=tenth / TENTHS))
-    return _typed("interference", pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
+        if model is not None:
+            found = task_gradient_interference(subject, model, subject.sizes)
+            frames.append(found.assign(step=step_of(subject.spec.recipe, tenth), fraction=tenth / TENTHS))
+    return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()], ignore_index=True)
 
 
 def _information(subject: LoadedRun) -> pd.DataFrame:
-    sizes = subject.sizes
-    found = block_information(
-        subject.spec,
-        subject.model,
-        subject.bundle,
-        subject.conditioning,
-        subject.device,
-        images=sizes.information_images,
-        pixels=sizes.pixels,
-    )
-    return _typed("information", found)
+    return block_information(subject, subject.model, subject.sizes)
 
 
-def _separation(subject: LoadedRun) -> pd.DataFrame:
-    return _typed("separation", feature_separation(subject))
-
-
-def _routing(subject: LoadedRun) -> pd.DataFrame:
-    return _typed("routing", expert_shares(subject))
-
-
-def _typed(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with the columns and types of the schema; rows may be none."""
+def _of_suite(name: str, take: Take, sizes: tuple[str, ...] = (), version: int = 1) -> Measure:
+    """A measure whose table has the columns and types of the schema; rows may be none."""
     types = {"str": "object", "int64": "int64", "float64": "float64"}
     columns = {c.name: types[c.dtype] for c in MEASURE_COLUMNS[name]}
-    return frame.reindex(columns=list(columns)).astype(columns)
 
+    def typed(subject: LoadedRun) -> pd.DataFrame:
+        return take(subject).reindex(columns=list(columns)).astype(columns)
 
-_RESPONSES = ("images",)
+    return Measure(name=name, version=version, sizes=sizes, take=typed)
 
-_SUITE = (
-    Measure(name="prompts", sizes=_RESPONSES, take=responses.prompts),
-    Measure(name="levels", sizes=_RESPONSES, take=responses.levels),
-    Measure(name="mixed", sizes=_RESPONSES, take=responses.mixed),
-    Measure(name="precision", sizes=_RESPONSES, take=responses.precision),
-    Measure(name="order_moves", sizes=(), take=responses.order_moves),
-    Measure(name="interference", version=2, sizes=("tenths", "draws", "batch"), take=_interference),
-    Measure(name="separation", sizes=(), take=_separation),
-    Measure(name="information", version=2, sizes=("information_images", "pixels"), take=_information),
-    Measure(name="routing", sizes=_RESPONSES, take=_routing),
-)
 
 MEASURES: Registry[Measure] = Registry("measure", entry_point_group="dfpir.measures")
-for _measure in _SUITE:
+for _measure in (
+    _of_suite("prompts", responses.prompts, ("images",)),
+    _of_suite("levels", responses.levels, ("images",)),
+    _of_suite("mixed", responses.mixed, ("images",)),
+    _of_suite("precision", responses.precision, ("images",)),
+    _of_suite("order_moves", responses.order_moves),
+    _of_suite("interference", _interference, ("tenths", "draws", "batch"), version=2),
+    _of_suite("separation", feature_separation),
+    _of_suite("information", _information, ("information_images", "pixels"), version=2),
+    _of_suite("routing", expert_shares, ("images",)),
+):
     MEASURES.register(_measure.name)(_measure)
 
 
@@ -175,5 +134,7 @@ def measure_named(name: str) -> Measure:
     """
     if name.startswith(METRIC_PREFIX):
         metric = METRICS[name.removeprefix(METRIC_PREFIX)]
-        return Measure(name=name, sizes=(), take=partial(metric_rows, metric=metric), plugins=tuple(metric.plugins))
+        return Measure(
+            name=name, sizes=(), take=partial(responses.metric_rows, metric=metric), plugins=tuple(metric.plugins)
+        )
     return MEASURES[name]

@@ -1,8 +1,9 @@
-"""Test images restored in unusual ways: wrong prompts, other strengths, two degradations, rounded codes."""
+"""Test images restored again: under wrong prompts, other strengths, two degradations, rounded codes; other metrics."""
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -13,16 +14,19 @@ from scipy.stats import kendalltau
 from torch import nn
 
 from ablations.data import test_set_of, under_protocol
-from ablations.harness.evaluate import as_tensor, restore_items
+from ablations.harness.batch_scores import as_tensor, score_batch
+from ablations.harness.evaluate import origin_of, restore_items, score_rows
 from ablations.harness.probes import channel_orders
+from ablations.harness.run_one import evaluated
 from ablations.measures.subject import LoadedRun
+from ablations.metrics import ImageMetric
 from datasets.bundle import EvalItem, to_float, to_levels
 from datasets.degrade import add_rain, degrade
-from datasets.protocols import get_protocol, score
+from datasets.protocols import Protocol, as_scored, get_protocol
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition, Task, condition_named, noise
 from dfpir import DFPIRConfig, RestorationUNet
-from reports.schema import MEASURE_COLUMNS, ORDER_PREFIX, PSNR
+from reports.schema import IMAGE_COLUMNS, ORDER_PREFIX, PSNR
 
 SIGMAS_255 = (10, 15, 25, 35, 50, 75)
 RAIN_PERCENT = (25, 50, 100, 200, 400)
@@ -40,8 +44,8 @@ def prompts(subject: LoadedRun) -> pd.DataFrame:
     for true in subject.spec.tested:
         items = items_of(subject, condition_named(true))
         for given in subject.prompts.conditions:
-            rows += _scores(subject, items, condition=true, told=condition_named(given), given=given)
-    return _frame("prompts", rows)
+            rows += _scores(subject, items, true, given)
+    return pd.DataFrame(rows)
 
 
 def levels(subject: LoadedRun) -> pd.DataFrame:
@@ -51,18 +55,12 @@ def levels(subject: LoadedRun) -> pd.DataFrame:
     """
     rows: Rows = []
     trained = {condition_named(name).task for name in subject.spec.conditions}
-    if Task.NOISE in trained:
-        for sigma in SIGMAS_255:
-            told = condition_named(subject.prompts.conditions[subject.prompts.row(noise(sigma).name)])
-            rows += _scores(
-                subject, items_of(subject, noise(sigma)), condition=noise(sigma).name, told=told, given=told.name
-            )
-    if Task.RAIN in trained:
-        rain = condition_named("rain")
-        for percent in RAIN_PERCENT:
-            items = list(_rain(subject, percent))
-            rows += _scores(subject, items, condition=f"rain-{percent}", told=rain, given=rain.name)
-    return _frame("levels", rows)
+    for level in (noise(sigma) for sigma in SIGMAS_255 if Task.NOISE in trained):
+        given = subject.prompts.conditions[subject.prompts.row(level.name)]
+        rows += _scores(subject, items_of(subject, level), level.name, given)
+    for percent in RAIN_PERCENT if Task.RAIN in trained else ():
+        rows += _scores(subject, list(_rain(subject, percent)), f"rain-{percent}", "rain")
+    return pd.DataFrame(rows)
 
 
 def mixed(subject: LoadedRun) -> pd.DataFrame:
@@ -73,8 +71,8 @@ def mixed(subject: LoadedRun) -> pd.DataFrame:
         if {first, second} <= trained:
             items = [_degraded_again(item, second) for item in items_of(subject, condition_named(first))]
             for given in (first, second):
-                rows += _scores(subject, items, condition=f"{first}+{second}", told=condition_named(given), given=given)
-    return _frame("mixed", rows)
+                rows += _scores(subject, items, f"{first}+{second}", given)
+    return pd.DataFrame(rows)
 
 
 def precision(subject: LoadedRun) -> pd.DataFrame:
@@ -83,10 +81,9 @@ def precision(subject: LoadedRun) -> pd.DataFrame:
     for name in FORMATS if _orders_follow_codes(subject) else ():
         model = _with_codes_in(subject, name)
         for true in subject.spec.tested:
-            condition = condition_named(true)
-            items = items_of(subject, condition)
-            rows += _scores(subject, items, condition=true, told=condition, given=name, model=model)
-    return _frame("precision", rows)
+            items = items_of(subject, condition_named(true))
+            rows += [row | {"given": name} for row in _scores(subject, items, true, true, model)]
+    return pd.DataFrame(rows)
 
 
 def order_moves(subject: LoadedRun) -> pd.DataFrame:
@@ -109,7 +106,7 @@ def order_moves(subject: LoadedRun) -> pd.DataFrame:
                             "tau": float(tau),
                         }
                     )
-    return _frame("order_moves", rows)
+    return pd.DataFrame(rows)
 
 
 def _orders_follow_codes(subject: LoadedRun) -> bool:
@@ -152,39 +149,50 @@ def _degraded_again(item: EvalItem, second: str) -> EvalItem:
 
 
 def _scores(
-    subject: LoadedRun,
-    items: Sequence[EvalItem],
-    *,
-    condition: str,
-    told: Condition,
-    given: str,
-    model: nn.Module | None = None,
+    subject: LoadedRun, items: Sequence[EvalItem], condition: str, given: str, model: nn.Module | None = None
 ) -> Rows:
-    """PSNR of each item restored by a model that is told `told`."""
-    spec = subject.spec
-    rules = get_protocol(spec.protocol)
-    rows: Rows = []
-    asked = [replace(item, condition=told) for item in items]
+    """PSNR of each item restored by a model that is told the condition `given`; the rows call the items `condition`."""
+    rules = get_protocol(subject.spec.protocol)
+    asked = [replace(item, condition=condition_named(given)) for item in items]
     restored = restore_items(subject, model or subject.model, asked)
+    rows: Rows = []
     for item, (_, image) in zip(items, restored, strict=True):
-        clean, degraded = as_tensor(item.clean).to(subject.device), as_tensor(item.degraded).to(subject.device)
-        task = item.condition.task
+        value, input_value = score_batch([item], [image], rules, [PSNR])[0][PSNR]
         rows.append(
             {
-                "dataset": test_set_of(subject.bundle, item.name, spec.data.name),
+                "dataset": test_set_of(subject.bundle, item.name, subject.spec.data.name),
                 "image": item.name,
                 "scene": item.scene,
                 "condition": condition,
                 "given": given,
                 "metric": PSNR,
-                "value": float(score(image, clean, rules, task, metrics=[PSNR])[PSNR]),
-                "input_value": float(score(degraded, clean, rules, task, metrics=[PSNR])[PSNR]),
+                "value": value,
+                "input_value": input_value,
             }
         )
     return rows
 
 
-def _frame(measure: str, rows: Rows) -> pd.DataFrame:
-    types = {"str": "object", "int64": "int64", "float64": "float64"}
-    columns = {c.name: types[c.dtype] for c in MEASURE_COLUMNS[measure]}
-    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+def metric_rows(subject: LoadedRun, metric: ImageMetric) -> pd.DataFrame:
+    """Rows with the columns of images.parquet: the images, conditions and protocols of the run's own evaluation.
+
+    Raises:
+        ValueError: the metric gave no number for an image.
+    """
+    spec, rows = subject.spec, []
+    for items, label in evaluated(spec, subject.bundle):
+        rules = get_protocol(label)
+        for item, restored in restore_items(subject, subject.model, items):
+            scores = _score(metric, restored, item, rules), _score(metric, as_tensor(item.degraded), item, rules)
+            rows += score_rows(item, rules, {metric.shown.name: scores}, origin=origin_of(spec))
+    return pd.DataFrame(rows, columns=[column.name for column in IMAGE_COLUMNS]).assign(run_id=subject.folder.name)
+
+
+def _score(metric: ImageMetric, image: torch.Tensor, item: EvalItem, rules: Protocol) -> float:
+    clean = as_tensor(item.clean).to(image.device)
+    with torch.inference_mode():
+        first, second = as_scored(image, clean, rules, item.condition.task)
+        value = float(metric.compute(first.double(), second.double()))
+    if math.isnan(value):
+        raise ValueError(f"Metric {metric.shown.name} is NaN for {item.name} under {item.condition.name}.")
+    return value

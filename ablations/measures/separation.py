@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from ablations.harness.probe_features import ProbePatch, pooled_features, probe_patches
+from ablations.harness.probes import ProbePatch, pooled_features, probe_patches
 from ablations.harness.run_one import test_items
 from ablations.measures.subject import LoadedRun
 from datasets.seeding import stable_seed

@@ -27,15 +27,10 @@ from reports.schema import WEIGHTS_FILE
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedRun(RunContext):
-    """What a measure may look at.
+    """What a measure may look at."""
 
-    Attributes:
-        folder: of the run.
-        sizes: how much is measured.
-    """
-
-    folder: Path
-    sizes: MeasureConfig
+    folder: Path  # of the run
+    sizes: MeasureConfig  # how much is measured
 
     @cached_property
     def model(self) -> nn.Module:

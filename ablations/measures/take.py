@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from ablations.harness.provenance import now
+from ablations.harness import provenance
 from ablations.harness.seeding import make_deterministic
 from ablations.measures.registry import Measure, measure_named
 from ablations.measures.subject import LoadedRun, load_run
 from ablations.spec import MeasureConfig, RunSpec
 from reports.files import write_json
-from reports.schema import MEASURES_FOLDER, ErrorFile, read_measure, write_measure
+from reports.schema import MEASURES_FOLDER, read_measure, write_measure
 
 
 def missing(spec: RunSpec, folder: Path, names: Sequence[str], sizes: MeasureConfig) -> list[str]:
@@ -53,16 +52,7 @@ def take_measures(
             facts = _facts(spec, measure, sizes) | {"seconds": f"{time.monotonic() - started:.1f}"}
             write_measure(table, folder, name, facts=facts, section=measure.section)
         except Exception as error:
-            write_json(
-                error_file(folder, name),
-                ErrorFile(
-                    type=type(error).__name__,
-                    message=str(error),
-                    traceback="".join(traceback.format_exception(error)),
-                    at=now(),
-                    step=None,
-                ),
-            )
+            write_json(error_file(folder, name), provenance.error_file(error))
             failed.append(name)
     return failed
 

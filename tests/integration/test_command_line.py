@@ -1,16 +1,12 @@
 """`python -m ablations.run`: flags, listings, plans, errors."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ablations import names
-from ablations.budgets import BUDGETS
 from ablations.options import known_flags
 from ablations.run import main
 from tests.support.command_lines import call_of
@@ -72,40 +68,6 @@ def test_only_takes_patterns_in_any_case(capsys, tmp_path):
     assert code == 0
     assert re.findall(r"^dfpir_g\d+", out, re.MULTILINE)[:2] == ["dfpir_g50", "dfpir_g70"]
     assert "dfpir_g90" not in out
-
-
-def test_version(capsys):
-    code, out, _ = call(capsys, "--version")
-    assert code == 0
-    assert re.match(r"dfpir-suite[ ,]", out)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["gama_sweep"], "Unknown study 'gama_sweep'. Did you mean 'gamma_sweep'?"),
-        (["GAMMA_SWEEP"], "Unknown study 'GAMMA_SWEEP'. Did you mean 'gamma_sweep'?"),
-        (["gamma_sweep", "--budget", "dmeo"], "Unknown budget 'dmeo'. Did you mean 'demo'?"),
-    ],
-)
-def test_a_mistyped_name_is_told_before_torch_is_imported(arguments, message):
-    code = "import sys; from ablations.run import main\ntry: main(sys.argv[1:])\nfinally: print('torch' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
-    )
-    assert done.returncode == 2
-    assert done.stderr == f"error: {message}\n"
-    assert done.stdout == "False\n"
-
-
-def test_budgets_read_from_the_source_are_the_registered_ones():
-    assert names._budgets() == list(BUDGETS)
-
-
-def test_efficiency_refuses_flags_that_it_does_not_use(capsys):
-    code, _, err = call(capsys, "efficiency", "--seeds", 1, "--only", "dfpir", "--dry-run", "--data", "/nonexistent")
-    assert (code, err.count("\n")) == (2, 1)
-    assert "--only, --seeds, --data, --dry-run: efficiency trains nothing" in err
 
 
 def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
@@ -179,15 +141,3 @@ def test_a_folder_of_images_as_data(capsys, tmp_path):
     code, _, err = call(capsys, "components", "--data", tmp_path, "--dry-run", "--budget", "smoke")
     assert code == 2
     assert "broken.png" in err
-
-
-def test_another_package_named_datasets_is_noticed(tmp_path):
-    (tmp_path / "datasets").mkdir()
-    (tmp_path / "datasets" / "__init__.py").write_text("")
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from ablations.run import main; main(['--list'])"
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
-    )
-    assert done.returncode == 2
-    assert "in place of this suite's" in done.stderr
-    assert done.stderr.count("\n") == 1

@@ -166,10 +166,3 @@ def test_each_package_says_what_there_is(tmp_path, module):
     done = start(module, cwd=tmp_path)
     assert done.returncode == 0
     assert done.stdout.count(b"python -m ") >= 3
-
-
-@pytest.mark.parametrize("module", ["ablations.evaluate", "ablations.status"])  # others: test_command_lines
-def test_version(tmp_path, module):
-    done = start(module, "--version", cwd=tmp_path)
-    assert done.returncode == 0
-    assert done.stdout.startswith(b"dfpir-suite")

@@ -27,7 +27,7 @@ SPEC = odd_spec()
 
 
 @pytest.fixture(scope="module")
-def run_lock(tmp_path_factory):
+def alone(tmp_path_factory):
     """The run in one process, with its first gradients."""
     root = tmp_path_factory.mktemp("alone")
     kept: dict[str, torch.Tensor] = {}

@@ -17,15 +17,15 @@ import ablations.harness.training.train as training
 from ablations.data import load_data
 from ablations.harness.context import run_context
 from ablations.harness.evaluate import restore_items
-from ablations.harness.launch import Options
+from ablations.harness.launch.job import JobOptions
+from ablations.harness.launch.torchrun import TorchrunLauncher
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import run_plan, study_file, write_table
-from ablations.harness.training import checkpoint
+from ablations.harness.training.distributed import SINGLE_PROCESS
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.weights import load_own
 from reports.schema import TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images
-from tests.support.checkpoints import load_latest
 from tests.support.forks import warm_context
 from tests.support.killed import run_and_be_killed
 from tests.support.made_once import SPEC
@@ -178,22 +178,6 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path, settin
     assert losses[0] == losses[1]
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, caplog):
-    for step in (1, 2, 3):
-        tensors = {"x": torch.full((3,), float(step))}
-        checkpoint.save(tmp_path, checkpoint.Checkpoint(step=step, tensors=tensors, facts={"wall_s": step}))
-    files = sorted(tmp_path.iterdir())
-    assert len(files) == 2
-    content = bytearray(files[-1].read_bytes())
-    content[-1] ^= 1
-    files[-1].write_bytes(content)
-    found = load_latest(tmp_path)
-    assert found is not None
-    assert found.step == 2
-    assert torch.equal(found.tensors["x"], torch.full((3,), 2.0))
-    assert "damaged" in caplog.text
-
-
 def test_an_alias_and_a_renamed_run_share_one_folder(finished, tmp_path):
     plan = tiny_plan(only=("dfpir_g50", "dfpir_g60", "dfpir_g100"))
     renamed = replace(SPEC, variant="another_name")
@@ -215,10 +199,10 @@ def test_a_failing_run_does_not_stop_the_study(tmp_path):
     rows = (replace(plan.rows[0], spec=broken), *plan.rows[1:])
     plan = replace(plan, rows=rows, study=replace(plan.study, measures=()))
     console = Console(file=(tmp_path / "log.txt").open("w"), width=200)
-    here = Options(launcher="torchrun")  # in this process; that of the machine: tests/integration/test_launch_local.py
-    outcome = run_plan(
-        plan, tmp_path / "runs", torch.device("cpu"), jobs=2, force=False, command="test", console=console, options=here
-    )
+    options = JobOptions(root=tmp_path / "runs", device="cpu")
+    # in this process; that of the machine: tests/integration/test_launch_local.py
+    launch = TorchrunLauncher(SINGLE_PROCESS)
+    outcome = run_plan(plan, options, launch, max_parallel=2, command="test", console=console)
     console.file.close()
     log = (tmp_path / "log.txt").read_text()
     assert [spec.variant for spec in outcome.failed] == ["dfpir_g50"]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness import launch_local
-from ablations.harness.launch import make_launcher, pending_jobs
-from ablations.harness.launch_job import Job, Options, write_crash_record
+from ablations.harness.launch import Launching, make_launcher
+from ablations.harness.launch import local as launch_local
+from ablations.harness.launch.job import Job, JobOptions, pending_jobs, write_crash_record
 from ablations.harness.lock import trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
@@ -26,7 +26,7 @@ def launch(root, *, hang_s, only=("dfpir_g50",), max_parallel=1, first=Job):
     console = Console(file=said, width=300)
     specs = tiny_plan(only=only).specs
     with StudyProgress(specs, console) as progress:
-        jobs = pending_jobs(specs, root, CPU, force=False, progress=progress, hang_s=hang_s)
+        jobs = pending_jobs(specs, JobOptions(root=root, device="cpu", hang_s=hang_s), progress)
         jobs[0] = first(**vars(jobs[0]))
         failed = launch_local.launch(jobs, max_parallel=max_parallel, progress=progress)
     return failed, jobs, said.getvalue()
@@ -53,9 +53,8 @@ def test_a_worker_that_still_imports_has_longer(tmp_path, began, silent_s, kille
         def kill(self):
             self.kills += 1
 
-    specs = tiny_plan(only=("dfpir_g50",)).specs
-    with StudyProgress(specs, Console(file=io.StringIO())) as progress:
-        (job,) = pending_jobs(specs, tmp_path, CPU, force=False, progress=progress, hang_s=60)
+    (spec,) = tiny_plan(only=("dfpir_g50",)).specs
+    job = Job(spec=spec, root=tmp_path, device="cpu", hang_s=60)
     last = time.monotonic() - silent_s
     process = Process()
     worker = launch_local._Worker(process=process, job=job, words=None, last_beat=last, began=began)
@@ -105,9 +104,8 @@ def test_a_watchdog_says_where_a_run_stood(tmp_path, monkeypatch):
 
 
 def test_a_row_that_the_worker_wrote_stays(tmp_path):
-    specs = tiny_plan(only=("dfpir_g50",)).specs
-    with StudyProgress(specs, Console(file=io.StringIO())) as progress:
-        (job,) = pending_jobs(specs, tmp_path, CPU, force=False, progress=progress)
+    (spec,) = tiny_plan(only=("dfpir_g50",)).specs
+    job = Job(spec=spec, root=tmp_path, device="cpu")
     job.folder.mkdir()
     (job.folder / "ERROR.json").write_text('{"type": "ValueError"}')
     write_crash_record(job, "exit code 1")
@@ -117,10 +115,10 @@ def test_a_row_that_the_worker_wrote_stays(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (Options(launcher="locl"), "Did you mean 'local'?"),
-        (Options(slurm={"partition": "gpu"}), "--slurm goes with --launcher slurm"),
-        (Options(launcher="slurm", ray_address="auto"), "--ray-address goes with --launcher ray"),
-        (Options(gpus=1.0), "--gpus goes with"),
+        (Launching(launcher="locl"), "Did you mean 'local'?"),
+        (Launching(slurm=("partition=gpu",)), "--slurm goes with --launcher slurm"),
+        (Launching(launcher="slurm", ray_address="auto"), "--ray-address goes with --launcher ray"),
+        (Launching(gpus=1.0), "--gpus goes with"),
     ],
 )
 def test_settings_of_another_launcher_are_refused(options, message):

@@ -14,9 +14,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness.launch import make_launcher, pending_jobs
-from ablations.harness.launch_job import MissingExtraError, Options, import_extra
-from ablations.harness.launch_slurm import SlurmLauncher
+from ablations.harness.launch import Launching, make_launcher
+from ablations.harness.launch.job import JobOptions, MissingExtraError, import_extra, pending_jobs
+from ablations.harness.launch.slurm import SlurmLauncher
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
 from reports.schema import read_images
@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 def launch(launcher, root, plan, hang_s=None):
     said = io.StringIO()
     with StudyProgress(plan.specs, Console(file=said, width=300)) as progress:
-        jobs = pending_jobs(plan.specs, root, CPU, force=False, progress=progress, hang_s=hang_s)
+        jobs = pending_jobs(plan.specs, JobOptions(root=root, device="cpu", hang_s=hang_s), progress)
         failed = launcher(jobs, max_parallel=2, progress=progress)
     return failed, jobs, said.getvalue()
 
@@ -71,7 +71,7 @@ def test_a_run_pre_empted_in_the_middle_is_queued_again_and_ends_with_the_same_n
         os.kill(owner["pid"], signal.SIGUSR2)
 
     with StudyProgress(plan.specs, Console(file=io.StringIO())) as progress:
-        jobs_to_do = pending_jobs(plan.specs, root, CPU, force=False, progress=progress, hang_s=None)
+        jobs_to_do = pending_jobs(plan.specs, JobOptions(root=root, device="cpu", hang_s=None), progress)
         thread = threading.Thread(target=preempt)
         thread.start()
         failed = launcher(jobs_to_do, max_parallel=2, progress=progress)
@@ -114,7 +114,7 @@ def test_settings_that_could_be_misread_are_refused(settings, gpus, message):
 def test_without_slurm_the_error_is_one_line(tmp_path):
     plan = tiny_plan(only=("dfpir_g50",))
     with pytest.raises(ValueError, match="srun"):
-        launch(make_launcher(Options(launcher="slurm"), CPU), tmp_path, plan)
+        launch(make_launcher(Launching(launcher="slurm"), CPU), tmp_path, plan)
 
 
 def test_a_missing_library_names_the_extra():

@@ -22,7 +22,7 @@ RUN = ("-m", "ablations.run", "my_study", "--budget", "minute")
 IDS = """
 import json
 from ablations.budgets import BUDGETS
-from ablations.launchers import LAUNCHERS
+from ablations.harness.launch import LAUNCHERS
 from ablations.measures.registry import MEASURES
 from ablations.metrics import METRICS
 from datasets.protocols import PROTOCOLS

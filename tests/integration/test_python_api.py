@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 import ablations
-from ablations.options import command, of_keywords
+from ablations.options import command, of_keywords, options_of
 from ablations.recipe import TaskShare
-from ablations.run import options_of
 from ablations.settings import GROUPS, checked
 from tests.support.made_once import TWO
 
@@ -62,7 +61,7 @@ def test_a_folder_of_runs_is_as_good_where_it_holds_one_study(result):
         ({"study": "gama_sweep"}, "Did you mean 'gamma_sweep'"),
         ({"budget": "smok"}, "Did you mean 'smoke'"),
         ({"seed": 1}, "Unknown option 'seed'.*'seeds'"),
-        ({"seeds": [-1]}, "seeds="),
+        ({"seeds": [-1]}, "argument --seeds: '-1' is no seed"),
         ({"dry_run": True}, "Unknown option 'dry_run'"),
         ({"recipe": {"stesp": 5}}, "Unknown setting 'stesp' of recipe. Did you mean 'steps'"),
         ({"recipe": {"steps": "many"}}, "--recipe.steps many: a whole number is needed"),
@@ -91,11 +90,11 @@ def test_overrides_from_python_are_those_of_the_command_line():
     }
     asked = of_keywords("components", {"jobs": "auto", **settings})
     words = shlex.split(command(asked))[3:]
-    assert "--recipe.steps 400 100 --recipe.grad-clip None --recipe.mixture noise:2:1 --model.dim 16" in " ".join(words)
+    assert "--recipe.steps 400 100 --recipe.mixture noise:2:1 --recipe.grad-clip None --model.dim 16" in " ".join(words)
     again = options_of(words)
     assert again.execution.jobs == asked.execution.jobs == 0
     for group in GROUPS:
-        assert checked(group, getattr(again, group)) == getattr(asked, group)
+        assert checked(group, getattr(again, group)) == checked(group, settings[group])
 
 
 def test_a_script_without_a_guard_is_told_how_to_mend_it(tmp_path):

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,11 +14,11 @@ from typing import Any
 
 import torch
 
-import ablations.harness.launch_local as launch_local
+import ablations.harness.launch.local as launch_local
 import ablations.harness.training.train as training
 from ablations.budgets import register_budget
 from ablations.harness import probes, run_one, study
-from ablations.harness.launch_job import Job
+from ablations.harness.launch.job import Job, JobOptions
 from ablations.harness.training import checkpoint, saving
 from ablations.run import main
 from ablations.spec import RunSpec
@@ -73,5 +74,7 @@ def command(out: Path) -> None:
     sys.exit(main([*asked, "--out", str(out)]))
 
 
-def _without_measures(pending_jobs: Callable[..., list[Job]], *arguments: Any, **named: Any) -> list[Job]:
-    return pending_jobs(*arguments, **{**named, "measures": ()})
+def _without_measures(
+    pending_jobs: Callable[..., list[Job]], specs: list[RunSpec], options: JobOptions, progress: Any
+) -> list[Job]:
+    return pending_jobs(specs, replace(options, measures=()), progress)

@@ -16,16 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
 
 from rich.console import Console
 
-from ablations.harness import launch_ray
-from ablations.harness.launch import pending_jobs
-from ablations.harness.launch_job import Job
-from ablations.harness.launch_ray import RayLauncher
+from ablations.harness.launch import ray as launch_ray
+from ablations.harness.launch.job import Job, JobOptions, pending_jobs
+from ablations.harness.launch.ray import RayLauncher
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_status import last_step
 from ablations.plan import Plan
@@ -47,7 +44,7 @@ def study(root: Path, launcher: RayLauncher, *, kill: Any = None) -> dict[str, A
     specs = plan().specs
     killed: list[list[int]] = []
     with StudyProgress(specs, Console(file=said, width=300)) as progress:
-        jobs = pending_jobs(specs, root, torch.device("cpu"), force=False, progress=progress, hang_s=None)
+        jobs = pending_jobs(specs, JobOptions(root=root, device="cpu", hang_s=None), progress)
         thread = threading.Thread(target=_kill_in_the_middle, args=(jobs, kill, killed), daemon=True)
         if kill is not None:
             thread.start()

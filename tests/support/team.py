@@ -94,11 +94,11 @@ def memory_for_one(team: TorchProcessGroup, folder: Path) -> None:
     """The second process's memory holds one sample at a time."""
     original, tried = gradients.training_loss, []
 
-    def limited(spec: RunSpec, model: torch.nn.Module, degraded: torch.Tensor, *rest: object) -> torch.Tensor:
+    def limited(config: object, model: torch.nn.Module, degraded: torch.Tensor, *rest: object) -> torch.Tensor:
         tried.append(len(degraded))
         if not team.is_main and len(degraded) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return original(spec, model, degraded, *rest)
+        return original(config, model, degraded, *rest)
 
     pytest.MonkeyPatch().setattr(gradients, "training_loss", limited)
     assert _make(team, folder / "split", odd_spec())

@@ -7,7 +7,7 @@ import signal
 import time
 from typing import Any
 
-from ablations.harness.launch_job import Job
+from ablations.harness.launch.job import Job
 
 
 class Hangs(Job):

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 import ablations.harness.training.accelerate as accelerate
-import ablations.harness.training.state as states
 import ablations.harness.training.train as training
 import baselines
-from ablations.harness.launch_job import Job
+from ablations.harness.launch.job import Job
 from ablations.harness.memory import LiveBytes
 from ablations.harness.run_one import run_one
 from ablations.harness.training.accelerate import (
@@ -28,6 +27,7 @@ from ablations.spec import Phase
 from datasets.transfer import to_device_async
 from dfpir import create_model
 from dfpir.recompute import recompute_activations
+from tests.support.graphs import EagerCapture, capture_eagerly
 from tests.support.tiny_study import tiny_plan
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")  # a device's name needs no GPU
@@ -87,28 +87,6 @@ def test_checkpointing_takes_less_memory_where_it_is_on():
     assert peaks[1] < 0.6 * peaks[0]
 
 
-class EagerCapture:
-    """A capture that needs no GPU: like a graph's, its replay writes over the capture's loss and gradients."""
-
-    def __init__(self, parameters):
-        self.parameters = list(parameters)
-        self.count = 0
-
-    def __call__(self, work, clear):
-        self.count += 1
-        clear()
-        loss = work()
-        kept = [parameter.grad for parameter in self.parameters]
-
-        def replay():
-            clear()
-            loss.copy_(work())
-            for held, parameter in zip(kept, self.parameters, strict=True):
-                held.copy_(parameter.grad)
-
-        return loss, replay
-
-
 def test_a_graphed_step_gives_each_batchs_own_loss_and_gradient():
     layer = torch.nn.Linear(3, 2)
     capture = EagerCapture(layer.parameters())
@@ -163,14 +141,7 @@ def test_training_through_graphed_steps_is_the_same_training(tmp_path, monkeypat
     recipe = replace(SPEC.recipe, phases=(first, Phase(steps=2, lr=first.lr, patch=first.patch // 2, batch=2)), ema=0.9)
     spec = replace(SPEC, recipe=recipe)
     plain = run(tmp_path / "plain", Acceleration(), spec)
-    captures = []
-
-    def graphed_step(compute, parameters):
-        captures.append(EagerCapture(parameters))
-        return GraphedStep(compute, parameters, captures[-1])
-
-    monkeypatch.setattr(states, "GraphedStep", graphed_step)
-    monkeypatch.setattr(states, "cuda_graph_blocker", lambda *_: None)
+    captures = capture_eagerly(monkeypatch)
     graphed = run(tmp_path / "graphed", Acceleration(cuda_graphs=True), spec)
     assert [capture.count for capture in captures] == [2]  # once a phase
     assert trained_log(plain) == trained_log(graphed)

@@ -177,7 +177,7 @@ def test_steps_have_names_of_their_own_and_commands_that_exist(tmp_path):
     from ablations.bench.gpu.checks import CHECKS
     from ablations.bench.options import BenchOptions
     from ablations.command_line import parse
-    from ablations.run import options_of
+    from ablations.options import options_of
 
     steps = make_steps(Place(device="cuda", out=tmp_path, work=tmp_path, memory_gib=80))
     assert len({each.name for each in steps}) == len(steps)

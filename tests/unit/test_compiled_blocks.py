@@ -8,16 +8,15 @@ import torch._dynamo as dynamo
 from torch._dynamo.utils import counters
 
 import ablations.harness.training.accelerate as accelerate
-import ablations.harness.training.state as states
 from ablations.harness.run_one import run_one
 from ablations.harness.seeding import initialise
-from ablations.harness.training.accelerate import Acceleration, GraphedStep
+from ablations.recipe import Acceleration
 from ablations.spec import Phase
 from dfpir import create_model
 from dfpir.kernels import switch
 from dfpir.recompute import Recomputed, compile_blocks, recompute_activations
+from tests.support.graphs import capture_eagerly
 from tests.support.tiny_study import tiny_plan
-from tests.unit.test_accelerate import EagerCapture
 
 SMALL = {"dim": 8, "num_blocks": (2, 1, 1, 1), "num_refinement_blocks": 1, "heads": (1, 2, 4, 8)}
 pytestmark = pytest.mark.filterwarnings("ignore")  # the compiler's own
@@ -144,11 +143,6 @@ def test_the_environments_kernels_are_settled_before_a_block_is_traced(monkeypat
 def test_a_run_of_compiled_blocks_within_captured_steps_is_the_same_run(tmp_path, monkeypatch):
     phases = (Phase(steps=4, lr=1e-3, patch=16, batch=2),)
     spec = tiny_plan(only=("dfpir_g50",), phases=phases, validations=1).specs[0]
-    captures = []
-
-    def graphed_step(compute, parameters):
-        captures.append(EagerCapture(parameters))
-        return GraphedStep(compute, parameters, captures[-1])
 
     def run(root, acceleration):
         accelerate.use(acceleration)
@@ -158,8 +152,7 @@ def test_a_run_of_compiled_blocks_within_captured_steps_is_the_same_run(tmp_path
 
     plain = run(tmp_path / "plain", Acceleration())
     monkeypatch.setattr(accelerate, "BACKEND", "eager")
-    monkeypatch.setattr(states, "GraphedStep", graphed_step)
-    monkeypatch.setattr(states, "cuda_graph_blocker", lambda *_: None)
+    captures = capture_eagerly(monkeypatch)
     fast = run(tmp_path / "fast", Acceleration(compile=True, cuda_graphs=True, checkpointing=True))
     assert graphs() > 0
     assert len(captures) == 1

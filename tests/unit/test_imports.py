@@ -45,7 +45,7 @@ def test_no_import_circle(imports):
 
 
 def test_a_circle_would_be_found(imports):
-    top, bottom = "ablations.harness.launch", "ablations.harness.launch_job"
+    top, bottom = "ablations.harness.launch", "ablations.harness.launch.job"
     assert bottom in imports[top]
     closed = {**imports, bottom: [*imports[bottom], top]}
     (group,) = circles(closed)

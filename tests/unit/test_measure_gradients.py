@@ -12,11 +12,13 @@ from torch import nn
 
 from ablations.data import load_data
 from ablations.harness.build import build_model
+from ablations.harness.context import run_context
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.gradients import training_loss
 from ablations.measures.gradients import COLUMNS, task_gradient_interference
 from ablations.measures.groups import layer_groups
 from ablations.models import model_config
+from ablations.spec import MeasureConfig
 from dfpir import RestorationUNet
 from dfpir.prompts import load_prompts
 from reports.schema import MEASURE_COLUMNS
@@ -28,13 +30,15 @@ CPU = torch.device("cpu")
 
 
 def measure(spec, model, bundle=BUNDLE, *, draws=1, batch=3, micro_batch=3):
-    prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)
-    conditioning = Conditioning(spec.config, prompts)
+    run = replace(run_context(SPEC, CPU), spec=spec, bundle=bundle, conditioning=conditioning_of(spec))
     if isinstance(model, RestorationUNet):
-        model.bind_prompts(prompts.codes)
-    return task_gradient_interference(
-        spec, model, bundle, conditioning, CPU, draws=draws, batch=batch, micro_batch=micro_batch
-    )
+        model.bind_prompts(run.conditioning.prompts.codes)
+    sizes = MeasureConfig(draws=draws, batch=batch, micro_batch=micro_batch)
+    return task_gradient_interference(run, model, sizes)
+
+
+def conditioning_of(spec):
+    return Conditioning(spec.config, load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions))
 
 
 def of_variant(name="dfpir", seed=0, conditions=SPEC.conditions, **changes):
@@ -153,7 +157,7 @@ def test_a_gradient_of_zero_has_no_cosine_and_no_row():
 # ---- against an independent way --------------------------------------------------------------------------------------
 
 
-def without_colour(spec, model, degraded, clean, code):
+def without_colour(_, model, degraded, clean, code):
     error = model(degraded, code) - clean
     means = torch.stack([torch.stack([channel.mean() for channel in image]) for image in error])
     return (error - means[:, :, None, None]).abs().mean()
@@ -164,12 +168,12 @@ def test_the_rows_are_those_of_backward_passes(loss, of_batch):
     spec, model = of_variant()
     asked = Recorder(BUNDLE)
     frame = measure(spec, model, asked, batch=3, micro_batch=2)
-    conditioning = Conditioning(spec.config, load_prompts("detailed", spec.text_encoder, spec.conditions))
+    conditioning = conditioning_of(spec)
     flat = {}
     for conditions, _, degraded, clean in asked.batches:
         code = conditioning(conditions, CPU, training=False)
         model.zero_grad()
-        of_batch(spec, model, degraded, clean, code).backward()
+        of_batch(spec.config, model, degraded, clean, code).backward()
         for group, start in (
             ("all", ""),
             ("latent", "latent."),

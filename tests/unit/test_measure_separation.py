@@ -12,7 +12,7 @@ import torch
 
 from ablations.data import load_data
 from ablations.harness.build import build_model
-from ablations.harness.probe_features import ProbePatch
+from ablations.harness.probes import ProbePatch
 from ablations.harness.training.conditioning import Conditioning
 from ablations.measures import separation
 from ablations.models import model_config

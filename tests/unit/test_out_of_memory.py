@@ -89,11 +89,11 @@ def _with_little_memory(monkeypatch, largest):
     tried = []
     original = gradients.training_loss
 
-    def limited(spec, model, degraded, clean, code, weights):
+    def limited(config, model, degraded, clean, code, weights):
         tried.append(len(degraded))
         if len(degraded) > largest:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return original(spec, model, degraded, clean, code, weights)
+        return original(config, model, degraded, clean, code, weights)
 
     monkeypatch.setattr(gradients, "training_loss", limited)
     return tried

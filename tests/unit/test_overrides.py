@@ -10,7 +10,7 @@ from ablations.budgets import BUDGETS, budget_named
 from ablations.harness.study import study_file
 from ablations.harness.study_folder import study_folder
 from ablations.options import known_flags
-from ablations.overrides import Overrides, name_part, overridden
+from ablations.overrides import name_part, overridden
 from ablations.plan import make_plan, study_for
 from ablations.recipe import Evaluation, Phase, Recipe, TaskShare
 from ablations.registry import STUDIES
@@ -23,7 +23,7 @@ from tests.unit.test_spec_and_plan import DATA, NAMES
 def budget(name="small", study="components", only=None, **asked):
     made = budget_named(name)
     own = study_for(study, made, only)
-    return overridden(made, Overrides(**asked), STUDIES[study](), only or own.variants)
+    return overridden(made, asked, STUDIES[study](), only or own.variants)
 
 
 def plan(changed, study="components", **more):

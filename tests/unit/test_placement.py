@@ -85,7 +85,7 @@ def test_auto_measures_and_says_what_it_chose(planned, monkeypatch, tmp_path, jo
     console = SimpleNamespace(
         print=lambda text, **_: told.append(text), is_terminal=False, status=lambda _: nullcontext()
     )
-    here = forecast.Setting(plan=plan, bundle=bundle, root=tmp_path, device=torch.device(kind), console=console)
+    here = forecast.PlannedStudy(plan=plan, bundle=bundle, root=tmp_path, device=torch.device(kind), console=console)
     assert forecast.runs_at_once(here, jobs) == want
     assert len(told) == (jobs == AUTO)
     assert all(text.startswith("3 at once on this GPU: a run needs 14 of") for text in told)

@@ -39,9 +39,9 @@ def test_recorder_averages_by_condition():
     model.bind_prompts(torch.randn(3, 512))
     images, rows = torch.rand(3, 3, 16, 16), [2, 0, 2]
     with torch.inference_mode(), AttentionRecorder(model, 3) as recorder:
-        recorder.told(rows[:2])
+        recorder.set_conditions(rows[:2])
         model(images[:2], torch.tensor(rows[:2]))
-        recorder.told(rows[2:])
+        recorder.set_conditions(rows[2:])
         model(images[2:], torch.tensor(rows[2:]))
     found = recorder.tensors()
     assert recorder.counts.tolist() == [1, 0, 2]

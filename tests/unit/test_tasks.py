@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ablations.models import BaselineConfig
-from ablations.overrides import Overrides, overridden
+from ablations.overrides import overridden
 from ablations.plan import _recipe, _refuse_closed
 from ablations.registry import STUDIES
 from ablations.spec import Phase, TaskShare
@@ -122,7 +122,7 @@ def test_mixtures_of_several_tasks_draw_it(fog):
 
 
 def test_a_mixture_that_is_asked_for_is_taken_as_it_is(fog):
-    asked = Overrides(recipe={"mixture": ["noise:1", "fog:3"]})
+    asked = {"recipe": {"mixture": ["noise:1", "fog:3"]}}
     budget = overridden(TINY, asked, STUDIES["gamma_sweep"](), ["dfpir_g50"])
     for phase in _recipe(budget, ["noise", "rain", "fog"], None).phases:
         assert phase.mixture == (TaskShare(task="noise"), TaskShare(task="fog", share=3.0))

@@ -18,8 +18,8 @@ from ablations.bench.gpu.card import missing
 from ablations.budgets import budget_named
 from ablations.harness.run_one import run_one
 from ablations.harness.training import accelerate
-from ablations.harness.training.accelerate import Acceleration
 from ablations.harness.training.train import Progress, Report
+from ablations.recipe import Acceleration
 from ablations.spec import Evaluation, Phase, Precision, RunSpec
 
 PLAIN = Acceleration(kernels="torch")

@@ -17,8 +17,7 @@ from ablations.bench.gpu.plan import Place, make_steps
 from ablations.bench.gpu.runner import Record, Row, Step, file_name, results_in, run_steps
 from ablations.bench.gpu.summary import is_good, read_results, summary
 from ablations.cli import fail, fail_for, version
-from ablations.command_line import OPTION, Switch, flag_of, one, parse, several, values_of
-from ablations.words import choice, positive
+from ablations.command_line import OPTION, Switch, among, flag_of, one, parse, positive, several, values_of
 
 SECONDS = 575.0
 _CARD_S = 90.0
@@ -41,12 +40,12 @@ class GPUOptions:
     """
 
     seconds: Annotated[float, one("--seconds", "N", positive), OPTION] = SECONDS
-    device: Annotated[str, one("--device", "NAME", choice("cuda", "cpu")), OPTION] = "cuda"
+    device: Annotated[str, one("--device", "NAME", among("cuda", "cpu")), OPTION] = "cuda"
     only: Annotated[tuple[str, ...], several("--only", "NAME ..."), OPTION] = ()
     out: Annotated[Path | None, one("--out", "FOLDER", Path), OPTION] = None
     photos: Annotated[Path | None, one("--photos", "FOLDER", Path), OPTION] = None
     list: Switch = False
-    check: Annotated[str | None, one("--check", "NAME", choice(*CHECKS)), OPTION] = None
+    check: Annotated[str | None, one("--check", "NAME", among(*CHECKS)), OPTION] = None
     version: Switch = False
 
 

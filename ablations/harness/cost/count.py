@@ -37,30 +37,19 @@ ON_REAL_TENSORS = "the work depends on the image: counted for one image of noise
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """Multiply-adds of one forward pass on one image.
+    """Multiply-adds of one forward pass on one image."""
 
-    Attributes:
-        macs: of the published definition.
-        macs_convolutions: those of its convolutions, which most papers print.
-        macs_here: of this implementation.
-        counter: what counted `macs`.
-        note: what a reader must know of the count, or "".
-    """
-
-    macs: int
-    macs_convolutions: int
-    macs_here: int
-    counter: str
-    note: str = ""
+    macs: int  # of the published definition
+    macs_convolutions: int  # those of its convolutions, which most papers print
+    macs_here: int  # of this implementation
+    counter: str  # what counted `macs`
+    note: str = ""  # what a reader must know of the count, or ""
 
 
 def count(model: nn.Module, image: Tensor, code: Tensor | None) -> Count:
     """Count one forward pass, on fake tensors where the model allows it, so that it costs no time.
 
-    Args:
-        model: on the CPU.
-        image: (1, 3, H, W), sides that the model takes, on the CPU.
-        code: as the model needs it.
+    The model and the image, (1, 3, H, W) with sides that the model takes, are on the CPU.
     """
     model = model.eval()
     here, real = _counted(model, image, code)

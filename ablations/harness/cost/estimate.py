@@ -35,24 +35,14 @@ _FORWARD_SHARE = 1 / 3  # of a training step, for a forward pass over as many pi
 
 @dataclass(frozen=True, kw_only=True)
 class RunEstimate:
-    """What one run takes.
-
-    Attributes:
-        variant: of the run.
-        step_s: seconds of a training step of the first phase.
-        train_s: seconds of all steps.
-        eval_s: seconds to restore the test images once.
-        measures_s: seconds of the measures that its study takes, roughly.
-        memory_bytes: most memory of tensors at once, in a training step or a batch of evaluation, without the
-            libraries' own scratch space.
-    """
+    """What one run takes."""
 
     variant: str
-    step_s: float
-    train_s: float
-    eval_s: float
-    memory_bytes: float
-    measures_s: float = 0.0
+    step_s: float  # of a training step of the first phase
+    train_s: float  # of all steps
+    eval_s: float  # to restore the test images once
+    memory_bytes: float  # most of tensors at once, in a training step or a batch of evaluation, libraries apart
+    measures_s: float = 0.0  # of the measures that its study takes, roughly
 
     @property
     def total_s(self) -> float:
@@ -72,18 +62,9 @@ def estimate_run(
     """Measure a step of each phase's patch size, after one for warming up.
 
     With the run's precision of products and this process's kernels and checkpointing; never compiled and without
-    graphs, which would take longer to make than the estimate is worth.
-
-    On a CPU one patch is measured and scaled to the batch, since time grows with pixels there; on a GPU the
-    whole batch.
-
-    Args:
-        spec: the run.
-        device: where it would run.
-        test_pixels: of all test images and conditions together.
-        most_pixels: of what evaluation restores at once.
-        measures: names of those that are taken of the run.
-        sizes: of the measures.
+    graphs, which would take longer to make than the estimate is worth. On a CPU one patch is measured and scaled to the
+    batch, since time grows with pixels there; on a GPU the whole batch. `test_pixels` are those of all test images and
+    conditions together, `most_pixels` what evaluation restores at once.
     """
     if not is_trained(spec.config):
         return RunEstimate(variant=spec.variant, step_s=0.0, train_s=0.0, eval_s=0.0, memory_bytes=0.0)
@@ -138,7 +119,7 @@ def _step(
     def step() -> None:
         model.zero_grad(set_to_none=True)
         with autocast(device, spec.precision):
-            loss: Tensor = training_loss(spec, model, image, image.clone(), code)
+            loss: Tensor = training_loss(spec.config, model, image, image.clone(), code)
         loss.backward()  # type: ignore[no-untyped-call]
         if device.type == "cuda":
             torch.cuda.synchronize(device)
@@ -168,13 +149,7 @@ def _bytes_a_pixel(
 
 
 def summary(estimates: Sequence[RunEstimate], counts: Sequence[int], *, jobs: int) -> tuple[float, float]:
-    """Seconds of a study with its report, and GiB of memory.
-
-    Args:
-        estimates: one a model.
-        counts: runs of it that are left to do.
-        jobs: runs at once; more than there are runs help nobody.
-    """
+    """Seconds of a study with its report, and GiB of memory, from an estimate and a count of runs for each model."""
     runs = sum(counts)
     each = [e.total_s for e, n in zip(estimates, counts, strict=True) for _ in range(n)]
     seconds = max([sum(each) / max(1, min(jobs, runs)), *each]) + _REPORT_S * (1 + runs / 20)

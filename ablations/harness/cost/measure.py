@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from ablations.harness.cost.count import Count, count
-from ablations.harness.cost.models import BenchmarkedModel, build, code_for, training_loss
+from ablations.harness.cost.models import BenchmarkedModel, build, code_for
+from ablations.harness.training.gradients import training_loss
 from ablations.models import is_trained
 from ablations.spec import Precision
 
@@ -35,17 +36,11 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class TimingOptions:
-    """How thoroughly is measured.
+    """How thoroughly is measured."""
 
-    Attributes:
-        batch: images at once for the throughput; latency and memory are of one image.
-        repeats: timed calls after the warm-up.
-        limit_s: repeats stop after this long, but not before three.
-    """
-
-    batch: int = 4
-    repeats: int = 10
-    limit_s: float = 10.0
+    batch: int = 4  # images at once for the throughput; latency and memory are of one image
+    repeats: int = 10  # timed calls after the warm-up
+    limit_s: float = 10.0  # repeats stop after this long, but not before three
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +200,8 @@ def worker(subject: BenchmarkedModel, device: torch.device, setting: Measurement
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
         with precision():
-            loss = training_loss(subject, model, degraded, clean, code)
+            assert subject.config is not None  # it was built
+            loss = training_loss(subject.config, model, degraded, clean, code)
         loss.backward()
         optimiser.step()
 

@@ -46,19 +46,12 @@ _APART = {
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkedModel:
-    """A model to measure.
+    """A model to measure."""
 
-    Attributes:
-        name: as in `ablations.models.model_names`.
-        config: its configuration; None for a method that can't be built here.
-        aliases: other names of the same model at this size.
-        reason: why it can't be built, or "".
-    """
-
-    name: str
-    config: ModelConfig | None
-    aliases: tuple[str, ...] = ()
-    reason: str = ""
+    name: str  # as in `ablations.models.model_names`
+    config: ModelConfig | None  # its configuration; None for a method that can't be built here
+    aliases: tuple[str, ...] = ()  # other names of the same model at this size
+    reason: str = ""  # why it can't be built, or ""
 
     @property
     def needs(self) -> str:
@@ -82,10 +75,6 @@ class BenchmarkedModel:
 
 def subjects(sizes: Mapping[str, Any], names: Sequence[str] | None = None) -> list[BenchmarkedModel]:
     """The distinct models at a budget's size, each under its first name; methods that can't be built come last.
-
-    Args:
-        sizes: of the budget, see `ablations.models.model_config`.
-        names: measure these alone.
 
     Raises:
         UnknownNameError: a name that there is not, with the nearest known one.
@@ -144,13 +133,3 @@ def code_for(subject: BenchmarkedModel, model: nn.Module, images: Images, *, tra
         "condition": lambda: torch.full((batch,), row, device=device),
     }
     return makers.get(subject.needs, lambda: None)()
-
-
-def training_loss(
-    subject: BenchmarkedModel, model: nn.Module, degraded: Images, clean: Images, code: Tensor | None
-) -> Tensor:
-    """The method's own objective, or the mean absolute error."""
-    objective = subject.config.row.objective if isinstance(subject.config, BaselineConfig) else None
-    if objective is not None:
-        return objective(model, degraded, clean, code)
-    return F.l1_loss(model(degraded, code), clean)

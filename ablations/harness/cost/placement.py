@@ -19,15 +19,10 @@ MOST_ON_ONE = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """A choice and why.
+    """A choice and why."""
 
-    Attributes:
-        max_parallel: runs at once, at least one.
-        reason: one line for people.
-    """
-
-    max_parallel: int
-    reason: str
+    max_parallel: int  # runs at once, at least one
+    reason: str  # one line for people
 
 
 def place(
@@ -35,15 +30,9 @@ def place(
 ) -> Placement:
     """As many runs as memory, processor cores and occupancy allow, the most hungry run standing for all.
 
-    One run goes ahead even where none seems to fit: out of memory halves its batch.
-
-    Args:
-        free_bytes: of the device.
-        run_bytes: most bytes of tensors of a run's training or evaluation.
-        shared_bytes: training images that every run keeps on the device.
-        runs: left to do.
-        cores: of the processor.
-        threads: that a run uses.
+    One run goes ahead even where none seems to fit: out of memory halves its batch. `run_bytes` are the most bytes of
+    tensors of a run's training or evaluation, `shared_bytes` the training images that every run keeps on the device,
+    `threads` those of a run.
     """
     needed = MARGIN * run_bytes + shared_bytes + PROCESS_BYTES
     limits = {

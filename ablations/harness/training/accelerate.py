@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ablations.models import ModelConfig
+from ablations.recipe import Acceleration
 from ablations.spec import Precision
 from dfpir import DFPIRConfig
 from dfpir.kernels import chosen_kernels, use_kernels
@@ -22,23 +22,6 @@ from dfpir.recompute import compile_blocks, recompute_activations
 
 BACKEND = "inductor"  # of torch.compile; tests take a faster one
 _WARM_UP = 3  # passes before a capture: libraries choose their algorithms and take their memory in the first ones
-
-
-@dataclass(frozen=True, kw_only=True)
-class Acceleration:
-    """What was asked for; nothing is on by default, since nothing was measured on a GPU yet.
-
-    Attributes:
-        kernels: `torch` or `triton` (see `dfpir.kernels`); None leaves it to the environment.
-        compile: forward and backward pass of each block in training by torch.compile.
-        cuda_graphs: the training step's forward and backward pass as one CUDA graph.
-        checkpointing: activations computed again in the backward pass instead of kept.
-    """
-
-    kernels: str | None = None
-    compile: bool = False
-    cuda_graphs: bool = False
-    checkpointing: bool = False
 
 
 _chosen = Acceleration()
@@ -76,10 +59,7 @@ def set_float32_products(precision: Precision) -> None:
 def cuda_graph_blocker(config: ModelConfig, device: torch.device, reduces: bool = False) -> str | None:
     """Why a training step can't become a CUDA graph, in one line; None where it can.
 
-    Args:
-        config: of the model.
-        device: that trains it.
-        reduces: whether DistributedDataParallel wraps the model, as it does under torchrun, with one process as well.
+    `reduces`: DistributedDataParallel wraps the model, as it does under torchrun, with one process as well.
     """
     if device.type != "cuda":
         return f"not used on {device.type}: they need a CUDA device."
@@ -122,13 +102,9 @@ class GraphedStep:
     """Forward and backward pass of a batch as one CUDA graph: a single launch in place of thousands.
 
     Called with a batch, it leaves the gradients in the parameters' `grad` and returns the loss. A batch of another
-    shape is captured anew, in place of the one before: phases follow each other.
-
-    Args:
-        compute: adds a batch's gradients to the parameters' own and returns the loss; it must do the same operations
-            on each batch of one shape, and draw no random numbers.
-        parameters: that are trained.
-        capture: see `cuda_capture`; tests give one that needs no GPU.
+    shape is captured anew, in place of the one before: phases follow each other. `compute` adds a batch's gradients to
+    the parameters' own and returns the loss; it must do the same operations on each batch of one shape, and draw no
+    random numbers. Tests give a `capture` that needs no GPU.
     """
 
     def __init__(
@@ -176,14 +152,9 @@ class GraphedStep:
 
 
 def cuda_capture(work: Callable[[], Tensor], clear: Callable[[], None]) -> tuple[Tensor, Replay]:
-    """Warm up, then record `work` as a CUDA graph.
+    """Warm up, then record `work` as a CUDA graph; its result's place in memory, and what fills that.
 
-    Args:
-        work: to record; its result and whatever it writes stay at their places in memory.
-        clear: called before each pass, outside the recording.
-
-    Returns:
-        The result's place, and what fills it.
+    `clear` is called before each pass, outside the recording.
     """
     cached = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)  # a cast of an eager pass must not stand in for one in the graph

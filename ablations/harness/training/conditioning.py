@@ -19,11 +19,7 @@ INSTRUCTION_DIM = 256
 
 
 class Conditioning:
-    """Turns conditions into a model's `code` argument.
-
-    Args:
-        config: of the model.
-        prompts: a row for each condition trained on.
+    """Turns conditions into a model's `code` argument; `prompts` has a row for each condition trained on.
 
     Raises:
         ValueError: the model needs an encoding that can't be made here.
@@ -48,13 +44,9 @@ class Conditioning:
         training: bool,
         seeds: Sequence[int] | None = None,
     ) -> Tensor | None:
-        """The `code` of a batch with these conditions; None for a blind model.
+        """The `code` of a batch with these conditions, on the device; None for a blind model.
 
-        Args:
-            conditions: of the samples.
-            device: where the code is wanted.
-            training: whether the batch is trained on.
-            seeds: of the samples, needed in training where the prompts are shuffled among the conditions.
+        `seeds` of the samples are needed in training where the prompts are shuffled among the conditions.
         """
         rows = [self.prompts.row(condition.name) for condition in conditions]
         if self._shuffled and training:

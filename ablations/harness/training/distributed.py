@@ -34,13 +34,7 @@ _ERROR, _WRITTEN = "dfpir/error", "dfpir/written"
 
 
 class PeerError(RuntimeError):
-    """Another process of this run failed.
-
-    Attributes:
-        rank: which.
-        kind: name of its error's class.
-        trace: its traceback.
-    """
+    """Another process of this run, `rank`, failed; `kind` is the name of its error's class, `trace` its traceback."""
 
     def __init__(self, rank: int, kind: str, message: str, trace: str) -> None:
         super().__init__(f"process {rank}: {message}")
@@ -118,14 +112,7 @@ SINGLE_PROCESS = ProcessGroup()
 
 
 class TorchProcessGroup(ProcessGroup):
-    """The processes that torchrun started.
-
-    Args:
-        store: what they all reach.
-        rank: of this process.
-        size: how many there are.
-        device: of this process; GPUs speak NCCL, all else Gloo.
-    """
+    """The processes that torchrun started, which all reach the store; GPUs speak NCCL, all else Gloo."""
 
     reduces = True  # with one process as well
 
@@ -255,10 +242,7 @@ class TorchProcessGroup(ProcessGroup):
 
 
 def join(device: torch.device) -> TorchProcessGroup:
-    """Meet the other processes that torchrun started.
-
-    Args:
-        device: `cpu`, or `cuda`: each process takes the GPU of its place on the machine.
+    """Meet the other processes that torchrun started; on `cuda` each takes the GPU of its place on the machine.
 
     Raises:
         ValueError: torchrun did not start this process, or there is no GPU for it.

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ablations.devices import autocast
+from ablations.models import ModelConfig
 from ablations.spec import RunSpec
 from datasets.seeding import stable_seed
 from dfpir import DFPIRConfig
@@ -21,19 +23,12 @@ class WholeBatchError(RuntimeError):
 
 @dataclass(frozen=True)
 class Batch:
-    """Training samples on the device.
+    """Training samples on the device."""
 
-    Attributes:
-        degraded: (B, 3, H, W) in [0, 1].
-        clean: the same, as it should be.
-        code: what the model is told of each sample.
-        weights: (B,) factors of the samples' losses; None for one each.
-    """
-
-    degraded: Tensor
-    clean: Tensor
-    code: Tensor | None = None
-    weights: Tensor | None = None
+    degraded: Tensor  # (B, 3, H, W) in [0, 1]
+    clean: Tensor  # the same, as it should be
+    code: Tensor | None = None  # what the model is told of each sample
+    weights: Tensor | None = None  # (B,) factors of the samples' losses; None for one each
 
     def __len__(self) -> int:
         return len(self.degraded)
@@ -61,16 +56,8 @@ def backward(
     """Add the gradient of a batch's training loss to the parameters' own, `micro_batch` samples at a time.
 
     The objectives are means over samples: the gradient is that of the whole batch up to the rounding of sums, but for
-    models whose `whole_batch` says why not.
-
-    Args:
-        spec: the run.
-        model: to train.
-        batch: this process's samples.
-        micro_batch: samples at a time.
-        step: counted from 0.
-        share: of this process's samples in the whole batch.
-        over: sums the gradients of all processes' shares, once the last sample is through.
+    models whose `whole_batch` says why not. The batch is this process's `share` of the whole one; `over` sums the
+    gradients of all shares, once the last sample is through. Steps count from 0.
 
     Returns:
         This process's share of the loss of the batch, detached, on the device.
@@ -97,8 +84,8 @@ def forward_backward(
     over: DistributedDataParallel | None = None,
 ) -> Tensor:
     """Forward and backward pass of samples that are in memory at once; their share of the loss, detached."""
-    with torch.autocast(batch.degraded.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
-        call = partial(training_loss, spec, model) if over is None else over
+    with autocast(batch.degraded.device, spec.precision):
+        call = partial(training_loss, spec.config, model) if over is None else over
         loss = call(batch.degraded, batch.clean, batch.code, batch.weights)
     if share != 1:
         loss = loss * share
@@ -109,16 +96,16 @@ def forward_backward(
 class TrainingLoss(nn.Module):
     """The training loss as a module: whatever a model's objective calls, its gradients are reduced."""
 
-    def __init__(self, spec: RunSpec, model: nn.Module) -> None:
+    def __init__(self, config: ModelConfig, model: nn.Module) -> None:
         super().__init__()
-        self.spec, self.model = spec, model
+        self.config, self.model = config, model
 
     def forward(self, degraded: Tensor, clean: Tensor, code: Tensor | None, weights: Tensor | None = None) -> Tensor:
-        return training_loss(self.spec, self.model, degraded, clean, code, weights)
+        return training_loss(self.config, self.model, degraded, clean, code, weights)
 
 
 def training_loss(
-    spec: RunSpec,
+    config: ModelConfig,
     model: nn.Module,
     degraded: Tensor,
     clean: Tensor,
@@ -130,7 +117,7 @@ def training_loss(
     Sample weights multiply each sample's error. An objective of its own is called for the samples of each weight apart,
     since it gives one number for all; one that needs the whole batch goes without weights.
     """
-    row = None if isinstance(spec.config, DFPIRConfig) else spec.config.row
+    row = None if isinstance(config, DFPIRConfig) else config.row
     if row is None or row.objective is None:
         errors = (model(degraded, code).float() - clean).abs()
         return errors.mean() if weights is None else (errors.mean(dim=(1, 2, 3)) * weights).mean()

@@ -1,27 +1,20 @@
 """Training batches prepared ahead by processes, so that a GPU does not wait for them; the same batches, bit for bit.
 
 A batch is a pure function of data, seed and step. Processes rather than threads: much of a row's cost is Python, and
-threads would take the interpreter from the loop that launches kernels. Each has a pipe of its own, whose closing ends
-it, also when this process is killed. Patches lie on the 8-bit grid and travel as bytes.
+threads would take the interpreter from the loop that launches kernels.
 """
 
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import os
 import signal
-import traceback
-import weakref
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.training.distributed import ProcessGroup
@@ -36,10 +29,6 @@ _MOST_BYTES = 2 << 30  # of training images, a copy for each process
 Batch = tuple[Tensor, Tensor]
 Wanted = tuple[tuple[Condition, ...], tuple[int, ...], int]
 """What a batch is made of: the samples' conditions and seeds, and the patch's side in pixels."""
-
-
-class PrefetchError(RuntimeError):
-    """A process that prepares batches failed; the message ends with its own traceback."""
 
 
 def workers_for(bundle: DataBundle, device: torch.device, cores: int) -> int:
@@ -60,14 +49,9 @@ def cores() -> int:
 
 
 class Feed:
-    """The batches of a run, one after the other from any step on.
+    """The batches of a run, one after the other from any step on: the team's share of each, on the device.
 
-    Args:
-        spec: the run.
-        bundle: its data.
-        device: where batches are wanted.
-        team: whose share of each batch is drawn.
-        workers: processes; 0 prepares each batch when it is asked for, None chooses by `workers_for`.
+    `workers` processes prepare them; 0 prepares each batch when it is asked for, None chooses by `workers_for`.
     """
 
     def __init__(
@@ -75,9 +59,8 @@ class Feed:
     ) -> None:
         self._spec, self._bundle, self._device, self._team = spec, bundle, device, team
         self.workers = workers_for(bundle, device, cores()) if workers is None else workers
-        self._pool: _Pool | None = None
+        self._batches: Iterator[Batch] | None = None
         self._next = -1
-        self._waiting: deque[Future[Batch]] = deque()
 
     def plan(self, step: int) -> BatchPlan:
         """This process's samples of a step's batch."""
@@ -87,106 +70,52 @@ class Feed:
     def batch(self, step: int) -> Batch:
         """Degraded and clean patches of a step, (B, 3, P, P) float32 in [0, 1], on the device.
 
-        Raises:
-            PrefetchError: the process that prepared them failed.
+        An error of a process that prepares them is raised here, with its own traceback.
         """
         if not self.workers:
             return self._bundle.batch(*self._wanted(step), self._device)
-        if self._pool is None:
-            self._pool = _Pool(self._bundle, self.workers, self._device)
-            weakref.finalize(self, self._pool.close)
-        if step != self._next:  # the first, or a jump: what was asked for is of no use
-            self._next, self._waiting = step, deque()
-        while len(self._waiting) < self.workers * _AHEAD_OF_EACH:
-            ahead = step + len(self._waiting)
-            if ahead >= self._spec.recipe.steps and self._waiting:
-                break
-            self._waiting.append(self._pool.ask(ahead, self._wanted(ahead)))
+        if self._batches is None or step != self._next:  # the first, or a jump: what was asked for is of no use
+            self._batches = iter(self._loader(step))
         self._next = step + 1
-        degraded, clean = self._waiting.popleft().result()
+        degraded, clean = next(self._batches)
         return degraded.to(self._device, non_blocking=True), clean.to(self._device, non_blocking=True)
 
     def close(self) -> None:
         """End the processes; batches can still be asked for."""
-        if self._pool is not None:
-            self._pool.close()
-        self._pool, self._next = None, -1
+        self._batches = None
 
     def _wanted(self, step: int) -> Wanted:
         plan = self.plan(step)
         return plan.conditions, plan.seeds, self._spec.recipe.phase_at(step).patch
 
-
-class _Pool:
-    """Processes that hold the training images; the batch of step s comes from process s mod n, in order."""
-
-    def __init__(self, bundle: DataBundle, workers: int, device: torch.device) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pinned = device.type == "cuda"
-        self._lines: list[tuple[BaseProcess, Connection, ThreadPoolExecutor]] = []
-        for _ in range(workers):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_prepare, args=(_training_alone(bundle), theirs), daemon=True)
-            process.start()
-            theirs.close()
-            self._lines.append((process, ours, ThreadPoolExecutor(1)))
-
-    def ask(self, step: int, wanted: Wanted) -> Future[Batch]:
-        _, line, taker = self._lines[step % len(self._lines)]
-        with suppress(OSError):  # it ended: the answer says so
-            line.send(wanted)
-        return taker.submit(self._take, line)
-
-    def _take(self, line: Connection) -> Batch:
-        """Receive a batch, in a thread: the training loop finds it in page-locked memory."""
-        try:
-            shape, content = line.recv(), line.recv_bytes()
-        except (EOFError, OSError):
-            raise PrefetchError("A process that prepares batches ended (out of memory?).") from None
-        if shape is None:
-            raise PrefetchError(f"A process that prepares batches failed:\n{content.decode()}")
-        levels = torch.from_numpy(np.frombuffer(bytearray(content), dtype=np.uint8)).view(shape)
-        degraded, clean = (part.float().div_(255) for part in levels)
-        return (degraded.pin_memory(), clean.pin_memory()) if self._pinned else (degraded, clean)
-
-    def close(self) -> None:
-        for process, _, taker in self._lines:
-            process.terminate()
-            taker.shutdown(wait=False, cancel_futures=True)
-        for process, line, taker in self._lines:
-            process.join()
-            taker.shutdown()  # the pipe is at its end: nobody waits
-            line.close()
-        self._lines = []
+    def _loader(self, step: int) -> DataLoader[Batch]:
+        wanted: Any = map(self._wanted, range(step, self._spec.recipe.steps))  # taken one by one, once
+        return DataLoader(
+            _TrainingBatches(self._bundle),
+            batch_size=None,
+            sampler=wanted,
+            num_workers=self.workers,
+            prefetch_factor=_AHEAD_OF_EACH,
+            pin_memory=self._device.type == "cuda",
+            multiprocessing_context="spawn",
+            worker_init_fn=_prepare_process,
+            generator=torch.Generator(),  # its own: the process's draws what a model draws
+        )
 
 
-def _training_alone(bundle: DataBundle) -> DataBundle:
-    """The bundle without what batches are not made of."""
-    light = copy.copy(bundle)
-    object.__setattr__(light, "val", ())
-    object.__setattr__(light, "test", ())
-    light.__dict__.pop("_resident", None)
-    return light
+class _TrainingBatches(Dataset[Batch]):
+    """Batches of a bundle by what they are made of; it travels without the images that batches are not made of."""
+
+    def __init__(self, bundle: DataBundle) -> None:
+        self._bundle = copy.copy(bundle)
+        object.__setattr__(self._bundle, "val", ())
+        object.__setattr__(self._bundle, "test", ())
+        self._bundle.__dict__.pop("_resident", None)
+
+    def __getitem__(self, wanted: Wanted) -> Batch:
+        return self._bundle.batch(*wanted)
 
 
-def _prepare(bundle: DataBundle, line: Connection) -> None:
-    """A process: batches as bytes, until the pipe is closed."""
+def _prepare_process(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training process's
-    torch.set_num_threads(1)
     keep_freed_memory()
-    while True:
-        try:
-            wanted = line.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            parts = bundle.batch(*wanted)
-            levels = torch.stack([part.mul_(255).round_().to(torch.uint8) for part in parts])
-            head, content = tuple(levels.shape), levels.numpy().tobytes()
-        except Exception:
-            head, content = None, traceback.format_exc().encode()
-        try:
-            line.send(head)
-            line.send_bytes(content)
-        except OSError:
-            return

@@ -15,17 +15,11 @@ from datasets.tasks import Condition, condition_named
 
 @dataclass(frozen=True, kw_only=True)
 class BatchPlan:
-    """What the samples of a batch are made from, a place each.
+    """What the samples of a batch are made from, a place each."""
 
-    Attributes:
-        conditions: of the samples.
-        seeds: that choose image, crop, flips and degradation.
-        weights: factors of the samples' losses.
-    """
-
-    conditions: tuple[Condition, ...]
-    seeds: tuple[int, ...]
-    weights: tuple[float, ...]
+    conditions: tuple[Condition, ...]  # of the samples
+    seeds: tuple[int, ...]  # that choose image, crop, flips and degradation
+    weights: tuple[float, ...]  # factors of the samples' losses
 
     def __getitem__(self, part: slice) -> BatchPlan:
         return BatchPlan(conditions=self.conditions[part], seeds=self.seeds[part], weights=self.weights[part])

@@ -65,9 +65,7 @@ class Saver:
     def is_due(self, seconds: float, *, validated: bool) -> bool:
         """Whether to save a checkpoint now: the last one is written, and long enough ago for what it cost.
 
-        Args:
-            seconds: that lie between two at least, unless there was a validation.
-            validated: whether there was one just now.
+        Two are `seconds` apart at least, unless there was a validation just now.
         """
         if self._newest is not None and not self._newest.done():
             return False

@@ -91,7 +91,7 @@ def resume(run: RunContext, folder: Path) -> State:
         raise WholeBatchError(f"{spec.variant} can't be trained by {team.size} processes: its batch is one: {whole}.")
     team.barrier()
     with team.collective_section():
-        state.over = team.reduced(TrainingLoss(spec, model))
+        state.over = team.reduced(TrainingLoss(spec.config, model))
     if team.is_main:
         write_log(state.log, folder)
     return state

@@ -54,31 +54,20 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """The chosen model and how it was reached.
+    """The chosen model and how it was reached."""
 
-    Attributes:
-        model: in eval mode.
-        tested_step: whose weights it has.
-        steps: optimiser steps done.
-        wall_s: seconds of training.
-        oom_splits: how often the batch was halved because memory did not hold it.
-    """
-
-    model: nn.Module
-    tested_step: int
-    steps: int
-    wall_s: float
-    oom_splits: int = 0
+    model: nn.Module  # in eval mode
+    tested_step: int  # whose weights it has
+    steps: int  # optimiser steps done
+    wall_s: float  # seconds of training
+    oom_splits: int = 0  # how often the batch was halved because memory did not hold it
 
 
 def train(run: RunContext, folder: Path, report: Report, log: Log = lambda row: None) -> Trained:
-    """Train a run, going on from its newest checkpoint, and return the model that is to be tested.
+    """Train a run, going on from its newest checkpoint in its folder, and return the model that is to be tested.
 
-    Args:
-        run: what to train; batches come from its bundle's `train`, learning curves from `val`.
-        folder: the run's folder.
-        report: called at each row of the log, by the first process.
-        log: gets each row of train.jsonl as it is made.
+    Batches come from its bundle's `train`, learning curves from `val`. `log` gets each row of train.jsonl as it is
+    made; `report` is called then, too, in the first process.
 
     Raises:
         NonFiniteLossError: the loss is not finite.

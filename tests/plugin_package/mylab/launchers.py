@@ -1,7 +1,7 @@
 from functools import partial
 
-from ablations.harness.launch_job import execute_job
-from ablations.launchers import LauncherEntry, register_launcher
+from ablations.harness.launch import LauncherEntry, register_launcher
+from ablations.harness.launch.job import execute_job
 
 
 def serial(jobs, *, max_parallel, progress):

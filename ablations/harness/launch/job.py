@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -12,15 +13,16 @@ from typing import Protocol
 import torch
 
 from ablations.harness.heartbeat import notify_heartbeat, watchdog
-from ablations.harness.lock import run_lock, trace_file
+from ablations.harness.lock import BusyError, run_lock, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.provenance import now
-from ablations.harness.run_one import find_run, run_one
+from ablations.harness.run_one import find_run, is_done, names_in, run_one
 from ablations.harness.run_status import last_step
-from ablations.harness.training.accelerate import Acceleration, use
+from ablations.harness.training.accelerate import use
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.harness.training.train import Progress
-from ablations.measures.take import take_measures
+from ablations.measures.take import missing, take_measures
+from ablations.recipe import Acceleration
 from ablations.spec import MeasureConfig, RunSpec
 from reports.files import write_json
 from reports.schema import ERROR_FILE, ErrorFile
@@ -30,30 +32,24 @@ HANG_S = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a worker is asked to do; it travels to other processes and machines.
+class JobOptions:
+    """What all jobs of a study have in common."""
 
-    Attributes:
-        spec: the run.
-        root: folder of all runs, at the same path on every machine.
-        device: name of the device.
-        force: do it again even if it is done.
-        measures: to take of the finished run.
-        sizes: how much they look at.
-        hang_s: seconds without a step or an image after which the worker ends itself; None: never.
-        log: one of `scalars.LOGS`.
-        acceleration: switches of speed and memory.
-    """
+    root: Path  # folder of all runs, at the same path on every machine
+    device: str  # its name
+    force: bool = False  # do a run again even if it is done
+    measures: tuple[str, ...] = ()  # to take of each finished run
+    sizes: MeasureConfig = field(default_factory=MeasureConfig)  # how much they look at
+    hang_s: float | None = HANG_S  # seconds without a step or an image after which a worker ends itself; None: never
+    log: str = "jsonl"  # one of `scalars.LOGS`
+    acceleration: Acceleration = field(default_factory=Acceleration)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(JobOptions):
+    """What a worker is asked to do: a run; it travels to other processes and machines."""
 
     spec: RunSpec
-    root: Path
-    device: str
-    force: bool = False
-    measures: tuple[str, ...] = ()
-    sizes: MeasureConfig = field(default_factory=MeasureConfig)
-    hang_s: float | None = HANG_S
-    log: str = "jsonl"
-    acceleration: Acceleration = field(default_factory=Acceleration)
 
     @property
     def folder(self) -> Path:
@@ -61,45 +57,31 @@ class Job:
         return find_run(self.root, self.spec)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to launch, as asked on the command line.
-
-    Attributes:
-        launcher: one of `ablations.launchers.LAUNCHERS`.
-        ray_address: of a running Ray cluster, `auto` to find one, None to start one for the study.
-        gpus: GPUs a run asks the cluster for; a fraction shares one.
-        slurm: settings of Slurm's job array, as `--slurm` took them.
-        hang_s: see `Job.hang_s`.
-        log: see `Job.log`.
-        acceleration: see `Job.acceleration`.
-    """
-
-    launcher: str = "local"
-    ray_address: str | None = None
-    gpus: float | None = None
-    slurm: Mapping[str, str] = field(default_factory=dict)
-    hang_s: float | None = HANG_S
-    log: str = "jsonl"
-    acceleration: Acceleration = field(default_factory=Acceleration)
-
-
 class Launcher(Protocol):
     """Makes runs true somewhere."""
 
     def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
-        """Do all jobs and return those that failed, each of which has an error row in its folder.
+        """Do the jobs, distinct runs left to do, at most `max_parallel` at once; `progress` is told what happens.
 
-        Args:
-            jobs: distinct runs that are left to do.
-            max_parallel: runs at once, at most.
-            progress: told what happens.
+        Returns those that failed, each of which has an error row in its folder.
         """
         ...
 
 
 class MissingExtraError(ValueError):
     """A launcher whose library is not installed."""
+
+
+def pending_jobs(specs: Iterable[RunSpec], options: JobOptions, progress: StudyProgress) -> list[Job]:
+    """The jobs of those runs that are not done, or lack a measure; `progress` is told of the others."""
+    jobs, names = [], names_in(options.root)
+    for spec in specs:
+        folder = find_run(options.root, spec, names)
+        if not options.force and is_done(folder) and not missing(spec, folder, options.measures, options.sizes):
+            progress.reused(spec)
+        else:
+            jobs.append(Job(spec=spec, **vars(options)))
+    return jobs
 
 
 def execute_job(job: Job, report: Callable[[Progress], None], team: ProcessGroup = SINGLE_PROCESS) -> bool:
@@ -123,14 +105,40 @@ def execute_job(job: Job, report: Callable[[Progress], None], team: ProcessGroup
     return done
 
 
-def write_crash_record(job: Job, how: str, *, hung: bool = False) -> None:
-    """Give a run whose worker died without a word its error row; a row that the worker wrote itself stays.
+def execute_when_free(job: Job, wait_s: float) -> bool:
+    """`execute_job` without a word on the way, as soon as nobody else works on its run."""
+    while True:
+        try:
+            return execute_job(job, lambda progress: None)
+        except BusyError:
+            time.sleep(wait_s)
 
-    Args:
-        job: what the worker did.
-        how: its end, as in "The run's process ended with {how}".
-        hung: whether it was ended for its silence.
+
+def begin_attempt(job: Job, *, elsewhere: bool = False) -> None:
+    """Away with what an earlier attempt left: what is said of this one must not be of that.
+
+    The trace goes too where the worker is `elsewhere`, no process of this machine: it may meet that of an earlier one.
     """
+    (job.folder / ERROR_FILE).unlink(missing_ok=True)
+    if elsewhere:
+        trace_file(job.folder).unlink(missing_ok=True)
+
+
+def end_attempt(job: Job, progress: StudyProgress, *, done: bool, how: str, hung: bool = False) -> list[Job]:
+    """Say that a job is done, or that it failed, with an error row; the job where it failed.
+
+    `how` ends the sentence "The run's process ended with ..."; `hung`: it was ended for its silence.
+    """
+    if done:
+        progress.finished(job.spec)
+        return []
+    write_crash_record(job, how, hung=hung)
+    progress.failed(job.spec, job.folder)
+    return [job]
+
+
+def write_crash_record(job: Job, how: str, *, hung: bool = False) -> None:
+    """Give a run whose worker died without a word its error row (see `end_attempt`); one that it wrote itself stays."""
     folder, trace = job.folder, trace_file(job.folder)
     if (folder / ERROR_FILE).is_file():
         return
@@ -141,8 +149,7 @@ def write_crash_record(job: Job, how: str, *, hung: bool = False) -> None:
     trace.unlink(missing_ok=True)
     kind, message = "ProcessDied", f"The run's process ended with {how} before it could say why (out of memory?)."
     if hung or stood.startswith("Timeout"):
-        kind = "Hung"
-        message = f"No training step and no image for {job.hang_s or 0:g} s: the run was ended."
+        kind, message = "Hung", f"No training step and no image for {job.hang_s or 0:g} s: the run was ended."
     write_json(folder / ERROR_FILE, ErrorFile(type=kind, message=message, traceback=stood, at=now(), step=None))
 
 

@@ -8,25 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ablations.harness.launch_job import Job, execute_job, import_extra, report_progress_from_log, write_crash_record
-from ablations.harness.lock import BusyError, trace_file
+from ablations.harness.launch.job import (
+    Job,
+    begin_attempt,
+    end_attempt,
+    execute_when_free,
+    import_extra,
+    report_progress_from_log,
+)
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
 from dfpir.registry import UnknownNameError, suggestion
 from reports.schema import ERROR_FILE
 
 SETTINGS = (
-    "partition",
-    "account",
-    "qos",
-    "time",
-    "mem",
-    "cpus_per_task",
-    "constraint",
-    "exclude",
-    "gres",
-    "signal_delay_s",
-)
+    "partition", "account", "qos", "time", "mem", "cpus_per_task", "constraint", "exclude", "gres", "signal_delay_s",
+)  # fmt: skip
 """What `--slurm KEY=VALUE` may set: names of sbatch, `time` in minutes."""
 
 FOLDER = ".slurm"
@@ -38,16 +35,24 @@ _BUSY_WAIT_S = 10.0
 _REQUEUES = 1000  # after reaching the time limit
 
 
+def settings_of(texts: Sequence[str]) -> dict[str, str]:
+    """Settings from words of the command line.
+
+    Raises:
+        ValueError: one that is no KEY=VALUE.
+    """
+    for text in texts:
+        if "=" not in text:
+            raise ValueError(f"--slurm {text!r}: KEY=VALUE is needed, as in partition=gpu.")
+    return {key: value for key, _, value in (text.partition("=") for text in texts)}
+
+
 class Task:
     """What a Slurm job does; called again where it is queued again."""
 
     def __call__(self, job: Job) -> bool:
         """Do the job, once nobody else works on its run. Returns whether the run is done."""
-        while True:
-            try:
-                return execute_job(job, lambda progress: None)
-            except BusyError:
-                time.sleep(_BUSY_WAIT_S)
+        return execute_when_free(job, _BUSY_WAIT_S)
 
     def checkpoint(self, job: Job) -> Any:
         """What submitit queues again at pre-emption; the run itself goes on from its last checkpoint."""
@@ -56,24 +61,17 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmLauncher:
-    """Launches on Slurm (see `launch_job.Launcher`).
-
-    Attributes:
-        settings: of the job array (see `SETTINGS`).
-        gpus: a run.
-        cluster: submitit's executor; `local` and `debug` run without Slurm.
-        poll_s: seconds between looks.
-        lag_s: seconds until files written elsewhere are seen here.
+    """Launches on Slurm (see `job.Launcher`).
 
     Raises:
         ValueError: an unknown setting, a value that sbatch could misread, part of a GPU, or submitit is missing.
     """
 
-    settings: Mapping[str, str] = field(default_factory=dict)
-    gpus: float = 0.0
-    cluster: str = "slurm"
-    poll_s: float = _POLL_S
-    lag_s: float = _LAG_S
+    settings: Mapping[str, str] = field(default_factory=dict)  # of the job array (see `SETTINGS`)
+    gpus: float = 0.0  # a run
+    cluster: str = "slurm"  # submitit's executor; `local` and `debug` run without Slurm
+    poll_s: float = _POLL_S  # seconds between looks
+    lag_s: float = _LAG_S  # seconds until files written elsewhere are seen here
 
     def __post_init__(self) -> None:
         for key, value in self.settings.items():
@@ -88,11 +86,10 @@ class SlurmLauncher:
         import_extra("submitit", "slurm")
 
     def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
-        """See `launch_job.Launcher`. Interrupted, it cancels what it has queued."""
+        """See `job.Launcher`. Interrupted, it cancels what it has queued."""
         executor = self._executor(jobs, max_parallel)
         for job in jobs:
-            for stale in (job.folder / ERROR_FILE, trace_file(job.folder)):
-                stale.unlink(missing_ok=True)
+            begin_attempt(job, elsewhere=True)
         with executor.batch():
             handles = [executor.submit(Task(), job) for job in jobs]
         waiting = list(zip(handles, jobs, strict=True))
@@ -104,12 +101,8 @@ class SlurmLauncher:
                 ended = [(handle, job) for handle, job in waiting if handle.done()]
                 for handle, job in ended:
                     waiting.remove((handle, job))
-                    if self._ended_well(job):
-                        progress.finished(job.spec)
-                    else:
-                        write_crash_record(job, f"Slurm's state {handle.state} (job {handle.job_id})")
-                        progress.failed(job.spec, job.folder)
-                        failed.append(job)
+                    how = f"Slurm's state {handle.state} (job {handle.job_id})"
+                    failed += end_attempt(job, progress, done=self._ended_well(job), how=how)
                 for _, job in waiting:
                     report_progress_from_log(job, progress)
                 if waiting and not ended:

@@ -6,19 +6,26 @@ import os
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ablations.harness.launch_job import Job, execute_job, import_extra, report_progress_from_log, write_crash_record
-from ablations.harness.lock import BusyError, run_lock, trace_file
+from ablations.harness.launch.job import (
+    Job,
+    begin_attempt,
+    end_attempt,
+    execute_when_free,
+    import_extra,
+    report_progress_from_log,
+    write_crash_record,
+)
+from ablations.harness.lock import run_lock, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
 from reports.files import write_bytes
-from reports.schema import CHECKPOINTS_FOLDER, DONE_FILE, ERROR_FILE, SNAPSHOTS_FOLDER
+from reports.schema import CHECKPOINTS_FOLDER, DONE_FILE, SNAPSHOTS_FOLDER
 
 _RETRIES = 5  # of a run whose node or worker process is lost
 _POLL_S = 1.0
@@ -30,27 +37,23 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True, kw_only=True)
 class RayLauncher:
-    """Launches on Ray (see `launch_job.Launcher`).
+    """Launches on Ray (see `job.Launcher`).
 
     Results lie in the folder of runs where all machines share it; where a worker doesn't see that folder, it works in
     one of its own and sends the finished run through Ray's object store: then a run that loses its node begins anew.
-
-    Attributes:
-        address: of a running cluster; `auto` finds it; None starts one on this machine for the study.
-        gpus: a run; a fraction shares one.
 
     Raises:
         ValueError: ray is missing.
     """
 
-    address: str | None = None
-    gpus: float = 0.0
+    address: str | None = None  # of a running cluster; `auto` finds it; None starts one on this machine for the study
+    gpus: float = 0.0  # a run; a fraction shares one
 
     def __post_init__(self) -> None:
         import_extra("ray", "ray")
 
     def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
-        """See `launch_job.Launcher`."""
+        """See `job.Launcher`."""
         with _cluster(self.address) as ray, _token(jobs[0].root) as token:
             _check_room(ray, self.gpus)
             waiting, failed = list(reversed(jobs)), []
@@ -58,18 +61,15 @@ class RayLauncher:
             while waiting or running:
                 while waiting and len(running) < max_parallel:
                     job = waiting.pop()
-                    for stale in (job.folder / ERROR_FILE, trace_file(job.folder)):
-                        stale.unlink(missing_ok=True)
+                    begin_attempt(job, elsewhere=True)
                     running[self._submit(ray, job, token)] = job
                     progress.started(job.spec)
                 ended, _ = ray.wait(list(running), timeout=_POLL_S)
                 for reference in ended:
                     job = running.pop(reference)
-                    if _gathered(ray, reference, job):
-                        progress.finished(job.spec)
-                    else:
-                        progress.failed(job.spec, job.folder)
-                        failed.append(job)
+                    lost = _fetch_files(ray, reference, job)
+                    done = not lost and is_done(job.folder)
+                    failed += end_attempt(job, progress, done=done, how=lost or "no error and no result")
                 for job in running.values():
                     report_progress_from_log(job, progress)
         return failed
@@ -88,42 +88,33 @@ class RayLauncher:
 def _work(job: Job, token: str) -> Files | None:
     """A task: the job, in the shared folder or, where there is none, in one of its own whose files are returned."""
     if (job.root / token).is_file():
-        _wait_and_perform(job)
+        _execute_once(job)
         return None
     with tempfile.TemporaryDirectory(prefix="dfpir-") as folder:
         own = replace(job, root=Path(folder))
-        _wait_and_perform(own)
+        _execute_once(own)
         return pack(own.folder)
 
 
-def _wait_and_perform(job: Job) -> None:
+def _execute_once(job: Job) -> None:
     trace = trace_file(job.folder)
     if trace.is_file() and trace.stat().st_size:  # Ray tries a process that ended again: one that hung would hang again
         write_crash_record(job, "a hang")
         return
-    while True:
-        try:
-            execute_job(job, lambda progress: None)
-            return
-        except BusyError:
-            time.sleep(_BUSY_WAIT_S)
+    execute_when_free(job, _BUSY_WAIT_S)
 
 
-def _gathered(ray: Any, reference: Any, job: Job) -> bool:
-    """Whether the run is done; its files are here then, and else its error row is."""
+def _fetch_files(ray: Any, reference: Any, job: Job) -> str:
+    """The run's files are here then, wherever it was done; why Ray has none, or ""."""
     try:
         files = ray.get(reference)
     except ray.exceptions.RayError as error:
-        write_crash_record(job, f"{type(error).__name__} after {_RETRIES} retries")
-        return False
+        return f"{type(error).__name__} after {_RETRIES} retries"
     if files is not None:
         job.root.mkdir(parents=True, exist_ok=True)
         with run_lock(job.folder):
             unpack(files, job.folder)
-    if is_done(job.folder):
-        return True
-    write_crash_record(job, "no error and no result")
-    return False
+    return ""
 
 
 def pack(folder: Path) -> Files:

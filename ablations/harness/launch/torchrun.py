@@ -8,28 +8,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from ablations.harness.launch_job import Job, execute_job
+from ablations.harness.launch.job import Job, begin_attempt, end_attempt, execute_job
 from ablations.harness.lock import BusyError
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
 from ablations.harness.training.distributed import ProcessGroup
-from reports.schema import ERROR_FILE
 
 _BUSY_WAIT_S = 2.0
 
 
 class TorchrunLauncher:
-    """Does jobs in this process, the first of the team, while the others are in `run_one.follow`."""
+    """Does jobs in this process, the first of the team, while the others are in `run_one.run_nonzero_rank`."""
 
     def __init__(self, team: ProcessGroup) -> None:
         self._team = team
 
     def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
-        """Do all jobs, one at a time whatever `max_parallel` says (see `launch_job.Launcher`)."""
+        """Do all jobs, one at a time whatever `max_parallel` says (see `job.Launcher`)."""
         waiting, failed = deque(jobs), []
         while waiting:
             job = replace(waiting.popleft(), device=str(self._team.device))
-            (job.folder / ERROR_FILE).unlink(missing_ok=True)
+            begin_attempt(job)
             progress.started(job.spec)
             try:
                 execute_job(job, partial(progress.update, job.spec.digest), self._team)
@@ -38,9 +37,5 @@ class TorchrunLauncher:
                 progress.busy(job.spec)
                 time.sleep(_BUSY_WAIT_S)
                 continue
-            if is_done(job.folder):
-                progress.finished(job.spec)
-            else:
-                failed.append(job)
-                progress.failed(job.spec, job.folder)
+            failed += end_attempt(job, progress, done=is_done(job.folder), how="no error")
         return failed

@@ -15,12 +15,11 @@ from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 
 from ablations.harness.heartbeat import on_heartbeat
-from ablations.harness.launch_job import Job, execute_job, write_crash_record
+from ablations.harness.launch.job import Job, begin_attempt, end_attempt, execute_job
 from ablations.harness.lock import BusyError
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
 from ablations.harness.training.train import Progress
-from reports.schema import ERROR_FILE
 
 _BUSY = 75  # exit code of a worker that found its run locked (EX_TEMPFAIL)
 _POLL_S = 0.2
@@ -46,7 +45,7 @@ class _Worker:
 
 
 def launch(jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
-    """Do all jobs, each in a process of its own (see `launch_job.Launcher`)."""
+    """Do all jobs, each in a process of its own (see `job.Launcher`)."""
     waiting = deque((job, 0.0) for job in jobs)
     context = multiprocessing.get_context("spawn")
     workers: list[_Worker] = []
@@ -64,12 +63,9 @@ def launch(jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -
                 if worker.process.exitcode == _BUSY:
                     waiting.append((job, time.monotonic() + BUSY_WAIT_S))
                     progress.busy(job.spec)
-                elif worker.process.exitcode == 0 and is_done(job.folder):
-                    progress.finished(job.spec)
                 else:
-                    failed.append(job)
-                    write_crash_record(job, _how(worker), hung=worker.killed)
-                    progress.failed(job.spec, job.folder)
+                    done = worker.process.exitcode == 0 and is_done(job.folder)
+                    failed += end_attempt(job, progress, done=done, how=_how(worker), hung=worker.killed)
                 worker.words.close()
             for worker in workers:
                 _end_if_hung(worker)
@@ -84,7 +80,7 @@ def launch(jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -
 
 
 def _start(context: SpawnContext, job: Job) -> _Worker:
-    (job.folder / ERROR_FILE).unlink(missing_ok=True)  # what is said of this attempt must not be of an earlier one
+    begin_attempt(job)
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(job, theirs, os.getpid()))
     process.start()
@@ -95,11 +91,9 @@ def _start(context: SpawnContext, job: Job) -> _Worker:
 def _listen(workers: list[_Worker], progress: StudyProgress) -> None:
     """Pass on what workers say; returns after a moment, or as soon as one says something or ends."""
     by_pipe = {id(worker.words): worker for worker in workers if not worker.words.closed}
-    pipes = [worker.words for worker in workers if not worker.words.closed]
+    pipes = [worker.words for worker in by_pipe.values()]
     ready = wait([*pipes, *(worker.process.sentinel for worker in workers)], timeout=_POLL_S)
-    for pipe in ready:
-        if not isinstance(pipe, Connection):
-            continue
+    for pipe in (each for each in ready if isinstance(each, Connection)):
         worker = by_pipe[id(pipe)]
         try:
             word = pipe.recv()
