@@ -53,7 +53,10 @@ def main(argv: Sequence[str]) -> int:
     """Entry point; returns the exit code (0 all right, 1 something is not, 2 bad input, 130 interrupted)."""
     what = "What a GPU computes, and how fast: docs/gpu.md."
     known = [flag_of(name) for name, _ in values_of(GPUOptions())]
-    options = parse(GPUOptions, argv, prog="python -m ablations.bench gpu", description=what, known=known)
+    try:
+        options = parse(GPUOptions, argv, prog="python -m ablations.bench gpu", description=what, known=known)
+    except ValueError as error:
+        fail_for(error)
     if options.version:
         print(version())
         return 0
