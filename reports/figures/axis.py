@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save
+from reports.figures.style import INK, PAGE_IN, QUIET, Picture, new_figure, plain, save
 from reports.labels import axis_label, condition_label
 from reports.messages import message, sentences, series
 from reports.stats import AVERAGE, LEVEL, Analysis, seed_means
 from reports.study import Study
 
 _COLOUR = "#0072B2"
-_WIDTH_IN = 6.875  # of a page of two columns
 
 
 def draw(study: Study, analysis: Analysis, folder: Path) -> Picture | None:
@@ -31,7 +30,7 @@ def draw(study: Study, analysis: Analysis, folder: Path) -> Picture | None:
     reference = study.reference if study.reference in scores.variants else None
     wide = min(4, math.ceil(len(scores.conditions) / 2))
     rows = math.ceil(len(scores.conditions) / wide)
-    figure = new_figure(_WIDTH_IN, 1.35 * max(rows, 2) + 0.6)
+    figure = new_figure(PAGE_IN, 1.35 * max(rows, 2) + 0.6)
     grid = figure.add_gridspec(rows, wide + 1, width_ratios=[1.7, *[1] * wide])
     large = figure.add_subplot(grid[:, 0])
     _panel(large, study, analysis, AVERAGE, on_axis, reference)

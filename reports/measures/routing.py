@@ -103,17 +103,19 @@ def sentences(found: tuple[Routes, ...]) -> list[str]:
     said: list[str] = []
     for each in found:
         mean = each.distances.estimate(each.variant, MEAN)
-        values = {layer: each.distances.estimate(each.variant, layer).value for layer in each.layers}
-        most = max(values, key=values.__getitem__)
+        at = {layer: each.distances.estimate(each.variant, layer) for layer in each.layers}
+        router = max(at, key=lambda layer: at[layer].value)
         said.append(
             message(
-                "The tasks' shares of the experts of {variant} lie {mean:.2f} {interval} apart on average, most at "
-                "{router} ({most:.2f}); 0 is the same experts for every task, 1 is none in common.",
+                "The tasks' shares of the experts of {variant} lie {mean:.2f} {interval} apart on average; the largest "
+                "distance of a router is {most:.2f} {its_interval}, at {router} (0: the same experts for every task, "
+                "1: none in common).",
                 variant=each.variant,
                 mean=mean.value,
                 interval=intervals.bracket(mean.low, mean.high, 2),
-                router=most,
-                most=values[most],
+                router=router,
+                most=at[router].value,
+                its_interval=intervals.bracket(at[router].low, at[router].high, 2),
             )
         )
     return said

@@ -143,9 +143,20 @@ def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[
         sections.append(replace(section, note=_note(measures, present)))
         write_csv(out / schema.MEASURES_FOLDER / f"{section.name}.csv", section.summary, "%.6f")
     _remove_old_csv(out / schema.MEASURES_FOLDER, {section.name for section in sections})
-    labels = study.labels_in_text
-    told = (replace(s, sentences=tuple(renamed(each, labels) for each in s.sentences)) for s in sections)
-    return MeasureResults(sections=tuple(told), problems=tuple(problems), jobs=jobs)
+    told = tuple(_with_labels(section, study) for section in sections)
+    return MeasureResults(sections=told, problems=tuple(problems), jobs=jobs)
+
+
+def _with_labels(section: MeasureResult, study: Study) -> MeasureResult:
+    """The section as a reader sees it: variants by their labels, in sentences and in the first column of tables."""
+    tables = []
+    for table in section.tables:
+        heads = [replace(row.cells[0], text=renamed(row.cells[0].text, study.labels)) for row in table.rows]
+        rows = [replace(row, cells=(head, *row.cells[1:])) for head, row in zip(heads, table.rows, strict=True)]
+        caption = renamed(table.caption, study.labels_in_text)
+        tables.append(replace(table, rows=tuple(rows), caption=caption))
+    said = tuple(renamed(each, study.labels_in_text) for each in section.sentences)
+    return replace(section, sentences=said, tables=tuple(tables))
 
 
 def _remove_old_csv(folder: Path, shown: set[str]) -> None:
@@ -159,7 +170,7 @@ def _prompts(inputs: _Inputs) -> SectionWithFigures:
     found = prompts.costs(inputs.measures.tables["prompts"])
     if found is None:
         return None
-    jobs = [Job(draw=prompts_figures.draw, given=(found, inputs.folder))]
+    jobs = [Job(draw=prompts_figures.draw, given=(found, inputs.study, inputs.folder))]
     section = MeasureResult(
         name="prompts",
         title=message("What a wrong prompt costs"),
@@ -207,11 +218,9 @@ def _interference(inputs: _Inputs) -> SectionWithFigures:
     found = by_loss.get(interference.PLAIN)
     if found is None:
         return None
-    study, folder = inputs.study, inputs.folder
     jobs = [
-        Job(draw=interference_figures.draw_pairs, given=(found, folder)),
-        Job(draw=interference_figures.draw_progress, given=(found, study, folder)),
-        Job(draw=interference_figures.draw_axis, given=(found, study, folder)),
+        Job(draw=draw, given=(found, inputs.study, inputs.folder))
+        for draw in (interference_figures.draw_pairs, interference_figures.draw_progress)
     ]
     grids = [interference_shown.grid(by_loss)]
     grids += [interference_shown.grid_by_pair(by_loss)] if found.alone else []
@@ -230,11 +239,8 @@ def _information(inputs: _Inputs) -> SectionWithFigures:
     found = information.information(inputs.measures.tables["information"])
     if found is None:
         return None
-    study, folder = inputs.study, inputs.folder
-    jobs = [
-        Job(draw=information_figures.draw_levels, given=(found, study, folder)),
-        Job(draw=information_figures.draw_axis, given=(found, study, folder)),
-    ]
+    study = inputs.study
+    jobs = [Job(draw=information_figures.draw_levels, given=(found, study, inputs.folder))]
     section = MeasureResult(
         name="information",
         title=message("Information a block loses"),
@@ -246,19 +252,17 @@ def _information(inputs: _Inputs) -> SectionWithFigures:
 
 
 def _mechanism(inputs: _Inputs) -> SectionWithFigures:
-    """PSNR, interference and information loss together, for a study with an axis."""
+    """PSNR, interference and information loss together, as far as measured, for a study with an axis."""
     tables = inputs.measures.tables
     pulls = interference.interference(tables["interference"]) if "interference" in tables else None
     losses = information.information(tables["information"]) if "information" in tables else None
-    if pulls is None or losses is None:
-        return None
     found = mechanism.mechanism(inputs.study, inputs.psnr, pulls, losses)
     if found is None:
         return None
     jobs = [Job(draw=mechanism_figures.draw, given=(found, inputs.study, inputs.folder))]
     section = MeasureResult(
         name="mechanism",
-        title=message("PSNR, interference and information loss against {axis}", axis=inputs.study.axis_name),
+        title=found.title(inputs.study),
         sentences=tuple(mechanism.sentences(found, inputs.study)),
         summary=mechanism.summary(found, inputs.study),
     )
