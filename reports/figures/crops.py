@@ -19,6 +19,7 @@ from reports.study import Study
 
 MOST_VARIANTS = 5
 _LABELS_IN, _HEAD_IN, _TEXT_IN = 0.62, 0.42, 0.15
+_MOST_HIGH_IN = 8.6  # of a page, with room for a caption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,8 @@ class Sheet:
     """
 
     def __init__(self, *, heads: Sequence[str], n_rows: int, right_in: float = 0.0) -> None:
-        self.side = min(1.3, (PAGE_IN - _LABELS_IN - right_in) / len(heads))
+        in_page = (_MOST_HIGH_IN - _HEAD_IN) / n_rows - _TEXT_IN
+        self.side = min(1.3, in_page, (PAGE_IN - _LABELS_IN - right_in) / len(heads))
         self.width = _LABELS_IN + self.side * len(heads) + right_in
         self.height = _HEAD_IN + n_rows * (self.side + _TEXT_IN) + 0.02
         self.figure = new_figure(self.width, self.height)

@@ -42,7 +42,7 @@ def draw_pairs(found: Interference, study: Study, folder: Path) -> Picture | Non
     end = max(0.1, *(abs(c.value) for v in shown for c in found.resolved(v).values()))
     wide = min(3, len(shown))
     figure = new_figure(
-        PAGE_IN if wide > 1 else COLUMN_IN, 0.31 * len(found.tasks) * (1 + (len(shown) - 1) // wide) + 1.1
+        PAGE_IN if wide > 1 else COLUMN_IN, 0.37 * len(found.tasks) * (1 + (len(shown) - 1) // wide) + 1.1
     )
     axes = grid_of(figure, len(shown), wide, sharex=True, sharey=True)
     drawn = [_pairs(ax, found, variant, end) for ax, variant in zip(axes, shown, strict=True)]

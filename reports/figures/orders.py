@@ -134,7 +134,7 @@ def _draw(group: OrderGroup, folder: Path, number: int, hidden: str) -> Picture:
         order, last = group.orders[block], block == blocks[-1]
         below_labels = labels if last else [""] * len(labels)
         strips = _strips(left, order, labels, block)
-        found = (rank_correlation(order), -1, "PuOr"), (equal_share(order), 0, "Blues")
+        found = (rank_correlation(order), -1, "cividis"), (equal_share(order), 0, "Blues")
         drawn = [strips] + [
             heatmap(ax, pd.DataFrame(values, columns=below_labels), vmin=low, vmax=1, cmap=cmap, yticklabels=False)
             for ax, (values, low, cmap) in zip((middle, right), found, strict=True)
@@ -154,7 +154,7 @@ def _stability(figure: Any, moves: pd.DataFrame, blocks: list[str]) -> None:
     moved, tau = figure.subplots(1, 2)
     for ax, column, scale in ((moved, "moved", 100.0), (tau, "tau", 1.0)):
         for number, given in enumerate(formats):
-            shift = 0.26 * (number - (len(formats) - 1) / 2)
+            shift = 0.44 * (number - (len(formats) - 1) / 2)
             for at, block in enumerate(blocks):
                 own = moves[(moves["given"] == given) & (moves["block"] == block)]
                 spread = np.linspace(-0.07, 0.07, len(own)) if len(own) > 1 else np.zeros(len(own))

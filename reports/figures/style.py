@@ -158,6 +158,8 @@ def grid_of(figure: Figure, n: int, wide: int, **given: Any) -> list[Axes]:
     axes = list(figure.subplots(math.ceil(n / wide), wide, squeeze=False, **given).flat)
     for ax in axes[n:]:
         ax.set_axis_off()
+    for ax in axes[max(n - wide, 0) : n]:  # of panels that share x only those of the last row have labels
+        ax.tick_params(axis="x", labelbottom=True)
     return axes[:n]
 
 

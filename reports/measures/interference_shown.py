@@ -137,11 +137,12 @@ def _against_ceiling(found: Interference) -> list[str]:
     if not found.alone:
         return []
     if not resolved:
-        return [message("No pair's ceiling is resolved from zero: how near its cosine comes to it can't be said.")]
+        return []
     variant, (a, b), lowest = min(resolved, key=lambda one: one[2].value)
     said = message(
-        "The ceiling of {n} of {all} cosines of pairs is resolved from zero; the lowest of them is {value} {interval} "
-        "of its ceiling, between {first} and {second} in {variant}",
+        "Resolved are {n} of {all} pairs, those of which each task has a cosine with itself on other images that lies "
+        "above zero; the lowest cosine against its ceiling is {value} {interval}, between {first} and {second} in "
+        "{variant}",
         n=len(resolved),
         all=len(every),
         value=intervals.number(lowest.value, 2),
