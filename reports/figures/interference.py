@@ -42,7 +42,7 @@ def draw_pairs(found: Interference, study: Study, folder: Path) -> Picture | Non
     end = max(0.1, *(abs(c.value) for v in shown for c in found.resolved(v).values()))
     wide = min(3, len(shown))
     figure = new_figure(
-        PAGE_IN if wide > 1 else COLUMN_IN, 0.37 * len(found.tasks) * (1 + (len(shown) - 1) // wide) + 1.1
+        PAGE_IN if wide > 1 else COLUMN_IN, 0.3 * len(found.tasks) * (1 + (len(shown) - 1) // wide) + 1.1
     )
     axes = grid_of(figure, len(shown), wide, sharex=True, sharey=True)
     drawn = [_pairs(ax, found, variant, end) for ax, variant in zip(axes, shown, strict=True)]
@@ -81,7 +81,7 @@ def _pairs(ax, found: Interference, variant: str, end: float):  # type: ignore[n
     names = [plain(condition_label(t)) for t in found.tasks]
     matrix = matrix.set_axis(names).set_axis(names, axis=1)
     texts = matrix.map(lambda v: intervals.number(v, 2))
-    drawn = heatmap(ax, matrix, texts=texts, cmap="PuOr", vmin=-end, vmax=end, square=True)
+    drawn = heatmap(ax, matrix, texts=texts, cmap="PuOr", vmin=-end, vmax=end)
     for place, task in enumerate(found.tasks):
         own = found.alone[variant].get(task)
         if own is not None:  # uncoloured: it is no pair, and larger than the scale

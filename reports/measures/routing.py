@@ -17,8 +17,10 @@ from reports.measures import intervals
 from reports.measures.result import MeasureResult
 from reports.messages import message
 from reports.stats import Analysis
+from reports.study import Study
 
 MEAN = "mean over routers"
+MOST_DRAWN = 3  # variants, of which each has a figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,7 @@ def distance(rows: pd.DataFrame) -> float:
     return sum(pairs) / len(pairs)
 
 
-def section(table: pd.DataFrame, folder: Path) -> tuple[MeasureResult, list[Job]] | None:
+def section(table: pd.DataFrame, study: Study, folder: Path) -> tuple[MeasureResult, list[Job]] | None:
     """The section and its figures; None where fewer than two tasks were measured."""
     found = routes(table)
     if not found:
@@ -91,9 +93,10 @@ def section(table: pd.DataFrame, folder: Path) -> tuple[MeasureResult, list[Job]
         tables=(grid(found),),
         summary=summary(table),
     )
+    drawn = study.to_show([each.variant for each in found], MOST_DRAWN)
     figures = [
         Job(draw=routing_figure.draw, given=(number, each.variant, each.seed, each.matrices, folder))
-        for number, each in enumerate(found, start=1)
+        for number, each in enumerate((r for r in found if r.variant in drawn), start=1)
     ]
     return made, figures
 

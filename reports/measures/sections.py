@@ -307,7 +307,7 @@ _SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Inputs], SectionWithFigures]]
     (("interference", "information"), _mechanism),
     (("levels",), _levels),
     (("mixed",), _mixed),
-    (("routing",), lambda inputs: routing.section(inputs.measures.tables["routing"], inputs.folder)),
+    (("routing",), lambda inputs: routing.section(inputs.measures.tables["routing"], inputs.study, inputs.folder)),
 )
 
 

@@ -55,8 +55,7 @@ def test_the_page_has_every_measure(whole):
     for name in SECTIONS:
         assert len(pd.read_csv(folder / "measures" / f"{name}.csv")) > 1
     for figure in (
-        "prompts", "interference_pairs", "interference_progress", "interference_axis", "information_levels",
-        "information_axis", "mechanism", "levels",
+        "prompts", "interference_pairs", "interference_progress", "information_levels", "mechanism", "levels",
     ):  # fmt: skip
         for kind in ("png", "svg", "pdf"):
             assert (folder / "figures" / f"{figure}.{kind}").stat().st_size > 1000
