@@ -19,7 +19,7 @@ from reports.figures.style import (
     save,
     wrapped,
 )
-from reports.labels import SIGMA, condition_label, in_sentence
+from reports.labels import SIGMA, condition_in_sentence, condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.levels import Levels, strength
 from reports.messages import comma, message, sentences, series
@@ -103,13 +103,12 @@ def _extremes(found: Levels, variant: str) -> str:
         known = {c: e.value for c, e in every.items() if e is not None}
         if known:
             ends = (min(known, key=known.__getitem__), max(known, key=known.__getitem__))
-            told = [message("{change} dB on {condition}", change=signed(known[c], 2), condition=_said(c)) for c in ends]
+            told = [
+                message("{change} dB on {condition}", change=signed(known[c], 2), condition=condition_in_sentence(c))
+                for c in ends
+            ]
             said.append(message("{before} and {last}", before=told[0], last=told[1]))
     return comma(said)
-
-
-def _said(condition: str) -> str:
-    return in_sentence(condition_label(condition))
 
 
 def _texts(found: Levels, shown: list[str]) -> dict[str, str]:
@@ -118,9 +117,10 @@ def _texts(found: Levels, shown: list[str]) -> dict[str, str]:
     for conditions in found.families.values():
         for condition in conditions:
             if strength(found.told[condition]) != strength(condition):
-                by_prompt.setdefault(found.told[condition], []).append(_said(condition))
+                by_prompt.setdefault(found.told[condition], []).append(condition_in_sentence(condition))
     prompts = [
-        message("{names} told as {given}", names=comma(names), given=_said(given)) for given, names in by_prompt.items()
+        message("{names} told as {given}", names=comma(names), given=condition_in_sentence(given))
+        for given, names in by_prompt.items()
     ]
     caption = message(
         "Restored minus degraded PSNR, mean over images, then seeds. Filled points and dotted lines: levels trained "

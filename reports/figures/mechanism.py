@@ -7,7 +7,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from reports.figures.style import COLUMN_IN, INK, Picture, is_constant, new_figure, save, wrapped
+from reports.figures.style import (
+    COLUMN_IN,
+    INK,
+    Picture,
+    alias_marks,
+    is_constant,
+    new_figure,
+    save,
+    seed_rings,
+    wrapped,
+)
 from reports.labels import axis_label
 from reports.measures import intervals
 from reports.measures.mechanism import Mechanism, Quantity
@@ -79,18 +89,7 @@ def _panel(ax: Axes, study: Study, quantity: Quantity, variants: tuple[str, ...]
         ax.axhline(float(y[variants.index(reference)]), color=INK, linestyle="--", linewidth=0.8, label=name)
     several = max(len(s) for s in by_seed) > 1
     ax.plot(x, y, color=colour, marker="o", label="mean over seeds" if several else "one seed")
-    if several:
-        points = np.repeat(x, [len(s) for s in by_seed])
-        rings = {"s": 9, "facecolor": "none", "edgecolor": INK, "linewidth": 0.6, "zorder": 3}
-        ax.scatter(points, np.concatenate(by_seed), label="one seed", **rings)
-    aliases = [
-        (study.axis_values[e.variant], level)
-        for variant, level in zip(variants, y, strict=True)
-        for e in study.aliases.get(variant, ())
-        if e.variant in study.axis_values
-    ]
-    if aliases:  # values of the axis that give a model which was trained under another value
-        look = {"marker": "D", "s": 16, "facecolor": "white", "edgecolor": colour, "zorder": 3}
-        ax.scatter(*zip(*aliases, strict=True), label="same model, other value", **look)
+    seed_rings(ax, x, by_seed)
+    alias_marks(ax, study, dict(zip(variants, y, strict=True)), colour)
     ax.set_ylabel(quantity.label)
     ax.set_xticks(x, [f"{v:g}" for v in x])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reports.figures.style import COLUMN_IN, PAGE_IN, Picture, grid_of, heatmap, new_figure, plain, save, wrapped
-from reports.labels import condition_label, in_sentence
+from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.measures.prompts import PromptCosts
 from reports.messages import message, sentences, series
@@ -61,8 +61,8 @@ def _texts(found: PromptCosts, shown: list[str]) -> dict[str, str]:
                 variant=variant,
                 mean=intervals.number(found.mean(variant).value, 2),
                 lowest=intervals.number(change, 2),
-                condition=in_sentence(condition_label(condition)),
-                given=in_sentence(condition_label(given)),
+                condition=condition_in_sentence(condition),
+                given=condition_in_sentence(given),
             )
         )
     caption = [

@@ -10,7 +10,7 @@ import io
 import math
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,26 @@ def lines_by_variant(study: Study) -> dict[str, dict[str, Any]]:
 def interval_bars(ax: Axes, x: Any, estimates: Sequence[Any], colour: str) -> None:
     """Intervals of estimates as bars behind their line."""
     ax.vlines(x, [e.low for e in estimates], [e.high for e in estimates], color=colour, alpha=0.3, linewidth=2)
+
+
+def seed_rings(ax: Axes, x: np.ndarray, by_seed: Sequence[np.ndarray]) -> None:
+    """A ring for each single seed, where there are several, around the means of an axis."""
+    if max(map(len, by_seed)) > 1:
+        look = {"s": 9, "facecolor": "none", "edgecolor": INK, "linewidth": 0.6, "zorder": 3}
+        ax.scatter(np.repeat(x, [len(s) for s in by_seed]), np.concatenate(by_seed), label="one seed", **look)
+
+
+def alias_marks(ax: Axes, study: Study, level: Mapping[str, float], colour: str) -> None:
+    """Values of the axis that give a model which was trained under another value: a mark at that model's level."""
+    found = [
+        (study.axis_values[e.variant], y)
+        for variant, y in level.items()
+        for e in study.aliases.get(variant, ())
+        if e.variant in study.axis_values
+    ]
+    if found:
+        look = {"marker": "D", "s": 16, "facecolor": "white", "edgecolor": colour, "zorder": 3}
+        ax.scatter(*zip(*found, strict=True), label="same model, other value", **look)
 
 
 def is_constant(values: Any, tolerance: float = 0.005) -> bool:

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from reports.document import Cell, Column, Table, rows_of, text_column, words
-from reports.labels import condition_label, in_sentence
+from reports.labels import condition_in_sentence
 from reports.learning import LEARNED_DB
 from reports.measures import intervals
 from reports.measures.conflicts import Share, pooled
@@ -147,8 +147,8 @@ def _against_ceiling(found: Interference) -> list[str]:
         all=len(every),
         value=intervals.number(lowest.value, 2),
         interval=intervals.bracket(lowest.low, lowest.high, 2),
-        first=_said(a),
-        second=_said(b),
+        first=condition_in_sentence(a),
+        second=condition_in_sentence(b),
         variant=variant,
     )
     return [message("{clauses}.", clauses=intervals.doubted(said, lowest))]
@@ -184,15 +184,11 @@ def _lowest_pair(found: Interference) -> list[str]:
         "The lowest mean cosine of a resolved pair is {value} {interval}, between {first} and {second} in {variant}",
         value=intervals.number(cosine.value, 2),
         interval=intervals.bracket(cosine.low, cosine.high, 2),
-        first=_said(a),
-        second=_said(b),
+        first=condition_in_sentence(a),
+        second=condition_in_sentence(b),
         variant=variant,
     )
     return [message("{clauses}.", clauses=intervals.doubted(said, cosine))]
-
-
-def _said(task: str) -> str:
-    return in_sentence(condition_label(task))
 
 
 def grid(found: ByLoss) -> Table:
@@ -278,7 +274,12 @@ def grid_by_pair(found: ByLoss) -> Table:
         columns=(
             text_column(message("Variant")),
             *([text_column(message("Loss"))] if len(found) > 1 else []),
-            *(Column(head=message("{first} x {second}", first=_said(a), second=_said(b))) for a, b in pairs),
+            *(
+                Column(
+                    head=message("{first} x {second}", first=condition_in_sentence(a), second=condition_in_sentence(b))
+                )
+                for a, b in pairs
+            ),
         ),
         rows=rows_of(rows),
         is_folded=True,

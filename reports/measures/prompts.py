@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Cell, Column, Table, rows_of, text_column, words
-from reports.labels import condition_label, in_sentence
+from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.messages import comma, message, ngettext, series
 from reports.messages import sentences as texts
@@ -141,8 +141,8 @@ def _loses(found: PromptCosts, variant: str, mean: Estimate, rank: str) -> str:
         clauses.append(
             message(
                 "the largest loss is {condition} told as {given}, {loss} dB",
-                condition=in_sentence(condition_label(condition)),
-                given=in_sentence(condition_label(given)),
+                condition=condition_in_sentence(condition),
+                given=condition_in_sentence(given),
                 loss=intervals.number(-change, 2),
             )
         )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from reports import schema
+from reports.document import Table
 from reports.drawing import Figures, Job
 from reports.figures import information as information_figures
 from reports.figures import interference as interference_figures
@@ -104,6 +108,10 @@ class _Inputs:
     psnr: Analysis
     folder: Path
 
+    def jobs(self, found: object, *draws: Callable[..., Any]) -> list[Job]:
+        """Figures of what was found."""
+        return [Job(draw=draw, given=(found, self.study, self.folder)) for draw in draws]
+
 
 SectionWithFigures = (
     tuple[MeasureResult, list[Job]] | None
@@ -166,19 +174,19 @@ def _remove_old_csv(folder: Path, shown: set[str]) -> None:
             path.unlink()
 
 
+def _section(
+    name: str, title: str, said: Iterable[str], tables: Iterable[Table], summary: pd.DataFrame, jobs: Iterable[Job] = ()
+) -> SectionWithFigures:
+    made = MeasureResult(name=name, title=title, sentences=tuple(said), tables=tuple(tables), summary=summary)
+    return made, list(jobs)
+
+
 def _prompts(inputs: _Inputs) -> SectionWithFigures:
     found = prompts.costs(inputs.measures.tables["prompts"])
     if found is None:
         return None
-    jobs = [Job(draw=prompts_figures.draw, given=(found, inputs.study, inputs.folder))]
-    section = MeasureResult(
-        name="prompts",
-        title=message("What a wrong prompt costs"),
-        sentences=tuple(prompts.sentences(found)),
-        tables=(prompts.grid(found),),
-        summary=prompts.summary(found),
-    )
-    return section, jobs
+    title, jobs = message("What a wrong prompt costs"), inputs.jobs(found, prompts_figures.draw)
+    return _section("prompts", title, prompts.sentences(found), [prompts.grid(found)], prompts.summary(found), jobs)
 
 
 def _precision(inputs: _Inputs) -> SectionWithFigures:
@@ -187,28 +195,18 @@ def _precision(inputs: _Inputs) -> SectionWithFigures:
     moved = precision.moves(tables["order_moves"]) if "order_moves" in tables else {}
     if not changed and not moved:
         return None
-    section = MeasureResult(
-        name="precision",
-        title=message("Prompt codes in half precision"),
-        sentences=tuple(precision.sentences(changed, moved)),
-        tables=(precision.grid(changed, moved),),
-        summary=precision.summary(changed, moved),
+    said, grid = precision.sentences(changed, moved), precision.grid(changed, moved)
+    return _section(
+        "precision", message("Prompt codes in half precision"), said, [grid], precision.summary(changed, moved)
     )
-    return section, []
 
 
 def _separation(inputs: _Inputs) -> SectionWithFigures:
     found = separation.separation_controls(inputs.measures.tables[SEPARATION])
     if found is None:
         return None
-    section = MeasureResult(
-        name=SEPARATION,
-        title=message("Features by condition: controls"),
-        sentences=tuple(separation.sentences(found)),
-        tables=tuple(separation.grids(found)),
-        summary=separation.summary(found),
-    )
-    return section, []
+    title = message("Features by condition: controls")
+    return _section(SEPARATION, title, separation.sentences(found), separation.grids(found), separation.summary(found))
 
 
 def _interference(inputs: _Inputs) -> SectionWithFigures:
@@ -218,84 +216,50 @@ def _interference(inputs: _Inputs) -> SectionWithFigures:
     found = by_loss.get(interference.PLAIN)
     if found is None:
         return None
-    jobs = [
-        Job(draw=draw, given=(found, inputs.study, inputs.folder))
-        for draw in (interference_figures.draw_pairs, interference_figures.draw_progress)
-    ]
+    jobs = inputs.jobs(found, interference_figures.draw_pairs, interference_figures.draw_progress)
     grids = [interference_shown.grid(by_loss)]
     grids += [interference_shown.grid_by_pair(by_loss)] if found.alone else []
     grids += [interference_shown.grid_by_group(found)] if len(found.groups) > 1 else []
-    section = MeasureResult(
-        name="interference",
-        title=message("Gradient interference"),
-        sentences=tuple(interference_shown.sentences(by_loss)),
-        tables=tuple(grids),
-        summary=interference.summary(by_loss),
-    )
-    return section, jobs
+    said, title = interference_shown.sentences(by_loss), message("Gradient interference")
+    return _section("interference", title, said, grids, interference.summary(by_loss), jobs)
 
 
 def _information(inputs: _Inputs) -> SectionWithFigures:
-    found = information.information(inputs.measures.tables["information"])
+    found, study = information.information(inputs.measures.tables["information"]), inputs.study
     if found is None:
         return None
-    study = inputs.study
-    jobs = [Job(draw=information_figures.draw_levels, given=(found, study, inputs.folder))]
-    section = MeasureResult(
-        name="information",
-        title=message("Information a block loses"),
-        sentences=tuple(information.sentences(found, study.axis_values, study.axis_name)),
-        tables=tuple(information.grids(found)),
-        summary=information.summary(found),
-    )
-    return section, jobs
+    said, title = information.sentences(found, study.axis_values, study.axis_name), message("Information a block loses")
+    jobs = inputs.jobs(found, information_figures.draw_levels)
+    return _section("information", title, said, information.grids(found), information.summary(found), jobs)
 
 
 def _mechanism(inputs: _Inputs) -> SectionWithFigures:
     """PSNR, interference and information loss together, as far as measured, for a study with an axis."""
-    tables = inputs.measures.tables
+    tables, study = inputs.measures.tables, inputs.study
     pulls = interference.interference(tables["interference"]) if "interference" in tables else None
     losses = information.information(tables["information"]) if "information" in tables else None
-    found = mechanism.mechanism(inputs.study, inputs.psnr, pulls, losses)
+    found = mechanism.mechanism(study, inputs.psnr, pulls, losses)
     if found is None:
         return None
-    jobs = [Job(draw=mechanism_figures.draw, given=(found, inputs.study, inputs.folder))]
-    section = MeasureResult(
-        name="mechanism",
-        title=found.title(inputs.study),
-        sentences=tuple(mechanism.sentences(found, inputs.study)),
-        summary=mechanism.summary(found, inputs.study),
-    )
-    return section, jobs
+    said, jobs = mechanism.sentences(found, study), inputs.jobs(found, mechanism_figures.draw)
+    return _section("mechanism", found.title(study), said, [], mechanism.summary(found, study), jobs)
 
 
 def _levels(inputs: _Inputs) -> SectionWithFigures:
-    found = levels.levels(inputs.measures.tables["levels"], inputs.study)
+    found, reference = levels.levels(inputs.measures.tables["levels"], inputs.study), inputs.study.reference
     if found is None:
         return None
-    jobs = [Job(draw=levels_figures.draw, given=(found, inputs.study, inputs.folder))]
-    section = MeasureResult(
-        name="levels",
-        title=message("Levels not trained on"),
-        sentences=tuple(levels.sentences(found, inputs.study.reference)),
-        tables=tuple(levels.grids(found, inputs.study.reference)),
-        summary=levels.summary(found, inputs.study.reference),
-    )
-    return section, jobs
+    said, grids = levels.sentences(found, reference), levels.grids(found, reference)
+    title, jobs = message("Levels not trained on"), inputs.jobs(found, levels_figures.draw)
+    return _section("levels", title, said, grids, levels.summary(found, reference), jobs)
 
 
 def _mixed(inputs: _Inputs) -> SectionWithFigures:
     found = mixed.mixed(inputs.measures.tables["mixed"])
     if found is None:
         return None
-    section = MeasureResult(
-        name="mixed",
-        title=message("Two degradations at once"),
-        sentences=tuple(mixed.sentences(found)),
-        tables=(mixed.grid(found),),
-        summary=mixed.summary(found),
-    )
-    return section, []
+    title = message("Two degradations at once")
+    return _section("mixed", title, mixed.sentences(found), [mixed.grid(found)], mixed.summary(found))
 
 
 _SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Inputs], SectionWithFigures]], ...] = (
