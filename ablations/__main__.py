@@ -15,7 +15,7 @@ COMMANDS = (
     ("ablations.restore IMAGES", "restore one's own images"),
     ("ablations.efficiency", "what each model costs: parameters, multiply-adds, time, memory"),
     ("ablations.bench NAME", "measure the suite against the released code"),
-    ("reports.build", "make a report again, an index of studies, or a comparison of two"),
+    ("reports", "make a report again, an index of studies, or a comparison of two"),
     ("datasets COMMAND", "list, check, fetch, pack, show and score data sets"),
     ("baselines", "the comparators, their sizes and remarks"),
     ("dfpir", "the variants of the model"),

@@ -76,8 +76,8 @@ def run(options: argparse.Namespace, console: Console, *, command: str) -> int:
     Raises:
         ValueError: an option that can't be used; one line.
     """
+    from reports.cost_report import build_report
     from reports.costs import load_study_of
-    from reports.efficiency import build_report
 
     plan = _plan(options, command)
     if plan.psnr is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,17 @@ def seeds(flag: str) -> PrimitiveConstructorSpec[Any]:
 def split(flag: str) -> PrimitiveConstructorSpec[Any]:
     """Three percentages."""
     return several(flag, "PERCENT PERCENT PERCENT", _share, count=3)
+
+
+def choice(*allowed: str) -> Callable[[str], str]:
+    """Reads one of these words."""
+
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"invalid choice: {text!r} (choose from {', '.join(map(repr, allowed))})")
+        return text
+
+    return read
 
 
 def checkpoint(text: str) -> str:
@@ -64,6 +76,14 @@ def minutes(text: str) -> float:
     found = _number(text)
     if found is None or not 0 <= found <= 1e6:
         raise ValueError(f"{text!r} minutes: a number from 0 to a million")
+    return found
+
+
+def positive(text: str) -> float:
+    """A number above zero."""
+    found = _number(text)
+    if found is None or not 0 < found < float("inf"):
+        raise ValueError(f"{text!r}: a positive number")
     return found
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import dfpir
 from baselines.registry import BASELINES, Baseline, MissingExtraError, Unavailable, UnavailableError, register
-from dfpir.weights import WeightsError, check_floating, check_keys, make_room, plain_state_dict, read_tensors
+from dfpir.weights import WeightsError, check_fits, make_room, tensors_of
 
 if not hasattr(dfpir, "create_model"):
     where = list(getattr(dfpir, "__path__", ()))
@@ -68,8 +68,7 @@ def create_model(name: str, **config: Any) -> nn.Module:
     baseline = describe(name)
     if isinstance(baseline, Unavailable):
         raise UnavailableError(f"{name} can't be built. {baseline.reason}")
-    baseline.check_settings(config)
-    model: Any = baseline.make(**config)
+    model: Any = baseline.make(**baseline.checked(config))
     model.multiple_of = baseline.multiple_of
     model.min_size = baseline.min_size
     return model
@@ -96,18 +95,12 @@ def load_released(model: Model, weights: str | Path | Mapping[str, Tensor]) -> M
     if isinstance(model, dfpir.RestorationUNet):
         dfpir.load_released(model, weights)
         return model
-    source = weights if isinstance(weights, str | Path) else "the state dict"
-    tensors = read_tensors(weights) if isinstance(weights, str | Path) else plain_state_dict(weights, source)
+    source, tensors = tensors_of(weights)
     # an adapter keeps the library's module as `network`: released names are that module's
     target = model.get_submodule("network") if hasattr(model, "network") else model
     make_room(target, tensors)
     own = target.state_dict()
-    check_keys(
-        {name: tuple(value.shape) for name, value in own.items()},
-        {name: tuple(value.shape) for name, value in tensors.items()},
-        source,
-    )
-    check_floating(own, tensors, source)
+    check_fits(own, tensors, source)
     with torch.no_grad():
         for name, value in tensors.items():  # in the file's order: of shared parameters the last one counts
             own[name].copy_(value)

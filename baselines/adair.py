@@ -6,24 +6,18 @@ Modulation", ICLR 2025, section 3.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor, nn
 
-from baselines.registry import Baseline, register
-from baselines.restormer_parts import (
-    CrossAttention,
-    Down,
-    Features,
-    Images,
-    PatchEmbed,
-    UNet,
-    Up,
-    conv1,
-    conv3,
-    stage,
-)
+from baselines.base import Images
+from baselines.layers import CrossAttention, conv1, conv3
+from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.restormer import RestormerUNet, Step, UNetConfig
+from dfpir.layers import Features
 
 BANDS = 128
 """Band edges are fractions of this many parts of a side: below twice as many pixels the low band is empty."""
@@ -121,69 +115,33 @@ def _band(half: Tensor, side: int) -> Tensor:
     return (offset >= -half[:, None]) & (offset < half[:, None])
 
 
-class AdaIR(UNet):
-    """Restormer's U-Net with a frequency module before each step up. Any `code` is ignored.
+class AdaIR(RestormerUNet):
+    """Restormer's U-Net with a frequency module before each step up. Any `code` is ignored."""
 
-    Image (B, 3, H, W), RGB in [0, 1], sides multiples of 8, to the same shape.
+    def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
+        if step == "up":
+            yield f"fre{4 - level}", FrequencyModule(self.config.channels(level + 1), self.config.heads[2])
 
-    Args:
-        dim: channels of the first level.
-        num_blocks: transformer blocks on each level.
-        num_refinement_blocks: blocks after the decoder.
-        heads: attention heads on each level; the frequency modules have the third level's.
-        ffn_expansion_factor: hidden width of the feed-forward network over its input width.
-        decoder: whether the frequency modules are used; without them they stay as unused parameters.
-    """
-
-    def __init__(
-        self,
-        *,
-        dim: int = 48,
-        num_blocks: tuple[int, int, int, int] = (4, 6, 6, 8),
-        num_refinement_blocks: int = 4,
-        heads: tuple[int, int, int, int] = (1, 2, 4, 8),
-        ffn_expansion_factor: float = 2.66,
-        decoder: bool = True,
-    ) -> None:
-        super().__init__()
-        self.decoder = decoder
-        wide, grow = [dim, 2 * dim, 4 * dim, 8 * dim], ffn_expansion_factor
-        self.patch_embed = PatchEmbed(3, dim)
-        for level in (1, 2, 3):
-            channels, depth, add = wide[level - 1], num_blocks[level - 1], self.add_module
-            add(f"encoder_level{level}", stage(channels, heads[level - 1], grow, depth))
-            add(f"down{level}_{level + 1}", Down(channels))
-            add(f"fre{4 - level}", FrequencyModule(wide[level], heads[2]))
-            add(f"up{level + 1}_{level}", Up(wide[level]))
-            # the first level keeps both halves of its concatenation
-            decoded = wide[max(level - 1, 1)]
-            add(f"decoder_level{level}", stage(decoded, heads[level - 1], grow, depth))
-        self.latent = stage(wide[3], heads[3], grow, num_blocks[3])
-        self.reduce_chan_level3 = conv1(wide[3], wide[2])
-        self.reduce_chan_level2 = conv1(wide[2], wide[1])
-        self.refinement = stage(wide[1], heads[0], grow, num_refinement_blocks)
-        self.output = conv3(wide[1], 3)
-
-    def before_up(self, level: int, image: Images, x: Features) -> Features:
-        """See the base."""
-        return self.get_submodule(f"fre{4 - level}")(image, x) if self.decoder else x
+    def before(self, step: Step, level: int, x: Features, context: Images) -> Features:
+        """See the base; the context is the degraded image."""
+        return self.get_submodule(f"fre{4 - level}")(context, x) if step == "up" else x
 
 
 register(
     Baseline(
         name="adair",
         label="AdaIR",
-        make=AdaIR,
+        make=configured(AdaIR, UNetConfig),
+        fixed={"decoder": True},
         paper="AdaIR: Adaptive All-in-One Image Restoration via Frequency Mining and Modulation, ICLR 2025",
-        year=2025,
         licence="MIT",
         multiple_of=8,
         notes="Blind. Its low band is empty for sides below 256 pixels, so training on 128 px patches leaves that "
         "branch without input; the network that sets the band's border never gets a gradient.",
         params_m_published=28.785,
         gmacs_published=161.8,
-        demo={"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
-        small={"dim": 12, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
-        quick={"dim": 24, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},
+        demo=one_block(8),
+        small=one_block(12),
+        quick=two_blocks(24),
     )
 )

@@ -13,7 +13,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from baselines.base import Images
+from baselines.layers import conv3
 from baselines.registry import Baseline, register
+from dfpir.layers import Features
 
 WIDTH, CODE_WIDTHS = 64, 4
 QUEUE_PER_IMAGE = 256
@@ -22,13 +25,7 @@ TEMPERATURE, MOMENTUM = 0.07, 0.999
 CONTRAST_WEIGHT = 0.1
 WARM_UP_SHARE = 100 / 1000
 
-Images = Float[Tensor, "b 3 h w"]
-Features = Float[Tensor, "b c h w"]
 Codes = Float[Tensor, "b d"]
-
-
-def _conv(count_in: int, count_out: int) -> nn.Conv2d:
-    return nn.Conv2d(count_in, count_out, 3, padding=1)
 
 
 class _ResidualBlock(nn.Module):
@@ -110,14 +107,6 @@ class _MomentumContrast(nn.Module):
         self.queue_ptr.add_(len(keys)).remainder_(self.queue.shape[1])
 
 
-class _Contrast(nn.Module):
-    """CBDE, the contrastive degradation encoder; only here because the released names have this level."""
-
-    def __init__(self, width: int, queue_size: int) -> None:
-        super().__init__()
-        self.E = _MomentumContrast(width, queue_size)
-
-
 class _DeformableConv(nn.Module):
     """Modulated deformable 3x3 convolution whose offsets and masks see the features and the degradation."""
 
@@ -127,7 +116,7 @@ class _DeformableConv(nn.Module):
 
         self._deformable = deform_conv2d
         self.weight = nn.Parameter(torch.empty(width, width, 3, 3))
-        self.conv_offset_mask = _conv(2 * width, 27)
+        self.conv_offset_mask = conv3(2 * width, 27, bias=True)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -176,7 +165,7 @@ class _GuidedBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.dgm1, self.dgm2 = _GuidedModule(width), _GuidedModule(width)
-        self.conv1, self.conv2 = _conv(width, width), _conv(width, width)
+        self.conv1, self.conv2 = conv3(width, width, bias=True), conv3(width, width, bias=True)
 
     def forward(self, x: Features, guide: Features) -> Features:
         out = F.leaky_relu(self.dgm1(x, guide), SLOPE)
@@ -190,7 +179,7 @@ class _GuidedGroup(nn.Module):
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
-        self.body = nn.ModuleList([*(_GuidedBlock(width) for _ in range(blocks)), _conv(width, width)])
+        self.body = nn.ModuleList([*(_GuidedBlock(width) for _ in range(blocks)), conv3(width, width, bias=True)])
 
     def forward(self, x: Features, guide: Features) -> Features:
         return x + _run(self.body, x, guide)
@@ -208,9 +197,10 @@ class _Restorer(nn.Module):
 
     def __init__(self, width: int, groups: int, blocks: int) -> None:
         super().__init__()
-        self.head = nn.Sequential(_conv(3, width))
-        self.body = nn.ModuleList([*(_GuidedGroup(width, blocks) for _ in range(groups)), _conv(width, width)])
-        self.tail = nn.Sequential(_conv(width, 3))
+        self.head = nn.Sequential(conv3(3, width, bias=True))
+        self.body = nn.ModuleList(_GuidedGroup(width, blocks) for _ in range(groups))
+        self.body.append(conv3(width, width, bias=True))
+        self.tail = nn.Sequential(conv3(width, 3, bias=True))
 
     def forward(self, image: Images, guide: Features) -> Images:
         x = self.head(image)
@@ -235,7 +225,12 @@ class AirNet(nn.Module):
         super().__init__()
         self.encoder_alone = False
         self.R = _Restorer(width, n_groups, n_blocks)
-        self.E = _Contrast(width, QUEUE_PER_IMAGE * batch_size)
+        # CBDE, the contrastive degradation encoder; the released names have this level
+        self.E = nn.ModuleDict({"E": _MomentumContrast(width, QUEUE_PER_IMAGE * batch_size)})
+
+    @property
+    def _encoder(self) -> _MomentumContrast:
+        return cast(_MomentumContrast, self.E["E"])
 
     def set_progress(self, fraction: float) -> None:
         """Choose the stage by the share of training that is done: the encoder alone for 100 of 1000 epochs."""
@@ -243,7 +238,7 @@ class AirNet(nn.Module):
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
         """Restore images of any size; `code` is not looked at."""
-        return self.R(image, self.E.E.encoder_q.E_pre(image))
+        return self.R(image, self._encoder.encoder_q.E_pre(image))
 
     def contrast(self, image: Images, view: Images | None = None) -> tuple[Features, Float[Tensor, "b n"]]:
         """The encoder's pass in training: the features that guide restoration, and similarities.
@@ -256,25 +251,18 @@ class AirNet(nn.Module):
         Returns:
             (B, C, H, W), and (B, 1 + queue), whose first column should win.
         """
-        encoder = self.E.E.encoder_q
+        encoder = self._encoder.encoder_q
         guide = encoder.E_pre(image)
         if view is None:
             half = image.shape[-1] // 2
             query, view = encoder.code(guide[..., :half]), image[..., half:]
         else:
             query = encoder.code(guide)
-        return guide, self.E.E.logits(query, view)
+        return guide, self._encoder.logits(query, view)
 
 
 def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | None) -> Tensor:
-    """Mean absolute error + 0.1 x contrastive cross-entropy (equations 1 and 3); the latter alone in the first stage.
-
-    Args:
-        model: an AirNet.
-        degraded: (B, 3, H, W).
-        clean: (B, 3, H, W).
-        code: another crop of the same degraded images, (B, 3, h, w), or None to contrast two halves of `degraded`.
-    """
+    """Mean absolute error + 0.1 x contrastive cross-entropy (equations 1, 3); in the first stage the latter alone."""
     airnet = cast(AirNet, model)
     guide, logits = airnet.contrast(degraded, code)
     labels = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
@@ -290,7 +278,6 @@ register(
         label="AirNet",
         make=AirNet,
         paper="All-in-One Image Restoration for Unknown Corruption, CVPR 2022",
-        year=2022,
         licence="none stated",
         needs="view",
         notes="Blind. 7.610 M of the parameters are trained, the rest is the momentum encoder. Its encoder is trained "

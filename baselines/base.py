@@ -21,6 +21,18 @@ class Restorer(Protocol):
         ...
 
 
+def checked_code(code: Tensor | None, batch: int, length: int, needed_by: str) -> Tensor:
+    """The code, where it has the shape (batch, length).
+
+    Raises:
+        ValueError: it has not; `needed_by` says who needs it and what it is.
+    """
+    if code is None or code.shape != (batch, length):
+        found = None if code is None else tuple(code.shape)
+        raise ValueError(f"code of shape {found}: {needed_by} needs ({batch}, {length}), one row an image.")
+    return code
+
+
 def restore(model: Restorer, image: Images, code: Tensor | None = None) -> Images:
     """Restore images of any size: padded by reflection at the right and bottom to the model's multiple, cropped back.
 

@@ -8,12 +8,7 @@ from importlib import import_module
 
 import baselines
 import dfpir
-from baselines.registry import Baseline, Unavailable, register
-
-# what the budgets of these names give DFPIR's variants
-_DEMO = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
-_SMALL = {"dim": 12, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
-_QUICK = {"dim": 24, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1}
+from baselines.registry import Baseline, Unavailable, one_block, register, two_blocks
 
 register(
     Baseline(
@@ -21,15 +16,14 @@ register(
         label="Restormer",
         make=partial(dfpir.create_model, "restormer"),
         paper="Restormer: Efficient Transformer for High-Resolution Image Restoration, CVPR 2022",
-        year=2022,
         licence="academic, non-commercial",
         multiple_of=8,
         notes="The backbone of DFPIR without its perturbation blocks.",
         params_m_published=26.127,
         gmacs_published=154.9,
-        demo=_DEMO,
-        small=_SMALL,
-        quick=_QUICK,
+        demo=one_block(8),
+        small=one_block(12),
+        quick=two_blocks(24),
     )
 )
 register(
@@ -38,16 +32,15 @@ register(
         label="DFPIR",
         make=partial(dfpir.create_model, "dfpir"),
         paper="Degradation-Aware Feature Perturbation for All-in-One Image Restoration, CVPR 2025",
-        year=2025,
         licence="none stated",
         multiple_of=8,
         needs="code512",
         notes="Told the degradation by a CLIP text code; the text encoder is not counted.",
         params_m_published=31.105,
         gmacs_published=165.5,
-        demo=_DEMO,
-        small=_SMALL,
-        quick=_QUICK,
+        demo=one_block(8),
+        small=one_block(12),
+        quick=two_blocks(24),
     )
 )
 register(
@@ -55,7 +48,6 @@ register(
         "tape",
         "No code by its authors was found, so only reported numbers can be shown.",
         "TAPE: Task-Agnostic Prior Embedding for Image Restoration, ECCV 2022",
-        2022,
     )
 )
 register(
@@ -64,7 +56,6 @@ register(
         "The code that its authors published is not recognisably the paper's model, so running it would not tell how "
         "the method does.",
         "Perceive-IR: Learning to Perceive Degradation Better for All-in-One Image Restoration, TIP 2025",
-        2025,
     )
 )
 

@@ -15,8 +15,8 @@ from scipy import ndimage
 from skimage import exposure, restoration
 from torch import Tensor, nn
 
+from baselines.base import Images
 from baselines.registry import Baseline, register
-from baselines.restormer_parts import Images
 from datasets.tasks import CONDITIONS, Condition, Task
 
 Picture = Float[np.ndarray, "h w 3"]
@@ -124,7 +124,6 @@ register(
         label="Identity",
         make=Identity,
         paper="",
-        year=None,
         licence="none needed",
         notes="What a restoration has to beat.",
         params_m_published=0.0,

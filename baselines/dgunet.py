@@ -13,25 +13,21 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from baselines.base import Images
+from baselines.layers import Residual, conv1, conv3
 from baselines.losses import multi_stage_loss
 from baselines.mprnet_parts import SupervisedAttention, shallow
 from baselines.registry import Baseline, register
-from baselines.restormer_parts import Features, Images, conv1, conv3
+from dfpir.layers import Features
 
 LEVELS = 4
 SUBSPACE = 16
 OPERATOR_WIDTH = 64
 
 
-class Operator(nn.Module):
+def operator(activation: nn.PReLU) -> Residual:
     """A learned degradation (or its transpose) on images: two 3x3 convolutions around a shortcut."""
-
-    def __init__(self, activation: nn.PReLU) -> None:
-        super().__init__()
-        self.body = nn.Sequential(conv3(3, OPERATOR_WIDTH, bias=True), activation, conv3(OPERATOR_WIDTH, 3, bias=True))
-
-    def forward(self, image: Images) -> Images:
-        return self.body(image) + image
+    return Residual(conv3(3, OPERATOR_WIDTH, bias=True), activation, conv3(OPERATOR_WIDTH, 3, bias=True))
 
 
 def descend(image: Images, degraded: Images, phi: nn.Module, phi_t: nn.Module, step: Tensor) -> Images:
@@ -163,8 +159,8 @@ class MiddleStage(nn.Module):
 
     def __init__(self, n_feat: int, widths: list[int], operators: nn.PReLU) -> None:
         super().__init__()
-        self.phi_1 = Operator(operators)
-        self.phit_1 = Operator(operators)
+        self.phi_1 = operator(operators)
+        self.phit_1 = operator(operators)
         self.shallow_feat2 = shallow(n_feat, nn.PReLU())
         self.stage2_encoder = Encoder(widths, informed=True)
         self.stage2_decoder = Decoder(widths)
@@ -209,17 +205,16 @@ class DGUNet(nn.Module):
         self.stage1_encoder = Encoder(widths, informed=False)
         self.stage1_decoder = Decoder(widths)
         self.sam12 = SupervisedAttention(n_feat, gated=False)
-        self.phi_0 = Operator(operators)
-        self.phit_0 = Operator(operators)
-        self.phi_6 = Operator(operators)
-        self.phit_6 = Operator(operators)
+        self.phi_0 = operator(operators)
+        self.phit_0 = operator(operators)
+        self.phi_6 = operator(operators)
+        self.phit_6 = operator(operators)
         self.r0 = nn.Parameter(torch.tensor([0.5]))
         self.r6 = nn.Parameter(torch.tensor([0.5]))
         self.concat67 = conv3(2 * n_feat, n_feat + scale_orsnetfeats)
         self.tail = conv3(n_feat + scale_orsnetfeats, 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
         return self.stages(image)[0]
 
     def stages(self, image: Images) -> list[Images]:
@@ -238,25 +233,19 @@ class DGUNet(nn.Module):
         return out[::-1]
 
 
-def dgunet_loss(model: Any, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
-    """Charbonnier and edge loss of all stages, as released."""
-    return multi_stage_loss(model.stages(degraded), clean)
-
-
 register(
     Baseline(
         name="dgunet",
         label="DGUNet",
         make=DGUNet,
         paper="Deep Generalized Unfolding Networks for Image Restoration, CVPR 2022",
-        year=2022,
         licence="none stated",
         multiple_of=8,
         notes="Blind. The defaults are the released deblurring model; deraining has n_feat=40, scale_unetfeats=20, "
         "scale_orsnetfeats=16 (3.662 M).",
         params_m_published=17.332,
         gmacs_published=843,
-        objective=dgunet_loss,
+        objective=multi_stage_loss,
         demo={"n_feat": 12, "scale_unetfeats": 6, "scale_orsnetfeats": 6, "depth": 1},
         small={"n_feat": 16, "scale_unetfeats": 8, "scale_orsnetfeats": 8, "depth": 1},
         quick={"n_feat": 40, "scale_unetfeats": 20, "scale_orsnetfeats": 20, "depth": 3},

@@ -15,7 +15,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from baselines.base import Images, checked_code
 from baselines.registry import Baseline, register
+from dfpir.layers import Features
 
 WIDTH, LAYERS = 64, 20
 STRENGTH = 0.02
@@ -27,8 +29,6 @@ smoothing filters, so the others mean something only after training here."""
 DILATIONS = (2, 4, 4, 8, 8, 16, 1)
 DECONVOLUTION = 18
 
-Images = Float[Tensor, "b 3 h w"]
-Features = Float[Tensor, "b c h w"]
 Operators = Float[Tensor, "b p"]
 
 
@@ -82,9 +82,7 @@ class DL(nn.Module):
         Raises:
             ValueError: no code, or one of another shape.
         """
-        if code is None or code.shape != (len(image), self.nparam):
-            found = None if code is None else tuple(code.shape)
-            raise ValueError(f"code of shape {found}: DL needs ({len(image)}, {self.nparam}), see operator_code.")
+        code = checked_code(code, len(image), self.nparam, "DL (see operator_code)")
         bgr = 255 * image.flip(1)
         out = self.apply_operator(code, torch.cat([bgr, edge_map(bgr)], dim=1) - 128)
         return out.flip(1) / 255
@@ -101,11 +99,11 @@ class DL(nn.Module):
         x = self._activated(19, code, x)
         return F.relu(self._convolved(LAYERS, code, x))
 
-    def _activated(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
-        return F.relu(self._normalised(layer, code, x, stride=stride, dilation=dilation))
+    def _activated(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
+        return F.relu(self._normalised(layer, code, x, **sizes))
 
-    def _normalised(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
-        return self.get_submodule(f"norm_{layer}")(self._convolved(layer, code, x, stride=stride, dilation=dilation))
+    def _normalised(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
+        return self.get_submodule(f"norm_{layer}")(self._convolved(layer, code, x, **sizes))
 
     def _convolved(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
         # every image has its own kernels: the batch becomes groups of one convolution
@@ -121,14 +119,7 @@ class DL(nn.Module):
 
 
 def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | None) -> Tensor:
-    """Mean squared error (section 3.3), on the 0..255 scale as in the released code.
-
-    Args:
-        model: a DL.
-        degraded: (B, 3, H, W).
-        clean: (B, 3, H, W).
-        code: (B, nparam).
-    """
+    """Mean squared error (section 3.3), on the 0..255 scale as in the released code."""
     return F.mse_loss(255 * cast(Tensor, model(degraded, code)), 255 * clean)
 
 
@@ -138,7 +129,6 @@ register(
         label="DL",
         make=DL,
         paper="A General Decoupled Learning Framework for Parameterized Image Operators, TPAMI 2019",
-        year=2019,
         licence="research only",
         multiple_of=2,
         min_size=4,

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from baselines.base import Images
 from baselines.registry import Baseline, register
-
-Images = Float[Tensor, "b 3 h w"]
-Features = Float[Tensor, "b c h w"]
+from dfpir.layers import Features
 
 
 class _ImageNorm(nn.BatchNorm2d):
@@ -64,7 +62,10 @@ class _Up(nn.Module):
 
 
 class FDGAN(nn.Module):
-    """FD-GAN's generator, called as `model(image)`; it exists in one size."""
+    """FD-GAN's generator, called as `model(image)`; it exists in one size. Any `code` is ignored.
+
+    Image (B, 3, H, W) in [0, 1], H and W multiples of 8, to the same shape: a hyperbolic tangent.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,15 +90,6 @@ class FDGAN(nn.Module):
         self.conv_refin3 = nn.Conv2d(16, 3, 3, padding=1)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """Restore images; `code` is not looked at.
-
-        Args:
-            image: (B, 3, H, W) in [0, 1], H and W multiples of 8.
-            code: unused.
-
-        Returns:
-            (B, 3, H, W): a hyperbolic tangent.
-        """
         x = F.relu(self.conv_refin1(image))
         half = torch.cat([self.conv_refin2(F.avg_pool2d(x, 2)), self._stage(1, x)], dim=1)
         quarter = self._stage(2, self.conv_refine4(half))
@@ -116,7 +108,6 @@ register(
         label="FD-GAN",
         make=FDGAN,
         paper="FD-GAN: Generative Adversarial Networks with Fusion-discriminator for Single Image Dehazing, AAAI 2020",
-        year=2020,
         licence="none stated",
         multiple_of=8,
         min_size=8,

@@ -14,7 +14,10 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from baselines.restormer_parts import Features, Images, Norm, conv1, conv3, depthwise
+from baselines.base import Images
+from baselines.layers import conv1, conv3, depthwise, norm
+from baselines.mprnet_parts import SupervisedAttention
+from dfpir.layers import Features
 
 CLASSES = 5
 """Noise, rain, haze, blur, low light, in the order of the released labels."""
@@ -169,20 +172,6 @@ class _Principle(nn.Module):
         return out
 
 
-class _SupervisedAttention(nn.Module):
-    """MPRNet's SAM: a restored image of its own, whose features weight the others."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1 = conv1(channels, channels)
-        self.conv2 = conv1(channels, 3)
-        self.conv3 = conv1(3, channels)
-
-    def forward(self, x: Features, image: Images) -> tuple[Features, Images]:
-        restored = self.conv2(x) + image
-        return x + self.conv1(x) * self.conv3(restored).sigmoid(), restored
-
-
 @dataclass(frozen=True)
 class Knowledge:
     """What is known of degradations: keys by label (stage one), or directions with strengths by class (stage two)."""
@@ -205,11 +194,11 @@ class KnowledgeBlock(nn.Module):
 
     def __init__(self, channels: int, key_dim: int, heads: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = Norm(channels), Norm(channels)
+        self.norm1, self.norm2 = norm(channels), norm(channels)
         self.attn = _KeyAttention(channels, key_dim, heads)
         self.ffn = _FeedForward(channels, 2.66)
         self.principle = _Principle(channels)
-        self.SAM = _SupervisedAttention(channels)
+        self.SAM = SupervisedAttention(channels, gated=True)
 
     def forward(
         self, x: Features, knowledge: Knowledge, image: Images, labels: Labels | None

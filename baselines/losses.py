@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.restormer_parts import Images
+from baselines.base import Images
 
 EDGE_WEIGHT = 0.05
 
@@ -28,9 +28,10 @@ def edge_loss(restored: Images, clean: Images) -> Tensor:
     return charbonnier(laplacian(restored), laplacian(clean))
 
 
-def multi_stage_loss(stages: Iterable[Images], clean: Images) -> Tensor:
-    """Charbonnier plus 0.05 times the edge loss, summed over the stages' images (MPRNet, CVPR 2021, equation 1)."""
-    return torch.stack([charbonnier(s, clean) + EDGE_WEIGHT * edge_loss(s, clean) for s in stages]).sum()
+def multi_stage_loss(model: Any, degraded: Images, clean: Images, code: Tensor | None) -> Tensor:
+    """Charbonnier plus 0.05 times the edge loss, summed over the images of `model.stages` (MPRNet, equation 1)."""
+    losses = [charbonnier(out, clean) + EDGE_WEIGHT * edge_loss(out, clean) for out in model.stages(degraded)]
+    return torch.stack(losses).sum()
 
 
 def _blur(image: Images) -> Images:

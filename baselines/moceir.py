@@ -6,26 +6,18 @@ Restoration", CVPR 2025, section 3.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from baselines.moceir_experts import Experts, Router
-from baselines.registry import Baseline, register
-from baselines.restormer_parts import (
-    CrossAttention,
-    Down,
-    Features,
-    Images,
-    Norm,
-    PatchEmbed,
-    Up,
-    conv1,
-    conv3,
-    depthwise,
-)
-from dfpir.layers import GatedFeedForward, TransposedAttention
+from baselines.base import Images
+from baselines.layers import CrossAttention, Down, PatchEmbed, Up, conv1, conv3, depthwise, named, norm
+from baselines.moceir_experts import Experts, MoCEIRConfig
+from baselines.registry import Baseline, configured, register
+from baselines.routing import balance_losses, balanced_l1
+from dfpir.layers import Features, GatedFeedForward, TransposedAttention
 
 BALANCE_WEIGHT = 0.01
 
@@ -61,7 +53,7 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__()
-        self.norms = nn.ModuleList([Norm(channels), Norm(channels)])
+        self.norms = nn.ModuleList([norm(channels), norm(channels)])
         self.mixer = Attention(channels, heads)
         self.ffn = FeedForward(channels, expansion)
 
@@ -70,28 +62,22 @@ class EncoderBlock(nn.Module):
         return x + self.ffn(self.norms[1](x))
 
 
-class Blocks(nn.Module):
-    """Encoder blocks in a row."""
-
-    def __init__(self, channels: int, heads: int, expansion: float, depth: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(*(EncoderBlock(channels, heads, expansion) for _ in range(depth)))
-
-    def forward(self, x: Features) -> Features:
-        return self.layers(x)
+def encoder_blocks(channels: int, heads: int, expansion: float, depth: int) -> nn.Sequential:
+    """Blocks in a row."""
+    return named(layers=nn.Sequential(*(EncoderBlock(channels, heads, expansion) for _ in range(depth))))
 
 
 class DecoderBlock(nn.Module):
     """Experts look at the normed features beside one shared attention; the shared one is mixed into the experts'."""
 
-    def __init__(self, channels: int, heads: int, expansion: float, **experts: Any) -> None:
+    def __init__(self, channels: int, heads: int, config: MoCEIRConfig) -> None:
         super().__init__()
-        self.norms = nn.ModuleList([Norm(channels), Norm(channels)])
+        self.norms = nn.ModuleList([norm(channels), norm(channels)])
         self.proj = nn.ModuleList([conv1(channels, channels, bias=True), conv1(channels, channels, bias=True)])
         self.shared = TransposedAttention(channels, heads)
         self.mixer = CrossAttention(channels, heads, kv_kernel=7)
-        self.ffn = GatedFeedForward(channels, expansion)
-        self.adapter = Experts(channels, **experts)
+        self.ffn = GatedFeedForward(channels, config.ffn_expansion_factor)
+        self.adapter = Experts(channels, config)
 
     def forward(self, x: Features, frequencies: Tensor) -> Features:
         normed = self.norms[0](x)
@@ -100,32 +86,13 @@ class DecoderBlock(nn.Module):
         return x + self.ffn(self.norms[1](x))
 
 
-class DecoderBlocks(nn.Module):
-    """Decoder blocks in a row."""
-
-    def __init__(self, blocks: list[DecoderBlock]) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(blocks)
-
-    def forward(self, x: Features, frequencies: Tensor) -> Features:
-        for layer in self.layers:
-            x = layer(x, frequencies)
-        return x
-
-
-class HighPass(nn.Module):
+def high_pass(channels: int) -> nn.Sequential:
     """A depthwise convolution that starts as a Laplacian."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = depthwise(channels)
-        kernel = torch.full((3, 3), -1.0)
-        kernel[1, 1] = 8
-        with torch.no_grad():
-            self.conv.weight.copy_(kernel.expand_as(self.conv.weight))
-
-    def forward(self, x: Features) -> Features:
-        return self.conv(x)
+    convolution, kernel = depthwise(channels), torch.full((3, 3), -1.0)
+    kernel[1, 1] = 8
+    with torch.no_grad():
+        convolution.weight.copy_(kernel.expand_as(convolution.weight))
+    return named(conv=convolution)
 
 
 class FrequencyEmbedding(nn.Module):
@@ -133,7 +100,7 @@ class FrequencyEmbedding(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.high_conv = nn.Sequential(HighPass(channels), nn.GELU())
+        self.high_conv = nn.Sequential(high_pass(channels), nn.GELU())
         self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
 
     def forward(self, x: Features) -> Tensor:
@@ -143,87 +110,34 @@ class FrequencyEmbedding(nn.Module):
 class MoCEIR(nn.Module):
     """U-Net whose decoder blocks route each image to complexity experts. Any `code` is ignored.
 
-    Image (B, 3, H, W), RGB in [0, 1], sides multiples of 8, to the same shape. The defaults are the released MoCE-IR;
-    `dim=32` is MoCE-IR-S.
-
-    Args:
-        dim: channels of the first level.
-        num_blocks: blocks on each level of the encoder, the lowest included.
-        num_dec_blocks: blocks on levels 1 to 3 of the decoder.
-        levels: 4.
-        heads: attention heads on each level.
-        num_refinement_blocks: blocks after the decoder.
-        ffn_expansion_factor: hidden width of the feed-forward network over its input width.
-        topk: experts an image.
-        num_experts: experts a block.
-        rank: unused with `rank_type="spread"`, as in the released configuration.
-        with_complexity: whether the balance loss counts an expert's load in proportion to its parameters.
-        complexity_scale: `max` or `min`.
-        depth_type: `constant`, the released configuration's.
-        stage_depth: unused: the released experts repeat the same computation this often.
-        rank_type: `spread`: widths double from one expert to the next.
-        eval_noise: whether the routers draw noise in evaluation too, as released; results then vary with the
-            generator's state.
-
-    Raises:
-        ValueError: an option that the released models don't use.
+    Image (B, 3, H, W), RGB in [0, 1], sides multiples of 8, to the same shape.
     """
 
-    def __init__(
-        self,
-        *,
-        dim: int = 48,
-        num_blocks: tuple[int, int, int, int] = (4, 6, 6, 8),
-        num_dec_blocks: tuple[int, int, int] = (2, 4, 4),
-        levels: int = 4,
-        heads: tuple[int, int, int, int] = (1, 2, 4, 8),
-        num_refinement_blocks: int = 4,
-        ffn_expansion_factor: float = 2,
-        topk: int = 1,
-        num_experts: int = 4,
-        rank: int = 2,
-        with_complexity: bool = True,
-        complexity_scale: str = "max",
-        depth_type: str = "constant",
-        stage_depth: tuple[int, int, int] = (1, 1, 1),
-        rank_type: str = "spread",
-        eval_noise: bool = False,
-    ) -> None:
+    def __init__(self, config: MoCEIRConfig) -> None:
         super().__init__()
-        for key, value, allowed in (
-            ("levels", levels, (4,)),
-            ("complexity_scale", complexity_scale, ("max", "min")),
-            ("depth_type", depth_type, ("constant",)),
-            ("rank_type", rank_type, ("spread",)),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{key}={value!r} is not provided. One of: {', '.join(map(str, allowed))}.")
-        wide, grow = [dim * 2**level for level in range(4)], ffn_expansion_factor
-        self.patch_embed = PatchEmbed(3, dim)
+        dim, heads, grow = config.dim, config.heads, config.ffn_expansion_factor
+        wide = [config.channels(level) for level in (1, 2, 3, 4)]
+        self.patch_embed = PatchEmbed(dim)
         self.freq_embed = FrequencyEmbedding(wide[3])
         self.enc = nn.ModuleList(
-            nn.ModuleList([Blocks(wide[i], heads[i], grow, num_blocks[i]), Down(wide[i])]) for i in range(3)
+            nn.ModuleList([encoder_blocks(wide[i], heads[i], grow, config.num_blocks[i]), Down(wide[i])])
+            for i in range(3)
         )
-        self.latent = Blocks(wide[3], heads[3], grow, num_blocks[3])
-        experts = {
-            "freq_channels": wide[3],
-            "count": num_experts,
-            "topk": topk,
-            "weighted": with_complexity,
-            "scale": complexity_scale,
-            "eval_noise": eval_noise,
-        }
+        self.latent = encoder_blocks(wide[3], heads[3], grow, config.num_blocks[3])
         self.dec = nn.ModuleList()
         for i in (2, 1, 0):
-            blocks = [DecoderBlock(wide[i], heads[i], grow, **experts) for _ in range(num_dec_blocks[i])]
+            blocks = [DecoderBlock(wide[i], heads[i], config) for _ in range(config.num_dec_blocks[i])]
             for number, block in enumerate(blocks, start=1):
                 block.adapter.routing.layer = f"decoder-{i + 1}, block {number}"
-            self.dec.append(nn.ModuleList([Up(wide[i + 1]), conv1(wide[i + 1], wide[i]), DecoderBlocks(blocks)]))
-        self.refinement = Blocks(dim, heads[0], grow, num_refinement_blocks)
+            self.dec.append(
+                nn.ModuleList(
+                    [Up(wide[i + 1]), conv1(wide[i + 1], wide[i]), nn.ModuleDict({"layers": nn.ModuleList(blocks)})]
+                )
+            )
+        self.refinement = encoder_blocks(dim, heads[0], grow, config.num_refinement_blocks)
         self.output = conv3(dim, 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
         x = self.patch_embed(image)
         skips: list[Features] = []
         part: Any
@@ -235,42 +149,29 @@ class MoCEIR(nn.Module):
         frequencies = self.freq_embed(x)
         for part, skip in zip(self.dec, reversed(skips), strict=True):
             x = part[1](torch.cat([part[0](x), skip], dim=1))
-            x = part[2](x, frequencies)
+            for block in part[2]["layers"]:
+                x = block(x, frequencies)
         return self.output(self.refinement(x)) + image
 
     def balance_loss(self) -> Tensor:
-        """How unevenly the last training batch used the experts, averaged over the blocks.
-
-        Raises:
-            RuntimeError: the last call was in evaluation mode, which keeps no loss.
-        """
-        losses = [module.balance for module in self.modules() if isinstance(module, Router)]
-        kept = [loss for loss in losses if loss is not None]
-        if len(kept) != len(losses):
-            raise RuntimeError("No balance loss: call the model in training mode first.")
-        return torch.stack(kept).mean()
-
-
-def moceir_loss(model: Any, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
-    """Mean absolute error plus 0.01 times the balance loss: the released default, without its optional Fourier term."""
-    error = (model(degraded, code) - clean).abs().mean()
-    return error + BALANCE_WEIGHT * model.balance_loss() if model.training else error
+        """How unevenly the last training batch used the experts, averaged over the blocks; see `balance_losses`."""
+        return balance_losses(self).mean()
 
 
 register(
     Baseline(
         name="moceir",
         label="MoCE-IR",
-        make=MoCEIR,
+        make=configured(MoCEIR, MoCEIRConfig),
+        fixed={"levels": 4, "depth_type": "constant", "stage_depth": (1, 1, 1), "rank_type": "spread", "rank": 2},
         paper="Complexity Experts are Task-Discriminative Learners for Any Image Restoration, CVPR 2025",
-        year=2025,
         licence="Apache-2.0",
         multiple_of=8,
         notes="Blind. dim=32 is MoCE-IR-S (11.478 M). The released code adds noise to the routing in evaluation too "
         "(eval_noise=True).",
         params_m_published=25.354,
         gmacs_published=95,
-        objective=moceir_loss,
+        objective=partial(balanced_l1, weight=BALANCE_WEIGHT),
         whole_batch="routing noise and the balance of its experts are of the batch",
         demo={"dim": 8, "num_blocks": (1, 2, 2, 2), "num_dec_blocks": (1, 1, 1), "num_refinement_blocks": 1},
         small={"dim": 12, "num_dec_blocks": (1, 1, 1), "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},

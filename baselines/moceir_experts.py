@@ -6,15 +6,48 @@ and 3.3.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from baselines.restormer_parts import Features, Norm, conv1, depthwise
+from baselines.layers import conv1, depthwise, norm
+from baselines.restormer import UNetConfig
 from baselines.routing import ExpertRouter
+from dfpir.layers import Features
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoCEIRConfig(UNetConfig):
+    """Settings as released: the defaults are MoCE-IR, `dim=32` is MoCE-IR-S.
+
+    Attributes:
+        num_dec_blocks: blocks on levels 1 to 3 of the decoder.
+        topk: experts an image.
+        num_experts: experts a block; their widths double from one to the next.
+        with_complexity: whether the balance loss counts an expert's load in proportion to its parameters.
+        complexity_scale: `max` or `min`: what these are divided by.
+        eval_noise: whether the routers draw noise in evaluation too, as released; results then vary with the
+            generator's state.
+
+    Raises:
+        ValueError: another `complexity_scale`.
+    """
+
+    num_dec_blocks: tuple[int, int, int] = (2, 4, 4)
+    ffn_expansion_factor: float = 2
+    topk: int = 1
+    num_experts: int = 4
+    with_complexity: bool = True
+    complexity_scale: Literal["max", "min"] = "max"
+    eval_noise: bool = False
+
+    def __post_init__(self) -> None:
+        if self.complexity_scale not in ("max", "min"):
+            raise ValueError(f"complexity_scale={self.complexity_scale!r} is not provided. One of: max, min.")
 
 
 class PatchCorrelation(nn.Module):
@@ -32,7 +65,7 @@ class PatchCorrelation(nn.Module):
         self.q_dwconv = depthwise(channels, bias=True)
         self.kv = conv1(channels, 2 * channels)
         self.kv_dwconv = depthwise(2 * channels, 7, bias=True)
-        self.norm = Norm(channels)
+        self.norm = norm(channels)
         self.proj_out = conv1(channels, channels, bias=True)
 
     def forward(self, x: Features) -> Features:
@@ -68,36 +101,21 @@ class Router(ExpertRouter):
 
     Args:
         channels: of the features.
-        freq_channels: of the frequency embedding.
         complexity: parameters of each expert.
-        topk: experts an image.
-        weighted: whether an expert's load counts in proportion to its parameters (`with_complexity`).
-        scale: `max` or `min`: what the parameters are divided by.
-        eval_noise: whether noise is added to the scores in evaluation too, as released.
+        config: of the model.
     """
 
     complexity: Tensor
 
-    def __init__(
-        self,
-        channels: int,
-        freq_channels: int,
-        complexity: list[int],
-        *,
-        topk: int,
-        weighted: bool,
-        scale: str,
-        eval_noise: bool,
-    ) -> None:
+    def __init__(self, channels: int, complexity: list[int], config: MoCEIRConfig) -> None:
         count = len(complexity)
         super().__init__(count)
         self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, count, bias=False))
-        self.freq_gate = nn.Linear(freq_channels, count, bias=False)
-        divisor = max(complexity) if scale == "max" else min(complexity)
+        self.freq_gate = nn.Linear(config.channels(4), count, bias=False)
+        divisor = max(complexity) if config.complexity_scale == "max" else min(complexity)
         self.register_buffer("complexity", torch.tensor(complexity) / divisor)
-        self.topk, self.weighted, self.eval_noise = topk, weighted, eval_noise
+        self.topk, self.weighted, self.eval_noise = config.topk, config.with_complexity, config.eval_noise
         self.noise_std = 1 / count
-        self.balance: Tensor | None = None
 
     def forward(self, x: Features, frequencies: Tensor) -> tuple[Tensor, Tensor]:
         """Indices (B, topk) of the experts and their softmax weights (B, topk), which don't sum to one."""
@@ -134,21 +152,19 @@ class Experts(nn.Module):
 
     Args:
         channels: of the features; the experts have channels / 8, / 4, / 2 and / 1 for four of them.
-        freq_channels: of the frequency embedding.
-        count: experts.
-        **router: see `Router`.
+        config: of the model.
     """
 
-    def __init__(self, channels: int, freq_channels: int, count: int, **router: Any) -> None:
+    def __init__(self, channels: int, config: MoCEIRConfig) -> None:
         super().__init__()
-        ranks = [channels // 2 ** (count - 1 - index) for index in range(count)]
+        ranks = [channels // 2**index for index in reversed(range(config.num_experts))]
         # one expert a list: the released code keeps room for several in a row
         self.experts = nn.ModuleList(
             nn.ModuleList([Expert(channels, rank, 2 ** (index + 2))]) for index, rank in enumerate(ranks)
         )
         self.proj_out = conv1(channels, channels)
         sizes = [sum(p.numel() for p in expert.parameters()) for expert in self.experts]
-        self.routing = Router(channels, freq_channels, sizes, **router)
+        self.routing = Router(channels, sizes, config)
 
     def forward(self, x: Features, frequencies: Tensor, shared: Features) -> Features:
         chosen, weights = self.routing(x, frequencies)

@@ -5,31 +5,24 @@ Zamir, Arora, Khan, Hayat, Khan, Yang, Shao, "Multi-Stage Progressive Image Rest
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from baselines.base import Images
+from baselines.layers import Residual, conv1, conv3, named
 from baselines.losses import multi_stage_loss
 from baselines.mprnet_parts import AttentionBlock, SupervisedAttention, shallow
 from baselines.registry import Baseline, register
-from baselines.restormer_parts import Features, Images, conv1, conv3
+from dfpir.layers import Features
 
 Pyramid = list[Features]
 """Features of the three levels, finest first."""
 
 
-class Resize(nn.Module):
+def resize(factor: float, channels_in: int, channels_out: int) -> nn.Sequential:
     """Bilinear resizing by a factor, then a 1x1 convolution. The released names differ for up and down."""
-
-    def __init__(self, factor: float, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.name = "up" if factor > 1 else "down"
-        resize = nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False)
-        self.add_module(self.name, nn.Sequential(resize, conv1(channels_in, channels_out)))
-
-    def forward(self, x: Features) -> Features:
-        return self.get_submodule(self.name)(x)
+    resized = nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False)
+    return named(**{"up" if factor > 1 else "down": nn.Sequential(resized, conv1(channels_in, channels_out))})
 
 
 class Encoder(nn.Module):
@@ -37,14 +30,13 @@ class Encoder(nn.Module):
 
     def __init__(self, widths: list[int], activation: nn.PReLU, *, csff: bool) -> None:
         super().__init__()
-        self.csff = csff
         for level, width in enumerate(widths, start=1):
             self.add_module(f"encoder_level{level}", _pair(width, activation))
             if csff:
                 self.add_module(f"csff_enc{level}", conv1(width, width))
                 self.add_module(f"csff_dec{level}", conv1(width, width))
-        self.down12 = Resize(0.5, widths[0], widths[1])
-        self.down23 = Resize(0.5, widths[1], widths[2])
+        self.down12 = resize(0.5, widths[0], widths[1])
+        self.down23 = resize(0.5, widths[1], widths[2])
 
     def forward(self, x: Features, encoded: Pyramid | None = None, decoded: Pyramid | None = None) -> Pyramid:
         out: Pyramid = []
@@ -68,8 +60,8 @@ class Decoder(nn.Module):
             self.add_module(f"decoder_level{level}", _pair(width, activation))
         self.skip_attn1 = AttentionBlock(widths[0], activation)
         self.skip_attn2 = AttentionBlock(widths[1], activation)
-        self.up21 = Resize(2, widths[1], widths[0])
-        self.up32 = Resize(2, widths[2], widths[1])
+        self.up21 = resize(2, widths[1], widths[0])
+        self.up32 = resize(2, widths[2], widths[1])
 
     def forward(self, encoded: Pyramid) -> Pyramid:
         third = self.get_submodule("decoder_level3")(encoded[2])
@@ -78,16 +70,9 @@ class Decoder(nn.Module):
         return [first, second, third]
 
 
-class ResolutionBlock(nn.Module):
+def resolution_block(channels: int, count: int, activation: nn.PReLU) -> Residual:
     """ORB: attention blocks and a convolution around a shortcut."""
-
-    def __init__(self, channels: int, count: int, activation: nn.PReLU) -> None:
-        super().__init__()
-        blocks = (AttentionBlock(channels, activation) for _ in range(count))
-        self.body = nn.Sequential(*blocks, conv3(channels, channels))
-
-    def forward(self, x: Features) -> Features:
-        return self.body(x) + x
+    return Residual(*(AttentionBlock(channels, activation) for _ in range(count)), conv3(channels, channels))
 
 
 class ResolutionNet(nn.Module):
@@ -97,10 +82,10 @@ class ResolutionNet(nn.Module):
         super().__init__()
         first, second, third = widths
         for block in (1, 2, 3):
-            self.add_module(f"orb{block}", ResolutionBlock(first + extra, count, activation))
+            self.add_module(f"orb{block}", resolution_block(first + extra, count, activation))
         for side in ("enc", "dec"):
-            self.add_module(f"up_{side}1", Resize(2, second, first))
-            self.add_module(f"up_{side}2", nn.Sequential(Resize(2, third, second), Resize(2, second, first)))
+            self.add_module(f"up_{side}1", resize(2, second, first))
+            self.add_module(f"up_{side}2", nn.Sequential(resize(2, third, second), resize(2, second, first)))
             for level in (1, 2, 3):
                 self.add_module(f"conv_{side}{level}", conv1(first, first + extra))
 
@@ -151,7 +136,6 @@ class MPRNet(nn.Module):
         self.tail = conv3(last, 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
         return self.stages(image)[0]
 
     def stages(self, image: Images) -> list[Images]:
@@ -180,25 +164,19 @@ class MPRNet(nn.Module):
         return self.stage2_encoder(x, encoded, decoded)
 
 
-def mprnet_loss(model: Any, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
-    """Charbonnier and edge loss of all three stages (paper equation 1)."""
-    return multi_stage_loss(model.stages(degraded), clean)
-
-
 register(
     Baseline(
         name="mprnet",
         label="MPRNet",
         make=MPRNet,
         paper="Multi-Stage Progressive Image Restoration, CVPR 2021",
-        year=2021,
         licence="academic, non-commercial",
         multiple_of=8,
         notes="Blind. The defaults are the released deblurring model; denoising has n_feat=80 (15.741 M), deraining "
         "n_feat=40, scale_unetfeats=20, scale_orsnetfeats=16 (3.637 M).",
         params_m_published=20.127,
         gmacs_published=759,
-        objective=mprnet_loss,
+        objective=multi_stage_loss,
         demo={"n_feat": 12, "scale_unetfeats": 6, "scale_orsnetfeats": 6, "num_cab": 4},
         small={"n_feat": 20, "scale_unetfeats": 8, "scale_orsnetfeats": 8, "num_cab": 4},
         quick={"n_feat": 40, "scale_unetfeats": 20, "scale_orsnetfeats": 20, "num_cab": 4},

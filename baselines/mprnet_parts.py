@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from baselines.restormer_parts import Features, Images, conv1, conv3
+from baselines.base import Images
+from baselines.layers import conv1, conv3
+from dfpir.layers import Features
 
 REDUCTION = 4
 

@@ -5,15 +5,16 @@ Chen, Chu, Zhang, Sun, "Simple Baselines for Image Restoration", ECCV 2022, sect
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.base import Images
+from baselines.layers import conv1, conv3, depthwise
 from baselines.registry import Baseline, register
-from baselines.restormer_parts import Features, Images, conv1, conv3, depthwise
-from dfpir.layers import ChannelLayerNorm
+from dfpir.layers import ChannelLayerNorm, Features
 from dfpir.resampling import double
 
 
@@ -48,10 +49,68 @@ class NAFBlock(nn.Module):
         return x + self.conv5(simple_gate(self.conv4(self.norm2(x)))) * self.gamma
 
 
-class NAFNet(nn.Module):
-    """U-Net of NAF blocks. Any `code` is ignored.
+class NAFUNet(nn.Module):
+    """U-Net of NAF blocks, with a module that is told the code after the blocks of each level, or without.
 
     Image (B, 3, H, W), RGB in [0, 1], any size (padded with zeros to a multiple of 2 to the depth), to the same shape.
+
+    Args:
+        channels: of the image.
+        width: channels of the first level; each level down doubles them.
+        depths: blocks on each level of the encoder, at the bottom, and on each level of the decoder from the bottom up.
+        block: makes a block of so many channels.
+        condition: makes a module called with features of so many channels and the code; None for none.
+    """
+
+    memory_format: torch.memory_format = torch.preserve_format
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        depths: tuple[Sequence[int], int, Sequence[int]],
+        block: Callable[[int], nn.Module],
+        condition: Callable[[int], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        encoder, middle, decoder = depths
+        widths = [width * 2**level for level in range(len(encoder))]
+
+        def stages(widths: Sequence[int], depths: Sequence[int]) -> Iterator[nn.Sequential]:
+            return (nn.Sequential(*(block(w) for _ in range(n))) for w, n in zip(widths, depths, strict=True))
+
+        def conditions(widths: Sequence[int]) -> nn.ModuleList | None:
+            return None if condition is None else nn.ModuleList(condition(w) for w in widths)
+
+        self.intro = conv3(channels, width, bias=True)
+        self.ending = conv3(width, channels, bias=True)
+        self.encoders = nn.ModuleList(stages(widths, encoder))
+        self.enc_cond = conditions(widths)
+        self.downs = nn.ModuleList(nn.Conv2d(w, 2 * w, 2, stride=2) for w in widths)
+        (self.middle_blks,) = stages([2 * widths[-1]], [middle])
+        self.ups = nn.ModuleList(nn.Sequential(conv1(2 * w, 4 * w)) for w in widths[::-1])
+        self.decoders = nn.ModuleList(stages(widths[::-1], decoder))
+        self.dec_cond = conditions(widths[::-1])
+
+    def forward(self, image: Images, code: Tensor | None = None) -> Images:
+        height, width = image.shape[-2:]
+        multiple = 2 ** len(self.encoders)
+        padded = F.pad(image, (0, -width % multiple, 0, -height % multiple))
+        x = self.intro(padded.to(memory_format=self.memory_format))
+        skips: list[Features] = []
+        for level, down in enumerate(self.downs):
+            x = self.encoders[level](x)
+            skips.append(x if self.enc_cond is None else self.enc_cond[level](x, code))
+            x = down(skips[-1])
+        x = self.middle_blks(x)
+        for level, up in enumerate(self.ups):
+            x = self.decoders[level](double(up(x)) + skips.pop())
+            x = x if self.dec_cond is None else self.dec_cond[level](x, code)
+        return (self.ending(x) + padded)[..., :height, :width]
+
+
+class NAFNet(NAFUNet):
+    """U-Net of NAF blocks. Any `code` is ignored.
 
     Args:
         img_channel: channels of the image.
@@ -60,6 +119,8 @@ class NAFNet(nn.Module):
         middle_blk_num: blocks at the bottom.
         dec_blk_nums: blocks on each level of the decoder, from the bottom up.
     """
+
+    memory_format = torch.channels_last
 
     def __init__(
         self,
@@ -70,35 +131,7 @@ class NAFNet(nn.Module):
         middle_blk_num: int = 1,
         dec_blk_nums: Sequence[int] = (1, 1, 1, 1),
     ) -> None:
-        super().__init__()
-        self.intro = conv3(img_channel, width, bias=True)
-        self.ending = conv3(width, img_channel, bias=True)
-        widths = [width * 2**level for level in range(len(enc_blk_nums))]
-        self.encoders = nn.ModuleList(self._blocks(w, n) for w, n in zip(widths, enc_blk_nums, strict=True))
-        self.downs = nn.ModuleList(nn.Conv2d(w, 2 * w, 2, stride=2) for w in widths)
-        self.middle_blks = self._blocks(2 * widths[-1], middle_blk_num)
-        self.ups = nn.ModuleList(nn.Sequential(conv1(2 * w, 4 * w)) for w in reversed(widths))
-        self.decoders = nn.ModuleList(self._blocks(w, n) for w, n in zip(reversed(widths), dec_blk_nums, strict=True))
-
-    @staticmethod
-    def _blocks(channels: int, count: int) -> nn.Sequential:
-        return nn.Sequential(*(NAFBlock(channels) for _ in range(count)))
-
-    def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
-        height, width = image.shape[-2:]
-        multiple = 2 ** len(self.encoders)
-        padded = F.pad(image, (0, -width % multiple, 0, -height % multiple))
-        x = self.intro(padded.contiguous(memory_format=torch.channels_last))
-        skips: list[Features] = []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            x = encoder(x)
-            skips.append(x)
-            x = down(x)
-        x = self.middle_blks(x)
-        for decoder, up, skip in zip(self.decoders, self.ups, reversed(skips), strict=True):
-            x = decoder(double(up(x)) + skip)
-        return (self.ending(x) + padded)[..., :height, :width]
+        super().__init__(img_channel, width, (enc_blk_nums, middle_blk_num, dec_blk_nums), NAFBlock)
 
 
 def psnr_loss(model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:
@@ -113,7 +146,6 @@ register(
         label="NAFNet",
         make=NAFNet,
         paper="Simple Baselines for Image Restoration, ECCV 2022",
-        year=2022,
         licence="MIT",
         notes="Blind. Width 32; the 5-task table does not say which width it used.",
         params_m_published=17.112,

@@ -5,13 +5,19 @@ Potlapalli, Zamir, Khan, Khan, "PromptIR: Prompting for All-in-One Blind Image R
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from einops import einsum, reduce
 from torch import nn
 
-from baselines.registry import Baseline, register
-from baselines.restormer_parts import Block, Down, Features, Images, PatchEmbed, UNet, Up, conv1, conv3, stage
+from baselines.layers import Block, conv1, conv3
+from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.restormer import RestormerUNet, Step, UNetConfig
+from dfpir.layers import Features
 
 
 class PromptBlock(nn.Module):
@@ -36,72 +42,48 @@ class PromptBlock(nn.Module):
         return self.conv3x3(F.interpolate(prompt, x.shape[-2:], mode="bilinear"))
 
 
-class PromptIR(UNet):
-    """Four-level U-Net of Restormer with a prompt block before each step up. Any `code` is ignored.
+@dataclass(frozen=True, kw_only=True)
+class PromptIRConfig(UNetConfig):
+    """Settings as released; each prompt's own block has the third level's heads.
 
-    Image (B, 3, H, W), RGB in [0, 1], sides multiples of 8, to the same shape.
-
-    Args:
-        dim: channels of the first level.
-        num_blocks: transformer blocks on each level.
-        num_refinement_blocks: blocks after the decoder.
-        heads: attention heads on each level; each prompt's own block has the third level's.
-        ffn_expansion_factor: hidden width of the feed-forward network over its input width.
+    Attributes:
         prompt_channels: channels of the prompts of levels 1 to 3.
         prompt_sizes: sides at which their components are stored.
-        decoder: the released code's switch for its prompts, which works only when on.
-
-    Raises:
-        ValueError: decoder is off.
     """
 
-    def __init__(
-        self,
-        *,
-        dim: int = 48,
-        num_blocks: tuple[int, int, int, int] = (4, 6, 6, 8),
-        num_refinement_blocks: int = 4,
-        heads: tuple[int, int, int, int] = (1, 2, 4, 8),
-        ffn_expansion_factor: float = 2.66,
-        prompt_channels: tuple[int, int, int] = (64, 128, 320),
-        prompt_sizes: tuple[int, int, int] = (64, 32, 16),
-        decoder: bool = True,
-    ) -> None:
-        super().__init__()
-        if not decoder:
-            raise ValueError("decoder=False is not PromptIR: without its prompts it is Restormer ('restormer').")
-        wide = [dim, 2 * dim, 4 * dim, 8 * dim]
-        grow = ffn_expansion_factor
-        self.patch_embed = PatchEmbed(3, dim)
-        for level in (1, 2, 3):
-            add = self.add_module
-            prompt, below = prompt_channels[level - 1], wide[level]
-            out = wide[min(level, 2)]  # the lowest reduction already halves, so both lower steps up start from 4C
-            add(f"encoder_level{level}", stage(wide[level - 1], heads[level - 1], grow, num_blocks[level - 1]))
-            add(f"down{level}_{level + 1}", Down(wide[level - 1]))
-            add(f"prompt{level}", PromptBlock(below, prompt, prompt_sizes[level - 1]))
-            add(f"noise_level{level}", Block(below + prompt, heads[2], grow))
-            add(f"reduce_noise_level{level}", conv1(below + prompt, out))
-            add(f"up{level + 1}_{level}", Up(out))
-            decoded = wide[max(level - 1, 1)]
-            add(f"decoder_level{level}", stage(decoded, heads[level - 1], grow, num_blocks[level - 1]))
-        self.latent = stage(wide[3], heads[3], grow, num_blocks[3])
-        self.reduce_chan_level3 = conv1(wide[2] // 2 + wide[2], wide[2])
-        self.reduce_chan_level2 = conv1(wide[2] // 2 + wide[1], wide[1])
-        self.refinement = stage(wide[1], heads[0], grow, num_refinement_blocks)
-        self.output = conv3(wide[1], 3)
-        self._add_unused(dim, prompt_channels)
+    prompt_channels: tuple[int, int, int] = (64, 128, 320)
+    prompt_sizes: tuple[int, int, int] = (64, 32, 16)
 
-    def _add_unused(self, dim: int, prompts: tuple[int, int, int]) -> None:
-        """Parameters that the released files hold and nothing reads, so that they load strictly and count the same."""
-        narrowed = (prompts[0], prompts[1], 256)
-        for level, (prompt, out) in enumerate(zip(prompts, narrowed, strict=True), start=1):
-            self.add_module(f"chnl_reduce{level}", conv1(prompt, out))
-            width = dim * 2 ** (level - 1)
-            self.add_module(f"reduce_noise_channel_{level}", conv1(width + out, width))
 
-    def before_up(self, level: int, image: Images, x: Features) -> Features:
-        """See the base."""
+class PromptIR(RestormerUNet):
+    """Four-level U-Net of Restormer with a prompt block before each step up. Any `code` is ignored."""
+
+    config: PromptIRConfig
+
+    def __init__(self, config: PromptIRConfig) -> None:
+        super().__init__(config)
+        # the released files hold these, and nothing reads them
+        for level, prompt in enumerate(config.prompt_channels, start=1):
+            narrowed = prompt if level < 3 else 256
+            self.add_module(f"chnl_reduce{level}", conv1(prompt, narrowed))
+            width = config.channels(level)
+            self.add_module(f"reduce_noise_channel_{level}", conv1(width + narrowed, width))
+
+    def up_channels(self, level: int) -> int:
+        """The lowest reduction already halves: both lower steps up start from 4C."""
+        return self.config.channels(min(level + 1, 3))
+
+    def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
+        if step == "up":
+            config, below = self.config, self.config.channels(level + 1)
+            prompt, size = config.prompt_channels[level - 1], config.prompt_sizes[level - 1]
+            yield f"prompt{level}", PromptBlock(below, prompt, size)
+            yield f"noise_level{level}", Block(below + prompt, config.heads[2], config.ffn_expansion_factor)
+            yield f"reduce_noise_level{level}", conv1(below + prompt, self.up_channels(level))
+
+    def before(self, step: Step, level: int, x: Features, context: Any) -> Features:
+        if step != "up":
+            return x
         x = torch.cat([x, self.get_submodule(f"prompt{level}")(x)], dim=1)
         return self.get_submodule(f"reduce_noise_level{level}")(self.get_submodule(f"noise_level{level}")(x))
 
@@ -110,34 +92,16 @@ register(
     Baseline(
         name="promptir",
         label="PromptIR",
-        make=PromptIR,
+        make=configured(PromptIR, PromptIRConfig),
+        fixed={"decoder": True},
         paper="PromptIR: Prompting for All-in-One Blind Image Restoration, NeurIPS 2023",
-        year=2023,
         licence="academic, non-commercial",
         multiple_of=8,
         notes="Blind. 0.215 M of the released parameters are never used.",
         params_m_published=35.592,
         gmacs_published=172.7,
-        demo={
-            "dim": 8,
-            "prompt_channels": (4, 8, 16),
-            "prompt_sizes": (32, 16, 8),
-            "num_blocks": (1, 1, 1, 1),
-            "num_refinement_blocks": 1,
-        },
-        small={
-            "dim": 12,
-            "prompt_channels": (6, 12, 24),
-            "prompt_sizes": (32, 16, 8),
-            "num_blocks": (1, 1, 1, 1),
-            "num_refinement_blocks": 1,
-        },
-        quick={
-            "dim": 24,
-            "prompt_channels": (12, 24, 48),
-            "prompt_sizes": (32, 16, 8),
-            "num_blocks": (1, 2, 2, 2),
-            "num_refinement_blocks": 1,
-        },
+        demo={**one_block(8), "prompt_channels": (4, 8, 16), "prompt_sizes": (32, 16, 8)},
+        small={**one_block(12), "prompt_channels": (6, 12, 24), "prompt_sizes": (32, 16, 8)},
+        quick={**two_blocks(24), "prompt_channels": (12, 24, 48), "prompt_sizes": (32, 16, 8)},
     )
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -45,8 +46,9 @@ class Baseline:
         name: as in `create_model`.
         make: class or function that takes the configuration as keyword arguments and returns a module called as
             `model(image, code=None)`: image (B, 3, H, W), RGB, float, in [0, 1]; the same shape comes back.
+        fixed: settings of the released code of which one value alone is provided: `create_model` takes them, too.
         paper: title, venue; empty for what has none.
-        year: of the paper.
+        year: of the paper; where none is given, the one that `paper` ends with.
         licence: of the method's released code; what is written here is under the suite's own licence.
         multiple_of: image sides must be a multiple of this; `baselines.base.restore` pads.
         min_size: shortest side that the model takes.
@@ -70,10 +72,11 @@ class Baseline:
     name: str
     make: Callable[..., nn.Module]
     paper: str
-    year: int | None
     licence: str
+    year: int | None = None
     multiple_of: int = 1
     min_size: int = 1
+    fixed: Mapping[str, Any] = field(default_factory=dict)
     needs: Needs = "none"
     notes: str = ""
     params_m_published: float | None = None
@@ -87,6 +90,11 @@ class Baseline:
     quick: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
 
+    def __post_init__(self) -> None:
+        last = self.paper.split(" ")[-1]
+        if self.year is None and last.isdecimal():
+            object.__setattr__(self, "year", int(last))
+
     def settings_beside(self, dim: int | None) -> dict[str, Any]:
         """Settings to stand beside a DFPIR of `dim` channels at full resolution (None: of the published size).
 
@@ -98,14 +106,24 @@ class Baseline:
             return {}
         return dict(self.quick if dim >= QUICK_DIM else self.small if dim >= SMALL_DIM else self.demo)
 
-    def check_settings(self, config: Mapping[str, Any]) -> None:
-        """Raise a ValueError for a configuration key that `make` does not take, with the nearest that it does."""
+    def checked(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that `make` is to get.
+
+        Raises:
+            ValueError: one that neither `make` nor `fixed` has, with the nearest that they do; or another value of a
+                fixed one.
+        """
         parameters = inspect.signature(self.make).parameters
-        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            return
-        for key in config:
-            if key not in parameters:
-                raise ValueError(f"Unknown setting {key!r} of {self.name}.{suggestion(key, parameters)}")
+        for key, value in config.items():
+            if key in self.fixed:
+                if (tuple(value) if isinstance(value, list) else value) != self.fixed[key]:
+                    raise ValueError(
+                        f"{key}={value!r} is not provided: {self.name} has {key}={self.fixed[key]!r} alone."
+                    )
+            elif key not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+                known = [*parameters, *self.fixed]
+                raise ValueError(f"Unknown setting {key!r} of {self.name}.{suggestion(key, known)}")
+        return {key: value for key, value in config.items() if key not in self.fixed}
 
 
 @dataclass(frozen=True)
@@ -116,13 +134,32 @@ class Unavailable:
         name: as tables call it, in lower case.
         reason: why, in one sentence.
         paper: title, venue.
-        year: of the paper.
     """
 
     name: str
     reason: str
     paper: str = ""
-    year: int | None = None
+
+
+def configured(model: Callable[[Any], nn.Module], config: Callable[..., Any]) -> Callable[..., nn.Module]:
+    """`make` of a model whose settings are a dataclass."""
+    make = partial(_from_settings, model, config)  # a partial: a plug-in's code is found through what it holds
+    make.__signature__ = inspect.signature(config)  # type: ignore[attr-defined]
+    return make
+
+
+def _from_settings(model: Callable[[Any], nn.Module], config: Callable[..., Any], /, **settings: Any) -> nn.Module:
+    return model(config(**settings))
+
+
+def one_block(dim: int) -> dict[str, Any]:
+    """Settings of Restormer's U-Net with one block a stage, as the budgets of small models give DFPIR."""
+    return {"dim": dim, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
+
+
+def two_blocks(dim: int) -> dict[str, Any]:
+    """As `one_block`, with two below the first level, as `quick` gives DFPIR."""
+    return {**one_block(dim), "num_blocks": (1, 2, 2, 2)}
 
 
 BASELINES: Registry[Baseline | Unavailable] = Registry(

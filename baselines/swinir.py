@@ -7,80 +7,64 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 
 from torch import Tensor, nn
 
+from baselines.base import Images
 from baselines.losses import charbonnier
-from baselines.registry import Baseline, register, require
-from baselines.restormer_parts import Images
+from baselines.registry import Baseline, configured, register, require
 
 
-class SwinIR(nn.Module):
-    """SwinIR at the size of its input. Any `code` is ignored; released names are those of `network`.
+@dataclass(frozen=True, kw_only=True)
+class SwinIRConfig:
+    """Settings as released; the defaults are the small model that all-in-one comparisons train (0.905 M parameters).
 
-    Image (B, 3, H, W), RGB in [0, 1], sides multiples of the window, to the same shape. The defaults are the small
-    model that all-in-one comparisons train (0.905 M parameters). In training it drops residual paths at random, from
-    torch's global generator.
-
-    Args:
+    Attributes:
         img_size: training patch; only sets the size of stored attention masks.
         window_size: side of an attention window.
         depths: layers in each residual group.
         embed_dim: channels.
         num_heads: attention heads in each group.
         mlp_ratio: hidden width of the feed-forward network over its input width.
-        upscale: 1, since restoration keeps the size.
-        in_chans: channels of the image.
         img_range: largest value of the image.
-        upsampler: empty, since restoration keeps the size.
         resi_connection: convolution after each group, `1conv` or `3conv`.
+    """
+
+    img_size: int = 64
+    window_size: int = 8
+    depths: Sequence[int] = (6, 6, 6, 6)
+    embed_dim: int = 60
+    num_heads: Sequence[int] = (6, 6, 6, 6)
+    mlp_ratio: float = 2
+    img_range: float = 1.0
+    resi_connection: str = "1conv"
+
+
+_SAME_SIZE = {"upscale": 1, "upsampler": "", "in_chans": 3}
+
+
+class SwinIR(nn.Module):
+    """SwinIR at the size of its input. Any `code` is ignored; released names are those of `network`.
+
+    Image (B, 3, H, W), RGB in [0, 1], sides multiples of the window, to the same shape. In training it drops residual
+    paths at random, from torch's global generator.
 
     Raises:
         MissingExtraError: spandrel is not installed.
-        ValueError: an upscale or upsampler that changes the size.
     """
 
-    def __init__(
-        self,
-        *,
-        img_size: int = 64,
-        window_size: int = 8,
-        depths: Sequence[int] = (6, 6, 6, 6),
-        embed_dim: int = 60,
-        num_heads: Sequence[int] = (6, 6, 6, 6),
-        mlp_ratio: float = 2,
-        upscale: int = 1,
-        in_chans: int = 3,
-        img_range: float = 1.0,
-        upsampler: str = "",
-        resi_connection: str = "1conv",
-    ) -> None:
+    def __init__(self, config: SwinIRConfig) -> None:
         super().__init__()
-        if upscale != 1 or upsampler:
-            raise ValueError(
-                f"upscale={upscale}, upsampler={upsampler!r}: 1 and '' are needed to keep the image's size."
-            )
         require("spandrel", "SwinIR")
         library = import_module("spandrel.architectures.SwinIR")
+        lists = {"depths": list(config.depths), "num_heads": list(config.num_heads)}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="torch.meshgrid")  # the library's, at construction only
-            self.network: nn.Module = library.SwinIR(
-                img_size=img_size,
-                window_size=window_size,
-                depths=list(depths),
-                embed_dim=embed_dim,
-                num_heads=list(num_heads),
-                mlp_ratio=mlp_ratio,
-                upscale=upscale,
-                in_chans=in_chans,
-                img_range=img_range,
-                upsampler=upsampler,
-                resi_connection=resi_connection,
-            )
+            self.network: nn.Module = library.SwinIR(**_SAME_SIZE, **(vars(config) | lists))
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
         return self.network(image)
 
 
@@ -93,9 +77,9 @@ register(
     Baseline(
         name="swinir",
         label="SwinIR",
-        make=SwinIR,
+        make=configured(SwinIR, SwinIRConfig),
+        fixed=_SAME_SIZE,
         paper="SwinIR: Image Restoration Using Swin Transformer, ICCV Workshops 2021",
-        year=2021,
         licence="Apache-2.0; spandrel, which supplies the model, is MIT",
         multiple_of=8,
         notes="Blind. The small model of all-in-one comparisons; the released colour denoiser has embed_dim=180, six "

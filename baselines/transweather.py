@@ -15,8 +15,10 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from baselines.base import Images
+from baselines.layers import conv3, depthwise, named
 from baselines.registry import Baseline, register
-from dfpir.layers import as_features, as_pixels
+from dfpir.layers import Features, Pixels, as_features, as_pixels
 
 SIZES = (64, 128, 320, 512)
 TAIL = (16, 8)
@@ -25,10 +27,6 @@ REDUCTIONS = (4, 2, 2, 1)
 DEPTH, DECODER_DEPTH, QUERIES = 2, 3, 48
 DROP_PATH = 0.1
 EPS = 1e-6
-
-Images = Float[Tensor, "b 3 h w"]
-Features = Float[Tensor, "b c h w"]
-Pixels = Float[Tensor, "b n c"]
 
 
 def _init(module: nn.Module) -> None:
@@ -57,24 +55,16 @@ class _Embedding(nn.Module):
         return as_features(self.norm(as_pixels(x)), like=x)
 
 
-class _DepthwiseConv(nn.Module):
-    """Only here because the released names have this level."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.dwconv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-
-
 class _MLP(nn.Module):
     """Two linear layers with a depthwise 3x3 convolution and GELU between them."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(channels, hidden), nn.Linear(hidden, channels)
-        self.dwconv = _DepthwiseConv(hidden)
+        self.dwconv = named(dwconv=depthwise(hidden, bias=True))
 
     def forward(self, pixels: Pixels, like: Features) -> Pixels:
-        hidden = self.dwconv.dwconv(as_features(self.fc1(pixels), like))
+        hidden = self.dwconv(as_features(self.fc1(pixels), like))
         return self.fc2(F.gelu(as_pixels(hidden)))
 
 
@@ -201,23 +191,12 @@ class _Decoder(nn.Module):
         return _normed(self.norm1, self.block1, self.patch_embed1(x))
 
 
-class _Conv(nn.Module):
-    """A convolution under the name that the released files give it."""
-
-    def __init__(self, convolution: nn.Module) -> None:
-        super().__init__()
-        self.conv2d = convolution
-
-    def forward(self, x: Features) -> Features:
-        return self.conv2d(x)
+def _conv3(count_in: int, count_out: int) -> nn.Sequential:
+    return named(conv2d=conv3(count_in, count_out, bias=True))
 
 
-def _conv3(count_in: int, count_out: int) -> _Conv:
-    return _Conv(nn.Conv2d(count_in, count_out, 3, padding=1))
-
-
-def _double(count_in: int, count_out: int) -> _Conv:
-    return _Conv(nn.ConvTranspose2d(count_in, count_out, 4, 2, 1))
+def _double(count_in: int, count_out: int) -> nn.Sequential:
+    return named(conv2d=nn.ConvTranspose2d(count_in, count_out, 4, 2, 1))
 
 
 class _Refinement(nn.Module):
@@ -262,6 +241,9 @@ def _cropped(x: Features, like: Features) -> Features:
 class TransWeather(nn.Module):
     """TransWeather, called as `model(image)`; it was published in one size, that of the defaults.
 
+    Image (B, 3, H, W) in [0, 1], H and W multiples of 16 and at least 48, to the same shape: a hyperbolic tangent that
+    is trained towards [0, 1]. The network is fed [-1, 1]. Any `code` is ignored.
+
     Args:
         sizes: channels of the encoder's four stages; heads divide them: 1, 2, 4, and 8 the last.
         tail: channels at half and at full size, at the decoder's end.
@@ -273,28 +255,12 @@ class TransWeather(nn.Module):
         self.clean = _conv3(tail[-1], 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """Restore images; `code` is not looked at.
-
-        Args:
-            image: (B, 3, H, W) in [0, 1], H and W multiples of 16 and at least 48. The network is fed [-1, 1].
-            code: unused.
-
-        Returns:
-            (B, 3, H, W): a hyperbolic tangent that is trained towards [0, 1].
-        """
         skips = self.Tenc(2 * image - 1)
         return torch.tanh(self.clean(self.convtail(skips, self.Tdec(skips[-1]))))
 
 
 def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | None) -> Tensor:
-    """Smooth L1 (section 3.4). The published loss adds 0.04 x VGG16 features, whose weights this suite does not ship.
-
-    Args:
-        model: a TransWeather.
-        degraded: (B, 3, H, W).
-        clean: (B, 3, H, W).
-        code: unused.
-    """
+    """Smooth L1 (section 3.4). The published loss adds 0.04 x VGG16 features, whose weights are not shipped."""
     return F.smooth_l1_loss(model(degraded), clean)
 
 
@@ -304,7 +270,6 @@ register(
         label="TransWeather",
         make=TransWeather,
         paper="TransWeather: Transformer-based Restoration of Images Degraded by Adverse Weather Conditions, CVPR 2022",
-        year=2022,
         licence="MIT",
         multiple_of=16,
         min_size=48,

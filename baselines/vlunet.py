@@ -6,15 +6,19 @@ section 3.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from einops import einsum
 from torch import Tensor, nn
 
-from baselines.registry import Baseline, register
-from baselines.restormer_parts import Down, Features, Images, PatchEmbed, Up, conv1, conv3, depthwise, stage
+from baselines.base import Images, checked_code
+from baselines.layers import Down, PatchEmbed, Up, conv1, conv3, depthwise, named, stage
+from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.restormer import UNetConfig
 from dfpir.kernels import cosine_map
-from dfpir.layers import TransposedAttention, as_features, as_pixels, mix_channels
+from dfpir.layers import Features, TransposedAttention, as_features, as_pixels, mix_channels
 
 CODE_DIM = 512
 PROMPT_SIDE = 96
@@ -65,27 +69,26 @@ class GradientStep(nn.Module):
         return x - self.r * self.phit(residual)
 
 
-class Denoiser(nn.Module):
-    """Transformer blocks, the learned prior of a step."""
-
-    def __init__(self, channels: int, heads: int, expansion: float, depth: int) -> None:
-        super().__init__()
-        self.blocks = stage(channels, heads, expansion, depth)
-
-    def forward(self, x: Features) -> Features:
-        return self.blocks(x)
-
-
 class UnfoldedStage(nn.Module):
     """A gradient step, then the prior."""
 
-    def __init__(self, channels: int, level: int, heads: int, expansion: float, depth: int, de_dim: int) -> None:
+    def __init__(self, step: GradientStep, blocks: nn.Sequential) -> None:
         super().__init__()
-        self.gradient_descent = GradientStep(channels, level, de_dim)
-        self.denoiser = Denoiser(channels, heads, expansion, depth)
+        self.gradient_descent, self.denoiser = step, named(blocks=blocks)
 
     def forward(self, x: Features, observed: Features, code: Tensor) -> Features:
         return self.denoiser(self.gradient_descent(x, observed, code))
+
+
+@dataclass(frozen=True, kw_only=True)
+class VLUNetConfig(UNetConfig):
+    """Settings as released; `dim` is 10 or more.
+
+    Attributes:
+        de_dim: prompts that each stage mixes.
+    """
+
+    de_dim: int = 7
 
 
 class VLUNet(nn.Module):
@@ -94,55 +97,34 @@ class VLUNet(nn.Module):
     Call it as `model(image, code)`: image (B, 3, H, W), RGB in [0, 1], sides multiples of 8; code (B, 512), the image
     feature of the method's fine-tuned CLIP. Returns the restored image, same shape.
 
-    Args:
-        de_dim: prompts that each stage mixes.
-        dim: channels of the first level; 10 or more.
-        num_blocks: transformer blocks on each level.
-        num_refinement_blocks: blocks after the decoder.
-        heads: attention heads on each level.
-        ffn_expansion_factor: hidden width of the feed-forward network over its input width.
-
     Raises:
         ValueError: no code, or one of another shape.
     """
 
-    def __init__(
-        self,
-        *,
-        de_dim: int = 7,
-        dim: int = 48,
-        num_blocks: tuple[int, int, int, int] = (4, 6, 6, 8),
-        num_refinement_blocks: int = 4,
-        heads: tuple[int, int, int, int] = (1, 2, 4, 8),
-        ffn_expansion_factor: float = 2.66,
-    ) -> None:
+    def __init__(self, config: VLUNetConfig) -> None:
         super().__init__()
-        wide, grow, add = [dim, 2 * dim, 4 * dim, 8 * dim], ffn_expansion_factor, self.add_module
-        self.patch_embed = PatchEmbed(3, dim)
-        self.patch_embed_i = PatchEmbed(3, dim)
-        for level in (1, 2, 3):
-            channels, head, depth = wide[level - 1], heads[level - 1], num_blocks[level - 1]
-            add(f"encoder_level{level}", UnfoldedStage(channels, level, head, grow, depth, de_dim))
-            # the first level keeps both halves of its concatenation
-            decoded = wide[max(level - 1, 1)]
-            add(f"decoder_level{level}", UnfoldedStage(decoded, level, head, grow, depth, de_dim))
+        add, channels, blocks = self.add_module, config.channels, config.num_blocks
+
+        def unfolded(width: int, level: int, heads: int, depth: int) -> UnfoldedStage:
+            step = GradientStep(width, level, config.de_dim)
+            return UnfoldedStage(step, stage(width, heads, config.ffn_expansion_factor, depth))
+
+        self.patch_embed = PatchEmbed(config.dim)
+        self.patch_embed_i = PatchEmbed(config.dim)
+        for level, heads, depth in zip((1, 2, 3), config.heads, blocks, strict=False):
+            add(f"encoder_level{level}", unfolded(channels(level), level, heads, depth))
+            add(f"decoder_level{level}", unfolded(config.decoder_channels(level), level, heads, depth))
             for suffix in ("", "_i"):
-                add(f"down{level}_{level + 1}{suffix}", Down(channels))
-                add(f"up{level + 1}_{level}{suffix}", Up(wide[level]))
-            if level > 1:
-                for suffix in ("", "_img"):
-                    add(f"reduce_chan_level{level}{suffix}", conv1(wide[level], channels))
-        self.latent = UnfoldedStage(wide[3], 4, heads[3], grow, num_blocks[3], de_dim)
-        self.refinement = UnfoldedStage(wide[1], 1, heads[0], grow, num_refinement_blocks, de_dim)
-        self.output = conv3(wide[1], 3)
+                add(f"down{level}_{level + 1}{suffix}", Down(channels(level)))
+                add(f"up{level + 1}_{level}{suffix}", Up(channels(level + 1)))
+            for suffix in ("", "_img") if level > 1 else ():
+                add(f"reduce_chan_level{level}{suffix}", conv1(channels(level + 1), channels(level)))
+        self.latent = unfolded(channels(4), 4, config.heads[3], blocks[3])
+        self.refinement = unfolded(channels(2), 1, config.heads[0], config.num_refinement_blocks)
+        self.output = conv3(channels(2), 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        """See the class."""
-        if code is None or code.shape != (len(image), CODE_DIM):
-            raise ValueError(
-                f"VLU-Net needs a code of shape ({len(image)}, {CODE_DIM}), the image feature of its CLIP; got "
-                f"{None if code is None else tuple(code.shape)}."
-            )
+        code = checked_code(code, len(image), CODE_DIM, "VLU-Net (an image feature of its CLIP)")
         part = self.get_submodule
         x, observed = self.patch_embed(image), self.patch_embed_i(image)
         skips: list[tuple[Features, Features]] = []
@@ -167,17 +149,16 @@ register(
     Baseline(
         name="vlunet",
         label="VLU-Net",
-        make=VLUNet,
+        make=configured(VLUNet, VLUNetConfig),
         paper="Vision-Language Gradient Descent-driven All-in-One Deep Unfolding Networks, CVPR 2025",
-        year=2025,
         licence="none stated",
         multiple_of=8,
         needs="image512",
         notes="Takes an image feature of a CLIP that its authors fine-tuned; that CLIP is not counted.",
         params_m_published=35.353,
         gmacs_published=186,
-        demo={"dim": 10, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
-        small={"dim": 10, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1},
-        quick={"dim": 16, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},
+        demo=one_block(10),
+        small=one_block(10),
+        quick=two_blocks(16),
     )
 )

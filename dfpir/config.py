@@ -21,6 +21,10 @@ LogitScale = Literal["temperature", "sqrt_dk"]
 PromptSet = Literal["detailed", "simple", "onehot", "empty", "permuted", "shuffled"]
 
 
+_BACKBONE = ("dim", "num_blocks", "num_refinement_blocks", "heads", "ffn_expansion", "layer_norm")
+"""Settings that every model has; the others are the perturbation block's."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DFPIRConfig:
     """Sizes of the backbone and switches of the perturbation block. The defaults are DFPIR as released.
@@ -185,7 +189,7 @@ class DFPIRConfig:
         model where both keep 7 of 8).
         """
         config = asdict(self)
-        keep = [f.name for f in fields(self) if f.name not in _BLOCK_FIELDS]
+        keep = list(_BACKBONE)
         if self.perturbs:
             keep += ["channel_perturbation", "attention_perturbation", "levels"]
             if self.channel_perturbation:
@@ -202,27 +206,6 @@ class DFPIRConfig:
             if any(self.kept(level) < self.channels(level) // self.heads[level - 1] for level in self.levels):
                 identity["masking"] = self.masking
         return {name: list(v) if isinstance(v, tuple) else v for name, v in identity.items()}
-
-
-_BLOCK_FIELDS = frozenset(
-    (
-        "gamma",
-        "channel_perturbation",
-        "attention_perturbation",
-        "masking",
-        "order",
-        "expansion",
-        "levels",
-        "prompt_set",
-        "num_prompts",
-        "order_temperature",
-        "residual",
-        "block_init",
-        "logit_scale",
-        "output_scale",
-        "ffn_norm",
-    )
-)
 
 
 def make_config(**values: Any) -> DFPIRConfig:

@@ -14,18 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-GROUPS = (
-    "dfpir.variants",
-    "dfpir.baselines",
-    "dfpir.studies",
-    "dfpir.metrics",
-    "dfpir.budgets",
-    "dfpir.protocols",
-    "dfpir.tasks",
-    "dfpir.measures",
-    "dfpir.launchers",
-    "dfpir.figures",
+_KINDS = (
+    *("variants", "baselines", "studies", "metrics", "budgets"),
+    *("protocols", "tasks", "measures", "launchers", "figures"),
 )
+GROUPS = tuple(f"dfpir.{kind}" for kind in _KINDS)
 """Entry point groups that the suite loads."""
 
 _SUITE = frozenset(("dfpir", "baselines", "ablations", "datasets", "reports"))
@@ -129,11 +122,8 @@ def _package_of(module: str) -> tuple[str, dict[str, Path]]:
         if file is not None and folders:
             return name, _python_files(folders)
         if file is not None:
-            return (
-                (name, {file.name: file})
-                if depth == 1
-                else (".".join(parts[: depth - 1]), _python_files([file.parent]))
-            )
+            beside = {file.name: file} if depth == 1 else _python_files([file.parent])
+            return ".".join(parts[: max(depth - 1, 1)]), beside
     return module, {}
 
 

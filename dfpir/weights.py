@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,43 +12,17 @@ from torch import Tensor, nn
 
 from dfpir.checkpoint_file import WeightsError, plain_state_dict, read_tensors
 
-__all__ = [
-    "WeightsError",
-    "check_floating",
-    "check_keys",
-    "load_own",
-    "load_released",
-    "make_room",
-    "plain_state_dict",
-    "read_tensors",
-    "released_name",
-    "released_names",
-]
-
 Model = TypeVar("Model", bound=nn.Module)
 
 # our name -> released name, tried in this order on the whole key; the same rules serve every configuration
-_RULES: tuple[tuple[str, str], ...] = tuple(
-    (rf"^{ours}$", theirs)
-    for ours, theirs in (
-        (r"patch_embed\.weight", r"patch_embed.proj.weight"),
-        (r"encoder\.0\.(.+)", r"encoder_level1.\1"),
-        (r"encoder\.1\.(.+)", r"encoder_level2.\1"),
-        (r"encoder\.2\.(.+)", r"encoder_level3.\1"),
-        (r"decoder\.0\.(.+)", r"decoder_level1.\1"),
-        (r"decoder\.1\.(.+)", r"decoder_level2.\1"),
-        (r"decoder\.2\.(.+)", r"decoder_level3.\1"),
-        (r"down\.0\.weight", r"down1_2.body.0.weight"),
-        (r"down\.1\.weight", r"down2_3.body.0.weight"),
-        (r"down\.2\.weight", r"down3_4.body.0.weight"),
-        (r"up\.0\.weight", r"up2_1.body.0.weight"),
-        (r"up\.1\.weight", r"up3_2.body.0.weight"),
-        (r"up\.2\.weight", r"up4_3.body.0.weight"),
-        (r"reduce\.0\.weight", r"reduce_chan_level2.weight"),
-        (r"reduce\.1\.weight", r"reduce_chan_level3.weight"),
-        (r"perturb\.([123])\.(.+)", r"encoder_shuffle_channel\1.\2"),
-        (r"perturb\.4\.(.+)", r"latent_shuffle_channel.\1"),
-    )
+_RULES: tuple[tuple[str, str], ...] = (
+    (r"^patch_embed\.weight$", "patch_embed.proj.weight"),
+    *((rf"^{side}\.{n}\.(.+)$", rf"{side}_level{n + 1}.\1") for side in ("encoder", "decoder") for n in range(3)),
+    *((rf"^down\.{n}\.weight$", f"down{n + 1}_{n + 2}.body.0.weight") for n in range(3)),
+    *((rf"^up\.{n}\.weight$", f"up{n + 2}_{n + 1}.body.0.weight") for n in range(3)),
+    *((rf"^reduce\.{n}\.weight$", f"reduce_chan_level{n + 2}.weight") for n in range(2)),
+    (r"^perturb\.([123])\.(.+)$", r"encoder_shuffle_channel\1.\2"),
+    (r"^perturb\.4\.(.+)$", r"latent_shuffle_channel.\1"),
 )
 _INNER: tuple[tuple[str, str], ...] = (
     (r"(^|\.)norm([12])\.(weight|bias)$", r"\1norm\2.body.\3"),
@@ -91,20 +65,32 @@ def load_released(model: Model, weights: str | Path | Mapping[str, Tensor]) -> M
         WeightsError: keys that are missing, unexpected or of another shape, all of them listed; the model is
             unchanged then.
     """
-    source = weights if isinstance(weights, str | Path) else "the state dict"
-    tensors = read_tensors(weights) if isinstance(weights, str | Path) else plain_state_dict(weights, source)
-    names = released_names(model)
+    source, tensors = tensors_of(weights)
     parameters = dict(model.named_parameters())
-    check_keys(
-        {theirs: tuple(parameters[ours].shape) for ours, theirs in names.items()},
-        {key: tuple(value.shape) for key, value in tensors.items()},
-        source,
-    )
-    check_floating({theirs: parameters[ours] for ours, theirs in names.items()}, tensors, source)
+    by_released_name = {theirs: parameters[ours] for ours, theirs in released_names(model).items()}
+    check_fits(by_released_name, tensors, source)
     with torch.no_grad():
-        for ours, theirs in names.items():
-            parameters[ours].copy_(tensors[theirs])
+        for name, parameter in by_released_name.items():
+            parameter.copy_(tensors[name])
     return model
+
+
+def tensors_of(weights: str | Path | Mapping[str, Tensor]) -> tuple[object, dict[str, Tensor]]:
+    """What names them in errors, and the tensors of a file or of a state dict, without prefixes that all names share.
+
+    Raises:
+        WeightsError: a file that can't be read as weights.
+    """
+    if isinstance(weights, str | Path):
+        return weights, read_tensors(weights)
+    return "the state dict", plain_state_dict(weights, "the state dict")
+
+
+def check_fits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: object) -> None:
+    """Raise a WeightsError where tensors have other names or shapes than a model's, or are not floating-point."""
+    shapes, found_shapes = ({k: tuple(t.shape) for k, t in tensors.items()} for tensors in (expected, found))
+    check_keys(shapes, found_shapes, source)
+    check_floating(expected, found, source)
 
 
 def check_keys(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], source: object) -> None:
@@ -115,7 +101,7 @@ def check_keys(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tupl
     if not (missing or unexpected or shapes):
         return
     parts = [
-        f"{len(keys)} {what} ({_listed(keys)})"
+        f"{len(keys)} {what} ({', '.join(keys)})"
         for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
         if keys
     ]
@@ -148,10 +134,6 @@ def make_room(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
                 module.register_buffer(leaf, torch.empty_like(stored, dtype=own.dtype, device=own.device))
 
 
-def _listed(keys: Iterable[str]) -> str:
-    return ", ".join(keys)
-
-
 def load_own(model: Model, tensors: Mapping[str, Tensor]) -> Model:
     """Load a state dict by this package's own names, bound prompts and channel orders included, strictly.
 
@@ -169,8 +151,6 @@ def load_own(model: Model, tensors: Mapping[str, Tensor]) -> Model:
                 )
             except AttributeError:
                 continue  # listed as unexpected below
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    check_keys(expected, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, "the state dict")
-    check_floating(model.state_dict(), tensors, "the state dict")
+    check_fits(model.state_dict(), tensors, "the state dict")
     model.load_state_dict(dict(tensors))
     return model

@@ -1,31 +1,27 @@
-"""Build a report: `python -m reports.build RUNS...`."""
+"""The report of a study or of runs: tables, figures and the page (`python -m reports study`)."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports import schema
-from reports.console import Parser, steady_output, words_of
 from reports.contrasts import Contrasts, contrasts_frame
 from reports.document.html import write_html
 from reports.document.markdown import to_markdown
 from reports.drawing import Drawing, Figures, Job, get_ready
 from reports.figures import axis, crops, curves, differences, errors, forest, maps, masks, orders, tsne
 from reports.figures.further import figure_named
-from reports.files import require_folder, write_csv, write_text
-from reports.language import LANGUAGES, languages
+from reports.files import write_csv, write_text
+from reports.language import languages
 from reports.learning import learning, sentences
 from reports.load import check_comparable, load
 from reports.measures.sections import SEPARATION, MeasureResults, show_measures
 from reports.measures.separation import NOT_MEASURED
 from reports.messages import renamed
 from reports.messages import sentences as texts
-from reports.pages.comparison import build_comparison
-from reports.pages.index import build_index
 from reports.pages.result import all_metrics, one_metric
 from reports.pages.setup import failures, interim, lists_all, n_not_done
 from reports.pages.study import FURTHER, RenderedFigures, StudyReport
@@ -33,12 +29,13 @@ from reports.pairs import pairs_frame
 from reports.parts import main_part, other_parts
 from reports.publish import provenance
 from reports.reported.table import asked_setting, reported_table
-from reports.study import Study
+from reports.study import Status, Study
 from reports.tables import build_table, means_frame
 from reports.verdict import verdict_of
 from reports.viewer.show import interactive
 
 _MOST_ROWS_SENT = 200_000
+_MOST_NAMED = 5  # runs that were not started
 _WHAT_DRAWS = ("reports.measures.sections",)  # imports every kind of figure
 _MEASURE = "measure "  # before a measure's name, whose figures must not be taken for a section's own
 
@@ -116,7 +113,12 @@ def _write_tables(report: StudyReport, out: Path) -> None:
 
 def _tell_of_failures(study: Study, tell: Callable[[str], None]) -> None:
     shown = failures(study)
+    missing = [run for run in shown if run.status is Status.MISSING]
+    if len(missing) > _MOST_NAMED:
+        tell(f"not in the report: {len(missing)} runs that were not started")
     for run in shown:
+        if run in missing and len(missing) > _MOST_NAMED:
+            continue
         tell(f"not in the report: {run.run_id}: {run.status.told}" + (f", {run.reason}" if run.reason else ""))
     if (more := n_not_done(study) - len(shown)) > 0:
         tell(f"not in the report: {more} more")
@@ -212,73 +214,7 @@ def _write_runs(study: Study, path: Path) -> None:
             path.unlink()
 
 
-def _made(options: argparse.Namespace) -> Path:
-    """What the command line asks for."""
-    if options.all + (options.compare is not None) + (bool(options.runs) and not options.all) > 1:
-        raise ValueError("RUNS, --all and --compare ask for different pages: name one of them.")
-    if options.all:
-        if len(options.runs) > 1:
-            raise ValueError("--all takes one runs folder.")
-        return build_index(options.runs[0] if options.runs else Path("runs"), options.out, lang=options.lang)
-    if options.compare is not None:
-        return build_comparison(options.compare[0], options.compare[1], options.out, lang=options.lang)
-    if not options.runs:
-        raise ValueError("Nothing named: give RUNS, --all, or --compare with two study folders.")
-    return build_report(options.runs, options.out, lang=options.lang, tell=_warn)
+if __name__ == "__main__":  # the spelling of older pages and scripts
+    from reports.__main__ import main
 
-
-def _warn(line: str) -> None:
-    print(f"warning: {line}", file=sys.stderr)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0, or 2 with one line on standard error."""
-    steady_output()
-    parser = Parser(
-        prog="python -m reports.build",
-        description="Make one self-contained HTML page, tables (Markdown, LaTeX, CSV) and figures (PNG, SVG, PDF) "
-        "from run folders. Nothing is trained and nothing is fetched.",
-        epilog="Example: python -m reports.build runs/studies/gamma_sweep-demo-embedded",
-    )
-    parser.add_argument(
-        "runs",
-        nargs="*",
-        type=Path,
-        metavar="RUNS",
-        help="a study folder, run folders, or a runs root with one study; with --all the runs root (default: runs)",
-    )
-    parser.add_argument("--all", action="store_true", help="an index page over all studies below RUNS")
-    parser.add_argument(
-        "--compare",
-        nargs=2,
-        type=Path,
-        metavar=("REPORT_A", "REPORT_B"),
-        help="two folders of one study, or of two that share variants: what moved from A to B, and whether it is more "
-        "than noise",
-    )
-    parser.add_argument(
-        "--lang",
-        choices=tuple(LANGUAGES),
-        default="en",
-        help="zh: also a page in Chinese, report.zh.html (default: en)",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="where to write (default: the study's folder; ./report for single runs; REPORT_B for a comparison)",
-    )
-    options = parser.parse_args(argv)
-    try:
-        if options.out is not None:
-            require_folder(options.out, "--out")
-        report = _made(options)
-    except (OSError, ValueError) as error:
-        print(f"error: {words_of(error, '--out')}", file=sys.stderr)
-        return 2
-    print(report)
-    return 0
-
-
-if __name__ == "__main__":
     sys.exit(main())

@@ -90,7 +90,7 @@ def nearest(message: str, options: Iterable[str]) -> str:
 
 
 def version() -> str:
-    """`dfpir-suite 0.1.0`, or that it is not installed."""
+    """`dfpir-suite 0.2.0`, or that it is not installed."""
     try:
         return f"dfpir-suite {metadata.version('dfpir-suite')}"
     except metadata.PackageNotFoundError:

@@ -1,17 +1,14 @@
-"""The page of one evaluation: `python -m reports.evaluation FOLDER`. Reads what was measured; never torch."""
+"""The page of one evaluation (`python -m reports evaluation FOLDER`). Reads what was measured; never torch."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from reports import schema
-from reports.console import Parser, steady_output, words_of
 from reports.labels import condition_label
-from reports.language import LANGUAGES, languages
+from reports.language import languages
 from reports.messages import message, sentences
 from reports.wording import signed
 
@@ -19,11 +16,12 @@ EVALUATION_FILE, PAGE_FILE = "evaluation.json", "evaluation.html"
 _DASH = "\N{EN DASH}"
 
 
-def build_page(folder: Path, *, lang: str = "en") -> Path:
+def build_page(folder: Path, out: Path | None = None, *, lang: str = "en") -> Path:
     """Write evaluation.html beside an evaluation.json.
 
     Args:
         folder: what `python -m ablations.evaluate --out` wrote.
+        out: where to write; the folder itself by default.
         lang: language of a second page beside the English one; "en" for none.
 
     Returns:
@@ -39,7 +37,7 @@ def build_page(folder: Path, *, lang: str = "en") -> Path:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         schema.declare_tasks(found.get("task_styles") or [])
-        return write_html(evaluation_document(found), folder / PAGE_FILE, told_in)
+        return write_html(evaluation_document(found), (out or folder) / PAGE_FILE, told_in)
     except FileNotFoundError as error:
         raise ValueError(
             f"{folder} holds no {EVALUATION_FILE}: name the --out folder of ablations.evaluate."
@@ -89,26 +87,3 @@ def headline(guess: dict[str, Any]) -> str:
 def number(value: float | None, digits: int = 2) -> str:
     """A number, or a dash where it is not finite."""
     return _DASH if value is None else f"{value:.{digits}f}"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0, or 2 with one line on standard error."""
-    steady_output()
-    parser = Parser(
-        prog="python -m reports.evaluation",
-        description="Make the page of an evaluation again from its evaluation.json. Nothing is measured.",
-    )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `python -m ablations.evaluate --out` wrote")
-    parser.add_argument("--lang", choices=tuple(LANGUAGES), default="en", help="zh: also a page in Chinese")
-    options = parser.parse_args(argv)
-    try:
-        page = build_page(options.folder, lang=options.lang)
-    except (OSError, ValueError) as error:
-        print(f"error: {words_of(error)}", file=sys.stderr)
-        return 2
-    print(page)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -345,5 +345,5 @@ def _study_of_runs(folders: list[Path]) -> Study:
         entries=entries,
         runs={run.run_id: run for run in runs},
         rows=gathered.frame(),
-        command="python -m reports.build " + " ".join(str(f) for f in folders),
+        command="python -m reports study " + " ".join(str(f) for f in folders),
     )

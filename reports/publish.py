@@ -1,26 +1,23 @@
-"""Put a study's tables where they can be committed or attached: `python -m reports.publish STUDY OUT`.
+"""Put a study's tables where they can be committed or attached: `python -m reports publish STUDY OUT`.
 
 What is copied are tables and the plan, no weights, and two figures; `provenance.csv` says for each run which commit,
 machine and versions made it, and `SHA256SUMS` holds every file to what it was.
 
-`python -m reports.publish STUDY OUT --runs` copies the finished runs instead, scores, logs and measures without weights
+`python -m reports publish STUDY OUT --runs` copies the finished runs instead, scores, logs and measures without weights
 and pictures: put back below `runs/` they count as done, so that a long study goes on elsewhere from what was committed.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from reports import schema
-from reports.console import Parser, steady_output, words_of
 from reports.figures import crops, forest, style
 from reports.figures.style import Picture
-from reports.files import require_folder, sha256_of, write_bytes, write_csv, write_json, write_text
+from reports.files import sha256_of, write_bytes, write_csv, write_json, write_text
 from reports.load import load
 from reports.rows import plain
 from reports.study import Run, Status, Study
@@ -56,7 +53,7 @@ def publish(folder: Path, out: Path) -> Path:
         raise ValueError(f"{folder} holds no finished study: publish a folder under runs/studies/.")
     missing = [name for name in _COPIED if not (folder / name).is_file()]
     if missing:
-        raise ValueError(f"{folder} has no {', '.join(missing)}: build its report first (python -m reports.build).")
+        raise ValueError(f"{folder} has no {', '.join(missing)}: build its report first (python -m reports study).")
     names = [*_COPIED, *(f"measures/{path.name}" for path in sorted((folder / "measures").glob("*.csv")))]
     for name in names:
         write_bytes(out / name, (folder / name).read_bytes())
@@ -150,29 +147,3 @@ def _made_by(run: Run) -> dict[str, object]:
         "started_at": run.env.get("started_at"),
         "reason": run.reason or None,
     }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0, or 2 with one line on standard error."""
-    steady_output()
-    parser = Parser(prog="python -m reports.publish", description=__doc__)
-    parser.add_argument("study", type=Path, metavar="STUDY", help="a study's folder, its report built")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, e.g. reports/published/NAME")
-    parser.add_argument(
-        "--runs", action="store_true", help="copy the finished runs without weights and pictures, not the tables"
-    )
-    options = parser.parse_args(argv)
-    try:
-        require_folder(options.out, "OUT")
-        if options.runs:
-            print(f"{len(publish_runs(options.study, options.out))} runs copied to {options.out}")
-        else:
-            print(publish(options.study, options.out))
-    except (OSError, ValueError) as error:
-        print(f"error: {words_of(error, 'OUT')}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

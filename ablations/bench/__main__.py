@@ -5,70 +5,91 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ablations.cli import Parser, fail, fail_for
+from ablations.cli import fail, fail_for, version
 from ablations.startup import StartupError, prepare
+
+if TYPE_CHECKING:
+    import torch
+
+    from ablations.bench.options import BenchOptions
+    from ablations.bench.record import Line
+
+    Bench = Callable[[torch.device, int], Iterable[Line]]
+
+_MODULES = {"eval": "evaluate"} | {
+    name: name for name in ("data", "load", "metrics", "restore", "statistics", "study", "train")
+}
+_WITH_SETTINGS = ("eval", "train")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         prepare()
+        if arguments[:1] == ["gpu"]:
+            from ablations.bench.gpu import command
+
+            return command.main(arguments[1:])
+        from ablations.bench.options import BenchOptions
+        from ablations.command_line import flag_of, parse, values_of
+
+        known = [flag_of(name) for name, _ in values_of(BenchOptions())]
+        about = str(__doc__)
+        options = parse(BenchOptions, arguments, prog="python -m ablations.bench", description=about, known=known)
+        if options.version:
+            print(version())
+            return 0
+        run, path = _chosen(options)
     except StartupError as error:
         fail(str(error))
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["gpu"]:
-        from ablations.bench.gpu import command
+    except ValueError as error:
+        fail_for(error)
+    _measure(run, options, path)
+    return 0
 
-        return command.main(arguments[1:])
+
+def _chosen(options: BenchOptions) -> tuple[Bench, Path]:
+    """The benchmark and the CSV file that its lines go to."""
+    import torch
+
+    from ablations.bench.options import Settings
+    from ablations.command_line import given
+    from dfpir.registry import suggestion
+    from reports.files import require_folder
+
+    name, device, settings = options.bench, torch.device(options.device), options.settings
+    if not name:
+        raise ValueError(
+            f"A benchmark is needed: python -m ablations.bench NAME. One of: {', '.join([*_MODULES, 'gpu'])}."
+        )
+    if name not in _MODULES:
+        raise ValueError(f"Unknown benchmark {name!r}.{suggestion(name, [*_MODULES, 'gpu'])}")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda needs a GPU that PyTorch finds")
+    run, stem = import_module(f"ablations.bench.{_MODULES[name]}").run, f"{name}-{device}"
+    if name in _WITH_SETTINGS:
+        settings.check(device)
+        run, stem = partial(run, settings=settings), "-".join(filter(None, (stem, settings.stem())))
+    elif flags := given(settings, Settings()).values():
+        raise ValueError(f"{', '.join(flags)}: for the benchmarks train and eval alone, not for {name}.")
+    path = options.out or Path("runs") / "bench" / f"{stem}.csv"
+    require_folder(path.parent, "--out")
+    return run, path
+
+
+def _measure(run: Bench, options: BenchOptions, path: Path) -> None:
     import torch
     from rich.console import Console
 
-    from ablations.bench import data, evaluate, load, metrics, restore, statistics, study, train
-    from ablations.bench.options import add_flags, given, settings_of
-    from ablations.bench.record import Line, Record
-    from dfpir.registry import suggestion
+    from ablations.bench.record import Record
     from reports.figures import scale
-    from reports.files import require_folder
 
-    benches: dict[str, Callable[[torch.device, int], Iterable[Line]]] = {
-        "data": data.run,
-        "train": train.run,
-        "eval": evaluate.run,
-        "load": load.run,
-        "metrics": metrics.run,
-        "restore": restore.run,
-        "statistics": statistics.run,
-        "study": study.run,
-    }
-    parser = Parser(prog="python -m ablations.bench", description=__doc__)
-    parser.add_argument("bench", metavar="NAME", help=f"one of: {', '.join(benches)}")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--repeats", type=int, default=5, help="measured repeats after the warm-up (default: 5)")
-    parser.add_argument("--out", type=Path, help="CSV file to write (default: runs/bench/NAME-DEVICE[-FLAGS].csv)")
-    flags = add_flags(parser)
-    options = parser.parse_args(argv)
-    if options.bench not in benches:
-        print(f"error: Unknown benchmark {options.bench!r}.{suggestion(options.bench, benches)}", file=sys.stderr)
-        return 2
-    if options.repeats < 1 or (options.device == "cuda" and not torch.cuda.is_available()):
-        print("error: --repeats is 1 or more, and --device cuda needs a GPU that PyTorch finds", file=sys.stderr)
-        return 2
-    device, stem = torch.device(options.device), f"{options.bench}-{options.device}"
-    run = benches[options.bench]
-    try:
-        if run in (train.run, evaluate.run):
-            settings = settings_of(options, device)
-            run = partial(run, settings=settings)
-            stem = "-".join(filter(None, (stem, settings.stem())))
-        elif words := given(options, flags):
-            raise ValueError(f"{', '.join(words)}: for the benchmarks train and eval alone, not for {options.bench}.")
-        path = options.out or Path("runs") / "bench" / f"{stem}.csv"
-        require_folder(path.parent, "--out")
-    except ValueError as error:
-        fail_for(error)
-    console = Console(highlight=False, markup=False)
+    console, device = Console(highlight=False, markup=False), torch.device(options.device)
     record = Record(options.bench, device, path)
     console.print(f"Each line goes to {path} as it is made.", soft_wrap=True)
     for line in run(device, options.repeats):
@@ -78,7 +99,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     picture = scale.draw(record.frame(), path.parent, path.stem)
     if picture is not None:
         console.print(f"Written: {picture.png} and, for print, .svg and .pdf", soft_wrap=True)
-    return 0
 
 
 if __name__ == "__main__":

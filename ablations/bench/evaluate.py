@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
 from ablations.bench.ceilings import ceilings
-from ablations.bench.options import Settings
-from ablations.bench.record import Line, line, rate, wait
-from ablations.bench.reference import ReferenceUNet, lend_weights
-from ablations.bench.ways import (
+from ablations.bench.model_setup import (
     allocated_gib,
     applied_settings,
     free,
@@ -36,6 +33,9 @@ from ablations.bench.ways import (
     tf32_note,
     unless_too_large,
 )
+from ablations.bench.options import Settings
+from ablations.bench.record import Line, line, rate, wait
+from ablations.bench.reference import ReferenceUNet, copy_weights, released_restore
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
@@ -61,7 +61,6 @@ _RATE = "images/s"
 
 Pairs = list[tuple[Condition, Pixels, Pixels]]
 Files = list[tuple[Condition, Path, Path]]
-Scores = dict[str, list[float]]
 Network = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -71,111 +70,117 @@ def run(device: torch.device, repeats: int, settings: Settings | None = None) ->
     if settings.way == "both":  # one way alone is a part of a comparison that has them once
         yield from ceilings(device, repeats)
         free(device)
-    batches = settings.batches or (BATCH,)
-    size = (settings.pixels, settings.pixels) if settings.pixels else SIZE
-    pairs = _pairs(max(PHOTOGRAPHS[device.type], *settings.batches, 1), size)
-    name = f"{size[1]} x {size[0]} px, three sigmas, metrics included, {device.type}"
-    name += ", tiny model" if settings.tiny else ""
-    reference, scores = math.nan, Scores()
+    bench = EvaluationBench(device=device, repeats=repeats, settings=settings)
+    reference = math.nan
     if settings.way != "ours":
-        what = f"eval: released way, float32, {name}"
-        for each in unless_too_large(_released(settings, pairs, device, repeats, what, scores), what, _RATE, device):
+        for each in bench.released():
             reference = each.value if each.unit == _RATE else reference
             yield each
-    if settings.way == "released":
-        return
-    keep_freed_memory()  # from here on: the released way runs without
-    for batch in batches:
-        for precision in settings.precisions_on(device):
-            with applied_settings(settings, precision):
-                way = f"{label(settings, precision, settings.config, device)}, batch {_most(pairs, batch)}"
-                what = f"{way}, {name}"
-                lines = _ours(settings, precision, batch, pairs, device, repeats, what, reference, scores)
-                yield from unless_too_large(lines, f"eval: {what}", _RATE, device)
+    if settings.way != "released":
+        keep_freed_memory()  # from here on: the released way runs without
+        for batch, precision in product(settings.batch or (BATCH,), settings.precisions_on(device)):
+            yield from bench.ours(precision, batch, reference)
 
 
-def _released(
-    settings: Settings, pairs: Pairs, device: torch.device, repeats: int, what: str, scores: Scores
-) -> Iterator[Line]:
-    free(device)
-    model = ReferenceUNet(settings.config)
-    lend_weights(our_model(settings.config), model)
-    model.to(device).eval()
-    codes, encode = load_prompts("detailed", "minilm").codes.to(device), text_tower(device)
-    with tempfile.TemporaryDirectory() as folder:
-        files = _write(pairs, Path(folder))
+class EvaluationBench:
+    """Both ways on a device, of the same pairs of images.
+
+    Args:
+        device: where.
+        repeats: measured ones.
+        settings: what is measured.
+    """
+
+    def __init__(self, *, device: torch.device, repeats: int, settings: Settings) -> None:
+        self.device, self.repeats, self.settings = device, repeats, settings
+        size = (settings.pixels, settings.pixels) if settings.pixels else SIZE
+        self.pairs = _pairs(max(PHOTOGRAPHS[device.type], *settings.batch, 1), size)
+        self.name = f"{size[1]} x {size[0]} px, three sigmas, metrics included, {device.type}"
+        self.name += ", tiny model" if settings.size == "tiny" else ""
+        self.released_scores: list[float] = []
+
+    def released(self) -> Iterator[Line]:
+        """The released way; its scores are kept."""
+        what = f"eval: released way, float32, {self.name}"
+        yield from unless_too_large(self._released(what), what, _RATE, self.device)
+
+    def _released(self, what: str) -> Iterator[Line]:
+        device = self.device
+        free(device)
+        model = ReferenceUNet(self.settings.config)
+        copy_weights(our_model(self.settings.config), model)
+        model.to(device).eval()
+        codes, encode = load_prompts("detailed", "minilm").codes.to(device), text_tower(device)
+        with tempfile.TemporaryDirectory() as folder:
+            files = _write(self.pairs, Path(folder))
+
+            def work() -> int:
+                found = []
+                for condition, images in groupby(files, key=lambda file: file[0]):
+                    # once a test set; its codes are another encoder's than ours
+                    encode([PROMPTS["detailed"][condition.name]])
+                    for _, degraded, clean in images:
+                        found.append(_released_score(model, codes[[_row(condition)]], degraded, clean, device))
+                self.released_scores = found
+                return len(files)
+
+            yield line(what, _RATE, rate(work, self.repeats, device, warm_up=1), note=tf32_note(device))
+        if device.type == "cuda":
+            yield line(f"{what}, most memory allocated", "GiB", [allocated_gib(device)])
+
+    def ours(self, precision: Precision, batch: int, reference: float) -> Iterator[Line]:
+        """Ours in this precision; `reference` is the released way's images a second."""
+        with applied_settings(self.settings, precision):
+            most = max(len(part) for part in _batches(self.pairs, batch))
+            what = f"{label(self.settings, precision, self.device)}, batch {most}, {self.name}"
+            lines = self._ours(precision, batch, what, reference)
+            yield from unless_too_large(lines, f"eval: {what}", _RATE, self.device)
+
+    def _ours(self, precision: Precision, batch: int, what: str, reference: float) -> Iterator[Line]:
+        device, pairs = self.device, self.pairs
+        free(device)
+        network = our_network(self.settings, precision, device)
+        scores: list[float] = []
 
         def work() -> int:
-            found = []
-            for condition, images in groupby(files, key=lambda file: file[0]):
-                encode([PROMPTS["detailed"][condition.name]])  # once a test set; other codes than ours would be told
-                for _, degraded, clean in images:
-                    found.append(_released_score(model, codes[[_row(condition)]], degraded, clean, device))
-            scores["reference"] = found
-            return len(files)
+            scores.clear()
+            for part in _batches(pairs, batch):
+                degraded = to_device_async(torch.cat([as_tensor(image) for _, image, _ in part]), device)
+                clean = to_device_async(torch.cat([as_tensor(image) for _, _, image in part]), device)
+                rows = torch.full((len(part),), _row(part[0][0]), device=device)
+                with torch.inference_mode():
+                    out = network(degraded, rows)
+                    found = torch.stack([psnr_db(out, clean), ssim(out, clean)])
+                scores.extend(found.tolist()[0])
+            return len(pairs)
 
-        yield line(what, _RATE, rate(work, repeats, device, warm_up=1), note=tf32_note(device))
-    if device.type == "cuda":
-        yield line(f"{what}, most memory allocated", "GiB", [allocated_gib(device)])
+        if chosen().compile:
+            started = time.perf_counter()
+            work()
+            wait(device)
+            yield line(f"eval: first pass with compiling, {what}", "s", [time.perf_counter() - started])
+        rates = rate(work, self.repeats, device, _WARM_UP if device.type == "cuda" else 1)
+        mine = line(f"eval: {what}", _RATE, rates, reference, inactive_switches(self.settings, device))
+        yield mine
+        height, width = (-(-side // 8) * 8 for side in pairs[0][1].shape[:2])
+        macs = multiply_adds(self.settings.config, height, width)
+        yield line(f"eval: multiply-adds of the definition, {what}", "GMACs/s", [mine.value * macs / 1e9])
+        if device.type == "cuda":
+            yield line(f"eval: most memory allocated, {what}", "GiB", [allocated_gib(device)])
+        if self.released_scores:
+            gap = max(abs(a - b) for a, b in zip(self.released_scores, scores, strict=True))
+            yield line(f"same answers: largest difference of PSNR, {what}", "dB", [gap])
 
 
 def _released_score(model: nn.Module, code: Tensor, degraded: Path, clean: Path, device: torch.device) -> float:
     """PSNR, dB, of a restored file; SSIM is computed as well."""
     image = as_tensor(_read(degraded)).to(device)
-    height, width = image.shape[-2:]
-    padded = torch.nn.functional.pad(image, (0, -width % 8, 0, -height % 8), mode="reflect")
     with torch.no_grad():
-        out = model(padded, code)[..., :height, :width].clamp(0, 1)
+        out = released_restore(model, image, code).clamp(0, 1)
     restored = out[0].permute(1, 2, 0).cpu().numpy()
     truth = _read(clean).astype(np.float32) / 255
     structural_similarity(truth, restored, data_range=1.0, channel_axis=-1)
     return float(peak_signal_noise_ratio(truth, restored, data_range=1.0))
-
-
-def _ours(
-    settings: Settings,
-    precision: Precision,
-    batch: int,
-    pairs: Pairs,
-    device: torch.device,
-    repeats: int,
-    what: str,
-    reference: float,
-    scores: Scores,
-) -> Iterator[Line]:
-    free(device)
-    config = settings.config
-    network = our_network(settings, precision, device)
-
-    def work() -> int:
-        scores["ours"] = []
-        for part in _batches(pairs, batch):
-            degraded = to_device_async(torch.cat([as_tensor(image) for _, image, _ in part]), device)
-            clean = to_device_async(torch.cat([as_tensor(image) for _, _, image in part]), device)
-            rows = torch.full((len(part),), _row(part[0][0]), device=device)
-            with torch.inference_mode():
-                out = network(degraded, rows)
-                found = torch.stack([psnr_db(out, clean), ssim(out, clean)])
-            scores["ours"] += found.tolist()[0]
-        return len(pairs)
-
-    if chosen().compile:
-        started = time.perf_counter()
-        work()
-        wait(device)
-        yield line(f"eval: first pass with compiling, {what}", "s", [time.perf_counter() - started])
-    warm_up = _WARM_UP if device.type == "cuda" else 1
-    rates = rate(work, repeats, device, warm_up)
-    mine = line(f"eval: {what}", _RATE, rates, reference, inactive_switches(settings, config, device))
-    yield mine
-    height, width = (-(-side // 8) * 8 for side in pairs[0][1].shape[:2])
-    macs = multiply_adds(config, height, width)
-    yield line(f"eval: multiply-adds of the definition, {what}", "GMACs/s", [mine.value * macs / 1e9])
-    if device.type == "cuda":
-        yield line(f"eval: most memory allocated, {what}", "GiB", [allocated_gib(device)])
-    if "reference" in scores:
-        gap = max(abs(a - b) for a, b in zip(scores["reference"], scores["ours"], strict=True))
-        yield line(f"same answers: largest difference of PSNR, {what}", "dB", [gap])
 
 
 def our_network(settings: Settings, precision: Precision, device: torch.device) -> Network:
@@ -203,10 +208,6 @@ def _batches(pairs: Pairs, batch: int) -> Iterator[Pairs]:
         alike = list(group)
         for start in range(0, len(alike), batch):
             yield alike[start : start + batch]
-
-
-def _most(pairs: Pairs, batch: int) -> int:
-    return max(len(part) for part in _batches(pairs, batch))
 
 
 def _pairs(photographs: int, size: tuple[int, int]) -> Pairs:

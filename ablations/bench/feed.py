@@ -16,13 +16,13 @@ from typing import Any
 import torch
 
 from ablations.bench.record import Line, line, rate
-from ablations.budgets import budget_named
+from ablations.budgets import Budget, budget_named
 from ablations.data import open_data
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.training.distributed import SINGLE_PROCESS
 from ablations.harness.training.prefetch import Feed, cores, workers_for
 from ablations.plan import make_plan
-from ablations.spec import RunSpec
+from ablations.spec import Precision, RunSpec
 from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, PAPER_TASKS, Task
@@ -69,15 +69,28 @@ def spec_of(budget: str, patch: int = PATCH, batch: int = BATCH) -> RunSpec:
     """A run on three tasks whose every step draws the budget's mixture."""
     chosen = budget_named(budget)
     phase = replace(chosen.recipe.phases[-1], steps=_STEPS, patch=patch, batch=batch)
-    data, _ = open_data("embedded")
+    names = [c.name for c in CONDITIONS if c.task in _THREE]
+    return embedded_spec(replace(chosen, recipe=replace(chosen.recipe, phases=(phase,))), conditions=names)
+
+
+def embedded_spec(
+    budget: Budget,
+    variant: str = "dfpir_g90",
+    *,
+    conditions: Sequence[str] | None = None,
+    precision: Precision = "fp32",
+) -> RunSpec:
+    """A run of a variant on the embedded photographs, in all their conditions where none are named."""
+    data, bundle = open_data("embedded")
     plan = make_plan(
         "gamma_sweep",
-        budget=replace(chosen, recipe=replace(chosen.recipe, phases=(phase,))),
+        budget=budget,
         data=data,
-        conditions=[c.name for c in CONDITIONS if c.task in _THREE],
+        conditions=conditions or [condition.name for condition in bundle.conditions],
         protocol="suite-v1",
         text_encoder="minilm",
-        only=["dfpir_g90"],
+        only=[variant],
+        precision=precision,
     )
     return plan.specs[0]
 

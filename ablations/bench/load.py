@@ -25,15 +25,14 @@ import pyarrow.parquet as pq
 import torch
 from rich.console import Console
 
+from ablations.bench.feed import embedded_spec
 from ablations.bench.record import Line
 from ablations.budgets import budget_named
-from ablations.data import open_data
 from ablations.harness.launch import pending_jobs
 from ablations.harness.launch_job import Job
 from ablations.harness.lock import run_lock
 from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
-from ablations.plan import make_plan
 from reports import schema
 from reports.files import sha256_of, write_json
 
@@ -64,7 +63,7 @@ def run(device: torch.device, repeats: int) -> list[Line]:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder) / "runs"
             study = make_runs(root, size)
-            report = ["-m", "reports.build", str(study), "--out", str(Path(folder) / "report")]
+            report = ["-m", "reports", "study", str(study), "--out", str(Path(folder) / "report")]
             costs: dict[str, tuple[float, float | None]] = {
                 "status": measured(["-m", "ablations.status", str(root)]),
                 "collect": measured(["-c", _COLLECT, str(study)]),
@@ -122,18 +121,9 @@ def _resident_mib(pid: int) -> float:
 
 def schedule(root: Path, size: int) -> float:
     """Seconds for all that a study does around its runs, with runs that do nothing: find, lock, seal, check, show."""
-    data, bundle = open_data("embedded")
-    plan = make_plan(
-        "gamma_sweep",
-        budget=budget_named("smoke"),
-        data=data,
-        conditions=[condition.name for condition in bundle.conditions],
-        protocol="suite-v1",
-        text_encoder="minilm",
-        only=["dfpir_g90"],
-    )
+    spec = embedded_spec(budget_named("smoke"))
     started = time.perf_counter()
-    specs = [replace(plan.specs[0], seed=seed) for seed in range(size)]
+    specs = [replace(spec, seed=seed) for seed in range(size)]
     with StudyProgress(specs, Console(file=io.StringIO())) as progress:
         jobs = pending_jobs(specs, root, torch.device("cpu"), force=False, progress=progress)
         for job in jobs:

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from ablations.bench.ceilings import ceilings
+from ablations.bench.model_setup import our_model
 from ablations.bench.record import Line, line
-from ablations.bench.reference import ReferenceUNet, lend_weights
+from ablations.bench.reference import ReferenceUNet, copy_weights, released_restore
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.memory import LiveBytes
 from ablations.harness.restoring.tiling import Tiling, restore_rows
-from ablations.harness.seeding import initialise
 from baselines.base import restore
 from dfpir import RestorationUNet, variant_config
 from dfpir.prompts import load_prompts
@@ -41,7 +41,7 @@ def run(device: torch.device, repeats: int) -> list[Line]:
     """Ceilings; by size the released way, ours whole and ours in tiles; then how far memory grows to 100 megapixels."""
     lines = list(ceilings(device, repeats))
     model, old, code = _models(MODEL[device.type], device)
-    reference: Restore = partial(_old, old, code)
+    reference: Restore = partial(released_restore, old, code=code)
     whole: Restore = partial(_ours, model)
     times: dict[tuple[int, int], float] = {}
     small = [size for size in SIZES if size[0] * size[1] <= _MOST_WHOLE_PX[device.type]]
@@ -114,20 +114,12 @@ def _measured(
 
 def _models(sizes: Mapping[str, object], device: torch.device) -> tuple[RestorationUNet, nn.Module, Tensor]:
     """Ours and the reference with the same weights, and the prompt code that both are told."""
-    config = variant_config("dfpir", **sizes)
-    model = RestorationUNet(config)
-    initialise(model, 0)
-    codes = load_prompts("detailed", "minilm").codes
-    model.bind_prompts(codes)
-    old = ReferenceUNet(config)
-    lend_weights(model, old)
-    return model.to(device).eval(), old.to(device).eval(), codes[:1].to(device)
+    model = our_model(variant_config("dfpir", **sizes))
+    old = ReferenceUNet(model.config)
+    copy_weights(model, old)
+    code = load_prompts("detailed", "minilm").codes[:1]
+    return model.to(device).eval(), old.to(device).eval(), code.to(device)
 
 
 def _ours(model: RestorationUNet, image: Tensor) -> Tensor:
     return restore(model, image, torch.zeros(1, dtype=torch.long, device=image.device))
-
-
-def _old(model: nn.Module, code: Tensor, image: Tensor) -> Tensor:
-    padded = torch.nn.functional.pad(image, (0, -image.shape[-1] % 8, 0, -image.shape[-2] % 8), mode="reflect")
-    return torch.as_tensor(model(padded, code))[..., : image.shape[-2], : image.shape[-1]]

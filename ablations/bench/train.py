@@ -12,17 +12,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from itertools import islice, product
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ablations.bench.ceilings import ceilings
-from ablations.bench.options import Settings
-from ablations.bench.record import Line, host_ms, line, rate, wait
-from ablations.bench.reference import ReferenceUNet, lend_weights, released_adam
-from ablations.bench.ways import (
+from ablations.bench.model_setup import (
     allocated_gib,
     applied_settings,
     free,
@@ -33,13 +31,16 @@ from ablations.bench.ways import (
     tf32_note,
     unless_too_large,
 )
+from ablations.bench.options import Settings
+from ablations.bench.record import Line, host_ms, line, rate, wait
+from ablations.bench.reference import ReferenceUNet, copy_weights, released_adam
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.memory import LiveBytes
 from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
 from ablations.spec import Precision
 from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
-from dfpir import DFPIRConfig, RestorationUNet, variant_config
+from dfpir import RestorationUNet, variant_config
 from dfpir.count import multiply_adds
 from dfpir.prompts import load_prompts
 from dfpir.sentences import PROMPTS
@@ -61,151 +62,130 @@ def run(device: torch.device, repeats: int, settings: Settings | None = None) ->
 
     Ratios are of patches a second. Where the reference's memory does not hold a batch, it is halved until it does.
     """
-    settings = settings or Settings()
+    bench = TrainingBench(device=device, repeats=repeats, settings=settings or Settings())
+    settings = bench.settings
     if settings.way == "both":  # one way alone is a part of a comparison that has them once
         yield from ceilings(device, repeats)
         free(device)
-    batches = settings.batches or BATCHES[device.type]
-    rates: dict[int, float] = {}
+    batches = settings.batch or BATCHES[device.type]
     if settings.way != "ours":
         for batch in batches:
-            yield from _released_that_fits(settings, batch, device, repeats, rates)
+            yield from bench.released_that_fits(batch)
     if settings.way != "released":
         if settings.way == "both" and settings.stem() in ("", "tiny") and device.type == "cpu":
-            yield from _measured_ours(settings, "fp32", batches[0], device, _ALLOCATOR_REPEATS, rates, kept=False)
+            once = replace(bench, repeats=_ALLOCATOR_REPEATS)
+            yield from once.ours("fp32", batches[0], memory_kept=False)
         keep_freed_memory()  # from here on: the released way runs without
-        for batch in batches:
-            for precision in settings.precisions_on(device):
-                yield from _measured_ours(settings, precision, batch, device, repeats, rates)
+        for batch, precision in product(batches, settings.precisions_on(device)):
+            yield from bench.ours(precision, batch)
     if settings.way == "both":
         yield from _same_answers(device, settings)
 
 
-def _name(settings: Settings, batch: int, device: torch.device) -> str:
-    tiny = ", tiny model" if settings.tiny else ""
-    return f"batch {batch}, {settings.pixels or PATCH} px, {device.type}{tiny}"
+@dataclass(frozen=True, kw_only=True)
+class TrainingBench:
+    """Both ways on a device.
 
+    Attributes:
+        device: where.
+        repeats: measured ones.
+        settings: what is measured.
+        rates: batch -> patches a second of the released way, as soon as they are measured.
+    """
 
-def _released_that_fits(
-    settings: Settings, batch: int, device: torch.device, repeats: int, rates: dict[int, float]
-) -> Iterator[Line]:
-    """The released way at this batch, or at the largest half of halves that fits; `rates` gets its patches a second."""
-    size = batch
-    while size and batch not in rates:
-        if size in rates:
-            rates[batch] = rates[size]
-            return
-        what = f"released way, float32, {_name(settings, size, device)}"
-        lines = _released(settings, size, device, repeats, what)
-        for each in unless_too_large(lines, f"train: {what}", _RATE, device):
-            if each.unit == _RATE and not math.isnan(each.value):
-                rates[batch] = rates[size] = each.value
-            yield each
-        size //= 2
+    device: torch.device
+    repeats: int
+    settings: Settings
+    rates: dict[int, float] = field(default_factory=dict)
 
+    @property
+    def side(self) -> int:
+        """Of the images, in pixels."""
+        return self.settings.pixels or PATCH
 
-def _released(settings: Settings, batch: int, device: torch.device, repeats: int, what: str) -> Iterator[Line]:
-    free(device)
-    config, (image, target, rows) = settings.config, _batch(settings, batch, device)
-    model = ReferenceUNet(config).to(device).train()
-    step = released_step(model)
-    encode = text_tower(device)
-    sentences = [list(PROMPTS["detailed"].values())[row] for row in rows.tolist()]
+    def _name(self, batch: int) -> str:
+        tiny = ", tiny model" if self.settings.size == "tiny" else ""
+        return f"batch {batch}, {self.side} px, {self.device.type}{tiny}"
 
-    def once() -> None:
-        step(image, target, encode(sentences)).item()
+    def released_that_fits(self, batch: int) -> Iterator[Line]:
+        """The released way at this batch, or at the largest half of halves that fits; kept in `rates`."""
+        size = batch
+        while size and batch not in self.rates:
+            if size in self.rates:
+                self.rates[batch] = self.rates[size]
+                return
+            what = f"released way, float32, {self._name(size)}"
+            for each in unless_too_large(self._released(size, what), f"train: {what}", _RATE, self.device):
+                if each.unit == _RATE and not math.isnan(each.value):
+                    self.rates[batch] = self.rates[size] = each.value
+                yield each
+            size //= 2
 
-    yield from _measured(once, batch, settings, device, repeats, what, note=tf32_note(device))
+    def _released(self, batch: int, what: str) -> Iterator[Line]:
+        free(self.device)
+        image, target, rows = self._batch(batch)
+        step = released_step(ReferenceUNet(self.settings.config).to(self.device).train())
+        encode = text_tower(self.device)
+        sentences = [list(PROMPTS["detailed"].values())[row] for row in rows.tolist()]
 
+        def once() -> None:
+            step(image, target, encode(sentences)).item()
 
-def _measured_ours(
-    settings: Settings,
-    precision: Precision,
-    batch: int,
-    device: torch.device,
-    repeats: int,
-    rates: dict[int, float],
-    *,
-    kept: bool = True,
-) -> Iterator[Line]:
-    with applied_settings(settings, precision):
-        config = settings.config
-        what = f"{label(settings, precision, config, device)}, {_name(settings, batch, device)}"
-        lines = _ours(settings, precision, batch, device, repeats, what, rates.get(batch, math.nan))
-        if not kept:
-            what += ", freed memory not kept"
-            lines = _ours(settings, precision, batch, device, repeats, what, rates.get(batch, math.nan), only_rate=True)
-        yield from unless_too_large(lines, f"train: {what}", _RATE, device)
+        yield from self.measured(once, batch, what, note=tf32_note(self.device))
 
+    def ours(self, precision: Precision, batch: int, *, memory_kept: bool = True) -> Iterator[Line]:
+        """Ours; where freed memory is not kept its rate alone."""
+        with applied_settings(self.settings, precision):
+            what = f"{label(self.settings, precision, self.device)}, {self._name(batch)}"
+            what += "" if memory_kept else ", freed memory not kept"
+            lines = self._ours(precision, batch, what)
+            if not memory_kept:
+                lines = islice(lines, 1)
+            yield from unless_too_large(lines, f"train: {what}", _RATE, self.device)
 
-def _ours(
-    settings: Settings,
-    precision: Precision,
-    batch: int,
-    device: torch.device,
-    repeats: int,
-    what: str,
-    reference: float,
-    *,
-    only_rate: bool = False,
-) -> Iterator[Line]:
-    free(device)
-    image, target, rows = _batch(settings, batch, device)
-    model = our_model(settings.config).to(device).train()
-    step = our_step(model, precision, device)
-    if chosen().compile:
-        started = time.perf_counter()
-        step(image, target, rows)
-        wait(device)
-        yield line(f"train: first step with compiling, {what}", "s", [time.perf_counter() - started])
-    lines = _measured(
-        lambda: step(image, target, rows), batch, settings, device, repeats, what, reference,
-        queued=True, note=inactive_switches(settings, settings.config, device),
-    )  # fmt: skip
-    for each in lines:
-        yield each
-        if only_rate:
-            return
+    def _ours(self, precision: Precision, batch: int, what: str) -> Iterator[Line]:
+        free(self.device)
+        image, target, rows = self._batch(batch)
+        step = our_step(our_model(self.settings.config).to(self.device).train(), precision, self.device)
+        if chosen().compile:
+            started = time.perf_counter()
+            step(image, target, rows)
+            wait(self.device)
+            yield line(f"train: first step with compiling, {what}", "s", [time.perf_counter() - started])
+        yield from self.measured(
+            lambda: step(image, target, rows), batch, what, self.rates.get(batch, math.nan),
+            queued=True, note=inactive_switches(self.settings, self.device),
+        )  # fmt: skip
 
+    def _batch(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Random images, what they should be, and the rows of their prompts."""
+        image = torch.rand(batch, 3, self.side, self.side, device=self.device)
+        return image, image.roll(1, dims=-1), torch.arange(batch, device=self.device) % len(PROMPTS["detailed"])
 
-def _batch(settings: Settings, batch: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Random images, what they should be, and the rows of their prompts."""
-    side = settings.pixels or PATCH
-    image = torch.rand(batch, 3, side, side, device=device)
-    return image, image.roll(1, dims=-1), torch.arange(batch, device=device) % len(PROMPTS["detailed"])
+    def measured(
+        self, step: Callable[[], object], batch: int, what: str, reference: float | None = None,
+        *, queued: bool = False, note: str = "",
+    ) -> Iterator[Line]:  # fmt: skip
+        """Patches a second; multiply-adds a second of the method's published definition; most memory; launching."""
+        device = self.device
 
-
-def _measured(
-    step: Callable[[], object],
-    batch: int,
-    settings: Settings,
-    device: torch.device,
-    repeats: int,
-    what: str,
-    reference: float | None = None,
-    *,
-    queued: bool = False,
-    note: str = "",
-) -> Iterator[Line]:
-    """Patches a second; multiply-adds a second of the method's published definition; the most memory; launching."""
-
-    def work() -> int:
-        step()
-        return batch
-
-    side = settings.pixels or PATCH
-    rated = line(f"train: {what}", _RATE, rate(work, repeats, device), reference, note)
-    yield rated
-    macs = multiply_adds(settings.config, side, side) * _BACKWARD
-    yield line(f"train: multiply-adds of the definition, {what}", "GMACs/s", [rated.value * macs / 1e9])
-    if device.type == "cuda":
-        yield line(f"train: most memory allocated, {what}", "GiB", [allocated_gib(device)])
-        if queued:  # the released loop waits for its loss in each step
-            yield line(f"train: host time to queue a step, {what}", "ms", host_ms(step, repeats, device))
-    elif not (queued and chosen().compile):  # compiled code makes its tensors where nobody counts them
-        with LiveBytes() as live:
+        def work() -> int:
             step()
-        yield line(f"train: most memory of a step's tensors, {what}", "GiB", [live.peak / 2**30])
+            return batch
+
+        rated = line(f"train: {what}", _RATE, rate(work, self.repeats, device), reference, note)
+        yield rated
+        macs = multiply_adds(self.settings.config, self.side, self.side) * _BACKWARD
+        yield line(f"train: multiply-adds of the definition, {what}", "GMACs/s", [rated.value * macs / 1e9])
+        if device.type == "cuda":
+            yield line(f"train: most memory allocated, {what}", "GiB", [allocated_gib(device)])
+            if queued:  # the released loop waits for its loss in each step
+                times = host_ms(step, self.repeats, device)
+                yield line(f"train: host time to queue a step, {what}", "ms", times)
+        elif not (queued and chosen().compile):  # compiled code makes its tensors where nobody counts them
+            with LiveBytes() as live:
+                step()
+            yield line(f"train: most memory of a step's tensors, {what}", "GiB", [live.peak / 2**30])
 
 
 def released_step(model: nn.Module, lr: float = 1e-4) -> Step:
@@ -247,16 +227,14 @@ def our_step(model: RestorationUNet, precision: Precision, device: torch.device,
     return step
 
 
-def _same_answers(device: torch.device, settings: Settings | None = None) -> Iterator[Line]:
+def _same_answers(device: torch.device, settings: Settings) -> Iterator[Line]:
     """Whether ours, with its switches, and the reference learn the same from the same batches.
 
     Adam divides by the gradient's own size, so that a rounding error grows about tenfold a step: in float64 the first
     losses must agree, in float32 the means of a hundred steps.
     """
-    settings = settings or Settings()
     # compiled code takes minutes to make, and no run trains in float64
-    eager = replace(settings, acceleration=replace(settings.acceleration, compile=False))
-    with applied_settings(eager, "fp32"):
+    with applied_settings(replace(settings, compile=False), "fp32"):
         ours, reference = (_losses(kind, EXACT_STEPS, torch.float64, device) for kind in ("ours", "reference"))
     what = f"same answers: largest relative difference of the first {EXACT_STEPS} losses, float64"
     yield line(what, "1", [float(((ours - reference).abs() / reference).max())])
@@ -270,12 +248,11 @@ def _same_answers(device: torch.device, settings: Settings | None = None) -> Ite
 
 def _losses(kind: str, steps: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(steps,) losses of a small model, from the same first weights and batches for both kinds."""
-    config: DFPIRConfig = variant_config("dfpir", **_SMALL)
-    ours = our_model(config)
+    ours = our_model(variant_config("dfpir", **_SMALL))
     codes = load_prompts("detailed", "minilm").codes.to(device, dtype)
     if kind == "reference":
-        model = ReferenceUNet(config)
-        lend_weights(ours, model)
+        model = ReferenceUNet(ours.config)
+        copy_weights(ours, model)
         step = released_step(model.to(device, dtype).train(), lr=1e-3)
     else:
         step = our_step(ours.to(device, dtype).train(), "fp32", device, lr=1e-3)

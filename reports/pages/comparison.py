@@ -101,7 +101,7 @@ def comparison_document(found: Comparison, picture: Picture | None, *, names: tu
             Section(
                 name="again",
                 title=message("Make it again"),
-                blocks=[Code(code=f"python -m reports.build --compare {names[0]} {names[1]}"), Text(text=beside)],
+                blocks=[Code(code=f"python -m reports compare {names[0]} {names[1]}"), Text(text=beside)],
             ),
         ],
     )

@@ -85,7 +85,7 @@ def _again(frame: pd.DataFrame, path: Path, study: Study | None) -> Section:
     )
     blocks += [
         Text(text=message("This page alone, from the table {table}:", table=path.name)),
-        Code(code=f"python -m reports.efficiency {shlex.quote(str(path))}{psnr}"),
+        Code(code=f"python -m reports costs {shlex.quote(str(path))}{psnr}"),
         Text(text=beside),
     ]
     return Section(name="again", title=message("Make it again"), blocks=blocks)

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from reports import schema
@@ -30,7 +29,7 @@ from reports.document import (
 from reports.document.html import write_html
 from reports.language import languages
 from reports.load import check_comparable, find_runs, find_studies, load_study, read_json
-from reports.messages import comma, joined, message, ngettext, stored
+from reports.messages import comma, message, ngettext, stored
 from reports.parts import main_part
 from reports.study import Status, Study
 from reports.verdict import verdict_of
@@ -43,7 +42,7 @@ class StudyLine:
 
     Attributes:
         folder: name of its folder.
-        title, question: as the study says them; `budget` and `data` by name and in a few words.
+        title, question: as the study says them; `budget` and `data` by name.
         date: day on which its last run finished, "YYYY-MM-DD", "" while none is.
         done, planned: its finished and its planned runs.
         others: the runs that are not done, in words: "1 failed, 2 missing".
@@ -94,9 +93,7 @@ def build_index(root: Path, out_dir: Path | None = None, *, lang: str = "en") ->
         raise ValueError(f"{root}: no study in it (no {schema.STUDIES_FOLDER}/*/{schema.STUDY_FILE}).")
     out = out_dir if out_dir is not None else folders[0].parent
     lines = sorted((describe(folder, out) for folder in folders), key=lambda line: line.date, reverse=True)
-    document = index_document(
-        lines, _runs_alone(root, folders), f"python -m reports.build --all {shlex.quote(str(root))}"
-    )
+    document = index_document(lines, _runs_alone(root, folders), f"python -m reports index {shlex.quote(str(root))}")
     return write_html(document, out / schema.INDEX_FILE, told_in)
 
 
@@ -140,7 +137,6 @@ def studies_table(lines: Sequence[StudyLine]) -> Table:
             Column(head=message("Runs done")),
             Column(head=message("Seeds")),
             text_column(message("Finished")),
-            text_column(message("Question")),
             text_column(message("Budget")),
             text_column(message("Data")),
         ),
@@ -159,7 +155,7 @@ def studies_table(lines: Sequence[StudyLine]) -> Table:
 
 def _cells(line: StudyLine, limit: float) -> tuple[Cell, ...]:
     title = stored(line.title) if line.title else line.folder
-    no_report = () if line.report else (message("no report yet: python -m reports.build, with this folder"),)
+    no_report = () if line.report else (message("no report yet: python -m reports study, with this folder"),)
     contrast = words("\N{EN DASH}")
     if line.contrast is not None:
         value, low, high = line.contrast.estimate.value, *_bounds(line.contrast)
@@ -170,7 +166,12 @@ def _cells(line: StudyLine, limit: float) -> tuple[Cell, ...]:
             style="words",
         )
     return (
-        words(title, href=line.report, below=(line.folder, *no_report)),
+        words(
+            title,
+            href=line.report,
+            below=(line.folder, *no_report),
+            hover=stored(line.question) if line.question else "",
+        ),
         contrast,
         words(line.problem or line.headline, style=f"words {'problem' if line.problem else line.verdict}"),
         Cell(
@@ -180,9 +181,8 @@ def _cells(line: StudyLine, limit: float) -> tuple[Cell, ...]:
         ),
         Cell(text=str(line.seeds), value=line.seeds),
         words(line.date or "\N{EN DASH}", style="day"),
-        words(stored(line.question) if line.question else "", style="words"),
-        words(line.budget, style="words"),
-        words(line.data, style="words"),
+        words(line.budget),
+        words(line.data),
     )
 
 
@@ -217,8 +217,8 @@ def describe(folder: Path, out: Path) -> StudyLine:
         folder=folder.name,
         title=whole.title,
         question=whole.question,
-        budget=_words(whole.budget, "name", "summary"),
-        data=_words(whole.data, "name", "description"),
+        budget=str(whole.budget.get("name") or ""),
+        data=str(whole.data.get("name") or ""),
         date=_last_day(whole),
         done=status[Status.DONE],
         planned=len(whole.runs),
@@ -230,10 +230,6 @@ def describe(folder: Path, out: Path) -> StudyLine:
         report=_address(report, out) if report.is_file() else "",
         problem=problem,
     )
-
-
-def _words(values: dict[str, Any], *keys: str) -> str:
-    return joined([stored(str(values[key])) for key in keys if values.get(key)], " · ")
 
 
 def _last_day(study: Study) -> str:

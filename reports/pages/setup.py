@@ -302,7 +302,7 @@ def reproduce(study: Study, *, has_measures: bool) -> Section:
         blocks += [Text(text=text), Code(code=study.command)]
     blocks += [
         Text(text=message("This report alone, from the run folders:")),
-        Code(code=f"python -m reports.build {rebuilt_from(study)}"),
+        Code(code=f"python -m reports study {rebuilt_from(study)}"),
     ]
     beside = message(
         "Beside this page: table.md, table.tex (needs booktabs), means.csv, contrasts.csv and pairs.csv with every "

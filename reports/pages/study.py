@@ -44,7 +44,7 @@ from reports.viewer.show import Interactive
 FURTHER = "figure-"
 """Before the name of another package's figure: its section's."""
 
-SCRIPTS = ("tabs.js", "gallery.js", "scatter.js", "origins.js")
+SCRIPTS = ("tabs.js", "copy.js", "gallery.js", "scatter.js", "origins.js")
 _ENGLISH_FIGURES = message("Words inside the figures are English, as in papers; the captions say what they mean.")
 
 

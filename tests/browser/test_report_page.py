@@ -128,6 +128,24 @@ def test_results_stand_a_metric_a_tab(chromium, report):
         assert page.locator("#result .tab:visible").count() == 3
 
 
+def test_a_table_is_copied_as_latex_and_as_csv(chromium, report):
+    with opened(chromium, report) as page:
+        page.evaluate(
+            "() => { navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }; }"
+        )
+        shown = page.locator("#result .tab:visible")
+        shown.get_by_role("button", name="Copy LaTeX").click()
+        page.wait_for_function("window.copied")
+        assert page.evaluate("window.copied") + "\n" in (report.parent / "table.tex").read_text()
+        shown.get_by_role("button", name="Copy CSV").click()
+        page.wait_for_function("window.copied.startsWith('Variant,')")
+        assert shown.get_by_role("status").inner_text() == "Copied"
+        lines = page.evaluate("window.copied").splitlines()
+        means = pd.read_csv(report.parent / "means.csv").set_index(["variant", "condition", "metric"])["mean"]
+        row = next(line for line in lines if line.startswith("other,")).split(",")
+        assert float(row[lines[0].split(",").index("Haze")]) == pytest.approx(means["other", "haze", "psnr_db"])
+
+
 def test_long_tables_filter(chromium, report):
     with opened(chromium, report) as page:
         page.get_by_text("All 10 pairs of variants").click()

@@ -19,6 +19,7 @@ from datasets.contact import save_contact_sheet
 from datasets.finder import find_sets
 from datasets.store import PackedSet, pack, plan_pack
 from reports import build, publish, schema
+from reports.__main__ import main
 from reports.figures import style
 from reports.files import write_bytes, write_json
 from tests.support.fake_runs import FakeStudy, write_runs
@@ -169,7 +170,7 @@ def test_a_report_and_a_publication_without_room_leave_the_earlier_ones(tmp_path
     out = publish.publish(study, tmp_path / "published")
     before = contents(tmp_path)
     capsys.readouterr()
-    for command in (lambda: build.main([str(study)]), lambda: publish.main([str(study), str(out)])):
+    for command in (lambda: main([str(study)]), lambda: main(["publish", str(study), str(out)])):
         with no_room_beyond(1):
             assert command() == 2
         said = capsys.readouterr().err

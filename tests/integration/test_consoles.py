@@ -105,9 +105,7 @@ def test_names_that_are_no_text(tmp_path):
     assert (tmp_path / "out/evaluation.html").is_file()
 
 
-@pytest.mark.parametrize(
-    "words", [("ablations",), ("reports",), ("baselines",), ("datasets", "list"), ("reports.reported",)]
-)
+@pytest.mark.parametrize("words", [("ablations",), ("baselines",), ("datasets", "list"), ("reports", "reported")])
 def test_a_reader_that_leaves_ends_no_command(tmp_path, words):
     """The pipe's reading end is closed before anything is written."""
     reading, writing = os.pipe()
@@ -133,9 +131,9 @@ def test_restoring_goes_on_when_the_reader_leaves(pictures, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("reports.build", "x", "--out", "file"), "--out file: that is a file"),
-        (("reports.publish", "x", "/proc/nope"), "OUT /proc/nope: nothing can be written there"),
-        (("reports.evaluation", "absent"), "absent holds no evaluation.json"),
+        (("reports", "x", "--out", "file"), "--out file: that is a file"),
+        (("reports", "publish", "x", "/proc/nope"), "OUT /proc/nope: nothing can be written there"),
+        (("reports", "evaluation", "absent"), "absent holds no evaluation.json"),
         (("ablations.status", "absent"), "absent"),
         (("ablations.restore", "file", "--degradation", "rain", "--out", "/proc/nope"), "--out /proc/nope: nothing can"),
     ],

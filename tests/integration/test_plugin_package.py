@@ -176,7 +176,7 @@ def test_its_study_makes_a_report_that_shows_all_of_it(site, tmp_path):
     for place in (folder, tmp_path / "elsewhere"):
         # the second is made without the package: what was declared stands in the study's own files
         if place != folder:
-            printed(None, "-m", "reports.build", folder, "--out", place)
+            printed(None, "-m", "reports", folder, "--out", place)
         page = (place / "report.html").read_text(encoding="utf-8")
         for shown in ("MAE (lower is better)", "JPEG, quality 10", "Values out of range", "PSNR by condition"):
             assert shown in page, shown
@@ -189,7 +189,7 @@ def test_its_study_makes_a_report_that_shows_all_of_it(site, tmp_path):
     run = next(out.glob("dfpir_g93-s0-*"))
     flags = ("--weights", run, "--tasks", "jpeg-10", "--limit", "1", "--device", "cpu")
     printed(site, "-m", "ablations.evaluate", "dfpir_g93", *flags, "--out", tmp_path / "scores")
-    printed(None, "-m", "reports.evaluation", tmp_path / "scores")
+    printed(None, "-m", "reports", "evaluation", tmp_path / "scores")
     assert "JPEG, quality 10" in (tmp_path / "scores/evaluation.html").read_text(encoding="utf-8")
     scores, _ = read_measure(run, f"{METRIC_PREFIX}mae")
     assert list(scores.columns) == [column.name for column in IMAGE_COLUMNS]

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def asked(site):
 
 def test_an_edit_or_a_new_version_is_another_run(lab):
     identity, suite, plugins = asked(lab)
-    assert suite == "0.1.0"
+    assert suite == version("dfpir-suite")
     (plugin,) = identity["plugins"]
     assert plugins == [plugin]
     assert {key: plugin[key] for key in ("package", "distribution", "version")} == {

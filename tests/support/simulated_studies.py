@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from ablations.bench.calibration import scores_of
+from ablations.bench.statistics import scores_of
 from reports.stats import Scores
 
 

@@ -6,7 +6,7 @@ from ablations.bench.options import Settings
 
 SIZES = {"dim": 8, "num_blocks": (1, 2, 1, 1), "num_refinement_blocks": 1}
 CPU = torch.device("cpu")
-TOY = Settings(tiny=True, pixels=16, batches=(2,), precisions=("fp32",))
+TOY = Settings(size="tiny", pixels=16, batch=(2,), precision=("fp32",))
 
 
 def rates(lines):

@@ -175,8 +175,8 @@ def test_runs_of_a_study_are_counted(tmp_path):
 
 def test_steps_have_names_of_their_own_and_commands_that_exist(tmp_path):
     from ablations.bench.gpu.checks import CHECKS
-    from ablations.bench.options import add_flags
-    from ablations.cli import Parser
+    from ablations.bench.options import BenchOptions
+    from ablations.command_line import parse
     from ablations.run import options_of
 
     steps = make_steps(Place(device="cuda", out=tmp_path, work=tmp_path, memory_gib=80))
@@ -190,11 +190,8 @@ def test_steps_have_names_of_their_own_and_commands_that_exist(tmp_path):
         elif "ablations.run" in words:
             options_of(words[words.index("ablations.run") + 1 :])
         elif "ablations.bench" in words:
-            flags = Parser()
-            for name in ("bench", "--device", "--repeats", "--out"):
-                flags.add_argument(name)
-            add_flags(flags)
-            assert flags.parse_args(words[words.index("ablations.bench") + 1 :]).out.endswith(".csv")
+            options = parse(BenchOptions, words[words.index("ablations.bench") + 1 :], prog="", description="")
+            assert options.out.suffix == ".csv"
 
 
 def test_what_is_missing_is_named_with_how_to_bring_it():
@@ -208,9 +205,9 @@ def test_what_is_missing_is_named_with_how_to_bring_it():
     ("arguments", "words"),
     [
         (["--only", "nothing-like-it"], "--list shows them"),
-        (["--seconds", "0"], "--seconds 0"),
+        (["--seconds", "0"], "argument --seconds: '0': a positive number"),
         (["--photos", "no/such/folder"], "no such folder"),
-        (["--check", "nothing"], "invalid choice"),
+        (["--check", "nothing"], "argument --check: invalid choice"),
     ],
 )
 def test_bad_input_is_one_line(arguments, words, capsys):

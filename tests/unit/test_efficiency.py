@@ -19,9 +19,9 @@ from baselines.airnet import AirNet
 from dfpir.channel import ChannelPerturbation
 from dfpir.config import PER_PROMPT
 from dfpir.count import multiply_adds
+from reports.__main__ import main as report_main
+from reports.cost_report import build_report
 from reports.costs import COST_COLUMNS, Quality, load_study_of, qualities, read_costs, write_costs
-from reports.efficiency import build_report
-from reports.efficiency import main as report_main
 from reports.files import write_json
 from tests.support.fake_runs import gamma_study, run_id_of, write_done_marker, write_runs
 from tests.support.shared import shared
@@ -356,11 +356,11 @@ def test_without_a_study_there_is_no_psnr(tmp_path):
 def test_other_files_are_refused_in_one_line(content, message, tmp_path, capsys):
     path = tmp_path / "x.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert report_main([str(path)]) == 2
+    assert report_main(["costs", str(path)]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
-    assert report_main([str(tmp_path / "none.csv")]) == 2
+    assert report_main(["costs", str(tmp_path / "none.csv")]) == 2
 
 
 def test_tables_of_two_devices_are_not_mixed(tmp_path):

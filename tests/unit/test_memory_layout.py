@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from ablations.harness.seeding import initialise
-from baselines import BASELINES, nafnet, restormer_parts
+from baselines import BASELINES, layers, nafnet
 from baselines.moceir import FeedForward
 from dfpir import create_model, resampling
 from dfpir.kernels import padded_widths, use_padded_widths
@@ -116,7 +116,7 @@ def test_comparators_change_size_in_channels_last_memory_where_kernels_do_as_cud
 
         return call
 
-    for module in (nafnet, restormer_parts):
+    for module in (layers, nafnet):
         for function in ("halve", "double"):
             if hasattr(module, function):
                 monkeypatch.setattr(module, function, watched(getattr(module, function)))

@@ -8,8 +8,8 @@ from baselines.base import restore
 
 
 class Recorder:
-    def __init__(self, multiple_of):
-        self.multiple_of = multiple_of
+    def __init__(self, multiple_of, min_size=1):
+        self.multiple_of, self.min_size = multiple_of, min_size
 
     def __call__(self, image, code=None):
         self.seen = image
@@ -17,13 +17,14 @@ class Recorder:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2, 8, 16]))
-def test_pad_and_crop_is_the_identity(height, width, multiple):
-    model, image = Recorder(multiple), torch.rand(2, 3, height, width)
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2, 8, 16]), st.sampled_from([1, 7, 48]))
+def test_pad_and_crop_is_the_identity(height, width, multiple, least):
+    model, image = Recorder(multiple, least), torch.rand(2, 3, height, width)
     assert torch.equal(restore(model, image), image)
     assert model.seen.shape[-2] % multiple == 0
     assert model.seen.shape[-1] % multiple == 0
-    assert model.seen.shape[-2] - height < multiple
+    assert min(model.seen.shape[-2:]) >= least
+    assert model.seen.shape[-2] - max(height, least) < multiple
     assert torch.equal(model.seen[..., :height, :width], image)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports.build import build_report, main
+from reports.__main__ import main
+from reports.build import build_report
 from reports.pages.setup import duration
 from tests.support.fake_runs import FakeStudy, gamma_study, run_id_of, write_runs
 
@@ -166,8 +167,17 @@ def test_command_line(tmp_path, capsys):
     assert main([str(tmp_path / "nowhere")]) == 2
     assert not (tmp_path / "no").exists()
     with pytest.raises(SystemExit, match="0"):
-        main(["--help"])
+        main(["study", "--help"])
     assert "a study folder, run folders" in " ".join(capsys.readouterr().out.split())
+    for words, said in ((["study"], "required: RUNS"), (["index", "a", "b"], "unrecognized arguments: b")):
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
+        assert said in capsys.readouterr().err
+    assert main(["size", str(tmp_path / "out" / "report.html")]) == 0
+    n_words, n_first = map(
+        int, re.findall(r"([\d,]+) words \(([\d,]+) not", capsys.readouterr().out.replace(",", ""))[0]
+    )
+    assert n_words > n_first > 100
 
 
 def test_torch_is_never_imported():

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablations.bench.calibration import EQUAL, FAILED, UNEQUAL, WILD_REFERENCE, Trials, study, trials
+from ablations.bench.statistics import EQUAL, FAILED, UNEQUAL, WILD_REFERENCE, Trials, study, trials
 from reports.contrasts import estimate_contrasts
 from reports.stats import THESE_IMAGES, Analysis
 from reports.study import Contrast

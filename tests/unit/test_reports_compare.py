@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from reports import schema
-from reports.build import main
+from reports.__main__ import main
 from reports.changes import changes
 from reports.compare import compare
 from reports.load import load_study

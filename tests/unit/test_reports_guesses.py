@@ -6,8 +6,9 @@ import math
 import pandas as pd
 import pytest
 
+from reports.__main__ import main
 from reports.document.html import to_html
-from reports.evaluation import build_page, headline, main
+from reports.evaluation import build_page, headline
 from reports.guesses import COLUMNS, confusion, confusion_table, costs, costs_table, summary
 from reports.pages.evaluation import confusion_table as matrix_table
 from reports.pages.evaluation import evaluation_document
@@ -146,15 +147,15 @@ def test_the_page_escapes_and_fetches_nothing():
 
 
 def test_bad_folders_are_one_line(tmp_path, capsys):
-    assert main([str(tmp_path)]) == 2
+    assert main(["evaluation", str(tmp_path)]) == 2
     assert "holds no evaluation.json" in capsys.readouterr().err
     (tmp_path / "evaluation.json").write_text('{"model": 1}')
-    assert main([str(tmp_path)]) == 2
+    assert main(["evaluation", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "is no evaluation" in error
     assert error.count("\n") == 1
     (tmp_path / "evaluation.json").write_text(json.dumps({**evaluation(None), "means": [{"condition": "rain"}]}))
-    assert main([str(tmp_path)]) == 2
+    assert main(["evaluation", str(tmp_path)]) == 2
     assert "is no evaluation" in capsys.readouterr().err
     (tmp_path / "evaluation.json").write_text(json.dumps(evaluation(None)))
     assert build_page(tmp_path).name == "evaluation.html"

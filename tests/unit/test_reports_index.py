@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from reports import schema
-from reports.build import main
+from reports.__main__ import main
 from reports.pages.index import build_index, describe
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
 
@@ -32,7 +32,7 @@ def root(tmp_path_factory):
 
 def test_the_index_lists_every_study(root):
     page = build_index(root).read_text(encoding="utf-8")
-    assert page.count('<tr><th scope="row">') == 3
+    assert len(re.findall(r'<th scope="row"', page)) == 3
     assert '<a href="gamma_sweep-smoke-synthetic/report.html">' in page
     assert "12 of 14" in page
     assert "1 failed, 1 missing" in page
@@ -74,11 +74,8 @@ def test_command_line(root, tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.strip() == str(tmp_path / "index.html")
     monkeypatch.chdir(tmp_path)
     for arguments, said in (
-        (["--all"], "runs: no such folder"),
-        (["--all", str(tmp_path)], "no study in it"),
-        (["--all", "a", "b"], "one runs folder"),
-        (["--all", "--compare", "a", "b"], "name one of them"),
-        ([], "Nothing named"),
+        (["index"], "runs: no such folder"),
+        (["index", str(tmp_path)], "no study in it"),
     ):
         assert main(arguments) == 2
         err = capsys.readouterr().err

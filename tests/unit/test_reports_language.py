@@ -13,7 +13,8 @@ from jinja2 import nodes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from reports.build import build_report, main
+from reports.__main__ import main
+from reports.build import build_report
 from reports.document.html import page_environment
 from reports.labels import condition_label, in_sentence, task_label
 from reports.language import ENGLISH, LANGUAGES, languages

@@ -11,9 +11,10 @@ import pytest
 
 from ablations.harness.run_one import is_done
 from reports import schema
+from reports.__main__ import main
 from reports.build import build_report
 from reports.load import load
-from reports.publish import main, publish, publish_runs
+from reports.publish import publish, publish_runs
 from reports.study import Status
 from tests.support.fake_runs import FakeStudy, write_runs
 
@@ -59,16 +60,16 @@ def test_what_is_published_is_what_was_made(study, tmp_path):
 
 def test_a_study_without_a_report_is_refused_in_one_line(study, tmp_path, capsys):
     (study / schema.MEANS_CSV_FILE).unlink()
-    assert main([str(study), str(tmp_path / "out")]) == 2
+    assert main(["publish", str(study), str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert "means.csv" in error
     assert error.count("\n") == 1
-    assert main([str(tmp_path / "nowhere"), str(tmp_path / "out")]) == 2
+    assert main(["publish", str(tmp_path / "nowhere"), str(tmp_path / "out")]) == 2
 
 
 def test_published_runs_count_as_done_where_they_are_put_back(study, tmp_path):
     out = tmp_path / "published" / "runs"
-    assert main([str(study), str(out), "--runs"]) == 0
+    assert main(["publish", str(study), str(out), "--runs"]) == 0
     assert len(list(out.iterdir())) == 4
     assert not list(out.rglob("*.safetensors")) + list(out.rglob("*.png"))
     assert publish_runs(study, out) == []  # what is there stays

@@ -217,7 +217,7 @@ def test_torch_is_never_imported():
 
 def test_the_flags_can_be_printed():
     found = subprocess.run(
-        [sys.executable, "-m", "reports.reported"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "reports", "reported"], capture_output=True, text=True, check=True, timeout=60
     )
     assert found.stdout.count("\n[") == len(flags())
     assert "212 cells in 38 rows" in found.stdout

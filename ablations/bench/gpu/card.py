@@ -18,25 +18,17 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[3]
 """The checkout; without one (an installed wheel) tests and fixtures are missing, and their steps are skipped."""
 
+_SAME_NAME = (
+    *("triton", "einops", "pandas", "pyarrow", "scipy", "matplotlib", "seaborn"),
+    *("jinja2", "rich", "safetensors", "joblib", "threadpoolctl", "torchvision"),
+)
 DISTRIBUTIONS = {
     "open_clip": ("open_clip_torch", "ftfy", "wcwidth"),
     "pytest": ("pytest", "iniconfig", "pluggy"),
-    "triton": ("triton",),
-    "einops": ("einops",),
     "jaxtyping": ("jaxtyping", "wadler_lindig"),
-    "pandas": ("pandas",),
-    "pyarrow": ("pyarrow",),
-    "scipy": ("scipy",),
     "sklearn": ("scikit-learn",),
     "skimage": ("scikit-image", "imageio", "tifffile", "lazy_loader"),
-    "matplotlib": ("matplotlib",),
-    "seaborn": ("seaborn",),
-    "jinja2": ("jinja2",),
-    "rich": ("rich",),
-    "safetensors": ("safetensors",),
-    "joblib": ("joblib",),
-    "threadpoolctl": ("threadpoolctl",),
-    "torchvision": ("torchvision",),
+    **{name: (name,) for name in _SAME_NAME},
 }
 """Modules that a step may need -> the distributions that bring them where torch and numpy are there."""
 

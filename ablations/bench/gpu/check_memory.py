@@ -1,8 +1,9 @@
-"""Out of memory: a run halves its batch and goes on, and a capture that hits the limit leaves the device usable."""
+"""Memory: what happens where it runs out, and which layers get another layout than channels-last."""
 
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from ablations.bench.gpu.check_training import PLAIN, tiny_spec, trained
 from ablations.harness.training.accelerate import GraphedStep
 from ablations.spec import Phase
+from dfpir import RestorationUNet, variant_config
+from dfpir.layers import ChannelLayerNorm
 
 _LIMIT = 6 << 30
 """Bytes that the process may take: three or four of the sixteen patches of a step fit (1.45 GiB each, float32)."""
@@ -71,3 +74,24 @@ def _within_a_capture(device: torch.device) -> dict[str, Any]:
     # the training loop halves the batch on this error and on no other
     good = raised == "OutOfMemoryError" and eager == captured
     return {"raised": raised, "eager": eager, "captured": captured, "ok": good}
+
+
+def memory_format(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
+    """One result: how many inputs of norms and convolutions are channels-last; each other one costs a copy."""
+    config = variant_config("dfpir", dim=16, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1)
+    model = RestorationUNet(config)
+    model.bind_prompts(torch.randn(7, 512))
+    model.to(device)
+    seen: Counter[str] = Counter()
+
+    def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        fits = inputs[0].is_contiguous(memory_format=torch.channels_last)
+        seen[f"{type(module).__name__}: {'channels-last' if fits else 'other'}"] += 1
+
+    for name, module in model.named_modules():
+        # the image itself comes as it is
+        if isinstance(module, ChannelLayerNorm | nn.Conv2d) and name != "patch_embed":
+            module.register_forward_pre_hook(look)
+    model(torch.rand(2, 3, 32, 32, device=device), torch.tensor([0, 1], device=device))
+    others = sum(count for kind, count in seen.items() if kind.endswith("other"))
+    yield {"seen": dict(sorted(seen.items())), "others": others, "ok": others == 0}

@@ -11,9 +11,9 @@ import torch
 
 from ablations.bench import ceilings as bench
 from ablations.bench.gpu.check_training import use_deterministic_libraries
+from ablations.bench.model_setup import our_model
 from ablations.bench.record import wait
 from ablations.bench.train import our_step
-from ablations.bench.ways import our_model
 from dfpir import variant_config
 
 _SMALL: dict[str, Any] = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}

@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ablations.bench.feed import embedded_spec
 from ablations.bench.gpu.card import missing
 from ablations.budgets import budget_named
-from ablations.data import open_data
 from ablations.harness.run_one import run_one
 from ablations.harness.training import accelerate
 from ablations.harness.training.accelerate import Acceleration
 from ablations.harness.training.train import Progress, Report
-from ablations.plan import make_plan
 from ablations.spec import Evaluation, Phase, Precision, RunSpec
 
 PLAIN = Acceleration(kernels="torch")
@@ -45,18 +44,7 @@ def tiny_spec(precision: Precision, *phases: Phase, **model: Any) -> RunSpec:
     recipe = replace(smoke.recipe, log_every=1, validations=4, phases=phases or smoke.recipe.phases)
     evaluation = Evaluation(max_side=32, limit=1, val_max_side=32, val_limit=1, probe_patches=2, probe_patch=16)
     budget = replace(smoke, model=smoke.model | model, recipe=recipe, evaluation=evaluation)
-    data, bundle = open_data("embedded")
-    plan = make_plan(
-        "gamma_sweep",
-        budget=budget,
-        data=data,
-        conditions=[condition.name for condition in bundle.conditions],
-        protocol="suite-v1",
-        text_encoder="minilm",
-        only=("dfpir_g50",),
-        precision=precision,
-    )
-    return plan.specs[0]
+    return embedded_spec(budget, "dfpir_g50", precision=precision)
 
 
 def trained(

@@ -14,7 +14,7 @@ CHECKS = {
     "card": "card",
     "ceilings": "check_pace",
     "pace": "check_pace",
-    "memory_format": "check_layout",
+    "memory_format": "check_memory",
     "fixtures": "check_fixtures",
     "kernels": "check_kernels",
     "kernel_times": "check_kernels",

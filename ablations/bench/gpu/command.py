@@ -6,73 +6,90 @@ import os
 import subprocess
 import sys
 import tempfile
-from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 from ablations.bench.gpu.card import PROJECT
 from ablations.bench.gpu.checks import CHECKS, run_check
 from ablations.bench.gpu.plan import Place, make_steps
 from ablations.bench.gpu.runner import Record, Row, Step, file_name, results_in, run_steps
 from ablations.bench.gpu.summary import is_good, read_results, summary
-from ablations.cli import Parser, fail, fail_for
+from ablations.cli import fail, fail_for, version
+from ablations.command_line import OPTION, Switch, flag_of, one, parse, several, values_of
+from ablations.words import choice, positive
 
 SECONDS = 575.0
 _CARD_S = 90.0
 _MOST_AT_ONCE, _GIB_EACH = 8, 8  # processes that share the device in the checks
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@dataclass(frozen=True, kw_only=True)
+class GPUOptions:
+    """What is asked of a GPU.
+
+    Attributes:
+        seconds: for everything
+        device: cuda; cpu tries a few steps at toy size
+        only: steps whose name holds one of these
+        out: where results go (default: runs/gpu/CARD); added to where it exists
+        photos: photographs for the studies (default: embedded)
+        list: list the steps and stop
+        check: one check, in this process
+        version: print the suite's version
+    """
+
+    seconds: Annotated[float, one("--seconds", "N", positive), OPTION] = SECONDS
+    device: Annotated[str, one("--device", "NAME", choice("cuda", "cpu")), OPTION] = "cuda"
+    only: Annotated[tuple[str, ...], several("--only", "NAME ..."), OPTION] = ()
+    out: Annotated[Path | None, one("--out", "FOLDER", Path), OPTION] = None
+    photos: Annotated[Path | None, one("--photos", "FOLDER", Path), OPTION] = None
+    list: Switch = False
+    check: Annotated[str | None, one("--check", "NAME", choice(*CHECKS)), OPTION] = None
+    version: Switch = False
+
+
+def main(argv: Sequence[str]) -> int:
     """Entry point; returns the exit code (0 all right, 1 something is not, 2 bad input, 130 interrupted)."""
-    options = _parse(argv)
+    what = "What a GPU computes, and how fast: docs/gpu.md."
+    known = [flag_of(name) for name, _ in values_of(GPUOptions())]
+    options = parse(GPUOptions, argv, prog="python -m ablations.bench gpu", description=what, known=known)
+    if options.version:
+        print(version())
+        return 0
     if options.check:
         return run_check(options.check, options.device)
-    if options.seconds <= 0:
-        fail(f"--seconds {options.seconds:g}: a positive number is needed, such as {SECONDS:g}.")
     if options.photos is not None and not options.photos.is_dir():
         fail(f"--photos {options.photos}: no such folder; left out, the embedded photographs are taken.")
     with tempfile.TemporaryDirectory(prefix="dfpir-gpu-", ignore_cleanup_errors=True) as work:
+        place = Place(device=options.device, out=Path("OUT"), work=Path("WORK"))
         if options.list:
-            return _list(_chosen(options, Place(device=options.device, out=Path("OUT"), work=Path("WORK"))))
-        return _run(options, Path(work))
+            return _list(_chosen(options, place))
+        return _run(options, replace(place, work=Path(work)))
 
 
-def _parse(argv: Sequence[str] | None) -> Namespace:
-    parser = Parser(prog="python -m ablations.bench gpu", description="What a GPU computes, and how fast: docs/gpu.md.")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="for everything (default: %(default)g)")
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: all at toy size")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="steps whose name holds one of these")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/gpu/CARD; added to where it exists")
-    parser.add_argument("--photos", type=Path, metavar="FOLDER", help="photographs for the studies (default: embedded)")
-    parser.add_argument("--list", action="store_true", help="list the steps and stop")
-    parser.add_argument("--check", choices=tuple(CHECKS), metavar="NAME", help="one check in this process")
-    return parser.parse_args(argv)
-
-
-def _run(options: Namespace, work: Path) -> int:
+def _run(options: GPUOptions, place: Place) -> int:
     _environment()
     machine = _card(options.device)
     out = (options.out or Path("runs") / "gpu" / file_name(str(machine["card"]))).resolve()
     photos = options.photos.resolve() if options.photos else None
-    memory = float(machine.get("memory_gib", 0))
-    steps = _chosen(options, Place(device=options.device, out=out, work=work, photos=photos, memory_gib=memory))
+    place = replace(place, out=out, photos=photos, memory_gib=float(machine.get("memory_gib", 0)))
+    steps = _chosen(options, place)
     try:
         (out / "bench").mkdir(parents=True, exist_ok=True)
         record = Record(out, lambda line: print(line, flush=True))
     except OSError as error:
         fail_for(error)
     record.note(_CARD, "done", [machine])
-    max_parallel = (
-        1 if options.device == "cpu" else min(_MOST_AT_ONCE, (os.cpu_count() or 2) // 2, int(memory // _GIB_EACH))
-    )
+    at_once = min(_MOST_AT_ONCE, (os.cpu_count() or 2) // 2, int(place.memory_gib // _GIB_EACH))
     code = 0
     try:
-        run_steps(steps, record, seconds=options.seconds, max_parallel=max_parallel)
+        run_steps(steps, record, seconds=options.seconds, max_parallel=1 if place.toy else at_once)
     except KeyboardInterrupt:
         code = 130
     record.close()
-    everything = make_steps(Place(device=options.device, out=out, work=work, photos=photos, memory_gib=memory))
-    text = summary(everything, read_results(out / "results.jsonl"))
+    text = summary(make_steps(place), read_results(out / "results.jsonl"))
     (out / "summary.md").write_text(text, encoding="utf-8")
     print(f"\n{text}\nWritten: {out / 'summary.md'}, results.jsonl, and each step's output beside them")
     return code or (0 if is_good(record.rows) else 1)
@@ -106,9 +123,9 @@ def _environment() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
 
 
-def _chosen(options: Namespace, place: Place) -> list[Step]:
+def _chosen(options: GPUOptions, place: Place) -> list[Step]:
     steps = make_steps(place)
-    if options.only is None:
+    if not options.only:
         return steps
     found = [step for step in steps if any(word.lower() in step.name.lower() for word in options.only)]
     if not found:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ablations.bench.gpu.card import PROJECT, fixtures_folder, missing
 from ablations.bench.gpu.runner import Reader, Row, Step, file_name
@@ -27,6 +28,7 @@ _ROOMY_GIB = 70.0
 """A card on which a batch of 32 may be compiled beside the checks."""
 
 _LEAN = ("--precision", "bf16", "--padding", "on")
+_GRAPHS = (*_LEAN, "--cuda-graphs")
 _COMPILED = (*_LEAN, "--compile", "--cuda-graphs")
 _FIVE, _MANY, _EVAL = ("train", "--batch", "5"), ("train", "--batch", "32"), ("eval", "--batch", "4")
 _OURS, _RELEASED = ("--way", "ours"), ("--way", "released")
@@ -39,7 +41,8 @@ _REFERENCE: dict[tuple[str, ...], str] = {
 
 _SAID = ("at once on this GPU", "not used")
 """In what a study's command says of its choices."""
-_SMOKE = ("gamma_sweep", "--budget", "smoke", "--only", "dfpir_g50")
+_SMOKE = ("gamma_sweep", "--budget", "smoke")
+_RUN = ("-m", "ablations.run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,183 +68,124 @@ class Place:
         """Whether all is tried at the smallest size."""
         return self.device == "cpu"
 
+    def check(self, check: str, shows: str, limit_s: float, **step: Any) -> Step:
+        """A step by `--check`, in a process of its own; beside others, untimed, unless `together` says otherwise."""
+        words = ("-W", "ignore", "-m", "ablations.bench", "gpu", "--check", check, "--device", self.device)
+        given: dict[str, Any] = {"name": check, "together": True} | step
+        return Step(shows=shows, command=(sys.executable, *words), limit_s=limit_s, **given)
+
+    def bench(self, name: str, shows: str, limit_s: float, *words: str, repeats: int = 3, skipped: str = "") -> Step:
+        """A step by `python -m ablations.bench`, read from the CSV that it writes line by line."""
+        path = self.out / "bench" / f"{file_name(name)}.csv"
+        against = _REFERENCE.get(words[:3], "")
+        last = ("--device", self.device, "--repeats", str(1 if self.toy else repeats), "--out", str(path))
+        if self.toy:
+            words = tuple("fp32" if word == "bf16" else word for word in words)  # not every CPU has bf16
+            last = (*(("--size", "tiny", "--pixels", "32") if against else ()), *last)
+        return Step(
+            name=name,
+            shows=shows,
+            command=(sys.executable, "-m", "ablations.bench", *words, *last),
+            limit_s=limit_s,
+            read=rows_of(path),
+            against=against,
+            skipped=skipped or (missing("triton") if "--compile" in words else ""),
+        )
+
+    def study(self, name: str, shows: str, limit_s: float, *words: str, by: Sequence[str] = _RUN, **step: Any) -> Step:
+        """A step by `python -m ablations.run`, read from the runs that it left; at `smoke` it is not timed."""
+        folder = self.work / file_name(name)
+        return Step(
+            name=name,
+            shows=shows,
+            command=(sys.executable, *by, *words, "--device", self.device, "--out", str(folder)),
+            limit_s=limit_s,
+            together="smoke" in words,
+            read=runs_in(folder),
+            **step,
+        )
+
 
 def make_steps(place: Place) -> list[Step]:
     """All steps in the order in which they are begun: the ones that share the device, then the timed ones by worth."""
-    steps = [*_checks(place), *_compilations(place), *_distributed(place), *_training(place), *_evaluation(place)]
-    steps += _rest(place)
+    steps = [*_untimed(place), *_training(place), *_evaluation(place), *_rest(place)]
     steps = [replace(step, env={**_SHARED, **step.env}) if step.together else step for step in steps]
     if place.toy:
         return [replace(step, skipped=step.skipped or ("" if step.name in _TOYS else NEEDS_GPU)) for step in steps]
     return steps
 
 
-def _checks(place: Place) -> Iterator[Step]:
+def _untimed(place: Place) -> Iterator[Step]:
+    check, triton = place.check, missing("triton")
     absent = "" if fixtures_folder() else "no fixtures of the released code beside the project (../shared/parity)"
-    yield _check(
-        place, "fixtures", "outputs and gradient norms of the released code, in each precision", 90, skipped=absent
-    )
-    yield _check(place, "kernels", "Triton's kernels against PyTorch in float64", 120, skipped=missing("triton"))
-    yield _check(
-        place, "switches", "graphs, checkpointing and kernels give the plain run's losses", 150, deterministic=True
-    )
-    yield _check(
-        place, "compiled", "torch.compile, alone and in a graph, gives the plain run's losses", 200,
-        deterministic=True, skipped=missing("triton"),
-    )  # fmt: skip
-    yield _check(place, "repeat", "are two runs equal as they are made?", 90)
+    yield check("fixtures", "outputs and gradient norms of the released code, in each precision", 90, skipped=absent)
+    yield check("kernels", "Triton's kernels against PyTorch in float64", 120, skipped=triton)
+    same = "graphs, checkpointing and kernels give the plain run's losses"
+    yield check("switches", same, 150, env=_DETERMINISTIC)
+    same = "torch.compile, alone and in a graph, gives the plain run's losses"
+    yield check("compiled", same, 200, env=_DETERMINISTIC, skipped=triton)
+    yield check("repeat", "are two runs equal as they are made?", 90)
     same = "are two runs equal with deterministic cuDNN?"
-    yield _check(place, "repeat", same, 90, name="repeat, deterministic", deterministic=True)
-    yield _check(place, "resume", "a stopped run goes on as one in one go", 90, deterministic=True)
-    yield _check(place, "out_of_memory", "the batch is halved; a capture that runs out of memory does no harm", 120)
-    yield _check(place, "memory_format", "do all norms and convolutions get channels-last memory?", 60)
+    yield check("repeat", same, 90, name="repeat, deterministic", env=_DETERMINISTIC)
+    yield check("resume", "a stopped run goes on as one in one go", 90, env=_DETERMINISTIC)
+    yield check("out_of_memory", "the batch is halved; a capture that runs out of memory does no harm", 120)
+    yield check("memory_format", "do all norms and convolutions get channels-last memory?", 60)
     yield _pytest()
-
-
-def _compilations(place: Place) -> Iterator[Step]:
-    """What the timed steps compile, compiled beside the checks: they find it in the compiler's cache."""
+    # what the timed steps compile, compiled beside the checks: they find it in the compiler's cache
+    shows = "the first step's seconds; fills the compiler's cache for the timed ones"
     for name, words in (("batch 5", _FIVE), ("batch 32", _MANY), ("eval", _EVAL)):
         close = words == _MANY and not place.toy and place.memory_gib < _ROOMY_GIB
-        step = _bench(
-            place, f"compiling, {name}", "the first step's seconds; fills the compiler's cache for the timed ones", 200,
-            words, *_OURS, *_COMPILED, repeats=1, skipped="too little memory beside the checks" if close else "",
-        )  # fmt: skip
+        skipped = "too little memory beside the checks" if close else ""
+        step = place.bench(f"compiling, {name}", shows, 200, *words, *_OURS, *_COMPILED, repeats=1, skipped=skipped)
         yield replace(step, together=True, against="")
-
-
-def _distributed(place: Place) -> Iterator[Step]:
-    one = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "ablations.run")
+    one = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", *_RUN)
+    distributed = (*_SMOKE, "--only", "dfpir_g50", "--launcher", "torchrun")
     name, backend = "torchrun with one process", "Gloo" if place.toy else "NCCL"
-    distributed = (*_SMOKE, "--launcher", "torchrun")
-    yield _study(place, name, f"the distributed path, by {backend}", 120, distributed, by=one)
-    yield _study(
-        place, f"{name}, CUDA graphs", "a graph beside DistributedDataParallel, or a reason why not", 120,
-        (*distributed, "--cuda-graphs"), by=one,
-    )  # fmt: skip
-    auto = (*_SMOKE[:3], "--jobs", "auto")
-    yield _study(place, "jobs auto", "how many runs it puts on the card, and why", 150, auto)
+    yield place.study(name, f"the distributed path, by {backend}", 120, *distributed, by=one)
+    shows = "a graph beside DistributedDataParallel, or a reason why not"
+    yield place.study(f"{name}, CUDA graphs", shows, 120, *distributed, "--cuda-graphs", by=one)
+    yield place.study("jobs auto", "how many runs it puts on the card, and why", 150, *_SMOKE, "--jobs", "auto")
 
 
 def _training(place: Place) -> Iterator[Step]:
-    clip = missing("open_clip")
-    yield _check(place, "ceilings", "products, a copy and a launch: what the card gives", 60, together=False)
-    yield _bench(place, _REFERENCE[_FIVE], "the reference", 60, _FIVE, *_RELEASED, skipped=clip)
+    bench, clip, fastest = place.bench, missing("open_clip"), "the fastest way"
+    yield place.check("ceilings", "products, a copy and a launch: what the card gives", 60, together=False)
+    yield bench(_REFERENCE[_FIVE], "the reference", 60, *_FIVE, *_RELEASED, skipped=clip)
     plain = ("--precision", "bf16", "--padding", "off")
-    yield _bench(place, "train: eager, batch 5", "bf16, widths not padded", 60, _FIVE, *_OURS, *plain)
-    yield _bench(
-        place, "train: graphs, batch 5", "padded widths, no launches", 60, _FIVE, *_OURS, *_LEAN, "--cuda-graphs"
-    )
-    fastest = "the fastest way"
-    yield _bench(place, "train: compile, graphs, batch 5", fastest, 120, _FIVE, *_OURS, *_COMPILED)
-    yield _bench(
-        place, "train: Triton, graphs, batch 5", "whether the kernels earn their keep", 80,
-        _FIVE, *_OURS, *_LEAN, "--cuda-graphs", "--kernels", "triton", skipped=missing("triton"),
-    )  # fmt: skip
-    yield _bench(place, _REFERENCE[_MANY], "or the largest half that fits", 75, _MANY, *_RELEASED, skipped=clip)
-    yield _bench(place, "train: compile, graphs, batch 32", fastest, 120, _MANY, *_OURS, *_COMPILED)
-    yield _bench(place, "train: graphs, batch 32", "bf16, padded widths", 60, _MANY, *_OURS, *_LEAN, "--cuda-graphs")
+    yield bench("train: eager, batch 5", "bf16, widths not padded", 60, *_FIVE, *_OURS, *plain)
+    yield bench("train: graphs, batch 5", "padded widths, no launches", 60, *_FIVE, *_OURS, *_GRAPHS)
+    yield bench("train: compile, graphs, batch 5", fastest, 120, *_FIVE, *_OURS, *_COMPILED)
+    shows, triton = "whether the kernels earn their keep", (*_GRAPHS, "--kernels", "triton")
+    absent = missing("triton")
+    yield bench("train: Triton, graphs, batch 5", shows, 80, *_FIVE, *_OURS, *triton, skipped=absent)
+    yield bench(_REFERENCE[_MANY], "or the largest half that fits", 75, *_MANY, *_RELEASED, skipped=clip)
+    yield bench("train: compile, graphs, batch 32", fastest, 120, *_MANY, *_OURS, *_COMPILED)
+    yield bench("train: graphs, batch 32", "bf16, padded widths", 60, *_MANY, *_OURS, *_GRAPHS)
 
 
 def _evaluation(place: Place) -> Iterator[Step]:
-    clip = missing("open_clip")
-    yield _bench(
-        place, _REFERENCE[_EVAL], "481 x 321 px, scores included", 75, _EVAL, "--way", "both", *_LEAN, skipped=clip
-    )
-    yield _bench(place, "eval: graphs", "eager kernels, no launches", 60, _EVAL, *_OURS, *_LEAN, "--cuda-graphs")
-    yield _bench(place, "eval: compile, graphs", "the fastest way", 90, _EVAL, *_OURS, *_COMPILED)
-    yield _bench(place, "data", "patches a second of the data path, and of four runs at once", 150, ("data",))
-    yield _bench(place, "metrics", "PSNR and SSIM on the device, and whether they agree", 45, ("metrics",))
+    bench, both = place.bench, (*_EVAL, "--way", "both", *_LEAN)
+    yield bench(_REFERENCE[_EVAL], "481 x 321 px, scores included", 75, *both, skipped=missing("open_clip"))
+    yield bench("eval: graphs", "eager kernels, no launches", 60, *_EVAL, *_OURS, *_GRAPHS)
+    yield bench("eval: compile, graphs", "the fastest way", 90, *_EVAL, *_OURS, *_COMPILED)
+    yield bench("data", "patches a second of the data path, and of four runs at once", 150, "data")
+    yield bench("metrics", "PSNR and SSIM on the device, and whether they agree", 45, "metrics")
 
 
 def _rest(place: Place) -> Iterator[Step]:
     source = ("--data", str(place.photos)) if place.photos else ()
     several = (*source, "--jobs", "4", "--cuda-graphs")
     shows = f"gamma_sweep at demo on {'your' if place.photos else 'the embedded'} photographs, four runs at once"
-    yield _study(place, "study", shows, 200, ("gamma_sweep", "--budget", "demo", *several))
-    yield _check(place, "pace", "eager steps as they are", 45, together=False)
-    name = "pace, deterministic"
-    yield _check(place, "pace", "what deterministic cuDNN costs", 45, name=name, deterministic=True, together=False)
+    yield place.study("study", shows, 200, "gamma_sweep", "--budget", "demo", *several)
+    yield place.check("pace", "eager steps as they are", 45, together=False)
+    given: dict[str, Any] = {"name": "pace, deterministic", "env": _DETERMINISTIC, "together": False}
+    yield place.check("pace", "what deterministic cuDNN costs", 45, **given)
     others = ("--precision", "fp32", "tf32", "--padding", "on")
-    yield _bench(place, "train: fp32 and TF32, batch 5", "the other precisions, eager", 75, _FIVE, *_OURS, *others)
-    yield _bench(place, "train: eager, padded, batch 5", "what aligned widths give alone", 60, _FIVE, *_OURS, *_LEAN)
-    yield _check(place, "kernel_times", "each kernel beside PyTorch at the model's shapes", 60, together=False)
-    words = ("components", "--budget", "small", *several)
-    sweep = _study(
-        place, "sweep", "components at small, four at once: steps and runs a second until time is up", 600, words
-    )
-    yield replace(sweep, open_ended=True)
-
-
-def _check(
-    place: Place,
-    check: str,
-    shows: str,
-    limit_s: float,
-    *,
-    name: str = "",
-    together: bool = True,
-    deterministic: bool = False,
-    skipped: str = "",
-) -> Step:
-    """A step by `--check`, in a process of its own."""
-    command = (sys.executable, "-W", "ignore", "-m", "ablations.bench", "gpu", "--check", check)
-    return Step(
-        name=name or check,
-        shows=shows,
-        command=(*command, "--device", place.device),
-        limit_s=limit_s,
-        together=together,
-        env=_DETERMINISTIC if deterministic else {},
-        skipped=skipped,
-    )
-
-
-def _bench(
-    place: Place,
-    name: str,
-    shows: str,
-    limit_s: float,
-    words: tuple[str, ...],
-    *more: str,
-    repeats: int = 3,
-    skipped: str = "",
-) -> Step:
-    """A step by `python -m ablations.bench`, read from the CSV that it writes line by line."""
-    path = place.out / "bench" / f"{file_name(name)}.csv"
-    size = ("--size", "tiny", "--pixels", "32") if place.toy and words in _REFERENCE else ()
-    if place.toy:  # not every CPU has bf16
-        more = tuple("fp32" if word == "bf16" else word for word in more)
-    last = ("--device", place.device, "--repeats", str(1 if place.toy else repeats), "--out", str(path))
-    return Step(
-        name=name,
-        shows=shows,
-        command=(sys.executable, "-m", "ablations.bench", *words, *more, *size, *last),
-        limit_s=limit_s,
-        read=rows_of(path),
-        against=_REFERENCE.get(words, ""),
-        skipped=skipped or (missing("triton") if "--compile" in more else ""),
-    )
-
-
-def _study(
-    place: Place,
-    name: str,
-    shows: str,
-    limit_s: float,
-    words: Sequence[str],
-    *,
-    by: Sequence[str] = ("-m", "ablations.run"),
-) -> Step:
-    """A step by `python -m ablations.run`, read from the runs that it left; at `smoke` it is not timed."""
-    folder = place.work / file_name(name)
-    return Step(
-        name=name,
-        shows=shows,
-        command=(sys.executable, *by, *words, "--device", place.device, "--out", str(folder)),
-        limit_s=limit_s,
-        together="smoke" in words,
-        read=runs_in(folder),
-    )
+    yield place.bench("train: fp32 and TF32, batch 5", "the other precisions, eager", 75, *_FIVE, *_OURS, *others)
+    yield place.bench("train: eager, padded, batch 5", "what aligned widths give alone", 60, *_FIVE, *_OURS, *_LEAN)
+    yield place.check("kernel_times", "each kernel beside PyTorch at the model's shapes", 60, together=False)
+    shows = "components at small, four at once: steps and runs a second until time is up"
+    yield place.study("sweep", shows, 600, "components", "--budget", "small", *several, open_ended=True)
 
 
 def _pytest() -> Step:

@@ -1,4 +1,4 @@
-"""What `train` and `eval` share: the switches of ours and their labels, the text tower, memory, what does not fit."""
+"""What `train` and `eval` set up: switches and their labels, models, the text encoder, memory, what does not fit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def applied_settings(settings: Settings, precision: Precision) -> Iterator[None]
     products = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
         use(settings.acceleration)
-        use_padded_widths(settings.padding)
+        use_padded_widths(settings.padded_widths)
         set_float32_products(precision)
         yield
     finally:
@@ -39,33 +39,32 @@ def applied_settings(settings: Settings, precision: Precision) -> Iterator[None]
         use_padded_widths(None)
         use_kernels(kernels)
         use(before)
-        if settings.acceleration.compile:
+        if settings.compile:
             torch.compiler.reset()  # compiled code holds on to what it was made for
 
 
-def label(settings: Settings, precision: Precision, config: DFPIRConfig, device: torch.device) -> str:
+def label(settings: Settings, precision: Precision, device: torch.device) -> str:
     """`ours, bf16, CUDA graphs`: precision and the switches that act; to be called where they are chosen."""
-    asked = settings.acceleration
     words = ["ours", _NAMES[precision]]
     if chosen_kernels() == "triton" and device.type == "cuda":
         words.append("Triton kernels")
-    if asked.compile:
+    if settings.compile:
         words.append("compiled")
-    if asked.cuda_graphs and cuda_graph_blocker(config, device) is None:
+    if settings.cuda_graphs and cuda_graph_blocker(settings.config, device) is None:
         words.append("CUDA graphs")
-    if settings.padding is not None:
-        words.append("padded widths" if settings.padding else "widths not padded")
-    if asked.checkpointing:
+    if settings.padding != "auto":
+        words.append("padded widths" if settings.padded_widths else "widths not padded")
+    if settings.checkpointing:
         words.append("checkpointing")
     return ", ".join(words)
 
 
-def inactive_switches(settings: Settings, config: DFPIRConfig, device: torch.device) -> str:
+def inactive_switches(settings: Settings, device: torch.device) -> str:
     """Which of the switches asked for do nothing here, and why; empty for none."""
     reasons = []
-    if settings.acceleration.kernels == "triton" and device.type != "cuda":
+    if settings.kernels == "triton" and device.type != "cuda":
         reasons.append(f"Triton's kernels serve GPUs, not {device.type}")
-    if settings.acceleration.cuda_graphs and (reason := cuda_graph_blocker(config, device)):
+    if settings.cuda_graphs and (reason := cuda_graph_blocker(settings.config, device)):
         reasons.append(f"CUDA graphs {reason.rstrip('.')}")
     return "; ".join(reasons)
 

@@ -12,36 +12,34 @@ import pytest
 import torch
 
 import ablations.bench.record as record
-from ablations.bench import ceilings, evaluate, options, train, ways
+from ablations.bench import ceilings, evaluate, model_setup, options, train
 from ablations.bench.__main__ import main
 from ablations.bench.options import Settings
 from tests.support.toy_bench import CPU, TOY, rates
 
 
-def test_flags_of_train_and_eval_are_refused_elsewhere_in_one_line(capsys):
-    for bench, *flags in (("data", "--batch", "5"), ("study", "--compile"), ("metrics", "--size", "tiny")):
-        with pytest.raises(SystemExit) as ended:
-            main([bench, *flags])
-        assert ended.value.code == 2
-        error = capsys.readouterr().err
-        assert f"{flags[0]}: for the benchmarks train and eval alone, not for {bench}" in error
-        assert error.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--batch", "0"), "--batch 0: 1 or more"),
-        (("--pixels", "20"), "--pixels 20: a multiple of 8"),
-        (("--precision", "tf32"), "--precision tf32: TF32 is an NVIDIA GPU's"),
-        (("--precision", "fp16"), "--precision"),
-        (("--way", "theirs"), "--way"),
-        (("--way", "released", "--compile"), "--compile: the released way has no switches"),
+        ("", "A benchmark is needed"),
+        ("gpu --secnds 3", "Did you mean --seconds?"),
+        ("trian", "Unknown benchmark 'trian'. Did you mean 'train'?"),
+        ("data --batch 5", "--batch: for the benchmarks train and eval alone, not for data"),
+        ("study --compile", "--compile: for the benchmarks train and eval alone, not for study"),
+        ("metrics --size tiny", "--size: for the benchmarks train and eval alone, not for metrics"),
+        ("train --batch 0", "argument --batch: '0': a whole number, 1 or more"),
+        ("train --repeats 0", "argument --repeats: '0': a whole number, 1 or more"),
+        ("train --pixels 20", "argument --pixels: 20: a multiple of 8"),
+        ("train --precision tf32", "--precision tf32: TF32 is an NVIDIA GPU's"),
+        ("train --precision fp16", "argument --precision: invalid choice: 'fp16'"),
+        ("train --way theirs", "argument --way: invalid choice: 'theirs'"),
+        ("train --bach 4", "Did you mean --batch?"),
+        ("train --way released --compile", "--compile: the released way has no switches"),
     ],
 )
-def test_flags_that_can_not_be_measured_end_in_one_line(flags, words, capsys):
+def test_what_can_not_be_measured_ends_in_one_line(flags, words, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["train", *flags])
+        main(flags.split())
     assert ended.value.code == 2
     error = capsys.readouterr().err
     assert words in error
@@ -98,7 +96,7 @@ def rates_alone(monkeypatch):
 @pytest.mark.usefixtures("rates_alone")
 def test_where_the_released_way_does_not_fit_the_largest_batch_that_does_is_the_reference(toy, monkeypatch):
     monkeypatch.setattr(train, "released_step", out_of_memory_above(2)(train.released_step))
-    lines = rates(train.run(CPU, 1, replace(TOY, batches=(8, 4), way="both")))
+    lines = rates(train.run(CPU, 1, replace(TOY, batch=(8, 4), way="both")))
     released = [each for each in lines if "released" in each.what]
     assert [each.note for each in released] == ["does not fit", "does not fit", "", "does not fit"]
     assert "batch 2" in released[2].what
@@ -136,7 +134,7 @@ def test_what_a_failed_step_held_is_free_before_the_next_begins(error):
     found = []
     gc.freeze()  # what other tests left need not be gone through
     try:
-        for each in ways.unless_too_large(lines(), "second", "patches/s", CPU):
+        for each in model_setup.unless_too_large(lines(), "second", "patches/s", CPU):
             found.append((each.what, each.note, held[0]() is None))
     finally:
         gc.unfreeze()
@@ -176,31 +174,29 @@ def test_each_way_multiplies_as_it_does_by_itself_and_pytorchs_settings_are_put_
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = usual
     monkeypatch.setattr(train, "released_step", looking(train.released_step, "released"))
     monkeypatch.setattr(train, "our_step", looking(train.our_step, "ours"))
-    list(train.run(CPU, 1, replace(TOY, precisions=("fp32", "tf32"))))
+    list(train.run(CPU, 1, replace(TOY, precision=("fp32", "tf32"))))
     assert seen == [("released", *usual), ("ours", False, False), ("ours", True, True)]
     assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == usual
 
 
 def test_switches_act_while_ours_is_measured_alone(monkeypatch):
     chosen: list[bool | None] = []
-    monkeypatch.setattr(ways, "use_padded_widths", chosen.append)
-    asked = ways.chosen()
-    switched = replace(asked, checkpointing=True)
-    with ways.applied_settings(Settings(padding=True, acceleration=switched), "fp32"):
-        assert ways.chosen() == switched
+    monkeypatch.setattr(model_setup, "use_padded_widths", chosen.append)
+    asked = model_setup.chosen()
+    with model_setup.applied_settings(Settings(padding="on", checkpointing=True), "fp32"):
+        assert model_setup.chosen() == replace(asked, kernels=None, checkpointing=True)
         assert chosen == [True]
-    assert ways.chosen() == asked
+    assert model_setup.chosen() == asked
     assert chosen == [True, None]
 
 
 def test_labels_name_what_acts_and_a_note_what_does_not():
-    config, cuda = TOY.config, torch.device("cuda")
-    switches = replace(ways.chosen(), kernels="torch", cuda_graphs=True, compile=True)
-    settings = Settings(acceleration=switches, padding=False)
-    assert ways.label(settings, "bf16", config, cuda) == "ours, bf16, compiled, CUDA graphs, widths not padded"
-    assert ways.inactive_switches(settings, config, cuda) == ""
-    assert "CUDA graphs" not in ways.label(settings, "bf16", config, CPU)
-    assert ways.inactive_switches(settings, config, CPU) == "CUDA graphs not used on cpu: they need a CUDA device"
+    cuda = torch.device("cuda")
+    settings = Settings(kernels="torch", cuda_graphs=True, compile=True, padding="off")
+    assert model_setup.label(settings, "bf16", cuda) == "ours, bf16, compiled, CUDA graphs, widths not padded"
+    assert model_setup.inactive_switches(settings, cuda) == ""
+    assert "CUDA graphs" not in model_setup.label(settings, "bf16", CPU)
+    assert model_setup.inactive_switches(settings, CPU) == "CUDA graphs not used on cpu: they need a CUDA device"
     assert settings.stem() == "torch-compile-cuda-graphs-padding-off"
     assert Settings().stem() == ""
 
@@ -219,26 +215,18 @@ class Replayed:
         return self.compute(*batch)
 
 
-def test_graphs_are_used_where_runs_use_them(toy, monkeypatch):
-    settings = replace(TOY, way="ours", acceleration=replace(ways.chosen(), cuda_graphs=True))
-    for bench in (train, evaluate):
+def test_graphs_are_used_where_runs_use_them_and_captured_once_a_size(toy, monkeypatch):
+    settings = replace(TOY, way="ours", cuda_graphs=True)
+    monkeypatch.setitem(evaluate.PHOTOGRAPHS, "cpu", 3)
+    for bench, captures in ((train, 1), (evaluate, 2)):  # evaluation: batches of two photographs and of one
         monkeypatch.setattr(bench, "GraphedStep", Replayed)
-        Replayed.calls = 0
+        Replayed.captures = Replayed.calls = 0
         list(bench.run(CPU, 1, settings))
         assert Replayed.calls == 0, "a CPU has none"
         monkeypatch.setattr(bench, "cuda_graph_blocker", lambda *_: None)
         list(bench.run(CPU, 1, settings))
+        assert Replayed.captures == captures
         assert Replayed.calls > 0
-
-
-def test_evaluation_captures_a_graph_once_a_size(toy, monkeypatch):
-    monkeypatch.setattr(evaluate, "GraphedStep", Replayed)
-    monkeypatch.setattr(evaluate, "cuda_graph_blocker", lambda *_: None)
-    monkeypatch.setitem(evaluate.PHOTOGRAPHS, "cpu", 3)
-    settings = replace(TOY, way="ours", acceleration=replace(ways.chosen(), cuda_graphs=True))
-    Replayed.captures = Replayed.calls = 0
-    list(evaluate.run(CPU, 1, settings))
-    assert Replayed.captures == 2, "batches of two photographs and of one"
     assert Replayed.calls == 2 * 2 * len(evaluate.SIGMAS)
 
 
@@ -246,12 +234,11 @@ def test_answers_are_compared_with_the_switches_that_were_timed(toy, monkeypatch
     seen = []
 
     def losses(*_):
-        seen.append(ways.chosen())
+        seen.append(model_setup.chosen())
         return torch.ones(train.SAME_STEPS)
 
     monkeypatch.setattr(train, "_losses", losses)
-    asked = replace(ways.chosen(), compile=True, checkpointing=True)
-    list(train._same_answers(CPU, Settings(acceleration=asked)))
+    list(train._same_answers(CPU, Settings(compile=True, checkpointing=True)))
     assert [each.checkpointing for each in seen] == [True] * 4
     assert [each.compile for each in seen] == [False, False, True, True]
 
@@ -296,13 +283,14 @@ def test_on_a_gpu_memory_is_the_allocators_and_launching_is_timed_beside(toy, mo
     steps: list[int] = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: waits.append(len(steps)))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 2**31)
-    gpu = torch.device("cuda")  # a device's name needs no GPU
-    lines = list(train._measured(lambda: steps.append(1), 4, TOY, gpu, 2, "ours", queued=True))
+    # a device's name needs no GPU
+    bench = train.TrainingBench(device=torch.device("cuda"), repeats=2, settings=TOY)
+    lines = list(bench.measured(lambda: steps.append(1), 4, "ours", queued=True))
     assert [each.unit for each in lines] == ["patches/s", "GMACs/s", "GiB", "ms"]
     assert lines[2].value == 2.0
     assert waits[0] == 10, "ten steps before the first repeat, nothing waited for"
     assert len(steps) == 10 + 2 + 2
-    of_reference = list(train._measured(lambda: steps.append(1), 4, TOY, gpu, 2, "released way"))
+    of_reference = list(bench.measured(lambda: steps.append(1), 4, "released way"))
     assert [each.unit for each in of_reference] == ["patches/s", "GMACs/s", "GiB"]
 
 
