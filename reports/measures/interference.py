@@ -141,7 +141,7 @@ def _resolved(rows: pd.DataFrame, alone: pd.DataFrame) -> pd.Series:
     """For each row of two tasks whether the pair is resolved in its variant, at its moment and in its group."""
 
     def place(of: pd.DataFrame, task: str) -> pd.Series:
-        return of["fraction"].map("{:.4f}".format).str.cat([of["group"], of[task]], sep=" ")
+        return of["fraction"].round(4).astype(str).str.cat([of["group"], of[task]], sep=" ")
 
     above = {
         (variant, at)
