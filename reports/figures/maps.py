@@ -117,7 +117,7 @@ def _draw(study: Study, table: MapTable, place: str, folder: Path) -> Picture:
     for ax, name in zip(grid[:, 0], ("degraded,\nclean", *rows), strict=True):
         ax.set_ylabel(name, fontsize=7, rotation=0, ha="right", va="center", labelpad=6)
     bar = figure.colorbar(drawn, ax=grid, location="right", shrink=0.6, aspect=25, extend="both", pad=0.01)
-    bar.set_label("deviation from the map's mean (SD of the row)", fontsize=7)
+    bar.set_label("deviation from the\nmap's mean (SD)", fontsize=7)
     return save(figure, folder, f"maps_{place}", **_texts(table, place, titles))
 
 
