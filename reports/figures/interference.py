@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def draw_pairs(found: Interference, study: Study, folder: Path) -> Picture | Non
     )
 
 
-def _pairs(ax, found: Interference, variant: str, end: float):  # type: ignore[no-untyped-def]
+def _pairs(ax: Any, found: Interference, variant: str, end: float) -> Any:
     matrix, resolved = found.matrix(variant), found.resolved(variant)
     for a, b in found.pairs[variant]:
         if (a, b) not in resolved:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -34,7 +35,7 @@ def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame]
     axes = grid_of(figure, len(shown), wide, sharex=True, sharey=True)
     for ax, layer in zip(axes, shown, strict=True):
         matrix = matrices[layer].rename(index=lambda c: plain(condition_label(c)))
-        look = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
+        look: dict[str, Any] = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
         drawn = heatmap(ax, matrix, texts=matrix.map("{:.2f}".format) if experts <= 10 else None, **look)
         ax.set_title(wrapped(layer, 5 * experts), loc="left")
         ax.tick_params(axis="x", rotation=0)

@@ -148,8 +148,8 @@ def plain(text: str) -> str:
 
 
 def wrapped(text: str, width: int = 18) -> str:
-    """A name on as many lines as it needs: cut, two could look alike."""
-    return textwrap.fill(plain(text), width)
+    """A name on as many lines as it needs, broken at spaces and underscores: cut, two could look alike."""
+    return textwrap.fill(plain(text).replace("_", "_ "), width).replace("_ ", "_")
 
 
 def grid_of(figure: Figure, n: int, wide: int, **given: Any) -> list[Axes]:
@@ -174,7 +174,7 @@ def heatmap(ax: Axes, values: pd.DataFrame, *, texts: pd.DataFrame | None = None
     """
     import seaborn  # half a second that a page without matrices saves
 
-    look = {"annot_kws": {"fontsize": 7}, "linewidths": 0.5, "cbar": False, **given}
+    look: dict[str, Any] = {"annot_kws": {"fontsize": 7}, "linewidths": 0.5, "cbar": False, **given}
     seaborn.heatmap(values, ax=ax, annot=False if texts is None else texts, fmt="", **look)
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0)
@@ -198,7 +198,7 @@ def interval_bars(ax: Axes, x: Any, estimates: Sequence[Any], colour: str) -> No
 def seed_rings(ax: Axes, x: np.ndarray, by_seed: Sequence[np.ndarray]) -> None:
     """A ring for each single seed, where there are several, around the means of an axis."""
     if max(map(len, by_seed)) > 1:
-        look = {"s": 9, "facecolor": "none", "edgecolor": INK, "linewidth": 0.6, "zorder": 3}
+        look: dict[str, Any] = {"s": 9, "facecolor": "none", "edgecolor": INK, "linewidth": 0.6, "zorder": 3}
         ax.scatter(np.repeat(x, [len(s) for s in by_seed]), np.concatenate(by_seed), label="one seed", **look)
 
 
@@ -211,7 +211,7 @@ def alias_marks(ax: Axes, study: Study, level: Mapping[str, float], colour: str)
         if e.variant in study.axis_values
     ]
     if found:
-        look = {"marker": "D", "s": 16, "facecolor": "white", "edgecolor": colour, "zorder": 3}
+        look: dict[str, Any] = {"marker": "D", "s": 16, "facecolor": "white", "edgecolor": colour, "zorder": 3}
         ax.scatter(*zip(*found, strict=True), label="same model, other value", **look)
 
 

@@ -150,7 +150,8 @@ def _resolved(rows: pd.DataFrame, alone: pd.DataFrame) -> pd.Series:
         if c.is_above_zero
     }
     sides = [
-        pd.Series(zip(rows["variant"], place(rows, f"task_{side}"), strict=True), index=rows.index) for side in "ab"
+        pd.Series(list(zip(rows["variant"], place(rows, f"task_{side}"), strict=True)), index=rows.index, dtype=object)
+        for side in "ab"
     ]
     return sides[0].isin(above) & sides[1].isin(above)
 
