@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.figures.style import COLUMN_IN, Picture, new_figure, save, settings
+from reports.figures.style import COLUMN_IN, Picture, new_figure, plain_log_ticks, save, settings
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00")
@@ -37,6 +37,8 @@ def draw(frame: pd.DataFrame, folder: Path, name: str) -> Picture | None:
                 axes.plot(rows["x"], rows["value"], marker=marker, color=colour, label=one)
             axes.set_xscale("log")
             axes.set_yscale("log")
+            plain_log_ticks(axes.xaxis)
+            plain_log_ticks(axes.yaxis)
             axes.set_xlabel(str(known["x_unit"].iloc[0]))
             axes.set_ylabel({"s": "wall time (s)", "GiB": "most memory of tensors (GiB)"}.get(unit, unit))
         handles, labels = figure.axes[0].get_legend_handles_labels()

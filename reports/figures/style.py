@@ -23,6 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 from reports import schema
@@ -193,6 +194,13 @@ def lines_by_variant(study: Study) -> dict[str, dict[str, Any]]:
 def interval_bars(ax: Axes, x: Any, estimates: Sequence[Any], colour: str) -> None:
     """Intervals of estimates as bars behind their line."""
     ax.vlines(x, [e.low for e in estimates], [e.high for e in estimates], color=colour, alpha=0.3, linewidth=2)
+
+
+def plain_log_ticks(axis: Any) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 times the powers of ten, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def seed_rings(ax: Axes, x: np.ndarray, by_seed: Sequence[np.ndarray]) -> None:
