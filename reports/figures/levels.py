@@ -49,7 +49,8 @@ def draw(found: Levels, study: Study, folder: Path) -> Picture:
                     ax.axvline(found.strengths[c], color=QUIET, linestyle=":", linewidth=0.8, zorder=0)
         axes[-1].set_xticks(x, [f"{v:g}" for v in x])
         axes[-1].set_xlabel(_AXES.get(task, f"strength of {in_sentence(condition_label(task))}"))
-        axes[0].set_title(condition_label(task), loc="left")
+        if len(found.families) > 1:
+            axes[0].set_title(condition_label(task), loc="left")
     grid[0, 0].set_ylabel("gain over the input\n(PSNR, dB)")
     if reference:
         grid[1, 0].set_ylabel(f"against\n{wrapped(study.label(reference))}\n(PSNR, dB)")

@@ -37,7 +37,8 @@ def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame]
         matrix = matrices[layer].rename(index=lambda c: plain(condition_label(c)))
         look: dict[str, Any] = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
         drawn = heatmap(ax, matrix, texts=matrix.map("{:.2f}".format) if experts <= 10 else None, **look)
-        ax.set_title(wrapped(layer, 5 * experts), loc="left")
+        if len(shown) > 1:
+            ax.set_title(wrapped(layer, 5 * experts), loc="left")
         ax.tick_params(axis="x", rotation=0)
     figure.supxlabel("expert")
     figure.colorbar(drawn, ax=axes, location="right", aspect=30, pad=0.01).set_label("gate weight")
