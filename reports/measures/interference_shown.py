@@ -11,7 +11,7 @@ from reports.document import Cell, Column, Table, rows_of, text_column, words
 from reports.labels import condition_in_sentence
 from reports.learning import LEARNED_DB
 from reports.measures import intervals
-from reports.measures.conflicts import Share, pooled
+from reports.measures.conflicts import Cosine, Share, pooled
 from reports.measures.interference import ALL, BACKBONE, PLAIN, WITHOUT_COLOUR, Interference
 from reports.messages import listed, message
 from reports.messages import sentences as texts
@@ -132,26 +132,32 @@ def _end_shares(found: Interference) -> dict[str, Share]:
 
 
 def _against_ceiling(found: Interference) -> list[str]:
-    every = [(v, pair, r) for v, pairs in found.relative.items() for pair, r in pairs.items()]
-    resolved = [(v, pair, r) for v, pair, r in every if r is not None]
-    if not found.alone:
-        return []
+    resolved = {(v, pair): r for v, pairs in found.relative.items() for pair, r in pairs.items() if r is not None}
     if not resolved:
         return []
-    variant, (a, b), lowest = min(resolved, key=lambda one: one[2].value)
+    lowest, told = _lowest(resolved)
     said = message(
         "Resolved are {n} of {all} pairs, those of which each task has a cosine with itself on other images that lies "
         "above zero; the lowest cosine against its ceiling is {value} {interval}, between {first} and {second} in "
         "{variant}",
         n=len(resolved),
-        all=len(every),
-        value=intervals.number(lowest.value, 2),
-        interval=intervals.bracket(lowest.low, lowest.high, 2),
-        first=condition_in_sentence(a),
-        second=condition_in_sentence(b),
-        variant=variant,
+        all=sum(map(len, found.relative.values())),
+        **told,
     )
     return [message("{clauses}.", clauses=intervals.doubted(said, lowest))]
+
+
+def _lowest(every: Mapping[tuple[str, tuple[str, str]], Cosine]) -> tuple[Cosine, dict[str, str]]:
+    """The lowest of some cosines, and how a sentence tells it."""
+    variant, (a, b) = min(every, key=lambda key: every[key].value)
+    one = every[variant, (a, b)]
+    return one, {
+        "value": intervals.number(one.value, 2),
+        "interval": intervals.bracket(one.low, one.high, 2),
+        "first": condition_in_sentence(a),
+        "second": condition_in_sentence(b),
+        "variant": variant,
+    }
 
 
 def _scale(found: Interference) -> list[str]:
@@ -178,17 +184,12 @@ def _lowest_pair(found: Interference) -> list[str]:
     every = {(v, pair): c for v in found.variants for pair, c in found.resolved(v).items() if c.value < 0}
     if not every:
         return []
-    variant, (a, b) = min(every, key=lambda key: every[key].value)
-    cosine = every[variant, (a, b)]
+    lowest, told = _lowest(every)
     said = message(
         "The lowest mean cosine of a resolved pair is {value} {interval}, between {first} and {second} in {variant}",
-        value=intervals.number(cosine.value, 2),
-        interval=intervals.bracket(cosine.low, cosine.high, 2),
-        first=condition_in_sentence(a),
-        second=condition_in_sentence(b),
-        variant=variant,
+        **told,
     )
-    return [message("{clauses}.", clauses=intervals.doubted(said, cosine))]
+    return [message("{clauses}.", clauses=intervals.doubted(said, lowest))]
 
 
 def grid(found: ByLoss) -> Table:
