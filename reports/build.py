@@ -150,8 +150,10 @@ class PendingFigures:
 
 def _with_labels(figures: Figures, labels: Mapping[str, str]) -> Figures:
     """The figures with variants by their labels in titles, captions and what is read out."""
-    told = ("title", "alt", "caption")
-    pictures = [replace(p, **{name: renamed(getattr(p, name), labels) for name in told}) for p in figures.pictures]
+    pictures = [
+        replace(p, title=renamed(p.title, labels), alt=renamed(p.alt, labels), caption=renamed(p.caption, labels))
+        for p in figures.pictures
+    ]
     return replace(figures, pictures=tuple(pictures))
 
 

@@ -141,7 +141,7 @@ def _resolved(rows: pd.DataFrame, alone: pd.DataFrame) -> pd.Series:
     """For each row of two tasks whether the pair is resolved in its variant, at its moment and in its group."""
 
     def place(of: pd.DataFrame, task: str) -> pd.Series:
-        return of["fraction"].round(4).astype(str).str.cat([of["group"], of[task]], sep=" ")
+        return of["fraction"].round(4).astype(str) + " " + of["group"] + " " + of[task]
 
     above = {
         (variant, at)
@@ -157,8 +157,8 @@ def _resolved(rows: pd.DataFrame, alone: pd.DataFrame) -> pd.Series:
 
 
 def _progress(rows: pd.DataFrame) -> dict[str, dict[float, Share]]:
-    of_all = rows["learned"].isna().any()
-    counted = rows[rows["is_resolved"] & (of_all | (rows["learned"] == 1))]
+    counted = rows[rows["is_resolved"]]
+    counted = counted if rows["learned"].isna().any() else counted[counted["learned"] == 1]
     found: dict[str, dict[float, Share]] = {str(variant): {} for variant in dict.fromkeys(rows["variant"])}
     for variant, mine in counted.groupby("variant"):
         for fraction in sorted(mine["fraction"].unique()):

@@ -90,7 +90,7 @@ def _every_pair(found: Interference) -> list[str]:
 def _opposed(shares: Mapping[str, Share], which: str) -> str:
     """The lowest and the highest share, and whether their intervals part them."""
     most = max(shares, key=lambda v: shares[v].value)
-    least = min(reversed(shares), key=lambda v: shares[v].value)  # of equals another than the most
+    least = min(reversed(list(shares)), key=lambda v: shares[v].value)  # of equals another than the most
     told = {"which": which, "variant": most, "share": _percent(shares[most])}
     if most == least:
         return message("In {variant} {share} of {which} have opposed gradients at the end of training.", **told)

@@ -45,11 +45,11 @@ def scatter(study: Study) -> Scatter | None:
     """Planes of the last layer that each of a few variants recorded; None without features or with too few points."""
     conditions: dict[str, int] = {}
     panels: list[dict[str, Any]] = []
-    shown = [panel for panel in clouds(study) if allowed_perplexities(len(panel.x))]
-    for panel in shown:
-        numbers = [conditions.setdefault(panel.probes.conditions[k], len(conditions)) for k in panel.labels]
-        planes = {str(p): _plane(panel.x, p) for p in allowed_perplexities(len(panel.x))}
-        named = {"variant": study.label(panel.variant), "seed": panel.seed, "layer": panel.layer}
+    shown = [cloud for cloud in clouds(study) if allowed_perplexities(len(cloud.x))]
+    for cloud in shown:
+        numbers = [conditions.setdefault(cloud.probes.conditions[k], len(conditions)) for k in cloud.labels]
+        planes = {str(p): _plane(cloud.x, p) for p in allowed_perplexities(len(cloud.x))}
+        named = {"variant": study.label(cloud.variant), "seed": cloud.seed, "layer": cloud.layer}
         panels.append({**named, "labels": numbers, "planes": planes})
     if not panels:
         return None
@@ -59,10 +59,10 @@ def scatter(study: Study) -> Scatter | None:
         panel["labels"] = [again[number] for number in panel["labels"]]
     looks = [_look(condition) for condition in ordered]
     first = shown[0].probes.feature_condition
-    same = all(np.array_equal(panel.probes.feature_condition, first) for panel in shown)
+    same = all(np.array_equal(cloud.probes.feature_condition, first) for cloud in shown)
     return Scatter(
-        perplexities=allowed_perplexities(min(len(panel.x) for panel in shown)),
-        n=max(len(panel.x) for panel in shown),
+        perplexities=allowed_perplexities(min(len(cloud.x) for cloud in shown)),
+        n=max(len(cloud.x) for cloud in shown),
         data={"conditions": looks, "panels": panels, "same_patches": same},
     )
 
