@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ablations.budgets import budget_named
 from ablations.cli import counted, print_prose
-from ablations.data import open_data
+from ablations.data import FolderOptions, open_data
 from ablations.devices import device_named
 from ablations.forecast import Setting, left, print_estimate, print_plan, runs_at_once
 from ablations.harness.early import early_look
@@ -84,10 +84,9 @@ def _planned(options: RunOptions, device: torch.device, team: ProcessGroup) -> t
         root=images.root,
         protocol=protocol,
         exclude_leaks=images.exclude_leaks,
-        tasks=runs.tasks or (),
-        split=images.split,
-        skip_bad=images.skip_bad,
-        keep_bytes=_KEPT_BYTES,
+        folder=FolderOptions(
+            tasks=runs.tasks or (), split=images.split, skip_bad=images.skip_bad, keep_bytes=_KEPT_BYTES
+        ),
     )
     terms = Terms(
         budget=budget,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ablations.spec import DataRef, RunSpec
@@ -13,11 +13,21 @@ from datasets.bundle import DataBundle
 from datasets.embedded import load_embedded
 from datasets.folder import load_folder
 from datasets.folder_split import Split
-from datasets.paired import RootBundle, load_root
 from datasets.protocols import get_protocol
+from datasets.root_bundle import RootBundle, load_root
 from datasets.tasks import Task, known_tasks
 
 _DECODING_BYTES = 16  # a pixel: its copy in Pillow, and three of its depth
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderOptions:
+    """How a folder of the user's own is read."""
+
+    tasks: Sequence[str] = ()  # those that the user named, for pairs
+    split: Split | None = None  # percentages to train on, validate and test
+    skip_bad: bool = False  # leave out files that can't be used
+    keep_bytes: int | None = None  # of its decoded images that stay in memory; all by default
 
 
 def open_data(
@@ -26,10 +36,7 @@ def open_data(
     root: Path | None = None,
     protocol: str = "suite",
     exclude_leaks: bool = False,
-    tasks: Sequence[str] = (),
-    split: Split | None = None,
-    skip_bad: bool = False,
-    keep_bytes: int | None = None,
+    folder: FolderOptions | None = None,
 ) -> tuple[DataRef, DataBundle]:
     """The data that `--data` names: `embedded`, a folder of images, or `bsds` or `paper`: sets under a root.
 
@@ -38,43 +45,41 @@ def open_data(
         root: folder that holds the field's sets, for `bsds` and `paper`.
         protocol: name of the evaluation protocol; images degraded here are made by `suite` alone.
         exclude_leaks: train without images that stand in test sets, for `paper`.
-        tasks: those that the user named, for a folder of pairs.
-        split: percentages to train on, validate and test, for a folder.
-        skip_bad: leave out files that can't be used, for a folder.
-        keep_bytes: of a folder's decoded images that stay in memory; all by default (`load_folder`).
+        folder: how a folder is read.
 
     Raises:
         ValueError: none of these, or a folder or protocol that can't be used.
     """
-    if choice in ("paper", "bsds", "embedded"):
-        for flag, value in (("--split", split), ("--skip-bad", skip_bad)):
-            if value:
-                raise ValueError(f"{flag} goes with --data FOLDER; the images of --data {choice} are fixed.")
-    if choice == "paper":
+    folder = folder or FolderOptions()
+    named = choice in ("paper", "bsds", "embedded")
+    for flag, value in (("--split", folder.split), ("--skip-bad", folder.skip_bad)):
+        if named and value:
+            raise ValueError(f"{flag} goes with --data FOLDER; the images of --data {choice} are fixed.")
+    if choice in ("paper", "bsds"):
         if root is None:
-            raise ValueError("--data paper needs --root FOLDER: where the data sets lie (python -m datasets list).")
-        bundle: DataBundle = load_root(root, protocol=protocol, exclude_leaks=exclude_leaks)
-        return _described("paper", root, bundle, exclude_leaks), bundle
+            where = "the data sets lie" if choice == "paper" else "BSDS500 and CBSD68 lie"
+            raise ValueError(f"--data {choice} needs --root FOLDER: where {where} (python -m datasets list).")
+        if choice == "paper":
+            bundle = load_root(root, protocol=protocol, exclude_leaks=exclude_leaks)
+            return _described("paper", root, bundle, exclude_leaks)
+    elif root is not None:
+        raise ValueError("--root goes with --data bsds or paper.")
     if exclude_leaks:
         raise ValueError("--exclude-leaks goes with --data paper; --data bsds never trains on test images.")
-    if root is not None and choice != "bsds":
-        raise ValueError("--root goes with --data bsds or paper.")
     if get_protocol(protocol).name != "suite":
         raise ValueError(f"--protocol {protocol} goes with --data paper; images degraded here follow 'suite'.")
-    if choice == "bsds":
-        if root is None:
-            raise ValueError("--data bsds needs --root FOLDER: where BSDS500 and CBSD68 lie (python -m datasets list).")
-        bundle = load_bsds(root)
-        return _described("bsds", root, bundle), bundle
+    if choice == "bsds" and root is not None:
+        return _described("bsds", root, load_bsds(root))
     if choice == "embedded":
-        bundle = load_embedded()
-        return _described("embedded", None, bundle), bundle
+        return _described("embedded", None, load_embedded())
     if not Path(choice).is_dir():
         raise ValueError(f"--data {choice!r}: 'embedded', 'bsds', 'paper' or the path of a folder of images is needed.")
-    bundle = load_folder(choice, tasks=_tasks(tasks), split=split, skip_bad=skip_bad, keep_bytes=keep_bytes)
-    told = tuple(tasks) if bundle.train[0].degraded is not None else ()
-    ref = replace(_described("folder", Path(choice), bundle), split=split, skip_bad=skip_bad, tasks=told)
-    return ref, bundle
+    images = load_folder(
+        choice, tasks=_tasks(folder.tasks), split=folder.split, skip_bad=folder.skip_bad, keep_bytes=folder.keep_bytes
+    )
+    ref, _ = _described("folder", Path(choice), images)
+    told = tuple(folder.tasks) if images.train[0].degraded is not None else ()
+    return replace(ref, split=folder.split, skip_bad=folder.skip_bad, tasks=told), images
 
 
 def load_data(spec: RunSpec) -> DataBundle:
@@ -110,14 +115,7 @@ def under_protocol(bundle: DataBundle, label: str) -> DataBundle:
 
 def test_set_of(bundle: DataBundle, image: str, default: str) -> str:
     """The data set that a test image belongs to."""
-    return image.partition("/")[0] if bundle.sets_in_names else default
-
-
-def seen_word(bundle: DataBundle, image: str) -> str:
-    """`seen` or `unseen` where it is known whether a test image's scene was trained on, else an empty word."""
-    if not isinstance(bundle, RootBundle):
-        return ""
-    return "seen" if bundle.seen.get(image, False) else "unseen"
+    return bundle.dataset_of(image) or default
 
 
 def image_bytes(bundle: DataBundle) -> int:
@@ -134,15 +132,17 @@ def _tasks(names: Sequence[str]) -> list[Task]:
     return [task for task in known_tasks() if task.name in names]
 
 
-def _described(kind: str, path: Path | None, bundle: DataBundle, exclude_leaks: bool = False) -> DataRef:
+def _described(
+    kind: str, path: Path | None, bundle: DataBundle, exclude_leaks: bool = False
+) -> tuple[DataRef, DataBundle]:
     name = kind if kind == "paper" else re.sub(r"[^A-Za-z0-9_.]+", "_", bundle.name).strip("._") or "data"
-    sets = tuple(dict.fromkeys(test_set_of(bundle, sample.name, name) for sample in bundle.test))
-    return DataRef(
+    ref = DataRef(
         name=name,
         kind=kind,
         path=None if path is None else str(path.resolve()),
         checksum=bundle.checksum,
         description=bundle.description,
         exclude_leaks=exclude_leaks,
-        sets=sets,
+        sets=tuple(dict.fromkeys(test_set_of(bundle, sample.name, name) for sample in bundle.test)),
     )
+    return ref, bundle

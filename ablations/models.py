@@ -65,6 +65,12 @@ def model_label(variant: str) -> str:
     return f"{label} ({task})" if task else label
 
 
+def model_ingredients(variant: str) -> dict[str, str]:
+    """Parts of DFPIR that a study's variant has (`DFPIRConfig.ingredients`); none are told of comparators."""
+    name = variant.partition("@")[0]
+    return variant_config(name).ingredients if name in VARIANTS else {}
+
+
 def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = None) -> ModelConfig:
     """The configuration of a model at a budget's size.
 

@@ -55,9 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             fail(f"the following arguments are required: {', '.join(options.missing)} (see --help)")
         if options.degradation not in ("auto", "noise"):
             refuse_flags_without(options, RestoreOptions(), ("data", "root", "runs"), "--degradation auto or noise")
-        from ablations.harness.restoring import own_images
+        from ablations.harness.restoring import restore_command
 
-        return own_images.run(options)
+        return restore_command.run(options)
     except StartupError as error:
         fail(str(error))
     except (ValueError, OSError) as error:

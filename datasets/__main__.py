@@ -199,25 +199,28 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
+    from datasets.finder import find_sets
     from datasets.protocols import PROTOCOLS, get_protocol
-    from datasets.score import score_inputs, seen_in_training, sets_to_score
+    from datasets.score import score_inputs
+    from datasets.test_data import TestQuery
 
     protocols = list(PROTOCOLS.values()) if options.protocol == "all" else [get_protocol(options.protocol)]
-    sets = sets_to_score(options.folder, task_named(options.task) if options.task else None)
-    if stores := [path.name for path in sorted(options.folder.glob("*.store")) if path.is_dir()]:
-        sys.stderr.write(f"scores are of the files, not of {', '.join(stores)}\n")
-    seen = seen_in_training(sets, options.training) if options.training else {}
-    results = [[score_inputs(each, protocol, seen.get(each.name)) for protocol in protocols] for each in sets]
-    refused = {fault for row in results for result in row for fault in result.refused}
+    tasks = (task_named(options.task),) if options.task else None
+    if options.training and all(found.spec.split != "train" for found in find_sets(options.training)):
+        raise ValueError(f"{str(options.training)!r} holds no training set of the catalogue.")
+    queries = [TestQuery(rules=protocol, tasks=tasks, training=options.training) for protocol in protocols]
+    by_set = list(zip(*(score_inputs(options.folder, query) for query in queries), strict=True))
+    results = [result for row in by_set for result in row]
+    refused = {fault for result in results for fault in result.refused}
     if options.json:
         rules = [protocol.to_json() for protocol in protocols]
-        scores = [result.to_json() for row in results for result in row]
+        scores = [result.to_json() for result in results]
         _print_json({"folder": str(options.folder), "protocols": rules, "scores": scores})
     else:
         print("\n".join(protocol.describe() for protocol in protocols))
-        for note in dict.fromkeys(note for each in sets for note in each.notes):
+        for note in dict.fromkeys(note for result in results for note in result.notes):
             print(f"note: {note}")
-        for row in results:
+        for row in by_set:
             _print_scores(row)
         for file, reason in sorted(refused):
             print(f"refused: {file}: {reason}")
@@ -226,18 +229,18 @@ def _score(options: argparse.Namespace) -> int:
 
 def _print_scores(row: Sequence[InputScores]) -> None:
     """One set: a column for each protocol, a line for each condition and part."""
+    from datasets.score import PARTS
+
+    means = [{(mean.part, mean.condition): mean for mean in result.means()} for result in row]
+    keys = sorted(dict.fromkeys(key for each in means for key in each), key=lambda key: PARTS.index(key[0]))
     lines = []
-    for part in row[0].parts:
-        means = [result.means(part) for result in row]
-        for name in dict.fromkeys(name for mean in means for name in mean):
-            count = max(mean[name][0] for mean in means if name in mean)
-            lines.append([name, part, str(count), *(_cell(mean.get(name)) for mean in means)])
-    head = ["condition", "part", "images", *(result.protocol for result in row)]
+    for part, condition in keys:
+        found = [each.get((part, condition)) for each in means]
+        count = max(mean.images for mean in found if mean is not None)
+        cells = [f"{mean.psnr_db:.2f} / {mean.ssim:.4f}" if mean else "-" for mean in found]
+        lines.append([condition, part, str(count), *cells])
+    head = ["condition", "part", "images", *(result.rules.label for result in row)]
     _print_table(f"{row[0].dataset}: the degraded input, PSNR (dB) / SSIM", head, lines)
-
-
-def _cell(mean: tuple[int, float, float] | None) -> str:
-    return f"{mean[1]:.2f} / {mean[2]:.4f}" if mean else "-"
 
 
 def _print_json(value: Any) -> int:

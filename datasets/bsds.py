@@ -73,13 +73,4 @@ def _images(root: Path, name: str) -> list[LoadedImage]:
 
 
 def _sample(image: LoadedImage, conditions: Sequence[Condition], scene: str) -> Sample:
-    return Sample(
-        name=image.name,
-        scene=scene,
-        clean=image.clean,
-        degraded=image.degraded,
-        depth=None if image.degraded is not None else smooth_depth(image.clean),
-        conditions=tuple(conditions),
-        source=image.spec.title,
-        licence=image.spec.licence,
-    )
+    return image.sample(scene, conditions, None if image.degraded is not None else smooth_depth(image.clean))

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -27,42 +27,26 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Unread:
-    """What stands in for the pixels of a sample whose arrays have sizes alone, so that many fit in memory.
+    """What stands in for the pixels of a sample whose arrays have sizes alone, so that many fit in memory."""
 
-    Attributes:
-        content: `content_hash` of the clean pixels.
-        read: gives the sample's arrays with their pixels, by name.
-    """
-
-    content: str
-    read: Callable[[], Mapping[str, NDArray[Any]]]
+    content: str  # `content_hash` of the clean pixels
+    read: Callable[[], Mapping[str, NDArray[Any]]]  # gives the sample's arrays with their pixels, by name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """An image to train or test on: clean pixels, and the degraded ones where they come as files.
+    """An image to train or test on: clean pixels, and the degraded ones where they come as files."""
 
-    Attributes:
-        name: unique in its split.
-        scene: the photograph it shows; crops and views of one scene are never on different sides of a split.
-        clean: (H, W, 3) uint8 RGB.
-        degraded: (H, W, 3) uint8 RGB, or None: degraded on the fly.
-        depth: (H, W) float32 in [0, 1], 1 = farthest, for haze; None where haze is not to be made.
-        conditions: what the sample can serve; a ready-made pair serves its own.
-        source: where it comes from, for the data sheet.
-        licence: its terms.
-        unread: where the arrays hold no pixels, only sizes.
-    """
-
-    name: str
-    scene: str
-    clean: Pixels
-    degraded: Pixels | None = None
+    name: str  # unique in its split
+    scene: str  # the photograph it shows; crops and views of one scene are never on different sides of a split
+    clean: Pixels  # (H, W, 3) uint8 RGB
+    degraded: Pixels | None = None  # (H, W, 3) uint8 RGB, or None: degraded on the fly
+    # (H, W) float32 in [0, 1], 1 = farthest, for haze; None where haze is not to be made
     depth: NDArray[np.float32] | None = None
-    conditions: tuple[Condition, ...] = CONDITIONS
-    source: str = ""
-    licence: str = ""
-    unread: Unread | None = None
+    conditions: tuple[Condition, ...] = CONDITIONS  # what the sample can serve; a ready-made pair serves its own
+    source: str = ""  # where it comes from, for the data sheet
+    licence: str = ""  # its terms
+    unread: Unread | None = None  # where the arrays hold no pixels, only sizes
 
     def __post_init__(self) -> None:
         for name, other in (("degraded", self.degraded), ("depth", self.depth)):
@@ -87,36 +71,32 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalItem:
-    """One image to restore, the same in every run: (H, W, 3) uint8 both."""
+    """One image to restore, the same in every run: (H, W, 3) uint8 both.
+
+    `degraded` is float32 in units of 1 under a protocol that does not bring noise to 8 bits.
+    """
 
     name: str
     scene: str
     condition: Condition
     degraded: Pixels
     clean: Pixels
+    dataset: str = ""  # the set that it belongs to; empty for a bundle of one set
+    seen: str = ""  # `seen` or `unseen` in training; empty where nobody knows
+    source: str = ""  # its file, for messages
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataBundle:
-    """Training, validation and test images; no scene on more than one side.
+    """Training, validation and test images; no scene on more than one side."""
 
-    Attributes:
-        name: short, for tables.
-        description: for the report: what the images are, and how many.
-        conditions: what every split can serve.
-        train: whole images.
-        val: images, or crops of them, for choosing checkpoints.
-        test: the same for the results.
-        sets_in_names: whether images are named `<set>/<image>`, by the data set that they belong to.
-    """
-
-    name: str
-    description: str
-    train: tuple[Sample, ...]
-    val: tuple[Sample, ...]
-    test: tuple[Sample, ...]
-    conditions: tuple[Condition, ...] = CONDITIONS
-    sets_in_names: bool = False
+    name: str  # short, for tables
+    description: str  # for the report: what the images are, and how many
+    train: tuple[Sample, ...]  # whole images
+    val: tuple[Sample, ...]  # images, or crops of them, for choosing checkpoints
+    test: tuple[Sample, ...]  # the same for the results
+    conditions: tuple[Condition, ...] = CONDITIONS  # what every split can serve
+    sets_in_names: bool = False  # whether images are named `<set>/<image>`, by the data set that they belong to
     checksum: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -144,12 +124,7 @@ class DataBundle:
         return (*self.conditions, *(c for c in further if all(any(serves(s, c) for s in split) for split in splits)))
 
     def eval_items(
-        self,
-        split: Split,
-        conditions: Sequence[Condition],
-        *,
-        max_side: int | None = None,
-        limit: int | None = None,
+        self, split: Split, conditions: Sequence[Condition], *, max_side: int | None = None, limit: int | None = None
     ) -> list[EvalItem]:
         """The images of a split under each condition, degraded in a way that depends on image and condition alone.
 
@@ -172,8 +147,13 @@ class DataBundle:
             samples = [s for s in getattr(self, split) if serves(s, condition)][:limit]
             if not samples:
                 raise ValueError(f"{self.name} has no {split} image for {condition.name}.")
-            items += [eval_item(sample, condition, max_side) for sample in samples]
+            made = (eval_item(sample, condition, max_side) for sample in samples)
+            items += [replace(item, dataset=self.dataset_of(item.name)) for item in made]
         return items
+
+    def dataset_of(self, image: str) -> str:
+        """The data set that an image belongs to; empty where the bundle is of one."""
+        return image.partition("/")[0] if self.sets_in_names else ""
 
     def batch(
         self, conditions: Sequence[Condition], seeds: Sequence[int], patch: int, device: torch.device | str = "cpu"
@@ -186,15 +166,18 @@ class DataBundle:
         if not conditions or patch < 1:
             raise ValueError(f"A batch of {len(conditions)} samples of {patch} px: at least one of each is needed.")
         rows = [self._row(condition, seed, patch) for condition, seed in zip(conditions, seeds, strict=True)]
-        clean = to_floats([row.clean for row in rows])
+        where = device if self._degrades_on_device else "cpu"
+        clean = _to_floats([row.clean for row in rows], where)
         alone = [place for place, row in enumerate(rows) if row.degraded is None]
         if len(alone) == len(rows):
             degraded = torch.empty_like(clean)
         else:
-            degraded = to_floats([row.clean if row.degraded is None else row.degraded for row in rows])
+            degraded = _to_floats([row.clean if row.degraded is None else row.degraded for row in rows], where)
         own = [stable_seed("degrade", seed) for seed in seeds]
         degrade_rows(degraded, clean, alone, conditions, own, [row.depth for row in rows])
         return to_device_async(degraded, device), to_device_async(clean, device)
+
+    _degrades_on_device: ClassVar[bool] = False
 
     @cached_property
     def _pool_of(self) -> dict[Condition, list[Sample]]:
@@ -208,19 +191,23 @@ class DataBundle:
             raise ValueError(f"{self.name} has no training image for {condition.name}.")
         return self._pool_of[condition]
 
-    def _row(self, condition: Condition, seed: int, patch: int) -> _Row:
+    def _draw(self, condition: Condition, seed: int, patch: int) -> tuple[Sample, tuple[int, int], tuple[int, ...]]:
+        """The image, the patch's top left corner and the axes to flip that a seed stands for."""
         rng = np.random.default_rng(seed)
         samples = self._pool(condition)
-        sample = samples[int(rng.integers(len(samples)))].whole
-        height, width = sample.clean.shape[:2]
-        top, left = (int(rng.integers(0, max(n - patch, 0) + 1)) for n in (height, width))
-        flips = np.s_[:: -1 if rng.integers(2) else 1, :: -1 if rng.integers(2) else 1]
-        clean = _cut(sample.clean, top, left, patch)[flips]
+        sample = samples[int(rng.integers(len(samples)))]
+        top, left = (int(rng.integers(0, max(side - patch, 0) + 1)) for side in sample.clean.shape[:2])
+        return sample, (top, left), tuple(axis for axis in (0, 1) if rng.integers(2))
+
+    def _row(self, condition: Condition, seed: int, patch: int) -> _Row:
+        sample, corner, flips = self._draw(condition, seed, patch)
+        sample = sample.whole
+        clean = np.flip(_cut(sample.clean, corner, patch), flips)
         if sample.degraded is not None:
-            return _Row(clean=clean, degraded=_cut(sample.degraded, top, left, patch)[flips])
+            return _Row(clean=clean, degraded=np.flip(_cut(sample.degraded, corner, patch), flips))
         if sample.depth is None or condition.task is not Task.HAZE:
             return _Row(clean=clean)
-        depth = np.ascontiguousarray(_cut(sample.depth, top, left, patch)[flips])
+        depth = np.ascontiguousarray(np.flip(_cut(sample.depth, corner, patch), flips))
         return _Row(clean=clean, depth=torch.from_numpy(depth))
 
 
@@ -233,12 +220,12 @@ class _Row:
     depth: Tensor | None = None
 
 
-def to_floats(images: Sequence[Pixels]) -> Float[Tensor, "b 3 h w"]:
-    """`to_float` of images of one size."""
+def _to_floats(images: Sequence[Pixels], device: torch.device | str) -> Float[Tensor, "b 3 h w"]:
+    """`to_float` of images of one size; bytes travel to the device."""
     levels = np.empty((len(images), 3, *images[0].shape[:2]), dtype=np.uint8)
     for place, image in zip(levels, images, strict=True):
         place[:] = image.transpose(2, 0, 1)
-    return torch.from_numpy(levels).float().div_(255)
+    return to_device_async(torch.from_numpy(levels), device).float().div_(255)
 
 
 def to_float(image: NDArray[np.uint8]) -> Float[Tensor, "3 h w"]:
@@ -261,15 +248,17 @@ def serves(sample: Sample, condition: Condition) -> bool:
     return any(c.task is condition.task and (c == condition or sample.degraded is None) for c in sample.conditions)
 
 
-def _cut(image: NDArray[Any], top: int, left: int, side: int) -> NDArray[Any]:
-    """A square of this side; an image too small for it is reflected at its bottom and right first."""
-    short = [(0, max(0, side - n)) for n in image.shape[:2]] + [(0, 0)] * (image.ndim - 2)
-    if any(after for _, after in short):
-        image = np.pad(image, short, mode="symmetric")
-    return image[top : top + side, left : left + side]
+def _cut(image: NDArray[Any], corner: tuple[int, int], side: int) -> NDArray[Any]:
+    """A square of this side; an image too small for it is reflected at its bottom and right."""
+    cut = image[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
+    if cut.shape[:2] == (side, side):
+        return cut
+    short = [(0, side - length) for length in cut.shape[:2]] + [(0, 0)] * (image.ndim - 2)
+    return np.pad(cut, short, mode="symmetric")
 
 
-def _centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
+def centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
+    """The middle of (H, W, ...), at most `side` pixels a side."""
     if side is None:
         return image
     height, width = (min(n, side) for n in image.shape[:2])
@@ -280,14 +269,14 @@ def _centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
 def eval_item(sample: Sample, condition: Condition, max_side: int | None = None) -> EvalItem:
     """A sample under a condition, cut to a centre of `max_side` pixels a side; made from its content alone."""
     sample = sample.whole
-    clean = _centre(sample.clean, max_side)
+    clean = centre(sample.clean, max_side)
     if sample.degraded is not None:
-        degraded = _centre(sample.degraded, max_side)
+        degraded = centre(sample.degraded, max_side)
     elif condition.sigma_255 is not None:
         noisy = next(iter(noisy_pixels(get_protocol("suite"), [clean], [condition.sigma_255])))
         degraded = cast(Pixels, noisy.degraded)
     else:
-        depth = None if sample.depth is None else torch.from_numpy(_centre(sample.depth, max_side))
+        depth = None if sample.depth is None else torch.from_numpy(centre(sample.depth, max_side))
         seed = stable_seed("evaluation", content_hash(clean), condition.name)
         degraded = to_levels(degrade(to_float(clean), condition, seed, depth))
     return EvalItem(name=sample.name, scene=sample.scene, condition=condition, degraded=degraded, clean=clean)

@@ -1,6 +1,6 @@
 """The field's data sets by name.
 
-What is said of each is `dataset_spec.DatasetSpec`, the sets themselves are in `catalog_specs` and `catalog_paired`;
+What is said of each is `dataset_spec.DatasetSpec`, the sets themselves are in `catalog_specs`;
 `datasets.finder` looks for them in a folder.
 """
 

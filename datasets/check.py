@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from datasets.catalog import catalog, get_dataset
 from datasets.finder import FoundSet, Problem, content_digest, find_sets
-from datasets.inspection import ImageInspection, look_at_all
+from datasets.inspection import ImageInspection, inspect_images
 from datasets.leaks import THUMB_SIZE, Overlap, overlaps
 from datasets.store import PackedSet, StoreError
 from datasets.tasks import PAPER_TASKS, Task
@@ -25,79 +25,46 @@ _ROWS = 512
 
 @dataclass(frozen=True, kw_only=True)
 class SetReport:
-    """What a check found out about one set.
+    """What a check found out about one set."""
 
-    Attributes:
-        name: the set.
-        title: what papers call it.
-        task: its degradation.
-        split: `train`, `test` or `none`.
-        layout: the family of the layout it lies in.
-        folder: where the layout starts.
-        found: images found.
-        count: images expected.
-        whole: whether all are there and every one of them decodes.
-        release: the known content it equals; None when unknown (which is no fault: few contents are on record).
-        digest: of all its pixels.
-        problems: everything that is wrong.
-        conversions: kind of conversion to number of files.
-        ignored: hidden files and files that don't look like images, in its folders.
-    """
-
-    name: str
-    title: str
-    task: str
-    split: str
-    layout: str
-    folder: str
-    found: int
-    count: int
-    whole: bool
+    name: str  # the set
+    title: str  # what papers call it
+    task: str  # its degradation
+    split: str  # `train`, `test` or `none`
+    layout: str  # the family of the layout it lies in
+    folder: str  # where the layout starts
+    found: int  # images found
+    count: int  # images expected
+    whole: bool  # whether all are there and every one of them decodes
+    # the known content it equals; None when unknown (which is no fault: few contents are on record)
     release: str | None
-    digest: str
-    problems: tuple[Problem, ...]
-    conversions: dict[str, int]
-    ignored: int
+    digest: str  # of all its pixels
+    problems: tuple[Problem, ...]  # everything that is wrong
+    conversions: dict[str, int]  # kind of conversion to number of files
+    ignored: int  # hidden files and files that don't look like images, in its folders
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoreReport:
-    """What a check found out about one packed store.
+    """What a check found out about one packed store."""
 
-    Attributes:
-        name: its set.
-        folder: of the store.
-        images: images of the set that it holds.
-        says: `whole and current`, or what is wrong or unknown.
-        problems: images whose bytes are not those that were packed, and changed sources.
-    """
-
-    name: str
-    folder: str
-    images: int
-    says: str
-    problems: tuple[Problem, ...]
+    name: str  # its set
+    folder: str  # of the store
+    images: int  # images of the set that it holds
+    says: str  # `whole and current`, or what is wrong or unknown
+    problems: tuple[Problem, ...]  # images whose bytes are not those that were packed, and changed sources
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckReport:
-    """What a check of a root found out.
+    """What a check of a root found out."""
 
-    Attributes:
-        root: the folder.
-        sets: one report for each set found.
-        stores: one report for each packed store among the sets looked for.
-        absent: names of the sets looked for and found neither as files nor packed.
-        overlaps: test images whose scene stands in a training set.
-        wall_s: time it took.
-    """
-
-    root: str
-    sets: tuple[SetReport, ...]
-    stores: tuple[StoreReport, ...]
-    absent: tuple[str, ...]
-    overlaps: tuple[Overlap, ...]
-    wall_s: float
+    root: str  # the folder
+    sets: tuple[SetReport, ...]  # one report for each set found
+    stores: tuple[StoreReport, ...]  # one report for each packed store among the sets looked for
+    absent: tuple[str, ...]  # names of the sets looked for and found neither as files nor packed
+    overlaps: tuple[Overlap, ...]  # test images whose scene stands in a training set
+    wall_s: float  # time it took
 
     @property
     def problems(self) -> list[Problem]:
@@ -153,8 +120,8 @@ def check_root(
     for each in found:
         if progress:
             progress(each.spec.name, len(each.pairs))
-        looks = list(look_at_all(each.pairs, workers))
-        reports.append(report_on(each, looks))
+        looks = list(inspect_images(each.pairs, workers))
+        reports.append(set_report(each, looks))
         thumbs[each.spec.name] = clean_thumbs(each, looks)
     split = {each.spec.name: each.spec.split for each in found}
     stores = tuple(check_store(path) for name in wanted if (path := root / f"{name}.store").is_dir())
@@ -199,7 +166,7 @@ def check_store(path: Path) -> StoreReport:
     return StoreReport(name=name, folder=str(path), images=len(store), says=says, problems=tuple(found))
 
 
-def report_on(found: FoundSet, looks: Sequence[ImageInspection]) -> SetReport:
+def set_report(found: FoundSet, looks: Sequence[ImageInspection]) -> SetReport:
     """Join what names tell with what the images' pixels tell."""
     spec = found.spec
     problems = list(found.problems)

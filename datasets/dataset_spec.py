@@ -36,94 +36,74 @@ class Layout:
 
     A `*` stands for one folder of any name (it becomes part of the image's name: GoPro's sequences), a final `/**` for
     all folders below. Several folders are read as one. Case of folder names does not matter.
-
-    Attributes:
-        family: whose layout it is; `suite` is `degraded/` and `clean/`, `copies` collects spellings met in the wild.
-        clean: folders of the clean images.
-        degraded: folders of the degraded images, empty where there are none.
-        clean_files: a pattern the whole file name must match, for folders that hold more than this set.
-        degraded_files: the same for degraded images.
     """
 
+    # whose layout it is; `suite` is `degraded/` and `clean/`, `copies` collects spellings met in the wild
     family: Family
-    clean: tuple[str, ...]
-    degraded: tuple[str, ...] = ()
-    clean_files: str = ".*"
-    degraded_files: str = ".*"
+    clean: tuple[str, ...]  # folders of the clean images
+    degraded: tuple[str, ...] = ()  # folders of the degraded images, empty where there are none
+    clean_files: str = ".*"  # a pattern the whole file name must match, for folders that hold more than this set
+    degraded_files: str = ".*"  # the same for degraded images
+
+
+def clean_layout(family: Family, *folders: str, files: str = ".*") -> Layout:
+    """Clean images in these folders, whose names match the pattern."""
+    return Layout(family=family, clean=folders, clean_files=files)
+
+
+def pair_layout(
+    family: Family, folder: str, degraded: str, clean: str, files: tuple[str, str] = (".*", ".*")
+) -> Layout:
+    """Degraded and clean folders below one folder; `.` is the folder itself."""
+    paths = [folder if part == "." else f"{folder}/{part}" for part in (degraded, clean)]
+    return Layout(family=family, degraded=(paths[0],), clean=(paths[1],), degraded_files=files[0], clean_files=files[1])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A file at a stable public address whose checksum is known.
+    """A file at a stable public address whose checksum is known."""
 
-    Attributes:
-        url: the address.
-        checksum: as pooch writes it, `md5:...` or `sha256:...`.
-        checksum_source: who says so.
-        members: pattern of the archive's members to unpack.
-        target: folder below the root where they go, without the archive's own folders.
-    """
-
-    url: str
-    checksum: str
-    checksum_source: str
-    members: str
-    target: str
+    url: str  # the address
+    checksum: str  # as pooch writes it, `md5:...` or `sha256:...`
+    checksum_source: str  # who says so
+    members: str  # pattern of the archive's members to unpack
+    target: str  # folder below the root where they go, without the archive's own folders
 
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A known content of a whole set, recognised whatever its files are called.
+    """A known content of a whole set, recognised whatever its files are called."""
 
-    Attributes:
-        digest: `content_digest` of all pixels (`datasets.finder`).
-        says: which release it is.
-    """
-
-    digest: str
-    says: str
+    digest: str  # `content_digest` of all pixels (`datasets.finder`)
+    says: str  # which release it is
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
-    """Everything the suite knows about a data set.
+    """Everything the suite knows about a data set."""
 
-    Attributes:
-        name: what users type.
-        title: what papers call it.
-        task: the degradation it serves.
-        split: `train`, `test`, or `none` for images of no recipe that are compared because people train on them.
-        count: number of inputs: clean images of an unpaired set, degraded images of a paired one.
-        pairing: how partners are found.
-        layouts: accepted layouts, in the order in which they are tried.
-        licence: what its page says; says so where nothing is known.
-        citation: the paper to cite.
-        homepage: where to read about it and get it.
-        instructions: what to download and what to mind, for people.
-        archives: what `fetch` can get by itself; empty where no stable address with a known checksum exists.
-        repeats: how often the released code repeats its list in one epoch, with three and with five tasks; 0 is never.
-        expected: alternative lists of names (as `Pairing.key` gives them) of the whole set; empty where not known.
-        releases: contents known by digest.
-        lists: files below the root that name the images which count, one path a line, as the released code ships them.
-        variant_of: the set whose files these are, for another count of the same; looked for by name only.
-    """
-
-    name: str
-    title: str
-    task: Task
+    name: str  # what users type
+    title: str  # what papers call it
+    # `train`, `test`, or `none` for images of no recipe that are compared because people train on them
     split: Literal["train", "test", "none"]
-    count: int
-    pairing: Pairing
-    layouts: tuple[Layout, ...]
-    licence: str
-    citation: str
-    homepage: str
-    instructions: str
+    count: int  # number of inputs: clean images of an unpaired set, degraded images of a paired one
+    layouts: tuple[Layout, ...]  # accepted layouts, in the order in which they are tried
+    citation: str  # the paper to cite
+    homepage: str  # where to read about it and get it
+    instructions: str  # what to download and what to mind, for people
+    task: Task = Task.NOISE  # the degradation it serves
+    pairing: Pairing = Pairing.NONE  # how partners are found
+    licence: str = "not stated on the pages read; see the homepage"  # what its page says
+    # what `fetch` can get by itself; empty where no stable address with a known checksum exists
     archives: tuple[Archive, ...] = ()
+    # how often the released code repeats its list in one epoch, with three and with five tasks; 0 is never
     repeats: tuple[int, int] = (0, 0)
+    # alternative lists of names (as `Pairing.key` gives them) of the whole set; empty where not known
     expected: tuple[tuple[str, ...], ...] = ()
-    releases: tuple[Release, ...] = ()
+    releases: tuple[Release, ...] = ()  # contents known by digest
+    # files below the root that name the images which count, one path a line, as the released code ships them
     lists: tuple[str, ...] = ()
+    # the set whose files these are, for another count of the same; looked for by name only
     variant_of: str | None = None
 
     @property

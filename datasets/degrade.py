@@ -120,17 +120,11 @@ def _rain(images: Sequence[Image], rngs: Sequence[np.random.Generator], *, amoun
 
 @dataclass(frozen=True, kw_only=True)
 class _Layer:
-    """Parallel streaks.
+    """Parallel streaks."""
 
-    Attributes:
-        drops: (1, H + 2 r, W + 2 r), where they begin.
-        kernel: (2 r + 1, 2 r + 1), what each looks like.
-        strength: how bright they are.
-    """
-
-    drops: Tensor
-    kernel: Tensor
-    strength: float
+    drops: Tensor  # (1, H + 2 r, W + 2 r), where they begin
+    kernel: Tensor  # (2 r + 1, 2 r + 1), what each looks like
+    strength: float  # how bright they are
 
 
 def _layers(height: int, width: int, rng: np.random.Generator, amount: float) -> Iterator[_Layer]:

@@ -24,7 +24,7 @@ from datasets.seeding import stable_seed
 _ROWS = 256  # of a depth, made at once
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Photo:
     scene: str
     package: str
@@ -34,41 +34,20 @@ class _Photo:
 
 
 _TRAIN = (
-    _Photo(scene="astronaut", package="skimage", path="data/astronaut.png", licence="public domain (NASA)"),
-    _Photo(scene="rocket", package="skimage", path="data/rocket.jpg", licence="CC0 (SpaceX)"),
-    _Photo(
-        scene="china", package="sklearn", path="datasets/images/china.jpg", licence="CC BY 2.0 (flickr: danielbuechele)"
-    ),
-    _Photo(
-        scene="deep_field",
-        package="skimage",
-        path="data/hubble_deep_field.jpg",
-        licence="public domain (NASA)",
-    ),
-    _Photo(scene="retina", package="skimage", path="data/retina.jpg", licence="CC0 (M. Häggström)"),
-    _Photo(scene="glands", package="skimage", path="data/ihc.png", licence="no known copyright restrictions (CMMI)"),
+    _Photo("astronaut", "skimage", "data/astronaut.png", "public domain (NASA)"),
+    _Photo("rocket", "skimage", "data/rocket.jpg", "CC0 (SpaceX)"),
+    _Photo("china", "sklearn", "datasets/images/china.jpg", "CC BY 2.0 (flickr: danielbuechele)"),
+    _Photo("deep_field", "skimage", "data/hubble_deep_field.jpg", "public domain (NASA)"),
+    _Photo("retina", "skimage", "data/retina.jpg", "CC0 (M. Häggström)"),
+    _Photo("glands", "skimage", "data/ihc.png", "no known copyright restrictions (CMMI)"),
 )
-_VAL = (
-    _Photo(
-        scene="grace_hopper",
-        package="matplotlib",
-        path="mpl-data/sample_data/grace_hopper.jpg",
-        licence="public domain (US Navy)",
-    ),
-)
+_VAL = (_Photo("grace_hopper", "matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "public domain (US Navy)"),)
+_STEREO = ("data/motorcycle_left.png", "Middlebury Stereo 2014, research use", "data/motorcycle_disp.npz")
 _TEST = (
-    _Photo(scene="chelsea", package="skimage", path="data/chelsea.png", licence="CC0 (S. van der Walt)"),
-    _Photo(scene="coffee", package="skimage", path="data/coffee.png", licence="CC0 (R. Michetti)"),
-    _Photo(
-        scene="flower", package="sklearn", path="datasets/images/flower.jpg", licence="CC BY 2.0 (flickr: vultilion)"
-    ),
-    _Photo(
-        scene="motorcycle",
-        package="skimage",
-        path="data/motorcycle_left.png",
-        licence="Middlebury Stereo 2014, research use",
-        disparity="data/motorcycle_disp.npz",
-    ),
+    _Photo("chelsea", "skimage", "data/chelsea.png", "CC0 (S. van der Walt)"),
+    _Photo("coffee", "skimage", "data/coffee.png", "CC0 (R. Michetti)"),
+    _Photo("flower", "sklearn", "datasets/images/flower.jpg", "CC BY 2.0 (flickr: vultilion)"),
+    _Photo("motorcycle", "skimage", *_STEREO),
 )
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
+import shutil
 import tarfile
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from datasets.dataset_spec import Archive, DatasetSpec
 
@@ -23,21 +18,6 @@ MAX_MEMBER_BYTES = 1 << 30  # no image of any set comes near; an archive that cl
 
 class FetchError(ValueError):
     """A download or an archive that can't be trusted or used; the message says what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Member:
-    """A regular file in an archive.
-
-    Attributes:
-        name: its path there.
-        size: in bytes, as the archive claims.
-        open: gives its contents.
-    """
-
-    name: str
-    size: int
-    open: Callable[[], IO[bytes]]
 
 
 def instructions(spec: DatasetSpec, root: Path) -> str:
@@ -131,105 +111,62 @@ def resuming_download(url: str, output_file: str, _pooch: Any, *, part: Path) ->
 
 
 def unpack(archive: Path, target: Path, pattern: str = ".*") -> list[Path]:
-    """Write the archive's files whose path matches `pattern` flat into `target`, each under its last name.
+    """Write the tar archive's files whose path matches `pattern` flat into `target`, each under its last name.
 
     Nothing but regular files is ever written and the archive's folders are not recreated, so neither `../`, absolute
-    paths, links nor devices can reach outside; an archive that holds such members among the wanted ones is refused as
-    a whole before anything is written, because whoever made it meant no good.
+    paths, links nor devices can reach outside; an archive that holds such members is refused as a whole before anything
+    is written, because whoever made it meant no good.
 
     Raises:
         FetchError: not an archive, unsafe or colliding members, or none that matches.
     """
-    with _opened(archive) as members:
-        wanted = [member for member in members if re.fullmatch(pattern, member.name)]
-        names = [PurePosixPath(member.name).name for member in wanted]
-        if not wanted:
-            raise FetchError(f"{archive} holds no file that matches {pattern!r}: it is not the expected archive.")
-        if len(set(names)) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise FetchError(f"{archive} holds several files called {twice!r}; unpack it by hand.")
-        target.mkdir(parents=True, exist_ok=True)
-        return [_write(member, target / name) for member, name in zip(wanted, names, strict=True)]
-
-
-class _opened:
-    """The regular files of a tar or zip archive, after all its members passed inspection."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._open = ExitStack()
-
-    def __enter__(self) -> list[Member]:
-        try:
-            body = self._open.enter_context(self.path.open("rb"))
-            if zipfile.is_zipfile(body):
-                return list(self._zip_members(self._open.enter_context(zipfile.ZipFile(body))))
-            body.seek(0)
-            return list(self._tar_members(self._open.enter_context(tarfile.open(fileobj=body))))
-        except FetchError:
-            self._open.close()
-            raise
-        # Broken archives make the decoders raise a dozen types (zlib, lzma, struct, ...); all mean the same here.
-        except Exception as error:
-            self._open.close()
-            raise FetchError(f"{self.path} is not a readable tar or zip archive ({error}).") from None
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def _zip_members(self, file: zipfile.ZipFile) -> Iterator[Member]:
-        for info in file.infolist():
-            self._refuse_unsafe(info.filename)
-            if stat.S_ISLNK(info.external_attr >> 16):
-                raise FetchError(f"{self.path}: member {info.filename!r} is a link; unpack it by hand if you trust it.")
-            if not info.is_dir():
-                yield Member(name=info.filename, size=info.file_size, open=partial(file.open, info))
-
-    def _tar_members(self, file: tarfile.TarFile) -> Iterator[Member]:
-        for info in file:
-            self._refuse_unsafe(info.name)
-            if info.issym() or info.islnk():
-                self._refuse_unsafe(str(PurePosixPath(info.name).parent / info.linkname), link=info.name)
-            if info.isfile():
-                yield Member(name=info.name, size=info.size, open=partial(_tar_body, file, info))
-
-    def _refuse_unsafe(self, name: str, link: str = "") -> None:
-        depth = 0
-        for part in PurePosixPath(name.replace("\\", "/")).parts:
-            depth += {"..": -1, ".": 0}.get(part, 1)
-            if depth < 0 or part == "/" or part.endswith(":"):
-                what = f"link {link!r} points" if link else f"member {name!r} leads"
-                raise FetchError(f"{self.path}: {what} outside the archive; it is not safe to unpack.")
-        if ".." in PurePosixPath(name).parts and not link:
-            raise FetchError(f"{self.path}: member {name!r} has '..' in its path; it is not safe to unpack.")
-
-
-def _tar_body(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
-    body = file.extractfile(info)
-    if body is None:
-        raise FetchError(f"Member {info.name!r} is no file.")
-    return body
-
-
-def _write(member: Member, path: Path) -> Path:
-    """Copy a member's bytes to `path` atomically."""
-    if member.size > MAX_MEMBER_BYTES:
-        raise FetchError(f"Member {member.name!r} claims {member.size} bytes; no image is that large.")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".unpacking-")
     try:
-        with os.fdopen(handle, "wb") as out, member.open() as source:
-            left = MAX_MEMBER_BYTES
-            while chunk := source.read(min(_CHUNK, left)):
-                out.write(chunk)
-                left -= len(chunk)
-                if left <= 0:
-                    raise FetchError(f"Member {member.name!r} is larger than it claims.")
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        with tarfile.open(archive) as file:
+            members = file.getmembers()
+            for member in members:
+                _refuse_unsafe(archive, member)
+            wanted: dict[str, tarfile.TarInfo] = {}
+            for member in (each for each in members if each.isfile() and re.fullmatch(pattern, each.name)):
+                name = PurePosixPath(member.name).name
+                if wanted.setdefault(name, member) is not member:
+                    raise FetchError(f"{archive} holds several files called {name!r}; unpack it by hand.")
+            if not wanted:
+                raise FetchError(f"{archive} holds no file that matches {pattern!r}: it is not the expected archive.")
+            target.mkdir(parents=True, exist_ok=True)
+            return [_write(file, member, target / name) for name, member in wanted.items()]
     except FetchError:
         raise
-    except Exception as error:  # as above: whatever the decoder calls it
-        raise FetchError(f"Member {member.name!r} can't be read ({error}): download the archive again.") from None
+    # Broken archives make the decoders raise a dozen types (zlib, lzma, struct, ...); all mean the same here.
+    except Exception as error:
+        raise FetchError(f"{archive} is not a readable tar archive ({error}): download it again.") from None
+
+
+def _refuse_unsafe(archive: Path, member: tarfile.TarInfo) -> None:
+    path = PurePosixPath(member.name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or (path.parts[:1] and path.parts[0].endswith(":")):
+        raise FetchError(f"{archive}: member {member.name!r} leads outside the archive; it is not safe to unpack.")
+    if member.issym() or member.islnk():
+        # a hard link's name starts at the archive's top, a symbolic one's at its own folder
+        end = PurePosixPath("/", *(path.parent.parts if member.issym() else ()), member.linkname)
+        if member.linkname.startswith("/") or _depth(end) < 0:
+            raise FetchError(f"{archive}: link {member.name!r} points outside the archive; it is not safe to unpack.")
+    if member.size > MAX_MEMBER_BYTES:
+        raise FetchError(f"{archive}: member {member.name!r} claims {member.size} bytes; no image is that large.")
+
+
+def _depth(path: PurePosixPath) -> int:
+    """The least number of folders below the top that the path comes to on its way."""
+    depths = accumulate({"..": -1, "/": 0}.get(part, 1) for part in path.parts)
+    return min(depths, default=0)
+
+
+def _write(file: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Path:
+    """Copy a member's bytes to `path` atomically."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as out, cast(IO[bytes], file.extractfile(member)) as source:
+            shutil.copyfileobj(source, out)
+        part.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
     return path

@@ -21,55 +21,33 @@ from datasets.readers import is_image_name
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is wrong with a data set.
+    """One thing that is wrong with a data set."""
 
-    Attributes:
-        dataset: the set's name.
-        kind: `missing`, `unpaired`, `ambiguous`, `extra`, `refused`, `size`, `misplaced`, `shifted`, `count`.
-        subject: the file or image it is about.
-        reason: what is wrong, in words.
-    """
-
-    dataset: str
-    kind: str
-    subject: str
-    reason: str
+    dataset: str  # the set's name
+    kind: str  # `missing`, `unpaired`, `ambiguous`, `extra`, `refused`, `size`, `misplaced`, `shifted`, `count`
+    subject: str  # the file or image it is about
+    reason: str  # what is wrong, in words
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One image of a set.
+    """One image of a set."""
 
-    Attributes:
-        name: its name within the set (the degraded file's stem; GoPro's sequence before a slash).
-        clean: the clean file.
-        degraded: the degraded file; None where the degradation is made, not read.
-    """
-
-    name: str
-    clean: Path
-    degraded: Path | None = None
+    name: str  # its name within the set (the degraded file's stem; GoPro's sequence before a slash)
+    clean: Path  # the clean file
+    degraded: Path | None = None  # the degraded file; None where the degradation is made, not read
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoundSet:
-    """A set of the catalogue as it lies on disk.
+    """A set of the catalogue as it lies on disk."""
 
-    Attributes:
-        spec: what it should be.
-        layout: the layout that matched.
-        root: the folder the layout's folders start from.
-        pairs: its images in order of name.
-        problems: what names and folders alone tell.
-        ignored: files in its folders that are hidden or don't look like images.
-    """
-
-    spec: DatasetSpec
-    layout: Layout
-    root: Path
-    pairs: tuple[Pair, ...]
-    problems: tuple[Problem, ...]
-    ignored: tuple[Path, ...] = ()
+    spec: DatasetSpec  # what it should be
+    layout: Layout  # the layout that matched
+    root: Path  # the folder the layout's folders start from
+    pairs: tuple[Pair, ...]  # its images in order of name
+    problems: tuple[Problem, ...]  # what names and folders alone tell
+    ignored: tuple[Path, ...] = ()  # files in its folders that are hidden or don't look like images
 
     @property
     def whole(self) -> bool:

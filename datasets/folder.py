@@ -16,18 +16,10 @@ from datasets.bundle import DataBundle, Pixels, Sample, Unread
 from datasets.console import readable
 from datasets.embedded import smooth_depth
 from datasets.finder import Pair, find_sets
-from datasets.folder_split import USUAL_SPLIT, Sides, Split, has_own_split, split_by_count, split_by_folders
+from datasets.folder_split import USUAL_SPLIT, FolderSplit, Split, has_own_split, split_by_count, split_by_folders
 from datasets.noise import content_hash
-from datasets.pair_layouts import (
-    PairSet,
-    find_pair_sets,
-    fitting,
-    image_files,
-    pair_notes,
-    part_of,
-    require_one_of_a_name,
-    require_partners,
-)
+from datasets.pair_layouts import find_pair_sets, fitting, image_files, pair_notes, part_of, require_partners
+from datasets.pair_names import PairSet, require_one_of_a_name
 from datasets.pair_suspects import refuse_unnamed_pairs
 from datasets.readers import ImageRefused, passed_over, read_rgb, read_size
 from datasets.tasks import Task, known_tasks
@@ -89,7 +81,7 @@ def load_folder(
     return _bundle(root, sides, notes, sets)
 
 
-def _bundle(root: Path, sides: Sides, notes: Sequence[str], sets: Sequence[PairSet]) -> DataBundle:
+def _bundle(root: Path, sides: FolderSplit, notes: Sequence[str], sets: Sequence[PairSet]) -> DataBundle:
     name = readable(root.resolve().name) or "folder"
     counts = f"{len(sides.train)} images to train on, {len(sides.val)} to validate, {len(sides.test)} to test"
     served = {c for sample in sides.train for c in sample.conditions}

@@ -14,7 +14,7 @@ USUAL_SPLIT: Split = (80, 10, 10)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sides:
+class FolderSplit:
     """Images to train on, validate and test, and how they were told apart, in words."""
 
     train: tuple[Sample, ...]
@@ -28,7 +28,7 @@ def has_own_split(parts: Collection[str]) -> bool:
     return "train" in parts and bool({"val", "test"} & set(parts))
 
 
-def split_by_count(samples: Sequence[Sample], split: Split) -> Sides:
+def split_by_count(samples: Sequence[Sample], split: Split) -> FolderSplit:
     """So many per cent of the scenes on each side, at least one each, in the order of the hash of their content.
 
     Raises:
@@ -47,10 +47,12 @@ def split_by_count(samples: Sequence[Sample], split: Split) -> Sides:
     train, val_side, test_side = (
         tuple(s for s in ordered if side_of[s.scene] == side) for side in ("train", "val", "test")
     )
-    return Sides(train=train, val=val_side, test=test_side, how=f"split by count, {split[0]} / {split[1]} / {split[2]}")
+    return FolderSplit(
+        train=train, val=val_side, test=test_side, how=f"split by count, {split[0]} / {split[1]} / {split[2]}"
+    )
 
 
-def split_by_folders(samples: Sequence[tuple[Sample, str]], root: Path) -> Sides:
+def split_by_folders(samples: Sequence[tuple[Sample, str]], root: Path) -> FolderSplit:
     """The folder's own parts. Training images that are tested or validated on, too, are left out, and counted.
 
     Without `val/` a tenth of the training scenes validates; without `test/`, `val/` is tested on.
@@ -84,7 +86,7 @@ def split_by_folders(samples: Sequence[tuple[Sample, str]], root: Path) -> Sides
         how += ", a tenth of train/ to validate"
     if not parts["train"]:
         raise ValueError(f"{root}: no images are left to train on: {how}.")
-    return Sides(train=tuple(parts["train"]), val=tuple(parts["val"]), test=tuple(parts["test"]), how=how)
+    return FolderSplit(train=tuple(parts["train"]), val=tuple(parts["val"]), test=tuple(parts["test"]), how=how)
 
 
 def _without(samples: Sequence[Sample], contents: set[str]) -> tuple[list[Sample], int]:

@@ -31,25 +31,16 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageInspection:
-    """What a pair of files turned out to hold.
+    """What a pair of files turned out to hold."""
 
-    Attributes:
-        name: the pair's name.
-        size: (height, width) of the clean image; None where it was refused.
-        thumb: thumbnail of the clean image; None where it was refused.
-        degraded_thumb: thumbnail of the degraded image; None where there is none or it was refused.
-        digest: hash of the pixels of both.
-        notes: (file, conversion) for every conversion.
-        faults: (kind, file, reason) for everything wrong.
-    """
-
-    name: str
-    size: tuple[int, int] | None
-    thumb: NDArray[np.float32] | None
+    name: str  # the pair's name
+    size: tuple[int, int] | None  # (height, width) of the clean image; None where it was refused
+    thumb: NDArray[np.float32] | None  # thumbnail of the clean image; None where it was refused
+    # thumbnail of the degraded image; None where there is none or it was refused
     degraded_thumb: NDArray[np.float32] | None
-    digest: str
-    notes: tuple[tuple[str, str], ...]
-    faults: tuple[tuple[str, str, str], ...]
+    digest: str  # hash of the pixels of both
+    notes: tuple[tuple[str, str], ...]  # (file, conversion) for every conversion
+    faults: tuple[tuple[str, str, str], ...]  # (kind, file, reason) for everything wrong
 
 
 def inspect_image(pair: Pair) -> ImageInspection:
@@ -77,7 +68,7 @@ def inspect_image(pair: Pair) -> ImageInspection:
     )
 
 
-def look_at_all(pairs: Iterable[Pair], workers: int | None = None) -> Iterator[ImageInspection]:
+def inspect_images(pairs: Iterable[Pair], workers: int | None = None) -> Iterator[ImageInspection]:
     """`inspect_image` for every pair, in order, on several threads where there are many."""
     return parallel_map(inspect_image, list(pairs), workers)
 

@@ -20,21 +20,13 @@ THRESHOLD = 0.97
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """A test image whose scene stands in a training set.
+    """A test image whose scene stands in a training set."""
 
-    Attributes:
-        test_set: the test set's name.
-        test_image: the image in it.
-        train_set: the training set's name.
-        train_image: the most similar image in it.
-        correlation: of the two thumbnails, at most 1.
-    """
-
-    test_set: str
-    test_image: str
-    train_set: str
-    train_image: str
-    correlation: float
+    test_set: str  # the test set's name
+    test_image: str  # the image in it
+    train_set: str  # the training set's name
+    train_image: str  # the most similar image in it
+    correlation: float  # of the two thumbnails, at most 1
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -82,10 +74,7 @@ def overlaps(
 
 
 def leaked_training_images(
-    names: Sequence[str],
-    thumbs: NDArray[np.float32],
-    test_thumbs: NDArray[np.float32],
-    threshold: float = THRESHOLD,
+    names: Sequence[str], thumbs: NDArray[np.float32], test_thumbs: NDArray[np.float32], threshold: float = THRESHOLD
 ) -> frozenset[str]:
     """The training images that resemble any test image: what `--exclude-leaks` leaves out.
 

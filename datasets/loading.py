@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.bundle import Sample
 from datasets.catalog import catalog
 from datasets.dataset_spec import DatasetSpec
 from datasets.finder import FoundSet
@@ -17,6 +18,7 @@ from datasets.inspection import parallel_map
 from datasets.leaks import thumbnail
 from datasets.readers import ImageRefused, read_rgb, read_size
 from datasets.store import PackedSet
+from datasets.tasks import Condition
 
 MAX_DECODED_BYTES = 4 << 30
 _SHOWN = 20
@@ -24,25 +26,28 @@ _SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedImage:
-    """An image of a data set, ready to use.
+    """An image of a data set, ready to use."""
 
-    Attributes:
-        spec: its set.
-        name: `<set>/<image>`.
-        clean_name: the clean image's name within the set: shared by the degraded ones it serves.
-        clean: (H, W, 3) uint8; a view of a memory map for a packed set.
-        degraded: the same, or None.
-        thumb: (1536,) thumbnail of the clean image (`datasets.leaks.thumbnail`).
-        digest: hash of the pixels of both.
-    """
+    spec: DatasetSpec  # its set
+    name: str  # `<set>/<image>`
+    clean_name: str  # the clean image's name within the set: shared by the degraded ones it serves
+    clean: NDArray[np.uint8]  # (H, W, 3) uint8; a view of a memory map for a packed set
+    degraded: NDArray[np.uint8] | None  # the same, or None
+    thumb: NDArray[np.float32]  # (1536,) thumbnail of the clean image (`datasets.leaks.thumbnail`).
+    digest: str  # hash of the pixels of both
 
-    spec: DatasetSpec
-    name: str
-    clean_name: str
-    clean: NDArray[np.uint8]
-    degraded: NDArray[np.uint8] | None
-    thumb: NDArray[np.float32]
-    digest: str
+    def sample(self, scene: str, conditions: Iterable[Condition], depth: NDArray[np.float32] | None = None) -> Sample:
+        """The image as a bundle's, of this scene."""
+        return Sample(
+            name=self.name,
+            scene=scene,
+            clean=self.clean,
+            degraded=self.degraded,
+            depth=depth,
+            conditions=tuple(conditions),
+            source=self.spec.title,
+            licence=self.spec.licence,
+        )
 
 
 def stored_sets(root: Path) -> dict[str, PackedSet]:
@@ -68,9 +73,7 @@ def stores_note(stores: Collection[PackedSet]) -> str:
     return words
 
 
-def load_set(
-    spec: DatasetSpec, found: FoundSet | None, store: PackedSet | None, workers: int | None = None
-) -> list[LoadedImage]:
+def load_set(spec: DatasetSpec, found: FoundSet | None, store: PackedSet | None) -> list[LoadedImage]:
     """All images of a set, from its store where there is one, else decoded from its files.
 
     Raises:
@@ -80,7 +83,7 @@ def load_set(
         return _from_store(spec, store)
     if found is None:
         raise ValueError(f"{spec.name} is not there.")
-    return _from_files(found, workers)
+    return _from_files(found)
 
 
 def _from_store(spec: DatasetSpec, store: PackedSet) -> list[LoadedImage]:
@@ -122,10 +125,10 @@ def _decode(path: Path) -> _File:
     return _File(path, pixels, thumbnail(pixels), checksum, "")
 
 
-def _from_files(found: FoundSet, workers: int | None) -> list[LoadedImage]:
+def _from_files(found: FoundSet) -> list[LoadedImage]:
     paths = list(dict.fromkeys(p for pair in found.pairs for p in (pair.clean, pair.degraded) if p is not None))
     _require_memory(found, paths)
-    files = {file.path: file for file in parallel_map(_decode, paths, workers)}
+    files = {file.path: file for file in parallel_map(_decode, paths)}
     faults = [f"{path}: {file.fault}" for path, file in files.items() if file.fault]
     images = []
     first_name: dict[Path, str] = {}

@@ -28,57 +28,38 @@ _PART_PIXELS = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class NoisyItem:
-    """One noisy test image.
+    """One noisy test image."""
 
-    Attributes:
-        index: place of the image in the sequence given.
-        sigma_255: standard deviation of the noise, 0..255 scale.
-        degraded: (3, H, W) float32, nominal range [0, 1]; outside it where the protocol does not clip.
-        clean: (3, H, W) float32 in [0, 1], cropped as the protocol crops.
-    """
-
-    index: int
-    sigma_255: int
+    index: int  # place of the image in the sequence given
+    sigma_255: int  # standard deviation of the noise, 0..255 scale.
+    # (3, H, W) float32, nominal range [0, 1]; outside it where the protocol does not clip
     degraded: Float[Tensor, "3 H W"]
-    clean: Float[Tensor, "3 H W"]
+    clean: Float[Tensor, "3 H W"]  # (3, H, W) float32 in [0, 1], cropped as the protocol crops
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoisyPixels:
-    """One noisy test image as files hold pixels.
+    """One noisy test image as files hold pixels."""
 
-    Attributes:
-        index: place of the image in the sequence given.
-        sigma_255: standard deviation of the noise, 0..255 scale.
-        degraded: (H, W, 3) uint8; float32, nominal range [0, 1], where the protocol does not bring it to 8 bits.
-        clean: (H, W, 3) uint8, cropped as the protocol crops.
-    """
-
-    index: int
-    sigma_255: int
+    index: int  # place of the image in the sequence given
+    sigma_255: int  # standard deviation of the noise, 0..255 scale.
+    # (H, W, 3) uint8; float32, nominal range [0, 1], where the protocol does not bring it to 8 bits
     degraded: NDArray[np.uint8] | NDArray[np.float32]
-    clean: NDArray[np.uint8]
+    clean: NDArray[np.uint8]  # (H, W, 3) uint8, cropped as the protocol crops
 
 
 def noisy_inputs(
-    protocol: Protocol,
-    clean_images: Sequence[Tensor | NDArray[np.uint8]],
-    sigmas_255: Sequence[int] | None = None,
+    protocol: Protocol, clean_images: Sequence[Tensor | NDArray[np.uint8]], sigmas_255: Sequence[int] | None = None
 ) -> Iterator[NoisyItem]:
     """`noisy_pixels` as tensors of floats, which take four times the memory."""
     for each in noisy_pixels(protocol, clean_images, sigmas_255):
         yield NoisyItem(
-            index=each.index,
-            sigma_255=each.sigma_255,
-            degraded=_to_tensor(each.degraded),
-            clean=_to_tensor(each.clean),
+            index=each.index, sigma_255=each.sigma_255, degraded=_to_tensor(each.degraded), clean=_to_tensor(each.clean)
         )
 
 
 def noisy_pixels(
-    protocol: Protocol,
-    clean_images: Sequence[Tensor | NDArray[np.uint8]],
-    sigmas_255: Sequence[int] | None = None,
+    protocol: Protocol, clean_images: Sequence[Tensor | NDArray[np.uint8]], sigmas_255: Sequence[int] | None = None
 ) -> Iterator[NoisyPixels]:
     """Each clean image at each sigma, cropped and made noisy by the protocol's rule.
 

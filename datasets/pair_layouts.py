@@ -3,7 +3,7 @@
 `find_pair_sets` is the one place that says what counts as pairs: `ablations.run`, `ablations.evaluate` and
 `python -m datasets score` all ask it. A degraded and a clean subfolder side by side are pairs, in any case of letters,
 at most four folders down, above or below folders called train, val and test and folders of sequences. Where there are
-no such subfolders, files such as `1_rain.png` and `1_clean.png` in one folder are pairs (`datasets.flat_pairs`).
+no such subfolders, files such as `1_rain.png` and `1_clean.png` in one folder are pairs (`datasets.pair_names`).
 """
 
 from __future__ import annotations
@@ -12,14 +12,24 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from datasets.catalog import catalog
 from datasets.dataset_spec import Pairing
 from datasets.finder import Pair
-from datasets.flat_pairs import Flat, flat_pairs
-from datasets.pair_words import CLEAN, CLEAN_FOR, DEGRADED, PARTS, ROLE_WORDS, TASK_FOLDERS, Part
+from datasets.pair_names import (
+    CLEAN,
+    CLEAN_FOR,
+    DEGRADED,
+    ROLE_WORDS,
+    PairSet,
+    Part,
+    flat_pairs,
+    part_named,
+    plain_name,
+    require_one_of_a_name,
+    task_of,
+)
 from datasets.readers import is_image_name
 from datasets.tasks import Task
 
@@ -31,32 +41,6 @@ RULES = "equal names; rain-1 with norain-1; 0001_0.8_0.2 with 0001"
 
 _KEY_RULES = {Task.RAIN: (Pairing.NUMBER,), Task.HAZE: (Pairing.HAZE,), None: (Pairing.NUMBER, Pairing.HAZE)}
 _DEPTH, _SHOWN = 4, 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairSet:
-    """Pairs of one task and one part of the folder's own split.
-
-    Attributes:
-        task: told or recognised; None where neither.
-        part: `train`, `val`, `test`, or nothing where the folder has no split.
-        pairs: in order of name.
-        unpaired: degraded images without a clean partner.
-        spare: clean images without a degraded partner.
-        places: the folders, as `degraded/ + clean/`.
-    """
-
-    task: Task | None
-    part: Part
-    pairs: tuple[Pair, ...]
-    unpaired: tuple[Path, ...]
-    spare: tuple[Path, ...]
-    places: tuple[str, ...]
-
-
-def part_named(folder: str) -> Part:
-    """`train`, `val` or `test` where a folder's name says so, else nothing."""
-    return PARTS.get(folder.casefold(), "")
 
 
 def find_pair_sets(folder: Path, told: Sequence[Task] = ()) -> list[PairSet]:
@@ -75,8 +59,7 @@ def find_pair_sets(folder: Path, told: Sequence[Task] = ()) -> list[PairSet]:
         for one in _read(folder, place, degraded, clean, told):
             grouped[one.task, one.part].append(one)
     if not grouped:
-        for flat in flat_pairs(image_files(folder)):
-            one = _read_flat(folder, flat, told)
+        for one in flat_pairs(folder, image_files(folder), told):
             grouped[one.task, one.part].append(one)
     return [_joined(sets) for sets in grouped.values()]
 
@@ -149,25 +132,9 @@ def part_of(folder: Path, path: Path) -> Part:
     return part_named(inner[0]) if len(inner) > 1 else ""
 
 
-def require_one_of_a_name(folder: Path, files: Sequence[Path]) -> None:
-    """Refuse two files that differ by their suffix or case alone: which is meant isn't known.
-
-    Raises:
-        ValueError: it names both.
-    """
-    seen: dict[str, Path] = {}
-    for path in files:
-        first = seen.setdefault(str(path.with_suffix("")).casefold(), path)
-        if first is not path:
-            raise ValueError(
-                f"{folder}: {first.relative_to(folder)} and {path.relative_to(folder)} are two files of one name; "
-                "take one away, or give it another name."
-            )
-
-
 def _search(place: Path, depth: int) -> Iterator[tuple[Path, Path, Path]]:
     """(place, degraded folder, clean folder) of every two folders that belong together, from the top down."""
-    children = {_plain(child.name): child for child in _subfolders(place)}
+    children = {plain_name(child.name): child for child in _subfolders(place)}
     used: set[Path] = set()
     for name, task in DEGRADED.items():
         partner = next((c for c in CLEAN_FOR.get(task, CLEAN) if c in children), None) if name in children else None
@@ -188,7 +155,7 @@ def _read(root: Path, place: Path, degraded: Path, clean: Path, told: Sequence[T
         require_one_of_a_name(root, files)
         if not files:
             raise ValueError(f"{empty} holds no images, {other.name}/ beside it does: put their partners there.")
-    task = _task_of(root, place, degraded)
+    task = task_of(root, place, degraded)
     task = task or (told[0] if len(told) == 1 else None)
     pairs, unpaired, spare = _matched(degraded, clean, bad, good, task)
     above: Part = next((part for name in place.relative_to(root).parts if (part := part_named(name))), "")
@@ -216,36 +183,6 @@ def _read(root: Path, place: Path, degraded: Path, clean: Path, told: Sequence[T
             )
         )
     return sets
-
-
-def _read_flat(root: Path, flat: Flat, told: Sequence[Task]) -> PairSet:
-    """The pairs of one folder whose files' names say what they are."""
-    inner = flat.folder.relative_to(root)
-    require_one_of_a_name(root, [path for pair in flat.pairs for path in (pair.clean, pair.degraded) if path])
-    task = flat.task or _task_of(root, flat.folder.parent if inner.name else root, flat.folder)
-    part: Part = next((each for name in inner.parts if (each := part_named(name))), "")
-    prefix = "/".join(name for name in inner.parts if not part_named(name))
-    return PairSet(
-        task=task or (told[0] if len(told) == 1 else None),
-        part=part,
-        pairs=tuple(replace(pair, name=f"{prefix}/{pair.name}" if prefix else pair.name) for pair in flat.pairs),
-        unpaired=flat.unpaired,
-        spare=flat.spare,
-        places=(f"{inner.as_posix()}/{flat.shown}" if inner.name else flat.shown,),
-    )
-
-
-def _task_of(root: Path, place: Path, degraded: Path) -> Task | None:
-    """By the degraded folder's name, else by a folder above it, up to the user's own: a task's or a set's."""
-    names = [degraded.name, *reversed(place.relative_to(root).parts), root.resolve().name]
-    known = {spec.name.partition("-")[0]: spec.task for spec in catalog().values() if spec.paired}
-    for name in names:
-        if _plain(name) in TASK_FOLDERS:
-            return TASK_FOLDERS[_plain(name)]
-        for start, task in known.items():
-            if re.match(rf"{start}(?![a-z])", name.casefold()):
-                return task
-    return None
 
 
 def _matched(
@@ -302,10 +239,6 @@ def _subfolders(place: Path) -> list[Path]:
         return sorted(child for child in place.iterdir() if child.is_dir() and not child.name.startswith("."))
     except OSError:
         return []
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]+", "", name.casefold())
 
 
 def _inner(folder: Path, path: Path) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.flat_pairs import namesakes
 from datasets.leaks import thumbnail
 from datasets.pair_layouts import LAYOUTS
+from datasets.pair_names import namesakes
 from datasets.readers import ImageRefused, read_rgb
 
 _LOOKED_AT, _MOST_FOLDERS = 4, 40

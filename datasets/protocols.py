@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datasets.metrics import as_floats, pooled_psnr_db, psnr_db, ssim, to_y
-from datasets.tasks import PAPER_TASKS, Task, known_tasks
+from datasets.tasks import PAPER_TASKS, Condition, Task, known_tasks, noise
 from dfpir.registry import Registry
 
 __all__ = [
@@ -39,27 +39,21 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseRule:
-    """How Gaussian noise is put on a clean test image.
+    """How Gaussian noise is put on a clean test image."""
 
-    Attributes:
-        seeding: where the draws come from.
-            `stream`: one numpy legacy generator with `seed`; all files at the first sigma, all at the second, ...
-            `stream-per-sigma`: the same, but the generator starts anew for each sigma (one program run a sigma).
-            `per-image`: the generator starts anew for each image, so equal sizes get equal noise.
-            `content`: seeded by the hash of the image's pixels and the sigma; order, subset and workers can't matter.
-            `files`: the noisy images came as files; without them `content` noise stands in (`stand_in` says so).
-        seed: seed of the generator; None where no number is used.
-        file_order: in which order files are visited.
-        clip: whether values outside 0..255 are cut off.
-        quantise: how a noisy value becomes 8-bit: `truncate`, `round`, or `none` (stays float).
-        sigmas_255: standard deviations on the 0..255 scale, in the order in which they are drawn.
-    """
-
+    # where the draws come from:
+    # `stream`: one numpy legacy generator with `seed`; all files at the first sigma, all at the second, ...
+    # `stream-per-sigma`: the same, but the generator starts anew for each sigma (one program run a sigma)
+    # `per-image`: the generator starts anew for each image, so equal sizes get equal noise
+    # `content`: seeded by the hash of the image's pixels and the sigma; order, subset and workers can't matter
+    # `files`: the noisy images came as files; without them `content` noise stands in (`stand_in` says so)
     seeding: Literal["stream", "stream-per-sigma", "per-image", "content", "files"]
-    seed: int | None
-    file_order: Literal["directory", "sorted", "natural"]
-    clip: bool
+    seed: int | None  # seed of the generator; None where no number is used
+    file_order: Literal["directory", "sorted", "natural"]  # in which order files are visited
+    clip: bool  # whether values outside 0..255 are cut off
+    # how a noisy value becomes 8-bit: `truncate`, `round`, or `none` (stays float)
     quantise: Literal["truncate", "round", "none"]
+    # standard deviations on the 0..255 scale, in the order in which they are drawn
     sigmas_255: tuple[int, ...] = (15, 25, 50)
 
     @property
@@ -75,36 +69,23 @@ class NoiseRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """Everything between a model's output and a number.
+    """Everything between a model's output and a number."""
 
-    Attributes:
-        name: what users type.
-        version: raised whenever a rule below changes.
-        summary: whose numbers these are, in one line.
-        noise: how noisy inputs are made.
-        crop_multiple: clean and degraded images are cut about their centre to a multiple of this; 1 leaves them whole
-            (a model pads to a multiple of its own by reflection, and the padding is cut off before scoring).
-        y_tasks: tasks scored on BT.601 luma; the others are scored on RGB.
-        luma_8bit: whether luma is rounded to 8 bits, as MATLAB's rgb2ycbcr does with uint8 images.
-        clip_output: whether the restored image is cut to [0, 1].
-        round_output: `round8` or `truncate8` where the authors score saved 8-bit images, else `none`.
-        ssim_window: one of `datasets.metrics.SSIM_WINDOWS`.
-        average: mean of the images' PSNRs, or the PSNR of the pooled error.
-        notes: what a reader of a number should know besides.
-    """
-
-    name: str
-    version: int
-    summary: str
-    noise: NoiseRule
+    name: str  # what users type
+    version: int  # raised whenever a rule below changes
+    summary: str  # whose numbers these are, in one line
+    noise: NoiseRule  # how noisy inputs are made
+    # clean and degraded images are cut about their centre to a multiple of this; 1 leaves them whole (a model pads to a
+    # multiple of its own by reflection, and the padding is cut off before scoring)
     crop_multiple: int = 1
-    y_tasks: frozenset[Task] = frozenset()
-    luma_8bit: bool = False
-    clip_output: bool = True
+    y_tasks: frozenset[Task] = frozenset()  # tasks scored on BT.601 luma; the others are scored on RGB.
+    luma_8bit: bool = False  # whether luma is rounded to 8 bits, as MATLAB's rgb2ycbcr does with uint8 images
+    clip_output: bool = True  # whether the restored image is cut to [0, 1]
+    # `round8` or `truncate8` where the authors score saved 8-bit images, else `none`
     round_output: Literal["none", "round8", "truncate8"] = "none"
-    ssim_window: str = "uniform7"
-    average: Literal["images", "pooled"] = "images"
-    notes: tuple[str, ...] = ()
+    ssim_window: str = "uniform7"  # one of `datasets.metrics.SSIM_WINDOWS`
+    average: Literal["images", "pooled"] = "images"  # mean of the images' PSNRs, or the PSNR of the pooled error
+    notes: tuple[str, ...] = ()  # what a reader of a number should know besides
 
     @property
     def label(self) -> str:
@@ -180,9 +161,7 @@ _SUITE = (
         name="allinone-5task",
         version=1,
         summary="the same with five tasks: sigma 25 is drawn alone, so its noise differs from the 3-task test's",
-        noise=NoiseRule(
-            seeding="stream", seed=0, file_order="directory", clip=True, quantise="truncate", sigmas_255=(25,)
-        ),
+        noise=replace(_ALL_IN_ONE_NOISE, sigmas_255=(25,)),
         crop_multiple=16,
     ),
     Protocol(
@@ -268,6 +247,16 @@ def get_protocol(name: str) -> Protocol:
     near = difflib.get_close_matches(name, PROTOCOLS, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"Unknown protocol {name!r}.{hint} Known: {', '.join(PROTOCOLS)}.")
+
+
+def conditions_under(protocol: Protocol, tasks: Iterable[Task]) -> tuple[Condition, ...]:
+    """The tasks' conditions; noise at the levels that the protocol draws, where it draws a stream of them."""
+    drawn = protocol.noise.sigmas_255 if protocol.noise.depends_on_order else None
+    return tuple(
+        condition
+        for task in tasks
+        for condition in (map(noise, drawn) if task is Task.NOISE and drawn is not None else task.conditions)
+    )
 
 
 def score(

@@ -1,18 +1,7 @@
 """Reading image files: each kind of file is converted by a stated rule or refused with its name and the reason.
 
-| file | what happens |
-|---|---|
-| 8-bit RGB PNG, JPEG, BMP, TIFF, WebP, PPM | read |
-| greyscale, 1 bit, palette | converted to RGB (grey levels repeated) |
-| with an alpha channel that is opaque everywhere | alpha dropped |
-| with transparency | refused: what stands behind it isn't known |
-| EXIF orientation | turned upright, as every viewer shows it |
-| 16-bit, float or 32-bit samples | refused: the protocols are defined on 8-bit images |
-| CMYK, Lab, HSV and other colour models | refused: their RGB depends on a profile |
-| MPO, as phones and drones write under `.jpg` | its first picture, read |
-| several frames of any other kind | refused |
-| truncated, empty, not an image, over 100 megapixels | refused |
-| missing, a folder, a device, a link that loops | refused |
+The rules are the table "Reading rules" of docs/datasets.md. Noise and scores are defined on 8-bit images: 16-bit and
+float samples are refused, and so are colour models whose RGB depends on a profile, and transparency.
 """
 
 from __future__ import annotations
@@ -64,15 +53,10 @@ class ImageRefused(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRead:
-    """A decoded image.
+    """A decoded image."""
 
-    Attributes:
-        pixels: (H, W, 3) uint8 RGB.
-        notes: conversions that were made, in words; empty for a plain 8-bit RGB file.
-    """
-
-    pixels: NDArray[np.uint8]
-    notes: tuple[str, ...]
+    pixels: NDArray[np.uint8]  # (H, W, 3) uint8 RGB
+    notes: tuple[str, ...]  # conversions that were made, in words; empty for a plain 8-bit RGB file
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:

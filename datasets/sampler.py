@@ -14,19 +14,12 @@ from datasets.tasks import CONDITIONS, Condition, Task, noise
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A pool of images that serves one condition.
+    """A pool of images that serves one condition."""
 
-    Attributes:
-        name: for messages.
-        condition: what is done to its images.
-        count: images in it.
-        repeats: how often the whole pool is drawn for each time a pool of repeats 1 is.
-    """
-
-    name: str
-    condition: Condition
-    count: int
-    repeats: float
+    name: str  # for messages
+    condition: Condition  # what is done to its images
+    count: int  # images in it
+    repeats: float  # how often the whole pool is drawn for each time a pool of repeats 1 is
 
     @property
     def weight(self) -> float:

@@ -16,27 +16,108 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.finder import FoundSet
 from datasets.inspection import parallel_map
-from datasets.readers import ImageRefused, read_rgb
-from datasets.store_plan import Entry, PackPlan, plan_pack
+from datasets.readers import ImageRefused, read_rgb, read_size
 from datasets.store_sources import SourceRecord, record, recorded
-
-__all__ = ["Entry", "PackPlan", "PackedSet", "StoreError", "pack", "plan_pack"]
 
 SCHEMA = 1
 _JOURNAL_EVERY = 64
+_TIMED = 12  # images decoded to estimate how long a build takes
 
 
 class StoreError(ValueError):
     """A store that can't be built or read; the message names the file and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One image of a store."""
+
+    name: str  # the image's name within its set
+    role: str  # `clean` or `degraded`
+    offset: int  # first byte in `pixels.u8`.
+    height: int  # rows
+    width: int  # columns
+    checksum: str = ""  # blake2b of its bytes; empty while it isn't built
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes."""
+        return self.height * self.width * 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackPlan:
+    """What a build will write."""
+
+    name: str  # the set's name
+    target: Path  # the store's folder
+    # every image and its place; a clean image that serves several degraded ones is stored once
+    entries: tuple[Entry, ...]
+    sources: tuple[Path, ...]  # the file of each entry
+    # (name, index of the degraded or -1, index of the clean entry) for each image of the set
+    pairs: tuple[tuple[str, int, int], ...]
+    estimated_wall_s: float  # for the decoding, from a few images and the number of workers
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of pixels."""
+        return sum(entry.size for entry in self.entries)
+
+
+def plan_pack(found: FoundSet, folder: Path, workers: int = 1) -> PackPlan:
+    """Sizes from headers, places, and an estimate of the time; writes nothing.
+
+    Raises:
+        ImageRefused: a file whose header already breaks a rule: the set should pass `check` first.
+        ValueError: the set has no images.
+    """
+    files: dict[tuple[Path, str], str] = {}
+    for pair in found.pairs:
+        files.setdefault((pair.clean, "clean"), pair.name)
+        if pair.degraded is not None:
+            files.setdefault((pair.degraded, "degraded"), pair.name)
+    if not files:
+        raise ValueError(f"{found.spec.name} holds no images to pack.")
+    entries, offset = [], 0
+    for (path, role), name in files.items():
+        height, width = read_size(path)
+        entries.append(Entry(name=name, role=role, offset=offset, height=height, width=width))
+        offset += entries[-1].size
+    at = {key: index for index, key in enumerate(files)}
+    pairs = [
+        (pair.name, at[pair.degraded, "degraded"] if pair.degraded else -1, at[pair.clean, "clean"])
+        for pair in found.pairs
+    ]
+    sources = tuple(path for path, _ in files)
+    return PackPlan(
+        name=found.spec.name,
+        target=folder / f"{found.spec.name}.store",
+        entries=tuple(entries),
+        sources=sources,
+        pairs=tuple(pairs),
+        estimated_wall_s=_estimate(sources, max(1, workers)),
+    )
+
+
+def _estimate(sources: Sequence[Path], workers: int) -> float:
+    """Seconds to decode all sources, from a spread of them."""
+    sample = sources[:: max(1, len(sources) // _TIMED)][:_TIMED]
+    started = time.perf_counter()
+    for path in sample:
+        read_rgb(path)
+    return (time.perf_counter() - started) / len(sample) * len(sources) / workers
 
 
 def pack(plan: PackPlan, workers: int = 1, progress: Callable[[int, int], None] | None = None) -> PackedSet:
@@ -56,20 +137,20 @@ def pack(plan: PackPlan, workers: int = 1, progress: Callable[[int, int], None] 
         if opened.fingerprint == _fingerprint(plan) and opened.sources is not None and not opened.change():
             return opened
         raise StoreError(f"{plan.target} holds another version of {plan.name}: delete it and pack again.")
-    partial = plan.target.with_name(plan.target.name + ".partial")
-    done = _resume(partial, plan)
-    _require_room(plan, partial)
+    folder = plan.target.with_name(plan.target.name + ".partial")
+    done = _resume(folder, plan)
     todo = [index for index in range(len(plan.entries)) if index not in done]
-    jobs = [_Job(plan.sources[i], plan.entries[i], partial / "pixels.u8", i) for i in todo]
-    with (partial / "done.jsonl").open("a", encoding="utf-8") as journal:
-        for count, (index, checksum) in enumerate(parallel_map(_pack_one, jobs, workers), start=1):
+    with (folder / "done.jsonl").open("a", encoding="utf-8") as journal:
+        for count, (index, checksum) in enumerate(
+            parallel_map(partial(_pack_one, plan, folder), todo, workers), start=1
+        ):
             done[index] = checksum
             journal.write(json.dumps([index, checksum]) + "\n")
             if count % _JOURNAL_EVERY == 0:
                 journal.flush()
             if progress:
                 progress(len(done), len(plan.entries))
-    _finish(partial, plan, done)
+    _finish(folder, plan, done)
     return PackedSet(plan.target)
 
 
@@ -154,21 +235,6 @@ class PackedSet:
         if change := self.change():
             raise StoreError(f"{self.path} is out of date ({change}): {self.mend}.")
 
-    def crop(self, index: int, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
-        """A (height, width, 3) copy of a part of entry `index`: only its rows are read from the disk.
-
-        Raises:
-            ValueError: the crop reaches outside the image.
-        """
-        entry = self.entries[index]
-        inside = 0 <= top <= entry.height - height and 0 <= left <= entry.width - width
-        if not inside or height <= 0 or width <= 0:
-            raise ValueError(
-                f"Crop {height}x{width} at ({top}, {left}) does not lie inside {entry.name!r}, "
-                f"{entry.height}x{entry.width}."
-            )
-        return np.array(self.image(index)[top : top + height, left : left + width])
-
     def verify(self) -> list[str]:
         """Names of entries whose bytes no longer match their checksum; empty when all do."""
         return [
@@ -178,23 +244,16 @@ class PackedSet:
         ]
 
 
-@dataclass(frozen=True)
-class _Job:
-    source: Path
-    entry: Entry
-    pixels: Path
-    index: int
-
-
-def _pack_one(job: _Job) -> tuple[int, str]:
+def _pack_one(plan: PackPlan, folder: Path, index: int) -> tuple[int, str]:
     """Decode one file into its place. Runs in a worker: places don't overlap, so nobody waits for anybody."""
-    pixels = read_rgb(job.source)
-    if pixels.shape[:2] != (job.entry.height, job.entry.width):
-        raise StoreError(f"{job.source} changed its size while it was packed. Start again.")
-    with job.pixels.open("r+b") as file:
-        file.seek(job.entry.offset)
+    source, entry = plan.sources[index], plan.entries[index]
+    pixels = read_rgb(source)
+    if pixels.shape[:2] != (entry.height, entry.width):
+        raise StoreError(f"{source} changed its size while it was packed. Start again.")
+    with (folder / "pixels.u8").open("r+b") as file:
+        file.seek(entry.offset)
         file.write(np.ascontiguousarray(pixels).data)
-    return job.index, _checksum(pixels)
+    return index, _checksum(pixels)
 
 
 def _checksum(pixels: NDArray[np.uint8]) -> str:
@@ -206,48 +265,34 @@ def _fingerprint(plan: PackPlan) -> str:
     return hashlib.blake2b(json.dumps([rows, plan.pairs]).encode(), digest_size=16).hexdigest()
 
 
-def _resume(partial: Path, plan: PackPlan) -> dict[int, str]:
+def _resume(folder: Path, plan: PackPlan) -> dict[int, str]:
     """Finished entries of an interrupted build of this very plan; starts afresh for any other."""
-    mark = partial / "fingerprint"
+    mark, journal, pixels = (folder / name for name in ("fingerprint", "done.jsonl", "pixels.u8"))
     if not mark.is_file() or mark.read_text(encoding="utf-8") != _fingerprint(plan):
-        shutil.rmtree(partial, ignore_errors=True)
-        _require_room(plan, partial)
-        partial.mkdir(parents=True)
-        with (partial / "pixels.u8").open("wb") as file:
+        shutil.rmtree(folder, ignore_errors=True)
+        plan.target.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(plan.target.parent).free
+        if plan.bytes > free:
+            raise StoreError(f"{plan.target} needs {plan.bytes / 1e9:.2f} GB; {free / 1e9:.2f} GB are free there.")
+        folder.mkdir()
+        with pixels.open("wb") as file:
             file.truncate(plan.bytes)
         mark.write_text(_fingerprint(plan), encoding="utf-8")
-    return {
-        index: checksum for index, checksum in _journal(partial) if _is_there(partial, plan.entries[index], checksum)
-    }
+    done: dict[int, str] = {}
+    with pixels.open("rb") as file:
+        for line in journal.read_text(encoding="utf-8").splitlines() if journal.is_file() else ():
+            try:
+                index, checksum = json.loads(line)
+            except ValueError:
+                break  # the line that was being written when the build was cut off
+            # a journal line may outlive its bytes after a power cut
+            file.seek(plan.entries[index].offset)
+            if hashlib.blake2b(file.read(plan.entries[index].size), digest_size=16).hexdigest() == checksum:
+                done[index] = checksum
+    return done
 
 
-def _journal(partial: Path) -> Iterator[tuple[int, str]]:
-    file = partial / "done.jsonl"
-    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
-        try:
-            index, checksum = json.loads(line)
-        except ValueError:
-            return  # the line that was being written when the build was cut off
-        yield index, checksum
-
-
-def _is_there(partial: Path, entry: Entry, checksum: str) -> bool:
-    """Whether the bytes reached the disk: a journal line may outlive them after a power cut."""
-    with (partial / "pixels.u8").open("rb") as file:
-        file.seek(entry.offset)
-        return hashlib.blake2b(file.read(entry.size), digest_size=16).hexdigest() == checksum
-
-
-def _require_room(plan: PackPlan, partial: Path) -> None:
-    if partial.exists():
-        return
-    plan.target.parent.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(plan.target.parent).free
-    if plan.bytes > free:
-        raise StoreError(f"{plan.target} needs {plan.bytes / 1e9:.2f} GB; {free / 1e9:.2f} GB are free there.")
-
-
-def _finish(partial: Path, plan: PackPlan, done: dict[int, str]) -> None:
+def _finish(folder: Path, plan: PackPlan, done: dict[int, str]) -> None:
     rows = [[e.name, e.role, e.offset, e.height, e.width, done[i]] for i, e in enumerate(plan.entries)]
     index = {
         "schema": SCHEMA,
@@ -258,12 +303,12 @@ def _finish(partial: Path, plan: PackPlan, done: dict[int, str]) -> None:
         "pairs": plan.pairs,
         "sources": record(plan.sources, plan.target.parent).to_json(),
     }
-    with (partial / "pixels.u8").open("r+b") as file:
+    with (folder / "pixels.u8").open("r+b") as file:
         os.fsync(file.fileno())
-    with (partial / "index.json").open("w", encoding="utf-8") as text:
+    with (folder / "index.json").open("w", encoding="utf-8") as text:
         json.dump(index, text)
         text.flush()
         os.fsync(text.fileno())
     for name in ("done.jsonl", "fingerprint"):
-        (partial / name).unlink(missing_ok=True)
-    partial.replace(plan.target)
+        (folder / name).unlink(missing_ok=True)
+    folder.replace(plan.target)

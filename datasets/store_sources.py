@@ -15,17 +15,13 @@ from datasets.readers import is_image_name
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRecord:
-    """The files of a store.
+    """The files of a store."""
 
-    Attributes:
-        files: (path relative to the store's parent, bytes, modification time in ns) of each entry's file, in order.
-        folders: (relative path, number of images in it, hash of their names) of each folder that they lie in.
-        digest: hash of the two: equal digests are the same files.
-    """
-
+    # (path relative to the store's parent, bytes, modification time in ns) of each entry's file, in order
     files: tuple[tuple[str, int, int], ...]
+    # (relative path, number of images in it, hash of their names) of each folder that they lie in
     folders: tuple[tuple[str, int, str], ...]
-    digest: str
+    digest: str  # hash of the two: equal digests are the same files
 
     def to_json(self) -> dict[str, Any]:
         """For index.json."""

@@ -26,41 +26,29 @@ comes from the generator; the result is brought to 8 bits afterwards."""
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """A kind of degradation: one declaration from which data, prompts and reports take what they need.
+    """A kind of degradation: one declaration from which data, prompts and reports take what they need."""
 
-    Attributes:
-        name: in conditions, files and on the command line: lower-case letters, digits and `_`.
-        label: as a reader knows it ("Motion blur").
-        colour: of its lines in figures, as "#rrggbb".
-        marker: of its points, one of o, s, v, D, P and X, as matplotlib draws them.
-        order: place in tables and figures; equal places by name. The suite's five have 0 to 4.
-        strengths: that are trained on and tested, each a condition `<name>-<strength>`; empty: one condition, `<name>`.
-        any_strength: least and largest whole strength that may be asked for besides, or None.
-        strength_label: what follows the label for a strength, with `{}` where it stands.
-        shades: a colour for each of the strengths; empty: `colour` for all.
-        detailed: sentence of the detailed prompts, with `{}` where the strength stands; empty for the paper's tasks,
-            whose sentences the model package has.
-        simple: the same of the simple prompts.
-        degrade: makes it from clean images; None for the suite's own, which `datasets.degrade` makes, and for a task
-            that comes as pairs of files alone.
-        share: of training samples, relative to the other tasks' mean, where a budget's mixture does not name the task.
-        loss_weight: factor of its samples' loss there.
-    """
-
-    name: str
-    label: str
-    colour: str
-    marker: str = "X"
-    order: int = 100
+    name: str  # in conditions, files and on the command line: lower-case letters, digits and `_`
+    label: str  # as a reader knows it ("Motion blur")
+    colour: str  # of its lines in figures, as "#rrggbb"
+    marker: str = "X"  # of its points, one of o, s, v, D, P and X, as matplotlib draws them
+    order: int = 100  # place in tables and figures; equal places by name. The suite's five have 0 to 4
+    # that are trained on and tested, each a condition `<name>-<strength>`; empty: one condition, `<name>`
     strengths: tuple[int, ...] = ()
+    # least and largest whole strength that may be asked for besides, or None
     any_strength: tuple[int, int] | None = None
-    strength_label: str = " {}"
-    shades: tuple[str, ...] = ()
+    strength_label: str = " {}"  # what follows the label for a strength, with `{}` where it stands
+    shades: tuple[str, ...] = ()  # a colour for each of the strengths; empty: `colour` for all
+    # sentence of the detailed prompts, with `{}` where the strength stands; empty for the paper's tasks, whose
+    # sentences the model package has
     detailed: str = ""
-    simple: str = ""
+    simple: str = ""  # the same of the simple prompts
+    # makes it from clean images; None for the suite's own, which `datasets.degrade` makes, and for a task that comes as
+    # pairs of files alone
     degrade: Degradation | None = None
+    # of training samples, relative to the other tasks' mean, where a budget's mixture does not name the task
     share: float = 1.0
-    loss_weight: float = 1.0
+    loss_weight: float = 1.0  # factor of its samples' loss there
 
     NOISE: ClassVar[Task]
     RAIN: ClassVar[Task]
@@ -104,15 +92,10 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """A task at one strength: what a prompt names and what a table's column holds.
+    """A task at one strength: what a prompt names and what a table's column holds."""
 
-    Attributes:
-        task: the kind of degradation.
-        strength: in the task's own unit; None where it has one strength alone.
-    """
-
-    task: Task
-    strength: int | None = None
+    task: Task  # the kind of degradation
+    strength: int | None = None  # in the task's own unit; None where it has one strength alone
 
     @property
     def sigma_255(self) -> int | None:
@@ -155,12 +138,7 @@ Task.NOISE = Task(
     shades=("#8cc4ea", "#0072B2", "#013a5e"),
 )
 Task.RAIN = Task(
-    name="rain",
-    label="Rain",
-    colour="#009E73",
-    marker="v",
-    order=1,
-    strength_label=", {}\N{NO-BREAK SPACE}% of drops",
+    name="rain", label="Rain", colour="#009E73", marker="v", order=1, strength_label=", {}\N{NO-BREAK SPACE}% of drops"
 )
 Task.HAZE = Task(name="haze", label="Haze", colour="#E69F00", marker="s", order=2)
 Task.BLUR = Task(name="blur", label="Motion blur", colour="#CC79A7", marker="D", order=3)

@@ -182,6 +182,24 @@ class DFPIRConfig:
         """Whether the output depends on the prompt code."""
         return self.perturbs and self.channel_perturbation and self.order not in ("identity", "shared")
 
+    @property
+    def ingredients(self) -> dict[str, str]:
+        """Which parts of the method the model has, as in the paper's Table 3: a check mark, or how; "" for none.
+
+        A block that tells the task by parameters of its own for each prompt reorders nothing: it is no DGCPM.
+        """
+        channel = self.perturbs and self.channel_perturbation
+        attention = self.perturbs and self.attention_perturbation
+        reorders = channel and self.order not in PER_PROMPT
+        gammas = dict.fromkeys(f"{self.gamma_at(level):g}" for level in self.levels)
+        return {
+            "DGCPM": "\N{CHECK MARK}" if reorders else "",
+            "CAAPM": "\N{CHECK MARK}" if attention else "",
+            "order": self.order.replace("_", " ") if channel else "",
+            "\N{GREEK SMALL LETTER GAMMA}": "/".join(gammas) if attention else "",
+            "prompt": self.prompt_set if self.uses_prompts else "",
+        }
+
     def identity(self) -> dict[str, Any]:
         """What the model computes, as JSON-ready values: equal dicts are one model, whatever their names.
 

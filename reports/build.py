@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import runpy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -217,6 +217,4 @@ def _write_runs(study: Study, path: Path) -> None:
 
 
 if __name__ == "__main__":  # the spelling of older pages and scripts
-    from reports.__main__ import main
-
-    sys.exit(main())
+    runpy.run_module("reports", run_name="__main__")

@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports.labels import condition_label
+from reports.messages import message, sentences
 from reports.schema import PSNR, condition_sort_key
 from reports.stats import AVERAGE, Analysis, collect
+from reports.wording import signed
 
+_DASH = "\N{EN DASH}"
 GUESSES_FILE, COSTS_FILE, CONFUSION_FILE = "guesses.csv", "guess_costs.csv", "guess_confusion.csv"
 
 COLUMNS = {
@@ -131,6 +135,49 @@ def summary(rows: pd.DataFrame, among: list[str]) -> dict[str, Any]:
             str(true): {str(name): int(count) for name, count in row.items()} for true, row in table.iterrows()
         },
     }
+
+
+def headline(guess: dict[str, Any]) -> str:
+    """What guessing costs, in a sentence, said only as firmly as the interval allows."""
+    line = guess["costs"][-1]
+    right = message("{n} of {all} guesses are right.", n=guess["right"], all=guess["images"])
+    difference, low, high = (line[key] for key in ("difference_db", "low_db", "high_db"))
+    if difference is None:
+        return sentences([right, message("What they cost can't be said: no image has a finite PSNR.")])
+    if guess["right"] == guess["images"]:
+        return sentences([right, message("Guessing costs nothing here: {zero} dB.", zero=signed(0.0))])
+    told: dict[str, Any] = {
+        "change": signed(difference),
+        "where": message("on average over the columns")
+        if len(guess["costs"]) > 1
+        else message("on {condition}", condition=condition_label(line["condition"])),
+    }
+    if low is None:
+        few = message("They change PSNR by {change} dB {where}; there are too few photographs for an interval.", **told)
+        return sentences([right, few])
+    told["interval"] = f"[{signed(low)}, {signed(high)}]"
+    if low <= 0 <= high:
+        pattern = message(
+            "They change PSNR by {change} dB {where}, 95% interval {interval}: not told apart from no change by these "
+            "photographs.",
+            **told,
+        )
+    elif high < 0:
+        pattern = message(
+            "Told the guess instead of the truth, the model loses: {change} dB {where}, 95% interval {interval}.",
+            **told,
+        )
+    else:
+        pattern = message(
+            "Told the guess instead of the truth, the model gains: {change} dB {where}, 95% interval {interval}.",
+            **told,
+        )
+    return sentences([right, pattern])
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number, or a dash where it is not finite."""
+    return _DASH if value is None else f"{value:.{digits}f}"
 
 
 def costs_table(found: dict[str, Any]) -> pd.DataFrame:

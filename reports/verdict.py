@@ -14,11 +14,12 @@ from reports import schema
 from reports.against_input import against_input
 from reports.contrasts import Contrasts, Tested, estimate_contrasts, planned_contrasts
 from reports.diverged import BELOW_DB, Diverged, diverged_runs, without
+from reports.headline import headline, trade
 from reports.labels import task_label
 from reports.messages import comma, message, ngettext, sentences, series
 from reports.pairs import Pair, pairs
 from reports.power import POWER, quadratic_mean
-from reports.stats import AVERAGE, LEVEL, NEW_PHOTOGRAPHS, Analysis, Scores, means
+from reports.stats import AVERAGE, NEW_PHOTOGRAPHS, Analysis, Scores
 from reports.study import Contrast, Study
 from reports.wording import count, named, seeds_told, show, show_size, signed
 
@@ -80,85 +81,13 @@ def verdict(analysis: Analysis, planned: Sequence[Contrast] = (), *, diverged: C
     said += [*_what_it_finds(on_average), *against_input(analysis.scores)]
     said += [_basis(analysis.scores)] if analysis.scores.variants else []
     return Verdict(
-        headline=_headline(analysis.scores, found, described),
+        headline=headline(analysis.scores, found, described),
         sentences=tuple(said),
         ranks="nothing" if not on_average else "all" if differ == len(on_average) else "some" if differ else "none",
         contrasts=found,
         without_diverged=kept,
         pairs=described,
     )
-
-
-def _headline(scores: Scores, found: Contrasts, described: Sequence[Pair]) -> str:
-    on_average = found.of()
-    if not described:
-        return _nothing_to_compare(scores)
-    if all(len(seeds) == 1 for seeds in scores.seeds.values()) or (
-        on_average and all(t.estimate.n_seeds == 1 for t in on_average)
-    ):
-        return _one_seed(on_average)
-    if not found.planned:
-        return message("No contrast was planned: the differences below are a description, and none is tested.")
-    if not on_average:
-        return message("No planned contrast can be estimated yet: the variants that they need have not finished.")
-    kind = scores.kind
-    where = message("{metric} averaged over the columns", metric=kind.label)
-    clauses = [_how_many_differ(on_average, where if len(scores.conditions) > 1 else kind.label)]
-    trades = sum(bool(_trade(t, found)) for t in on_average)
-    if trades and len(on_average) > 1:
-        clauses.append(message("in {n} of them the average hides a trade between tasks", n=trades))
-    elif trades:
-        clauses.append(message("the average hides a trade between tasks"))
-    if found.waiting:
-        clauses.append(message("{n} more can't be estimated yet", n=len(found.waiting)))
-    return message("{clauses}.", clauses=series(clauses))
-
-
-def _how_many_differ(on_average: Sequence[Tested], where: str) -> str:
-    differ, m = sum(t.differs for t in on_average), len(on_average)
-    told = {"where": where, "level": f"{LEVEL:.0%}"}
-    if m == 1 and differ:
-        return message("The planned contrast differs from zero at {level}, by {where}", **told)
-    if m == 1:
-        return message("The planned contrast could not be shown to differ from zero at {level}, by {where}", **told)
-    if not differ:
-        return message(
-            "No difference could be shown in any of the {m} planned contrasts at {level}, by {where}", m=m, **told
-        )
-    return ngettext(
-        "{n} of {m} planned contrasts differs from zero at {level}, by {where}",
-        "{n} of {m} planned contrasts differ from zero at {level}, by {where}",
-        differ,
-        m=m,
-        **told,
-    )
-
-
-def _nothing_to_compare(scores: Scores) -> str:
-    if not scores.variants:
-        return message("No run is finished: there is nothing to compare yet.")
-    if means(scores).drop(index="input")[AVERAGE].notna().any():
-        return message("Only one variant has finished runs: there is nothing to compare.")
-    return message("No variant has scores for all conditions: there is nothing to compare.")
-
-
-def _one_seed(on_average: Sequence[Tested]) -> str:
-    """The headline where each contrast has a variant that was trained once: many photographs, one training."""
-    said = message(
-        "The ranking means nothing yet: every comparison rests on one seed, so no difference can be told from "
-        "seed-to-seed variance."
-    )
-    if not on_average:
-        return said
-    differ, m = sum(t.models_differ for t in on_average), len(on_average)
-    as_models = ngettext(
-        "As trained models, {n} of {m} planned contrasts differs from zero at {level} on such photographs.",
-        "As trained models, {n} of {m} planned contrasts differ from zero at {level} on such photographs.",
-        differ,
-        m=m,
-        level=f"{LEVEL:.0%}",
-    )
-    return sentences([said, as_models])
 
 
 def _one_contrast(tested: Tested, found: Contrasts) -> str:
@@ -170,20 +99,13 @@ def _one_contrast(tested: Tested, found: Contrasts) -> str:
         clauses = [message("{label}: {estimate}, no difference could be shown", **told)]
     elif e.n_seeds == 1 and any(t.estimate.n_seeds > 1 for t in found.of()):
         clauses = [message("{label}: {estimate}, one seed: not judged", **told)]
-    trade = _trade(tested, found)
+    traded = trade(tested, found)
     shown = [t for t in found.by_task(tested.contrast).values() if t.differs]
-    if trade:
-        clauses.append(message("the average hides a trade: {values}", values=_values(trade)))
+    if traded:
+        clauses.append(message("the average hides a trade: {values}", values=_values(traded)))
     elif shown and not tested.differs:
         clauses.append(message("shown by task: {values}", values=_values(shown)))
     return message("{clauses}.", clauses=series(clauses))
-
-
-def _trade(tested: Tested, found: Contrasts) -> list[Tested]:
-    """The tasks on which the contrast differs from zero, where these and the average are not all of one sign."""
-    shown = [t for t in found.by_task(tested.contrast).values() if t.differs]
-    signs = {t.estimate.value > 0 for t in [*shown, *([tested] if tested.differs else [])]}
-    return sorted(shown, key=lambda t: -t.estimate.value) if len(signs) > 1 else []
 
 
 def _values(tasks: Sequence[Tested]) -> str:

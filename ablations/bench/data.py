@@ -21,7 +21,7 @@ from datasets.bundle import to_float, to_levels
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
 from datasets.finder import find_sets
-from datasets.paired import load_root
+from datasets.root_bundle import load_root
 from datasets.seeding import stable_seed
 from datasets.store import pack, plan_pack
 from datasets.tasks import Condition, Task
@@ -60,7 +60,8 @@ def _against_released(device: torch.device, repeats: int) -> list[Line]:
             for _ in range(2000):
                 index = 2 * int(rng.integers(len(store) // 2))
                 for part in (index, index + 1):
-                    store.crop(part, int(rng.integers(200)), int(rng.integers(200)), PATCH, PATCH).copy()
+                    top, left = int(rng.integers(200)), int(rng.integers(200))
+                    store.image(part)[top : top + PATCH, left : left + PATCH].copy()
             return 2000
 
         def batches() -> int:

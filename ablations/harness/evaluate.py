@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ablations.data import seen_word, test_set_of
 from ablations.devices import autocast
 from ablations.harness.batch_scores import BOTH, as_tensor, score_batch
 from ablations.harness.context import RunContext
 from ablations.harness.heartbeat import notify_heartbeat
 from ablations.spec import RunSpec
 from baselines.base import Restorer, restore
-from datasets.bundle import DataBundle, EvalItem
+from datasets.bundle import EvalItem
 from datasets.protocols import Protocol, get_protocol
 from datasets.transfer import to_device_async
 from reports.schema import PSNR
 
-__all__ = ["as_tensor", "batch_pixels", "batches_of", "restore_items", "score_items", "score_rows", "validation_scores"]
+__all__ = [
+    "Origin",
+    "as_tensor",
+    "batch_pixels",
+    "batches_of",
+    "origin_of",
+    "restore_items",
+    "score_items",
+    "score_rows",
+    "validation_scores",
+]
 
 _PIXELS_AT_ONCE = {"cpu": 8 * 128 * 128, "cuda": 4 * 481 * 321}
 
@@ -84,7 +94,7 @@ def score_items(
     *,
     protocol: str | None = None,
     metrics: Sequence[str] = BOTH,
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Rows of images.parquet: the score of each item and metric, beside the degraded input's own.
 
     Several processes share whole batches, so that each image meets the neighbours that it meets in one process; every
@@ -98,6 +108,7 @@ def score_items(
         metrics: which scores; PSNR alone is much faster.
     """
     rules, device, team = get_protocol(protocol or run.spec.protocol), run.device, run.team
+    origin = origin_of(run.spec)
     given = list(items)
     order = list(range(len(given)))
     if device.type == "cuda":  # images of one size lie apart in most sets; on a CPU neighbours decide the bits
@@ -110,28 +121,43 @@ def score_items(
             images = _restored(run, model, batch)
             found = score_batch(batch, images, rules, metrics)
             own += [
-                (i, score_rows(run.spec, run.bundle, item, rules, scores))
+                (i, score_rows(item, rules, scores, origin=origin))
                 for i, item, scores in zip(numbers, batch, found, strict=True)
             ]
     return [row for _, rows in sorted(team.all_gather(own), key=itemgetter(0)) for row in rows]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Whose scores they are, as rows say it."""
+
+    run_id: str
+    variant: str
+    seed: int
+    dataset: str = ""  # of images that name no set
+
+
+def origin_of(spec: RunSpec) -> Origin:
+    """Of a run."""
+    return Origin(run_id=spec.run_id, variant=spec.variant, seed=spec.seed, dataset=spec.data.name)
+
+
 def score_rows(
-    spec: RunSpec, bundle: DataBundle, item: EvalItem, rules: Protocol, scores: Mapping[str, tuple[float, float]]
-) -> list[dict[str, object]]:
+    item: EvalItem, rules: Protocol, scores: Mapping[str, tuple[float, float]], *, origin: Origin
+) -> list[dict[str, Any]]:
     """Rows of images.parquet of one image: metric -> its score and that of the degraded input."""
     return [
         {
-            "run_id": spec.run_id,
-            "variant": spec.variant,
-            "seed": spec.seed,
-            "dataset": test_set_of(bundle, item.name, spec.data.name),
+            "run_id": origin.run_id,
+            "variant": origin.variant,
+            "seed": origin.seed,
+            "dataset": item.dataset or origin.dataset,
             "protocol": rules.label,
             "task": item.condition.task.name,
             "condition": item.condition.name,
             "image": item.name,
             "scene": item.scene,
-            "seen": seen_word(bundle, item.name),
+            "seen": item.seen,
             "metric": metric,
             "value": value,
             "input_value": input_value,

@@ -34,8 +34,8 @@ from ablations.harness.training.train import Progress, Report, Trained, run_cond
 from ablations.models import described
 from ablations.spec import DataRef, RunSpec
 from datasets.bundle import DataBundle, EvalItem
-from datasets.paired import RootBundle
 from datasets.protocols import get_protocol
+from datasets.root_bundle import RootBundle
 from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.count import multiply_adds
 from reports.files import sha256_of, write_bytes, write_json

@@ -31,7 +31,7 @@ from ablations.harness.training import snapshots
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS
-from ablations.models import model_label
+from ablations.models import model_ingredients, model_label
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from datasets.tasks import task_named
@@ -176,6 +176,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         reference=study.reference if study.reference in shown else None,
         rows=rows,
         labels={variant: model_label(variant) for variant in shown},
+        ingredients={variant: model_ingredients(variant) for variant in shown},
         featured=[variant for variant in study.featured if variant in shown],
         command=command,
         reported=study.reported,

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import torch
 
-from ablations.harness.evaluate import as_tensor, restore_items, score_rows
+from ablations.harness.evaluate import as_tensor, origin_of, restore_items, score_rows
 from ablations.harness.run_one import evaluated
 from ablations.measures.subject import LoadedRun
 from ablations.metrics import ImageMetric
@@ -27,7 +27,7 @@ def metric_rows(subject: LoadedRun, metric: ImageMetric) -> pd.DataFrame:
         rules = get_protocol(label)
         for item, restored in restore_items(subject, subject.model, items):
             scores = _score(metric, restored, item, rules), _score(metric, as_tensor(item.degraded), item, rules)
-            rows += score_rows(spec, subject.bundle, item, rules, {metric.shown.name: scores})
+            rows += score_rows(item, rules, {metric.shown.name: scores}, origin=origin_of(spec))
     return pd.DataFrame(rows, columns=[column.name for column in IMAGE_COLUMNS]).assign(run_id=subject.folder.name)
 
 

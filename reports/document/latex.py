@@ -52,7 +52,7 @@ def to_latex(table: Table) -> str:
         lines += [r"\midrule"] if not number or not rows[0].heading else []
         for row in rows:
             lines += [r"\midrule"] if row.heading and number else []
-            lines.append(_row(row, len(table.columns)) + r" \\")
+            lines.append(_row(row, table.columns) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}", ""])
 
 
@@ -80,16 +80,16 @@ def _heads(columns: tuple[Column, ...]) -> list[str]:
     return [" & ".join(above) + r" \\", "".join(rules), heads]
 
 
-def _row(row: Row, n_columns: int) -> str:
+def _row(row: Row, columns: tuple[Column, ...]) -> str:
     if row.heading:
-        return rf"\multicolumn{{{n_columns}}}{{@{{}}l}}{{\textit{{{text(row.heading)}}}}}"
-    return " & ".join(map(_cell, row.cells))
+        return rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textit{{{text(row.heading)}}}}}"
+    return " & ".join(_cell(cell, column) for cell, column in zip(row.cells, columns, strict=True))
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Cell, column: Column) -> str:
     if cell.numbers and not cell.text:
         printed = " / ".join(_WRAPS.get(n.rank, "%s") % text(n.text or "-") for n in cell.numbers)
         return printed + "".join(rf"{{\tiny {text(line)}}}" for line in cell.below)
     marks = rf"\textsuperscript{{{','.join(map(str, cell.marks))}}}" if cell.marks else ""
-    full = text(cell.full) or "--"
+    full = text(cell.full) or ("--" if column.is_number else "")
     return (rf"\textbf{{{full}}}" if "strong" in cell.style else full) + marks

@@ -20,7 +20,7 @@ from reports.document import (
     text_column,
     words,
 )
-from reports.evaluation import headline, number
+from reports.guesses import headline, number
 from reports.labels import condition_label
 from reports.messages import comma, message, series
 from reports.stats import AVERAGE

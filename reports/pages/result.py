@@ -27,6 +27,8 @@ AVERAGES = {
     ),
 }
 _INGREDIENTS = message("Ingredients")
+_CHECKED = "\N{CHECK MARK}"
+_NARROW = 4  # signs of a cell that a page of two columns has room for
 _UP, _DOWN = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 _AVERAGE_HEADS = {AVERAGE: message("columns"), TASK_AVERAGE: message("tasks")}
 
@@ -45,11 +47,17 @@ def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", 
     title = joined([metric_note((metric,)), _UP if metric.higher_is_better else _DOWN], " ")
     heads = heads_of(table.columns)
     found = _table(one, f"{name}-{metric.name}", title=title, heads=heads, caption=about(table, (metric,)))
-    first = 1 + sum(column.group == _INGREDIENTS for column in found.columns)
-    averages = [first + n for n, column in enumerate(table.columns) if column in _AVERAGE_HEADS]
-    printed = tuple(replace(row, cells=_for_print(row.cells, averages)) for row in found.rows)
-    latex = to_latex(replace(found, caption=_print_caption(one), rows=printed))
-    return replace(found, origins=origins, first_number=first, latex=latex)
+    printed = _table(one, found.name, title=title, heads=heads, caption=_print_caption(one), is_narrow=True)
+    averages = [n for n, column in enumerate(table.columns) if column in _AVERAGE_HEADS]
+    rows_of_print = [_for_print(row.cells, [_first_number(printed) + n for n in averages]) for row in printed.rows]
+    kept = zip(printed.rows, rows_of_print, strict=True)
+    latex = to_latex(replace(printed, rows=tuple(replace(row, cells=cells) for row, cells in kept)))
+    return replace(found, origins=origins, first_number=_first_number(found), latex=latex)
+
+
+def _first_number(table: Table) -> int:
+    """Place of the first column of scores."""
+    return 1 + sum(column.group == _INGREDIENTS for column in table.columns)
 
 
 def _for_print(cells: Sequence[Cell], averages: Sequence[int]) -> tuple[Cell, ...]:
@@ -71,6 +79,8 @@ def _print_caption(table: ResultTable) -> str:
     said: list[str] = [f"Protocol {table.protocol}, data {table.data}."]
     if len(seeds) == 1:
         said.append(f"Seeds: {next(iter(seeds))}.")
+    if px := "/".join(dict.fromkeys(row.macs_px for row in table.rows if row.macs_px)):
+        said.append(f"Params: trained ones. MACs: multiply-adds of one image of {px} pixels a side.")
     if any(number.spread for number in numbers):
         said.append("Averages \N{PLUS-MINUS SIGN} standard deviation over seeds.")
     if any(number.rank for number in numbers):
@@ -132,18 +142,23 @@ def heads_of(columns: Sequence[str]) -> list[Column]:
     return found
 
 
-def _table(table: ResultTable, name: str, *, title: str, heads: Sequence[Column], caption: str) -> Table:
+def _table(
+    table: ResultTable, name: str, *, title: str, heads: Sequence[Column], caption: str, is_narrow: bool = False
+) -> Table:
     trained, params, macs = ([row.sizes[n] for row in table.rows] for n in range(3))
     px = "/".join(dict.fromkeys(row.macs_px for row in table.rows if row.macs_px))
     seeds = [words(row.seeds) for row in table.rows]
-    asides = [
+    parameters = [
         (Column(head=message("trained"), group=message("Params")), trained),
         (Column(head=message("all"), group=message("Params")), params if params != trained else []),
-        (Column(head=message("MACs, {px} px", px=px)), macs),
+    ]
+    asides = [
+        *([(Column(head="Params"), trained)] if is_narrow else parameters),
+        (Column(head="MACs" if is_narrow else message("MACs, {px} px", px=px)), macs),
         (Column(head=message("Seeds")), seeds if len({cell.text for cell in seeds[1:]}) > 1 else []),
     ]
     shown = [(column, cells) for column, cells in asides if any(cell.text for cell in cells)]
-    ingredients = dict.fromkeys(name for row in table.rows for name in row.ingredients)
+    ingredients = _differing_ingredients(table, _NARROW if is_narrow else None)
     columns = [text_column(message("Variant"))]
     columns += [Column(head=each, is_number=False, group=_INGREDIENTS) for each in ingredients]
     columns += [*heads, *(column for column, _ in shown)]
@@ -161,6 +176,22 @@ def _table(table: ResultTable, name: str, *, title: str, heads: Sequence[Column]
         notes=table.notes,
         has_title=False,
     )
+
+
+def _differing_ingredients(table: ResultTable, longest: int | None) -> list[str]:
+    """Parts of the method in which the variants differ, told in `longest` signs at most.
+
+    What all have alike needs no column, nor what all have alike that have it, unless it is a check mark.
+    """
+    names = dict.fromkeys(name for row in table.rows for name in row.ingredients)
+    variants = [row for row in table.rows if not row.is_input]
+    told = {name: {row.ingredients.get(name, "") for row in variants} for name in names}
+    return [
+        name
+        for name, how in told.items()
+        if len(how) > (1 if _CHECKED in how else 2 if "" in how else 1)
+        and (longest is None or max(map(len, how)) <= longest)
+    ]
 
 
 def _label(row: ResultRow) -> Cell:

@@ -36,10 +36,10 @@ class ContrastRecord(TypedDict):
 class StudyFile(TypedDict):
     """study.json; `terms` is a digest of what decides the numbers besides variants and seeds (not in older ones).
 
-    `labels` are the variants' names in tables and figures, `featured` those that small figures show; older
-    files have neither. `metrics` are those asked for besides `schema.METRICS`, each as `Metric.to_json` gives it;
-    `task_styles` how each of the tasks is shown (`TaskStyle`; not in older ones); `figures` name and title of those of
-    other packages.
+    `labels` are the variants' names in tables and figures, `ingredients` the parts of the method that they have,
+    `featured` those that small figures show; older files have none of these. `metrics` are those asked for besides
+    `schema.METRICS`, each as `Metric.to_json` gives it; `task_styles` how each of the tasks is shown (`TaskStyle`; not
+    in older ones); `figures` name and title of those of other packages.
     """
 
     schema: int
@@ -54,6 +54,7 @@ class StudyFile(TypedDict):
     reference: str | None
     rows: list[StudyRow]
     labels: NotRequired[dict[str, str]]
+    ingredients: NotRequired[dict[str, dict[str, str]]]
     featured: NotRequired[list[str]]
     command: str
     reported: str | None

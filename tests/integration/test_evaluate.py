@@ -12,7 +12,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ablations.checkpoint_options import EvaluateOptions
 from ablations.command_line import flag_of, values_of
-from ablations.harness.evaluating.options import settings
+from ablations.harness.evaluating.model_settings import settings
 from ablations.harness.evaluating.released import known_models, open_released
 from baselines.base import restore
 from datasets.embedded import load_embedded

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablations.harness.evaluating import eval_sets, own_folder
-from ablations.harness.evaluating.eval_sets import open_eval_images
+from datasets import test_data, test_sets
 from datasets.protocols import get_protocol
 from datasets.readers import read_rgb
-from datasets.score import score_inputs, sets_to_score
+from datasets.score import score_inputs
 from datasets.tasks import Task, noise
+from datasets.test_data import TestQuery
 from reports.schema import read_images
 from tests.support.evaluations import call, picture
+from tests.support.pair_folders import write
 
 
 @pytest.fixture
@@ -90,33 +91,12 @@ def test_folders_of_pairs_and_of_clean_images(capsys, tmp_path):
     assert "broken.png" in err
 
 
-def write(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-
-
 @pytest.fixture
 def pairs(tmp_path):
     for number in (1, 2, 3):
         write(tmp_path / f"mine/Input/{number}.png", (picture(number) // 2 + 60).astype(np.uint8))
         write(tmp_path / f"mine/Target/{number}.png", picture(number))
     return tmp_path / "mine"
-
-
-def test_pairs_under_other_names_score_as_degraded_and_clean(capsys, pairs, tmp_path):
-    """F1: they were six clean images with synthetic rain on top, exit 0."""
-    for old, new in (("Input", "degraded"), ("Target", "clean")):
-        for path in (pairs / old).iterdir():
-            write(tmp_path / "known" / new / path.name, np.array(Image.open(path)))
-    means = []
-    for folder in (pairs, tmp_path / "known"):
-        code, out, _ = call(capsys, "identity", "--data", folder, "--tasks", "rain", "--json")
-        assert code == 0
-        means += [(row["images"], row["psnr_db"], row["ssim"]) for row in json.loads(out)["means"]]
-    assert means[0] == means[1]
-    assert means[0][0] == 3
-    code, _, err = call(capsys, "identity", "--data", pairs, "--tasks", "rain", "--protocol", "allinone")
-    assert code == 0, err
 
 
 def test_noise_files_need_their_level(capsys, pairs):
@@ -142,6 +122,21 @@ def test_bad_pairs_are_skipped_when_asked(capsys, pairs):
     assert "2.png: empty (zero bytes)" in err
 
 
+def test_bad_files_of_the_fields_sets_are_skipped_when_asked(capsys, root):
+    """Broken ones, and those that are too small for the protocol."""
+    (root / "Rain100L/degraded/2.png").write_bytes(b"")
+    for side in ("degraded", "clean"):
+        write(root / f"Rain100L/{side}/3.png", picture(3)[:9])
+    code, out, err = call(
+        capsys, "identity", "--data", "paper", "--root", root, "--tasks", "rain", "--skip-bad", "--json"
+    )
+    assert code == 0, err
+    assert [row["images"] for row in json.loads(out)["means"]] == [1]
+    assert "rain100l-test: 2 files skipped" in err
+    assert "2.png: empty (zero bytes)" in err
+    assert "crops to a multiple of 16" in err
+
+
 @pytest.mark.parametrize("protocol", ["allinone", "restormer", "moceir", "y-channel"])
 def test_clean_images_get_the_noise_of_each_protocol(capsys, tmp_path, protocol):
     """F15: the same numbers as `python -m datasets score FOLDER --task noise`."""
@@ -150,9 +145,9 @@ def test_clean_images_get_the_noise_of_each_protocol(capsys, tmp_path, protocol)
     code, out, err = call(capsys, "identity", "--data", tmp_path / "photos", "--protocol", protocol, "--json")
     assert code == 0, err
     means = {row["condition"]: row["psnr_db"] for row in json.loads(out)["means"]}
-    (images,) = sets_to_score(tmp_path / "photos", Task.NOISE)
-    wanted = score_inputs(images, get_protocol(protocol)).means()
-    assert {name: row[1] for name, row in wanted.items()} == pytest.approx(means, abs=2e-4)
+    query = TestQuery(rules=get_protocol(protocol), tasks=(Task.NOISE,))
+    (scored,) = score_inputs(tmp_path / "photos", query)
+    assert {mean.condition: mean.psnr_db for mean in scored.means()} == means
     code, _, err = call(capsys, "identity", "--data", tmp_path / "photos", "--protocol", protocol, "--tasks", "rain")
     assert code == 2
     assert "gives clean images noise alone" in err
@@ -180,8 +175,8 @@ def test_one_clean_image_at_a_time_is_in_memory(tmp_path, monkeypatch):
         decoded.append(path.name)
         return read_rgb(path)
 
-    monkeypatch.setattr(own_folder, "read_rgb", counted)
-    images = open_eval_images(str(tmp_path / "photos"), get_protocol("suite"))
+    monkeypatch.setattr(test_data, "read_rgb", counted)
+    images = test_data.open_clean_images(tmp_path / "photos", TestQuery(rules=get_protocol("suite")))
     assert decoded == []
     assert len(list(images.items([noise(25)], 1))) == 1
     assert decoded == ["0.png"]
@@ -226,8 +221,7 @@ def test_pairs_that_the_limit_leaves_out_are_not_decoded(capsys, pairs, monkeypa
         decoded.add(path.name)
         return read_rgb(path)
 
-    for module in (own_folder, eval_sets):
-        monkeypatch.setattr(module, "read_rgb", counted)
+    monkeypatch.setattr(test_sets, "read_rgb", counted)
     code, _, err = call(capsys, "identity", "--data", pairs, "--tasks", "rain", "--limit", "2", *skip)
     assert code == 0, err
     assert decoded == {"1.png", "2.png"}
@@ -243,7 +237,7 @@ def test_clean_images_that_the_limit_leaves_out_are_not_decoded_to_skip_bad_ones
         decoded.append(path.name)
         return read_rgb(path)
 
-    monkeypatch.setattr(own_folder, "read_rgb", counted)
+    monkeypatch.setattr(test_data, "read_rgb", counted)
     arguments = ("identity", "--data", tmp_path / "photos", "--tasks", "rain", "--limit", "2", "--skip-bad", "--json")
     code, out, err = call(capsys, *arguments)
     assert code == 0, err

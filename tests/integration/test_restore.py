@@ -205,7 +205,7 @@ def test_tiles_give_the_whole_images_result(capsys, folder, tmp_path, ffdnet):
 
 
 def test_tiles_shrink_with_the_free_memory(capsys, folder, tmp_path, ffdnet, monkeypatch):
-    monkeypatch.setattr("ablations.harness.restoring.own_images.free_bytes", lambda device: 10_000_000)
+    monkeypatch.setattr("ablations.harness.restoring.restore_command.free_bytes", lambda device: 10_000_000)
     Image.fromarray(pixels(300, 200, 3)).save(folder / "a.png")
     code, out, _ = call(capsys, folder, *ffdnet, "--out", tmp_path / "out")
     assert code == 0
@@ -219,7 +219,7 @@ def bundle():
 
 def test_the_guess_is_trained_once_judged_and_labelled(capsys, folder, tmp_path, monkeypatch, bundle):
     monkeypatch.setattr(
-        "ablations.harness.restoring.own_images.open_guesser", lambda b, runs: open_guesser(b, runs, steps=4)
+        "ablations.harness.restoring.restore_command.open_guesser", lambda b, runs: open_guesser(b, runs, steps=4)
     )
     item = bundle.eval_items("test", [bundle.conditions[2]], limit=1)[0]
     Image.fromarray(item.degraded).save(folder / "noisy.png")
@@ -239,15 +239,22 @@ def test_the_guess_is_trained_once_judged_and_labelled(capsys, folder, tmp_path,
     assert second == first
 
 
-def test_a_guess_that_the_model_does_not_serve_is_said(capsys, folder, tmp_path, ffdnet, monkeypatch, bundle):
-    class Certain(Classifier):
-        def forward(self, image):
-            return torch.tensor([[3.0, 2.0, 1.0, 0.0, 0.0, 0.0, 9.0]])  # of noise-15: 3; of lowlight: 9
+@pytest.fixture
+def guess_of(monkeypatch, tmp_path, bundle):
+    """A classifier that gives every image these scores, of noise-15, -25, -50, rain, haze, blur and lowlight."""
 
-    guesser = guessing.Guesser(
-        model=Certain(7), conditions=bundle.conditions, data="", confusion={}, path=tmp_path / "x.safetensors"
-    )
-    monkeypatch.setattr("ablations.harness.restoring.own_images.open_guesser", lambda *arguments: guesser)
+    def use(*scores):
+        model = Classifier(7)
+        monkeypatch.setattr(model, "forward", lambda image: torch.tensor([scores]))
+        path = tmp_path / "x.safetensors"
+        guesser = guessing.Guesser(model=model, conditions=bundle.conditions, data="", confusion={}, path=path)
+        monkeypatch.setattr("ablations.harness.restoring.restore_command.open_guesser", lambda *arguments: guesser)
+
+    return use
+
+
+def test_a_guess_that_the_model_does_not_serve_is_said(capsys, folder, tmp_path, ffdnet, guess_of):
+    guess_of(3.0, 2.0, 1.0, 0.0, 0.0, 0.0, 9.0)
     Image.fromarray(pixels(40, 40, 3)).save(folder / "a.png")
     code, out, _ = call(capsys, folder, *ffdnet, "--degradation", "auto", "--out", tmp_path / "out")
     assert code == 0
@@ -255,15 +262,8 @@ def test_a_guess_that_the_model_does_not_serve_is_said(capsys, folder, tmp_path,
     assert "does not serve lowlight, which it looks like" in out
 
 
-def test_noise_guesses_the_level_alone(capsys, folder, tmp_path, monkeypatch, bundle):
-    class Certain(Classifier):
-        def forward(self, image):
-            return torch.tensor([[1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 9.0]])  # of noise-50: 3; of lowlight: 9
-
-    guesser = guessing.Guesser(
-        model=Certain(7), conditions=bundle.conditions, data="", confusion={}, path=tmp_path / "x.safetensors"
-    )
-    monkeypatch.setattr("ablations.harness.restoring.own_images.open_guesser", lambda *arguments: guesser)
+def test_noise_guesses_the_level_alone(capsys, folder, tmp_path, guess_of):
+    guess_of(1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 9.0)
     Image.fromarray(pixels(40, 40, 3)).save(folder / "a.png")
     code, out, _ = call(capsys, folder, "--model", "identity", "--degradation", "noise", "--out", tmp_path / "out")
     assert code == 0
@@ -289,7 +289,7 @@ def test_tiles_are_halved_where_memory_runs_out(capsys, folder, tmp_path, monkey
         return whole(self, images, condition)
 
     monkeypatch.setattr(Released, "restore", restore)
-    monkeypatch.setattr("ablations.harness.restoring.own_images.bytes_per_pixel", lambda restore: 1.0)
+    monkeypatch.setattr("ablations.harness.restoring.restore_command.bytes_per_pixel", lambda restore: 1.0)
     array = pixels(500, 400, 3)
     Image.fromarray(array).save(folder / "a.png")
     code, out, _ = call(capsys, folder, *IDENTITY, "--out", tmp_path / "out")

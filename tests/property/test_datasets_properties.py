@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from datasets.catalog import get_dataset
 from datasets.dataset_spec import Pairing
@@ -17,8 +16,6 @@ from datasets.finder import find_sets
 from datasets.metrics import psnr_db, ssim
 from datasets.noise import noisy_inputs
 from datasets.protocols import PROTOCOLS, get_protocol
-from datasets.readers import read_rgb
-from datasets.store import pack, plan_pack
 
 STEMS = st.text(
     st.characters(codec="utf-8", exclude_characters="/\\\0.", exclude_categories=["C", "Z"]), min_size=1, max_size=12
@@ -100,35 +97,6 @@ def test_content_noise_depends_on_pixels_and_sigma_alone(seed, shape, sigma):
     assert alone.degraded.max() <= 1
     levels = alone.degraded * 255
     assert torch.allclose(levels, levels.round(), atol=1e-4)
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    sizes=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=6),
-    seed=st.integers(0, 99),
-    data=st.data(),
-)
-def test_a_store_holds_the_pixels_of_its_files(sizes, seed, data):
-    with tempfile.TemporaryDirectory() as folder:
-        images = {}
-        for index, size in enumerate(sizes):
-            path = Path(folder, "McMaster", f"{index + 1}.png")
-            path.parent.mkdir(exist_ok=True)
-            images[path.stem] = image_of(seed + index, *size)
-            Image.fromarray(images[path.stem]).save(path)
-        (found,) = find_sets(Path(folder))
-        store = pack(plan_pack(found, Path(folder)))
-        assert store.verify() == []
-        for name, _, index in store.pairs:
-            assert np.array_equal(store.image(index), images[name])
-            height, width = images[name].shape[:2]
-            rows, columns = data.draw(st.integers(1, height)), data.draw(st.integers(1, width))
-            top, left = data.draw(st.integers(0, height - rows)), data.draw(st.integers(0, width - columns))
-            crop = store.crop(index, top, left, rows, columns)
-            assert np.array_equal(crop, images[name][top : top + rows, left : left + columns])
-            assert np.array_equal(
-                crop, read_rgb(Path(folder, "McMaster", f"{name}.png"))[top : top + rows, left : left + columns]
-            )
 
 
 @settings(max_examples=30, deadline=None)

@@ -223,11 +223,6 @@ def test_a_limit_counts_items_of_each_condition_and_takes_the_first():
     assert len({i.scene for i in few}) == 2
 
 
-def test_full_size_items_keep_degraded_and_clean_alike():
-    for item in load_embedded().eval_items("test", [noise(25), HAZE]):
-        assert item.degraded.shape == item.clean.shape
-
-
 def test_real_pairs_are_handed_out_as_they_are():
     clean, rainy = pixels(37, 45, 4), pixels(37, 45, 5)
     data = bundle([sample("a")], test=(sample("p", clean, degraded=rainy, conditions=(RAIN,)),))
@@ -261,15 +256,6 @@ def sides_of(data: DataBundle) -> dict[bytes, str]:
     return {s.clean.tobytes(): role for role in ("train", "val", "test") for s in getattr(data, role)}
 
 
-@pytest.mark.parametrize("count", [3, 4, 10, 25])
-def test_every_split_of_a_folder_has_images_and_none_is_lost(tmp_path, count):
-    write(tmp_path, count)
-    data = load_folder(tmp_path)
-    assert min(len(data.train), len(data.val), len(data.test)) >= 1
-    assert len(data.train) + len(data.val) + len(data.test) == count
-    assert len(data.train) >= max(len(data.val), len(data.test))
-
-
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_images_are_counted(tmp_path, count):
     write(tmp_path, count)
@@ -291,15 +277,6 @@ def test_sides_follow_content_not_names(tmp_path):
     assert sides_of(load_folder(tmp_path / "one")) == sides_of(load_folder(tmp_path / "two"))
 
 
-def test_copies_never_stand_on_two_sides(tmp_path):
-    write(tmp_path, 6)
-    for path in sorted(tmp_path.iterdir()):
-        (tmp_path / f"copy-{path.name}").write_bytes(path.read_bytes())
-    data = load_folder(tmp_path)
-    cleans = [s.clean.tobytes() for part in (data.train, data.val, data.test) for s in part]
-    assert len(cleans) == len(set(cleans)) == 6
-
-
 def test_unusable_files_are_all_named_in_one_error(tmp_path):
     write(tmp_path, 4)
     (tmp_path / "text.png").write_text("not an image")
@@ -313,20 +290,6 @@ def test_unusable_files_are_all_named_in_one_error(tmp_path):
         assert name in str(error.value)
     assert "notes.txt" not in str(error.value)
     assert "000.png" not in str(error.value)
-
-
-def test_exif_rotation_and_greyscale(tmp_path):
-    write(tmp_path, 3)
-    turned = Image.new("RGB", (60, 40), "red")
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    turned.save(tmp_path / "turned.jpg", exif=exif)
-    Image.fromarray(pixels(40, 44, 7)[..., 0]).save(tmp_path / "grey.png")
-    data = load_folder(tmp_path)
-    by_name = {Path(s.name).stem: s.clean for part in (data.train, data.val, data.test) for s in part}
-    assert by_name["turned"].shape == (60, 40, 3)
-    grey = by_name["grey"]
-    assert np.array_equal(grey, np.repeat(pixels(40, 44, 7)[..., :1], 3, axis=2))
 
 
 def test_a_folder_trains_and_evaluates(tmp_path):

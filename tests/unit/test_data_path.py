@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from datasets.bundle import DataBundle
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded
 from datasets.folder import load_folder
-from datasets.paired import load_root
+from datasets.root_bundle import load_root
 from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, Condition, Task, noise
 from tests.support import first_rows
+from tests.support.pair_folders import write
 
 RAIN = Condition(task=Task.RAIN)
 
@@ -27,11 +27,6 @@ def photo(height: int, width: int, seed: int) -> np.ndarray:
     coarse = np.random.default_rng(seed).integers(0, 256, (height // 8 + 2, width // 8 + 2, 3))
     fine = np.kron(coarse, np.ones((8, 8, 1), dtype=np.int64))[:height, :width]
     return ((fine + np.roll(fine, 3, 0) + np.roll(fine, 5, 1)) // 3).astype(np.uint8)
-
-
-def write(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 def clean_folder(root: Path) -> DataBundle:

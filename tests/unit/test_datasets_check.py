@@ -16,6 +16,7 @@ from datasets.finder import find_set, find_sets
 from datasets.inspection import shift_between
 from datasets.leaks import overlaps, thumbnail
 from datasets.tasks import PAPER_TASKS
+from tests.support.pair_folders import write
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -25,12 +26,6 @@ def picture(seed: int, height: int = 40, width: int = 60) -> np.ndarray:
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8))
     return np.array(coarse.resize((width, height), Image.Resampling.BICUBIC))
-
-
-def write(path: Path, pixels: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 def rain(pixels: np.ndarray, seed: int) -> np.ndarray:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import stat
 import tarfile
 import threading
-import zipfile
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -119,22 +117,12 @@ def tar_of(path: Path, members: Sequence[tuple[str, bytes | str]], mode: str = "
     return path
 
 
-def zip_of(path: Path, members: Sequence[tuple[str, bytes]], link: bool = False) -> Path:
-    with zipfile.ZipFile(path, "w") as file:
-        for name, body in members:
-            info = zipfile.ZipInfo(name)
-            info.external_attr = (stat.S_IFLNK | 0o777) << 16 if link else 0
-            file.writestr(info, body)
-    return path
-
-
 def test_wanted_members_are_unpacked_flat(tmp_path):
     members = [("top/images/train/1.jpg", b"one"), ("top/images/val/2.jpg", b"two"), ("top/readme.txt", b"text")]
-    for archive in (tar_of(tmp_path / "a.tgz", members), zip_of(tmp_path / "a.zip", members)):
-        target = tmp_path / f"out-{archive.suffix}"
-        files = unpack(archive, target, r".*/images/(train|val)/\d+\.jpg")
-        assert {path.name: path.read_bytes() for path in files} == {"1.jpg": b"one", "2.jpg": b"two"}
-        assert sorted(path.name for path in target.iterdir()) == ["1.jpg", "2.jpg"]
+    archive, target = tar_of(tmp_path / "a.tgz", members), tmp_path / "out"
+    files = unpack(archive, target, r".*/images/(train|val)/\d+\.jpg")
+    assert {path.name: path.read_bytes() for path in files} == {"1.jpg": b"one", "2.jpg": b"two"}
+    assert sorted(path.name for path in target.iterdir()) == ["1.jpg", "2.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -142,14 +130,10 @@ def test_wanted_members_are_unpacked_flat(tmp_path):
 )
 def test_paths_that_lead_outside_are_refused_before_anything_is_written(tmp_path, name):
     members = [("good.jpg", b"good"), (name, b"evil")]
-    archives = [tar_of(tmp_path / "a.tgz", members)]
-    if "\\" not in name:
-        archives.append(zip_of(tmp_path / "a.zip", members))
-    for archive in archives:
-        with pytest.raises(FetchError, match="not safe to unpack"):
-            unpack(archive, tmp_path / "out")
-        assert not (tmp_path / "out").exists()
-        assert not (tmp_path / "evil.jpg").exists()
+    with pytest.raises(FetchError, match="not safe to unpack"):
+        unpack(tar_of(tmp_path / "a.tgz", members), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "evil.jpg").exists()
 
 
 def test_links_never_reach_outside(tmp_path):
@@ -158,8 +142,6 @@ def test_links_never_reach_outside(tmp_path):
             unpack(tar_of(tmp_path / "a.tgz", [("a.jpg", target), ("b.jpg", b"b")]), tmp_path / "out")
     inside = tar_of(tmp_path / "b.tgz", [("x/a.jpg", "b.jpg"), ("x/b.jpg", b"b")])
     assert [path.name for path in unpack(inside, tmp_path / "in")] == ["b.jpg"], "links are not written at all"
-    with pytest.raises(FetchError, match="is a link"):
-        unpack(zip_of(tmp_path / "a.zip", [("a.jpg", b"/etc/passwd")], link=True), tmp_path / "out")
 
 
 def test_broken_and_odd_archives_are_refused(tmp_path):

@@ -14,11 +14,14 @@ from datasets.__main__ import main
 from datasets.contact import contact_sheet
 from datasets.finder import find_sets
 from datasets.noise import noisy_inputs
-from datasets.paired import load_root
 from datasets.protocols import PROTOCOLS, get_protocol, score
 from datasets.readers import read_rgb
-from datasets.score import score_inputs, sets_to_score
+from datasets.root_bundle import load_root
+from datasets.score import score_inputs
 from datasets.tasks import Task
+from datasets.test_data import TestQuery
+from datasets.test_sets import find_test_sets
+from tests.support.pair_folders import write
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the real images are not beside the project")
@@ -28,11 +31,6 @@ def picture(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
     return np.array(coarse.resize((width, height), Image.Resampling.BICUBIC))
-
-
-def write(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture
@@ -53,58 +51,46 @@ def root(tmp_path: Path) -> Path:
     return base
 
 
-def test_a_part_of_a_known_set_is_called_a_part(root, capsys):
-    notes = {each.name: each.notes for each in sets_to_score(root)}
-    assert notes["cbsd68"] == ("cbsd68: 3 of the set's 68 images, so means are not comparable with the whole set's",)
-    assert main(["score", str(root / "CBSD68"), "--protocol", "allinone"]) == 0
-    assert "note: cbsd68: 3 of the set's 68 images" in capsys.readouterr().out
-    for number in range(12, 27):
-        write(root / f"Mine/degraded/{number}.png", picture(number) // 8)
-        write(root / f"Mine/clean/{number}.png", picture(number))
-    (own,) = sets_to_score(root / "Mine")
-    assert own.whole is None
-    assert not any("of the set's" in note for note in own.notes)
-
-
 def test_noise_scores_are_those_of_the_protocol(root):
-    (images,) = sets_to_score(root / "CBSD68")
-    result = score_inputs(images, get_protocol("allinone"))
+    (result,) = score_inputs(root / "CBSD68", TestQuery(rules=get_protocol("allinone")))
     clean = [read_rgb(path) for path in sorted((root / "CBSD68").iterdir())]
     want = [
         score(item.degraded[None], item.clean[None], get_protocol("allinone"))["psnr_db"].item()
         for item in noisy_inputs(get_protocol("allinone"), clean)
     ]
-    assert [each.psnr_db for each in result.images] == want
-    assert list(result.means()) == ["noise-15", "noise-25", "noise-50"]
-    assert result.means()["noise-25"][1] == pytest.approx(np.mean(want[3:6]))
+    assert [row["value"] for row in result.rows if row["metric"] == "psnr_db"] == want
+    means = {mean.condition: mean.psnr_db for mean in result.means()}
+    assert list(means) == ["noise-15", "noise-25", "noise-50"]
+    assert means["noise-25"] == pytest.approx(np.mean(want[3:6]))
 
 
 def test_what_there_is_to_score(root, tmp_path):
-    assert [each.name for each in sets_to_score(root)] == ["cbsd68", "rain100l-test", "lol-eval15"]
-    assert [each.name for each in sets_to_score(root, Task.RAIN)] == ["rain100l-test"]
-    assert [each.name for each in sets_to_score(root / "LOL-v1/eval15")] == ["lol-eval15"]
+    assert [each.name for each in find_test_sets(root)] == ["cbsd68", "rain100l-test", "lol-eval15"]
+    assert [each.name for each in find_test_sets(root, Task.RAIN)] == ["rain100l-test"]
+    assert [each.name for each in find_test_sets(root / "LOL-v1/eval15")] == ["lol-eval15"]
     write(tmp_path / "mine/degraded/a.png", picture(0))
     write(tmp_path / "mine/clean/a.png", picture(1))
-    (pairs,) = sets_to_score(tmp_path / "mine")
+    (pairs,) = find_test_sets(tmp_path / "mine")
     assert (pairs.name, pairs.task) == ("mine", None)
-    assert list(score_inputs(pairs, get_protocol("suite")).means()) == ["pairs"]
+    (scored,) = score_inputs(tmp_path / "mine", TestQuery(rules=get_protocol("suite")))
+    assert [mean.condition for mean in scored.means()] == ["pairs"]
     write(tmp_path / "photos/a.png", picture(0))
-    assert [each.name for each in sets_to_score(tmp_path / "photos", Task.NOISE)] == ["photos"]
+    (scored,) = score_inputs(tmp_path / "photos", TestQuery(rules=get_protocol("suite"), tasks=(Task.NOISE,)))
+    assert (scored.dataset, len(scored.means())) == ("photos", 3)
     with pytest.raises(ValueError, match="--task noise"):
-        sets_to_score(tmp_path / "photos")
+        find_test_sets(tmp_path / "photos")
     with pytest.raises(ValueError, match="No folder"):
-        sets_to_score(tmp_path / "nothing")
+        find_test_sets(tmp_path / "nothing")
 
 
 def test_what_can_not_be_scored_is_named(root):
     write(root / "LOL-v1/eval15/degraded/22.png", picture(60)[:, 1:])
     (root / "CBSD68/0001.png").write_bytes(b"")
     write(root / "CBSD68/0002.png", picture(1, 8, 8))
-    reasons: dict[str, str] = {}
-    for each in sets_to_score(root):
-        reasons |= {Path(file).name: reason for file, reason in score_inputs(each, get_protocol("allinone")).refused}
+    results = score_inputs(root, TestQuery(rules=get_protocol("allinone")))
+    reasons = {Path(file).name: reason for result in results for file, reason in result.refused}
     assert set(reasons) == {"22.png", "0001.png", "0002.png"}
-    assert "differ in size: 63x48 and 64x48" in reasons["22.png"]
+    assert "is 63x48, the clean one 64x48" in reasons["22.png"]
     assert "zero bytes" in reasons["0001.png"]
     assert "multiple of 16" in reasons["0002.png"]
 

@@ -44,21 +44,10 @@ def test_a_store_gives_back_every_pixel(root, tmp_path):
             assert (degraded == -1) == (pair.degraded is None)
             if pair.degraded is not None:
                 assert np.array_equal(store.image(degraded), read_rgb(pair.degraded))
+        assert not store.image(0).flags.writeable
         assert plan.bytes == (plan.target / "pixels.u8").stat().st_size
         assert sorted(path.name for path in plan.target.iterdir()) == ["index.json", "pixels.u8"]
     assert len(PackedSet(tmp_path / "stores/sots-outdoor.store").entries) == 5, "a shared clean image is stored once"
-
-
-def test_crops_are_those_of_the_image(root, tmp_path):
-    (found,) = find_sets(root, ["cbsd68"])
-    store = pack(plan_pack(found, tmp_path))
-    crop = store.crop(0, 2, 3, 5, 7)
-    assert np.array_equal(crop, store.image(0)[2:7, 3:10])
-    assert crop.flags.writeable
-    assert not store.image(0).flags.writeable
-    for box in ((0, 0, 10, 1), (0, 7, 5, 7), (-1, 0, 2, 2), (0, 0, 0, 1)):
-        with pytest.raises(ValueError, match="does not lie inside '0000', 9x13"):
-            store.crop(0, *box)
 
 
 def test_an_interrupted_build_goes_on(root, tmp_path, monkeypatch):

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablations.harness.evaluating.eval_sets import open_eval_images
 from datasets.__main__ import main
 from datasets.check import check_root
 from datasets.finder import find_sets
 from datasets.loading import stored_sets, stores_note
 from datasets.protocols import get_protocol
 from datasets.store import PackedSet, StoreError, pack, plan_pack
+from datasets.test_data import TestQuery, open_test_sets
 
 
 def picture(path, seed):
@@ -37,7 +37,7 @@ def root(tmp_path):
 
 
 def evaluated(root):
-    return open_eval_images("paper", get_protocol("allinone"), root=root)
+    return open_test_sets(root, TestQuery(rules=get_protocol("allinone"), training=root))
 
 
 def test_that_a_store_is_read_is_said(root):
@@ -76,9 +76,11 @@ def test_a_stale_store_is_refused_with_the_command_that_packs_it_again(root, cap
     assert "rain100l-test: stale: " in out
 
 
-def test_score_says_that_it_reads_the_files(root, capsys):
-    assert main(["score", str(root), "--protocol", "allinone"]) == 0
-    assert "scores are of the files, not of rain100l-test.store" in capsys.readouterr().err
+def test_score_reads_the_store_too_and_says_so(root, capsys):
+    files = main(["score", str(root), "--protocol", "allinone"]), capsys.readouterr().out
+    shutil.rmtree(root / "Rain100L")
+    assert (main(["score", str(root), "--protocol", "allinone"]), capsys.readouterr().out) == files
+    assert "note: read from packed stores: rain100l-test\n" in files[1]
 
 
 def test_packing_again_after_deleting_it_helps(root):

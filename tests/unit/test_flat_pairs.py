@@ -12,8 +12,11 @@ import pytest
 
 from ablations.data import open_data
 from datasets.folder import load_folder
-from datasets.score import sets_to_score
+from datasets.pair_layouts import find_pair_sets
+from datasets.protocols import get_protocol
 from datasets.tasks import Task
+from datasets.test_data import TestQuery, open_clean_images
+from datasets.test_sets import find_test_sets
 from tests.support.pair_folders import pair, picture, write
 
 FLAT = [
@@ -34,9 +37,9 @@ def test_pairs_in_one_folder_are_never_clean_images(tmp_path, bad, good, task):
         pair(tmp_path, f"{bad.format(number)}.png", f"{good.format(number)}.png", number)
     write(tmp_path / "cover.png", picture(77))
     told: Task = task or Task.RAIN
-    (scored,) = sets_to_score(tmp_path, told)
+    (scored,), (found,) = find_test_sets(tmp_path, told), find_pair_sets(tmp_path, [told])
     assert scored.task is told
-    assert [(p.degraded.stem, p.clean.stem) for p in scored.pairs] == [
+    assert [(p.degraded.stem, p.clean.stem) for p in found.pairs] == [
         (bad.format(number), good.format(number)) for number in range(10)
     ]
     assert any("1 image outside of these folders not used (cover.png)" in words for words in scored.notes)
@@ -69,7 +72,7 @@ def test_a_pair_among_other_images_is_refused_with_the_layouts(tmp_path):
     for number in range(8):
         write(tmp_path / f"{number}.png", picture(number))
     pair(tmp_path, "a_low.png", "a_high.png", 50)
-    for use in (load_folder, lambda folder: sets_to_score(folder, Task.NOISE)):
+    for use in (load_folder, lambda folder: open_clean_images(folder, TestQuery(rules=get_protocol("suite")))):
         with pytest.raises(ValueError, match=r"a_low.png and a_high.png look like a pair.*degraded/ \+ clean/"):
             use(tmp_path)
     write(tmp_path / "a_low.png", picture(51))  # another picture of such a name

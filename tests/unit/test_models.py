@@ -7,6 +7,7 @@ import torch
 
 import dfpir
 from ablations.harness.seeding import initialise
+from ablations.models import model_ingredients
 from dfpir.attention import largest_in_rows, masked_softmax
 from dfpir.channel import BiasPerPrompt, ChannelPerturbation, ConvolutionPerPrompt, descending_order, soft_order
 from dfpir.config import PER_PROMPT
@@ -323,3 +324,19 @@ def test_widened_restormers_are_as_large_as_dfpir(sizes):
     assert multiply_adds(macs, 128, 128) == pytest.approx(multiply_adds(full, 128, 128), rel=0.02)
     assert not params.perturbs
     assert params.dim == full.dim
+
+
+def test_ingredients_are_those_of_the_papers_table():
+    told = {
+        name: tuple(model_ingredients(name).values()) for name in ("restormer", "dgcpm_only", "caapm_only", "dfpir")
+    }
+    tick = "\N{CHECK MARK}"
+    assert told == {
+        "restormer": ("", "", "", "", ""),
+        "dgcpm_only": (tick, "", "prompt", "", "detailed"),
+        "caapm_only": ("", tick, "", "0.9", ""),
+        "dfpir": (tick, tick, "prompt", "0.9", "detailed"),
+    }
+    assert model_ingredients("dfpir_conv_per_prompt")["DGCPM"] == "", "it reorders nothing"
+    assert model_ingredients("promptir") == {}
+    assert model_ingredients("dfpir@rain") == model_ingredients("dfpir")

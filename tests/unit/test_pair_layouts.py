@@ -8,14 +8,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ablations.data import load_data, open_data
+from ablations.data import FolderOptions, load_data, open_data
 from datasets.__main__ import main
 from datasets.folder import load_folder
 from datasets.folder_split import split_by_count
 from datasets.pair_layouts import find_pair_sets
-from datasets.paired import load_root
-from datasets.score import sets_to_score
+from datasets.protocols import get_protocol
+from datasets.root_bundle import load_root
 from datasets.tasks import Task
+from datasets.test_data import TestQuery, open_clean_images
+from datasets.test_sets import find_test_sets
 from tests.support.pair_folders import pair, picture, write
 
 USUAL = [
@@ -30,6 +32,11 @@ USUAL = [
     ("blur", "sharp", Task.BLUR),
     ("Low", "High", Task.LOWLIGHT),
 ]
+
+
+def clean_images(folder):
+    (images,) = open_clean_images(folder, TestQuery(rules=get_protocol("suite"))).sets
+    return images
 
 
 @pytest.fixture
@@ -47,8 +54,8 @@ def test_usual_names_are_pairs_wherever_the_folder_is_used(tmp_path, bad, good, 
     told: Task = task or Task.RAIN
     (found,) = find_pair_sets(tmp_path, [told])
     assert (found.task, found.part, len(found.pairs)) == (told, "", 3)
-    (scored,) = sets_to_score(tmp_path, told)
-    assert [each.name for each in scored.pairs] == ["0", "1", "2"]
+    (scored,) = find_test_sets(tmp_path, told)
+    assert [each.name for each in scored.images] == ["0", "1", "2"]
     if told is Task.NOISE:
         with pytest.raises(ValueError, match="noise is drawn here"):
             load_folder(tmp_path, tasks=[told])
@@ -86,8 +93,8 @@ def test_sequences_and_an_own_split_are_kept(tmp_path, bad, good):
     assert [np.array_equal(sample.clean, picture(77)) for sample in data.test] == [True]
     assert (len(data.train), len(data.val)) == (5, 1)
     assert "split as its own folders are" in data.description
-    (scored,) = sets_to_score(tmp_path)
-    assert len(scored.pairs) == 1
+    (scored,) = find_test_sets(tmp_path)
+    assert len(scored.images) == 1
     assert any("6 pairs of its other parts not used" in note for note in scored.notes)
 
 
@@ -132,7 +139,7 @@ def test_what_is_not_used_is_counted(rainy):
     data = load_folder(rainy)
     assert "1 image without a degraded partner not used (gt/spare.png)" in data.description
     assert "1 image outside of these folders not used (blur_gamma/9.png)" in data.description
-    (scored,) = sets_to_score(rainy)
+    (scored,) = find_test_sets(rainy)
     assert any("gt/spare.png" in note for note in scored.notes)
 
 
@@ -142,7 +149,7 @@ def test_degraded_images_without_partner(rainy):
         load_folder(rainy)
     data = load_folder(rainy, skip_bad=True)
     assert "1 files skipped (rainy/alone.png: no clean partner)" in data.description
-    (scored,) = sets_to_score(rainy)
+    (scored,) = find_test_sets(rainy)
     assert [Path(file).name for file, _ in scored.refused] == ["alone.png"]
 
 
@@ -169,7 +176,7 @@ def test_equal_names_alone_are_no_pairs(tmp_path):
 def test_an_empty_side_is_named(tmp_path):
     write(tmp_path / "clean/1.png", picture(1))
     (tmp_path / "degraded").mkdir()
-    for use in (load_folder, sets_to_score):
+    for use in (load_folder, find_test_sets):
         with pytest.raises(ValueError, match="degraded holds no images, clean/ beside it does"):
             use(tmp_path)
 
@@ -234,7 +241,7 @@ def test_two_files_of_one_name_are_an_error_that_names_both(tmp_path, side):
     for number in range(3):
         pair(tmp_path / "own", f"degraded/{number}.png", f"clean/{number}.png", number)
     write(tmp_path / f"own/{side}/1.webp", np.zeros((48, 48, 3), np.uint8))
-    for use in (lambda folder: load_folder(folder, tasks=[Task.RAIN]), sets_to_score):
+    for use in (lambda folder: load_folder(folder, tasks=[Task.RAIN]), find_test_sets):
         with pytest.raises(ValueError, match=rf"{side}/1.png and {side}/1.webp are two files of one name"):
             use(tmp_path / "own")
 
@@ -243,7 +250,7 @@ def test_two_clean_files_of_one_name(tmp_path):
     for number in range(4):
         write(tmp_path / f"{number}.png", picture(number))
     write(tmp_path / "2.webp", picture(9))
-    for use in (load_folder, lambda folder: sets_to_score(folder, Task.NOISE)):
+    for use in (load_folder, clean_images):
         with pytest.raises(ValueError, match=r"2.png and 2.webp are two files of one name"):
             use(tmp_path)
 
@@ -253,7 +260,7 @@ def test_two_files_of_one_name_in_a_known_set(tmp_path):
         write(tmp_path / f"CBSD68/000{number}.png", picture(number))
         write(tmp_path / f"BSD400/{number}.png", picture(50 + number))
     write(tmp_path / "CBSD68/0001.jpg", picture(1))
-    for use in (sets_to_score, load_root):
+    for use in (find_test_sets, load_root):
         with pytest.raises(ValueError, match=r"cbsd68: .*0001.png: same name as .*0001.jpg"):
             use(tmp_path)
 
@@ -280,8 +287,7 @@ def test_an_album_of_trains_is_no_split(tmp_path):
         write(tmp_path / f"boats/{number}.png", picture(50 + number))
     data = load_folder(tmp_path)
     assert (len(data.train), len(data.val), len(data.test)) == (8, 1, 1)
-    (scored,) = sets_to_score(tmp_path, Task.NOISE)
-    assert len(scored.pairs) == 10
+    assert len(clean_images(tmp_path).images) == 10
 
 
 def test_training_pairs_alone_are_split_by_count(tmp_path):
@@ -295,9 +301,9 @@ def test_of_clean_images_with_a_split_the_test_side_is_scored(tmp_path):
     for number in range(4):
         write(tmp_path / f"train/{number}.png", picture(number))
     write(tmp_path / "test/9.png", picture(9))
-    (scored,) = sets_to_score(tmp_path, Task.NOISE)
-    assert [each.name for each in scored.pairs] == ["test/9"]
-    assert scored.notes == ("test/ alone: 4 images of its other parts not used",)
+    data = open_clean_images(tmp_path, TestQuery(rules=get_protocol("suite")))
+    assert [each.name for each in data.sets[0].images] == ["test/9.png"]
+    assert data.notes == ("test/ alone: 4 images of its other parts not used",)
 
 
 def test_a_run_loads_the_same_images_again(rainy, tmp_path):
@@ -305,11 +311,13 @@ def test_a_run_loads_the_same_images_again(rainy, tmp_path):
     for number in range(10):
         pair(tmp_path / "lq", f"lq/{number}.png", f"gt/{number}.png", number)
     (tmp_path / "lq/lq/3.png").write_bytes(b"")
-    ref, bundle = open_data(str(tmp_path / "lq"), tasks=["rain"], split=(60, 20, 20), skip_bad=True)
+    ref, bundle = open_data(
+        str(tmp_path / "lq"), folder=FolderOptions(tasks=["rain"], split=(60, 20, 20), skip_bad=True)
+    )
     assert (ref.tasks, ref.split, ref.skip_bad, ref.kind) == (("rain",), (60, 20, 20), True, "folder")
     spec = SimpleNamespace(data=ref, protocol="suite-v1")
     assert load_data(spec).checksum == bundle.checksum
     usual, _ = open_data(str(rainy))
     assert (usual.tasks, usual.split) == ((), None)
     with pytest.raises(ValueError, match="--split goes with --data FOLDER"):
-        open_data("embedded", split=(60, 20, 20))
+        open_data("embedded", folder=FolderOptions(split=(60, 20, 20)))

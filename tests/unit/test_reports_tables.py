@@ -205,3 +205,20 @@ def test_models_of_one_task_are_one_seed_together(tmp_path):
     name, one = next(iter(runs.items()))
     study = replace(study, runs=runs | {name: replace(one, status=Status.RUNNING)})
     assert [row.seeds for row in build_table(study).rows if not row.is_input] == ["0 of 1"]
+
+
+def test_ingredients_in_which_variants_differ_are_columns_and_sort_and_lead_back_the_same():
+    parts = {
+        "restormer": {"A": "", "B": "", "C": "x"},
+        "dfpir_g90": {"A": "\N{CHECK MARK}", "B": "long words", "C": "x"},
+    }
+    table = build_table(replace(study(), ingredients=parts))
+    page = one_metric(table, table.metrics[0])
+    assert [c.head for c in page.columns[:3]] == ["Variant", "A", "\N{GREEK SMALL LETTER SIGMA}=15"]
+    assert page.first_number == 2
+    assert [row.cells[1].text for row in page.rows[:3]] == ["", "", "\N{CHECK MARK}"]
+    parts["a_b|50%"] = {"A": "", "B": "others", "C": "x"}
+    both = one_metric(build_table(replace(study(), ingredients=parts)), table.metrics[0])
+    assert [c.head for c in both.columns[1:3]] == ["A", "B"], "two ways to have it"
+    assert "long words" not in both.latex
+    assert r"\checkmark" in both.latex

@@ -47,8 +47,11 @@ def scores_by_task(gains: dict[str, dict[str, float]], *, seeds: int = 3, sd: fl
 
 def test_the_report_opens_with_the_planned_contrasts():
     found = verdict_of(0.0, 3.0, 0.0)
-    assert found.headline == "1 of 2 planned contrasts differs from zero at 95%, by PSNR."
     first, second = found.contrasts.of()
+    change = signed(first.estimate.value)
+    assert found.headline == (
+        f"1 of 2 planned contrasts differs from zero at 95%, by PSNR. Shown: v1 {MINUS} v0 {change} dB."
+    )
     assert found.sentences[0] == f"v1 {MINUS} v0: {show(first.simultaneous)}."
     assert found.sentences[1] == f"v2 {MINUS} v0: {show(second.simultaneous)}, no difference could be shown."
     assert found.ranks == "some"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ablations.checkpoint_options import ModelFile
 from ablations.devices import device_named
-from ablations.harness.evaluating.options import settings
+from ablations.harness.evaluating.model_settings import settings
 from ablations.harness.evaluating.released import Released, known_models, open_released
 from baselines.registry import BASELINES
 from dfpir.prompts import CLIP_FILE_VARIABLE, TextEncoderUnavailableError, clip_cache

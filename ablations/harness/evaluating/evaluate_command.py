@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,22 @@ from rich.console import Console
 from ablations.checkpoint_options import EvaluateOptions
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluating.asked_model import open_asked
-from ablations.harness.evaluating.eval_sets import EvalImages, FileSets, open_eval_images, usual_protocol
 from ablations.harness.evaluating.evaluation_text import print_result
 from ablations.harness.evaluating.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
-from ablations.harness.evaluating.journal import (
-    RESULT_FILES,
-    code_digest,
-    one_at_a_time,
-    open_journal,
-    terms_of,
-)
+from ablations.harness.evaluating.journal import RESULT_FILES, code_digest, one_at_a_time, open_journal, terms_of
 from ablations.harness.evaluating.released import Released
-from ablations.harness.evaluating.scoring import Mean, Refused, means_of, score_released
+from ablations.harness.evaluating.scoring import Refused, score_released
 from ablations.harness.provenance import environment
+from datasets.embedded import load_embedded
 from datasets.protocols import Protocol, get_protocol
-from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks, task_named
+from datasets.score import Mean, means_of
+from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks
+from datasets.test_data import TestQuery, TestSets, bundle_test_set, holds_test_sets, open_clean_images, open_test_sets
 from dfpir.registry import suggestion
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE, build_page
 from reports.files import require_folder, sha256_of, write_json, write_text
 from reports.guesses import CONFUSION_FILE, COSTS_FILE, GUESSES_FILE, confusion_table, costs_table
-from reports.schema import IMAGES_FILE, write_images
+from reports.schema import IMAGES_FILE, condition_sort_key, write_images
 
 
 def run(options: EvaluateOptions) -> int:
@@ -60,20 +55,19 @@ def run(options: EvaluateOptions) -> int:
     console = Console(stderr=True, highlight=False)
     if released.taken:
         console.print(f"{options.checkpoint.weights}: {released.taken}", markup=False, soft_wrap=True)
-    data = open_eval_images(
-        options.images.data,
-        rules,
-        root=options.images.root,
-        tasks=tasks,
+    query = TestQuery(
+        rules=rules,
+        tasks=tuple(tasks),
         trained_on=released.trained_on,
         note=lambda text: console.print(f"{text} ...", markup=False, soft_wrap=True),
         skip_bad=options.images.skip_bad,
         limit=options.images.limit,
     )
+    data = open_images(options.images.data, options.images.root, query)
     conditions = chosen_conditions(released, data, asked)
     trial = open_trial(options, released, rules) if told == AUTO else None
     with one_at_a_time(options.results.out):
-        result, means, refused_images = _evaluated(released, data, conditions, trial, rules, options, console)
+        result, means, refused_images = _evaluated(released, data, conditions, trial, options, console)
     if options.results.json:
         print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
     else:
@@ -85,17 +79,47 @@ def run(options: EvaluateOptions) -> int:
     return 1 if refused_images else 0
 
 
+def open_images(choice: str, root: Path | None, query: TestQuery) -> TestSets:
+    """The test images that `--data` names: `embedded`, `paper` (the field's test sets under a root), or a folder.
+
+    Raises:
+        ValueError: no such data, nothing in it to evaluate, or a protocol that does not fit.
+    """
+    if choice == "paper":
+        if root is None:
+            raise ValueError("--data paper needs --root FOLDER: where the data sets lie (python -m datasets list).")
+        return open_test_sets(root, replace(query, training=root, trained_on={}))
+    if root is not None:
+        raise ValueError(f"--root {root}: it goes with --data paper.")
+    if choice == "embedded":
+        if query.rules.name != "suite":
+            raise ValueError(
+                f"--protocol {query.rules.name} goes with images from files; images degraded here follow 'suite'."
+            )
+        return bundle_test_set(load_embedded(), query.rules)
+    folder = Path(choice)
+    if not folder.is_dir():
+        raise ValueError(f"--data {choice!r}: 'embedded', 'paper' or the path of a folder of images is needed.")
+    if holds_test_sets(folder):
+        return open_test_sets(folder, replace(query, training=folder))
+    return open_clean_images(folder, query)
+
+
+def usual_protocol(choice: str) -> str:
+    """`allinone` for images from files, as papers score them; `suite` for those that are degraded here."""
+    return "allinone" if choice == "paper" or (choice != "embedded" and holds_test_sets(Path(choice))) else "suite"
+
+
 def _evaluated(
     released: Released,
-    data: EvalImages,
+    data: TestSets,
     conditions: Sequence[Condition],
     trial: GuessTrial | None,
-    rules: Protocol,
     options: EvaluateOptions,
     console: Console,
 ) -> tuple[dict[str, Any], list[Mean], list[Refused]]:
     """Score, and write what `--out` asks for: the content of evaluation.json, its means, and what was not scored."""
-    head = _head(released, data, rules, options)
+    head, rules = _head(released, data, options), data.rules
     journal = open_journal(
         options.results.out, _terms(head, released, conditions, trial, options), force=options.results.force
     )
@@ -103,7 +127,6 @@ def _evaluated(
         released,
         data,
         conditions,
-        rules,
         limit=options.images.limit,
         console=console,
         guess=trial.of if trial is not None else None,
@@ -113,7 +136,7 @@ def _evaluated(
         console.print(f"{scores.recalled} images were scored before and are not restored again.", soft_wrap=True)
     if trial is not None:
         trial.found.extend(scores.guesses)
-    means = means_of(scores.rows, rules)
+    means = sorted(means_of(scores.rows, rules), key=lambda mean: (condition_sort_key(mean.condition), mean.dataset))
     result = {
         **head,
         "means": [{key: _finite(value) for key, value in asdict(mean).items()} for mean in means],
@@ -128,25 +151,17 @@ def _evaluated(
 
 def _write(folder: Path, result: dict[str, Any], rows: Sequence[dict[str, Any]], trial: GuessTrial | None) -> None:
     """Every file of the results, and none that an earlier evaluation left."""
-    stale = set(RESULT_FILES)
-    write_images(pd.DataFrame(list(rows)), folder / IMAGES_FILE)
-    stale -= {IMAGES_FILE, EVALUATION_FILE, PAGE_FILE}
+    tables = {}
     if trial is not None:
-        _write_guesses(trial, result["guess"], folder)
-        stale -= {GUESSES_FILE, COSTS_FILE, CONFUSION_FILE}
+        found = result["guess"]
+        tables = {GUESSES_FILE: trial.rows(), COSTS_FILE: costs_table(found), CONFUSION_FILE: confusion_table(found)}
+    write_images(pd.DataFrame(list(rows)), folder / IMAGES_FILE)
+    for name, table in tables.items():
+        write_text(folder / name, table.to_csv(index=name == CONFUSION_FILE))
     write_json(folder / EVALUATION_FILE, result)
     build_page(folder)
-    for name in stale:
+    for name in {*RESULT_FILES} - {IMAGES_FILE, EVALUATION_FILE, PAGE_FILE, *tables}:
         (folder / name).unlink(missing_ok=True)
-
-
-def _write_guesses(trial: GuessTrial, found: dict[str, Any], folder: Path) -> None:
-    for name, table in (
-        (GUESSES_FILE, trial.rows()),
-        (COSTS_FILE, costs_table(found)),
-        (CONFUSION_FILE, confusion_table(found)),
-    ):
-        write_text(folder / name, table.to_csv(index=name == CONFUSION_FILE))
 
 
 def _terms(
@@ -167,7 +182,7 @@ def _terms(
     )
 
 
-def chosen_conditions(released: Released, data: EvalImages, asked: Sequence[str]) -> list[Condition]:
+def chosen_conditions(released: Released, data: TestSets, asked: Sequence[str]) -> list[Condition]:
     """The data's conditions that the model serves, or those asked for by task or name.
 
     Raises:
@@ -197,22 +212,17 @@ def _tasks(asked: Sequence[str]) -> list[Task]:
     Raises:
         ValueError: no such task or condition.
     """
-    known = [task.name for task in known_tasks()]
+    known = {task.name: task for task in known_tasks()}
     tasks = []
     for name in asked:
-        kind = name.partition("-")[0]
-        if kind not in known or (name != kind and not _is_strength(name, task_named(kind))):
-            raise ValueError(f"--tasks {name}: unknown.{suggestion(name, [*known, 'noise-25'])}")
-        tasks.append(task_named(kind))
+        try:
+            tasks.append(known[name] if name in known else condition_named(name).task)
+        except ValueError as error:
+            raise ValueError(f"--tasks {name}: unknown.{suggestion(name, [*known, 'noise-25'])}") from error
     return list(dict.fromkeys(tasks))
 
 
-def _is_strength(name: str, task: Task) -> bool:
-    """Whether a condition's name is one of the task's, or of any whole sigma."""
-    return name in {c.name for c in task.conditions} or bool(re.fullmatch(r"noise-[1-9]\d*", name))
-
-
-def _head(released: Released, data: EvalImages, rules: Protocol, options: EvaluateOptions) -> dict[str, Any]:
+def _head(released: Released, data: TestSets, options: EvaluateOptions) -> dict[str, Any]:
     styles = [task.shown() for task in released.tasks if task not in PAPER_TASKS]
     return {
         "schema": 1,
@@ -224,8 +234,8 @@ def _head(released: Released, data: EvalImages, rules: Protocol, options: Evalua
         "told": released.told,
         "data": data.description,
         "limit": options.images.limit,
-        "protocol": rules.to_json(),
-        "partial": dict(data.partial) if isinstance(data, FileSets) else {},
+        "protocol": data.rules.to_json(),
+        "partial": data.partial,
         **({"task_styles": styles} if styles else {}),
     }
 

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ablations.harness.evaluating.scoring import Mean
-from reports.evaluation import headline, number
+from datasets.score import Mean
+from reports.guesses import headline, number
 
 _WIDE = 200
 
@@ -23,16 +23,13 @@ def print_result(result: dict[str, Any], means: Sequence[Mean]) -> None:
     _say(console, f"Told: {result['told']}.")
     _say(console, f"Protocol {result['protocol']['label']}: {result['protocol']['summary']}.")
     _say(console, f"Images: {result['data']}" + (f"; the first {result['limit']} of each." if result["limit"] else "."))
-    table = Table(box=None, pad_edge=False)
-    for head in ("set", "condition", "images"):
-        table.add_column(head)
-    for head in ("n", "PSNR (dB)", "SSIM", "input PSNR", "input SSIM"):
-        table.add_column(head, justify="right")
+    rows = []
     for mean in means:
-        numbers = (mean.psnr_db, mean.ssim, mean.input_psnr_db, mean.input_ssim)
-        texts = [f"{value:.{digits}f}" for value, digits in zip(numbers, (3, 5, 3, 5), strict=True)]
-        table.add_row(mean.dataset, mean.condition, mean.part, str(mean.images), *texts)
-    console.print(table)
+        numbers = zip((mean.psnr_db, mean.ssim, mean.input_psnr_db, mean.input_ssim), (3, 5, 3, 5), strict=True)
+        texts = [f"{value:.{digits}f}" for value, digits in numbers]
+        rows.append([mean.dataset, mean.condition, mean.part, str(mean.images), *texts])
+    heads = ["set", "condition", "images", "n", "PSNR (dB)", "SSIM", "input PSNR", "input SSIM"]
+    console.print(_table(heads, rows, left=3))
     if result["guess"] is not None:
         _print_guess(console, result["guess"])
     if result["reported"] is not None:
@@ -40,31 +37,22 @@ def print_result(result: dict[str, Any], means: Sequence[Mean]) -> None:
 
 
 def _print_guess(console: Console, guess: dict[str, Any]) -> None:
-    _say(
-        console,
-        f"\nDegradation guessed by a classifier that learnt from: {guess['classifier']['trained_on']}.",
-    )
+    _say(console, f"\nDegradation guessed by a classifier that learnt from: {guess['classifier']['trained_on']}.")
     _say(console, headline(guess))
-    table = Table(box=None, pad_edge=False)
-    table.add_column("condition")
-    for head in ("right", "true, dB", "guessed, dB", "diff.", "95 % interval", "where wrong"):
-        table.add_column(head, justify="right")
+    rows = []
     for line in guess["costs"]:
         interval = "-" if line["low_db"] is None else f"{line['low_db']:+.2f} to {line['high_db']:+.2f}"
         interval = "none is wrong" if line["right"] == line["images"] else interval
         means = [number(line[key], 3) for key in ("psnr_db", "psnr_guess_db")]
         changes = ["-" if line[key] is None else f"{line[key]:+.3f}" for key in ("difference_db", "wrong_db")]
         right = f"{line['right']} of {line['images']}"
-        table.add_row(line["condition"], right, *means, changes[0], interval, changes[1])
-    console.print(table)
-    confusion = Table(box=None, pad_edge=False)
-    confusion.add_column("true \\ guessed")
-    for name in next(iter(guess["confusion"].values())):
-        confusion.add_column(name, justify="right")
-    for true, counts in guess["confusion"].items():
-        confusion.add_row(true, *(str(count) for count in counts.values()))
+        rows.append([line["condition"], right, *means, changes[0], interval, changes[1]])
+    heads = ["condition", "right", "true, dB", "guessed, dB", "diff.", "95 % interval", "where wrong"]
+    console.print(_table(heads, rows))
+    names = list(next(iter(guess["confusion"].values())))
+    counts = [[true, *map(str, row.values())] for true, row in guess["confusion"].items()]
     console.print("")
-    console.print(confusion)
+    console.print(_table(["true \\ guessed", *names], counts))
 
 
 def _print_reported(console: Console, compared: dict[str, Any]) -> None:
@@ -76,12 +64,7 @@ def _print_reported(console: Console, compared: dict[str, Any]) -> None:
         )
     for text in compared["left_out"]:
         _say(console, f"Not compared, not the whole set: {text}.")
-    table = Table(box=None, pad_edge=False)
-    for head in ("column", "source"):
-        table.add_column(head, overflow="fold")
-    for head in ("PSNR", "measured", "diff.", "SSIM", "measured", "diff."):
-        table.add_column(head, justify="right")
-    table.add_column("verdict")
+    rows = []
     for cell in compared["cells"]:
         texts = []
         for metric, digits in (("psnr_db", 2), ("ssim", 4)):
@@ -89,8 +72,20 @@ def _print_reported(console: Console, compared: dict[str, Any]) -> None:
             texts += ["-" if (v := values[k]) is None else f"{v:.{digits}f}" for k in ("reported", "measured")]
             texts.append("-" if values["difference"] is None else f"{values['difference']:+.{digits}f}")
         verdict = cell["verdict"] if compared["same_protocol"] else "other protocol"
-        table.add_row(cell["dataset"], cell["source"], *texts, verdict)
-    console.print(table)
+        rows.append([cell["dataset"], cell["source"], *texts, verdict])
+    heads = ["column", "source", "PSNR", "measured", "diff.", "SSIM", "measured", "diff.", "verdict"]
+    console.print(_table(heads, rows, left=2))
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Table:
+    """A table whose first columns are words, and fold where the screen is narrow."""
+    table = Table(box=None, pad_edge=False)
+    for place, head in enumerate(heads):
+        words = place < left or head == "verdict"
+        table.add_column(head, justify="left" if words else "right", overflow="fold" if place < left else "ellipsis")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _console() -> Console:

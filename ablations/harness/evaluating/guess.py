@@ -82,21 +82,13 @@ class Guess:
 
 @dataclass(frozen=True, kw_only=True)
 class Guesser:
-    """A trained classifier.
+    """A trained classifier."""
 
-    Attributes:
-        model: in eval mode, on the CPU.
-        conditions: what its outputs stand for.
-        data: of what it was trained on.
-        confusion: true condition -> guessed condition -> test images.
-        path: where it is stored.
-    """
-
-    model: Classifier
-    conditions: tuple[Condition, ...]
-    data: str
-    confusion: dict[str, dict[str, int]]
-    path: Path
+    model: Classifier  # in eval mode, on the CPU
+    conditions: tuple[Condition, ...]  # what its outputs stand for
+    data: str  # of what it was trained on
+    confusion: dict[str, dict[str, int]]  # true condition -> guessed condition -> test images
+    path: Path  # where it is stored
 
     @property
     def accuracy(self) -> float:

@@ -12,9 +12,8 @@ from ablations.checkpoint_options import EvaluateOptions
 from ablations.data import open_data
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.evaluating.guess import Guesser, open_guesser
-from ablations.harness.evaluating.own_folder import Shown
 from ablations.harness.evaluating.released import Released
-from datasets.console import readable
+from datasets.bundle import EvalItem
 from datasets.protocols import Protocol, score
 from datasets.tasks import CONDITIONS, Condition
 from reports.guesses import COLUMNS, summary
@@ -44,17 +43,16 @@ class GuessTrial:
             raise ValueError(f"--degradation auto: the classifier knows {known}, none of which {released.name} serves.")
         self.found: list[dict[str, Any]] = []
 
-    def of(self, shown: Shown, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def of(self, item: EvalItem, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Try the guess of one image.
 
         Args:
-            shown: the image.
+            item: the image.
             rows: its scores, told the truth, as in images.parquet.
 
         Returns:
             Its row of guesses.csv; the caller collects them in `found`.
         """
-        item = shown.item
         (told,) = [row for row in rows if row["metric"] == PSNR]
         degraded = as_tensor(item.degraded)
         guess = self.guesser.guess(degraded.clamp(0, 1), self.among)
@@ -65,9 +63,9 @@ class GuessTrial:
             # scored as the image's own task is: the guess changes what the model is told, not the rules
             psnr_db = float(score(restored, clean, self.rules, item.condition.task)[PSNR])
         return {
-            "dataset": readable(shown.dataset),
-            "image": readable(item.name),
-            "scene": readable(item.scene),
+            "dataset": item.dataset,
+            "image": item.name,
+            "scene": item.scene,
             "condition": item.condition.name,
             "guessed": guess.condition.name,
             "confidence": guess.confidence,

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from torch import nn
 import baselines
 import datasets
 import dfpir
-from ablations.harness.evaluating.eval_sets import Shown
 from ablations.harness.lock import BusyError, run_lock
+from datasets.bundle import EvalItem
 from datasets.noise import content_hash
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE
 from reports.files import sha256_of, write_text
@@ -32,48 +32,39 @@ RESULT_FILES = (IMAGES_FILE, EVALUATION_FILE, PAGE_FILE, GUESSES_FILE, COSTS_FIL
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """What was found for one image under one condition.
+    """What was found for one image under one condition."""
 
-    Attributes:
-        rows: of images.parquet, one a metric.
-        guess: row of guesses.csv, where guesses are tried.
-    """
-
-    rows: list[dict[str, Any]]
-    guess: dict[str, Any] | None = None
+    rows: list[dict[str, Any]]  # of images.parquet, one a metric.
+    guess: dict[str, Any] | None = None  # row of guesses.csv, where guesses are tried.
 
 
 @dataclass(kw_only=True)
 class Journal:
-    """Images that are scored, kept in memory and, where there is a file, in it.
+    """Images that are scored, kept in memory and, where there is a file, in it."""
 
-    Attributes:
-        path: the file, or None for an evaluation without `--out`.
-        found: (image, condition) -> hash of its pixels, and what was found.
-    """
-
-    path: Path | None = None
+    path: Path | None = None  # the file, or None for an evaluation without `--out`
+    # (image, condition) -> hash of its pixels, and what was found
     found: dict[tuple[str, str], tuple[str, Recorded]] = field(default_factory=dict)
 
-    def recall(self, shown: Shown) -> Recorded | None:
+    def recall(self, item: EvalItem) -> Recorded | None:
         """What was found for this image before.
 
         Raises:
             ValueError: it was another picture then.
         """
-        stored = self.found.get((shown.item.name, shown.item.condition.name))
+        stored = self.found.get((item.name, item.condition.name))
         if stored is None:
             return None
-        if stored[0] != _pixels(shown):
+        if stored[0] != _pixels(item):
             raise ValueError(
-                f"{shown.source or shown.item.name}: the picture is another than when --out "
+                f"{item.source or item.name}: the picture is another than when --out "
                 f"{self.path.parent if self.path else ''} was evaluated: choose another --out, or --force."
             )
         return stored[1]
 
-    def add(self, shown: Shown, recorded: Recorded) -> None:
+    def add(self, item: EvalItem, recorded: Recorded) -> None:
         """Keep what was found; on disk before the next image begins."""
-        image, condition, pixels = shown.item.name, shown.item.condition.name, _pixels(shown)
+        image, condition, pixels = item.name, item.condition.name, _pixels(item)
         self.found[image, condition] = (pixels, recorded)
         if self.path is not None:
             line = {"image": image, "condition": condition, "pixels": pixels, "rows": recorded.rows}
@@ -119,19 +110,14 @@ def open_journal(folder: Path | None, terms: Mapping[str, Any], *, force: bool) 
         return Journal()
     _refuse_runs_folder(folder)
     path, terms = folder / ROWS_FILE, json.loads(json.dumps(terms))
-    kept: list[str] = []
+    kept = [] if force else read_lines(path)
     if not force:
-        kept = _lines(path)
-        before = _json_or_none(kept[0]) if kept else _finished_before(folder)
-        _require_same(folder, before, terms)
-    found = {}
-    for line in kept[1:]:
-        stored = _json_or_none(line)
-        if stored is not None:  # else a line that was cut short
-            recorded = Recorded(rows=stored["rows"], guess=stored["guess"])
-            found[stored["image"], stored["condition"]] = (stored["pixels"], recorded)
-    whole = [json.dumps(terms), *(line for line in kept[1:] if _json_or_none(line) is not None)]
-    write_text(path, "\n".join(whole) + "\n")
+        _require_same(folder, kept[0] if kept else _finished_before(folder), terms)
+    write_text(path, "".join(json.dumps(line) + "\n" for line in [terms, *kept[1:]]))
+    found = {
+        (line["image"], line["condition"]): (line["pixels"], Recorded(rows=line["rows"], guess=line["guess"]))
+        for line in kept[1:]
+    }
     return Journal(path=path, found=found)
 
 
@@ -167,23 +153,17 @@ def code_digest(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _pixels(shown: Shown) -> str:
-    return f"{content_hash(shown.item.degraded)}{content_hash(shown.item.clean)}"
+def _pixels(item: EvalItem) -> str:
+    return f"{content_hash(item.degraded)}{content_hash(item.clean)}"
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _json_or_none(line: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines, if there is one; a line that was cut short is dropped."""
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return [line for line in found if isinstance(line, dict)]
 
 
 def _finished_before(folder: Path) -> dict[str, Any] | None:
@@ -200,12 +180,14 @@ def _finished_before(folder: Path) -> dict[str, Any] | None:
 def _require_same(folder: Path, before: Mapping[str, Any] | None, terms: Mapping[str, Any]) -> None:
     for key, value in (before or {}).items():
         if value != terms.get(key):
+            now = shortened(terms.get(key))
             raise ValueError(
-                f"--out {folder} holds another evaluation ({key}: {_short(value)} there, {_short(terms.get(key))} "
-                "asked for): choose another --out, or say --force to replace all of it."
+                f"--out {folder} holds another evaluation ({key}: {shortened(value)} there, {now} asked for): choose "
+                "another --out, or say --force to replace all of it."
             )
 
 
-def _short(value: Any) -> str:
+def shortened(value: Any, most: int = 60) -> str:
+    """A value as one line's worth of text."""
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -1,10 +1,11 @@
-"""A model with the settings of --config; one that does not fit is named with what is allowed."""
+"""The settings of --config from words, and a model with them; one that does not fit is named with what is allowed."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -16,6 +17,27 @@ from dfpir.registry import UnknownNameError
 from dfpir.variants import VARIANTS
 
 _KINDS = ((bool, "True or False"), (int, "a whole number"), (float, "a number"), (tuple, "numbers with commas"))
+
+
+def settings(words: Sequence[str]) -> dict[str, Any]:
+    """`dim=8 num_blocks=1,1,1,1 layer_norm=with_bias` as a mapping; values are Python literals, else text.
+
+    Raises:
+        ValueError: a word without `=`, or a key twice.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key.isidentifier():
+            raise ValueError(f"--config {word!r}: KEY=VALUE is needed, such as dim=48 or num_blocks=4,6,6,8.")
+        if key in found:
+            raise ValueError(f"--config {word!r}: {key} is given twice.")
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            value = text
+        found[key] = tuple(value) if isinstance(value, list) else value
+    return found
 
 
 def built(name: str, config: Mapping[str, Any]) -> nn.Module:
@@ -47,11 +69,7 @@ def _create(name: str, config: Mapping[str, Any]) -> nn.Module:
     with warnings.catch_warnings():
         # torch's word on layers without channels: what is wrong with the setting is said in one line instead
         warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
-        return _made(name, config)
-
-
-def _made(name: str, config: Mapping[str, Any]) -> nn.Module:
-    return dfpir.create_model(name, **config) if name in VARIANTS else baselines.create_model(name, **config)
+        return dfpir.create_model(name, **config) if name in VARIANTS else baselines.create_model(name, **config)
 
 
 def _culprit(name: str, config: Mapping[str, Any]) -> str | None:

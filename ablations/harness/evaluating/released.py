@@ -31,44 +31,27 @@ from reports.files import sha256_of
 from reports.schema import SPEC_FILE
 
 Images = Float[Tensor, "b 3 h w"]
-_NO_FILE = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Released:
-    """A model with its weights, in eval mode.
+    """A model with its weights, in eval mode."""
 
-    Attributes:
-        name: as asked for.
-        model: on its device.
-        device: where it is.
-        tasks: what it serves.
-        code: what it is told of a condition.
-        told: the same in words, for the reader.
-        config: settings given for it.
-        weights: name of the file, without its folder.
-        sha256: of the file; empty for a model that has no weights.
-        layout: `released` names, `own` (a run of this suite), or `none`.
-        run_id: the run's, or made from the name and the hash.
-        seed: the run's; 0 for a released file, which does not say.
-        trained_on: the data that the run was trained on, as its spec.json says; empty where nobody knows.
-        taken: which of several sets of weights in the file; empty where there is one.
-    """
-
-    name: str
-    model: nn.Module
-    device: torch.device
-    tasks: tuple[Task, ...]
-    code: Code
-    told: str
-    config: Mapping[str, Any]
-    weights: str
-    sha256: str
-    layout: str
-    run_id: str
-    seed: int
+    name: str  # as asked for
+    model: nn.Module  # on its device
+    device: torch.device  # where it is
+    code: Code  # what it is told of a condition
+    told: str  # the same in words, for the reader
+    config: Mapping[str, Any]  # settings given for it
+    run_id: str  # the run's, or made from the name and the hash
+    seed: int = 0  # the run's; 0 for a released file, which does not say
+    tasks: tuple[Task, ...] = PAPER_TASKS  # what it serves
+    weights: str = "none"  # name of the file, without its folder
+    sha256: str = ""  # of the file; empty for a model that has no weights
+    layout: str = "none"  # `released` names, `own` (a run of this suite), or `none`
+    # the data that the run was trained on, as its spec.json says; empty where nobody knows.
     trained_on: Mapping[str, Any] = field(default_factory=dict)
-    taken: str = ""
+    taken: str = ""  # which of several sets of weights in the file; empty where there is one
 
     @property
     def multiple_of(self) -> int:
@@ -135,13 +118,12 @@ def open_released(
     trained = _trained_settings(spec)
     model = _make(name, {**trained, **settings})
     _require_trained(trained, settings)
-    layout = load_strictly(model, stored.tensors, weights, own=spec is not None)
-    if layout == "own" and spec is None and getattr(model, "prompt_codes", None) is not None:
-        raise WeightsError(f"{weights} is a run's, but no {SPEC_FILE} lies beside it, which names its prompts: add it.")
+    layout = _load(model, stored.tensors, weights, own=spec is not None)
     prompts = _prompts_of(model, spec, text_encoder, codes)
     code, told = code_for(name, model, prompts, codes, trained_here=spec is not None)
     digest = sha256_of(weights)
     model.requires_grad_(False)
+    run_id = "-".join([name, "released", digest[:8], *([stored.use] if stored.others else [])])
     return Released(
         name=name,
         model=model.eval().to(device),
@@ -153,9 +135,7 @@ def open_released(
         weights=weights.name,
         sha256=digest,
         layout=layout,
-        run_id=spec["run_id"]
-        if spec
-        else "-".join([name, "released", digest[:8], *([stored.use] if stored.others else [])]),
+        run_id=spec["run_id"] if spec else run_id,
         seed=int(spec["seed"]) if spec else 0,
         trained_on=dict(spec["data"]) if spec else {},
         taken=stored.says,
@@ -166,6 +146,13 @@ def _unknown(name: str) -> str:
     if name in BASELINES:
         return f"{name} can't be built. {getattr(BASELINES[name], 'reason', '')}"
     return f"Unknown model {name!r}.{suggestion(name, known_models())}"
+
+
+def _load(model: nn.Module, tensors: Mapping[str, Tensor], weights: Path, *, own: bool) -> str:
+    layout = load_strictly(model, tensors, weights, own=own)
+    if layout == "own" and not own and getattr(model, "prompt_codes", None) is not None:
+        raise WeightsError(f"{weights} is a run's, but no {SPEC_FILE} lies beside it, which names its prompts: add it.")
+    return layout
 
 
 def _make(name: str, config: Mapping[str, Any]) -> nn.Module:
@@ -194,15 +181,10 @@ def _untrained(name: str, config: Mapping[str, Any], codes: Path | None, device:
         name=name,
         model=model.eval().to(device),
         device=device,
-        tasks=PAPER_TASKS,
         code=code,
         told=told,
         config=config,
-        weights=_NO_FILE,
-        sha256="",
-        layout=_NO_FILE,
         run_id=f"{name}-untrained",
-        seed=0,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablations.harness.evaluating.journal import code_digest
+from ablations.harness.evaluating.journal import code_digest, read_lines, shortened
 from ablations.harness.evaluating.released import Released
 from reports.files import sha256_of, write_text
 
@@ -26,17 +26,11 @@ class Job:
 
 @dataclass(kw_only=True)
 class OutputRecord:
-    """The outputs that a folder's record names.
+    """The outputs that a folder's record names."""
 
-    Attributes:
-        path: the record.
-        terms: what decides the pixels of an output now.
-        found: name of an output -> its line; of several the last.
-    """
-
-    path: Path
-    terms: Mapping[str, Any]
-    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    path: Path  # the record
+    terms: Mapping[str, Any]  # what decides the pixels of an output now
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)  # name of an output -> its line; of several the last
 
     def holds(self, job: Job) -> bool:
         """Whether the output is there, of this input and by these terms, as it was written."""
@@ -60,11 +54,8 @@ class OutputRecord:
 def open_record(out: Path, terms: Mapping[str, Any]) -> OutputRecord:
     """The record of a folder; a line that was cut short is dropped."""
     record = OutputRecord(path=out / RECORD_FILE, terms=json.loads(json.dumps(terms)))
-    if record.path.is_file():
-        for text in record.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            line = _line(text)
-            if line is not None:
-                record.found[line["name"]] = line
+    record.found = {line["name"]: line for line in read_lines(record.path) if isinstance(line.get("name"), str)}
+    if record.found:
         write_text(record.path, "".join(json.dumps(line) + "\n" for line in record.found.values()))
     return record
 
@@ -112,18 +103,5 @@ def _otherwise(name: str, record: OutputRecord | None) -> str:
     terms = line.get("terms") or {}
     for key, value in record.terms.items():
         if terms.get(key) != value:
-            return f", made by another {key} ({_short(terms.get(key))}, not {_short(value)})"
+            return f", made by another {key} ({shortened(terms.get(key), 40)}, not {shortened(value, 40)})"
     return ", of another picture or changed since"
-
-
-def _line(text: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and isinstance(found.get("name"), str) else None
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

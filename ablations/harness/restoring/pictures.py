@@ -1,18 +1,7 @@
 """A user's own image files: read with what must survive restoring, written back under the same name and kind.
 
-| file | what happens |
-|---|---|
-| 8-bit RGB PNG, JPEG, BMP, TIFF, WebP, PPM | restored, written in 8 bits |
-| 16-bit PNG | read as value / 65535, restored, written as a 16-bit PNG |
-| greyscale, 1 bit | restored as RGB with equal channels, written as 8- or 16-bit grey (BT.601 luma of the result) |
-| alpha | kept untouched: colours are restored, transparency is written as it was read |
-| palette | restored and written as RGB, or RGBA where it has transparency |
-| EXIF orientation | turned upright |
-| ICC profile | kept |
-| MPO under `.jpg` (phones, drones) | its first picture, written as a plain JPEG |
-| 16-bit or float TIFF, 16-bit PPM, CMYK and other colour models, several frames, too large | refused by name |
-
-JPEG is written at quality 95 without chroma subsampling, WebP without loss.
+The rules are the table "Restore" of docs/released_weights.md. Greyscale is restored as RGB with equal channels, and
+written as BT.601 luma of the result. JPEG is written at quality 95 without chroma subsampling, WebP without loss.
 """
 
 from __future__ import annotations
@@ -45,21 +34,13 @@ _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG's number
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A decoded image file.
+    """A decoded image file."""
 
-    Attributes:
-        colours: (H, W, 3) uint8 or uint16, RGB.
-        alpha: (H, W) of the same type, or None.
-        grey: whether the file holds one channel of brightness.
-        profile: the ICC profile, or None.
-        notes: what was done to it, in words.
-    """
-
-    colours: NDArray[Any]
-    alpha: NDArray[Any] | None
-    grey: bool
-    profile: bytes | None
-    notes: tuple[str, ...]
+    colours: NDArray[Any]  # (H, W, 3) uint8 or uint16, RGB
+    alpha: NDArray[Any] | None  # (H, W) of the same type, or None
+    grey: bool  # whether the file holds one channel of brightness
+    profile: bytes | None  # the ICC profile, or None
+    notes: tuple[str, ...]  # what was done to it, in words
 
     @property
     def largest(self) -> int:

@@ -33,19 +33,12 @@ Restore = Callable[[Float[Tensor, "1 3 h w"]], Float[Tensor, "1 3 h w"]]
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """One tile along one side of the image, in pixels.
+    """One tile along one side of the image, in pixels."""
 
-    Attributes:
-        start: first pixel that the model sees.
-        stop: one after the last.
-        enter: pixels over which it fades in, (first, one after the last); empty at the image's border.
-        leave: the same for fading out: the next tile's `enter`.
-    """
-
-    start: int
-    stop: int
-    enter: tuple[int, int]
-    leave: tuple[int, int]
+    start: int  # first pixel that the model sees
+    stop: int  # one after the last
+    enter: tuple[int, int]  # pixels over which it fades in, (first, one after the last); empty at the image's border
+    leave: tuple[int, int]  # the same for fading out: the next tile's `enter`
 
     @property
     def used(self) -> slice:
@@ -63,16 +56,12 @@ class Span:
 class Tiling:
     """How images are cut.
 
-    Attributes:
-        tile: side of a tile in pixels, at most.
-        multiple_of: of the model; tiles start at multiples of it.
-
     Raises:
         ValueError: a tile that is too small.
     """
 
-    tile: int
-    multiple_of: int = 1
+    tile: int  # side of a tile in pixels, at most
+    multiple_of: int = 1  # of the model; tiles start at multiples of it
 
     def __post_init__(self) -> None:
         if self.tile < self.smallest:
@@ -108,11 +97,7 @@ class Tiling:
 
 
 def restore_rows(
-    restore: Restore,
-    read: Read,
-    size: tuple[int, int],
-    tiling: Tiling,
-    done: Callable[[int, int], None] | None = None,
+    restore: Restore, read: Read, size: tuple[int, int], tiling: Tiling, done: Callable[[int, int], None] | None = None
 ) -> Iterator[tuple[int, Float[Tensor, "3 rows width"]]]:
     """The restored image from the top down, in bands of finished rows on the CPU.
 

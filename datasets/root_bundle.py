@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets.bundle import DataBundle, EvalItem, Pixels, Sample, Split
+from datasets.bundle import DataBundle, EvalItem, Pixels, Sample, Split, centre, serves
 from datasets.catalog import catalog
 from datasets.dataset_spec import DatasetSpec
-from datasets.degrade import degrade, degrade_rows
+from datasets.degrade import degrade
+from datasets.eval_items import TestImage, make_items
 from datasets.finder import find_sets, require_clear_names
 from datasets.leaks import same_scenes
 from datasets.loading import LoadedImage, load_set, stored_sets, stores_note
-from datasets.protocol_items import cut_item, quotas, set_items
-from datasets.protocols import Protocol, get_protocol
+from datasets.protocols import Protocol, conditions_under, get_protocol
 from datasets.seeding import stable_seed
 from datasets.splits import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
-from datasets.tasks import CONDITIONS, PAPER_TASKS, Condition, Task
-from datasets.transfer import to_device_async
+from datasets.tasks import PAPER_TASKS, Condition, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,28 +35,18 @@ class RootBundle(DataBundle):
 
     Images are named `<set>/<image>`. Every test set keeps its own images; noise, cropping and the order of noise draws
     are the protocol's.
-
-    Attributes:
-        protocol: name of the protocol that test and validation images follow.
-        seen: test image -> whether its scene stands in the training images as they are after any exclusion.
-        found: every set found -> its number of images.
-        left_out: training images that were left out because they stand in test sets (or would stand on both sides).
-        digests: image -> hash of its pixels.
     """
 
-    protocol: str
+    protocol: str  # name of the protocol that test and validation images follow
+    # test image -> whether its scene stands in the training images as they are after any exclusion
     seen: Mapping[str, bool]
-    found: Mapping[str, int]
+    found: Mapping[str, int]  # every set found -> its number of images
+    # training images that were left out because they stand in test sets (or would stand on both sides)
     left_out: tuple[str, ...]
-    digests: Mapping[str, str]
+    digests: Mapping[str, str]  # image -> hash of its pixels
 
     def eval_items(
-        self,
-        split: Split,
-        conditions: Sequence[Condition],
-        *,
-        max_side: int | None = None,
-        limit: int | None = None,
+        self, split: Split, conditions: Sequence[Condition], *, max_side: int | None = None, limit: int | None = None
     ) -> list[EvalItem]:
         """The images of a split under each condition, as the bundle's protocol makes them.
 
@@ -75,18 +66,28 @@ class RootBundle(DataBundle):
         for condition in conditions:
             by_set: dict[str, list[Sample]] = {}
             for sample in getattr(self, split):
-                if _serves(sample, condition):
+                if serves(sample, condition):
                     by_set.setdefault(sample.name.partition("/")[0], []).append(sample)
             if not by_set:
                 raise ValueError(f"{self.name} has no {split} image for {condition.name}.")
             counts = quotas([len(samples) for samples in by_set.values()], limit)
             for samples, count in zip(by_set.values(), counts, strict=True):
-                items += [cut_item(item, max_side) for item in set_items(rules, samples, condition, count)]
+                by_name = {sample.name: self._test_image(sample) for sample in samples}
+                images = [by_name[name] for name in rules.ordered(by_name)]
+                items += [cut_item(item, max_side) for item in make_items(rules, images, [condition], count)]
         return items
 
-    @cached_property
-    def _pools(self) -> dict[str, list[Sample]]:
-        return {c.name: [s for s in self.train if _serves(s, c)] for c in self.conditions}
+    def _test_image(self, sample: Sample) -> TestImage:
+        return TestImage(
+            name=sample.name,
+            scene=sample.scene,
+            clean=lambda: sample.clean,
+            degraded=None if sample.degraded is None else lambda: cast(Pixels, sample.degraded),
+            dataset=self.dataset_of(sample.name),
+            seen="seen" if self.seen.get(sample.name, False) else "unseen",
+        )
+
+    _degrades_on_device: ClassVar[bool] = True  # bytes travel, and noise is added there
 
     @cached_property
     def _resident(self) -> dict[str, tuple[Tensor, Tensor | None]]:
@@ -119,30 +120,16 @@ class RootBundle(DataBundle):
     ) -> tuple[Float[Tensor, "b 3 p p"], Float[Tensor, "b 3 p p"]]:
         """Degraded and clean training patches, float32 in [0, 1]; each row depends on its condition and seed alone.
 
-        Only a patch's own rows are read, bytes travel to the device as uint8, and noise is added there: whole sets may
-        stay on the disk.
+        Only a patch's own rows are read: whole sets may stay on the disk.
 
         Raises:
             ValueError: no training image serves a condition.
         """
-        if self._resident:
-            return self._resident_batch(conditions, seeds, patch)
-        levels = np.empty((2, len(seeds), 3, patch, patch), dtype=np.uint8)
-        to_degrade = []
-        for row, (condition, seed) in enumerate(zip(conditions, seeds, strict=True)):
-            sample, corner, flips = self._draw(condition, seed, patch)
-            levels[1, row] = _planes(_patch(sample.clean, corner, patch), flips)
-            if sample.degraded is not None:
-                levels[0, row] = _planes(_patch(sample.degraded, corner, patch), flips)
-            else:
-                levels[0, row] = levels[1, row]
-                to_degrade.append(row)
-        degraded, clean = (to_device_async(torch.from_numpy(part), device).float().div_(255) for part in levels)
-        degrade_rows(degraded, clean, to_degrade, conditions, [stable_seed("degrade", seed) for seed in seeds])
-        return degraded, clean
+        make = self._resident_batch if self._resident else super().batch
+        return make(conditions, seeds, patch, device)
 
     def _resident_batch(
-        self, conditions: Sequence[Condition], seeds: Sequence[int], patch: int
+        self, conditions: Sequence[Condition], seeds: Sequence[int], patch: int, _: torch.device | str
     ) -> tuple[Tensor, Tensor]:
         """`batch` from images on the device: the same rows, bit for bit."""
         rows: list[tuple[Tensor, Tensor]] = []
@@ -158,16 +145,6 @@ class RootBundle(DataBundle):
             rows.append((degraded, clean))
         return torch.stack([degraded for degraded, _ in rows]), torch.stack([clean for _, clean in rows])
 
-    def _draw(self, condition: Condition, seed: int, patch: int) -> tuple[Sample, tuple[int, int], tuple[int, ...]]:
-        """The image, the patch's top left corner and the axes to flip that a seed stands for."""
-        pool = self._pools.get(condition.name, [])
-        if not pool:
-            raise ValueError(f"{self.name} has no training image for {condition.name}.")
-        rng = np.random.default_rng(seed)
-        sample = pool[int(rng.integers(len(pool)))]
-        top, left = (int(rng.integers(0, max(side - patch, 0) + 1)) for side in sample.clean.shape[:2])
-        return sample, (top, left), tuple(axis for axis in (0, 1) if rng.integers(2))
-
     def _checksum(self) -> str:
         """SHA-256 over roles, names and the pixels' own hashes: packed sets need not be read through."""
         digest = hashlib.sha256(" ".join([self.protocol, *(c.name for c in self.conditions)]).encode())
@@ -178,13 +155,7 @@ class RootBundle(DataBundle):
 
 
 def load_root(
-    root: Path,
-    *,
-    protocol: str = "suite",
-    tasks: Sequence[Task] | None = None,
-    exclude_leaks: bool = False,
-    workers: int | None = None,
-    progress: Callable[[str, int], None] | None = None,
+    root: Path, *, protocol: str = "suite", tasks: Sequence[Task] | None = None, exclude_leaks: bool = False
 ) -> RootBundle:
     """Training, validation and test images from whatever sets of the catalogue a root holds.
 
@@ -197,14 +168,12 @@ def load_root(
         protocol: how validation and test images are degraded and cut.
         tasks: keep these only; all by default.
         exclude_leaks: leave out training images that stand in any test set found.
-        workers: decoding threads.
-        progress: called with a set's name and number of images before it is read.
 
     Raises:
         ValueError: no such root or protocol; no task with both sides; files that can't be used, all of them named.
     """
     rules = get_protocol(protocol)
-    loaded, packed = _load(root, tasks, workers, progress)
+    loaded, packed = _load(root, tasks)
     train = [image for image in loaded if image.spec.split == "train"]
     test = [image for image in loaded if image.spec.split == "test"]
     kept_tasks = [t for t in PAPER_TASKS if has_task(train, t) and has_task(test, t)]
@@ -219,31 +188,23 @@ def load_root(
         raise ValueError(f"{str(root)!r}: no training images are left for {', '.join(missing)}; more are needed.")
     tested = [i for i in test if i.spec.task in kept_tasks]
     scenes, seen = same_scenes([i.name for i in tested], thumbs_of(tested)), seen_in(fit, tested)
-    conditions = tuple(
-        c
-        for c in CONDITIONS
-        if c.task in kept_tasks
-        and (c.sigma_255 is None or not rules.noise.depends_on_order or c.sigma_255 in rules.noise.sigmas_255)
-    )
     return RootBundle(
         name=root.resolve().name,
         description="; ".join(filter(None, [_description(fit, tested, train, test, leaked, seen, rules), packed])),
         train=tuple(_sample(i, scene_of(i)) for i in fit),
         val=tuple(_sample(i, scene_of(i)) for i in usable if scene_of(i) in val_scenes),
         test=tuple(_sample(i, f"test:{scenes[i.name]}") for i in tested),
-        conditions=conditions,
+        conditions=conditions_under(rules, kept_tasks),
         sets_in_names=True,
         protocol=rules.name,
         seen=seen,
-        found={name: sum(i.spec.name == name for i in loaded) for name in dict.fromkeys(i.spec.name for i in loaded)},
+        found=dict(Counter(i.spec.name for i in loaded)),
         left_out=tuple(i.name for i in train if i.spec.task in kept_tasks and scene_of(i) in leaked | resembling),
         digests={i.name: i.digest for i in loaded},
     )
 
 
-def _load(
-    root: Path, tasks: Sequence[Task] | None, workers: int | None, progress: Callable[[str, int], None] | None
-) -> tuple[list[LoadedImage], str]:
+def _load(root: Path, tasks: Sequence[Task] | None) -> tuple[list[LoadedImage], str]:
     """The images, and which of them come from packed stores, in words."""
 
     def wanted(spec: DatasetSpec) -> bool:
@@ -257,12 +218,10 @@ def _load(
         store = stores.get(name) if wanted(spec) else None
         if store is None and name not in found:
             continue
-        if progress:
-            progress(name, len(store) if store else len(found[name].pairs))
         try:
             if store is None:
                 require_clear_names([found[name]])
-            images += load_set(spec, found.get(name), store, workers)
+            images += load_set(spec, found.get(name), store)
         except ValueError as error:
             faults.append(str(error))
     if faults:
@@ -271,37 +230,30 @@ def _load(
 
 
 def _sample(image: LoadedImage, scene: str) -> Sample:
-    served = tuple(c for c in CONDITIONS if c.task is image.spec.task)
-    return Sample(
-        name=image.name,
-        scene=scene,
-        clean=image.clean,
-        degraded=image.degraded,
-        conditions=served,
-        source=image.spec.title,
-        licence=image.spec.licence,
-    )
+    return image.sample(scene, image.spec.task.conditions)
 
 
-def _serves(sample: Sample, condition: Condition) -> bool:
-    return any(c.task is condition.task for c in sample.conditions)
+def cut_item(item: EvalItem, side: int | None) -> EvalItem:
+    """The item, or its centre of at most `side` pixels a side."""
+    if side is None:
+        return item
+    return replace(item, degraded=centre(item.degraded, side), clean=centre(item.clean, side))
 
 
-def _planes(patch: Pixels, flips: tuple[int, ...]) -> Pixels:
-    """(3, h, w) view, flipped. A mirrored patch is copied by planes in a quarter of the time it takes by pixels."""
-    return np.flip(patch, flips).transpose(2, 0, 1)
-
-
-def _patch(image: Pixels, corner: tuple[int, int], side: int) -> Pixels:
-    """A square of this side; an image too small for it is reflected at its bottom and right."""
-    cut = image[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
-    if cut.shape[:2] == (side, side):
-        return cut
-    return np.pad(cut, [*((0, side - length) for length in cut.shape[:2]), (0, 0)], mode="symmetric")
+def quotas(counts: Sequence[int], limit: int | None) -> list[int]:
+    """How many of each set when `limit` in all: one from each in turn."""
+    left = sum(counts) if limit is None else min(limit, sum(counts))
+    shares = [0] * len(counts)
+    while left:
+        for index, count in enumerate(counts):
+            if left and shares[index] < count:
+                shares[index] += 1
+                left -= 1
+    return shares
 
 
 def _device_patch(image: Tensor, top: int, left: int, side: int) -> Tensor:
-    """As `_patch`, on a tensor."""
+    """A square of this side; an image too small for it is reflected at its bottom and right."""
     cut = image[top : top + side, left : left + side]
     short = [side - length for length in cut.shape[:2]]
     if not any(short):
@@ -328,8 +280,7 @@ def _description(
     rules: Protocol,
 ) -> str:
     def counts(images: Sequence[LoadedImage]) -> str:
-        names = dict.fromkeys(image.spec.name for image in images)
-        return ", ".join(f"{name} ({sum(image.spec.name == name for image in images)})" for name in names)
+        return ", ".join(f"{name} ({count})" for name, count in Counter(image.spec.name for image in images).items())
 
     lines = [f"trained on {counts(fit)}; tested on {counts(tested)} under {rules.label}"]
     idle = [

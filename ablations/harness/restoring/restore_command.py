@@ -132,23 +132,14 @@ def _passed_over(images: Sequence[Path]) -> list[str]:
 
 @dataclass(kw_only=True)
 class _Restorer:
-    """Restores a picture, and knows what is the same for all of them.
+    """Restores a picture, and knows what is the same for all of them."""
 
-    Attributes:
-        released: the model.
-        given: the degradation, or None to guess it.
-        among: the task among whose conditions it is guessed, or None for all that the model serves.
-        guesser: where it is to be guessed.
-        tile: as asked for, or None to choose.
-        per_pixel: bytes that a pixel takes, once measured.
-    """
-
-    released: Released
-    given: Condition | None
-    among: Task | None
-    guesser: Guesser | None
-    tile: int | None
-    per_pixel: float | None = None
+    released: Released  # the model
+    given: Condition | None  # the degradation, or None to guess it
+    among: Task | None  # the task among whose conditions it is guessed, or None for all that the model serves
+    guesser: Guesser | None  # where it is to be guessed
+    tile: int | None  # as asked for, or None to choose
+    per_pixel: float | None = None  # bytes that a pixel takes, once measured
 
     def condition(self, picture: Picture) -> tuple[Condition, str]:
         """The picture's degradation, and that in words that say whether it is a guess."""
