@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from safetensors import SafetensorError, safe_open
 
 from reports import schema
-from reports.study import Run
+from reports.study import Run, Study
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,17 @@ class Probes:
     attention: dict[str, np.ndarray] = field(default_factory=dict)
     kept: dict[str, np.ndarray] = field(default_factory=dict)
     patches: tuple[int, ...] = ()
+
+
+def first_of(study: Study, read: Callable[[Run], T | None]) -> dict[str, tuple[Run, T]]:
+    """Each variant's first finished run in which `read` finds something, and what; variants without are no key."""
+    found: dict[str, tuple[Run, T]] = {}
+    for variant in study.variants:
+        for run in study.done_runs_of(variant):
+            if content := read(run):
+                found[variant] = (run, content)
+                break
+    return found
 
 
 def load_train_log(run: Run) -> pd.DataFrame:

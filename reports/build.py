@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from reports import schema
 from reports.contrasts import Contrasts, contrasts_frame
 from reports.document.html import write_html
 from reports.document.markdown import to_markdown
-from reports.drawing import Drawing, Job, get_ready
+from reports.drawing import Drawing, Figures, Job, get_ready
 from reports.figures import axis, crops, curves, differences, errors, forest, maps, masks, orders, tsne
 from reports.figures.further import figure_named
 from reports.files import write_csv, write_text
@@ -132,10 +132,11 @@ class PendingFigures:
     measures: MeasureResults
     measured: list[tsne.Measured]
     problems: dict[str, str]
+    labels: Mapping[str, str]
 
     def finished(self) -> tuple[RenderedFigures, MeasureResults]:
         """The figures, and the measures with theirs; what could not be drawn is said, not raised."""
-        done = self.drawing.finished()
+        done = {name: _with_labels(figures, self.labels) for name, figures in self.drawing.finished().items()}
         problems = {name: "; ".join(figures.problems) for name, figures in done.items() if figures.problems}
         own = [name for name in done if not name.startswith(_MEASURE)]
         rendered = RenderedFigures(
@@ -145,6 +146,15 @@ class PendingFigures:
         )
         of_measures = {name.removeprefix(_MEASURE): figures for name, figures in done.items() if name not in own}
         return rendered, self.measures.with_figures(of_measures)
+
+
+def _with_labels(figures: Figures, labels: Mapping[str, str]) -> Figures:
+    """The figures with variants by their labels in titles, captions and what is read out."""
+    pictures = [
+        replace(p, title=renamed(p.title, labels), alt=renamed(p.alt, labels), caption=renamed(p.caption, labels))
+        for p in figures.pictures
+    ]
+    return replace(figures, pictures=tuple(pictures))
 
 
 def begin_figures(
@@ -186,7 +196,11 @@ def begin_figures(
             problems[f"{FURTHER}{name}"] = str(error)
     jobs |= {f"{_MEASURE}{name}": list(own) for name, own in measures.jobs.items()}
     return PendingFigures(
-        drawing=Drawing(jobs, workers=workers), measures=measures, measured=measured, problems=problems
+        drawing=Drawing(jobs, workers=workers),
+        measures=measures,
+        measured=measured,
+        problems=problems,
+        labels=study.labels_in_text,
     )
 
 

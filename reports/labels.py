@@ -93,6 +93,11 @@ def in_sentence(label: str) -> str:
     return Changed(label, _lower_first)
 
 
+def condition_in_sentence(condition: str) -> str:
+    """A condition inside a sentence: "rain-200" -> "rain, 200 % of drops"."""
+    return in_sentence(condition_label(condition))
+
+
 def _lower_first(text: str) -> str:
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 

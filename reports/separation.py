@@ -10,11 +10,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from reports.artifacts import Probes
 
 MOST_POINTS = 700
-MOST_SHOWN = 420
+MOST_SHOWN = 210  # in a plane; fewer than are measured, since every plane costs time
 NEIGHBOURS = 10
-PERPLEXITY = 30.0
+PERPLEXITIES = (5, 15, 40)
+_ITERATIONS = 500
 PCA_WIDTH = 50
 _RESAMPLES = 1000
+AS_WELL = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,21 @@ class Separation:
     near: int
     chance: float
     n: int
+
+    @property
+    def above_chance(self) -> float:
+        """How far the purity comes from chance (0) to 1 (1)."""
+        return above_chance(self.purity, self.chance)
+
+
+def above_chance(purity: float, chance: float) -> float:
+    """How far a purity comes from chance (0) to 1 (1)."""
+    return (purity - chance) / (1 - chance) if chance < 1 else 0.0
+
+
+def as_well(control: Separation, own: Separation) -> bool:
+    """Whether a control separates as well: it comes `AS_WELL` of the way that features come above chance."""
+    return control.above_chance >= AS_WELL * own.above_chance
 
 
 def points(probes: Probes, layer: str, *, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
@@ -92,16 +109,20 @@ def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
     )
 
 
-def plane(x: np.ndarray) -> tuple[np.ndarray, float]:
-    """Two-dimensional t-SNE (n, 2) from a fixed seed and PCA start, and the perplexity used."""
+def allowed_perplexities(n: int) -> tuple[int, ...]:
+    """Those of `PERPLEXITIES` for which n points hold three times as many neighbours as t-SNE looks at."""
+    return tuple(p for p in PERPLEXITIES if 3 * p <= n - 1)
+
+
+def plane(x: np.ndarray, perplexity: int) -> np.ndarray:
+    """Two-dimensional t-SNE (n, 2) of (n, d) PCA scores from a fixed seed and PCA start."""
     from sklearn.manifold import TSNE
 
-    perplexity = min(PERPLEXITY, max((len(x) - 1) / 3, 1.0))
-    model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=500)
+    model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=_ITERATIONS)
     # One thread: for so few points several cost more in waiting for each other than they save, and on a busy machine
     # many times more; the plane also stays the same whatever the number of cores.
     with threadpool_limits(limits=1):
-        return np.asarray(model.fit_transform(x.astype(np.float32))), perplexity
+        return np.asarray(model.fit_transform(x.astype(np.float32)), dtype=np.float64)
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:

@@ -32,7 +32,7 @@ class Picture:
     @property
     def breadth(self) -> str:
         """How much of the page's width it takes: "wide", "medium" or "small" (a single panel is not blown up)."""
-        return "wide" if self.width_in > 9 else "medium" if self.width_in > 6 else "small"
+        return "wide" if self.width_in > 6 else "medium" if self.width_in > 4 else "small"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save
+from reports.figures.style import INK, PAGE_IN, QUIET, Picture, alias_marks, new_figure, plain, save, seed_rings
 from reports.labels import axis_label, condition_label
 from reports.messages import message, sentences, series
 from reports.stats import AVERAGE, LEVEL, Analysis, seed_means
 from reports.study import Study
 
 _COLOUR = "#0072B2"
-_WIDTH_IN = 6.875  # of a page of two columns
 
 
 def draw(study: Study, analysis: Analysis, folder: Path) -> Picture | None:
@@ -31,7 +30,7 @@ def draw(study: Study, analysis: Analysis, folder: Path) -> Picture | None:
     reference = study.reference if study.reference in scores.variants else None
     wide = min(4, math.ceil(len(scores.conditions) / 2))
     rows = math.ceil(len(scores.conditions) / wide)
-    figure = new_figure(_WIDTH_IN, 1.35 * max(rows, 2) + 0.6)
+    figure = new_figure(PAGE_IN, 1.35 * max(rows, 2) + 0.6)
     grid = figure.add_gridspec(rows, wide + 1, width_ratios=[1.7, *[1] * wide])
     large = figure.add_subplot(grid[:, 0])
     _panel(large, study, analysis, AVERAGE, on_axis, reference)
@@ -65,37 +64,11 @@ def _panel(ax: Any, study: Study, analysis: Analysis, column: str, on_axis: list
         ax.axhline(0, color=INK, linewidth=0.8)
         spread += [float(np.nanmin([*low, 0])), float(np.nanmax([*high, 0]))]
     ax.plot(x, y, color=_COLOUR, marker="o", markersize=4, linewidth=1.2, label="mean over seeds")
-    if max(map(len, by_seed)) > 1:
-        points = np.concatenate([np.full(len(s), at) for s, at in zip(by_seed, x, strict=True)])
-        ax.scatter(
-            points,
-            np.concatenate(by_seed),
-            s=9,
-            facecolor="none",
-            edgecolor=INK,
-            linewidth=0.6,
-            zorder=3,
-            label="one seed",
-        )
-    _aliases(ax, study, dict(zip(on_axis, y, strict=True)))
+    seed_rings(ax, x, by_seed)
+    alias_marks(ax, study, dict(zip(on_axis, y, strict=True)), _COLOUR)
     _off_axis(ax, study, analysis, column, base, min(spread), max(spread))
     ax.set_title(condition_label(column), fontweight="bold" if column == AVERAGE else "normal", loc="left")
     ax.set_xticks(x, [f"{v:g}" for v in x])
-
-
-def _aliases(ax: Any, study: Study, level: dict[str, float]) -> None:
-    """Values of the axis that give a model which was trained under another value: a mark at that model's PSNR."""
-    found = [
-        (study.axis_values[e.variant], level[v])
-        for v in level
-        for e in study.aliases.get(v, ())
-        if e.variant in study.axis_values
-    ]
-    if found:
-        x, y = zip(*found, strict=True)
-        ax.scatter(
-            x, y, marker="D", s=26, facecolor="white", edgecolor=_COLOUR, zorder=3, label="same model, other value"
-        )
 
 
 def _off_axis(ax: Any, study: Study, analysis: Analysis, column: str, base: float, low: float, high: float) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.changes import Change
-from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, short
+from reports.figures.style import COLUMN_IN, INK, QUIET, Picture, new_figure, save, wrapped
 from reports.stats import AVERAGE, LEVEL
 from reports.wording import show
 
@@ -20,19 +20,19 @@ def draw(rows: Sequence[Change], folder: Path) -> Picture | None:
     shown = [m for m in rows if m.condition == AVERAGE and not m.same_runs]
     if not shown:
         return None
-    figure = new_figure(7.5, 0.3 * len(shown) + 1.2)
+    figure = new_figure(COLUMN_IN, 0.27 * len(shown) + 0.9)
     ax = figure.subplots()
     places = np.arange(len(shown))
     for place, m in zip(places, shown, strict=True):
         colour = _REAL if m.is_real else _NOT
         if np.isfinite(m.estimate.low):
-            ax.hlines(place, m.estimate.low, m.estimate.high, color=colour, linewidth=2.4)
-        ax.plot(m.estimate.value, place, "D" if m.is_real else "o", color=colour, markersize=6)
-    ax.axvline(0, color=INK, linewidth=1)
-    ax.set_yticks(places, [plain(short(m.variant, 26)) for m in shown])
+            ax.hlines(place, m.estimate.low, m.estimate.high, color=colour, linewidth=1.8)
+        ax.plot(m.estimate.value, place, "D" if m.is_real else "o", color=colour, markersize=4.5)
+    ax.axvline(0, color=INK, linewidth=0.8)
+    ax.set_yticks(places, [wrapped(m.variant, 20) for m in shown])
     ax.set_ylim(len(shown) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel("change of the PSNR averaged over the columns (dB), after \N{MINUS SIGN} before")
+    ax.set_xlabel("PSNR difference (dB), after \N{MINUS SIGN} before")
     lines = [
         ax.plot([], [], "D-", color=_REAL, label="more than noise")[0],
         ax.plot([], [], "o-", color=_NOT, label="not told from noise")[0],

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from reports.costs import COUNT, FORWARD, NOT_RUN, Quality
-from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, short
+from reports.figures.style import INK, PAGE_IN, QUIET, Picture, new_figure, plain, plain_log_ticks, save
 
 _COLOURS = {"variant": "#0072B2", "comparator": "#D55E00"}
 _MARKERS = {"variant": "o", "comparator": "s"}
 _KINDS = "Circles: variants of DFPIR and Restormer; squares: comparators."
-_KEY_ROWS = 18
+_KEY_COLUMNS = 3
+_PANEL_PT = 165  # height of a panel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ def draw_quality(points: Sequence[Point], folder: Path, *, macs_at: str, latency
     shown = sorted((p for p in points if not math.isnan(p.psnr_db)), key=lambda p: -p.psnr_db)
     if not shown:
         return None
-    figure = new_figure(12.5, 4.6)
+    figure = new_figure(PAGE_IN, 3.2 + _key_in(shown))
     axes = figure.subplots(1, 3, sharey=True)
     panels = (
         ("params", 1e6, "parameters (M)"),
@@ -61,7 +62,7 @@ def draw_quality(points: Sequence[Point], folder: Path, *, macs_at: str, latency
         ("latency_ms", 1.0, f"latency (ms), {latency_at}"),
     )
     for ax, (field, unit, label) in zip(axes, panels, strict=True):
-        _panel(ax, shown, [getattr(p, field) / unit for p in shown], [p.psnr_db for p in shown])
+        _panel(ax, shown, [getattr(p, field) / unit for p in shown], [p.psnr_db for p in shown], near=0.16)
         ax.set_xlabel(plain(label))
     axes[0].set_ylabel("PSNR averaged over columns (dB)")
     _key(figure, shown, [f"{p.psnr_db:.2f} dB" for p in shown])
@@ -84,11 +85,11 @@ def draw_time(points: Sequence[Point], folder: Path, *, macs_at: str, latency_at
     shown = sorted((p for p in points if p.macs > 0 and p.latency_ms > 0), key=lambda p: p.macs / p.latency_ms)
     if len(shown) < 2:
         return None
-    figure = new_figure(9.5, 4.8)
+    figure = new_figure(PAGE_IN, 3.0 + _key_in(shown))
     ax = figure.subplots()
     ax.set_yscale("log")
-    _panel(ax, shown, [p.macs / 1e9 for p in shown], [p.latency_ms for p in shown])
-    _plain_ticks(ax.yaxis)
+    _panel(ax, shown, [p.macs / 1e9 for p in shown], [p.latency_ms for p in shown], near=0.06)
+    plain_log_ticks(ax.yaxis)
     ax.set_xlabel(plain(f"multiply-adds (G), {macs_at}"))
     ax.set_ylabel(plain(f"latency (ms), {latency_at}"))
     rates = [p.macs / p.latency_ms / 1e6 for p in shown]
@@ -105,35 +106,39 @@ def draw_time(points: Sequence[Point], folder: Path, *, macs_at: str, latency_at
     )
 
 
-def _panel(ax: Any, points: Sequence[Point], x: Sequence[float], y: Sequence[float]) -> None:
-    """A scatter with a number beside each marker; numbers that would overlap are moved apart."""
+def _panel(ax: Any, points: Sequence[Point], x: Sequence[float], y: Sequence[float], near: float) -> None:
+    """A scatter with a number beside each marker; numbers that would overlap are moved apart.
+
+    `near`: share of the width within which they would.
+    """
     ax.set_xscale("log")
     drawn = [(n, p, a, b) for n, (p, a, b) in enumerate(zip(points, x, y, strict=True), start=1) if a > 0]
     for kind, colour in _COLOURS.items():
         own = [(a, b) for _, p, a, b in drawn if p.kind == kind]
         if own:
-            ax.scatter(*zip(*own, strict=True), s=26, color=colour, marker=_MARKERS[kind], alpha=0.85, linewidth=0)
-    _plain_ticks(ax.xaxis)
+            ax.scatter(*zip(*own, strict=True), s=16, color=colour, marker=_MARKERS[kind], alpha=0.85, linewidth=0)
+    plain_log_ticks(ax.xaxis)
     ax.margins(x=0.14, y=0.08)
     scaled = [math.log10(value) for value in y] if ax.get_yscale() == "log" else y
-    for (number, _, a, b), shift in zip(drawn, _shifts(drawn, scaled), strict=True):
+    for (number, _, a, b), shift in zip(drawn, _shifts(drawn, scaled, near), strict=True):
         ax.annotate(
-            str(number), (a, b), xytext=(7, shift), textcoords="offset points", fontsize=7.5, color=INK, va="center",
+            str(number), (a, b), xytext=(7, shift), textcoords="offset points", fontsize=7, color=INK, va="center",
             arrowprops={"arrowstyle": "-", "color": QUIET, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 2}
             if abs(shift) > 4 else None,
         )  # fmt: skip
 
 
-def _shifts(drawn: Sequence[tuple[int, Point, float, float]], y: Sequence[float]) -> list[float]:
+def _shifts(drawn: Sequence[tuple[int, Point, float, float]], y: Sequence[float], near: float) -> list[float]:
     """Vertical offsets in points that keep the numbers of neighbouring markers 8 points apart.
 
     Args:
         drawn: number, model and place of each marker.
         y: where every model would stand on the vertical axis, in its scale (logarithms on a logarithmic one).
+        near: share of the width within which two markers are neighbours.
     """
     spread = (max(y) - min(y)) or 1.0
-    places = [(math.log10(a), 260 * y[number - 1] / spread) for number, _, a, _ in drawn]
-    near = 0.06 * ((max(p[0] for p in places) - min(p[0] for p in places)) or 1.0) if places else 0.0
+    places = [(math.log10(a), _PANEL_PT * y[number - 1] / spread) for number, _, a, _ in drawn]
+    near *= ((max(p[0] for p in places) - min(p[0] for p in places)) or 1.0) if places else 0.0
     shifts = [0.0] * len(places)
     put: list[int] = []
     for i in sorted(range(len(places)), key=lambda i: -places[i][1]):
@@ -150,27 +155,21 @@ def _shifts(drawn: Sequence[tuple[int, Point, float, float]], y: Sequence[float]
     return shifts
 
 
-def _plain_ticks(axis: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+def _key_in(points: Sequence[Point]) -> float:
+    """Height of the key, in inches."""
+    return 0.13 * math.ceil(len(points) / _KEY_COLUMNS)
 
 
 def _key(figure: Any, points: Sequence[Point], told: Sequence[str]) -> None:
-    """Number, model and value of every point, in columns beside the panels."""
+    """Number, model and value of every point, in columns below the panels."""
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], linestyle="", marker=_MARKERS[p.kind], color=_COLOURS[p.kind], markersize=5,
-               label=f"{number}  {plain(short(p.model, 22))}  {text}")
+               label=f"{number}  {plain(p.model)}  {text}")
         for number, (p, text) in enumerate(zip(points, told, strict=True), start=1)
     ]  # fmt: skip
-    figure.legend(
-        handles=handles, loc="outside right center", fontsize=7.2, ncols=math.ceil(len(handles) / (_KEY_ROWS * 2)),
-        handletextpad=0.3, labelspacing=0.28,
-    )  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=_KEY_COLUMNS, handletextpad=0.3, labelspacing=0.28)
 
 
 def points(frame: pd.DataFrame, quality: dict[str, Quality]) -> tuple[list[Point], str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,15 +11,15 @@ import numpy as np
 from PIL import Image
 
 from reports import schema
-from reports.artifacts import Sample, load_samples
-from reports.figures.style import INK, Picture, new_figure, plain, save
+from reports.artifacts import Sample, first_of, load_samples
+from reports.figures.style import INK, PAGE_IN, Picture, new_figure, plain, save, wrapped
 from reports.labels import condition_label
 from reports.messages import comma, message, sentences
 from reports.study import Study
 
 MOST_VARIANTS = 5
-_CELL_IN = 1.3
-_HEAD_IN = 0.4
+_LABELS_IN, _HEAD_IN, _TEXT_IN = 0.62, 0.42, 0.15
+_MOST_HIGH_IN = 8.6  # of a page, with room for a caption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +34,8 @@ class CropTable:
 
 def arrange(study: Study) -> CropTable:
     """For each condition one image that all shown variants have, from each variant's first finished run with crops."""
-    found: dict[str, dict[tuple[str, str], Sample]] = {}
-    seeds: dict[str, int | None] = {}
-    for variant in study.variants:
-        for run in study.done_runs_of(variant):
-            samples = load_samples(run)
-            if samples:
-                found[variant] = {(s.condition, s.image): s for s in reversed(samples)}
-                seeds[variant] = run.seed
-                break
+    firsts = first_of(study, load_samples)
+    found = {v: {(s.condition, s.image): s for s in reversed(samples)} for v, (_, samples) in firsts.items()}
     variants = study.to_show(found, MOST_VARIANTS)
     rows = {}
     conditions = sorted({c for v in variants for c, _ in found[v]}, key=schema.condition_sort_key)
@@ -55,7 +47,7 @@ def arrange(study: Study) -> CropTable:
     return CropTable(
         variants=tuple(variants),
         left_out=tuple(v for v in found if v not in variants),
-        seeds={v: seeds[v] for v in variants},
+        seeds={v: firsts[v][0].seed for v in variants},
         rows=rows,
     )
 
@@ -102,37 +94,36 @@ class Sheet:
     """
 
     def __init__(self, *, heads: Sequence[str], n_rows: int, right_in: float = 0.0) -> None:
-        self.height = _HEAD_IN + 0.05 + n_rows * (_CELL_IN + 0.2)
-        self.width = _CELL_IN * len(heads) + 0.9 + right_in
+        in_page = (_MOST_HIGH_IN - _HEAD_IN) / n_rows - _TEXT_IN
+        self.side = min(1.3, in_page, (PAGE_IN - _LABELS_IN - right_in) / len(heads))
+        self.width = _LABELS_IN + self.side * len(heads) + right_in
+        self.height = _HEAD_IN + n_rows * (self.side + _TEXT_IN) + 0.02
         self.figure = new_figure(self.width, self.height)
         self.figure.set_layout_engine(None)
+        look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "fontweight": "bold"}
         for c, head in enumerate(heads):
-            at = (0.9 + (c + 0.5) * _CELL_IN) / self.width
-            name = textwrap.fill(plain(head), 16)
-            self.figure.text(
-                at, 1 - 0.5 * _HEAD_IN / self.height, name, ha="center", va="center", fontsize=8.5, fontweight="bold"
-            )
+            at = (_LABELS_IN + (c + 0.5) * self.side) / self.width
+            name = wrapped(head, round(16 * self.side))
+            self.figure.text(at, 1 - 0.5 * _HEAD_IN / self.height, name, linespacing=1.05, **look)
 
     def label(self, r: int, text: str) -> None:
         """A text left of a row."""
-        at = (self._top(r) - _CELL_IN / 2) / self.height
-        self.figure.text(0.82 / self.width, at, text, ha="right", va="center", fontsize=9)
+        at = (self._top(r) - self.side / 2) / self.height
+        self.figure.text((_LABELS_IN - 0.06) / self.width, at, text, ha="right", va="center", fontsize=7)
 
     def cell(self, r: int, c: int, text: str, *, bold: bool = False) -> Any:
         """The axes of one picture, with a text below."""
-        left, inside = 0.9 + c * _CELL_IN + 0.03, _CELL_IN - 0.06
+        left, inside = _LABELS_IN + c * self.side + 0.015, self.side - 0.03
         ax = self.figure.add_axes(
             (left / self.width, (self._top(r) - inside) / self.height, inside / self.width, inside / self.height)
         )
         ax.set_axis_off()
-        weight = "bold" if bold else "normal"
-        ax.text(
-            0.5, -0.02, text, transform=ax.transAxes, ha="center", va="top", fontsize=8, fontweight=weight, color=INK
-        )
+        look: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 7, "color": INK}
+        ax.text(0.5, -0.02, text, transform=ax.transAxes, fontweight="bold" if bold else "normal", **look)
         return ax
 
     def _top(self, r: int) -> float:
-        return self.height - _HEAD_IN - r * (_CELL_IN + 0.2)
+        return self.height - _HEAD_IN - r * (self.side + _TEXT_IN)
 
 
 def show_pixels(ax: Any, picture: np.ndarray) -> None:

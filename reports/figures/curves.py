@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from reports.artifacts import load_train_log
-from reports.figures.style import Picture, new_figure, plain, save, variant_colours, variant_dashes
+from reports.figures.style import PAGE_IN, Picture, lines_by_variant, new_figure, save
 from reports.messages import message, sentences
 from reports.study import Run, Status, Study
 
@@ -24,13 +24,14 @@ def draw(study: Study, folder: Path) -> Picture | None:
     logs = [(variant, run, log) for variant, run, log in logs if log["loss"].notna().any()]
     if not logs:
         return None
-    colours, dashes = variant_colours(study), variant_dashes(study)
-    figure = new_figure(10.5, 4.0)
+    looks = lines_by_variant(study)
+    figure = new_figure(PAGE_IN, 3.0)
     left, right = figure.subplots(1, 2)
     named: set[str] = set()
     for variant, run, log in logs:
-        look = {"color": colours[variant], "linestyle": dashes[variant], "linewidth": 1.3, "alpha": 0.9}
-        label = None if variant in named else plain(study.label(variant))
+        look = {**looks[variant], "alpha": 0.9}
+        label = None if variant in named else look["label"]
+        del look["label"]
         named.add(variant)
         if not _has_own_objective(run):
             loss = log.dropna(subset=["loss"]).sort_values("step")
@@ -52,7 +53,7 @@ def draw(study: Study, folder: Path) -> Picture | None:
     right.set(xlabel="training step", ylabel="validation PSNR (dB)")
     if not any(log["val_psnr_db"].notna().any() for *_, log in logs):
         right.text(0.5, 0.5, "no validation was logged", transform=right.transAxes, ha="center")
-    figure.legend(loc="outside right center")
+    figure.legend(loc="outside lower center", ncols=4)
     span = _span(logs[0][2])
     caption = [
         message(
@@ -96,10 +97,8 @@ def _chosen(study: Study) -> tuple[list[tuple[str, Run]], int]:
 
 def _mark_failure(ax: Any, step: float, loss: float) -> None:
     """A cross with a word where a run stopped with an error, above all lines."""
-    ax.plot(step, loss, "X", color="#D55E00", markeredgecolor="white", markersize=11, zorder=5)
-    ax.annotate(
-        "failed", (step, loss), textcoords="offset points", xytext=(7, 9), fontsize=9, fontweight="bold", zorder=6
-    )
+    ax.plot(step, loss, "X", color="#D55E00", markeredgecolor="white", markersize=8, zorder=5)
+    ax.annotate("failed", (step, loss), textcoords="offset points", xytext=(5, 6), fontweight="bold", zorder=6)
 
 
 def _span(log: pd.DataFrame) -> int:

@@ -13,14 +13,16 @@ from reports import schema
 from reports.artifacts import Sample, load_samples
 from reports.figures.crops import read_pixels, show_pixels
 from reports.figures.style import (
+    COLUMN_IN,
     INK,
+    PAGE_IN,
     Picture,
     condition_colour,
     condition_marker,
     new_figure,
     plain,
     save,
-    short,
+    wrapped,
 )
 from reports.labels import condition_label
 from reports.messages import message, sentences, series
@@ -121,11 +123,11 @@ def _shown(
 def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: int) -> Picture:
     reference = str(study.reference)
     shown, seed = best_and_worst(study, variant, reference, gaps)
-    figure = new_figure(11.5 if shown else 6.5, 4.1)
+    figure = new_figure(PAGE_IN if shown else COLUMN_IN, 2.9)
     parts = figure.subfigures(1, 2 if shown else 1, width_ratios=[1.15, 1] if shown else [1], squeeze=False)[0]
     curve = parts[0]
     _curve(curve.subplots(), study.label(variant), study.label(reference), gaps, shown)
-    curve.legend(loc="outside lower center", ncols=4, fontsize=8, handletextpad=0.2, columnspacing=1.2)
+    curve.legend(loc="outside lower center", ncols=4, handletextpad=0.1, columnspacing=0.8)
     if shown:
         grid = parts[1].subplots(len(shown), 4, squeeze=False)
         for r, one in enumerate(shown):
@@ -138,8 +140,8 @@ def _curve(ax: Any, variant: str, reference: str, gaps: pd.DataFrame, shown: lis
     values = gaps["gap"].to_numpy()
     conditions = gaps.index.get_level_values("condition")
     ranks = np.arange(1, len(gaps) + 1)
-    size = float(np.clip(1600 / len(gaps), 5, 26))
-    ax.axhline(0, color=INK, linewidth=1)
+    size = float(np.clip(900 / len(gaps), 3, 14))
+    ax.axhline(0, color=INK, linewidth=0.8)
     for condition in sorted(set(conditions), key=schema.condition_sort_key):
         mine = conditions == condition
         ax.scatter(
@@ -147,12 +149,10 @@ def _curve(ax: Any, variant: str, reference: str, gaps: pd.DataFrame, shown: lis
             marker=condition_marker(condition), alpha=0.85, label=plain(condition_label(condition)),
         )  # fmt: skip
     for one in shown:
-        ax.scatter([one.rank], [values[one.rank - 1]], s=90, facecolor="none", edgecolor=INK, linewidth=1.2, zorder=4)
+        ax.scatter([one.rank], [values[one.rank - 1]], s=55, facecolor="none", edgecolor=INK, linewidth=0.9, zorder=4)
     ax.set_xlabel("image under a condition, sorted by its difference")
-    ax.set_ylabel("PSNR difference (dB)")
-    ax.set_title(plain(f"{variant} \N{MINUS SIGN} {reference}"), loc="left", fontweight="bold")
-    better = f"higher on {_better(gaps)} of {len(gaps)}"
-    ax.set_title(better, loc="right", fontsize=8.5)
+    pair = wrapped(f"{variant} \N{MINUS SIGN} {reference}", 34)
+    ax.set_ylabel(f"PSNR difference (dB)\n{pair}")
 
 
 def _crops(axes: Any, one: Shown, variant: str, reference: str) -> None:
@@ -167,10 +167,10 @@ def _crops(axes: Any, one: Shown, variant: str, reference: str) -> None:
         ax.set_xticks([])
         ax.set_yticks([])
         ax.set_frame_on(False)
-        ax.set_title(plain(short(name, 15)), fontsize=8)
-        ax.set_xlabel("" if psnr_db is None else f"{psnr_db:.2f} dB", fontsize=8, labelpad=2)
+        ax.set_title(wrapped(name, 10), fontsize=7)
+        ax.set_xlabel("" if psnr_db is None else f"{psnr_db:.2f} dB", fontsize=7, labelpad=2)
     label = f"{one.title}\n{condition_label(one.condition)}\n{signed(one.variant_db - one.reference_db)} dB"
-    axes[0].set_ylabel(plain_lines(label), rotation=0, ha="right", va="center", fontsize=8, labelpad=6)
+    axes[0].set_ylabel(plain_lines(label), rotation=0, ha="right", va="center", fontsize=7, labelpad=4)
 
 
 def plain_lines(text: str) -> str:
@@ -205,7 +205,7 @@ def _texts(variant: str, reference: str, gaps: pd.DataFrame, shown: list[Shown],
             named=named,
             seed=seed,
         )
-    pair = f"{variant} \N{MINUS SIGN} {reference}"
+    pair = message("{variant} \N{MINUS SIGN} {reference}", variant=variant, reference=reference)
     return {
         "title": message("Per-image differences, {pair}", pair=pair),
         "alt": message(

@@ -26,7 +26,7 @@ def draw(study: Study, folder: Path) -> Picture | None:
         return None
     restored = np.concatenate([error.ravel() for row in maps.values() for error in row[1:]])
     top = _ROUND_TO * max(1.0, np.ceil(np.percentile(restored, _TOP_SHARE) / _ROUND_TO))
-    sheet = Sheet(heads=("degraded", *table.variants), n_rows=len(maps), right_in=0.75)
+    sheet = Sheet(heads=("degraded", *map(study.label, table.variants)), n_rows=len(maps), right_in=0.6)
     image = None
     for r, (condition, row) in enumerate(maps.items()):
         sheet.label(r, row_label(condition))
@@ -36,12 +36,12 @@ def draw(study: Study, folder: Path) -> Picture | None:
             ax = sheet.cell(r, c, text, bold=c > 0 and text == best)
             image = ax.imshow(error, cmap="magma", vmin=0, vmax=top, interpolation="nearest")
     assert image is not None
-    at = (sheet.width - 0.62) / sheet.width
-    bar_height = min(2.6, sheet.height - 0.8) / sheet.height
+    at = (sheet.width - 0.52) / sheet.width
+    bar_height = min(2.4, sheet.height - 0.6) / sheet.height
     bar = sheet.figure.colorbar(
-        image, cax=sheet.figure.add_axes((at, 0.5 - bar_height / 2, 0.12 / sheet.width, bar_height)), extend="max"
+        image, cax=sheet.figure.add_axes((at, 0.5 - bar_height / 2, 0.1 / sheet.width, bar_height)), extend="max"
     )
-    bar.set_label("absolute error (grey levels of 255)", fontsize=8)
+    bar.set_label("absolute error (grey levels of 255)")
     return save(sheet.figure, folder, "error_maps", **_texts(table, maps, top))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from reports.contrasts import Contrasts, Tested
-from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save
+from reports.figures.style import INK, PAGE_IN, QUIET, Picture, new_figure, plain, save
 from reports.labels import task_label
 from reports.messages import joined, message, series
 from reports.stats import AVERAGE, LEVEL
@@ -33,7 +33,7 @@ def draw(found: Contrasts, folder: Path) -> Picture | None:
         return None
     columns = [AVERAGE, *found.tasks]
     labels = [textwrap.fill(plain(one.contrast.label), _LABEL_CHARACTERS) for one in shown]
-    figure = new_figure(6.875, sum(_LINE_IN + _MORE_IN * label.count("\n") for label in labels) + 0.75)
+    figure = new_figure(PAGE_IN, sum(_LINE_IN + _MORE_IN * label.count("\n") for label in labels) + 0.75)
     axes = figure.subplots(1, len(columns), sharey=True, squeeze=False, width_ratios=[1.6, *[1] * len(found.tasks)])[0]
     tasks = [t for contrast in shown for t in found.by_task(contrast.contrast).values()]
     for ax, column in zip(axes, columns, strict=True):

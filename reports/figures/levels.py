@@ -6,90 +6,94 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from reports.figures.style import INK, QUIET, Picture, new_figure, plain, save, short, variant_colours, variant_dashes
-from reports.labels import SIGMA, condition_label, in_sentence
+from reports.figures.style import (
+    INK,
+    PAGE_IN,
+    QUIET,
+    Picture,
+    interval_bars,
+    lines_by_variant,
+    new_figure,
+    save,
+    wrapped,
+)
+from reports.labels import SIGMA, condition_in_sentence, condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.levels import Levels, strength
 from reports.messages import comma, message, sentences, series
 from reports.study import Study
-from reports.verdict import signed
-from reports.wording import hidden_variants
+from reports.wording import hidden_variants, signed
 
-MOST_LINES = 10
+MOST_LINES = 6
 _AXES = {"noise": f"noise {SIGMA} (0 to 255)", "rain": "rain, % of the usual drops"}
 
 
 def draw(found: Levels, study: Study, folder: Path) -> Picture:
     """A panel a kind of degradation, a line a variant; levels that were trained on are filled and marked."""
-    shown = _chosen(found.variants, study.reference)
-    colours, dashes = variant_colours(study), variant_dashes(study)
-    reference = study.reference if study.reference in shown and len(shown) > 1 else None
+    shown = study.to_show(found.variants, MOST_LINES)
+    reference = str(study.reference) if study.reference in shown and len(shown) > 1 else None
     rows = 2 if reference else 1
-    figure = new_figure(4.1 * len(found.families) + 1.9, 0.4 + 2.9 * rows)
+    figure = new_figure(PAGE_IN, 0.7 + 2.0 * rows)
     grid = figure.subplots(rows, len(found.families), squeeze=False, sharex="col", height_ratios=[3, 2][:rows])
-    axes = grid[0]
-    for column, (task, conditions) in enumerate(found.families.items()):
-        ax = axes[column]
-        for number, variant in enumerate(shown):
-            look = {"color": colours[variant], "linestyle": dashes[variant]}
-            _line(ax, found, variant, conditions, look, number - (len(shown) - 1) / 2)
-        ax.axhline(0, color=INK, linewidth=1)
-        trained = [c for c in conditions if any(c in found.trained[v] for v in shown)]
-        for c in trained:
-            for panel in grid[:, column]:
-                panel.axvline(found.strengths[c], color=QUIET, linestyle=":", linewidth=1, zorder=0)
+    for axes, (task, conditions) in zip(grid.T, found.families.items(), strict=True):
+        x = np.array([found.strengths[c] for c in conditions])
+        _gains(axes[0], found, study, shown, conditions)
         if reference:
-            _differences(grid[1, column], found, conditions, [v for v in shown if v != reference], reference, study)
-        ax.set_xticks([found.strengths[c] for c in conditions], [f"{found.strengths[c]:g}" for c in conditions])
-        grid[-1, column].set_xlabel(_AXES.get(task, f"strength of {in_sentence(condition_label(task))}"))
-        ax.set_title(condition_label(task), loc="left", fontweight="bold")
-    axes[0].set_ylabel("gain over the input\n(PSNR, dB)")
+            _differences(axes[1], found, study, shown, conditions)
+        for ax in axes:
+            ax.axhline(0, color=INK, linewidth=0.8)
+            for c in conditions:
+                if any(c in found.trained[v] for v in shown):
+                    ax.axvline(found.strengths[c], color=QUIET, linestyle=":", linewidth=0.8, zorder=0)
+        axes[-1].set_xticks(x, [f"{v:g}" for v in x])
+        axes[-1].set_xlabel(_AXES.get(task, f"strength of {in_sentence(condition_label(task))}"))
+        if len(found.families) > 1:
+            axes[0].set_title(condition_label(task), loc="left")
+    grid[0, 0].set_ylabel("gain over the input\n(PSNR, dB)")
     if reference:
-        grid[1, 0].set_ylabel(f"against {plain(short(reference))}\n(PSNR, dB)")
-    handles, names = axes[0].get_legend_handles_labels()
-    handles.append(axes[0].plot([], [], color=QUIET, linestyle=":", linewidth=1)[0])
-    figure.legend(handles, [*names, "trained on"], loc="outside right center")
+        grid[1, 0].set_ylabel(f"against\n{wrapped(study.label(reference))}\n(PSNR, dB)")
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    handles.append(grid[0, 0].plot([], [], color=QUIET, linestyle=":", linewidth=0.8)[0])
+    figure.legend(handles, [*names, "trained on"], loc="outside lower center", ncols=4)
     return save(figure, folder, "levels", **_texts(found, shown))
 
 
-def _line(
-    ax: Any, found: Levels, variant: str, conditions: tuple[str, ...], look: dict[str, Any], place: float
-) -> None:
-    every = {c: intervals.estimate(found.gains, variant, c) for c in conditions}
-    known = {c: e for c, e in every.items() if e is not None}
-    if not known:
-        return
-    span = max(found.strengths[c] for c in conditions) - min(found.strengths[c] for c in conditions)
-    x = np.array([found.strengths[c] for c in known]) + 0.004 * span * place
-    y = np.array([e.value for e in known.values()])
-    ax.plot(x, y, linewidth=1.5, label=plain(short(variant)), **look)
-    filled = np.array([found.is_trained(variant, c) for c in known])
-    for mask, face in ((filled, look["color"]), (~filled, "white")):
-        ax.scatter(x[mask], y[mask], s=22, facecolor=face, edgecolor=look["color"], linewidth=1.2, zorder=3)
+def _gains(ax: Axes, found: Levels, study: Study, shown: list[str], conditions: tuple[str, ...]) -> None:
+    for number, (variant, look) in enumerate(_looks(study, shown)):
+        every = {c: intervals.estimate(found.gains, variant, c) for c in conditions}
+        known = {c: e.value for c, e in every.items() if e is not None}
+        x, y = (
+            _aside(found, conditions, list(known), 0.004 * (number - (len(shown) - 1) / 2)),
+            np.array([*known.values()]),
+        )
+        ax.plot(x, y, **look)
+        filled = np.array([found.is_trained(variant, c) for c in known], dtype=bool)
+        for mask, face in ((filled, look["color"]), (~filled, "white")):
+            ax.scatter(x[mask], y[mask], s=14, facecolor=face, edgecolor=look["color"], linewidth=1, zorder=3)
 
 
-def _differences(
-    ax: Any, found: Levels, conditions: tuple[str, ...], variants: list[str], reference: str, study: Study
-) -> None:
+def _differences(ax: Axes, found: Levels, study: Study, shown: list[str], conditions: tuple[str, ...]) -> None:
     """Paired differences from the reference with their intervals: lines of gains often lie on one another."""
-    colours, dashes = variant_colours(study), variant_dashes(study)
-    span = max(found.strengths[c] for c in conditions) - min(found.strengths[c] for c in conditions)
-    ax.axhline(0, color=INK, linewidth=1)
-    for number, variant in enumerate(variants):
-        every = {c: found.gains.difference(variant, reference, c) for c in conditions}
+    others = [v for v in shown if v != study.reference]
+    for number, (variant, look) in enumerate(_looks(study, others)):
+        every = {c: found.gains.difference(variant, str(study.reference), c) for c in conditions}
         known = {c: e for c, e in every.items() if not np.isnan(e.value)}
-        x = np.array([found.strengths[c] for c in known]) + 0.01 * span * (number - (len(variants) - 1) / 2)
-        ends = [[getattr(e, end) for e in known.values()] for end in ("low", "high")]
-        ax.vlines(x, *ends, color=colours[variant], alpha=0.3, linewidth=2.5)
-        look: dict[str, Any] = {"color": colours[variant], "linestyle": dashes[variant], "linewidth": 1.2}
-        ax.plot(x, [e.value for e in known.values()], marker="o", markersize=3, **look)
+        x = _aside(found, conditions, list(known), 0.01 * (number - (len(others) - 1) / 2))
+        interval_bars(ax, x, list(known.values()), look["color"])
+        ax.plot(x, [e.value for e in known.values()], marker="o", markersize=2.5, **look)
 
 
-def _chosen(variants: tuple[str, ...], reference: str | None) -> tuple[str, ...]:
-    """The first `MOST_LINES`, the reference always among them."""
-    kept = variants[:MOST_LINES]
-    return kept if reference not in variants or reference in kept else (*kept[:-1], str(reference))
+def _looks(study: Study, variants: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    looks = lines_by_variant(study)
+    return [(v, looks[v]) for v in variants]
+
+
+def _aside(found: Levels, conditions: tuple[str, ...], known: list[str], share: float) -> np.ndarray:
+    """Places of the known conditions, moved aside by a share of the axis."""
+    every = [found.strengths[c] for c in conditions]
+    return np.array([found.strengths[c] for c in known]) + share * (max(every) - min(every))
 
 
 def _extremes(found: Levels, variant: str) -> str:
@@ -100,24 +104,24 @@ def _extremes(found: Levels, variant: str) -> str:
         known = {c: e.value for c, e in every.items() if e is not None}
         if known:
             ends = (min(known, key=known.__getitem__), max(known, key=known.__getitem__))
-            told = [message("{change} dB on {condition}", change=signed(known[c], 2), condition=_said(c)) for c in ends]
+            told = [
+                message("{change} dB on {condition}", change=signed(known[c], 2), condition=condition_in_sentence(c))
+                for c in ends
+            ]
             said.append(message("{before} and {last}", before=told[0], last=told[1]))
     return comma(said)
 
 
-def _said(condition: str) -> str:
-    return in_sentence(condition_label(condition))
-
-
-def _texts(found: Levels, shown: tuple[str, ...]) -> dict[str, str]:
+def _texts(found: Levels, shown: list[str]) -> dict[str, str]:
     told = series(message("{label}: {value}", label=v, value=_extremes(found, v)) for v in shown)
     by_prompt: dict[str, list[str]] = {}
     for conditions in found.families.values():
         for condition in conditions:
             if strength(found.told[condition]) != strength(condition):
-                by_prompt.setdefault(found.told[condition], []).append(_said(condition))
+                by_prompt.setdefault(found.told[condition], []).append(condition_in_sentence(condition))
     prompts = [
-        message("{names} told as {given}", names=comma(names), given=_said(given)) for given, names in by_prompt.items()
+        message("{names} told as {given}", names=comma(names), given=condition_in_sentence(given))
+        for given, names in by_prompt.items()
     ]
     caption = message(
         "Restored minus degraded PSNR, mean over images, then seeds. Filled points and dotted lines: levels trained "

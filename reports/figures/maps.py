@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from reports import schema
-from reports.artifacts import Probes, Sample, load_probes, load_samples
+from reports.artifacts import Probes, Sample, first_of, load_probes, load_samples
 from reports.figures.crops import read_pixels, show_pixels
-from reports.figures.style import Picture, new_figure, plain, save
+from reports.figures.style import PAGE_IN, Picture, new_figure, plain, save, wrapped
 from reports.labels import condition_label
-from reports.messages import comma, message
-from reports.study import Study
+from reports.messages import comma, message, series
+from reports.study import Run, Study
 
 MOST_VARIANTS = 5
 _TOP = 3.0  # of the scale, in standard deviations
@@ -41,25 +40,26 @@ class MapTable:
 
 def arrange(study: Study) -> MapTable | None:
     """The paper's four variants where two of them have maps, else the first ones and the reference; None without."""
-    probes: dict[str, Probes] = {}
-    seeds: dict[str, int | None] = {}
-    samples: dict[tuple[str, str], Sample] = {}
-    for variant in study.variants:
-        for run in study.done_runs_of(variant):
-            found = load_probes(run)
-            if found is not None and found.maps and found.images:
-                probes[variant], seeds[variant] = found, run.seed
-                samples = samples or {(s.condition, s.image): s for s in reversed(load_samples(run))}
-                break
+    firsts = first_of(study, _with_maps)
+    probes = {v: p for v, (_, p) in firsts.items()}
     if not probes:
         return None
     names = study.to_show(probes, MOST_VARIANTS)
     first = probes[names[0]].images
     names = [n for n in names if probes[n].images == first]
     order = sorted(range(len(first)), key=lambda i: schema.condition_sort_key(first[i][0]))
+    samples = next((found for run, _ in firsts.values() if (found := load_samples(run))), ())
     return MapTable(
-        probes={n: probes[n] for n in names}, seeds={n: seeds[n] for n in names}, images=tuple(order), samples=samples
+        probes={n: probes[n] for n in names},
+        seeds={n: firsts[n][0].seed for n in names},
+        images=tuple(order),
+        samples={(s.condition, s.image): s for s in reversed(samples)},
     )
+
+
+def _with_maps(run: Run) -> Probes | None:
+    found = load_probes(run)
+    return found if found is not None and found.maps and found.images else None
 
 
 def draw(study: Study, folder: Path) -> list[Picture]:
@@ -97,7 +97,7 @@ def _draw(study: Study, table: MapTable, place: str, folder: Path) -> Picture:
     share = edge_share(next(iter(table.probes.values())).maps[place].shape[2])
     titles = [next(iter(table.probes.values())).images[i] for i in table.images]
     crops = [table.samples.get(title) for title in titles]
-    figure = new_figure(1.9 + (0.8 * n_channels + 0.1) * n_images, 0.82 * (len(maps) + 1) + 0.35)
+    figure = new_figure(PAGE_IN, (5.2 / n_images / n_channels + 0.08) * (len(maps) + 1) + 0.3)
     grid = figure.subplots(len(maps) + 1, n_images, squeeze=False)
     for ax in grid.flat:
         ax.set_xticks([])
@@ -106,18 +106,18 @@ def _draw(study: Study, table: MapTable, place: str, folder: Path) -> Picture:
         ax.grid(visible=False)
     drawn: Any = None
     for c, (title, sample) in enumerate(zip(titles, crops, strict=True)):
-        grid[0, c].set_title(plain(condition_label(title[0])), loc="left", fontsize=9, fontweight="bold")
+        grid[0, c].set_title(plain(condition_label(title[0])), loc="left")
         if sample is not None:
             _inputs(grid[0, c], sample, n_channels, share)
         for r, own in enumerate(maps.values(), start=1):
             drawn = grid[r, c].imshow(
                 side_by_side(own[c]), cmap="RdBu_r", vmin=-_TOP, vmax=_TOP, interpolation="nearest"
             )
-    rows = [f"{textwrap.fill(plain(study.label(v)), 16)}\nSD {spread:.2g}" for v, (_, spread) in scaled.items()]
+    rows = [f"{wrapped(study.label(v), 14)}\nSD {spread:.2g}" for v, (_, spread) in scaled.items()]
     for ax, name in zip(grid[:, 0], ("degraded,\nclean", *rows), strict=True):
-        ax.set_ylabel(name, fontsize=8.5, rotation=0, ha="right", va="center", labelpad=6)
+        ax.set_ylabel(name, fontsize=7, rotation=0, ha="right", va="center", labelpad=6)
     bar = figure.colorbar(drawn, ax=grid, location="right", shrink=0.6, aspect=25, extend="both", pad=0.01)
-    bar.set_label("deviation from the map's mean (SD of the row)", fontsize=8)
+    bar.set_label("deviation from the\nmap's mean (SD)", fontsize=7)
     return save(figure, folder, f"maps_{place}", **_texts(table, place, titles))
 
 
@@ -147,8 +147,10 @@ def _inputs(ax: Any, sample: Sample, n_channels: int, share: float) -> None:
 
 def _texts(table: MapTable, place: str, titles: list[tuple[str, str]]) -> dict[str, str]:
     where = _PLACES.get(place, place)
-    channels = "; ".join(
-        f"{v}: {', '.join(map(str, p.map_channels[place]))}" for v, p in table.probes.items() if place in p.map_channels
+    channels = series(
+        message("{label}: {value}", label=v, value=", ".join(map(str, p.map_channels[place])))
+        for v, p in table.probes.items()
+        if place in p.map_channels
     )
     seeds = sorted({str(s) for s in table.seeds.values()})
     shown = comma(message("{label}: {value}", label=condition_label(c), value=image) for c, image in titles)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from reports import schema
-from reports.artifacts import Probes, load_probes
-from reports.figures.style import Picture, new_figure, plain, save, short
+from reports.artifacts import Probes, first_of, load_probes
+from reports.figures.style import PAGE_IN, Picture, heatmap, new_figure, plain, save
 from reports.labels import condition_label
 from reports.messages import comma, message, series
 from reports.study import Run, Study
@@ -35,15 +36,21 @@ class Masks:
 def arrange(study: Study) -> Masks | None:
     """The first run whose masks drop something, of the featured variants, then the reference and the others."""
     order = dict.fromkeys([*study.featured, str(study.reference), *study.variants])
-    for variant in order:
-        for run in study.done_runs_of(variant):
-            probes = load_probes(run)
-            if probes is not None and probes.kept:
-                rows = [r for r, n in enumerate(probes.patches) if n > 1]
-                rows.sort(key=lambda r: schema.condition_sort_key(probes.conditions[r]))
-                if rows:
-                    return Masks(variant=variant, run=run, probes=probes, rows=tuple(rows))
-    return None
+    found = first_of(study, _with_masks)
+    return next(
+        (Masks(variant=v, run=run, probes=p, rows=_rows(p)) for v in order if v in found for run, p in [found[v]]), None
+    )
+
+
+def _with_masks(run: Run) -> Probes | None:
+    probes = load_probes(run)
+    return probes if probes is not None and probes.kept and _rows(probes) else None
+
+
+def _rows(probes: Probes) -> tuple[int, ...]:
+    """Conditions with patches enough, in the tasks' order."""
+    rows = (r for r, n in enumerate(probes.patches) if n > 1)
+    return tuple(sorted(rows, key=lambda r: schema.condition_sort_key(probes.conditions[r])))
 
 
 def draw(study: Study, folder: Path) -> list[Picture]:
@@ -96,6 +103,7 @@ def _draw_masks(found: Masks, folder: Path) -> Picture:
     blocks, labels = _blocks(found), [plain(condition_label(c)) for c in found.conditions]
     figure, strips, matrices = _layout(found, blocks, with_matrices=True)
     drawn: Any = None
+    matrix: Any = None
     for c, block in enumerate(blocks):
         kept = found.probes.kept[block][list(found.rows)]
         for r, own in enumerate(kept):
@@ -104,11 +112,14 @@ def _draw_masks(found: Masks, folder: Path) -> Picture:
             )
         _heads_apart(strips[:, c], kept.shape[1], kept.shape[2])
         overlap = dropped_overlap(kept, [found.probes.patches[r] for r in found.rows])
-        _matrix(matrices[c], overlap, labels if c == 0 else [""] * len(labels), labels)
-        matrices[c].set_title(f"overlap; by chance {_chance(kept):.2f}".replace("0.", "."), loc="left", fontsize=8)
+        frame = pd.DataFrame(overlap, index=labels if c == 0 else [""] * len(labels), columns=labels)
+        matrix = heatmap(matrices[c], frame, vmin=0, vmax=1, cmap="Blues", square=True)
+        matrices[c].set_title(f"by chance {_chance(kept):.2f}", loc="left", fontsize=7)
     _titles(strips, blocks, found, labels)
     bar = figure.colorbar(drawn, ax=list(strips[:, -1]), location="right", shrink=0.8, aspect=25)
-    bar.set_label("share of patches that drop it", fontsize=8)
+    bar.set_label("share of patches\nthat drop it", fontsize=7)
+    of_matrices = figure.subfigs[1].colorbar(matrix, ax=list(matrices), location="right", shrink=0.8, aspect=20)
+    of_matrices.set_label("overlap", fontsize=7)
     return save(figure, folder, "masks", **_mask_texts(found, blocks))
 
 
@@ -125,7 +136,7 @@ def _draw_attention(found: Masks, folder: Path) -> Picture:
         _heads_apart(strips[:, c], weights.shape[1], weights.shape[2])
     _titles(strips, blocks, found, labels)
     bar = figure.colorbar(drawn, ax=list(strips[:, -1]), location="right", shrink=0.8, aspect=25, extend="max")
-    bar.set_label("weight, in units of an even one", fontsize=8)
+    bar.set_label("weight, in units of an even one", fontsize=7)
     return save(
         figure,
         folder,
@@ -150,13 +161,12 @@ def _draw_attention(found: Masks, folder: Path) -> Picture:
 def _layout(found: Masks, blocks: list[str], *, with_matrices: bool) -> tuple[Any, Any, Any]:
     """A row of strips for each condition, a column for each block, and below it, if asked for, a matrix a block."""
     n, n_blocks = len(found.rows), len(blocks)
-    wide = max(2.5, 11.5 / max(n_blocks, 4)) * n_blocks + 1.2
-    high = 0.52 * n + 0.5
-    extra = wide / n_blocks * 0.72 if with_matrices else 0.0
-    figure = new_figure(wide, high + extra + 0.3)
+    high = 0.28 * n + 0.4
+    extra = 2.0 if with_matrices else 0.0
+    figure = new_figure(PAGE_IN, high + extra)
     if not with_matrices:
         return figure, figure.subplots(n, n_blocks, squeeze=False), None
-    upper, lower = figure.subfigures(2, 1, height_ratios=[high, extra + 0.3], squeeze=False)[:, 0]
+    upper, lower = figure.subfigures(2, 1, height_ratios=[high, extra], squeeze=False)[:, 0]
     return figure, upper.subplots(n, n_blocks, squeeze=False), lower.subplots(1, n_blocks, squeeze=False)[0]
 
 
@@ -169,26 +179,15 @@ def _titles(strips: Any, blocks: list[str], found: Masks, labels: list[str]) -> 
         heads, width = found.probes.kept[block].shape[1:3]
         times = " \N{MULTIPLICATION SIGN} "
         told = times.join(map(str, (heads, width, width) if heads > 1 else (width, width)))
-        strips[0, c].set_title(f"{plain(short(block))}, {told}", loc="left", fontweight="bold")
+        strips[0, c].set_title(f"{plain(block)}, {told}", loc="left", fontsize=7)
     for r, label in enumerate(labels):
-        strips[r, 0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+        strips[r, 0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=7)
 
 
 def _heads_apart(axes: Any, heads: int, width: int) -> None:
     for ax in axes:
         for head in range(1, heads):
             ax.axvline(head * width - 0.5, color="#D55E00", linewidth=0.7)
-
-
-def _matrix(ax: Any, values: np.ndarray, rows: list[str], columns: list[str]) -> None:
-    ax.imshow(values, vmin=0, vmax=1, cmap="Blues")
-    ax.set_xticks(range(len(columns)), columns, rotation=90, fontsize=7)
-    ax.set_yticks(range(len(rows)), rows, fontsize=7)
-    ax.tick_params(length=0)
-    ax.grid(visible=False)
-    for (r, c), value in np.ndenumerate(values):
-        text = "" if np.isnan(value) else "1" if value > 0.995 else f"{value:.2f}".replace("0.", ".")
-        ax.text(c, r, text, ha="center", va="center", fontsize=6.5, color="white" if value > 0.6 else "black")
 
 
 def _chance(kept: np.ndarray) -> float:

@@ -14,14 +14,15 @@ from reports import schema
 from reports.artifacts import load_probes
 from reports.figures.style import (
     INK,
+    PAGE_IN,
     QUIET,
     Picture,
     condition_colour,
     condition_marker,
+    heatmap,
     new_figure,
     plain,
     save,
-    short,
 )
 from reports.labels import condition_label
 from reports.messages import comma, message, sentences, series
@@ -43,6 +44,11 @@ class OrderGroup:
     conditions: tuple[str, ...]
     orders: dict[str, np.ndarray]
     moves: pd.DataFrame | None = None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether every prompt gives the same order, so that there is nothing to see."""
+        return all((order == order[0]).all() for order in self.orders.values())
 
 
 def groups(study: Study) -> list[OrderGroup]:
@@ -76,23 +82,24 @@ def draw(study: Study, folder: Path) -> list[Picture]:
 
     Other seeds begin with other weights and so with other orders; the caption counts them.
     """
-    every = groups(study)
+    found = groups(study)
+    every = [group for group in found if not group.is_constant]
     seeds = [seed for group in every for _, seed in group.runs]
     firsts = [g for g in every if any(seed == seeds[0] for _, seed in g.runs)]
-    shown = firsts[:MOST_FIGURES]
-    return [_draw(g, folder, n, _hidden(n, len(shown), len(firsts), len(every))) for n, g in enumerate(shown, start=1)]
-
-
-def _hidden(number: int, shown: int, firsts: int, every: int) -> str:
-    """What a caption says about sets of orders that it does not show."""
-    said: list[str] = []
-    if firsts > 1:
-        said.append(message("Set {n} of {all} that the variants have with this seed.", n=number, all=firsts))
-    if firsts > shown:
-        said.append(message("Shown: {n}.", n=shown))
-    if every > firsts:
-        said.append(message("Other seeds give {n} further sets of orders.", n=every - firsts))
-    return sentences(said) if said else ""
+    alike = list(dict.fromkeys(variant for group in found if group.is_constant for variant, _ in group.runs))
+    pictures = []
+    for number, group in enumerate(firsts[:MOST_FIGURES], start=1):
+        said: list[str] = []
+        if len(firsts) > 1:
+            said.append(message("Set {n} of {all} that the variants have with this seed.", n=number, all=len(firsts)))
+        if len(firsts) > MOST_FIGURES:
+            said.append(message("Shown: {n}.", n=MOST_FIGURES))
+        if len(every) > len(firsts):
+            said.append(message("Other seeds give {n} further sets of orders.", n=len(every) - len(firsts)))
+        if alike:
+            said.append(message("Not drawn, since every prompt gives one order: {names}.", names=comma(alike)))
+        pictures.append(_draw(group, folder, number, sentences(said) if said else ""))
+    return pictures
 
 
 def ranks(order: np.ndarray) -> np.ndarray:
@@ -113,29 +120,31 @@ def equal_share(order: np.ndarray) -> np.ndarray:
 def _draw(group: OrderGroup, folder: Path, number: int, hidden: str) -> Picture:
     blocks = sorted(group.orders, key=lambda b: (group.orders[b].shape[1], b))  # wider is deeper
     labels = [plain(condition_label(c)) for c in group.conditions]
-    row_in = 0.24 * len(labels) + 0.75
-    extra_in = 2.6 if group.moves is not None else 0.0
-    whole = new_figure(11.5, row_in * len(blocks) + 0.5 + extra_in)
+    row_in = 0.13 * len(labels) + 0.3
+    upper_in = row_in * len(blocks) + 0.95
+    extra_in = 2.0 if group.moves is not None else 0.0
+    whole = new_figure(PAGE_IN, upper_in + extra_in)
     figure = whole
     if group.moves is not None:
-        figure, below = whole.subfigures(2, 1, height_ratios=[row_in * len(blocks) + 0.5, extra_in], squeeze=False)[
-            :, 0
-        ]
+        figure, below = whole.subfigures(2, 1, height_ratios=[upper_in, extra_in], squeeze=False)[:, 0]
         _stability(below, group.moves, blocks)
-    grid = figure.subplots(len(blocks), 3, squeeze=False, width_ratios=[2.6, 1, 1])
-    strips: Any = None
-    for r, block in enumerate(blocks):
-        order = group.orders[block]
-        strips = _strips(grid[r, 0], order, labels, block)
-        _matrix(grid[r, 1], rank_correlation(order), labels, low=-1, cmap="PuOr")
-        _matrix(grid[r, 2], equal_share(order), labels, low=0, cmap="Blues")
-    grid[0, 1].set_title("rank correlation", loc="left")
-    grid[0, 2].set_title("share of equal positions", loc="left")
-    for ax in grid[-1, 1:]:
-        ax.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
-    bar = figure.colorbar(strips, ax=grid[:, 0], location="bottom", shrink=0.5, aspect=40, pad=0.02)
-    bar.set_ticks([0, 1], labels=["first", "last"])
-    bar.set_label(f"position of the same channel under “{labels[0]}”", fontsize=8)
+    grid = figure.subplots(len(blocks), 3, squeeze=False, width_ratios=[2.2, 1, 1])
+    drawn: list[Any] = []
+    for (left, middle, right), block in zip(grid, blocks, strict=True):
+        order, last = group.orders[block], block == blocks[-1]
+        below_labels = labels if last else [""] * len(labels)
+        strips = _strips(left, order, labels, block)
+        found = (rank_correlation(order), -1, "cividis"), (equal_share(order), 0, "Blues")
+        drawn = [strips] + [
+            heatmap(ax, pd.DataFrame(values, columns=below_labels), vmin=low, vmax=1, cmap=cmap, yticklabels=False)
+            for ax, (values, low, cmap) in zip((middle, right), found, strict=True)
+        ]
+    told = (f"position of the same channel under “{labels[0]}”", "rank correlation", "share of equal positions")
+    for place, (image, text) in enumerate(zip(drawn, told, strict=True)):
+        bar = figure.colorbar(image, ax=grid[:, place], location="bottom", shrink=0.8, aspect=25, pad=0.02)
+        bar.set_label(text)
+        if not place:
+            bar.set_ticks([0, 1], labels=["first", "last"])
     return save(whole, folder, f"orders_{number}", **_texts(group, labels[0], number, hidden))
 
 
@@ -145,13 +154,13 @@ def _stability(figure: Any, moves: pd.DataFrame, blocks: list[str]) -> None:
     moved, tau = figure.subplots(1, 2)
     for ax, column, scale in ((moved, "moved", 100.0), (tau, "tau", 1.0)):
         for number, given in enumerate(formats):
-            shift = 0.26 * (number - (len(formats) - 1) / 2)
+            shift = 0.44 * (number - (len(formats) - 1) / 2)
             for at, block in enumerate(blocks):
                 own = moves[(moves["given"] == given) & (moves["block"] == block)]
                 spread = np.linspace(-0.07, 0.07, len(own)) if len(own) > 1 else np.zeros(len(own))
                 for x, (_, row) in zip(spread, own.iterrows(), strict=True):
                     ax.plot(
-                        at + shift + x, scale * row[column], condition_marker(str(row["condition"])), markersize=4,
+                        at + shift + x, scale * row[column], condition_marker(str(row["condition"])), markersize=3,
                         color=condition_colour(str(row["condition"])), alpha=0.9, markeredgewidth=0,
                     )  # fmt: skip
                 if len(own):
@@ -159,47 +168,34 @@ def _stability(figure: Any, moves: pd.DataFrame, blocks: list[str]) -> None:
                     ax.hlines(mean, at + shift - 0.11, at + shift + 0.11, color=INK, linewidth=1.4)
                 ax.annotate(
                     plain(given), (at + shift, 0), xycoords=("data", "axes fraction"), xytext=(0, -4),
-                    textcoords="offset points", ha="center", va="top", fontsize=6.5, color=QUIET,
+                    textcoords="offset points", ha="center", va="top", fontsize=7, color=QUIET,
                 )  # fmt: skip
-        ax.set_xticks(range(len(blocks)), [f"\n{plain(short(b))}" for b in blocks])
+        ax.set_xticks(range(len(blocks)), [f"\n{plain(b)}" for b in blocks])
         ax.tick_params(axis="x", length=0)
         ax.set_xlim(-0.5, len(blocks) - 0.5)
         ax.grid(visible=False, axis="x")
     moved.set_ylim(bottom=0)
     moved.set_ylabel("positions that hold another\nchannel (%)")
     tau.set_ylabel("Kendall's tau between\nthe two orders")
-    moved.set_title("prompt codes rounded to fewer bits", loc="left", fontweight="bold")
+    moved.set_title("prompt codes rounded to fewer bits", loc="left")
     names = sorted(set(moves["condition"]), key=schema.condition_sort_key)
     handles = [
         Line2D([], [], linestyle="", marker=condition_marker(c), color=condition_colour(c), markersize=5,
                markeredgewidth=0, label=plain(condition_label(c)))
         for c in names
     ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(names), handletextpad=0.1, columnspacing=1.2)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(names), handletextpad=0.1, columnspacing=0.9)
 
 
 def _strips(ax: Any, order: np.ndarray, labels: list[str], block: str) -> Any:
     """Each prompt's order as a strip, coloured by where its channels stand under the first prompt."""
     first = ranks(order)[0]
     drawn = ax.imshow(first[order] / max(order.shape[1] - 1, 1), aspect="auto", cmap="viridis", interpolation="nearest")
-    ax.set_title(f"block {plain(short(block))}, {order.shape[1]} channels", loc="left", fontweight="bold")
+    ax.set_title(f"{plain(block)}, {order.shape[1]} channels", loc="left", fontsize=7)
     ax.set_yticks(range(len(labels)), labels)
     ax.set_xticks([])
     ax.grid(visible=False)
     return drawn
-
-
-def _matrix(ax: Any, values: np.ndarray, labels: list[str], *, low: float, cmap: str) -> None:
-    ax.imshow(values, vmin=low, vmax=1, cmap=cmap, aspect="auto")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.grid(visible=False)
-    if len(labels) > 8:
-        return
-    for (r, c), value in np.ndenumerate(values):
-        dark = abs(value) > 0.6
-        text = "1" if np.isclose(value, 1) else f"{value:.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
-        ax.text(c, r, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
 
 
 def _texts(group: OrderGroup, first: str, number: int, hidden: str) -> dict[str, str]:

@@ -2,71 +2,56 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import TwoSlopeNorm
 
-from reports.figures.style import Picture, new_figure, plain, save, short
-from reports.labels import condition_label, in_sentence
+from reports.figures.style import COLUMN_IN, PAGE_IN, Picture, grid_of, heatmap, new_figure, plain, save, wrapped
+from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.measures.prompts import PromptCosts
 from reports.messages import message, sentences, series
+from reports.study import Study
 
-MOST_VARIANTS = 9
-_CELL_IN = 0.46
+MOST_MATRICES = 4
 
 
-def draw(found: PromptCosts, folder: Path) -> Picture:
-    """Draw the first `MOST_VARIANTS` matrices on one colour scale."""
-    shown = found.variants[:MOST_VARIANTS]
-    first = found.matrices[shown[0]]
-    wide = min(3, len(shown))
-    rows = math.ceil(len(shown) / wide)
-    side = _CELL_IN * max(first.shape)
-    figure = new_figure(side * wide + 2.3, (side + 0.35) * rows + 1.1)
-    figure.set_layout_engine("compressed")  # made for axes of a fixed aspect
-    grid = figure.subplots(rows, wide, squeeze=False)
+def draw(found: PromptCosts, study: Study, folder: Path) -> Picture | None:
+    """Draw some matrices on one colour scale; None where no prompt does anything."""
+    shown = study.to_show([v for v in found.variants if v not in found.idle], MOST_MATRICES)
+    if not shown:
+        return None
+    wide = min(2, len(shown))
+    side = 0.33 * len(found.matrices[shown[0]])
+    figure = new_figure(PAGE_IN if wide > 1 else COLUMN_IN, (side + 0.3) * (1 + (len(shown) - 1) // wide) + 1.0)
+    axes = grid_of(figure, len(shown), wide, sharex=True, sharey=True)
     end = max(float(np.nanmax(np.abs(found.matrices[v].to_numpy()))) for v in shown)
-    norm = TwoSlopeNorm(0.0, -max(end, 0.01), max(end, 0.01))
-    drawn: Any = None
-    for number, ax in enumerate(grid.flat):
-        if number >= len(shown):
-            ax.set_axis_off()
-            continue
-        drawn = _panel(ax, found.matrices[shown[number]], norm)
-        ax.set_title(plain(short(shown[number], 26)), loc="left", fontweight="bold")
-        below = number + wide >= len(shown)
-        ax.tick_params(labelleft=number % wide == 0, labelbottom=below)
-        if number % wide == 0:
-            ax.set_ylabel("what is wrong")
-        if below:
-            ax.set_xlabel("what the model is told")
-    bar = figure.colorbar(drawn, ax=grid, location="right", shrink=0.7 if rows > 1 else 0.9, aspect=30, pad=0.01)
-    bar.set_label("PSNR change (dB)")
+    drawn = [
+        heatmap(ax, m := _labelled(found.matrices[v]), texts=_texts_of(m), cmap="PuOr", vmin=-end, vmax=end)
+        for ax, v in zip(axes, shown, strict=True)
+    ]
+    if len(shown) > 1:
+        for ax, variant in zip(axes, shown, strict=True):
+            ax.set_title(wrapped(study.label(variant), 40), loc="left")
+    figure.supylabel("what is wrong")
+    figure.supxlabel("what the model is told")
+    figure.colorbar(drawn[0], ax=axes, location="right", aspect=30, pad=0.01).set_label("PSNR change (dB)")
     return save(figure, folder, "prompts", **_texts(found, shown))
 
 
-def _panel(ax: Any, matrix: pd.DataFrame, norm: TwoSlopeNorm) -> Any:
-    values = matrix.to_numpy()
-    drawn = ax.imshow(values, cmap="PuOr", norm=norm, aspect="equal")
-    ax.set_xticks(range(values.shape[1]), [plain(condition_label(c)) for c in matrix.columns], rotation=90)
-    ax.set_yticks(range(values.shape[0]), [plain(condition_label(c)) for c in matrix.index])
-    ax.grid(visible=False)
-    for (r, c), value in np.ndenumerate(values):
-        if np.isnan(value):
-            continue
-        dark = abs(float(norm(value)) - 0.5) > 0.33
-        right = matrix.index[r] == matrix.columns[c]
-        text = "0" if right else intervals.number(value, 1 if abs(value) >= 9.95 else 2)
-        ax.text(c, r, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
-    return drawn
+def _labelled(matrix: pd.DataFrame) -> pd.DataFrame:
+    rows, columns = ([plain(condition_label(c)) for c in names] for names in (matrix.index, matrix.columns))
+    return matrix.set_axis(rows).set_axis(columns, axis=1)
 
 
-def _texts(found: PromptCosts, shown: tuple[str, ...]) -> dict[str, str]:
+def _texts_of(matrix: pd.DataFrame) -> pd.DataFrame:
+    """Two decimals, one from 10 dB on; on the diagonal, where nothing is wrong, a plain 0."""
+    texts = matrix.map(lambda v: intervals.number(v, 1 if abs(v) >= 9.95 else 2))
+    return texts.where(matrix.index.to_numpy()[:, None] != matrix.columns.to_numpy()[None, :], "0")
+
+
+def _texts(found: PromptCosts, shown: list[str]) -> dict[str, str]:
     told = []
     for variant in shown:
         condition, given, change = found.worst(variant)
@@ -76,8 +61,8 @@ def _texts(found: PromptCosts, shown: tuple[str, ...]) -> dict[str, str]:
                 variant=variant,
                 mean=intervals.number(found.mean(variant).value, 2),
                 lowest=intervals.number(change, 2),
-                condition=in_sentence(condition_label(condition)),
-                given=in_sentence(condition_label(given)),
+                condition=condition_in_sentence(condition),
+                given=condition_in_sentence(given),
             )
         )
     caption = [
@@ -86,7 +71,9 @@ def _texts(found: PromptCosts, shown: tuple[str, ...]) -> dict[str, str]:
             "scale centred at 0; brown is a loss."
         )
     ]
-    if len(shown) < len(found.variants):
+    if found.idle:
+        caption.append(message("Variants in which no prompt changes anything are not drawn."))
+    if len(shown) < len(found.variants) - len(found.idle):
         n = {"n": len(shown), "all": len(found.variants)}
         caption.append(message("Shown: {n} of {all} variants; the CSV file has all.", **n))
     return {

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from reports.figures.style import Picture, new_figure, plain, save, short
+from reports.figures.style import PAGE_IN, Picture, grid_of, heatmap, is_constant, new_figure, plain, save, wrapped
 from reports.labels import condition_label
 from reports.messages import comma, joined, message, sentences, series
 
 MOST_ROUTERS = 12
-_WIDE = 3
-_CELL_IN = 0.42
+_CELL_IN, _LABELS_IN = 0.33, 1.7
 
 
-def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame], folder: Path) -> Picture:
-    """Draw the first `MOST_ROUTERS` routers of one run.
+def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame], folder: Path) -> Picture | None:
+    """Draw the first `MOST_ROUTERS` routers of one run that do not treat all alike; None where there are none.
 
     Args:
         number: of the figure, for its file's name.
@@ -26,30 +25,23 @@ def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame]
         matrices: router -> shares of the gate weight, a row a condition and a column an expert.
         folder: where it goes.
     """
-    import seaborn  # half a second that a page without routers saves
-
-    shown = list(matrices)[:MOST_ROUTERS]
+    shown = [layer for layer, matrix in matrices.items() if not is_constant(matrix)][:MOST_ROUTERS]
+    if not shown:
+        return None
     conditions, experts = matrices[shown[0]].shape
-    wide = min(_WIDE, len(shown))
-    high = math.ceil(len(shown) / wide)
-    figure = new_figure((_CELL_IN * experts + 0.4) * wide + 2.0, (max(0.26 * conditions, 0.9) + 0.6) * high + 0.4)
-    axes = figure.subplots(high, wide, squeeze=False, sharey=True)
-    for place, ax in enumerate(axes.flat):
-        if place >= len(shown):
-            ax.set_axis_off()
-            continue
-        matrix = matrices[shown[place]]
-        labels = [plain(condition_label(c)) for c in matrix.index]
-        seaborn.heatmap(
-            matrix, ax=ax, vmin=0, vmax=1, cmap="viridis", annot=True, fmt=".2f", annot_kws={"fontsize": 6.5},
-            yticklabels=labels, cbar=False, linewidths=0.5,
-        )  # fmt: skip
-        ax.set_title(plain(short(shown[place], 26)), loc="left", fontweight="bold")
-        ax.set_ylabel("")
-        ax.set_xlabel("expert" if place + wide >= len(shown) else "")
-        ax.tick_params(axis="y", rotation=0, labelleft=place % wide == 0)
-    bar = figure.colorbar(axes.flat[0].collections[0], ax=axes, location="right", aspect=30, pad=0.01)
-    bar.set_label("gate weight")
+    wide = max(1, min(3, len(shown), int((PAGE_IN - _LABELS_IN) / (_CELL_IN * experts + 0.2))))
+    width = min(PAGE_IN, _LABELS_IN + wide * (_CELL_IN * experts + 0.2))
+    figure = new_figure(width, (0.2 * conditions + 0.35) * (1 + (len(shown) - 1) // wide) + 0.5)
+    axes = grid_of(figure, len(shown), wide, sharex=True, sharey=True)
+    for ax, layer in zip(axes, shown, strict=True):
+        matrix = matrices[layer].rename(index=lambda c: plain(condition_label(c)))
+        look: dict[str, Any] = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
+        drawn = heatmap(ax, matrix, texts=matrix.map("{:.2f}".format) if experts <= 10 else None, **look)
+        if len(shown) > 1:
+            ax.set_title(wrapped(layer, 5 * experts), loc="left")
+        ax.tick_params(axis="x", rotation=0)
+    figure.supxlabel("expert")
+    figure.colorbar(drawn, ax=axes, location="right", aspect=30, pad=0.01).set_label("gate weight")
     return save(figure, folder, f"routing_{number}", **_texts(variant, seed, matrices, shown))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.figures.style import Picture, new_figure, save, settings
+from reports.figures.style import COLUMN_IN, Picture, new_figure, plain_log_ticks, save, settings
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00")
@@ -29,14 +29,16 @@ def draw(frame: pd.DataFrame, folder: Path, name: str) -> Picture | None:
     units = list(dict.fromkeys(known["unit"]))
     series = list(dict.fromkeys(known["series"]))
     with settings():
-        figure = new_figure(4.6 * len(units), 3.4)
+        figure = new_figure(COLUMN_IN * min(len(units), 2), 2.8)
         for number, unit in enumerate(units, start=1):
             axes = figure.add_subplot(1, len(units), number)
             for one, marker, colour in zip(series, _MARKERS, _COLOURS, strict=False):
                 rows = known[(known["series"] == one) & (known["unit"] == unit)].sort_values("x")
-                axes.plot(rows["x"], rows["value"], marker=marker, color=colour, markersize=4.5, label=one)
+                axes.plot(rows["x"], rows["value"], marker=marker, color=colour, label=one)
             axes.set_xscale("log")
             axes.set_yscale("log")
+            plain_log_ticks(axes.xaxis)
+            plain_log_ticks(axes.yaxis)
             axes.set_xlabel(str(known["x_unit"].iloc[0]))
             axes.set_ylabel({"s": "wall time (s)", "GiB": "most memory of tensors (GiB)"}.get(unit, unit))
         handles, labels = figure.axes[0].get_legend_handles_labels()

@@ -7,18 +7,23 @@ by its marker, and a variant by its name in the legend.
 from __future__ import annotations
 
 import io
+import math
+import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from fontTools import subset
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 from reports import schema
@@ -26,33 +31,41 @@ from reports.document import Picture
 from reports.files import write_bytes
 from reports.study import Study
 
-DPI = 150
+DPI = 200
+COLUMN_IN, PAGE_IN = 3.25, 6.875  # widths of a column and of a page in print
 INK = "#222222"
 QUIET = "#767676"
 _SHAPING_TABLES = ("GSUB", "GPOS", "GDEF")  # of a font: ligatures, kerning, classes of glyphs
 _PLACE_DIGITS = 9  # of a figure's side
 
 _SETTINGS: Any = {
-    "font.family": ["DejaVu Sans"],
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.labelsize": 9,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
     "axes.edgecolor": QUIET,
     "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.6,
+    "grid.linewidth": 0.5,
     "axes.axisbelow": True,
     "legend.frameon": False,
-    "legend.fontsize": 8.5,
+    "legend.fontsize": 7,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
     "figure.facecolor": "white",
+    "figure.labelsize": 7.5,
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
     "svg.hashsalt": "reports",  # equal runs give equal files
     "pdf.fonttype": 42,
 }
@@ -135,9 +148,86 @@ def plain(text: str) -> str:
     return f" {line}" if line.startswith("_") else line
 
 
-def short(text: str, limit: int = 18) -> str:
-    """The name cut to a length that leaves a figure its shape."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def wrapped(text: str, width: int = 18) -> str:
+    """A name on as many lines as it needs, broken at spaces and underscores: cut, two could look alike."""
+    return textwrap.fill(plain(text).replace("_", "_ "), width).replace("_ ", "_")
+
+
+def grid_of(figure: Figure, n: int, wide: int, **given: Any) -> list[Axes]:
+    """`n` panels in rows of at most `wide`; places that are left over stay empty."""
+    wide = min(wide, n)
+    axes = list(figure.subplots(math.ceil(n / wide), wide, squeeze=False, **given).flat)
+    for ax in axes[n:]:
+        ax.set_axis_off()
+    for ax in axes[max(n - wide, 0) : n]:  # of panels that share x only those of the last row have labels
+        ax.tick_params(axis="x", labelbottom=True)
+    return axes[:n]
+
+
+def heatmap(ax: Axes, values: pd.DataFrame, *, texts: pd.DataFrame | None = None, **given: Any) -> Any:
+    """A matrix with its labels; what seaborn's heat map returns can have a colour bar.
+
+    Args:
+        ax: to draw on.
+        values: cells, NaN for none; index and columns as they are printed.
+        texts: what stands in the cells.
+        given: to seaborn: cmap, vmin, vmax and so on.
+    """
+    import seaborn  # half a second that a page without matrices saves
+
+    look: dict[str, Any] = {"annot_kws": {"fontsize": 7}, "linewidths": 0.5, "cbar": False, **given}
+    seaborn.heatmap(values, ax=ax, annot=False if texts is None else texts, fmt="", **look)
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(length=0)
+    ax.tick_params(axis="x", rotation=90)
+    ax.tick_params(axis="y", rotation=0)
+    ax.grid(visible=False)
+    return ax.collections[0]
+
+
+def lines_by_variant(study: Study) -> dict[str, dict[str, Any]]:
+    """How each variant's line is drawn: its colour, dashes and, for a legend, its label."""
+    colours, dashes = variant_colours(study), variant_dashes(study)
+    return {v: {"color": colours[v], "linestyle": dashes[v], "label": wrapped(study.label(v), 24)} for v in colours}
+
+
+def interval_bars(ax: Axes, x: Any, estimates: Sequence[Any], colour: str) -> None:
+    """Intervals of estimates as bars behind their line."""
+    ax.vlines(x, [e.low for e in estimates], [e.high for e in estimates], color=colour, alpha=0.3, linewidth=2)
+
+
+def plain_log_ticks(axis: Any) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 times the powers of ten, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def seed_rings(ax: Axes, x: np.ndarray, by_seed: Sequence[np.ndarray]) -> None:
+    """A ring for each single seed, where there are several, around the means of an axis."""
+    if max(map(len, by_seed)) > 1:
+        look: dict[str, Any] = {"s": 9, "facecolor": "none", "edgecolor": INK, "linewidth": 0.6, "zorder": 3}
+        ax.scatter(np.repeat(x, [len(s) for s in by_seed]), np.concatenate(by_seed), label="one seed", **look)
+
+
+def alias_marks(ax: Axes, study: Study, level: Mapping[str, float], colour: str) -> None:
+    """Values of the axis that give a model which was trained under another value: a mark at that model's level."""
+    found = [
+        (study.axis_values[e.variant], y)
+        for variant, y in level.items()
+        for e in study.aliases.get(variant, ())
+        if e.variant in study.axis_values
+    ]
+    if found:
+        look: dict[str, Any] = {"marker": "D", "s": 16, "facecolor": "white", "edgecolor": colour, "zorder": 3}
+        ax.scatter(*zip(*found, strict=True), label="same model, other value", **look)
+
+
+def is_constant(values: Any, tolerance: float = 0.005) -> bool:
+    """Whether all known values are the same to within the tolerance: then a figure shows nothing."""
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    return not len(known) or float(np.ptp(known)) < tolerance
 
 
 def condition_colour(condition: str) -> str:

@@ -1,4 +1,4 @@
-"""t-SNE of features by condition, for a few variants side by side."""
+"""t-SNE of features by condition: a few variants and the controls of their channel order side by side."""
 
 from __future__ import annotations
 
@@ -9,16 +9,26 @@ from typing import Any
 import numpy as np
 
 from reports import schema
-from reports.artifacts import Probes, load_probes
-from reports.figures.style import Picture, condition_colour, condition_marker, new_figure, plain, save, short
+from reports.artifacts import Probes, first_of, load_probes
+from reports.figures.style import PAGE_IN, Picture, condition_colour, condition_marker, new_figure, plain, save, wrapped
 from reports.labels import condition_label
 from reports.messages import comma, joined, message, sentences, series
-from reports.separation import MOST_SHOWN, PCA_WIDTH, Separation, plane, points, separation
-from reports.study import Study
+from reports.separation import (
+    MOST_SHOWN,
+    PCA_WIDTH,
+    Separation,
+    allowed_perplexities,
+    as_well,
+    plane,
+    points,
+    separation,
+)
+from reports.study import Run, Study
 
-MOST_VARIANTS = 3
+MOST_VARIANTS = 3  # beside the controls
+CONTROLS = ("identity", "random")
+"""Channel orders (`order` in a run's model) that are none of the prompt's meaning; beginnings of their names."""
 _POOLED = {"mean over the patch's pixels": message("mean over the patch's pixels")}
-MOST_LAYERS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,20 +42,74 @@ class Measured:
     separation: Separation
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cloud:
+    """The points of one panel: patches of the last layer that a variant's first finished run with probes recorded.
+
+    Attributes:
+        variant: its name.
+        seed: of the run.
+        layer: the last that was recorded.
+        probes: of the run.
+        x: (n, d) PCA scores.
+        labels: (n,) index into the probes' conditions.
+    """
+
+    variant: str
+    seed: int | None
+    layer: str
+    probes: Probes
+    x: np.ndarray
+    labels: np.ndarray
+
+
 def measure(study: Study) -> list[Measured]:
     """The separation of every layer of every variant that has features."""
     rows = []
-    for variant, (seed, probes) in first_probes(study).items():
+    for variant, (run, probes) in first_of(study, _with_features).items():
         for layer in _layers(probes):
             found = separation(*points(probes, layer))
             if found is not None:
                 pooling = probes.pooling.get(layer, "")
-                rows.append(Measured(variant=variant, seed=seed, layer=layer, pooling=pooling, separation=found))
+                rows.append(Measured(variant=variant, seed=run.seed, layer=layer, pooling=pooling, separation=found))
     return rows
 
 
+def clouds(study: Study) -> list[Cloud]:
+    """What the printed and the interactive t-SNE show: a few variants, and their channel order's controls."""
+    found = first_of(study, _with_features)
+    shown = [*study.to_show(found, MOST_VARIANTS), *_controls(study, list(found)).values()]
+    made = []
+    for variant in (v for v in study.variants if v in shown):
+        run, probes = found[variant]
+        layer = _layers(probes)[-1]
+        x, labels = points(probes, layer, most=MOST_SHOWN)
+        made.append(Cloud(variant=variant, seed=run.seed, layer=layer, probes=probes, x=x, labels=labels))
+    return made
+
+
+def _controls(study: Study, variants: list[str]) -> dict[str, str]:
+    """Kind of order -> the variant that has it; of several the one that differs in nothing else, else the first."""
+    found: dict[str, str] = {}
+    for kind in CONTROLS:
+        own = [v for v in variants if str(_model(study, v).get("order", "")).startswith(kind)]
+        whole = [v for v in own if _model(study, v).get("attention_perturbation", True)]
+        if own:
+            found[kind] = (whole or own)[0]
+    return found
+
+
+def _model(study: Study, variant: str) -> dict[str, Any]:
+    return (study.done_runs_of(variant)[0].spec.get("identity") or {}).get("model") or {}
+
+
+def _with_features(run: Run) -> Probes | None:
+    probes = load_probes(run)
+    return probes if probes is not None and probes.features else None
+
+
 def draw(study: Study, folder: Path, measured: list[Measured], controls: str) -> Picture | None:
-    """Draw the figure for the variants and layers that `measured` covers; None where there are none.
+    """Draw the figure, a panel a cloud; None where none has points enough.
 
     Args:
         study: whose features.
@@ -54,64 +118,74 @@ def draw(study: Study, folder: Path, measured: list[Measured], controls: str) ->
         controls: what the separation proves, sentences for the caption.
     """
     by_key = {(m.variant, m.layer): m for m in measured}
-    variants = study.to_show({m.variant for m in measured}, MOST_VARIANTS)
-    layers = list(dict.fromkeys(m.layer for m in measured if m.variant in variants))
-    shown = layers if len(layers) <= MOST_LAYERS else [layers[0], layers[-1]]
-    if not variants:
+    shown = [c for c in clouds(study) if (c.variant, c.layer) in by_key and allowed_perplexities(len(c.x))]
+    if not shown:
         return None
-    probes = {v: p for v, (_, p) in first_probes(study).items() if v in variants}
-    figure = new_figure(3.3 * len(variants) + 1.2, 3.3 * len(shown) + 0.2)
-    grid = figure.subplots(len(shown), len(variants), squeeze=False)
+    allowed = allowed_perplexities(min(len(cloud.x) for cloud in shown))
+    perplexity = allowed[len(allowed) // 2]
+    figure = new_figure(PAGE_IN, PAGE_IN / max(len(shown), 3) + 1.05)
     handles: dict[str, Any] = {}
-    perplexity = 0.0
-    for r, layer in enumerate(shown):
-        for c, variant in enumerate(variants):
-            ax = grid[r, c]
-            ax.set(xticks=[], yticks=[])
-            ax.grid(visible=False)
-            if (variant, layer) not in by_key:
-                ax.text(0.5, 0.5, "no such layer", transform=ax.transAxes, ha="center")
-                continue
-            perplexity = _panel(ax, probes[variant], layer, handles)
-            ax.set_title(f"{plain(study.label(variant))} · {plain(short(layer))}", loc="left", fontweight="bold")
-            ax.set_xlabel(_score(by_key[variant, layer].separation), fontsize=8)
+    for ax, cloud in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        _panel(ax, cloud, perplexity, handles)
+        ax.set_title(f"{wrapped(study.label(cloud.variant), 20)}\n{plain(cloud.layer)}", loc="left", fontsize=7)
+        ax.set_xlabel(_score(by_key[cloud.variant, cloud.layer].separation), fontsize=7)
     ordered = sorted(handles, key=schema.condition_sort_key)
-    figure.legend(
-        [handles[k] for k in ordered], [plain(condition_label(k)) for k in ordered], loc="outside right center"
+    names = [plain(condition_label(k)) for k in ordered]
+    figure.legend([handles[k] for k in ordered], names, loc="outside lower center", ncols=7, handletextpad=0.1)
+    mine = [by_key[cloud.variant, cloud.layer] for cloud in shown]
+    said = [what_random_orders_show(study, measured), controls]
+    return save(figure, folder, "tsne", **_texts(measured, mine, perplexity, sentences(said)))
+
+
+def what_random_orders_show(study: Study, measured: list[Measured]) -> str:
+    """Whether a random channel order for each prompt separates as well as the prompt's own; "" if unknown."""
+    last = {m.variant: m for m in measured}  # layers come in the network's order
+    controls = _controls(study, list(last))
+    random, identity = (last.get(controls.get(kind, "")) for kind in ("random", "identity"))
+    own = [v for v in study.to_show(last, MOST_VARIANTS) if _model(study, v).get("order") == "prompt"]
+    if random is None or not own:
+        return ""
+    prompt = last[own[0]]
+    told = {
+        "random": f"{random.separation.purity:.2f}",
+        "variant": prompt.variant,
+        "purity": f"{prompt.separation.purity:.2f}",
+    }
+    without = message(", without reordering {purity}", purity=f"{identity.separation.purity:.2f}") if identity else ""
+    if as_well(random.separation, prompt.separation):
+        return message(
+            "A random permutation of the channels for each prompt separates the conditions as well (kNN purity "
+            "{random}; {variant}: {purity}{without}): the separation shows which prompt was given, not learned "
+            "features.",
+            without=without,
+            **told,
+        )
+    return message(
+        "A random permutation of the channels for each prompt separates the conditions less (kNN purity {random}; "
+        "{variant}: {purity}{without}).",
+        without=without,
+        **told,
     )
-    return save(figure, folder, "tsne", **_texts(measured, variants, shown, layers, perplexity, controls))
 
 
-def _panel(ax: Any, probes: Probes, layer: str, handles: dict[str, Any]) -> float:
-    x, labels = points(probes, layer, most=MOST_SHOWN)
-    flat, perplexity = plane(x)
-    for number in np.unique(labels):
-        condition = probes.conditions[number]
-        mine = flat[labels == number]
+def _panel(ax: Any, cloud: Cloud, perplexity: int, handles: dict[str, Any]) -> None:
+    flat = plane(cloud.x, perplexity)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    for number in np.unique(cloud.labels):
+        condition = cloud.probes.conditions[number]
+        mine = flat[cloud.labels == number]
         look = {"c": condition_colour(condition), "marker": condition_marker(condition)}
-        handles[condition] = ax.scatter(mine[:, 0], mine[:, 1], s=13, alpha=0.8, linewidths=0, **look)
-    return perplexity
+        handles[condition] = ax.scatter(mine[:, 0], mine[:, 1], s=7, alpha=0.8, linewidths=0, **look)
 
 
 def _score(found: Separation) -> str:
     (a, b), (c, d) = found.silhouette_interval, found.purity_interval
     told = (
         f"silhouette {found.silhouette:.2f} [{a:.2f}, {b:.2f}]\n"
-        f"kNN purity {found.purity:.2f} [{c:.2f}, {d:.2f}], chance {found.chance:.2f}"
+        f"purity {found.purity:.2f} [{c:.2f}, {d:.2f}]\nchance {found.chance:.2f}"
     )
     return told.replace("-", "\N{MINUS SIGN}")
-
-
-def first_probes(study: Study) -> dict[str, tuple[int | None, Probes]]:
-    """Seed and probes of each variant's first finished run that has features."""
-    found: dict[str, tuple[int | None, Probes]] = {}
-    for variant in study.variants:
-        for run in study.done_runs_of(variant):
-            probes = load_probes(run)
-            if probes is not None and probes.features:
-                found[variant] = (run.seed, probes)
-                break
-    return found
 
 
 def _layers(probes: Probes) -> list[str]:
@@ -122,29 +196,19 @@ def _layers(probes: Probes) -> list[str]:
     ]
 
 
-def _texts(
-    measured: list[Measured], variants: list[str], shown: list[str], layers: list[str], perplexity: float, controls: str
-) -> dict[str, str]:
-    mine = [m for m in measured if m.variant in variants and m.layer in shown]
+def _texts(measured: list[Measured], mine: list[Measured], perplexity: int, controls: str) -> dict[str, str]:
     told = series(
         message("{variant}, {layer}: {score}", variant=m.variant, layer=m.layer, score=_score_told(m.separation))
         for m in mine
     )
     pooling = {m.layer: joined([m.layer, _POOLED.get(m.pooling, m.pooling)], ": ") for m in mine if m.pooling}
-    pooled = series(pooling.values()) if pooling else message("not stated")
-    others = sorted({m.variant for m in measured} - set(variants))
-    hidden = []
-    if others:
-        hidden.append(message("{n} of {all} variants", n=len(variants), all=len(variants) + len(others)))
-    if len(layers) > len(shown):
-        hidden.append(message("{n} of {all} layers", n=len(shown), all=len(layers)))
-    left = [message("Shown: {parts}; the table has all.", parts=comma(hidden))] if hidden else []
-    seeds = sorted({str(m.seed) for m in mine})
+    left = [message("Shown: {parts}; the table has all.", parts=message("the last layer of some variants"))]
     return {
         "title": message("t-SNE of features by condition"),
         "alt": message("Scatter plots of patch features coloured by condition. {told}.", told=told),
         "caption": sentences(
             [
+                controls,
                 message(
                     "At most {most} patches a panel, standardised, PCA to {width} dimensions or fewer, t-SNE at "
                     "perplexity {perplexity:g}, fixed seed; training seed {seeds}. t-SNE alone proves nothing: "
@@ -153,13 +217,12 @@ def _texts(
                     most=MOST_SHOWN,
                     width=PCA_WIDTH,
                     perplexity=perplexity,
-                    seeds=comma(seeds),
+                    seeds=comma(sorted({str(m.seed) for m in mine})),
                     near=mine[0].separation.near,
                     n=mine[0].separation.n,
                 ),
-                controls,
-                message("Pooling: {pooled}.", pooled=pooled),
-                *left,
+                message("Pooling: {pooled}.", pooled=series(pooling.values()) if pooling else message("not stated")),
+                *(left if len(measured) > len(mine) else []),
             ]
         ),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,11 @@ class Cosine:
     low: float
     high: float
     n_seeds: int
+
+    @property
+    def is_above_zero(self) -> bool:
+        """Whether it is resolved: NaN, an interval that there is not, resolves nothing."""
+        return min(self.low, self.value) > 0
 
 
 def share(rows: pd.DataFrame) -> Share | None:
@@ -82,18 +87,28 @@ def against_ceiling(pairs: pd.DataFrame, alone: pd.DataFrame) -> dict[str, dict[
         Variant -> pair of tasks -> the quotient; None where the ceiling is not resolved from zero (the interval of a
         task's cosine with itself holds zero, or there is none).
     """
-    names = {(str(a), str(b)) for a, b in zip(pairs["task_a"], pairs["task_b"], strict=True)}
-    of_pair = cosines(pairs, pairs["task_a"].str.cat(pairs["task_b"], sep=" x "))
     of_task = cosines(alone, alone["task_a"])
     found: dict[str, dict[tuple[str, str], Cosine | None]] = {}
-    for variant in dict.fromkeys(map(str, pairs["variant"])):
-        own, ceilings = of_pair[variant], of_task.get(variant, {})
-        found[variant] = {
-            (a, b): _quotient(own[f"{a} x {b}"], ceilings.get(a), ceilings.get(b))
-            for a, b in sorted(names)
-            if f"{a} x {b}" in own
-        }
+    for variant, own in of_pairs(pairs).items():
+        ceilings = of_task.get(variant, {})
+        found[variant] = {(a, b): _quotient(c, ceilings.get(a), ceilings.get(b)) for (a, b), c in own.items()}
     return found
+
+
+def of_pairs(rows: pd.DataFrame) -> dict[str, dict[tuple[str, str], Cosine]]:
+    """Variant -> pair of tasks -> mean cosine (`cosines`), of rows with task_a and task_b."""
+    names = sorted({(str(a), str(b)) for a, b in zip(rows["task_a"], rows["task_b"], strict=True)})
+    found = cosines(rows, rows["task_a"].str.cat(rows["task_b"], sep=" x "))
+    return {v: {(a, b): own[f"{a} x {b}"] for a, b in names if f"{a} x {b}" in own} for v, own in found.items()}
+
+
+def pooled(shares: Iterable[Share]) -> Share:
+    """The share of all pairs of several variants, whose models are trials of their own."""
+    every = list(shares)
+    n = sum(s.n_pairs for s in every)
+    successes = sum(s.value * s.n_pairs for s in every)
+    low, high = clopper_pearson(successes, n)
+    return Share(value=successes / n, low=low, high=high, n_pairs=n, n_seeds=sum(s.n_seeds for s in every))
 
 
 def cosines(rows: pd.DataFrame, column: pd.Series) -> Mapping[str, dict[str, Cosine]]:
@@ -127,8 +142,7 @@ def cosines(rows: pd.DataFrame, column: pd.Series) -> Mapping[str, dict[str, Cos
 
 
 def _quotient(cosine: Cosine, first: Cosine | None, second: Cosine | None) -> Cosine | None:
-    # a comparison with NaN, an interval that there is not, is false
-    if first is None or second is None or not (min(first.low, second.low) > 0 and min(first.value, second.value) > 0):
+    if first is None or second is None or not (first.is_above_zero and second.is_above_zero):
         return None
     ceiling = float(np.sqrt(first.value * second.value))
     value = cosine.value / ceiling

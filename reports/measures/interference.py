@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
-from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from reports import schema
 from reports.measures import intervals
-from reports.measures.conflicts import Cosine, Share, against_ceiling, cosines, share
+from reports.measures.conflicts import Cosine, Share, against_ceiling, cosines, of_pairs, share
 from reports.measures.plateau import Learned, both_learned
 from reports.stats import Analysis, Estimate
 
@@ -26,57 +24,71 @@ WITHOUT_COLOUR = "without_colour"
 class Interference:
     """Cosines between the gradients of pairs of tasks.
 
+    A pair of tasks is resolved where the cosine that each of the two has with itself on other images lies above zero
+    with its whole interval: elsewhere a negative cosine may be nothing but the noise of few images, and no conflict.
+
     Attributes:
         tasks: in the order of tables.
         groups: of layers, in the order of the table on disk.
-        matrices: variant -> tasks x tasks, mean cosine at the end of training, group "all"; over draws, then seeds.
-            The diagonal holds NaN.
-        alone: variant -> task -> mean cosine with the same task's gradient on other images, group "all".
+        pairs: variant -> pair of tasks -> mean cosine at the end of training, group "all".
+        alone: variant -> task -> mean cosine with the same task's gradient on other images, likewise. Empty where it
+            was not measured, as is `ceilings`.
         ceilings: variant -> group -> the same as a mean over tasks: how large a cosine between two tasks could come
-            out. Empty where it was not measured.
+            out.
         cosines: variant -> group -> mean over pairs at the end of training.
-        conflicts: share of pairs with a negative cosine at the end of training, a column a layer group, for differences
-            between variants.
-        shares: (variant, group) -> that share with its exact interval.
-        learned: variant -> the share at the end of training among pairs of tasks that are both learned, group "all";
-            None where there is no such pair. A variant whose logs do not tell what was learned is no key.
+        shares: (variant, group) -> share of the resolved pairs with a negative cosine at the end of training; no key
+            where no pair is resolved.
+        learned: variant -> that share, group "all", of pairs that are also both learned; None where there is no such
+            pair. A variant whose logs do not tell what was learned is no key.
+        on_plateau: variants of which it is known that they have no two learned tasks.
         relative: variant -> pair of tasks -> cosine against its ceiling at the end of training, group "all"; None where
-            the ceiling is not resolved from zero.
+            the pair is not resolved.
         magnitude: 1 - cosine of group "all": 0 where all tasks pull the same way, 1 where they are unrelated.
         log_norms: logarithm of the largest over the smallest gradient norm of the tasks, end of training, group "all".
-        progress: variant -> share of training done -> share of conflicts in group "all"; of pairs that are both learned
-            by then where the logs of all variants tell, else of all pairs.
+        progress: variant -> share of training done -> share of conflicts in group "all" among the pairs that are
+            resolved by then; where the logs of all variants tell, among those that are also both learned.
     """
 
     tasks: tuple[str, ...]
     groups: tuple[str, ...]
-    matrices: dict[str, pd.DataFrame]
-    alone: dict[str, dict[str, float]]
+    pairs: Mapping[str, Mapping[tuple[str, str], Cosine]]
+    alone: Mapping[str, Mapping[str, Cosine]]
     ceilings: Mapping[str, Mapping[str, Cosine]]
     cosines: Mapping[str, Mapping[str, Cosine]]
-    conflicts: Analysis
     magnitude: Analysis
     log_norms: Analysis
     shares: dict[tuple[str, str], Share]
     learned: dict[str, Share | None]
+    on_plateau: tuple[str, ...]
     relative: dict[str, dict[tuple[str, str], Cosine | None]]
     progress: dict[str, dict[float, Share]]
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Variants in the study's order."""
-        return tuple(self.matrices)
+        return tuple(self.pairs)
 
     @property
     def is_known(self) -> bool:
         """Whether it is known of every variant which tasks it had learned when."""
-        return set(self.learned) == set(self.matrices)
+        return set(self.learned) == set(self.pairs)
+
+    def resolved(self, variant: str) -> dict[tuple[str, str], Cosine]:
+        """The variant's resolved pairs."""
+        return {pair: c for pair, c in self.pairs[variant].items() if self.relative[variant][pair] is not None}
+
+    def matrix(self, variant: str) -> pd.DataFrame:
+        """Tasks x tasks: the mean cosine of each pair both ways round, NaN on the diagonal and where not measured."""
+        matrix = pd.DataFrame(np.nan, index=self.tasks, columns=self.tasks)
+        for (a, b), cosine in self.pairs[variant].items():
+            matrix.loc[a, b] = matrix.loc[b, a] = cosine.value
+        return matrix
 
     def norm_ratio(self, variant: str) -> Estimate:
-        """Largest over smallest gradient norm: the geometric mean over draws and seeds, with its interval."""
+        """Largest over smallest gradient norm, at least 1: geometric mean over draws and seeds, with its interval."""
         e = self.log_norms.estimate(variant)
         with np.errstate(over="ignore"):  # two seeds may leave the upper end open
-            value, low, high = (float(np.exp(v)) for v in (e.value, e.low, e.high))
+            value, low, high = (float(np.exp(np.maximum(v, 0.0))) for v in (e.value, e.low, e.high))
         return replace(e, value=value, low=low, high=high, se=float("nan"))
 
 
@@ -92,39 +104,61 @@ def interference(table: pd.DataFrame, loss: str = PLAIN, *, learned: Learned | N
     if not ((table["group"] == ALL) & (table["task_a"] != table["task_b"])).any():
         return None
     same = table["task_a"] == table["task_b"]
-    alone = _last(table[same])
     rows = table[~same].assign(conflict=(table.loc[~same, "cosine"] < 0).astype(float))
-    rows = rows.assign(learned=both_learned(rows, learned or {}))
-    last = _last(rows)
-    draws = last.groupby(["variant", "seed", "draw", "group"], sort=False)[["cosine", "conflict"]].mean().reset_index()
-    whole = last[last["group"] == ALL]
-    of_whole = draws[draws["group"] == ALL]
-    spread = _log_norms(whole)
-    tasks = sorted({*whole["task_a"], *whole["task_b"]}, key=schema.condition_sort_key)
-    known = whole[whole["learned"].notna()]
+    rows = rows.assign(learned=both_learned(rows, learned or {}), is_resolved=_resolved(rows, table[same]))
+    last, alone = _last(rows), _last(table[same])
+    whole, own = last[last["group"] == ALL], alone[alone["group"] == ALL]
+    draws = _mean_by_draw(last)
+    of_whole, spread = draws[draws["group"] == ALL], _log_norms(whole)
+    counted, known = last[last["is_resolved"]], whole[whole["learned"].notna()]
     return Interference(
-        tasks=tuple(tasks),
+        tasks=tuple(sorted({*whole["task_a"], *whole["task_b"]}, key=schema.condition_sort_key)),
         groups=tuple(dict.fromkeys(last["group"])),
-        matrices={str(v): _matrix(mine, tasks) for v, mine in whole.groupby("variant", sort=False)},
-        alone=_by_task(alone[alone["group"] == ALL]),
-        ceilings=_ceilings(alone),
+        pairs=of_pairs(whole),
+        alone=cosines(own, own["task_a"]),
+        ceilings=cosines(by_draw := _mean_by_draw(alone), by_draw["group"]),
         cosines=cosines(draws, draws["group"]),
-        conflicts=intervals.over_draws(draws, draws["conflict"], draws["group"]),
         magnitude=intervals.over_draws(of_whole, 1 - of_whole["cosine"], ALL),
         log_norms=intervals.over_draws(spread, spread["log_ratio"], ALL),
         shares={
             (str(variant), str(group)): found
-            for (variant, group), mine in last.groupby(["variant", "group"], sort=False)  # type: ignore[misc]
+            for (variant, group), mine in counted.groupby(["variant", "group"], sort=False)  # type: ignore[misc]
             if (found := share(mine)) is not None
         },
-        learned={str(v): share(mine[mine["learned"] == 1]) for v, mine in known.groupby("variant", sort=False)},
-        relative=against_ceiling(whole, alone[alone["group"] == ALL]),
+        learned={
+            str(v): share(mine[(mine["learned"] == 1) & mine["is_resolved"]])
+            for v, mine in known.groupby("variant", sort=False)
+        },
+        on_plateau=tuple(
+            str(v) for v, mine in known.groupby("variant", sort=False) if not (mine["learned"] == 1).any()
+        ),
+        relative=against_ceiling(whole, own),
         progress=_progress(rows[rows["group"] == ALL]),
     )
 
 
+def _resolved(rows: pd.DataFrame, alone: pd.DataFrame) -> pd.Series:
+    """For each row of two tasks whether the pair is resolved in its variant, at its moment and in its group."""
+
+    def place(of: pd.DataFrame, task: str) -> pd.Series:
+        return of["fraction"].round(4).astype(str) + " " + of["group"] + " " + of[task]
+
+    above = {
+        (variant, at)
+        for variant, found in cosines(alone, place(alone, "task_a")).items()
+        for at, c in found.items()
+        if c.is_above_zero
+    }
+    sides = [
+        pd.Series(list(zip(rows["variant"], place(rows, f"task_{side}"), strict=True)), index=rows.index, dtype=object)
+        for side in "ab"
+    ]
+    return sides[0].isin(above) & sides[1].isin(above)
+
+
 def _progress(rows: pd.DataFrame) -> dict[str, dict[float, Share]]:
-    counted = rows if rows["learned"].isna().any() else rows[rows["learned"] == 1]
+    counted = rows[rows["is_resolved"]]
+    counted = counted if rows["learned"].isna().any() else counted[counted["learned"] == 1]
     found: dict[str, dict[float, Share]] = {str(variant): {} for variant in dict.fromkeys(rows["variant"])}
     for variant, mine in counted.groupby("variant"):
         for fraction in sorted(mine["fraction"].unique()):
@@ -139,28 +173,9 @@ def _last(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["step"] == table.groupby(["variant", "seed"])["step"].transform("max")]
 
 
-def _by_task(alone: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Mean over draws, then seeds."""
-    by_seed = alone.groupby(["variant", "seed", "task_a"], sort=False)["cosine"].mean().reset_index()
-    return {
-        str(v): {str(task): float(x) for task, x in mine.groupby("task_a")["cosine"].mean().items()}
-        for v, mine in by_seed.groupby("variant", sort=False)
-    }
-
-
-def _ceilings(alone: pd.DataFrame) -> Mapping[str, Mapping[str, Cosine]]:
-    draws = alone.groupby(["variant", "seed", "draw", "group"], sort=False)["cosine"].mean().reset_index()
-    return cosines(draws, draws["group"])
-
-
-def _matrix(rows: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
-    """Mean cosine of each pair both ways round, NaN for pairs that were not measured."""
-    means = rows.groupby(["seed", "task_a", "task_b"])["cosine"].mean().groupby(level=["task_a", "task_b"]).mean()
-    matrix = pd.DataFrame(np.nan, index=tasks, columns=tasks)
-    for pair, value in means.items():
-        a, b = map(str, cast(tuple[str, str], pair))
-        matrix.loc[a, b] = matrix.loc[b, a] = value
-    return matrix
+def _mean_by_draw(rows: pd.DataFrame) -> pd.DataFrame:
+    """Cosines averaged over the tasks, or the pairs, of a draw."""
+    return rows.groupby(["variant", "seed", "draw", "group"], sort=False)["cosine"].mean().reset_index()
 
 
 def _log_norms(whole: pd.DataFrame) -> pd.DataFrame:
@@ -200,9 +215,12 @@ def _numbers(found: Interference) -> list[dict[str, object]]:
         for fraction, counted in found.progress[variant].items():
             keys = {"variant": variant, "at": f"{fraction:.4f}"}
             rows.append({"quantity": "conflicting_share_at_fraction", **keys, **intervals.columns(counted)})
-        for a, b in combinations(found.tasks, 2):
-            value = found.matrices[variant].at[a, b]
-            rows.append({"quantity": "cosine_of_pair", "variant": variant, "at": f"{a}, {b}", "value": value})
+        for (a, b), cosine in found.pairs[variant].items():
+            keys = {"variant": variant, "at": f"{a}, {b}"}
+            rows.append({"quantity": "cosine_of_pair", **keys, **intervals.columns(cosine)})
+        for task, cosine in found.alone.get(variant, {}).items():
+            keys = {"variant": variant, "at": task}
+            rows.append({"quantity": "cosine_of_task_with_itself", **keys, **intervals.columns(cosine)})
         for (a, b), relative in found.relative[variant].items():
             if relative is not None:
                 keys = {"variant": variant, "at": f"{a}, {b}"}

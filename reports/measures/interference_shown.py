@@ -8,10 +8,10 @@ from itertools import combinations
 import numpy as np
 
 from reports.document import Cell, Column, Table, rows_of, text_column, words
-from reports.labels import condition_label, in_sentence
+from reports.labels import condition_in_sentence
 from reports.learning import LEARNED_DB
 from reports.measures import intervals
-from reports.measures.conflicts import Share
+from reports.measures.conflicts import Cosine, Share, pooled
 from reports.measures.interference import ALL, BACKBONE, PLAIN, WITHOUT_COLOUR, Interference
 from reports.messages import listed, message
 from reports.messages import sentences as texts
@@ -25,11 +25,11 @@ ByLoss = Mapping[str, Interference]  # loss -> its gradients; PLAIN is always th
 
 
 def sentences(found: ByLoss) -> list[str]:
-    """Conflicts of learned tasks first, then of all pairs, without the mean colour, and against the ceiling."""
+    """Conflicts of learned tasks, then of all resolved pairs, without the mean colour, and against the ceiling."""
     plain = found[PLAIN]
-    said = [*_past_plateau(plain), *_every_pair(plain), *([] if plain.learned else [NOT_KNOWN]), *_worst_pair(plain)]
+    said = [*_past_plateau(plain), *_every_pair(plain), *([] if plain.learned else [NOT_KNOWN]), *_lowest_pair(plain)]
     said += _without_colour(found) + _scale(plain) + _against_ceiling(plain)
-    limit = intervals.limits(plain.conflicts, "draws")
+    limit = intervals.limits(plain.magnitude, "draws")
     return [*said, *([limit] if limit else [])]
 
 
@@ -37,31 +37,18 @@ def _past_plateau(found: Interference) -> list[str]:
     shares = {v: s for v, s in found.learned.items() if s is not None}
     said: list[str] = []
     if shares:
-        most, least = _ends(shares)
-        told = {"variant": most, "share": _percent(shares[most]), "learned": LEARNED_DB}
-        said.append(
-            message(
-                "In {variant} {share} of the pairs of tasks that are both learned have opposed gradients at the end of "
-                "training, the most, and in {other} {least}, the least (learned: {learned:g} dB or more over the "
-                "degraded input on validation images).",
-                **told,
-                other=least,
-                least=_percent(shares[least]),
-            )
-            if most != least
-            else message(
-                "In {variant} {share} of the pairs of tasks that are both learned have opposed gradients at the end of "
-                "training (learned: {learned:g} dB or more over the degraded input on validation images).",
-                **told,
-            )
+        which = message(
+            "the resolved pairs of tasks that are both learned ({learned:g} dB or more over the degraded input on "
+            "validation images)",
+            learned=LEARNED_DB,
         )
-    none = [v for v, s in found.learned.items() if s is None]
-    if none:
+        said.append(_opposed(shares, which))
+    if found.on_plateau:
         said.append(
             message(
                 "No two tasks are learned at the end of training in {names}: what is measured there is the plateau, "
                 "not interference of learned tasks.",
-                names=listed(none),
+                names=listed(found.on_plateau),
             )
         )
     unknown = [v for v in found.variants if v not in found.learned]
@@ -76,36 +63,49 @@ def _past_plateau(found: Interference) -> list[str]:
 
 
 def _every_pair(found: Interference) -> list[str]:
-    shares = {v: found.shares[v, ALL] for v in found.variants}
-    if max(s.value for s in shares.values()) == 0:
-        lowest = min(float(np.nanmin(m.to_numpy())) for m in found.matrices.values())
+    shares = _end_shares(found)
+    if not found.alone:
+        return [
+            message("No task was measured against itself on other images: no conflict can be told from sampling noise.")
+        ]
+    if not shares:
         return [
             message(
-                "No pair of tasks conflicts at the end of training: no cosine is negative, the lowest mean is "
-                "{lowest}.",
-                lowest=intervals.number(lowest, 2),
+                "No pair of tasks is resolved with {n} draws of images: nothing can be said of conflicts.",
+                n=found.magnitude.scores.n_images,
             )
         ]
-    most, least = _ends(shares)
-    told = {"variant": most, "share": _percent(shares[most])}
-    if most == least:
-        return [
-            message("In {variant} {share} of the pairs of tasks have opposed gradients at the end of training.", **told)
-        ]
-    said = message(
-        "In {variant} {share} of the pairs of tasks have opposed gradients at the end of training, the most, and in "
-        "{other} {least}, the least.",
-        **told,
-        other=least,
-        least=_percent(shares[least]),
-    )
-    return [said, *_extremes(found, most, least)]
+    if max(s.value for s in shares.values()) > 0:
+        return [_opposed(shares, message("the resolved pairs of tasks"))]
+    lowest = min(c.value for v in shares for c in found.resolved(v).values())
+    return [
+        message(
+            "No resolved pair of tasks conflicts at the end of training: no cosine is negative, the lowest mean is "
+            "{lowest}.",
+            lowest=intervals.number(lowest, 2),
+        )
+    ]
 
 
-def _ends(shares: dict[str, Share]) -> tuple[str, str]:
+def _opposed(shares: Mapping[str, Share], which: str) -> str:
+    """The lowest and the highest share, and whether their intervals part them."""
     most = max(shares, key=lambda v: shares[v].value)
-    least = min(reversed(shares), key=lambda v: shares[v].value)  # of equals another than the most
-    return most, least
+    least = min(reversed(list(shares)), key=lambda v: shares[v].value)  # of equals another than the most
+    told = {"which": which, "variant": most, "share": _percent(shares[most])}
+    if most == least:
+        return message("In {variant} {share} of {which} have opposed gradients at the end of training.", **told)
+    told |= {"other": least, "least": _percent(shares[least])}
+    if shares[least].high < shares[most].low:
+        return message(
+            "Of {which}, {share} have opposed gradients at the end of training in {variant}, the most, and {least} in "
+            "{other}, the least.",
+            **told,
+        )
+    return message(
+        "Of {which}, {least} have opposed gradients at the end of training in {other} and {share} in {variant}: the "
+        "intervals overlap, and no variant can be said to have more than another.",
+        **told,
+    )
 
 
 def _without_colour(found: ByLoss) -> list[str]:
@@ -116,43 +116,48 @@ def _without_colour(found: ByLoss) -> list[str]:
     both = [v for v in plain if v in bare]
     if not both:
         return []
-    means = [f"{np.mean([shares[v] for v in both]):.0%}" for shares in (bare, plain)]
+    without, whole = (_percent(pooled(shares[v] for v in both)) for shares in (bare, plain))
     return [
         message(
-            "Without the mean colour error of each image {without} of the pairs conflict on average over the variants, "
+            "Without the mean colour error of each image {without} of the resolved pairs of all variants conflict, "
             "with it {plain}.",
-            without=means[0],
-            plain=means[1],
+            without=without,
+            plain=whole,
         )
     ]
 
 
-def _end_shares(found: Interference) -> dict[str, float]:
-    return {variant: s.value for (variant, group), s in found.shares.items() if group == ALL}
+def _end_shares(found: Interference) -> dict[str, Share]:
+    return {v: found.shares[v, ALL] for v in found.variants if (v, ALL) in found.shares}
 
 
 def _against_ceiling(found: Interference) -> list[str]:
-    every = [(v, pair, r) for v, pairs in found.relative.items() for pair, r in pairs.items()]
-    resolved = [(v, pair, r) for v, pair, r in every if r is not None]
-    if not found.alone:
-        return []
+    resolved = {(v, pair): r for v, pairs in found.relative.items() for pair, r in pairs.items() if r is not None}
     if not resolved:
-        return [message("No pair's ceiling is resolved from zero: how near its cosine comes to it can't be said.")]
-    variant, (a, b), lowest = min(resolved, key=lambda one: one[2].value)
+        return []
+    lowest, told = _lowest(resolved)
     said = message(
-        "The ceiling of {n} of {all} cosines of pairs is resolved from zero; the lowest of them is {value} {interval} "
-        "of its ceiling, between {first} and {second} in {variant}",
+        "Resolved are {n} of {all} pairs, those of which each task has a cosine with itself on other images that lies "
+        "above zero; the lowest cosine against its ceiling is {value} {interval}, between {first} and {second} in "
+        "{variant}",
         n=len(resolved),
-        all=len(every),
-        value=intervals.number(lowest.value, 2),
-        interval=intervals.bracket(lowest.low, lowest.high, 2),
-        first=_said(a),
-        second=_said(b),
-        variant=variant,
+        all=sum(map(len, found.relative.values())),
+        **told,
     )
-    if lowest.low <= 0 <= lowest.high:
-        said = message("{said}, which can't be told from zero", said=said)
-    return [message("{clauses}.", clauses=said)]
+    return [message("{clauses}.", clauses=intervals.doubted(said, lowest))]
+
+
+def _lowest(every: Mapping[tuple[str, tuple[str, str]], Cosine]) -> tuple[Cosine, dict[str, str]]:
+    """The lowest of some cosines, and how a sentence tells it."""
+    variant, (a, b) = min(every, key=lambda key: every[key].value)
+    one = every[variant, (a, b)]
+    return one, {
+        "value": intervals.number(one.value, 2),
+        "interval": intervals.bracket(one.low, one.high, 2),
+        "first": condition_in_sentence(a),
+        "second": condition_in_sentence(b),
+        "variant": variant,
+    }
 
 
 def _scale(found: Interference) -> list[str]:
@@ -175,48 +180,16 @@ def _percent(share: Share) -> str:
     return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
 
 
-def _extremes(found: Interference, most: str, least: str) -> list[str]:
-    gap = found.conflicts.difference(most, least, ALL)
-    if np.isnan(gap.low):
+def _lowest_pair(found: Interference) -> list[str]:
+    every = {(v, pair): c for v in found.variants for pair, c in found.resolved(v).items() if c.value < 0}
+    if not every:
         return []
-    told = {"points": 100 * gap.value, "interval": intervals.bracket(100 * gap.low, 100 * gap.high, 0)}
-    if gap.excludes_zero:
-        return [
-            message(
-                "The two differ in it (by {points:.0f} points {interval}; chosen as the extremes, not corrected for "
-                "that).",
-                **told,
-            )
-        ]
-    return [
-        message(
-            "The two can't be told apart in it (by {points:.0f} points {interval}; chosen as the extremes, not "
-            "corrected for that).",
-            **told,
-        )
-    ]
-
-
-def _worst_pair(found: Interference) -> list[str]:
-    lows = {v: np.nanmin(m.to_numpy()) for v, m in found.matrices.items()}
-    variant = min(lows, key=lows.__getitem__)
-    if not any(s.value > 0 for (_, group), s in found.shares.items() if group == ALL):
-        return []  # said already
-    at = np.unravel_index(np.nanargmin(found.matrices[variant].to_numpy()), found.matrices[variant].shape)
-    a, b = (_said(found.tasks[int(i)]) for i in at)
-    return [
-        message(
-            "The lowest mean cosine is {value}, between {first} and {second} in {variant}.",
-            value=intervals.number(float(lows[variant]), 2),
-            first=a,
-            second=b,
-            variant=variant,
-        )
-    ]
-
-
-def _said(task: str) -> str:
-    return in_sentence(condition_label(task))
+    lowest, told = _lowest(every)
+    said = message(
+        "The lowest mean cosine of a resolved pair is {value} {interval}, between {first} and {second} in {variant}",
+        **told,
+    )
+    return [message("{clauses}.", clauses=intervals.doubted(said, lowest))]
 
 
 def grid(found: ByLoss) -> Table:
@@ -230,7 +203,7 @@ def grid(found: ByLoss) -> Table:
     plain = found[PLAIN]
     return Table(
         title=message("All shared parameters at the end of training"),
-        caption=texts([_CAPTION, EXACT, intervals.basis(plain.conflicts, "draws of images")]),
+        caption=texts([_CAPTION, EXACT, intervals.basis(plain.magnitude, "draws of images")]),
         columns=(
             text_column(message("Variant")),
             *([text_column(message("Loss"))] if len(found) > 1 else []),
@@ -246,10 +219,11 @@ def grid(found: ByLoss) -> Table:
 
 
 _CAPTION = message(
-    "Each variant's own shared parameters. Share of pairs of tasks with a negative cosine, of those both learned "
-    "({learned:g} dB or more over the degraded input) and of all; mean cosine over pairs, and of a task with itself on "
-    "other images; mean of cosine over ceiling where the ceiling is resolved from zero; largest over smallest gradient "
-    "norm of the tasks (geometric mean).",
+    "Each variant's own shared parameters. Share of pairs of tasks with a negative cosine, of the resolved pairs that "
+    "are both learned ({learned:g} dB or more over the degraded input) and of all resolved pairs (each of the two "
+    "tasks has a cosine with itself on other images that lies above zero); mean cosine over pairs, and of a task with "
+    "itself; mean of cosine over ceiling of the resolved pairs; largest over smallest gradient norm of the tasks "
+    "(geometric mean).",
     learned=LEARNED_DB,
 )
 EXACT = message(
@@ -263,10 +237,12 @@ def _cells(found: Interference, variant: str) -> tuple[Cell, ...]:
     past = words(message("not known") if variant not in found.learned else message("no such pair"))
     known = [r.value for r in found.relative[variant].values() if r is not None]
     count = message("{n} of {all}", n=len(known), all=len(found.relative[variant]))
+    every = found.shares.get((variant, ALL))
+    unresolved = words(message("not resolved") if variant in found.alone else message("not measured"))
     has_norms = variant in found.log_norms.scores.variants
     return (
         past if learned is None else intervals.percent(learned, 0),
-        intervals.percent(found.shares[variant, ALL], 0),
+        unresolved if every is None else intervals.percent(every, 0),
         intervals.level(found.cosines[variant][ALL], 3),
         intervals.level(found.ceilings.get(variant, {}).get(ALL), 3),
         Cell(
@@ -274,7 +250,7 @@ def _cells(found: Interference, variant: str) -> tuple[Cell, ...]:
             value=float(np.mean(known)),
         )
         if known
-        else words(message("not resolved") if variant in found.alone else message("not measured")),
+        else unresolved,
         intervals.level(found.norm_ratio(variant) if has_norms else None, 2),
     )
 
@@ -299,7 +275,12 @@ def grid_by_pair(found: ByLoss) -> Table:
         columns=(
             text_column(message("Variant")),
             *([text_column(message("Loss"))] if len(found) > 1 else []),
-            *(Column(head=message("{first} x {second}", first=_said(a), second=_said(b))) for a, b in pairs),
+            *(
+                Column(
+                    head=message("{first} x {second}", first=condition_in_sentence(a), second=condition_in_sentence(b))
+                )
+                for a, b in pairs
+            ),
         ),
         rows=rows_of(rows),
         is_folded=True,
@@ -323,7 +304,7 @@ def grid_by_group(found: Interference) -> Table:
     rows = [(words(v), *(intervals.level(found.cosines[v].get(g), 3) for g in groups)) for v in found.variants]
     return Table(
         title=message("Mean cosine by group of layers, at the end of training"),
-        caption=texts([*caption, intervals.basis(found.conflicts, "draws of images")]),
+        caption=texts([*caption, intervals.basis(found.magnitude, "draws of images")]),
         columns=(text_column(message("Variant")), *(Column(head=_group(g)) for g in groups)),
         rows=rows_of(rows),
         is_folded=True,

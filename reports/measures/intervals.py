@@ -105,9 +105,9 @@ def bracket(low: float, high: float, digits: int) -> str:
     return message("[no interval]") if np.isnan(low) else f"[{number(low, digits)}, {number(high, digits)}]"
 
 
-def doubted(said: str, estimate: Estimate) -> str:
+def doubted(said: str, estimate: Interval) -> str:
     """A clause that ends with a number, and that it can't be told from zero where its interval holds zero."""
-    if estimate.excludes_zero or np.isnan(estimate.low):
+    if not estimate.low <= 0 <= estimate.high:
         return said
     return message("{said}, which can't be told from zero", said=said)
 

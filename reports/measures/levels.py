@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Column, Table, rows_of, text_column, words
-from reports.labels import condition_label, in_sentence
+from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.messages import comma, listed, message
 from reports.messages import sentences as texts
@@ -128,7 +128,7 @@ def sentences(found: Levels, reference: str | None) -> list[str]:
             message(
                 "{variant} on {condition} ({change} dB)",
                 variant=v,
-                condition=_said(c),
+                condition=condition_in_sentence(c),
                 change=intervals.change(gains[v, c]).full,
             )
             for v, c in below[:_MOST_NAMED]
@@ -146,16 +146,12 @@ def sentences(found: Levels, reference: str | None) -> list[str]:
             "{change} dB, {variant} on {condition}",
             change=intervals.change(gains[v, c]).full,
             variant=v,
-            condition=_said(c),
+            condition=condition_in_sentence(c),
         )
         said = [message("{clauses}.", clauses=intervals.doubted(smallest, gains[v, c]))]
     said += _against(found, reference, new)
     limit = intervals.limits(found.gains)
     return [*said, *([limit] if limit else [])]
-
-
-def _said(condition: str) -> str:
-    return in_sentence(condition_label(condition))
 
 
 def _against(found: Levels, reference: str | None, new: tuple[str, ...]) -> list[str]:
@@ -188,7 +184,7 @@ def _against(found: Levels, reference: str | None, new: tuple[str, ...]) -> list
             worse=len(apart) - better,
             change=intervals.change(apart[v, c]).full,
             variant=v,
-            condition=_said(c),
+            condition=condition_in_sentence(c),
         )
     ]
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from reports.labels import axis_label
 from reports.measures import information, intervals
 from reports.measures.information import Information
 from reports.measures.interference import ALL, Interference
-from reports.messages import message, series
+from reports.messages import listed, message, series
 from reports.stats import AVERAGE, Analysis, Estimate
 from reports.study import Study
 
@@ -52,10 +53,15 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Mechanism:
-    """The three quantities and the variants on the axis that have all of them, by rising value."""
+    """PSNR and what was measured beside it, and the variants on the axis that have all of them, by rising value."""
 
     quantities: tuple[Quantity, ...]
     variants: tuple[str, ...]
+
+    def title(self, study: Study) -> str:
+        """What it shows, a few words."""
+        names = listed([q.told for q in self.quantities])
+        return message("{quantities} against {axis}", quantities=names, axis=axis_label(study.axis_name))
 
 
 def magnitude(found: Interference) -> Quantity:
@@ -73,23 +79,16 @@ def mean_loss(found: Information) -> Quantity | None:
     return Quantity(name="information loss", label=label, digits=3, analysis=analysis, column=information.MEAN)
 
 
-def on_axis(study: Study, quantities: tuple[Quantity, ...]) -> tuple[str, ...]:
-    """Variants on the study's axis that have every quantity, by rising value of the axis."""
-    known = [v for v in study.variants if v in study.axis_values and all(q.estimate(v) for q in quantities)]
-    return tuple(sorted(known, key=study.axis_values.__getitem__))
-
-
-def mechanism(study: Study, psnr: Analysis, pulls: Interference, losses: Information) -> Mechanism | None:
-    """The three quantities side by side; None where fewer than two variants on an axis have all of them."""
-    lost = mean_loss(losses)
-    if lost is None:
-        return None
+def mechanism(study: Study, psnr: Analysis, pulls: Interference | None, losses: Information | None) -> Mechanism | None:
+    """PSNR beside what was measured; None where fewer than two variants on an axis have all of it."""
     restored = Quantity(
         name="PSNR", label="PSNR (dB)", digits=2, analysis=psnr, column=AVERAGE, unit=" dB", is_best_high=True
     )
-    quantities = (restored, magnitude(pulls), lost)
-    variants = on_axis(study, quantities)
-    return Mechanism(quantities=quantities, variants=variants) if len(variants) > 1 else None
+    measured = (None if pulls is None else magnitude(pulls), None if losses is None else mean_loss(losses))
+    quantities = (restored, *(q for q in measured if q is not None))
+    known = [v for v in study.variants if v in study.axis_values and all(q.estimate(v) for q in quantities)]
+    variants = tuple(sorted(known, key=study.axis_values.__getitem__))
+    return Mechanism(quantities=quantities, variants=variants) if min(len(variants), len(quantities)) > 1 else None
 
 
 def sentences(found: Mechanism, study: Study) -> list[str]:

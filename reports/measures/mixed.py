@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Cell, Column, Table, rows_of, text_column, words
-from reports.labels import condition_label, in_sentence
+from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.messages import comma, message, series
 from reports.messages import sentences as texts
@@ -93,9 +93,9 @@ def _failures(gains: dict[tuple[str, str, str], Estimate]) -> str:
             "With two degradations at once no variant's mean falls below its input's under either prompt; the smallest "
             "gain is {change} dB, {variant} on {condition} told {given}",
             change=intervals.change(gains[worst]).full,
-            condition=_said(worst[0]),
+            condition=condition_in_sentence(worst[0]),
             variant=worst[1],
-            given=_said(worst[2]),
+            given=condition_in_sentence(worst[2]),
         )
         return message("{clauses}.", clauses=intervals.doubted(smallest, gains[worst]))
     cases = dict.fromkeys((condition, given) for condition, _, given in below)
@@ -105,8 +105,8 @@ def _failures(gains: dict[tuple[str, str, str], Estimate]) -> str:
         failed = [line for line in below if line in mine]
         who = _who([variant for _, variant, _ in failed], len(mine))
         values = {
-            "condition": _said(condition),
-            "given": _said(given),
+            "condition": condition_in_sentence(condition),
+            "given": condition_in_sentence(given),
             "who": who,
             "change": intervals.change(gains[failed[0]]).full,
         }
@@ -120,10 +120,6 @@ def _failures(gains: dict[tuple[str, str, str], Estimate]) -> str:
     return message("Restoring fails, the result being worse than the degraded input, {where}.", where=series(told))
 
 
-def _said(condition: str) -> str:
-    return in_sentence(condition_label(condition))
-
-
 def _better(found: Mixed, condition: str) -> str:
     """For how many variants each prompt is better, by intervals."""
     first, second = found.prompts[condition][:2]
@@ -132,7 +128,9 @@ def _better(found: Mixed, condition: str) -> str:
     for_second = [v for v, e in gaps.items() if e.excludes_zero and e.value < 0]
     rest = len(gaps) - len(for_first) - len(for_second)
     parts = [
-        message("the prompt of {given} is better for {who}", given=_said(given), who=_who(names, len(gaps)))
+        message(
+            "the prompt of {given} is better for {who}", given=condition_in_sentence(given), who=_who(names, len(gaps))
+        )
         for given, names in ((first, for_first), (second, for_second))
         if names
     ]
@@ -142,7 +140,7 @@ def _better(found: Mixed, condition: str) -> str:
             if parts
             else message("the two can't be told apart")
         )
-    return message("On {condition}, {told}.", condition=_said(condition), told=series(parts))
+    return message("On {condition}, {told}.", condition=condition_in_sentence(condition), told=series(parts))
 
 
 def _who(names: list[str], total: int) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Cell, Column, Table, rows_of, text_column, words
-from reports.labels import condition_label, in_sentence
+from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.messages import comma, message, ngettext, series
 from reports.messages import sentences as texts
@@ -40,6 +40,11 @@ class PromptCosts:
     def variants(self) -> tuple[str, ...]:
         """Variants in the study's order."""
         return tuple(self.matrices)
+
+    @property
+    def idle(self) -> list[str]:
+        """Variants whose result no prompt changes by `NOTHING_DB`."""
+        return [v for v, m in self.matrices.items() if np.nanmax(np.abs(m.to_numpy())) < NOTHING_DB]
 
     def mean(self, variant: str) -> Estimate:
         """Change averaged over the columns under a prompt of another task."""
@@ -102,15 +107,17 @@ def _matrix(means: pd.Series) -> pd.DataFrame:
 
 def sentences(found: PromptCosts) -> list[str]:
     """Who loses how much, and for whom the prompt does nothing."""
-    idle = [v for v in found.variants if np.nanmax(np.abs(found.matrices[v].to_numpy())) < NOTHING_DB]
+    idle = found.idle
     means = {v: found.mean(v) for v in found.variants if v not in idle}
     ranked = sorted((v for v in means if not np.isnan(means[v].value)), key=lambda v: means[v].value)
     said = []
+    gap = found.other_task.difference(ranked[0], ranked[-1]) if len(ranked) > 1 else None
+    is_ranked = gap is not None and gap.excludes_zero
     if ranked:
-        said.append(_loses(found, ranked[0], means[ranked[0]], "most" if len(ranked) > 1 else ""))
-    if len(ranked) > 1:
-        said.append(_loses(found, ranked[-1], means[ranked[-1]], "least"))
-        said += _unlike(found, ranked)
+        said.append(_loses(found, ranked[0], means[ranked[0]], "most" if is_ranked else ""))
+    if gap is not None:
+        said.append(_loses(found, ranked[-1], means[ranked[-1]], "least" if is_ranked else ""))
+        said += _unlike(gap)
     if idle:
         said.append(
             ngettext(
@@ -134,8 +141,8 @@ def _loses(found: PromptCosts, variant: str, mean: Estimate, rank: str) -> str:
         clauses.append(
             message(
                 "the largest loss is {condition} told as {given}, {loss} dB",
-                condition=in_sentence(condition_label(condition)),
-                given=in_sentence(condition_label(given)),
+                condition=condition_in_sentence(condition),
+                given=condition_in_sentence(given),
                 loss=intervals.number(-change, 2),
             )
         )
@@ -164,9 +171,8 @@ def _loss(variant: str, mean: Estimate, rank: str) -> str:
     return message("{variant} loses when told the wrong task, {loss} averaged over the columns", **told)
 
 
-def _unlike(found: PromptCosts, ranked: list[str]) -> list[str]:
+def _unlike(gap: Estimate) -> list[str]:
     """Whether the variant that loses most and the one that loses least can be told apart."""
-    gap = found.other_task.difference(ranked[0], ranked[-1])
     if np.isnan(gap.low):
         return []
     size = intervals.loss_text(gap)

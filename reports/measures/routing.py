@@ -17,8 +17,10 @@ from reports.measures import intervals
 from reports.measures.result import MeasureResult
 from reports.messages import message
 from reports.stats import Analysis
+from reports.study import Study
 
 MEAN = "mean over routers"
+MOST_DRAWN = 3  # variants, of which each has a figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,7 @@ def distance(rows: pd.DataFrame) -> float:
     return sum(pairs) / len(pairs)
 
 
-def section(table: pd.DataFrame, folder: Path) -> tuple[MeasureResult, list[Job]] | None:
+def section(table: pd.DataFrame, study: Study, folder: Path) -> tuple[MeasureResult, list[Job]] | None:
     """The section and its figures; None where fewer than two tasks were measured."""
     found = routes(table)
     if not found:
@@ -91,9 +93,10 @@ def section(table: pd.DataFrame, folder: Path) -> tuple[MeasureResult, list[Job]
         tables=(grid(found),),
         summary=summary(table),
     )
+    drawn = study.to_show([each.variant for each in found], MOST_DRAWN)
     figures = [
         Job(draw=routing_figure.draw, given=(number, each.variant, each.seed, each.matrices, folder))
-        for number, each in enumerate(found, start=1)
+        for number, each in enumerate((r for r in found if r.variant in drawn), start=1)
     ]
     return made, figures
 
@@ -103,17 +106,19 @@ def sentences(found: tuple[Routes, ...]) -> list[str]:
     said: list[str] = []
     for each in found:
         mean = each.distances.estimate(each.variant, MEAN)
-        values = {layer: each.distances.estimate(each.variant, layer).value for layer in each.layers}
-        most = max(values, key=values.__getitem__)
+        at = {layer: each.distances.estimate(each.variant, layer) for layer in each.layers}
+        router = max(at, key=lambda layer: at[layer].value)
         said.append(
             message(
-                "The tasks' shares of the experts of {variant} lie {mean:.2f} {interval} apart on average, most at "
-                "{router} ({most:.2f}); 0 is the same experts for every task, 1 is none in common.",
+                "The tasks' shares of the experts of {variant} lie {mean:.2f} {interval} apart on average; the largest "
+                "distance of a router is {most:.2f} {its_interval}, at {router} (0: the same experts for every task, "
+                "1: none in common).",
                 variant=each.variant,
                 mean=mean.value,
                 interval=intervals.bracket(mean.low, mean.high, 2),
-                router=most,
-                most=values[most],
+                router=router,
+                most=at[router].value,
+                its_interval=intervals.bracket(at[router].low, at[router].high, 2),
             )
         )
     return said

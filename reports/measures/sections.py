@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from reports import schema
+from reports.document import Table
 from reports.drawing import Figures, Job
 from reports.figures import information as information_figures
 from reports.figures import interference as interference_figures
@@ -104,6 +108,10 @@ class _Inputs:
     psnr: Analysis
     folder: Path
 
+    def jobs(self, found: object, *draws: Callable[..., Any]) -> list[Job]:
+        """Figures of what was found."""
+        return [Job(draw=draw, given=(found, self.study, self.folder)) for draw in draws]
+
 
 SectionWithFigures = (
     tuple[MeasureResult, list[Job]] | None
@@ -143,9 +151,20 @@ def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[
         sections.append(replace(section, note=_note(measures, present)))
         write_csv(out / schema.MEASURES_FOLDER / f"{section.name}.csv", section.summary, "%.6f")
     _remove_old_csv(out / schema.MEASURES_FOLDER, {section.name for section in sections})
-    labels = study.labels_in_text
-    told = (replace(s, sentences=tuple(renamed(each, labels) for each in s.sentences)) for s in sections)
-    return MeasureResults(sections=tuple(told), problems=tuple(problems), jobs=jobs)
+    told = tuple(_with_labels(section, study) for section in sections)
+    return MeasureResults(sections=told, problems=tuple(problems), jobs=jobs)
+
+
+def _with_labels(section: MeasureResult, study: Study) -> MeasureResult:
+    """The section as a reader sees it: variants by their labels, in sentences and in the first column of tables."""
+    tables = []
+    for table in section.tables:
+        heads = [replace(row.cells[0], text=renamed(row.cells[0].text, study.labels)) for row in table.rows]
+        rows = [replace(row, cells=(head, *row.cells[1:])) for head, row in zip(heads, table.rows, strict=True)]
+        caption = renamed(table.caption, study.labels_in_text)
+        tables.append(replace(table, rows=tuple(rows), caption=caption))
+    said = tuple(renamed(each, study.labels_in_text) for each in section.sentences)
+    return replace(section, sentences=said, tables=tuple(tables))
 
 
 def _remove_old_csv(folder: Path, shown: set[str]) -> None:
@@ -155,19 +174,19 @@ def _remove_old_csv(folder: Path, shown: set[str]) -> None:
             path.unlink()
 
 
+def _section(
+    name: str, title: str, said: Iterable[str], tables: Iterable[Table], summary: pd.DataFrame, jobs: Iterable[Job] = ()
+) -> SectionWithFigures:
+    made = MeasureResult(name=name, title=title, sentences=tuple(said), tables=tuple(tables), summary=summary)
+    return made, list(jobs)
+
+
 def _prompts(inputs: _Inputs) -> SectionWithFigures:
     found = prompts.costs(inputs.measures.tables["prompts"])
     if found is None:
         return None
-    jobs = [Job(draw=prompts_figures.draw, given=(found, inputs.folder))]
-    section = MeasureResult(
-        name="prompts",
-        title=message("What a wrong prompt costs"),
-        sentences=tuple(prompts.sentences(found)),
-        tables=(prompts.grid(found),),
-        summary=prompts.summary(found),
-    )
-    return section, jobs
+    title, jobs = message("What a wrong prompt costs"), inputs.jobs(found, prompts_figures.draw)
+    return _section("prompts", title, prompts.sentences(found), [prompts.grid(found)], prompts.summary(found), jobs)
 
 
 def _precision(inputs: _Inputs) -> SectionWithFigures:
@@ -176,28 +195,18 @@ def _precision(inputs: _Inputs) -> SectionWithFigures:
     moved = precision.moves(tables["order_moves"]) if "order_moves" in tables else {}
     if not changed and not moved:
         return None
-    section = MeasureResult(
-        name="precision",
-        title=message("Prompt codes in half precision"),
-        sentences=tuple(precision.sentences(changed, moved)),
-        tables=(precision.grid(changed, moved),),
-        summary=precision.summary(changed, moved),
+    said, grid = precision.sentences(changed, moved), precision.grid(changed, moved)
+    return _section(
+        "precision", message("Prompt codes in half precision"), said, [grid], precision.summary(changed, moved)
     )
-    return section, []
 
 
 def _separation(inputs: _Inputs) -> SectionWithFigures:
     found = separation.separation_controls(inputs.measures.tables[SEPARATION])
     if found is None:
         return None
-    section = MeasureResult(
-        name=SEPARATION,
-        title=message("Features by condition: controls"),
-        sentences=tuple(separation.sentences(found)),
-        tables=tuple(separation.grids(found)),
-        summary=separation.summary(found),
-    )
-    return section, []
+    title = message("Features by condition: controls")
+    return _section(SEPARATION, title, separation.sentences(found), separation.grids(found), separation.summary(found))
 
 
 def _interference(inputs: _Inputs) -> SectionWithFigures:
@@ -207,91 +216,50 @@ def _interference(inputs: _Inputs) -> SectionWithFigures:
     found = by_loss.get(interference.PLAIN)
     if found is None:
         return None
-    study, folder = inputs.study, inputs.folder
-    jobs = [
-        Job(draw=interference_figures.draw_pairs, given=(found, folder)),
-        Job(draw=interference_figures.draw_progress, given=(found, study, folder)),
-        Job(draw=interference_figures.draw_axis, given=(found, study, folder)),
-    ]
+    jobs = inputs.jobs(found, interference_figures.draw_pairs, interference_figures.draw_progress)
     grids = [interference_shown.grid(by_loss)]
     grids += [interference_shown.grid_by_pair(by_loss)] if found.alone else []
     grids += [interference_shown.grid_by_group(found)] if len(found.groups) > 1 else []
-    section = MeasureResult(
-        name="interference",
-        title=message("Gradient interference"),
-        sentences=tuple(interference_shown.sentences(by_loss)),
-        tables=tuple(grids),
-        summary=interference.summary(by_loss),
-    )
-    return section, jobs
+    said, title = interference_shown.sentences(by_loss), message("Gradient interference")
+    return _section("interference", title, said, grids, interference.summary(by_loss), jobs)
 
 
 def _information(inputs: _Inputs) -> SectionWithFigures:
-    found = information.information(inputs.measures.tables["information"])
+    found, study = information.information(inputs.measures.tables["information"]), inputs.study
     if found is None:
         return None
-    study, folder = inputs.study, inputs.folder
-    jobs = [
-        Job(draw=information_figures.draw_levels, given=(found, study, folder)),
-        Job(draw=information_figures.draw_axis, given=(found, study, folder)),
-    ]
-    section = MeasureResult(
-        name="information",
-        title=message("Information a block loses"),
-        sentences=tuple(information.sentences(found, study.axis_values, study.axis_name)),
-        tables=tuple(information.grids(found)),
-        summary=information.summary(found),
-    )
-    return section, jobs
+    said, title = information.sentences(found, study.axis_values, study.axis_name), message("Information a block loses")
+    jobs = inputs.jobs(found, information_figures.draw_levels)
+    return _section("information", title, said, information.grids(found), information.summary(found), jobs)
 
 
 def _mechanism(inputs: _Inputs) -> SectionWithFigures:
-    """PSNR, interference and information loss together, for a study with an axis."""
-    tables = inputs.measures.tables
+    """PSNR, interference and information loss together, as far as measured, for a study with an axis."""
+    tables, study = inputs.measures.tables, inputs.study
     pulls = interference.interference(tables["interference"]) if "interference" in tables else None
     losses = information.information(tables["information"]) if "information" in tables else None
-    if pulls is None or losses is None:
-        return None
-    found = mechanism.mechanism(inputs.study, inputs.psnr, pulls, losses)
+    found = mechanism.mechanism(study, inputs.psnr, pulls, losses)
     if found is None:
         return None
-    jobs = [Job(draw=mechanism_figures.draw, given=(found, inputs.study, inputs.folder))]
-    section = MeasureResult(
-        name="mechanism",
-        title=message("PSNR, interference and information loss against {axis}", axis=inputs.study.axis_name),
-        sentences=tuple(mechanism.sentences(found, inputs.study)),
-        summary=mechanism.summary(found, inputs.study),
-    )
-    return section, jobs
+    said, jobs = mechanism.sentences(found, study), inputs.jobs(found, mechanism_figures.draw)
+    return _section("mechanism", found.title(study), said, [], mechanism.summary(found, study), jobs)
 
 
 def _levels(inputs: _Inputs) -> SectionWithFigures:
-    found = levels.levels(inputs.measures.tables["levels"], inputs.study)
+    found, reference = levels.levels(inputs.measures.tables["levels"], inputs.study), inputs.study.reference
     if found is None:
         return None
-    jobs = [Job(draw=levels_figures.draw, given=(found, inputs.study, inputs.folder))]
-    section = MeasureResult(
-        name="levels",
-        title=message("Levels not trained on"),
-        sentences=tuple(levels.sentences(found, inputs.study.reference)),
-        tables=tuple(levels.grids(found, inputs.study.reference)),
-        summary=levels.summary(found, inputs.study.reference),
-    )
-    return section, jobs
+    said, grids = levels.sentences(found, reference), levels.grids(found, reference)
+    title, jobs = message("Levels not trained on"), inputs.jobs(found, levels_figures.draw)
+    return _section("levels", title, said, grids, levels.summary(found, reference), jobs)
 
 
 def _mixed(inputs: _Inputs) -> SectionWithFigures:
     found = mixed.mixed(inputs.measures.tables["mixed"])
     if found is None:
         return None
-    section = MeasureResult(
-        name="mixed",
-        title=message("Two degradations at once"),
-        sentences=tuple(mixed.sentences(found)),
-        tables=(mixed.grid(found),),
-        summary=mixed.summary(found),
-    )
-    return section, []
+    title = message("Two degradations at once")
+    return _section("mixed", title, mixed.sentences(found), [mixed.grid(found)], mixed.summary(found))
 
 
 _SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Inputs], SectionWithFigures]], ...] = (
@@ -303,7 +271,7 @@ _SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Inputs], SectionWithFigures]]
     (("interference", "information"), _mechanism),
     (("levels",), _levels),
     (("mixed",), _mixed),
-    (("routing",), lambda inputs: routing.section(inputs.measures.tables["routing"], inputs.folder)),
+    (("routing",), lambda inputs: routing.section(inputs.measures.tables["routing"], inputs.study, inputs.folder)),
 )
 
 

@@ -15,8 +15,9 @@ import pandas as pd
 from reports.document import Cell, Column, Table, rows_of, text_column, words
 from reports.measures import intervals
 from reports.messages import listed, message
+from reports.separation import AS_WELL, above_chance
 
-AS_WELL, IN_PART = 0.9, 0.5
+IN_PART = 0.5
 FOLLOWS = 0.1
 NOT_MEASURED = message(
     "Whether untrained weights or a random prompt give the same picture was not measured (measure separation), so it "
@@ -79,24 +80,18 @@ def _kind(found: Controls, variant: str, layer: str) -> tuple[str, str] | None:
     trained, untrained = (found.purity(variant, layer, s) for s in (_TRAINED, _UNTRAINED))
     if trained is None or untrained is None:
         return None
-    if _above(trained) < FOLLOWS:
+    if above_chance(*trained) < FOLLOWS:
         return "none", ""
-    share = _above(untrained) / _above(trained)
+    share = above_chance(*untrained) / above_chance(*trained)
     compared = "as well" if share >= AS_WELL else "in part" if share >= IN_PART else "less"
     seen, told = (found.purity(variant, layer, s) for s in (_TRUE, _TOLD))
     if seen is None or told is None:
         return compared, ""
-    if max(_above(seen), _above(told)) < FOLLOWS:
+    if max(above_chance(*seen), above_chance(*told)) < FOLLOWS:
         return compared, "neither"
-    if _above(seen) >= _above(told):
+    if above_chance(*seen) >= above_chance(*told):
         return compared, "degradation"
-    return compared, "prompt" if _above(seen) < FOLLOWS else "both"
-
-
-def _above(purity: tuple[float, float]) -> float:
-    """How far it comes from chance (0) to 1 (1)."""
-    value, chance = purity
-    return (value - chance) / (1 - chance) if chance < 1 else 0.0
+    return compared, "prompt" if above_chance(*seen) < FOLLOWS else "both"
 
 
 def _untrained(compared: str, untrained: str, trained: str) -> str:

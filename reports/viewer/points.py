@@ -1,7 +1,7 @@
 """The t-SNE planes behind the page's interactive scatter: a few variants, the last layer of each, several perplexities.
 
-t-SNE's picture changes with its perplexity; a reader who can switch sees what stays. The points are fewer than in the
-printed figure, since every plane costs time when the page is made.
+t-SNE's picture changes with its perplexity; a reader who can switch sees what stays. The printed figure shows the same
+points at one of these perplexities.
 """
 
 from __future__ import annotations
@@ -11,20 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from reports import schema
-from reports.artifacts import Probes
 from reports.figures.style import condition_colour, condition_marker
-from reports.figures.tsne import first_probes
+from reports.figures.tsne import clouds
 from reports.labels import condition_label
-from reports.separation import points
+from reports.separation import allowed_perplexities, plane
 from reports.study import Study
-
-PERPLEXITIES = (5, 15, 40)
-MOST_POINTS = 210
-MOST_VARIANTS = 3
-_ITERATIONS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +43,14 @@ class Scatter:
 
 def scatter(study: Study) -> Scatter | None:
     """Planes of the last layer that each of a few variants recorded; None without features or with too few points."""
-    found = first_probes(study)
-    chosen = study.to_show(found, MOST_VARIANTS)
     conditions: dict[str, int] = {}
     panels: list[dict[str, Any]] = []
-    sizes = []
-    for variant in chosen:
-        seed, probes = found[variant]
-        layer = _layers(probes)[-1]
-        x, labels = points(probes, layer, most=MOST_POINTS)
-        allowed = allowed_perplexities(len(x))
-        if allowed:
-            sizes.append(len(x))
-            numbers = [conditions.setdefault(probes.conditions[k], len(conditions)) for k in labels]
-            planes = {str(p): _plane(x, p) for p in allowed}
-            named = {"variant": study.label(variant), "seed": seed, "layer": layer}
-            panels.append({**named, "labels": numbers, "planes": planes})
+    shown = [cloud for cloud in clouds(study) if allowed_perplexities(len(cloud.x))]
+    for cloud in shown:
+        numbers = [conditions.setdefault(cloud.probes.conditions[k], len(conditions)) for k in cloud.labels]
+        planes = {str(p): _plane(cloud.x, p) for p in allowed_perplexities(len(cloud.x))}
+        named = {"variant": study.label(cloud.variant), "seed": cloud.seed, "layer": cloud.layer}
+        panels.append({**named, "labels": numbers, "planes": planes})
     if not panels:
         return None
     ordered = sorted(conditions, key=schema.condition_sort_key)
@@ -73,11 +58,11 @@ def scatter(study: Study) -> Scatter | None:
     for panel in panels:
         panel["labels"] = [again[number] for number in panel["labels"]]
     looks = [_look(condition) for condition in ordered]
-    first = found[chosen[0]][1]
-    same = all(np.array_equal(found[v][1].feature_condition, first.feature_condition) for v in chosen)
+    first = shown[0].probes.feature_condition
+    same = all(np.array_equal(cloud.probes.feature_condition, first) for cloud in shown)
     return Scatter(
-        perplexities=allowed_perplexities(min(sizes)),
-        n=max(sizes),
+        perplexities=allowed_perplexities(min(len(cloud.x) for cloud in shown)),
+        n=max(len(cloud.x) for cloud in shown),
         data={"conditions": looks, "panels": panels, "same_patches": same},
     )
 
@@ -91,23 +76,9 @@ def _look(condition: str) -> dict[str, str]:
     }
 
 
-def allowed_perplexities(n: int) -> tuple[int, ...]:
-    """Those of `PERPLEXITIES` for which n points hold three times as many neighbours as t-SNE looks at."""
-    return tuple(p for p in PERPLEXITIES if 3 * p <= n - 1)
-
-
 def _plane(x: np.ndarray, perplexity: int) -> list[list[float]]:
     """t-SNE of (n, d) PCA scores from a fixed seed, scaled into the unit square with its shape kept."""
-    from sklearn.manifold import TSNE  # a second to import
-
-    model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=_ITERATIONS)
-    with threadpool_limits(limits=1):  # see reports.separation.plane
-        flat = np.asarray(model.fit_transform(x.astype(np.float32)), dtype=np.float64)
+    flat = plane(x, perplexity)
     low, high = flat.min(axis=0), flat.max(axis=0)
     size = max(float((high - low).max()), 1e-12)
     return np.round((flat - (low + high) / 2) / size + 0.5, 4).tolist()  # type: ignore[no-any-return]
-
-
-def _layers(probes: Probes) -> list[str]:
-    """Layers in the order in which the evaluation named them, others behind."""
-    return list(dict.fromkeys([*(k for k in probes.pooling if k in probes.features), *probes.features]))

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 from PIL import Image
 
 from reports.compare import compare
@@ -23,6 +24,7 @@ from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
 BASELINES = Path(__file__).parents[1] / "golden" / "figures"
 WIDTH_PX = {"crops": 110, "error_maps": 110}  # pictures of noise are large files
 _WIDTH_PX = 330
+_FONT: Any = {"font.sans-serif": ["DejaVu Sans"]}  # which matplotlib brings along: the same on every machine
 NAMES = (
     "attention", "axis_gamma", "crops", "differences_1", "error_maps", "maps_skip1", "masks", "moved", "orders_1",
     "training_curves",
@@ -37,7 +39,7 @@ def small_study(**changes: Any) -> FakeStudy:
 
 def draw(study: FakeStudy, folder: Path, names: Collection[str] = NAMES) -> dict[str, Path]:
     """Those figures as small PNGs in `folder`."""
-    with tempfile.TemporaryDirectory() as runs, style.settings():
+    with tempfile.TemporaryDirectory() as runs, style.settings(), matplotlib.rc_context(_FONT):
         path = write_runs(Path(runs) / "now", study)
         write_measures(Path(runs) / "now", study, ("order_moves",))
         before = write_runs(Path(runs) / "before", small_study(noise_sd_db=0.2, pictures=False))

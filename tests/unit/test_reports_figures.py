@@ -4,16 +4,20 @@ from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 
 from reports.artifacts import Probes
 from reports.build import begin_figures
-from reports.figures import crops, differences, errors, maps, masks, orders, style, tsne
+from reports.figures import crops, differences, errors, maps, masks, orders, prompts, routing, style, tsne
 from reports.load import load
+from reports.measures.prompts import costs
 from reports.measures.sections import MeasureResults
-from reports.separation import points, separation
+from reports.separation import plane, points, separation
 from reports.stats import Analysis, collect
+from reports.study import Study
 from reports.verdict import verdict_of
+from reports.viewer.points import scatter
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import CONDITIONS, FakeStudy, gamma_study, write_runs
 
@@ -85,7 +89,69 @@ def test_figures_leave_matplotlib_as_it_was(tmp_path):
 def test_names_do_no_harm_to_matplotlib():
     assert style.plain("$x_$") == r"\$x_\$"
     assert style.plain("_hidden") == " _hidden"
-    assert len(style.short("x" * 50)) == 18
+    long = "Restormer, as many parameters as DFPIR"
+    assert style.wrapped(long).replace("\n", " ") == long  # cut, two names could look alike
+
+
+def with_orders(study: Study, orders: dict[str, str]) -> Study:
+    """The study, its runs' models with those channel orders."""
+    for run in study.runs.values():
+        run.spec["identity"]["model"] = {"order": orders.get(run.variant, "prompt")}
+    return study
+
+
+def test_both_t_sne_show_the_same_points_and_the_controls_of_the_order(tmp_path):
+    names = {"first": 0.0, "plain": 0.0, "other": 0.0, "drawn": 0.0, "more": 0.0, "dfpir": 0.0}
+    write_runs(tmp_path, FakeStudy(effect_db=names, seeds=(0,), patches=8))
+    study = with_orders(load([tmp_path]), {"plain": "identity", "drawn": "random"})
+    study = replace(study, featured=("dfpir", "first", "more"))
+    shown = tsne.clouds(study)
+    assert [cloud.variant for cloud in shown] == ["first", "plain", "drawn", "more", "dfpir"]
+    moving = scatter(study)
+    assert moving is not None
+    assert [panel["variant"] for panel in moving.data["panels"]] == [cloud.variant for cloud in shown]
+    picture = tsne.draw(study, tmp_path / "figures", tsne.measure(study), "")
+    assert picture is not None
+    perplexity = moving.perplexities[len(moving.perplexities) // 2]
+    assert f"perplexity {perplexity}," in picture.caption
+    flat = plane(shown[0].x, perplexity)
+    there = np.array(moving.data["panels"][0]["planes"][str(perplexity)])
+    size = np.ptp(flat, axis=0).max()
+    assert there - there.mean(axis=0) == pytest.approx((flat - flat.mean(axis=0)) / size, abs=2e-4)
+
+
+@pytest.mark.parametrize(("purity", "said"), [(0.97, "not learned features"), (0.5, "separates the conditions less")])
+def test_what_a_random_order_separates_is_said(tmp_path, purity, said):
+    names = {"plain": 0.0, "drawn": 0.0, "dfpir": 0.0}
+    write_runs(tmp_path, FakeStudy(effect_db=names, seeds=(0,), pictures=False))
+    study = with_orders(load([tmp_path]), {"plain": "identity", "drawn": "random"})
+    known = separation(*points(probes(10.0), "latent"))
+    assert known is not None
+    measured = [
+        tsne.Measured(variant=v, seed=0, layer="latent", pooling="", separation=replace(known, purity=p))
+        for v, p in {"plain": 0.25, "drawn": purity, "dfpir": 1.0}.items()
+    ]
+    told = tsne.what_random_orders_show(study, measured)
+    assert said in told
+    assert f"(kNN purity {purity:.2f}; dfpir: 1.00, without reordering 0.25)" in told
+    assert tsne.what_random_orders_show(study, measured[:1]) == ""
+
+
+def test_what_is_the_same_everywhere_has_no_figure(tmp_path):
+    write_runs(tmp_path, gamma_study(effect_db={"dfpir_g90": 0.0}, failed=(), aliases={}, pictures=False))
+    study = load([tmp_path])
+    same = orders.OrderGroup(runs=(), conditions=("rain",), orders={"latent": np.array([[0, 1], [0, 1]])})
+    assert same.is_constant
+    assert not replace(same, orders={"latent": np.array([[0, 1], [1, 0]])}).is_constant
+    gradients = pd.DataFrame({"rain": [0.5, 0.5], "haze": [0.5, 0.5]})
+    assert routing.draw(1, "dfpir_g90", 0, {"encoder-1": gradients}, tmp_path) is None
+    rows = [(c, g, 25.0) for c in ("rain", "haze") for g in ("rain", "haze")]
+    table = pd.DataFrame(rows, columns=["condition", "given", "value"]).assign(
+        variant="dfpir_g90", seed=0, dataset="d", image="i", scene="s", metric="psnr_db", input_value=20.0
+    )
+    idle = costs(table)
+    assert idle is not None
+    assert prompts.draw(idle, study, tmp_path) is None
 
 
 def test_colours_differ(tmp_path):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from reports import schema
+from reports.figures import interference as interference_figures
 from reports.labels import condition_label, latex
 from reports.load import load
 from reports.measures import information, interference, interference_shown, intervals, levels, mixed, precision, prompts
@@ -111,65 +112,86 @@ def test_precision_by_hand():
     assert [c.head for c in grid.columns][-2:] == ["Moved, level1", "Moved, latent"]
 
 
-def gradients(cosines: dict[tuple[str, str], float], *, variant: str = "m", draws: int = 3) -> pd.DataFrame:
-    norm = {"noise": 1.0, "rain": 2.0, "haze": 8.0}
+ALONE = {("noise", "noise"): 0.9, ("rain", "rain"): 0.8, ("haze", "haze"): 0.7}
+
+
+def gradients(cosines: dict[tuple[str, str], float], *, norms: dict[str, float] | None = None) -> pd.DataFrame:
+    """Two models at a tenth and at the end of training; at a tenth every cosine is 0.9."""
+    norm = norms or {"noise": 1.0, "rain": 2.0, "haze": 8.0}
     return pd.DataFrame(
         {
-            "variant": variant, "seed": seed, "run_id": f"{variant}-{seed}", "step": step, "fraction": step / 100,
+            "variant": "m", "seed": seed, "run_id": f"m-{seed}", "step": step, "fraction": step / 100,
             "draw": draw, "loss": "plain", "group": group,
             "task_a": a, "task_b": b, "cosine": cosine if step == 100 else 0.9, "norm_a": norm[a], "norm_b": norm[b],
             "n_parameters": 5,
         }
         for seed in (0, 1)
         for step in (10, 100)
-        for draw in range(draws)
+        for draw in range(3)
         for group in ("all", "encoder")
         for (a, b), cosine in cosines.items()
     )  # fmt: skip
 
 
+PAIRS = {("noise", "rain"): 0.5, ("noise", "haze"): -0.25, ("rain", "haze"): -0.5}
+
+
 def test_interference_by_hand():
-    found = interference.interference(
-        gradients({("noise", "rain"): 0.5, ("noise", "haze"): -0.25, ("rain", "haze"): -0.5})
-    )
+    found = interference.interference(gradients({**PAIRS, **ALONE}))
     assert found is not None
     assert found.tasks == ("noise", "rain", "haze")
-    assert found.matrices["m"].at["haze", "noise"] == found.matrices["m"].at["noise", "haze"] == pytest.approx(-0.25)
+    assert found.matrix("m").at["haze", "noise"] == found.matrix("m").at["noise", "haze"] == pytest.approx(-0.25)
     assert found.cosines["m"]["encoder"].value == pytest.approx(-0.25 / 3)
-    assert found.conflicts.estimate("m", "all").value == pytest.approx(2 / 3)
+    assert found.shares["m", "encoder"].value == found.shares["m", "all"].value == pytest.approx(2 / 3)
     assert found.magnitude.estimate("m", "all").value == pytest.approx(1 + 0.25 / 3)
     assert found.norm_ratio("m").value == pytest.approx(8)
     assert {at: s.value for at, s in found.progress["m"].items()} == pytest.approx({0.1: 0, 1.0: 2 / 3})
     said = interference_shown.sentences({"plain": found})
-    assert said[0].startswith("In m 67% [22%, 96%]")  # 4 of 6, a pair of each of two models
+    assert said[0].startswith("In m 67% [22%, 96%] of the resolved pairs")  # 4 of 6, a pair of each of two models
     assert said[1] == interference_shown.NOT_KNOWN
-    assert said[2] == "The lowest mean cosine is \N{MINUS SIGN}0.50, between rain and haze in m."
+    assert said[2].startswith("The lowest mean cosine of a resolved pair is \N{MINUS SIGN}0.50")
+    assert said[2].endswith("between rain and haze in m.")
 
 
-def test_a_task_against_itself_is_no_pair():
-    pairs = {("noise", "rain"): 0.2, ("noise", "haze"): -0.4}
-    found = interference.interference(gradients({**pairs, ("rain", "rain"): 0.6, ("haze", "haze"): -0.1}))
-    without = interference.interference(gradients(pairs))
+@pytest.mark.parametrize(
+    ("alone", "said"),
+    [
+        ({}, "No task was measured against itself on other images: no conflict can be told from sampling noise."),
+        (dict.fromkeys(ALONE, -0.1), "No pair of tasks is resolved with 3 draws of images: nothing can be said of conflicts."),
+    ],
+)  # fmt: skip
+def test_nothing_is_said_of_conflicts_that_noise_could_make(alone, said, tmp_path):
+    found = interference.interference(gradients({**PAIRS, **alone}))
     assert found is not None
-    assert without is not None
-    assert found.cosines["m"]["all"].value == without.cosines["m"]["all"].value == pytest.approx(-0.1)
-    assert found.conflicts.estimate("m", "all").value == pytest.approx(0.5)
-    assert found.alone == {"m": {"haze": pytest.approx(-0.1), "rain": pytest.approx(0.6)}}
-    assert found.ceilings["m"]["encoder"].value == pytest.approx(0.25)
-    assert "on other images has a mean cosine of 0.25" in " ".join(interference_shown.sentences({"plain": found}))
-    assert without.ceilings == {}
-    texts = [cell.text for cell in interference_shown.grid({"plain": without}).rows[0].cells]
+    assert interference_shown.sentences({"plain": found})[0] == said
+    assert not any("opposed" in text or "lowest" in text for text in interference_shown.sentences({"plain": found}))
+    assert found.shares == {}
+    assert found.progress == {"m": {}} or alone
+    texts = [cell.text for cell in interference_shown.grid({"plain": found}).rows[0].cells]
     assert texts[1] == "not known"
-    assert texts[4] == texts[5] == "not measured"
+    assert texts[2] == texts[5] == ("not resolved" if alone else "not measured")
+    write_runs(tmp_path, FakeStudy(effect_db={"m": 0.0}, seeds=(0,), pictures=False))
+    assert interference_figures.draw_pairs(found, load([tmp_path]), tmp_path) is None
 
 
-def test_no_conflict_is_said_plainly():
-    found = interference.interference(gradients({("noise", "rain"): 0.5, ("noise", "haze"): 0.25}))
+def test_a_pair_of_one_unresolved_task_does_not_count():
+    found = interference.interference(gradients({**PAIRS, **ALONE, ("haze", "haze"): -0.1}))
     assert found is not None
-    assert interference_shown.sentences({"plain": found})[0].startswith(
-        "No pair of tasks conflicts at the end of training"
-    )
-    assert np.isnan(found.matrices["m"].at["rain", "haze"])
+    assert list(found.resolved("m")) == [("noise", "rain")]
+    assert found.shares["m", "all"].value == 0
+    assert found.cosines["m"]["all"].value == pytest.approx(-0.25 / 3)  # a task against itself is no pair
+    assert found.alone["m"]["haze"].value == pytest.approx(-0.1)
+    assert found.ceilings["m"]["encoder"].value == pytest.approx(1.6 / 3)
+    said = interference_shown.sentences({"plain": found})
+    assert said[0].startswith("No resolved pair of tasks conflicts at the end of training")
+    assert "on other images has a mean cosine of 0.53" in " ".join(said)
+
+
+def test_ratios_of_norms_are_never_below_one():
+    rows = gradients({**PAIRS, **ALONE}, norms={"noise": 1.0, "rain": 1.0, "haze": 1.0})
+    rows.loc[rows["seed"] == 1, "norm_a"] *= 3
+    ratio = interference.interference(rows).norm_ratio("m")
+    assert 1 <= ratio.low <= ratio.value <= ratio.high
 
 
 def lost(losses: dict[tuple[str, int, int], float]) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from itertools import combinations
 from pathlib import Path
@@ -28,6 +29,7 @@ SECTIONS = (
     "mixed",
     "routing",
 )
+LABELS = {"dfpir_g90": "DFPIR, 0.9", "dfpir_g100": "DFPIR, no mask", "restormer": "Restormer"}
 EVIL = "<img src=x onerror=alert(1)>"
 
 
@@ -41,6 +43,8 @@ def whole(tmp_path_factory):
     )
     folder = write_runs(root, study)
     write_measures(root, study)
+    plan = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    write_text(folder / "study.json", json.dumps({**plan, "labels": LABELS}))
     return folder, build_report([folder]).read_text(encoding="utf-8")
 
 
@@ -55,8 +59,7 @@ def test_the_page_has_every_measure(whole):
     for name in SECTIONS:
         assert len(pd.read_csv(folder / "measures" / f"{name}.csv")) > 1
     for figure in (
-        "prompts", "interference_pairs", "interference_progress", "interference_axis", "information_levels",
-        "information_axis", "mechanism", "levels",
+        "prompts", "interference_pairs", "interference_progress", "information_levels", "mechanism", "levels",
     ):  # fmt: skip
         for kind in ("png", "svg", "pdf"):
             assert (folder / "figures" / f"{figure}.{kind}").stat().st_size > 1000
@@ -65,6 +68,18 @@ def test_the_page_has_every_measure(whole):
     assert "Settings: draws of images 4." in page
     assert EVIL not in page
     assert "&lt;img src=x" in page[page.index('id="measure-prompts"') :]
+
+
+def test_variants_are_shown_by_their_labels_and_stored_by_their_names(whole):
+    folder, page = whole
+    shown = page[page.index('<section id="measure-learning"') : page.index('<section id="appendix"')]
+    for name in LABELS:
+        assert not re.search(rf"\b{name}\b", re.sub(r"<script.*?</script>|data:[^\"]*", "", shown, flags=re.DOTALL))
+        for path in (folder / "figures").glob("*.svg"):  # whose comments hold the texts that are drawn
+            assert not re.search(rf"\b{name}\b", path.read_text(encoding="utf-8")), path.name
+    assert "In DFPIR (0.9)" in shown or "DFPIR (no mask)" in shown
+    assert "DFPIR, no mask</th>" in shown
+    assert "dfpir_g100" in set(pd.read_csv(folder / "measures" / "interference.csv")["variant"])
 
 
 def test_ids_are_unique_and_captions_exist(whole):

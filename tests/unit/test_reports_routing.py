@@ -64,8 +64,8 @@ def test_variants_may_have_other_routers():
     assert len(routing.grid(found).rows) == len(routing.sentences(found)) == 2
 
 
-def test_one_task_has_nothing_to_be_apart_from(tmp_path):
-    assert routing.section(table({"noise-15": (1.0, 0.0), "noise-25": (0.0, 1.0)}), tmp_path) is None
+def test_one_task_has_nothing_to_be_apart_from():
+    assert routing.routes(table({"noise-15": (1.0, 0.0), "noise-25": (0.0, 1.0)})) == ()
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])

@@ -12,10 +12,11 @@ from PIL import Image
 from reports import schema
 from reports.load import load
 from reports.parts import main_part
+from reports.separation import allowed_perplexities
 from reports.tables import build_table
 from reports.viewer.images import gallery
 from reports.viewer.origins import origins
-from reports.viewer.points import allowed_perplexities, scatter
+from reports.viewer.points import scatter
 from reports.viewer.show import interactive
 from tests.support.fake_runs import CONDITIONS, gamma_study, run_id_of, write_done_marker, write_runs
 
