@@ -12,7 +12,7 @@ from reports.contrasts import Contrasts, contrasts_frame
 from reports.document.html import write_html
 from reports.document.markdown import to_markdown
 from reports.drawing import Drawing, Figures, Job, get_ready
-from reports.figures import axis, crops, curves, differences, errors, forest, maps, masks, orders, tsne
+from reports.figures import axis, crops, curves, differences, errors, forest, masks, orders, tsne
 from reports.figures.further import figure_named
 from reports.files import write_csv, write_text
 from reports.language import languages
@@ -183,7 +183,6 @@ def begin_figures(
         "axis": [Job(draw=axis.draw, given=(study, psnr, folder))],
         "crops": [Job(draw=one.draw, given=(study, folder), long=True) for one in (crops, errors)],
         "differences": [Job(draw=differences.draw, given=(study, psnr, folder), long=True)],
-        "maps": [Job(draw=maps.draw, given=(study, folder), long=True)],
         "features": [Job(draw=tsne.draw, given=(study, folder, measured, controls))],
         "orders": [Job(draw=orders.draw, given=(study, folder), long=True)],
         "masks": [Job(draw=masks.draw, given=(study, folder), long=True)],

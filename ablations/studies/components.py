@@ -47,6 +47,7 @@ def components() -> Study:
         featured=("dfpir", "restormer", "dgcpm_only", "caapm_only"),
         tasks=THREE_TASKS,
         measures=("separation",),
+        figures=("feature_maps",),
         contrasts=(
             _mean_difference(
                 "order", "prompt's channel order against no reordering", _of_order("prompt"), _of_order("identity")

@@ -54,19 +54,6 @@ def draw(study: Study, folder: Path) -> Picture | None:
     if not any(log["val_psnr_db"].notna().any() for *_, log in logs):
         right.text(0.5, 0.5, "no validation was logged", transform=right.transAxes, ha="center")
     figure.legend(loc="outside lower center", ncols=4)
-    span = _span(logs[0][2])
-    caption = [
-        message(
-            "One line a run; seeds share their variant's colour. The loss is a running mean over {span} logged steps.",
-            span=span,
-        )
-    ]
-    if own:
-        caption.append(
-            message("Comparators train with objectives of their own, on other scales: their losses are not drawn.")
-        )
-    if left_out:
-        caption.append(message("Of each variant its first runs, {n:,} more are not drawn.", n=left_out))
     return save(
         figure,
         folder,
@@ -77,8 +64,25 @@ def draw(study: Study, folder: Path) -> Picture | None:
             n=len(logs),
             variants=len(named),
         ),
-        caption=sentences(caption),
+        caption=_caption(_span(logs[0][2]), own, left_out),
     )
+
+
+def _caption(span: int, own: int, left_out: int) -> str:
+    """How the figure was made; `own` runs have another loss, `left_out` are not drawn."""
+    told: list[str] = [
+        message(
+            "One line a run; seeds share their variant's colour. The loss is a running mean over {span} logged steps.",
+            span=span,
+        )
+    ]
+    if own:
+        told.append(
+            message("Comparators train with objectives of their own, on other scales: their losses are not drawn.")
+        )
+    if left_out:
+        told.append(message("Of each variant its first runs, {n:,} more are not drawn.", n=left_out))
+    return sentences(told)
 
 
 def _has_own_objective(run: Run) -> bool:

@@ -1,4 +1,4 @@
-"""Figures of other packages (entry points `dfpir.figures`): a study names them, and the page has a section for each."""
+"""Figures that a study asks for by name: ours, and those of other packages (entry points `dfpir.figures`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Draw = Callable[["Study", Path], "Picture | Sequence[Picture] | None"]
 """(study, folder of figures) -> what `reports.figures.style.save` gives; None where there is nothing to draw."""
 
+_OURS = ("reports.figures.maps",)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -70,7 +72,9 @@ def figure_named(name: str) -> FurtherFigure:
 
 @lru_cache(maxsize=1)
 def _load() -> tuple[str, ...]:
-    """Import what installed packages name, once; why some could not be."""
+    """Import ours and what installed packages name, once; why some could not be."""
+    for module in _OURS:
+        import_module(module)
     faults = []
     for point in entry_points(group="dfpir.figures"):
         try:

@@ -11,6 +11,7 @@ import numpy as np
 from reports import schema
 from reports.artifacts import Probes, Sample, first_of, load_probes, load_samples
 from reports.figures.crops import read_pixels, show_pixels
+from reports.figures.further import register_figure
 from reports.figures.style import PAGE_IN, Picture, new_figure, plain, save, wrapped
 from reports.labels import condition_label
 from reports.messages import comma, message, series
@@ -62,6 +63,7 @@ def _with_maps(run: Run) -> Probes | None:
     return found if found is not None and found.maps and found.images else None
 
 
+@register_figure("feature_maps", title="Feature maps")
 def draw(study: Study, folder: Path) -> list[Picture]:
     """A figure for each place in the network; none where no finished run has feature maps."""
     table = arrange(study)

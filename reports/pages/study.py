@@ -45,6 +45,7 @@ FURTHER = "figure-"
 """Before the name of another package's figure: its section's."""
 
 SCRIPTS = ("tabs.js", "copy.js", "gallery.js", "scatter.js", "origins.js")
+_TITLES: dict[str, str] = {"feature_maps": message("Feature maps")}  # of our own figures that studies ask for
 _ENGLISH_FIGURES = message("Words inside the figures are English, as in papers; the captions say what they mean.")
 
 
@@ -193,8 +194,7 @@ class StudyReport:
             self._features(),
             _section("orders", message("Channel order by prompt"), figures, orders),
             _section("masks", message("Attention and its masks"), figures),
-            _section("maps", message("Feature maps"), figures),
-            *(_section(FURTHER + name, title, figures) for name, title in self.study.figures),
+            *(_section(FURTHER + name, _TITLES.get(name, title), figures) for name, title in self.study.figures),
             *(measure.section for measure in self.measures.others(self.study.primary)),
         ]
         return Section(

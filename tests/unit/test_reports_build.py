@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -43,6 +44,9 @@ def whole(tmp_path_factory):
         effect_db=effects, failed=((EVIL, 1),), patches=8, aliases={"dfpir_g95": ("dfpir_g90", "the <b>same</b>")}
     )
     folder = write_runs(root, study)
+    plan = json.loads((folder / "study.json").read_text())
+    asked = [{"name": "feature_maps", "title": "Feature maps"}]
+    (folder / "study.json").write_text(json.dumps({**plan, "figures": asked}))
     report = build_report([folder])
     return folder, report.read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ import pytest
 
 from reports import schema
 from reports.drawing import Drawing, Job
-from reports.figures import further
+from reports.figures import further, maps
 from reports.figures.style import Picture
 from reports.labels import condition_label
 from reports.load import load_study
@@ -114,10 +114,11 @@ def test_other_processes_draw_tasks_as_the_study_declares_them(monkeypatch, work
 
 
 def test_figures_by_name(monkeypatch):
-    monkeypatch.setattr(further, "_FIGURES", {})
+    monkeypatch.setattr(further, "_FIGURES", dict(further._FIGURES))
+    assert further.figure_named("feature_maps").draw is maps.draw
     further.register_figure("bars", title="Bars")(named)
     assert further.figure_named("bars").title == "Bars"
-    with pytest.raises(ValueError, match=r"no package that is installed here registers it\. Known: bars"):
+    with pytest.raises(ValueError, match=r"no package that is installed here registers it\. Known: feature_maps, bars"):
         further.figure_named("baars")
     with pytest.raises(ValueError, match="registered already"):
         further.register_figure("bars", title="Bars")(table)
