@@ -130,6 +130,7 @@ class AdaIR(RestormerUNet):
 register(
     Baseline(
         name="adair",
+        probed="latent",
         label="AdaIR",
         make=configured(AdaIR, UNetConfig),
         fixed={"decoder": True},

@@ -275,6 +275,7 @@ def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | 
 register(
     Baseline(
         name="airnet",
+        probed="R.body.-1",
         label="AirNet",
         make=AirNet,
         paper="All-in-One Image Restoration for Unknown Corruption, CVPR 2022",

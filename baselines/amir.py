@@ -233,6 +233,7 @@ class AMIR(RestormerUNet):
 register(
     Baseline(
         name="amir",
+        probed="latent",
         make=configured(AMIR, AMIRConfig),
         fixed={"inp_channels": 3, "out_channels": 3},
         paper="All-In-One Medical Image Restoration via Task-Adaptive Routing, MICCAI 2024",

@@ -126,6 +126,7 @@ def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | 
 register(
     Baseline(
         name="dl",
+        probed="norm_14",
         label="DL",
         make=DL,
         paper="A General Decoupled Learning Framework for Parameterized Image Operators, TPAMI 2019",

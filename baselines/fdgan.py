@@ -105,6 +105,7 @@ class FDGAN(nn.Module):
 register(
     Baseline(
         name="fdgan",
+        probed="dense_block4",
         label="FD-GAN",
         make=FDGAN,
         paper="FD-GAN: Generative Adversarial Networks with Fusion-discriminator for Single Image Dehazing, AAAI 2020",

@@ -137,6 +137,7 @@ def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | 
 register(
     Baseline(
         name="idr",
+        probed="latent",
         label="IDR",
         make=configured(IDR, IDRConfig),
         fixed={

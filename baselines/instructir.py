@@ -92,6 +92,7 @@ class InstructIR(NAFUNet):
 register(
     Baseline(
         name="instructir",
+        probed="middle_blks.-1",
         label="InstructIR",
         make=InstructIR,
         paper="InstructIR: High-Quality Image Restoration Following Human Instructions, ECCV 2024",

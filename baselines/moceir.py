@@ -161,6 +161,7 @@ class MoCEIR(nn.Module):
 register(
     Baseline(
         name="moceir",
+        probed="latent",
         label="MoCE-IR",
         make=configured(MoCEIR, MoCEIRConfig),
         fixed={"levels": 4, "depth_type": "constant", "stage_depth": (1, 1, 1), "rank_type": "spread", "rank": 2},

@@ -167,6 +167,7 @@ class MPRNet(nn.Module):
 register(
     Baseline(
         name="mprnet",
+        probed="stage2_encoder.encoder_level3",
         label="MPRNet",
         make=MPRNet,
         paper="Multi-Stage Progressive Image Restoration, CVPR 2021",

@@ -143,6 +143,7 @@ def psnr_loss(model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | 
 register(
     Baseline(
         name="nafnet",
+        probed="middle_blks.-1",
         label="NAFNet",
         make=NAFNet,
         paper="Simple Baselines for Image Restoration, ECCV 2022",

@@ -91,6 +91,7 @@ class PromptIR(RestormerUNet):
 register(
     Baseline(
         name="promptir",
+        probed="latent",
         label="PromptIR",
         make=configured(PromptIR, PromptIRConfig),
         fixed={"decoder": True},

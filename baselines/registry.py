@@ -67,6 +67,8 @@ class Baseline:
         small: settings with as many trained parameters as DFPIR of width 12.
         quick: settings with as many trained parameters as DFPIR of width 24.
         label: as tables and figures print it; the name where there is none.
+        probed: the submodule whose output (B, C, H, W), or the first of several, t-SNE shows: the deepest features that
+            all of the image passes. A number in its path is a place in a list, as in `R.body.-1`; "" for none.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Baseline:
     small: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
+    probed: str = ""
 
     def __post_init__(self) -> None:
         last = self.paper.split(" ")[-1]

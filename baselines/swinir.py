@@ -76,6 +76,7 @@ def swinir_loss(model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor 
 register(
     Baseline(
         name="swinir",
+        probed="network.conv_after_body",
         label="SwinIR",
         make=configured(SwinIR, SwinIRConfig),
         fixed=_SAME_SIZE,

@@ -267,6 +267,7 @@ def objective(model: nn.Module, degraded: Images, clean: Images, code: Tensor | 
 register(
     Baseline(
         name="transweather",
+        probed="Tdec",
         label="TransWeather",
         make=TransWeather,
         paper="TransWeather: Transformer-based Restoration of Images Degraded by Adverse Weather Conditions, CVPR 2022",

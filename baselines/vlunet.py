@@ -148,6 +148,7 @@ class VLUNet(nn.Module):
 register(
     Baseline(
         name="vlunet",
+        probed="latent",
         label="VLU-Net",
         make=configured(VLUNet, VLUNetConfig),
         paper="Vision-Language Gradient Descent-driven All-in-One Deep Unfolding Networks, CVPR 2025",

@@ -6,6 +6,7 @@ Everything is stored as float16 and small: at the released size a megabyte besid
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from ablations.devices import autocast
 from ablations.harness.context import RunContext
 from ablations.harness.evaluate import as_tensor
+from baselines.base import restore
 from datasets.bundle import EvalItem
 from dfpir import RestorationUNet
 from dfpir.attention import PerturbedAttention, largest_in_rows, masked_softmax
@@ -27,7 +29,7 @@ MAP_CHANNELS = 3
 
 def feature_maps(
     run: RunContext,
-    model: RestorationUNet,
+    model: nn.Module,
     chosen: Sequence[tuple[EvalItem, tuple[int, int, int, int]]],
 ) -> tuple[dict[str, Tensor], list[ProbedImage]]:
     """Maps of the features that pass the first skip and the latent, after the perturbation block where there is one.
@@ -39,24 +41,23 @@ def feature_maps(
         largest variance over the pixels, averaged over the images, an eighth of the side at each edge left out (what
         padding does there is no feature of the image); and what the I images are.
     """
-    blocks = dict(model.perturb.items())
-    places: dict[str, nn.Module] = {
-        "skip1": blocks.get("1", model.encoder[0]),
-        "latent": blocks.get("4", model.latent),
-    }
+    places = _places(model)
     found: dict[str, list[Tensor]] = {name: [] for name in places}
     hooks = [
-        layer.register_forward_hook(lambda _m, _i, out, name=name: found[name].append(out[0].float().cpu()))
+        layer.register_forward_hook(
+            lambda _m, _i, out, name=name: found[name].append(first_tensor(out)[0].float().cpu())
+        )
         for name, layer in places.items()
     ]
     images: list[ProbedImage] = []
+    multiple: int = model.multiple_of  # type: ignore[assignment]
     try:
         for item, (top, left, height, width) in chosen:
-            height, width = height - height % model.multiple_of, width - width % model.multiple_of
+            height, width = height - height % multiple, width - width % multiple
             crop = as_tensor(item.degraded[top : top + height, left : left + width]).to(run.device)
             code = run.conditioning([item.condition], run.device, training=False)
             with torch.inference_mode(), autocast(run.device, run.spec.precision):
-                model(crop, code)
+                restore(model, crop, code)  # type: ignore[arg-type]
             box = [top, left, height, width]
             images.append(ProbedImage(condition=item.condition.name, image=item.name, box=box))
     finally:
@@ -74,18 +75,33 @@ def feature_maps(
     return tensors, images
 
 
+def _places(model: nn.Module) -> dict[str, nn.Module]:
+    """Where maps are taken: of DFPIR after its blocks, of a comparator its `latent`, if it has one."""
+    if not isinstance(model, RestorationUNet):
+        latent = getattr(model, "latent", None)
+        return {"latent": latent} if isinstance(latent, nn.Module) else {}
+    blocks = dict(model.perturb.items())
+    return {"skip1": blocks.get("1", model.encoder[0]), "latent": blocks.get("4", model.latent)}
+
+
+def first_tensor(output: Any) -> Tensor:
+    """What a layer gives, or the first of what it gives."""
+    tensor: Tensor = output[0] if isinstance(output, tuple | list) else output
+    return tensor
+
+
 class AttentionRecorder:
     """Sums up CAAPM's attention by condition, one of P, while a model runs; use it as a context.
 
     Say by `set_conditions` which conditions each batch has; blocks without CAAPM are left out.
     """
 
-    def __init__(self, model: RestorationUNet, n_conditions: int) -> None:
+    def __init__(self, model: nn.Module, n_conditions: int) -> None:
         self.rows = torch.zeros(0, dtype=torch.long)
         self.counts = np.zeros(n_conditions, dtype=np.int64)
         self._modules = {
             BLOCK_NAMES[level]: block.attention
-            for level, block in model.perturb.items()
+            for level, block in (model.perturb.items() if isinstance(model, RestorationUNet) else ())
             if isinstance(block, PerturbationBlock) and block.attention is not None
         }
         self._sums: dict[str, Tensor] = {}

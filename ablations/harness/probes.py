@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -17,8 +18,10 @@ from torch import Tensor, nn
 from ablations.devices import autocast
 from ablations.harness.context import RunContext
 from ablations.harness.evaluate import as_tensor, restore_items
-from ablations.harness.probe_maps import BLOCK_NAMES, AttentionRecorder, feature_maps
+from ablations.harness.probe_maps import BLOCK_NAMES, AttentionRecorder, feature_maps, first_tensor
+from ablations.models import BaselineConfig, ModelConfig
 from ablations.spec import RunSpec
+from baselines.base import restore
 from datasets.bundle import EvalItem
 from datasets.protocols import get_protocol, score
 from datasets.seeding import stable_seed
@@ -59,29 +62,41 @@ def probe_patches(spec: RunSpec, items: Sequence[EvalItem]) -> list[ProbePatch]:
     return patches
 
 
+def probed_layers(config: ModelConfig, model: nn.Module) -> dict[str, nn.Module]:
+    """The layers whose features are recorded, by name.
+
+    Of DFPIR `latent` and, where the variant has a block there, `latent-perturbed`; of a comparator the one that it
+    names (`Baseline.probed`), if any.
+    """
+    if isinstance(model, RestorationUNet):
+        return {"latent": model.latent} | ({"latent-perturbed": model.perturb["4"]} if "4" in model.perturb else {})
+    path = config.row.probed if isinstance(config, BaselineConfig) else ""
+    layer: Any = model
+    for part in path.split(".") if path else ():
+        layer = layer[int(part)] if part.lstrip("-").isdecimal() else getattr(layer, part)
+    return {path: layer} if path else {}
+
+
 def pooled_features(
     run: RunContext,
-    model: RestorationUNet,
+    model: nn.Module,
     patches: Sequence[ProbePatch],
     told: Sequence[str],
     before_batch: Callable[[slice], None] = lambda _: None,
 ) -> dict[str, Tensor]:
-    """Features around the latent's block, each patch's averaged over its pixels.
+    """Features of the model's probed layers, each patch's averaged over its pixels.
 
     The model is on the run's device, in eval mode, prompts bound. Each of the N patches is restored with the prompt of
     the condition `told`; `before_batch` gets the places of each batch's patches before the model sees them.
 
     Returns:
-        `latent` and, where the variant has a block there, `latent-perturbed`: (N, D) float32 on the CPU.
+        (N, D) float32 on the CPU for each of `probed_layers`.
     """
-    layers: dict[str, nn.Module] = {"latent": model.latent}
-    if "4" in model.perturb:
-        layers["latent-perturbed"] = model.perturb["4"]
+    layers = probed_layers(run.spec.config, model)
+    seen: dict[str, Tensor] = {}  # a layer that is passed several times is told by the last
     features: dict[str, list[Tensor]] = {name: [] for name in layers}
     hooks = [
-        layer.register_forward_hook(
-            lambda _m, _i, out, name=name: features[name].append(out.float().mean((2, 3)).cpu())
-        )
+        layer.register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: first_tensor(out)}))
         for name, layer in layers.items()
     ]
     try:
@@ -91,16 +106,23 @@ def pooled_features(
             images = torch.cat([as_tensor(patch.pixels) for patch in patches[part]]).to(run.device)
             code = run.conditioning([condition_named(name) for name in told[part]], run.device, training=False)
             with torch.inference_mode(), autocast(run.device, run.spec.precision):
-                model(images, code)
+                restore(model, images, code)  # type: ignore[arg-type]
+            for name in layers:
+                features[name].append(seen[name].float().mean((2, 3)).cpu())
     finally:
         for hook in hooks:
             hook.remove()
     return {name: torch.cat(rows) for name, rows in features.items()}
 
 
-def write_probes(run: RunContext, model: RestorationUNet, items: Sequence[EvalItem], folder: Path) -> None:
-    """Write probes.safetensors: pooled features around the latent's block, channel orders, attention, feature maps."""
+def write_probes(run: RunContext, model: nn.Module, items: Sequence[EvalItem], folder: Path) -> None:
+    """Write probes.safetensors: pooled features of the probed layers, channel orders, attention, feature maps.
+
+    Of a comparator there are features, and maps where it probes its `latent`; nothing where it probes no layer.
+    """
     spec = run.spec
+    if not probed_layers(spec.config, model):
+        return
     patches = probe_patches(spec, items)
     told = [patch.condition for patch in patches]
     numbers = [spec.conditions.index(name) for name in told]
@@ -119,9 +141,11 @@ def write_probes(run: RunContext, model: RestorationUNet, items: Sequence[EvalIt
     write_bytes(folder / schema.PROBES_FILE, safetensors.torch.save(tensors, metadata=metadata))
 
 
-def channel_orders(model: RestorationUNet) -> dict[str, Tensor]:
+def channel_orders(model: nn.Module) -> dict[str, Tensor]:
     """`order.<block>` -> (P, eC) int32: for each bound prompt, the channel that stands at each position."""
-    orders = {}
+    orders: dict[str, Tensor] = {}
+    if not isinstance(model, RestorationUNet):
+        return orders
     for level, block in model.perturb.items():
         if not isinstance(block, PerturbationBlock) or not isinstance(block.channel, ChannelPerturbation):
             continue

@@ -35,7 +35,7 @@ from ablations.spec import DataRef, RunSpec
 from datasets.bundle import DataBundle, EvalItem
 from datasets.protocols import get_protocol
 from datasets.root_bundle import RootBundle
-from dfpir import DFPIRConfig, RestorationUNet
+from dfpir import DFPIRConfig
 from dfpir.count import multiply_adds
 from reports import schema
 from reports.files import sha256_of, write_bytes, write_json
@@ -207,8 +207,7 @@ def evaluate_into(run: RunContext, trained: Trained, folder: Path) -> None:
         items = items or shown  # those of the run's own protocol come first
     schema.write_images(pd.DataFrame(rows), folder / schema.IMAGES_FILE)
     probes.write_samples(run, trained.model, items, folder)
-    if isinstance(trained.model, RestorationUNet):
-        probes.write_probes(run, trained.model, items, folder)
+    probes.write_probes(run, trained.model, items, folder)
     state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in trained.model.state_dict().items()}
     write_bytes(folder / schema.WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": run.spec.variant}))
 

@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from ablations.harness.probes import ProbePatch, pooled_features, probe_patches
+from ablations.harness.probes import ProbePatch, pooled_features, probe_patches, probed_layers
 from ablations.harness.run_one import test_items
 from ablations.measures.subject import LoadedRun
 from datasets.seeding import stable_seed
-from dfpir import DFPIRConfig, RestorationUNet
 from reports.separation import reduced, separation
 
 TRAINED = "trained"
@@ -36,11 +35,11 @@ def feature_separation(subject: LoadedRun) -> pd.DataFrame:
     each patch, a condition that `random_prompts` deals it, and is measured by true condition and by the one told.
 
     Returns:
-        The columns of `reports.schema.MEASURE_COLUMNS["separation"]`; no rows for a model that is no U-Net of ours or
+        The columns of `reports.schema.MEASURE_COLUMNS["separation"]`; no rows for a model that probes no layer or
         patches too few for neighbours, and none of `random_prompt` where the model does not heed its prompt.
     """
     spec, config = subject.spec, subject.spec.config
-    if not isinstance(config, DFPIRConfig):
+    if not probed_layers(config, subject.model):
         return pd.DataFrame()
     patches = probe_patches(spec, test_items(spec, subject.bundle, spec.protocol))
     true = [patch.condition for patch in patches]
@@ -64,8 +63,7 @@ def _rows(
     subject: LoadedRun, model: nn.Module | None, patches: Sequence[ProbePatch], setting: str, told: Sequence[str]
 ) -> list[dict[str, object]]:
     """A row for each layer, and for each kind of label where prompt and truth differ."""
-    assert isinstance(model, RestorationUNet)
-    if not patches:
+    if model is None or not patches:
         return []
     features = pooled_features(subject, model, patches, told)
     true = np.array([patch.condition for patch in patches])

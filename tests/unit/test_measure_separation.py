@@ -83,10 +83,8 @@ def test_a_model_that_heeds_no_prompt_has_no_random_ones():
         assert set(separation.feature_separation(subject(variant))["setting"]) == {"trained", "untrained"}
 
 
-def test_too_few_patches_and_other_models_have_no_rows():
+def test_too_few_patches_have_no_rows():
     assert separation.feature_separation(subject("restormer", patches=1)).empty
-    config = model_config("airnet", {"dim": 4})
-    assert separation.feature_separation(SimpleNamespace(spec=replace(SPEC, config=config))).empty
 
 
 def test_random_prompts_are_even_and_depend_on_names_alone():

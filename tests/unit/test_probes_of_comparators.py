@@ -1,0 +1,80 @@
+"""Comparators name the layer that t-SNE shows; the evaluation records it, and the separation measure reads it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from ablations.data import load_data
+from ablations.harness.build import build_model
+from ablations.harness.probes import pooled_features, probe_patches, write_probes
+from ablations.harness.run_one import test_items as items_of
+from ablations.harness.training.conditioning import Conditioning
+from ablations.measures.separation import feature_separation
+from ablations.models import model_config
+from baselines.registry import BASELINES, Baseline
+from dfpir.prompts import load_prompts
+from reports.artifacts import load_probes
+from reports.study import Run, Status
+from tests.support.tiny_study import tiny_plan
+
+SPEC = tiny_plan("prompts", ("dfpir",)).specs[0]  # trained on all five tasks
+BUNDLE = load_data(SPEC)
+PROBED = [one.name for one in BASELINES.values() if isinstance(one, Baseline) and one.probed]
+NOT_TRAINED_HERE = {"vlunet", "swinir"}  # told by features that can't be had; needs an extra
+
+
+def subject(variant, patches=2):
+    """A run of first weights that passes for trained."""
+    config = model_config(variant, {"dim": 8})
+    spec = replace(SPEC, variant=variant, config=config, evaluation=replace(SPEC.evaluation, probe_patches=patches))
+    model = build_model(config, 0).eval()
+    conditioning = Conditioning(config, load_prompts("detailed", spec.text_encoder, spec.conditions))
+    return SimpleNamespace(
+        spec=spec, bundle=BUNDLE, model=model, conditioning=conditioning, device=torch.device("cpu"),
+        model_at=lambda tenth: model if tenth == 0 else None,
+    )  # fmt: skip
+
+
+def test_those_of_the_papers_figure_are_among_them():
+    assert {"airnet", "promptir", "instructir"} < set(PROBED)
+
+
+@pytest.mark.parametrize("variant", [name for name in PROBED if name not in NOT_TRAINED_HERE])
+def test_the_named_layer_gives_a_row_a_patch_that_depends_on_it(variant):
+    one = subject(variant, patches=1)
+    patches = probe_patches(one.spec, items_of(one.spec, BUNDLE, one.spec.protocol))
+    (rows,) = pooled_features(one, one.model, patches, [patch.condition for patch in patches]).values()
+    assert rows.shape[0] == len(patches) == len(one.spec.tested)
+    assert rows.shape[1] > 3
+    assert torch.isfinite(rows).all()
+    assert len(torch.unique(rows, dim=0)) == len(patches)
+
+
+def test_probes_and_separation_of_a_comparator(tmp_path):
+    one = subject("promptir", patches=6)
+    items = items_of(one.spec, BUNDLE, one.spec.protocol)
+    write_probes(one, one.model, items, tmp_path)
+    run = Run(
+        path=Path(tmp_path), run_id="r", variant="promptir", seed=0, status=Status.DONE, reason="", spec={}, env={},
+        summary={},
+    )  # fmt: skip
+    found = load_probes(run)
+    assert set(found.features) == {"latent"}
+    assert len(found.features["latent"]) == len(found.feature_condition) == 6 * len(one.spec.tested)
+    assert set(found.maps) == {"latent"}
+    assert found.orders == found.attention == {}
+    table = feature_separation(one)
+    assert list(table["setting"]) == ["trained", "untrained"], "it is told nothing"
+    assert set(table["layer"]) == {"latent"}
+
+
+def test_what_probes_no_layer_writes_nothing(tmp_path):
+    one = subject("classical")
+    write_probes(one, one.model, items_of(one.spec, BUNDLE, one.spec.protocol), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert feature_separation(one).empty
