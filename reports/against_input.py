@@ -1,4 +1,4 @@
-"""Whether the variants restore at all, task by task: an ablation of models that return their input says nothing."""
+"""Whether the variants restore at all: more than their input, task by task, and more than methods without training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from reports.labels import task_label
 from reports.messages import listed, message, ngettext
-from reports.stats import Scores, input_mean, seed_means
+from reports.stats import AVERAGE, Scores, input_mean, means, seed_means
+from reports.study import Study
 from reports.wording import named, signed
 
 RETURNS_DB = 0.05
@@ -50,6 +51,41 @@ def against_input(scores: Scores) -> list[str]:
     idle = {key: g for key, g in gains.items() if abs(g) < RETURNS_DB and key[1] not in untouched}
     harmed = sorted((g, key) for key, g in gains.items() if g <= -RETURNS_DB)
     return [*said, *_idle(list(idle)), *_harmed(harmed)]
+
+
+def below_references(study: Study) -> dict[str, str]:
+    """Trained variant -> the best method without training that is better on the average over the columns, if any.
+
+    A network that a method without training surpasses says little of its architecture: it was trained too little.
+    """
+    metric = study.metrics[0]
+    average = metric.sign * means(study.scores(metric.name))[AVERAGE].drop(index="input")
+    untrained = [v for v in average.dropna().index if _is_untrained(study, str(v))]
+    if not untrained:
+        return {}
+    best = max(untrained, key=lambda v: average[v])
+    return {str(v): str(best) for v in average.index if v not in untrained and average[v] < average[best]}
+
+
+def said_of_references(study: Study) -> list[str]:
+    """One sentence on trained variants below a method without training; none where there is no such variant."""
+    below = below_references(study)
+    if not below:
+        return []
+    best = next(iter(below.values()))
+    return [
+        message(
+            "Below {reference}, which needs no training, on the average over the columns: {names}. They were trained "
+            "too little to say much of their architectures.",
+            reference=best,
+            names=listed(list(below)),
+        )
+    ]
+
+
+def _is_untrained(study: Study, variant: str) -> bool:
+    models = [run.spec.get("model") for run in study.runs_of(variant)]
+    return any(isinstance(model, dict) and model.get("params_trained") == 0 for model in models)
 
 
 def _idle(where: list[tuple[str, str]]) -> list[str]:

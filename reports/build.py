@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports import schema
+from reports.against_input import said_of_references
 from reports.contrasts import Contrasts, contrasts_frame
 from reports.document.html import write_html
 from reports.document.markdown import to_markdown
@@ -77,7 +78,8 @@ def build_report(
         verdict=verdict_of(study),
         parts=[(part, build_table(part.study)) for part in other_parts(whole)],
         reported=None if setting is None else reported_table(whole, setting),
-        plateau=[renamed(sentence, study.labels_in_text) for sentence in sentences(learned)],
+        plateau=[renamed(each, study.labels_in_text) for each in sentences(learned)],
+        references=[renamed(each, study.labels_in_text) for each in said_of_references(study)],
     )
     out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
     _write_tables(report, out)
@@ -94,7 +96,7 @@ def build_report(
 def _write_tables(report: StudyReport, out: Path) -> None:
     """The tables as files: Markdown with what is said of them, LaTeX, and CSV with every number unrounded."""
     study, verdict, table = report.study, report.verdict, all_metrics(report.table)
-    said = [*table.notes, *interim(study), *report.plateau, verdict.headline, *verdict.sentences]
+    said = [*table.notes, *interim(study), *report.plateau, *report.references, verdict.headline, *verdict.sentences]
     markdown = [to_markdown(replace(table, notes=tuple(said)))]
     latex = [one_metric(report.table, metric).latex for metric in report.table.metrics]
     for number, (part, extra) in enumerate(report.parts, start=1):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
+from reports.against_input import below_references
 from reports.document import Cell, Number
 from reports.messages import comma, message, stored
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
@@ -36,6 +37,7 @@ class ResultRow:
         aliases: labels of the model's other names.
         ingredients: what the model is made of, as study.json tells it.
         sizes: trained parameters, parameters and multiply-adds; empty where unknown.
+        below: label of a method without training that is better on the average, if any.
         macs_px: side of the square image on which multiply-adds were counted, in pixels.
     """
 
@@ -47,6 +49,7 @@ class ResultRow:
     ingredients: Mapping[str, str] = field(default_factory=dict)
     sizes: tuple[Cell, Cell, Cell] = (Cell(), Cell(), Cell())
     macs_px: str = ""
+    below: str = ""
     is_input: bool = False
 
 
@@ -79,6 +82,7 @@ def build_table(study: Study) -> ResultTable:
     averages = {name: means(found) for name, found in scores.items()}
     inputs = _cells("input", columns, study.metrics, averages, instead="-")
     rows = [ResultRow(variant=INPUT_LABEL, label=INPUT_LABEL, cells=inputs, seeds="", is_input=True)]
+    surpassed = below_references(study)
     for variant in study.variants:
         planned = study.runs_of(variant)
         model = _model(planned)
@@ -91,6 +95,7 @@ def build_table(study: Study) -> ResultTable:
                 cells=_with_seeds(cells, variant, columns, study, scores),
                 seeds=_seeds(study, variant),
                 aliases=tuple(study.label(e.variant) for e in study.aliases.get(variant, ())),
+                below=study.label(surpassed[variant]) if variant in surpassed else "",
                 ingredients=study.ingredients.get(variant, {}),
                 sizes=(_size(model.get("params_trained")), _size(model.get("params")), _size(model.get("macs"))),
                 macs_px=str(model.get("macs_px") or "") if model.get("macs") else "",

@@ -195,7 +195,8 @@ def _differing_ingredients(table: ResultTable, longest: int | None) -> list[str]
 
 
 def _label(row: ResultRow) -> Cell:
-    below = tuple(f"= {alias}" for alias in row.aliases)
+    below: tuple[str, ...] = tuple(f"= {alias}" for alias in row.aliases)
+    below += (message("below {reference}", reference=row.below),) if row.below else ()
     return words(row.label, below=below, hover="" if row.is_input else row.variant)
 
 

@@ -85,6 +85,7 @@ class StudyReport:
         measures: with their figures.
         interactive: what moves.
         plateau: what is to be said of training that ended early.
+        references: what is to be said of networks that a method without training surpasses.
     """
 
     study: Study
@@ -96,6 +97,7 @@ class StudyReport:
     measures: MeasureResults = field(default_factory=MeasureResults)
     interactive: Interactive = field(default_factory=Interactive)
     plateau: Sequence[str] = ()
+    references: Sequence[str] = ()
 
     @property
     def document(self) -> Document:
@@ -139,7 +141,7 @@ class StudyReport:
             Chips(title=message("What it rests on"), chips=about),
             *self.figures.blocks("forest"),
         ]
-        more = [*self.plateau, *verdict.sentences]
+        more = [*self.plateau, *self.references, *verdict.sentences]
         if more:
             title = message("In words, and what limits it")
             is_open = not self.figures.pictures.get("forest")
