@@ -20,6 +20,7 @@ from ablations.harness.probes import channel_orders
 from ablations.harness.run_one import evaluated
 from ablations.measures.subject import LoadedRun
 from ablations.metrics import ImageMetric
+from ablations.models import BaselineConfig
 from datasets.bundle import EvalItem, to_float, to_levels
 from datasets.degrade import add_rain, degrade
 from datasets.protocols import Protocol, as_scored, get_protocol
@@ -33,14 +34,22 @@ RAIN_PERCENT = (25, 50, 100, 200, 400)
 MIXTURES = (("rain", "noise-25"), ("haze", "noise-25"), ("blur", "lowlight"))
 """What comes first in the scene or the camera stands first; the second degradation is laid over the first."""
 
+_BLIND = ("none", "view", "label")
+"""What comparators that restore without being told need in training, if anything."""
+
 FORMATS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 Rows = list[dict[str, object]]
 
 
 def prompts(subject: LoadedRun) -> pd.DataFrame:
-    """Test images of each condition, restored under the prompt of every condition that was trained on."""
+    """Test images of each condition, restored under the prompt of every condition that was trained on.
+
+    Comparators that are told nothing at test time have no rows.
+    """
     rows: Rows = []
+    if isinstance(subject.spec.config, BaselineConfig) and subject.spec.config.row.needs in _BLIND:
+        return pd.DataFrame(rows)
     for true in subject.spec.tested:
         items = items_of(subject, condition_named(true))
         for given in subject.prompts.conditions:

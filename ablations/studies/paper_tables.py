@@ -5,7 +5,7 @@ from __future__ import annotations
 from ablations.registry import THREE_TASKS, Study, register_study
 
 _REFERENCES = ("identity", "classical")
-_ROUTING = ("routing",)
+_MEASURES = ("routing", "separation", "prompts")
 
 
 @register_study()
@@ -37,7 +37,7 @@ def three_task() -> Study:
         featured=("dfpir", "restormer", "promptir", "airnet"),
         tasks=THREE_TASKS,
         reported="3-task",
-        measures=_ROUTING,
+        measures=_MEASURES,
     )
 
 
@@ -71,7 +71,7 @@ def five_task() -> Study:
         featured=("dfpir", "restormer", "promptir", "instructir"),
         tested_on=("noise-25", "rain", "haze", "blur", "lowlight"),
         reported="5-task",
-        measures=_ROUTING,
+        measures=_MEASURES,
     )
 
 

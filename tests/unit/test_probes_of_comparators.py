@@ -14,8 +14,10 @@ from ablations.harness.build import build_model
 from ablations.harness.probes import pooled_features, probe_patches, write_probes
 from ablations.harness.run_one import test_items as items_of
 from ablations.harness.training.conditioning import Conditioning
+from ablations.measures.responses import prompts
 from ablations.measures.separation import feature_separation
 from ablations.models import model_config
+from ablations.spec import MeasureConfig
 from baselines.registry import BASELINES, Baseline
 from dfpir.prompts import load_prompts
 from reports.artifacts import load_probes
@@ -71,6 +73,19 @@ def test_probes_and_separation_of_a_comparator(tmp_path):
     table = feature_separation(one)
     assert list(table["setting"]) == ["trained", "untrained"], "it is told nothing"
     assert set(table["layer"]) == {"latent"}
+
+
+def test_a_wrong_prompt_is_told_to_comparators_that_are_told():
+    """DL follows the operator that it is told; PromptIR is told nothing, and has no rows."""
+    one = subject("dl")
+    one.prompts = one.conditioning.prompts
+    one.sizes = replace(MeasureConfig(), images=1)
+    told = prompts(one)
+    assert len(told) == len(one.spec.tested) * len(one.spec.conditions)
+    assert (told.groupby("condition")["value"].nunique() > 1).all()
+    blind = subject("promptir")
+    blind.prompts, blind.sizes = one.prompts, one.sizes
+    assert prompts(blind).empty
 
 
 def test_what_probes_no_layer_writes_nothing(tmp_path):
