@@ -1,7 +1,7 @@
 """The schema of a run folder and a study folder: names, columns, units, version.
 
 The harness writes through this package and the reports read through it; nothing else may spell a file or column name.
-docs/design.md shows the folders as a tree.
+docs/run_folder.md shows the folders as a tree.
 """
 
 from __future__ import annotations
