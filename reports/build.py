@@ -63,7 +63,7 @@ def build_report(
     Raises:
         ValueError: nothing to report on, several studies, or numbers that can't be compared; the message is one line.
     """
-    told_in = languages(lang)
+    page_languages = languages(lang)
     whole = load(paths)
     study = main_part(whole)
     check_comparable(study)
@@ -90,7 +90,7 @@ def build_report(
     moving = interactive(study, [(study, report.table), *((part.study, table) for part, table in report.parts)])
     figures, measures = pending.finished()
     document = replace(report, figures=figures, measures=measures, interactive=moving).document
-    return write_html(document, out / schema.REPORT_FILE, told_in)
+    return write_html(document, out / schema.REPORT_FILE, page_languages)
 
 
 def _write_tables(report: StudyReport, out: Path) -> None:

@@ -33,7 +33,7 @@ def build_report(table: Path, *, study: Path | None = None, out: Path | None = N
     Raises:
         ValueError: not a table of costs, or no study there; one line.
     """
-    told_in = languages(lang)
+    page_languages = languages(lang)
     frame = read_costs(table)
     found = load_study_of(study) if study is not None else None
     quality = qualities(frame, found) if found is not None else {}
@@ -44,7 +44,7 @@ def build_report(table: Path, *, study: Path | None = None, out: Path | None = N
     write_text(out / "table.tex", "\n".join([*(f"% {latex(line)}" for line in said), *map(to_latex, tables)]))
     pictures = _draw(frame, quality, out / "figures")
     document = costs_document(frame, tables, pictures, table, found, said)
-    return write_html(document, out / "report.html", told_in)
+    return write_html(document, out / "report.html", page_languages)
 
 
 def _draw(frame: pd.DataFrame, quality: dict[str, Quality], folder: Path) -> list[Picture]:

@@ -29,11 +29,11 @@ def build_page(folder: Path, out: Path | None = None, *, lang: str = "en") -> Pa
     from reports.document.html import write_html  # Jinja is for the page alone
     from reports.pages.evaluation import evaluation_document
 
-    path, told_in = folder / EVALUATION_FILE, languages(lang)
+    path, page_languages = folder / EVALUATION_FILE, languages(lang)
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         schema.declare_tasks(found.get("task_styles") or [])
-        return write_html(evaluation_document(found), (out or folder) / PAGE_FILE, told_in)
+        return write_html(evaluation_document(found), (out or folder) / PAGE_FILE, page_languages)
     except FileNotFoundError as error:
         raise ValueError(
             f"{folder} holds no {EVALUATION_FILE}: name the --out folder of ablations.evaluate."

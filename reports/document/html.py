@@ -42,10 +42,10 @@ def to_html(document: Document, language: Language = ENGLISH) -> str:
     )
 
 
-def write_html(document: Document, path: Path, told_in: Sequence[Language] = (ENGLISH,)) -> Path:
+def write_html(document: Document, path: Path, page_languages: Sequence[Language] = (ENGLISH,)) -> Path:
     """Write the page in each language, each in a file of its own beside `path`; returns the last."""
     written = path
-    for language in told_in:
+    for language in page_languages:
         written = write_text(path.with_name(language.file_name(path.name)), to_html(document, language))
     return written
 

@@ -11,7 +11,7 @@ from itertools import groupby
 from reports.document.model import Cell, Column, Row, Table
 from reports.labels import latex
 
-PACKAGES = "% needs \\usepackage{booktabs}"
+PACKAGES = "% needs \\usepackage{booktabs} and, for check marks, \\usepackage{amssymb}"
 _WRAPS = {1: r"\textbf{%s}", 2: r"\underline{%s}"}
 _SYMBOLS = {
     "\N{LESS-THAN OR EQUAL TO}": r"$\leq$",

@@ -54,7 +54,7 @@ def build_comparison(before: Path, after: Path, out_dir: Path | None = None, *, 
     Raises:
         ValueError: other protocols, data or conditions, or nothing that both have; one line.
     """
-    told_in = languages(lang)
+    page_languages = languages(lang)
     studies = (load_side(before), load_side(after))
     found = compare(*studies)
     out = out_dir if out_dir is not None else Path(after)
@@ -63,7 +63,7 @@ def build_comparison(before: Path, after: Path, out_dir: Path | None = None, *, 
         picture = figure.draw(found.rows[schema.PSNR], out / schema.FIGURES_FOLDER)
     names = (_folder_name(before), _folder_name(after))
     page = comparison_document(found, picture, names=names, title=studies[1].title)
-    return write_html(page, out / schema.COMPARISON_FILE, told_in)
+    return write_html(page, out / schema.COMPARISON_FILE, page_languages)
 
 
 def _folder_name(folder: Path) -> str:

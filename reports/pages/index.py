@@ -85,7 +85,7 @@ def build_index(root: Path, out_dir: Path | None = None, *, lang: str = "en") ->
     Raises:
         ValueError: no such folder, or no study in it; one line.
     """
-    told_in = languages(lang)
+    page_languages = languages(lang)
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder. Name the folder that --out of ablations.run wrote to.")
     folders = find_studies(root)
@@ -94,7 +94,7 @@ def build_index(root: Path, out_dir: Path | None = None, *, lang: str = "en") ->
     out = out_dir if out_dir is not None else folders[0].parent
     lines = sorted((describe(folder, out) for folder in folders), key=lambda line: line.date, reverse=True)
     document = index_document(lines, _runs_alone(root, folders), f"python -m reports index {shlex.quote(str(root))}")
-    return write_html(document, out / schema.INDEX_FILE, told_in)
+    return write_html(document, out / schema.INDEX_FILE, page_languages)
 
 
 def index_document(lines: Sequence[StudyLine], alone: str, command: str) -> Document:
