@@ -102,7 +102,7 @@ register(
         params_m_published=35.592,
         gmacs_published=172.7,
         demo={**one_block(8), "prompt_channels": (4, 8, 16), "prompt_sizes": (32, 16, 8)},
-        small={**one_block(12), "prompt_channels": (6, 12, 24), "prompt_sizes": (32, 16, 8)},
+        small={**one_block(12), "prompt_channels": (8, 12, 24), "prompt_sizes": (32, 16, 8)},
         quick={**two_blocks(24), "prompt_channels": (12, 24, 48), "prompt_sizes": (32, 16, 8)},
     )
 )

@@ -36,6 +36,19 @@ def small(name):
         pytest.skip(str(error))
 
 
+@pytest.mark.parametrize("dim", [12, 24])
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_settings_of_the_small_and_quick_budgets_run(name, dim):
+    try:
+        model = baselines.create_model(name, **baselines.describe(name).settings_beside(dim)).eval()
+    except baselines.MissingExtraError as error:
+        pytest.skip(str(error))
+    images = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        output = restore(model, images, code_for(name, model, images))
+    assert output.shape == images.shape and torch.isfinite(output).all()
+
+
 def code_for(name, model, images):
     batch = len(images)
     match baselines.describe(name).needs:
