@@ -68,9 +68,8 @@ def create_model(name: str, **config: Any) -> nn.Module:
     baseline = describe(name)
     if isinstance(baseline, Unavailable):
         raise UnavailableError(f"{name} can't be built. {baseline.reason}")
-    model: Any = baseline.make(**baseline.checked(config))
-    model.multiple_of = baseline.multiple_of
-    model.min_size = baseline.min_size
+    model: nn.Module = baseline.make(**baseline.checked(config))
+    model.multiple_of, model.min_size = baseline.multiple_of, baseline.min_size  # type: ignore[assignment]
     return model
 
 

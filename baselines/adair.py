@@ -32,7 +32,8 @@ class SpatialGate(nn.Module):
 
     def forward(self, x: Features) -> Features:
         summary = torch.cat([reduce(x, "b c h w -> b 1 h w", "max"), reduce(x, "b c h w -> b 1 h w", "mean")], dim=1)
-        return self.spatial(summary).sigmoid()
+        out: Tensor = self.spatial(summary).sigmoid()
+        return out
 
 
 class ChannelGate(nn.Module):
@@ -45,7 +46,8 @@ class ChannelGate(nn.Module):
 
     def forward(self, x: Features) -> Features:
         average, largest = F.adaptive_avg_pool2d(x, 1), F.adaptive_max_pool2d(x, 1)
-        return (self.mlp(average) + self.mlp(largest)).sigmoid()
+        out: Tensor = (self.mlp(average) + self.mlp(largest)).sigmoid()
+        return out
 
 
 class FrequencyRefine(nn.Module):
@@ -58,7 +60,8 @@ class FrequencyRefine(nn.Module):
         self.proj = conv1(channels, channels, bias=True)
 
     def forward(self, low: Features, high: Features) -> Features:
-        return self.proj(low * self.SpatialGate(high) + high * self.ChannelGate(low))
+        out: Tensor = self.proj(low * self.SpatialGate(high) + high * self.ChannelGate(low))
+        return out
 
 
 class FrequencyModule(nn.Module):
@@ -88,7 +91,8 @@ class FrequencyModule(nn.Module):
         # the names of the two attentions are crossed in the released code: `_l` reads the high band
         high, low = self.channel_cross_l(high, features), self.channel_cross_h(low, features)
         mined = self.channel_cross_agg(features, self.frequency_refine(low, high))
-        return mined * self.para1 + features * self.para2
+        out: Tensor = mined * self.para1 + features * self.para2
+        return out
 
     def _bands(self, image: Images) -> tuple[Features, Features]:
         x = self.conv1(image)

@@ -129,7 +129,8 @@ class _DeformableConv(nn.Module):
 
     def forward(self, x: Features, guide: Features) -> Features:
         offset, mask = self.conv_offset_mask(torch.cat([x, guide], dim=1)).split([18, 9], dim=1)
-        return self._deformable(x, offset, self.weight, padding=1, mask=mask.sigmoid())
+        out: Tensor = self._deformable(x, offset, self.weight, padding=1, mask=mask.sigmoid())
+        return out
 
 
 def _pointwise_pair(width: int) -> nn.Sequential:
@@ -145,7 +146,8 @@ class _Modulation(nn.Module):
         self.conv_gamma, self.conv_beta = _pointwise_pair(width), _pointwise_pair(width)
 
     def forward(self, x: Features, guide: Features) -> Features:
-        return x * self.conv_gamma(guide) + self.conv_beta(guide)
+        out: Tensor = x * self.conv_gamma(guide) + self.conv_beta(guide)
+        return out
 
 
 class _GuidedModule(nn.Module):
@@ -156,7 +158,8 @@ class _GuidedModule(nn.Module):
         self.dcn, self.sft = _DeformableConv(width), _Modulation(width)
 
     def forward(self, x: Features, guide: Features) -> Features:
-        return x + self.dcn(x, guide) + self.sft(x, guide)
+        out: Tensor = x + self.dcn(x, guide) + self.sft(x, guide)
+        return out
 
 
 class _GuidedBlock(nn.Module):
@@ -171,7 +174,8 @@ class _GuidedBlock(nn.Module):
         out = F.leaky_relu(self.dgm1(x, guide), SLOPE)
         out = F.leaky_relu(self.conv1(out), SLOPE)
         out = F.leaky_relu(self.dgm2(out, guide), SLOPE)
-        return x + self.conv2(out)
+        result: Tensor = x + self.conv2(out)
+        return result
 
 
 class _GuidedGroup(nn.Module):
@@ -189,7 +193,8 @@ def _run(body: nn.ModuleList, x: Features, guide: Features) -> Features:
     *guided, last = body
     for module in guided:
         x = module(x, guide)
-    return last(x)
+    out: Tensor = last(x)
+    return out
 
 
 class _Restorer(nn.Module):
@@ -204,7 +209,8 @@ class _Restorer(nn.Module):
 
     def forward(self, image: Images, guide: Features) -> Images:
         x = self.head(image)
-        return self.tail(x + _run(self.body, x, guide))
+        out: Tensor = self.tail(x + _run(self.body, x, guide))
+        return out
 
 
 class AirNet(nn.Module):
@@ -238,7 +244,8 @@ class AirNet(nn.Module):
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
         """Restore images of any size; `code` is not looked at."""
-        return self.R(image, self._encoder.encoder_q.E_pre(image))
+        out: Tensor = self.R(image, self._encoder.encoder_q.E_pre(image))
+        return out
 
     def contrast(self, image: Images, view: Images | None = None) -> tuple[Features, Float[Tensor, "b n"]]:
         """The encoder's pass in training: the features that guide restoration, and similarities.

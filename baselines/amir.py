@@ -62,7 +62,8 @@ class Expert(nn.Module):
         self.fc2 = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return out
 
 
 class ExpertMixture(ExpertRouter):
@@ -147,7 +148,7 @@ class ExpertMixture(ExpertRouter):
         # summed as logarithms, exp cannot overflow; a weight that became zero would have an infinite gradient
         logs = weights.flatten(0, 1).clamp_min(torch.finfo(weights.dtype).tiny).log()
         mixed = torch.logsumexp(parts + logs[..., None], dim=1)
-        return mixed.unflatten(0, x.shape[:2])
+        return torch.unflatten(mixed, 0, x.shape[:2])
 
 
 def _variation(x: Tensor) -> Tensor:
@@ -180,7 +181,8 @@ class ChannelRouting(nn.Module):
 
     def forward(self, x: Features, vector: RoutingVector) -> Features:
         gate = self.fc(vector).sigmoid()[..., None, None]
-        return x + (x * self.gamma + self.beta) * gate
+        out: Tensor = x + (x * self.gamma + self.beta) * gate
+        return out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +225,8 @@ class AMIR(RestormerUNet):
         return x if routing is None else self.get_submodule(routing)(x, context)
 
     def context(self, image: Images, code: Tensor | None) -> RoutingVector:
-        return self.get_submodule("dict_generator")(image)
+        out: Tensor = self.get_submodule("dict_generator")(image)
+        return out
 
     def balance_loss(self) -> Tensor:
         """How unevenly the last training batch used the experts, summed over the levels; see `balance_losses`."""

@@ -103,7 +103,8 @@ class DL(nn.Module):
         return F.relu(self._normalised(layer, code, x, **sizes))
 
     def _normalised(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
-        return self.get_submodule(f"norm_{layer}")(self._convolved(layer, code, x, **sizes))
+        out: Tensor = self.get_submodule(f"norm_{layer}")(self._convolved(layer, code, x, **sizes))
+        return out
 
     def _convolved(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
         # every image has its own kernels: the batch becomes groups of one convolution

@@ -50,7 +50,8 @@ class _InstructionBlock(nn.Module):
 
     def forward(self, x: Features, code: Float[Tensor, "b d"]) -> Features:
         weights = self.fc(code).sigmoid()[..., None, None]
-        return x + self.block((x * self.gamma + self.beta) * weights)
+        out: Tensor = x + self.block((x * self.gamma + self.beta) * weights)
+        return out
 
 
 class InstructIR(NAFUNet):

@@ -161,7 +161,8 @@ class MPRNet(nn.Module):
 
     def _second_stage(self, half: Images, handed: Features, encoded: Pyramid, decoded: Pyramid) -> Pyramid:
         x = self.concat12(torch.cat([self.shallow_feat2(half), handed], dim=1))
-        return self.stage2_encoder(x, encoded, decoded)
+        levels: Pyramid = self.stage2_encoder(x, encoded, decoded)
+        return levels
 
 
 register(

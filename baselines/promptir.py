@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from einops import einsum, reduce
-from torch import nn
+from torch import Tensor, nn
 
 from baselines.layers import Block, conv1, conv3
 from baselines.registry import Baseline, configured, one_block, register, two_blocks
@@ -39,7 +39,8 @@ class PromptBlock(nn.Module):
     def forward(self, x: Features) -> Features:
         weights = self.linear_layer(reduce(x, "b c h w -> b c", "mean")).softmax(-1)
         prompt = einsum(weights, self.prompt_param[0], "b n, n c h w -> b c h w")
-        return self.conv3x3(F.interpolate(prompt, x.shape[-2:], mode="bilinear"))
+        out: Tensor = self.conv3x3(F.interpolate(prompt, x.shape[-2:], mode="bilinear"))
+        return out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,8 @@ class PromptIR(RestormerUNet):
         if step != "up":
             return x
         x = torch.cat([x, self.get_submodule(f"prompt{level}")(x)], dim=1)
-        return self.get_submodule(f"reduce_noise_level{level}")(self.get_submodule(f"noise_level{level}")(x))
+        out: Tensor = self.get_submodule(f"reduce_noise_level{level}")(self.get_submodule(f"noise_level{level}")(x))
+        return out
 
 
 register(

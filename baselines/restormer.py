@@ -37,7 +37,7 @@ class UNetConfig:
 
     def channels(self, level: int) -> int:
         """Of the encoder's level, 1 to 4."""
-        return self.dim * 2 ** (level - 1)
+        return self.dim << (level - 1)
 
     def decoder_channels(self, level: int) -> int:
         """Of the decoder's level, 1 to 3: the first one keeps both halves of its concatenation."""
@@ -116,4 +116,5 @@ class RestormerUNet(nn.Module):
             if level > 1:
                 x = self.get_submodule(f"reduce_chan_level{level}")(x)
             x = self.get_submodule(f"decoder_level{level}")(self.before("decode", level, x, context))
-        return self.output(self.refinement(x)) + image
+        out: Tensor = self.output(self.refinement(x)) + image
+        return out

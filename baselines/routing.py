@@ -49,4 +49,5 @@ def balance_losses(model: nn.Module) -> Tensor:
 def balanced_l1(model: Any, degraded: Tensor, clean: Tensor, code: Tensor | None, *, weight: float) -> Tensor:
     """Mean absolute error; in training plus `weight` times the model's `balance_loss`."""
     error = (model(degraded, code) - clean).abs().mean()
-    return error + weight * model.balance_loss() if model.training else error
+    out: Tensor = error + weight * model.balance_loss() if model.training else error
+    return out

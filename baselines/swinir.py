@@ -65,7 +65,8 @@ class SwinIR(nn.Module):
             self.network: nn.Module = library.SwinIR(**_SAME_SIZE, **(vars(config) | lists))
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        return self.network(image)
+        out: Tensor = self.network(image)
+        return out
 
 
 def swinir_loss(model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:

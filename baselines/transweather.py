@@ -65,7 +65,8 @@ class _MLP(nn.Module):
 
     def forward(self, pixels: Pixels, like: Features) -> Pixels:
         hidden = self.dwconv(as_features(self.fc1(pixels), like))
-        return self.fc2(F.gelu(as_pixels(hidden)))
+        out: Tensor = self.fc2(F.gelu(as_pixels(hidden)))
+        return out
 
 
 class _Attention(nn.Module):
@@ -82,14 +83,16 @@ class _Attention(nn.Module):
 
     def queries(self, pixels: Pixels) -> Float[Tensor, "b h n c"]:
         """The queries of each head."""
-        return rearrange(self.q(pixels), "b n (h c) -> b h n c", h=self.heads)
+        out: Tensor = rearrange(self.q(pixels), "b n (h c) -> b h n c", h=self.heads)
+        return out
 
     def forward(self, pixels: Pixels, like: Features) -> Pixels:
         q, source = self.queries(pixels), pixels
         if self.reduction > 1:
             source = self.norm(as_pixels(self.sr(as_features(pixels, like))))
         k, v = rearrange(self.kv(source), "b n (two h c) -> two b h n c", two=2, h=self.heads)
-        return self.proj(rearrange(F.scaled_dot_product_attention(q, k, v), "b h n c -> b n (h c)"))
+        out: Tensor = self.proj(rearrange(F.scaled_dot_product_attention(q, k, v), "b h n c -> b n (h c)"))
+        return out
 
 
 class _WeatherAttention(_Attention):
@@ -207,7 +210,8 @@ class _Refinement(nn.Module):
         self.conv1, self.conv2 = _conv3(channels, channels), _conv3(channels, channels)
 
     def forward(self, x: Features) -> Features:
-        return x + 0.1 * self.conv2(F.relu(self.conv1(x)))
+        out: Tensor = x + 0.1 * self.conv2(F.relu(self.conv1(x)))
+        return out
 
 
 class _Tail(nn.Module):
@@ -230,7 +234,8 @@ class _Tail(nn.Module):
         x = self.convd8x(self.get_submodule("dense_4")(x) + skips[2])
         x = self.convd4x(self.get_submodule("dense_3")(x) + skips[1])
         x = self.convd2x(self.get_submodule("dense_2")(x) + skips[0])
-        return self.convd1x(self.get_submodule("dense_1")(x))
+        out: Tensor = self.convd1x(self.get_submodule("dense_1")(x))
+        return out
 
 
 def _cropped(x: Features, like: Features) -> Features:

@@ -66,7 +66,8 @@ class GradientStep(nn.Module):
         weights = self.linear(code).softmax(-1)
         prompt = einsum(weights, self.prompt_param[0], "b n, n c h w -> b c h w")
         residual = self.phi(x, F.interpolate(prompt, x.shape[-2:], mode="bilinear")) - observed
-        return x - self.r * self.phit(residual)
+        out: Tensor = x - self.r * self.phit(residual)
+        return out
 
 
 class UnfoldedStage(nn.Module):
@@ -77,7 +78,8 @@ class UnfoldedStage(nn.Module):
         self.gradient_descent, self.denoiser = step, named(blocks=blocks)
 
     def forward(self, x: Features, observed: Features, code: Tensor) -> Features:
-        return self.denoiser(self.gradient_descent(x, observed, code))
+        out: Tensor = self.denoiser(self.gradient_descent(x, observed, code))
+        return out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +144,8 @@ class VLUNet(nn.Module):
             if level > 1:
                 x, observed = part(f"reduce_chan_level{level}")(x), part(f"reduce_chan_level{level}_img")(observed)
             x = part(f"decoder_level{level}")(x, observed, code)
-        return self.output(self.refinement(x, observed, code)) + image
+        out: Tensor = self.output(self.refinement(x, observed, code)) + image
+        return out
 
 
 register(

@@ -174,7 +174,7 @@ def darken(clean: Image, rng: np.random.Generator) -> Image:
     return (light + noise).clamp(0, 1) ** (rng.uniform(0.95, 1.15) / 2.2)
 
 
-def shake_kernel(rng: np.random.Generator, *, steps: int = 96) -> np.ndarray:
+def shake_kernel(rng: np.random.Generator, *, steps: int = 96) -> NDArray[np.float32]:
     """A camera-shake kernel: (K, K) float32, K odd, sum one, centroid in the middle.
 
     The path is a random walk whose direction turns smoothly and that now and then jerks, as in Levin et al. (CVPR
@@ -195,7 +195,7 @@ def shake_kernel(rng: np.random.Generator, *, steps: int = 96) -> np.ndarray:
         for dx in (0, 1):
             weight = np.abs(1 - dy - part[:, 0]) * np.abs(1 - dx - part[:, 1])
             np.add.at(kernel, (corner[:, 0] + dy + radius, corner[:, 1] + dx + radius), weight)
-    return (kernel / kernel.sum()).astype(np.float32)
+    return np.asarray(kernel / kernel.sum(), dtype=np.float32)
 
 
 def _streak(length: float, angle_deg: float, thickness: float) -> Float[Tensor, "k k"]:

@@ -38,7 +38,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     values = np.asarray(small, dtype=np.float64).ravel()
     values = values - values.mean()
     length = float(np.linalg.norm(values))
-    return (values / length if length > 1e-6 else np.zeros_like(values)).astype(np.float32)
+    return np.asarray(values / length if length > 1e-6 else np.zeros_like(values), dtype=np.float32)
 
 
 def overlaps(

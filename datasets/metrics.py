@@ -98,7 +98,7 @@ def ssim(
     sums = _sums_by_blocks if restored.device.type == "cpu" else _sums_at_once
     totals = sums(restored.flatten(0, 1), clean.flatten(0, 1), dtype, taps, _Constants.of(data_range, norm, dtype))
     means = totals / ((height - size + 1) * (width - size + 1))
-    return means.unflatten(0, restored.shape[:2]).mean(dim=1)
+    return torch.unflatten(means, 0, restored.shape[:2]).mean(dim=1)
 
 
 def to_y(rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
@@ -124,7 +124,7 @@ def _mean_square(first: Tensor, second: Tensor, dtype: torch.dtype) -> Tensor:
     rows = max(1, _PART_VALUES // max(1, first.shape[0] * first.shape[2]))
     rows = max(1, first.shape[1]) if first.numel() <= _WHOLE_VALUES else rows
     total = torch.zeros((), dtype=dtype)
-    for one, other in zip(first.split(rows, dim=1), second.split(rows, dim=1), strict=True):
+    for one, other in zip(torch.split(first, rows, dim=1), torch.split(second, rows, dim=1), strict=True):
         # one copy, laid out as it is summed
         difference = as_floats(one).to(dtype, copy=True, memory_format=torch.contiguous_format)
         difference = difference.sub_(as_floats(other)).flatten()

@@ -324,7 +324,8 @@ def _clipped(image: Tensor) -> Tensor:
         return image
     if image.device.type != "cpu":  # asking where it lies would wait for the device
         return image.clamp(0.0, 1.0)
-    bounds = (torch.aminmax(rows) for rows in image.split(_ROWS, dim=-2))  # in parts: it copies what isn't contiguous
+    # some rows at a time: aminmax copies what isn't contiguous
+    bounds = (torch.aminmax(rows) for rows in torch.split(image, _ROWS, dim=-2))
     return image if all(bool(low >= 0.0) and bool(high <= 1.0) for low, high in bounds) else image.clamp(0.0, 1.0)
 
 

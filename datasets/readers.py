@@ -128,7 +128,8 @@ def sample_bits(path: Path, image: Image.Image) -> int:
         with path.open("rb") as file:
             return file.read(_PNG_DEPTH_AT + 1)[-1]
     if image.format == "TIFF":
-        return max(getattr(image, "tag_v2", {}).get(_TIFF_BITS_TAG, (8,)))
+        bits: tuple[int, ...] = getattr(image, "tag_v2", {}).get(_TIFF_BITS_TAG, (8,))
+        return max(bits)
     if image.format == "PPM":
         with path.open("rb") as file:
             words = re.sub(rb"#[^\n\r]*", b" ", file.read(4096)).split(maxsplit=4)

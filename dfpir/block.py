@@ -47,9 +47,7 @@ class PerturbationBlock(Recomputed):
             self.norm_ffn = ChannelLayerNorm(channels, bias=bias) if config.ffn_norm else nn.Identity()
             self.ffn = GatedFeedForward(channels, config.ffn_expansion, unit_init=unit)
 
-    def compute(  # type: ignore[override]
-        self, features: Features, codes: Codes | None, prompts: Tensor | None = None
-    ) -> Features:
+    def compute(self, features: Features, codes: Codes | None, prompts: Tensor | None = None) -> Features:
         """(B, C, H, W) and prompt codes (B, 512) to (B, C, H, W); `prompts`: rows of the bound prompts."""
         query = features
         if self.channel is not None:

@@ -30,7 +30,8 @@ class DegradationGuide(nn.Module):
     def forward(self, codes: Codes) -> Scores:
         # bf16 would move 10 to 53 % of the positions: the guide stays out of autocast
         with torch.autocast(codes.device.type, enabled=False):
-            return self.score(self.hidden(codes.to(self.hidden.weight.dtype)))
+            result: Tensor = self.score(self.hidden(codes.to(self.hidden.weight.dtype)))
+            return result
 
 
 def descending_order(scores: Scores) -> Orders:

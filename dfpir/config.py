@@ -162,7 +162,7 @@ class DFPIRConfig:
 
     def channels(self, level: int) -> int:
         """Channels of the features on a level (1 to 4)."""
-        return self.dim * 2 ** (level - 1)
+        return self.dim << (level - 1)
 
     def kept(self, level: int) -> int:
         """Entries that a row of the block's attention map keeps on a level; int() truncates, as released."""

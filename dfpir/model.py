@@ -98,7 +98,8 @@ class RestorationUNet(nn.Module):
             if level > 1:
                 x = self.reduce[level - 2](x)
             x = self.decoder[level - 1](x)
-        return self.output(self.refinement(x)) + image
+        out: Tensor = self.output(self.refinement(x)) + image
+        return out
 
     def _perturbed(self, level: int, x: Features, codes: Codes | None, prompts: Tensor | None) -> Features:
         return self.perturb[str(level)](x, codes, prompts) if str(level) in self.perturb else x

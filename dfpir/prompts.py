@@ -254,4 +254,5 @@ def encode_text(model: torch.nn.Module, tokenizer: object, sentences: Sequence[s
     """`encode_text` of a CLIP model on the CPU in float32, not normalised, as the released code uses it."""
     with torch.inference_mode():
         tokens = tokenizer(list(sentences))  # type: ignore[operator]
-        return model.eval().encode_text(tokens).float().clone()  # type: ignore[operator]
+        codes: Tensor = model.eval().encode_text(tokens).float().clone()  # type: ignore[operator]
+        return codes

@@ -10,7 +10,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from dfpir.checkpoint_file import WeightsError, plain_state_dict, read_tensors
+from dfpir.checkpoint_file import WeightsError as WeightsError  # the public name
+from dfpir.checkpoint_file import plain_state_dict, read_tensors
 
 Model = TypeVar("Model", bound=nn.Module)
 

@@ -163,7 +163,8 @@ class CosineMap(torch.autograd.Function):
         q_norm, k_norm = squares.sum(1).sqrt().clamp_min(SMALLEST_NORM)
         cosine = products.sum(0) / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2))
         ctx.save_for_backward(q, k, temperature, cosine, q_norm, k_norm)
-        return cosine * temperature.float()
+        cosine_map: Tensor = cosine * temperature.float()
+        return cosine_map
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
@@ -211,7 +212,8 @@ def _gradient_of(x: Tensor, other: Tensor, matrix: Tensor, own: Tensor, strides:
 
 def _block(width: int) -> int:
     """Channels of a block: matrix products need 16 at least."""
-    return min(_LARGEST, max(16, triton.next_power_of_2(width)))
+    rounded: int = triton.next_power_of_2(width)
+    return min(_LARGEST, max(16, rounded))
 
 
 def _precision() -> str:
