@@ -15,8 +15,8 @@ from datasets.console import Parser, steady_output, words_of
 from datasets.tasks import PAPER_TASKS, task_named
 
 if TYPE_CHECKING:
+    from datasets.catalog.finder import FoundSet
     from datasets.check import CheckReport
-    from datasets.finder import FoundSet
     from datasets.score import InputScores
 
 _SHOWN = 20  # problems of one set printed in full; --json holds them all
@@ -162,7 +162,7 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _found(root: Path, name: str) -> FoundSet:
-    from datasets.finder import find_sets
+    from datasets.catalog.finder import find_sets
 
     found = find_sets(root, [name])
     if not found:
@@ -191,7 +191,7 @@ def _pack(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from datasets.contact import save_contact_sheet
+    from datasets.contact_sheet import save_contact_sheet
 
     found = _found(options.root, options.name)
     print(save_contact_sheet(found, options.out or Path(f"{options.name}.png"), options.count))
@@ -199,10 +199,10 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from datasets.finder import find_sets
+    from datasets.catalog.finder import find_sets
     from datasets.protocols import PROTOCOLS, get_protocol
     from datasets.score import score_inputs
-    from datasets.test_data import TestQuery
+    from datasets.test_sets.opening import TestQuery
 
     protocols = list(PROTOCOLS.values()) if options.protocol == "all" else [get_protocol(options.protocol)]
     tasks = (task_named(options.task),) if options.task else None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.catalog import catalog, get_dataset
-from datasets.finder import FoundSet, Problem, content_digest, find_sets
+from datasets.catalog.finder import FoundSet, Problem, content_digest, find_sets
 from datasets.inspection import ImageInspection, inspect_images
 from datasets.leaks import THUMB_SIZE, Overlap, overlaps
 from datasets.store import PackedSet, StoreError

@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from datasets.dataset_spec import Archive, DatasetSpec
+from datasets.catalog.spec import Archive, DatasetSpec
 
 _CHUNK = 1 << 14  # what an interruption may lose
 MAX_MEMBER_BYTES = 1 << 30  # no image of any set comes near; an archive that claims more is refused

@@ -19,11 +19,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datasets.bundle import EvalItem
-from datasets.eval_items import make_items
 from datasets.protocols import Protocol, score
 from datasets.tasks import Condition, Task
-from datasets.test_data import TestQuery, TestSets, holds_test_sets, open_clean_images, open_test_sets
-from datasets.test_sets import TestSet
+from datasets.test_sets.discovery import TestSet
+from datasets.test_sets.items import make_items
+from datasets.test_sets.opening import TestQuery, TestSets, holds_test_sets, open_clean_images, open_test_sets
 
 PSNR, SSIM = "psnr_db", "ssim"
 PARTS = ("all", "seen", "unseen")

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.finder import FoundSet
+from datasets.catalog.finder import FoundSet
 from datasets.inspection import parallel_map
 from datasets.readers import ImageRefused, read_rgb, read_size
 from datasets.store_sources import SourceRecord, record, recorded

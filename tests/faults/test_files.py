@@ -19,7 +19,7 @@ import reports.files
 from ablations.harness.build import build_model
 from ablations.harness.run_one import find_run, is_done, run_one
 from ablations.harness.training import checkpoint, saving, train
-from datasets.finder import find_sets
+from datasets.catalog.finder import find_sets
 from datasets.store import PackedSet, StoreError, pack, plan_pack
 from dfpir.weights import load_released
 from reports.schema import read_images

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import test_data, test_sets
 from datasets.protocols import get_protocol
 from datasets.readers import read_rgb
 from datasets.score import score_inputs
 from datasets.tasks import Task, noise
-from datasets.test_data import TestQuery
+from datasets.test_sets import discovery, opening
+from datasets.test_sets.opening import TestQuery
 from reports.schema import read_images
 from tests.support.evaluations import call, picture
 from tests.support.pair_folders import write
@@ -175,8 +175,8 @@ def test_one_clean_image_at_a_time_is_in_memory(tmp_path, monkeypatch):
         decoded.append(path.name)
         return read_rgb(path)
 
-    monkeypatch.setattr(test_data, "read_rgb", counted)
-    images = test_data.open_clean_images(tmp_path / "photos", TestQuery(rules=get_protocol("suite")))
+    monkeypatch.setattr(opening, "read_rgb", counted)
+    images = opening.open_clean_images(tmp_path / "photos", TestQuery(rules=get_protocol("suite")))
     assert decoded == []
     assert len(list(images.items([noise(25)], 1))) == 1
     assert decoded == ["0.png"]
@@ -221,7 +221,7 @@ def test_pairs_that_the_limit_leaves_out_are_not_decoded(capsys, pairs, monkeypa
         decoded.add(path.name)
         return read_rgb(path)
 
-    monkeypatch.setattr(test_sets, "read_rgb", counted)
+    monkeypatch.setattr(discovery, "read_rgb", counted)
     code, _, err = call(capsys, "identity", "--data", pairs, "--tasks", "rain", "--limit", "2", *skip)
     assert code == 0, err
     assert decoded == {"1.png", "2.png"}
@@ -237,7 +237,7 @@ def test_clean_images_that_the_limit_leaves_out_are_not_decoded_to_skip_bad_ones
         decoded.append(path.name)
         return read_rgb(path)
 
-    monkeypatch.setattr(test_data, "read_rgb", counted)
+    monkeypatch.setattr(opening, "read_rgb", counted)
     arguments = ("identity", "--data", tmp_path / "photos", "--tasks", "rain", "--limit", "2", "--skip-bad", "--json")
     code, out, err = call(capsys, *arguments)
     assert code == 0, err

@@ -11,10 +11,10 @@ import torch
 
 from datasets.bundle import DataBundle
 from datasets.degrade import degrade
-from datasets.embedded import load_embedded
-from datasets.folder import load_folder
-from datasets.root_bundle import load_root
 from datasets.seeding import stable_seed
+from datasets.sources.embedded import load_embedded
+from datasets.sources.folder import load_folder
+from datasets.sources.paper import load_root
 from datasets.tasks import CONDITIONS, Condition, Task, noise
 from tests.support import first_rows
 from tests.support.pair_folders import write

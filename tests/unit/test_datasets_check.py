@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from datasets.catalog import catalog, get_dataset
+from datasets.catalog.finder import find_set, find_sets
+from datasets.catalog.spec import Pairing
 from datasets.check import check_root
-from datasets.dataset_spec import Pairing
-from datasets.finder import find_set, find_sets
 from datasets.inspection import shift_between
 from datasets.leaks import overlaps, thumbnail
 from datasets.tasks import PAPER_TASKS

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from datasets.catalog import get_dataset
-from datasets.dataset_spec import Archive
+from datasets.catalog.spec import Archive
 from datasets.fetch import FetchError, download, fetch, instructions, unpack
 
 BODY = b"0123456789" * 5000

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from datasets.catalog import catalog
-from datasets.finder import find_sets
+from datasets.catalog.finder import find_sets
 from datasets.readers import ImageRefused, read_rgb
 from datasets.sampler import paper_sources
 from datasets.store import PackedSet, StoreError, pack, plan_pack

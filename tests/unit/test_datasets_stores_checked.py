@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from datasets.__main__ import main
+from datasets.catalog.finder import find_sets
 from datasets.check import check_root
-from datasets.finder import find_sets
-from datasets.loading import stored_sets, stores_note
 from datasets.protocols import get_protocol
+from datasets.sources.loading import stored_sets, stores_note
 from datasets.store import PackedSet, StoreError, pack, plan_pack
-from datasets.test_data import TestQuery, open_test_sets
+from datasets.test_sets.opening import TestQuery, open_test_sets
 
 
 def picture(path, seed):

@@ -10,14 +10,14 @@ import pytest
 
 from ablations.data import FolderOptions, load_data, open_data
 from datasets.__main__ import main
-from datasets.folder import load_folder
-from datasets.folder_split import split_by_count
-from datasets.pair_layouts import find_pair_sets
+from datasets.pairs.layouts import find_pair_sets
 from datasets.protocols import get_protocol
-from datasets.root_bundle import load_root
+from datasets.sources.folder import load_folder
+from datasets.sources.folder_split import split_by_count
+from datasets.sources.paper import load_root
 from datasets.tasks import Task
-from datasets.test_data import TestQuery, open_clean_images
-from datasets.test_sets import find_test_sets
+from datasets.test_sets.discovery import find_test_sets
+from datasets.test_sets.opening import TestQuery, open_clean_images
 from tests.support.pair_folders import pair, picture, write
 
 USUAL = [

@@ -17,8 +17,8 @@ from ablations.spec import Phase, TaskShare
 from datasets import tasks
 from datasets.bundle import Sample, serves
 from datasets.degrade import degrade
-from datasets.embedded import load_embedded
-from datasets.folder import load_folder
+from datasets.sources.embedded import load_embedded
+from datasets.sources.folder import load_folder
 from datasets.tasks import CONDITIONS, PAPER_TASKS, TASKS, Task, condition_named, conditions_of, known_tasks, made_here
 from dfpir.prompts import load_prompts
 from dfpir.sentences import SENTENCES

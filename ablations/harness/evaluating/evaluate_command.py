@@ -21,11 +21,18 @@ from ablations.harness.evaluating.journal import RESULT_FILES, code_digest, one_
 from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.scoring import Refused, score_released
 from ablations.harness.provenance import environment
-from datasets.embedded import load_embedded
 from datasets.protocols import Protocol, get_protocol
 from datasets.score import Mean, means_of
+from datasets.sources.embedded import load_embedded
 from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks
-from datasets.test_data import TestQuery, TestSets, bundle_test_set, holds_test_sets, open_clean_images, open_test_sets
+from datasets.test_sets.opening import (
+    TestQuery,
+    TestSets,
+    bundle_test_set,
+    holds_test_sets,
+    open_clean_images,
+    open_test_sets,
+)
 from dfpir.registry import suggestion
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE, build_page
 from reports.files import require_folder, sha256_of, write_json, write_text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from datasets.finder import FoundSet, Pair
+from datasets.catalog.finder import FoundSet, Pair
 from datasets.readers import ImageRefused, read_rgb
 
 CELL, MARGIN, LABEL = 192, 6, 16

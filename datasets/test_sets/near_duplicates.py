@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.bundle import Pixels
-from datasets.finder import find_sets
+from datasets.catalog.finder import find_sets
 from datasets.inspection import parallel_map
 from datasets.leaks import overlaps, same_scenes, thumbnail
 from datasets.readers import ImageRefused, read_rgb

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from datasets.catalog import catalog
-from datasets.finder import Pair
+from datasets.catalog.finder import Pair
 from datasets.tasks import Task
 
 Part = Literal["", "train", "val", "test"]

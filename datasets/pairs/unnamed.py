@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from datasets.leaks import thumbnail
-from datasets.pair_layouts import LAYOUTS
-from datasets.pair_names import namesakes
+from datasets.pairs.layouts import LAYOUTS
+from datasets.pairs.names import namesakes
 from datasets.readers import ImageRefused, read_rgb
 
 _LOOKED_AT, _MOST_FOLDERS = 4, 40

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from datasets.bundle import Sample
 from datasets.catalog import catalog
-from datasets.dataset_spec import DatasetSpec
-from datasets.finder import FoundSet
+from datasets.catalog.finder import FoundSet
+from datasets.catalog.spec import DatasetSpec
 from datasets.inspection import parallel_map
 from datasets.leaks import thumbnail
 from datasets.readers import ImageRefused, read_rgb, read_size

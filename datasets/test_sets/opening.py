@@ -15,18 +15,18 @@ from typing import Any
 from datasets.bundle import DataBundle, EvalItem, Sample
 from datasets.catalog import catalog
 from datasets.console import readable
-from datasets.eval_items import Refuse, TestImage, fault_of, make_items, refuse_all
-from datasets.folder import load_folder
-from datasets.loading import stored_sets, stores_note
-from datasets.near_duplicates import scenes_of, seen_in_training, thumbs_of
-from datasets.pair_layouts import image_files, tested_files
-from datasets.pair_names import require_one_of_a_name
-from datasets.pair_suspects import refuse_unnamed_pairs
+from datasets.pairs.layouts import image_files, tested_files
+from datasets.pairs.names import require_one_of_a_name
+from datasets.pairs.unnamed import refuse_unnamed_pairs
 from datasets.protocols import Protocol, conditions_under
 from datasets.readers import ImageRefused, passed_over, read_rgb, read_size
+from datasets.sources.folder import load_folder
+from datasets.sources.loading import stored_sets, stores_note
 from datasets.store import PackedSet
 from datasets.tasks import Condition, Task, known_tasks, made_here, task_named
-from datasets.test_sets import NoTestImagesError, TestSet, find_test_sets, stored_test_set
+from datasets.test_sets.discovery import NoTestImagesError, TestSet, find_test_sets, stored_test_set
+from datasets.test_sets.items import Refuse, TestImage, fault_of, make_items, refuse_all
+from datasets.test_sets.near_duplicates import scenes_of, seen_in_training, thumbs_of
 
 _SHOWN = 20
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from datasets.catalog.finder import FoundSet, Pair, find_sets, require_clear_names
+from datasets.catalog.spec import DatasetSpec
 from datasets.console import readable
-from datasets.dataset_spec import DatasetSpec
-from datasets.eval_items import TestImage
-from datasets.finder import FoundSet, Pair, find_sets, require_clear_names
-from datasets.pair_layouts import LAYOUTS, RULES, find_pair_sets, fitting, image_files, pair_notes
+from datasets.pairs.layouts import LAYOUTS, RULES, find_pair_sets, fitting, image_files, pair_notes
 from datasets.readers import read_rgb
 from datasets.store import PackedSet
 from datasets.tasks import Task
+from datasets.test_sets.items import TestImage
 
 _LEVELS = 3
 
@@ -41,7 +41,7 @@ def find_test_sets(folder: Path, task: Task | None = None) -> list[TestSet]:
     """The test sets in a folder, by names alone.
 
     Tried in turn: test sets of the catalogue below the folder; the folder being one of them; pairs of the user's own
-    (`datasets.pair_layouts`; of those with a split, the ones to test on).
+    (`datasets.pairs.layouts`; of those with a split, the ones to test on).
 
     Raises:
         NoTestImagesError: nothing in it fits the task.

@@ -17,16 +17,16 @@ from torch import Tensor
 
 from datasets.bundle import DataBundle, EvalItem, Pixels, Sample, Split, centre, serves
 from datasets.catalog import catalog
-from datasets.dataset_spec import DatasetSpec
+from datasets.catalog.finder import find_sets, require_clear_names
+from datasets.catalog.spec import DatasetSpec
 from datasets.degrade import degrade
-from datasets.eval_items import TestImage, make_items
-from datasets.finder import find_sets, require_clear_names
 from datasets.leaks import same_scenes
-from datasets.loading import LoadedImage, load_set, stored_sets, stores_note
 from datasets.protocols import Protocol, conditions_under, get_protocol
 from datasets.seeding import stable_seed
-from datasets.splits import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
+from datasets.sources.loading import LoadedImage, load_set, stored_sets, stores_note
+from datasets.sources.splits import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
 from datasets.tasks import PAPER_TASKS, Condition, Task
+from datasets.test_sets.items import TestImage, make_items
 
 
 @dataclass(frozen=True, kw_only=True)

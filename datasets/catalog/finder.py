@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets.catalog import catalog, get_dataset
-from datasets.dataset_spec import DatasetSpec, Layout
+from datasets.catalog.spec import DatasetSpec, Layout
 from datasets.readers import is_image_name
 
 

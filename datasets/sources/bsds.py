@@ -12,11 +12,11 @@ from pathlib import Path
 
 from datasets.bundle import DataBundle, Sample
 from datasets.catalog import get_dataset
-from datasets.embedded import smooth_depth
-from datasets.finder import find_set
+from datasets.catalog.finder import find_set
 from datasets.leaks import same_scenes
-from datasets.loading import LoadedImage, load_set, stored_sets
-from datasets.splits import leaked_scenes, scene_of, thumbs_of, validation_scenes
+from datasets.sources.embedded import smooth_depth
+from datasets.sources.loading import LoadedImage, load_set, stored_sets
+from datasets.sources.splits import leaked_scenes, scene_of, thumbs_of, validation_scenes
 from datasets.tasks import CONDITIONS, Condition, Task
 
 _TRAIN, _NOISE_TEST, _TEST, _PAIRS = "bsd400", "cbsd68", "bsds500-val", "rain100l-test"

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.leaks import leaked_training_images, overlaps
-from datasets.loading import LoadedImage
 from datasets.seeding import stable_seed
+from datasets.sources.loading import LoadedImage
 from datasets.tasks import Task
 
 _VAL_SHARE = 0.05

@@ -74,7 +74,7 @@ class Archive:
 class Release:
     """A known content of a whole set, recognised whatever its files are called."""
 
-    digest: str  # `content_digest` of all pixels (`datasets.finder`)
+    digest: str  # `content_digest` of all pixels (`datasets.catalog.finder`)
     says: str  # which release it is
 
 

@@ -1,7 +1,7 @@
 """The field's data sets by name.
 
 What is said of each is `dataset_spec.DatasetSpec`, the sets themselves are in `catalog_specs`;
-`datasets.finder` looks for them in a folder.
+`datasets.catalog.finder` looks for them in a folder.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 from functools import cache
 
-from datasets.catalog_specs import SPECS
-from datasets.dataset_spec import DatasetSpec
+from datasets.catalog.sets import SPECS
+from datasets.catalog.spec import DatasetSpec
 
 
 @cache

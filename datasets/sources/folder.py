@@ -13,15 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.bundle import DataBundle, Pixels, Sample, Unread
+from datasets.catalog.finder import Pair, find_sets
 from datasets.console import readable
-from datasets.embedded import smooth_depth
-from datasets.finder import Pair, find_sets
-from datasets.folder_split import USUAL_SPLIT, FolderSplit, Split, has_own_split, split_by_count, split_by_folders
 from datasets.noise import content_hash
-from datasets.pair_layouts import find_pair_sets, fitting, image_files, pair_notes, part_of, require_partners
-from datasets.pair_names import PairSet, require_one_of_a_name
-from datasets.pair_suspects import refuse_unnamed_pairs
+from datasets.pairs.layouts import find_pair_sets, fitting, image_files, pair_notes, part_of, require_partners
+from datasets.pairs.names import PairSet, require_one_of_a_name
+from datasets.pairs.unnamed import refuse_unnamed_pairs
 from datasets.readers import ImageRefused, passed_over, read_rgb, read_size
+from datasets.sources.embedded import smooth_depth
+from datasets.sources.folder_split import (
+    USUAL_SPLIT,
+    FolderSplit,
+    Split,
+    has_own_split,
+    split_by_count,
+    split_by_folders,
+)
 from datasets.tasks import Task, known_tasks
 
 _SMALLEST = 32
@@ -39,7 +46,7 @@ def load_folder(
 ) -> DataBundle:
     """The images under a folder, with the folder's own train, val and test where it has them.
 
-    Pairs (`datasets.pair_layouts`) serve the task that their folders' names say, or the one that is told. Everything
+    Pairs (`datasets.pairs.layouts`) serve the task that their folders' names say, or the one that is told. Everything
     else is clean images, degraded on the fly. Without a split of its own the folder is split by count, 80 / 10 / 10, at
     least one image each, in the order of the hash of the images' content: the choice does not depend on names, and
     copies never stand on two sides.

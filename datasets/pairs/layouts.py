@@ -3,7 +3,7 @@
 `find_pair_sets` is the one place that says what counts as pairs: `ablations.run`, `ablations.evaluate` and
 `python -m datasets score` all ask it. A degraded and a clean subfolder side by side are pairs, in any case of letters,
 at most four folders down, above or below folders called train, val and test and folders of sequences. Where there are
-no such subfolders, files such as `1_rain.png` and `1_clean.png` in one folder are pairs (`datasets.pair_names`).
+no such subfolders, files such as `1_rain.png` and `1_clean.png` in one folder are pairs (`datasets.pairs.names`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from datasets.dataset_spec import Pairing
-from datasets.finder import Pair
-from datasets.pair_names import (
+from datasets.catalog.finder import Pair
+from datasets.catalog.spec import Pairing
+from datasets.pairs.names import (
     CLEAN,
     CLEAN_FOR,
     DEGRADED,

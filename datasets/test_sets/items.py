@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from datasets.bundle import EvalItem, Pixels, Sample, eval_item
-from datasets.embedded import smooth_depth
 from datasets.noise import noisy_pixels
 from datasets.protocols import Protocol
 from datasets.readers import ImageRefused
+from datasets.sources.embedded import smooth_depth
 from datasets.tasks import Condition, Task
 
 Refuse = Callable[[str, str, str], None]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from datasets.catalog_known import BSD400_NAMES, CBSD68_NAMES, LOL_EVAL15_NAMES, RELEASES
-from datasets.dataset_spec import Archive, DatasetSpec, Pairing, clean_layout, pair_layout
+from datasets.catalog.contents import BSD400_NAMES, CBSD68_NAMES, LOL_EVAL15_NAMES, RELEASES
+from datasets.catalog.spec import Archive, DatasetSpec, Pairing, clean_layout, pair_layout
 from datasets.tasks import Task
 
 _BSDS: dict[str, Any] = {
