@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from baselines.base import Images
 from baselines.layers import CrossAttention, conv1, conv3
-from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.registry import Baseline, configured, one_block_config, register, two_block_config
 from baselines.restormer import RestormerUNet, Step, UNetConfig
 from dfpir.layers import Features
 
@@ -145,8 +145,8 @@ register(
         "branch without input; the network that sets the band's border never gets a gradient.",
         params_m_published=28.785,
         gmacs_published=161.8,
-        demo=one_block(8),
-        small=one_block(12),
-        quick=two_blocks(24),
+        demo=one_block_config(8),
+        small=one_block_config(12),
+        quick=two_block_config(24),
     )
 )

@@ -1,4 +1,4 @@
-"""AirNet: restoration guided by a degradation representation that is learned by contrast, without being told the type.
+"""AirNet: restoration guided by a degradation representation learned by contrast, blind to the type.
 
 Li, Liu, Hu, Wu, Lv, Peng, "All-in-One Image Restoration for Unknown Corruption", CVPR 2022. Parameter names are the
 released file's. Images are RGB in [0, 1]; features keep the image's size throughout, so that any size fits.
@@ -90,12 +90,12 @@ class _MomentumContrast(nn.Module):
         with torch.no_grad():
             self._follow()
             keys = self.encoder_k.code(self.encoder_k.E_pre(key_view))
-        own = (query * keys).sum(1, keepdim=True)
-        others = query @ self.queue.clone()  # the queue is overwritten below, before the backward pass
+        positive = (query * keys).sum(1, keepdim=True)
+        negatives = query @ self.queue.clone()  # the queue is overwritten below, before the backward pass
         self._enqueue(keys)
-        return torch.cat([own, others], dim=1) / TEMPERATURE
+        return torch.cat([positive, negatives], dim=1) / TEMPERATURE
 
-    def _follow(self) -> None:
+    def _update_key_encoder(self) -> None:
         for key, query in zip(self.encoder_k.parameters(), self.encoder_q.parameters(), strict=True):
             key.lerp_(query, 1 - MOMENTUM)
 
@@ -216,8 +216,8 @@ class _Restorer(nn.Module):
 class AirNet(nn.Module):
     """AirNet, called as `model(image)`; only its training objective asks for a second view.
 
-    Training has two stages (the released code's `epochs_encoder`): first the encoder alone learns to tell degradations
-    apart, then everything learns to restore. A new model is in the second; `set_progress` leads training through both.
+    Training has two stages (the released code's `epochs_encoder`): first the encoder alone learns to separate
+    degradations, then everything learns to restore. A new model is in the second; `set_progress` leads through both.
 
     Args:
         batch_size: of training; the queue of the released checkpoints holds 256 keys for each (all-in-one: 5, noise: 3,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from baselines.base import Images
 from baselines.layers import conv1
-from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.registry import Baseline, configured, one_block_config, register, two_block_config
 from baselines.restormer import RestormerUNet, Step, UNetConfig
 from baselines.routing import Chosen, ExpertRouter, Weights, balance_losses, balanced_l1
 from dfpir.layers import Features, Pixels, as_features, as_pixels
@@ -248,8 +248,8 @@ register(
         params_m_published=23.544,
         objective=partial(balanced_l1, weight=BALANCE_WEIGHT),
         whole_batch="gating noise and the balance of its experts are of the batch",
-        demo=one_block(8),
-        small=one_block(12),
-        quick=two_blocks(26),
+        demo=one_block_config(8),
+        small=one_block_config(12),
+        quick=two_block_config(26),
     )
 )

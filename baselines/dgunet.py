@@ -76,8 +76,8 @@ class ConvBlock(nn.Module):
             out = torch.cat([self.norm(first), second], dim=1)
         out = F.leaky_relu(self.conv_2(F.leaky_relu(out, 0.2)), 0.2) + self.identity(x)
         if encoded is not None and decoded is not None:
-            known = F.leaky_relu(self.csff_enc(encoded) + self.csff_dec(decoded), 0.1)
-            out = out * self.phi(known).sigmoid() + self.gamma(known) + out
+            previous = F.leaky_relu(self.csff_enc(encoded) + self.csff_dec(decoded), 0.1)
+            out = out * self.phi(previous).sigmoid() + self.gamma(previous) + out
         return out
 
 
@@ -95,14 +95,14 @@ class Encoder(nn.Module):
     def forward(
         self, x: Features, encoded: list[Features] | None = None, decoded: list[Features] | None = None
     ) -> tuple[list[Features], Features]:
-        kept: list[Features] = []
+        features: list[Features] = []
         for level in range(LEVELS - 1):
             block: Any = self.body[level]
             # the decoder's list runs from coarse to fine
-            known = (encoded[level], decoded[-level - 1]) if encoded is not None and decoded is not None else ()
-            kept.append(block(x, *known))
-            x = block.downsample(kept[-1])
-        return kept, self.body[-1](x)
+            previous = (encoded[level], decoded[-level - 1]) if encoded is not None and decoded is not None else ()
+            features.append(block(x, *previous))
+            x = block.downsample(features[-1])
+        return features, self.body[-1](x)
 
 
 class UpBlock(nn.Module):

@@ -15,7 +15,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from baselines.base import Images, checked_code
+from baselines.base import Images, require_code
 from baselines.registry import Baseline, register
 from dfpir.layers import Features
 
@@ -82,7 +82,7 @@ class DL(nn.Module):
         Raises:
             ValueError: no code, or one of another shape.
         """
-        code = checked_code(code, len(image), self.nparam, "DL (see operator_code)")
+        code = require_code(code, len(image), self.nparam, "DL (see operator_code)")
         bgr = 255 * image.flip(1)
         out = self.apply_operator(code, torch.cat([bgr, edge_map(bgr)], dim=1) - 128)
         return out.flip(1) / 255
@@ -109,8 +109,8 @@ class DL(nn.Module):
     def _convolved(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
         # every image has its own kernels: the batch becomes groups of one convolution
         batch = len(x)
-        one, two, height, width = _kernel_shape(layer, self.width)
-        kernels = self.get_submodule(f"fc{layer}")(code).reshape(batch * one, two, height, width)
+        channels_out, channels_in, height, width = _kernel_shape(layer, self.width)
+        kernels = self.get_submodule(f"fc{layer}")(code).reshape(batch * channels_out, channels_in, height, width)
         x = rearrange(x, "b c h w -> 1 (b c) h w")
         if layer == DECONVOLUTION:
             x = F.conv_transpose2d(x, kernels, stride=2, padding=1, groups=batch)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from baselines.base import Images
 from baselines.idr_parts import CLASSES, QUERIES, Knowledge, KnowledgeBlock, Labels, Mixer, Prediction
-from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.registry import Baseline, configured, one_block_config, register, two_block_config
 from baselines.restormer import RestormerUNet, Step, UNetConfig
 from dfpir.layers import Features
 
@@ -79,8 +79,8 @@ class IDR(RestormerUNet):
         """See the base; what a level restores and guesses is kept in the context."""
         if step != "down":
             return x
-        known = context.knowledge, resized(context.degraded, x), context.labels
-        x, side, prediction = self.get_submodule(f"kdp_level{level}")(x, *known)
+        conditioning = context.knowledge, resized(context.degraded, x), context.labels
+        x, side, prediction = self.get_submodule(f"kdp_level{level}")(x, *conditioning)
         context.sides.append(side)
         context.predictions.append(prediction)
         return x
@@ -153,13 +153,13 @@ register(
         licence="MIT",
         multiple_of=8,
         needs="label",
-        notes="Blind when it restores; told the class in the first 550 of 1200 epochs of training. Its paper's table "
+        notes="Blind when it restores; given the class in the first 550 of 1200 epochs of training. Its paper's table "
         "says 15.34 M parameters, the released configuration has 12.262 M.",
         params_m_published=12.262,
         gmacs_published=90.8,
         objective=objective,
-        demo=one_block(6),
-        small=one_block(8),
-        quick=two_blocks(16),
+        demo=one_block_config(6),
+        small=one_block_config(8),
+        quick=two_block_config(16),
     )
 )

@@ -180,19 +180,21 @@ class _Principle(nn.Module):
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known of degradations: keys by label (stage one), or directions with strengths by class (stage two)."""
+    """Degradations: keys by label (stage one), or directions with strengths by class (stage two)."""
 
     keys: Keys | None = None
-    left: Float[Tensor, "k k"] | None = None
+    left_vectors: Float[Tensor, "k k"] | None = None
     strengths: Float[Tensor, "5 k"] | None = None
-    right: Float[Tensor, "k d"] | None = None
+    right_vectors: Float[Tensor, "k d"] | None = None
 
-    def given(self, prediction: Prediction) -> Keys:
+    def keys_for(self, prediction: Prediction) -> Keys:
         """Keys of each image; in stage two U diag(prediction S) V (equation 6)."""
         if self.keys is not None:
             return self.keys
-        left, strengths, right = (cast(Tensor, t) for t in (self.left, self.strengths, self.right))
-        return (left * (prediction.flatten(1) @ strengths).unsqueeze(1)) @ right
+        left_vectors, strengths, right_vectors = (
+            cast(Tensor, t) for t in (self.left_vectors, self.strengths, self.right_vectors)
+        )
+        return (left_vectors * (prediction.flatten(1) @ strengths).unsqueeze(1)) @ right_vectors
 
 
 class KnowledgeBlock(nn.Module):
@@ -210,7 +212,7 @@ class KnowledgeBlock(nn.Module):
         self, x: Features, knowledge: Knowledge, image: Images, labels: Labels | None
     ) -> tuple[Features, Images, Prediction]:
         prediction = self.principle.pred(x)
-        keys = knowledge.given(prediction)
+        keys = knowledge.keys_for(prediction)
         attended, restored = self.SAM(x, image)
         degradation = self.attn(self.norm1(attended), F.layer_norm(keys, keys.shape[-1:]))
         x = self.principle(x, degradation, prediction, labels)
@@ -231,4 +233,4 @@ class Mixer(nn.Module):
         left, right = rearrange(left, "n k s -> (n s) k"), rearrange(right, "n s d -> (n s) d")
         mixed_left = self.convU(left[None, :, :, None])[0, :, :, 0]
         mixed_right = self.convV(right[None, :, :, None])[0, :, :, 0]
-        return Knowledge(left=mixed_left.T, strengths=strengths, right=mixed_right)
+        return Knowledge(left_vectors=mixed_left.T, strengths=strengths, right_vectors=mixed_right)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from baselines.base import Images, checked_code
+from baselines.base import Images, require_code
 from baselines.layers import conv1, depthwise
 from baselines.nafnet import NAFBlock, NAFUNet
 from baselines.registry import Baseline, register
@@ -87,7 +87,7 @@ class InstructIR(NAFUNet):
         self.txtdim = txtdim
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        return super().forward(image, checked_code(code, len(image), self.txtdim, "InstructIR"))
+        return super().forward(image, require_code(code, len(image), self.txtdim, "InstructIR"))
 
 
 register(

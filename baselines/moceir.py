@@ -98,7 +98,7 @@ def high_pass(channels: int) -> nn.Sequential:
 
 
 class FrequencyEmbedding(nn.Module):
-    """(B, C, H, W) latent features to (B, C): what the routers are told of an image's high frequencies."""
+    """(B, C, H, W) latent features to (B, C): the routers' input on an image's high frequencies."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

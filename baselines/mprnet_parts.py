@@ -64,7 +64,7 @@ class SupervisedAttention(nn.Module):
 
     def forward(self, x: Features, image: Images) -> tuple[Features, Images]:
         restored = self.conv2(x) + image
-        kept: Tensor = self.conv1(x)
+        features: Tensor = self.conv1(x)
         if self.conv3 is not None:
-            kept = kept * torch.sigmoid(self.conv3(restored))
-        return kept + x, restored
+            features = features * torch.sigmoid(self.conv3(restored))
+        return features + x, restored

@@ -51,7 +51,7 @@ class NAFBlock(nn.Module):
 
 
 class NAFUNet(nn.Module):
-    """U-Net of NAF blocks, with a module that is told the code after the blocks of each level, or without.
+    """U-Net of NAF blocks, with a module conditioned on the code after the blocks of each level, or without.
 
     Image (B, 3, H, W), RGB in [0, 1], any size (padded with zeros to a multiple of 2 to the depth), to the same shape.
 

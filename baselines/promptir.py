@@ -1,4 +1,4 @@
-"""PromptIR: Restormer whose decoder is told the degradation by prompts that it mixes from learned components itself.
+"""PromptIR: Restormer whose decoder is conditioned by prompts that it mixes from learned components itself.
 
 Potlapalli, Zamir, Khan, Khan, "PromptIR: Prompting for All-in-One Blind Image Restoration", NeurIPS 2023, section 3.
 """
@@ -15,7 +15,7 @@ from einops import einsum, reduce
 from torch import Tensor, nn
 
 from baselines.layers import Block, conv1, conv3
-from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.registry import Baseline, configured, one_block_config, register, two_block_config
 from baselines.restormer import RestormerUNet, Step, UNetConfig
 from dfpir.layers import Features
 
@@ -103,8 +103,8 @@ register(
         notes="Blind. 0.215 M of the released parameters are never used.",
         params_m_published=35.592,
         gmacs_published=172.7,
-        demo={**one_block(8), "prompt_channels": (4, 8, 16), "prompt_sizes": (32, 16, 8)},
-        small={**one_block(12), "prompt_channels": (8, 12, 24), "prompt_sizes": (32, 16, 8)},
-        quick={**two_blocks(24), "prompt_channels": (12, 24, 48), "prompt_sizes": (32, 16, 8)},
+        demo={**one_block_config(8), "prompt_channels": (4, 8, 16), "prompt_sizes": (32, 16, 8)},
+        small={**one_block_config(12), "prompt_channels": (8, 12, 24), "prompt_sizes": (32, 16, 8)},
+        quick={**two_block_config(24), "prompt_channels": (12, 24, 48), "prompt_sizes": (32, 16, 8)},
     )
 )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from baselines.base import Images
 from baselines.losses import charbonnier
-from baselines.registry import Baseline, configured, register, require
+from baselines.registry import Baseline, configured, register, require_extra
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class SwinIR(nn.Module):
 
     def __init__(self, config: SwinIRConfig) -> None:
         super().__init__()
-        require("spandrel", "SwinIR")
+        require_extra("spandrel", "SwinIR")
         library = import_module("spandrel.architectures.SwinIR")
         lists = {"depths": list(config.depths), "num_heads": list(config.num_heads)}
         with warnings.catch_warnings():

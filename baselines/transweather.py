@@ -220,13 +220,13 @@ class _Tail(nn.Module):
     def __init__(self, sizes: Sequence[int], tail: Sequence[int]) -> None:
         super().__init__()
         first, second, third, fourth = sizes
-        half, whole = tail
+        half_width, full_width = tail
         self.convd32x, self.convd16x = _double(fourth, fourth), _double(fourth, third)
         self.convd8x, self.convd4x = _double(third, second), _double(second, first)
-        self.convd2x, self.convd1x = _double(first, half), _double(half, whole)
-        for n, channels in ((4, third), (3, second), (2, first), (1, half)):
+        self.convd2x, self.convd1x = _double(first, half_width), _double(half_width, full_width)
+        for n, channels in ((4, third), (3, second), (2, first), (1, half_width)):
             self.add_module(f"dense_{n}", nn.Sequential(_Refinement(channels)))
-        self.conv_output = _conv3(whole, 3)  # never run, but the released files have its weights
+        self.conv_output = _conv3(full_width, 3)  # never run, but the released files have its weights
 
     def forward(self, skips: Sequence[Features], x: Features) -> Features:
         x = _cropped(self.convd32x(x), skips[3]) + skips[3]

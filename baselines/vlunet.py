@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from einops import einsum
 from torch import Tensor, nn
 
-from baselines.base import Images, checked_code
+from baselines.base import Images, require_code
 from baselines.layers import Down, PatchEmbed, Up, conv1, conv3, depthwise, named, stage
-from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.registry import Baseline, configured, one_block_config, register, two_block_config
 from baselines.restormer import UNetConfig
 from dfpir.kernels import cosine_map
 from dfpir.layers import Features, TransposedAttention, as_features, as_pixels, mix_channels
@@ -126,7 +126,7 @@ class VLUNet(nn.Module):
         self.output = conv3(channels(2), 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        code = checked_code(code, len(image), CODE_DIM, "VLU-Net (an image feature of its CLIP)")
+        code = require_code(code, len(image), CODE_DIM, "VLU-Net (an image feature of its CLIP)")
         part = self.get_submodule
         x, observed = self.patch_embed(image), self.patch_embed_i(image)
         skips: list[tuple[Features, Features]] = []
@@ -161,8 +161,8 @@ register(
         notes="Takes an image feature of a CLIP that its authors fine-tuned; that CLIP is not counted.",
         params_m_published=35.353,
         gmacs_published=186,
-        demo=one_block(10),
-        small=one_block(10),
-        quick=two_blocks(16),
+        demo=one_block_config(10),
+        small=one_block_config(10),
+        quick=two_block_config(16),
     )
 )

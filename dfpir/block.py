@@ -38,7 +38,7 @@ class PerturbationBlock(Recomputed):
             self.attention = PerturbedAttention(
                 channels,
                 heads,
-                kept=config.kept(level),
+                topk=config.topk(level),
                 masking=config.masking,
                 logit_scale=config.logit_scale,
                 output_scale=config.output_scale,

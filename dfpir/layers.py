@@ -118,7 +118,9 @@ class GatedFeedForward(nn.Module):
         """The same with `extra` more channels in each half, whose weights are zero: their gate is zero, too."""
         hidden = self.project_out.in_channels
         wide = [self.project_in.weight, self.project_in.bias, self.dwconv.weight, self.dwconv.bias]
-        w_in, b_in, w_conv, b_conv = (None if each is None else _pad_halves(each, hidden, extra) for each in wide)
+        w_in, b_in, w_conv, b_conv = (
+            None if parameter is None else _pad_halves(parameter, hidden, extra) for parameter in wide
+        )
         assert w_in is not None
         assert w_conv is not None
         gated = depthwise_gate(F.conv2d(x, w_in, b_in), w_conv, b_conv)

@@ -54,7 +54,7 @@ def compile_blocks(model: nn.Module, backend: str | None = "inductor", *, evalua
 
 
 class Recomputed(nn.Module):
-    """A block that, told so, keeps its inputs alone for the backward pass and computes the rest again there.
+    """A block that, with `recompute`, keeps its inputs alone for the backward pass and computes the rest again there.
 
     The same numbers for about a third more time and a fraction of the memory; see `recompute_activations`. A block
     says in `compute` what it does, and draws no random numbers there. `compile_blocks` has `compute` compiled.
@@ -82,7 +82,7 @@ class Recomputed(nn.Module):
 
 @cache
 def _compiled(compute: Callable[..., Tensor], backend: str) -> Callable[..., Tensor]:
-    """A class's `compute`, compiled for each kind of its blocks and each size of their inputs apart."""
+    """A class's `compute`, compiled separately for each kind of its blocks and each size of their inputs."""
     return torch.compile(compute, dynamic=False, backend=backend)
 
 
