@@ -25,7 +25,9 @@ def instructions(spec: DatasetSpec, root: Path) -> str:
     layout = spec.home
     folders = [*layout.degraded, *layout.clean]
     places = "\n".join(f"    {root / folder.removesuffix('/**')}" for folder in folders)
-    others = sorted({f"{other.family}: {' + '.join([*other.degraded, *other.clean])}" for other in spec.layouts[1:]})
+    other_layouts = sorted(
+        {f"{layout.family}: {' + '.join([*layout.degraded, *layout.clean])}" for layout in spec.layouts[1:]}
+    )
     return "\n".join(
         [
             f"{spec.title}: {spec.count} images ({spec.task.name}, {spec.split})",
@@ -36,7 +38,7 @@ def instructions(spec: DatasetSpec, root: Path) -> str:
             f"  put {'degraded and clean images' if spec.paired else 'the images'} into",
             places,
             "  or keep one of these layouts below the root:",
-            *(f"    {line}" for line in others),
+            *(f"    {line}" for line in other_layouts),
             f"  then    python -m datasets check {root} --only {spec.name}",
         ]
     )
@@ -98,8 +100,8 @@ def resuming_download(url: str, output_file: str, _pooch: Any, *, part: Path) ->
     import requests
 
     part.parent.mkdir(parents=True, exist_ok=True)
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    received = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={received}-"} if received else {}
     with requests.get(url, headers=headers, stream=True, timeout=60) as response:
         # 416: the part is already whole. 200 instead of 206: the server starts from the beginning, and so do we.
         if response.status_code != 416:
@@ -125,15 +127,15 @@ def unpack(archive: Path, target: Path, pattern: str = ".*") -> list[Path]:
             members = file.getmembers()
             for member in members:
                 _refuse_unsafe(archive, member)
-            wanted: dict[str, tarfile.TarInfo] = {}
-            for member in (each for each in members if each.isfile() and re.fullmatch(pattern, each.name)):
+            selected: dict[str, tarfile.TarInfo] = {}
+            for member in (member for member in members if member.isfile() and re.fullmatch(pattern, member.name)):
                 name = PurePosixPath(member.name).name
-                if wanted.setdefault(name, member) is not member:
+                if selected.setdefault(name, member) is not member:
                     raise FetchError(f"{archive} holds several files called {name!r}; unpack it by hand.")
-            if not wanted:
+            if not selected:
                 raise FetchError(f"{archive} holds no file that matches {pattern!r}: it is not the expected archive.")
             target.mkdir(parents=True, exist_ok=True)
-            return [_write(file, member, target / name) for name, member in wanted.items()]
+            return [_write(file, member, target / name) for name, member in selected.items()]
     except FetchError:
         raise
     # Broken archives make the decoders raise a dozen types (zlib, lzma, struct, ...); all mean the same here.

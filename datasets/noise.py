@@ -52,9 +52,9 @@ def noisy_inputs(
     protocol: Protocol, clean_images: Sequence[Tensor | NDArray[np.uint8]], sigmas_255: Sequence[int] | None = None
 ) -> Iterator[NoisyItem]:
     """`noisy_pixels` as tensors of floats, which take four times the memory."""
-    for each in noisy_pixels(protocol, clean_images, sigmas_255):
+    for item in noisy_pixels(protocol, clean_images, sigmas_255):
         yield NoisyItem(
-            index=each.index, sigma_255=each.sigma_255, degraded=_to_tensor(each.degraded), clean=_to_tensor(each.clean)
+            index=item.index, sigma_255=item.sigma_255, degraded=_to_tensor(item.degraded), clean=_to_tensor(item.clean)
         )
 
 
@@ -75,14 +75,16 @@ def noisy_pixels(
     Raises:
         ValueError: an image that isn't 8-bit RGB, or a sigma the protocol's stream does not draw.
     """
-    wanted = protocol.noise.sigmas_255 if sigmas_255 is None else tuple(sigmas_255)
+    requested_sigmas = protocol.noise.sigmas_255 if sigmas_255 is None else tuple(sigmas_255)
     ordered = protocol.noise.depends_on_order
-    absent = [sigma for sigma in wanted if ordered and sigma not in protocol.noise.sigmas_255]
+    absent = [sigma for sigma in requested_sigmas if ordered and sigma not in protocol.noise.sigmas_255]
     if absent:
-        drawn = ", ".join(map(str, protocol.noise.sigmas_255))
-        raise ValueError(f"Protocol {protocol.label} draws sigma {drawn} only, not {absent[0]}; `suite` takes any.")
-    last = max((protocol.noise.sigmas_255.index(sigma) for sigma in wanted), default=-1) if ordered else 0
-    visited = protocol.noise.sigmas_255[: last + 1] if ordered else wanted
+        protocol_sigmas = ", ".join(map(str, protocol.noise.sigmas_255))
+        raise ValueError(
+            f"Protocol {protocol.label} draws sigma {protocol_sigmas} only, not {absent[0]}; `suite` takes any."
+        )
+    last = max((protocol.noise.sigmas_255.index(sigma) for sigma in requested_sigmas), default=-1) if ordered else 0
+    visited = protocol.noise.sigmas_255[: last + 1] if ordered else requested_sigmas
     generator = _generator(protocol)
     for sigma in visited:
         if protocol.noise.seeding == "stream-per-sigma":
@@ -91,7 +93,7 @@ def noisy_pixels(
             levels = _cropped_levels(protocol, image)
             if not ordered:
                 generator = _generator(protocol, levels, sigma)
-            if sigma in wanted:
+            if sigma in requested_sigmas:
                 yield _item(protocol, index, sigma, levels, generator)
             else:
                 for rows in _parts(levels):

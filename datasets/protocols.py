@@ -231,8 +231,8 @@ def rules_from_elsewhere(labels: Iterable[str]) -> dict[str, Any]:
 
     A label of the suite's says what was done; of another package's, its rules say it.
     """
-    others = {each.label: each for each in PROTOCOLS.values() if each not in _SUITE}
-    return {label: others[label].to_json() for label in labels if label in others}
+    plugin_protocols = {protocol.label: protocol for protocol in PROTOCOLS.values() if protocol not in _SUITE}
+    return {label: plugin_protocols[label].to_json() for label in labels if label in plugin_protocols}
 
 
 def get_protocol(name: str) -> Protocol:
@@ -251,11 +251,11 @@ def get_protocol(name: str) -> Protocol:
 
 def conditions_under(protocol: Protocol, tasks: Iterable[Task]) -> tuple[Condition, ...]:
     """The tasks' conditions; noise at the levels that the protocol draws, where it draws a stream of them."""
-    drawn = protocol.noise.sigmas_255 if protocol.noise.depends_on_order else None
+    sigmas = protocol.noise.sigmas_255 if protocol.noise.depends_on_order else None
     return tuple(
         condition
         for task in tasks
-        for condition in (map(noise, drawn) if task is Task.NOISE and drawn is not None else task.conditions)
+        for condition in (map(noise, sigmas) if task is Task.NOISE and sigmas is not None else task.conditions)
     )
 
 

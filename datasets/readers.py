@@ -92,7 +92,7 @@ def is_image_name(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def passed_over(folder: Path, *, inner: bool = True) -> str:
+def unread_formats_note(folder: Path, *, inner: bool = True) -> str:
     """Images in a folder and its `inner` ones in formats that are not read: `2 files ... (.heic 2)`, or nothing."""
     counts: dict[str, int] = {}
     for _, folders, files in os.walk(folder, followlinks=False):

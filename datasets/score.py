@@ -133,19 +133,21 @@ def score_inputs(folder: Path, query: TestQuery) -> list[InputScores]:
     query = replace(query, skip_bad=True, unknown=UNKNOWN_TASK, scenes=False)
     noise_alone = query.tasks == (Task.NOISE,) and not holds_test_sets(folder)
     data = (open_clean_images if noise_alone else open_test_sets)(folder, query)
-    conditions = [condition for condition in data.conditions if query.wants(condition.task)]
-    return [_score_set(each, data, conditions) for each in data.sets]
+    conditions = [condition for condition in data.conditions if query.selects(condition.task)]
+    return [_score_set(test_set, data, conditions) for test_set in data.sets]
 
 
-def _score_set(each: TestSet, data: TestSets, conditions: Sequence[Condition]) -> InputScores:
-    refused = dict(each.refused)
+def _score_set(test_set: TestSet, data: TestSets, conditions: Sequence[Condition]) -> InputScores:
+    refused = dict(test_set.refused)
 
     def refuse(file: str, condition: str, reason: str) -> None:
         refused.setdefault(file, reason)
 
-    served = [condition for condition in conditions if each.task in (None, condition.task)]
-    rows = list(_rows(make_items(data.rules, each.images, served, refuse=refuse), data.rules, refused))
-    return InputScores(dataset=each.name, rules=data.rules, notes=data.notes, rows=rows, refused=tuple(refused.items()))
+    served = [condition for condition in conditions if test_set.task in (None, condition.task)]
+    rows = list(_rows(make_items(data.rules, test_set.images, served, refuse=refuse), data.rules, refused))
+    return InputScores(
+        dataset=test_set.name, rules=data.rules, notes=data.notes, rows=rows, refused=tuple(refused.items())
+    )
 
 
 def _rows(items: Iterable[EvalItem], rules: Protocol, refused: dict[str, str]) -> Iterable[dict[str, Any]]:

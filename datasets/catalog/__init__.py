@@ -25,9 +25,9 @@ def get_dataset(name: str) -> DatasetSpec:
     Raises:
         ValueError: there is none; the message lists those there are and the nearest.
     """
-    known = catalog()
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(name.lower(), known, n=1)
+    specs = catalog()
+    if name in specs:
+        return specs[name]
+    near = difflib.get_close_matches(name.lower(), specs, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"Unknown data set {name!r}.{hint} Known: {', '.join(known)}.")
+    raise ValueError(f"Unknown data set {name!r}.{hint} Known: {', '.join(specs)}.")

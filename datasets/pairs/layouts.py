@@ -1,6 +1,6 @@
 """Pairs of degraded and clean images in a folder of the user's own, recognised by the names of its subfolders.
 
-`find_pair_sets` is the one place that says what counts as pairs: `ablations.run`, `ablations.evaluate` and
+`find_pair_sets` is the one place that decides what counts as pairs: `ablations.run`, `ablations.evaluate` and
 `python -m datasets score` all ask it. A degraded and a clean subfolder side by side are pairs, in any case of letters,
 at most four folders down, above or below folders called train, val and test and folders of sequences. Where there are
 no such subfolders, files such as `1_rain.png` and `1_clean.png` in one folder are pairs (`datasets.pairs.names`).
@@ -23,11 +23,11 @@ from datasets.pairs.names import (
     DEGRADED,
     ROLE_WORDS,
     PairSet,
-    Part,
+    SplitName,
     flat_pairs,
-    part_named,
     plain_name,
-    require_one_of_a_name,
+    refuse_duplicate_names,
+    split_of_name,
     task_of,
 )
 from datasets.readers import is_image_name
@@ -40,57 +40,60 @@ LAYOUTS = (
 RULES = "equal names; rain-1 with norain-1; 0001_0.8_0.2 with 0001"
 
 _KEY_RULES = {Task.RAIN: (Pairing.NUMBER,), Task.HAZE: (Pairing.HAZE,), None: (Pairing.NUMBER, Pairing.HAZE)}
-_DEPTH, _SHOWN = 4, 5
+_DEPTH, _MAX_LISTED = 4, 5
 
 
-def find_pair_sets(folder: Path, told: Sequence[Task] = ()) -> list[PairSet]:
-    """The pairs below a folder, by task and part; empty where neither subfolders nor files are named as pairs are.
+def find_pair_sets(folder: Path, requested_tasks: Sequence[Task] = ()) -> list[PairSet]:
+    """The pairs below a folder, by task and split; empty where neither subfolders nor files are named as pairs are.
 
     Args:
         folder: the user's.
-        told: the tasks that the user named: pairs of other tasks are left out, and where it is one, pairs whose folders
-            name no task are of it.
+        requested_tasks: of the user: pairs of other tasks are left out; where it is one, pairs whose folders name no
+            task are of it.
 
     Raises:
         ValueError: one of two such folders is empty, two files are partners of one, or two are called the same.
     """
-    grouped: dict[tuple[Task | None, Part], list[PairSet]] = defaultdict(list)
-    for place, degraded, clean in _search(folder, _DEPTH):
-        for one in _read(folder, place, degraded, clean, told):
-            grouped[one.task, one.part].append(one)
+    grouped: dict[tuple[Task | None, SplitName], list[PairSet]] = defaultdict(list)
+    for place, degraded, clean in _find_folder_pairs(folder, _DEPTH):
+        for pair_set in _pair_folders(folder, place, degraded, clean, requested_tasks):
+            grouped[pair_set.task, pair_set.split].append(pair_set)
     if not grouped:
-        for one in flat_pairs(folder, image_files(folder), told):
-            grouped[one.task, one.part].append(one)
-    return [_joined(sets) for sets in grouped.values()]
+        for pair_set in flat_pairs(folder, image_files(folder), requested_tasks):
+            grouped[pair_set.task, pair_set.split].append(pair_set)
+    return [_merge(sets) for sets in grouped.values()]
 
 
-def fitting(sets: Sequence[PairSet], told: Sequence[Task], folder: Path) -> list[PairSet]:
-    """The sets of the tasks that were told; all without any.
+def select_tasks(sets: Sequence[PairSet], tasks: Sequence[Task], folder: Path) -> list[PairSet]:
+    """The sets of the tasks; all where none is named.
 
     Raises:
-        ValueError: there are sets, and none fits.
+        ValueError: there are sets, and none is of these tasks.
     """
-    kept = [each for each in sets if not told or each.task is None or each.task in told]
-    if sets and not kept:
-        has = ", ".join(sorted({each.task.name for each in sets if each.task}))
-        wants = ", ".join(task.name for task in told)
-        raise ValueError(f"{folder} holds pairs of {has}, by its folders' names, and none of {wants}.")
-    return kept
+    selected = [pair_set for pair_set in sets if not tasks or pair_set.task is None or pair_set.task in tasks]
+    if sets and not selected:
+        present = ", ".join(sorted({pair_set.task.name for pair_set in sets if pair_set.task}))
+        requested = ", ".join(task.name for task in tasks)
+        raise ValueError(f"{folder} holds pairs of {present}, by its folders' names, and none of {requested}.")
+    return selected
 
 
 def pair_notes(folder: Path, sets: Sequence[PairSet]) -> list[str]:
     """What was found and what was not used, in words for the user."""
-    places = list(dict.fromkeys(place for each in sets for place in each.places))
-    shown = ", ".join(places[:2]) + (f" and {len(places) - 2} more such" if len(places) > 2 else "")
-    notes = [f"pairs of {shown}"]
-    spare = [path for each in sets for path in each.spare]
-    if spare:
-        notes.append(f"{_images(len(spare))} without a degraded partner not used ({_named(folder, spare, 1)})")
-    used = {p for s in sets for pair in s.pairs for p in (pair.clean, pair.degraded)} | set(spare)
-    used |= {path for each in sets for path in each.unpaired}
-    passed = [path for path in image_files(folder) if path not in used]
-    if passed:
-        notes.append(f"{_images(len(passed))} outside of these folders not used ({_named(folder, passed, 1)})")
+    places = list(dict.fromkeys(place for pair_set in sets for place in pair_set.places))
+    place_names = ", ".join(places[:2]) + (f" and {len(places) - 2} more such" if len(places) > 2 else "")
+    notes = [f"pairs of {place_names}"]
+    unpaired_clean = [path for pair_set in sets for path in pair_set.unpaired_clean]
+    if unpaired_clean:
+        notes.append(
+            f"{_images(len(unpaired_clean))} without a degraded partner not used "
+            f"({_list_files(folder, unpaired_clean, 1)})"
+        )
+    used = {p for s in sets for pair in s.pairs for p in (pair.clean, pair.degraded)} | set(unpaired_clean)
+    used |= {path for pair_set in sets for path in pair_set.unpaired_degraded}
+    unused = [path for path in image_files(folder) if path not in used]
+    if unused:
+        notes.append(f"{_images(len(unused))} outside of these folders not used ({_list_files(folder, unused, 1)})")
     return notes
 
 
@@ -100,39 +103,40 @@ def require_partners(folder: Path, sets: Sequence[PairSet]) -> None:
     Raises:
         ValueError: it names them and the rules.
     """
-    alone = [path for each in sets for path in each.unpaired]
-    if alone:
+    unpaired = [path for pair_set in sets for path in pair_set.unpaired_degraded]
+    if unpaired:
         raise ValueError(
-            f"{folder}: {len(alone)} degraded images have no clean partner ({_named(folder, alone, _SHOWN)}). Partners "
-            f"have {RULES}. Add them, take these away, or use --skip-bad."
+            f"{folder}: {len(unpaired)} degraded images have no clean partner "
+            f"({_list_files(folder, unpaired, _MAX_LISTED)}). Partners have {RULES}. Add them, "
+            "take these away, or use --skip-bad."
         )
 
 
 def image_files(folder: Path) -> list[Path]:
     """Every file below a folder that is called as images are, in order of name; hidden folders are not entered."""
-    found = []
+    paths = []
     for place, folders, files in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(place) / name for name in files if is_image_name(Path(name))]
-    return sorted(found)
+        paths += [Path(place) / name for name in files if is_image_name(Path(name))]
+    return sorted(paths)
 
 
-def tested_files(folder: Path, files: Sequence[Path]) -> tuple[list[Path], str]:
-    """Of clean images with train/ and test/ apart, those of test/, and what is left out in words; else all of them."""
-    parts = {path: part_of(folder, path) for path in files}
-    if not {"train", "test"} <= set(parts.values()):
+def select_test_files(folder: Path, files: Sequence[Path]) -> tuple[list[Path], str]:
+    """Of clean images in train/ and test/ those of test/, and a note on the others; else all of them."""
+    splits = {path: split_of(folder, path) for path in files}
+    if not {"train", "test"} <= set(splits.values()):
         return list(files), ""
-    kept = [path for path, part in parts.items() if part == "test"]
-    return kept, f"test/ alone: {_images(len(files) - len(kept))} of its other parts not used"
+    test_files = [path for path, split in splits.items() if split == "test"]
+    return test_files, f"test/ alone: {_images(len(files) - len(test_files))} of its other parts not used"
 
 
-def part_of(folder: Path, path: Path) -> Part:
-    """The part that a file's topmost folder names."""
+def split_of(folder: Path, path: Path) -> SplitName:
+    """The split that a file's topmost folder names."""
     inner = path.relative_to(folder).parts
-    return part_named(inner[0]) if len(inner) > 1 else ""
+    return split_of_name(inner[0]) if len(inner) > 1 else ""
 
 
-def _search(place: Path, depth: int) -> Iterator[tuple[Path, Path, Path]]:
+def _find_folder_pairs(place: Path, depth: int) -> Iterator[tuple[Path, Path, Path]]:
     """(place, degraded folder, clean folder) of every two folders that belong together, from the top down."""
     children = {plain_name(child.name): child for child in _subfolders(place)}
     used: set[Path] = set()
@@ -144,63 +148,69 @@ def _search(place: Path, depth: int) -> Iterator[tuple[Path, Path, Path]]:
     if depth:
         for child in children.values():
             if child not in used:
-                yield from _search(child, depth - 1)
+                yield from _find_folder_pairs(child, depth - 1)
 
 
-def _read(root: Path, place: Path, degraded: Path, clean: Path, told: Sequence[Task]) -> list[PairSet]:
-    """The pairs of two folders, by part."""
-    shown = f"{degraded.relative_to(root).as_posix()}/ + {clean.relative_to(root).as_posix()}/"
-    bad, good = image_files(degraded), image_files(clean)
-    for files, empty, other in ((bad, degraded, clean), (good, clean, degraded)):
-        require_one_of_a_name(root, files)
+def _pair_folders(
+    root: Path, place: Path, degraded: Path, clean: Path, requested_tasks: Sequence[Task]
+) -> list[PairSet]:
+    """The pairs of two folders, by split."""
+    place_name = f"{degraded.relative_to(root).as_posix()}/ + {clean.relative_to(root).as_posix()}/"
+    degraded_files, clean_files = image_files(degraded), image_files(clean)
+    for files, empty, partner_folder in ((degraded_files, degraded, clean), (clean_files, clean, degraded)):
+        refuse_duplicate_names(root, files)
         if not files:
-            raise ValueError(f"{empty} holds no images, {other.name}/ beside it does: put their partners there.")
+            raise ValueError(
+                f"{empty} holds no images, {partner_folder.name}/ beside it does: put their partners there."
+            )
     task = task_of(root, place, degraded)
-    task = task or (told[0] if len(told) == 1 else None)
-    pairs, unpaired, spare = _matched(degraded, clean, bad, good, task)
-    above: Part = next((part for name in place.relative_to(root).parts if (part := part_named(name))), "")
-    prefix = "/".join(name for name in place.relative_to(root).parts if not part_named(name))
-    by_part: dict[Part, list[Pair]] = defaultdict(list)
-    lonely: dict[Part, list[Path]] = defaultdict(list)
+    task = task or (requested_tasks[0] if len(requested_tasks) == 1 else None)
+    pairs, unpaired_degraded, unpaired_clean = _match_files(degraded, clean, degraded_files, clean_files, task)
+    outer_split: SplitName = next(
+        (split for name in place.relative_to(root).parts if (split := split_of_name(name))), ""
+    )
+    prefix = "/".join(name for name in place.relative_to(root).parts if not split_of_name(name))
+    pairs_by_split: dict[SplitName, list[Pair]] = defaultdict(list)
+    unpaired_by_split: dict[SplitName, list[Path]] = defaultdict(list)
     for pair in pairs:
-        first, _, rest = pair.name.partition("/")
-        inner: Part = part_named(first) if rest and not above else ""
-        name = rest if inner else pair.name
-        by_part[above or inner].append(replace(pair, name=f"{prefix}/{name}" if prefix else name))
-    for path in unpaired:
+        first, _, inner_name = pair.name.partition("/")
+        inner_split: SplitName = split_of_name(first) if inner_name and not outer_split else ""
+        name = inner_name if inner_split else pair.name
+        pairs_by_split[outer_split or inner_split].append(replace(pair, name=f"{prefix}/{name}" if prefix else name))
+    for path in unpaired_degraded:
         first = path.relative_to(degraded).parts[0]
-        lonely[above or (part_named(first) if path.parent != degraded else "")].append(path)
+        unpaired_by_split[outer_split or (split_of_name(first) if path.parent != degraded else "")].append(path)
     sets = []
-    for number, part in enumerate(dict.fromkeys([*by_part, *lonely])):
+    for number, split in enumerate(dict.fromkeys([*pairs_by_split, *unpaired_by_split])):
         sets.append(
             PairSet(
                 task=task,
-                part=part,
-                pairs=tuple(by_part[part]),
-                unpaired=tuple(lonely[part]),
-                spare=tuple(spare) if number == 0 else (),
-                places=(shown,),
+                split=split,
+                pairs=tuple(pairs_by_split[split]),
+                unpaired_degraded=tuple(unpaired_by_split[split]),
+                unpaired_clean=tuple(unpaired_clean) if number == 0 else (),
+                places=(place_name,),
             )
         )
     return sets
 
 
-def _matched(
-    degraded: Path, clean: Path, bad: Sequence[Path], good: Sequence[Path], task: Task | None
+def _match_files(
+    degraded: Path, clean: Path, degraded_files: Sequence[Path], clean_files: Sequence[Path], task: Task | None
 ) -> tuple[list[Pair], list[Path], list[Path]]:
     """Pairs, degraded images without partner, clean images without partner: by equal names, else by the rules."""
-    keys = [Pairing.SAME.key, *(rule.key for rule in _KEY_RULES.get(task, ())), _bare]
+    keys = [Pairing.SAME.key, *(rule.key for rule in _KEY_RULES.get(task, ())), _strip_role_words]
     tables = []
     for key in keys:
         table: dict[tuple[str, str], list[Path]] = defaultdict(list)
-        for path in good:
+        for path in clean_files:
             # 0007_0.8 belongs to 0007, never to a clean image 0007_1.0: that would be a guess
             if key != Pairing.HAZE.key or key(path.stem) == path.stem.casefold():
-                table[_inner(clean, path), key(path.stem)].append(path)
+                table[_relative_folder(clean, path), key(path.stem)].append(path)
         tables.append((key, table))
     pairs, unpaired, used = [], [], set()
-    for path in bad:
-        places = dict.fromkeys((_inner(degraded, path), ""))
+    for path in degraded_files:
+        places = dict.fromkeys((_relative_folder(degraded, path), ""))
         partners = next((t[p, key(path.stem)] for p in places for key, t in tables if (p, key(path.stem)) in t), [])
         if len(partners) > 1:
             raise ValueError(f"{path} has several clean partners: {', '.join(p.name for p in partners)}: keep one.")
@@ -209,28 +219,28 @@ def _matched(
             continue
         used.add(partners[0])
         pairs.append(Pair(name=_name(degraded, path), clean=partners[0], degraded=path))
-    return sorted(pairs, key=lambda pair: pair.name), unpaired, [path for path in good if path not in used]
+    return sorted(pairs, key=lambda pair: pair.name), unpaired, [path for path in clean_files if path not in used]
 
 
-def _bare(stem: str) -> str:
+def _strip_role_words(stem: str) -> str:
     """A stem without the words that say which side it is of: low00001 and normal00001, 7_in and 7_gt are one."""
     words = "|".join([*ROLE_WORDS, "in", "out"])
     key = re.sub(rf"^(?:{words})(?=[\W_\d])[\W_]*|[\W_]+(?:{words})$", "", stem.casefold())
     return key or stem.casefold()
 
 
-def _joined(sets: Sequence[PairSet]) -> PairSet:
-    """Sets of one task and part as one; folders of sequences are part of their images' names already."""
-    pairs = [pair for each in sets for pair in each.pairs]
+def _merge(sets: Sequence[PairSet]) -> PairSet:
+    """Sets of one task and split as one; folders of sequences are part of their images' names already."""
+    pairs = [pair for pair_set in sets for pair in pair_set.pairs]
     if len({pair.name for pair in pairs}) < len(pairs):  # rain/ and rainy/ beside one gt/
         pairs = [replace(p, name=f"{p.degraded.parent.name}/{p.name}") for p in pairs if p.degraded is not None]
     return PairSet(
         task=sets[0].task,
-        part=sets[0].part,
+        split=sets[0].split,
         pairs=tuple(sorted(pairs, key=lambda pair: pair.name)),
-        unpaired=tuple(path for each in sets for path in each.unpaired),
-        spare=tuple(dict.fromkeys(path for each in sets for path in each.spare)),
-        places=tuple(place for each in sets for place in each.places),
+        unpaired_degraded=tuple(path for pair_set in sets for path in pair_set.unpaired_degraded),
+        unpaired_clean=tuple(dict.fromkeys(path for pair_set in sets for path in pair_set.unpaired_clean)),
+        places=tuple(place for pair_set in sets for place in pair_set.places),
     )
 
 
@@ -241,7 +251,7 @@ def _subfolders(place: Path) -> list[Path]:
         return []
 
 
-def _inner(folder: Path, path: Path) -> str:
+def _relative_folder(folder: Path, path: Path) -> str:
     inner = path.parent.relative_to(folder).as_posix().casefold()
     return "" if inner == "." else inner
 
@@ -254,6 +264,6 @@ def _images(count: int) -> str:
     return f"{count} image{'s' if count != 1 else ''}"
 
 
-def _named(folder: Path, files: Sequence[Path], most: int) -> str:
-    more = f" and {len(files) - most} more" if len(files) > most else ""
-    return ", ".join(path.relative_to(folder).as_posix() for path in files[:most]) + more
+def _list_files(folder: Path, files: Sequence[Path], limit: int) -> str:
+    more = f" and {len(files) - limit} more" if len(files) > limit else ""
+    return ", ".join(path.relative_to(folder).as_posix() for path in files[:limit]) + more

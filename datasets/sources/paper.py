@@ -17,14 +17,14 @@ from torch import Tensor
 
 from datasets.bundle import DataBundle, EvalItem, Pixels, Sample, Split, centre, serves
 from datasets.catalog import catalog
-from datasets.catalog.finder import find_sets, require_clear_names
+from datasets.catalog.finder import find_sets, refuse_ambiguous_names
 from datasets.catalog.spec import DatasetSpec
 from datasets.degrade import degrade
 from datasets.leaks import same_scenes
 from datasets.protocols import Protocol, conditions_under, get_protocol
 from datasets.seeding import stable_seed
 from datasets.sources.loading import LoadedImage, load_set, stored_sets, stores_note
-from datasets.sources.splits import has_task, leaked_scenes, scene_of, seen_in, thumbs_of, validation_scenes
+from datasets.sources.splits import find_seen_images, has_task, leaked_scenes, scene_of, thumbs_of, validation_scenes
 from datasets.tasks import PAPER_TASKS, Condition, Task
 from datasets.test_sets.items import TestImage, make_items
 
@@ -40,9 +40,9 @@ class RootBundle(DataBundle):
     protocol: str  # name of the protocol that test and validation images follow
     # test image -> whether its scene stands in the training images as they are after any exclusion
     seen: Mapping[str, bool]
-    found: Mapping[str, int]  # every set found -> its number of images
+    set_sizes: Mapping[str, int]  # every set found -> its number of images
     # training images that were left out because they stand in test sets (or would stand on both sides)
-    left_out: tuple[str, ...]
+    excluded: tuple[str, ...]
     digests: Mapping[str, str]  # image -> hash of its pixels
 
     def eval_items(
@@ -70,11 +70,11 @@ class RootBundle(DataBundle):
                     by_set.setdefault(sample.name.partition("/")[0], []).append(sample)
             if not by_set:
                 raise ValueError(f"{self.name} has no {split} image for {condition.name}.")
-            counts = quotas([len(samples) for samples in by_set.values()], limit)
+            counts = share_limit([len(samples) for samples in by_set.values()], limit)
             for samples, count in zip(by_set.values(), counts, strict=True):
                 by_name = {sample.name: self._test_image(sample) for sample in samples}
                 images = [by_name[name] for name in rules.ordered(by_name)]
-                items += [cut_item(item, max_side) for item in make_items(rules, images, [condition], count)]
+                items += [crop_item(item, max_side) for item in make_items(rules, images, [condition], count)]
         return items
 
     def _test_image(self, sample: Sample) -> TestImage:
@@ -178,28 +178,33 @@ def load_root(
     test = [image for image in loaded if image.spec.split == "test"]
     kept_tasks = [t for t in PAPER_TASKS if has_task(train, t) and has_task(test, t)]
     if not kept_tasks:
-        raise ValueError(f"{str(root)!r} has no task with training and test images: {_what_there_is(train, test)}")
+        raise ValueError(f"{str(root)!r} has no task with training and test images: {_available_tasks(train, test)}")
     leaked = leaked_scenes(train, test) if exclude_leaks else frozenset()
     usable = [i for i in train if i.spec.task in kept_tasks and scene_of(i) not in leaked]
     val_scenes, resembling = validation_scenes(usable)
-    fit = [i for i in usable if scene_of(i) not in val_scenes | resembling]
-    missing = [t.name for t in kept_tasks if not has_task(fit, t)]
+    train_images = [i for i in usable if scene_of(i) not in val_scenes | resembling]
+    missing = [t.name for t in kept_tasks if not has_task(train_images, t)]
     if missing:
         raise ValueError(f"{str(root)!r}: no training images are left for {', '.join(missing)}; more are needed.")
-    tested = [i for i in test if i.spec.task in kept_tasks]
-    scenes, seen = same_scenes([i.name for i in tested], thumbs_of(tested)), seen_in(fit, tested)
+    test_images = [i for i in test if i.spec.task in kept_tasks]
+    scenes, seen = (
+        same_scenes([i.name for i in test_images], thumbs_of(test_images)),
+        find_seen_images(train_images, test_images),
+    )
     return RootBundle(
         name=root.resolve().name,
-        description="; ".join(filter(None, [_description(fit, tested, train, test, leaked, seen, rules), packed])),
-        train=tuple(_sample(i, scene_of(i)) for i in fit),
+        description="; ".join(
+            filter(None, [_description(train_images, test_images, train, test, leaked, seen, rules), packed])
+        ),
+        train=tuple(_sample(i, scene_of(i)) for i in train_images),
         val=tuple(_sample(i, scene_of(i)) for i in usable if scene_of(i) in val_scenes),
-        test=tuple(_sample(i, f"test:{scenes[i.name]}") for i in tested),
+        test=tuple(_sample(i, f"test:{scenes[i.name]}") for i in test_images),
         conditions=conditions_under(rules, kept_tasks),
         sets_in_names=True,
         protocol=rules.name,
         seen=seen,
-        found=dict(Counter(i.spec.name for i in loaded)),
-        left_out=tuple(i.name for i in train if i.spec.task in kept_tasks and scene_of(i) in leaked | resembling),
+        set_sizes=dict(Counter(i.spec.name for i in loaded)),
+        excluded=tuple(i.name for i in train if i.spec.task in kept_tasks and scene_of(i) in leaked | resembling),
         digests={i.name: i.digest for i in loaded},
     )
 
@@ -207,48 +212,48 @@ def load_root(
 def _load(root: Path, tasks: Sequence[Task] | None) -> tuple[list[LoadedImage], str]:
     """The images, and which of them come from packed stores, in words."""
 
-    def wanted(spec: DatasetSpec) -> bool:
+    def is_requested(spec: DatasetSpec) -> bool:
         return spec.split != "none" and (tasks is None or spec.task in tasks)
 
     stores = stored_sets(root)
     images: list[LoadedImage] = []
     faults: list[str] = []
-    found = {each.spec.name: each for each in find_sets(root) if wanted(each.spec)}
+    local_sets = {local.spec.name: local for local in find_sets(root) if is_requested(local.spec)}
     for name, spec in catalog().items():
-        store = stores.get(name) if wanted(spec) else None
-        if store is None and name not in found:
+        store = stores.get(name) if is_requested(spec) else None
+        if store is None and name not in local_sets:
             continue
         try:
             if store is None:
-                require_clear_names([found[name]])
-            images += load_set(spec, found.get(name), store)
+                refuse_ambiguous_names([local_sets[name]])
+            images += load_set(spec, local_sets.get(name), store)
         except ValueError as error:
             faults.append(str(error))
     if faults:
         raise ValueError("\n".join(faults))
-    return images, stores_note([store for name, store in stores.items() if wanted(catalog()[name])])
+    return images, stores_note([store for name, store in stores.items() if is_requested(catalog()[name])])
 
 
 def _sample(image: LoadedImage, scene: str) -> Sample:
     return image.sample(scene, image.spec.task.conditions)
 
 
-def cut_item(item: EvalItem, side: int | None) -> EvalItem:
+def crop_item(item: EvalItem, side: int | None) -> EvalItem:
     """The item, or its centre of at most `side` pixels a side."""
     if side is None:
         return item
     return replace(item, degraded=centre(item.degraded, side), clean=centre(item.clean, side))
 
 
-def quotas(counts: Sequence[int], limit: int | None) -> list[int]:
+def share_limit(counts: Sequence[int], limit: int | None) -> list[int]:
     """How many of each set when `limit` in all: one from each in turn."""
-    left = sum(counts) if limit is None else min(limit, sum(counts))
+    remaining = sum(counts) if limit is None else min(limit, sum(counts))
     shares = [0] * len(counts)
-    while left:
+    while remaining:
         for index, count in enumerate(counts):
-            if left and shares[index] < count:
+            if remaining and shares[index] < count:
                 shares[index] += 1
-                left -= 1
+                remaining -= 1
     return shares
 
 
@@ -262,7 +267,7 @@ def _device_patch(image: Tensor, top: int, left: int, side: int) -> Tensor:
     return torch.from_numpy(padded).to(image.device)
 
 
-def _what_there_is(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> str:
+def _available_tasks(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> str:
     sides = []
     for words, images in (("training images for", train), ("test images for", test)):
         names = [task.name for task in PAPER_TASKS if has_task(images, task)]
@@ -271,8 +276,8 @@ def _what_there_is(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) ->
 
 
 def _description(
-    fit: Sequence[LoadedImage],
-    tested: Sequence[LoadedImage],
+    train_images: Sequence[LoadedImage],
+    test_images: Sequence[LoadedImage],
     train: Sequence[LoadedImage],
     test: Sequence[LoadedImage],
     leaked: frozenset[str],
@@ -282,11 +287,11 @@ def _description(
     def counts(images: Sequence[LoadedImage]) -> str:
         return ", ".join(f"{name} ({count})" for name, count in Counter(image.spec.name for image in images).items())
 
-    lines = [f"trained on {counts(fit)}; tested on {counts(tested)} under {rules.label}"]
+    lines = [f"trained on {counts(train_images)}; tested on {counts(test_images)} under {rules.label}"]
     idle = [
         t.name
         for t in PAPER_TASKS
-        if (has_task(train, t) or has_task(test, t)) and not (has_task(fit, t) and has_task(tested, t))
+        if (has_task(train, t) or has_task(test, t)) and not (has_task(train_images, t) and has_task(test_images, t))
     ]
     if idle:
         lines.append(f"not used, for want of training or test images: {', '.join(idle)}")

@@ -40,32 +40,36 @@ def one_per_scene(images: Sequence[LoadedImage]) -> list[LoadedImage]:
 
 def leaked_scenes(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> frozenset[str]:
     """Training scenes with an image that stands in any of the test images."""
-    once = one_per_scene(train)
-    names = leaked_training_images([image.name for image in once], thumbs_of(once), thumbs_of(one_per_scene(test)))
-    return frozenset(scene_of(image) for image in once if image.name in names)
+    clean_images = one_per_scene(train)
+    names = leaked_training_images(
+        [image.name for image in clean_images], thumbs_of(clean_images), thumbs_of(one_per_scene(test))
+    )
+    return frozenset(scene_of(image) for image in clean_images if image.name in names)
 
 
-def seen_in(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> dict[str, bool]:
+def find_seen_images(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> dict[str, bool]:
     """Test image -> whether its scene stands in the training images."""
-    once = one_per_scene(train)
-    found = overlaps(
-        {"train": ([image.name for image in once], thumbs_of(once))},
+    train_images = one_per_scene(train)
+    matches = overlaps(
+        {"train": ([image.name for image in train_images], thumbs_of(train_images))},
         {"test": ([image.name for image in test], thumbs_of(test))},
     )
-    known = {each.test_image for each in found}
-    return {image.name: image.name in known for image in test}
+    seen_names = {match.test_image for match in matches}
+    return {image.name: image.name in seen_names for image in test}
 
 
 def validation_scenes(train: Sequence[LoadedImage]) -> tuple[frozenset[str], frozenset[str]]:
     """Scenes to validate on, a twentieth of each set's, and others that look like one of them."""
-    chosen: set[str] = set()
+    val_scenes: set[str] = set()
     for name in dict.fromkeys(image.spec.name for image in train):
         scenes = sorted(
             {scene_of(image) for image in train if image.spec.name == name}, key=lambda scene: stable_seed("val", scene)
         )
-        chosen.update(scenes[: min(len(scenes) - 1, max(1, round(_VAL_SHARE * len(scenes))))])
-    once = one_per_scene(train)
-    inside = [image for image in once if scene_of(image) in chosen]
-    outside = [image for image in once if scene_of(image) not in chosen]
-    names = leaked_training_images([image.name for image in outside], thumbs_of(outside), thumbs_of(inside))
-    return frozenset(chosen), frozenset(scene_of(image) for image in outside if image.name in names)
+        val_scenes.update(scenes[: min(len(scenes) - 1, max(1, round(_VAL_SHARE * len(scenes))))])
+    clean_images = one_per_scene(train)
+    val_images = [image for image in clean_images if scene_of(image) in val_scenes]
+    other_images = [image for image in clean_images if scene_of(image) not in val_scenes]
+    names = leaked_training_images(
+        [image.name for image in other_images], thumbs_of(other_images), thumbs_of(val_images)
+    )
+    return frozenset(val_scenes), frozenset(scene_of(image) for image in other_images if image.name in names)

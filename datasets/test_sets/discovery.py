@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from datasets.catalog.finder import FoundSet, Pair, find_sets, require_clear_names
+from datasets.catalog.finder import LocalDataset, Pair, find_sets, refuse_ambiguous_names
 from datasets.catalog.spec import DatasetSpec
 from datasets.console import readable
-from datasets.pairs.layouts import LAYOUTS, RULES, find_pair_sets, fitting, image_files, pair_notes
+from datasets.pairs.layouts import LAYOUTS, RULES, find_pair_sets, image_files, pair_notes, select_tasks
 from datasets.readers import read_rgb
 from datasets.store import PackedSet
 from datasets.tasks import Task
@@ -30,7 +30,7 @@ class TestSet:
     images: tuple[TestImage, ...]  # those without degraded pixels are degraded here
     refused: tuple[tuple[str, str], ...] = ()  # (file, reason) of those that can't be used
     notes: tuple[str, ...] = ()  # what was found and what was not used, in words
-    whole: int | None = None  # images that the set of the catalogue has; None for a folder of the user's own
+    full_count: int | None = None  # images that the set of the catalogue has; None for a folder of the user's own
 
 
 class NoTestImagesError(ValueError):
@@ -47,67 +47,67 @@ def find_test_sets(folder: Path, task: Task | None = None) -> list[TestSet]:
         NoTestImagesError: nothing in it fits the task.
         ValueError: no such folder, or names that two files share.
     """
-    known = _catalogue_sets(folder)
-    require_clear_names(known)
+    local_sets = _catalogue_sets(folder)
+    refuse_ambiguous_names(local_sets)
     sets = [
         TestSet(
-            name=found.spec.name,
-            task=found.spec.task,
-            images=_images(found.pairs),
-            notes=_part_note(found.spec, len(found.pairs)),
-            whole=found.spec.count,
+            name=local.spec.name,
+            task=local.spec.task,
+            images=_images(local.pairs),
+            notes=_part_note(local.spec, len(local.pairs)),
+            full_count=local.spec.count,
         )
-        for found in known
-    ] or _own_pairs(folder, task)
-    kept = [each for each in sets if task is None or each.task in (task, None)]
-    if kept:
-        return kept
-    has = ", ".join(f"{each.name} ({each.task.name})" for each in sets if each.task)
-    if not has:
+        for local in local_sets
+    ] or _user_pairs(folder, task)
+    selected = [test_set for test_set in sets if task is None or test_set.task in (task, None)]
+    if selected:
+        return selected
+    present = ", ".join(f"{test_set.name} ({test_set.task.name})" for test_set in sets if test_set.task)
+    if not present:
         count = len(image_files(folder))
-        has = f"no test set of the field and no pairs ({LAYOUTS}), but {count} images" if count else "no images"
+        present = f"no test set of the field and no pairs ({LAYOUTS}), but {count} images" if count else "no images"
     raise NoTestImagesError(
-        f"Nothing to score{f' for task {task.name}' if task else ''} in {str(folder)!r}: it holds {has}. Give a root "
-        "of test sets, a folder of pairs, or a folder of clean images: `datasets score FOLDER --task noise`, or "
+        f"Nothing to score{f' for task {task.name}' if task else ''} in {str(folder)!r}: it holds {present}. Give a "
+        "root of test sets, a folder of pairs, or a folder of clean images: `datasets score FOLDER --task noise`, or "
         "`ablations.evaluate --data FOLDER`."
     )
 
 
-def _catalogue_sets(folder: Path) -> list[FoundSet]:
+def _catalogue_sets(folder: Path) -> list[LocalDataset]:
     """Test sets of the catalogue below the folder; or the one that it is (`LOL-v1/eval15` of the root above)."""
-    known = [found for found in find_sets(folder) if found.spec.split == "test"]
+    local_sets = [local for local in find_sets(folder) if local.spec.split == "test"]
     inside = folder.resolve()
     for root in list(inside.parents)[:_LEVELS]:
-        if known:
+        if local_sets:
             break
-        near = [found for found in find_sets(root) if found.spec.split != "none"]
-        known = [found for found in near if all(pair.clean.is_relative_to(inside) for pair in found.pairs)]
-    return known
+        parent_sets = [local for local in find_sets(root) if local.spec.split != "none"]
+        local_sets = [local for local in parent_sets if all(pair.clean.is_relative_to(inside) for pair in local.pairs)]
+    return local_sets
 
 
-def _own_pairs(folder: Path, task: Task | None) -> list[TestSet]:
+def _user_pairs(folder: Path, task: Task | None) -> list[TestSet]:
     """Pairs of the user's own, a set for each task; of those with a split of their own, the ones to test on."""
-    told = [task] if task else []
-    found = fitting(find_pair_sets(folder, told), told, folder)
-    parts = {each.part for each in found}
-    part = next((name for name in ("test", "val", "", "train") if name in parts), "")
-    tested = [each for each in found if each.part == part]
-    left = sum(len(each.pairs) for each in found if each.part != part)
+    requested_tasks = [task] if task else []
+    pair_sets = select_tasks(find_pair_sets(folder, requested_tasks), requested_tasks, folder)
+    splits = {pair_set.split for pair_set in pair_sets}
+    split = next((name for name in ("test", "val", "", "train") if name in splits), "")
+    test_pairs = [pair_set for pair_set in pair_sets if pair_set.split == split]
+    unused = sum(len(pair_set.pairs) for pair_set in pair_sets if pair_set.split != split)
     notes = [
-        *pair_notes(folder, found),
-        *([f"{part}/ alone: {left} pairs of its other parts not used"] if left else []),
+        *pair_notes(folder, pair_sets),
+        *([f"{split}/ alone: {unused} pairs of its other parts not used"] if unused else []),
     ]
     name = folder.resolve().name or "folder"
-    several = len({each.task for each in tested}) > 1
+    several = len({pair_set.task for pair_set in test_pairs}) > 1
     return [
         TestSet(
-            name=f"{name}-{each.task.name}" if several and each.task else name,
-            task=each.task,
-            images=_images(each.pairs),
-            refused=tuple((str(path), f"no clean partner ({RULES})") for path in each.unpaired),
+            name=f"{name}-{pair_set.task.name}" if several and pair_set.task else name,
+            task=pair_set.task,
+            images=_images(pair_set.pairs),
+            refused=tuple((str(path), f"no clean partner ({RULES})") for path in pair_set.unpaired_degraded),
             notes=tuple(notes),
         )
-        for each in tested
+        for pair_set in test_pairs
     ]
 
 
@@ -128,12 +128,14 @@ def stored_test_set(spec: DatasetSpec, store: PackedSet) -> TestSet:
     images = tuple(
         TestImage(
             name=name,
-            clean=partial(store.checked, clean),
-            degraded=partial(store.checked, degraded) if degraded >= 0 else None,
+            clean=partial(store.verified_image, clean),
+            degraded=partial(store.verified_image, degraded) if degraded >= 0 else None,
         )
         for name, degraded, clean in store.pairs
     )
-    return TestSet(name=spec.name, task=spec.task, images=images, notes=_part_note(spec, len(images)), whole=spec.count)
+    return TestSet(
+        name=spec.name, task=spec.task, images=images, notes=_part_note(spec, len(images)), full_count=spec.count
+    )
 
 
 def _part_note(spec: DatasetSpec, images: int) -> tuple[str, ...]:

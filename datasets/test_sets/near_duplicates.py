@@ -29,24 +29,26 @@ def scenes_of(test: Mapping[str, Thumbs]) -> dict[str, str]:
     return same_scenes(names, np.concatenate([thumbs for _, thumbs in test.values()]))
 
 
-def seen_in_training(test: Mapping[str, Thumbs], training: Path, note: Callable[[str], None]) -> dict[str, bool]:
+def find_seen_images(test: Mapping[str, Thumbs], training: Path, note: Callable[[str], None]) -> dict[str, bool]:
     """`<set>/<image>` -> whether its photograph stands in a training set under the folder; empty without any."""
     train: dict[str, Thumbs] = {}
-    for found in find_sets(training):
-        if found.spec.split != "train":
+    for local in find_sets(training):
+        if local.spec.split != "train":
             continue
-        paths = list(dict.fromkeys(pair.clean for pair in found.pairs))
-        note(f"looking for the test images among the {len(paths)} photographs of {found.spec.name}")
-        kept = [(str(path), thumb) for path, thumb in parallel_map(_look, paths) if thumb is not None]
-        if kept:
-            train[found.spec.name] = ([path for path, _ in kept], np.stack([thumb for _, thumb in kept]))
+        paths = list(dict.fromkeys(pair.clean for pair in local.pairs))
+        note(f"looking for the test images among the {len(paths)} photographs of {local.spec.name}")
+        decoded = [(str(path), thumb) for path, thumb in parallel_map(_read_thumbnail, paths) if thumb is not None]
+        if decoded:
+            train[local.spec.name] = ([path for path, _ in decoded], np.stack([thumb for _, thumb in decoded]))
     if not train:
         return {}
-    known = {f"{each.test_set}/{each.test_image}" for each in overlaps(train, test)}
-    return {f"{name}/{image}": f"{name}/{image}" in known for name, (images, _) in test.items() for image in images}
+    seen_names = {f"{overlap.test_set}/{overlap.test_image}" for overlap in overlaps(train, test)}
+    return {
+        f"{name}/{image}": f"{name}/{image}" in seen_names for name, (images, _) in test.items() for image in images
+    }
 
 
-def _look(path: Path) -> tuple[Path, NDArray[np.float32] | None]:
+def _read_thumbnail(path: Path) -> tuple[Path, NDArray[np.float32] | None]:
     try:
         return path, thumbnail(read_rgb(path))
     except ImageRefused:

@@ -71,9 +71,9 @@ def test_a_folder_is_described_with_one_picture_in_memory_at_a_time(tmp_path, ra
     assert data.description == kept.description
     assert max(living) <= (4 if paired else 2)
     for ours, theirs in zip((*data.train, *data.test), (*kept.train, *kept.test), strict=True):
-        assert ours.unread is not None
+        assert ours.lazy is not None
         assert (ours.name, ours.clean.shape, ours.nbytes) == (theirs.name, theirs.clean.shape, theirs.nbytes)
-        assert np.array_equal(ours.whole.clean, theirs.clean)
+        assert np.array_equal(ours.load().clean, theirs.clean)
     condition = data.conditions[0]
     seen, wanted = (each.eval_items("test", [condition])[0].degraded for each in (data, kept))
     assert np.array_equal(seen, wanted)
@@ -84,4 +84,4 @@ def test_a_folder_is_described_with_one_picture_in_memory_at_a_time(tmp_path, ra
 def test_small_folders_stay_in_memory(rainy):
     count = sum(sample.nbytes for sample in load_folder(rainy).train[:2])
     data = load_folder(rainy, keep_bytes=count)
-    assert sum(s.unread is None for s in (*data.train, *data.val, *data.test)) == 2
+    assert sum(s.lazy is None for s in (*data.train, *data.val, *data.test)) == 2

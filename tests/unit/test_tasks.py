@@ -137,7 +137,7 @@ def test_comparators_that_know_the_papers_tasks_alone_are_refused(fog, name):
 
 def test_reports_show_it_as_it_is_declared(fog):
     assert labels.condition_label("fog-4") == "fog 4"
-    schema.declare_tasks([fog.shown()])
+    schema.declare_tasks([fog.style_json()])
     assert labels.condition_label("fog-4") == "Fog, density 4"
     assert labels.task_label("fog") == "fog"
     assert [style.condition_colour(c) for c in ("fog", "fog-2", "fog-4")] == ["#56B4E9", "#111111", "#222222"]
@@ -146,7 +146,7 @@ def test_reports_show_it_as_it_is_declared(fog):
 
 
 def test_reports_show_the_suites_own_as_they_are_declared():
-    declared = [schema.TaskStyle.from_json(task.shown()) for task in PAPER_TASKS]
+    declared = [schema.TaskStyle.from_json(task.style_json()) for task in PAPER_TASKS]
     assert {each.name: each for each in declared} == dict(list(schema.TASK_STYLES.items())[:5])
     assert set(tasks._MARKERS) == set(schema.tasks.MARKERS)
     assert conditions_of(["rain", "nothing", "noise"]) == (*Task.NOISE.conditions, *Task.RAIN.conditions)
@@ -172,4 +172,4 @@ def test_a_declaration_that_can_not_be_used_is_refused(fog, change, said):
 @pytest.mark.parametrize("change", [{"colour": "url(x)"}, {"marker": "$x$"}, {"shades": ["#000000"]}])
 def test_a_study_file_with_an_odd_style_is_refused(fog, change):
     with pytest.raises(ValueError, match="Task fog"):
-        schema.declare_tasks([fog.shown() | change])
+        schema.declare_tasks([fog.style_json() | change])

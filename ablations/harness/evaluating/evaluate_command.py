@@ -230,7 +230,7 @@ def _tasks(asked: Sequence[str]) -> list[Task]:
 
 
 def _head(released: Released, data: TestSets, options: EvaluateOptions) -> dict[str, Any]:
-    styles = [task.shown() for task in released.tasks if task not in PAPER_TASKS]
+    styles = [task.style_json() for task in released.tasks if task not in PAPER_TASKS]
     return {
         "schema": 1,
         "model": released.name,
