@@ -19,7 +19,16 @@ from datasets.bundle import Sample, serves
 from datasets.degrade import degrade
 from datasets.sources.embedded import load_embedded
 from datasets.sources.folder import load_folder
-from datasets.tasks import CONDITIONS, PAPER_TASKS, TASKS, Task, condition_named, conditions_of, known_tasks, made_here
+from datasets.tasks import (
+    CONDITIONS,
+    PAPER_TASKS,
+    TASKS,
+    Task,
+    condition_named,
+    conditions_of,
+    known_tasks,
+    synthetic_conditions,
+)
 from dfpir.prompts import load_prompts
 from dfpir.sentences import SENTENCES
 from reports import labels, schema
@@ -75,7 +84,7 @@ def test_it_changes_no_code_and_no_condition_of_others(fog):
     assert [int(row.argmax()) for row in usual.codes] == [7, 7, 7, 8, 9, 10, 11]
     assert load_embedded().conditions == CONDITIONS
     assert [task.name for task in known_tasks()] == ["noise", "fog", "rain", "haze", "blur", "lowlight"]
-    assert [c.name for c in made_here()][7:] == ["fog-2", "fog-4"]
+    assert [c.name for c in synthetic_conditions()][7:] == ["fog-2", "fog-4"]
 
 
 def test_photographs_serve_it_where_it_is_asked_for(fog):
