@@ -35,7 +35,7 @@ register(
         licence="none stated",
         multiple_of=8,
         needs="code512",
-        notes="Told the degradation by a CLIP text code; the text encoder is not counted.",
+        notes="Conditioned on a CLIP text code; the text encoder is not counted.",
         params_m_published=31.105,
         gmacs_published=165.5,
         demo=one_block_config(8),

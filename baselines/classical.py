@@ -147,7 +147,7 @@ register(
         year=2009,
         licence="BSD-3-Clause (scikit-image, SciPy)",
         needs="condition",
-        notes="Told the degradation, for noise its level too. Rain is returned as it is: no library has a method for "
+        notes="Given the degradation, for noise its level too. Rain is returned as it is: no library has a method for "
         "it. Blur is deconvolved with a small Gaussian, since the true motion is not known.",
         params_m_published=0.0,
         trained=False,

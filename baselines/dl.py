@@ -135,7 +135,7 @@ register(
         multiple_of=2,
         min_size=4,
         needs="operator",
-        notes="Told the operator and its strength. The released model knows noise and rain of these tasks, on grey "
+        notes="Conditioned on operator and strength. The released model covers noise and rain of these tasks, on grey "
         "images and as operators among ten. Its recipe is Adam at 1e-2 on the 0..255 scale.",
         params_m_published=2.091,
         gmacs_published=15.0,

@@ -99,7 +99,7 @@ register(
         paper="InstructIR: High-Quality Image Restoration Following Human Instructions, ECCV 2024",
         licence="MIT",
         needs="code256",
-        notes="Told what to do by an instruction's 256-d embedding (bge-micro-v2 and a linear head, not counted). Pads "
+        notes="Conditioned on an instruction's 256-d embedding (bge-micro-v2 and a linear head, not counted). Pads "
         "with zeros to a multiple of 16 by itself. No training code was published; the paper states L1.",
         params_m_published=15.843,
         gmacs_published=16.2,

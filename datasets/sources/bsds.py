@@ -52,8 +52,8 @@ def load_bsds(root: Path) -> DataBundle:
         name="BSDS500",
         description=(
             f"{len(train_images)} photographs of BSDS500 (train and test) to train on, "
-            f"{len(usable) - len(train_images)} of them to validate, less {len(train) - len(usable)} that stand in test "
-            f"sets; noise tested on CBSD68 ({len(noise)}), other tasks on BSDS500 val ({len(val_photos)}), "
+            f"{len(usable) - len(train_images)} of them to validate, less {len(train) - len(usable)} that stand in "
+            f"test sets; noise tested on CBSD68 ({len(noise)}), other tasks on BSDS500 val ({len(val_photos)}), "
             f"all degraded here{transfer}"
         ),
         train=tuple(_sample(image, CONDITIONS, scene_of(image)) for image in train_images),

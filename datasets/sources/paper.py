@@ -40,9 +40,9 @@ class RootBundle(DataBundle):
     protocol: str  # name of the protocol that test and validation images follow
     # test image -> whether its scene stands in the training images as they are after any exclusion
     seen: Mapping[str, bool]
-    set_sizes: Mapping[str, int]  # every set found -> its number of images
+    found: Mapping[str, int]  # every set found -> its number of images
     # training images that were left out because they stand in test sets (or would stand on both sides)
-    excluded: tuple[str, ...]
+    left_out: tuple[str, ...]
     digests: Mapping[str, str]  # image -> hash of its pixels
 
     def eval_items(
@@ -203,8 +203,8 @@ def load_root(
         sets_in_names=True,
         protocol=rules.name,
         seen=seen,
-        set_sizes=dict(Counter(i.spec.name for i in loaded)),
-        excluded=tuple(i.name for i in train if i.spec.task in kept_tasks and scene_of(i) in leaked | resembling),
+        found=dict(Counter(i.spec.name for i in loaded)),
+        left_out=tuple(i.name for i in train if i.spec.task in kept_tasks and scene_of(i) in leaked | resembling),
         digests={i.name: i.digest for i in loaded},
     )
 

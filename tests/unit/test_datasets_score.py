@@ -119,8 +119,8 @@ def test_a_bundle_has_the_tasks_with_both_sides(root):
     bundle = load_root(root, protocol="allinone")
     assert [condition.name for condition in bundle.conditions] == ["noise-15", "noise-25", "noise-50", "lowlight"]
     assert "rain" in bundle.description
-    assert bundle.set_sizes["bsd400"] == 12
-    assert bundle.set_sizes["rain100l-test"] == 1
+    assert bundle.found["bsd400"] == 12
+    assert bundle.found["rain100l-test"] == 1
     assert {name for name, seen in bundle.seen.items() if seen} <= {"cbsd68/0000", "lol-eval15/1"}
     items = bundle.eval_items("test", bundle.conditions)
     assert [item.name for item in items] == [f"cbsd68/000{n}" for n in range(3)] * 3 + ["lol-eval15/1", "lol-eval15/22"]
@@ -146,7 +146,7 @@ def test_leaks_can_be_left_out(root):
     assert not any(bundle.seen.values())
     names = {sample.name for sample in bundle.train + bundle.val}
     assert {"bsd400/1003", "lol-our485/5"}.isdisjoint(names)
-    assert {"bsd400/1003", "lol-our485/5"} <= set(bundle.excluded)
+    assert {"bsd400/1003", "lol-our485/5"} <= set(bundle.left_out)
     assert bundle.checksum != load_root(root).checksum
 
 
@@ -231,7 +231,7 @@ def test_three_quarters_of_rain100l_stand_in_the_denoising_list(tmp_path):
     assert 75 - validated <= sum(leaky.seen[name] for name in rain) <= 75
     assert not any(leaky.seen[name] for name in leaky.seen if name.startswith("cbsd68/"))
     assert not any(clean.seen.values())
-    assert len([name for name in clean.excluded if name.startswith("bsd400")]) >= 67
+    assert len([name for name in clean.left_out if name.startswith("bsd400")]) >= 67
     assert len({sample.scene for sample in leaky.test if sample.name in rain}) == 91
 
 
