@@ -13,7 +13,7 @@ from datasets.protocols import get_protocol
 from datasets.sources.bsds import load_bsds
 from datasets.sources.embedded import load_embedded
 from datasets.sources.folder import load_folder
-from datasets.sources.folder_split import Split
+from datasets.sources.folder_split import Percentages
 from datasets.sources.paper import RootBundle, load_root
 from datasets.tasks import Task, known_tasks
 
@@ -25,7 +25,7 @@ class FolderOptions:
     """How a folder of the user's own is read."""
 
     tasks: Sequence[str] = ()  # those that the user named, for pairs
-    split: Split | None = None  # percentages to train on, validate and test
+    split: Percentages | None = None  # percentages to train on, validate and test
     skip_bad: bool = False  # leave out files that can't be used
     keep_bytes: int | None = None  # of its decoded images that stay in memory; all by default
 

@@ -29,9 +29,9 @@ __all__ = [
     "PROTOCOLS",
     "NoiseRule",
     "Protocol",
-    "as_scored",
     "finish_output",
     "get_protocol",
+    "prepare_for_scoring",
     "register_protocol",
     "score",
 ]
@@ -279,7 +279,7 @@ def score(
         task: which task the images belong to; decides between luma and RGB where the protocol uses both.
         metrics: what to compute; SSIM takes far longer than PSNR.
     """
-    first, second = as_scored(restored, clean, protocol, task)
+    first, second = prepare_for_scoring(restored, clean, protocol, task)
     makers = {
         "psnr_db": lambda: psnr_db(first, second),
         "ssim": lambda: ssim(first, second, window=protocol.ssim_window),
@@ -287,7 +287,7 @@ def score(
     return {name: makers[name]() for name in metrics}
 
 
-def as_scored(
+def prepare_for_scoring(
     restored: Float[Tensor, "B 3 H W"], clean: Float[Tensor, "B 3 H W"], protocol: Protocol, task: Task | None = None
 ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B C H W"]]:
     """Both images as the protocol compares them: clipped, rounded and turned to luma where it says so.

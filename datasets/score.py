@@ -56,8 +56,8 @@ class InputScores:
     refused: tuple[tuple[str, str], ...]  # (file, reason) of images that could not be scored
 
     def means(self) -> list[Mean]:
-        """See `means_of`."""
-        return means_of(self.rows, self.rules)
+        """See `compute_means`."""
+        return compute_means(self.rows, self.rules)
 
     def to_json(self) -> dict[str, Any]:
         """Means by condition and every image; a PSNR that is infinite becomes null."""
@@ -87,7 +87,7 @@ class InputScores:
         }
 
 
-def means_of(rows: Sequence[dict[str, Any]], rules: Protocol) -> list[Mean]:
+def compute_means(rows: Sequence[dict[str, Any]], rules: Protocol) -> list[Mean]:
     """Means over the images of each set and condition, and of those seen and unseen apart where some were seen.
 
     Args:

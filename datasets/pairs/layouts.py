@@ -25,10 +25,10 @@ from datasets.pairs.names import (
     PairSet,
     SplitName,
     flat_pairs,
+    infer_task,
+    parse_split,
     plain_name,
     refuse_duplicate_names,
-    split_of_name,
-    task_of,
 )
 from datasets.readers import is_image_name
 from datasets.tasks import Task
@@ -123,17 +123,17 @@ def image_files(folder: Path) -> list[Path]:
 
 def select_test_files(folder: Path, files: Sequence[Path]) -> tuple[list[Path], str]:
     """Of clean images in train/ and test/ those of test/, and a note on the others; else all of them."""
-    splits = {path: split_of(folder, path) for path in files}
+    splits = {path: split_of_file(folder, path) for path in files}
     if not {"train", "test"} <= set(splits.values()):
         return list(files), ""
     test_files = [path for path, split in splits.items() if split == "test"]
     return test_files, f"test/ alone: {_images(len(files) - len(test_files))} of its other parts not used"
 
 
-def split_of(folder: Path, path: Path) -> SplitName:
+def split_of_file(folder: Path, path: Path) -> SplitName:
     """The split that a file's topmost folder names."""
     inner = path.relative_to(folder).parts
-    return split_of_name(inner[0]) if len(inner) > 1 else ""
+    return parse_split(inner[0]) if len(inner) > 1 else ""
 
 
 def _find_folder_pairs(place: Path, depth: int) -> Iterator[tuple[Path, Path, Path]]:
@@ -163,23 +163,21 @@ def _pair_folders(
             raise ValueError(
                 f"{empty} holds no images, {partner_folder.name}/ beside it does: put their partners there."
             )
-    task = task_of(root, place, degraded)
+    task = infer_task(root, place, degraded)
     task = task or (requested_tasks[0] if len(requested_tasks) == 1 else None)
     pairs, unpaired_degraded, unpaired_clean = _match_files(degraded, clean, degraded_files, clean_files, task)
-    outer_split: SplitName = next(
-        (split for name in place.relative_to(root).parts if (split := split_of_name(name))), ""
-    )
-    prefix = "/".join(name for name in place.relative_to(root).parts if not split_of_name(name))
+    outer_split: SplitName = next((split for name in place.relative_to(root).parts if (split := parse_split(name))), "")
+    prefix = "/".join(name for name in place.relative_to(root).parts if not parse_split(name))
     pairs_by_split: dict[SplitName, list[Pair]] = defaultdict(list)
     unpaired_by_split: dict[SplitName, list[Path]] = defaultdict(list)
     for pair in pairs:
         first, _, inner_name = pair.name.partition("/")
-        inner_split: SplitName = split_of_name(first) if inner_name and not outer_split else ""
+        inner_split: SplitName = parse_split(first) if inner_name and not outer_split else ""
         name = inner_name if inner_split else pair.name
         pairs_by_split[outer_split or inner_split].append(replace(pair, name=f"{prefix}/{name}" if prefix else name))
     for path in unpaired_degraded:
         first = path.relative_to(degraded).parts[0]
-        unpaired_by_split[outer_split or (split_of_name(first) if path.parent != degraded else "")].append(path)
+        unpaired_by_split[outer_split or (parse_split(first) if path.parent != degraded else "")].append(path)
     sets = []
     for number, split in enumerate(dict.fromkeys([*pairs_by_split, *unpaired_by_split])):
         sets.append(

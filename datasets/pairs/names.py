@@ -58,7 +58,7 @@ class PairSet:
     places: tuple[str, ...]  # the folders, as `degraded/ + clean/`
 
 
-def split_of_name(folder: str) -> SplitName:
+def parse_split(folder: str) -> SplitName:
     """`train`, `val` or `test` where a folder's name says so, else nothing."""
     return SPLIT_FOLDERS.get(folder.casefold(), "")
 
@@ -79,7 +79,7 @@ def refuse_duplicate_names(folder: Path, files: Sequence[Path]) -> None:
             )
 
 
-def task_of(root: Path, place: Path, degraded: Path) -> Task | None:
+def infer_task(root: Path, place: Path, degraded: Path) -> Task | None:
     """By the degraded folder's name, else by a folder above it, up to the user's own: a task's or a set's."""
     names = [degraded.name, *reversed(place.relative_to(root).parts), root.resolve().name]
     task_of_set = {spec.name.partition("-")[0]: spec.task for spec in catalog().values() if spec.paired}
@@ -143,9 +143,9 @@ def pairs_by_file_name(files: Sequence[Path]) -> list[tuple[Path, Path]]:
 def _complete_pair_set(root: Path, folder: Path, pairs: PairSet, requested_tasks: Sequence[Task]) -> PairSet:
     """The pairs of one folder, with task and split from the names of the folders above it."""
     inner = folder.relative_to(root)
-    task = pairs.task or task_of(root, folder.parent if inner.name else root, folder)
-    split: SplitName = next((split for name in inner.parts if (split := split_of_name(name))), "")
-    prefix = "/".join(name for name in inner.parts if not split_of_name(name))
+    task = pairs.task or infer_task(root, folder.parent if inner.name else root, folder)
+    split: SplitName = next((split for name in inner.parts if (split := parse_split(name))), "")
+    prefix = "/".join(name for name in inner.parts if not parse_split(name))
     return replace(
         pairs,
         task=task or (requested_tasks[0] if len(requested_tasks) == 1 else None),

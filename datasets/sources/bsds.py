@@ -16,7 +16,7 @@ from datasets.catalog.finder import find_set
 from datasets.leaks import same_scenes
 from datasets.sources.embedded import smooth_depth
 from datasets.sources.loading import LoadedImage, load_set, stored_sets
-from datasets.sources.splits import leaked_scenes, scene_of, thumbs_of, validation_scenes
+from datasets.sources.splits import leaked_scenes, scene_of, stack_thumbnails, validation_scenes
 from datasets.tasks import CONDITIONS, Condition, Task
 
 _TRAIN, _NOISE_TEST, _TEST, _PAIRS = "bsd400", "cbsd68", "bsds500-val", "rain100l-test"
@@ -45,7 +45,7 @@ def load_bsds(root: Path) -> DataBundle:
     leaked = leaked_scenes(train, test_images)
     usable = [image for image in train if scene_of(image) not in leaked]
     val_scenes, resembling = validation_scenes(usable)
-    scenes = same_scenes([image.name for image in test_images], thumbs_of(test_images))
+    scenes = same_scenes([image.name for image in test_images], stack_thumbnails(test_images))
     train_images = [image for image in usable if scene_of(image) not in val_scenes | resembling]
     transfer = f" and, for rain, on Rain100L's own {len(pairs)} pairs" if pairs else ""
     return DataBundle(

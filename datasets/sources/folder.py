@@ -16,7 +16,14 @@ from datasets.bundle import DataBundle, LazyPixels, Pixels, Sample
 from datasets.catalog.finder import Pair, find_sets
 from datasets.console import readable
 from datasets.noise import content_hash
-from datasets.pairs.layouts import find_pair_sets, image_files, pair_notes, require_partners, select_tasks, split_of
+from datasets.pairs.layouts import (
+    find_pair_sets,
+    image_files,
+    pair_notes,
+    require_partners,
+    select_tasks,
+    split_of_file,
+)
 from datasets.pairs.names import PairSet, refuse_duplicate_names
 from datasets.pairs.unnamed import refuse_unnamed_pairs
 from datasets.readers import ImageRefused, read_rgb, read_size, unread_formats_note
@@ -181,12 +188,12 @@ def _clean(reader: _FolderReader) -> tuple[list[tuple[Sample, str]], list[str]]:
     _require_memory(reader.root, files, _CLEAN_BYTES)
     samples: dict[tuple[str, str], Sample] = {}
     copies = 0
-    has_split = has_split_folders({split_of(reader.root, path) for path in files})
+    has_split = has_split_folders({split_of_file(reader.root, path) for path in files})
     for path in files:
         pixels = reader.pixels(path)
         if pixels is None:
             continue
-        split_name = split_of(reader.root, path) if has_split else ""
+        split_name = split_of_file(reader.root, path) if has_split else ""
         content = content_hash(pixels)
         name = readable(path.relative_to(reader.root).as_posix())
         if (split_name, content) in samples:

@@ -24,7 +24,14 @@ from datasets.leaks import same_scenes
 from datasets.protocols import Protocol, conditions_under, get_protocol
 from datasets.seeding import stable_seed
 from datasets.sources.loading import LoadedImage, load_set, stored_sets, stores_note
-from datasets.sources.splits import find_seen_images, has_task, leaked_scenes, scene_of, thumbs_of, validation_scenes
+from datasets.sources.splits import (
+    find_seen_images,
+    has_task,
+    leaked_scenes,
+    scene_of,
+    stack_thumbnails,
+    validation_scenes,
+)
 from datasets.tasks import PAPER_TASKS, Condition, Task
 from datasets.test_sets.items import TestImage, make_items
 
@@ -188,7 +195,7 @@ def load_root(
         raise ValueError(f"{str(root)!r}: no training images are left for {', '.join(missing)}; more are needed.")
     test_images = [i for i in test if i.spec.task in kept_tasks]
     scenes, seen = (
-        same_scenes([i.name for i in test_images], thumbs_of(test_images)),
+        same_scenes([i.name for i in test_images], stack_thumbnails(test_images)),
         find_seen_images(train_images, test_images),
     )
     return RootBundle(

@@ -28,7 +28,7 @@ def scene_of(image: LoadedImage) -> str:
     return f"{image.spec.name}/{name}"
 
 
-def thumbs_of(images: Sequence[LoadedImage]) -> NDArray[np.float32]:
+def stack_thumbnails(images: Sequence[LoadedImage]) -> NDArray[np.float32]:
     """(N, 1536) thumbnails of the images' clean sides."""
     return np.stack([image.thumb for image in images]) if images else np.empty((0, 1536), dtype=np.float32)
 
@@ -42,7 +42,7 @@ def leaked_scenes(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> 
     """Training scenes with an image that stands in any of the test images."""
     clean_images = one_per_scene(train)
     names = leaked_training_images(
-        [image.name for image in clean_images], thumbs_of(clean_images), thumbs_of(one_per_scene(test))
+        [image.name for image in clean_images], stack_thumbnails(clean_images), stack_thumbnails(one_per_scene(test))
     )
     return frozenset(scene_of(image) for image in clean_images if image.name in names)
 
@@ -51,8 +51,8 @@ def find_seen_images(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) 
     """Test image -> whether its scene stands in the training images."""
     train_images = one_per_scene(train)
     matches = overlaps(
-        {"train": ([image.name for image in train_images], thumbs_of(train_images))},
-        {"test": ([image.name for image in test], thumbs_of(test))},
+        {"train": ([image.name for image in train_images], stack_thumbnails(train_images))},
+        {"test": ([image.name for image in test], stack_thumbnails(test))},
     )
     seen_names = {match.test_image for match in matches}
     return {image.name: image.name in seen_names for image in test}
@@ -70,6 +70,6 @@ def validation_scenes(train: Sequence[LoadedImage]) -> tuple[frozenset[str], fro
     val_images = [image for image in clean_images if scene_of(image) in val_scenes]
     other_images = [image for image in clean_images if scene_of(image) not in val_scenes]
     names = leaked_training_images(
-        [image.name for image in other_images], thumbs_of(other_images), thumbs_of(val_images)
+        [image.name for image in other_images], stack_thumbnails(other_images), stack_thumbnails(val_images)
     )
     return frozenset(val_scenes), frozenset(scene_of(image) for image in other_images if image.name in names)

@@ -94,7 +94,7 @@ def make_items(
         yield from make(rules, images, list(group), limit, refuse)
 
 
-def fault_of(rules: Protocol, image: TestImage) -> tuple[str, str] | None:
+def find_fault(rules: Protocol, image: TestImage) -> tuple[str, str] | None:
     """(file, reason) of an image that can't be used, by decoding it; None for one that can."""
     try:
         _ = crop_pixels(rules, image.clean()) if image.degraded is None else _pair(rules, image)

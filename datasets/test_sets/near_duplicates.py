@@ -17,13 +17,13 @@ from datasets.readers import ImageRefused, read_rgb
 Thumbs = tuple[list[str], NDArray[np.float32]]
 
 
-def thumbs_of(images: Mapping[str, Callable[[], Pixels]]) -> Thumbs:
+def compute_thumbnails(images: Mapping[str, Callable[[], Pixels]]) -> Thumbs:
     """Names and thumbnails of images that are decoded when called for."""
     thumbs = list(parallel_map(lambda decode: thumbnail(np.asarray(decode())), list(images.values())))
     return list(images), np.stack(thumbs)
 
 
-def scenes_of(test: Mapping[str, Thumbs]) -> dict[str, str]:
+def group_scenes(test: Mapping[str, Thumbs]) -> dict[str, str]:
     """`<set>/<image>` -> the first image of any set that shows the same photograph."""
     names = [f"{dataset}/{name}" for dataset, (images, _) in test.items() for name in images]
     return same_scenes(names, np.concatenate([thumbs for _, thumbs in test.values()]))

@@ -25,8 +25,8 @@ from datasets.sources.loading import stored_sets, stores_note
 from datasets.store import PackedSet
 from datasets.tasks import Condition, Task, known_tasks, synthetic_conditions, task_named
 from datasets.test_sets.discovery import NoTestImagesError, TestSet, find_test_sets, stored_test_set
-from datasets.test_sets.items import Refuse, TestImage, fault_of, make_items, refuse_all
-from datasets.test_sets.near_duplicates import find_seen_images, scenes_of, thumbs_of
+from datasets.test_sets.items import Refuse, TestImage, find_fault, make_items, refuse_all
+from datasets.test_sets.near_duplicates import compute_thumbnails, find_seen_images, group_scenes
 
 _MAX_LISTED = 20
 
@@ -164,7 +164,7 @@ def open_clean_images(folder: Path, query: TestQuery) -> TestSets:
             seen=_seen_label(None if training_images is None else (None, inner) in training_images),
             source=str(path),
         )
-        fault = fault_of(rules, image) if query.needs_decoding(len(images)) else _header_fault(path)
+        fault = find_fault(rules, image) if query.needs_decoding(len(images)) else _header_fault(path)
         if fault is None:
             images.append(image)
         else:
@@ -228,7 +228,7 @@ def _select_usable(test_set: TestSet, query: TestQuery) -> TestSet:
     """The set with its images in the protocol's order; where bad files are skipped, each is decoded once."""
     faults, usable = list(test_set.refused), list[TestImage]()
     for image in _ordered(query.rules, test_set.images):
-        fault = fault_of(query.rules, image) if query.needs_decoding(len(usable)) else None
+        fault = find_fault(query.rules, image) if query.needs_decoding(len(usable)) else None
         if fault is None:
             usable.append(image)
         else:
@@ -263,11 +263,11 @@ def _describe_sets(folder: Path, query: TestQuery, sets: Sequence[TestSet], stor
     """The sets with what their images show and what of them was seen, and all that in words."""
     ordered = {test_set.name: _ordered(query.rules, test_set.images) for test_set in sets}
     thumbs = {
-        name: thumbs_of({image.name: image.clean for image in images[: query.limit]})
+        name: compute_thumbnails({image.name: image.clean for image in images[: query.limit]})
         for name, images in ordered.items()
         if query.scenes or query.training is not None
     }
-    scenes = scenes_of(thumbs) if thumbs else {}
+    scenes = group_scenes(thumbs) if thumbs else {}
     seen = find_seen_images(thumbs, query.training, query.note) if query.training is not None else {}
     counts = ", ".join(f"{name} ({len(images)})" for name, images in ordered.items())
     set_notes = [*(words for test_set in sets for words in test_set.notes), stores_note(stores)]

@@ -24,8 +24,8 @@ from datasets.store import PackedSet, StoreError, pack, plan_pack
 from dfpir.weights import load_released
 from reports.schema import read_images
 from reports.study import Status
+from tests.support.cached_folder import SPEC
 from tests.support.checkpoints import load_latest
-from tests.support.made_once import SPEC
 from tests.support.read_run import read_run
 from tests.support.tiny_study import run_here
 

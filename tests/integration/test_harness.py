@@ -26,9 +26,9 @@ from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.weights import load_weights
 from reports.schema import TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images
+from tests.support.cached_folder import SPEC
 from tests.support.forks import warm_context
 from tests.support.killed import run_and_be_killed
-from tests.support.made_once import SPEC
 from tests.support.tiny_study import run_here, tiny_plan
 
 

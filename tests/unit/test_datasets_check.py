@@ -110,7 +110,7 @@ def test_missing_images_are_named(tmp_path):
     )
     (found,) = find_sets(tmp_path)
     assert [p.subject for p in found.problems if p.kind == "missing"] == ["1", "2"]
-    assert not found.whole
+    assert not found.complete
 
 
 def test_haze_pairs_many_to_one_and_the_492_variant_takes_the_first(tmp_path):

@@ -115,7 +115,7 @@ def test_damage_is_found_by_check_and_when_the_image_is_read(root, capsys):
         StoreError,
         match=r"is damaged at clean/1: put the set's files back beside it, delete it, then: python -m datasets pack",
     ):
-        store.checked(0)
+        store.verified_image(0)
     assert main(["check", str(root)]) == 1
     out = capsys.readouterr().out
     assert "rain100l-test: packed, 3 images, 1 of 6 images damaged and current" in out

@@ -53,7 +53,7 @@ def test_usual_names_are_pairs_wherever_the_folder_is_used(tmp_path, bad, good, 
         pair(tmp_path, f"{bad}/{number}.png", f"{good}/{number}.png", number)
     told: Task = task or Task.RAIN
     (found,) = find_pair_sets(tmp_path, [told])
-    assert (found.task, found.part, len(found.pairs)) == (told, "", 3)
+    assert (found.task, found.split, len(found.pairs)) == (told, "", 3)
     (scored,) = find_test_sets(tmp_path, told)
     assert [each.name for each in scored.images] == ["0", "1", "2"]
     if told is Task.NOISE:
@@ -113,14 +113,14 @@ def test_documented_pairing_rules(tmp_path, bad, good, task):
     pair(tmp_path, f"degraded/{bad}", f"clean/{good}", 1)
     (found,) = find_pair_sets(tmp_path, [task])
     assert [(p.degraded.name, p.clean.name) for p in found.pairs] == [(bad, good)]
-    assert not found.unpaired
+    assert not found.unpaired_degraded
 
 
 def test_a_haze_level_is_no_partner_by_guess(tmp_path):
     pair(tmp_path, "degraded/7_0.8.png", "clean/7_1.0.png", 1)
     (found,) = find_pair_sets(tmp_path, [Task.HAZE])
     assert not found.pairs
-    assert [path.name for path in found.unpaired] == ["7_0.8.png"]
+    assert [path.name for path in found.unpaired_degraded] == ["7_0.8.png"]
 
 
 def test_many_degraded_images_of_one_clean_one_stay_on_one_side(tmp_path):

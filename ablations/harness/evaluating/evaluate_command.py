@@ -22,7 +22,7 @@ from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.scoring import Refused, score_released
 from ablations.harness.provenance import environment
 from datasets.protocols import Protocol, get_protocol
-from datasets.score import Mean, means_of
+from datasets.score import Mean, compute_means
 from datasets.sources.embedded import load_embedded
 from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks
 from datasets.test_sets.opening import (
@@ -143,7 +143,9 @@ def _evaluated(
         console.print(f"{scores.recalled} images were scored before and are not restored again.", soft_wrap=True)
     if trial is not None:
         trial.found.extend(scores.guesses)
-    means = sorted(means_of(scores.rows, rules), key=lambda mean: (condition_sort_key(mean.condition), mean.dataset))
+    means = sorted(
+        compute_means(scores.rows, rules), key=lambda mean: (condition_sort_key(mean.condition), mean.dataset)
+    )
     result = {
         **head,
         "means": [{key: _finite(value) for key, value in asdict(mean).items()} for mean in means],
