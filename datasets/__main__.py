@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {words_of(error)}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("Stopped. The same command goes on where it left off.\n")
+        sys.stderr.write("Stopped. The same command resumes.\n")
         return 130
 
 
@@ -46,14 +46,16 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    listing = add("list", _list, "The sets the suite knows.")
+    listing = add("list", _list, "The sets of the catalogue.")
     listing.add_argument("--json", action="store_true", help="print JSON")
-    check = add("check", _check, "Which sets a folder holds, whole, paired and aligned; leaks from training to test.")
+    check = add(
+        "check", _check, "Which sets a folder holds, whether complete, paired and aligned; leaks from training to test."
+    )
     check.add_argument("root", type=Path, metavar="ROOT")
     check.add_argument("--only", nargs="+", metavar="NAME", help="check these sets only")
     check.add_argument("--workers", type=_positive, default=None, help="decoding threads (default: cores, up to 8)")
     check.add_argument("--json", action="store_true", help="print JSON with every problem")
-    fetch = add("fetch", _fetch, "Download a set, or say where to get it and where to put it.")
+    fetch = add("fetch", _fetch, "Download a set, or print where to get it and where to put it.")
     fetch.add_argument("name", metavar="NAME")
     fetch.add_argument("--root", type=Path, required=True, help="folder that holds the data sets")
     pack = add("pack", _pack, "Decode a set once into a memory-mapped store.")
@@ -71,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     scoring.add_argument("folder", type=Path, metavar="FOLDER")
     scoring.add_argument("--protocol", default="suite", help="a protocol's name, or all (default: suite)")
     scoring.add_argument("--task", choices=[task.name for task in PAPER_TASKS], help="score this task only")
-    scoring.add_argument("--training", type=Path, metavar="ROOT", help="give images seen in ROOT's training sets apart")
+    scoring.add_argument(
+        "--training", type=Path, metavar="ROOT", help="score images that are in ROOT's training sets separately"
+    )
     scoring.add_argument("--json", action="store_true", help="print JSON with every image")
     return parser
 
@@ -128,7 +132,9 @@ def _print_check(report: CheckReport) -> None:
         ]
         for s in report.sets
     ]
-    _print_table(f"Sets in {report.root}", ["set", "task", "images", "whole", "layout", "problems", "known as"], rows)
+    _print_table(
+        f"Sets in {report.root}", ["set", "task", "images", "complete", "layout", "problems", "known as"], rows
+    )
     for store in report.stores:
         print(f"{store.name}: packed, {store.images:,} images, {store.says}: {store.folder}")
         for problem in store.problems[:_MAX_LISTED]:

@@ -1,4 +1,4 @@
-"""Is a folder of data sets what it should be: one pass over every image, every problem reported at once."""
+"""Checks of a folder of data sets: one pass over every image, all problems reported at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ROWS = 512
 
 @dataclass(frozen=True, kw_only=True)
 class SetReport:
-    """What a check found out about one set."""
+    """Results of a check of one set."""
 
     name: str  # the set
     title: str  # what papers call it
@@ -46,7 +46,7 @@ class SetReport:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreReport:
-    """What a check found out about one packed store."""
+    """Results of a check of one packed store."""
 
     name: str  # its set
     folder: str  # of the store
@@ -57,7 +57,7 @@ class StoreReport:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckReport:
-    """What a check of a root found out."""
+    """Results of a check of a root."""
 
     root: str  # the folder
     sets: tuple[SetReport, ...]  # one report for each set found
@@ -78,7 +78,7 @@ class CheckReport:
         return [task.name for task in PAPER_TASKS if task.name in have]
 
     def seen_counts(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """(test set, training set) -> number of test images seen in training, and not seen."""
+        """(test set, training set) -> number of test images that are in training, and that are not."""
         sizes = {report.name: report.found for report in self.sets}
         counts: dict[tuple[str, str], int] = {}
         for overlap in self.overlaps:
@@ -167,7 +167,7 @@ def check_store(path: Path) -> StoreReport:
 
 
 def set_report(local: LocalDataset, inspections: Sequence[ImageInspection]) -> SetReport:
-    """Join what names tell with what the images' pixels tell."""
+    """Results from the names and from the images' pixels."""
     spec = local.spec
     problems = list(local.problems)
     conversions: dict[str, int] = {}

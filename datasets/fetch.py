@@ -85,17 +85,17 @@ def download(archive: Archive, cache: Path) -> Path:
         ) from error
     except OSError as error:
         raise FetchError(
-            f"Can't download {archive.url} ({type(error).__name__}). Run the same command again: it goes on where it "
-            f"stopped. Or put the file at {cache / name} yourself."
+            f"Can't download {archive.url} ({type(error).__name__}). Run the same command again: it resumes "
+            f"the download. Or put the file at {cache / name} yourself."
         ) from error
     return Path(path)
 
 
 def resuming_download(url: str, output_file: str, _pooch: Any, *, part: Path) -> None:
-    """A downloader for pooch that goes on where an interrupted one stopped.
+    """A downloader for pooch that resumes an interrupted download.
 
     pooch hands over a temporary file that it deletes on failure, so what has arrived is kept in `part` and moved over
-    once it is whole.
+    once it is complete.
     """
     import requests
 
@@ -103,7 +103,7 @@ def resuming_download(url: str, output_file: str, _pooch: Any, *, part: Path) ->
     received = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={received}-"} if received else {}
     with requests.get(url, headers=headers, stream=True, timeout=60) as response:
-        # 416: the part is already whole. 200 instead of 206: the server starts from the beginning, and so do we.
+        # 416: the part is already complete. 200 instead of 206: the server starts from the beginning, and so do we.
         if response.status_code != 416:
             response.raise_for_status()
             with part.open("ab" if response.status_code == 206 else "wb") as file:
@@ -116,8 +116,8 @@ def unpack(archive: Path, target: Path, pattern: str = ".*") -> list[Path]:
     """Write the tar archive's files whose path matches `pattern` flat into `target`, each under its last name.
 
     Nothing but regular files is ever written and the archive's folders are not recreated, so neither `../`, absolute
-    paths, links nor devices can reach outside; an archive that holds such members is refused as a whole before anything
-    is written, because whoever made it meant no good.
+    paths, links nor devices can reach outside; an archive that holds such members is refused before anything is
+    written: it was made to do harm.
 
     Raises:
         FetchError: not an archive, unsafe or colliding members, or none that matches.

@@ -93,7 +93,7 @@ def is_image_name(path: Path) -> bool:
 
 
 def unread_formats_note(folder: Path, *, inner: bool = True) -> str:
-    """Images in a folder and its `inner` ones in formats that are not read: `2 files ... (.heic 2)`, or nothing."""
+    """Images in a folder and its `inner` ones in unsupported formats: `2 files ... (.heic 2)`, or nothing."""
     counts: dict[str, int] = {}
     for _, folders, files in os.walk(folder, followlinks=False):
         folders[:] = [name for name in folders if inner and not name.startswith(".")]
@@ -104,7 +104,7 @@ def unread_formats_note(folder: Path, *, inner: bool = True) -> str:
     if not counts:
         return ""
     kinds = ", ".join(f"{suffix} {count}" for suffix, count in sorted(counts.items()))
-    return f"{sum(counts.values())} files of formats that are not read passed over ({kinds})"
+    return f"{sum(counts.values())} files in unsupported formats skipped ({kinds})"
 
 
 @contextmanager

@@ -88,7 +88,7 @@ class InputScores:
 
 
 def compute_means(rows: Sequence[dict[str, Any]], rules: Protocol) -> list[Mean]:
-    """Means over the images of each set and condition, and of those seen and unseen apart where some were seen.
+    """Means over the images of each set and condition, and separately of seen and unseen images where some were seen.
 
     Args:
         rows: of images.parquet; one a metric.

@@ -7,7 +7,7 @@ Folder `<name>.store`:
                  "sources": what it was made from (`datasets.store_sources`)}
 
 While it is built the folder is called `<name>.store.partial` and `done.jsonl` in it lists finished images, so an
-interrupted build goes on where it stopped; the rename at the end makes a store appear whole or not at all.
+interrupted build resumes; the rename at the end makes a store appear complete or not at all.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _estimate(sources: Sequence[Path], workers: int) -> float:
 
 
 def pack(plan: PackPlan, workers: int = 1, progress: Callable[[int, int], None] | None = None) -> PackedSet:
-    """Build the store of a plan, or go on with an interrupted build of the same plan.
+    """Build the store of a plan, or resume an interrupted build of the same plan.
 
     Args:
         plan: from `plan_pack`.

@@ -1,4 +1,4 @@
-"""The degradations by name: how each is made, told to a model and shown. The suite has five tasks, seven conditions."""
+"""The degradations by name: synthesis, prompts and style of each. The suite has five tasks, seven conditions."""
 
 from __future__ import annotations
 

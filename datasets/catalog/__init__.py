@@ -1,7 +1,6 @@
 """The field's data sets by name.
 
-What is said of each is `dataset_spec.DatasetSpec`, the sets themselves are in `catalog_specs`;
-`datasets.catalog.finder` looks for them in a folder.
+`spec.DatasetSpec` describes one, `sets` lists them, `finder` looks for them in a folder.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ SPECS: tuple[DatasetSpec, ...] = (
             clean_layout("copies", "BSDS500/train", "BSDS500/test"),
             clean_layout("original", "BSR/BSDS500/data/images/train", "BSR/BSDS500/data/images/test"),
             clean_layout("original", "BSDS500/data/images/train", "BSDS500/data/images/test"),
-            # AirNet, PromptIR, AdaIR and DFPIR throw BSD400 and WED into one folder: only the names tell them apart.
+            # AirNet, PromptIR, AdaIR and DFPIR put BSD400 and WED into one folder: only the names distinguish them.
             clean_layout("promptir", "Train/Denoise", files=r"[1-9]\d{3,5}\.(jpg|png)"),
             clean_layout("restormer", "Downloads/BSD400"),
         ),

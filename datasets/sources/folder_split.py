@@ -15,7 +15,7 @@ DEFAULT_PERCENTAGES: Percentages = (80, 10, 10)
 
 @dataclass(frozen=True, kw_only=True)
 class FolderSplit:
-    """Images to train on, validate and test, and how they were told apart, in words."""
+    """Images to train on, validate and test, and a description of the split."""
 
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]

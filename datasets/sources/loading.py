@@ -153,7 +153,7 @@ def _from_files(local: LocalDataset) -> list[LoadedImage]:
     if faults:
         more = f"\nand {len(faults) - _MAX_LISTED} more" if len(faults) > _MAX_LISTED else ""
         raise ValueError(
-            f"{len(faults)} files of {local.spec.name} can't be used; mend or move them:\n"
+            f"{len(faults)} files of {local.spec.name} can't be used; fix or move them:\n"
             + "\n".join(faults[:_MAX_LISTED])
             + more
         )

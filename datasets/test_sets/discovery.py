@@ -1,4 +1,4 @@
-"""What a folder holds to evaluate on, told by names alone: sets of the catalogue, or pairs of the user's own."""
+"""The test images of a folder, by names alone: sets of the catalogue, or pairs of the user."""
 
 from __future__ import annotations
 
@@ -139,6 +139,8 @@ def stored_test_set(spec: DatasetSpec, store: PackedSet) -> TestSet:
 
 
 def _part_note(spec: DatasetSpec, images: int) -> tuple[str, ...]:
-    """That fewer images are there than the set has, in words; nothing for a whole set."""
-    words = f"{spec.name}: {images} of the set's {spec.count} images, so means are not comparable with the whole set's"
+    """A note that images of the set are missing; nothing for a complete set."""
+    words = (
+        f"{spec.name}: {images} of the set's {spec.count} images, so means are not comparable with the complete set's"
+    )
     return (words,) if images < spec.count else ()

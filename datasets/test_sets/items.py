@@ -83,7 +83,7 @@ def make_items(
         images: of one set, in the protocol's order (`Protocol.ordered`).
         conditions: which; those of one task follow each other.
         limit: at most so many images a condition.
-        refuse: told of each image that can't be used; the others follow.
+        refuse: called with each image that can't be used; the others follow.
 
     Raises:
         ValueError: several levels are asked of noisy files, or an image breaks a stream of noise.
@@ -131,8 +131,8 @@ def _noise_items(
                 return
     except _Unusable as error:
         raise ValueError(
-            f"{error} One stream of noise runs through all of the set's images, so none can be passed over: mend the "
-            "file or take it away, or choose --protocol suite."
+            f"{error} One stream of noise runs through all of the set's images, so none can be skipped: fix the "
+            "file or remove it, or choose --protocol suite."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The one way from a folder to evaluation items: its test sets, what of them can be used, and what is known of them.
+"""From a folder to evaluation items: its test sets, their usable images, and which of them are in training sets.
 
 A folder holds test sets of the catalogue, packed or as files; or pairs of the user's own; or clean images, which are
 degraded here. `python -m datasets score` and `ablations.evaluate` both begin with `open_test_sets`.
@@ -33,12 +33,12 @@ _MAX_LISTED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class TestQuery:
-    """What is asked of a folder's test images."""
+    """Which of a folder's test images to open, and how."""
 
     __test__ = False  # no class of tests
 
     rules: Protocol
-    tasks: tuple[Task, ...] | None = None  # the others' sets are left alone; None for all
+    tasks: tuple[Task, ...] | None = None  # other tasks' sets are ignored; None for all
     unknown: Task | None = None  # what pairs of unknown kind are taken for; None refuses them
     scenes: bool = True  # whether images of one photograph are looked for, which decodes all
     training: Path | None = None  # a root in whose training sets the test images are looked for
@@ -65,7 +65,7 @@ class TestSets:
     description: str
     rules: Protocol
     sets: tuple[TestSet, ...]
-    notes: tuple[str, ...] = ()  # what was found and what was not used, in words
+    notes: tuple[str, ...] = ()  # what was found and what was not used, for the user
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -79,7 +79,7 @@ class TestSets:
 
     @property
     def partial(self) -> dict[str, int]:
-        """Set of the catalogue of which images are missing -> how many it has when whole."""
+        """Set of the catalogue with missing images -> its full number of images."""
         return {s.name: s.full_count for s in self.sets if s.full_count is not None and len(s.images) < s.full_count}
 
     def items(
@@ -238,14 +238,14 @@ def _select_usable(test_set: TestSet, query: TestQuery) -> TestSet:
 
 
 def _report_faults(faults: Sequence[tuple[str, str]], source: str, query: TestQuery, *, usable: int) -> None:
-    """Say what is skipped; raise a ValueError where nothing may be, or nothing is left."""
+    """Report skipped files; raise a ValueError where none may be skipped, or none is usable."""
     more = f" and {len(faults) - _MAX_LISTED} more" if len(faults) > _MAX_LISTED else ""
     listing = "; ".join(f"{file}: {reason}" for file, reason in faults[:_MAX_LISTED]) + more
     if not usable:
         raise ValueError(f"{source}: no image in it can be used{f' ({listing})' if listing else ''}.")
     if faults and not query.skip_bad:
         raise ValueError(
-            f"{source}: {len(faults)} files can't be used ({listing}). Mend or move them, or use --skip-bad."
+            f"{source}: {len(faults)} files can't be used ({listing}). Fix or move them, or use --skip-bad."
         )
     if faults:
         query.note(f"{source}: {len(faults)} files skipped ({listing})")
@@ -260,7 +260,7 @@ def _header_fault(path: Path) -> tuple[str, str] | None:
 
 
 def _describe_sets(folder: Path, query: TestQuery, sets: Sequence[TestSet], stores: Sequence[PackedSet]) -> TestSets:
-    """The sets with what their images show and what of them was seen, and all that in words."""
+    """The sets with scenes and seen images marked, and a description."""
     ordered = {test_set.name: _ordered(query.rules, test_set.images) for test_set in sets}
     thumbs = {
         name: compute_thumbnails({image.name: image.clean for image in images[: query.limit]})

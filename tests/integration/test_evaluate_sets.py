@@ -50,7 +50,7 @@ def test_a_part_of_a_known_set_is_said_to_be_a_part(capsys, root, tmp_path):
     command = ("identity", "--data", "paper", "--root", root, "--out", tmp_path / "out")
     code, out, _ = call(capsys, *command)
     assert code == 0
-    words = "rain100l-test: 3 of the set's 100 images, so means are not comparable with the whole set's"
+    words = "rain100l-test: 3 of the set's 100 images, so means are not comparable with the complete set's"
     assert words in out
     found = json.loads((tmp_path / "out/evaluation.json").read_text())
     assert found["partial"] == {"rain100l-test": 100}
@@ -162,7 +162,7 @@ def test_no_folder_full_of_images_holds_none(capsys, tmp_path):
     (tmp_path / "phone/a.heic").write_bytes(b"x")
     code, _, err = call(capsys, "identity", "--data", tmp_path / "phone")
     assert code == 2
-    assert "no image in it that is read here (1 files of formats that are not read passed over (.heic 1))" in err
+    assert "no image in it that is read here (1 files in unsupported formats skipped (.heic 1))" in err
 
 
 def test_one_clean_image_at_a_time_is_in_memory(tmp_path, monkeypatch):

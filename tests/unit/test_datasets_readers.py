@@ -185,4 +185,4 @@ def test_formats_that_are_passed_over_are_counted(tmp_path):
     for name in ("a.heic", "b.HEIC", "sub/c.dng", "._d.gif", "e.txt", "f.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert unread_formats_note(tmp_path) == "3 files of formats that are not read passed over (.dng 1, .heic 2)"
+    assert unread_formats_note(tmp_path) == "3 files in unsupported formats skipped (.dng 1, .heic 2)"

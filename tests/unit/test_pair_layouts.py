@@ -269,7 +269,7 @@ def test_formats_that_are_not_read_are_counted(tmp_path):
     for number in range(3):
         write(tmp_path / f"{number}.png", picture(number))
     (tmp_path / "phone.heic").write_bytes(b"x")
-    assert "1 files of formats that are not read passed over (.heic 1)" in load_folder(tmp_path).description
+    assert "1 files in unsupported formats skipped (.heic 1)" in load_folder(tmp_path).description
 
 
 def test_bad_files_can_be_skipped_and_are_named(tmp_path):
