@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from datasets.readers import read_rgb
-from datasets.sources.folder import load_folder, memory_limit
+from datasets.sources.folder import load_folder
+from datasets.sources.memory import memory_limit
 from tests.support.pair_folders import pair, picture, write
 
 
