@@ -122,11 +122,11 @@ def _band(half: Tensor, side: int) -> Tensor:
 class AdaIR(RestormerUNet):
     """Restormer's U-Net with a frequency module before each step up. Any `code` is ignored."""
 
-    def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
+    def extra_modules(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
         if step == "up":
             yield f"fre{4 - level}", FrequencyModule(self.config.channels(level + 1), self.config.heads[2])
 
-    def before(self, step: Step, level: int, x: Features, context: Images) -> Features:
+    def before_step(self, step: Step, level: int, x: Features, context: Images) -> Features:
         """See the base; the context is the degraded image."""
         return self.get_submodule(f"fre{4 - level}")(context, x) if step == "up" else x
 

@@ -203,7 +203,7 @@ class AMIR(RestormerUNet):
 
     config: AMIRConfig
 
-    def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
+    def extra_modules(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
         config = self.config
         if step == "encode":
             if level == 1:
@@ -216,7 +216,7 @@ class AMIR(RestormerUNet):
         elif step == "latent":
             yield "channel_routing_latent", ChannelRouting(config.channels(level))
 
-    def before(self, step: Step, level: int, x: Features, context: RoutingVector) -> Features:
+    def before_step(self, step: Step, level: int, x: Features, context: RoutingVector) -> Features:
         routing = {
             "encode": f"spatial_routing_encoder_level{level}",
             "decode": f"channel_routing_decoder_level{level}",

@@ -89,24 +89,24 @@ class DL(nn.Module):
 
     def apply_operator(self, code: Operators, features: Float[Tensor, "b 4 h w"]) -> Images:
         """The released network itself: operator codes, BGR and edges to BGR, both as the released code scales them."""
-        x = self._activated(1, code, features)
-        x = self._activated(2, code, x)
-        x = self._activated(3, code, x, stride=2)
+        x = self._activate(1, code, features)
+        x = self._activate(2, code, x)
+        x = self._activate(3, code, x, stride=2)
         for block, dilation in enumerate(DILATIONS):
-            inner = self._activated(4 + 2 * block, code, x, dilation=dilation)
-            x = F.relu(x + self._normalised(5 + 2 * block, code, inner, dilation=dilation))
-        x = self._activated(DECONVOLUTION, code, x)
-        x = self._activated(19, code, x)
-        return F.relu(self._convolved(LAYERS, code, x))
+            inner = self._activate(4 + 2 * block, code, x, dilation=dilation)
+            x = F.relu(x + self._normalise(5 + 2 * block, code, inner, dilation=dilation))
+        x = self._activate(DECONVOLUTION, code, x)
+        x = self._activate(19, code, x)
+        return F.relu(self._convolve(LAYERS, code, x))
 
-    def _activated(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
-        return F.relu(self._normalised(layer, code, x, **sizes))
+    def _activate(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
+        return F.relu(self._normalise(layer, code, x, **sizes))
 
-    def _normalised(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
-        out: Tensor = self.get_submodule(f"norm_{layer}")(self._convolved(layer, code, x, **sizes))
+    def _normalise(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
+        out: Tensor = self.get_submodule(f"norm_{layer}")(self._convolve(layer, code, x, **sizes))
         return out
 
-    def _convolved(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
+    def _convolve(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
         # every image has its own kernels: the batch becomes groups of one convolution
         batch = len(x)
         channels_out, channels_in, height, width = _kernel_shape(layer, self.width)

@@ -66,7 +66,7 @@ class IDR(RestormerUNet):
         super().__init__(config)
         self.stage_one = False
 
-    def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
+    def extra_modules(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
         config = self.config
         if step == "embed":
             self.degra_key = nn.Parameter(torch.randn(CLASSES, config.num_degra_queries, config.channels(4)))
@@ -75,7 +75,7 @@ class IDR(RestormerUNet):
             block = KnowledgeBlock(config.channels(level), config.channels(4), config.heads[level - 1])
             yield f"kdp_level{level}", block
 
-    def before(self, step: Step, level: int, x: Features, context: Restored) -> Features:
+    def before_step(self, step: Step, level: int, x: Features, context: Restored) -> Features:
         """See the base; what a level restores and guesses is kept in the context."""
         if step != "down":
             return x

@@ -74,7 +74,7 @@ class PromptIR(RestormerUNet):
         """The lowest reduction already halves: both lower steps up start from 4C."""
         return self.config.channels(min(level + 1, 3))
 
-    def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
+    def extra_modules(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
         if step == "up":
             config, below = self.config, self.config.channels(level + 1)
             prompt, size = config.prompt_channels[level - 1], config.prompt_sizes[level - 1]
@@ -82,7 +82,7 @@ class PromptIR(RestormerUNet):
             yield f"noise_level{level}", Block(below + prompt, config.heads[2], config.ffn_expansion_factor)
             yield f"reduce_noise_level{level}", conv1(below + prompt, self.up_channels(level))
 
-    def before(self, step: Step, level: int, x: Features, context: Any) -> Features:
+    def before_step(self, step: Step, level: int, x: Features, context: Any) -> Features:
         if step != "up":
             return x
         x = torch.cat([x, self.get_submodule(f"prompt{level}")(x)], dim=1)

@@ -201,12 +201,12 @@ class DataBundle:
     def _row(self, condition: Condition, seed: int, patch: int) -> _Row:
         sample, corner, flips = self._draw(condition, seed, patch)
         sample = sample.load()
-        clean = np.flip(_cut(sample.clean, corner, patch), flips)
+        clean = np.flip(_crop(sample.clean, corner, patch), flips)
         if sample.degraded is not None:
-            return _Row(clean=clean, degraded=np.flip(_cut(sample.degraded, corner, patch), flips))
+            return _Row(clean=clean, degraded=np.flip(_crop(sample.degraded, corner, patch), flips))
         if sample.depth is None or condition.task is not Task.HAZE:
             return _Row(clean=clean)
-        depth = np.ascontiguousarray(np.flip(_cut(sample.depth, corner, patch), flips))
+        depth = np.ascontiguousarray(np.flip(_crop(sample.depth, corner, patch), flips))
         return _Row(clean=clean, depth=torch.from_numpy(depth))
 
 
@@ -247,7 +247,7 @@ def serves(sample: Sample, condition: Condition) -> bool:
     return any(c.task is condition.task and (c == condition or sample.degraded is None) for c in sample.conditions)
 
 
-def _cut(image: NDArray[Any], corner: tuple[int, int], side: int) -> NDArray[Any]:
+def _crop(image: NDArray[Any], corner: tuple[int, int], side: int) -> NDArray[Any]:
     """A square of this side; an image too small for it is reflected at its bottom and right."""
     cut = image[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
     if cut.shape[:2] == (side, side):
@@ -256,7 +256,7 @@ def _cut(image: NDArray[Any], corner: tuple[int, int], side: int) -> NDArray[Any
     return np.pad(cut, short, mode="symmetric")
 
 
-def centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
+def centre_crop(image: NDArray[Any], side: int | None) -> NDArray[Any]:
     """The middle of (H, W, ...), at most `side` pixels a side."""
     if side is None:
         return image
@@ -268,14 +268,14 @@ def centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
 def eval_item(sample: Sample, condition: Condition, max_side: int | None = None) -> EvalItem:
     """A sample under a condition, cut to a centre of `max_side` pixels a side; made from its content alone."""
     sample = sample.load()
-    clean = centre(sample.clean, max_side)
+    clean = centre_crop(sample.clean, max_side)
     if sample.degraded is not None:
-        degraded = centre(sample.degraded, max_side)
+        degraded = centre_crop(sample.degraded, max_side)
     elif condition.sigma_255 is not None:
         noisy = next(iter(noisy_pixels(get_protocol("suite"), [clean], [condition.sigma_255])))
         degraded = cast(Pixels, noisy.degraded)
     else:
-        depth = None if sample.depth is None else torch.from_numpy(centre(sample.depth, max_side))
+        depth = None if sample.depth is None else torch.from_numpy(centre_crop(sample.depth, max_side))
         seed = stable_seed("evaluation", content_hash(clean), condition.name)
         degraded = to_levels(degrade(to_float(clean), condition, seed, depth))
     return EvalItem(name=sample.name, scene=sample.scene, condition=condition, degraded=degraded, clean=clean)

@@ -157,7 +157,7 @@ def check_store(path: Path) -> StoreReport:
     words = [f"{len(problems)} of {len(store.entries)} images damaged" if problems else "whole"]
     if store.sources is None:
         words.append("made before stores recorded their files")
-    elif change := store.change():
+    elif change := store.describe_change():
         problems.append(problem("stale", str(path), f"{change}: {store.repack_hint}"))
         words.append("out of date")
     else:

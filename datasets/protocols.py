@@ -110,7 +110,7 @@ class Protocol:
         top, left = (height % multiple) // 2, (width % multiple) // 2
         return image[..., top : top + height - height % multiple, left : left + width - width % multiple]
 
-    def ordered(self, names: Iterable[str]) -> list[str]:
+    def sort_names(self, names: Iterable[str]) -> list[str]:
         """File names in the protocol's order.
 
         Directory order differs from one machine to the next, so plain sorting stands in for it (worth +-0.003 dB).
@@ -296,7 +296,7 @@ def prepare_for_scoring(
     """
     if protocol.colour(task) != "Y" and protocol.round_output == "none":
         # the metrics compute in float64 whatever they are given, and clipping is exact in any type: no copy is needed
-        first, second = _clipped(restored) if protocol.clip_output else restored, clean
+        first, second = _clip(restored) if protocol.clip_output else restored, clean
     else:
         first, second = finish_output(as_floats(restored), protocol), as_floats(clean).to(torch.float64)
     if protocol.colour(task) == "Y":
@@ -318,7 +318,7 @@ def finish_output(restored: Tensor, protocol: Protocol) -> Tensor:
     return image
 
 
-def _clipped(image: Tensor) -> Tensor:
+def _clip(image: Tensor) -> Tensor:
     """Cut to [0, 1]; on a CPU an image that lies there already is itself: a copy of a photograph takes 150 MB."""
     if image.dtype == torch.uint8:
         return image

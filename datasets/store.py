@@ -134,7 +134,7 @@ def pack(plan: PackPlan, workers: int = 1, progress: Callable[[int, int], None] 
     """
     if (plan.target / "index.json").is_file():
         opened = PackedSet(plan.target)
-        if opened.fingerprint == _fingerprint(plan) and opened.sources is not None and not opened.change():
+        if opened.fingerprint == _fingerprint(plan) and opened.sources is not None and not opened.describe_change():
             return opened
         raise StoreError(f"{plan.target} holds another version of {plan.name}: delete it and pack again.")
     folder = plan.target.with_name(plan.target.name + ".partial")
@@ -221,7 +221,7 @@ class PackedSet:
         first = "put the set's files back beside it, " if sources_missing else ""
         return f"{first}delete it, then: python -m datasets pack {self.name} --root {self.path.parent}"
 
-    def change(self) -> str:
+    def describe_change(self) -> str:
         """What has changed in the files that it was made from, in words; empty where nothing has."""
 
         def same(index: int, path: Path) -> bool:
@@ -230,11 +230,11 @@ class PackedSet:
             except (ImageRefused, OSError):
                 return False
 
-        return "" if self.sources is None else self.sources.change(self.path.parent, same)
+        return "" if self.sources is None else self.sources.describe_change(self.path.parent, same)
 
     def require_current(self) -> None:
         """Raise a StoreError where the files beside it are others than those that were packed."""
-        if change := self.change():
+        if change := self.describe_change():
             raise StoreError(f"{self.path} is out of date ({change}): {self.repack_hint}.")
 
     def verify(self) -> list[str]:

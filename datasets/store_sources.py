@@ -27,7 +27,7 @@ class SourceRecord:
         """For index.json."""
         return {"files": self.files, "folders": self.folders, "digest": self.digest}
 
-    def change(self, parent: Path, same_pixels: Callable[[int, Path], bool]) -> str:
+    def describe_change(self, parent: Path, same_pixels: Callable[[int, Path], bool]) -> str:
         """What has changed since, in words; empty where nothing has, or none of the files is there any more.
 
         Args:

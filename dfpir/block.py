@@ -8,10 +8,10 @@ from dfpir.attention import PerturbedAttention
 from dfpir.channel import BiasPerPrompt, ChannelPerturbation, Codes, ConvolutionPerPrompt
 from dfpir.config import DFPIRConfig
 from dfpir.layers import ChannelLayerNorm, Features, GatedFeedForward
-from dfpir.recompute import Recomputed
+from dfpir.recompute import RecomputableBlock
 
 
-class PerturbationBlock(Recomputed):
+class PerturbationBlock(RecomputableBlock):
     """The block of one level.
 
     As released there is no residual around it; `config.residual` adds one. With attention perturbation off the block's

@@ -89,7 +89,7 @@ def read_checkpoint(path: str | Path, use: Use | None = None) -> StoredWeights:
         raise WeightsError(f"No weights file at {path}: give the path of a .safetensors, .pt, .pth or .ckpt file.")
     _refuse_other_kinds(path)
     try:
-        content: Any = load_file(path) if _is_safetensors(path) else _unpickled(path)
+        content: Any = load_file(path) if _is_safetensors(path) else _load_torch_file(path)
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         if isinstance(error, WeightsError):
             raise
@@ -207,7 +207,7 @@ def _is_safetensors(path: Path) -> bool:
     return len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
 
 
-def _unpickled(path: Path) -> Any:
+def _load_torch_file(path: Path) -> Any:
     """What a torch file holds, if that is tensors and plain values alone.
 
     Raises:

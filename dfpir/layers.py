@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dfpir.kernels import channel_norm, cosine_map, depthwise_gate, padded_widths
-from dfpir.recompute import Recomputed
+from dfpir.recompute import RecomputableBlock
 
 Features = Float[Tensor, "b c h w"]
 Pixels = Float[Tensor, "b n c"]
@@ -133,7 +133,7 @@ def _pad_halves(parameter: Tensor, hidden: int, extra: int) -> Tensor:
     return F.pad(halves, (0, 0) * (parameter.ndim - 1) + (0, extra)).flatten(0, 1)
 
 
-class TransformerBlock(Recomputed):
+class TransformerBlock(RecomputableBlock):
     """x + MDTA(LN(x)), then + GDFN(LN(x)). (B, C, H, W) in and out."""
 
     def __init__(self, channels: int, heads: int, ffn_expansion: float, *, norm_bias: bool) -> None:

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets.bundle import DataBundle, EvalItem, Pixels, Sample, Split, centre, serves
+from datasets.bundle import DataBundle, EvalItem, Pixels, Sample, Split, centre_crop, serves
 from datasets.catalog import catalog
 from datasets.catalog.finder import find_sets, refuse_ambiguous_names
 from datasets.catalog.spec import DatasetSpec
@@ -80,7 +80,7 @@ class RootBundle(DataBundle):
             counts = share_limit([len(samples) for samples in by_set.values()], limit)
             for samples, count in zip(by_set.values(), counts, strict=True):
                 by_name = {sample.name: self._test_image(sample) for sample in samples}
-                images = [by_name[name] for name in rules.ordered(by_name)]
+                images = [by_name[name] for name in rules.sort_names(by_name)]
                 items += [crop_item(item, max_side) for item in make_items(rules, images, [condition], count)]
         return items
 
@@ -249,7 +249,7 @@ def crop_item(item: EvalItem, side: int | None) -> EvalItem:
     """The item, or its centre of at most `side` pixels a side."""
     if side is None:
         return item
-    return replace(item, degraded=centre(item.degraded, side), clean=centre(item.clean, side))
+    return replace(item, degraded=centre_crop(item.degraded, side), clean=centre_crop(item.clean, side))
 
 
 def share_limit(counts: Sequence[int], limit: int | None) -> list[int]:

@@ -33,23 +33,25 @@ def stack_thumbnails(images: Sequence[LoadedImage]) -> NDArray[np.float32]:
     return np.stack([image.thumb for image in images]) if images else np.empty((0, 1536), dtype=np.float32)
 
 
-def one_per_scene(images: Sequence[LoadedImage]) -> list[LoadedImage]:
+def unique_clean_images(images: Sequence[LoadedImage]) -> list[LoadedImage]:
     """Each clean image once, whatever number of degraded ones it serves."""
     return list({(image.spec.name, image.clean_name): image for image in reversed(images)}.values())[::-1]
 
 
 def leaked_scenes(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> frozenset[str]:
     """Training scenes with an image that stands in any of the test images."""
-    clean_images = one_per_scene(train)
+    clean_images = unique_clean_images(train)
     names = leaked_training_images(
-        [image.name for image in clean_images], stack_thumbnails(clean_images), stack_thumbnails(one_per_scene(test))
+        [image.name for image in clean_images],
+        stack_thumbnails(clean_images),
+        stack_thumbnails(unique_clean_images(test)),
     )
     return frozenset(scene_of(image) for image in clean_images if image.name in names)
 
 
 def find_seen_images(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> dict[str, bool]:
     """Test image -> whether its scene stands in the training images."""
-    train_images = one_per_scene(train)
+    train_images = unique_clean_images(train)
     matches = overlaps(
         {"train": ([image.name for image in train_images], stack_thumbnails(train_images))},
         {"test": ([image.name for image in test], stack_thumbnails(test))},
@@ -66,7 +68,7 @@ def validation_scenes(train: Sequence[LoadedImage]) -> tuple[frozenset[str], fro
             {scene_of(image) for image in train if image.spec.name == name}, key=lambda scene: stable_seed("val", scene)
         )
         val_scenes.update(scenes[: min(len(scenes) - 1, max(1, round(_VAL_SHARE * len(scenes))))])
-    clean_images = one_per_scene(train)
+    clean_images = unique_clean_images(train)
     val_images = [image for image in clean_images if scene_of(image) in val_scenes]
     other_images = [image for image in clean_images if scene_of(image) not in val_scenes]
     names = leaked_training_images(

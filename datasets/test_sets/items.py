@@ -80,7 +80,7 @@ def make_items(
 
     Args:
         rules: the protocol.
-        images: of one set, in the protocol's order (`Protocol.ordered`).
+        images: of one set, in the protocol's order (`Protocol.sort_names`).
         conditions: which; those of one task follow each other.
         limit: at most so many images a condition.
         refuse: called with each image that can't be used; the others follow.

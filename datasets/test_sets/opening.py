@@ -173,7 +173,7 @@ def open_clean_images(folder: Path, query: TestQuery) -> TestSets:
     if task is not None:
         if query.tasks is not None and task not in query.tasks:
             raise ValueError(f"--protocol {rules.name} gives clean images noise alone; suite makes the rest.")
-        images = _ordered(rules, images)
+        images = _sort_images(rules, images)
     origin = "all degradations synthetic" if task is None else f"with noise of {rules.label}"
     count = f"{len(images)} image{'s' if len(images) != 1 else ''} of the folder {name}"
     notes = tuple(filter(None, (split_note, unread_note)))
@@ -219,15 +219,15 @@ def trained_images(folder: Path, trained_on: Mapping[str, Any]) -> set[tuple[Tas
     return {(s.conditions[0].task if s.degraded is not None else None, s.source) for s in bundle.train}
 
 
-def _ordered(rules: Protocol, images: Iterable[TestImage]) -> list[TestImage]:
+def _sort_images(rules: Protocol, images: Iterable[TestImage]) -> list[TestImage]:
     by_name = {image.name: image for image in images}
-    return [by_name[name] for name in rules.ordered(by_name)]
+    return [by_name[name] for name in rules.sort_names(by_name)]
 
 
 def _select_usable(test_set: TestSet, query: TestQuery) -> TestSet:
     """The set with its images in the protocol's order; where bad files are skipped, each is decoded once."""
     faults, usable = list(test_set.refused), list[TestImage]()
-    for image in _ordered(query.rules, test_set.images):
+    for image in _sort_images(query.rules, test_set.images):
         fault = find_fault(query.rules, image) if query.needs_decoding(len(usable)) else None
         if fault is None:
             usable.append(image)
@@ -261,7 +261,7 @@ def _header_fault(path: Path) -> tuple[str, str] | None:
 
 def _describe_sets(folder: Path, query: TestQuery, sets: Sequence[TestSet], stores: Sequence[PackedSet]) -> TestSets:
     """The sets with scenes and seen images marked, and a description."""
-    ordered = {test_set.name: _ordered(query.rules, test_set.images) for test_set in sets}
+    ordered = {test_set.name: _sort_images(query.rules, test_set.images) for test_set in sets}
     thumbs = {
         name: compute_thumbnails({image.name: image.clean for image in images[: query.limit]})
         for name, images in ordered.items()

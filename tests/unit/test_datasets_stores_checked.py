@@ -100,7 +100,7 @@ def test_a_copy_a_move_and_a_store_without_its_files_are_current(root, tmp_path)
     root.rename(tmp_path / "moved")
     shutil.rmtree(tmp_path / "moved/Rain100L")
     for place in (copied, tmp_path / "moved"):
-        assert stored_sets(place)["rain100l-test"].change() == ""
+        assert stored_sets(place)["rain100l-test"].describe_change() == ""
 
 
 def test_damage_is_found_by_check_and_when_the_image_is_read(root, capsys):
