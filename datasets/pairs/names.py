@@ -144,7 +144,7 @@ def _complete_pair_set(root: Path, folder: Path, pairs: PairSet, requested_tasks
     """The pairs of one folder, with task and split from the names of the folders above it."""
     inner = folder.relative_to(root)
     task = pairs.task or infer_task(root, folder.parent if inner.name else root, folder)
-    split: SplitName = next((split for name in inner.parts if (split := parse_split(name))), "")
+    split: SplitName = next((match for name in inner.parts if (match := parse_split(name))), "")
     prefix = "/".join(name for name in inner.parts if not parse_split(name))
     return replace(
         pairs,
