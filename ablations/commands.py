@@ -31,7 +31,7 @@ from ablations.spec import Budget, Precision
 from datasets.bundle import DataBundle
 from datasets.protocols import PROTOCOLS, get_protocol
 from datasets.tasks import conditions_of
-from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts, without_codes
+from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, conditions_without_code, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
 
 _KEPT_BYTES = 64 << 20
@@ -173,7 +173,7 @@ def _text_encoder(asked: str | None, budget: Budget, conditions: Sequence[str]) 
         if asked not in TEXT_ENCODERS:
             raise UnknownNameError(f"Unknown text encoder {asked!r}.{suggestion(asked, TEXT_ENCODERS)}")
         return asked, "as asked"  # type: ignore[return-value]
-    foreign = ", ".join(without_codes("minilm", conditions))
+    foreign = ", ".join(conditions_without_code("minilm", conditions))
     stand_in: TextEncoder = "onehot" if foreign else "minilm"
     why = f"; minilm has no code for the sentence of {foreign}" if foreign else ""
     if budget.text_encoder != "auto" and foreign:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ablations.spec import DataRef, RunSpec
-from datasets.bsds import load_bsds
 from datasets.bundle import DataBundle
-from datasets.embedded import load_embedded
-from datasets.folder import load_folder
-from datasets.folder_split import Split
 from datasets.protocols import get_protocol
-from datasets.root_bundle import RootBundle, load_root
+from datasets.sources.bsds import load_bsds
+from datasets.sources.embedded import load_embedded
+from datasets.sources.folder import load_folder
+from datasets.sources.folder_split import Percentages
+from datasets.sources.paper import RootBundle, load_root
 from datasets.tasks import Task, known_tasks
 
 _DECODING_BYTES = 16  # a pixel: its copy in Pillow, and three of its depth
@@ -25,7 +25,7 @@ class FolderOptions:
     """How a folder of the user's own is read."""
 
     tasks: Sequence[str] = ()  # those that the user named, for pairs
-    split: Split | None = None  # percentages to train on, validate and test
+    split: Percentages | None = None  # percentages to train on, validate and test
     skip_bad: bool = False  # leave out files that can't be used
     keep_bytes: int | None = None  # of its decoded images that stay in memory; all by default
 

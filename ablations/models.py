@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import baselines
-from baselines.registry import BASELINES, Baseline, missing
+from baselines.registry import BASELINES, Baseline, missing_extra_hint
 from dfpir import DFPIRConfig, variant_config
 from dfpir.config import PromptSet
 from dfpir.plugins import plugins_behind
@@ -84,7 +84,7 @@ def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = N
 def missing_extra(name: str) -> str | None:
     """Why a model can't be built here, and the mend, where the library that it needs is not installed."""
     entry = BASELINES[name] if name not in VARIANTS and name in BASELINES else None
-    return missing(entry.extra, name) if isinstance(entry, Baseline) and entry.extra is not None else None
+    return missing_extra_hint(entry.extra, name) if isinstance(entry, Baseline) and entry.extra is not None else None
 
 
 def is_trained(config: ModelConfig) -> bool:

@@ -253,7 +253,7 @@ def _why_same(config: ModelConfig, other: ModelConfig, name: str) -> str:
         width = config.channels(level) // config.heads[level - 1]
         return (
             f"the same model as {name}: gamma {config.gamma_at(level):g} and {other.gamma_at(level):g} both keep "
-            f"{config.kept(level)} "
+            f"{config.topk(level)} "
             f"of {width} entries a row at this model size"
         )
     return f"the same model as {name} under another name"

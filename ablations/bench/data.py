@@ -18,11 +18,11 @@ from torch.utils.data import DataLoader, Dataset
 from ablations.bench import feed
 from ablations.bench.record import Line, line, rate
 from datasets.bundle import to_float, to_levels
+from datasets.catalog.finder import find_sets
 from datasets.degrade import degrade
-from datasets.embedded import load_embedded
-from datasets.finder import find_sets
-from datasets.root_bundle import load_root
 from datasets.seeding import stable_seed
+from datasets.sources.embedded import load_embedded
+from datasets.sources.paper import load_root
 from datasets.store import pack, plan_pack
 from datasets.tasks import Condition, Task
 

@@ -43,8 +43,8 @@ from ablations.spec import Precision
 from baselines.base import restore
 from datasets.bundle import Pixels, to_float, to_levels
 from datasets.degrade import degrade
-from datasets.embedded import load_embedded
 from datasets.metrics import psnr_db, ssim
+from datasets.sources.embedded import load_embedded
 from datasets.tasks import CONDITIONS, Condition, noise
 from datasets.transfer import to_device_async
 from dfpir.count import multiply_adds

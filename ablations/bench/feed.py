@@ -23,8 +23,8 @@ from ablations.harness.training.distributed import SINGLE_PROCESS
 from ablations.harness.training.prefetch import Feed, cores, workers_for
 from ablations.plan import make_plan
 from ablations.spec import Precision, RunSpec
-from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
+from datasets.sources.embedded import load_embedded
 from datasets.tasks import CONDITIONS, PAPER_TASKS, Task
 
 PATCH = 48

@@ -97,9 +97,9 @@ class ReferenceUNet(RestorationUNet):
         skips = []
         for level, (blocks, down) in enumerate(zip(self.encoder, self.down, strict=True), start=1):
             x = blocks(x)
-            skips.append(self._perturbed(level, x, code, None))
+            skips.append(self._perturb(level, x, code, None))
             x = F.pixel_unshuffle(down(x), 2)
-        x = self._perturbed(4, self.latent(x), code, None)
+        x = self._perturb(4, self.latent(x), code, None)
         for level in (3, 2, 1):
             x = torch.cat([F.pixel_shuffle(self.up[level - 1](x), 2), skips[level - 1]], dim=1)
             x = self.reduce[level - 2](x) if level > 1 else x

@@ -38,8 +38,8 @@ from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.memory import LiveBytes
 from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
 from ablations.spec import Precision
-from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
+from datasets.sources.embedded import load_embedded
 from dfpir import RestorationUNet, variant_config
 from dfpir.count import multiply_adds
 from dfpir.prompts import load_prompts

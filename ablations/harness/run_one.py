@@ -34,7 +34,7 @@ from ablations.models import described
 from ablations.spec import DataRef, RunSpec
 from datasets.bundle import DataBundle, EvalItem
 from datasets.protocols import get_protocol
-from datasets.root_bundle import RootBundle
+from datasets.sources.paper import RootBundle
 from dfpir import DFPIRConfig
 from dfpir.count import multiply_adds
 from reports import schema

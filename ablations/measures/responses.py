@@ -23,7 +23,7 @@ from ablations.metrics import ImageMetric
 from ablations.models import BaselineConfig
 from datasets.bundle import EvalItem, to_float, to_levels
 from datasets.degrade import add_rain, degrade
-from datasets.protocols import Protocol, as_scored, get_protocol
+from datasets.protocols import Protocol, get_protocol, prepare_for_scoring
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition, Task, condition_named, noise
 from dfpir import DFPIRConfig, RestorationUNet
@@ -200,7 +200,7 @@ def metric_rows(subject: LoadedRun, metric: ImageMetric) -> pd.DataFrame:
 def _score(metric: ImageMetric, image: torch.Tensor, item: EvalItem, rules: Protocol) -> float:
     clean = as_tensor(item.clean).to(image.device)
     with torch.inference_mode():
-        first, second = as_scored(image, clean, rules, item.condition.task)
+        first, second = prepare_for_scoring(image, clean, rules, item.condition.task)
         value = float(metric.compute(first.double(), second.double()))
     if math.isnan(value):
         raise ValueError(f"Metric {metric.shown.name} is NaN for {item.name} under {item.condition.name}.")

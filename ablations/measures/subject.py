@@ -21,7 +21,7 @@ from ablations.spec import MeasureConfig, RunSpec
 from datasets.bundle import EvalItem
 from dfpir import RestorationUNet
 from dfpir.prompts import PromptBank
-from dfpir.weights import load_own
+from dfpir.weights import load_weights
 from reports.schema import WEIGHTS_FILE
 
 
@@ -42,7 +42,7 @@ class LoadedRun(RunContext):
         """
         model = build_model(self.spec.config, self.spec.seed)
         if is_trained(self.spec.config):
-            load_own(model, safetensors.torch.load((self.folder / WEIGHTS_FILE).read_bytes()))
+            load_weights(model, safetensors.torch.load((self.folder / WEIGHTS_FILE).read_bytes()))
         if hasattr(model, "set_progress"):
             model.set_progress(1.0)  # type: ignore[operator]
         return model.to(self.device).eval()
@@ -73,7 +73,7 @@ class LoadedRun(RunContext):
             state = snapshots.load(self.folder, snapshots.step_of(self.spec.recipe, tenth))
             if state is None:
                 return None
-            load_own(model, state)
+            load_weights(model, state)
         if hasattr(model, "set_progress"):
             model.set_progress(tenth / snapshots.TENTHS)  # type: ignore[operator]
         return model.to(self.device).eval()

@@ -15,8 +15,8 @@ from ablations.bench import record
 from ablations.harness.restoring import pictures
 from ablations.harness.run_one import is_done, run_one
 from ablations.harness.training import checkpoint
-from datasets.contact import save_contact_sheet
-from datasets.finder import find_sets
+from datasets.catalog.finder import find_sets
+from datasets.contact_sheet import save_contact_sheet
 from datasets.store import PackedSet, pack, plan_pack
 from reports import build, publish, schema
 from reports.__main__ import main

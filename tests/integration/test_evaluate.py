@@ -15,7 +15,7 @@ from ablations.command_line import flag_of, values_of
 from ablations.harness.evaluating.model_settings import settings
 from ablations.harness.evaluating.released import known_models, open_released
 from baselines.base import restore
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from dfpir.prompts import load_prompts
 from reports.files import sha256_of
 from reports.schema import read_images

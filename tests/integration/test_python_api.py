@@ -14,7 +14,7 @@ import ablations
 from ablations.options import command, of_keywords, options_of
 from ablations.recipe import TaskShare
 from ablations.settings import GROUPS, checked
-from tests.support.made_once import TWO
+from tests.support.cached_folder import TWO
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,7 +16,7 @@ from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.specialists import SPECIALISTS
 from ablations.harness.restoring.pictures import deep_png, read_picture
 from ablations.restore import main
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from tests.support.command_lines import call_of
 from tests.support.restoring import drawn_ffdnet, pixels
 

@@ -17,9 +17,18 @@ from ablations.spec import Phase, TaskShare
 from datasets import tasks
 from datasets.bundle import Sample, serves
 from datasets.degrade import degrade
-from datasets.embedded import load_embedded
-from datasets.folder import load_folder
-from datasets.tasks import CONDITIONS, PAPER_TASKS, TASKS, Task, condition_named, conditions_of, known_tasks, made_here
+from datasets.sources.embedded import load_embedded
+from datasets.sources.folder import load_folder
+from datasets.tasks import (
+    CONDITIONS,
+    PAPER_TASKS,
+    TASKS,
+    Task,
+    condition_named,
+    conditions_of,
+    known_tasks,
+    synthetic_conditions,
+)
 from dfpir.prompts import load_prompts
 from dfpir.sentences import SENTENCES
 from reports import labels, schema
@@ -75,7 +84,7 @@ def test_it_changes_no_code_and_no_condition_of_others(fog):
     assert [int(row.argmax()) for row in usual.codes] == [7, 7, 7, 8, 9, 10, 11]
     assert load_embedded().conditions == CONDITIONS
     assert [task.name for task in known_tasks()] == ["noise", "fog", "rain", "haze", "blur", "lowlight"]
-    assert [c.name for c in made_here()][7:] == ["fog-2", "fog-4"]
+    assert [c.name for c in synthetic_conditions()][7:] == ["fog-2", "fog-4"]
 
 
 def test_photographs_serve_it_where_it_is_asked_for(fog):
@@ -137,7 +146,7 @@ def test_comparators_that_know_the_papers_tasks_alone_are_refused(fog, name):
 
 def test_reports_show_it_as_it_is_declared(fog):
     assert labels.condition_label("fog-4") == "fog 4"
-    schema.declare_tasks([fog.shown()])
+    schema.declare_tasks([fog.style_json()])
     assert labels.condition_label("fog-4") == "Fog, density 4"
     assert labels.task_label("fog") == "fog"
     assert [style.condition_colour(c) for c in ("fog", "fog-2", "fog-4")] == ["#56B4E9", "#111111", "#222222"]
@@ -146,7 +155,7 @@ def test_reports_show_it_as_it_is_declared(fog):
 
 
 def test_reports_show_the_suites_own_as_they_are_declared():
-    declared = [schema.TaskStyle.from_json(task.shown()) for task in PAPER_TASKS]
+    declared = [schema.TaskStyle.from_json(task.style_json()) for task in PAPER_TASKS]
     assert {each.name: each for each in declared} == dict(list(schema.TASK_STYLES.items())[:5])
     assert set(tasks._MARKERS) == set(schema.tasks.MARKERS)
     assert conditions_of(["rain", "nothing", "noise"]) == (*Task.NOISE.conditions, *Task.RAIN.conditions)
@@ -172,4 +181,4 @@ def test_a_declaration_that_can_not_be_used_is_refused(fog, change, said):
 @pytest.mark.parametrize("change", [{"colour": "url(x)"}, {"marker": "$x$"}, {"shades": ["#000000"]}])
 def test_a_study_file_with_an_odd_style_is_refused(fog, change):
     with pytest.raises(ValueError, match="Task fog"):
-        schema.declare_tasks([fog.shown() | change])
+        schema.declare_tasks([fog.style_json() | change])

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from datasets.catalog_known import BSD400_NAMES, CBSD68_NAMES, LOL_EVAL15_NAMES, RELEASES
-from datasets.dataset_spec import Archive, DatasetSpec, Pairing, clean_layout, pair_layout
+from datasets.catalog.contents import BSD400_NAMES, CBSD68_NAMES, LOL_EVAL15_NAMES, RELEASES
+from datasets.catalog.spec import Archive, DatasetSpec, Pairing, clean_layout, pair_layout
 from datasets.tasks import Task
 
 _BSDS: dict[str, Any] = {
@@ -86,7 +86,7 @@ SPECS: tuple[DatasetSpec, ...] = (
             clean_layout("copies", "BSDS500/train", "BSDS500/test"),
             clean_layout("original", "BSR/BSDS500/data/images/train", "BSR/BSDS500/data/images/test"),
             clean_layout("original", "BSDS500/data/images/train", "BSDS500/data/images/test"),
-            # AirNet, PromptIR, AdaIR and DFPIR throw BSD400 and WED into one folder: only the names tell them apart.
+            # AirNet, PromptIR, AdaIR and DFPIR put BSD400 and WED into one folder: only the names distinguish them.
             clean_layout("promptir", "Train/Denoise", files=r"[1-9]\d{3,5}\.(jpg|png)"),
             clean_layout("restormer", "Downloads/BSD400"),
         ),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets.catalog import catalog, get_dataset
-from datasets.dataset_spec import DatasetSpec, Layout
+from datasets.catalog.spec import DatasetSpec, Layout
 from datasets.readers import is_image_name
 
 
@@ -39,7 +39,7 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundSet:
+class LocalDataset:
     """A set of the catalogue as it lies on disk."""
 
     spec: DatasetSpec  # what it should be
@@ -50,7 +50,7 @@ class FoundSet:
     ignored: tuple[Path, ...] = ()  # files in its folders that are hidden or don't look like images
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether every image of the set is there."""
         return len(self.pairs) >= self.spec.count and not any(p.kind == "missing" for p in self.problems)
 
@@ -71,7 +71,7 @@ class _File:
 PREFIXES = ("", "data", "Datasets")
 
 
-def find_sets(root: Path, names: Iterable[str] | None = None) -> list[FoundSet]:
+def find_sets(root: Path, names: Iterable[str] | None = None) -> list[LocalDataset]:
     """Every set of the catalogue that `root` holds, in the catalogue's order.
 
     Args:
@@ -84,13 +84,13 @@ def find_sets(root: Path, names: Iterable[str] | None = None) -> list[FoundSet]:
     if not root.is_dir():
         raise ValueError(f"No folder {str(root)!r}. Give the folder that holds the data sets.")
     chosen = [s for s in catalog().values() if s.variant_of is None] if names is None else map(get_dataset, names)
-    found = (find_set(root, spec) for spec in chosen)
-    return [each for each in found if each is not None]
+    local_sets = (find_set(root, spec) for spec in chosen)
+    return [local for local in local_sets if local is not None]
 
 
-def find_set(root: Path, spec: DatasetSpec) -> FoundSet | None:
+def find_set(root: Path, spec: DatasetSpec) -> LocalDataset | None:
     """The set in the layout that yields most of its images; None where no layout yields any."""
-    best: FoundSet | None = None
+    best: LocalDataset | None = None
     for prefix in PREFIXES:
         base = _subfolder(root, prefix)
         for layout in spec.layouts if base else ():
@@ -101,18 +101,18 @@ def find_set(root: Path, spec: DatasetSpec) -> FoundSet | None:
     return best
 
 
-def require_clear_names(found: Iterable[FoundSet]) -> None:
+def refuse_ambiguous_names(local_sets: Iterable[LocalDataset]) -> None:
     """Refuse sets in which it isn't known which file is meant: nothing is dropped without a word.
 
     Raises:
         ValueError: two files of one name, or several clean partners; the line names both.
     """
-    for each in found:
-        unclear = [problem for problem in each.problems if problem.kind == "ambiguous"]
+    for local in local_sets:
+        unclear = [problem for problem in local.problems if problem.kind == "ambiguous"]
         if unclear:
             more = f" (and {len(unclear) - 1} more such)" if len(unclear) > 1 else ""
             raise ValueError(
-                f"{each.spec.name}: {unclear[0].subject}: {unclear[0].reason}{more}: keep one of each name."
+                f"{local.spec.name}: {unclear[0].subject}: {unclear[0].reason}{more}: keep one of each name."
             )
 
 
@@ -121,7 +121,7 @@ def content_digest(hashes: Iterable[str]) -> str:
     return hashlib.blake2b("\n".join(sorted(hashes)).encode(), digest_size=16).hexdigest()
 
 
-def _read_layout(root: Path, spec: DatasetSpec, layout: Layout) -> FoundSet | None:
+def _read_layout(root: Path, spec: DatasetSpec, layout: Layout) -> LocalDataset | None:
     clean = list(_files(root, layout.clean, layout.clean_files))
     if not spec.paired:
         pairs = [Pair(name=file.name, clean=file.path) for file in clean]
@@ -144,7 +144,7 @@ def _read_layout(root: Path, spec: DatasetSpec, layout: Layout) -> FoundSet | No
     else:
         problems += _missing(spec, pairs)
     ignored = tuple(path for path in _paths(root, layout.clean + layout.degraded) if not is_image_name(path[0]))
-    return FoundSet(
+    return LocalDataset(
         spec=spec,
         layout=layout,
         root=root,
@@ -181,10 +181,10 @@ def _match(spec: DatasetSpec, degraded: list[_File], clean: list[_File]) -> tupl
 
 def _duplicates(spec: DatasetSpec, files: list[_File]) -> list[Problem]:
     """Files that differ by extension only: which one is meant isn't known."""
-    seen: dict[str, _File] = {}
+    first_by_name: dict[str, _File] = {}
     problems = []
     for file in files:
-        first = seen.setdefault(file.name.casefold(), file)
+        first = first_by_name.setdefault(file.name.casefold(), file)
         if first is not file:
             problems.append(_problem(spec, "ambiguous", file.path, f"same name as {first.path}"))
     return problems
@@ -192,13 +192,13 @@ def _duplicates(spec: DatasetSpec, files: list[_File]) -> list[Problem]:
 
 def _missing(spec: DatasetSpec, pairs: list[Pair]) -> list[Problem]:
     """Expected names that aren't there, by the list of names that fits best; else the bare count."""
-    have = {spec.pairing.key(pair.name) for pair in pairs}
-    best = max(spec.expected, key=lambda names: len(have.intersection(names)), default=())
-    if have.intersection(best):
-        problems = [_problem(spec, "missing", name, "not there") for name in best if name not in have]
-        known = set(best)
+    present = {spec.pairing.key(pair.name) for pair in pairs}
+    best = max(spec.expected, key=lambda names: len(present.intersection(names)), default=())
+    if present.intersection(best):
+        problems = [_problem(spec, "missing", name, "not there") for name in best if name not in present]
+        expected_names = set(best)
         for pair in pairs:
-            if spec.pairing.key(pair.name) not in known:
+            if spec.pairing.key(pair.name) not in expected_names:
                 problems.append(_problem(spec, "extra", pair.degraded or pair.clean, f"is no image of {spec.title}"))
         return problems
     if len(pairs) == spec.count:
@@ -232,7 +232,7 @@ def _paths(root: Path, folders: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
     """Everything in the layout's folders, with what a `*` stood for."""
     for folder in folders:
         for place, captured in _folders(root, folder.removesuffix("/**").split("/")):
-            for path in _walk(place) if folder.endswith("/**") else _listed(place):
+            for path in _walk(place) if folder.endswith("/**") else _list_folder(place):
                 yield path, captured
 
 
@@ -242,7 +242,7 @@ def _folders(base: Path, parts: list[str], captured: str = "") -> Iterator[tuple
         yield base, captured
         return
     if parts[0] == "*":
-        for child in _listed(base):
+        for child in _list_folder(base):
             if child.is_dir() and not child.name.startswith("."):
                 yield from _folders(child, parts[1:], f"{captured}/{child.name}".strip("/"))
         return
@@ -257,11 +257,11 @@ def _subfolder(base: Path, name: str) -> Path | None:
         return base
     if (base / name).is_dir():
         return base / name
-    alike = (child for child in _listed(base) if child.name.casefold() == name.casefold() and child.is_dir())
+    alike = (child for child in _list_folder(base) if child.name.casefold() == name.casefold() and child.is_dir())
     return next(alike, None)
 
 
-def _listed(folder: Path) -> list[Path]:
+def _list_folder(folder: Path) -> list[Path]:
     """What a folder holds; nothing where it may not be read (its set then lacks images, by name or number)."""
     try:
         return sorted(Path(entry.path) for entry in os.scandir(folder))

@@ -66,8 +66,8 @@ def _rain(clean: Tensor, rng: np.random.Generator) -> Tensor:
         radius = kernel.shape[-1] // 2
         size = (height + 2 * radius, width + 2 * radius)
         drops = (rng.random(size) < 1.0 * rng.uniform(0.001, 0.0028)) * rng.uniform(0.35, 1.0, size)
-        drawn = torch.from_numpy(drops).float()
-        layer = _convolve(drawn.unsqueeze(0), kernel)
+        drop_map = torch.from_numpy(drops).float()
+        layer = _convolve(drop_map.unsqueeze(0), kernel)
         streaks = layer[:, radius : radius + height, radius : radius + width].clamp(0, 1)
         out = out + streaks * rng.uniform(0.12, 0.38)
     return out

@@ -136,7 +136,7 @@ def depth_from_disparity(
     holes = ~np.isfinite(disparity) | (disparity <= 0)
     nearest = distance_transform_edt(holes, return_distances=False, return_indices=True)
     depth = 1.0 / (disparity[tuple(nearest)] + offset_px)
-    return (depth / depth.max()).astype(np.float32)
+    return np.asarray(depth / depth.max(), dtype=np.float32)
 
 
 def smooth_depth(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -9,26 +9,26 @@ from pathlib import Path
 from datasets.bundle import Sample
 from datasets.seeding import stable_seed
 
-Split = tuple[int, int, int]
-USUAL_SPLIT: Split = (80, 10, 10)
+Percentages = tuple[int, int, int]
+DEFAULT_PERCENTAGES: Percentages = (80, 10, 10)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderSplit:
-    """Images to train on, validate and test, and how they were told apart, in words."""
+    """Images to train on, validate and test, and a description of the split."""
 
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
     test: tuple[Sample, ...]
-    how: str
+    description: str
 
 
-def has_own_split(parts: Collection[str]) -> bool:
+def has_split_folders(parts: Collection[str]) -> bool:
     """Whether folders of these parts are a split: one to train on, and one besides. `train/` alone may hold trains."""
     return "train" in parts and bool({"val", "test"} & set(parts))
 
 
-def split_by_count(samples: Sequence[Sample], split: Split) -> FolderSplit:
+def split_by_count(samples: Sequence[Sample], split: Percentages) -> FolderSplit:
     """So many per cent of the scenes on each side, at least one each, in the order of the hash of their content.
 
     Raises:
@@ -48,7 +48,7 @@ def split_by_count(samples: Sequence[Sample], split: Split) -> FolderSplit:
         tuple(s for s in ordered if side_of[s.scene] == side) for side in ("train", "val", "test")
     )
     return FolderSplit(
-        train=train, val=val_side, test=test_side, how=f"split by count, {split[0]} / {split[1]} / {split[2]}"
+        train=train, val=val_side, test=test_side, description=f"split by count, {split[0]} / {split[1]} / {split[2]}"
     )
 
 
@@ -61,10 +61,10 @@ def split_by_folders(samples: Sequence[tuple[Sample, str]], root: Path) -> Folde
         ValueError: no images to train or to test on.
     """
     parts = {side: [s for s, part in samples if part == side] for side in ("train", "val", "test")}
-    outside = sum(part == "" for _, part in samples)
+    unused = sum(part == "" for _, part in samples)
     how = "split as its own folders are"
-    if outside:
-        how += f" ({outside} images outside of them not used)"
+    if unused:
+        how += f" ({unused} images outside of them not used)"
     if not parts["test"]:
         parts["test"], parts["val"] = parts["val"], []
         how += ", with val/ to test on since there is no test/"
@@ -72,26 +72,26 @@ def split_by_folders(samples: Sequence[tuple[Sample, str]], root: Path) -> Folde
         has = ", ".join(f"{name}/ with {len(images)}" for name, images in parts.items() if images)
         raise ValueError(f"{root} holds {has} images: train/ and test/ are needed, or neither of them.")
     tested = {sample.content for sample in parts["test"]}
-    parts["val"], left = _without(parts["val"], tested)
-    held = tested | {sample.content for sample in parts["val"]}
-    parts["train"], more = _without(parts["train"], held)
-    if left + more:
-        how += f", {left + more} images left out that stand in another part, too"
+    parts["val"], val_copies = _exclude(parts["val"], tested)
+    held_out = tested | {sample.content for sample in parts["val"]}
+    parts["train"], train_copies = _exclude(parts["train"], held_out)
+    if val_copies + train_copies:
+        how += f", {val_copies + train_copies} images left out that stand in another part, too"
     if not parts["val"]:
         scenes = _scenes(parts["train"])
         chosen = set(scenes[: max(1, round(len(scenes) / 10))])
         parts["val"], parts["train"] = (
-            [s for s in parts["train"] if (s.scene in chosen) is wanted] for wanted in (True, False)
+            [s for s in parts["train"] if (s.scene in chosen) is in_val] for in_val in (True, False)
         )
         how += ", a tenth of train/ to validate"
     if not parts["train"]:
         raise ValueError(f"{root}: no images are left to train on: {how}.")
-    return FolderSplit(train=tuple(parts["train"]), val=tuple(parts["val"]), test=tuple(parts["test"]), how=how)
+    return FolderSplit(train=tuple(parts["train"]), val=tuple(parts["val"]), test=tuple(parts["test"]), description=how)
 
 
-def _without(samples: Sequence[Sample], contents: set[str]) -> tuple[list[Sample], int]:
-    kept = [sample for sample in samples if sample.content not in contents]
-    return kept, len(samples) - len(kept)
+def _exclude(samples: Sequence[Sample], contents: set[str]) -> tuple[list[Sample], int]:
+    remaining = [sample for sample in samples if sample.content not in contents]
+    return remaining, len(samples) - len(remaining)
 
 
 def _scenes(samples: Sequence[Sample]) -> list[str]:

@@ -14,7 +14,7 @@ SPEC = tiny_plan().specs[0]
 TWO = ("dfpir_g50", "dfpir_g100")
 
 
-def made_once(base: Path, name: str, make: Callable[[Path], object]) -> Path:
+def cached_folder(base: Path, name: str, make: Callable[[Path], object]) -> Path:
     """A folder that `make` filled; nobody may change it (copy it).
 
     Args:
@@ -23,12 +23,12 @@ def made_once(base: Path, name: str, make: Callable[[Path], object]) -> Path:
         make: fills the folder, which is there and empty; where it raises, the next tries anew.
     """
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder, whole = shared / name, shared / f"{name}.whole"
+    folder, marker = shared / name, shared / f"{name}.whole"
     with FileLock(shared / f"{name}.lock"):
-        if not whole.exists():
+        if not marker.exists():
             folder.mkdir(exist_ok=True)
             make(folder)
-            whole.touch()
+            marker.touch()
     return folder
 
 

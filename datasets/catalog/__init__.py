@@ -1,7 +1,6 @@
 """The field's data sets by name.
 
-What is said of each is `dataset_spec.DatasetSpec`, the sets themselves are in `catalog_specs`;
-`datasets.finder` looks for them in a folder.
+`spec.DatasetSpec` describes one, `sets` lists them, `finder` looks for them in a folder.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 import difflib
 from functools import cache
 
-from datasets.catalog_specs import SPECS
-from datasets.dataset_spec import DatasetSpec
+from datasets.catalog.sets import SPECS
+from datasets.catalog.spec import DatasetSpec
 
 
 @cache
@@ -25,9 +24,9 @@ def get_dataset(name: str) -> DatasetSpec:
     Raises:
         ValueError: there is none; the message lists those there are and the nearest.
     """
-    known = catalog()
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(name.lower(), known, n=1)
+    specs = catalog()
+    if name in specs:
+        return specs[name]
+    near = difflib.get_close_matches(name.lower(), specs, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"Unknown data set {name!r}.{hint} Known: {', '.join(known)}.")
+    raise ValueError(f"Unknown data set {name!r}.{hint} Known: {', '.join(specs)}.")

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from datasets.bundle import EvalItem, Pixels, Sample, eval_item
-from datasets.embedded import smooth_depth
 from datasets.noise import noisy_pixels
 from datasets.protocols import Protocol
 from datasets.readers import ImageRefused
+from datasets.sources.embedded import smooth_depth
 from datasets.tasks import Condition, Task
 
 Refuse = Callable[[str, str, str], None]
@@ -80,21 +80,21 @@ def make_items(
 
     Args:
         rules: the protocol.
-        images: of one set, in the protocol's order (`Protocol.ordered`).
+        images: of one set, in the protocol's order (`Protocol.sort_names`).
         conditions: which; those of one task follow each other.
         limit: at most so many images a condition.
-        refuse: told of each image that can't be used; the others follow.
+        refuse: called with each image that can't be used; the others follow.
 
     Raises:
         ValueError: several levels are asked of noisy files, or an image breaks a stream of noise.
     """
     files = bool(images) and images[0].degraded is not None
     for task, group in groupby(conditions, key=lambda condition: condition.task):
-        make = _pairs if files else _noisy if task is Task.NOISE else _synthesized
+        make = _pair_items if files else _noise_items if task is Task.NOISE else _synthetic_items
         yield from make(rules, images, list(group), limit, refuse)
 
 
-def fault_of(rules: Protocol, image: TestImage) -> tuple[str, str] | None:
+def find_fault(rules: Protocol, image: TestImage) -> tuple[str, str] | None:
     """(file, reason) of an image that can't be used, by decoding it; None for one that can."""
     try:
         _ = crop_pixels(rules, image.clean()) if image.degraded is None else _pair(rules, image)
@@ -103,57 +103,57 @@ def fault_of(rules: Protocol, image: TestImage) -> tuple[str, str] | None:
     return None
 
 
-def _noisy(
-    rules: Protocol, images: Sequence[TestImage], wanted: Sequence[Condition], limit: int | None, refuse: Refuse
+def _noise_items(
+    rules: Protocol, images: Sequence[TestImage], conditions: Sequence[Condition], limit: int | None, refuse: Refuse
 ) -> Iterator[EvalItem]:
     """Each image at each level; a stream of noise runs through the images that are not wanted, too."""
-    by_sigma = {condition.sigma_255: condition for condition in wanted}
+    by_sigma = {condition.sigma_255: condition for condition in conditions}
     sigmas = [sigma for sigma in by_sigma if sigma is not None]
     if not rules.noise.depends_on_order:
         for sigma in sigmas:
             for image in images[:limit]:
                 try:
-                    (each,) = noisy_pixels(rules, _CleanImages(rules, [image]), [sigma])
+                    (noisy,) = noisy_pixels(rules, _CleanImages(rules, [image]), [sigma])
                 except _Unusable as error:
                     refuse(image.place, by_sigma[sigma].name, error.reason)
                     continue
-                yield image.item(by_sigma[sigma], each.degraded, each.clean)  # type: ignore[arg-type]
+                yield image.item(by_sigma[sigma], noisy.degraded, noisy.clean)  # type: ignore[arg-type]
         return
-    most = len(images[:limit])
-    left = most * len(sigmas)
+    count = len(images[:limit])
+    remaining = count * len(sigmas)
     try:
-        for each in noisy_pixels(rules, _CleanImages(rules, images), sigmas):
-            if each.index >= most:
+        for noisy in noisy_pixels(rules, _CleanImages(rules, images), sigmas):
+            if noisy.index >= count:
                 continue
-            yield images[each.index].item(by_sigma[each.sigma_255], each.degraded, each.clean)  # type: ignore[arg-type]
-            left -= 1
-            if not left:
+            yield images[noisy.index].item(by_sigma[noisy.sigma_255], noisy.degraded, noisy.clean)  # type: ignore[arg-type]
+            remaining -= 1
+            if not remaining:
                 return
     except _Unusable as error:
         raise ValueError(
-            f"{error} One stream of noise runs through all of the set's images, so none can be passed over: mend the "
-            "file or take it away, or choose --protocol suite."
+            f"{error} One stream of noise runs through all of the set's images, so none can be skipped: fix the "
+            "file or remove it, or choose --protocol suite."
         ) from error
 
 
-def _pairs(
-    rules: Protocol, images: Sequence[TestImage], wanted: Sequence[Condition], limit: int | None, refuse: Refuse
+def _pair_items(
+    rules: Protocol, images: Sequence[TestImage], conditions: Sequence[Condition], limit: int | None, refuse: Refuse
 ) -> Iterator[EvalItem]:
-    if len(wanted) > 1:
-        raise ValueError(f"Noisy files are of one level: name it, as in --tasks {wanted[0].name}.")
+    if len(conditions) > 1:
+        raise ValueError(f"Noisy files are of one level: name it, as in --tasks {conditions[0].name}.")
     for image in images[:limit]:
         try:
             degraded, clean = _pair(rules, image)
         except (ValueError, OSError) as error:
-            refuse(_file_of(error, image), wanted[0].name, _reason(error))
+            refuse(_file_of(error, image), conditions[0].name, _reason(error))
             continue
-        yield image.item(wanted[0], degraded, clean)
+        yield image.item(conditions[0], degraded, clean)
 
 
-def _synthesized(
-    _: Protocol, images: Sequence[TestImage], wanted: Sequence[Condition], limit: int | None, refuse: Refuse
+def _synthetic_items(
+    _: Protocol, images: Sequence[TestImage], conditions: Sequence[Condition], limit: int | None, refuse: Refuse
 ) -> Iterator[EvalItem]:
-    for condition in wanted:
+    for condition in conditions:
         for image in images[:limit]:
             try:
                 pixels = image.clean()
@@ -161,8 +161,8 @@ def _synthesized(
                 refuse(image.place, condition.name, _reason(error))
                 continue
             depth = image.depth(pixels) if condition.task is Task.HAZE else None
-            made = eval_item(Sample(name=image.name, scene=image.name, clean=pixels, depth=depth), condition)
-            yield image.item(condition, made.degraded, made.clean)
+            item = eval_item(Sample(name=image.name, scene=image.name, clean=pixels, depth=depth), condition)
+            yield image.item(condition, item.degraded, item.clean)
 
 
 class _CleanImages(Sequence[Any]):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from datasets.bundle import Sample
 from datasets.catalog import catalog
-from datasets.dataset_spec import DatasetSpec
-from datasets.finder import FoundSet
+from datasets.catalog.finder import LocalDataset
+from datasets.catalog.spec import DatasetSpec
 from datasets.inspection import parallel_map
 from datasets.leaks import thumbnail
 from datasets.readers import ImageRefused, read_rgb, read_size
@@ -21,7 +21,7 @@ from datasets.store import PackedSet
 from datasets.tasks import Condition
 
 MAX_DECODED_BYTES = 4 << 30
-_SHOWN = 20
+_MAX_LISTED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def stores_note(stores: Collection[PackedSet]) -> str:
     return words
 
 
-def load_set(spec: DatasetSpec, found: FoundSet | None, store: PackedSet | None) -> list[LoadedImage]:
+def load_set(spec: DatasetSpec, local: LocalDataset | None, store: PackedSet | None) -> list[LoadedImage]:
     """All images of a set, from its store where there is one, else decoded from its files.
 
     Raises:
@@ -81,9 +81,9 @@ def load_set(spec: DatasetSpec, found: FoundSet | None, store: PackedSet | None)
     """
     if store is not None:
         return _from_store(spec, store)
-    if found is None:
+    if local is None:
         raise ValueError(f"{spec.name} is not there.")
-    return _from_files(found)
+    return _from_files(local)
 
 
 def _from_store(spec: DatasetSpec, store: PackedSet) -> list[LoadedImage]:
@@ -91,7 +91,7 @@ def _from_store(spec: DatasetSpec, store: PackedSet) -> list[LoadedImage]:
     images = []
     for name, degraded, clean in store.pairs:
         if clean not in thumbs:
-            thumbs[clean] = thumbnail(np.asarray(store.checked(clean)))
+            thumbs[clean] = thumbnail(np.asarray(store.verified_image(clean)))
         checksums = [store.entries[index].checksum for index in (clean, degraded) if index >= 0]
         images.append(
             LoadedImage(
@@ -101,7 +101,7 @@ def _from_store(spec: DatasetSpec, store: PackedSet) -> list[LoadedImage]:
                 clean=store.image(clean),
                 degraded=store.image(degraded) if degraded >= 0 else None,
                 thumb=thumbs[clean],
-                digest=_joined(checksums),
+                digest=_join_checksums(checksums),
             )
         )
     return images
@@ -125,14 +125,14 @@ def _decode(path: Path) -> _File:
     return _File(path, pixels, thumbnail(pixels), checksum, "")
 
 
-def _from_files(found: FoundSet) -> list[LoadedImage]:
-    paths = list(dict.fromkeys(p for pair in found.pairs for p in (pair.clean, pair.degraded) if p is not None))
-    _require_memory(found, paths)
+def _from_files(local: LocalDataset) -> list[LoadedImage]:
+    paths = list(dict.fromkeys(p for pair in local.pairs for p in (pair.clean, pair.degraded) if p is not None))
+    _require_memory(local, paths)
     files = {file.path: file for file in parallel_map(_decode, paths)}
     faults = [f"{path}: {file.fault}" for path, file in files.items() if file.fault]
     images = []
     first_name: dict[Path, str] = {}
-    for pair in found.pairs:
+    for pair in local.pairs:
         clean, degraded = files[pair.clean], files[pair.degraded] if pair.degraded else None
         if clean.pixels is None or clean.thumb is None or (degraded is not None and degraded.pixels is None):
             continue
@@ -141,38 +141,38 @@ def _from_files(found: FoundSet) -> list[LoadedImage]:
             continue
         images.append(
             LoadedImage(
-                spec=found.spec,
-                name=f"{found.spec.name}/{pair.name}",
+                spec=local.spec,
+                name=f"{local.spec.name}/{pair.name}",
                 clean_name=first_name.setdefault(pair.clean, pair.name),
                 clean=clean.pixels,
                 degraded=None if degraded is None else degraded.pixels,
                 thumb=clean.thumb,
-                digest=_joined([clean.checksum, *([degraded.checksum] if degraded else [])]),
+                digest=_join_checksums([clean.checksum, *([degraded.checksum] if degraded else [])]),
             )
         )
     if faults:
-        more = f"\nand {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        more = f"\nand {len(faults) - _MAX_LISTED} more" if len(faults) > _MAX_LISTED else ""
         raise ValueError(
-            f"{len(faults)} files of {found.spec.name} can't be used; mend or move them:\n"
-            + "\n".join(faults[:_SHOWN])
+            f"{len(faults)} files of {local.spec.name} can't be used; fix or move them:\n"
+            + "\n".join(faults[:_MAX_LISTED])
             + more
         )
     return images
 
 
-def _require_memory(found: FoundSet, paths: list[Path]) -> None:
+def _require_memory(local: LocalDataset, paths: list[Path]) -> None:
     try:
         height, width = read_size(paths[0])
     except ImageRefused:
         return  # it is named with the other faults
     size = len(paths) * height * width * 3
     if size > MAX_DECODED_BYTES:
-        name = found.spec.name
+        name = local.spec.name
         raise ValueError(
-            f"{name} takes about {size / 1e9:.0f} GB decoded: run `python -m datasets pack {name} --root {found.root}` "
+            f"{name} takes about {size / 1e9:.0f} GB decoded: run `python -m datasets pack {name} --root {local.root}` "
             "once, then it is read from the disk."
         )
 
 
-def _joined(checksums: list[str]) -> str:
+def _join_checksums(checksums: list[str]) -> str:
     return checksums[0] if len(checksums) == 1 else hashlib.blake2b(" ".join(checksums).encode()).hexdigest()[:32]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.bundle import Pixels
-from datasets.finder import find_sets
+from datasets.catalog.finder import find_sets
 from datasets.inspection import parallel_map
 from datasets.leaks import overlaps, same_scenes, thumbnail
 from datasets.readers import ImageRefused, read_rgb
@@ -17,36 +17,38 @@ from datasets.readers import ImageRefused, read_rgb
 Thumbs = tuple[list[str], NDArray[np.float32]]
 
 
-def thumbs_of(images: Mapping[str, Callable[[], Pixels]]) -> Thumbs:
+def compute_thumbnails(images: Mapping[str, Callable[[], Pixels]]) -> Thumbs:
     """Names and thumbnails of images that are decoded when called for."""
     thumbs = list(parallel_map(lambda decode: thumbnail(np.asarray(decode())), list(images.values())))
     return list(images), np.stack(thumbs)
 
 
-def scenes_of(test: Mapping[str, Thumbs]) -> dict[str, str]:
+def group_scenes(test: Mapping[str, Thumbs]) -> dict[str, str]:
     """`<set>/<image>` -> the first image of any set that shows the same photograph."""
     names = [f"{dataset}/{name}" for dataset, (images, _) in test.items() for name in images]
     return same_scenes(names, np.concatenate([thumbs for _, thumbs in test.values()]))
 
 
-def seen_in_training(test: Mapping[str, Thumbs], training: Path, note: Callable[[str], None]) -> dict[str, bool]:
+def find_seen_images(test: Mapping[str, Thumbs], training: Path, note: Callable[[str], None]) -> dict[str, bool]:
     """`<set>/<image>` -> whether its photograph stands in a training set under the folder; empty without any."""
     train: dict[str, Thumbs] = {}
-    for found in find_sets(training):
-        if found.spec.split != "train":
+    for local in find_sets(training):
+        if local.spec.split != "train":
             continue
-        paths = list(dict.fromkeys(pair.clean for pair in found.pairs))
-        note(f"looking for the test images among the {len(paths)} photographs of {found.spec.name}")
-        kept = [(str(path), thumb) for path, thumb in parallel_map(_look, paths) if thumb is not None]
-        if kept:
-            train[found.spec.name] = ([path for path, _ in kept], np.stack([thumb for _, thumb in kept]))
+        paths = list(dict.fromkeys(pair.clean for pair in local.pairs))
+        note(f"looking for the test images among the {len(paths)} photographs of {local.spec.name}")
+        decoded = [(str(path), thumb) for path, thumb in parallel_map(_read_thumbnail, paths) if thumb is not None]
+        if decoded:
+            train[local.spec.name] = ([path for path, _ in decoded], np.stack([thumb for _, thumb in decoded]))
     if not train:
         return {}
-    known = {f"{each.test_set}/{each.test_image}" for each in overlaps(train, test)}
-    return {f"{name}/{image}": f"{name}/{image}" in known for name, (images, _) in test.items() for image in images}
+    seen_names = {f"{overlap.test_set}/{overlap.test_image}" for overlap in overlaps(train, test)}
+    return {
+        f"{name}/{image}": f"{name}/{image}" in seen_names for name, (images, _) in test.items() for image in images
+    }
 
 
-def _look(path: Path) -> tuple[Path, NDArray[np.float32] | None]:
+def _read_thumbnail(path: Path) -> tuple[Path, NDArray[np.float32] | None]:
     try:
         return path, thumbnail(read_rgb(path))
     except ImageRefused:

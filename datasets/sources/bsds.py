@@ -12,16 +12,16 @@ from pathlib import Path
 
 from datasets.bundle import DataBundle, Sample
 from datasets.catalog import get_dataset
-from datasets.embedded import smooth_depth
-from datasets.finder import find_set
+from datasets.catalog.finder import find_set
 from datasets.leaks import same_scenes
-from datasets.loading import LoadedImage, load_set, stored_sets
-from datasets.splits import leaked_scenes, scene_of, thumbs_of, validation_scenes
+from datasets.sources.embedded import smooth_depth
+from datasets.sources.loading import LoadedImage, load_set, stored_sets
+from datasets.sources.splits import leaked_scenes, scene_of, stack_thumbnails, validation_scenes
 from datasets.tasks import CONDITIONS, Condition, Task
 
 _TRAIN, _NOISE_TEST, _TEST, _PAIRS = "bsd400", "cbsd68", "bsds500-val", "rain100l-test"
 _NOISE = tuple(c for c in CONDITIONS if c.task is Task.NOISE)
-_OTHERS = tuple(c for c in CONDITIONS if c.task is not Task.NOISE)
+_NOT_NOISE = tuple(c for c in CONDITIONS if c.task is not Task.NOISE)
 
 
 def load_bsds(root: Path) -> DataBundle:
@@ -41,25 +41,26 @@ def load_bsds(root: Path) -> DataBundle:
             f"--data bsds needs BSDS500 and CBSD68 under {str(root)!r}; not found: {', '.join(missing)} "
             "(python -m datasets list says where they come from)."
         )
-    tested = [*noise, *val_photos, *pairs]
-    leaked = leaked_scenes(train, tested)
+    test_images = [*noise, *val_photos, *pairs]
+    leaked = leaked_scenes(train, test_images)
     usable = [image for image in train if scene_of(image) not in leaked]
-    chosen, resembling = validation_scenes(usable)
-    scenes = same_scenes([image.name for image in tested], thumbs_of(tested))
-    fit = [image for image in usable if scene_of(image) not in chosen | resembling]
+    val_scenes, resembling = validation_scenes(usable)
+    scenes = same_scenes([image.name for image in test_images], stack_thumbnails(test_images))
+    train_images = [image for image in usable if scene_of(image) not in val_scenes | resembling]
     transfer = f" and, for rain, on Rain100L's own {len(pairs)} pairs" if pairs else ""
     return DataBundle(
         name="BSDS500",
         description=(
-            f"{len(fit)} photographs of BSDS500 (train and test) to train on, {len(usable) - len(fit)} of them to "
-            f"validate, less {len(train) - len(usable)} that stand in test sets; noise tested on CBSD68 "
-            f"({len(noise)}), other tasks on BSDS500 val ({len(val_photos)}), all degraded here{transfer}"
+            f"{len(train_images)} photographs of BSDS500 (train and test) to train on, "
+            f"{len(usable) - len(train_images)} of them to validate, less {len(train) - len(usable)} that stand in "
+            f"test sets; noise tested on CBSD68 ({len(noise)}), other tasks on BSDS500 val ({len(val_photos)}), "
+            f"all degraded here{transfer}"
         ),
-        train=tuple(_sample(image, CONDITIONS, scene_of(image)) for image in fit),
-        val=tuple(_sample(image, CONDITIONS, scene_of(image)) for image in usable if scene_of(image) in chosen),
+        train=tuple(_sample(image, CONDITIONS, scene_of(image)) for image in train_images),
+        val=tuple(_sample(image, CONDITIONS, scene_of(image)) for image in usable if scene_of(image) in val_scenes),
         test=(
             *(_sample(image, _NOISE, f"test:{scenes[image.name]}") for image in noise),
-            *(_sample(image, _OTHERS, f"test:{scenes[image.name]}") for image in val_photos),
+            *(_sample(image, _NOT_NOISE, f"test:{scenes[image.name]}") for image in val_photos),
             *(_sample(image, (Condition(task=Task.RAIN),), f"test:{scenes[image.name]}") for image in pairs),
         ),
         sets_in_names=True,
@@ -68,8 +69,8 @@ def load_bsds(root: Path) -> DataBundle:
 
 def _images(root: Path, name: str) -> list[LoadedImage]:
     spec = get_dataset(name)
-    found, store = find_set(root, spec), stored_sets(root).get(name)
-    return [] if found is None and store is None else load_set(spec, found, store)
+    local, store = find_set(root, spec), stored_sets(root).get(name)
+    return [] if local is None and store is None else load_set(spec, local, store)
 
 
 def _sample(image: LoadedImage, conditions: Sequence[Condition], scene: str) -> Sample:

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from datasets.leaks import thumbnail
-from datasets.pair_layouts import LAYOUTS
-from datasets.pair_names import namesakes
+from datasets.pairs.layouts import LAYOUTS
+from datasets.pairs.names import pairs_by_file_name
 from datasets.readers import ImageRefused, read_rgb
 
-_LOOKED_AT, _MOST_FOLDERS = 4, 40
-_ALIKE, _ALIKE_ALONE = 0.7, 0.9
+_SAMPLE_SIZE, _MAX_FOLDERS = 4, 40
+_MIN_CORRELATION, _MIN_CORRELATION_SINGLE = 0.7, 0.9
 
 
 def refuse_unnamed_pairs(folder: Path, files: Sequence[Path]) -> None:
@@ -32,31 +32,31 @@ def refuse_unnamed_pairs(folder: Path, files: Sequence[Path]) -> None:
     Raises:
         ValueError: there are such folders; the line names them and the layouts that are recognised.
     """
-    named = namesakes(files)
-    looked_at = named[:: max(1, len(named) // _LOOKED_AT)][:_LOOKED_AT]
-    if looked_at and _correlate(looked_at):
-        names = " and ".join(str(path.relative_to(folder)) for path in looked_at[0])
+    pairs = pairs_by_file_name(files)
+    sample = pairs[:: max(1, len(pairs) // _SAMPLE_SIZE)][:_SAMPLE_SIZE]
+    if sample and _look_like_pairs(sample):
+        names = " and ".join(str(path.relative_to(folder)) for path in sample[0])
         raise ValueError(
             f"{folder}: {names} look like a pair, and most images beside them are none: put the pairs into one of "
             f"{LAYOUTS}, or into a folder of their own; or rename what are clean images."
         )
-    inside: dict[Path, dict[str, Path]] = defaultdict(dict)
+    files_by_folder: dict[Path, dict[str, Path]] = defaultdict(dict)
     for path in files:
-        inside[path.parent][path.stem.casefold()] = path
-    places = sorted(inside)[:_MOST_FOLDERS]
-    for one, other in combinations(places, 2):
-        common = sorted(inside[one].keys() & inside[other].keys())
-        if common and 2 * len(common) >= min(len(inside[one]), len(inside[other])):
-            chosen = common[:: max(1, len(common) // _LOOKED_AT)][:_LOOKED_AT]
-            if _correlate([(inside[one][name], inside[other][name]) for name in chosen]):
-                names = " and ".join(str(place.relative_to(folder)) for place in (one, other))
+        files_by_folder[path.parent][path.stem.casefold()] = path
+    places = sorted(files_by_folder)[:_MAX_FOLDERS]
+    for first, second in combinations(places, 2):
+        common = sorted(files_by_folder[first].keys() & files_by_folder[second].keys())
+        if common and 2 * len(common) >= min(len(files_by_folder[first]), len(files_by_folder[second])):
+            sampled = common[:: max(1, len(common) // _SAMPLE_SIZE)][:_SAMPLE_SIZE]
+            if _look_like_pairs([(files_by_folder[first][name], files_by_folder[second][name]) for name in sampled]):
+                names = " and ".join(str(place.relative_to(folder)) for place in (first, second))
                 raise ValueError(
                     f"{folder}: {names} hold the same pictures under the same names: they look like pairs, "
                     f"and which are clean isn't known. Name them as one of {LAYOUTS}; or give the clean ones' folder."
                 )
 
 
-def _correlate(pairs: Sequence[tuple[Path, Path]]) -> bool:
+def _look_like_pairs(pairs: Sequence[tuple[Path, Path]]) -> bool:
     correlations = []
     equal = True
     for pair in pairs:
@@ -68,4 +68,4 @@ def _correlate(pairs: Sequence[tuple[Path, Path]]) -> bool:
         correlations.append(float(thumbnail(first) @ thumbnail(second)))
     if not correlations or equal:
         return False
-    return float(np.median(correlations)) > (_ALIKE if len(correlations) > 1 else _ALIKE_ALONE)
+    return float(np.median(correlations)) > (_MIN_CORRELATION if len(correlations) > 1 else _MIN_CORRELATION_SINGLE)

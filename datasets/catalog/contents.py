@@ -1,12 +1,12 @@
-"""Names and contents of whole data sets, as far as they are known: what `check` calls missing or recognises.
+"""Names and contents of complete data sets, where known: what `check` reports as missing or recognises.
 
-Names are those of the original releases, without extensions. Digests were made with `datasets.finder.content_digest`
+Names are those of the original releases, without extensions. Digests were made with `finder.content_digest`
 from copies whose published scores were reproduced.
 """
 
 from __future__ import annotations
 
-from datasets.dataset_spec import Release
+from datasets.catalog.spec import Release
 
 
 def _words(text: str) -> tuple[str, ...]:

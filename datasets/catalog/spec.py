@@ -1,4 +1,4 @@
-"""What the catalogue says of a data set: what it is, how it is laid out on disk, and how its images pair up."""
+"""A data set's entry in the catalogue: what it is, its layouts on disk, and how its images pair up."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Layout:
     family: Family
     clean: tuple[str, ...]  # folders of the clean images
     degraded: tuple[str, ...] = ()  # folders of the degraded images, empty where there are none
-    clean_files: str = ".*"  # a pattern the whole file name must match, for folders that hold more than this set
+    clean_files: str = ".*"  # a pattern the full file name must match, for folders that hold more than this set
     degraded_files: str = ".*"  # the same for degraded images
 
 
@@ -72,9 +72,9 @@ class Archive:
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A known content of a whole set, recognised whatever its files are called."""
+    """The known content of a complete set, recognised whatever its files are called."""
 
-    digest: str  # `content_digest` of all pixels (`datasets.finder`)
+    digest: str  # `content_digest` of all pixels (`datasets.catalog.finder`)
     says: str  # which release it is
 
 
@@ -98,7 +98,7 @@ class DatasetSpec:
     archives: tuple[Archive, ...] = ()
     # how often the released code repeats its list in one epoch, with three and with five tasks; 0 is never
     repeats: tuple[int, int] = (0, 0)
-    # alternative lists of names (as `Pairing.key` gives them) of the whole set; empty where not known
+    # alternative lists of names (as `Pairing.key` gives them) of the complete set; empty where unknown
     expected: tuple[tuple[str, ...], ...] = ()
     releases: tuple[Release, ...] = ()  # contents known by digest
     # files below the root that name the images which count, one path a line, as the released code ships them

@@ -7,20 +7,20 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from datasets.finder import FoundSet, Pair
+from datasets.catalog.finder import LocalDataset, Pair
 from datasets.readers import ImageRefused, read_rgb
 
 CELL, MARGIN, LABEL = 192, 6, 16
 _PAPER, _INK, _FAULT = (255, 255, 255), (30, 30, 30), (180, 30, 30)
 
 
-def contact_sheet(found: FoundSet, count: int = 12, columns: int = 6) -> Image.Image:
+def contact_sheet(dataset: LocalDataset, count: int = 12, columns: int = 6) -> Image.Image:
     """A sheet of images spread evenly over the set; each degraded image stands above its clean one.
 
     A file that does not decode leaves its reason in its cell.
 
     Args:
-        found: the set.
+        dataset: the set.
         count: images to show, at most.
         columns: images in a row.
 
@@ -29,19 +29,19 @@ def contact_sheet(found: FoundSet, count: int = 12, columns: int = 6) -> Image.I
     """
     if count < 1 or columns < 1:
         raise ValueError(f"A contact sheet needs count and columns of at least 1, got {count} and {columns}.")
-    if not found.pairs:
-        raise ValueError(f"{found.spec.title} has no images to show.")
-    shown = _spread(found.pairs, count)
-    rows = -(-len(shown) // columns)
-    deep = 2 if found.spec.paired else 1
-    cell_height = deep * (CELL + MARGIN) + LABEL
+    if not dataset.pairs:
+        raise ValueError(f"{dataset.spec.title} has no images to show.")
+    pairs = _spread(dataset.pairs, count)
+    rows = -(-len(pairs) // columns)
+    images_per_cell = 2 if dataset.spec.paired else 1
+    cell_height = images_per_cell * (CELL + MARGIN) + LABEL
     sheet = Image.new(
         "RGB", (columns * (CELL + MARGIN) + MARGIN, rows * (cell_height + MARGIN) + MARGIN + LABEL), _PAPER
     )
     draw = ImageDraw.Draw(sheet)
-    head = f"{found.spec.title}: {len(shown)} of {len(found.pairs)} images"
-    draw.text((MARGIN, 3), head + (", degraded above clean" if found.spec.paired else ""), fill=_INK)
-    for index, pair in enumerate(shown):
+    head = f"{dataset.spec.title}: {len(pairs)} of {len(dataset.pairs)} images"
+    draw.text((MARGIN, 3), head + (", degraded above clean" if dataset.spec.paired else ""), fill=_INK)
+    for index, pair in enumerate(pairs):
         left = MARGIN + index % columns * (CELL + MARGIN)
         top = MARGIN + LABEL + index // columns * (cell_height + MARGIN)
         for path in ([pair.degraded] if pair.degraded else []) + [pair.clean]:
@@ -51,9 +51,9 @@ def contact_sheet(found: FoundSet, count: int = 12, columns: int = 6) -> Image.I
     return sheet
 
 
-def save_contact_sheet(found: FoundSet, path: Path, count: int = 12, columns: int = 6) -> Path:
+def save_contact_sheet(dataset: LocalDataset, path: Path, count: int = 12, columns: int = 6) -> Path:
     """Write `contact_sheet` as a PNG, atomically, and give back its path."""
-    sheet = contact_sheet(found, count, columns)
+    sheet = contact_sheet(dataset, count, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:
