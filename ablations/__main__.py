@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablations.cli import exit_code_of
-from ablations.command_line import Switch, parse
+from ablations.flags import Switch, parse
 
 COMMANDS = (
     ("ablations.run", "run a study, or list the studies: --list"),

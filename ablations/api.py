@@ -151,13 +151,13 @@ def run_study(
     prepare()
     from rich.console import Console
 
-    from ablations import commands
-    from ablations.names import check_names
-    from ablations.options import command, of_keywords
+    from ablations import run_command
+    from ablations.name_checks import check_names
+    from ablations.run_options import command, of_keywords
 
     asked = of_keywords(study, {"budget": budget, "seeds": seeds, "data": data, "out": out, **options})
     check_names(study, budget)
-    outcome = commands.run(asked, command=command(asked), console=Console(highlight=False, quiet=quiet))
+    outcome = run_command.run(asked, command=command(asked), console=Console(highlight=False, quiet=quiet))
     if outcome is None:
         launcher = asked.launching.launcher
         raise ValueError(f"launcher={launcher!r}: this process only follows another one; its results are there.")

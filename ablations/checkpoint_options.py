@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ablations import command_line as read
-from ablations.command_line import OPTION, Switch, one, several
+from ablations import flags
+from ablations.flags import OPTION, Switch, single_value, value_list
 
-_COUNT = read.number_in(1, sys.maxsize, ": a whole number, 1 or more")
+_COUNT = flags.integer_between(1, sys.maxsize, ": a whole number, 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +28,16 @@ class ModelFile:
         device: auto, cpu or cuda
     """
 
-    weights: Annotated[Path | None, one("--weights", "FILE", Path), OPTION] = None
-    config: Annotated[tuple[str, ...], several("--config", "KEY=VALUE ..."), OPTION] = ()
+    weights: Annotated[Path | None, single_value("--weights", "FILE", Path), OPTION] = None
+    config: Annotated[tuple[str, ...], value_list("--config", "KEY=VALUE ..."), OPTION] = ()
     use: Annotated[
-        Literal["plain", "averaged"] | None, one("--use", "plain|averaged", read.among("plain", "averaged")), OPTION
+        Literal["plain", "averaged"] | None,
+        single_value("--use", "plain|averaged", flags.choice("plain", "averaged")),
+        OPTION,
     ] = None
-    text_encoder: Annotated[str | None, one("--text-encoder", "NAME"), OPTION] = None
-    codes: Annotated[Path | None, one("--codes", "FILE", Path), OPTION] = None
-    device: Annotated[str, one("--device", "NAME"), OPTION] = "auto"
+    text_encoder: Annotated[str | None, single_value("--text-encoder", "NAME"), OPTION] = None
+    codes: Annotated[Path | None, single_value("--codes", "FILE", Path), OPTION] = None
+    device: Annotated[str, single_value("--device", "NAME"), OPTION] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +56,12 @@ class TestImages:
 
     __test__ = False  # no class of tests
 
-    data: Annotated[str, one("--data", "NAME|FOLDER"), OPTION] = "embedded"
+    data: Annotated[str, single_value("--data", "NAME|FOLDER"), OPTION] = "embedded"
     skip_bad: Switch = False
-    root: Annotated[Path | None, one("--root", "FOLDER", Path), OPTION] = None
-    tasks: Annotated[tuple[str, ...], several("--tasks", "NAME ..."), OPTION] = ()
-    limit: Annotated[int | None, one("--limit", "N", _COUNT), OPTION] = None
-    protocol: Annotated[str | None, one("--protocol", "NAME"), OPTION] = None
+    root: Annotated[Path | None, single_value("--root", "FOLDER", Path), OPTION] = None
+    tasks: Annotated[tuple[str, ...], value_list("--tasks", "NAME ..."), OPTION] = ()
+    limit: Annotated[int | None, single_value("--limit", "N", _COUNT), OPTION] = None
+    protocol: Annotated[str | None, single_value("--protocol", "NAME"), OPTION] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +74,9 @@ class Guessing:
         runs: where that classifier is kept
     """
 
-    degradation: Annotated[str, one("--degradation", "true|auto"), OPTION] = "true"
-    guess_data: Annotated[str, one("--guess-data", "NAME|FOLDER"), OPTION] = "embedded"
-    runs: Annotated[Path, one("--runs", "FOLDER", Path), OPTION] = Path("runs")
+    degradation: Annotated[str, single_value("--degradation", "true|auto"), OPTION] = "true"
+    guess_data: Annotated[str, single_value("--guess-data", "NAME|FOLDER"), OPTION] = "embedded"
+    runs: Annotated[Path, single_value("--runs", "FOLDER", Path), OPTION] = Path("runs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +92,10 @@ class Results:
         version: print the suite's version
     """
 
-    out: Annotated[Path | None, one("--out", "FOLDER", read.folder), OPTION] = None
+    out: Annotated[Path | None, single_value("--out", "FOLDER", flags.folder_path), OPTION] = None
     json: Switch = False
     force: Switch = False
-    reported: Annotated[str | None, one("--reported", "'METHOD SETTING'"), OPTION] = None
+    reported: Annotated[str | None, single_value("--reported", "'METHOD SETTING'"), OPTION] = None
     version: Switch = False
 
 
@@ -128,9 +130,9 @@ class Restoring:
         version: print the suite's version
     """
 
-    degradation: Annotated[str | None, one("--degradation", "NAME"), OPTION] = None
-    out: Annotated[Path | None, one("--out", "DIR", read.folder), OPTION] = None
-    tile: Annotated[int | None, one("--tile", "N", read.whole), OPTION] = None
+    degradation: Annotated[str | None, single_value("--degradation", "NAME"), OPTION] = None
+    out: Annotated[Path | None, single_value("--out", "DIR", flags.folder_path), OPTION] = None
+    tile: Annotated[int | None, single_value("--tile", "N", flags.integer), OPTION] = None
     force: Switch = False
     version: Switch = False
 
@@ -145,9 +147,9 @@ class Classifier:
         runs: where auto's classifier is kept
     """
 
-    data: Annotated[str, one("--data", "NAME|FOLDER"), OPTION] = "embedded"
-    root: Annotated[Path | None, one("--root", "FOLDER", Path), OPTION] = None
-    runs: Annotated[Path, one("--runs", "FOLDER", Path), OPTION] = Path("runs")
+    data: Annotated[str, single_value("--data", "NAME|FOLDER"), OPTION] = "embedded"
+    root: Annotated[Path | None, single_value("--root", "FOLDER", Path), OPTION] = None
+    runs: Annotated[Path, single_value("--runs", "FOLDER", Path), OPTION] = Path("runs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +167,7 @@ class RestoreOptions:
     images: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGES", help_behavior_hint="")
     ] = ()
-    model: Annotated[str | None, one("--model", "M"), OPTION] = None
+    model: Annotated[str | None, single_value("--model", "M"), OPTION] = None
     restoring: Restoring = field(default_factory=Restoring)
     checkpoint: ModelFile = field(default_factory=ModelFile)
     guessing: Classifier = field(default_factory=Classifier)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ablations import command_line as read
-from ablations.cli import command_of, exit_code_of
-from ablations.command_line import OPTION, Switch, one, parse, several
+from ablations import flags
+from ablations.cli import shell_command, exit_code_of
+from ablations.flags import OPTION, Switch, parse, single_value, value_list
 
 if TYPE_CHECKING:
     import torch
@@ -62,8 +62,8 @@ def _size(text: str) -> int:
     return int(text)
 
 
-_REPEATS = read.number_in(1, 10_000, " repeats: a whole number from 1 to 10000")
-_PRECISIONS = several("--precisions", "NAME ...", read.among(*PRECISIONS))
+_REPEATS = flags.integer_between(1, 10_000, " repeats: a whole number from 1 to 10000")
+_PRECISIONS = value_list("--precisions", "NAME ...", flags.choice(*PRECISIONS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +78,11 @@ class Measured:
         repeats: timed calls after the warm-up (default: the budget's)
     """
 
-    models: Annotated[tuple[str, ...], several("--models", "NAME ..."), OPTION] = ()
-    budget: Annotated[str, one("--budget", "NAME"), OPTION] = "demo"
-    sizes: Annotated[tuple[int, ...], several("--sizes", "PX ...", _size), OPTION] = ()
+    models: Annotated[tuple[str, ...], value_list("--models", "NAME ..."), OPTION] = ()
+    budget: Annotated[str, single_value("--budget", "NAME"), OPTION] = "demo"
+    sizes: Annotated[tuple[int, ...], value_list("--sizes", "PX ...", _size), OPTION] = ()
     precisions: Annotated[tuple[str, ...], _PRECISIONS, OPTION] = ()
-    repeats: Annotated[int | None, one("--repeats", "N", _REPEATS), OPTION] = None
+    repeats: Annotated[int | None, single_value("--repeats", "N", _REPEATS), OPTION] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +96,9 @@ class Place:
         version: print the suite's version
     """
 
-    device: Annotated[str, one("--device", "NAME"), OPTION] = "auto"
-    psnr: Annotated[Path | None, one("--psnr", "FOLDER", Path), OPTION] = None
-    out: Annotated[Path, one("--out", "FOLDER", read.folder), OPTION] = Path("runs")
+    device: Annotated[str, single_value("--device", "NAME"), OPTION] = "auto"
+    psnr: Annotated[Path | None, single_value("--psnr", "FOLDER", Path), OPTION] = None
+    out: Annotated[Path, single_value("--out", "FOLDER", flags.folder_path), OPTION] = Path("runs")
     version: Switch = False
 
 
@@ -236,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = options_of(arguments)
         from rich.console import Console
 
-        return run(options, Console(highlight=False), command=command_of("ablations.efficiency", arguments))
+        return run(options, Console(highlight=False), command=shell_command("ablations.efficiency", arguments))
 
     return exit_code_of(work, interrupted="Interrupted. The table holds the models measured so far.")
 

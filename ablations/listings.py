@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ablations.budgets import BUDGETS
-from ablations.names import matching
+from ablations.name_checks import matching
 from ablations.registry import STUDIES
 from dfpir import variant_config
 from dfpir.count import multiply_adds

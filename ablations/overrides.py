@@ -12,11 +12,11 @@ from dataclasses import replace
 from itertools import combinations, pairwise
 from typing import Any
 
-from ablations.command_line import flag_of
+from ablations.flags import flag_name
 from ablations.models import BaselineConfig, ModelConfig, model_config
+from ablations.override_flags import OF_PHASES, checked, text_of
 from ablations.recipe import Phase
 from ablations.registry import Study
-from ablations.settings import OF_PHASES, checked, text_of
 from ablations.spec import Budget
 from dfpir import DFPIRConfig
 
@@ -94,7 +94,7 @@ def _replaced(old: Any, group: str, name: str, value: Any) -> Any:
     try:
         return replace(old, **{name: value})
     except ValueError as error:
-        raise ValueError(f"{flag_of(f'{group}.{name}')} {text_of(value)}: {error}") from error
+        raise ValueError(f"{flag_name(f'{group}.{name}')} {text_of(value)}: {error}") from error
 
 
 def _made(
@@ -142,6 +142,6 @@ def _require_apart(budget: Budget, model: Mapping[str, Any], study: Study, only:
         one_model = [a.identity() == b.identity() for a, b in zip(one, other, strict=True)]
         if lost and one_model == [False, True]:
             raise ValueError(
-                f"{flag_of(f'model.{lost[0]}')} {text_of(model[lost[0]])}: {name} and {other_name} would be one model, "
+                f"{flag_name(f'model.{lost[0]}')} {text_of(model[lost[0]])}: {name} and {other_name} would be one model, "
                 f"since {lost[0]} tells them apart; leave it out, or leave one of them out with --only."
             )

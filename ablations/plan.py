@@ -9,7 +9,7 @@ from typing import Any
 from ablations.metrics import further
 from ablations.mixture import paper_epoch_samples
 from ablations.models import BaselineConfig, ModelConfig, missing_extra, model_config
-from ablations.names import select_variants
+from ablations.name_checks import select_variants
 from ablations.overrides import name_part
 from ablations.registry import STUDIES, Study
 from ablations.spec import Budget, Checkpoint, DataRef, Precision, Recipe, RunSpec, TaskShare

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
-from ablations.command_line import OPTION, Switch, one
+from ablations.flags import OPTION, Switch, single_value
 
 Sampling = Literal["mixture", "paper"]
 Checkpoint = Literal["last", "best"]
@@ -207,7 +207,7 @@ class Acceleration:
         checkpointing: compute activations twice instead of keeping them: less memory
     """
 
-    kernels: Annotated[str | None, one("--kernels", "NAME"), OPTION] = None
+    kernels: Annotated[str | None, single_value("--kernels", "NAME"), OPTION] = None
     compile: Switch = False
     cuda_graphs: Switch = False
     checkpointing: Switch = False

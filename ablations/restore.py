@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         prepare()
         from ablations.checkpoint_options import RestoreOptions
-        from ablations.command_line import parse, refuse_flags_without
+        from ablations.flags import parse, refuse_flags_without
 
         options = parse(
             RestoreOptions,

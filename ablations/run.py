@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ablations.cli import command_of, exit_code_of, fail
+from ablations.cli import shell_command, exit_code_of, fail
 
 _DESCRIPTION = """\
 Train and evaluate the variants of a study, then write its table and an HTML
@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     # these import packages of ours, once `prepare` has looked at them
-    from ablations.names import check_names
-    from ablations.options import options_of, refuse_unused_flags
+    from ablations.name_checks import check_names
+    from ablations.run_options import options_of, refuse_unused_flags
 
     options = options_of(arguments, _DESCRIPTION)
     listing, runs = options.listing, options.runs
@@ -53,9 +53,9 @@ def _run(arguments: Sequence[str]) -> int:
 
         place = options.execution
         return efficiency.main(["--budget", runs.budget, "--device", place.device, "--out", str(place.out)])
-    from ablations import commands
+    from ablations import run_command
 
-    outcome = commands.run(options, command=command_of("ablations.run", arguments))
+    outcome = run_command.run(options, command=shell_command("ablations.run", arguments))
     return 1 if outcome is not None and outcome.failed else 0
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from ablations.cli import counted, duration, exit_code_of, fail
-from ablations.command_line import Switch, parse
+from ablations.flags import Switch, parse
 from ablations.harness import run_status as files
 from ablations.harness.run_status import State, last_step, read_object, state_of
 

@@ -15,8 +15,8 @@ from ablations.startup import StartupError, prepare
 if TYPE_CHECKING:
     import torch
 
+    from ablations.bench.measurement import Line
     from ablations.bench.options import BenchOptions
-    from ablations.bench.record import Line
 
     Bench = Callable[[torch.device, int], Iterable[Line]]
 
@@ -36,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return command.main(arguments[1:])
         from ablations.bench.options import BenchOptions
-        from ablations.command_line import flag_of, parse, values_of
+        from ablations.flags import flag_name, iter_options, parse
 
-        known = [flag_of(name) for name, _ in values_of(BenchOptions())]
+        known = [flag_name(name) for name, _ in iter_options(BenchOptions())]
         about = str(__doc__)
         options = parse(BenchOptions, arguments, prog="python -m ablations.bench", description=about, known=known)
         if options.version:
@@ -58,7 +58,7 @@ def _chosen(options: BenchOptions) -> tuple[Bench, Path]:
     import torch
 
     from ablations.bench.options import Settings
-    from ablations.command_line import given
+    from ablations.flags import changed_flags
     from dfpir.registry import suggestion
     from reports.files import require_folder
 
@@ -75,7 +75,7 @@ def _chosen(options: BenchOptions) -> tuple[Bench, Path]:
     if name in _WITH_SETTINGS:
         settings.check(device)
         run, stem = partial(run, settings=settings), "-".join(filter(None, (stem, settings.stem())))
-    elif flags := given(settings, Settings()).values():
+    elif flags := changed_flags(settings, Settings()).values():
         raise ValueError(f"{', '.join(flags)}: for the benchmarks train and eval alone, not for {name}.")
     path = options.out or Path("runs") / "bench" / f"{stem}.csv"
     require_folder(path.parent, "--out")
@@ -86,7 +86,7 @@ def _measure(run: Bench, options: BenchOptions, path: Path) -> None:
     import torch
     from rich.console import Console
 
-    from ablations.bench.record import Record
+    from ablations.bench.measurement import Record
     from reports.figures import scale
 
     console, device = Console(highlight=False, markup=False), torch.device(options.device)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from ablations.bench.record import Line, line, rate
+from ablations.bench.measurement import Line, line, rate
 from ablations.harness.cost.measure import has_bf16
 
 # large enough that launching a product or a copy costs nothing beside it, and that no cache holds the copy

@@ -16,7 +16,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from ablations.bench import feed
-from ablations.bench.record import Line, line, rate
+from ablations.bench.measurement import Line, line, rate
 from datasets.bundle import to_float, to_levels
 from datasets.degrade import degrade
 from datasets.embedded import load_embedded

@@ -22,6 +22,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
 from ablations.bench.ceilings import ceilings
+from ablations.bench.measurement import Line, line, rate, wait
 from ablations.bench.model_setup import (
     allocated_gib,
     applied_settings,
@@ -34,7 +35,6 @@ from ablations.bench.model_setup import (
     unless_too_large,
 )
 from ablations.bench.options import Settings
-from ablations.bench.record import Line, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_restore
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluate import as_tensor

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ablations.bench.record import Line, line, rate
+from ablations.bench.measurement import Line, line, rate
 from ablations.budgets import Budget, budget_named
 from ablations.data import open_data
 from ablations.harness.allocator import keep_freed_memory

@@ -26,7 +26,7 @@ import torch
 from rich.console import Console
 
 from ablations.bench.feed import embedded_spec
-from ablations.bench.record import Line
+from ablations.bench.measurement import Line
 from ablations.budgets import budget_named
 from ablations.harness.launch.job import Job, JobOptions, pending_jobs
 from ablations.harness.lock import run_lock

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from ablations.bench.record import Line, line, rate
+from ablations.bench.measurement import Line, line, rate
 from datasets.metrics import psnr_db, ssim
 
 _IMAGES = 8

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from ablations.bench.measurement import Line
 from ablations.bench.options import Settings
-from ablations.bench.record import Line
 from ablations.harness.memory import is_out_of_memory
 from ablations.harness.seeding import initialise
 from ablations.harness.training.accelerate import chosen, cuda_graph_blocker, set_float32_products, use

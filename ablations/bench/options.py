@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from ablations.command_line import OPTION, Switch, among, given, number_in, one, several
+from ablations.flags import OPTION, Switch, changed_flags, choice, integer_between, single_value, value_list
 from ablations.harness.cost.measure import has_bf16
 from ablations.harness.training.accelerate import Acceleration
 from ablations.spec import Precision
@@ -19,7 +19,7 @@ from dfpir import DFPIRConfig, variant_config
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")
 TINY = {"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
 LEAST_PX = 16
-_COUNT = number_in(1, 10**9, ": a whole number, 1 or more")
+_COUNT = integer_between(1, 10**9, ": a whole number, 1 or more")
 _OF_OURS = ("precision", "kernels", "padding", "compile", "cuda_graphs", "checkpointing")
 
 
@@ -46,16 +46,16 @@ class Settings:
         size: full or tiny: of the model
     """
 
-    way: Annotated[str, one("--way", "NAME", among("released", "ours", "both")), OPTION] = "both"
-    batch: Annotated[tuple[int, ...], several("--batch", "N ...", _COUNT), OPTION] = ()
-    pixels: Annotated[int | None, one("--pixels", "N", _pixels), OPTION] = None
-    precision: Annotated[tuple[Precision, ...], several("--precision", "NAME ...", among(*PRECISIONS)), OPTION] = ()
-    kernels: Annotated[str | None, one("--kernels", "NAME", among("torch", "triton")), OPTION] = None
+    way: Annotated[str, single_value("--way", "NAME", choice("released", "ours", "both")), OPTION] = "both"
+    batch: Annotated[tuple[int, ...], value_list("--batch", "N ...", _COUNT), OPTION] = ()
+    pixels: Annotated[int | None, single_value("--pixels", "N", _pixels), OPTION] = None
+    precision: Annotated[tuple[Precision, ...], value_list("--precision", "NAME ...", choice(*PRECISIONS)), OPTION] = ()
+    kernels: Annotated[str | None, single_value("--kernels", "NAME", choice("torch", "triton")), OPTION] = None
     compile: Switch = False
     cuda_graphs: Switch = False
-    padding: Annotated[str, one("--padding", "NAME", among("on", "off", "auto")), OPTION] = "auto"
+    padding: Annotated[str, single_value("--padding", "NAME", choice("on", "off", "auto")), OPTION] = "auto"
     checkpointing: Switch = False
-    size: Annotated[Literal["full", "tiny"], one("--size", "NAME", among("full", "tiny")), OPTION] = "full"
+    size: Annotated[Literal["full", "tiny"], single_value("--size", "NAME", choice("full", "tiny")), OPTION] = "full"
 
     @property
     def config(self) -> DFPIRConfig:
@@ -97,7 +97,7 @@ class Settings:
 
     def check(self, device: torch.device) -> None:
         """Raise a ValueError for what can't be measured on this device."""
-        idle = [flag for name, flag in given(self, Settings()).items() if name in _OF_OURS]
+        idle = [flag for name, flag in changed_flags(self, Settings()).items() if name in _OF_OURS]
         if self.way == "released" and idle:
             raise ValueError(f"{', '.join(idle)}: the released way has no switches; take --way ours, or both.")
         for precision in self.precision:
@@ -126,9 +126,9 @@ class BenchOptions:
     """
 
     bench: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ""
-    device: Annotated[str, one("--device", "NAME", among("cpu", "cuda")), OPTION] = "cpu"
-    repeats: Annotated[int, one("--repeats", "N", _COUNT), OPTION] = 5
-    out: Annotated[Path | None, one("--out", "FILE", Path), OPTION] = None
+    device: Annotated[str, single_value("--device", "NAME", choice("cpu", "cuda")), OPTION] = "cpu"
+    repeats: Annotated[int, single_value("--repeats", "N", _COUNT), OPTION] = 5
+    out: Annotated[Path | None, single_value("--out", "FILE", Path), OPTION] = None
     version: Switch = False
     settings: Settings = field(default_factory=Settings)
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ablations.bench.ceilings import ceilings
+from ablations.bench.measurement import Line, line
 from ablations.bench.model_setup import our_model
-from ablations.bench.record import Line, line
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_restore
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.memory import LiveBytes

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ablations.bench.record import Line
+from ablations.bench.measurement import Line
 from reports.estimate import LEVEL
 from reports.stats import NEW_PHOTOGRAPHS, THESE_IMAGES, Analysis, Scores
 

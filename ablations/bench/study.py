@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ablations.bench.record import Line, line
+from ablations.bench.measurement import Line, line
 from reports.schema import DONE_FILE
 
 _MOST_REPEATS = 2  # a study takes minutes

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ablations.bench.ceilings import ceilings
+from ablations.bench.measurement import Line, host_ms, line, rate, wait
 from ablations.bench.model_setup import (
     allocated_gib,
     applied_settings,
@@ -32,7 +33,6 @@ from ablations.bench.model_setup import (
     unless_too_large,
 )
 from ablations.bench.options import Settings
-from ablations.bench.record import Line, host_ms, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_adam
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.memory import LiveBytes

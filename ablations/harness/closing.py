@@ -12,8 +12,8 @@ from rich.text import Text
 
 from ablations.cli import print_prose
 from ablations.harness.run_one import find_run
+from ablations.measures.compute import error_file
 from ablations.measures.registry import metric_measures
-from ablations.measures.take import error_file
 from ablations.plan import Plan
 from reports.document import Cell
 from reports.labels import condition_label

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ablations.models import is_trained
+from ablations.override_flags import text_of
 from ablations.plan import Plan
 from ablations.registry import STUDIES, Study
-from ablations.settings import text_of
 from ablations.spec import IDENTITY_VERSION
 from reports.schema import SPEC_FILE, STUDIES_FOLDER, STUDY_FILE, StudyFile, StudyRow
 

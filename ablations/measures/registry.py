@@ -13,9 +13,9 @@ from ablations.harness.training.snapshots import TENTHS, step_of
 from ablations.measures import responses
 from ablations.measures.gradients import task_gradient_interference
 from ablations.measures.information import block_information
+from ablations.measures.loaded_run import LoadedRun
 from ablations.measures.routing import expert_shares
 from ablations.measures.separation import feature_separation
-from ablations.measures.subject import LoadedRun
 from ablations.metrics import METRICS, further
 from ablations.spec import MeasureConfig
 from dfpir.plugins import Plugin, plugins_behind

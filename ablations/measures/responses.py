@@ -18,7 +18,7 @@ from ablations.harness.batch_scores import as_tensor, score_batch
 from ablations.harness.evaluate import origin_of, restore_items, score_rows
 from ablations.harness.probes import channel_orders
 from ablations.harness.run_one import evaluated
-from ablations.measures.subject import LoadedRun
+from ablations.measures.loaded_run import LoadedRun
 from ablations.metrics import ImageMetric
 from ablations.models import BaselineConfig
 from datasets.bundle import EvalItem, to_float, to_levels

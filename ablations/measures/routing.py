@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ablations.harness.evaluate import restore_items
+from ablations.measures.loaded_run import LoadedRun
 from ablations.measures.responses import items_of
-from ablations.measures.subject import LoadedRun
 from baselines.routing import ExpertRouter, routers
 from datasets.tasks import condition_named
 

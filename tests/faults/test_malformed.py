@@ -10,7 +10,7 @@ import pytest
 
 from ablations.cli import exit_code_of
 from ablations.harness.run_status import last_step, state_of
-from ablations.options import options_of
+from ablations.run_options import options_of
 from ablations.status import main as status_main
 from datasets.readers import ImageRefused, read_rgb
 from dfpir import DFPIRConfig

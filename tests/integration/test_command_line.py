@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablations.options import known_flags
 from ablations.run import main
+from ablations.run_options import known_flags
 from tests.support.command_lines import call_of
 
 ROOT = Path(__file__).resolve().parents[2]

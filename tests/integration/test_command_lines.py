@@ -168,8 +168,8 @@ def test_flags_that_would_not_act_are_refused(capsys, words, said):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--degradation", "rain", "--data", "X"), "--data: read with --degradation auto or noise alone"),
-        (("--degradation", "rain", "--runs", "X"), "--runs: read with --degradation auto"),
+        (("--degradation", "rain", "--data", "X"), "--data: used with --degradation auto or noise only"),
+        (("--degradation", "rain", "--runs", "X"), "--runs: used with --degradation auto"),
         (("--degradation", "noise-9999"), "any whole N from 1 to 255"),
     ],
 )
@@ -183,7 +183,7 @@ def test_restore_refuses_what_would_not_act(capsys, tmp_path, words, said):
 def test_evaluate_refuses_what_would_not_act():
     done = start("ablations.evaluate", "identity", "--guess-data", "X")
     assert (done.returncode, len(done.said)) == (2, 1)
-    assert "--guess-data: read with --degradation auto alone" in done.said[0]
+    assert "--guess-data: used with --degradation auto only" in done.said[0]
 
 
 def test_a_runs_own_settings_are_not_replaced():

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from ablations.harness.run_one import find_run
+from ablations.measures.compute import take_measures
+from ablations.measures.loaded_run import load_run
 from ablations.measures.routing import _shares, _watched
-from ablations.measures.subject import load_run
-from ablations.measures.take import take_measures
 from baselines.routing import ExpertRouter, routers
 from reports.schema import WEIGHTS_FILE, read_measure
 from tests.support.tiny_study import TINY, tiny_plan

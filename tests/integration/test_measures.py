@@ -15,7 +15,7 @@ from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import study_file, write_table
 from ablations.harness.training import snapshots
 from ablations.measures import registry
-from ablations.measures.take import error_file, missing, take_measures
+from ablations.measures.compute import error_file, missing, take_measures
 from ablations.spec import Phase
 from reports.load import load
 from reports.schema import MEASURE_COLUMNS, PSNR, TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images, read_measure
@@ -91,7 +91,7 @@ def test_gradients_are_taken_at_several_moments(measured):
 def test_measures_leave_the_run_as_it_is_and_are_taken_once(measured, monkeypatch):
     assert is_done(measured)
     assert missing(SPEC, measured, NAMES, TINY.measuring) == []
-    monkeypatch.setattr("ablations.measures.take.load_run", lambda *a: pytest.fail("taken again"))
+    monkeypatch.setattr("ablations.measures.compute.load_run", lambda *a: pytest.fail("taken again"))
     assert take_measures(SPEC, measured, NAMES, CPU, TINY.measuring) == []
     larger = replace(TINY.measuring, draws=3)
     assert missing(SPEC, measured, NAMES, larger) == ["interference"]

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from ablations.harness.closing import say_unmeasured
 from ablations.harness.study import study_file, write_table
+from ablations.measures.compute import missing, take_measures
 from ablations.measures.registry import metric_measures
-from ablations.measures.take import missing, take_measures
 from ablations.metrics import METRICS, ImageMetric, further, register_metric
 from dfpir.registry import UnknownNameError
 from reports.files import write_json

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import ablations
-from ablations.options import command, of_keywords, options_of
+from ablations.override_flags import GROUPS, checked
 from ablations.recipe import TaskShare
-from ablations.settings import GROUPS, checked
+from ablations.run_options import command, of_keywords, options_of
 from tests.support.made_once import TWO
 
 ROOT = Path(__file__).parents[2]

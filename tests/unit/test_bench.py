@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import ablations.bench.record as record
+import ablations.bench.measurement as measurement
 import dfpir
 from ablations.bench import feed, train
 from ablations.bench.options import Settings
@@ -82,7 +82,7 @@ def test_restore_bench_says_that_tiles_keep_memory_flat(monkeypatch):
 
 
 def test_lines_on_a_curve_make_a_figure(tmp_path):
-    from ablations.bench.record import Record, line
+    from ablations.bench.measurement import Record, line
     from reports.figures.scale import draw
 
     record = Record("x", torch.device("cpu"), tmp_path / "x.csv")
@@ -173,7 +173,7 @@ def test_a_repeat_fills_a_second_and_the_short_one_does_not_count(monkeypatch):
         calls.append(now[0])
         return 5
 
-    monkeypatch.setattr(record.time, "perf_counter", lambda: now[0])
-    found = record.rate(work, 3)
+    monkeypatch.setattr(measurement.time, "perf_counter", lambda: now[0])
+    found = measurement.rate(work, 3)
     assert found == pytest.approx([50.0] * 3)
     assert len(calls) == 1 + 1 + 3 * 12, "a warm-up, one call to see how long it takes, three repeats of 1.2 s"

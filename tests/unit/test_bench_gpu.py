@@ -11,8 +11,8 @@ import pytest
 
 from ablations.bench.gpu import command
 from ablations.bench.gpu.card import PROJECT, missing
-from ablations.bench.gpu.plan import Place, make_steps, rows_of, runs_in
 from ablations.bench.gpu.runner import RESULT, Record, Step, results_in, run_steps, stop
+from ablations.bench.gpu.steps import Place, make_steps, rows_of, runs_in
 from ablations.bench.gpu.summary import is_good, read_results, summary
 
 
@@ -176,8 +176,8 @@ def test_runs_of_a_study_are_counted(tmp_path):
 def test_steps_have_names_of_their_own_and_commands_that_exist(tmp_path):
     from ablations.bench.gpu.checks import CHECKS
     from ablations.bench.options import BenchOptions
-    from ablations.command_line import parse
-    from ablations.options import options_of
+    from ablations.flags import parse
+    from ablations.run_options import options_of
 
     steps = make_steps(Place(device="cuda", out=tmp_path, work=tmp_path, memory_gib=80))
     assert len({each.name for each in steps}) == len(steps)

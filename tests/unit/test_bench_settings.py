@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-import ablations.bench.record as record
+import ablations.bench.measurement as measurement
 from ablations.bench import ceilings, evaluate, model_setup, options, train
 from ablations.bench.__main__ import main
 from ablations.bench.options import Settings
@@ -58,7 +58,7 @@ def test_a_fault_leaves_the_lines_made_before_it(toy, monkeypatch, tmp_path, cap
         raise ZeroDivisionError
 
     monkeypatch.setattr(train, "multiply_adds", broken)
-    monkeypatch.setattr(train, "ceilings", lambda device, repeats: iter([record.line("a ceiling", "GB/s", [1.0])]))
+    monkeypatch.setattr(train, "ceilings", lambda device, repeats: iter([measurement.line("a ceiling", "GB/s", [1.0])]))
     out = tmp_path / "train.csv"
     with pytest.raises(ZeroDivisionError):
         main(["train", "--size", "tiny", "--pixels", "16", "--repeats", "1", "--out", str(out)])
@@ -128,7 +128,7 @@ def test_what_a_failed_step_held_is_free_before_the_next_begins(error):
     def lines():
         layer = torch.nn.Linear(2, 2)
         held.append(weakref.ref(layer))
-        yield record.line("first", "GiB", [1.0])
+        yield measurement.line("first", "GiB", [1.0])
         raise type(error)(*error.args)
 
     found = []
@@ -143,7 +143,9 @@ def test_what_a_failed_step_held_is_free_before_the_next_begins(error):
 
 def test_one_way_alone_is_measured_without_ceilings(toy, monkeypatch):
     for bench in (train, evaluate):
-        monkeypatch.setattr(bench, "ceilings", lambda device, repeats: iter([record.line("a ceiling", "GB/s", [1.0])]))
+        monkeypatch.setattr(
+            bench, "ceilings", lambda device, repeats: iter([measurement.line("a ceiling", "GB/s", [1.0])])
+        )
         for way in ("released", "ours", "both"):
             first = next(bench.run(CPU, 1, replace(TOY, way=way)))
             assert (first.what == "a ceiling") == (way == "both")
@@ -295,7 +297,7 @@ def test_on_a_gpu_memory_is_the_allocators_and_launching_is_timed_beside(toy, mo
 
 
 def test_ceilings_name_what_was_multiplied_and_copied(monkeypatch):
-    monkeypatch.setattr(record, "LEAST_S", 0.0)
+    monkeypatch.setattr(measurement, "LEAST_S", 0.0)
     monkeypatch.setattr(ceilings, "SIDE", {"cpu": 64})
     monkeypatch.setattr(ceilings, "COPY_BYTES", {"cpu": 2**20})
     first, *_, last = ceilings.ceilings(CPU, 2)

@@ -9,12 +9,12 @@ import pytest
 from ablations.budgets import BUDGETS, budget_named
 from ablations.harness.study import study_file
 from ablations.harness.study_folder import study_folder
-from ablations.options import known_flags
+from ablations.override_flags import checked, literal
 from ablations.overrides import name_part, overridden
 from ablations.plan import make_plan, study_for
 from ablations.recipe import Evaluation, Phase, Recipe, TaskShare
 from ablations.registry import STUDIES
-from ablations.settings import checked, literal
+from ablations.run_options import known_flags
 from dfpir import DFPIRConfig
 from reports.pages.setup import _overrides
 from tests.unit.test_spec_and_plan import DATA, NAMES

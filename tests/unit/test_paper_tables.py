@@ -5,10 +5,10 @@ import torch
 from rich.console import Console
 
 from ablations.budgets import budget_named
-from ablations.commands import _announce
-from ablations.options import RunOptions
 from ablations.plan import make_plan
 from ablations.registry import STUDIES
+from ablations.run_command import _announce
+from ablations.run_options import RunOptions
 from ablations.spec import DataRef
 from baselines.registry import EXTRAS
 from datasets.tasks import CONDITIONS

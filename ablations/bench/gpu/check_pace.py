@@ -11,8 +11,8 @@ import torch
 
 from ablations.bench import ceilings as bench
 from ablations.bench.gpu.check_training import use_deterministic_libraries
+from ablations.bench.measurement import wait
 from ablations.bench.model_setup import our_model
-from ablations.bench.record import wait
 from ablations.bench.train import our_step
 from dfpir import variant_config
 

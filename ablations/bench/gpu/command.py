@@ -13,11 +13,21 @@ from typing import Annotated
 
 from ablations.bench.gpu.card import PROJECT
 from ablations.bench.gpu.checks import CHECKS, run_check
-from ablations.bench.gpu.plan import Place, make_steps
 from ablations.bench.gpu.runner import Record, Row, Step, file_name, results_in, run_steps
+from ablations.bench.gpu.steps import Place, make_steps
 from ablations.bench.gpu.summary import is_good, read_results, summary
 from ablations.cli import fail, fail_for, version
-from ablations.command_line import OPTION, Switch, among, flag_of, one, parse, positive, several, values_of
+from ablations.flags import (
+    OPTION,
+    Switch,
+    choice,
+    flag_name,
+    iter_options,
+    parse,
+    positive_number,
+    single_value,
+    value_list,
+)
 
 SECONDS = 575.0
 _CARD_S = 90.0
@@ -39,20 +49,20 @@ class GPUOptions:
         version: print the suite's version
     """
 
-    seconds: Annotated[float, one("--seconds", "N", positive), OPTION] = SECONDS
-    device: Annotated[str, one("--device", "NAME", among("cuda", "cpu")), OPTION] = "cuda"
-    only: Annotated[tuple[str, ...], several("--only", "NAME ..."), OPTION] = ()
-    out: Annotated[Path | None, one("--out", "FOLDER", Path), OPTION] = None
-    photos: Annotated[Path | None, one("--photos", "FOLDER", Path), OPTION] = None
+    seconds: Annotated[float, single_value("--seconds", "N", positive_number), OPTION] = SECONDS
+    device: Annotated[str, single_value("--device", "NAME", choice("cuda", "cpu")), OPTION] = "cuda"
+    only: Annotated[tuple[str, ...], value_list("--only", "NAME ..."), OPTION] = ()
+    out: Annotated[Path | None, single_value("--out", "FOLDER", Path), OPTION] = None
+    photos: Annotated[Path | None, single_value("--photos", "FOLDER", Path), OPTION] = None
     list: Switch = False
-    check: Annotated[str | None, one("--check", "NAME", among(*CHECKS)), OPTION] = None
+    check: Annotated[str | None, single_value("--check", "NAME", choice(*CHECKS)), OPTION] = None
     version: Switch = False
 
 
 def main(argv: Sequence[str]) -> int:
     """Entry point; returns the exit code (0 all right, 1 something is not, 2 bad input, 130 interrupted)."""
     what = "What a GPU computes, and how fast: docs/gpu.md."
-    known = [flag_of(name) for name, _ in values_of(GPUOptions())]
+    known = [flag_name(name) for name, _ in iter_options(GPUOptions())]
     try:
         options = parse(GPUOptions, argv, prog="python -m ablations.bench gpu", description=what, known=known)
     except ValueError as error:

@@ -21,7 +21,7 @@ from ablations.harness.run_status import last_step
 from ablations.harness.training.accelerate import use
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.harness.training.train import Progress
-from ablations.measures.take import missing, take_measures
+from ablations.measures.compute import missing, take_measures
 from ablations.recipe import Acceleration
 from ablations.spec import MeasureConfig, RunSpec
 from reports.files import write_json

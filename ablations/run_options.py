@@ -10,33 +10,34 @@ from typing import Annotated, Any
 
 import tyro
 
-from ablations import command_line as read
-from ablations import settings
-from ablations.cli import command_of
-from ablations.command_line import (
+from ablations import flags, override_flags
+from ablations.cli import shell_command
+from ablations.flags import (
     OPTION,
     SEE_HELP,
     Switch,
-    flag_of,
-    given,
-    one,
+    changed_flags,
+    flag_name,
+    iter_options,
     option,
+    optional_value,
     parse,
-    perhaps,
-    several,
-    values_of,
+    single_value,
+    value_list,
 )
 from ablations.harness.launch import Launching
 from ablations.recipe import Acceleration, Checkpoint
 from dfpir.registry import suggestion
 
-RecipeSettings = Annotated[Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(settings.flags, "recipe"))]
-ModelSettings = Annotated[Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(settings.flags, "model"))]
+RecipeSettings = Annotated[
+    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.flags, "recipe"))
+]
+ModelSettings = Annotated[Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.flags, "model"))]
 EvaluationSettings = Annotated[
-    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(settings.flags, "evaluation"))
+    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.flags, "evaluation"))
 ]
 
-_PERCENT = read.number_in(1, 98, " per cent: three whole numbers from 1 to 98, as in 80 10 10")
+_PERCENT = flags.integer_between(1, 98, " per cent: three whole numbers from 1 to 98, as in 80 10 10")
 
 
 def _known_tasks(_: str) -> str:
@@ -59,7 +60,7 @@ class Listing:
 
     list: Switch = False
     names: Switch = False
-    variants: Annotated[str | None, perhaps("--variants", "[PATTERN]", "*"), OPTION] = None
+    variants: Annotated[str | None, optional_value("--variants", "[PATTERN]", "*"), OPTION] = None
     version: Switch = False
 
 
@@ -81,14 +82,16 @@ class Runs:
             budget's)
     """
 
-    only: Annotated[tuple[str, ...] | None, several("--only", "VARIANT ..."), OPTION] = None
-    seeds: Annotated[tuple[int, ...] | None, read.seeds("--seeds"), OPTION] = None
-    budget: Annotated[str, one("--budget", "NAME"), OPTION] = "demo"
-    tasks: Annotated[tuple[str, ...] | None, several("--tasks", "TASK ..."), option(_known_tasks)] = None
-    metrics: Annotated[tuple[str, ...] | None, several("--metrics", "METRIC ..."), OPTION] = None
-    checkpoint: Annotated[Checkpoint | None, one("--checkpoint", "NAME", read.among("last", "best")), OPTION] = None
-    text_encoder: Annotated[str | None, one("--text-encoder", "NAME"), OPTION] = None
-    precision: Annotated[str | None, one("--precision", "NAME"), OPTION] = None
+    only: Annotated[tuple[str, ...] | None, value_list("--only", "VARIANT ..."), OPTION] = None
+    seeds: Annotated[tuple[int, ...] | None, flags.seed_list("--seeds"), OPTION] = None
+    budget: Annotated[str, single_value("--budget", "NAME"), OPTION] = "demo"
+    tasks: Annotated[tuple[str, ...] | None, value_list("--tasks", "TASK ..."), option(_known_tasks)] = None
+    metrics: Annotated[tuple[str, ...] | None, value_list("--metrics", "METRIC ..."), OPTION] = None
+    checkpoint: Annotated[
+        Checkpoint | None, single_value("--checkpoint", "NAME", flags.choice("last", "best")), OPTION
+    ] = None
+    text_encoder: Annotated[str | None, single_value("--text-encoder", "NAME"), OPTION] = None
+    precision: Annotated[str | None, single_value("--precision", "NAME"), OPTION] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,14 +108,14 @@ class Images:
         protocol: evaluation protocol, or 'all' to score under each (default: allinone for --data paper, else suite)
     """
 
-    data: Annotated[str, one("--data", "NAME|FOLDER"), OPTION] = "embedded"
+    data: Annotated[str, single_value("--data", "NAME|FOLDER"), OPTION] = "embedded"
     split: Annotated[
-        tuple[int, int, int] | None, several("--split", "PERCENT PERCENT PERCENT", _PERCENT, count=3), OPTION
+        tuple[int, int, int] | None, value_list("--split", "PERCENT PERCENT PERCENT", _PERCENT, count=3), OPTION
     ] = None
     skip_bad: Switch = False
-    root: Annotated[Path | None, one("--root", "FOLDER", Path), OPTION] = None
+    root: Annotated[Path | None, single_value("--root", "FOLDER", Path), OPTION] = None
     exclude_leaks: Switch = False
-    protocol: Annotated[str | None, one("--protocol", "NAME"), OPTION] = None
+    protocol: Annotated[str | None, single_value("--protocol", "NAME"), OPTION] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,11 +134,11 @@ class Execution:
             reached
     """
 
-    out: Annotated[Path, one("--out", "FOLDER", read.folder), OPTION] = Path("runs")
-    device: Annotated[str, one("--device", "NAME"), OPTION] = "auto"
-    jobs: Annotated[int | None, one("--jobs", "N", read.jobs), OPTION] = None
-    hang_after: Annotated[float, one("--hang-after", "MINUTES", read.minutes), OPTION] = 60.0
-    log: Annotated[str, one("--log", "NAME"), OPTION] = "jsonl"
+    out: Annotated[Path, single_value("--out", "FOLDER", flags.folder_path), OPTION] = Path("runs")
+    device: Annotated[str, single_value("--device", "NAME"), OPTION] = "auto"
+    jobs: Annotated[int | None, single_value("--jobs", "N", flags.job_count), OPTION] = None
+    hang_after: Annotated[float, single_value("--hang-after", "MINUTES", flags.minutes), OPTION] = 60.0
+    log: Annotated[str, single_value("--log", "NAME"), OPTION] = "jsonl"
     force: Switch = False
     dry_run: Switch = False
     early_look: Switch = False
@@ -181,7 +184,7 @@ def refuse_unused_flags(options: RunOptions) -> None:
     Raises:
         ValueError: one line with the flags that would not act, and what does.
     """
-    found = given(options, RunOptions(study=options.study))
+    found = changed_flags(options, RunOptions(study=options.study))
     if "names" in found and "list" not in found:
         raise ValueError("--names goes with --list: python -m ablations.run --list --names.")
     if "list" in found:
@@ -203,8 +206,11 @@ def refuse_unused_flags(options: RunOptions) -> None:
 @lru_cache
 def known_flags() -> tuple[str, ...]:
     """Every flag of `ablations.run`."""
-    own = [flag_of(name) for name, _ in values_of(RunOptions()) if name != "study"]
-    return (*own, *(flag_of(f"{group}.{name}") for group in settings.GROUPS for name in settings.hints(group)))
+    own = [flag_name(name) for name, _ in iter_options(RunOptions()) if name != "study"]
+    return (
+        *own,
+        *(flag_name(f"{group}.{name}") for group in override_flags.GROUPS for name in override_flags.hints(group)),
+    )
 
 
 def of_keywords(study: str, asked: Mapping[str, Any]) -> RunOptions:
@@ -215,21 +221,21 @@ def of_keywords(study: str, asked: Mapping[str, Any]) -> RunOptions:
     Raises:
         ValueError: an unknown option or setting, or a value that can't be used; one line.
     """
-    listing = {name for name, _ in values_of(Listing())} | {"study", "dry_run", "early_look"}
-    known = [*(name for name, _ in values_of(RunOptions()) if name not in listing), *settings.GROUPS]
+    listing = {name for name, _ in iter_options(Listing())} | {"study", "dry_run", "early_look"}
+    known = [*(name for name, _ in iter_options(RunOptions()) if name not in listing), *override_flags.GROUPS]
     words = [study]
     for name, value in asked.items():
         if name not in known:
             raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, known)}")
-        if name in settings.GROUPS:
-            settings.checked(name, value or {})  # whose errors name the setting
+        if name in override_flags.GROUPS:
+            override_flags.checked(name, value or {})  # whose errors name the setting
             for key, setting in (value or {}).items():
-                words += [flag_of(f"{name}.{key}"), *settings.words_of(setting)]
+                words += [flag_name(f"{name}.{key}"), *override_flags.words_of(setting)]
         elif value is True:
-            words.append(flag_of(name))
+            words.append(flag_name(name))
         elif value not in (None, False, (), []):
             found = Path(value).expanduser() if name in ("out", "root") else value
-            words += [flag_of(name), *settings.words_of(found)]
+            words += [flag_name(name), *override_flags.words_of(found)]
     try:
         return options_of(words)
     except ValueError as error:
@@ -247,17 +253,17 @@ def options_of(words: Sequence[str], description: str = "") -> RunOptions:
 
 def command(options: RunOptions) -> str:
     """The command line that runs the same."""
-    usual = dict(values_of(RunOptions()))
+    usual = dict(iter_options(RunOptions()))
     found = [str(options.study)]
-    for name, value in values_of(options):
+    for name, value in iter_options(options):
         if name == "study" or (name in usual and value == usual[name]):
             continue
-        found.append(flag_of(name))
+        found.append(flag_name(name))
         if name == "jobs" and value == 0:
             found.append("auto")
         elif value is not True or name not in usual:
-            found += settings.words_of(value)
-    return command_of("ablations.run", found)
+            found += override_flags.words_of(value)
+    return shell_command("ablations.run", found)
 
 
 def _only(found: dict[str, str], used: Iterable[str], why: str, mend: str = "leave it out.") -> None:

@@ -11,8 +11,8 @@ import torch
 
 from ablations.harness import provenance
 from ablations.harness.seeding import make_deterministic
+from ablations.measures.loaded_run import LoadedRun, load_run
 from ablations.measures.registry import Measure, measure_named
-from ablations.measures.subject import LoadedRun, load_run
 from ablations.spec import MeasureConfig, RunSpec
 from reports.files import write_json
 from reports.schema import MEASURES_FOLDER, read_measure, write_measure

@@ -21,12 +21,12 @@ from ablations.harness.study import Outcome, run_plan, say_folder
 from ablations.harness.training.accelerate import applied, use
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup, TorchProcessGroup, fail_together, join
 from ablations.harness.training.scalars import check_log
-from ablations.names import select_variants
-from ablations.options import Images, RunOptions
+from ablations.name_checks import select_variants
+from ablations.override_flags import text_of
 from ablations.overrides import overridden
 from ablations.plan import Plan, Selection, Terms, plan_study, study_for
 from ablations.registry import STUDIES
-from ablations.settings import text_of
+from ablations.run_options import Images, RunOptions
 from ablations.spec import Budget, Precision
 from datasets.bundle import DataBundle
 from datasets.protocols import PROTOCOLS, get_protocol

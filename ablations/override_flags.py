@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin, get
 import tyro
 from docstring_parser import DocstringStyle, parse
 
-from ablations.command_line import flag_of, several
+from ablations.flags import flag_name, value_list
 from ablations.recipe import Evaluation, Phase, Recipe, TaskShare
 from dfpir.config import DFPIRConfig
 from dfpir.registry import UnknownNameError, suggestion
@@ -53,7 +53,7 @@ def flags(group: str) -> Any:
     made = {}
     for name, hint in hints(group).items():
         shown = tyro.conf.arg(help=said[name], help_behavior_hint="", name=name)
-        made[name] = Annotated[Any, several(flag_of(f"{group}.{name}"), _metavar(hint), literal), shown]
+        made[name] = Annotated[Any, value_list(flag_name(f"{group}.{name}"), _metavar(hint), literal), shown]
     make: Any = TypedDict  # whose keys type checkers want to see written out
     return make(f"{group.capitalize()}Settings", made, total=False)
 
@@ -115,7 +115,7 @@ def _fitting(name: str, value: Any, hint: Any, *, many: bool) -> Any:
         return value
     near = suggestion(text_of(value), get_args(hint)) if get_origin(hint) is Literal else ""
     each = ", or one for each phase" if many else ""
-    raise ValueError(f"{flag_of(name)} {text_of(value)}: {_needed(hint)}{each}.{near}")
+    raise ValueError(f"{flag_name(name)} {text_of(value)}: {_needed(hint)}{each}.{near}")
 
 
 def _is(value: Any, hint: Any) -> bool:
