@@ -188,9 +188,7 @@ def parse(
             raise ValueError(f"{_unframe(stderr.getvalue())}{SEE_HELP}") from None
         raise
     if unknown:
-        raise ValueError(
-            f"unrecognized arguments: {' '.join(unknown)}{_suggest_flag(unknown, known_flags)}{SEE_HELP}"
-        )
+        raise ValueError(f"unrecognized arguments: {' '.join(unknown)}{_suggest_flag(unknown, known_flags)}{SEE_HELP}")
     if dict(iter_options(options)).get("version"):
         print(version())
         raise SystemExit(0)

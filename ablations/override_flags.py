@@ -14,72 +14,74 @@ from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin, get
 import tyro
 from docstring_parser import DocstringStyle, parse
 
-from ablations.flags import flag_name, value_list
+from ablations.group_type import flag_name, value_list
 from ablations.recipe import Evaluation, Phase, Recipe, TaskShare
 from dfpir.config import DFPIRConfig
 from dfpir.registry import UnknownNameError, suggestion
 
 GROUPS = ("recipe", "model", "evaluation")
 
-OF_PHASES = {
-    "steps": "optimiser steps in all, which the phases share as before; or one number a phase",
-    "lr": "learning rate of the first phase, the others in proportion; or one number a phase",
+PHASE_SETTINGS = {
+    "steps": "optimiser steps in all, split in the phases' proportions; or one number a phase",
+    "lr": "learning rate of the first phase, the others scaled alike; or one number a phase",
     "patch": "side of the square training patches, in pixels: of all phases, or one number a phase",
     "batch": "patches a step: of all phases, or one number a phase",
-    "mixture": "tasks that are drawn in every phase: noise:SHARE:LOSS_WEIGHT rain:SHARE:LOSS_WEIGHT ...",
+    "mixture": "task mixture of every phase: noise:SHARE:LOSS_WEIGHT rain:SHARE:LOSS_WEIGHT ...",
 }
-"""Settings of a recipe's phases -> what a value says of all of them."""
+"""Settings of a recipe's phases -> help text: how one value applies to all phases."""
 
-_UNSET = {"model": ("num_prompts",), "recipe": ("phases",), "evaluation": ()}
-"""Fields that are no settings: the tasks say how many prompts there are, and phases are set field by field."""
+_NOT_SETTABLE = {"model": ("num_prompts",), "recipe": ("phases",), "evaluation": ()}
+"""Fields without a flag: the tasks determine the number of prompts, and phases are set field by field."""
 
 
 @lru_cache
-def hints(group: str) -> dict[str, Any]:
-    """Setting -> annotation, of one of `GROUPS`."""
+def setting_types(group: str) -> dict[str, Any]:
+    """Setting -> type annotation, for one of `GROUPS`."""
     cls = {"recipe": Recipe, "model": DFPIRConfig, "evaluation": Evaluation}[group]
-    found = get_type_hints(cls)
-    own = {field.name: found[field.name] for field in fields(cls) if field.name not in _UNSET[group]}
-    phases = get_type_hints(Phase)
-    return ({name: phases[name] for name in OF_PHASES} if group == "recipe" else {}) | own
+    types = get_type_hints(cls)
+    settings = {field.name: types[field.name] for field in fields(cls) if field.name not in _NOT_SETTABLE[group]}
+    phase_types = get_type_hints(Phase)
+    return ({name: phase_types[name] for name in PHASE_SETTINGS} if group == "recipe" else {}) | settings
 
 
-def flags(group: str) -> Any:
-    """The type whose keys tyro makes the flags of a group: a dictionary of those that were given."""
+def group_type(group: str) -> Any:
+    """The TypedDict whose keys become the flags of a group."""
     cls = {"recipe": Recipe, "model": DFPIRConfig, "evaluation": Evaluation}[group]
-    documented = parse(cls.__doc__ or "", DocstringStyle.GOOGLE).params
-    said = {each.arg_name: _brief(each.description or "") for each in documented}
-    said |= OF_PHASES if group == "recipe" else {}
-    made = {}
-    for name, hint in hints(group).items():
-        shown = tyro.conf.arg(help=said[name], help_behavior_hint="", name=name)
-        made[name] = Annotated[Any, value_list(flag_name(f"{group}.{name}"), _metavar(hint), literal), shown]
-    make: Any = TypedDict  # whose keys type checkers want to see written out
-    return make(f"{group.capitalize()}Settings", made, total=False)
+    parameters = parse(cls.__doc__ or "", DocstringStyle.GOOGLE).params
+    help_texts = {parameter.arg_name: _summarize(parameter.description or "") for parameter in parameters}
+    help_texts |= PHASE_SETTINGS if group == "recipe" else {}
+    keys = {}
+    for name, hint in setting_types(group).items():
+        argument = tyro.conf.arg(help=help_texts[name], help_behavior_hint="", name=name)
+        keys[name] = Annotated[Any, value_list(flag_name(f"{group}.{name}"), _metavar(hint), parse_literal), argument]
+    typed_dict: Any = TypedDict  # type checkers need its keys written out
+    return typed_dict(f"{group.capitalize()}Settings", keys, total=False)
 
 
-def checked(group: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of one of `GROUPS` as its dataclass takes them: tuples where it has tuples, scalars elsewhere.
+def validate(group: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert the settings of one of `GROUPS` to the types of its dataclass fields.
 
-    A value is a tuple of one where the command line gave one word.
+    From the command line each value is a tuple, also a single one.
 
     Raises:
         ValueError: an unknown setting, or a value of another type; one line.
     """
-    known = hints(group)
-    found = {}
-    for name, value in given.items():
-        if name not in known:
-            raise UnknownNameError(f"Unknown setting {name!r} of {group}.{suggestion(name, known)}")
-        found[name] = _fitting(f"{group}.{name}", value, known[name], many=group == "recipe" and name in OF_PHASES)
-    return found
+    types = setting_types(group)
+    validated = {}
+    for name, value in settings.items():
+        if name not in types:
+            raise UnknownNameError(f"Unknown setting {name!r} of {group}.{suggestion(name, types)}")
+        validated[name] = _validate_value(
+            f"{group}.{name}", value, types[name], per_phase=group == "recipe" and name in PHASE_SETTINGS
+        )
+    return validated
 
 
-def literal(word: str) -> Any:
-    """A word of the command line as None, True, False, a number, or itself."""
-    named = {"none": None, "true": True, "false": False}
-    if word.lower() in named:
-        return named[word.lower()]
+def parse_literal(word: str) -> Any:
+    """Parse a word as None, True, False or a number; others are returned unchanged."""
+    constants = {"none": None, "true": True, "false": False}
+    if word.lower() in constants:
+        return constants[word.lower()]
     for number in (int, float):
         try:
             value = number(word) if len(word) < 40 else math.nan
@@ -89,40 +91,44 @@ def literal(word: str) -> Any:
     return word
 
 
-def words_of(value: Any) -> list[str]:
+def to_words(value: Any) -> list[str]:
     """A setting's value as words of the command line."""
     if isinstance(value, tuple | list):
-        return [word for part in value for word in words_of(part)]
+        return [word for part in value for word in to_words(part)]
     if isinstance(value, TaskShare):
         return [f"{value.task}:{value.share:g}:{value.weight:g}"]
     return [str(value)]
 
 
-def text_of(value: Any) -> str:
-    """A setting's value for a reader: `(1, 2)` as `1,2`."""
-    return ",".join(words_of(value))
+def format_value(value: Any) -> str:
+    """A setting's value as text: `(1, 2)` as `1,2`."""
+    return ",".join(to_words(value))
 
 
-def _fitting(name: str, value: Any, hint: Any, *, many: bool) -> Any:
+def _validate_value(name: str, value: Any, hint: Any, *, per_phase: bool) -> Any:
     value = tuple(value) if isinstance(value, list | tuple) else (value,)
     if name == "recipe.mixture":
-        return _mixture(value)
-    if many and value and all(_is(each, hint) for each in value):  # of phases: one for all, or one a phase
+        return _parse_mixture(value)
+    if (
+        per_phase and value and all(_has_type(alternative, hint) for alternative in value)
+    ):  # one for all phases, or one a phase
         return value[0] if len(value) == 1 else value
-    if len(value) == 1 and _is(value[0], hint):
+    if len(value) == 1 and _has_type(value[0], hint):
         return value[0]
-    if not many and _is(value, hint):
+    if not per_phase and _has_type(value, hint):
         return value
-    near = suggestion(text_of(value), get_args(hint)) if get_origin(hint) is Literal else ""
-    each = ", or one for each phase" if many else ""
-    raise ValueError(f"{flag_name(name)} {text_of(value)}: {_needed(hint)}{each}.{near}")
+    spelling_hint = suggestion(format_value(value), get_args(hint)) if get_origin(hint) is Literal else ""
+    alternative = ", or one for each phase" if per_phase else ""
+    raise ValueError(
+        f"{flag_name(name)} {format_value(value)}: {_describe_requirement(hint)}{alternative}.{spelling_hint}"
+    )
 
 
-def _is(value: Any, hint: Any) -> bool:
-    from typeguard import TypeCheckError, check_type  # where a setting is given: `--help` is faster without
+def _has_type(value: Any, hint: Any) -> bool:
+    from typeguard import TypeCheckError, check_type  # not at the top: `--help` is faster without
 
     parts = value if isinstance(value, tuple) else (value,)
-    if any(isinstance(part, bool) for part in parts) and hint is not bool:  # to Python they are whole numbers, too
+    if any(isinstance(part, bool) for part in parts) and hint is not bool:  # to Python they are integers
         return False
     if any(isinstance(part, float) and not math.isfinite(part) for part in parts):
         return False
@@ -133,10 +139,10 @@ def _is(value: Any, hint: Any) -> bool:
     return True
 
 
-def _mixture(value: tuple[Any, ...]) -> tuple[TaskShare, ...]:
+def _parse_mixture(value: tuple[Any, ...]) -> tuple[TaskShare, ...]:
     from datasets.tasks import known_tasks
 
-    known, shares = [task.name for task in known_tasks()], []
+    task_names, shares = [task.name for task in known_tasks()], []
     for part in value:
         if isinstance(part, TaskShare):
             shares.append(part)
@@ -148,14 +154,14 @@ def _mixture(value: tuple[Any, ...]) -> tuple[TaskShare, ...]:
             share = weight = math.nan
         if not (0 < share < math.inf and 0 <= weight < math.inf):
             raise ValueError(f"--recipe.mixture {part}: TASK:SHARE:LOSS_WEIGHT is needed, as in noise:7:1.5.")
-        if task not in known:
-            raise UnknownNameError(f"--recipe.mixture {part}: no such task.{suggestion(task, known)}")
+        if task not in task_names:
+            raise UnknownNameError(f"--recipe.mixture {part}: no such task.{suggestion(task, task_names)}")
         shares.append(TaskShare(task=task, share=share, weight=weight))
     return tuple(shares)
 
 
-def _brief(text: str) -> str:
-    """The first words of a field's description; the rest stands in its docstring."""
+def _summarize(text: str) -> str:
+    """The first sentence or clause of a field's description."""
     first = " ".join(text.split())
     for end in (". `", ": `", ". ", "; ", " ("):
         first = first.partition(end)[0]
@@ -176,22 +182,22 @@ def _metavar(hint: Any) -> str:
     return {int: "N", float: "X", bool: "true|false", type(None): "none"}.get(hint, "VALUE")
 
 
-def _needed(hint: Any) -> str:
+def _describe_requirement(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, get_args(hint)))} is needed"
-    kind = _kind(hint)
+    kind = _describe_type(hint)
     return f"{kind} {'are' if kind[0].isdigit() else 'is'} needed"
 
 
-def _kind(hint: Any) -> str:
+def _describe_type(hint: Any) -> str:
     if get_origin(hint) is tuple:
         parts = get_args(hint)
-        return f"a list of {_kinds(parts[0])}" if ... in parts else f"{len(parts)} {_kinds(parts[0])}"
+        return f"a list of {_plural_type(parts[0])}" if ... in parts else f"{len(parts)} {_plural_type(parts[0])}"
     options = get_args(hint)
     if options:
-        return " or ".join(map(_kind, options))
+        return " or ".join(map(_describe_type, options))
     return {int: "a whole number", float: "a number", bool: "true or false", type(None): "none"}.get(hint, "a value")
 
 
-def _kinds(hint: Any) -> str:
+def _plural_type(hint: Any) -> str:
     return "whole numbers" if hint is int else "numbers"

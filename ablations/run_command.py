@@ -1,4 +1,4 @@
-"""What the command line does."""
+"""Plan and run a study, as `python -m ablations.run` and `run_study` do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ablations.budgets import budget_named
 from ablations.cli import counted, print_prose
 from ablations.data import FolderOptions, open_data
 from ablations.devices import device_named
-from ablations.forecast import PlannedStudy, pending_by_model, print_estimate, print_plan, runs_at_once
+from ablations.forecast import PlannedStudy, choose_parallel_runs, pending_by_model, print_estimate, print_plan
 from ablations.harness.early import early_look
 from ablations.harness.launch import LAUNCHERS, make_launcher
 from ablations.harness.launch.job import JobOptions, Launcher
@@ -22,9 +22,9 @@ from ablations.harness.training.accelerate import applied, use
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup, TorchProcessGroup, fail_together, join
 from ablations.harness.training.scalars import check_log
 from ablations.name_checks import select_variants
-from ablations.override_flags import text_of
-from ablations.overrides import overridden
-from ablations.plan import Plan, Selection, Terms, plan_study, study_for
+from ablations.override_flags import format_value
+from ablations.overrides import apply_overrides
+from ablations.plan import Plan, PlanContext, Selection, plan_study, study_for
 from ablations.registry import STUDIES
 from ablations.run_options import Images, RunOptions
 from ablations.spec import Budget, Precision
@@ -34,190 +34,190 @@ from datasets.tasks import conditions_of
 from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, load_prompts, without_codes
 from dfpir.registry import UnknownNameError, suggestion
 
-_KEPT_BYTES = 64 << 20
-"""Of a folder's decoded images, where a study is only planned; its runs read them for themselves."""
+_CACHE_BYTES = 64 << 20
+"""Cache of a folder's decoded images while the study is planned; its runs, as processes, read them again."""
 
 
 def run(options: RunOptions, *, command: str, console: Console | None = None) -> Outcome | None:
     """Plan a study and run it, or print the plan.
 
     Args:
-        options: what is run, on what and how.
-        command: the command line that does the same, for the report.
-        console: where to say what happens; standard output by default.
+        options: what to run, on which images and how.
+        command: the equivalent command line, for the report.
+        console: for messages; standard output by default.
 
     Returns:
-        What the study left; None where nothing was to be run here: a dry run, an early look, or a process of torchrun
-        that only follows the first.
+        The outcome of the study; None for a dry run, an early look, or a process of torchrun
+        other than the first.
 
     Raises:
         ValueError: an option that can't be used.
     """
     device, root = device_named(options.execution.device), options.execution.out
-    team = join(device) if LAUNCHERS[options.launching.launcher].joins else SINGLE_PROCESS
+    process_group = join(device) if LAUNCHERS[options.launching.launcher].joins else SINGLE_PROCESS
     console = console or Console(highlight=False)
-    console.quiet = console.quiet or not team.is_main
-    with fail_together(team):
-        launcher = _launcher(options, device, team)
-        plan, bundle = _planned(options, device)
+    console.quiet = console.quiet or not process_group.is_main
+    with fail_together(process_group):
+        launcher = _make_launcher(options, device, process_group)
+        plan, bundle = _make_plan(options, device)
     try:
-        if isinstance(team, TorchProcessGroup) and not team.is_main:
-            run_nonzero_rank(plan.specs, team.device, team)
+        if isinstance(process_group, TorchProcessGroup) and not process_group.is_main:
+            run_nonzero_rank(plan.specs, process_group.device, process_group)
             return None
-        _announce(plan, options, device, console)
-        here = PlannedStudy(plan=plan, bundle=bundle, root=root, device=device, console=console)
-        return _do(options, here, launcher, command=command)
+        _print_summary(plan, options, device, console)
+        planned = PlannedStudy(plan=plan, bundle=bundle, root=root, device=device, console=console)
+        return _execute(options, planned, launcher, command=command)
     finally:
-        team.shutdown()
+        process_group.shutdown()
 
 
-def _launcher(options: RunOptions, device: torch.device, team: ProcessGroup) -> Launcher:
-    """The launcher; options that can't be used are refused before any data is read."""
+def _make_launcher(options: RunOptions, device: torch.device, process_group: ProcessGroup) -> Launcher:
+    """The launcher; invalid options are refused before any data is read."""
     out = options.execution.out
-    _budget(options)
+    _budget_with_overrides(options)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: that is a file; a folder is needed.")
     check_log(options.execution.log)
     use(options.speed)  # for processes that torchrun started, too
-    return make_launcher(options.launching, device, team)
+    return make_launcher(options.launching, device, process_group)
 
 
-def _planned(options: RunOptions, device: torch.device) -> tuple[Plan, DataBundle]:
-    """What is to run, and on which data."""
-    runs, images, budget = options.runs, options.images, _budget(options)
+def _make_plan(options: RunOptions, device: torch.device) -> tuple[Plan, DataBundle]:
+    """The plan and its images."""
+    runs, images, budget = options.runs, options.images, _budget_with_overrides(options)
     tasks = runs.tasks or STUDIES[str(options.study)]().tasks or ()
-    encoder, note = _text_encoder(runs.text_encoder, budget, [c.name for c in conditions_of(tasks)])
-    protocol, also = _protocols(images)
+    encoder, note = _choose_text_encoder(runs.text_encoder, budget, [c.name for c in conditions_of(tasks)])
+    protocol, also_protocols = _choose_protocols(images)
     data, bundle = open_data(
         images.data,
         root=images.root,
         protocol=protocol,
         exclude_leaks=images.exclude_leaks,
         folder=FolderOptions(
-            tasks=runs.tasks or (), split=images.split, skip_bad=images.skip_bad, keep_bytes=_KEPT_BYTES
+            tasks=runs.tasks or (), split=images.split, skip_bad=images.skip_bad, keep_bytes=_CACHE_BYTES
         ),
     )
-    terms = Terms(
+    context = PlanContext(
         budget=budget,
         data=data,
         conditions=[condition.name for condition in bundle.conditions_with(tasks)],
         protocol=get_protocol(protocol).label,
-        also_protocols=also,
+        also_protocols=also_protocols,
         text_encoder=encoder,
         text_encoder_note=note,
-        precision=_precision(runs.precision, budget, device),
+        precision=_choose_precision(runs.precision, budget, device),
     )
     selection = Selection(
         seeds=runs.seeds, only=runs.only, tasks=runs.tasks, checkpoint=runs.checkpoint, metrics=runs.metrics or ()
     )
-    return plan_study(str(options.study), terms, selection), bundle
+    return plan_study(str(options.study), context, selection), bundle
 
 
-def _budget(options: RunOptions) -> Budget:
-    """The budget with what the command replaces of it; unknown names end here, before any data is read."""
+def _budget_with_overrides(options: RunOptions) -> Budget:
+    """The budget with the overrides; unknown names are refused here, before any data is read."""
     budget, only = budget_named(options.runs.budget), options.runs.only
     study = study_for(str(options.study), budget, only)
-    return overridden(
+    return apply_overrides(
         budget, options.replaced, STUDIES[study.name](), select_variants(study.name, study.variants, only)
     )
 
 
-def _do(options: RunOptions, here: PlannedStudy, launcher: Launcher, *, command: str) -> Outcome | None:
-    """Run the plan, or say what it would be."""
-    plan, root, console, execution = here.plan, here.root, here.console, options.execution
+def _execute(options: RunOptions, planned: PlannedStudy, launcher: Launcher, *, command: str) -> Outcome | None:
+    """Run the plan, or print it."""
+    plan, root, console, execution = planned.plan, planned.root, planned.console, options.execution
     if execution.early_look:
-        report = early_look(plan, root, here.device, console, command=command)
+        report = early_look(plan, root, planned.device, console, command=command)
         console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
         return None
-    jobs = runs_at_once(here, execution.jobs, local=LAUNCHERS[options.launching.launcher].on_this_device)
+    jobs = choose_parallel_runs(planned, execution.jobs, local=LAUNCHERS[options.launching.launcher].on_this_device)
     if execution.dry_run:
         print_plan(plan, root)
         say_folder(plan, root, console)
-        print_estimate(here, jobs)
+        print_estimate(planned, jobs)
         return None
     if execution.log != "jsonl" and not execution.force and not pending_by_model(plan, root):
-        console.print(f"--log {execution.log}: no run is left to train, so nothing is logged (--force trains again).")
-    each = JobOptions(
+        console.print(f"--log {execution.log}: all runs are finished, so nothing is logged (--force repeats them).")
+    job_options = JobOptions(
         root=root,
-        device=str(here.device),
+        device=str(planned.device),
         force=execution.force,
         hang_s=execution.hang_after * 60 or None,
         log=execution.log,
         acceleration=options.speed,
     )
-    outcome = run_plan(plan, each, launcher, max_parallel=jobs, command=command, console=console)
+    outcome = run_plan(plan, job_options, launcher, max_parallel=jobs, command=command, console=console)
     if outcome.failed:
         console.print(
-            f"{len(outcome.failed)} of {counted(len(plan.specs), 'run')} failed; the same command tries them again."
+            f"{len(outcome.failed)} of {counted(len(plan.specs), 'run')} failed; the same command retries them."
         )
     console.print(f"Report: {outcome.report.resolve()}", soft_wrap=True, markup=False)
     return outcome
 
 
-def _protocols(images: Images) -> tuple[str, tuple[str, ...]]:
-    """The protocol of a study's table, and the labels of those scored besides (`--protocol all`)."""
-    usual = "allinone" if images.data == "paper" else "suite"
+def _choose_protocols(images: Images) -> tuple[str, tuple[str, ...]]:
+    """The protocol of the study's table, and the labels of further ones (`--protocol all`)."""
+    default = "allinone" if images.data == "paper" else "suite"
     if images.protocol == "all":
         if images.data != "paper":
-            raise ValueError("--protocol all goes with --data paper; images degraded here follow 'suite'.")
-        return usual, tuple(p.label for p in PROTOCOLS.values() if p.name != usual)
-    return get_protocol(images.protocol or usual).name, ()
+            raise ValueError("--protocol all goes with --data paper; synthetic degradations follow 'suite'.")
+        return default, tuple(p.label for p in PROTOCOLS.values() if p.name != default)
+    return get_protocol(images.protocol or default).name, ()
 
 
-def _text_encoder(asked: str | None, budget: Budget, conditions: Sequence[str]) -> tuple[TextEncoder, str]:
-    """The encoder to use and what the reader must know about it. CLIP is replaced only where nobody asked for it.
+def _choose_text_encoder(requested: str | None, budget: Budget, conditions: Sequence[str]) -> tuple[TextEncoder, str]:
+    """The text encoder and a note for the report. CLIP is replaced only where no encoder was requested.
 
-    A stand-in without codes of the sentences of `conditions`, those that the study asks for, is not taken.
+    A stand-in must have codes of the sentences of `conditions`, those of the study.
     """
-    if asked is not None:
-        if asked not in TEXT_ENCODERS:
-            raise UnknownNameError(f"Unknown text encoder {asked!r}.{suggestion(asked, TEXT_ENCODERS)}")
-        return asked, "as asked"  # type: ignore[return-value]
-    foreign = ", ".join(without_codes("minilm", conditions))
-    stand_in: TextEncoder = "onehot" if foreign else "minilm"
-    why = f"; minilm has no code for the sentence of {foreign}" if foreign else ""
-    if budget.text_encoder != "auto" and foreign:
-        return stand_in, f"a stand-in for CLIP that encodes any sentence{why}"
+    if requested is not None:
+        if requested not in TEXT_ENCODERS:
+            raise UnknownNameError(f"Unknown text encoder {requested!r}.{suggestion(requested, TEXT_ENCODERS)}")
+        return requested, "as requested"  # type: ignore[return-value]
+    uncovered = ", ".join(without_codes("minilm", conditions))
+    stand_in: TextEncoder = "onehot" if uncovered else "minilm"
+    reason = f"; minilm has no code for the sentence of {uncovered}" if uncovered else ""
+    if budget.text_encoder != "auto" and uncovered:
+        return stand_in, f"a stand-in for CLIP that encodes any sentence{reason}"
     if budget.text_encoder != "auto":
         return budget.text_encoder, f"the {budget.name} budget's: a stand-in for CLIP that needs no download"
     try:
         load_prompts("detailed", "clip")
     except TextEncoderUnavailableError as error:
-        return stand_in, f"a stand-in: {error}{why}"
+        return stand_in, f"a stand-in: {error}{reason}"
     return "clip", "CLIP ViT-B/32, as in the paper"
 
 
-def _precision(asked: str | None, budget: Budget, device: torch.device) -> Precision:
-    """As asked, or bf16 on a GPU fast at it where the budget allows it; it changes numbers, so it is in the id."""
-    if asked is not None:
-        if asked not in get_args(Precision):
-            raise UnknownNameError(f"Unknown precision {asked!r}.{suggestion(asked, get_args(Precision))}")
-        if asked == "tf32" and device.type != "cuda":
-            raise ValueError(f"--precision tf32: the {device.type} has no TF32, which is GPUs'; use fp32 or bf16.")
-        return asked  # type: ignore[return-value]
+def _choose_precision(requested: str | None, budget: Budget, device: torch.device) -> Precision:
+    """As requested, else bf16 on a GPU that is fast at it where the budget allows it; part of the run's id."""
+    if requested is not None:
+        if requested not in get_args(Precision):
+            raise UnknownNameError(f"Unknown precision {requested!r}.{suggestion(requested, get_args(Precision))}")
+        if requested == "tf32" and device.type != "cuda":
+            raise ValueError(f"--precision tf32: the {device.type} has no TF32, only GPUs do; use fp32 or bf16.")
+        return requested  # type: ignore[return-value]
     if budget.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return "bf16"
     return "fp32"
 
 
-def _announce(plan: Plan, options: RunOptions, device: torch.device, console: Console) -> None:
+def _print_summary(plan: Plan, options: RunOptions, device: torch.device, console: Console) -> None:
     lines = [
         f"{plan.study.name}: {counted(len(plan.specs), 'run')}, budget {plan.budget.name}, {device.type}",
         f"Data: {plan.data.description}.",
     ]
     changed = plan.budget.overrides
     if changed:
-        said = ", ".join(f"{name} {text_of(value)}" for name, value in changed.items())
-        lines.append(f"Overrides of budget {plan.budget.name}: {said}.")
-    asked = [f"{group}.{name}" for group, values in options.replaced.items() for name in values]
-    idle = [f"--{name}" for name in asked if name not in changed]
-    if idle:
-        lines.append(f"{', '.join(idle)}: the value that is there already; nothing is replaced.")
+        overrides = ", ".join(f"{name} {format_value(value)}" for name, value in changed.items())
+        lines.append(f"Overrides of budget {plan.budget.name}: {overrides}.")
+    settings = [f"{group}.{name}" for group, values in options.replaced.items() for name in values]
+    unused = [f"--{name}" for name in settings if name not in changed]
+    if unused:
+        lines.append(f"{', '.join(unused)}: equal to the budget's value; nothing changes.")
     if plan.text_encoder != "clip":
         lines.append(f"Text encoder: {plan.text_encoder}, not CLIP ({plan.text_encoder_note}).")
-    acts = [applied(spec.config, device) for spec in plan.specs]
-    lines += [f"{name}: {how}" for found in acts for name, how in found.items()]
-    lines += [f"Left out: {reason}" for reason in plan.left_out]
+    accelerations = [applied(spec.config, device) for spec in plan.specs]
+    lines += [f"{name}: {status}" for acceleration in accelerations for name, status in acceleration.items()]
+    lines += [f"Excluded: {reason}" for reason in plan.left_out]
     lines += [f"Not trained twice: {row.variant}: {row.note}." for row in plan.rows if row.alias_of]
     for line in dict.fromkeys(lines):
         print_prose(console, line)

@@ -1,4 +1,4 @@
-"""What `python -m ablations.run` takes: its flags, the argument of `commands.run`, and what `run_study` builds."""
+"""The options of `python -m ablations.run` and of `run_study`: the argument of `run_command.run`."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ from ablations.recipe import Acceleration, Checkpoint
 from dfpir.registry import suggestion
 
 RecipeSettings = Annotated[
-    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.flags, "recipe"))
+    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.group_type, "recipe"))
 ]
-ModelSettings = Annotated[Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.flags, "model"))]
+ModelSettings = Annotated[
+    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.group_type, "model"))
+]
 EvaluationSettings = Annotated[
-    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.flags, "evaluation"))
+    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.group_type, "evaluation"))
 ]
 
 _PERCENT = flags.integer_between(1, 98, " per cent: three whole numbers from 1 to 98, as in 80 10 10")
@@ -44,7 +46,7 @@ def _known_tasks(_: str) -> str:
     from datasets.tasks import known_tasks
 
     names = ", ".join(task.name for task in known_tasks())
-    return f"{names} (default: the study's; the paper's ablations have noise, rain and haze)"
+    return f"{names} (default: the study's tasks; noise, rain and haze in the paper's ablations)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +55,8 @@ class Listing:
 
     Attributes:
         list: list the studies, or the variants and contrasts of STUDY
-        names: with --list: the studies' names alone, for other programs
-        variants: list the model variants with their size, those of STUDY or as 'dfpir_g*' says
+        names: with --list: only the names of the studies, for scripts
+        variants: list the model variants and their sizes: all, those of STUDY, or those that match PATTERN ('dfpir_g*')
         version: print the suite's version
     """
 
@@ -66,18 +68,18 @@ class Listing:
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """What is run; part of a run's id.
+    """Which runs; part of a run's id.
 
     Attributes:
-        only: run these variants of the study alone; 'dfpir_g*' names several
+        only: run only these variants of the study; patterns such as 'dfpir_g*' match several
         seeds: seeds, as in 0 1 2, 0,1,2 or 0-4 (default: the budget's)
         budget: smoke, demo, small, quick or paper
         tasks: tasks to train and test on:
-        metrics: further metrics of the table: of plug-ins (docs/extending.md)
-        checkpoint: last or best: which weights are tested, the last ones, the same step for all, or those that
+        metrics: further metrics of the table, from plug-ins (docs/extending.md)
+        checkpoint: last or best: which weights are tested: the last, at the same step for all runs, or those that
             validated best (default: the budget's: last)
-        text_encoder: clip, minilm or onehot: what encodes the prompts (default: minilm for smoke and demo; else clip,
-            or minilm, said so, where CLIP's weights can't be had)
+        text_encoder: clip, minilm or onehot: the encoder of the prompts (default: minilm for smoke, demo and small;
+            else clip, or minilm with a notice where CLIP's weights can't be downloaded)
         precision: fp32, tf32 (GPU) or bf16 autocast, on a CPU too where it has bf16 instructions (default: the
             budget's)
     """
@@ -96,15 +98,15 @@ class Runs:
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """On which images.
+    """Images and their evaluation protocol.
 
     Attributes:
         data: 'embedded' photographs, 'bsds' (BSDS500's, degraded here, with --root), 'paper' (the field's data sets,
             with --root), or a folder: of clean images, degraded here, or of pairs such as degraded/ and clean/
         split: how a folder without train/, val/ and test/ is split to train, validate and test (default: 80 10 10)
-        skip_bad: leave out files of a folder that can't be used
-        root: where the data sets of --data bsds or paper lie
-        exclude_leaks: train without images that stand in test sets
+        skip_bad: skip files of a folder that can't be used
+        root: folder of the data sets of --data bsds or paper
+        exclude_leaks: train without images that are also in test sets
         protocol: evaluation protocol, or 'all' to score under each (default: allinone for --data paper, else suite)
     """
 
@@ -120,18 +122,18 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """Where and how; no part of a run's id.
+    """Where and how the runs execute; no part of a run's id.
 
     Attributes:
-        out: where runs are kept
+        out: folder of all runs
         device: auto, cpu or cuda
-        jobs: runs at once, or auto: as many as fit (default: what the processor holds; 1 on a GPU)
-        hang_after: end a run without a step or an image for so long; 0 never does
-        log: jsonl, or tensorboard for that too, in tensorboard/ beside the runs
-        force: do finished runs again
-        dry_run: print the runs, their ids, and the hours and memory they take; train nothing
-        early_look: train nothing: a provisional report of the runs under way, from the last tenth that all of them
-            reached
+        jobs: runs at the same time, or auto: as many as fit (default: by CPU cores; 1 on a GPU)
+        hang_after: stop a run that finishes no step and no image for this long; 0: never
+        log: jsonl, or tensorboard: also write tensorboard/ beside the runs
+        force: repeat finished runs
+        dry_run: print the runs, their ids and the estimated time and memory; train nothing
+        early_look: train nothing; write a provisional report of the unfinished runs, from the last tenth of training
+            that all of them reached
     """
 
     out: Annotated[Path, single_value("--out", "FOLDER", flags.folder_path), OPTION] = Path("runs")
@@ -146,18 +148,18 @@ class Execution:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """A study and how it is run.
+    """A study and how to run it.
 
     Attributes:
         study: name of a study (see --list)
-        listing: Print and stop.
-        runs: What is run: part of each run's id.
-        images: On which images, and how they are scored: part of each run's id.
-        execution: Where and how: no part of a run's id.
-        launching: By whom: no part of a run's id; see docs/launchers.md.
+        listing: Print and exit.
+        runs: Which runs: part of each run's id.
+        images: Images and how they are scored: part of each run's id.
+        execution: Where and how the runs execute: no part of a run's id.
+        launching: Who starts the runs: no part of a run's id; see docs/launchers.md.
         speed: Speed and memory: no part of a run's id; see docs/performance.md.
         recipe: Replace the budget's training (ablations/recipe.py): part of each run's id and of the report.
-        model: Replace a field in every variant of DFPIR (dfpir/config.py): part of each run's id and of the report.
+        model: Replace a field of every variant of DFPIR (dfpir/config.py): part of each run's id and of the report.
         evaluation: Replace the budget's testing (ablations/recipe.py): part of each run's id and of the report.
     """
 
@@ -174,99 +176,103 @@ class RunOptions:
 
     @property
     def replaced(self) -> dict[str, Mapping[str, Any]]:
-        """Group -> setting -> what replaces it."""
+        """Group -> setting -> new value."""
         return {"recipe": self.recipe, "model": self.model, "evaluation": self.evaluation}
 
 
 def refuse_unused_flags(options: RunOptions) -> None:
-    """Refuse combinations of which a part would not act.
+    """Refuse flags that have no effect in combination with others.
 
     Raises:
-        ValueError: one line with the flags that would not act, and what does.
+        ValueError: one line with the flags that have no effect, and why.
     """
-    found = changed_flags(options, RunOptions(study=options.study))
-    if "names" in found and "list" not in found:
+    changed = changed_flags(options, RunOptions(study=options.study))
+    if "names" in changed and "list" not in changed:
         raise ValueError("--names goes with --list: python -m ablations.run --list --names.")
-    if "list" in found:
-        used = ("list",) if options.study not in (None, "efficiency") else ("list", "names")
-        _only(found, used, "--list prints and stops")
-    elif "variants" in found:
-        _only(found, ("variants",), "--variants prints and stops")
-    elif options.study == "efficiency":  # nothing is trained: its own command measures
-        takes = "efficiency trains nothing and takes --budget, --device and --out alone here"
-        _only(
-            found, ("budget", "device", "out"), takes, "python -m ablations.efficiency --help shows what else it knows."
+    if "list" in changed:
+        allowed = ("list",) if options.study not in (None, "efficiency") else ("list", "names")
+        _allow_only(changed, allowed, "--list prints and exits")
+    elif "variants" in changed:
+        _allow_only(changed, ("variants",), "--variants prints and exits")
+    elif options.study == "efficiency":  # nothing is trained: another command measures
+        reason = "efficiency trains nothing and takes only --budget, --device and --out here"
+        _allow_only(
+            changed, ("budget", "device", "out"), reason, "python -m ablations.efficiency --help shows its other flags."
         )
-    elif "dry_run" in found and "early_look" in found:
-        raise ValueError("--dry-run, --early-look: each trains nothing and prints something else; name one of them.")
-    elif "force" in found and ("dry_run" in found or "early_look" in found):
+    elif "dry_run" in changed and "early_look" in changed:
+        raise ValueError("--dry-run, --early-look: choose one of them.")
+    elif "force" in changed and ("dry_run" in changed or "early_look" in changed):
         raise ValueError("--force: --dry-run and --early-look train nothing; leave it out.")
 
 
 @lru_cache
 def known_flags() -> tuple[str, ...]:
     """Every flag of `ablations.run`."""
-    own = [flag_name(name) for name, _ in iter_options(RunOptions()) if name != "study"]
+    top_level = [flag_name(name) for name, _ in iter_options(RunOptions()) if name != "study"]
     return (
-        *own,
-        *(flag_name(f"{group}.{name}") for group in override_flags.GROUPS for name in override_flags.hints(group)),
+        *top_level,
+        *(
+            flag_name(f"{group}.{name}")
+            for group in override_flags.GROUPS
+            for name in override_flags.setting_types(group)
+        ),
     )
 
 
-def of_keywords(study: str, asked: Mapping[str, Any]) -> RunOptions:
-    """Options from Python: each by the name of its flag, recipe, model and evaluation as dictionaries.
+def options_from_keywords(study: str, keywords: Mapping[str, Any]) -> RunOptions:
+    """Options from Python keywords: each has the name of its flag; recipe, model and evaluation are dictionaries.
 
-    What is None is left at its default, all else is read as the words of a command line.
+    None means the default; other values are parsed like the arguments of a command line.
 
     Raises:
         ValueError: an unknown option or setting, or a value that can't be used; one line.
     """
-    listing = {name for name, _ in iter_options(Listing())} | {"study", "dry_run", "early_look"}
-    known = [*(name for name, _ in iter_options(RunOptions()) if name not in listing), *override_flags.GROUPS]
+    excluded = {name for name, _ in iter_options(Listing())} | {"study", "dry_run", "early_look"}
+    allowed = [*(name for name, _ in iter_options(RunOptions()) if name not in excluded), *override_flags.GROUPS]
     words = [study]
-    for name, value in asked.items():
-        if name not in known:
-            raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, known)}")
+    for name, value in keywords.items():
+        if name not in allowed:
+            raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, allowed)}")
         if name in override_flags.GROUPS:
-            override_flags.checked(name, value or {})  # whose errors name the setting
+            override_flags.validate(name, value or {})  # its errors name the setting
             for key, setting in (value or {}).items():
-                words += [flag_name(f"{name}.{key}"), *override_flags.words_of(setting)]
+                words += [flag_name(f"{name}.{key}"), *override_flags.to_words(setting)]
         elif value is True:
             words.append(flag_name(name))
         elif value not in (None, False, (), []):
-            found = Path(value).expanduser() if name in ("out", "root") else value
-            words += [flag_name(name), *override_flags.words_of(found)]
+            argument = Path(value).expanduser() if name in ("out", "root") else value
+            words += [flag_name(name), *override_flags.to_words(argument)]
     try:
-        return options_of(words)
+        return parse_arguments(words)
     except ValueError as error:
         raise ValueError(str(error).removesuffix(SEE_HELP)) from error
 
 
-def options_of(words: Sequence[str], description: str = "") -> RunOptions:
-    """What the words of a command line say.
+def parse_arguments(words: Sequence[str], description: str = "") -> RunOptions:
+    """Parse the arguments of a command line.
 
     Raises:
         ValueError: one line.
     """
-    return parse(RunOptions, words, prog="python -m ablations.run", description=description, known=known_flags())
+    return parse(RunOptions, words, prog="python -m ablations.run", description=description, known_flags=known_flags())
 
 
-def command(options: RunOptions) -> str:
-    """The command line that runs the same."""
-    usual = dict(iter_options(RunOptions()))
-    found = [str(options.study)]
+def to_command(options: RunOptions) -> str:
+    """The command line of these options."""
+    defaults = dict(iter_options(RunOptions()))
+    arguments = [str(options.study)]
     for name, value in iter_options(options):
-        if name == "study" or (name in usual and value == usual[name]):
+        if name == "study" or (name in defaults and value == defaults[name]):
             continue
-        found.append(flag_name(name))
+        arguments.append(flag_name(name))
         if name == "jobs" and value == 0:
-            found.append("auto")
-        elif value is not True or name not in usual:
-            found += override_flags.words_of(value)
-    return shell_command("ablations.run", found)
+            arguments.append("auto")
+        elif value is not True or name not in defaults:
+            arguments += override_flags.to_words(value)
+    return shell_command("ablations.run", arguments)
 
 
-def _only(found: dict[str, str], used: Iterable[str], why: str, mend: str = "leave it out.") -> None:
-    idle = [flag for name, flag in found.items() if name not in used]
-    if idle:
-        raise ValueError(f"{', '.join(idle)}: {why}; {mend}")
+def _allow_only(changed: dict[str, str], allowed: Iterable[str], reason: str, fix: str = "leave it out.") -> None:
+    unused = [flag for name, flag in changed.items() if name not in allowed]
+    if unused:
+        raise ValueError(f"{', '.join(unused)}: {reason}; {fix}")

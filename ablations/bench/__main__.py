@@ -38,9 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ablations.bench.options import BenchOptions
         from ablations.flags import flag_name, iter_options, parse
 
-        known = [flag_name(name) for name, _ in iter_options(BenchOptions())]
+        known_flags = [flag_name(name) for name, _ in iter_options(BenchOptions())]
         about = str(__doc__)
-        options = parse(BenchOptions, arguments, prog="python -m ablations.bench", description=about, known=known)
+        options = parse(
+            BenchOptions, arguments, prog="python -m ablations.bench", description=about, known_flags=known_flags
+        )
         if options.version:
             print(version())
             return 0

@@ -16,7 +16,7 @@ from ablations.measures.information import block_information
 from ablations.measures.loaded_run import LoadedRun
 from ablations.measures.routing import expert_shares
 from ablations.measures.separation import feature_separation
-from ablations.metrics import METRICS, further
+from ablations.metrics import METRICS, extra_metrics
 from ablations.spec import MeasureConfig
 from dfpir.plugins import Plugin, plugins_behind
 from dfpir.registry import Registry
@@ -123,7 +123,7 @@ def register_measure(
 
 def metric_measures(metrics: Sequence[str]) -> tuple[str, ...]:
     """The measures that score a run by these metrics."""
-    return tuple(METRIC_PREFIX + name for name in further(metrics))
+    return tuple(METRIC_PREFIX + name for name in extra_metrics(metrics))
 
 
 def measure_named(name: str) -> Measure:

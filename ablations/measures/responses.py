@@ -193,7 +193,7 @@ def metric_rows(subject: LoadedRun, metric: ImageMetric) -> pd.DataFrame:
         rules = get_protocol(label)
         for item, restored in restore_items(subject, subject.model, items):
             scores = _score(metric, restored, item, rules), _score(metric, as_tensor(item.degraded), item, rules)
-            rows += score_rows(item, rules, {metric.shown.name: scores}, origin=origin_of(spec))
+            rows += score_rows(item, rules, {metric.definition.name: scores}, origin=origin_of(spec))
     return pd.DataFrame(rows, columns=[column.name for column in IMAGE_COLUMNS]).assign(run_id=subject.folder.name)
 
 
@@ -203,5 +203,5 @@ def _score(metric: ImageMetric, image: torch.Tensor, item: EvalItem, rules: Prot
         first, second = as_scored(image, clean, rules, item.condition.task)
         value = float(metric.compute(first.double(), second.double()))
     if math.isnan(value):
-        raise ValueError(f"Metric {metric.shown.name} is NaN for {item.name} under {item.condition.name}.")
+        raise ValueError(f"Metric {metric.definition.name} is NaN for {item.name} under {item.condition.name}.")
     return value

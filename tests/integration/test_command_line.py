@@ -59,7 +59,7 @@ def test_a_study_and_a_pattern_are_listed(capsys):
         assert "restormer " not in out
     code, _, err = call(capsys, "--variants", "zz*")
     assert (code, err.count("\n")) == (2, 1)
-    assert "'zz*': no variant is called so." in err
+    assert "'zz*': no variant matches." in err
 
 
 def test_only_takes_patterns_in_any_case(capsys, tmp_path):

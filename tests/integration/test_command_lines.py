@@ -113,8 +113,8 @@ def test_the_nearest_word_is_told(words, said):
     [
         (("gamma_sweep", "--only", "dfpir_g5"), "'dfpir_g5' is not in study gamma_sweep. Did you mean"),
         (("gamma_sweep", "--tasks", "raim"), "Unknown task 'raim'. Did you mean 'rain'?"),
-        (("--variants", "dfpir_x*"), "no variant is called so"),
-        (("gamma_sweep", "--variants", "restormer"), "no variant of gamma_sweep is called so"),
+        (("--variants", "dfpir_x*"), "no variant matches"),
+        (("gamma_sweep", "--variants", "restormer"), "no variant of gamma_sweep matches"),
         (("GAMMA_SWEP",), "Did you mean 'gamma_sweep'?"),
         (("gamma_sweep", "--budget", "smole"), "Unknown budget 'smole'. Did you mean"),
     ],
@@ -149,7 +149,7 @@ def refused(capsys, main, *words):
     ("words", "said"),
     [
         (("gamma_sweep", "--names"), "--names goes with --list"),
-        (("--list", "--seeds", "1"), "--seeds: --list prints and stops"),
+        (("--list", "--seeds", "1"), "--seeds: --list prints and exits"),
         (("--list", "gamma_sweep", "--names"), "--names: --list prints"),
         (("--variants", "--budget", "smoke"), "--budget: --variants prints"),
         (("gamma_sweep", "--dry-run", "--early-look"), "--dry-run, --early-look"),

@@ -14,7 +14,7 @@ from ablations.harness.closing import say_unmeasured
 from ablations.harness.study import study_file, write_table
 from ablations.measures.compute import missing, take_measures
 from ablations.measures.registry import metric_measures
-from ablations.metrics import METRICS, ImageMetric, further, register_metric
+from ablations.metrics import METRICS, ImageMetric, extra_metrics, register_metric
 from dfpir.registry import UnknownNameError
 from reports.files import write_json
 from reports.load import load
@@ -55,7 +55,9 @@ def root(metrics, tmp_path_factory):
 @pytest.fixture
 def study(root):
     """The study's folder, asking for both."""
-    plan = replace(PLAN, study=replace(PLAN.study, measures=(), metrics=further(["psnr_db", "mse", "broken", "mse"])))
+    plan = replace(
+        PLAN, study=replace(PLAN.study, measures=(), metrics=extra_metrics(["psnr_db", "mse", "broken", "mse"]))
+    )
     spec = PLAN.specs[0]
     take_measures(spec, root / spec.run_id, metric_measures(plan.study.metrics), CPU, TINY.measuring)
     folder = root / "studies" / plan.folder_name
@@ -111,7 +113,7 @@ def test_a_study_without_further_metrics_is_written_and_read_as_before(root, stu
 
 
 def test_records_of_metrics_go_through_json():
-    for metric in (METRICS["ssim"].shown, Metric(name="a", label="A", unit="", digits=1, upper=float("inf"))):
+    for metric in (METRICS["ssim"].definition, Metric(name="a", label="A", unit="", digits=1, upper=float("inf"))):
         assert Metric.from_json(json.loads(json.dumps(metric.to_json(), allow_nan=False))) == metric
 
 
@@ -121,5 +123,5 @@ def test_names_that_can_not_be_are_refused():
     with pytest.raises(ValueError, match="registered already"):
         register_metric("ssim", label="SSIM", higher_is_better=True)(lambda a, b: 0.0)
     with pytest.raises(UnknownNameError, match=r"Unknown metric 'sim'\. Did you mean 'ssim'"):
-        further(["sim"])
+        extra_metrics(["sim"])
     assert isinstance(METRICS["ssim"], ImageMetric)

@@ -177,7 +177,7 @@ def test_steps_have_names_of_their_own_and_commands_that_exist(tmp_path):
     from ablations.bench.gpu.checks import CHECKS
     from ablations.bench.options import BenchOptions
     from ablations.flags import parse
-    from ablations.run_options import options_of
+    from ablations.run_options import parse_arguments
 
     steps = make_steps(Place(device="cuda", out=tmp_path, work=tmp_path, memory_gib=80))
     assert len({each.name for each in steps}) == len(steps)
@@ -188,7 +188,7 @@ def test_steps_have_names_of_their_own_and_commands_that_exist(tmp_path):
         if "--check" in words:
             assert words[words.index("--check") + 1] in CHECKS
         elif "ablations.run" in words:
-            options_of(words[words.index("ablations.run") + 1 :])
+            parse_arguments(words[words.index("ablations.run") + 1 :])
         elif "ablations.bench" in words:
             options = parse(BenchOptions, words[words.index("ablations.bench") + 1 :], prog="", description="")
             assert options.out.suffix == ".csv"

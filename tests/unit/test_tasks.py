@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ablations.models import BaselineConfig
-from ablations.overrides import overridden
+from ablations.overrides import apply_overrides
 from ablations.plan import _recipe, _refuse_closed
 from ablations.registry import STUDIES
 from ablations.spec import Phase, TaskShare
@@ -123,7 +123,7 @@ def test_mixtures_of_several_tasks_draw_it(fog):
 
 def test_a_mixture_that_is_asked_for_is_taken_as_it_is(fog):
     asked = {"recipe": {"mixture": ["noise:1", "fog:3"]}}
-    budget = overridden(TINY, asked, STUDIES["gamma_sweep"](), ["dfpir_g50"])
+    budget = apply_overrides(TINY, asked, STUDIES["gamma_sweep"](), ["dfpir_g50"])
     for phase in _recipe(budget, ["noise", "rain", "fog"], None).phases:
         assert phase.mixture == (TaskShare(task="noise"), TaskShare(task="fog", share=3.0))
 
@@ -131,7 +131,7 @@ def test_a_mixture_that_is_asked_for_is_taken_as_it_is(fog):
 @pytest.mark.parametrize("name", ["idr", "dl", "classical"])
 def test_comparators_that_know_the_papers_tasks_alone_are_refused(fog, name):
     _refuse_closed(BaselineConfig(name=name), ["noise", "rain"])
-    with pytest.raises(ValueError, match=f"{name} is told which of the paper's five tasks"):
+    with pytest.raises(ValueError, match=f"{name} takes one of the paper's five tasks"):
         _refuse_closed(BaselineConfig(name=name), ["noise", "fog"])
 
 

@@ -62,9 +62,11 @@ class GPUOptions:
 def main(argv: Sequence[str]) -> int:
     """Entry point; returns the exit code (0 all right, 1 something is not, 2 bad input, 130 interrupted)."""
     what = "What a GPU computes, and how fast: docs/gpu.md."
-    known = [flag_name(name) for name, _ in iter_options(GPUOptions())]
+    known_flags = [flag_name(name) for name, _ in iter_options(GPUOptions())]
     try:
-        options = parse(GPUOptions, argv, prog="python -m ablations.bench gpu", description=what, known=known)
+        options = parse(
+            GPUOptions, argv, prog="python -m ablations.bench gpu", description=what, known_flags=known_flags
+        )
     except ValueError as error:
         fail_for(error)
     if options.version:
