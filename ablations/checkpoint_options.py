@@ -159,7 +159,7 @@ class RestoreOptions:
     Attributes:
         images: files, or folders of files
         model: as for ablations.evaluate; not needed for a run's folder
-        restoring: Degradation and outputs.
+        output: Degradation and outputs.
         checkpoint: The model's weights and its conditioning.
         guessing: The classifier of --degradation auto and noise.
     """
@@ -168,26 +168,26 @@ class RestoreOptions:
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGES", help_behavior_hint="")
     ] = ()
     model: Annotated[str | None, single_value("--model", "M"), OPTION] = None
-    restoring: OutputOptions = field(default_factory=OutputOptions)
+    output: OutputOptions = field(default_factory=OutputOptions)
     checkpoint: CheckpointOptions = field(default_factory=CheckpointOptions)
     guessing: ClassifierOptions = field(default_factory=ClassifierOptions)
 
     @property
     def out(self) -> Path:
         """The folder to write to, which is required."""
-        return self.restoring.out or Path()
+        return self.output.out or Path()
 
     @property
     def degradation(self) -> str:
         """The degradation of the images, which is required."""
-        return self.restoring.degradation or ""
+        return self.output.degradation or ""
 
     @property
     def missing(self) -> list[str]:
         """Required arguments that are missing."""
         required = (
             ("IMAGES", self.images),
-            ("--degradation", self.restoring.degradation),
-            ("--out", self.restoring.out),
+            ("--degradation", self.output.degradation),
+            ("--out", self.output.out),
         )
         return [name for name, value in required if value is None or value == ()]

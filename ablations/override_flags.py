@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin, get
 import tyro
 from docstring_parser import DocstringStyle, parse
 
-from ablations.group_type import flag_name, value_list
+from ablations.flags import flag_name, value_list
 from ablations.recipe import Evaluation, Phase, Recipe, TaskShare
 from dfpir.config import DFPIRConfig
 from dfpir.registry import UnknownNameError, suggestion

@@ -77,7 +77,7 @@ class Recipe:
     Attributes:
         phases: run one after the other (the paper: 80 epochs at 1e-4 and 128 px, then 5 at 1e-5 and 192 px).
         schedule: `constant` in a phase, as the paper says, or `cosine` down to zero over all steps, as its code does.
-        sampling: `mixture`: by the shares of the phases; `paper`: in the proportions of the released loop's lists.
+        sampling: by the shares of the phases, `mixture`, or in the proportions of the released loop's lists, `paper`.
         betas: of Adam.
         grad_clip: largest gradient norm, or None.
         ema: decay of the exponential moving average of weights that is evaluated, or None for the weights themselves.
@@ -136,10 +136,10 @@ class Evaluation:
     Attributes:
         max_side: test images are centre-cropped to at most this many pixels a side; None: full size.
         limit: most images for each condition; None: all.
-        val_max_side: the same for validation images.
-        val_limit: the same for validation images.
+        val_max_side: as max_side, for validation images.
+        val_limit: as limit, for validation images.
         probe_patches: patches for each condition whose features are stored for t-SNE.
-        probe_patch: their side, in pixels.
+        probe_patch: side of these patches, in pixels.
         samples: images for each condition whose crops are stored.
     """
 
