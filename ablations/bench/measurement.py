@@ -1,4 +1,4 @@
-"""One measured line, and where it was measured."""
+"""Measurements of a benchmark and the CSV file that they are written to."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ import torch
 from ablations.harness.provenance import environment
 from reports.files import write_text
 
-LEAST_S = 1.0
-"""Of a repeat: shorter ones would measure clocks and launches."""
+MIN_REPEAT_S = 1.0
+"""Shortest duration of a repeat: shorter ones would measure the clock and launches."""
 
 WARM_UP = {"cpu": 1, "cuda": 10}
-"""Calls before the first repeat: a GPU's libraries choose their algorithms and its clocks rise in the first ones."""
+"""Calls before the first repeat, in which a GPU's libraries choose their algorithms and its clock rate rises."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """A measurement.
+class Measurement:
+    """A measurement, a row of the CSV file.
 
     Attributes:
-        what: what was done.
+        what: label of what was measured.
         unit: of the value ("patches/s").
-        value: median over the repeats; nan where nothing could be measured, and `note` says why.
+        value: median over the repeats; nan where nothing could be measured; `note` is the reason.
         spread: largest over smallest value of the repeats.
         ratio: value over the reference's in the same run; 1 for the reference, nan where none was measured.
-        series: which curve of a figure the value belongs to; empty for none.
-        x: where on the curve, None for a value that belongs to none.
+        series: the curve of a figure that the value belongs to; empty for none.
+        x: position on the curve, or None.
         x_unit: of `x` ("megapixels", "runs").
-        note: what a reader must know of this line; empty for nothing.
+        note: remark; may be empty.
     """
 
     what: str
@@ -50,30 +50,30 @@ class Line:
     note: str = ""
 
     def __str__(self) -> str:
-        """As the terminal shows it."""
+        """A line for the terminal."""
         value = "-" if math.isnan(self.value) else f"{self.value:.4g}"
         ratio = "" if math.isnan(self.ratio) else f"x {self.ratio:.3g}"
         note = f" ({self.note})" if self.note else ""
         return f"{value:>9} {self.unit:9} {ratio:>7}  spread {self.spread:4.2f}  {self.what}{note}"
 
 
-def wait(device: torch.device | None) -> None:
-    """Until a GPU has done all that it was given."""
+def synchronize(device: torch.device | None) -> None:
+    """Wait until a GPU has finished all work."""
     if device is not None and device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def rate(
+def measure_rate(
     work: Callable[[], int], repeats: int, device: torch.device | None = None, warm_up: int | None = None
 ) -> list[float]:
-    """Units of work a second in each repeat.
+    """Units of work per second in each repeat.
 
-    A repeat calls `work` as often as fills `LEAST_S` and waits for the device once, when it is through.
+    A repeat calls `work` until `MIN_REPEAT_S` have passed and synchronizes once at its end.
 
     Args:
-        work: returns the units it did; it need not wait for the device.
-        repeats: how many.
-        device: where `work` queues what it does; None where it waits itself.
+        work: returns the units it did; it need not synchronize.
+        repeats: number of repeats.
+        device: on which `work` runs asynchronously; None where it synchronizes itself.
         warm_up: unmeasured calls before; None: `WARM_UP`.
     """
     for _ in range(WARM_UP["cpu" if device is None else device.type] if warm_up is None else warm_up):
@@ -81,71 +81,73 @@ def rate(
     rates: list[float] = []
     calls = 1
     while len(rates) < repeats:
-        wait(device)
+        synchronize(device)
         started = time.perf_counter()
-        done = sum(work() for _ in range(calls))
-        wait(device)
+        units = sum(work() for _ in range(calls))
+        synchronize(device)
         seconds = time.perf_counter() - started
-        if seconds < LEAST_S and not rates:  # too short to count: as often as should do
-            calls = max(calls + 1, math.ceil(1.2 * calls * LEAST_S / max(seconds, 1e-3)))
+        if seconds < MIN_REPEAT_S and not rates:  # too short: call it more often
+            calls = max(calls + 1, math.ceil(1.2 * calls * MIN_REPEAT_S / max(seconds, 1e-3)))
             continue
-        rates.append(done / seconds)
+        rates.append(units / seconds)
     return rates
 
 
-def host_ms(work: Callable[[], object], repeats: int, device: torch.device) -> list[float]:
-    """Milliseconds until the host has queued a call of `work`, the queue being empty before.
+def measure_host_ms(work: Callable[[], object], repeats: int, device: torch.device) -> list[float]:
+    """Milliseconds until the host has queued a call of `work` on an idle device.
 
-    Where the device's queue is full the host waits for a place in it: no less than what launching costs.
+    Where the device's queue is full this includes waiting for it: an upper bound of the launch cost.
     """
-    found = []
+    times = []
     for _ in range(repeats):
-        wait(device)
+        synchronize(device)
         started = time.perf_counter()
         work()
-        found.append(1e3 * (time.perf_counter() - started))
-    wait(device)
-    return found
+        times.append(1e3 * (time.perf_counter() - started))
+    synchronize(device)
+    return times
 
 
-def line(what: str, unit: str, rates: Sequence[float], reference: float | None = None, note: str = "") -> Line:
-    """A line from the rates of the repeats; `reference` is the reference's value, None for itself, nan for none."""
-    value = statistics.median(rates)
-    return Line(
+def summarize(
+    what: str, unit: str, values: Sequence[float], reference: float | None = None, note: str = ""
+) -> Measurement:
+    """The measurement of repeated values; `reference` is the reference's value, None for itself, nan for none."""
+    value = statistics.median(values)
+    return Measurement(
         what=what,
         unit=unit,
         value=value,
-        spread=max(rates) / min(rates) if min(rates) > 0 else 1.0,
+        spread=max(values) / min(values) if min(values) > 0 else 1.0,
         ratio=value / reference if reference else 1.0,
         note=note,
     )
 
 
-class Record:
-    """The lines of a benchmark, written to its CSV as each is made: what ends it early loses none.
+class ResultsFile:
+    """The measurements of a benchmark, written to its CSV file after each one, so that an error loses none.
 
     Args:
         name: of the benchmark.
-        device: where it runs.
-        path: of the CSV.
+        device: on which it runs.
+        path: of the CSV file.
     """
 
     def __init__(self, name: str, device: torch.device, path: Path) -> None:
         self.path = path
-        self.lines: list[Line] = []
-        self._facts = _facts(name, device)
+        self.measurements: list[Measurement] = []
+        self._environment = _environment_columns(name, device)
 
-    def add(self, each: Line) -> None:
-        """Take a line and write all that there are."""
-        self.lines.append(each)
-        write(self.frame(), self.path)
+    def add(self, measurement: Measurement) -> None:
+        """Add a measurement and write the file."""
+        self.measurements.append(measurement)
+        write_csv(self.frame(), self.path)
 
     def frame(self) -> pd.DataFrame:
-        """The lines with device, versions and commit."""
-        return pd.DataFrame([vars(each) | self._facts for each in self.lines]).map(_rounded)
+        """The measurements with device, versions and commit."""
+        return pd.DataFrame([vars(measurement) | self._environment for measurement in self.measurements]).map(_round)
 
 
-def _facts(name: str, device: torch.device) -> dict[str, Any]:
+def _environment_columns(name: str, device: torch.device) -> dict[str, Any]:
     env = environment(device)
     return {
         "bench": name,
@@ -159,11 +161,11 @@ def _facts(name: str, device: torch.device) -> dict[str, Any]:
     }
 
 
-def _rounded(value: object) -> object:
-    """Four digits: more are noise, and fewer would make a small error nought."""
+def _round(value: object) -> object:
+    """Round to four significant digits; more are noise."""
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-def write(frame: pd.DataFrame, path: Path) -> Path:
+def write_csv(frame: pd.DataFrame, path: Path) -> Path:
     """Write the table as CSV."""
     return write_text(path, frame.to_csv(index=False, lineterminator="\n"))

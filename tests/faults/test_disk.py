@@ -86,7 +86,7 @@ class Wanted:
         schema.write_measure(frame, self.folder, name, facts={})
 
     def bench(self):
-        measurement.write(pd.DataFrame({"x": self.noise.random(500)}), self.folder / "bench.csv")
+        measurement.write_csv(pd.DataFrame({"x": self.noise.random(500)}), self.folder / "bench.csv")
 
     def figure(self):
         with style.settings():

@@ -11,9 +11,9 @@ import torch
 
 from ablations.bench import ceilings as bench
 from ablations.bench.gpu.check_training import use_deterministic_libraries
-from ablations.bench.measurement import wait
-from ablations.bench.model_setup import our_model
-from ablations.bench.train import our_step
+from ablations.bench.measurement import synchronize
+from ablations.bench.model_setup import suite_model
+from ablations.bench.train import suite_step
 from dfpir import variant_config
 
 _SMALL: dict[str, Any] = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
@@ -27,12 +27,12 @@ def ceilings(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
             yield {"what": line.what, "unit": line.unit, "value": line.value, "spread": line.spread}
     small, calls = torch.empty(1, device=device), 50 if toy else 5000
     small.add_(1)
-    wait(device)
+    synchronize(device)
     started = time.perf_counter()
     for _ in range(calls):
         small.add_(1)
     taken = time.perf_counter() - started
-    wait(device)
+    synchronize(device)
     yield {"what": "a launch, host", "unit": "us", "value": taken / calls * 1e6}
 
 
@@ -40,15 +40,15 @@ def pace(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
     """Patches a second of bf16 steps (fp32 on a CPU) at batch 5, eager; deterministic as `repeat` is."""
     deterministic = use_deterministic_libraries()
     batch, side, steps, repeats = (2, 16, 1, 1) if toy else (5, 128, 10, _REPEATS)
-    model = our_model(variant_config("dfpir", **(_SMALL if toy else {}))).to(device).train()
-    step = our_step(model, "fp32" if toy else "bf16", device)
+    model = suite_model(variant_config("dfpir", **(_SMALL if toy else {}))).to(device).train()
+    step = suite_step(model, "fp32" if toy else "bf16", device)
     image = torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(1)).to(device)
     target, rows = image.roll(1, -1), (torch.arange(batch) % 7).to(device)
 
     def work() -> None:
         for _ in range(steps):
             step(image, target, rows)
-        wait(device)
+        synchronize(device)
 
     work()  # libraries choose their algorithms
     rates = []
