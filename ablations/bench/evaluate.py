@@ -20,7 +20,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
-from ablations.bench.ceilings import ceilings
+from ablations.bench.ceilings import measure_ceilings
 from ablations.bench.measurement import Measurement, measure_rate, summarize
 from ablations.bench.model_setup import (
     applied_settings,
@@ -68,7 +68,7 @@ def run(device: torch.device, repeats: int, settings: Settings | None = None) ->
     """Ceilings, the reference, the suite for each batch size and precision, and the difference of their scores."""
     settings = settings or Settings()
     if settings.way == "both":  # else a comparison of several commands would repeat them
-        yield from ceilings(device, repeats)
+        yield from measure_ceilings(device, repeats)
         free_memory(device)
     bench = EvaluationBench(device=device, repeats=repeats, settings=settings)
     reference = math.nan

@@ -15,7 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ablations.bench.ceilings import ceilings
+from ablations.bench.ceilings import measure_ceilings
 from ablations.bench.measurement import Measurement, summarize
 from ablations.bench.model_setup import suite_model
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_restore
@@ -39,7 +39,7 @@ Restore = Callable[[Tensor], Tensor]
 
 def run(device: torch.device, repeats: int) -> list[Measurement]:
     """Ceilings; released code, suite and suite in tiles by image size; then memory up to 100 megapixels."""
-    measurements = list(ceilings(device, repeats))
+    measurements = list(measure_ceilings(device, repeats))
     model, released, code = _models(MODEL_SIZES[device.type], device)
     reference: Restore = partial(released_restore, released, code=code)
     suite: Restore = partial(_restore_suite, model)

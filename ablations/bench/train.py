@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ablations.bench.ceilings import ceilings
+from ablations.bench.ceilings import measure_ceilings
 from ablations.bench.measurement import Measurement, measure_host_ms, measure_rate, summarize
 from ablations.bench.model_setup import (
     applied_settings,
@@ -64,7 +64,7 @@ def run(device: torch.device, repeats: int, settings: Settings | None = None) ->
     bench = TrainingBench(device=device, repeats=repeats, settings=settings or Settings())
     settings = bench.settings
     if settings.way == "both":  # else a comparison of several commands would repeat them
-        yield from ceilings(device, repeats)
+        yield from measure_ceilings(device, repeats)
         free_memory(device)
     batches = settings.batch or BATCHES[device.type]
     if settings.way != "ours":

@@ -58,9 +58,9 @@ def test_metrics_bench_says_how_far_both_ways_lie_apart():
 
 
 def test_training_bench_learns_what_the_reference_learns(monkeypatch):
-    monkeypatch.setattr(train, "EXACT_STEPS", 4)
-    monkeypatch.setattr(train, "SAME_STEPS", 2)
-    first, _ = train._same_answers(CPU, Settings())
+    monkeypatch.setattr(train, "FLOAT64_STEPS", 4)
+    monkeypatch.setattr(train, "FLOAT32_STEPS", 2)
+    first, _ = train._compare_losses(CPU, Settings())
     assert first.value < 1e-6, "before rounding errors have grown the losses are equal"
 
 
@@ -68,11 +68,11 @@ def test_restore_bench_says_that_tiles_keep_memory_flat(monkeypatch):
     from ablations.bench import restore
 
     small = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
-    monkeypatch.setattr(restore, "MODEL", {"cpu": small})
+    monkeypatch.setattr(restore, "MODEL_SIZES", {"cpu": small})
     monkeypatch.setattr(restore, "SIZES", ((64, 64), (128, 128)))
     monkeypatch.setattr(restore, "HUGE", ((512, 256), (1024, 256)))
     monkeypatch.setattr(restore, "TILE", 128)
-    monkeypatch.setattr(restore, "ceilings", lambda device, repeats: [])
+    monkeypatch.setattr(restore, "measure_ceilings", lambda device, repeats: [])
     lines = restore.run(torch.device("cpu"), 1)
     memory = [
         summarize.value for summarize in lines if summarize.series.startswith("smallest") and summarize.unit == "GiB"
@@ -132,7 +132,7 @@ def test_restore_bench_repeats_no_slow_pass(monkeypatch):
         passes.append(image)
         return image
 
-    taken, _ = restore._measured("slow", slow, (8, 8), 5, torch.device("cpu"), tile=None)
+    taken, _ = restore._measure_restoration("slow", slow, (8, 8), 5, torch.device("cpu"), tile=None)
     assert len(passes) == 1
     assert taken.value == 100.0
 
@@ -158,7 +158,7 @@ def test_steps_of_runs_at_once_are_counted_together(monkeypatch):
         counts[0].value, counts[1].value = 11, 21
 
     monkeypatch.setattr(feed.time, "sleep", slept)
-    assert feed._window(counts, 4.0) == 5.0
+    assert feed._steps_per_second(counts, 4.0) == 5.0
 
 
 def test_the_references_adam_is_pytorchs_default():

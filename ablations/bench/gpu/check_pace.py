@@ -23,7 +23,7 @@ _REPEATS = 5
 def ceilings(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
     """Products and a copy as the bench measures them, and what a launch costs the host."""
     if not toy:  # a CPU's are in every CSV of the bench
-        for line in bench.ceilings(device, _REPEATS):
+        for line in bench.measure_ceilings(device, _REPEATS):
             yield {"what": line.what, "unit": line.unit, "value": line.value, "spread": line.spread}
     small, calls = torch.empty(1, device=device), 50 if toy else 5000
     small.add_(1)
