@@ -75,10 +75,10 @@ def _measure_restoration(
     tile: int | None,
     reference: float | None = None,
 ) -> list[Measurement]:
-    """Seconds an image and the most that its tensors took; ratio: times as fast as the reference.
+    """Seconds per image and peak memory of its tensors; the ratio is the speed-up over the reference.
 
-    As many repeats as fit `_REPEATS_S`, and no more than asked. Where none does, the time is that of the one pass in
-    which memory is counted.
+    At most `repeats`, as many as fit in `_MAX_REPEAT_S`. Where none does, the time is that of the pass in which memory
+    is counted.
     """
     height, width = size
     # the input is one row, expanded: it takes no memory that grows with its height
