@@ -23,7 +23,7 @@ MODELS = ("restormer", "dfpir")
 
 @dataclass(frozen=True, kw_only=True)
 class _Computation:
-    """A way to compute, with limits of the relative errors of the output, ||out - exact|| / ||exact||, and of gradients.
+    """A way to compute, with limits of the relative errors of output, ||out - exact|| / ||exact||, and gradient norms.
 
     Gradients have no limit where rounding may flip the sign of a pixel's L1 gradient: they are only recorded.
     """

@@ -153,5 +153,5 @@ def _list(steps: Sequence[Step]) -> int:
     for step in steps:
         sharing = "with others" if step.shares_device else "alone"
         note = f" [skipped here: {step.skipped}]" if step.skipped else ""
-        print(f"{step.name:40} {step.limit_s:4.0f} s, {sharing:11}  {step.shows}{note}")
+        print(f"{step.name:40} {step.limit_s:4.0f} s, {sharing:11}  {step.description}{note}")
     return 0

@@ -71,7 +71,7 @@ class StepFactory:
     def check(self, check: str, description: str, limit_s: float, **step: Any) -> Step:
         """A step by `--check`; by default untimed and in parallel with others."""
         arguments = ("-W", "ignore", "-m", "ablations.bench", "gpu", "--check", check, "--device", self.device)
-        options: dict[str, Any] = {"name": check, "together": True} | step
+        options: dict[str, Any] = {"name": check, "shares_device": True} | step
         return Step(description=description, command=(sys.executable, *arguments), limit_s=limit_s, **options)
 
     def bench(
@@ -188,7 +188,7 @@ def _further_steps(factory: StepFactory) -> Iterator[Step]:
     )
     yield factory.study("study", description, 200, "gamma_sweep", "--budget", "demo", *several)
     yield factory.check("pace", "eager steps", 45, shares_device=False)
-    options: dict[str, Any] = {"name": "pace, deterministic", "env": _DETERMINISTIC_ENV, "together": False}
+    options: dict[str, Any] = {"name": "pace, deterministic", "env": _DETERMINISTIC_ENV, "shares_device": False}
     yield factory.check("pace", "the cost of deterministic cuDNN", 45, **options)
     precisions = ("--precision", "fp32", "tf32", "--padding", "on")
     yield factory.bench(

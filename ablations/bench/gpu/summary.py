@@ -72,7 +72,7 @@ def _verdict_line(step: Step, rows: Sequence[Row]) -> tuple[str, ...]:
         verdict = f"**not right** ({len(wrong)} of {len(judged)})" if wrong else "right" if judged else "measured"
     elif verdict not in _NEVER_RUN:
         verdict = f"**{verdict}**"
-    return step.name, verdict, str(first.get("seconds", "")), f"{step.shows}{_describe_results(wrong or rows)}"
+    return step.name, verdict, str(first.get("seconds", "")), f"{step.description}{_describe_results(wrong or rows)}"
 
 
 def _describe_results(rows: Sequence[Row]) -> str:
