@@ -128,7 +128,7 @@ def image_bytes(bundle: DataBundle) -> int:
         return 0  # packed images are mapped: the system takes their pages back when it needs them
     samples = (*bundle.train, *bundle.val, *bundle.test)
     largest = max(sample.clean.shape[0] * sample.clean.shape[1] for sample in samples)
-    return sum(sample.nbytes for sample in samples) + _DECODING_BYTES * largest
+    return int(sum(sample.nbytes for sample in samples) + _DECODING_BYTES * largest)
 
 
 def _tasks_named(names: Sequence[str]) -> list[Task]:

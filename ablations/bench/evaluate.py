@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage import metrics as skimage_metrics
 from torch import Tensor, nn
 
 from ablations.bench.ceilings import measure_ceilings
@@ -51,6 +51,9 @@ from dfpir.count import multiply_adds
 from dfpir.prompts import load_prompts
 from dfpir.recompute import compile_blocks
 from dfpir.sentences import PROMPTS
+
+peak_signal_noise_ratio: Callable[..., float] = skimage_metrics.peak_signal_noise_ratio
+structural_similarity: Callable[..., float] = skimage_metrics.structural_similarity
 
 SIZE = (321, 481)
 SIGMAS = (15, 25, 50)

@@ -16,13 +16,13 @@ from typing import Any
 import torch
 
 from ablations.bench.measurement import Measurement, measure_rate, summarize
-from ablations.budgets import Budget, budget_named
+from ablations.budgets import budget_named
 from ablations.data import open_data
 from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.training.distributed import SINGLE_PROCESS
 from ablations.harness.training.prefetch import Feed, cores, workers_for
 from ablations.plan import make_plan
-from ablations.spec import Precision, RunSpec
+from ablations.spec import Budget, Precision, RunSpec
 from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, PAPER_TASKS, Task

@@ -43,13 +43,13 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor, top_k: int 
 class _SelfAttention(TransposedAttention):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv_dwconv(self.qkv(x)).chunk(3, dim=1)
-        return self.project_out(_attention(q, k, v, self.temperature))
+        return cast(Tensor, self.project_out(_attention(q, k, v, self.temperature)))
 
 
 class _FeedForward(GatedFeedForward):
     def forward(self, x: Tensor) -> Tensor:
         gate, value = self.dwconv(self.project_in(x)).chunk(2, dim=1)
-        return self.project_out(F.gelu(gate) * value)
+        return cast(Tensor, self.project_out(F.gelu(gate) * value))
 
 
 class _Channel(ChannelPerturbation):
@@ -57,15 +57,15 @@ class _Channel(ChannelPerturbation):
         wide = self.expand(x)
         order = self.guide(codes).topk(wide.shape[1], dim=1).indices
         samples = torch.arange(len(wide), device=wide.device).unsqueeze(1)
-        return self.reduce(wide[samples, order])
+        return cast(Tensor, self.reduce(wide[samples, order]))
 
 
 class _CrossAttention(PerturbedAttention):
     def forward(self, query: Tensor, features: Tensor) -> Tensor:
         q = self.q_dwconv(self.q(query))
         k, v = self.kv_dwconv(self.kv(features)).chunk(2, dim=1)
-        attended = _attention(q, k, v, cast(Tensor, self.temperature), self.top_k)
-        return self.project_out(attended * cast(Tensor, self.scale))
+        attended = _attention(q, k, v, cast(Tensor, self.temperature), self.kept)
+        return cast(Tensor, self.project_out(attended * cast(Tensor, self.scale)))
 
 
 _RELEASED_LAYERS: dict[type[nn.Module], type[nn.Module]] = {
@@ -88,9 +88,8 @@ class ReferenceUNet(RestorationUNet):
             raise ValueError("The reference is DFPIR as released: order 'prompt', masking 'released'.")
         super().__init__(config)
         for module in self.modules():
-            module.__class__ = _RELEASED_LAYERS.get(
-                type(module), type(module)
-            )  # the same parameters, another forward pass
+            # the same parameters, another forward pass
+            module.__class__ = _RELEASED_LAYERS.get(type(module), type(module))
 
     def forward(self, image: Tensor, code: Tensor | None = None) -> Tensor:
         """(B, 3, H, W) restored."""
@@ -105,7 +104,7 @@ class ReferenceUNet(RestorationUNet):
             x = torch.cat([F.pixel_shuffle(self.up[level - 1](x), 2), skips[level - 1]], dim=1)
             x = self.reduce[level - 2](x) if level > 1 else x
             x = self.decoder[level - 1](x)
-        return self.output(self.refinement(x)) + image
+        return cast(Tensor, self.output(self.refinement(x))) + image
 
 
 def released_adam(model: nn.Module, lr: float) -> torch.optim.Adam:

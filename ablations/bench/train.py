@@ -193,7 +193,7 @@ def released_step(model: nn.Module, lr: float = 1e-4) -> Step:
     def step(image: Tensor, target: Tensor, codes: Tensor) -> Tensor:
         adam.zero_grad()
         loss = F.l1_loss(model(image, codes), target)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         adam.step()
         return loss.detach()
 
@@ -208,8 +208,8 @@ def suite_step(model: RestorationUNet, precision: Precision, device: torch.devic
 
     def compute(image: Tensor, target: Tensor, rows: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            loss = (model(image, rows).to(target.dtype) - target).abs().mean()
-        loss.backward()
+            loss: Tensor = (model(image, rows).to(target.dtype) - target).abs().mean()
+        torch.autograd.backward(loss)
         return loss.detach()
 
     graphs = chosen().cuda_graphs and cuda_graph_blocker(model.config, device) is None

@@ -51,7 +51,7 @@ def test_every_measure_can_be_taken(run_id, tmp_path, monkeypatch):
         model = load_run(spec, folder, cpu, SIZES).model_at(0)
         state = {name: value.clone() for name, value in model.state_dict().items()}
         safetensors.torch.save_file(state, folder / WEIGHTS_FILE)
-    failed = compute.take_measures(spec, folder, tuple(MEASURES), cpu, SIZES)
-    reasons = {name: json.loads(compute.error_file(folder, name).read_text())["message"] for name in failed}
+    failed = compute.compute_measures(spec, folder, tuple(MEASURES), cpu, SIZES)
+    reasons = {name: json.loads(compute.error_path(folder, name).read_text())["message"] for name in failed}
     assert not reasons
     assert {name for name in MEASURES if read_measure(folder, name)[0].columns.empty} == set()

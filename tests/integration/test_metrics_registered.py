@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ablations.harness.closing import say_unmeasured
 from ablations.harness.study import study_file, write_table
-from ablations.measures.compute import missing, take_measures
+from ablations.measures.compute import compute_measures, missing_measures
 from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS, ImageMetric, extra_metrics, register_metric
 from dfpir.registry import UnknownNameError
@@ -59,7 +59,7 @@ def study(root):
         PLAN, study=replace(PLAN.study, measures=(), metrics=extra_metrics(["psnr_db", "mse", "broken", "mse"]))
     )
     spec = PLAN.specs[0]
-    take_measures(spec, root / spec.run_id, metric_measures(plan.study.metrics), CPU, TINY.measuring)
+    compute_measures(spec, root / spec.run_id, metric_measures(plan.study.metrics), CPU, TINY.measuring)
     folder = root / "studies" / plan.folder_name
     folder.mkdir(parents=True, exist_ok=True)
     asked = study_file(plan, root, "", folder)
@@ -75,7 +75,7 @@ def test_scores_are_of_the_images_that_psnr_is_of(root, study):
     for column in ("value", "input_value"):
         expected = 10 ** (-own[column] / 10)
         np.testing.assert_allclose(scores[column][expected.index].to_numpy(), expected.to_numpy(), rtol=1e-6)
-    assert missing(PLAN.specs[0], folder, ["metric-mse"], TINY.measuring) == []
+    assert missing_measures(PLAN.specs[0], folder, ["metric-mse"], TINY.measuring) == []
 
 
 def test_the_table_has_the_metric_and_one_that_failed_is_named(root, study):

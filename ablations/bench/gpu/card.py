@@ -78,7 +78,8 @@ def card(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
     if device.type == "cuda":
         facts["memory_gib"] = torch.cuda.get_device_properties(device).total_memory / 2**30
         facts["capability"] = ".".join(str(part) for part in torch.cuda.get_device_capability(device))
-        facts["cudnn"] = torch.backends.cudnn.version()
+        cudnn: Any = torch.backends.cudnn
+        facts["cudnn"] = cudnn.version()
         torch.ones(1, device=device).add_(1).cpu()  # a card that is listed may still fail
     yield facts
 

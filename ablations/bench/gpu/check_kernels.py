@@ -105,8 +105,8 @@ def _max_relative_error(
     float64_leaves = [x.double().requires_grad_() for x in inputs]
     output, expected = function(*leaves, *extra_arguments), reference(*float64_leaves, *extra_arguments)
     upstream = torch.randn(output.shape, generator=torch.Generator().manual_seed(9)).to(output.device, output.dtype)
-    output.backward(upstream)
-    expected.backward(upstream.double())
+    torch.autograd.backward(output, upstream)
+    torch.autograd.backward(expected, upstream.double())
     pairs = [(output.detach(), expected.detach())]
     for leaf, expected_leaf in zip(leaves, float64_leaves, strict=True):
         assert leaf.grad is not None

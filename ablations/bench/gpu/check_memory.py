@@ -52,7 +52,7 @@ def _capture_out_of_memory(device: torch.device) -> dict[str, Any]:
         if exceed_memory and torch.cuda.is_current_stream_capturing():
             torch.empty(2 * _LIMIT_BYTES, dtype=torch.uint8, device=device)
         loss = (weight * x).sum()
-        loss.backward()
+        torch.autograd.backward(loss)
         return loss.detach()
 
     step, x = GraphedStep(compute, [weight]), torch.arange(4.0, device=device)
