@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
@@ -161,11 +161,11 @@ def job_count(text: str) -> int:
 
 
 def parse(
-    cls: type[T], arguments: Sequence[str], *, prog: str, description: str = "", known_flags: Iterable[str] = ()
+    cls: type[T], arguments: Sequence[str], *, prog: str, description: str = "", further_flags: Iterable[str] = ()
 ) -> T:
     """Parse a command line into the dataclass whose fields are the flags; --help and --version print and exit.
 
-    `known_flags` are suggested for misspelt ones.
+    Misspelt flags get the nearest of the dataclass, or of `further_flags`, as a suggestion.
 
     Raises:
         ValueError: arguments that can't be parsed; one line.
@@ -188,7 +188,8 @@ def parse(
             raise ValueError(f"{_unframe(stderr.getvalue())}{SEE_HELP}") from None
         raise
     if unknown:
-        raise ValueError(f"unrecognized arguments: {' '.join(unknown)}{_suggest_flag(unknown, known_flags)}{SEE_HELP}")
+        hint = _suggest_flag(unknown, [*flags_of(cls), *further_flags])
+        raise ValueError(f"unrecognized arguments: {' '.join(unknown)}{hint}{SEE_HELP}")
     if dict(iter_options(options)).get("version"):
         print(version())
         raise SystemExit(0)
@@ -205,6 +206,13 @@ def iter_options(options: Any) -> Iterator[tuple[str, Any]]:
             yield from ((f"{field.name}.{key}", setting) for key, setting in value.items())
         else:
             yield field.name, value
+
+
+def flags_of(cls: type[Any]) -> list[str]:
+    """The flags of a dataclass of options and its groups, without settings such as `--recipe.steps`."""
+    hints = get_type_hints(cls, include_extras=True)
+    positional = {name for name, hint in hints.items() if tyro.conf.Positional in getattr(hint, "__metadata__", ())}
+    return [flag_name(name) for name, _ in iter_options(cls()) if name not in positional]
 
 
 def flag_name(option_name: str) -> str:

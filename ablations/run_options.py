@@ -18,6 +18,7 @@ from ablations.flags import (
     Switch,
     changed_flags,
     flag_name,
+    flags_of,
     iter_options,
     option,
     optional_value,
@@ -208,15 +209,11 @@ def refuse_unused_flags(options: RunOptions) -> None:
 @lru_cache
 def known_flags() -> tuple[str, ...]:
     """Every flag of `ablations.run`."""
-    top_level = [flag_name(name) for name, _ in iter_options(RunOptions()) if name != "study"]
-    return (
-        *top_level,
-        *(
-            flag_name(f"{group}.{name}")
-            for group in override_flags.GROUPS
-            for name in override_flags.setting_types(group)
-        ),
-    )
+    return (*flags_of(RunOptions), *_override_flags())
+
+
+def _override_flags() -> list[str]:
+    return [flag_name(f"{g}.{name}") for g in override_flags.GROUPS for name in override_flags.setting_types(g)]
 
 
 def options_from_keywords(study: str, keywords: Mapping[str, Any]) -> RunOptions:
@@ -248,13 +245,14 @@ def options_from_keywords(study: str, keywords: Mapping[str, Any]) -> RunOptions
         raise ValueError(str(error).removesuffix(SEE_HELP)) from error
 
 
-def parse_arguments(words: Sequence[str], description: str = "") -> RunOptions:
+def parse_arguments(arguments: Sequence[str], description: str = "") -> RunOptions:
     """Parse the arguments of a command line.
 
     Raises:
         ValueError: one line.
     """
-    return parse(RunOptions, words, prog="python -m ablations.run", description=description, known_flags=known_flags())
+    prog = "python -m ablations.run"
+    return parse(RunOptions, arguments, prog=prog, description=description, further_flags=_override_flags())
 
 
 def to_command(options: RunOptions) -> str:

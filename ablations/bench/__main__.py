@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablations.cli import fail, fail_for, version
+from ablations.cli import fail, fail_for
 from ablations.startup import StartupError, prepare
 
 if TYPE_CHECKING:
@@ -36,16 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return command.main(arguments[1:])
         from ablations.bench.options import BenchOptions
-        from ablations.flags import flag_name, iter_options, parse
+        from ablations.flags import parse
 
-        known_flags = [flag_name(name) for name, _ in iter_options(BenchOptions())]
-        about = str(__doc__)
-        options = parse(
-            BenchOptions, arguments, prog="python -m ablations.bench", description=about, known_flags=known_flags
-        )
-        if options.version:
-            print(version())
-            return 0
+        options = parse(BenchOptions, arguments, prog="python -m ablations.bench", description=str(__doc__))
         run, path = _select_bench(options)
     except StartupError as error:
         fail(str(error))

@@ -34,7 +34,7 @@ class Settings:
     """What train and eval measure.
 
     Attributes:
-        way: the released code, ours (the suite) or both, with a comparison of their results
+        way: released (the released code), ours (the suite) or both, which also compares their results
         batch: batch sizes to measure (default: the benchmark's)
         pixels: side of the square images, a multiple of 8 (default: the benchmark's size)
         precision: fp32, tf32 or bf16, of ours (default: all that the device supports)

@@ -68,7 +68,7 @@ def task_gradient_interference(run: RunContext, model: nn.Module, sizes: Measure
     Each of `sizes.draws` draws gives every task two gradients on `batch` training patches: of its training loss (a
     comparator's own objective where it has one; such a model has rows of `PLAIN` alone) and of `WITHOUT_COLOUR`. The
     patches have the side of the recipe's first phase, and each noise level comes as often as the others. They depend on
-    only the data, the task and the draw: all variants and seeds get the same ones. The model is in training mode, so that
+    only the data, the task and the draw: all variants and seeds get the same. The model is in training mode, so that
     learned orders are soft, and in float32 whatever precision it was trained in. Gradients of micro-batches add up
     to that of the batch, except where a model ties the samples of a batch together (batch normalisation, a contrastive
     or a load-balancing loss): those see micro-batches.

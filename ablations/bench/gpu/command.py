@@ -16,13 +16,11 @@ from ablations.bench.gpu.checks import CHECKS, run_check
 from ablations.bench.gpu.runner import ResultsLog, Row, Step, file_name, results_in, run_steps
 from ablations.bench.gpu.steps import StepFactory, make_steps
 from ablations.bench.gpu.summary import is_good, read_results, summary
-from ablations.cli import fail, fail_for, version
+from ablations.cli import fail, fail_for
 from ablations.flags import (
     OPTION,
     Switch,
     choice,
-    flag_name,
-    iter_options,
     parse,
     positive_number,
     single_value,
@@ -62,16 +60,10 @@ class GPUOptions:
 def main(argv: Sequence[str]) -> int:
     """Entry point; returns the exit code (0 all correct, 1 a failure, 2 bad input, 130 interrupted)."""
     description = "Check and time a GPU: docs/gpu.md."
-    known_flags = [flag_name(name) for name, _ in iter_options(GPUOptions())]
     try:
-        options = parse(
-            GPUOptions, argv, prog="python -m ablations.bench gpu", description=description, known_flags=known_flags
-        )
+        options = parse(GPUOptions, argv, prog="python -m ablations.bench gpu", description=description)
     except ValueError as error:
         fail_for(error)
-    if options.version:
-        print(version())
-        return 0
     if options.check:
         return run_check(options.check, options.device)
     if options.photos is not None and not options.photos.is_dir():
