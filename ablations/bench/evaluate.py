@@ -67,9 +67,8 @@ Files = list[tuple[Condition, Path, Path]]
 Network = Callable[[Tensor, Tensor], Tensor]
 
 
-def run(device: torch.device, repeats: int, settings: Settings | None = None) -> Iterator[Measurement]:
+def run(device: torch.device, repeats: int, settings: Settings) -> Iterator[Measurement]:
     """Ceilings, the reference, the suite for each batch size and precision, and the difference of their scores."""
-    settings = settings or Settings()
     if settings.way == "both":  # else a comparison of several commands would repeat them
         yield from measure_ceilings(device, repeats)
         free_memory(device)

@@ -5,6 +5,7 @@ Each batch is that of a run of `three_task` at a small budget, but of 64 patches
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from ablations.harness.training.distributed import SINGLE_PROCESS
 from ablations.harness.training.prefetch import Feed, cores, workers_for
 from ablations.plan import make_plan
 from ablations.spec import Budget, Precision, RunSpec
+from datasets.bundle import DataBundle
 from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, PAPER_TASKS, Task
@@ -42,27 +44,31 @@ def run(repeats: int) -> Iterator[Measurement]:
     keep_freed_memory()  # as runs do
     bundle = load_embedded()
     for task in PAPER_TASKS:
-        task_conditions = [c for c in CONDITIONS if c.task is task]
-        conditions = [task_conditions[row % len(task_conditions)] for row in range(BATCH)]
-        steps = iter(range(_MANY_STEPS))
-
-        def next_batch() -> int:
-            step = next(steps)  # noqa: B023
-            seeds = [stable_seed("bench", step, row) for row in range(BATCH)]
-            bundle.batch(conditions, seeds, PATCH)  # noqa: B023
-            return BATCH
-
-        label = f"feed: {task.name} alone, one process"
-        yield summarize(label, "patches/s", measure_rate(next_batch, repeats), float("nan"))
+        rates = _measure_task(bundle, task, repeats)
+        yield summarize(f"feed: {task.name} alone, one process", "patches/s", rates, math.nan)
     for budget in MIXTURES:
         one_process = _measure_mixture(budget, 0, repeats)
-        yield summarize(f"feed: {budget}'s three tasks, one process", "patches/s", one_process, float("nan"))
+        yield summarize(f"feed: {budget}'s three tasks, one process", "patches/s", one_process, math.nan)
         two_processes = _measure_mixture(budget, 2, repeats)
-        yield summarize(f"feed: {budget}'s three tasks, two processes", "patches/s", two_processes, float("nan"))
+        yield summarize(f"feed: {budget}'s three tasks, two processes", "patches/s", two_processes, math.nan)
     workers = workers_for(bundle, torch.device("cuda"), cores())
     for budget in MIXTURES:
         label = f"feed: {budget}'s three tasks, {RUNS} runs at once, {workers} processes each on {cores()} cores"
-        yield summarize(label, "steps/s", measure_parallel_runs(budget, workers, repeats), float("nan"))
+        yield summarize(label, "steps/s", measure_parallel_runs(budget, workers, repeats), math.nan)
+
+
+def _measure_task(bundle: DataBundle, task: Task, repeats: int) -> list[float]:
+    """Patches per second of batches of one task."""
+    task_conditions = [c for c in CONDITIONS if c.task is task]
+    conditions = [task_conditions[row % len(task_conditions)] for row in range(BATCH)]
+    steps = iter(range(_MANY_STEPS))
+
+    def next_batch() -> int:
+        step = next(steps)
+        bundle.batch(conditions, [stable_seed("bench", step, row) for row in range(BATCH)], PATCH)
+        return BATCH
+
+    return measure_rate(next_batch, repeats)
 
 
 def spec_of(budget: str, patch: int = PATCH, batch: int = BATCH) -> RunSpec:

@@ -56,13 +56,12 @@ _RATE = "patches/s"
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def run(device: torch.device, repeats: int, settings: Settings | None = None) -> Iterator[Measurement]:
+def run(device: torch.device, repeats: int, settings: Settings) -> Iterator[Measurement]:
     """Ceilings, the reference and the suite for each batch size, then the comparison of their losses.
 
     Ratios are of patches per second. Where a batch of the reference does not fit in memory, it is halved until it does.
     """
-    bench = TrainingBench(device=device, repeats=repeats, settings=settings or Settings())
-    settings = bench.settings
+    bench = TrainingBench(device=device, repeats=repeats, settings=settings)
     if settings.way == "both":  # else a comparison of several commands would repeat them
         yield from measure_ceilings(device, repeats)
         free_memory(device)
