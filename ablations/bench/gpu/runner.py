@@ -163,7 +163,7 @@ def _run_group(steps: Sequence[Step], log: ResultsLog, deadline: float, max_para
                 if current.process.poll() is None and not is_late:
                     continue
                 running.remove(current)
-                _finish_step(current, log, is_late=current.process.poll() is None)
+                _finish_step(current, log, late=current.process.poll() is None)
             time.sleep(_POLL_S if running else 0)
     finally:
         for current in running:  # interrupted
@@ -196,7 +196,7 @@ def _start_step(step: Step, log: ResultsLog, deadline: float, min_start_s: float
         return None
     started_at = time.monotonic()
     step_deadline = started_at + min(step.limit_s, max(seconds_left - _RESERVE_S, 0.1))
-    return _Running(step=step, process=process, stream=stream, started_at=started_at, step_deadline=step_deadline)
+    return _Running(step=step, process=process, stream=stream, started_at=started_at, deadline=step_deadline)
 
 
 def _finish_step(current: _Running, log: ResultsLog, *, late: bool) -> None:
