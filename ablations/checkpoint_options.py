@@ -46,7 +46,7 @@ class TestImageOptions:
 
     Attributes:
         data: 'embedded' photographs, 'paper' (the field's test sets, with --root), or a folder: with test sets, with
-            pairs such as degraded/ and clean/, or with clean images, which are degraded here
+            pairs such as degraded/ and clean/, or with clean images, which get synthetic degradations
         skip_bad: skip files of a folder that can't be used
         root: folder of the data sets of --data paper
         tasks: tasks (rain) or conditions (noise-25); default: all of the data

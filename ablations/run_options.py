@@ -102,8 +102,9 @@ class Images:
     """Images and their evaluation protocol.
 
     Attributes:
-        data: 'embedded' photographs, 'bsds' (BSDS500's, degraded here, with --root), 'paper' (the field's data sets,
-            with --root), or a folder: of clean images, degraded here, or of pairs such as degraded/ and clean/
+        data: 'embedded' photographs or 'bsds' (BSDS500's, with --root), both with synthetic degradations, 'paper' (the
+            field's data sets, with --root), or a folder: of clean images, with synthetic degradations, or of pairs such
+            as degraded/ and clean/
         split: how a folder without train/, val/ and test/ is split to train, validate and test (default: 80 10 10)
         skip_bad: skip files of a folder that can't be used
         root: folder of the data sets of --data bsds or paper
