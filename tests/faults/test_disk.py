@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ablations.bench import record
+from ablations.bench import measurement
 from ablations.harness.restoring import pictures
 from ablations.harness.run_one import is_done, run_one
 from ablations.harness.training import checkpoint
@@ -86,7 +86,7 @@ class Wanted:
         schema.write_measure(frame, self.folder, name, facts={})
 
     def bench(self):
-        record.write(pd.DataFrame({"x": self.noise.random(500)}), self.folder / "bench.csv")
+        measurement.write_csv(pd.DataFrame({"x": self.noise.random(500)}), self.folder / "bench.csv")
 
     def figure(self):
         with style.settings():

@@ -1,4 +1,4 @@
-"""A run, loaded again to be measured."""
+"""A finished run, loaded to be measured."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from reports.schema import WEIGHTS_FILE
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedRun(RunContext):
-    """What a measure may look at."""
+    """The input of a measure."""
 
     folder: Path  # of the run
     sizes: MeasureConfig  # how much is measured
@@ -48,7 +48,7 @@ class LoadedRun(RunContext):
         return model.to(self.device).eval()
 
     def restored(self) -> Iterator[tuple[EvalItem, Tensor]]:
-        """The run's own test images under its protocol, each with what the model makes of it.
+        """The run's test images under its protocol, each with the restored image.
 
         Yields:
             The image and (1, 3, H, W) float32, RGB, not clipped, on `device`.
@@ -62,7 +62,7 @@ class LoadedRun(RunContext):
         return self.conditioning.prompts
 
     def model_at(self, tenth: int) -> nn.Module | None:
-        """The model at a tenth of its training (0: before the first step), or None where that was not kept."""
+        """The model at a tenth of its training (0: before the first step), or None where it is not stored."""
         if tenth == snapshots.TENTHS and (self.folder / WEIGHTS_FILE).is_file():
             return self.model
         model = build_model(self.spec.config, self.spec.seed)
@@ -80,10 +80,10 @@ class LoadedRun(RunContext):
 
 
 def load_run(spec: RunSpec, folder: Path, device: torch.device, sizes: MeasureConfig | None = None) -> LoadedRun:
-    """A run with its data and prompts; its weights are read when they are asked for.
+    """Load a run's data and prompts; its weights are read on first use.
 
     Raises:
-        ValueError: the data changed since.
+        ValueError: the data changed since the run.
     """
     run = run_context(spec, device)
     return LoadedRun(folder=folder, sizes=sizes or MeasureConfig(), **vars(run))

@@ -1,4 +1,4 @@
-"""Names on the command line are checked before torch is imported: a typing error is told in a moment."""
+"""Checks of names on the command line, before torch is imported: a misspelt one is reported at once."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def check_names(
     tasks: Sequence[str] | None = None,
     variants: str | None = None,
 ) -> None:
-    """Refuse names that do not exist. The suite's own registries of studies and variants need no torch.
+    """Refuse unknown names. The registries of studies and variants need no torch.
 
-    `only` may be patterns of the study's variants, `variants` is that of `--variants`; `efficiency` is no study and
-    passes.
+    `only` may be patterns of the study's variants, `variants` is the value of `--variants`. `efficiency` is no study
+    and passes.
 
     Raises:
         ValueError: one line with the nearest known name.
     """
-    from ablations.budgets import BUDGETS  # ours, once `startup.prepare` has looked
+    from ablations.budgets import BUDGETS  # after `startup.prepare` has checked it
     from ablations.registry import STUDIES
     from datasets.tasks import known_tasks
     from dfpir.registry import UnknownNameError, suggestion
@@ -31,42 +31,42 @@ def check_names(
     if budget not in BUDGETS:
         raise UnknownNameError(f"Unknown budget {budget!r}.{suggestion(budget.lower(), BUDGETS)}")
     for task in tasks or ():
-        known = [each.name for each in known_tasks()]
-        if task not in known:
-            raise UnknownNameError(f"Unknown task {task!r}.{suggestion(task.lower(), known)}")
+        task_names = [task.name for task in known_tasks()]
+        if task not in task_names:
+            raise UnknownNameError(f"Unknown task {task!r}.{suggestion(task.lower(), task_names)}")
     if study == "efficiency":
         return
     if study is not None and study not in STUDIES:
         raise UnknownNameError(f"Unknown study {study!r}.{suggestion(study.lower(), [*STUDIES, 'efficiency'])}")
-    named = STUDIES[study]().variants if study is not None else ()
+    study_variants = STUDIES[study]().variants if study is not None else ()
     if study is not None and only:
-        select_variants(study, named, only)
+        select_variants(study, study_variants, only)
     if variants is not None:
-        among = [name for name in VARIANTS if study is None or name in named]
-        if not matching(variants, among):
-            of = f" of {study}" if study else ""
+        candidates = [name for name in VARIANTS if study is None or name in study_variants]
+        if not matching(variants, candidates):
+            suffix = f" of {study}" if study else ""
             raise UnknownNameError(
-                f"--variants {variants!r}: no variant{of} is called so.{suggestion(variants, among)}"
+                f"--variants {variants!r}: no variant{suffix} matches.{suggestion(variants, candidates)}"
             )
 
 
 def select_variants(study: str, variants: Sequence[str], only: Sequence[str] | None) -> tuple[str, ...]:
-    """The study's variants that `--only` names, in the study's order; all where it names none.
+    """The study's variants that match `--only`, in the study's order; all of them without it.
 
     Raises:
-        ValueError: a name or pattern that fits none.
+        ValueError: a name or pattern that matches none.
     """
     from dfpir.registry import UnknownNameError, suggestion
 
-    found: set[str] = set()
+    selected: set[str] = set()
     for pattern in only or ():
-        fitting = matching(pattern, variants)
-        if not fitting:
+        matches = matching(pattern, variants)
+        if not matches:
             raise UnknownNameError(f"{pattern!r} is not in study {study}.{suggestion(pattern, variants)}")
-        found.update(fitting)
-    return tuple(v for v in variants if not only or v in found)
+        selected.update(matches)
+    return tuple(v for v in variants if not only or v in selected)
 
 
 def matching(pattern: str, names: Sequence[str]) -> list[str]:
-    """The names that a shell-style pattern fits, in any case."""
+    """The names that match a shell-style pattern, in any case."""
     return [name for name in names if fnmatchcase(name.lower(), pattern.lower())]
