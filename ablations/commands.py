@@ -13,14 +13,14 @@ from ablations.cli import counted, print_prose
 from ablations.data import FolderOptions, open_data
 from ablations.devices import device_named
 from ablations.forecast import PlannedStudy, pending_by_model, print_estimate, print_plan, runs_at_once
-from ablations.harness.early import early_look
 from ablations.harness.launch import LAUNCHERS, make_launcher
 from ablations.harness.launch.job import JobOptions, Launcher
+from ablations.harness.provisional_report import early_look
 from ablations.harness.run_one import run_nonzero_rank
 from ablations.harness.study import Outcome, run_plan, say_folder
-from ablations.harness.training.accelerate import applied, use
+from ablations.harness.training.acceleration import applied, use
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup, TorchProcessGroup, fail_together, join
-from ablations.harness.training.scalars import check_log
+from ablations.harness.training.metric_logger import check_log
 from ablations.names import select_variants
 from ablations.options import Images, RunOptions
 from ablations.overrides import overridden

@@ -36,9 +36,9 @@ from ablations.bench.model_setup import (
 from ablations.bench.options import Settings
 from ablations.bench.record import Line, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_restore
-from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
+from ablations.harness.malloc import keep_freed_memory
+from ablations.harness.training.acceleration import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
 from ablations.spec import Precision
 from baselines.base import restore
 from datasets.bundle import Pixels, to_float, to_levels

@@ -18,7 +18,7 @@ import torch
 from ablations.bench.record import Line, line, rate
 from ablations.budgets import Budget, budget_named
 from ablations.data import open_data
-from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.training.distributed import SINGLE_PROCESS
 from ablations.harness.training.prefetch import Feed, cores, workers_for
 from ablations.plan import make_plan

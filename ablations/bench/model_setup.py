@@ -14,7 +14,7 @@ from ablations.bench.options import Settings
 from ablations.bench.record import Line
 from ablations.harness.memory import is_out_of_memory
 from ablations.harness.seeding import initialise
-from ablations.harness.training.accelerate import chosen, cuda_graph_blocker, set_float32_products, use
+from ablations.harness.training.acceleration import chosen, cuda_graph_blocker, set_float32_products, use
 from ablations.spec import Precision
 from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.kernels import chosen_kernels, use_kernels, use_padded_widths

@@ -12,7 +12,7 @@ import tyro
 
 from ablations.command_line import OPTION, Switch, among, given, number_in, one, several
 from ablations.harness.cost.measure import has_bf16
-from ablations.harness.training.accelerate import Acceleration
+from ablations.harness.training.acceleration import Acceleration
 from ablations.spec import Precision
 from dfpir import DFPIRConfig, variant_config
 

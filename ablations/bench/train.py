@@ -34,9 +34,9 @@ from ablations.bench.model_setup import (
 from ablations.bench.options import Settings
 from ablations.bench.record import Line, host_ms, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_adam
-from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.memory import LiveBytes
-from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
+from ablations.harness.training.acceleration import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
 from ablations.spec import Precision
 from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed

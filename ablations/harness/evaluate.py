@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ablations.devices import autocast
-from ablations.harness.batch_scores import BOTH, as_tensor, score_batch
 from ablations.harness.context import RunContext
 from ablations.harness.heartbeat import notify_heartbeat
+from ablations.harness.image_scores import BOTH, as_tensor, score_batch
 from ablations.spec import RunSpec
 from baselines.base import Restorer, restore
 from datasets.bundle import EvalItem

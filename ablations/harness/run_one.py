@@ -17,17 +17,17 @@ import torch
 
 from ablations.data import under_protocol
 from ablations.harness import probes
-from ablations.harness.build import build_model
 from ablations.harness.context import RunContext, run_context
+from ablations.harness.done_marker import NOT_OF_THE_RUN, write_done_marker
 from ablations.harness.evaluate import score_items
 from ablations.harness.lock import run_lock
+from ablations.harness.model_factory import build_model
 from ablations.harness.provenance import environment, error_file
-from ablations.harness.sealing import NOT_OF_THE_RUN, write_done_marker
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.training import checkpoint
-from ablations.harness.training.accelerate import applied, set_float32_products
+from ablations.harness.training.acceleration import applied, set_float32_products
 from ablations.harness.training.distributed import SINGLE_PROCESS, PeerError, ProcessGroup, TorchProcessGroup
-from ablations.harness.training.scalars import Log, scalar_log
+from ablations.harness.training.metric_logger import Log, scalar_log
 from ablations.harness.training.state import read_log
 from ablations.harness.training.train import Progress, Report, Trained, run_conditions, train
 from ablations.models import described
@@ -88,7 +88,7 @@ def run_one(
     """Make a run true: train and evaluate it, unless it is done and `force` does not ask again; whether it is done now.
 
     A failure is written to the run's ERROR.json, and the next call tries again. A team does it together: this is called
-    in its first process, while the others are in `run_nonzero_rank`. `log` is one of `scalars.LOGS`.
+    in its first process, while the others are in `run_nonzero_rank`. `log` is one of `metric_logger.LOGS`.
     """
     folder = find_run(root, spec)
     folder.mkdir(parents=True, exist_ok=True)

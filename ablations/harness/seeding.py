@@ -7,8 +7,8 @@ import os
 import torch
 from torch import nn
 
-from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.cost.placement import MOST_ON_ONE
+from ablations.harness.malloc import keep_freed_memory
 from datasets.seeding import stable_seed
 
 _MOST_THREADS_BESIDE_GPU = 4  # its operations there are small: more threads cost more than they do

@@ -11,7 +11,6 @@ import pandas as pd
 from rich.console import Console
 
 from ablations.cli import print_prose
-from ablations.harness.closing import say_unmeasured, show_table
 from ablations.harness.launch.job import JobOptions, Launcher, pending_jobs
 from ablations.harness.progress import StudyProgress, working
 from ablations.harness.run_one import data_file, find_run, is_done
@@ -25,6 +24,7 @@ from ablations.harness.study_folder import (
     terms_digest,
     whole,
 )
+from ablations.harness.terminal_summary import say_unmeasured, show_table
 from ablations.harness.training import snapshots
 from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS

@@ -14,8 +14,8 @@ from scipy.stats import kendalltau
 from torch import nn
 
 from ablations.data import test_set_of, under_protocol
-from ablations.harness.batch_scores import as_tensor, score_batch
 from ablations.harness.evaluate import origin_of, restore_items, score_rows
+from ablations.harness.image_scores import as_tensor, score_batch
 from ablations.harness.probes import channel_orders
 from ablations.harness.run_one import evaluated
 from ablations.measures.subject import LoadedRun

@@ -10,9 +10,9 @@ from PIL import Image
 
 import ablations.harness.run_one as running
 from ablations.data import open_data
+from ablations.harness.done_marker import needed
 from ablations.harness.run_one import is_done, run_one
 from ablations.harness.run_status import State, state_of
-from ablations.harness.sealing import needed
 from ablations.harness.study import study_file, write_table
 from ablations.plan import make_plan
 from ablations.status import statuses

@@ -11,9 +11,9 @@ import torch
 
 import ablations.harness.run_one as running
 import ablations.harness.training.train as training
-from ablations.harness.build import build_model
 from ablations.harness.context import run_context
 from ablations.harness.evaluate import batches_of, score_items
+from ablations.harness.model_factory import build_model
 from ablations.harness.run_one import is_done
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.models import model_config

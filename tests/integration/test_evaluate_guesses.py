@@ -10,8 +10,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.evaluating import guess_cost
-from ablations.harness.evaluating.guess import Guess
+from ablations.harness.evaluating.degradation_classifier import Guess
 from ablations.harness.evaluating.released import open_released
 from datasets.embedded import load_embedded
 from tests.support.evaluations import CONFIG, ONEHOT, TINY, call, picture
@@ -46,7 +45,7 @@ AUTO = (*CONFIG, *ONEHOT, "--limit", "2", "--degradation", "auto", "--tasks", "n
 def test_a_perfect_guesser_costs_nothing(capsys, weights, tmp_path, monkeypatch):
     names = true_names()
     perfect = Fixed(lambda image: names[image.numpy().tobytes()])
-    monkeypatch.setattr(guess_cost, "open_guesser", lambda *_: perfect)
+    monkeypatch.setattr(predicted_degradation, "open_guesser", lambda *_: perfect)
     code, out, _ = call(capsys, "dfpir", "--weights", weights, *AUTO, "--json", "--out", tmp_path / "out")
     assert code == 0
     guess = json.loads(out)["guess"]
@@ -58,7 +57,7 @@ def test_a_perfect_guesser_costs_nothing(capsys, weights, tmp_path, monkeypatch)
 
 
 def test_a_constant_guesser_costs_what_the_wrong_code_costs(capsys, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(guess_cost, "open_guesser", lambda *_: Fixed(lambda image: "haze"))
+    monkeypatch.setattr(predicted_degradation, "open_guesser", lambda *_: Fixed(lambda image: "haze"))
     code, out, _ = call(capsys, "dfpir", "--weights", weights, *AUTO, "--out", tmp_path / "out")
     assert code == 0
     assert "2 of 6 guesses are right" in out

@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 
 import ablations.harness.evaluating.released as released
-from ablations.harness.evaluating import guess_cost
-from ablations.harness.evaluating.guess import open_guesser
+from ablations.harness.evaluating.degradation_classifier import open_guesser
 from ablations.harness.evaluating.specialists import SPECIALISTS
 from dfpir import prompts
 from reports.schema import read_images
@@ -137,7 +136,7 @@ def test_an_evaluation_that_was_stopped_goes_on(capsys, monkeypatch, photos, ffd
 
 
 def test_results_of_two_evaluations_are_never_mixed(capsys, monkeypatch, photos, ffdnet, tmp_path):
-    monkeypatch.setattr(guess_cost, "open_guesser", lambda bundle, runs: open_guesser(bundle, runs, steps=2))
+    monkeypatch.setattr(predicted_degradation, "open_guesser", lambda bundle, runs: open_guesser(bundle, runs, steps=2))
     out = tmp_path / "out"
     first = (*ffdnet, "--data", photos, "--tasks", "noise-25", "--out", out)
     assert call(capsys, *first, "--degradation", "auto", "--runs", tmp_path / "runs")[0] == 0

@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness.early import early_look
+from ablations.harness.provisional_report import early_look
 from ablations.harness.run_one import find_run, is_done
 from ablations.harness.study import study_file, write_table
 from ablations.harness.training import snapshots

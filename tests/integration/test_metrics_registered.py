@@ -10,8 +10,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness.closing import say_unmeasured
 from ablations.harness.study import study_file, write_table
+from ablations.harness.terminal_summary import say_unmeasured
 from ablations.measures.registry import metric_measures
 from ablations.measures.take import missing, take_measures
 from ablations.metrics import METRICS, ImageMetric, further, register_metric

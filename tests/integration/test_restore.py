@@ -8,13 +8,19 @@ import pytest
 import torch
 from PIL import Image
 
-import ablations.harness.evaluating.guess as guessing
+import ablations.harness.evaluating.degradation_classifier as guessing
 from ablations.checkpoint_options import RestoreOptions
 from ablations.command_line import flag_of, values_of
-from ablations.harness.evaluating.guess import Classifier, open_guesser, train_classifier, view_boxes, views_of
+from ablations.harness.evaluating.degradation_classifier import (
+    Classifier,
+    open_guesser,
+    train_classifier,
+    view_boxes,
+    views_of,
+)
 from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.specialists import SPECIALISTS
-from ablations.harness.restoring.pictures import deep_png, read_picture
+from ablations.harness.restoring.image_files import deep_png, read_picture
 from ablations.restore import main
 from datasets.embedded import load_embedded
 from tests.support.command_lines import call_of

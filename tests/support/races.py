@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from ablations.harness import run_one as module
+from ablations.harness.done_marker import needed
 from ablations.harness.lock import BusyError
-from ablations.harness.sealing import needed
 from ablations.spec import RunSpec
 
 

@@ -7,7 +7,7 @@ import torch
 import torch._dynamo as dynamo
 from torch._dynamo.utils import counters
 
-import ablations.harness.training.accelerate as accelerate
+import ablations.harness.training.acceleration as accelerate
 from ablations.harness.run_one import run_one
 from ablations.harness.seeding import initialise
 from ablations.recipe import Acceleration

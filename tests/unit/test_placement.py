@@ -16,7 +16,7 @@ from ablations.data import image_bytes, open_data
 from ablations.forecast import memory_words
 from ablations.harness.cost.estimate import RunEstimate, estimate_run
 from ablations.harness.cost.placement import AUTO, MARGIN, MOST_ON_ONE, PROCESS_BYTES, place
-from ablations.harness.training import accelerate
+from ablations.harness.training import acceleration
 from ablations.plan import make_plan
 from datasets.protocols import get_protocol
 
@@ -103,12 +103,12 @@ def test_an_estimate_is_made_with_the_runs_precision_and_this_processs_switches(
     plain = estimate_run(replace(spec, precision="tf32"), device, 0)
     assert torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cudnn.allow_tf32
-    before = accelerate.chosen()
-    accelerate.use(replace(before, checkpointing=True))
+    before = acceleration.chosen()
+    acceleration.use(replace(before, checkpointing=True))
     try:
         assert estimate_run(spec, device, 0).memory_bytes < plain.memory_bytes
     finally:
-        accelerate.use(before)
+        acceleration.use(before)
     assert not torch.backends.cuda.matmul.allow_tf32
 
 

@@ -17,7 +17,7 @@ from ablations.bench.feed import embedded_spec
 from ablations.bench.gpu.card import missing
 from ablations.budgets import budget_named
 from ablations.harness.run_one import run_one
-from ablations.harness.training import accelerate
+from ablations.harness.training.acceleration import set_acceleration
 from ablations.harness.training.train import Progress, Report
 from ablations.recipe import Acceleration
 from ablations.spec import Evaluation, Phase, Precision, RunSpec
@@ -55,7 +55,7 @@ def trained(
     Raises:
         RuntimeError: the run failed; with the end of its traceback.
     """
-    accelerate.use(acceleration)
+    set_acceleration(acceleration)
     done = run_one(spec, root, device, report)
     folder = root / spec.run_id
     if not done:

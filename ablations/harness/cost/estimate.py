@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ablations.devices import autocast
-from ablations.harness.build import build_model
 from ablations.harness.memory import LiveBytes
-from ablations.harness.training.accelerate import chosen, set_float32_products
+from ablations.harness.model_factory import build_model
+from ablations.harness.training.acceleration import chosen, set_float32_products
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.gradients import training_loss
 from ablations.harness.training.sampling import batch_of_step

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 import baselines
-from ablations.harness.build import build_model
+from ablations.harness.model_factory import build_model
 from ablations.models import BaselineConfig, ModelConfig, model_config, model_names
 from baselines.dl import OPERATORS, operator_code
 from datasets.tasks import CONDITIONS, PAPER_TASKS

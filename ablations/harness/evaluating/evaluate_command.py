@@ -13,13 +13,13 @@ import pandas as pd
 from rich.console import Console
 
 from ablations.checkpoint_options import EvaluateOptions
-from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.evaluating.asked_model import open_asked
 from ablations.harness.evaluating.evaluation_text import print_result
-from ablations.harness.evaluating.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
-from ablations.harness.evaluating.journal import RESULT_FILES, code_digest, one_at_a_time, open_journal, terms_of
+from ablations.harness.evaluating.predicted_degradation import AUTO, TRUTH, GuessTrial, open_trial
 from ablations.harness.evaluating.released import Released
+from ablations.harness.evaluating.resolve_model import open_asked
+from ablations.harness.evaluating.result_cache import RESULT_FILES, code_digest, one_at_a_time, open_journal, terms_of
 from ablations.harness.evaluating.scoring import Refused, score_released
+from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.provenance import environment
 from datasets.embedded import load_embedded
 from datasets.protocols import Protocol, get_protocol

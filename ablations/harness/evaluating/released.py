@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 import baselines
 import dfpir
-from ablations.harness.codes import Code, code_for
 from ablations.harness.evaluating.model_settings import built
 from ablations.harness.evaluating.specialists import SPECIALISTS
 from ablations.harness.evaluating.strict_load import load_strictly
-from ablations.harness.training.accelerate import set_float32_products
+from ablations.harness.inference_conditioning import Code, code_for
+from ablations.harness.training.acceleration import set_float32_products
 from baselines.base import Restorer, restore
 from baselines.registry import BASELINES
 from datasets.tasks import PAPER_TASKS, Condition, Task, known_tasks

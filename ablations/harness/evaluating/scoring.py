@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from ablations.harness.batch_scores import as_tensor, score_batch
 from ablations.harness.evaluate import Origin, score_rows
-from ablations.harness.evaluating.journal import Journal, Recorded
 from ablations.harness.evaluating.released import Released
+from ablations.harness.evaluating.result_cache import Journal, Recorded
+from ablations.harness.image_scores import as_tensor, score_batch
 from ablations.harness.memory import is_out_of_memory
 from datasets.bundle import EvalItem
 from datasets.protocols import Protocol

@@ -18,7 +18,7 @@ from ablations.harness.progress import StudyProgress
 from ablations.harness.provenance import now
 from ablations.harness.run_one import find_run, is_done, names_in, run_one
 from ablations.harness.run_status import last_step
-from ablations.harness.training.accelerate import use
+from ablations.harness.training.acceleration import use
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.harness.training.train import Progress
 from ablations.measures.take import missing, take_measures
@@ -41,7 +41,7 @@ class JobOptions:
     measures: tuple[str, ...] = ()  # to take of each finished run
     sizes: MeasureConfig = field(default_factory=MeasureConfig)  # how much they look at
     hang_s: float | None = HANG_S  # seconds without a step or an image after which a worker ends itself; None: never
-    log: str = "jsonl"  # one of `scalars.LOGS`
+    log: str = "jsonl"  # one of `metric_logger.LOGS`
     acceleration: Acceleration = field(default_factory=Acceleration)
 
 

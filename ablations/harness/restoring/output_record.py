@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablations.harness.evaluating.journal import code_digest, read_lines, shortened
 from ablations.harness.evaluating.released import Released
+from ablations.harness.evaluating.result_cache import code_digest, read_lines, shortened
 from reports.files import sha256_of, write_text
 
 RECORD_FILE = "restored.jsonl"

@@ -16,11 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ablations.checkpoint_options import RestoreOptions
 from ablations.data import open_data
-from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.evaluating.asked_model import open_asked
-from ablations.harness.evaluating.guess import Guesser, open_guesser, view_boxes, views_of
+from ablations.harness.evaluating.degradation_classifier import Guesser, open_guesser, view_boxes, views_of
 from ablations.harness.evaluating.released import Released
+from ablations.harness.evaluating.resolve_model import open_asked
+from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.memory import WHOLE_PX, bytes_per_pixel, free_bytes, is_out_of_memory, tile_that_fits
+from ablations.harness.restoring.image_files import FORMATS, Picture, coded_picture, read_picture
 from ablations.harness.restoring.output_record import (
     RECORD_FILE,
     Job,
@@ -29,7 +30,6 @@ from ablations.harness.restoring.output_record import (
     require_free,
     terms_of,
 )
-from ablations.harness.restoring.pictures import FORMATS, Picture, coded_picture, read_picture
 from ablations.harness.restoring.tiling import Tiling, restore_rows
 from datasets.readers import ImageRefused, is_image_name, passed_over
 from datasets.tasks import Condition, Task, condition_named

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.training.distributed import ProcessGroup
 from ablations.harness.training.sampling import BatchPlan, batch_of_step
 from ablations.spec import RunSpec

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ablations.harness.build import build_model
 from ablations.harness.context import RunContext
+from ablations.harness.model_factory import build_model
 from ablations.harness.training import checkpoint
-from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
+from ablations.harness.training.acceleration import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
 from ablations.harness.training.distributed import ProcessGroup
 from ablations.harness.training.gradients import (
     Batch,

@@ -12,17 +12,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ablations.harness.build import build_model
 from ablations.harness.context import RunContext
 from ablations.harness.evaluate import validation_scores
 from ablations.harness.heartbeat import notify_heartbeat
+from ablations.harness.model_factory import build_model
 from ablations.harness.training import snapshots
+from ablations.harness.training.async_checkpoint import Saver
 from ablations.harness.training.distributed import ProcessGroup
 from ablations.harness.training.gradients import Batch, WholeBatchError, backward, unsplittable_reason
+from ablations.harness.training.metric_logger import Log
 from ablations.harness.training.prefetch import Feed
 from ablations.harness.training.sampling import batch_of_step
-from ablations.harness.training.saving import Saver
-from ablations.harness.training.scalars import Log
 from ablations.harness.training.state import State, resume
 from ablations.models import is_trained
 from ablations.spec import Recipe, RunSpec

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-import ablations.harness.training.accelerate as accelerate
+import ablations.harness.training.acceleration as accelerate
 import ablations.harness.training.train as training
 import baselines
 from ablations.harness.launch.job import Job
 from ablations.harness.memory import LiveBytes
 from ablations.harness.run_one import run_one
-from ablations.harness.training.accelerate import (
+from ablations.harness.training.acceleration import (
     Acceleration,
     GraphedStep,
     applied,

@@ -7,7 +7,7 @@ import torch
 
 import ablations.harness.run_one as running
 from ablations.harness.run_one import is_done, run_one
-from ablations.harness.training.scalars import check_log, scalar_log
+from ablations.harness.training.metric_logger import check_log, scalar_log
 from tests.support.tiny_study import run_here, tiny_plan
 
 SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
@@ -52,7 +52,7 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
             raise ImportError("No module named 'tensorboard'")
         raise AssertionError(name)
 
-    monkeypatch.setattr("ablations.harness.training.scalars.import_module", missing)
+    monkeypatch.setattr("ablations.harness.training.metric_logger.import_module", missing)
     with pytest.raises(ValueError, match=r"pip install 'dfpir-suite\[tensorboard\]'"):
         check_log("tensorboard")
     check_log("jsonl")

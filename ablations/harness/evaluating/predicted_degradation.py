@@ -11,7 +11,7 @@ import pandas as pd
 from ablations.checkpoint_options import EvaluateOptions
 from ablations.data import open_data
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.evaluating.guess import Guesser, open_guesser
+from ablations.harness.evaluating.degradation_classifier import Guesser, open_guesser
 from ablations.harness.evaluating.released import Released
 from datasets.bundle import EvalItem
 from datasets.protocols import Protocol, score

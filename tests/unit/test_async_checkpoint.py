@@ -14,9 +14,9 @@ import ablations.harness.run_one as running
 import ablations.harness.training.train as training
 from ablations.harness.context import run_context
 from ablations.harness.run_one import run_one
-from ablations.harness.training import checkpoint, saving
+from ablations.harness.training import async_checkpoint, checkpoint
+from ablations.harness.training.async_checkpoint import Saver
 from ablations.harness.training.checkpoint import Checkpoint, HostCopy
-from ablations.harness.training.saving import Saver
 from ablations.harness.training.state import resume
 from tests.support.checkpoints import load_latest
 from tests.support.forks import warm_context
@@ -48,7 +48,7 @@ def held(monkeypatch):
 
 def every_row(monkeypatch):
     monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    monkeypatch.setattr(saving, "COST_FACTOR", 0.0)
+    monkeypatch.setattr(async_checkpoint, "COST_FACTOR", 0.0)
 
 
 def test_files_are_those_of_the_library(tmp_path):
@@ -90,7 +90,7 @@ def test_what_is_written_is_the_state_at_its_call_whatever_training_does_meanwhi
 
 def test_a_checkpoint_is_due_no_sooner_than_what_the_last_one_cost_allows(state, tmp_path, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(saving.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(async_checkpoint.time, "monotonic", lambda: clock[0])
     costs: list[float] = []  # of the training's time
     take = HostCopy.take
 
@@ -220,7 +220,7 @@ def _terminated_while_writing(folder):
         return original(folder, *arguments, **named)
 
     checkpoint.save = slow
-    training.SECONDS_BETWEEN_CHECKPOINTS = saving.COST_FACTOR = 0.0
+    training.SECONDS_BETWEEN_CHECKPOINTS = async_checkpoint.COST_FACTOR = 0.0
     run_here(SPEC, folder)
 
 

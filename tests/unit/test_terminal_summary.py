@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from ablations.cli import counted, duration, print_prose
-from ablations.harness.closing import say_unmeasured, show_table
 from ablations.harness.cost.estimate import RunEstimate, summary
 from ablations.harness.progress import StudyProgress, working
+from ablations.harness.terminal_summary import say_unmeasured, show_table
 from ablations.harness.training.train import Progress
 from reports.files import write_json
 from reports.load import load
