@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 import reports.files
 from ablations.harness.model_factory import build_model
 from ablations.harness.run_one import find_run, is_done, run_one
-from ablations.harness.training import checkpoint, train
+from ablations.harness.training import async_checkpoint, checkpoint, train
 from datasets.finder import find_sets
 from datasets.store import PackedSet, StoreError, pack, plan_pack
 from dfpir.weights import load_released

@@ -10,6 +10,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from ablations.harness.evaluate import as_tensor
+from ablations.harness.evaluating import predicted_degradation
 from ablations.harness.evaluating.degradation_classifier import Guess
 from ablations.harness.evaluating.released import open_released
 from datasets.embedded import load_embedded

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import ablations.harness.evaluating.released as released
+from ablations.harness.evaluating import predicted_degradation
 from ablations.harness.evaluating.degradation_classifier import open_guesser
 from ablations.harness.evaluating.specialists import SPECIALISTS
 from dfpir import prompts

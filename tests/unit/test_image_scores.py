@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ablations.harness import evaluate
+from ablations.harness import evaluate, image_scores
 from ablations.harness.context import RunContext
 from ablations.harness.image_scores import as_tensor, score_batch
 from datasets.bundle import EvalItem

@@ -189,7 +189,7 @@ def _rest(place: Place) -> Iterator[Step]:
 
 
 def _pytest() -> Step:
-    files = [PROJECT / "tests" / "unit" / name for name in ("test_kernels.py", "test_accelerate.py")]
+    files = [PROJECT / "tests" / "unit" / name for name in ("test_kernels.py", "test_acceleration.py")]
     absent = "" if all(file.is_file() for file in files) else "the tests are in a checkout alone"
     # a warning of another Triton must not fail a test here: what it computes is the question
     warnings = ("-o", "filterwarnings=default")
