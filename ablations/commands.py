@@ -15,12 +15,18 @@ from ablations.devices import device_named
 from ablations.forecast import PlannedStudy, pending_by_model, print_estimate, print_plan, runs_at_once
 from ablations.harness.launch import LAUNCHERS, make_launcher
 from ablations.harness.launch.job import JobOptions, Launcher
-from ablations.harness.provisional_report import early_look
+from ablations.harness.provisional_report import build_provisional_report
 from ablations.harness.run_one import run_nonzero_rank
-from ablations.harness.study import Outcome, run_plan, say_folder
-from ablations.harness.training.acceleration import applied, use
-from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup, TorchProcessGroup, fail_together, join
-from ablations.harness.training.metric_logger import check_log
+from ablations.harness.study import StudyResult, print_folder_notes, run_plan
+from ablations.harness.training.acceleration import acceleration_record, set_acceleration
+from ablations.harness.training.distributed import (
+    SINGLE_PROCESS,
+    ProcessGroup,
+    TorchProcessGroup,
+    abort_all_on_error,
+    init_from_torchrun,
+)
+from ablations.harness.training.metric_logger import check_logger
 from ablations.names import select_variants
 from ablations.options import Images, RunOptions
 from ablations.overrides import overridden
@@ -38,7 +44,7 @@ _KEPT_BYTES = 64 << 20
 """Of a folder's decoded images, where a study is only planned; its runs read them for themselves."""
 
 
-def run(options: RunOptions, *, command: str, console: Console | None = None) -> Outcome | None:
+def run(options: RunOptions, *, command: str, console: Console | None = None) -> StudyResult | None:
     """Plan a study and run it, or print the plan.
 
     Args:
@@ -54,10 +60,10 @@ def run(options: RunOptions, *, command: str, console: Console | None = None) ->
         ValueError: an option that can't be used.
     """
     device, root = device_named(options.execution.device), options.execution.out
-    team = join(device) if LAUNCHERS[options.launching.launcher].joins else SINGLE_PROCESS
+    team = init_from_torchrun(device) if LAUNCHERS[options.launching.launcher].joins else SINGLE_PROCESS
     console = console or Console(highlight=False)
     console.quiet = console.quiet or not team.is_main
-    with fail_together(team):
+    with abort_all_on_error(team):
         launcher = _launcher(options, device, team)
         plan, bundle = _planned(options, device)
     try:
@@ -77,8 +83,8 @@ def _launcher(options: RunOptions, device: torch.device, team: ProcessGroup) -> 
     _budget(options)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: that is a file; a folder is needed.")
-    check_log(options.execution.log)
-    use(options.speed)  # for processes that torchrun started, too
+    check_logger(options.execution.log)
+    set_acceleration(options.speed)  # for processes that torchrun started, too
     return make_launcher(options.launching, device, team)
 
 
@@ -122,17 +128,17 @@ def _budget(options: RunOptions) -> Budget:
     )
 
 
-def _do(options: RunOptions, here: PlannedStudy, launcher: Launcher, *, command: str) -> Outcome | None:
+def _do(options: RunOptions, here: PlannedStudy, launcher: Launcher, *, command: str) -> StudyResult | None:
     """Run the plan, or say what it would be."""
     plan, root, console, execution = here.plan, here.root, here.console, options.execution
     if execution.early_look:
-        report = early_look(plan, root, here.device, console, command=command)
+        report = build_provisional_report(plan, root, here.device, console, command=command)
         console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
         return None
     jobs = runs_at_once(here, execution.jobs, local=LAUNCHERS[options.launching.launcher].on_this_device)
     if execution.dry_run:
         print_plan(plan, root)
-        say_folder(plan, root, console)
+        print_folder_notes(plan, root, console)
         print_estimate(here, jobs)
         return None
     if execution.log != "jsonl" and not execution.force and not pending_by_model(plan, root):
@@ -215,7 +221,7 @@ def _announce(plan: Plan, options: RunOptions, device: torch.device, console: Co
         lines.append(f"{', '.join(idle)}: the value that is there already; nothing is replaced.")
     if plan.text_encoder != "clip":
         lines.append(f"Text encoder: {plan.text_encoder}, not CLIP ({plan.text_encoder_note}).")
-    acts = [applied(spec.config, device) for spec in plan.specs]
+    acts = [acceleration_record(spec.config, device) for spec in plan.specs]
     lines += [f"{name}: {how}" for found in acts for name, how in found.items()]
     lines += [f"Left out: {reason}" for reason in plan.left_out]
     lines += [f"Not trained twice: {row.variant}: {row.note}." for row in plan.rows if row.alias_of]

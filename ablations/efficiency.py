@@ -119,7 +119,7 @@ class EfficiencyOptions:
 class Plan:
     """Everything that the options ask for, checked."""
 
-    subjects: list[BenchmarkedModel]
+    benchmark_models: list[BenchmarkedModel]
     settings: list[Measurement]
     effort: TimingOptions
     device: torch.device
@@ -158,7 +158,7 @@ def _plan(options: EfficiencyOptions, command: str) -> Plan:
     from ablations.budgets import budget_named
     from ablations.devices import device_named
     from ablations.harness.cost.measure import PHASES, Measurement, TimingOptions
-    from ablations.harness.cost.models import subjects
+    from ablations.harness.cost.models import benchmark_models
     from ablations.harness.provenance import environment
 
     asked, place = options.measured, options.place
@@ -174,7 +174,7 @@ def _plan(options: EfficiencyOptions, command: str) -> Plan:
     name = "cpu" if device.type == "cpu" else _slug(env["device"].removeprefix("cuda: "))
     repeats = asked.repeats or defaults.repeats
     return Plan(
-        subjects=subjects(budget_named(asked.budget).model, asked.models),
+        subjects=benchmark_models(budget_named(asked.budget).model, asked.models),
         settings=[
             *(Measurement(phase="count", size_px=size) for size in dict.fromkeys((*COUNTED_PX, *sizes))),
             *(Measurement(phase=phase, size_px=size, precision=precision)

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from ablations.cli import counted, duration, print_prose
 from ablations.data import image_bytes
-from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
-from ablations.harness.cost.placement import AUTO, place
+from ablations.harness.cost.estimate import RunEstimate, estimate_run, summarize_study
+from ablations.harness.cost.placement import AUTO, choose_parallel_runs
 from ablations.harness.evaluate import batch_pixels
 from ablations.harness.memory import free_bytes
 from ablations.harness.run_one import find_run, is_done
@@ -66,7 +66,7 @@ def print_estimate(here: PlannedStudy, jobs: int) -> None:
         memory = f"{one.memory_bytes / 2**30:.3g}"
         table.add_row(one.variant, str(len(specs)), step, duration(one.total_s), memory)
     console.print(table)
-    seconds, most = summary(found, [len(specs) for specs in models.values()], jobs=jobs)
+    seconds, most = summarize_study(found, [len(specs) for specs in models.values()], jobs=jobs)
     jobs = min(jobs, runs)
     at_once = f"{jobs} runs at once" if jobs > 1 else "one run at a time"
     print_prose(
@@ -137,7 +137,7 @@ def runs_at_once(here: PlannedStudy, asked: int | None, *, local: bool = True) -
     torch.cuda.empty_cache()
     free = free_bytes(device)
     images = sum(s.clean.nbytes + (0 if s.degraded is None else s.degraded.nbytes) for s in here.bundle.train)
-    placement = place(
+    placement = choose_parallel_runs(
         free_bytes=free,
         run_bytes=max((one.memory_bytes for one in found), default=0.0),
         shared_bytes=images if images <= free // 2 else 0,  # more than half stays in the host's memory

@@ -38,7 +38,12 @@ from ablations.bench.record import Line, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_restore
 from ablations.harness.evaluate import as_tensor
 from ablations.harness.malloc import keep_freed_memory
-from ablations.harness.training.acceleration import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
+from ablations.harness.training.acceleration import (
+    GraphedStep,
+    apply_acceleration,
+    cuda_graph_blocker,
+    get_acceleration,
+)
 from ablations.spec import Precision
 from baselines.base import restore
 from datasets.bundle import Pixels, to_float, to_levels
@@ -154,7 +159,7 @@ class EvaluationBench:
                 scores.extend(found.tolist()[0])
             return len(pairs)
 
-        if chosen().compile:
+        if get_acceleration().compile:
             started = time.perf_counter()
             work()
             wait(device)
@@ -186,8 +191,8 @@ def _released_score(model: nn.Module, code: Tensor, degraded: Path, clean: Path,
 def our_network(settings: Settings, precision: Precision, device: torch.device) -> Network:
     """Ours for batches of one size, with the switches chosen: (B, 3, H, W) and rows of prompts to values in [0, 1]."""
     model = our_model(settings.config).to(device).eval()
-    prepare_steps(model, model.config)
-    if chosen().compile:  # runs evaluate eagerly, since their images have many sizes; here they have one
+    apply_acceleration(model, model.config)
+    if get_acceleration().compile:  # runs evaluate eagerly, since their images have many sizes; here they have one
         compile_blocks(model, evaluation=True)
 
     def compute(degraded: Tensor, rows: Tensor) -> Tensor:
@@ -195,7 +200,7 @@ def our_network(settings: Settings, precision: Precision, device: torch.device) 
             restored = restore(model, degraded, rows)
         return restored.float().clamp(0, 1)
 
-    if chosen().cuda_graphs and cuda_graph_blocker(model.config, device) is None:
+    if get_acceleration().cuda_graphs and cuda_graph_blocker(model.config, device) is None:
         # the last batch of a condition may be smaller: a graph for each size, captured once
         graphs: defaultdict[int, GraphedStep] = defaultdict(lambda: GraphedStep(compute, []))
         return lambda degraded, rows: graphs[len(degraded)](degraded, rows)

@@ -20,7 +20,7 @@ from ablations.budgets import Budget, budget_named
 from ablations.data import open_data
 from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.training.distributed import SINGLE_PROCESS
-from ablations.harness.training.prefetch import Feed, cores, workers_for
+from ablations.harness.training.prefetch import BatchLoader, available_cores, prefetch_worker_count
 from ablations.plan import make_plan
 from ablations.spec import Precision, RunSpec
 from datasets.embedded import load_embedded
@@ -59,9 +59,11 @@ def run(repeats: int) -> Iterator[Line]:
         yield line(f"feed: {budget}'s three tasks, one process", "patches/s", alone, float("nan"))
         by_two = _mixture(budget, 2, repeats)
         yield line(f"feed: {budget}'s three tasks, two processes", "patches/s", by_two, float("nan"))
-    workers = workers_for(bundle, torch.device("cuda"), cores())
+    workers = prefetch_worker_count(bundle, torch.device("cuda"), available_cores())
     for budget in MIXTURES:
-        what = f"feed: {budget}'s three tasks, {RUNS} runs at once, {workers} processes each on {cores()} cores"
+        what = (
+            f"feed: {budget}'s three tasks, {RUNS} runs at once, {workers} processes each on {available_cores()} cores"
+        )
         yield line(what, "steps/s", at_once(budget, workers, repeats), float("nan"))
 
 
@@ -97,7 +99,7 @@ def embedded_spec(
 
 def _mixture(budget: str, workers: int, repeats: int) -> list[float]:
     """Patches a second of one feed."""
-    with closing(Feed(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
+    with closing(BatchLoader(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
         steps = iter(range(_STEPS))
 
         def some() -> int:
@@ -138,7 +140,7 @@ def _take(budget: str, workers: int, drawn: Synchronized[int], stop: Any) -> Non
     """A run that does nothing with its batches."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    with closing(Feed(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
+    with closing(BatchLoader(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
         step = 0
         while not stop.is_set():
             feed.batch(step)

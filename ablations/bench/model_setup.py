@@ -14,7 +14,12 @@ from ablations.bench.options import Settings
 from ablations.bench.record import Line
 from ablations.harness.memory import is_out_of_memory
 from ablations.harness.seeding import initialise
-from ablations.harness.training.acceleration import chosen, cuda_graph_blocker, set_float32_products, use
+from ablations.harness.training.acceleration import (
+    cuda_graph_blocker,
+    get_acceleration,
+    set_acceleration,
+    set_float32_products,
+)
 from ablations.spec import Precision
 from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.kernels import chosen_kernels, use_kernels, use_padded_widths
@@ -27,10 +32,10 @@ _NAMES = {"fp32": "float32", "tf32": "TF32", "bf16": "bf16"}
 @contextmanager
 def applied_settings(settings: Settings, precision: Precision) -> Iterator[None]:
     """Ours as a run of this precision with these switches has it; PyTorch's own settings are put back afterwards."""
-    before, kernels = chosen(), chosen_kernels()
+    before, kernels = get_acceleration(), chosen_kernels()
     products = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
-        use(settings.acceleration)
+        set_acceleration(settings.acceleration)
         use_padded_widths(settings.padded_widths)
         set_float32_products(precision)
         yield
@@ -38,7 +43,7 @@ def applied_settings(settings: Settings, precision: Precision) -> Iterator[None]
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = products
         use_padded_widths(None)
         use_kernels(kernels)
-        use(before)
+        set_acceleration(before)
         if settings.compile:
             torch.compiler.reset()  # compiled code holds on to what it was made for
 

@@ -36,7 +36,12 @@ from ablations.bench.record import Line, host_ms, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_adam
 from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.memory import LiveBytes
-from ablations.harness.training.acceleration import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
+from ablations.harness.training.acceleration import (
+    GraphedStep,
+    apply_acceleration,
+    cuda_graph_blocker,
+    get_acceleration,
+)
 from ablations.spec import Precision
 from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
@@ -147,7 +152,7 @@ class TrainingBench:
         free(self.device)
         image, target, rows = self._batch(batch)
         step = our_step(our_model(self.settings.config).to(self.device).train(), precision, self.device)
-        if chosen().compile:
+        if get_acceleration().compile:
             started = time.perf_counter()
             step(image, target, rows)
             wait(self.device)
@@ -182,7 +187,7 @@ class TrainingBench:
             if queued:  # the released loop waits for its loss in each step
                 times = host_ms(step, self.repeats, device)
                 yield line(f"train: host time to queue a step, {what}", "ms", times)
-        elif not (queued and chosen().compile):  # compiled code makes its tensors where nobody counts them
+        elif not (queued and get_acceleration().compile):  # compiled code makes its tensors where nobody counts them
             with LiveBytes() as live:
                 step()
             yield line(f"train: most memory of a step's tensors, {what}", "GiB", [live.peak / 2**30])
@@ -204,7 +209,7 @@ def released_step(model: nn.Module, lr: float = 1e-4) -> Step:
 
 def our_step(model: RestorationUNet, precision: Precision, device: torch.device, lr: float = 1e-4) -> Step:
     """A step of a run with the switches chosen, called with images, targets and rows of prompts; returns the loss."""
-    prepare_steps(model, model.config)
+    apply_acceleration(model, model.config)
     parameters = [p for p in model.parameters() if p.requires_grad]
     adam = torch.optim.Adam(parameters, lr=lr, fused=True)
 
@@ -214,7 +219,7 @@ def our_step(model: RestorationUNet, precision: Precision, device: torch.device,
         loss.backward()
         return loss.detach()
 
-    graphs = chosen().cuda_graphs and cuda_graph_blocker(model.config, device) is None
+    graphs = get_acceleration().cuda_graphs and cuda_graph_blocker(model.config, device) is None
     passes: Step = GraphedStep(compute, parameters) if graphs else compute
 
     def step(image: Tensor, target: Tensor, rows: Tensor) -> Tensor:

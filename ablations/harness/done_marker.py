@@ -12,15 +12,15 @@ from dfpir import DFPIRConfig
 from reports import schema
 from reports.files import sha256_of, write_json
 
-NOT_OF_THE_RUN = (schema.CHECKPOINTS_FOLDER, schema.SNAPSHOTS_FOLDER, schema.MEASURES_FOLDER)
+TRANSIENT_FOLDERS = (schema.CHECKPOINTS_FOLDER, schema.SNAPSHOTS_FOLDER, schema.MEASURES_FOLDER)
 """Folders that come and go while a run stays as it is."""
 
 
-class LostFilesError(Exception):
+class MissingFilesError(Exception):
     """Files that the run had written are no longer in its folder."""
 
 
-def needed(spec: RunSpec) -> list[str]:
+def required_files(spec: RunSpec) -> list[str]:
     """The files that a finished run of this spec has, relative to its folder."""
     names = [schema.SPEC_FILE, schema.ENV_FILE, schema.IMAGES_FILE, schema.SAMPLES_FILE]
     names += [schema.WEIGHTS_FILE, schema.SUMMARY_FILE]
@@ -32,18 +32,20 @@ def write_done_marker(folder: Path, spec: RunSpec) -> None:
     """DONE with the hash of every file, then away with the checkpoints.
 
     Raises:
-        LostFilesError: the run does not have all that it must; its checkpoints go too where the log is lost.
+        MissingFilesError: the run does not have all that it must; its checkpoints go too where the log is lost.
     """
-    needs = needed(spec)
-    lost = [name for name in needs if not (folder / name).is_file()]
-    if lost:
-        if schema.TRAIN_LOG_FILE in lost:
+    required = required_files(spec)
+    missing = [name for name in required if not (folder / name).is_file()]
+    if missing:
+        if schema.TRAIN_LOG_FILE in missing:
             shutil.rmtree(folder / schema.CHECKPOINTS_FOLDER, ignore_errors=True)
-        raise LostFilesError(
-            f"{', '.join(lost)} vanished from {folder} while the run was under way: it is not done; the same "
+        raise MissingFilesError(
+            f"{', '.join(missing)} vanished from {folder} while the run was under way: it is not done; the same "
             "command makes it good."
         )
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in NOT_OF_THE_RUN)
+    files = sorted(
+        p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in TRANSIENT_FOLDERS
+    )
     digests = {p.relative_to(folder).as_posix(): sha256_of(p) for p in files if p.name != schema.DONE_FILE}
-    write_json(folder / schema.DONE_FILE, schema.DoneFile(finished_at=now(), files=digests, needs=needs))
+    write_json(folder / schema.DONE_FILE, schema.DoneFile(finished_at=now(), files=digests, needs=required))
     shutil.rmtree(folder / schema.CHECKPOINTS_FOLDER, ignore_errors=True)

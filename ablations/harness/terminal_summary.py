@@ -25,88 +25,92 @@ _STYLES = {1: "bold", 2: "underline"}
 _NO_BRACKETS = str.maketrans("", "", "()")
 
 
-def show_table(table: ResultTable, console: Console) -> None:
+def print_table(table: ResultTable, console: Console) -> None:
     """Print the table of table.md: all metrics and sizes, or as much of it as the terminal is wide.
 
     Left out for want of room, in this order: the metrics after the first, the sizes, the average over tasks, all
     columns but the averages. A variant's name is never cut.
     """
-    averages = [c for c, name in enumerate(table.columns) if name in (AVERAGE, TASK_AVERAGE)]
-    every = list(range(len(table.columns)))
-    fewer = [c for c in every if table.columns[c] != TASK_AVERAGE]
+    average_columns = [c for c, name in enumerate(table.columns) if name in (AVERAGE, TASK_AVERAGE)]
+    all_columns = list(range(len(table.columns)))
+    without_task_average = [c for c in all_columns if table.columns[c] != TASK_AVERAGE]
     layouts = (
-        (every, None, True, 2),
-        (every, 1, True, 2),
-        (every, 1, False, 2),
-        (fewer, 1, False, 2),
-        (fewer, 1, False, 1),
-        (averages or every[-1:], 1, False, 2),
+        (all_columns, None, True, 2),
+        (all_columns, 1, True, 2),
+        (all_columns, 1, False, 2),
+        (without_task_average, 1, False, 2),
+        (without_task_average, 1, False, 1),
+        (average_columns or all_columns[-1:], 1, False, 2),
     )
-    for columns, metrics, sizes, gap in layouts:
-        grid = _grid(table, columns, metrics, sizes, gap)
-        if (grid.width or 0) <= console.width:
+    for columns, metrics, with_sizes, gap in layouts:
+        terminal_table = _terminal_table(table, columns, metrics, with_sizes, gap)
+        if (terminal_table.width or 0) <= console.width:
             break
-    console.print(grid, crop=False, highlight=False)
+    console.print(terminal_table, crop=False, highlight=False)
     note = metric_note(table.metrics[:metrics])
-    seeds = _same_seeds(table)
-    said = [
+    seeds = _common_seed_count(table)
+    notes = [
         f"{note}{'; what had no room here is in table.md' if metrics else ''}.",
         *([f"Seeds: {seeds}."] if seeds else []),
         f"Protocol: {table.protocol}. Data: {table.data}.",
         *(f"{', '.join(row.aliases)} = {row.variant}." for row in table.rows if row.aliases),
     ]
-    print_prose(console, " ".join(said))
+    print_prose(console, " ".join(notes))
 
 
-def say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
+def print_skipped_measures(plan: Plan, root: Path, console: Console) -> None:
     """Say each reason for which a measure could not be taken once, for all runs that have it."""
-    runs: dict[tuple[str, str], int] = {}
+    run_counts: dict[tuple[str, str], int] = {}
     for spec in plan.specs:
         folder = find_run(root, spec)
         for name in (*plan.study.measures, *metric_measures(plan.study.metrics)):
             path = error_file(folder, name)
             if path.is_file():
                 reason = json.loads(path.read_text(encoding="utf-8"))["message"]
-                runs[name, reason] = runs.get((name, reason), 0) + 1
-    for (name, reason), number in runs.items():
-        of = "1 run" if number == 1 else f"{number} runs"
-        print_prose(console, f"Measure {name} left out for {of}: {reason}")
+                run_counts[name, reason] = run_counts.get((name, reason), 0) + 1
+    for (name, reason), run_count in run_counts.items():
+        runs_text = "1 run" if run_count == 1 else f"{run_count} runs"
+        print_prose(console, f"Measure {name} left out for {runs_text}: {reason}")
 
 
-def _grid(table: ResultTable, columns: Sequence[int], metrics: int | None, sizes: bool, gap: int) -> rich.table.Table:
+def _terminal_table(
+    table: ResultTable, columns: Sequence[int], metrics: int | None, sizes: bool, gap: int
+) -> rich.table.Table:
     """The table for a terminal, as wide as its cells; heads fold at their words."""
-    seeds = not _same_seeds(table)
-    heads = ["Variant", *(condition_label(table.columns[c]).translate(_NO_BRACKETS) for c in columns)]
-    heads += [*(["Params"] if sizes else []), *(["Seeds"] if seeds else [])]
+    with_seeds = not _common_seed_count(table)
+    headers = ["Variant", *(condition_label(table.columns[c]).translate(_NO_BRACKETS) for c in columns)]
+    headers += [*(["Params"] if sizes else []), *(["Seeds"] if with_seeds else [])]
     body = [
         [
             Text(row.variant),
-            *(_cell(row.cells[c], metrics) for c in columns),
+            *(_cell_text(row.cells[c], metrics) for c in columns),
             *([Text(row.sizes[1].text)] if sizes else []),
-            *([Text(row.seeds)] if seeds else []),
+            *([Text(row.seeds)] if with_seeds else []),
         ]
         for row in table.rows
     ]
     grid = rich.table.Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
     width = -gap
-    for head, cells in zip(heads, zip(*body, strict=True), strict=True):
-        wide = max(*map(len, cells), *map(len, head.split()))
-        width += wide + gap
-        grid.add_column(head, width=wide, vertical="bottom", justify="left" if head == "Variant" else "right")
+    for header, cells in zip(headers, zip(*body, strict=True), strict=True):
+        column_width = max(*map(len, cells), *map(len, header.split()))
+        width += column_width + gap
+        grid.add_column(
+            header, width=column_width, vertical="bottom", justify="left" if header == "Variant" else "right"
+        )
     for line in body:
         grid.add_row(*line)
     grid.width = width
     return grid
 
 
-def _same_seeds(table: ResultTable) -> str:
+def _common_seed_count(table: ResultTable) -> str:
     """The number of seeds where all variants have as many, else an empty word."""
-    found = {row.seeds for row in table.rows if not row.is_input}
-    return found.pop() if len(found) == 1 else ""
+    counts = {row.seeds for row in table.rows if not row.is_input}
+    return counts.pop() if len(counts) == 1 else ""
 
 
-def _cell(cell: Cell, metrics: int | None) -> Text:
+def _cell_text(cell: Cell, metrics: int | None) -> Text:
     if cell.text:
         return Text(cell.text)
-    shown = [Text(n.text or "-", style=_STYLES.get(n.rank, "")) for n in cell.numbers[:metrics]]
-    return Text(" / ").join(shown)
+    numbers = [Text(n.text or "-", style=_STYLES.get(n.rank, "")) for n in cell.numbers[:metrics]]
+    return Text(" / ").join(numbers)

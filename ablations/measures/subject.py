@@ -70,7 +70,7 @@ class LoadedRun(RunContext):
             if isinstance(model, RestorationUNet):
                 model.bind_prompts(self.prompts.codes)
         else:
-            state = snapshots.load(self.folder, snapshots.step_of(self.spec.recipe, tenth))
+            state = snapshots.load(self.folder, snapshots.step_at(self.spec.recipe, tenth))
             if state is None:
                 return None
             load_own(model, state)

@@ -100,7 +100,7 @@ class Wanted:
             Image.fromarray(np.zeros((60, 60, 3), dtype=np.uint8)).save(source)
         colours = self.noise.integers(0, 256, (60, 60, 3), dtype=np.uint8)
         target = self.folder / "restored.png"
-        write_bytes(target, image_files.coded_picture(target, image_files.read_picture(source), colours))
+        write_bytes(target, image_files.encode_image_file(target, image_files.read_image_file(source), colours))
 
     def contact_sheet(self):
         save_contact_sheet(a_set(self.folder.parent / f"data-{self.version}", self.noise), self.folder / "sheet.png")

@@ -191,7 +191,7 @@ def test_a_disk_that_refuses_a_write_costs_that_run_alone(finished, tmp_path, tr
     spec = replace(SPEC, seed=1)
     # how many checkpoints there are is otherwise a matter of time
     monkeypatch.setattr(train, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    monkeypatch.setattr(async_checkpoint, "COST_FACTOR", 0.0)
+    monkeypatch.setattr(async_checkpoint, "MIN_INTERVAL_COST_RATIO", 0.0)
     counted = Full(0, errno.ENOSPC, stays=False)
     with monkeypatch.context() as patch:
         patch.setattr(reports.files.os, "fsync", counted.fsync)

@@ -174,7 +174,7 @@ def test_a_run_that_goes_on_elsewhere_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(running, "evaluate_into", stop)
+        patch.setattr(running, "write_evaluation", stop)
         assert not run_one(SPEC, tmp_path, CPU, lambda progress: None)
     path = tmp_path / SPEC.run_id / "env.json"
     began = json.loads(path.read_text())

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-import ablations.harness.evaluating.released as released
+import ablations.harness.evaluating.pretrained as released
 from ablations.harness.evaluating import predicted_degradation
-from ablations.harness.evaluating.degradation_classifier import open_guesser
+from ablations.harness.evaluating.degradation_classifier import load_or_train_classifier
 from ablations.harness.evaluating.specialists import SPECIALISTS
 from dfpir import prompts
 from reports.schema import read_images
@@ -137,7 +137,11 @@ def test_an_evaluation_that_was_stopped_goes_on(capsys, monkeypatch, photos, ffd
 
 
 def test_results_of_two_evaluations_are_never_mixed(capsys, monkeypatch, photos, ffdnet, tmp_path):
-    monkeypatch.setattr(predicted_degradation, "open_guesser", lambda bundle, runs: open_guesser(bundle, runs, steps=2))
+    monkeypatch.setattr(
+        predicted_degradation,
+        "load_or_train_classifier",
+        lambda bundle, runs: load_or_train_classifier(bundle, runs, steps=2),
+    )
     out = tmp_path / "out"
     first = (*ffdnet, "--data", photos, "--tasks", "noise-25", "--out", out)
     assert call(capsys, *first, "--degradation", "auto", "--runs", tmp_path / "runs")[0] == 0

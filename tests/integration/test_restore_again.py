@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from ablations.harness.evaluating.released import Released
+from ablations.harness.evaluating.pretrained import Released
 from ablations.restore import main
 from tests.support.command_lines import call_of
 from tests.support.restoring import drawn_ffdnet, pixels

@@ -61,7 +61,7 @@ def _within_a_capture(device: torch.device) -> dict[str, Any]:
         step(x)
     except Exception as error:
         raised = type(error).__name__
-    step.forget()
+    step.reset()
     much = False
     weight.grad = None
     torch.cuda.empty_cache()

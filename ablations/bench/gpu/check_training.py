@@ -18,7 +18,7 @@ from ablations.bench.gpu.card import missing
 from ablations.budgets import budget_named
 from ablations.harness.run_one import run_one
 from ablations.harness.training.acceleration import set_acceleration
-from ablations.harness.training.train import Progress, Report
+from ablations.harness.training.train import Progress, ProgressCallback
 from ablations.recipe import Acceleration
 from ablations.spec import Evaluation, Phase, Precision, RunSpec
 
@@ -48,7 +48,11 @@ def tiny_spec(precision: Precision, *phases: Phase, **model: Any) -> RunSpec:
 
 
 def trained(
-    spec: RunSpec, root: Path, device: torch.device, acceleration: Acceleration, report: Report = lambda progress: None
+    spec: RunSpec,
+    root: Path,
+    device: torch.device,
+    acceleration: Acceleration,
+    report: ProgressCallback = lambda progress: None,
 ) -> Outcome:
     """Make a run in a folder.
 
