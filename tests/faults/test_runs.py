@@ -126,7 +126,7 @@ FAULTS = {
         "RuntimeError",
     ),
     "error in the optimiser": (torch.optim.Adam, "step", RuntimeError("boom"), "RuntimeError"),
-    "error in the evaluation": (running, "evaluate_into", KeyError("x"), "KeyError"),
+    "error in the evaluation": (running, "write_evaluation", KeyError("x"), "KeyError"),
     "error in the data": (type(load_data(SPEC)), "batch", OSError("image file is truncated"), "OSError"),
     "dead loader worker": (context, "load_data", RuntimeError("DataLoader worker (pid 1) is killed"), "RuntimeError"),
 }

@@ -72,7 +72,7 @@ def test_a_killed_worker_is_an_error_row_that_names_the_signal(tmp_path):
 
 @pytest.mark.slow
 def test_a_hang_of_one_harms_no_other_and_the_next_call_mends_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch_local, "_end_if_hung", _kill_g50_once_the_other_is_done)
+    monkeypatch.setattr(launch_local, "_kill_if_hung", _kill_g50_once_the_other_is_done)
     two = {"hang_s": 100, "only": ("dfpir_g50", "dfpir_g100"), "max_parallel": 2}
     failed, jobs, _ = launch(tmp_path, **two, first=workers.Hangs)
     assert [job.spec.variant for job in failed] == ["dfpir_g50"]

@@ -18,7 +18,7 @@ from ablations.harness.evaluating.degradation_classifier import (
     train_network,
     view_boxes,
 )
-from ablations.harness.evaluating.pretrained import Released
+from ablations.harness.evaluating.pretrained import PretrainedModel
 from ablations.harness.evaluating.specialists import SPECIALISTS
 from ablations.harness.restoring.image_files import encode_png16, read_image_file
 from ablations.restore import main
@@ -292,14 +292,14 @@ CPU_MEMORY = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't a
 
 @pytest.mark.parametrize("error", [RuntimeError(CPU_MEMORY), MemoryError(), torch.OutOfMemoryError("CUDA")])
 def test_tiles_are_halved_where_memory_runs_out(capsys, folder, tmp_path, monkeypatch, error):
-    whole, most = Released.restore, [200]
+    whole, most = PretrainedModel.restore, [200]
 
     def restore(self, images, condition):
         if max(images.shape[-2:]) > most[0]:
             raise error
         return whole(self, images, condition)
 
-    monkeypatch.setattr(Released, "restore", restore)
+    monkeypatch.setattr(PretrainedModel, "restore", restore)
     monkeypatch.setattr("ablations.harness.restoring.restore_command.bytes_per_pixel", lambda restore: 1.0)
     array = pixels(500, 400, 3)
     Image.fromarray(array).save(folder / "a.png")

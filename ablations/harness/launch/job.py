@@ -47,7 +47,7 @@ class JobOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Job(JobOptions):
-    """One run for a worker; it is pickled to other processes and machines."""
+    """One run for a worker; it is sent to other processes and machines."""
 
     spec: RunSpec
 
@@ -137,7 +137,7 @@ def end_attempt(
 ) -> list[Job]:
     """Report that a job is done, or that it failed, with an error row; returns the failed job, if any.
 
-    `exit_description` ends the sentence "The run's process ended with ..."; `hung`: it was killed for sending no heartbeat.
+    `exit_description` ends the sentence "The run's process ended with ..."; `hung`: it sent no heartbeat.
     """
     if done:
         progress.finished(job.spec)

@@ -1,4 +1,4 @@
-"""Runs on this machine: one process each, as many at once as asked, so that a crash or hang of one does not affect the others."""
+"""Runs on this machine: one process each, so that a crash or hang of one does not affect the others."""
 
 from __future__ import annotations
 
