@@ -84,7 +84,7 @@ def _restore_in_one_pass(run: RunContext, model: nn.Module, batch: Sequence[Eval
             restored = restore(cast(Restorer, model), images, code)
         restored = restored.float()
     notify_heartbeat()
-    return list(restored.split(1))
+    return list(restored.chunk(len(batch)))
 
 
 def score_items(

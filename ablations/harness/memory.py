@@ -30,14 +30,14 @@ CGROUP = Path("/sys/fs/cgroup")
 Restore = Callable[[Float[Tensor, "1 3 h w"]], Float[Tensor, "1 3 h w"]]
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]; torch leaves it untyped
     """Counts the bytes of live tensors that operations of this thread return: `current`, and their `peak`.
 
     Works on any device.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.current = self.peak = 0
         self._references: dict[int, int] = {}
 
@@ -88,7 +88,8 @@ def _peak_bytes(restore: Restore, side: int) -> int:
     image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(side))
     with LiveBytes() as live:
         restore(image)
-    return live.peak
+    peak: int = live.peak
+    return peak
 
 
 def largest_tile(pixel_bytes: float, free: int, multiple_of: int = 1) -> int:

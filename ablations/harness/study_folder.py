@@ -90,7 +90,7 @@ def merge_rows(rows: Sequence[StudyRow], earlier: Sequence[StudyRow], study: Stu
         first = first_row_of_run.setdefault(_run_key(row), row)
         run_id = planned_run_ids.get(_run_key(row), first["run_id"])
         if first["variant"] == row["variant"]:
-            merged.append(StudyRow(**{**row, "run_id": run_id, "alias_of": None, "note": ""}))  # type: ignore[typeddict-item]
+            merged.append(StudyRow(**{**row, "run_id": run_id, "alias_of": None, "note": ""}))
             continue
         model = first["variant"]
         note = notes.get((row["variant"], model, _run_key(row))) or f"the same model as {model} under another name"

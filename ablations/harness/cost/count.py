@@ -98,7 +98,8 @@ def _expand_shuffle_reduce(
     """DGCPM in three steps: expand, reorder the channels, reduce (DFPIR, section 3.3)."""
     order = self.order_of(codes) if prompts is None or self.orders is None else self.orders[prompts]
     expanded = self.expand(x)
-    return self.reduce(expanded.gather(1, order[:, :, None, None].expand_as(expanded)))
+    reduced: Tensor = self.reduce(expanded.gather(1, order[:, :, None, None].expand_as(expanded)))
+    return reduced
 
 
 def _as_convolution(self: ConvolutionPerPrompt, x: Features, codes: Tensor, prompts: Tensor | None = None) -> Features:
@@ -112,7 +113,7 @@ def _as_convolution(self: ConvolutionPerPrompt, x: Features, codes: Tensor, prom
 
 
 def _count_with_fake_tensors(model: nn.Module, image: Tensor, code: Tensor | None) -> tuple[tuple[int, int], bool]:
-    """((in convolutions, elsewhere), whether real tensors were needed)."""
+    """((multiply-adds of convolutions, all others), whether real tensors were needed)."""
     try:
         with FakeTensorMode(allow_non_fake_inputs=True):
             return _count_flops(model, image, code), False
@@ -132,4 +133,5 @@ def _count_flops(model: nn.Module, image: Tensor, code: Tensor | None) -> tuple[
 
 def _deformable_flops(image: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     """A deformable convolution multiplies as often as a plain one; its interpolation is not counted."""
-    return 2 * out_shape[0] * math.prod(out_shape[2:]) * math.prod(weight)
+    flops: int = 2 * out_shape[0] * math.prod(out_shape[2:]) * math.prod(weight)
+    return flops

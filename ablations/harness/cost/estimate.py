@@ -147,7 +147,8 @@ def _bytes_per_pixel(
         LiveBytes() as live,
     ):
         restore(cast(Restorer, model), image, code)
-    return live.peak / patch**2
+    peak: int = live.peak
+    return peak / patch**2
 
 
 def summarize_study(estimates: Sequence[RunEstimate], counts: Sequence[int], *, jobs: int) -> tuple[float, float]:

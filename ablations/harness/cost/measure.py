@@ -110,7 +110,7 @@ def _is_classical(subject: BenchmarkedModel) -> bool:
 def has_bf16(device: torch.device) -> bool:
     """Whether the device has bf16 instructions; emulated ones would time the emulation."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # absent in some versions of torch, which then tell nothing
     queries = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(query() for query in queries if query is not None)
@@ -206,7 +206,7 @@ def make_workload(
         with precision():
             assert subject.config is not None  # it was built
             loss = training_loss(subject.config, model, degraded, clean, code)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
     return training_step
@@ -236,7 +236,7 @@ def _cpu_seconds(workload: Callable[[], None]) -> float:
 
 
 def _gpu_seconds(workload: Callable[[], None]) -> float:
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     torch.cuda.synchronize()
     start.record()
     workload()
@@ -297,7 +297,8 @@ def _measure_growth(subject: BenchmarkedModel, setting: Measurement, threads: in
     try:
         torch.set_num_threads(threads)
         # what PyTorch loads at its first operations is no model's
-        torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8, requires_grad=True), torch.ones(3, 3, 3, 3)).sum().backward()
+        image = torch.ones(1, 3, 8, 8, requires_grad=True)
+        torch.nn.functional.conv2d(image, torch.ones(3, 3, 3, 3)).sum().backward()  # type: ignore[no-untyped-call]
         bytes_before = max_resident_bytes()
         workload = make_workload(subject, torch.device("cpu"), setting, 1)
         for _ in range(2):  # the optimiser's state is there from the second step on

@@ -23,7 +23,8 @@ from ablations.harness.evaluate import as_tensor
 from datasets.bundle import DataBundle
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition
-from dfpir.weights import WeightsError, check_keys, read_tensors
+from dfpir.checkpoint_file import WeightsError, read_tensors
+from dfpir.weights import check_keys
 from reports.files import write_bytes, write_json
 
 VERSION = 1
@@ -65,7 +66,8 @@ class ClassifierNetwork(nn.Module):
         input_moments = _moments(x)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = F.relu(norm(layer(x)))
-        return self.head(torch.cat([_moments(x), input_moments], dim=1))
+        logits: Tensor = self.head(torch.cat([_moments(x), input_moments], dim=1))
+        return logits
 
 
 def _moments(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2"]:
@@ -198,7 +200,7 @@ def train_network(bundle: DataBundle, steps: int = STEPS) -> ClassifierNetwork:
             degraded, _ = bundle.batch([bundle.conditions[int(i)] for i in labels], seeds, PATCH)
             loss = F.cross_entropy(model(degraded), labels)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         return model.eval()

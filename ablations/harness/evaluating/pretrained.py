@@ -23,10 +23,9 @@ from ablations.harness.training.acceleration import set_float32_products
 from baselines.base import Restorer, restore
 from baselines.registry import BASELINES
 from datasets.tasks import PAPER_TASKS, Condition, Task, known_tasks
-from dfpir.checkpoint_file import Use, read_checkpoint
+from dfpir.checkpoint_file import Use, WeightsError, read_checkpoint
 from dfpir.prompts import PromptBank, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
-from dfpir.weights import WeightsError
 from reports.files import sha256_of
 from reports.schema import SPEC_FILE
 

@@ -9,7 +9,8 @@ from typing import cast
 from torch import Tensor, nn
 
 import dfpir
-from dfpir.weights import WeightsError, check_floating, load_own, make_room, released_names
+from dfpir.checkpoint_file import WeightsError
+from dfpir.weights import check_floating, load_own, make_room, released_names
 from reports.schema import SPEC_FILE, WEIGHTS_FILE
 
 _MAX_LISTED = 3

@@ -161,7 +161,7 @@ def cuda_capture(work: Callable[[], Tensor], clear: Callable[[], None]) -> tuple
     cache_was_enabled = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)  # a cast of an eager pass must not stand in for one in the graph
     try:
-        side_stream = torch.cuda.Stream()
+        side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side_stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side_stream):
             for _ in range(_WARM_UP_PASSES):

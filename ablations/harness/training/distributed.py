@@ -134,7 +134,8 @@ class TorchProcessGroup(ProcessGroup):
         return any(self._exchange(b"1" if value else b""))
 
     def all_reduce_sum(self, value: float) -> float:
-        return sum(self.all_gather([value]))
+        total: float = sum(self.all_gather([value]))
+        return total
 
     def all_gather(self, value: Sequence[Any]) -> list[Any]:
         return [item for message in self._exchange(json.dumps(list(value)).encode()) for item in json.loads(message)]

@@ -86,7 +86,7 @@ def forward_backward(
     """Forward and backward pass of samples that are in memory at once; their share of the loss, detached."""
     with autocast(batch.degraded.device, spec.precision):
         call = partial(training_loss, spec.config, model) if ddp is None else ddp
-        loss = call(batch.degraded, batch.clean, batch.code, batch.weights)
+        loss: Tensor = call(batch.degraded, batch.clean, batch.code, batch.weights)
     if batch_share != 1:
         loss = loss * batch_share
     loss.backward()  # type: ignore[no-untyped-call]
@@ -122,9 +122,10 @@ def training_loss(
         errors = (model(degraded, code).float() - clean).abs()
         return errors.mean() if weights is None else (errors.mean(dim=(1, 2, 3)) * weights).mean()
     if weights is None or baseline.whole_batch:
-        return baseline.objective(model, degraded, clean, code).float()
+        loss: Tensor = baseline.objective(model, degraded, clean, code).float()
+        return loss
     total = torch.zeros((), device=degraded.device)
-    for weight in weights.unique():
+    for weight in weights.unique():  # type: ignore[no-untyped-call]
         indices = (weights == weight).nonzero().flatten()
         loss = baseline.objective(
             model, degraded[indices], clean[indices], None if code is None else code[indices]

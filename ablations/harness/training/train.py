@@ -218,7 +218,7 @@ def _loss_weights(recipe: Recipe, weights: Sequence[float], device: torch.device
 
 
 def _micro_batch_size(state: TrainState, batch: Batch) -> int:
-    return math.ceil(len(batch) / 2**state.oom_splits)
+    return math.ceil(len(batch) / (1 << state.oom_splits))
 
 
 def _backward_until_it_fits(spec: RunSpec, state: TrainState, batch: Batch, process_group: ProcessGroup) -> Tensor:
