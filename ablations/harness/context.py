@@ -20,7 +20,7 @@ class RunContext:
 
     spec: RunSpec  # what is run
     bundle: DataBundle  # its images
-    conditioning: Conditioning  # what the model is told of each sample
+    conditioning: Conditioning  # the model's `code` argument for each sample
     device: torch.device  # where
     process_group: ProcessGroup = SINGLE_PROCESS  # who shares the work; the first process alone reads and writes files
 

@@ -1,4 +1,4 @@
-"""A run's last act: DONE, with the hash of every file, and only where none that a run must have was lost."""
+"""The DONE file of a run: the hash of every file, written only where all required files exist."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from reports import schema
 from reports.files import sha256_of, write_json
 
 TRANSIENT_FOLDERS = (schema.CHECKPOINTS_FOLDER, schema.SNAPSHOTS_FOLDER, schema.MEASURES_FOLDER)
-"""Folders that come and go while a run stays as it is."""
+"""Folders that are no part of a finished run."""
 
 
 class MissingFilesError(Exception):
-    """Files that the run had written are no longer in its folder."""
+    """Files that the run has written are missing in its folder."""
 
 
 def required_files(spec: RunSpec) -> list[str]:
@@ -29,10 +29,10 @@ def required_files(spec: RunSpec) -> list[str]:
 
 
 def write_done_marker(folder: Path, spec: RunSpec) -> None:
-    """DONE with the hash of every file, then away with the checkpoints.
+    """Write DONE with the hash of every file, then remove the checkpoints.
 
     Raises:
-        MissingFilesError: the run does not have all that it must; its checkpoints go too where the log is lost.
+        MissingFilesError: a required file is missing; the checkpoints are removed, too, where the log is missing.
     """
     required = required_files(spec)
     missing = [name for name in required if not (folder / name).is_file()]

@@ -111,7 +111,7 @@ def score_items(
     origin = origin_from_spec(run.spec)
     all_items = list(items)
     order = list(range(len(all_items)))
-    if device.type == "cuda":  # images of one size lie apart in most sets; on a CPU neighbours decide the bits
+    if device.type == "cuda":  # groups images of one size; not on a CPU, where a batch's images decide rounding
         conditions = list(dict.fromkeys(item.condition.name for item in all_items))
         order.sort(key=lambda i: (conditions.index(all_items[i].condition.name), all_items[i].clean.shape))
     item_indices, scored = iter(order), []
@@ -129,7 +129,7 @@ def score_items(
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Whose scores they are, as rows say it."""
+    """The run of the scores, as in each row."""
 
     run_id: str
     variant: str
@@ -138,7 +138,7 @@ class Origin:
 
 
 def origin_from_spec(spec: RunSpec) -> Origin:
-    """Of a run."""
+    """The origin of a run's scores."""
     return Origin(run_id=spec.run_id, variant=spec.variant, seed=spec.seed, dataset=spec.data.name)
 
 

@@ -1,4 +1,4 @@
-"""Signs of life of a run: beats at each step and image, and a watchdog that ends a process without any."""
+"""Heartbeats of a run at each step and image, and a watchdog that ends a process without any."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _listeners: list[Callable[[], None]] = []
 
 
 def notify_heartbeat() -> None:
-    """Say that this process's run goes on: called at each training step and each restored batch of images."""
+    """Signal that this process's run is alive: called at each training step and each restored batch of images."""
     for listener in _listeners:
         listener()
 

@@ -1,8 +1,8 @@
 """One process at a time in a run's folder: a lock with an owner and a lease.
 
-The lock is the system's (flock): it goes when its process ends, however it ends. Beside it stands who holds it, and a
-lease that the holder renews, for those who can't see the system's lock: another machine on a file system without
-network locks, and `ablations.status`.
+The lock is the system's (flock): it is released when its process ends, however it ends. The file names the owner and
+carries a lease that the owner renews, for readers who can't see the system's lock: another machine on a file system
+without network locks, and `ablations.status`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class BusyError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class LockOwner:
-    """Who holds a lock."""
+    """The process that holds a lock."""
 
     host: str  # name of the machine
     pid: int  # of the process there
@@ -42,7 +42,7 @@ def lock_file(folder: Path) -> Path:
 
 
 def trace_file(folder: Path) -> Path:
-    """Where a run that hung says where it stood: `.<run_id>.trace`."""
+    """File for the stack trace of a run that hung: `.<run_id>.trace`."""
     return folder.parent / f".{folder.name}.trace"
 
 
@@ -68,14 +68,14 @@ def run_lock(folder: Path) -> Iterator[None]:
         finally:
             stop.set()
             renewal.join()
-            # only the holder removes the file, and while it holds it: whoever waits on this inode looks again
+            # only the holder removes the file, while it holds the lock: a process that waits on this inode tries again
             lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
 
 def lock_owner(folder: Path) -> LockOwner | None:
-    """Who works on the run now: its lock's owner, unless the lease ran out or its process, on this machine, is gone."""
+    """The owner of the run's lock, unless the lease has expired or its process, on this machine, has ended."""
     lock = lock_file(folder)
     try:
         age_s = time.time() - lock.stat().st_mtime
@@ -109,7 +109,7 @@ def _respect_foreign_lease(lock: Path, descriptor: int, this_process: LockOwner,
     """Respect the lease of another machine's process, whose flock this file system may not show."""
     owner = _read_owner(os.pread(descriptor, 4096, 0))
     if owner is None or owner.host == this_process.host:
-        return  # nobody, or a process of this machine that is gone: its flock would have stopped us
+        return  # no owner, or an ended process of this machine: a live one would hold the flock
     if _file_system_time(lock.parent) - os.fstat(descriptor).st_mtime < LEASE_S:
         raise BusyError(f"{name} is being worked on by process {owner.pid} of {owner.host}.")
 

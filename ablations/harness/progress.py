@@ -1,4 +1,4 @@
-"""What a user sees while a study runs: bars on a terminal, plain lines elsewhere."""
+"""Progress of a running study: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _STAGES = {"evaluate": "evaluating", "measure": "taking its measures"}
 
 @contextmanager
 def timed_status(console: Console, task: str) -> Iterator[None]:
-    """Say what is done now: with a clock on a terminal, in a line elsewhere, and how long it took."""
+    """Show a task with a clock on a terminal, and print how long it took."""
     started = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
@@ -47,7 +47,7 @@ def timed_status(console: Console, task: str) -> Iterator[None]:
 
 
 class _NoteColumn(ProgressColumn):
-    """What a run does; after its last step with the time since then."""
+    """The stage of a run; after its last step with the time since then."""
 
     def render(self, task: Task) -> Text:
         since = task.fields.get("since")
@@ -55,7 +55,7 @@ class _NoteColumn(ProgressColumn):
 
 
 class _RemainingColumn(TimeRemainingColumn):
-    """The time left, until the last step: none is known of what follows."""
+    """The time left, until the last step: the rest is not estimated."""
 
     def render(self, task: Task) -> Text:
         return Text("") if task.remaining == 0 else super().render(task)
@@ -113,7 +113,7 @@ class StudyProgress:
             )
 
     def update(self, digest: str, progress: RunProgress) -> None:
-        """A word from a run."""
+        """Progress of a run."""
         self._first_step.setdefault(digest, progress.step)
         self._set_step(digest, progress.step)
         note = progress.stage
@@ -143,11 +143,11 @@ class StudyProgress:
         self._print(f"{self._run_name(spec)}: done ({self._runs_done} of {counted(len(self._run_names), 'run')})")
 
     def busy(self, spec: RunSpec) -> None:
-        """Another launcher works on the run: it is looked at again later."""
+        """Another launcher works on the run: it is retried later."""
         self._remove_bar(spec)
 
     def failed(self, spec: RunSpec, folder: Path) -> None:
-        """A run failed; the study goes on."""
+        """A run failed; the study continues."""
         self._remove_bar(spec)
         try:
             error = json.loads((folder / ERROR_FILE).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""An early look at a study under way: its table from the weights of the last tenth that all begun runs have reached."""
+"""A provisional report of a running study: from the weights of the last tenth that all started runs have reached."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ PROVISIONAL_FOLDER = "provisional"
 
 
 def build_provisional_report(plan: Plan, root: Path, device: torch.device, console: Console, *, command: str) -> Path:
-    """Evaluate the begun runs at one moment of their training and build a report marked provisional.
+    """Evaluate the started runs after one share of their training, and build a report marked provisional.
 
-    The runs themselves are left alone: everything is written under `provisional/` in the folder of all runs.
+    The runs themselves are unchanged: everything is written under `provisional/` in the folder of all runs.
 
     Returns:
         The HTML page.
@@ -71,7 +71,7 @@ def _last_tenth(root: Path, spec: RunSpec) -> int:
 
 
 def _evaluate_at(spec: RunSpec, tenth: int, run_folder: Path, folder: Path, device: torch.device) -> bool:
-    """Make a finished run folder of what the run was at a tenth; False where its weights of then are gone."""
+    """Write a finished run folder of the run at a tenth; False where its snapshot is missing."""
     if is_done(folder):
         return True
     make_deterministic(device, spec.recipe.cpu_threads)

@@ -45,16 +45,16 @@ MACS_SIDE = 128
 
 
 def list_names(root: Path) -> list[str]:
-    """What lies in a folder of runs; nothing where there is no folder."""
+    """The names in a folder of runs; none where there is no folder."""
     return os.listdir(root) if root.is_dir() else []  # noqa: PTH208 (a Path for each of thousands is slow)
 
 
 def find_run(root: Path, spec: RunSpec, names: Sequence[str] | None = None) -> Path:
-    """The run's folder under `root`: one of the same identity under whatever label, or where it is to be made.
+    """The run's folder under `root`: an existing one of the same identity under any label, or a new one.
 
-    `names` are what lies in `root`, where one listing is to serve for many runs.
+    `names` are those in `root`, so that one listing serves many runs.
     """
-    # a study of thousands of runs must not list them all for each
+    # a study of thousands of runs must not list the folder for each
     if (root / spec.run_id / schema.DONE_FILE).is_file():
         return root / spec.run_id
     ending = f"-s{spec.seed}-{spec.digest}"
@@ -66,11 +66,11 @@ def find_run(root: Path, spec: RunSpec, names: Sequence[str] | None = None) -> P
 
 
 def is_done(folder: Path) -> bool:
-    """Whether the run is finished, its files are those that DONE lists, and none that it needs is missing there."""
+    """Whether the run is finished: DONE lists all required files, and all listed files have their hashes."""
     try:
         done = json.loads((folder / schema.DONE_FILE).read_text(encoding="utf-8"))
-        files, needs = done["files"], {schema.SPEC_FILE, schema.IMAGES_FILE, *done.get("needs", ())}
-        return needs <= files.keys() and all(sha256_of(folder / name) == digest for name, digest in files.items())
+        files, required = done["files"], {schema.SPEC_FILE, schema.IMAGES_FILE, *done.get("needs", ())}
+        return required <= files.keys() and all(sha256_of(folder / name) == digest for name, digest in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -85,23 +85,23 @@ def run_one(
     process_group: ProcessGroup = SINGLE_PROCESS,
     log: str = "jsonl",
 ) -> bool:
-    """Make a run true: train and evaluate it, unless it is done and `force` does not ask again; whether it is done now.
+    """Train and evaluate a run, unless it is done and `force` is off; returns whether it is done now.
 
-    A failure is written to the run's ERROR.json, and the next call tries again. Under torchrun
-    rank 0 calls this, while the other ranks are in `run_nonzero_rank`. `log` is one of `metric_logger.LOGS`.
+    A failure is written to the run's ERROR.json, and the next call tries again. Under torchrun rank 0 calls this, while
+    the other ranks are in `run_nonzero_rank`. `log` is one of `metric_logger.LOGS`.
     """
     folder = find_run(root, spec)
     folder.mkdir(parents=True, exist_ok=True)
     with run_lock(folder):
         if not force and is_done(folder):
             return True
-        for path in (schema.DONE_FILE, schema.ERROR_FILE):
-            (folder / path).unlink(missing_ok=True)
-        for partial in folder.rglob(".*.part"):  # of a writer that was killed; DONE must not list it
-            partial.unlink(missing_ok=True)
+        for name in (schema.DONE_FILE, schema.ERROR_FILE):
+            (folder / name).unlink(missing_ok=True)
+        for temporary_file in folder.rglob(".*.part"):  # of a killed writer; DONE must not list it
+            temporary_file.unlink(missing_ok=True)
         if force:
-            for path in TRANSIENT_FOLDERS:
-                shutil.rmtree(folder / path, ignore_errors=True)
+            for name in TRANSIENT_FOLDERS:
+                shutil.rmtree(folder / name, ignore_errors=True)
         try:
             with process_group.on_peer_failure(lambda error: _write_error(folder, error)):
                 _train_and_evaluate(spec, folder, device, on_progress, process_group, log)
@@ -115,22 +115,22 @@ def run_one(
 
 
 def run_nonzero_rank(specs: Sequence[RunSpec], device: torch.device, process_group: TorchProcessGroup) -> None:
-    """What all but the first process do: their part of each run that it begins, without a file."""
-    known = {spec.digest: spec for spec in specs}
+    """The work of all ranks but 0: their part of each run that rank 0 starts; they write no files."""
+    spec_of_digest = {spec.digest: spec for spec in specs}
     while (digest := process_group.broadcast_next_run()) is not None:
         try:
-            if digest not in known:
+            if digest not in spec_of_digest:
                 raise ValueError(f"This process plans no run {digest}: other data or another version of the suite.")
-            spec = known[digest]
-            trained, run = _trained(spec, Path(), device, _noop, process_group, _noop)
+            spec = spec_of_digest[digest]
+            result, run = _train_in_folder(spec, Path(), device, _noop, process_group, _noop)
             for items, label in test_sets_by_protocol(spec, run.bundle):
-                score_items(run, trained.model, items, protocol=label)
+                score_items(run, result.model, items, protocol=label)
         except Exception as error:
             process_group.broadcast_error(error)
 
 
 def _noop(_: object) -> None:
-    """Where what a process that is not the first has to say goes."""
+    """Progress and log of the ranks that print nothing."""
 
 
 def _train_and_evaluate(
@@ -143,15 +143,15 @@ def _train_and_evaluate(
 ) -> None:
     if isinstance(process_group, TorchProcessGroup):
         process_group.broadcast_next_run(spec.digest)
-    with open_row_logger(log, folder) as shown:
-        trained, run = _trained(spec, folder, device, on_progress, process_group, shown)
+    with open_row_logger(log, folder) as row_logger:
+        result, run = _train_in_folder(spec, folder, device, on_progress, process_group, row_logger)
     steps = spec.recipe.steps
     on_progress(Progress(step=steps, steps=steps, stage="evaluate"))
-    write_results(run, trained, folder)
+    write_results(run, result, folder)
     on_progress(Progress(step=steps, steps=steps, stage="done"))
 
 
-def _trained(
+def _train_in_folder(
     spec: RunSpec,
     folder: Path,
     device: torch.device,
@@ -159,7 +159,7 @@ def _trained(
     process_group: ProcessGroup,
     log: RowLogger,
 ) -> tuple[TrainResult, RunContext]:
-    """The trained model, and what it was trained with; in the first process with the run's first files."""
+    """Train; rank 0 writes spec.json and env.json first. Returns the model and its context."""
     make_deterministic(device, spec.recipe.cpu_threads)
     set_float32_products(spec.precision)
     if device.type == "cuda":
@@ -178,7 +178,7 @@ def _trained(
 
 
 def _write_environment(folder: Path, device: torch.device, processes: int, acceleration: dict[str, object]) -> None:
-    """env.json; where the run goes on from elsewhere, or with other packages, `earlier` keeps what it began with."""
+    """Write env.json; a run that resumes in another environment keeps the previous ones under `earlier`."""
     current: dict[str, object] = {**environment(device)}
     current |= {"processes": processes} if processes > 1 else {}
     current |= {"acceleration": acceleration} if acceleration else {}
@@ -195,45 +195,45 @@ def _write_environment(folder: Path, device: torch.device, processes: int, accel
     write_json(folder / schema.ENV_FILE, {**current, **({"earlier": earlier} if resumes and earlier else {})})
 
 
-def write_results(run: RunContext, trained: TrainResult, folder: Path) -> None:
-    """Write all that a run has once it is trained: its evaluation, its summary, and DONE last."""
+def write_results(run: RunContext, result: TrainResult, folder: Path) -> None:
+    """Write the results of a trained run: its evaluation, its summary, and DONE last."""
     started = time.monotonic()
-    write_evaluation(run, trained, folder)
+    write_evaluation(run, result, folder)
     summary = schema.SummaryFile(
         status="done",
-        steps=trained.steps,
-        best_step=trained.selected_step,
-        train_wall_s=round(trained.wall_s, 2),
+        steps=result.steps,
+        best_step=result.selected_step,
+        train_wall_s=round(result.wall_s, 2),
         eval_wall_s=round(time.monotonic() - started, 2),
         peak_memory_mb=_peak_memory_mb(run.device),
-        oom_splits=trained.oom_splits,
+        oom_splits=result.oom_splits,
     )
     write_json(folder / schema.SUMMARY_FILE, summary)
     write_done_marker(folder, run.spec)
 
 
-def write_evaluation(run: RunContext, trained: TrainResult, folder: Path) -> None:
-    """Write what the evaluation of a model makes: scores, crops, probes, weights."""
+def write_evaluation(run: RunContext, result: TrainResult, folder: Path) -> None:
+    """Evaluate a model and write scores, crops, probes and weights."""
     rows: list[dict[str, object]] = []
     items: list[EvalItem] = []
     for test_set, label in test_sets_by_protocol(run.spec, run.bundle):
-        rows += score_items(run, trained.model, test_set, protocol=label)
+        rows += score_items(run, result.model, test_set, protocol=label)
         items = items or test_set  # those of the run's own protocol come first
     schema.write_images(pd.DataFrame(rows), folder / schema.IMAGES_FILE)
-    probes.write_samples(run, trained.model, items, folder)
-    probes.write_probes(run, trained.model, items, folder)
-    state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in trained.model.state_dict().items()}
+    probes.write_samples(run, result.model, items, folder)
+    probes.write_probes(run, result.model, items, folder)
+    state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in result.model.state_dict().items()}
     write_bytes(folder / schema.WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": run.spec.variant}))
 
 
 def test_sets_by_protocol(spec: RunSpec, bundle: DataBundle) -> Iterator[tuple[list[EvalItem], str]]:
-    """The test images under each protocol that the run is scored by, and its label."""
+    """The test images under each of the run's protocols, and the protocol's label."""
     for label in (spec.protocol, *spec.also_protocols):
         yield test_items(spec, bundle, label), label
 
 
 def test_items(spec: RunSpec, bundle: DataBundle, label: str) -> list[EvalItem]:
-    """The test images under a protocol, without the conditions it does not know (it may draw one sigma alone)."""
+    """The test images under a protocol, without the noise levels that it does not draw."""
     rule = get_protocol(label).noise
     conditions = [
         condition
@@ -274,7 +274,7 @@ def spec_record(spec: RunSpec) -> dict[str, object]:
 
 
 def data_record(data: DataRef) -> dict[str, object]:
-    """What spec.json and study.json say of the data; no path of this machine."""
+    """The data as in spec.json and study.json; without paths of this machine."""
     return {
         "name": data.name,
         "checksum": data.checksum,

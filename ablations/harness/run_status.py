@@ -1,6 +1,6 @@
-"""How a run stands, at a glance: which files are there and the last line of its log, nothing hashed, nothing imported.
+"""The status of a run, from the existence of its files and the last line of its log: fast, without hashes.
 
-A study of thousands of runs must be told in a second, so that this module may not import pandas or torch.
+The status of thousands of runs must take a second, so that this module may not import pandas or torch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TAIL_BYTES = 4096
 
 
 class State(str, Enum):
-    """How a run stands."""
+    """The status of a run."""
 
     DONE = "done"
     RUNNING = "running"
@@ -49,7 +49,7 @@ class Step:
 
 
 def state_of(folder: Path) -> State:
-    """How the run in `folder` stands. A run whose files are there is believed: `is_done` reads each, this none."""
+    """The status of the run in `folder`. Files need only exist: `is_done` verifies their hashes, too."""
     if (folder / DONE_FILE).is_file():
         return State.DONE if _has_required_files(folder) else State.INTERRUPTED
     if not folder.is_dir():
@@ -85,7 +85,7 @@ def last_step(folder: Path) -> Step | None:
 
 
 def _has_required_files(folder: Path) -> bool:
-    """Whether DONE lists what a run must have, and what it lists is there."""
+    """Whether DONE lists all required files, and all listed files exist."""
     done = read_object(folder / DONE_FILE)
     files, required = done.get("files"), done.get("needs", [])
     if not isinstance(files, dict) or not isinstance(required, list):

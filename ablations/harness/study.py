@@ -1,4 +1,4 @@
-"""A whole study: its runs, its tidy table, its report."""
+"""A study: its runs, its tidy table, its report."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from reports.tables import build_table
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
-    """What a study left."""
+    """Results of a study."""
 
     folder: Path  # with the table and the report
     report: Path  # the HTML page
@@ -53,9 +53,9 @@ class StudyResult:
 def run_plan(
     plan: Plan, options: JobOptions, launcher: Launcher, *, max_parallel: int, command: str, console: Console
 ) -> StudyResult:
-    """Make every run of the plan true, write the study's table and build its report.
+    """Execute every run of the plan, write the study's table and build its report.
 
-    Which measures the jobs take the plan says; `command` is what the report's reader repeats.
+    The plan names the measures; the report prints `command` for repetition.
     """
     root = options.root
     measures = (*plan.study.measures, *metric_measures(plan.study.metrics))
@@ -72,20 +72,20 @@ def run_plan(
     if not failed:
         for spec in plan.specs:
             snapshots.prune(find_run(root, spec), spec.recipe)
-    # a run found under another label has that label in its folder's name: write where the runs really are
+    # a run found under another label has that label in its folder's name: write the actual folders
     study = study_record(plan, root, command, folder)
     write_json(folder / schema.STUDY_FILE, study)
     with timed_status(console, "writing the table and the report"):
         write_table(study, root, folder)
         report = build_report([folder], folder)
     for sentence in learning.sentences(learning.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
-        print_prose(console, sentence)  # what the table rests on, first
+        print_prose(console, sentence)  # evidence for the table, first
     print_table(build_table(load_study(folder)), console)
     return StudyResult(folder=folder, report=report, failed=failed)
 
 
 def print_folder_notes(plan: Plan, root: Path, console: Console) -> None:
-    """Say which rows of earlier commands stay in the table, or that its usual folder is another study's."""
+    """Print which rows of earlier commands stay in the table, or that its default folder belongs to another study."""
     folder = study_folder(plan, root)
     earlier = read_matching_study(plan, folder)
     if extra_rows := rows_only_in_earlier(_planned_rows(plan, root), earlier["rows"] if earlier else []):
@@ -105,7 +105,7 @@ def study_record(plan: Plan, root: Path, command: str, folder: Path | None = Non
     if earlier and rows_only_in_earlier(rows, earlier["rows"]):
         study = registered_study(study)
         earlier_commands = [c for c in earlier.get("command", "").split(" && ") if c and c != command]
-        command = " && ".join([*earlier_commands, command])  # all of the table takes all of them
+        command = " && ".join([*earlier_commands, command])  # the table needs all of them
     rows = merge_rows(rows, earlier["rows"] if earlier else [], plan.study)
     variants = {row["variant"] for row in rows}
     metrics = [METRICS[name].shown.to_json() for name in study.metrics]

@@ -1,4 +1,4 @@
-"""A study's folder and the rows that are in it: more seeds or variants join a table, other terms get a folder apart."""
+"""A study's folder and its rows: more seeds or variants join a table, other settings get a separate folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_LISTED = 4
 
 
 def study_folder(plan: Plan, root: Path) -> Path:
-    """Where study.json and report lie, whatever seeds and variants: the usual folder, or one apart for other terms."""
+    """The folder of study.json and report, for any seeds and variants: the default, or one for other settings."""
     usual = root / STUDIES_FOLDER / plan.folder_name
     separate = usual.with_name(f"{usual.name}-{settings_digest(plan)[:8]}")
     if (separate / STUDY_FILE).exists():
@@ -30,9 +30,9 @@ def study_folder(plan: Plan, root: Path) -> Path:
 
 
 def read_matching_study(plan: Plan, folder: Path) -> StudyFile | None:
-    """The study.json in `folder` where it is of the plan's terms; None where none can be read, or of others.
+    """The study.json in `folder` if its settings are the plan's; None where there is none, or with other settings.
 
-    A file that says no terms (of an older version) is compared by what it and the first of its runs do say.
+    A file without a digest (of an older version) is compared by its own settings and those of its first run.
     """
     try:
         record = json.loads((folder / STUDY_FILE).read_text(encoding="utf-8"))
@@ -49,14 +49,14 @@ def read_matching_study(plan: Plan, folder: Path) -> StudyFile | None:
 
 
 def settings_digest(plan: Plan) -> str:
-    """SHA-256 of what all rows of one table share: everything that decides its numbers but variants and seeds."""
+    """SHA-256 of the settings that all rows of a table share: all that decides its numbers but variants and seeds."""
     return hashlib.sha256(
         json.dumps(_shared_settings(plan), sort_keys=True, separators=(",", ":")).encode()
     ).hexdigest()
 
 
 def budget_record(plan: Plan) -> dict[str, Any]:
-    """What study.json says of the budget: the recipe as its runs train, with the tasks that they have."""
+    """The budget as in study.json: with the recipe and tasks of its runs."""
     budget = plan.budget
     recipe = next((spec.recipe for spec in plan.specs if is_trained(spec.config)), budget.recipe)
     overrides = {name: text_of(value) for name, value in budget.overrides.items()}
@@ -71,9 +71,9 @@ def budget_record(plan: Plan) -> dict[str, Any]:
 
 
 def merge_rows(rows: Sequence[StudyRow], earlier: Sequence[StudyRow], study: Study) -> list[StudyRow]:
-    """The rows of a plan and those of the same terms that were there before, by variant and seed, in the study's order.
+    """The rows of a plan and earlier rows of the same settings, by variant and seed, in the study's order.
 
-    The plan's stand where both have one.
+    The plan's rows replace earlier ones.
     """
     extra_rows = rows_only_in_earlier(rows, earlier)
     if not extra_rows:
@@ -99,13 +99,13 @@ def merge_rows(rows: Sequence[StudyRow], earlier: Sequence[StudyRow], study: Stu
 
 
 def rows_only_in_earlier(rows: Sequence[StudyRow], earlier: Sequence[StudyRow]) -> list[StudyRow]:
-    """The earlier rows whose variant and seed the plan has not."""
+    """The earlier rows whose variant and seed are not in the plan."""
     planned_keys = {(row["variant"], row["seed"]) for row in rows}
     return [row for row in earlier if (row["variant"], row["seed"]) not in planned_keys]
 
 
 def earlier_rows_note(extra_rows: Sequence[StudyRow], folder: Path) -> str:
-    """One line that says which rows of earlier commands the table keeps."""
+    """One line on the rows of earlier commands that stay in the table."""
     names = [f"{row['variant']} seed {row['seed']}" for row in extra_rows]
     names = list(dict.fromkeys(names))
     more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
@@ -143,7 +143,7 @@ def _shared_settings(plan: Plan) -> dict[str, Any]:
 
 
 def _settings_in_record(record: dict[str, Any]) -> dict[str, Any]:
-    """What a study.json without terms says of them."""
+    """The settings recorded in a study.json without a digest."""
     text_encoder, data, budget = record.get("text_encoder"), record["data"], record["budget"]
     return {
         "study": record["study"],
@@ -156,7 +156,7 @@ def _settings_in_record(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings_of_plan(plan: Plan, record: dict[str, Any]) -> dict[str, Any]:
-    """The same of a plan, in the words of a study.json."""
+    """The same of a plan, with the keys of a study.json."""
     settings = {
         "study": plan.study.name,
         "budget": {name: value for name, value in budget_record(plan).items() if name != "summary"},

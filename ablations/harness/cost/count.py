@@ -43,7 +43,7 @@ class MacCount:
     macs_convolutions: int  # those of its convolutions, which most papers print
     macs_here: int  # of this implementation
     counter: str  # what counted `macs`
-    note: str = ""  # what a reader must know of the count, or ""
+    note: str = ""  # caveat of the count, or ""
 
 
 def count_macs(model: nn.Module, image: Tensor, code: Tensor | None) -> MacCount:
@@ -103,7 +103,7 @@ def _expand_shuffle_reduce(
 
 
 def _as_convolution(self: ConvolutionPerPrompt, x: Features, codes: Tensor, prompts: Tensor | None = None) -> Features:
-    """Each sample's own 1x1 convolution as what it is, a group a sample."""
+    """Each sample's own 1x1 convolution, as a grouped convolution."""
     assert prompts is not None
     weights, biases = self.stacked()
     batch, channels = x.shape[:2]

@@ -1,4 +1,4 @@
-"""What a study will take on this device: one measured training step a model, scaled to the whole run."""
+"""Time and memory of a study on this device: one measured training step a model, scaled to the run."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _FORWARD_SHARE = 1 / 3  # of a training step, for a forward pass over as many pi
 
 @dataclass(frozen=True, kw_only=True)
 class RunEstimate:
-    """What one run takes."""
+    """Time and memory of one run."""
 
     variant: str
     step_s: float  # of a training step of the first phase
     train_s: float  # of all steps
     eval_s: float  # to restore the test images once
-    memory_bytes: float  # most of tensors at once, in a training step or a batch of evaluation, libraries apart
+    memory_bytes: float  # peak of live tensors in a training step or a batch of evaluation, without libraries
     measures_s: float = 0.0  # of the measures that its study takes, roughly
 
     @property

@@ -111,7 +111,7 @@ def has_bf16(device: torch.device) -> bool:
     """Whether the device has bf16 instructions; emulated ones would time the emulation."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # absent in some versions of torch, which then tell nothing
+    # absent in some versions of torch
     queries = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(query() for query in queries if query is not None)
 
@@ -136,7 +136,7 @@ def _mac_columns(subject: BenchmarkedModel, model: nn.Module, size_px: int) -> d
 def _cost_columns(
     subject: BenchmarkedModel, device: torch.device, setting: Measurement, timing: TimingOptions
 ) -> dict[str, Any]:
-    """Times and memory; each that fails leaves its reason and the others stand."""
+    """Times and memory; a quantity that fails has a reason in place of its number."""
     costs: dict[str, Any] = {}
     for quantity, batch in (("latency", 1), ("images_per_s", timing.batch)):
         try:
@@ -169,7 +169,7 @@ def _throughput_columns(times_s: Sequence[float], batch: int) -> dict[str, float
 
 
 def _reference_work(device: torch.device) -> Callable[[], None]:
-    """A fixed job, timed beside every row: how its time varies tells how quiet the machine was."""
+    """A fixed workload, timed for every row: its variation shows how idle the machine was."""
     image, weight = torch.ones(1, 64, 64, 64, device=device), torch.ones(64, 64, 3, 3, device=device)
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""How many runs fit on one GPU at once: arithmetic on measured numbers, apart from whatever measures them."""
+"""How many runs fit on one GPU at once: arithmetic on measured numbers."""
 
 from __future__ import annotations
 

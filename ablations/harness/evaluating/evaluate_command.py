@@ -199,7 +199,7 @@ def _terms(
 
 
 def select_conditions(pretrained: PretrainedModel, data: TestSets, requested: Sequence[str]) -> list[Condition]:
-    """The data's conditions that the model serves, or those asked for by task or name.
+    """The data's conditions that the model serves, or those requested by task or name.
 
     Raises:
         ValueError: an unknown name, or one that the data or the model does not serve.
@@ -223,7 +223,7 @@ def select_conditions(pretrained: PretrainedModel, data: TestSets, requested: Se
 
 
 def _parse_tasks(requested: Sequence[str]) -> list[Task]:
-    """The tasks of the names asked for.
+    """The tasks of the requested names.
 
     Raises:
         ValueError: no such task or condition.
@@ -273,7 +273,7 @@ def _reported_setting(name: str) -> Any:
 
 
 def _compare_with_reported(name: str, means: Sequence[Mean], rules: Protocol) -> dict[str, Any]:
-    """Measured numbers of whole sets beside the printed ones; a mean over some of a set's images is none of its."""
+    """Measured numbers of complete sets beside the published ones; means over part of a set are left out."""
     from reports import reported
 
     setting = _reported_setting(name)

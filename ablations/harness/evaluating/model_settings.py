@@ -74,7 +74,7 @@ def build_with_settings(name: str, config: Mapping[str, Any]) -> nn.Module:
 
 def _create_model(name: str, config: Mapping[str, Any]) -> nn.Module:
     with warnings.catch_warnings():
-        # torch's word on layers without channels: what is wrong with the setting is said in one line instead
+        # torch warns of layers without channels: the setting's error is reported in one line instead
         warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
         return dfpir.create_model(name, **config) if name in VARIANTS else baselines.create_model(name, **config)
 

@@ -1,4 +1,4 @@
-"""A model by its name and a weights file, ready to restore: never with a weight that the file does not give."""
+"""A model by its name and a weights file, loaded strictly and ready to restore."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ Images = Float[Tensor, "b 3 h w"]
 class PretrainedModel:
     """A model with its weights, in eval mode."""
 
-    name: str  # as asked for
+    name: str  # a variant, comparator or specialist
     model: nn.Module  # on its device
     device: torch.device  # where it is
-    code: CodeFunction  # what it is told of a condition
+    code: CodeFunction  # gives the model's `code` argument for a condition
     conditioning: str  # the same in words, for the reader
     config: Mapping[str, Any]  # settings given for it
     run_id: str  # the run's, or made from the name and the hash
-    seed: int = 0  # the run's; 0 for a released file, which does not say
-    tasks: tuple[Task, ...] = PAPER_TASKS  # what it serves
+    seed: int = 0  # the run's; 0 for a released file
+    tasks: tuple[Task, ...] = PAPER_TASKS  # that the model was trained for
     weights: str = "none"  # name of the file, without its folder
     sha256: str = ""  # of the file; empty for a model that has no weights
     layout: str = "none"  # `released` names, `own` (a run of this suite), or `none`
-    # the data that the run was trained on, as its spec.json says; empty where nobody knows.
+    # the training data in a run's spec.json; empty for a released file
     trained_on: Mapping[str, Any] = field(default_factory=dict)
     weights_note: str = ""  # which of several sets of weights in the file; empty where there is one
 
@@ -194,7 +194,7 @@ def _settings_in_spec(spec: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _require_trained(trained_settings: Mapping[str, Any], requested: Mapping[str, Any]) -> None:
-    """Refuse settings other than a run's own: where no weight's shape tells them apart, its images would be others."""
+    """Refuse settings other than a run's own: not all of them change the shape of a weight."""
     for key, value in requested.items():
         if key in trained_settings and _as_json_value(trained_settings[key]) != _as_json_value(value):
             raise WeightsError(
@@ -209,7 +209,7 @@ def _as_json_value(value: Any) -> Any:
 
 
 def _read_run_spec(weights: Path, name: str) -> dict[str, Any] | None:
-    """The spec.json beside a run's weights, or None; refuses a run of another model than the one asked for."""
+    """The spec.json beside a run's weights, or None; refuses a run of another model than `name`."""
     path = weights.parent / SPEC_FILE
     if not path.is_file():
         return None
@@ -221,7 +221,7 @@ def _read_run_spec(weights: Path, name: str) -> dict[str, Any] | None:
         raise WeightsError(f"{path} is no run's spec ({type(error).__name__}: {error}): give the run again.") from error
     del required
     if variant != name:
-        # shapes do not tell variants apart: gamma, for one, is in no weight
+        # variants may have weights of equal shapes: gamma, for one, is in no weight
         raise WeightsError(f"{weights} is a run of {variant!r}, not of {name!r}: ask for {variant}.")
     return spec
 

@@ -1,4 +1,4 @@
-"""The launchers by name: what makes runs true on this machine, on a cluster, or in processes that torchrun started.
+"""The launchers by name: they execute runs on this machine, on a cluster, or in processes that torchrun started.
 
 No torch is imported here, so that a command line can list what there is. `job` holds what all of them do.
 """
@@ -40,7 +40,7 @@ class Launching:
     gpus: Annotated[float | None, one("--gpus", "N", gpus), OPTION] = None
 
     def gpus_on(self, device: torch.device) -> float:
-        """GPUs a run: as asked, else one where it runs on a GPU."""
+        """GPUs a run: as given, else one where it runs on a GPU."""
         return self.gpus if self.gpus is not None else float(device.type == "cuda")
 
 
@@ -79,7 +79,7 @@ def register_launcher(entry: LauncherEntry) -> LauncherEntry:
 
 
 def make_launcher(options: Launching, device: torch.device, process_group: ProcessGroup | None = None) -> Launcher:
-    """The launcher that was asked for, ready to be called; `process_group` is whom torchrun started.
+    """The requested launcher, ready to be called; `process_group` has the processes that torchrun started.
 
     Raises:
         ValueError: an unknown launcher, one whose library is missing, or settings of another one.

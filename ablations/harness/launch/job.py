@@ -53,7 +53,7 @@ class Job(JobOptions):
 
     @property
     def folder(self) -> Path:
-        """Where the run lies or will lie."""
+        """The run's folder, existing or not."""
         return find_run(self.root, self.spec)
 
 

@@ -154,7 +154,7 @@ def _worker_main(job: Job, pipe: Connection, parent: int) -> None:
 
 
 def exit_when_orphaned(parent: int) -> None:
-    """End this process when the launcher is gone, so that a killed study leaves nobody writing."""
+    """End this process when the launcher is gone, so that no worker of a killed study goes on writing."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

@@ -77,7 +77,7 @@ class RayLauncher:
         return failed
 
     def _submit(self, ray: Any, job: Job, token: str) -> Any:
-        # max_calls: a fresh process a run, nothing of one is left to the next
+        # max_calls: a fresh process a run
         task = ray.remote(max_calls=1)(_run_task).options(
             num_cpus=job.spec.recipe.cpu_threads if not self.gpus else 1,
             num_gpus=self.gpus,
@@ -168,7 +168,7 @@ def _shared_folder_token(root: Path) -> Iterator[str]:
 @contextmanager
 def _cluster(address: str | None) -> Iterator[Any]:
     """Ray, connected; a cluster that is started here listens on this machine alone and ends with the study."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ray = import_extra("ray", "ray")
     if ray.is_initialized():

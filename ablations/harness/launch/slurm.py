@@ -1,4 +1,4 @@
-"""Runs as a Slurm job array, through submitit: a run that is pre-empted is queued again and goes on."""
+"""Runs as a Slurm job array, through submitit: a run that is pre-empted is queued again and resumes."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class Task:
     """What a Slurm job does; called again where it is queued again."""
 
     def __call__(self, job: Job) -> bool:
-        """Do the job, once nobody else works on its run. Returns whether the run is done."""
+        """Execute the job, once no other process works on its run. Returns whether the run is done."""
         return execute_when_free(job, _BUSY_RETRY_S)
 
     def checkpoint(self, job: Job) -> Any:
-        """What submitit queues again at pre-emption; the run itself goes on from its last checkpoint."""
+        """What submitit queues again at pre-emption; the run itself resumes from its last checkpoint."""
         return import_extra("submitit", "slurm").helpers.DelayedSubmission(self, job)
 
 
@@ -70,8 +70,8 @@ class SlurmLauncher:
     settings: Mapping[str, str] = field(default_factory=dict)  # of the job array (see `SETTINGS`)
     gpus: float = 0.0  # a run
     cluster: str = "slurm"  # submitit's executor; `local` and `debug` run without Slurm
-    poll_s: float = _POLL_S  # seconds between looks
-    file_delay_s: float = _FILE_DELAY_S  # seconds until files written elsewhere are seen here
+    poll_s: float = _POLL_S  # seconds between polls
+    file_delay_s: float = _FILE_DELAY_S  # seconds until files of other machines are visible
 
     def __post_init__(self) -> None:
         for key, value in self.settings.items():

@@ -18,13 +18,13 @@ _BUSY_RETRY_S = 2.0
 
 
 class TorchrunLauncher:
-    """Does jobs in this process, rank 0 of its process group, while the others are in `run_one.run_nonzero_rank`."""
+    """Executes jobs in this process, rank 0 of its group, while the others are in `run_one.run_nonzero_rank`."""
 
     def __init__(self, process_group: ProcessGroup) -> None:
         self._process_group = process_group
 
     def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
-        """Do all jobs, one at a time whatever `max_parallel` says (see `job.Launcher`)."""
+        """Execute all jobs, one at a time whatever `max_parallel` says (see `job.Launcher`)."""
         waiting, failed = deque(jobs), []
         while waiting:
             job = replace(waiting.popleft(), device=str(self._process_group.device))

@@ -129,7 +129,7 @@ class GraphedStep:
         assert self._replay is not None
         assert self._loss is not None
         self._replay()
-        # the optimiser's zero_grad took them away; the graph writes them anew, it doesn't add
+        # the optimiser's zero_grad removed them; the graph overwrites them, it does not accumulate
         for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
             parameter.grad = gradient
         return self._loss.clone()  # the next replay writes over it

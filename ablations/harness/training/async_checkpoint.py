@@ -22,7 +22,7 @@ from reports.schema import CHECKPOINTS_FOLDER
 MIN_INTERVAL_COST_RATIO = 50.0
 """Least time between checkpoints, over the time that the last one took from training: 2 % of it at most."""
 
-_SIGTERM_GRACE_S = 30.0  # whoever sends a SIGTERM waits no longer, as a rule
+_SIGTERM_GRACE_S = 30.0  # after a SIGTERM, schedulers rarely wait longer
 
 
 class AsyncCheckpointer:
@@ -73,7 +73,7 @@ class AsyncCheckpointer:
         return time.monotonic() - self._saved_at > (min_interval_s if validated else max(interval_s, min_interval_s))
 
     def save(self, state: TrainState) -> None:
-        """Copy the state and write it as a checkpoint; waits for an earlier one, whose memory it uses."""
+        """Copy the state and write it as a checkpoint; waits for the previous write, whose buffer it reuses."""
         started = time.monotonic()
         if self._pending_checkpoint is not None:
             wait([self._pending_checkpoint])
@@ -102,7 +102,7 @@ class AsyncCheckpointer:
     def _write_checkpoint(
         self, step: int, tensors: dict[str, Tensor], facts: dict[str, Any], best: dict[str, Tensor], log: list[Any]
     ) -> None:
-        """The log first: a checkpoint never knows more steps than the log; nor does it name a file that isn't there."""
+        """The log first: a checkpoint never has more steps than the log, and never names a missing file."""
         folder = self._folder / CHECKPOINTS_FOLDER
         write_log(log, self._folder)
         if best:

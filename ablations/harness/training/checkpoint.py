@@ -1,8 +1,8 @@
-"""Checkpoints that are whole or not there: safetensors files whose names carry the hash of their bytes.
+"""Atomic checkpoints: safetensors files whose names carry the hash of their bytes.
 
-The best weights so far lie in a file of their own, since they change seldom; a checkpoint names the one that belongs to
-it, and is whole only together with it. Both are written by way of a neighbour that is renamed: a reader, and whoever
-comes after a crash, meets the old files or the new ones.
+The best weights so far are in a file of their own, since they change seldom; a checkpoint names its file of best
+weights and is valid only together with it. Both are written to a temporary file that is renamed: after a crash there
+are the old files or the new ones.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Checkpoint:
 
 
 class HostBuffer:
-    """What tensors hold at one moment, in host memory that the next copy uses again; page-locked for those of a GPU."""
+    """Host memory for copies of tensors, reused by the next copy; page-locked for tensors of a GPU."""
 
     def __init__(self) -> None:
         self._memory: Tensor | None = None
@@ -118,7 +118,7 @@ def _write(folder: Path, stem: str, tensors: Mapping[str, Tensor], metadata: Map
 
 
 def latest_checkpoint_bytes(folder: Path) -> bytes | None:
-    """The content of the newest whole checkpoint, for `parse`, or None."""
+    """The content of the newest intact checkpoint, for `parse`, or None."""
     return _first_intact(_candidates(folder))
 
 
@@ -155,13 +155,13 @@ def _best_file_of(path: Path) -> str | None:
 
 
 def load_step(folder: Path, step: int) -> Checkpoint | None:
-    """The whole checkpoint after `step` steps, or None."""
+    """The intact checkpoint after `step` steps, or None."""
     content = _first_intact([path for path in _candidates(folder) if _step_of(path) == step])
     return None if content is None else parse(content)
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps after which there are checkpoints, whole or not, newest first."""
+    """The steps of all checkpoints, intact or not, newest first."""
     return [_step_of(path) for path in _candidates(folder)]
 
 

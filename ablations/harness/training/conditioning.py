@@ -1,4 +1,4 @@
-"""What each model is told of a sample's degradation, in training and at test time."""
+"""Conditioning: the `code` argument that describes a sample's degradation, in training and at test time."""
 
 from __future__ import annotations
 

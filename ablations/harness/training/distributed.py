@@ -1,8 +1,8 @@
 """One run over several processes, a GPU each, on one machine or more: DistributedDataParallel under torchrun.
 
-Process 0 alone writes files. What the processes tell each other beside gradients goes through one exchange, in which a
-process that failed says so instead: whatever the others wait for then ends with its error, and the study goes on. In
-a `collective_section` they meet inside gradients' reductions, where nobody can answer: a failure there ends all.
+Process 0 alone writes files. All communication beside gradients goes through one exchange, in which a failed process
+sends its error instead: whatever the others wait for then raises that error, and the study continues. Inside a
+`collective_section` processes meet in gradient reductions, which can't carry errors: a failure there ends all.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes files and speaks."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def shard(self, count: int) -> tuple[slice, float]:
@@ -65,14 +65,14 @@ class ProcessGroup:
         return (slice(start, stop), (stop - start) / count) if stop > start else (slice(0, 1), 0.0)
 
     def barrier(self) -> None:
-        """Go on when all have come here.
+        """Wait for all processes.
 
         Raises:
-            PeerError: another one failed on its way.
+            PeerError: another process failed.
         """
 
     def any(self, value: bool) -> bool:
-        """Whether it is so in any process."""
+        """Whether the value is true in any process."""
         return value
 
     def all_reduce_sum(self, value: float) -> float:
@@ -80,24 +80,24 @@ class ProcessGroup:
         return value
 
     def all_gather(self, value: Sequence[Any]) -> list[Any]:
-        """What all processes hold, those of process 0 first; values as JSON knows them."""
+        """The values of all processes, in the order of ranks; JSON-ready."""
         return list(value)
 
     def broadcast_bytes(self, read: Callable[[], bytes | None]) -> bytes | None:
-        """What process 0 reads."""
+        """The bytes that process 0 reads."""
         return read()
 
     def wrap_ddp(self, loss: nn.Module) -> DistributedDataParallel | None:
-        """`loss` with gradients summed over processes in its backward pass; None: nobody to sum with."""
+        """`loss` with gradients summed over processes in its backward pass; None without other processes."""
         return None
 
     @contextmanager
     def collective_section(self) -> Iterator[None]:
-        """Around a pass in which gradients are reduced: whoever fails inside ends all processes."""
+        """Around a pass in which gradients are reduced: a failure inside ends all processes."""
         yield
 
     def broadcast_error(self, error: BaseException) -> None:
-        """Tell the others that this process failed; where they can't hear it, end all."""
+        """Send the others this process's error; inside a collective section, end all."""
 
     @contextmanager
     def on_peer_failure(self, on_error: Callable[[PeerError], None]) -> Iterator[None]:
@@ -105,7 +105,7 @@ class ProcessGroup:
         yield
 
     def shutdown(self) -> None:
-        """Let the others go: no run comes any more."""
+        """End the group: no run follows."""
 
 
 SINGLE_PROCESS = ProcessGroup()
@@ -174,10 +174,10 @@ class TorchProcessGroup(ProcessGroup):
 
     def broadcast_error(self, error: BaseException) -> None:
         if isinstance(error, PeerError):
-            return  # all know
+            return  # all processes have received it
         if self._in_collective:
             self._abort_all(error)
-        with suppress(RuntimeError):  # the others are gone: torchrun ends this process, too
+        with suppress(RuntimeError):  # the others have ended: torchrun ends this process, too
             self._exchange(b"", error)
 
     @contextmanager
@@ -189,20 +189,20 @@ class TorchProcessGroup(ProcessGroup):
             self._on_peer_error = lambda error: None
 
     def broadcast_next_run(self, digest: str | None = None) -> str | None:
-        """Process 0 says which run comes next, None to part; the others learn it."""
+        """Broadcast from process 0 which run comes next; None ends the group."""
         return str(self.all_gather([digest or ""] if self.is_main else [])[0]) or None
 
     def shutdown(self) -> None:
-        with suppress(RuntimeError):  # who is gone needs no farewell
+        with suppress(RuntimeError):  # the others may have ended
             if self.is_main:
                 self.broadcast_next_run(None)
             dist.destroy_process_group()
 
     def _exchange(self, payload: bytes, error: BaseException | None = None) -> list[bytes]:
-        """What every process says, in the order of ranks.
+        """The payloads of all processes, in the order of ranks.
 
         Raises:
-            PeerError: another one says that it failed.
+            PeerError: another process failed.
         """
         message = payload if error is None else _encode_error(error)
         header = torch.tensor([len(message), int(error is not None)])
@@ -231,9 +231,9 @@ class TorchProcessGroup(ProcessGroup):
         os._exit(1)
 
     def _watch_for_peer_errors(self) -> None:
-        """In process 0, which may itself be stuck in a reduction: write the row of one that failed, end all."""
+        """In process 0, which may itself be stuck in a reduction: write a failed process's error row, and end all."""
         pause = threading.Event()
-        with suppress(RuntimeError):  # the store went: so does everything
+        with suppress(RuntimeError):  # the store has closed: all processes end
             while not self._store.check([_ERROR]):
                 pause.wait(_POLL_S)
             rank, message = json.loads(self._store.get(_ERROR))
@@ -245,7 +245,7 @@ class TorchProcessGroup(ProcessGroup):
 
 
 def init_from_torchrun(device: torch.device) -> TorchProcessGroup:
-    """Meet the other processes that torchrun started; on `cuda` each takes the GPU of its place on the machine.
+    """Join the process group that torchrun started; on `cuda` each process takes the GPU of its local rank.
 
     Raises:
         ValueError: torchrun did not start this process, or there is no GPU for it.
@@ -269,11 +269,11 @@ def is_multi_process() -> bool:
 
 @contextmanager
 def abort_all_on_error(process_group: ProcessGroup) -> Iterator[None]:
-    """Around what each process does for itself before runs begin: bad input in any ends all, and process 0 says why.
+    """Around each process's setup: an error in any ends all, and process 0 reports it.
 
     Raises:
         ValueError: in process 0, as OSError.
-        SystemExit: in the others, without a word.
+        SystemExit: in the others, silently.
     """
     try:
         yield
@@ -288,7 +288,7 @@ def abort_all_on_error(process_group: ProcessGroup) -> Iterator[None]:
 
 
 def _sum_gradients(_: object, bucket: Any) -> torch.futures.Future[Tensor]:
-    """The sum where DDP has the mean: each process's loss is its share of the whole batch's already."""
+    """The sum, where DDP takes the mean: each process's loss is already weighted by its share of the batch."""
     handle = dist.all_reduce(bucket.buffer(), async_op=True)
     assert handle is not None
     return handle.get_future().then(lambda future: future.value()[0])

@@ -1,4 +1,4 @@
-"""The gradient of a batch's training loss: in parts where memory asks for it, over processes if there are several."""
+"""Gradients of a batch's training loss: in micro-batches where memory is short, reduced over processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Batch:
 
     degraded: Tensor  # (B, 3, H, W) in [0, 1]
     clean: Tensor  # the same, as it should be
-    code: Tensor | None = None  # what the model is told of each sample
+    code: Tensor | None = None  # the model's conditioning of each sample
     weights: Tensor | None = None  # (B,) factors of the samples' losses; None for one each
 
     def __len__(self) -> int:

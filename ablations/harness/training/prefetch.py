@@ -24,7 +24,7 @@ from datasets.bundle import DataBundle
 from datasets.tasks import Condition
 
 MAX_WORKERS_PER_GPU = 4
-_PREFETCH_FACTOR = 2  # batches asked of each process before the first is taken
+_PREFETCH_FACTOR = 2  # batches in preparation for each process
 _MAX_BYTES_PER_WORKER = 2 << 30  # of training images, a copy for each process
 Batch = tuple[Tensor, Tensor]
 BatchRequest = tuple[tuple[Condition, ...], tuple[int, ...], int]
@@ -79,14 +79,14 @@ class BatchLoader:
         """
         if not self.workers:
             return self._bundle.batch(*self._request(step), self._device)
-        if self._batches is None or step != self._next:  # the first, or a jump: what was asked for is of no use
+        if self._batches is None or step != self._next:  # the first step, or a jump: prefetched batches are useless
             self._batches = iter(self._loader(step))
         self._next = step + 1
         degraded, clean = next(self._batches)
         return degraded.to(self._device, non_blocking=True), clean.to(self._device, non_blocking=True)
 
     def close(self) -> None:
-        """End the processes; batches can still be asked for."""
+        """End the worker processes; `batch` starts new ones."""
         self._batches = None
 
     def _request(self, step: int) -> BatchRequest:

@@ -1,7 +1,7 @@
-"""Weights at each tenth of a run: what measures of training and early looks are made from.
+"""Weights at each tenth of a run: for measures of training and provisional reports.
 
-They stand beside the checkpoints, which come and go: a snapshot stays until the study that asked for it is finished,
-and then the tenths in `KEPT_TENTHS` alone. The first weights need no file: they follow from the seed.
+Unlike checkpoints, snapshots are stored until the study is finished, and then the tenths in `KEPT_TENTHS` alone. The
+initial weights need no file: they follow from the seed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reports.schema import SNAPSHOTS_FOLDER
 
 TENTHS = 10
 KEPT_TENTHS = (1, 5)
-"""What stays of a finished study: early, and half-way; the end is in the run's weights."""
+"""Snapshots of a finished study: early, and half-way; the end is in the run's weights."""
 
 
 def step_at(recipe: Recipe, tenth: int) -> int:
@@ -37,7 +37,7 @@ def save(weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
 
 
 def load(folder: Path, step: int) -> dict[str, Tensor] | None:
-    """The weights after `step` steps, or None where there is no whole snapshot of them."""
+    """The weights after `step` steps, or None without an intact snapshot of them."""
     snapshot = checkpoint.load_step(folder / SNAPSHOTS_FOLDER, step)
     return None if snapshot is None else dict(snapshot.tensors)
 

@@ -1,4 +1,4 @@
-"""All that training changes: built anew or read from the newest checkpoint, and written with the log of its steps."""
+"""Training state: new or loaded from the newest checkpoint, and saved with the log of its steps."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class NonFiniteLossError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What a running run tells whoever started it."""
+    """Progress of a run, for its launcher."""
 
     step: int
     steps: int
@@ -54,10 +54,10 @@ ProgressCallback = Callable[[Progress], None]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """The chosen model and how it was reached."""
+    """The selected model, and facts of its training."""
 
     model: nn.Module  # in eval mode
-    selected_step: int  # whose weights it has
+    selected_step: int  # of the model's weights
     steps: int  # optimiser steps done
     wall_s: float  # seconds of training
     oom_splits: int = 0  # how often the batch was halved because memory did not hold it
@@ -66,7 +66,7 @@ class TrainResult:
 def train(
     run: RunContext, folder: Path, on_progress: ProgressCallback, log: RowLogger = lambda row: None
 ) -> TrainResult:
-    """Train a run, going on from its newest checkpoint in its folder, and return the model that is to be tested.
+    """Train a run, resuming from the newest checkpoint in its folder, and return the model to be tested.
 
     Batches come from its bundle's `train`, learning curves from `val`. `log` gets each row of train.jsonl as it is
     made; `on_progress` is called then, too, in the first process.
@@ -180,7 +180,7 @@ def _train_step(run: RunContext, state: TrainState, feed: BatchLoader, *, is_new
     if state.ddp_loss is None:
         loss = _backward_until_it_fits(spec, state, batch, process_group)
     else:
-        # processes that are reducing gradients can't begin anew together: what fits is tried before they do
+        # a reduction can't be retried by all processes together: the batch size that fits is found before
         if is_new_size:
             saved_buffers = [buffer.clone() for buffer in state.model.buffers()]
             _backward_until_it_fits(spec, state, batch, process_group)
@@ -257,7 +257,7 @@ def _try_backward(spec: RunSpec, state: TrainState, batch: Batch) -> Tensor | No
 
 
 def _set_training_progress(model: nn.Module, fraction: float) -> None:
-    """Tell a model that anneals or trains in stages how far training is."""
+    """Set the training progress of a model that anneals or trains in stages."""
     if hasattr(model, "set_progress"):
         model.set_progress(fraction)  # type: ignore[operator]
 
