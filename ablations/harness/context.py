@@ -18,11 +18,11 @@ from dfpir.prompts import load_prompts
 class RunContext:
     """A run with its data, on a device."""
 
-    spec: RunSpec  # what is run
+    spec: RunSpec
     bundle: DataBundle  # its images
     conditioning: Conditioning  # the model's `code` argument for each sample
-    device: torch.device  # where
-    process_group: ProcessGroup = SINGLE_PROCESS  # who shares the work; the first process alone reads and writes files
+    device: torch.device
+    process_group: ProcessGroup = SINGLE_PROCESS  # its rank 0 alone reads and writes files
 
 
 def run_context(spec: RunSpec, device: torch.device, process_group: ProcessGroup = SINGLE_PROCESS) -> RunContext:

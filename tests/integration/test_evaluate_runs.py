@@ -149,7 +149,7 @@ def test_a_comparators_run_restores_pictures(capsys, comparator_runs, tmp_path):
     Image.fromarray(picture(1)).save(tmp_path / "a.png")
     arguments = [tmp_path / "a.png", "--model", "nafnet", "--weights", path, "--degradation", "haze"]
     assert restore_main([str(a) for a in (*arguments, "--out", tmp_path / "out")]) == 0
-    assert "Told: nothing (blind)." in capsys.readouterr().out
+    assert "Conditioning: nothing (blind)." in capsys.readouterr().out
     restored = np.asarray(Image.open(tmp_path / "out/a.png"))
     assert restored.shape == picture(1).shape
     released = load_pretrained("nafnet", path)

@@ -15,12 +15,12 @@ _FILE_WIDTH = 200
 
 
 def print_result(result: dict[str, Any], means: Sequence[Mean]) -> None:
-    """Print what `examine` found, for a reader."""
+    """Print the results of an evaluation."""
     console = _console()
     weights = result["weights"]
     digest = f", sha256 {weights['sha256']}" if weights["sha256"] else ""
     _print_line(console, f"{result['model']} ({weights['layout']} weights: {weights['file']}{digest})")
-    _print_line(console, f"Told: {result['told']}.")
+    _print_line(console, f"Conditioning: {result['told']}.")
     _print_line(console, f"Protocol {result['protocol']['label']}: {result['protocol']['summary']}.")
     _print_line(
         console, f"Images: {result['data']}" + (f"; the first {result['limit']} of each." if result["limit"] else ".")
@@ -39,9 +39,7 @@ def print_result(result: dict[str, Any], means: Sequence[Mean]) -> None:
 
 
 def _print_guess(console: Console, guess: dict[str, Any]) -> None:
-    _print_line(
-        console, f"\nDegradation guessed by a classifier that learnt from: {guess['classifier']['trained_on']}."
-    )
+    _print_line(console, f"\nDegradation guessed by a classifier trained on: {guess['classifier']['trained_on']}.")
     _print_line(console, headline(guess))
     rows = []
     for cost in guess["costs"]:
@@ -82,7 +80,7 @@ def _print_reported(console: Console, comparison: dict[str, Any]) -> None:
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, text_columns: int = 1) -> Table:
-    """A table whose first columns are words, and fold where the screen is narrow."""
+    """A table whose first columns are text, which folds on a narrow screen."""
     table = Table(box=None, pad_edge=False)
     for column, header in enumerate(headers):
         is_text = column < text_columns or header == "verdict"

@@ -89,7 +89,7 @@ def make_launcher(options: Launching, device: torch.device, process_group: Proce
     entry = LAUNCHERS[options.launcher]
     for name, flag in given(options, Launching(launcher=options.launcher)).items():
         if name not in entry.takes:
-            launchers = _join_with_or([each.name for each in LAUNCHERS.values() if name in each.takes])
+            launchers = _join_with_or([launcher.name for launcher in LAUNCHERS.values() if name in launcher.takes])
             reason = f"; {entry.without_gpus}" if name == "gpus" and entry.without_gpus else f", not with {entry.name}"
             raise ValueError(f"{flag} goes with --launcher {launchers}{reason}.")
     if not entry.joins and is_multi_process():

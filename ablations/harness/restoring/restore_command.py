@@ -68,7 +68,7 @@ def run(options: RestoreOptions) -> int:
     console.print(f"{pretrained.name}, weights {pretrained.weights}, sha256 {pretrained.sha256 or '-'}", markup=False)
     if pretrained.weights_note:
         console.print(pretrained.weights_note, markup=False)
-    console.print(f"Told: {pretrained.conditioning}.", markup=False)
+    console.print(f"Conditioning: {pretrained.conditioning}.", markup=False)
     classifier = _open_classifier(options, console) if fixed_condition is None else None
     restorer = _ImageRestorer(
         pretrained=pretrained,
