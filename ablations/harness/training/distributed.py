@@ -79,9 +79,9 @@ class ProcessGroup:
         """The sum over processes, the same bits in each."""
         return value
 
-    def all_gather(self, value: Sequence[Any]) -> list[Any]:
+    def all_gather(self, values: Sequence[Any]) -> list[Any]:
         """The values of all processes, in the order of ranks; JSON-ready."""
-        return list(value)
+        return list(values)
 
     def broadcast_bytes(self, read: Callable[[], bytes | None]) -> bytes | None:
         """The bytes that process 0 reads."""
@@ -137,8 +137,8 @@ class TorchProcessGroup(ProcessGroup):
         total: float = sum(self.all_gather([value]))
         return total
 
-    def all_gather(self, value: Sequence[Any]) -> list[Any]:
-        return [item for message in self._exchange(json.dumps(list(value)).encode()) for item in json.loads(message)]
+    def all_gather(self, values: Sequence[Any]) -> list[Any]:
+        return [item for message in self._exchange(json.dumps(list(values)).encode()) for item in json.loads(message)]
 
     def broadcast_bytes(self, read: Callable[[], bytes | None]) -> bytes | None:
         content = read() if self.is_main else None

@@ -87,9 +87,9 @@ def train(
         max_side=spec.evaluation.val_max_side,
         limit=spec.evaluation.val_limit,
     )
-    saver = AsyncCheckpointer(state, folder) if run.process_group.is_main else None
-    with saver or nullcontext(), closing(BatchLoader(spec, run.bundle, run.device, run.process_group)) as feed:
-        _train_loop(run, state, feed, validation, on_progress, log, saver)
+    checkpointer = AsyncCheckpointer(state, folder) if run.process_group.is_main else None
+    with checkpointer or nullcontext(), closing(BatchLoader(spec, run.bundle, run.device, run.process_group)) as loader:
+        _train_loop(run, state, loader, validation, on_progress, log, checkpointer)
     recipe = spec.recipe
     selected_model = state.ema_model or state.model
     if recipe.checkpoint == "best":
@@ -107,13 +107,13 @@ def train(
 def _train_loop(
     run: RunContext,
     state: TrainState,
-    feed: BatchLoader,
+    loader: BatchLoader,
     validation: list[EvalItem],
     on_progress: ProgressCallback,
     log: RowLogger,
-    saver: AsyncCheckpointer | None,
+    checkpointer: AsyncCheckpointer | None,
 ) -> None:
-    """Train until the recipe's last step; `saver` is that of the first process."""
+    """Train until the recipe's last step; `checkpointer` is that of the first process."""
     spec, process_group = run.spec, run.process_group
     total_steps, recipe = spec.recipe.steps, spec.recipe
     losses: list[Tensor] = []
@@ -122,14 +122,14 @@ def _train_loop(
     state.model.train()
     while state.step < total_steps:
         is_new_size = state.step == first_step or recipe.phase_at(state.step) != recipe.phase_at(state.step - 1)
-        losses.append(_train_step(run, state, feed, is_new_size=is_new_size))
+        losses.append(_train_step(run, state, loader, is_new_size=is_new_size))
         window_images += recipe.phase_at(state.step).batch
         state.step += 1
         notify_heartbeat()
-        if saver is not None:
-            saver.raise_write_errors()
+        if checkpointer is not None:
+            checkpointer.raise_write_errors()
             if snapshots.is_due(recipe, state.step):
-                saver.save_snapshot(state.ema_model or state.model, state.step)
+                checkpointer.save_snapshot(state.ema_model or state.model, state.step)
         validate = recipe.validates_after(state.step)
         if not validate and state.step % recipe.log_every:
             continue
@@ -152,10 +152,10 @@ def _train_loop(
             _validate(run, state, validation)
             log(state.log[-1])
         losses, window_start, window_images = [], time.monotonic(), 0
-        if saver is not None and (
-            state.step == total_steps or saver.is_due(SECONDS_BETWEEN_CHECKPOINTS, validated=validate)
+        if checkpointer is not None and (
+            state.step == total_steps or checkpointer.is_due(SECONDS_BETWEEN_CHECKPOINTS, validated=validate)
         ):
-            saver.save(state)
+            checkpointer.save(state)
 
 
 def run_conditions(spec: RunSpec) -> list[Condition]:
@@ -163,14 +163,14 @@ def run_conditions(spec: RunSpec) -> list[Condition]:
     return [condition_named(name) for name in spec.conditions]
 
 
-def _train_step(run: RunContext, state: TrainState, feed: BatchLoader, *, is_new_size: bool) -> Tensor:
+def _train_step(run: RunContext, state: TrainState, loader: BatchLoader, *, is_new_size: bool) -> Tensor:
     """One optimiser step; this process's share of the loss, still on the device."""
     spec, process_group, device = run.spec, run.process_group, run.device
     recipe, step = spec.recipe, state.step
     batch_plan = batch_of_step(spec, step)
-    local_indices, share = process_group.shard(len(batch_plan))
-    local_plan = batch_plan[local_indices]
-    degraded, clean = feed.batch(step)
+    local_slice, share = process_group.shard(len(batch_plan))
+    local_plan = batch_plan[local_slice]
+    degraded, clean = loader.batch(step)
     code = run.conditioning(local_plan.conditions, device, training=True, seeds=local_plan.seeds)
     batch = Batch(degraded, clean, code, _loss_weights(recipe, local_plan.weights, device))
     process_group.barrier()
