@@ -22,11 +22,11 @@ _MAX_LISTED = 4
 
 def study_folder(plan: Plan, root: Path) -> Path:
     """The folder of study.json and report, for any seeds and variants: the default, or one for other settings."""
-    usual = root / STUDIES_FOLDER / plan.folder_name
-    separate = usual.with_name(f"{usual.name}-{settings_digest(plan)[:8]}")
+    default = root / STUDIES_FOLDER / plan.folder_name
+    separate = default.with_name(f"{default.name}-{settings_digest(plan)[:8]}")
     if (separate / STUDY_FILE).exists():
         return separate
-    return separate if (usual / STUDY_FILE).exists() and read_matching_study(plan, usual) is None else usual
+    return separate if (default / STUDY_FILE).exists() and read_matching_study(plan, default) is None else default
 
 
 def read_matching_study(plan: Plan, folder: Path) -> StudyFile | None:
