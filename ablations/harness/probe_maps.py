@@ -1,4 +1,4 @@
-"""What figures of a model's inside need: feature maps of a few crops, attention weights and the entries kept of them.
+"""Data for figures of a model's features: feature maps of a few crops, attention weights and attention masks.
 
 Everything is stored as float16 and small: at the released size a megabyte beside weights of a hundred.
 """
@@ -85,7 +85,7 @@ def _map_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def first_tensor(output: Any) -> Tensor:
-    """What a layer gives, or the first of what it gives."""
+    """The output of a layer, or the first of its outputs."""
     tensor: Tensor = output[0] if isinstance(output, tuple | list) else output
     return tensor
 
@@ -93,7 +93,7 @@ def first_tensor(output: Any) -> Tensor:
 class AttentionRecorder:
     """Sums up CAAPM's attention by condition, one of P, while a model runs; use it as a context.
 
-    Say by `set_conditions` which conditions each batch has; blocks without CAAPM are left out.
+    Call `set_conditions` before each batch; blocks without CAAPM are left out.
     """
 
     def __init__(self, model: nn.Module, n_conditions: int) -> None:
@@ -118,7 +118,7 @@ class AttentionRecorder:
             hook.remove()
 
     def set_conditions(self, rows: Sequence[int]) -> None:
-        """Say which conditions the next batch has."""
+        """Set the conditions of the next batch, as rows."""
         self.rows = torch.tensor(rows)
         self.counts += np.bincount(rows, minlength=len(self.counts))
 

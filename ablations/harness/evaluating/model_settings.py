@@ -106,11 +106,9 @@ def _has_type_of(value: Any, default: Any) -> bool:
     if default is None or isinstance(default, str):
         return True
     if isinstance(default, tuple):
-        return (
-            isinstance(value, tuple | list) and all(_has_type_of(element, default[0]) for element in value)
-            if default
-            else True
-        )
+        if not default:
+            return True
+        return isinstance(value, tuple | list) and all(_has_type_of(element, default[0]) for element in value)
     if isinstance(default, bool) or isinstance(value, bool):
         return isinstance(value, bool) and isinstance(default, bool)
     if isinstance(default, int | float):
@@ -121,8 +119,6 @@ def _has_type_of(value: Any, default: Any) -> bool:
 
 def _invalid_setting_message(name: str, key: str, value: Any, defaults: Mapping[str, Any]) -> str:
     default = defaults.get(key)
-    description = next(
-        (words for description, words in _TYPE_DESCRIPTIONS if isinstance(default, description)), "another value"
-    )
+    description = next((text for type_, text in _TYPE_DESCRIPTIONS if isinstance(default, type_)), "another value")
     default_text = ",".join(map(str, default)) if isinstance(default, tuple) else default
     return f"--config {key}={value}: {name} takes {description} there, such as {default_text}, its default."

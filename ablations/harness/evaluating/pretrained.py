@@ -97,7 +97,7 @@ def load_pretrained(
         weights: safetensors or a torch file with released key names, or a run's weights.safetensors beside its
             spec.json. None for what has nothing to train (`identity`, `classical`).
         config: settings that the weights were trained with; a run's own come from its spec.json.
-        text_encoder: of the prompts, for models that are told by text; a run's own comes from its spec.json.
+        text_encoder: of the prompts, for models conditioned on text; a run's own comes from its spec.json.
         codes: a safetensors file with a vector for each condition's name, instead of an encoder.
         device: where to put the model.
         use: `plain` or `averaged` weights, where the file holds both; None takes the averaged ones.
@@ -229,7 +229,7 @@ def _read_run_spec(weights: Path, name: str) -> dict[str, Any] | None:
 def _prompt_loader(
     model: nn.Module, spec: Mapping[str, Any] | None, requested_encoder: str | None, codes: Path | None
 ) -> Callable[[], PromptBank]:
-    """How to get the prompts when the model turns out to need some; a run's are those that it was trained with."""
+    """A function that loads the prompts if the model needs them; a run's are those of its training."""
     prompt_set: Any = getattr(getattr(model, "config", None), "prompt_set", "detailed")
     if spec is None:
         return partial(load_prompts, prompt_set, cast(Any, requested_encoder or "clip"))

@@ -26,7 +26,7 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: Path,
         from_run: whether a run of this suite wrote it.
 
     Returns:
-        `released` or `from_run`: which names the tensors came by.
+        `released` or `own`: the layout of the tensors' names.
 
     Raises:
         WeightsError: they do not fit.
