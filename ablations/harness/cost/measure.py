@@ -25,7 +25,7 @@ from ablations.spec import Precision
 
 Phase = Literal["count", "forward", "training step"]
 PHASES: tuple[Phase, ...] = ("forward", "training step")
-"""What is timed; `count_macs` only counts multiply-adds."""
+"""What is timed; the phase `count` only counts multiply-adds."""
 
 NOT_MEASURED = "not measured: "
 
