@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ablations import flags
 from ablations.cli import exit_code_of, shell_command
 from ablations.flags import OPTION, Switch, parse, single_value, value_list
+from ablations.harness.cost.models import benchmark_models
 
 if TYPE_CHECKING:
     import torch
@@ -119,7 +120,7 @@ class EfficiencyOptions:
 class MeasurementPlan:
     """The checked options. `columns` are written in each row of the table."""
 
-    subjects: list[BenchmarkedModel]
+    benchmark_models: list[BenchmarkedModel]
     settings: list[Measurement]
     effort: TimingOptions
     device: torch.device
@@ -158,7 +159,6 @@ def _make_plan(options: EfficiencyOptions, command: str) -> MeasurementPlan:
     from ablations.budgets import budget_named
     from ablations.devices import device_named
     from ablations.harness.cost.measure import PHASES, Measurement, TimingOptions
-    from ablations.harness.cost.models import subjects
     from ablations.harness.provenance import environment
 
     selection, output = options.selection, options.output
@@ -174,7 +174,7 @@ def _make_plan(options: EfficiencyOptions, command: str) -> MeasurementPlan:
     name = "cpu" if device.type == "cpu" else _slug(env["device"].removeprefix("cuda: "))
     repeats = selection.repeats or defaults.repeats
     return MeasurementPlan(
-        subjects=subjects(budget_named(selection.budget).model, selection.models),
+        benchmark_models=benchmark_models(budget_named(selection.budget).model, selection.models),
         settings=[
             *(Measurement(phase="count", size_px=size) for size in dict.fromkeys((*COUNTED_PX, *sizes))),
             *(Measurement(phase=phase, size_px=size, precision=precision)
@@ -202,11 +202,11 @@ def _measure(plan: MeasurementPlan, console: Console) -> None:
 
     empty = {column.name: "" if column.dtype == "str" else math.nan for column in COST_COLUMNS}
     rows: list[dict[str, Any]] = []
-    for number, subject in enumerate(plan.subjects, start=1):
-        measured_rows = measure(subject, plan.device, plan.settings, plan.effort)
+    for number, model in enumerate(plan.benchmark_models, start=1):
+        measured_rows = measure(model, plan.device, plan.settings, plan.effort)
         rows += [empty | row | plan.columns for row in measured_rows]
         write_costs(pd.DataFrame(rows), plan.table)
-        message = f"{number}/{len(plan.subjects)} {subject.name}: {_summary(measured_rows)}"
+        message = f"{number}/{len(plan.benchmark_models)} {model.name}: {_summary(measured_rows)}"
         console.print(message, soft_wrap=True, markup=False)
 
 

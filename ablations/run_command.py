@@ -13,14 +13,20 @@ from ablations.cli import counted, print_prose
 from ablations.data import FolderOptions, open_data
 from ablations.devices import device_named
 from ablations.forecast import PlannedStudy, choose_parallel_runs, pending_by_model, print_estimate, print_plan
-from ablations.harness.early import early_look
 from ablations.harness.launch import LAUNCHERS, make_launcher
 from ablations.harness.launch.job import JobOptions, Launcher
+from ablations.harness.provisional_report import build_provisional_report
 from ablations.harness.run_one import run_nonzero_rank
-from ablations.harness.study import Outcome, run_plan, say_folder
-from ablations.harness.training.accelerate import applied, use
-from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup, TorchProcessGroup, fail_together, join
-from ablations.harness.training.scalars import check_log
+from ablations.harness.study import StudyResult, print_folder_notes, run_plan
+from ablations.harness.training.acceleration import acceleration_record, set_acceleration
+from ablations.harness.training.distributed import (
+    SINGLE_PROCESS,
+    ProcessGroup,
+    TorchProcessGroup,
+    abort_all_on_error,
+    init_from_torchrun,
+)
+from ablations.harness.training.metric_logger import check_logger
 from ablations.name_checks import select_variants
 from ablations.override_flags import format_value
 from ablations.overrides import apply_overrides
@@ -38,7 +44,7 @@ _CACHE_BYTES = 64 << 20
 """Cache of a folder's decoded images while the study is planned; its runs, as processes, read them again."""
 
 
-def run(options: RunOptions, *, command: str, console: Console | None = None) -> Outcome | None:
+def run(options: RunOptions, *, command: str, console: Console | None = None) -> StudyResult | None:
     """Plan a study and run it, or print the plan.
 
     Args:
@@ -54,10 +60,10 @@ def run(options: RunOptions, *, command: str, console: Console | None = None) ->
         ValueError: an option that can't be used.
     """
     device, root = device_named(options.execution.device), options.execution.out
-    process_group = join(device) if LAUNCHERS[options.launching.launcher].joins else SINGLE_PROCESS
+    process_group = init_from_torchrun(device) if LAUNCHERS[options.launching.launcher].joins else SINGLE_PROCESS
     console = console or Console(highlight=False)
     console.quiet = console.quiet or not process_group.is_main
-    with fail_together(process_group):
+    with abort_all_on_error(process_group):
         launcher = _make_launcher(options, device, process_group)
         plan, bundle = _make_plan(options, device)
     try:
@@ -77,8 +83,8 @@ def _make_launcher(options: RunOptions, device: torch.device, process_group: Pro
     _budget_with_overrides(options)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: that is a file; a folder is needed.")
-    check_log(options.execution.log)
-    use(options.speed)  # for processes that torchrun started, too
+    check_logger(options.execution.log)
+    set_acceleration(options.speed)  # for processes that torchrun started, too
     return make_launcher(options.launching, device, process_group)
 
 
@@ -122,17 +128,17 @@ def _budget_with_overrides(options: RunOptions) -> Budget:
     )
 
 
-def _execute(options: RunOptions, planned: PlannedStudy, launcher: Launcher, *, command: str) -> Outcome | None:
+def _execute(options: RunOptions, planned: PlannedStudy, launcher: Launcher, *, command: str) -> StudyResult | None:
     """Run the plan, or print it."""
     plan, root, console, execution = planned.plan, planned.root, planned.console, options.execution
     if execution.early_look:
-        report = early_look(plan, root, planned.device, console, command=command)
+        report = build_provisional_report(plan, root, planned.device, console, command=command)
         console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
         return None
     jobs = choose_parallel_runs(planned, execution.jobs, local=LAUNCHERS[options.launching.launcher].on_this_device)
     if execution.dry_run:
         print_plan(plan, root)
-        say_folder(plan, root, console)
+        print_folder_notes(plan, root, console)
         print_estimate(planned, jobs)
         return None
     if execution.log != "jsonl" and not execution.force and not pending_by_model(plan, root):
@@ -215,7 +221,7 @@ def _print_summary(plan: Plan, options: RunOptions, device: torch.device, consol
         lines.append(f"{', '.join(unused)}: equal to the budget's value; nothing changes.")
     if plan.text_encoder != "clip":
         lines.append(f"Text encoder: {plan.text_encoder}, not CLIP ({plan.text_encoder_note}).")
-    accelerations = [applied(spec.config, device) for spec in plan.specs]
+    accelerations = [acceleration_record(spec.config, device) for spec in plan.specs]
     lines += [f"{name}: {status}" for acceleration in accelerations for name, status in acceleration.items()]
     lines += [f"Excluded: {reason}" for reason in plan.left_out]
     lines += [f"Not trained twice: {row.variant}: {row.note}." for row in plan.rows if row.alias_of]

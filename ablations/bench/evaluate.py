@@ -36,9 +36,14 @@ from ablations.bench.model_setup import (
 )
 from ablations.bench.options import Settings
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_restore
-from ablations.harness.allocator import keep_freed_memory
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
+from ablations.harness.malloc import keep_freed_memory
+from ablations.harness.training.acceleration import (
+    GraphedStep,
+    apply_acceleration,
+    cuda_graph_blocker,
+    get_acceleration,
+)
 from ablations.spec import Precision
 from baselines.base import restore
 from datasets.bundle import Pixels, to_float, to_levels
@@ -155,7 +160,7 @@ class EvaluationBench:
                 scores.extend(batch_scores.tolist()[0])
             return len(pairs)
 
-        if chosen().compile:
+        if get_acceleration().compile:
             yield time_first_call(work, f"eval: first pass with compiling, {label}", device)
         rates = measure_rate(work, self.repeats, device, _WARM_UP if device.type == "cuda" else 1)
         measurement = summarize(f"eval: {label}", _RATE, rates, reference, inactive_switches(self.settings, device))
@@ -183,8 +188,8 @@ def _score_released(model: nn.Module, code: Tensor, degraded: Path, clean: Path,
 def suite_network(settings: Settings, precision: Precision, device: torch.device) -> Network:
     """The suite with the chosen switches: (B, 3, H, W) and prompt rows (B,) to (B, 3, H, W) in [0, 1]."""
     model = suite_model(settings.config).to(device).eval()
-    prepare_steps(model, model.config)
-    if chosen().compile:  # runs evaluate eagerly, since their images have many sizes
+    apply_acceleration(model, model.config)
+    if get_acceleration().compile:  # runs evaluate eagerly, since their images have many sizes
         compile_blocks(model, evaluation=True)
 
     def compute(degraded: Tensor, rows: Tensor) -> Tensor:
@@ -192,7 +197,7 @@ def suite_network(settings: Settings, precision: Precision, device: torch.device
             restored = restore(model, degraded, rows)
         return restored.float().clamp(0, 1)
 
-    if chosen().cuda_graphs and cuda_graph_blocker(model.config, device) is None:
+    if get_acceleration().cuda_graphs and cuda_graph_blocker(model.config, device) is None:
         # the last batch of a condition may be smaller: a graph for each size, captured once
         graphs: defaultdict[int, GraphedStep] = defaultdict(lambda: GraphedStep(compute, []))
         return lambda degraded, rows: graphs[len(degraded)](degraded, rows)

@@ -19,9 +19,9 @@ import torch
 from ablations.bench.measurement import Measurement, measure_rate, summarize
 from ablations.budgets import budget_named
 from ablations.data import open_data
-from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.training.distributed import SINGLE_PROCESS
-from ablations.harness.training.prefetch import Feed, cores, workers_for
+from ablations.harness.training.prefetch import BatchLoader, available_cores, prefetch_worker_count
 from ablations.plan import make_plan
 from ablations.spec import Budget, Precision, RunSpec
 from datasets.bundle import DataBundle
@@ -51,9 +51,11 @@ def run(repeats: int) -> Iterator[Measurement]:
         yield summarize(f"feed: {budget}'s three tasks, one process", "patches/s", one_process, math.nan)
         two_processes = _measure_mixture(budget, 2, repeats)
         yield summarize(f"feed: {budget}'s three tasks, two processes", "patches/s", two_processes, math.nan)
-    workers = workers_for(bundle, torch.device("cuda"), cores())
+    workers = prefetch_worker_count(bundle, torch.device("cuda"), available_cores())
     for budget in MIXTURES:
-        label = f"feed: {budget}'s three tasks, {RUNS} runs at once, {workers} processes each on {cores()} cores"
+        label = (
+            f"feed: {budget}'s three tasks, {RUNS} runs at once, {workers} processes each on {available_cores()} cores"
+        )
         yield summarize(label, "steps/s", measure_parallel_runs(budget, workers, repeats), math.nan)
 
 
@@ -103,7 +105,7 @@ def embedded_spec(
 
 def _measure_mixture(budget: str, workers: int, repeats: int) -> list[float]:
     """Patches per second of one run."""
-    with closing(Feed(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
+    with closing(BatchLoader(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
         steps = iter(range(_MANY_STEPS))
 
         def draw_batches() -> int:
@@ -146,7 +148,7 @@ def _consume_batches(budget: str, workers: int, count: Synchronized[int], stop: 
     """The process of a run that discards its batches."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    with closing(Feed(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
+    with closing(BatchLoader(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
         step = 0
         while not stop.is_set():
             feed.batch(step)

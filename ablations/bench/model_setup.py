@@ -15,7 +15,12 @@ from ablations.bench.measurement import Measurement, summarize, synchronize
 from ablations.bench.options import Settings
 from ablations.harness.memory import is_out_of_memory
 from ablations.harness.seeding import initialise
-from ablations.harness.training.accelerate import chosen, cuda_graph_blocker, set_float32_products, use
+from ablations.harness.training.acceleration import (
+    cuda_graph_blocker,
+    get_acceleration,
+    set_acceleration,
+    set_float32_products,
+)
 from ablations.spec import Precision
 from dfpir import DFPIRConfig, RestorationUNet
 from dfpir.kernels import chosen_kernels, use_kernels, use_padded_widths
@@ -28,10 +33,10 @@ _PRECISION_LABELS = {"fp32": "float32", "tf32": "TF32", "bf16": "bf16"}
 @contextmanager
 def applied_settings(settings: Settings, precision: Precision) -> Iterator[None]:
     """Apply the switches and the precision as a run does; afterwards all settings are restored."""
-    acceleration, kernels = chosen(), chosen_kernels()
+    acceleration, kernels = get_acceleration(), chosen_kernels()
     allow_tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
-        use(settings.acceleration)
+        set_acceleration(settings.acceleration)
         use_padded_widths(settings.padded_widths)
         set_float32_products(precision)
         yield
@@ -39,7 +44,7 @@ def applied_settings(settings: Settings, precision: Precision) -> Iterator[None]
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = allow_tf32
         use_padded_widths(None)
         use_kernels(kernels)
-        use(acceleration)
+        set_acceleration(acceleration)
         if settings.compile:
             torch.compiler.reset()  # compiled code keeps references to its model
 

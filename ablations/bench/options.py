@@ -12,7 +12,7 @@ import tyro
 
 from ablations.flags import OPTION, Switch, changed_flags, choice, integer_between, single_value, value_list
 from ablations.harness.cost.measure import has_bf16
-from ablations.harness.training.accelerate import Acceleration
+from ablations.harness.training.acceleration import Acceleration
 from ablations.spec import Precision
 from dfpir import DFPIRConfig, variant_config
 

@@ -64,7 +64,7 @@ class _CrossAttention(PerturbedAttention):
     def forward(self, query: Tensor, features: Tensor) -> Tensor:
         q = self.q_dwconv(self.q(query))
         k, v = self.kv_dwconv(self.kv(features)).chunk(2, dim=1)
-        attended = _attention(q, k, v, cast(Tensor, self.temperature), self.kept)
+        attended = _attention(q, k, v, cast(Tensor, self.temperature), self.topk)
         return cast(Tensor, self.project_out(attended * cast(Tensor, self.scale)))
 
 

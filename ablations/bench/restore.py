@@ -19,7 +19,7 @@ from ablations.bench.ceilings import measure_ceilings
 from ablations.bench.measurement import Measurement, summarize
 from ablations.bench.model_setup import suite_model
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_restore
-from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.memory import LiveBytes
 from ablations.harness.restoring.tiling import Tiling, restore_rows
 from baselines.base import restore

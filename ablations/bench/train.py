@@ -33,9 +33,14 @@ from ablations.bench.model_setup import (
 )
 from ablations.bench.options import Settings
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_adam
-from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.memory import LiveBytes
-from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
+from ablations.harness.training.acceleration import (
+    GraphedStep,
+    apply_acceleration,
+    cuda_graph_blocker,
+    get_acceleration,
+)
 from ablations.spec import Precision
 from datasets.seeding import stable_seed
 from datasets.sources.embedded import load_embedded
@@ -146,7 +151,7 @@ class TrainingBench:
         free_memory(self.device)
         image, target, rows = self._random_batch(batch)
         step = suite_step(suite_model(self.settings.config).to(self.device).train(), precision, self.device)
-        if chosen().compile:
+        if get_acceleration().compile:
             first_label = f"train: first step with compiling, {label}"
             yield time_first_call(lambda: step(image, target, rows), first_label, self.device)
         yield from self.measure_step(
@@ -179,7 +184,7 @@ class TrainingBench:
             if queued:  # the released loop reads its loss in each step
                 times = measure_host_ms(step, self.repeats, device)
                 yield summarize(f"train: host time to queue a step, {label}", "ms", times)
-        elif not (queued and chosen().compile):  # the tensors of compiled code are not counted
+        elif not (queued and get_acceleration().compile):  # the tensors of compiled code are not counted
             with LiveBytes() as live:
                 step()
             yield summarize(f"train: most memory of a step's tensors, {label}", "GiB", [live.peak / 2**30])
@@ -201,7 +206,7 @@ def released_step(model: nn.Module, lr: float = 1e-4) -> Step:
 
 def suite_step(model: RestorationUNet, precision: Precision, device: torch.device, lr: float = 1e-4) -> Step:
     """A step of a run with the chosen switches, called with images, targets and rows of prompts; returns the loss."""
-    prepare_steps(model, model.config)
+    apply_acceleration(model, model.config)
     parameters = [p for p in model.parameters() if p.requires_grad]
     adam = torch.optim.Adam(parameters, lr=lr, fused=True)
 
@@ -211,7 +216,7 @@ def suite_step(model: RestorationUNet, precision: Precision, device: torch.devic
         torch.autograd.backward(loss)
         return loss.detach()
 
-    graphs = chosen().cuda_graphs and cuda_graph_blocker(model.config, device) is None
+    graphs = get_acceleration().cuda_graphs and cuda_graph_blocker(model.config, device) is None
     forward_backward: Step = GraphedStep(compute, parameters) if graphs else compute
 
     def step(image: Tensor, target: Tensor, rows: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ def compute_measures(
             facts = _facts(spec, measure, sizes) | {"seconds": f"{time.monotonic() - started:.1f}"}
             write_measure(table, folder, name, facts=facts, section=measure.section)
         except Exception as error:
-            write_json(error_path(folder, name), provenance.error_file(error))
+            write_json(error_path(folder, name), provenance.error_record(error))
             failed.append(name)
     return failed
 

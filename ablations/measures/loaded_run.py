@@ -11,9 +11,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ablations.harness.build import build_model
 from ablations.harness.context import RunContext, run_context
 from ablations.harness.evaluate import restore_items
+from ablations.harness.model_factory import build_model
 from ablations.harness.run_one import test_items
 from ablations.harness.training import snapshots
 from ablations.models import is_trained
@@ -70,7 +70,7 @@ class LoadedRun(RunContext):
             if isinstance(model, RestorationUNet):
                 model.bind_prompts(self.prompts.codes)
         else:
-            state = snapshots.load(self.folder, snapshots.step_of(self.spec.recipe, tenth))
+            state = snapshots.load(self.folder, snapshots.step_at(self.spec.recipe, tenth))
             if state is None:
                 return None
             load_weights(model, state)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablations.harness.training.snapshots import TENTHS, step_of
+from ablations.harness.training.snapshots import TENTHS, step_at
 from ablations.measures import responses
 from ablations.measures.gradients import task_gradient_interference
 from ablations.measures.information import block_information
@@ -52,7 +52,7 @@ def _interference(subject: LoadedRun) -> pd.DataFrame:
         model = subject.model_at(tenth)
         if model is not None:
             cosines = task_gradient_interference(subject, model, subject.sizes)
-            frames.append(cosines.assign(step=step_of(subject.spec.recipe, tenth), fraction=tenth / TENTHS))
+            frames.append(cosines.assign(step=step_at(subject.spec.recipe, tenth), fraction=tenth / TENTHS))
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()], ignore_index=True)
 
 

@@ -14,10 +14,10 @@ from scipy.stats import kendalltau
 from torch import nn
 
 from ablations.data import test_set_of, under_protocol
-from ablations.harness.batch_scores import as_tensor, score_batch
-from ablations.harness.evaluate import origin_of, restore_items, score_rows
+from ablations.harness.evaluate import origin_from_spec, restore_items, score_rows
+from ablations.harness.image_scores import as_tensor, score_batch
 from ablations.harness.probes import channel_orders
-from ablations.harness.run_one import evaluated
+from ablations.harness.run_one import test_sets_by_protocol
 from ablations.measures.loaded_run import LoadedRun
 from ablations.metrics import ImageMetric
 from ablations.models import BaselineConfig
@@ -189,14 +189,14 @@ def metric_rows(subject: LoadedRun, metric: ImageMetric) -> pd.DataFrame:
         ValueError: the metric gave no number for an image.
     """
     spec, rows = subject.spec, []
-    for items, label in evaluated(spec, subject.bundle):
+    for items, label in test_sets_by_protocol(spec, subject.bundle):
         rules = get_protocol(label)
         for item, restored in restore_items(subject, subject.model, items):
             scores = (
                 _compute_metric(metric, restored, item, rules),
                 _compute_metric(metric, as_tensor(item.degraded), item, rules),
             )
-            rows += score_rows(item, rules, {metric.definition.name: scores}, origin=origin_of(spec))
+            rows += score_rows(item, rules, {metric.definition.name: scores}, origin=origin_from_spec(spec))
     return pd.DataFrame(rows, columns=[column.name for column in IMAGE_COLUMNS]).assign(run_id=subject.folder.name)
 
 

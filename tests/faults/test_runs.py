@@ -126,7 +126,7 @@ FAULTS = {
         "RuntimeError",
     ),
     "error in the optimiser": (torch.optim.Adam, "step", RuntimeError("boom"), "RuntimeError"),
-    "error in the evaluation": (running, "evaluate_into", KeyError("x"), "KeyError"),
+    "error in the evaluation": (running, "write_evaluation", KeyError("x"), "KeyError"),
     "error in the data": (type(load_data(SPEC)), "batch", OSError("image file is truncated"), "OSError"),
     "dead loader worker": (context, "load_data", RuntimeError("DataLoader worker (pid 1) is killed"), "RuntimeError"),
 }
@@ -174,7 +174,7 @@ def test_a_run_that_goes_on_elsewhere_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(running, "evaluate_into", stop)
+        patch.setattr(running, "write_evaluation", stop)
         assert not run_one(SPEC, tmp_path, CPU, lambda progress: None)
     path = tmp_path / SPEC.run_id / "env.json"
     began = json.loads(path.read_text())

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import dfpir
-from ablations.harness.evaluating.released import WeightsError, _require_trained
+from ablations.harness.evaluating.pretrained import WeightsError, _require_trained
 from ablations.restore import main as restore
 from ablations.run import main as run
 from ablations.status import as_text, statuses

@@ -20,7 +20,7 @@ from ablations.harness.evaluate import restore_items
 from ablations.harness.launch.job import JobOptions
 from ablations.harness.launch.torchrun import TorchrunLauncher
 from ablations.harness.run_one import find_run, is_done
-from ablations.harness.study import run_plan, study_file, write_table
+from ablations.harness.study import run_plan, study_record, write_table
 from ablations.harness.training.distributed import SINGLE_PROCESS
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
@@ -182,7 +182,7 @@ def test_an_alias_and_a_renamed_run_share_one_folder(finished, tmp_path):
     plan = tiny_plan(only=("dfpir_g50", "dfpir_g60", "dfpir_g100"))
     renamed = replace(SPEC, variant="another_name")
     assert find_run(finished.parent, renamed) == finished
-    file = study_file(plan, finished.parent, "command")
+    file = study_record(plan, finished.parent, "command")
     assert [row["alias_of"] for row in file["rows"]] == [None, "dfpir_g50", None]
     assert write_table(file, finished.parent, tmp_path) > 0
     table = read_images(tmp_path / TABLE_PARQUET_FILE, columns=TABLE_COLUMNS)

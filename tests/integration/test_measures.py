@@ -10,9 +10,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness.early import early_look
+from ablations.harness.provisional_report import build_provisional_report
 from ablations.harness.run_one import find_run, is_done
-from ablations.harness.study import study_file, write_table
+from ablations.harness.study import study_record, write_table
 from ablations.harness.training import snapshots
 from ablations.measures import registry
 from ablations.measures.compute import compute_measures, error_path, missing_measures
@@ -141,15 +141,15 @@ def test_an_early_look_shows_the_last_tenth_that_all_begun_runs_reached(tmp_path
     plan = tiny_plan("prompts", ("dfpir", "dfpir_empty_prompts", "dfpir_onehot_prompts"))
     first, second, _ = plan.specs
     with pytest.raises(ValueError, match="reached a tenth"):
-        early_look(plan, tmp_path, CPU, Console(quiet=True), command="again")
+        build_provisional_report(plan, tmp_path, CPU, Console(quiet=True), command="again")
     for spec, last in ((first, 10), (second, 4)):
         run_here(spec, tmp_path)
         folder = find_run(tmp_path, spec)
         gone = [t for t in range(last + 1, 11)]
-        snapshots.checkpoint.remove(folder / "snapshots", [snapshots.step_of(spec.recipe, t) for t in gone])
+        snapshots.checkpoint.remove_steps(folder / "snapshots", [snapshots.step_at(spec.recipe, t) for t in gone])
         if last < 10:
             (folder / "DONE").unlink()
-    report = early_look(plan, tmp_path, CPU, Console(quiet=True), command="again")
+    report = build_provisional_report(plan, tmp_path, CPU, Console(quiet=True), command="again")
     assert "after 40 % of the training" in report.read_text()
     study = load([report.parent])
     assert {run.summary["steps"] for run in study.runs.values()} == {4}
@@ -167,7 +167,7 @@ def test_a_row_made_of_one_model_a_task(tmp_path):
     for spec in plan.specs:
         run_here(spec, tmp_path)
     folder = tmp_path / "studies" / plan.folder_name
-    file = study_file(plan, tmp_path, "again")
+    file = study_record(plan, tmp_path, "again")
     assert write_table(file, tmp_path, folder) > 0
     table = read_images(folder / TABLE_PARQUET_FILE, columns=TABLE_COLUMNS)
     assert set(table["variant"]) == {"restormer@each"}

@@ -10,8 +10,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness.closing import say_unmeasured
-from ablations.harness.study import study_file, write_table
+from ablations.harness.study import study_record, write_table
+from ablations.harness.terminal_summary import print_skipped_measures
 from ablations.measures.compute import compute_measures, missing_measures
 from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS, ImageMetric, extra_metrics, register_metric
@@ -62,7 +62,7 @@ def study(root):
     compute_measures(spec, root / spec.run_id, metric_measures(plan.study.metrics), CPU, TINY.measuring)
     folder = root / "studies" / plan.folder_name
     folder.mkdir(parents=True, exist_ok=True)
-    asked = study_file(plan, root, "", folder)
+    asked = study_record(plan, root, "", folder)
     write_json(folder / STUDY_FILE, asked)
     write_table(asked, root, folder)
     return plan, folder
@@ -86,7 +86,7 @@ def test_the_table_has_the_metric_and_one_that_failed_is_named(root, study):
     table = read_images(folder / TABLE_PARQUET_FILE, columns=TABLE_COLUMNS, metrics=["mse"])
     assert set(table["metric"]) == {"psnr_db", "ssim", "mse"}
     console = Console(record=True, width=200)
-    say_unmeasured(plan, root, console)
+    print_skipped_measures(plan, root, console)
     assert "metric-broken left out for 1 run: Metric broken is NaN" in console.export_text()
 
 
@@ -106,7 +106,7 @@ def test_a_damaged_table_is_named_and_left_out(root, study):
 
 
 def test_a_study_without_further_metrics_is_written_and_read_as_before(root, study):
-    file = study_file(PLAN, root, "")
+    file = study_record(PLAN, root, "")
     assert "metrics" not in file
     write_json(study[1] / STUDY_FILE, file)
     assert [metric.name for metric in load([study[1]]).metrics] == ["psnr_db", "ssim"]

@@ -1,7 +1,7 @@
 """CUDA graphs without a GPU: steps are captured eagerly."""
 
 import ablations.harness.training.state as states
-from ablations.harness.training.accelerate import GraphedStep
+from ablations.harness.training.acceleration import GraphedStep
 
 
 class EagerCapture:

@@ -91,7 +91,7 @@ def _nowhere(root: Path) -> Iterator[str]:
 
 def without_a_shared_folder(root: Path) -> dict[str, Any]:
     """A cluster that the launcher starts, whose workers believe that they don't see the folder of runs."""
-    launch_ray._token = _nowhere
+    launch_ray._shared_folder_token = _nowhere
     return study(root, RayLauncher())
 
 

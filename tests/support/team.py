@@ -70,7 +70,7 @@ def _make(team: TorchProcessGroup, root: Path, spec: RunSpec) -> bool:
         if not team.is_main:
             run_nonzero_rank([spec], CPU, team)
             return True
-        return run_one(spec, root, CPU, lambda progress: None, team=team)
+        return run_one(spec, root, CPU, lambda progress: None, process_group=team)
     finally:
         team.shutdown()
 
@@ -121,9 +121,9 @@ def lost_image(team: TorchProcessGroup, folder: Path) -> None:
     if not team.is_main:
         run_nonzero_rank([spec], CPU, team)
     else:
-        assert not run_one(spec, folder, CPU, lambda progress: None, team=team)
+        assert not run_one(spec, folder, CPU, lambda progress: None, process_group=team)
         error = (folder / spec.run_id / "ERROR.json").read_text()
-        assert run_one(spec, folder, CPU, lambda progress: None, team=team)
+        assert run_one(spec, folder, CPU, lambda progress: None, process_group=team)
         (folder / "error").write_text(error)
     team.shutdown()
 

@@ -12,8 +12,8 @@ from sklearn.linear_model import Ridge
 from torch import nn
 
 import ablations.measures.information as information
-from ablations.harness.build import build_model
 from ablations.harness.context import RunContext
+from ablations.harness.model_factory import build_model
 from ablations.harness.training.conditioning import Conditioning
 from ablations.measures.information import COLUMNS, block_information
 from ablations.measures.recoverability import ALPHAS, fit_recovery

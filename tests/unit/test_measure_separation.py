@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ablations.data import load_data
-from ablations.harness.build import build_model
+from ablations.harness.model_factory import build_model
 from ablations.harness.probes import ProbePatch
 from ablations.harness.training.conditioning import Conditioning
 from ablations.measures import separation

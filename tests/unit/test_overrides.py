@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ablations.budgets import BUDGETS, budget_named
-from ablations.harness.study import study_file
+from ablations.harness.study import study_record
 from ablations.harness.study_folder import study_folder
 from ablations.override_flags import parse_literal, validate
 from ablations.overrides import apply_overrides, folder_suffix
@@ -82,10 +82,10 @@ def test_what_changes_a_number_changes_ids_folder_and_record(asked, tmp_path):
     folder = study_folder(plan(other), tmp_path)
     assert folder != study_folder(plan(plain), tmp_path)
     assert folder.name.startswith("components-small-made_up-")
-    told = json.loads(json.dumps(study_file(plan(other), tmp_path, "command", folder)))["budget"]["overrides"]
+    told = json.loads(json.dumps(study_record(plan(other), tmp_path, "command", folder)))["budget"]["overrides"]
     assert list(told) == list(other.overrides)
     assert all(name in _overrides(told) for name in told)
-    assert "overrides" not in study_file(plan(plain), tmp_path, "command")["budget"]
+    assert "overrides" not in study_record(plan(plain), tmp_path, "command")["budget"]
 
 
 def test_phases_share_one_number_and_take_one_each():

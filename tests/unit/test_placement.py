@@ -15,8 +15,8 @@ from ablations.budgets import budget_named
 from ablations.data import image_bytes, open_data
 from ablations.forecast import describe_memory
 from ablations.harness.cost.estimate import RunEstimate, estimate_run
-from ablations.harness.cost.placement import AUTO, MARGIN, MOST_ON_ONE, PROCESS_BYTES, place
-from ablations.harness.training import accelerate
+from ablations.harness.cost.placement import AUTO, MARGIN, MAX_RUNS_PER_GPU, PROCESS_BYTES, plan_parallel_runs
+from ablations.harness.training import acceleration
 from ablations.plan import make_plan
 from datasets.protocols import get_protocol
 
@@ -27,7 +27,7 @@ ROOMY = {"free_bytes": 80 * GIB, "run_bytes": GIB, "shared_bytes": 0, "runs": 21
 @pytest.mark.parametrize(
     ("changed", "want", "why"),
     [
-        ({}, MOST_ON_ONE, "take turns"),
+        ({}, MAX_RUNS_PER_GPU, "take turns"),
         ({"run_bytes": 20 * GIB}, 2, "needs 27 of 80 GiB"),
         ({"run_bytes": 20 * GIB, "shared_bytes": 20 * GIB}, 1, "needs 47 of 80 GiB"),
         ({"run_bytes": 200 * GIB}, 1, "GiB free"),
@@ -37,7 +37,7 @@ ROOMY = {"free_bytes": 80 * GIB, "run_bytes": GIB, "shared_bytes": 0, "runs": 21
     ],
 )
 def test_the_tightest_limit_decides_and_is_named(changed, want, why):
-    placement = place(**(ROOMY | changed))
+    placement = plan_parallel_runs(**(ROOMY | changed))
     assert placement.max_parallel == want
     assert why in placement.reason
     assert placement.reason.startswith(f"{want} at once")
@@ -47,8 +47,8 @@ def test_the_tightest_limit_decides_and_is_named(changed, want, why):
 def test_what_is_placed_fits(fitting):
     exactly = fitting * (MARGIN * 10 * GIB + PROCESS_BYTES)
     sizes = ROOMY | {"run_bytes": 10 * GIB}
-    assert place(**(sizes | {"free_bytes": exactly})).max_parallel == fitting
-    assert place(**(sizes | {"free_bytes": exactly - 1})).max_parallel == max(1, fitting - 1)
+    assert plan_parallel_runs(**(sizes | {"free_bytes": exactly})).max_parallel == fitting
+    assert plan_parallel_runs(**(sizes | {"free_bytes": exactly - 1})).max_parallel == max(1, fitting - 1)
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +103,12 @@ def test_an_estimate_is_made_with_the_runs_precision_and_this_processs_switches(
     plain = estimate_run(replace(spec, precision="tf32"), device, 0)
     assert torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cudnn.allow_tf32
-    before = accelerate.chosen()
-    accelerate.use(replace(before, checkpointing=True))
+    before = acceleration.get_acceleration()
+    acceleration.set_acceleration(replace(before, checkpointing=True))
     try:
         assert estimate_run(spec, device, 0).memory_bytes < plain.memory_bytes
     finally:
-        accelerate.use(before)
+        acceleration.set_acceleration(before)
     assert not torch.backends.cuda.matmul.allow_tf32
 
 

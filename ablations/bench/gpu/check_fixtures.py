@@ -14,7 +14,7 @@ from torch import Tensor
 
 import dfpir
 from ablations.bench.gpu.card import find_fixtures, missing_packages
-from ablations.harness.training.accelerate import set_float32_products
+from ablations.harness.training.acceleration import set_float32_products
 from dfpir.kernels import use_kernels, use_padded_widths
 from dfpir.weights import released_names
 

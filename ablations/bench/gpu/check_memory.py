@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ablations.bench.gpu.check_training import PLAIN, tiny_spec, train_run
-from ablations.harness.training.accelerate import GraphedStep
+from ablations.harness.training.acceleration import GraphedStep
 from ablations.spec import Phase
 from dfpir import RestorationUNet, variant_config
 from dfpir.layers import ChannelLayerNorm

@@ -17,8 +17,8 @@ from ablations.bench.feed import embedded_spec
 from ablations.bench.gpu.card import missing_packages
 from ablations.budgets import budget_named
 from ablations.harness.run_one import run_one
-from ablations.harness.training import accelerate
-from ablations.harness.training.train import Progress, Report
+from ablations.harness.training.acceleration import set_acceleration
+from ablations.harness.training.train import Progress, ProgressCallback
 from ablations.recipe import Acceleration
 from ablations.spec import Evaluation, Phase, Precision, RunSpec
 
@@ -48,14 +48,18 @@ def tiny_spec(precision: Precision, *phases: Phase, **model: Any) -> RunSpec:
 
 
 def train_run(
-    spec: RunSpec, root: Path, device: torch.device, acceleration: Acceleration, report: Report = lambda progress: None
+    spec: RunSpec,
+    root: Path,
+    device: torch.device,
+    acceleration: Acceleration,
+    report: ProgressCallback = lambda progress: None,
 ) -> RunOutcome:
     """Train a run in a folder.
 
     Raises:
         RuntimeError: the run failed; with the end of its traceback.
     """
-    accelerate.use(acceleration)
+    set_acceleration(acceleration)
     succeeded = run_one(spec, root, device, report)
     folder = root / spec.run_id
     if not succeeded:

@@ -201,7 +201,7 @@ def _further_steps(factory: StepFactory) -> Iterator[Step]:
 
 
 def _pytest_step() -> Step:
-    files = [PROJECT / "tests" / "unit" / name for name in ("test_kernels.py", "test_accelerate.py")]
+    files = [PROJECT / "tests" / "unit" / name for name in ("test_kernels.py", "test_acceleration.py")]
     absent = "" if all(file.is_file() for file in files) else "the tests are only in a checkout"
     # warnings of other versions of Triton must not fail a test
     warnings = ("-o", "filterwarnings=default")

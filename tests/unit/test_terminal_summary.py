@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from ablations.cli import counted, duration, print_prose
-from ablations.harness.closing import say_unmeasured, show_table
-from ablations.harness.cost.estimate import RunEstimate, summary
-from ablations.harness.progress import StudyProgress, working
+from ablations.harness.cost.estimate import RunEstimate, summarize_study
+from ablations.harness.progress import StudyProgress, timed_status
+from ablations.harness.terminal_summary import print_skipped_measures, print_table
 from ablations.harness.training.train import Progress
 from reports.files import write_json
 from reports.load import load
@@ -29,7 +29,7 @@ def table(tmp_path_factory) -> ResultTable:
 
 def shown(table: ResultTable, width: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
-    show_table(table, console)
+    print_table(table, console)
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
@@ -72,7 +72,7 @@ def test_a_measure_that_fails_everywhere_is_said_once(tmp_path):
         path = tmp_path / spec.run_id / "measures" / "information.error.json"
         write_json(path, {"message": "it needs 4 different test photographs"})
     console = Console(file=io.StringIO(), width=60)
-    say_unmeasured(plan, tmp_path, console)
+    print_skipped_measures(plan, tmp_path, console)
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert said == "Measure information left out for 2 runs: it needs 4 different test photographs\n"
 
@@ -85,7 +85,7 @@ def test_progress_says_what_it_does_after_the_last_step():
         for stage in ("evaluate", "evaluate", "measure"):
             progress.update(spec.digest, Progress(step=10, steps=10, stage=stage))
         progress.finished(spec)
-    with working(console, "writing the table and the report"):
+    with timed_status(console, "writing the table and the report"):
         pass
     assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
         "dfpir_g50 seed 0: evaluating, all 10 steps done",
@@ -111,11 +111,11 @@ def one(train_s: float) -> RunEstimate:
 
 
 def test_an_estimate_counts_all_that_a_run_does_and_no_jobs_that_do_not_exist():
-    alone, memory = summary([one(100.0)], [1], jobs=1)
+    alone, memory = summarize_study([one(100.0)], [1], jobs=1)
     assert alone > 5 + 100 + 10 + 20
-    assert summary([one(100.0)], [1], jobs=1000) == (alone, memory) == (alone, 1.0)
-    assert summary([one(100.0)], [3], jobs=8)[0] >= 135
-    longest, _ = summary([one(10_000.0), one(1.0)], [1, 5], jobs=6)
+    assert summarize_study([one(100.0)], [1], jobs=1000) == (alone, memory) == (alone, 1.0)
+    assert summarize_study([one(100.0)], [3], jobs=8)[0] >= 135
+    longest, _ = summarize_study([one(10_000.0), one(1.0)], [1, 5], jobs=6)
     assert longest >= 10_000, "the longest run"
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from ablations.harness import batch_scores, evaluate
-from ablations.harness.batch_scores import as_tensor, score_batch
+from ablations.harness import evaluate, image_scores
 from ablations.harness.context import RunContext
+from ablations.harness.image_scores import as_tensor, score_batch
 from datasets.bundle import EvalItem
 from datasets.protocols import get_protocol, score
 from datasets.tasks import condition_named
@@ -39,7 +39,7 @@ def asked(monkeypatch):
         calls.append((len(images), rest[-1]))
         return score(images, *rest)
 
-    monkeypatch.setattr(batch_scores, "score", told)
+    monkeypatch.setattr(image_scores, "score", told)
     return calls
 
 

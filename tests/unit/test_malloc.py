@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.malloc import keep_freed_memory
 
 ONLY_GLIBC = "only glibc has these settings"
 
 SCRIPT = """
 import torch
-from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.malloc import keep_freed_memory
 
 def resident_mib():
     with open("/proc/self/statm") as file:

@@ -1,4 +1,4 @@
-"""A user's own image files: read with what must survive restoring, written back under the same name and kind.
+"""A user's own image files: decoded with their alpha and profile, encoded under the same name and format.
 
 The rules are the table "Restore" of docs/released_weights.md. Greyscale is restored as RGB with equal channels, and
 written as BT.601 luma of the result. JPEG is written at quality 95 without chroma subsampling, WebP without loss.
@@ -33,32 +33,32 @@ _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG's number
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class DecodedImage:
     """A decoded image file."""
 
     colours: NDArray[Any]  # (H, W, 3) uint8 or uint16, RGB
     alpha: NDArray[Any] | None  # (H, W) of the same type, or None
-    grey: bool  # whether the file holds one channel of brightness
+    grey: bool  # whether the file is greyscale
     profile: bytes | None  # the ICC profile, or None
-    notes: tuple[str, ...]  # what was done to it, in words
+    notes: tuple[str, ...]  # conversions, for the user
 
     @property
-    def largest(self) -> int:
-        """The value that stands for full brightness: 255 or 65535."""
+    def max_value(self) -> int:
+        """The value of full brightness: 255 or 65535."""
         return int(np.iinfo(self.colours.dtype).max)
 
-    def part(self, rows: slice, columns: slice) -> Float[Tensor, "1 3 h w"]:
-        """A part of it as float32 in [0, 1]."""
-        levels = self.colours[rows, columns].transpose(2, 0, 1).astype(np.float32) / np.float32(self.largest)
+    def crop(self, rows: slice, columns: slice) -> Float[Tensor, "1 3 h w"]:
+        """A crop of it as float32 in [0, 1]."""
+        levels = self.colours[rows, columns].transpose(2, 0, 1).astype(np.float32) / np.float32(self.max_value)
         return torch.from_numpy(levels)[None]
 
-    def levels(self, image: Float[Tensor, "3 h w"]) -> NDArray[Any]:
-        """Restored pixels, clipped and rounded to the file's own depth: (H, W, 3)."""
-        values = image.clamp(0, 1).permute(1, 2, 0).double().numpy() * self.largest
-        return np.asarray(np.rint(values), dtype=self.colours.dtype)
+    def quantize(self, image: Float[Tensor, "3 h w"]) -> NDArray[Any]:
+        """Restored pixels, clipped and rounded to the file's bit depth: (H, W, 3)."""
+        levels = image.clamp(0, 1).permute(1, 2, 0).double().numpy() * self.max_value
+        return np.asarray(np.rint(levels), dtype=self.colours.dtype)
 
 
-def read_picture(path: Path) -> Picture:
+def read_image_file(path: Path) -> DecodedImage:
     """Decode a file by the rules above.
 
     Raises:
@@ -70,22 +70,22 @@ def read_picture(path: Path) -> Picture:
         raise ImageRefused(path, f"ends in {path.suffix!r}; one of {', '.join(FORMATS)} is needed")
     try:
         with quiet_decoding(), Image.open(path, formats=tuple(dict.fromkeys(FORMATS.values()))) as image:
-            _check(path, image)
-            return _deep(path, image) if sample_bits(path, image) == 16 else _shallow(path, image)
+            _require_supported(path, image)
+            return _decode_16bit(path, image) if sample_bits(path, image) == 16 else _decode_8bit(path, image)
     except ImageRefused:
         raise
     except Exception as error:  # decoders raise half a dozen types for broken bodies
         raise ImageRefused(path, f"broken or no image ({type(error).__name__}: {error})") from error
 
 
-def coded_picture(path: Path, picture: Picture, colours: NDArray[Any]) -> bytes:
-    """The file's bytes: restored colours (H, W, 3) with what the picture keeps, in the format that the name says."""
+def encode_image_file(path: Path, picture: DecodedImage, colours: NDArray[Any]) -> bytes:
+    """The file's bytes: restored colours (H, W, 3) with the image's alpha and profile, in the format of the suffix."""
     channels = [_luma(colours)[..., None]] if picture.grey else [colours]
     if picture.alpha is not None:
         channels.append(picture.alpha[..., None])
     pixels = np.concatenate(channels, axis=-1) if len(channels) > 1 else channels[0]
     if pixels.dtype == np.uint16:
-        return deep_png(pixels, picture.profile)
+        return encode_png16(pixels, picture.profile)
     kind = FORMATS[path.suffix.lower()]
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[pixels.shape[-1]]
     image = Image.fromarray(pixels[..., 0] if mode == "L" else pixels)
@@ -103,15 +103,15 @@ def _luma(colours: NDArray[Any]) -> NDArray[Any]:
     return grey
 
 
-def deep_png(pixels: NDArray[np.uint16], profile: bytes | None = None) -> bytes:
+def encode_png16(pixels: NDArray[np.uint16], profile: bytes | None = None) -> bytes:
     """(H, W, 1 to 4) uint16 as a PNG file: Pillow writes no 16-bit colour."""
     height, width, channels = pixels.shape
-    lines = np.ascontiguousarray(pixels.astype(">u2")).view(np.uint8).reshape(height, -1)
+    rows = np.ascontiguousarray(pixels.astype(">u2")).view(np.uint8).reshape(height, -1)
     # each line minus the one above: the filter that photographs gain from at the least cost
-    above = np.concatenate([np.zeros_like(lines[:1]), lines[:-1]])
-    filtered = np.concatenate([np.full((height, 1), 2, np.uint8), lines - above], axis=1)
-    head = struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPES[channels], 0, 0, 0)
-    chunks = [_chunk(b"IHDR", head)]
+    previous_rows = np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])
+    filtered = np.concatenate([np.full((height, 1), 2, np.uint8), rows - previous_rows], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPES[channels], 0, 0, 0)
+    chunks = [_chunk(b"IHDR", header)]
     if profile:
         chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)))
     return b"".join([_SIGNATURE, *chunks, _chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)), _chunk(b"IEND", b"")])
@@ -121,7 +121,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _check(path: Path, image: Image.Image) -> None:
+def _require_supported(path: Path, image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageRefused(path, f"{width}x{height} is over {MAX_PIXELS // 1_000_000} megapixels")
@@ -135,7 +135,7 @@ def _check(path: Path, image: Image.Image) -> None:
         raise ImageRefused(path, f"is a {image.format} file under the name of another kind; rename it")
 
 
-def _shallow(path: Path, image: Image.Image) -> Picture:
+def _decode_8bit(path: Path, image: Image.Image) -> DecodedImage:
     notes = [f"first of {frames + 1} pictures of an MPO file"] if (frames := extra_frames(path, image)) else []
     profile = image.info.get("icc_profile")
     image.load()
@@ -150,13 +150,13 @@ def _shallow(path: Path, image: Image.Image) -> Picture:
         notes.append("grey restored as RGB, written grey")
     if has_alpha:
         notes.append("alpha kept untouched")
-    full = np.array(image.convert("RGBA" if has_alpha else "RGB"), dtype=np.uint8)
-    alpha = np.ascontiguousarray(full[..., 3]) if has_alpha else None
-    colours = np.ascontiguousarray(full[..., :3])
-    return Picture(colours=colours, alpha=alpha, grey=grey, profile=profile, notes=tuple(notes))
+    pixels = np.array(image.convert("RGBA" if has_alpha else "RGB"), dtype=np.uint8)
+    alpha = np.ascontiguousarray(pixels[..., 3]) if has_alpha else None
+    colours = np.ascontiguousarray(pixels[..., :3])
+    return DecodedImage(colours=colours, alpha=alpha, grey=grey, profile=profile, notes=tuple(notes))
 
 
-def _deep(path: Path, image: Image.Image) -> Picture:
+def _decode_16bit(path: Path, image: Image.Image) -> DecodedImage:
     """A 16-bit PNG, with any number of channels."""
     from torchvision.io import ImageReadMode, decode_png  # type: ignore[import-untyped]
 
@@ -172,4 +172,4 @@ def _deep(path: Path, image: Image.Image) -> Picture:
     notes += ["grey restored as RGB, written grey"] if grey else []
     notes += ["alpha kept untouched"] if alpha is not None else []
     profile = image.info.get("icc_profile")
-    return Picture(colours=colours, alpha=alpha, grey=grey, profile=profile, notes=tuple(notes))
+    return DecodedImage(colours=colours, alpha=alpha, grey=grey, profile=profile, notes=tuple(notes))

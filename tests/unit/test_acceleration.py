@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-import ablations.harness.training.accelerate as accelerate
+import ablations.harness.training.acceleration as accelerate
 import ablations.harness.training.train as training
 import baselines
 from ablations.harness.launch.job import Job
 from ablations.harness.memory import LiveBytes
 from ablations.harness.run_one import run_one
-from ablations.harness.training.accelerate import (
+from ablations.harness.training.acceleration import (
     Acceleration,
     GraphedStep,
-    applied,
+    acceleration_record,
     cuda_graph_blocker,
     set_float32_products,
 )
@@ -38,7 +38,7 @@ TINY = {"dim": 8, "num_blocks": (1, 2, 1, 1), "num_refinement_blocks": 1}
 @pytest.fixture(autouse=True)
 def switched_off():
     yield
-    accelerate.use(Acceleration(kernels="torch"))
+    accelerate.set_acceleration(Acceleration(kernels="torch"))
 
 
 def tiny(name="dfpir", **config):
@@ -118,7 +118,7 @@ def trained_log(folder):
 
 
 def run(root, acceleration, spec=SPEC):
-    accelerate.use(acceleration)
+    accelerate.set_acceleration(acceleration)
     assert run_one(spec, root, CPU, lambda progress: None), [p.read_text() for p in root.rglob("ERROR.json")]
     return root / spec.run_id
 
@@ -152,8 +152,8 @@ def test_graphs_say_in_one_line_why_they_are_not_used():
     assert cuda_graph_blocker(SPEC.config, CPU) == "not used on cpu: they need a CUDA device."
     assert cuda_graph_blocker(SPEC.config, GPU) is None
     assert cuda_graph_blocker(model_config("nafnet", {"dim": 8}), GPU).startswith("not used for nafnet:")
-    assert cuda_graph_blocker(SPEC.config, GPU, reduces=True).startswith("not used under torchrun:")
-    assert (SINGLE_PROCESS.reduces, TorchProcessGroup.reduces) == (
+    assert cuda_graph_blocker(SPEC.config, GPU, uses_ddp=True).startswith("not used under torchrun:")
+    assert (SINGLE_PROCESS.uses_ddp, TorchProcessGroup.uses_ddp) == (
         False,
         True,
     )  # as `reduced` does, one process or more
@@ -162,14 +162,16 @@ def test_graphs_say_in_one_line_why_they_are_not_used():
 def test_switches_travel_with_a_job_and_say_what_they_do_where(monkeypatch):
     asked = Acceleration(compile=True, cuda_graphs=True)
     job = pickle.loads(pickle.dumps(Job(spec=SPEC, root=Path("runs"), device="cuda", acceleration=asked)))
-    accelerate.use(job.acceleration)
-    assert applied(SPEC.config, GPU) == {"compile": "each block", "cuda_graphs": "training step"}
-    assert applied(model_config("nafnet", {"dim": 8}), GPU)["compile"].startswith("not used for comparators")
-    accelerate.use(Acceleration())
-    assert applied(SPEC.config, GPU) == {}
+    accelerate.set_acceleration(job.acceleration)
+    assert acceleration_record(SPEC.config, GPU) == {"compile": "each block", "cuda_graphs": "training step"}
+    assert acceleration_record(model_config("nafnet", {"dim": 8}), GPU)["compile"].startswith(
+        "not used for comparators"
+    )
+    accelerate.set_acceleration(Acceleration())
+    assert acceleration_record(SPEC.config, GPU) == {}
     monkeypatch.setattr(accelerate, "chosen_kernels", lambda: "triton")
-    assert applied(SPEC.config, CPU)["kernels"] == "torch: Triton's serve GPUs, not cpu."
-    assert applied(SPEC.config, GPU)["kernels"] == "triton"
+    assert acceleration_record(SPEC.config, CPU)["kernels"] == "torch: Triton's serve GPUs, not cpu."
+    assert acceleration_record(SPEC.config, GPU)["kernels"] == "triton"
 
 
 @pytest.mark.parametrize(("precision", "on"), [("fp32", False), ("tf32", True), ("bf16", False)])
@@ -193,8 +195,8 @@ def test_a_compiled_block_agrees_with_the_eager_one():
     x, codes = torch.rand(2, 8, 12, 8, requires_grad=True), torch.randn(2, 512)
     block.train()
     eager = gradients(block, x, codes)
-    accelerate.use(Acceleration(compile=True))
-    accelerate.prepare_steps(block, model.config)
+    accelerate.set_acceleration(Acceleration(compile=True))
+    accelerate.apply_acceleration(block, model.config)
     assert block[0].compiled_by == "inductor"
     compiled = gradients(block, x, codes)
     assert len(compiled) == len(eager) > 20
@@ -206,7 +208,7 @@ def test_a_compiled_block_agrees_with_the_eager_one():
 @pytest.mark.parametrize("acceleration", [Acceleration(), Acceleration(cuda_graphs=True)], ids=["plain", "graphs"])
 def test_a_gpus_training_steps_never_wait_for_it(tmp_path, monkeypatch, acceleration):
     spec = replace(SPEC, recipe=replace(SPEC.recipe, log_every=1000, validations=1))
-    step = training._step
+    step = training._train_step
 
     def watched(spec, state, *arguments, **options):
         if state.step < 2:  # libraries are loaded and graphs captured in the first steps
@@ -217,8 +219,8 @@ def test_a_gpus_training_steps_never_wait_for_it(tmp_path, monkeypatch, accelera
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
-    monkeypatch.setattr(training, "_step", watched)
-    accelerate.use(acceleration)
+    monkeypatch.setattr(training, "_train_step", watched)
+    accelerate.set_acceleration(acceleration)
     assert run_one(spec, tmp_path, GPU, lambda progress: None)
 
 

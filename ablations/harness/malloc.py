@@ -12,7 +12,7 @@ import sys
 
 # mallopt(3): parameter numbers from malloc.h
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
-_NEVER = 2**31 - 1
+_DISABLED = 2**31 - 1
 _PAD_BYTES = 64 * 2**20
 
 
@@ -25,5 +25,5 @@ def keep_freed_memory() -> bool:
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return False
     library = ctypes.CDLL(None)
-    settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _NEVER), (_TOP_PAD, _PAD_BYTES))
+    settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _DISABLED), (_TOP_PAD, _PAD_BYTES))
     return all(library.mallopt(name, value) == 1 for name, value in settings)

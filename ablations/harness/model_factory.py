@@ -1,4 +1,4 @@
-"""Models with first weights that depend on the seed alone."""
+"""Models with initial weights that depend on the seed alone."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dfpir import DFPIRConfig, RestorationUNet
 
 
 def build_model(config: ModelConfig, seed: int) -> nn.Module:
-    """A freshly initialised model on the CPU; the global generator is left as it was.
+    """A freshly initialised model on the CPU; the global random state is unchanged.
 
-    Variants of DFPIR draw each layer from its own name, so that they share what they have in common. A comparator keeps
-    its own way of initialising, drawn under one seed for the whole model.
+    Variants of DFPIR initialise each layer from its name, so that common layers have equal weights. A comparator uses
+    its own initialisation, under one seed for the model.
     """
     if isinstance(config, DFPIRConfig):
         model = RestorationUNet(config)

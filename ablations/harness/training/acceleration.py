@@ -1,7 +1,7 @@
-"""Switches of a run's speed and memory that stay out of its id: they change its numbers by rounding at most.
+"""Options for a run's speed and memory that are no part of its id: they change its numbers by rounding at most.
 
-They belong to the process that does a run, like its threads: the launcher's worker calls `use`, the training loop asks
-`chosen`. What each one does and what was measured of it: docs/performance.md.
+They belong to the process that runs the training, like its threads: the launcher's worker calls `set_acceleration`,
+the training loop `get_acceleration`. What each one does, and measurements: docs/performance.md.
 """
 
 from __future__ import annotations
@@ -21,28 +21,30 @@ from dfpir.kernels import chosen_kernels, use_kernels
 from dfpir.recompute import compile_blocks, recompute_activations
 
 BACKEND = "inductor"  # of torch.compile; tests take a faster one
-_WARM_UP = 3  # passes before a capture: libraries choose their algorithms and take their memory in the first ones
+_WARM_UP_PASSES = (
+    3  # passes before a capture: libraries choose their algorithms and take their memory in the first ones
+)
 
 
-_chosen = Acceleration()
+_acceleration = Acceleration()
 
 
-def use(acceleration: Acceleration) -> None:
-    """Take these switches for the runs of this process.
+def set_acceleration(acceleration: Acceleration) -> None:
+    """Use these options for the runs of this process.
 
     Raises:
         ValueError: unknown kernels, or Triton where it is not installed.
     """
-    global _chosen
+    global _acceleration
     if acceleration.kernels is not None:
         use_kernels(acceleration.kernels)
-    chosen_kernels()  # from the environment where nobody named any: before anything is compiled
-    _chosen = acceleration
+    chosen_kernels()  # reads the environment variable where no kernels are given; before anything is compiled
+    _acceleration = acceleration
 
 
-def chosen() -> Acceleration:
-    """The switches of this process."""
-    return _chosen
+def get_acceleration() -> Acceleration:
+    """The options of this process."""
+    return _acceleration
 
 
 def set_float32_products(precision: Precision) -> None:
@@ -56,39 +58,39 @@ def set_float32_products(precision: Precision) -> None:
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
-def cuda_graph_blocker(config: ModelConfig, device: torch.device, reduces: bool = False) -> str | None:
+def cuda_graph_blocker(config: ModelConfig, device: torch.device, uses_ddp: bool = False) -> str | None:
     """Why a training step can't become a CUDA graph, in one line; None where it can.
 
-    `reduces`: DistributedDataParallel wraps the model, as it does under torchrun, with one process as well.
+    `uses_ddp`: DistributedDataParallel wraps the model, as it does under torchrun, with one process as well.
     """
     if device.type != "cuda":
         return f"not used on {device.type}: they need a CUDA device."
     if not isinstance(config, DFPIRConfig):
         return f"not used for {config.name}: its training step may draw random numbers or branch."
-    if reduces:
+    if uses_ddp:
         return "not used under torchrun: its processes, be it one, reduce gradients during the backward pass."
     return None
 
 
-def applied(config: ModelConfig, device: torch.device, reduces: bool = False) -> dict[str, Any]:
-    """What of the switches acts on a run, for its env.json; empty where nothing does."""
-    found: dict[str, Any] = {}
+def acceleration_record(config: ModelConfig, device: torch.device, uses_ddp: bool = False) -> dict[str, Any]:
+    """The options that take effect on a run, for its env.json."""
+    record: dict[str, Any] = {}
     if chosen_kernels() == "triton":
-        found["kernels"] = "triton" if device.type == "cuda" else f"torch: Triton's serve GPUs, not {device.type}."
-    if _chosen.compile:
-        ours = isinstance(config, DFPIRConfig)
-        found["compile"] = "each block" if ours else "not used for comparators: tried with DFPIR's variants alone."
-    if _chosen.cuda_graphs:
-        found["cuda_graphs"] = cuda_graph_blocker(config, device, reduces) or "training step"
-    if _chosen.checkpointing:
-        found["checkpointing"] = "each block that can"
-    return found
+        record["kernels"] = "triton" if device.type == "cuda" else f"torch: Triton's serve GPUs, not {device.type}."
+    if _acceleration.compile:
+        is_dfpir = isinstance(config, DFPIRConfig)
+        record["compile"] = "each block" if is_dfpir else "not used for comparators: tried with DFPIR's variants alone."
+    if _acceleration.cuda_graphs:
+        record["cuda_graphs"] = cuda_graph_blocker(config, device, uses_ddp) or "training step"
+    if _acceleration.checkpointing:
+        record["checkpointing"] = "each block that can"
+    return record
 
 
-def prepare_steps(model: nn.Module, config: ModelConfig) -> None:
-    """Have the model's training steps checkpointed and its blocks compiled as chosen."""
-    recompute_activations(model, on=_chosen.checkpointing)
-    compiled = _chosen.compile and isinstance(config, DFPIRConfig)
+def apply_acceleration(model: nn.Module, config: ModelConfig) -> None:
+    """Set up activation checkpointing and compilation of the model's blocks."""
+    recompute_activations(model, on=_acceleration.checkpointing)
+    compiled = _acceleration.compile and isinstance(config, DFPIRConfig)
     compile_blocks(model, BACKEND if compiled else None)
     if compiled and torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(True)  # tells the compiler, too
@@ -113,36 +115,36 @@ class GraphedStep:
         self._compute, self._parameters = compute, list(parameters)
         self._capture = capture or cuda_capture
         self._shapes: list[tuple[torch.Size, torch.dtype] | None] = []
-        self.forget()
+        self.reset()
 
     def __call__(self, *batch: Tensor | None) -> Tensor:
         """The loss of the batch, detached."""
-        shapes = [None if part is None else (part.shape, part.dtype) for part in batch]
+        shapes = [None if tensor is None else (tensor.shape, tensor.dtype) for tensor in batch]
         if self._replay is None or shapes != self._shapes:
             self._record(batch)
             self._shapes = shapes
-        for held, part in zip(self._inputs, batch, strict=True):
-            if held is not None and part is not None:
-                held.copy_(part)
+        for static_input, tensor in zip(self._inputs, batch, strict=True):
+            if static_input is not None and tensor is not None:
+                static_input.copy_(tensor)
         assert self._replay is not None
         assert self._loss is not None
         self._replay()
-        # the optimiser's zero_grad took them away; the graph writes them anew, it doesn't add
+        # the optimiser's zero_grad removed them; the graph overwrites them, it does not accumulate
         for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
             parameter.grad = gradient
         return self._loss.clone()  # the next replay writes over it
 
-    def forget(self) -> None:
-        """Let go of the graph and its memory."""
+    def reset(self) -> None:
+        """Release the graph and its memory."""
         self._replay: Replay | None = None
         self._loss: Tensor | None = None
         self._inputs: list[Tensor | None] = []
         self._gradients: list[Tensor | None] = []
 
     def _record(self, batch: tuple[Tensor | None, ...]) -> None:
-        self.forget()
+        self.reset()
         gc.collect()  # a phase's graph holds memory that the next one's needs
-        self._inputs = [None if part is None else part.clone() for part in batch]
+        self._inputs = [None if tensor is None else tensor.clone() for tensor in batch]
         self._loss, self._replay = self._capture(lambda: self._compute(*self._inputs), self._clear)
         self._gradients = [parameter.grad for parameter in self._parameters]
 
@@ -156,21 +158,21 @@ def cuda_capture(work: Callable[[], Tensor], clear: Callable[[], None]) -> tuple
 
     `clear` is called before each pass, outside the recording.
     """
-    cached = torch.is_autocast_cache_enabled()
+    cache_was_enabled = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)  # a cast of an eager pass must not stand in for one in the graph
     try:
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(_WARM_UP):
+        side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side_stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side_stream):
+            for _ in range(_WARM_UP_PASSES):
                 clear()
                 work()
-        torch.cuda.current_stream().wait_stream(aside)
+        torch.cuda.current_stream().wait_stream(side_stream)
         clear()
         graph = torch.cuda.CUDAGraph()
         # other threads pin batches meanwhile
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             result = work()
     finally:
-        torch.set_autocast_cache_enabled(cached)
+        torch.set_autocast_cache_enabled(cache_was_enabled)
     return result, graph.replay

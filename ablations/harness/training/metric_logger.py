@@ -17,13 +17,13 @@ LOGS = ("jsonl", "tensorboard")
 
 TENSORBOARD_FOLDER = "tensorboard"
 
-Log = Callable[[Mapping[str, Any]], None]
+RowLogger = Callable[[Mapping[str, Any]], None]
 """Takes a row of train.jsonl as it is made."""
 
-_SCALARS = ("loss", "lr", "images_per_s", "val_psnr_db")
+_SCALAR_KEYS = ("loss", "lr", "images_per_s", "val_psnr_db")
 
 
-def check_log(name: str) -> None:
+def check_logger(name: str) -> None:
     """Refuse a log that can't be written.
 
     Raises:
@@ -36,7 +36,7 @@ def check_log(name: str) -> None:
 
 
 @contextmanager
-def scalar_log(name: str, folder: Path) -> Iterator[Log]:
+def open_row_logger(name: str, folder: Path) -> Iterator[RowLogger]:
     """Where the rows of the run in `folder` go besides train.jsonl: nowhere, or to TensorBoard.
 
     A run that goes on replaces what an interrupted attempt logged of the same steps and later ones.
@@ -51,7 +51,7 @@ def scalar_log(name: str, folder: Path) -> Iterator[Log]:
         if writer is None:
             target = folder.parent / TENSORBOARD_FOLDER / folder.name
             writer = _writer_class()(str(target), purge_step=row["step"])
-        for key in _SCALARS:
+        for key in _SCALAR_KEYS:
             if key in row:
                 writer.add_scalar(key, row[key], row["step"])
         writer.flush()

@@ -1,4 +1,4 @@
-"""A model by its name and a weights file, ready to restore: never with a weight that the file does not give."""
+"""A model by its name and a weights file, loaded strictly and ready to restore."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from torch import Tensor, nn
 
 import baselines
 import dfpir
-from ablations.harness.codes import Code, code_for
-from ablations.harness.evaluating.model_settings import built
+from ablations.harness.evaluating.model_settings import build_with_settings
 from ablations.harness.evaluating.specialists import SPECIALISTS
 from ablations.harness.evaluating.strict_load import load_strictly
-from ablations.harness.training.accelerate import set_float32_products
+from ablations.harness.inference_conditioning import CodeFunction, build_code_function
+from ablations.harness.training.acceleration import set_float32_products
 from baselines.base import Restorer, restore
 from baselines.registry import BASELINES
 from datasets.tasks import PAPER_TASKS, Condition, Task, known_tasks
-from dfpir.checkpoint_file import Use, read_checkpoint
+from dfpir.checkpoint_file import Use, WeightsError, read_checkpoint
 from dfpir.prompts import PromptBank, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
-from dfpir.weights import WeightsError
 from reports.files import sha256_of
 from reports.schema import SPEC_FILE
 
@@ -34,24 +33,24 @@ Images = Float[Tensor, "b 3 h w"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Released:
+class PretrainedModel:
     """A model with its weights, in eval mode."""
 
-    name: str  # as asked for
+    name: str  # a variant, comparator or specialist
     model: nn.Module  # on its device
     device: torch.device  # where it is
-    code: Code  # what it is told of a condition
-    told: str  # the same in words, for the reader
+    code: CodeFunction  # gives the model's `code` argument for a condition
+    conditioning: str  # the same in words, for the reader
     config: Mapping[str, Any]  # settings given for it
     run_id: str  # the run's, or made from the name and the hash
-    seed: int = 0  # the run's; 0 for a released file, which does not say
-    tasks: tuple[Task, ...] = PAPER_TASKS  # what it serves
+    seed: int = 0  # the run's; 0 for a released file
+    tasks: tuple[Task, ...] = PAPER_TASKS  # that the model was trained for
     weights: str = "none"  # name of the file, without its folder
     sha256: str = ""  # of the file; empty for a model that has no weights
     layout: str = "none"  # `released` names, `own` (a run of this suite), or `none`
-    # the data that the run was trained on, as its spec.json says; empty where nobody knows.
+    # the training data in a run's spec.json; empty for a released file
     trained_on: Mapping[str, Any] = field(default_factory=dict)
-    taken: str = ""  # which of several sets of weights in the file; empty where there is one
+    weights_note: str = ""  # which of several sets of weights in the file; empty where there is one
 
     @property
     def multiple_of(self) -> int:
@@ -76,12 +75,12 @@ class Released:
             return restore(cast(Restorer, self.model), images.to(self.device, torch.float32), code).float()
 
 
-def known_models() -> list[str]:
-    """Every name that `open_released` takes."""
+def list_pretrained_names() -> list[str]:
+    """Every name that `load_pretrained` takes."""
     return list(dict.fromkeys([*dfpir.list_models(), *baselines.list_models(), *SPECIALISTS]))
 
 
-def open_released(
+def load_pretrained(
     name: str,
     weights: Path | None,
     *,
@@ -90,15 +89,15 @@ def open_released(
     codes: Path | None = None,
     device: torch.device | str = "cpu",
     use: Use | None = None,
-) -> Released:
+) -> PretrainedModel:
     """A model by its name with the weights of a file, strictly: every key has to be there, and no other.
 
     Args:
-        name: a variant, a comparator or a specialist (`known_models`).
+        name: a variant, a comparator or a specialist (`list_pretrained_names`).
         weights: safetensors or a torch file with released key names, or a run's weights.safetensors beside its
             spec.json. None for what has nothing to train (`identity`, `classical`).
         config: settings that the weights were trained with; a run's own come from its spec.json.
-        text_encoder: of the prompts, for models that are told by text; a run's own comes from its spec.json.
+        text_encoder: of the prompts, for models conditioned on text; a run's own comes from its spec.json.
         codes: a safetensors file with a vector for each condition's name, instead of an encoder.
         device: where to put the model.
         use: `plain` or `averaged` weights, where the file holds both; None takes the averaged ones.
@@ -107,30 +106,30 @@ def open_released(
         ValueError: an unknown name, setting or encoder; a run of another variant.
         WeightsError: no such file, one that can't be read, that holds code, or that does not fit the model.
     """
-    if name not in known_models():
-        raise UnknownNameError(_unknown(name))
+    if name not in list_pretrained_names():
+        raise UnknownNameError(_unknown_name_message(name))
     set_float32_products("fp32")
     settings = dict(config or {})
     if weights is None:
-        return _untrained(name, settings, codes, torch.device(device))
-    stored = read_checkpoint(weights, use)
-    spec = _run_spec(weights, name)
-    trained = _trained_settings(spec)
-    model = _make(name, {**trained, **settings})
-    _require_trained(trained, settings)
-    layout = _load(model, stored.tensors, weights, own=spec is not None)
-    prompts = _prompts_of(model, spec, text_encoder, codes)
-    code, told = code_for(name, model, prompts, codes, trained_here=spec is not None)
+        return _load_untrained(name, settings, codes, torch.device(device))
+    checkpoint = read_checkpoint(weights, use)
+    spec = _read_run_spec(weights, name)
+    trained_settings = _settings_in_spec(spec)
+    model = _build_model(name, {**trained_settings, **settings})
+    _require_trained(trained_settings, settings)
+    layout = _load(model, checkpoint.tensors, weights, from_run=spec is not None)
+    prompts = _prompt_loader(model, spec, text_encoder, codes)
+    code, conditioning = build_code_function(name, model, prompts, codes, trained_here=spec is not None)
     digest = sha256_of(weights)
     model.requires_grad_(False)
-    run_id = "-".join([name, "released", digest[:8], *([stored.use] if stored.others else [])])
-    return Released(
+    run_id = "-".join([name, "released", digest[:8], *([checkpoint.use] if checkpoint.unused_keys else [])])
+    return PretrainedModel(
         name=name,
         model=model.eval().to(device),
         device=torch.device(device),
-        tasks=_tasks_of(name, spec),
+        tasks=_trained_tasks(name, spec),
         code=code,
-        told=told,
+        conditioning=conditioning,
         config=settings,
         weights=weights.name,
         sha256=digest,
@@ -138,105 +137,107 @@ def open_released(
         run_id=spec["run_id"] if spec else run_id,
         seed=int(spec["seed"]) if spec else 0,
         trained_on=dict(spec["data"]) if spec else {},
-        taken=stored.notice,
+        weights_note=checkpoint.notice,
     )
 
 
-def _unknown(name: str) -> str:
+def _unknown_name_message(name: str) -> str:
     if name in BASELINES:
         return f"{name} can't be built. {getattr(BASELINES[name], 'reason', '')}"
-    return f"Unknown model {name!r}.{suggestion(name, known_models())}"
+    return f"Unknown model {name!r}.{suggestion(name, list_pretrained_names())}"
 
 
-def _load(model: nn.Module, tensors: Mapping[str, Tensor], weights: Path, *, own: bool) -> str:
-    layout = load_strictly(model, tensors, weights, own=own)
-    if layout == "own" and not own and getattr(model, "prompt_codes", None) is not None:
+def _load(model: nn.Module, tensors: Mapping[str, Tensor], weights: Path, *, from_run: bool) -> str:
+    layout = load_strictly(model, tensors, weights, from_run=from_run)
+    if layout == "own" and not from_run and getattr(model, "prompt_codes", None) is not None:
         raise WeightsError(f"{weights} is a run's, but no {SPEC_FILE} lies beside it, which names its prompts: add it.")
     return layout
 
 
-def _make(name: str, config: Mapping[str, Any]) -> nn.Module:
+def _build_model(name: str, config: Mapping[str, Any]) -> nn.Module:
     if name in SPECIALISTS:
         if config:
             raise ValueError(f"--config {next(iter(config))}: {name} has no settings; leave --config out.")
         return SPECIALISTS[name][0]()
-    return built(name, config)
+    return build_with_settings(name, config)
 
 
-def _tasks_of(name: str, spec: Mapping[str, Any] | None) -> tuple[Task, ...]:
+def _trained_tasks(name: str, spec: Mapping[str, Any] | None) -> tuple[Task, ...]:
     if name in SPECIALISTS:
         return (SPECIALISTS[name][1],)
     if spec is None:
         return PAPER_TASKS
-    trained = {str(condition).partition("-")[0] for condition in spec["identity"]["conditions"]}
-    return tuple(task for task in known_tasks() if task.name in trained)
+    trained_names = {str(condition).partition("-")[0] for condition in spec["identity"]["conditions"]}
+    return tuple(task for task in known_tasks() if task.name in trained_names)
 
 
-def _untrained(name: str, config: Mapping[str, Any], codes: Path | None, device: torch.device) -> Released:
+def _load_untrained(name: str, config: Mapping[str, Any], codes: Path | None, device: torch.device) -> PretrainedModel:
     if name not in BASELINES or getattr(BASELINES[name], "trained", True):
         raise WeightsError(f"{name} needs --weights FILE: an untrained model restores nothing.")
-    model = _make(name, config)
-    code, told = code_for(name, model, None, codes)
-    return Released(
+    model = _build_model(name, config)
+    code, conditioning = build_code_function(name, model, None, codes)
+    return PretrainedModel(
         name=name,
         model=model.eval().to(device),
         device=device,
         code=code,
-        told=told,
+        conditioning=conditioning,
         config=config,
         run_id=f"{name}-untrained",
     )
 
 
-def _trained_settings(spec: Mapping[str, Any] | None) -> dict[str, Any]:
+def _settings_in_spec(spec: Mapping[str, Any] | None) -> dict[str, Any]:
     """The configuration that a run's model was built with."""
     stored = dict(spec["model"]["config"]) if spec else {}
     return dict(stored["settings"]) if "baseline" in stored else stored
 
 
-def _require_trained(trained: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse settings other than a run's own: where no weight's shape tells them apart, its images would be others."""
-    for key, value in given.items():
-        if key in trained and _listed(trained[key]) != _listed(value):
+def _require_trained(trained_settings: Mapping[str, Any], requested: Mapping[str, Any]) -> None:
+    """Refuse settings other than a run's own: not all of them change the shape of a weight."""
+    for key, value in requested.items():
+        if key in trained_settings and _as_json_value(trained_settings[key]) != _as_json_value(value):
             raise WeightsError(
-                f"--config {key}: the run was trained with {key}={trained[key]}, not {value}; leave it out, "
+                f"--config {key}: the run was trained with {key}={trained_settings[key]}, not {value}; leave it out, "
                 "a run says its own settings."
             )
 
 
-def _listed(value: Any) -> Any:
+def _as_json_value(value: Any) -> Any:
     """A tuple as the list that JSON makes of it."""
     return list(value) if isinstance(value, tuple) else value
 
 
-def _run_spec(weights: Path, name: str) -> dict[str, Any] | None:
-    """The spec.json beside a run's weights, or None; refuses a run of another model than the one asked for."""
+def _read_run_spec(weights: Path, name: str) -> dict[str, Any] | None:
+    """The spec.json beside a run's weights, or None; refuses a run of another model than `name`."""
     path = weights.parent / SPEC_FILE
     if not path.is_file():
         return None
     try:
         spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        needed = (spec["model"]["config"], spec["identity"]["conditions"], spec["run_id"], spec["data"]["checksum"])
+        required = (spec["model"]["config"], spec["identity"]["conditions"], spec["run_id"], spec["data"]["checksum"])
         variant = spec["variant"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path} is no run's spec ({type(error).__name__}: {error}): give the run again.") from error
-    del needed
+    del required
     if variant != name:
-        # shapes do not tell variants apart: gamma, for one, is in no weight
+        # variants may have weights of equal shapes: gamma, for one, is in no weight
         raise WeightsError(f"{weights} is a run of {variant!r}, not of {name!r}: ask for {variant}.")
     return spec
 
 
-def _prompts_of(
-    model: nn.Module, spec: Mapping[str, Any] | None, asked: str | None, codes: Path | None
+def _prompt_loader(
+    model: nn.Module, spec: Mapping[str, Any] | None, requested_encoder: str | None, codes: Path | None
 ) -> Callable[[], PromptBank]:
-    """How to get the prompts when the model turns out to need some; a run's are those that it was trained with."""
+    """A function that loads the prompts if the model needs them; a run's are those of its training."""
     prompt_set: Any = getattr(getattr(model, "config", None), "prompt_set", "detailed")
     if spec is None:
-        return partial(load_prompts, prompt_set, cast(Any, asked or "clip"))
-    trained = str(spec["text_encoder"])
-    if asked is not None and asked != trained:
-        raise ValueError(f"--text-encoder {asked}: the run was trained with {trained}; leave the option out.")
+        return partial(load_prompts, prompt_set, cast(Any, requested_encoder or "clip"))
+    trained_encoder = str(spec["text_encoder"])
+    if requested_encoder is not None and requested_encoder != trained_encoder:
+        raise ValueError(
+            f"--text-encoder {requested_encoder}: the run was trained with {trained_encoder}; leave the option out."
+        )
     if codes is not None:
         raise ValueError(f"--codes {codes}: a run carries its own prompts; leave the option out.")
-    return partial(load_prompts, prompt_set, cast(Any, trained), spec["identity"]["conditions"])
+    return partial(load_prompts, prompt_set, cast(Any, trained_encoder), spec["identity"]["conditions"])

@@ -14,9 +14,9 @@ import ablations.harness.run_one as running
 import ablations.harness.training.train as training
 from ablations.harness.context import run_context
 from ablations.harness.run_one import run_one
-from ablations.harness.training import checkpoint, saving
-from ablations.harness.training.checkpoint import Checkpoint, HostCopy
-from ablations.harness.training.saving import Saver
+from ablations.harness.training import async_checkpoint, checkpoint
+from ablations.harness.training.async_checkpoint import AsyncCheckpointer
+from ablations.harness.training.checkpoint import Checkpoint, HostBuffer
 from ablations.harness.training.state import resume
 from tests.support.checkpoints import load_latest
 from tests.support.forks import warm_context
@@ -48,7 +48,7 @@ def held(monkeypatch):
 
 def every_row(monkeypatch):
     monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    monkeypatch.setattr(saving, "COST_FACTOR", 0.0)
+    monkeypatch.setattr(async_checkpoint, "MIN_INTERVAL_COST_RATIO", 0.0)
 
 
 def test_files_are_those_of_the_library(tmp_path):
@@ -57,7 +57,7 @@ def test_files_are_those_of_the_library(tmp_path):
         "c": torch.ones(3, dtype=torch.bfloat16), "d": torch.arange(5), "e": torch.tensor([True]),
         "f": torch.zeros(0, 4),
     }  # fmt: skip
-    path = checkpoint.save(tmp_path, Checkpoint(step=3, tensors=HostCopy().take(tensors), facts={"x": "ü"}))
+    path = checkpoint.save(tmp_path, Checkpoint(step=3, tensors=HostBuffer().copy(tensors), facts={"x": "ü"}))
     with safetensors.safe_open(path, framework="pt") as file:
         assert json.loads(file.metadata()["facts"]) == {"x": "ü"}
     found = safetensors.torch.load_file(path)
@@ -66,18 +66,18 @@ def test_files_are_those_of_the_library(tmp_path):
 
 
 def test_a_copy_is_of_its_moment_and_uses_its_memory_again():
-    tensors, copy = {"a": torch.ones(3), "b": torch.arange(7, dtype=torch.int64)}, HostCopy()
-    first = copy.take(tensors)
+    tensors, copy = {"a": torch.ones(3), "b": torch.arange(7, dtype=torch.int64)}, HostBuffer()
+    first = copy.copy(tensors)
     tensors["a"].zero_()
     assert torch.equal(first["a"], torch.ones(3))
-    second = copy.take(tensors)
+    second = copy.copy(tensors)
     assert second["a"].data_ptr() == first["a"].data_ptr()
     assert torch.equal(second["a"], torch.zeros(3))
 
 
 def test_what_is_written_is_the_state_at_its_call_whatever_training_does_meanwhile(state, tmp_path, held):
     before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
-    with Saver(state, tmp_path) as saver:
+    with AsyncCheckpointer(state, tmp_path) as saver:
         saver.save(state)
         with torch.no_grad():
             for parameter in state.model.parameters():
@@ -90,9 +90,9 @@ def test_what_is_written_is_the_state_at_its_call_whatever_training_does_meanwhi
 
 def test_a_checkpoint_is_due_no_sooner_than_what_the_last_one_cost_allows(state, tmp_path, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(saving.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(async_checkpoint.time, "monotonic", lambda: clock[0])
     costs: list[float] = []  # of the training's time
-    take = HostCopy.take
+    take = HostBuffer.copy
 
     def costly(self, tensors):
         clock[0] += costs.pop()
@@ -108,8 +108,8 @@ def test_a_checkpoint_is_due_no_sooner_than_what_the_last_one_cost_allows(state,
             pass
         return ended
 
-    monkeypatch.setattr(HostCopy, "take", costly)
-    with Saver(state, tmp_path) as saver:
+    monkeypatch.setattr(HostBuffer, "copy", costly)
+    with AsyncCheckpointer(state, tmp_path) as saver:
         ended = saved(1.0)
         for seconds, plain, validated in ((19, False, False), (49, False, False), (51, True, True)):
             clock[0] = ended + seconds
@@ -138,7 +138,7 @@ def stopped_before_evaluation(spec, root, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(running, "evaluate_into", stop)
+        patch.setattr(running, "write_evaluation", stop)
         with pytest.raises(KeyboardInterrupt):
             run_one(spec, root, CPU, lambda progress: None)
     return root / spec.run_id / "checkpoints"
@@ -148,7 +148,7 @@ def test_best_weights_are_written_when_they_change_and_read_with_their_checkpoin
     every_row(monkeypatch)
     scores, written, original = iter([9.0, 20.0, 8.0]), [], checkpoint.save_best
     monkeypatch.setattr(training, "validation_scores", lambda *_: ({"rain": 1.0}, next(scores)))
-    monkeypatch.setattr(Saver, "is_due", lambda self, *_, **__: True)
+    monkeypatch.setattr(AsyncCheckpointer, "is_due", lambda self, *_, **__: True)
 
     def told(folder, step, tensors):
         written.append(step)
@@ -220,7 +220,7 @@ def _terminated_while_writing(folder):
         return original(folder, *arguments, **named)
 
     checkpoint.save = slow
-    training.SECONDS_BETWEEN_CHECKPOINTS = saving.COST_FACTOR = 0.0
+    training.SECONDS_BETWEEN_CHECKPOINTS = async_checkpoint.MIN_INTERVAL_COST_RATIO = 0.0
     run_here(SPEC, folder)
 
 
@@ -237,8 +237,8 @@ def test_a_sigterm_waits_for_the_checkpoint_in_flight(tmp_path):
 
 def test_signals_are_as_before_when_nothing_is_written(state, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
-    with Saver(state, tmp_path) as saver:
+    with AsyncCheckpointer(state, tmp_path) as saver:
         saver.save(state)
-        saver.snapshot(state.model, 1)
+        saver.save_snapshot(state.model, 1)
     assert signal.getsignal(signal.SIGTERM) is before
     assert checkpoint.steps(tmp_path / "snapshots") == [1]

@@ -14,10 +14,10 @@ from datasets.protocols import Protocol, score
 from datasets.transfer import to_device_async
 from reports.schema import PSNR, SSIM
 
-BOTH = (PSNR, SSIM)
+PSNR_AND_SSIM = (PSNR, SSIM)
 
-_inputs: dict[tuple[str, str], float] = {}
-"""By an input's `_key` and a metric: what the degraded image itself scores."""
+_input_scores: dict[tuple[str, str], float] = {}
+"""By an input's `_content_key` and a metric: what the degraded image itself scores."""
 
 
 def as_tensor(image: np.ndarray) -> Tensor:
@@ -27,7 +27,7 @@ def as_tensor(image: np.ndarray) -> Tensor:
 
 
 def score_batch(
-    batch: Sequence[EvalItem], restored: Sequence[Tensor], rules: Protocol, metrics: Sequence[str] = BOTH
+    batch: Sequence[EvalItem], restored: Sequence[Tensor], rules: Protocol, metrics: Sequence[str] = PSNR_AND_SSIM
 ) -> list[dict[str, tuple[float, float]]]:
     """For each image metric -> its score and that of its degraded input, under the protocol.
 
@@ -37,35 +37,46 @@ def score_batch(
     and need not lie inside [0, 1].
     """
     device = restored[0].device
-    keys = [_key(item, rules, device) for item in batch]
-    unknown = [i for i, key in enumerate(keys) if any((key, metric) not in _inputs for metric in metrics)]
-    clean = [_planes(item.clean, device) for item in batch]
-    images = [*restored, *(_planes(batch[i].degraded, device) for i in unknown)]
-    references = [*clean, *(clean[i] for i in unknown)]
+    content_keys = [_content_key(item, rules, device) for item in batch]
+    unscored = [
+        i for i, key in enumerate(content_keys) if any((key, metric) not in _input_scores for metric in metrics)
+    ]
+    clean = [_score_tensor(item.clean, device) for item in batch]
+    images = [*restored, *(_score_tensor(batch[i].degraded, device) for i in unscored)]
+    references = [*clean, *(clean[i] for i in unscored)]
     if device.type == "cuda":
         images, references = [torch.cat(images)], [torch.cat(references)]
     task = batch[0].condition.task
-    found = [score(*pair, rules, task, metrics) for pair in zip(images, references, strict=True)]
-    values = torch.stack([torch.cat([part[metric] for part in found]) for metric in metrics]).tolist()
-    for column, i in enumerate(unknown, start=len(batch)):
-        _inputs.update({(keys[i], metric): row[column] for metric, row in zip(metrics, values, strict=True)})
+    parts = [score(*pair, rules, task, metrics) for pair in zip(images, references, strict=True)]
+    values = torch.stack([torch.cat([part[metric] for part in parts]) for metric in metrics]).tolist()
+    for column, i in enumerate(unscored, start=len(batch)):
+        _input_scores.update(
+            {(content_keys[i], metric): row[column] for metric, row in zip(metrics, values, strict=True)}
+        )
     return [
-        {metric: (row[i], _inputs[key, metric]) for metric, row in zip(metrics, values, strict=True)}
-        for i, key in enumerate(keys)
+        {metric: (row[i], _input_scores[key, metric]) for metric, row in zip(metrics, values, strict=True)}
+        for i, key in enumerate(content_keys)
     ]
 
 
-def _planes(image: np.ndarray, device: torch.device) -> Tensor:
+def _score_tensor(image: np.ndarray, device: torch.device) -> Tensor:
     """(1, 3, H, W) to score; on a CPU levels stay levels: a photograph of 12 megapixels takes 36 MB so, not 144."""
     if device.type == "cpu" and image.dtype == np.uint8:
         return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
     return to_device_async(as_tensor(image), device)
 
 
-def _key(item: EvalItem, rules: Protocol, device: torch.device) -> str:
+def _content_key(item: EvalItem, rules: Protocol, device: torch.device) -> str:
     """All that an input's scores follow from."""
-    terms = rules.label, item.condition.task.name, device.type, item.clean.shape, item.degraded.dtype, item.clean.dtype
-    digest = hashlib.blake2b(repr(terms).encode(), digest_size=16)
+    identity = (
+        rules.label,
+        item.condition.task.name,
+        device.type,
+        item.clean.shape,
+        item.degraded.dtype,
+        item.clean.dtype,
+    )
+    digest = hashlib.blake2b(repr(identity).encode(), digest_size=16)
     for image in (item.degraded, item.clean):
         digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()

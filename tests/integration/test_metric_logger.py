@@ -7,7 +7,7 @@ import torch
 
 import ablations.harness.run_one as running
 from ablations.harness.run_one import is_done, run_one
-from ablations.harness.training.scalars import check_log, scalar_log
+from ablations.harness.training.metric_logger import check_logger, open_row_logger
 from tests.support.tiny_study import run_here, tiny_plan
 
 SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
@@ -25,7 +25,7 @@ def test_the_rows_of_a_run_are_its_scalars_also_when_it_goes_on(tmp_path, monkey
 
     pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
     with monkeypatch.context() as patch:
-        patch.setattr(running, "evaluate_into", stop)
+        patch.setattr(running, "write_evaluation", stop)
         assert not run_one(SPEC, tmp_path, torch.device("cpu"), lambda progress: None, log="tensorboard")
     # from an earlier checkpoint: steps that were logged are logged again
     newest = max((tmp_path / SPEC.run_id / "checkpoints").iterdir())
@@ -41,7 +41,7 @@ def test_the_rows_of_a_run_are_its_scalars_also_when_it_goes_on(tmp_path, monkey
 
 
 def test_plain_rows_write_nothing_else(tmp_path):
-    with scalar_log("jsonl", tmp_path / "run") as log:
+    with open_row_logger("jsonl", tmp_path / "run") as log:
         log({"step": 1, "loss": 0.5})
     assert not list(tmp_path.iterdir())
 
@@ -52,7 +52,7 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
             raise ImportError("No module named 'tensorboard'")
         raise AssertionError(name)
 
-    monkeypatch.setattr("ablations.harness.training.scalars.import_module", missing)
+    monkeypatch.setattr("ablations.harness.training.metric_logger.import_module", missing)
     with pytest.raises(ValueError, match=r"pip install 'dfpir-suite\[tensorboard\]'"):
-        check_log("tensorboard")
-    check_log("jsonl")
+        check_logger("tensorboard")
+    check_logger("jsonl")
