@@ -119,7 +119,7 @@ class EfficiencyOptions:
 class Plan:
     """Everything that the options ask for, checked."""
 
-    benchmark_models: list[BenchmarkedModel]
+    subjects: list[BenchmarkedModel]
     settings: list[Measurement]
     effort: TimingOptions
     device: torch.device

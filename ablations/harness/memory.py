@@ -30,7 +30,7 @@ CGROUP = Path("/sys/fs/cgroup")
 Restore = Callable[[Float[Tensor, "1 3 h w"]], Float[Tensor, "1 3 h w"]]
 
 
-class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]; torch leaves it untyped
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves it untyped
     """Counts the bytes of live tensors that operations of this thread return: `current`, and their `peak`.
 
     Works on any device.

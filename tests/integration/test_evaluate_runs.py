@@ -44,7 +44,7 @@ def test_a_run_of_our_own_brings_its_settings_and_prompts(capsys, own_run):
     released = load_pretrained(spec.variant, path)
     assert released.layout == "own"
     assert released.run_id == spec.run_id
-    assert "minilm" in released.told
+    assert "minilm" in released.conditioning
     image = torch.rand(1, 3, 24, 30)
     for row, name in enumerate(spec.conditions):
         (condition,) = [c for c in load_embedded().conditions if c.name == name]

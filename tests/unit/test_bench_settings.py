@@ -182,11 +182,11 @@ def test_each_way_multiplies_as_it_does_by_itself_and_pytorchs_settings_are_put_
 def test_switches_act_while_ours_is_measured_alone(monkeypatch):
     chosen: list[bool | None] = []
     monkeypatch.setattr(model_setup, "use_padded_widths", chosen.append)
-    asked = model_setup.chosen()
+    asked = model_setup.get_acceleration()
     with model_setup.applied_settings(Settings(padding="on", checkpointing=True), "fp32"):
-        assert model_setup.chosen() == replace(asked, kernels=None, checkpointing=True)
+        assert model_setup.get_acceleration() == replace(asked, kernels=None, checkpointing=True)
         assert chosen == [True]
-    assert model_setup.chosen() == asked
+    assert model_setup.get_acceleration() == asked
     assert chosen == [True, None]
 
 
@@ -234,7 +234,7 @@ def test_answers_are_compared_with_the_switches_that_were_timed(toy, monkeypatch
     seen = []
 
     def losses(*_):
-        seen.append(model_setup.chosen())
+        seen.append(model_setup.get_acceleration())
         return torch.ones(train.SAME_STEPS)
 
     monkeypatch.setattr(train, "_losses", losses)
