@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ablations.models import is_trained
+from ablations.override_flags import format_value
 from ablations.plan import Plan
 from ablations.registry import STUDIES, Study
-from ablations.settings import text_of
 from ablations.spec import IDENTITY_VERSION
 from reports.schema import SPEC_FILE, STUDIES_FOLDER, STUDY_FILE, StudyFile, StudyRow
 
@@ -59,7 +59,7 @@ def budget_record(plan: Plan) -> dict[str, Any]:
     """The budget as in study.json: with the recipe and tasks of its runs."""
     budget = plan.budget
     recipe = next((spec.recipe for spec in plan.specs if is_trained(spec.config)), budget.recipe)
-    overrides = {name: text_of(value) for name, value in budget.overrides.items()}
+    overrides = {name: format_value(value) for name, value in budget.overrides.items()}
     return {
         "name": budget.name,
         "summary": budget.summary,

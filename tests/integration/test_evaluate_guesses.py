@@ -13,7 +13,7 @@ from ablations.harness.evaluate import as_tensor
 from ablations.harness.evaluating import predicted_degradation
 from ablations.harness.evaluating.degradation_classifier import Prediction
 from ablations.harness.evaluating.pretrained import load_pretrained
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from tests.support.evaluations import CONFIG, ONEHOT, TINY, call, picture
 
 

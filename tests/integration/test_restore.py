@@ -10,7 +10,7 @@ from PIL import Image
 
 import ablations.harness.evaluating.degradation_classifier as guessing
 from ablations.checkpoint_options import RestoreOptions
-from ablations.command_line import flag_of, values_of
+from ablations.flags import flag_name, iter_options
 from ablations.harness.evaluating.degradation_classifier import (
     ClassifierNetwork,
     load_or_train_classifier,
@@ -22,7 +22,7 @@ from ablations.harness.evaluating.pretrained import PretrainedModel
 from ablations.harness.evaluating.specialists import SPECIALISTS
 from ablations.harness.restoring.image_files import encode_png16, read_image_file
 from ablations.restore import main
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from tests.support.command_lines import call_of
 from tests.support.restoring import drawn_ffdnet, pixels
 
@@ -44,7 +44,7 @@ def ffdnet(tmp_path):
 
 
 def test_the_flags_are_these():
-    flags = {flag_of(name) for name, _ in values_of(RestoreOptions())}
+    flags = {flag_name(name) for name, _ in iter_options(RestoreOptions())}
     assert flags == {
         "--images", "--version", "--model", "--weights", "--config", "--degradation", "--out", "--tile", "--text-encoder",
         "--codes", "--device", "--force", "--use", "--data", "--root", "--runs",

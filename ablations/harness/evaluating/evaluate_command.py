@@ -27,11 +27,18 @@ from ablations.harness.evaluating.result_cache import (
 from ablations.harness.evaluating.scoring import SkippedImage, score_pretrained
 from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.provenance import environment
-from datasets.embedded import load_embedded
 from datasets.protocols import Protocol, get_protocol
-from datasets.score import Mean, means_of
+from datasets.score import Mean, compute_means
+from datasets.sources.embedded import load_embedded
 from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks
-from datasets.test_data import TestQuery, TestSets, bundle_test_set, holds_test_sets, open_clean_images, open_test_sets
+from datasets.test_sets.opening import (
+    TestQuery,
+    TestSets,
+    bundle_test_set,
+    holds_test_sets,
+    open_clean_images,
+    open_test_sets,
+)
 from dfpir.registry import suggestion
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE, build_page
 from reports.files import require_folder, sha256_of, write_json, write_text
@@ -142,7 +149,9 @@ def _score_and_write(
         console.print(f"{scores.cached_count} images were scored before and are not restored again.", soft_wrap=True)
     if trial is not None:
         trial.rows.extend(scores.predictions)
-    means = sorted(means_of(scores.rows, rules), key=lambda mean: (condition_sort_key(mean.condition), mean.dataset))
+    means = sorted(
+        compute_means(scores.rows, rules), key=lambda mean: (condition_sort_key(mean.condition), mean.dataset)
+    )
     reported = options.results.reported
     comparison = _compare_with_reported(reported, means, rules) if reported else None
     result = {
@@ -239,7 +248,7 @@ def _parse_tasks(requested: Sequence[str]) -> list[Task]:
 
 
 def _result_header(pretrained: PretrainedModel, data: TestSets, options: EvaluateOptions) -> dict[str, Any]:
-    styles = [task.shown() for task in pretrained.tasks if task not in PAPER_TASKS]
+    styles = [task.style_json() for task in pretrained.tasks if task not in PAPER_TASKS]
     return {
         "schema": 1,
         "model": pretrained.name,

@@ -137,7 +137,7 @@ def load_pretrained(
         run_id=spec["run_id"] if spec else run_id,
         seed=int(spec["seed"]) if spec else 0,
         trained_on=dict(spec["data"]) if spec else {},
-        weights_note=checkpoint.says,
+        weights_note=checkpoint.notice,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ablations.checkpoint_options import ModelFile
+from ablations.checkpoint_options import CheckpointOptions
 from ablations.devices import device_named
 from ablations.harness.evaluating.model_settings import parse_settings
 from ablations.harness.evaluating.pretrained import PretrainedModel, list_pretrained_names, load_pretrained
@@ -15,7 +15,7 @@ from dfpir.registry import UnknownNameError, suggestion
 from reports.schema import SPEC_FILE, WEIGHTS_FILE
 
 
-def load_requested_model(model: str | None, file_options: ModelFile) -> PretrainedModel:
+def load_requested_model(model: str | None, file_options: CheckpointOptions) -> PretrainedModel:
     """The model of this name, or of the run that its weights are of.
 
     Raises:

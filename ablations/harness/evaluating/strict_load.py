@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import dfpir
 from dfpir.checkpoint_file import WeightsError
-from dfpir.weights import check_floating, load_own, make_room, released_names
+from dfpir.weights import check_floating, load_weights, released_names, resize_training_buffers
 from reports.schema import SPEC_FILE, WEIGHTS_FILE
 
 _MAX_LISTED = 3
@@ -35,7 +35,7 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: Path,
     if isinstance(model, dfpir.RestorationUNet):
         if from_run or set(dict(model.named_parameters())) <= set(tensors):
             try:
-                load_own(model, tensors)
+                load_weights(model, tensors)
             except WeightsError as error:
                 raise WeightsError(_truncate(str(error)).replace("the state dict", str(source), 1)) from error
             return "own"
@@ -45,7 +45,7 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: Path,
         _check_names_and_shapes({new: parameters[old] for old, new in released_names(model).items()}, tensors, source)
         dfpir.load_released(model, tensors)
         return "released"
-    make_room(model if from_run else network, tensors)
+    resize_training_buffers(model if from_run else network, tensors)
     state = model.state_dict() if from_run else network.state_dict()
     # reading takes a prefix off that all keys share; FFDNet's `model.` is one that belongs to its names
     shared_prefix = next((p for p in ("model.", "net.") if all(key.startswith(p) for key in state)), "")

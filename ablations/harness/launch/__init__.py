@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from ablations.command_line import OPTION, given, gpus, one, option, several
+from ablations.flags import OPTION, changed_flags, gpu_count, option, single_value, value_list
 from dfpir.registry import Registry
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ class Launching:
         gpus: GPUs a run asks a cluster for; a fraction shares one (ray)
     """
 
-    launcher: Annotated[str, one("--launcher", "NAME"), option(_launcher_help)] = "local"
-    ray_address: Annotated[str | None, one("--ray-address", "ADDRESS"), OPTION] = None
-    slurm: Annotated[tuple[str, ...], several("--slurm", "KEY=VALUE ..."), OPTION] = ()
-    gpus: Annotated[float | None, one("--gpus", "N", gpus), OPTION] = None
+    launcher: Annotated[str, single_value("--launcher", "NAME"), option(_launcher_help)] = "local"
+    ray_address: Annotated[str | None, single_value("--ray-address", "ADDRESS"), OPTION] = None
+    slurm: Annotated[tuple[str, ...], value_list("--slurm", "KEY=VALUE ..."), OPTION] = ()
+    gpus: Annotated[float | None, single_value("--gpus", "N", gpu_count), OPTION] = None
 
     def gpus_on(self, device: torch.device) -> float:
         """GPUs a run: as given, else one where it runs on a GPU."""
@@ -87,7 +87,7 @@ def make_launcher(options: Launching, device: torch.device, process_group: Proce
     from ablations.harness.training.distributed import COMMAND, SINGLE_PROCESS, is_multi_process
 
     entry = LAUNCHERS[options.launcher]
-    for name, flag in given(options, Launching(launcher=options.launcher)).items():
+    for name, flag in changed_flags(options, Launching(launcher=options.launcher)).items():
         if name not in entry.takes:
             launchers = _join_with_or([launcher.name for launcher in LAUNCHERS.values() if name in launcher.takes])
             reason = f"; {entry.without_gpus}" if name == "gpus" and entry.without_gpus else f", not with {entry.name}"

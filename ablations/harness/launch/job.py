@@ -21,7 +21,7 @@ from ablations.harness.run_status import last_step
 from ablations.harness.training.acceleration import set_acceleration
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.harness.training.train import Progress
-from ablations.measures.take import missing, take_measures
+from ablations.measures.compute import compute_measures, missing_measures
 from ablations.recipe import Acceleration
 from ablations.spec import MeasureConfig, RunSpec
 from reports.files import write_json
@@ -80,7 +80,7 @@ def pending_jobs(specs: Iterable[RunSpec], options: JobOptions, progress: StudyP
         if (
             not options.force
             and is_done(folder)
-            and not missing(spec, folder, options.measures, options.measure_config)
+            and not missing_measures(spec, folder, options.measures, options.measure_config)
         ):
             progress.reused(spec)
         else:
@@ -109,7 +109,7 @@ def execute_job(
             on_progress(Progress(step=steps, steps=steps, stage="measure"))
             notify_heartbeat()
             with run_lock(job.folder):
-                take_measures(job.spec, job.folder, job.measures, device, job.measure_config)
+                compute_measures(job.spec, job.folder, job.measures, device, job.measure_config)
     return done
 
 

@@ -36,7 +36,7 @@ from ablations.harness.restoring.output_record import (
     restoration_terms,
 )
 from ablations.harness.restoring.tiling import Tiling, restore_rows
-from datasets.readers import ImageRefused, is_image_name, passed_over
+from datasets.readers import ImageRefused, is_image_name, unread_formats_note
 from datasets.tasks import Condition, Task, condition_named
 from reports.files import require_folder, write_bytes
 
@@ -117,7 +117,7 @@ def plan_jobs(images: Sequence[Path], out: Path) -> list[RestoreJob]:
     for path in images:
         files = sorted(p for p in path.iterdir() if is_image_name(p)) if path.is_dir() else [path]
         if not files:
-            unread = passed_over(path, inner=False)
+            unread = unread_formats_note(path, inner=False)
             raise ValueError(f"{path} holds no image ({', '.join(FORMATS)}){f': {unread}' if unread else ''}.")
         sources += files
     sources = list(dict.fromkeys(sources))
@@ -139,7 +139,7 @@ def plan_jobs(images: Sequence[Path], out: Path) -> list[RestoreJob]:
 
 def _unread_files_notes(images: Sequence[Path]) -> list[str]:
     """A line for each folder with files of formats that are not read."""
-    unread = [(path, passed_over(path, inner=False)) for path in images if path.is_dir()]
+    unread = [(path, unread_formats_note(path, inner=False)) for path in images if path.is_dir()]
     return [f"{path}: {formats}; read are {', '.join(FORMATS)}." for path, formats in unread if formats]
 
 

@@ -32,7 +32,7 @@ from ablations.harness.training.gradients import (
     unsplittable_reason,
 )
 from dfpir import RestorationUNet
-from dfpir.weights import load_own
+from dfpir.weights import load_weights
 from reports.files import write_text
 from reports.schema import CHECKPOINTS_FOLDER, TRAIN_LOG_FILE
 
@@ -65,7 +65,7 @@ def resume(run: RunContext, folder: Path) -> TrainState:
     saved = _load_newest_checkpoint(folder / CHECKPOINTS_FOLDER, process_group)
     model = build_model(spec.config, spec.seed)
     if saved is not None:
-        load_own(model, _tensors_with_prefix("model/", saved.tensors))
+        load_weights(model, _tensors_with_prefix("model/", saved.tensors))
     elif isinstance(model, RestorationUNet):
         model.bind_prompts(run.conditioning.prompts.codes)
     model.to(device)
@@ -73,7 +73,7 @@ def resume(run: RunContext, folder: Path) -> TrainState:
     if spec.recipe.ema is not None:
         ema_model = copy.deepcopy(model)
         if saved is not None:
-            load_own(ema_model, _tensors_with_prefix("average/", saved.tensors))
+            load_weights(ema_model, _tensors_with_prefix("average/", saved.tensors))
     trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     optimizer = torch.optim.Adam([p for _, p in trainable], lr=0.0, betas=spec.recipe.betas, fused=True)
     parameter_names = [name for name, _ in trainable]

@@ -29,7 +29,7 @@ from ablations.spec import Recipe, RunSpec
 from datasets.bundle import EvalItem
 from datasets.tasks import Condition, condition_named
 from datasets.transfer import to_device_async
-from dfpir.weights import load_own
+from dfpir.weights import load_weights
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
 
@@ -93,7 +93,7 @@ def train(
     recipe = spec.recipe
     selected_model = state.ema_model or state.model
     if recipe.checkpoint == "best":
-        load_own(selected_model, state.best_weights)
+        load_weights(selected_model, state.best_weights)
     _set_training_progress(selected_model, 1.0)
     return TrainResult(
         model=selected_model.eval(),
