@@ -15,7 +15,7 @@ from rich.table import Table
 from ablations.cli import counted, duration, print_prose
 from ablations.data import image_bytes
 from ablations.harness.cost.estimate import RunEstimate, estimate_run, summarize_study
-from ablations.harness.cost.placement import AUTO, plan_parallel_runs
+from ablations.harness.cost.placement import AUTO, place_runs
 from ablations.harness.evaluate import batch_pixels
 from ablations.harness.memory import free_bytes
 from ablations.harness.run_one import find_run, is_done
@@ -139,7 +139,7 @@ def choose_parallel_runs(planned: PlannedStudy, requested: int | None, *, local:
     torch.cuda.empty_cache()
     free = free_bytes(device)
     train_bytes = sum(s.clean.nbytes + (0 if s.degraded is None else s.degraded.nbytes) for s in planned.bundle.train)
-    placement = plan_parallel_runs(
+    placement = place_runs(
         free_bytes=free,
         run_bytes=max((estimate.memory_bytes for estimate in run_estimates), default=0.0),
         shared_bytes=train_bytes if train_bytes <= free // 2 else 0,  # more than half stays in the host's memory

@@ -177,7 +177,7 @@ def _spec(
     )
 
 
-def _split_buildable(variants: Sequence[str], only: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+def _split_buildable(variants: Sequence[str], only: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split into the variants whose libraries are installed, and the reasons why others are left out.
 
     Raises:
@@ -189,7 +189,7 @@ def _split_buildable(variants: Sequence[str], only: Sequence[str]) -> tuple[list
     for variant, reason in left_out.items():
         if variant.lower() in requested or len(left_out) == len(variants):
             raise ValueError(reason)
-    return [variant for variant in variants if variant not in left_out], tuple(left_out.values())
+    return tuple(variant for variant in variants if variant not in left_out), tuple(left_out.values())
 
 
 def _training_conditions(study: Study, tasks: Sequence[str] | None, conditions: Sequence[str]) -> list[str]:

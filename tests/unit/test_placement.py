@@ -15,7 +15,7 @@ from ablations.budgets import budget_named
 from ablations.data import image_bytes, open_data
 from ablations.forecast import describe_memory
 from ablations.harness.cost.estimate import RunEstimate, estimate_run
-from ablations.harness.cost.placement import AUTO, MARGIN, MAX_RUNS_PER_GPU, PROCESS_BYTES, plan_parallel_runs
+from ablations.harness.cost.placement import AUTO, MARGIN, MAX_RUNS_PER_GPU, PROCESS_BYTES, place_runs
 from ablations.harness.training import acceleration
 from ablations.plan import make_plan
 from datasets.protocols import get_protocol
@@ -37,7 +37,7 @@ ROOMY = {"free_bytes": 80 * GIB, "run_bytes": GIB, "shared_bytes": 0, "runs": 21
     ],
 )
 def test_the_tightest_limit_decides_and_is_named(changed, want, why):
-    placement = plan_parallel_runs(**(ROOMY | changed))
+    placement = place_runs(**(ROOMY | changed))
     assert placement.max_parallel == want
     assert why in placement.reason
     assert placement.reason.startswith(f"{want} at once")
@@ -47,8 +47,8 @@ def test_the_tightest_limit_decides_and_is_named(changed, want, why):
 def test_what_is_placed_fits(fitting):
     exactly = fitting * (MARGIN * 10 * GIB + PROCESS_BYTES)
     sizes = ROOMY | {"run_bytes": 10 * GIB}
-    assert plan_parallel_runs(**(sizes | {"free_bytes": exactly})).max_parallel == fitting
-    assert plan_parallel_runs(**(sizes | {"free_bytes": exactly - 1})).max_parallel == max(1, fitting - 1)
+    assert place_runs(**(sizes | {"free_bytes": exactly})).max_parallel == fitting
+    assert place_runs(**(sizes | {"free_bytes": exactly - 1})).max_parallel == max(1, fitting - 1)
 
 
 @pytest.fixture(scope="module")

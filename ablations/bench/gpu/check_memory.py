@@ -61,7 +61,7 @@ def _capture_out_of_memory(device: torch.device) -> dict[str, Any]:
         step(x)
     except Exception as error:
         error_type = type(error).__name__
-    step.forget()
+    step.reset()
     exceed_memory = False
     weight.grad = None
     torch.cuda.empty_cache()

@@ -25,7 +25,7 @@ class Placement:
     reason: str  # one line for people
 
 
-def plan_parallel_runs(
+def place_runs(
     *, free_bytes: float, run_bytes: float, shared_bytes: float, runs: int, cores: int, threads: int
 ) -> Placement:
     """As many runs as memory, processor cores and occupancy allow, the most hungry run standing for all.

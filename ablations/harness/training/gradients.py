@@ -119,7 +119,7 @@ def training_loss(
     """
     baseline = None if isinstance(config, DFPIRConfig) else config.row
     if baseline is None or baseline.objective is None:
-        errors = (model(degraded, code).float() - clean).abs()
+        errors: Tensor = (model(degraded, code).float() - clean).abs()
         return errors.mean() if weights is None else (errors.mean(dim=(1, 2, 3)) * weights).mean()
     if weights is None or baseline.whole_batch:
         loss: Tensor = baseline.objective(model, degraded, clean, code).float()
