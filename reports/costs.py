@@ -24,8 +24,8 @@ COST_COLUMNS: tuple[Column, ...] = (
     Column(name="kind", dtype="str", meaning="variant (of DFPIR and Restormer) or comparator"),
     Column(name="aliases", dtype="str", meaning="other names of the same model at this size, separated by ;"),
     Column(name="settings", dtype="str", meaning="what replaces the model's defaults, as JSON"),
-    Column(name="told", dtype="str", meaning="what the model is told of the degradation"),
-    Column(name="apart", dtype="str", meaning="the encoder or other part that is not counted"),
+    Column(name="conditioning", dtype="str", meaning="what the model is given about the degradation"),
+    Column(name="excluded_part", dtype="str", meaning="the encoder or other part that is not counted"),
     Column(name="params", dtype="float64", meaning="parameters without encoders"),
     Column(name="params_trained", dtype="float64", meaning="those that training changes"),
     Column(name="phase", dtype="str", meaning="count, forward, or training step (forward, backward, fused Adam)"),
@@ -33,23 +33,23 @@ COST_COLUMNS: tuple[Column, ...] = (
     Column(name="precision", dtype="str", meaning="fp32, or bf16 (autocast); empty for a count"),
     Column(name="macs", dtype="float64", meaning="multiply-adds of one forward pass as the method is published"),
     Column(name="macs_convolutions", dtype="float64", meaning="those in convolutions, which papers print"),
-    Column(name="macs_here", dtype="float64", meaning="multiply-adds that this implementation does in a forward pass"),
+    Column(name="macs_implementation", dtype="float64", meaning="those that this implementation does"),
     Column(name="macs_counter", dtype="str", meaning="what counted `macs`"),
-    Column(name="macs_why", dtype="str", meaning="why they were not counted, or what the count leaves open"),
+    Column(name="macs_note", dtype="str", meaning="why they were not counted, or what the count leaves open"),
     Column(name="latency_ms", dtype="float64", unit="ms", meaning="median time for one image"),
     Column(name="latency_low_ms", dtype="float64", unit="ms", meaning="shortest time"),
     Column(name="latency_high_ms", dtype="float64", unit="ms", meaning="longest time"),
     Column(name="latency_repeats", dtype="float64", meaning="timed calls after the warm-up"),
-    Column(name="latency_why", dtype="str", meaning="why it was not measured"),
+    Column(name="latency_note", dtype="str", meaning="why it was not measured"),
     Column(name="batch", dtype="float64", meaning="images at once for the throughput"),
     Column(name="images_per_s", dtype="float64", unit="1/s", meaning="median throughput"),
     Column(name="images_per_s_low", dtype="float64", unit="1/s", meaning="lowest throughput"),
     Column(name="images_per_s_high", dtype="float64", unit="1/s", meaning="highest throughput"),
     Column(name="images_per_s_repeats", dtype="float64", meaning="timed calls after the warm-up"),
-    Column(name="images_per_s_why", dtype="str", meaning="why it was not measured"),
+    Column(name="images_per_s_note", dtype="str", meaning="why it was not measured"),
     Column(name="memory_mib", dtype="float64", unit="MiB", meaning="peak for one image, weights included"),
     Column(name="memory_method", dtype="str", meaning="how the peak was measured"),
-    Column(name="memory_why", dtype="str", meaning="why it was not measured"),
+    Column(name="memory_note", dtype="str", meaning="why it was not measured"),
     Column(name="reference_ms", dtype="float64", unit="ms", meaning="time of one fixed convolution just after the row"),
     Column(name="budget", dtype="str", meaning="whose model sizes these are"),
     Column(name="device", dtype="str", meaning="processor or GPU"),
@@ -97,6 +97,7 @@ def read_costs(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (UnicodeDecodeError, ValueError) as error:
         raise ValueError(f"{path}: not a table of costs ({' '.join(str(error).split())}).") from error
+    frame = schema.current_frame(frame, schema.COSTS_TABLE)
     for column in COST_COLUMNS:
         if column.name not in frame.columns:
             raise ValueError(f"{path}: not a table of costs: column {column.name!r} is missing.")

@@ -71,8 +71,8 @@ def levels(table: pd.DataFrame, study: Study) -> Levels | None:
     rows = table[(table["metric"] == schema.PSNR) & table["condition"].map(strength).notna()]
     if rows.empty:
         return None
-    told = {str(c): _nearest(str(c), mine["given"].unique()) for c, mine in rows.groupby("condition", sort=False)}
-    rows = rows[rows["given"] == rows["condition"].map(told)]
+    told = {str(c): _nearest(str(c), mine["prompt"].unique()) for c, mine in rows.groupby("condition", sort=False)}
+    rows = rows[rows["prompt"] == rows["condition"].map(told)]
     conditions = sorted(rows["condition"].unique(), key=strength)
     families: dict[str, list[str]] = {}
     for condition in sorted(conditions, key=lambda c: schema.condition_sort_key(c)[0]):
@@ -81,7 +81,7 @@ def levels(table: pd.DataFrame, study: Study) -> Levels | None:
         gains=intervals.over_images(rows, rows["value"] - rows["input_value"]),
         families={task: tuple(cs) for task, cs in families.items()},
         strengths={c: strength(c) for c in conditions},
-        trained={str(v): trained_on(study, str(v), frozenset(mine["given"])) for v, mine in rows.groupby("variant")},
+        trained={str(v): trained_on(study, str(v), frozenset(mine["prompt"])) for v, mine in rows.groupby("variant")},
         told=told,
     )
 
@@ -245,7 +245,7 @@ def summary(found: Levels, reference: str | None) -> pd.DataFrame:
                 "condition": condition,
                 "strength": found.strengths[condition],
                 "trained": found.is_trained(variant, condition),
-                "given": found.told[condition],
+                "prompt": found.told[condition],
             }
             gain = intervals.columns(found.gains.estimate(variant, condition), "db")
             rows.append({"quantity": "gain", **keys, **gain})

@@ -14,13 +14,13 @@ from reports.further_metrics import problems_of
 from reports.load import read_json
 from reports.study import Run, Status, Study
 
-_RESPONSE = ["dataset", "image", "condition", "given", "metric"]
+_RESPONSE = ["dataset", "image", "condition", "prompt", "metric"]
 _KEYS: dict[str, list[str]] = {
     "prompts": _RESPONSE,
     "levels": _RESPONSE,
     "mixed": _RESPONSE,
-    "precision": _RESPONSE,
-    "order_moves": ["given", "block", "condition"],
+    "precision": ["dataset", "image", "condition", "number_format", "metric"],
+    "order_moves": ["number_format", "block", "condition"],
     "interference": ["step", "draw", "loss", "group", "task_a", "task_b"],
     "separation": ["setting", "layer", "by"],
     "information": ["level", "part", "condition"],

@@ -59,15 +59,15 @@ def mixed(table: pd.DataFrame) -> Mixed | None:
     gaps: dict[str, Analysis] = {}
     for name, mine in rows.groupby("condition", sort=False):
         condition = str(name)
-        named = [g for g in condition.split("+") if (mine["given"] == g).any()]
-        prompts[condition] = (*named, *sorted(set(mine["given"]) - set(named)))
+        named = [g for g in condition.split("+") if (mine["prompt"] == g).any()]
+        prompts[condition] = (*named, *sorted(set(mine["prompt"]) - set(named)))
         if len(prompts[condition]) > 1:
-            wide = mine.pivot(index=_IMAGE, columns="given", values="value")
+            wide = mine.pivot(index=_IMAGE, columns="prompt", values="value")
             apart = wide[prompts[condition][0]] - wide[prompts[condition][1]]
             both = apart.dropna().rename("gap").reset_index()
             if len(both):
                 gaps[condition] = intervals.over_images(both, both["gap"])
-    by_prompt = {str(g): mine for g, mine in rows.groupby("given", sort=False)}
+    by_prompt = {str(g): mine for g, mine in rows.groupby("prompt", sort=False)}
     return Mixed(
         prompts=prompts,
         restored={g: intervals.over_images(mine, mine["value"]) for g, mine in by_prompt.items()},
@@ -106,7 +106,7 @@ def _failures(gains: dict[tuple[str, str, str], Estimate]) -> str:
         who = _who([variant for _, variant, _ in failed], len(mine))
         values = {
             "condition": condition_in_sentence(condition),
-            "given": condition_in_sentence(given),
+            "prompt": condition_in_sentence(given),
             "who": who,
             "change": intervals.change(gains[failed[0]]).full,
         }
@@ -200,13 +200,13 @@ def summary(found: Mixed) -> pd.DataFrame:
     """PSNR and gain of every line, and the difference between the two prompts."""
     rows = []
     for condition, variant, given in found.lines():
-        keys = {"variant": variant, "condition": condition, "given": given, "input_db": found.inputs_db[condition]}
+        keys = {"variant": variant, "condition": condition, "prompt": given, "input_db": found.inputs_db[condition]}
         for quantity, by_prompt in (("psnr", found.restored), ("gain", found.gains)):
             numbers = intervals.columns(by_prompt[given].estimate(variant, condition), "db")
             rows.append({"quantity": quantity, **keys, **numbers})
     for condition, analysis in found.gaps.items():
         first, second = found.prompts[condition][:2]
         for variant in analysis.scores.variants:
-            keys = {"variant": variant, "condition": condition, "given": f"{first} minus {second}"}
+            keys = {"variant": variant, "condition": condition, "prompt": f"{first} minus {second}"}
             rows.append({"quantity": "gap", **keys, **intervals.columns(analysis.estimate(variant, condition), "db")})
     return pd.DataFrame(rows)

@@ -18,12 +18,12 @@ _IMAGE = ["variant", "seed", "dataset", "scene", "image", "condition"]
 def changes(table: pd.DataFrame) -> dict[str, Analysis]:
     """Number format -> PSNR changes against fp32 codes, in dB, from the measure "precision"."""
     rows = table[table["metric"] == schema.PSNR]
-    exact = rows[rows["given"] == EXACT].set_index(_IMAGE)["value"]
+    exact = rows[rows["number_format"] == EXACT].set_index(_IMAGE)["value"]
     base = exact.reindex(pd.MultiIndex.from_frame(rows[_IMAGE])).to_numpy()
     rows = rows.assign(change=rows["value"].to_numpy() - base).dropna(subset="change")
     return {
         str(given): intervals.over_images(mine, mine["change"])
-        for given, mine in rows[rows["given"] != EXACT].groupby("given", sort=False)
+        for given, mine in rows[rows["number_format"] != EXACT].groupby("number_format", sort=False)
     }
 
 
@@ -32,10 +32,12 @@ def moves(table: pd.DataFrame) -> dict[str, Analysis]:
 
     Prompts are no sample of anything: they are averaged, and only seeds vary.
     """
-    by_run = table.groupby(["given", "variant", "seed", "block"], sort=False)["moved"].mean().reset_index()
+    by_run = (
+        table.groupby(["number_format", "variant", "seed", "block"], sort=False)["moved_share"].mean().reset_index()
+    )
     return {
-        str(given): intervals.over_seeds(mine, mine["moved"], mine["block"])
-        for given, mine in by_run.groupby("given", sort=False)
+        str(given): intervals.over_seeds(mine, mine["moved_share"], mine["block"])
+        for given, mine in by_run.groupby("number_format", sort=False)
     }
 
 
@@ -141,11 +143,13 @@ def summary(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> pd.Data
         for variant in analysis.scores.variants:
             for condition in (AVERAGE, *analysis.scores.conditions):
                 numbers = intervals.columns(analysis.estimate(variant, condition))
-                keys = {"quantity": "psnr_change_db", "variant": variant, "given": given, "at": condition}
+                keys = {"quantity": "psnr_change_db", "variant": variant, "number_format": given, "at": condition}
                 rows.append({**keys, **numbers})
     for given, analysis in moved.items():
         for variant in analysis.scores.variants:
             for block in analysis.scores.conditions:
                 numbers = intervals.columns(analysis.estimate(variant, block))
-                rows.append({"quantity": "moved_share", "variant": variant, "given": given, "at": block, **numbers})
+                rows.append(
+                    {"quantity": "moved_share", "variant": variant, "number_format": given, "at": block, **numbers}
+                )
     return pd.DataFrame(rows)

@@ -66,19 +66,19 @@ class PromptCosts:
 def costs(table: pd.DataFrame) -> PromptCosts | None:
     """Sum up the measure "prompts"; None where no image was restored under its own and another task's prompt."""
     rows = table[table["metric"] == schema.PSNR]
-    right = rows[rows["given"] == rows["condition"]].set_index(_IMAGE)["value"]
+    right = rows[rows["prompt"] == rows["condition"]].set_index(_IMAGE)["value"]
     base = right.reindex(pd.MultiIndex.from_frame(rows[_IMAGE])).to_numpy()
     changes = rows.assign(change=rows["value"].to_numpy() - base)
     known = changes["change"].notna()
     lost = int((~known).groupby([changes[k] for k in _IMAGE]).any().sum())
     changes = changes[known]
-    wrong = changes[changes["given"] != changes["condition"]]
-    same_task = wrong["given"].map(schema.task_of) == wrong["condition"].map(schema.task_of)
+    wrong = changes[changes["prompt"] != changes["condition"]]
+    same_task = wrong["prompt"].map(schema.task_of) == wrong["condition"].map(schema.task_of)
     other_task = _by_image(wrong[~same_task])
     if other_task is None:
         return None
-    by_seed = changes.groupby(["variant", "seed", "condition", "given"], sort=False)["change"].mean()
-    means = by_seed.groupby(["variant", "condition", "given"], sort=False).mean()
+    by_seed = changes.groupby(["variant", "seed", "condition", "prompt"], sort=False)["change"].mean()
+    means = by_seed.groupby(["variant", "condition", "prompt"], sort=False).mean()
     matrices = {v: _matrix(means[v]) for v in dict.fromkeys(wrong.loc[~same_task, "variant"])}
     return PromptCosts(
         matrices=matrices,
@@ -92,13 +92,13 @@ def _by_image(wrong: pd.DataFrame) -> Analysis | None:
     """Changes averaged over the wrong prompts of an image: prompts of a task first, so that noise counts once."""
     if wrong.empty:
         return None
-    by_task = wrong.assign(given_task=wrong["given"].map(schema.task_of)).groupby([*_IMAGE, "given_task"], sort=False)
+    by_task = wrong.assign(given_task=wrong["prompt"].map(schema.task_of)).groupby([*_IMAGE, "given_task"], sort=False)
     rows = by_task["change"].mean().groupby(level=_IMAGE, sort=False).mean().reset_index()
     return intervals.over_images(rows, rows["change"])
 
 
 def _matrix(means: pd.Series) -> pd.DataFrame:
-    frame = means.unstack("given")
+    frame = means.unstack("prompt")
     return frame.reindex(
         index=sorted(frame.index, key=schema.condition_sort_key),
         columns=sorted(frame.columns, key=schema.condition_sort_key),
@@ -217,12 +217,12 @@ def grid(found: PromptCosts) -> Table:
 
 
 def summary(found: PromptCosts) -> pd.DataFrame:
-    """Every cell of the matrices, and the means with their intervals under given = "another task"."""
+    """Every cell of the matrices, and the means with their intervals under prompt = "another task"."""
     rows = []
     for variant, matrix in found.matrices.items():
         for (condition, given), value in matrix.stack().items():  # type: ignore[misc]
-            rows.append({"variant": variant, "condition": condition, "given": given, "value_db": value})
+            rows.append({"variant": variant, "condition": condition, "prompt": given, "value_db": value})
         for condition in (AVERAGE, *found.other_task.scores.conditions):
             estimate = intervals.columns(found.other_task.estimate(variant, condition), "db")
-            rows.append({"variant": variant, "condition": condition, "given": "another task", **estimate})
+            rows.append({"variant": variant, "condition": condition, "prompt": "another task", **estimate})
     return pd.DataFrame(rows)

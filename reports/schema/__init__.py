@@ -98,6 +98,15 @@ from reports.schema.tasks import (
     task_of,
     task_style,
 )
+from reports.schema.versions import (
+    COSTS_TABLE,
+    IMAGES_TABLE,
+    IN_TRAINING_SET,
+    RENAMED_COLUMNS,
+    check_version,
+    current_frame,
+    current_table,
+)
 
 __all__ = [
     "ATTENTION_PREFIX",
@@ -105,6 +114,7 @@ __all__ = [
     "COMPARISON_CSV_FILE",
     "COMPARISON_FILE",
     "CONTRASTS_CSV_FILE",
+    "COSTS_TABLE",
     "DONE_FILE",
     "ENV_FILE",
     "ERROR_FILE",
@@ -112,8 +122,10 @@ __all__ = [
     "FEATURE_PREFIX",
     "FIGURES_FOLDER",
     "IMAGES_FILE",
+    "IMAGES_TABLE",
     "IMAGE_COLUMNS",
     "INDEX_FILE",
+    "IN_TRAINING_SET",
     "KEPT_PREFIX",
     "MAP_CHANNEL_PREFIX",
     "MAP_PREFIX",
@@ -131,6 +143,7 @@ __all__ = [
     "PROBE_LAYERS",
     "PROBE_PATCHES",
     "PSNR",
+    "RENAMED_COLUMNS",
     "REPORT_FILE",
     "REPORT_TEX_FILE",
     "RUNS_CSV_FILE",
@@ -168,7 +181,10 @@ __all__ = [
     "SummaryFile",
     "TaskStyle",
     "canonical",
+    "check_version",
     "condition_sort_key",
+    "current_frame",
+    "current_table",
     "declare_tasks",
     "declared_section",
     "measure_columns",

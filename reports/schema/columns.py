@@ -30,7 +30,9 @@ IMAGE_COLUMNS: tuple[Column, ...] = (
     Column(name="image", dtype="str", meaning="name of the image, unique in its data set"),
     Column(name="scene", dtype="str", meaning="the photograph; crops of one photograph share it"),
     Column(
-        name="seen", dtype="str", meaning="seen or unseen: whether the scene was trained on; empty where nobody looked"
+        name="in_training_set",
+        dtype="str",
+        meaning="yes or no: whether the scene is among the training images; empty where it was not checked",
     ),
     Column(name="metric", dtype="str", meaning="psnr_db, ssim, or another that the study asked for"),
     Column(name="value", dtype="float64", unit="dB (psnr_db) or 1 (ssim)", meaning="score of the restored image"),
@@ -44,31 +46,39 @@ TABLE_COLUMNS: tuple[Column, ...] = (
     Column(name="alias_of", dtype="str", meaning="the variant this one is the same model as; empty if trained itself"),
 )
 
-_RESPONSE_COLUMNS: tuple[Column, ...] = (
-    *(c for c in IMAGE_COLUMNS if c.name in ("dataset", "image", "scene")),
-    Column(
-        name="condition", dtype="str", meaning="what is wrong with the image: noise-35, rain-200, rain+noise-25, ..."
-    ),
-    Column(
-        name="given", dtype="str", meaning="what the model was told: the condition of its prompt, or a number format"
-    ),
-    *(c for c in IMAGE_COLUMNS if c.name in ("metric", "value", "input_value")),
-)
+_PROMPT = Column(name="prompt", dtype="str", meaning="condition whose prompt the model was given")
+_NUMBER_FORMAT = Column(name="number_format", dtype="str", meaning="of the prompt's code: fp32, fp16, bf16")
+
+
+def _response_columns(varied: Column) -> tuple[Column, ...]:
+    """Columns of a measure that restores test images again; `varied` says under what."""
+    return (
+        *(c for c in IMAGE_COLUMNS if c.name in ("dataset", "image", "scene")),
+        Column(name="condition", dtype="str", meaning="degradation of the image: noise-35, rain-200, rain+noise-25"),
+        varied,
+        *(c for c in IMAGE_COLUMNS if c.name in ("metric", "value", "input_value")),
+    )
+
 
 MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
     # test images of each condition, restored under the prompt of every condition
-    "prompts": _RESPONSE_COLUMNS,
+    "prompts": _response_columns(_PROMPT),
     # noise levels and rain strengths (percent of the usual number of drops), those trained on beside others
-    "levels": _RESPONSE_COLUMNS,
+    "levels": _response_columns(_PROMPT),
     # two degradations at once, restored under the prompt of either
-    "mixed": _RESPONSE_COLUMNS,
+    "mixed": _response_columns(_PROMPT),
     # prompt codes rounded to fp32 (as they are), fp16 and bf16, orders made from them anew
-    "precision": _RESPONSE_COLUMNS,
+    "precision": _response_columns(_NUMBER_FORMAT),
     "order_moves": (
-        Column(name="given", dtype="str", meaning="number format of the code: fp16, bf16"),
+        _NUMBER_FORMAT,
         Column(name="block", dtype="str", meaning="level of the perturbation block"),
         Column(name="condition", dtype="str", meaning="whose prompt's order it is"),
-        Column(name="moved", dtype="float64", unit="share", meaning="positions that hold another channel than in fp32"),
+        Column(
+            name="moved_share",
+            dtype="float64",
+            unit="share",
+            meaning="positions that hold another channel than in fp32",
+        ),
         Column(name="tau", dtype="float64", unit="1", meaning="Kendall's tau between the two orders"),
     ),
     "interference": (

@@ -20,6 +20,7 @@ from reports.schema.measures import MeasureSection
 from reports.schema.names import MEASURES_FOLDER, METRIC_PREFIX, SCHEMA_VERSION
 from reports.schema.scores import METRICS
 from reports.schema.tasks import condition_sort_key
+from reports.schema.versions import IMAGES_TABLE, current_table
 
 ROW_GROUP = 2**17  # rows of a study's table that are written at once
 
@@ -228,7 +229,8 @@ def read_measure(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]
         table = pq.read_table(path)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} of {folder.name} can't be read: {error}") from error
-    frame = table.to_pandas()
+    is_scores = name.startswith(METRIC_PREFIX)
+    frame = current_table(table, IMAGES_TABLE if is_scores else name, f"{path.name} of {folder.name}").to_pandas()
     facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     columns = measure_columns(name, MeasureSection.from_facts(facts))
     for place, column in enumerate(columns):
@@ -260,8 +262,9 @@ def read_images(
         ValueError: the file is not the table it should be.
     """
     try:
-        frame = pq.ParquetFile(path).read(use_threads=False).to_pandas()
+        table = pq.ParquetFile(path).read(use_threads=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} can't be read: {error}") from error
+    frame = current_table(table, IMAGES_TABLE, path.name).to_pandas()
     validate_images(frame, columns=columns, metrics=metrics)
     return frame

@@ -13,13 +13,13 @@ from tests.support.fake_runs import FakeStudy, write_runs
 
 
 def responses(values: dict[tuple[str, int, str, str], tuple[float, ...]], input_db: float = 20.0) -> pd.DataFrame:
-    """Rows of (variant, seed, condition, given) -> PSNR of each image, one image a scene."""
+    """Rows of (variant, seed, condition, prompt) -> PSNR of each image, one image a scene."""
     return pd.DataFrame(
         {
             "variant": variant, "seed": seed, "run_id": f"{variant}-{seed}", "dataset": "d", "image": f"i{n}", "scene": f"i{n}",
-            "condition": condition, "given": given, "metric": schema.PSNR, "value": value, "input_value": input_db,
+            "condition": condition, "prompt": prompt, "metric": schema.PSNR, "value": value, "input_value": input_db,
         }
-        for (variant, seed, condition, given), numbers in values.items()
+        for (variant, seed, condition, prompt), numbers in values.items()
         for n, value in enumerate(numbers)
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ def test_a_prompt_that_does_nothing_is_said_to():
 
 def test_a_loss_within_its_interval_is_no_loss():
     table = wrong_prompts(0.0)
-    wrong = table["given"] != table["condition"]
+    wrong = table["prompt"] != table["condition"]
     table.loc[wrong, "value"] += np.random.default_rng(0).normal(0, 1.0, wrong.sum())
     found = prompts.costs(table)
     assert found is not None
@@ -85,7 +85,9 @@ def test_one_seed_and_few_scenes_are_told():
 
 def test_images_without_the_right_prompt_are_counted():
     table = wrong_prompts(1.0)
-    gone = (table["condition"] == "rain") & (table["given"] == "rain") & (table["image"] == "i3") & (table["seed"] == 0)
+    gone = (
+        (table["condition"] == "rain") & (table["prompt"] == "rain") & (table["image"] == "i3") & (table["seed"] == 0)
+    )
     found = prompts.costs(table[~gone])
     assert found is not None
     assert found.without_right == 1
@@ -97,10 +99,10 @@ def test_precision_by_hand():
     for seed in (0, 1):
         for given, lost in (("fp32", 0.0), ("fp16", 0.01), ("bf16", 0.5)):
             values["m", seed, "rain", given] = tuple(25 + n - lost for n in range(10))
-    changed = precision.changes(responses(values))
+    changed = precision.changes(responses(values).rename(columns={"prompt": "number_format"}))
     assert {g: b.estimate("m").value for g, b in changed.items()} == pytest.approx({"fp16": -0.01, "bf16": -0.5})
     rows = [
-        {"variant": "m", "seed": s, "given": "fp16", "block": b, "condition": c, "moved": m + s / 100, "tau": 0.9}
+        {"variant": "m", "seed": s, "number_format": "fp16", "block": b, "condition": c, "moved_share": m + s / 100}
         for s in (0, 1)
         for b, m in (("level1", 0.1), ("latent", 0.3))
         for c in ("rain", "haze")

@@ -91,9 +91,9 @@ def test_ids_are_unique_and_captions_exist(whole):
 
 def test_csv_holds_what_the_table_says(whole):
     frame = pd.read_csv(whole[0] / "measures" / "prompts.csv")
-    right = frame[frame["condition"] == frame["given"]]
+    right = frame[frame["condition"] == frame["prompt"]]
     assert right["value_db"].to_numpy() == pytest.approx(0)
-    mean = frame[(frame["given"] == "another task") & (frame["condition"] == AVERAGE)]
+    mean = frame[(frame["prompt"] == "another task") & (frame["condition"] == AVERAGE)]
     assert set(mean["variant"]) == {EVIL, "dfpir_g90", "dfpir_g100"}  # restormer is blind
     assert (mean["ci_low_db"] < mean["value_db"]).all()
 

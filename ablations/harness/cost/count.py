@@ -2,7 +2,7 @@
 
 The blocks of Restormer's family are computed here in a folded form (`dfpir.layers.mix_channels`,
 `dfpir.channel.ChannelPerturbation`), which multiplies less for the same result. Papers count the unfolded definition,
-so that is what `macs` holds; `macs_here` is what runs.
+so that is what `macs` holds; `macs_implementation` is what runs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Count:
 
     macs: int  # of the published definition
     macs_convolutions: int  # those of its convolutions, which most papers print
-    macs_here: int  # of this implementation
+    macs_implementation: int  # of this implementation
     counter: str  # what counted `macs`
     note: str = ""  # what a reader must know of the count, or ""
 
@@ -59,10 +59,14 @@ def count(model: nn.Module, image: Tensor, code: Tensor | None) -> Count:
         whole, convolutions = (
             multiply_adds(model.config, height, width, convolutions_only=only) for only in (False, True)
         )
-        return Count(macs=whole, macs_convolutions=convolutions, macs_here=sum(here), counter=FORMULA, note=note)
+        return Count(
+            macs=whole, macs_convolutions=convolutions, macs_implementation=sum(here), counter=FORMULA, note=note
+        )
     with unfolded():
         published, _ = _counted(model, image, code)
-    return Count(macs=sum(published), macs_convolutions=published[0], macs_here=sum(here), counter=COUNTER, note=note)
+    return Count(
+        macs=sum(published), macs_convolutions=published[0], macs_implementation=sum(here), counter=COUNTER, note=note
+    )
 
 
 @contextmanager

@@ -55,9 +55,9 @@ class Measurement:
 def measure(
     subject: BenchmarkedModel, device: torch.device, settings: Sequence[Measurement], effort: TimingOptions
 ) -> list[dict[str, Any]]:
-    """A row of costs for each setting; what can't be measured has its reason in the `_why` columns.
+    """A row of costs for each setting; what can't be measured has its reason in the `_note` columns.
 
-    The rows' keys are columns of `reports.cost_rows.COST_COLUMNS`, without those of where it was measured.
+    The rows' keys are columns of `reports.costs.COST_COLUMNS`, without those of where it was measured.
     """
     try:
         model = build(subject)
@@ -85,7 +85,7 @@ def _row(subject: BenchmarkedModel, setting: Measurement, effort: TimingOptions)
 
 
 def _reasons(reason: str) -> dict[str, Any]:
-    return {f"{what}_why": WHY + reason for what in ("macs", "latency", "images_per_s", "memory")}
+    return {f"{what}_note": WHY + reason for what in ("macs", "latency", "images_per_s", "memory")}
 
 
 def _impossible(subject: BenchmarkedModel, device: torch.device, setting: Measurement) -> str:
@@ -116,18 +116,18 @@ def has_bf16(device: torch.device) -> bool:
 
 def _count(subject: BenchmarkedModel, model: nn.Module, size_px: int) -> dict[str, Any]:
     if _is_classical(subject) and subject.needs != "none":
-        return {"macs_why": WHY + "it computes outside of PyTorch, whose operations are counted"}
+        return {"macs_note": WHY + "it computes outside of PyTorch, whose operations are counted"}
     image = torch.rand(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
     try:
         found: Count = count(model, image, code_for(subject, model, image, training=False))
     except Exception as error:  # a comparator from a plug-in may not run on fake tensors
-        return {"macs_why": WHY + _said(error)}
+        return {"macs_note": WHY + _said(error)}
     return {
         "macs": float(found.macs),
         "macs_convolutions": float(found.macs_convolutions),
-        "macs_here": float(found.macs_here),
+        "macs_implementation": float(found.macs_implementation),
         "macs_counter": found.counter,
-        "macs_why": found.note,
+        "macs_note": found.note,
     }
 
 
@@ -140,14 +140,14 @@ def _costs(
         try:
             times_s = time_calls(worker(subject, device, setting, batch), device, effort)
         except Exception as error:  # out of memory, or an operation that this device or precision lacks
-            costs[f"{what}_why"] = WHY + _said(error)
+            costs[f"{what}_note"] = WHY + _said(error)
             continue
         costs |= _latency(times_s) if what == "latency" else _throughput(times_s, batch)
     try:
         peak, method = peak_memory(subject, device, setting)
         costs |= {"memory_mib": round(peak / _MIB, 1), "memory_method": method}
     except Exception as error:
-        costs["memory_why"] = WHY + _said(error)
+        costs["memory_note"] = WHY + _said(error)
     return costs
 
 
