@@ -38,9 +38,9 @@ class MeasureResult:
     @property
     def section(self) -> Section:
         """The section of the page."""
-        first, *others = self.sentences
-        blocks: list[Block] = [Text(lead=first, text=sentences(others) if others else ""), self.noted]
-        blocks += [Text(text=not_drawn(problem), style="remark") for problem in self.problems]
+        first, *following = self.sentences
+        blocks: list[Block] = [Text(lead=first, text=sentences(following) if following else ""), self.note_text]
+        blocks += [Text(text=missing_figure_message(problem), style="remark") for problem in self.problems]
         blocks += [Figure(picture=picture) for picture in self.pictures]
         return Section(name=f"measure-{self.name}", title=self.title, blocks=[*blocks, *self.numbered_tables])
 
@@ -50,12 +50,12 @@ class MeasureResult:
         return [replace(table, name=f"measure-{self.name}-{n}") for n, table in enumerate(self.tables, start=1)]
 
     @property
-    def noted(self) -> Text:
+    def note_text(self) -> Text:
         """How it was measured, and where its numbers are."""
         file = message("Unrounded: {file}.csv.", file=f"{schema.MEASURES_FOLDER}/{self.name}")
         return Text(text=sentences([self.note, file]), style="note")
 
 
-def not_drawn(why: str) -> str:
+def missing_figure_message(reason: str) -> str:
     """That a figure is missing."""
-    return message("This figure could not be drawn: {why}", why=why)
+    return message("This figure could not be drawn: {why}", why=reason)

@@ -80,8 +80,8 @@ from reports.schema.scores import (
 )
 from reports.schema.tables import (
     canonical,
-    declared_section,
     measure_columns,
+    plugin_section,
     read_images,
     read_measure,
     validate_images,
@@ -186,8 +186,8 @@ __all__ = [
     "current_frame",
     "current_table",
     "declare_tasks",
-    "declared_section",
     "measure_columns",
+    "plugin_section",
     "read_images",
     "read_measure",
     "task_of",

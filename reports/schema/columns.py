@@ -9,14 +9,14 @@ from dataclasses import dataclass
 class Column:
     """One column of a table on disk: its name, pandas dtype ("str", "int64" or "float64"), unit and meaning.
 
-    `before` is what tables hold that were written before there was such a column; None where they can't be read.
+    `default` fills the column in tables of a version that did not have it; None where such tables can't be read.
     """
 
     name: str
     dtype: str
     unit: str = ""
     meaning: str
-    before: str | None = None
+    default: str | None = None
 
 
 IMAGE_COLUMNS: tuple[Column, ...] = (
@@ -34,7 +34,7 @@ IMAGE_COLUMNS: tuple[Column, ...] = (
         dtype="str",
         meaning="yes or no: whether the scene is among the training images; empty where it was not checked",
     ),
-    Column(name="metric", dtype="str", meaning="psnr_db, ssim, or another that the study asked for"),
+    Column(name="metric", dtype="str", meaning="psnr_db, ssim, or a further metric of the study"),
     Column(name="value", dtype="float64", unit="dB (psnr_db) or 1 (ssim)", meaning="score of the restored image"),
     Column(name="input_value", dtype="float64", unit="as value", meaning="score of the degraded input itself"),
 )
@@ -89,7 +89,7 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
             name="loss",
             dtype="str",
             meaning="plain: training loss; without_colour: L1 of the error without its mean over pixels",
-            before="plain",
+            default="plain",
         ),
         Column(name="group", dtype="str", meaning="group of layers; all: every shared parameter"),
         Column(name="task_a", dtype="str", meaning="first task of the pair"),
@@ -99,11 +99,11 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(name="norm_b", dtype="float64", unit="loss per parameter unit", meaning="norm of task_b's gradient"),
         Column(name="n_parameters", dtype="int64", meaning="parameters in the group"),
     ),
-    # features of the probe patches: do they lie apart by condition, and would they untrained or told at random?
+    # features of the probe patches: are they separated by condition, and also with untrained weights or random prompts?
     "separation": (
         Column(name="setting", dtype="str", meaning="trained, untrained (first weights), random_prompt (trained)"),
         Column(name="layer", dtype="str", meaning="layer of the features, as in probes.safetensors"),
-        Column(name="by", dtype="str", meaning="what labels the patches: condition (true), told (condition prompted)"),
+        Column(name="by", dtype="str", meaning="label of the patches: condition (true), told (of the prompt)"),
         Column(name="silhouette", dtype="float64", unit="1", meaning="mean silhouette width, -1 to 1"),
         Column(name="silhouette_low", dtype="float64", unit="1", meaning="lower end of its 95 % interval over patches"),
         Column(name="silhouette_high", dtype="float64", unit="1", meaning="upper end of it"),
@@ -111,9 +111,12 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(name="purity_low", dtype="float64", unit="share", meaning="lower end of its 95 % interval over patches"),
         Column(name="purity_high", dtype="float64", unit="share", meaning="upper end of it"),
         Column(
-            name="chance", dtype="float64", unit="share", meaning="purity of features that know nothing of the label"
+            name="chance",
+            dtype="float64",
+            unit="share",
+            meaning="expected purity of uninformative features",
         ),
-        Column(name="near", dtype="int64", meaning="neighbours looked at"),
+        Column(name="near", dtype="int64", meaning="neighbours compared"),
         Column(name="n_points", dtype="int64", meaning="patches"),
     ),
     "information": (
@@ -130,7 +133,7 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
     "routing": (
         Column(name="layer", dtype="str", meaning="where the router stands: encoder-1, ..."),
         Column(name="condition", dtype="str", meaning="condition of the images"),
-        Column(name="expert", dtype="int64", meaning="its number, from 1; another run's may do another's work"),
+        Column(name="expert", dtype="int64", meaning="its number, from 1; numbers do not correspond across runs"),
         Column(name="selected", dtype="float64", unit="share", meaning="selections that fell to it, mean over images"),
         Column(name="weight", dtype="float64", unit="share", meaning="gate weight that it got, mean over images"),
         Column(name="n_images", dtype="int64", meaning="images"),

@@ -1,4 +1,4 @@
-"""How tasks are shown: what study.json says of them, and what folders made before it did are shown with."""
+"""How tasks are shown: the styles in study.json, and defaults for older folders without them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TaskStyle:
         """The colour at a strength: that of the first of `strengths` that is not below it, else of the last."""
         if strength is None or not self.shades:
             return self.colour
-        return self.shades[sum(strength > known for known in self.strengths[:-1])]
+        return self.shades[sum(strength > limit for limit in self.strengths[:-1])]
 
     def named(self, strength: str) -> str:
         """The label of a condition: "Noise" and "25" -> "Noise σ=25"; of the task itself without a strength."""
@@ -103,7 +103,7 @@ TASK_STYLES: dict[str, TaskStyle] = {
         TaskStyle(name="lowlight", label="Low light", colour="#D55E00", marker="P", order=4),
     )
 }
-"""Tasks as they are shown here: the paper's, for folders whose study.json does not tell, and those of studies read."""
+"""Task -> style: the paper's tasks, for folders whose study.json has no styles, and those of the studies read."""
 
 TASK_ORDER: tuple[str, ...] = tuple(TASK_STYLES)
 """The paper's tasks as papers list them."""
@@ -124,7 +124,7 @@ def task_of(condition: str) -> str:
 
 
 def task_style(task: str) -> TaskStyle:
-    """How a task is shown; one that nobody declared by its name, in grey, after the others."""
+    """How a task is shown; an undeclared one by its name, in grey, after the others."""
     return TASK_STYLES.get(task) or TaskStyle(name=task, label=task)
 
 

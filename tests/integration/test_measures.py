@@ -81,10 +81,10 @@ def test_responses_hold_what_they_should(measured):
 
 
 def test_gradients_are_taken_at_several_moments(measured):
-    rows, facts = read_measure(measured, "interference")
+    rows, metadata = read_measure(measured, "interference")
     assert sorted(set(rows["fraction"])) == [0, 0.5, 1]
     assert sorted(set(rows["step"])) == [0, 5, 10]
-    assert json.loads(facts["settings"])["run"] == SPEC.digest
+    assert json.loads(metadata["settings"])["run"] == SPEC.digest
     assert set(read_measure(measured, "information")[0]["part"]) == {"block", "channel"}
 
 

@@ -38,7 +38,7 @@ def write_measures(root: Path, study: FakeStudy, names: tuple[str, ...] = tuple(
             for name in names:
                 if prompted or name in ("levels", "interference", "separation"):
                     table = _TABLES[name](study, variant, seed)
-                    schema.write_measure(table, root / run_id_of(variant, seed), name, facts={"settings": SETTINGS})
+                    schema.write_measure(table, root / run_id_of(variant, seed), name, metadata={"settings": SETTINGS})
 
 
 def _response(study: FakeStudy, variant: str, seed: int, pairs: list[tuple[str, str, float, float]]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from reports.artifacts import Probes
 from reports.build import begin_figures
 from reports.figures import crops, differences, errors, maps, masks, orders, prompts, routing, style, tsne
 from reports.load import load
-from reports.measures.prompts import costs
+from reports.measures.prompts import summarize
 from reports.measures.sections import MeasureResults
 from reports.separation import plane, points, separation
 from reports.stats import Analysis, collect
@@ -149,7 +149,7 @@ def test_what_is_the_same_everywhere_has_no_figure(tmp_path):
     table = pd.DataFrame(rows, columns=["condition", "prompt", "value"]).assign(
         variant="dfpir_g90", seed=0, dataset="d", image="i", scene="s", metric="psnr_db", input_value=20.0
     )
-    idle = costs(table)
+    idle = summarize(table)
     assert idle is not None
     assert prompts.draw(idle, study, tmp_path) is None
 

@@ -90,7 +90,7 @@ def test_marks_of_training_images_have_todays_values(runs):
 def test_further_scores_of_version_1_are_read(runs):
     folder = runs / run_id_of("a", 0)
     scores = schema.read_images(folder / schema.IMAGES_FILE).query("metric == 'ssim'").assign(metric="mse")
-    path = schema.write_measure(scores, folder, "metric-mse", facts={})
+    path = schema.write_measure(scores, folder, "metric-mse", metadata={})
     write_as_version_1(path, {"in_training_set": "seen"})
     pd.testing.assert_frame_equal(schema.read_measure(folder, "metric-mse")[0], scores.reset_index(drop=True))
 
@@ -98,13 +98,13 @@ def test_further_scores_of_version_1_are_read(runs):
 @pytest.mark.parametrize("name", RENAMED_MEASURES)
 def test_a_measure_of_version_1_is_the_same_table(runs, name):
     folder = runs / run_id_of("a", 0)
-    expected, facts = schema.read_measure(folder, name)
+    expected, metadata = schema.read_measure(folder, name)
     old_names = {new: old for old, new in schema.RENAMED_COLUMNS[name].items()}
     assert old_names.keys() <= set(expected.columns)
     write_as_version_1(folder / schema.MEASURES_FOLDER / f"{name}.parquet", old_names)
-    table, old_facts = schema.read_measure(folder, name)
+    table, old_metadata = schema.read_measure(folder, name)
     pd.testing.assert_frame_equal(table, expected)
-    assert old_facts == facts | {"schema": "1"}
+    assert old_metadata == metadata | {"schema": "1"}
 
 
 def test_costs_under_earlier_column_names_are_the_same_table(tmp_path):
