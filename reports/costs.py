@@ -69,8 +69,8 @@ class Quality:
 
     Attributes:
         psnr_db: mean over seeds of the average over the columns, NaN if there is none.
-        instead: what stands in its place.
-        hover: where it comes from: seeds and run ids.
+        instead: shown in place of a missing PSNR.
+        hover: its source: seeds and run ids.
     """
 
     psnr_db: float = math.nan
@@ -120,24 +120,25 @@ def qualities(frame: pd.DataFrame, study: Study) -> dict[str, Quality]:
     A run counts only if its model has as many parameters as the measured one: the PSNR of a small model says nothing
     about a large one of the same name.
     """
-    found = {}
+    quality_of = {}
     scores = study.scores(schema.PSNR)
-    trained = {name: e.alias_of or e.variant for e in study.entries for name in (e.variant,)}
+    trained = {e.variant: e.alias_of or e.variant for e in study.entries}
     for model, rows in frame.groupby("model", sort=False):
         names = [str(model), *filter(None, str(rows["aliases"].iloc[0]).split(";"))]
         variant = next((trained[n] for n in names if trained.get(n) in scores.values), None)
-        found[str(model)] = Quality() if variant is None else _quality(study, variant, rows["params"].iloc[0])
-    return found
+        params = float(rows["params"].iloc[0])
+        quality_of[str(model)] = Quality() if variant is None else _quality_of_variant(study, variant, params)
+    return quality_of
 
 
-def _quality(study: Study, variant: str, params: float) -> Quality:
+def _quality_of_variant(study: Study, variant: str, params: float) -> Quality:
     runs = study.done_runs_of(variant)
     sizes = {
         float(model["params"]) for r in runs if isinstance(model := r.spec.get("model"), dict) and "params" in model
     }
     if sizes != {params}:
-        told = " or ".join(f"{size / 1e6:.3f} M" for size in sorted(sizes)) or "an unknown number of"
-        return Quality(instead=f"{NOT_RUN} at this size", hover=f"The study's model has {told} parameters.")
+        sizes_text = " or ".join(f"{size / 1e6:.3f} M" for size in sorted(sizes)) or "an unknown number of"
+        return Quality(instead=f"{NOT_RUN} at this size", hover=f"The study's model has {sizes_text} parameters.")
     values = seed_means(study.scores(schema.PSNR), variant)
     mean = float(values.mean())
     if math.isnan(mean):

@@ -1,4 +1,4 @@
-"""How many pairs of tasks conflict, and how large a cosine is against the largest that could come out."""
+"""The share of pairs of tasks that conflict, and cosines relative to the largest attainable ones."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class Cosine:
 
     @property
     def is_above_zero(self) -> bool:
-        """Whether it is resolved: NaN, an interval that there is not, resolves nothing."""
+        """Whether the interval lies above zero; False where there is no interval."""
         return min(self.low, self.value) > 0
 
 
 def conflict_share(rows: pd.DataFrame) -> Share | None:
-    """The share of conflicts of one variant (columns seed, task_a, task_b, conflict); None of no rows.
+    """The share of conflicts of one variant (columns seed, task_a, task_b, conflict); None without rows.
 
-    A pair of one trained model is one trial, however many draws of images show it: more draws say more of this model
-    and nothing of another. It counts by the share of its draws that conflict.
+    A pair of one trained model is one trial, whatever its number of draws of images: more draws inform about this model
+    and not about others. A trial counts by the share of its draws that conflict.
     """
     if rows.empty:
         return None
@@ -87,7 +87,7 @@ def cosines_over_ceiling(
 
     Returns:
         Variant -> pair of tasks -> the quotient; None where the ceiling is not resolved from zero (the interval of a
-        task's cosine with itself holds zero, or there is none).
+        task's cosine with itself contains zero, or there is none).
     """
     task_cosines = mean_cosines(same_task, same_task["task_a"])
     relative: dict[str, dict[tuple[str, str], Cosine | None]] = {}
@@ -111,7 +111,7 @@ def pair_cosines(rows: pd.DataFrame) -> dict[str, dict[tuple[str, str], Cosine]]
 
 
 def pool_shares(shares_by_variant: Iterable[Share]) -> Share:
-    """The share of all pairs of several variants, whose models are trials of their own."""
+    """The share over all pairs of several variants; models of different variants are separate trials."""
     shares = list(shares_by_variant)
     n = sum(share.n_pairs for share in shares)
     successes = sum(share.value * share.n_pairs for share in shares)

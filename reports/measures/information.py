@@ -47,7 +47,7 @@ def level_column(level: int) -> str:
 
 
 def summarize(table: pd.DataFrame) -> Information | None:
-    """Sum up the measure "information"; None where it holds no score over all conditions together."""
+    """Summarize the measure "information"; None without a score over all conditions together."""
     if not (table["condition"] == ALL).any():
         return None
     rows = table.assign(at=table["level"].map(level_column))
@@ -69,14 +69,14 @@ def summarize(table: pd.DataFrame) -> Information | None:
 
 
 def level_label(column: str) -> str:
-    """A column of `Information.losses` as a reader sees it."""
+    """Label of a column of `Information.losses`."""
     if column == LATENT_COLUMN:
         return message("latent")
     return message("mean over levels") if column == MEAN else message("level {n}", n=column.removeprefix("level "))
 
 
 def sentences(information: Information, axis_values: dict[str, float], axis: str) -> list[str]:
-    """Which variant's blocks lose most and least, and whether the loss follows the study's axis."""
+    """The variants whose blocks lose most and least, and the change of the loss along the study's axis."""
     part = information.parts[0]
     analysis = information.losses.get((part, ALL))
     if analysis is None:

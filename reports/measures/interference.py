@@ -1,4 +1,4 @@
-"""Gradient interference: do the tasks' gradients of the shared parameters point the same way?"""
+"""Gradient interference: cosines between the tasks' gradients of the shared parameters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Interference:
     """Cosines between the gradients of pairs of tasks.
 
     A pair of tasks is resolved where the cosine that each of the two has with itself on other images lies above zero
-    with its whole interval: elsewhere a negative cosine may be nothing but the noise of few images, and no conflict.
+    with its complete interval: elsewhere a negative cosine may be noise of few images, and no conflict.
 
     Attributes:
         tasks: in the order of tables.
@@ -39,14 +39,14 @@ class Interference:
         shares: (variant, group) -> share of the resolved pairs with a negative cosine at the end of training; no key
             where no pair is resolved.
         learned: variant -> that share, group "all", of pairs that are also both learned; None where there is no such
-            pair. A variant whose logs do not tell what was learned is no key.
-        on_plateau: variants of which it is known that they have no two learned tasks.
+            pair. No key for a variant without validation gains in its logs.
+        on_plateau: variants whose logs show that no two tasks are learned.
         relative: variant -> pair of tasks -> cosine against its ceiling at the end of training, group "all"; None where
             the pair is not resolved.
         magnitude: 1 - cosine of group "all": 0 where all tasks pull the same way, 1 where they are unrelated.
         log_norms: logarithm of the largest over the smallest gradient norm of the tasks, end of training, group "all".
         progress: variant -> share of training done -> share of conflicts in group "all" among the pairs that are
-            resolved by then; where the logs of all variants tell, among those that are also both learned.
+            resolved by then; where all variants have validation gains, among those that are also both learned.
     """
 
     tasks: tuple[str, ...]
@@ -70,7 +70,7 @@ class Interference:
 
     @property
     def is_known(self) -> bool:
-        """Whether it is known of every variant which tasks it had learned when."""
+        """Whether the logs of every variant show which tasks were learned at a step."""
         return set(self.learned) == set(self.pairs)
 
     def resolved(self, variant: str) -> dict[tuple[str, str], Cosine]:
@@ -93,12 +93,12 @@ class Interference:
 
 
 def summarize(table: pd.DataFrame, loss: str = PLAIN, *, learned: Learned | None = None) -> Interference | None:
-    """Sum up the measure "interference"; None where no run measured all shared parameters together.
+    """Summarize the measure "interference"; None where no run measured all shared parameters together.
 
     Args:
         table: of all runs.
-        loss: whose gradients.
-        learned: what each run had learned when (reports/measures/plateau.py).
+        loss: `PLAIN` or `WITHOUT_COLOUR`.
+        learned: tasks that each run had learned at each step (reports/measures/plateau.py).
     """
     table = table[table["loss"] == loss]
     if not ((table["group"] == ALL) & (table["task_a"] != table["task_b"])).any():

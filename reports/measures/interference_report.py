@@ -1,4 +1,4 @@
-"""What the page says and shows of gradient interference: sentences, tables, numbers for the CSV file."""
+"""The section on gradient interference: sentences and tables."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def _all_pairs_sentences(interference: Interference) -> list[str]:
 
 
 def _conflict_sentence(shares: Mapping[str, Share], pairs: str) -> str:
-    """The lowest and the highest share, and whether their intervals part them."""
+    """The lowest and the highest share, and whether their intervals overlap."""
     highest = max(shares, key=lambda v: shares[v].value)
-    lowest = min(reversed(list(shares)), key=lambda v: shares[v].value)  # of equals another than the most
+    lowest = min(reversed(list(shares)), key=lambda v: shares[v].value)  # among equals another variant than the highest
     values = {"which": pairs, "variant": highest, "share": _format_share(shares[highest])}
     if highest == lowest:
         return message("In {variant} {share} of {which} have opposed gradients at the end of training.", **values)
@@ -115,7 +115,7 @@ def _conflict_sentence(shares: Mapping[str, Share], pairs: str) -> str:
 
 
 def _without_colour_sentences(by_loss: ByLoss) -> list[str]:
-    """What is left of the conflicts once no gradient is about a global colour."""
+    """Conflicts that remain with the loss without each image's mean colour."""
     if WITHOUT_COLOUR not in by_loss:
         return []
     plain, colourless = (_final_shares(by_loss[loss]) for loss in (PLAIN, WITHOUT_COLOUR))
@@ -158,7 +158,7 @@ def _ceiling_sentences(interference: Interference) -> list[str]:
 
 
 def _lowest_cosine(cosines: Mapping[tuple[str, tuple[str, str]], Cosine]) -> tuple[Cosine, dict[str, str]]:
-    """The lowest of some cosines, and how a sentence tells it."""
+    """The lowest cosine, and its values for a sentence."""
     variant, (a, b) = min(cosines, key=lambda key: cosines[key].value)
     cosine = cosines[variant, (a, b)]
     return cosine, {
@@ -171,7 +171,7 @@ def _lowest_cosine(cosines: Mapping[tuple[str, tuple[str, str]], Cosine]) -> tup
 
 
 def _scale_sentences(interference: Interference) -> list[str]:
-    """How large a cosine could come out: a gradient of few images is mostly noise."""
+    """The largest attainable cosine: a gradient of few images is mostly noise."""
     ceilings = [groups[ALL].value for groups in interference.ceilings.values() if ALL in groups]
     if not ceilings:
         return []
@@ -327,7 +327,7 @@ def make_group_table(interference: Interference) -> Table:
 
 
 def _group_label(name: str) -> str:
-    """A group of layers as a reader sees it; its own name where it is none of the usual."""
+    """Label of a group of layers; its name where it has no label."""
     labels: dict[str, str] = {
         "encoder": message("encoder"),
         "decoder": message("decoder"),

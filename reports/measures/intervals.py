@@ -1,4 +1,4 @@
-"""Intervals for measures: the study's analysis (reports/stats.py) over whatever a measure repeats.
+"""Intervals for measures: the study's analysis (reports/stats.py) over the repetitions of a measure.
 
 A difference that is taken within an image enters as it is, which makes the interval a paired one. Gradients have draws
 of images where scores have scenes; a number that a run has once varies over seeds alone.
@@ -88,7 +88,7 @@ def to_columns(estimate: Interval, unit: str = "") -> dict[str, float | int]:
 
 
 def change_cell(estimate: Interval | None, digits: int = 2) -> Cell:
-    """A signed difference with its interval for a table; its unit stands in the caption."""
+    """A signed difference with its interval for a table; its unit is in the caption."""
     return _make_cell(estimate, lambda v: signed(v, digits))
 
 
@@ -109,12 +109,12 @@ def number(value: float, digits: int) -> str:
 
 
 def format_interval(low: float, high: float, digits: int) -> str:
-    """An interval in a sentence; says so where there is none."""
+    """An interval in a sentence, or that there is none."""
     return message("[no interval]") if np.isnan(low) else f"[{number(low, digits)}, {number(high, digits)}]"
 
 
 def flag_unresolved(clause: str, estimate: Interval) -> str:
-    """A clause that ends with a number, and that it can't be told from zero where its interval holds zero."""
+    """The clause, with a remark where the interval of its number contains zero."""
     if not estimate.low <= 0 <= estimate.high:
         return clause
     return message("{said}, which can't be told from zero", said=clause)
@@ -130,7 +130,7 @@ def format_loss(estimate: Estimate) -> str:
 
 
 def caveats(analysis: Analysis, unit: str = "scenes") -> list[str]:
-    """What the intervals leave out, as one text; empty where there is nothing to warn of."""
+    """Sources of variance that the intervals do not cover, as one text; empty where there is none."""
     counts = [len(s) for s in analysis.scores.seeds.values()]
     lines = []
     if counts and max(counts) == 1:

@@ -63,10 +63,10 @@ def strength(condition: str) -> float:
 
 
 def summarize(table: pd.DataFrame, study: Study) -> Levels | None:
-    """Sum up the measure "levels"; None where it holds no PSNR of a condition with a strength.
+    """Summarize the measure "levels"; None without PSNR of a condition with a strength.
 
-    Where a condition was restored under several prompts, the one whose own strength is nearest counts, as a user who
-    knows the level would choose it; of two equally near ones the stronger.
+    Where a condition was restored under several prompts, the one of the nearest strength counts, as a user who
+    knows the level would choose; of two equally near ones the stronger.
     """
     rows = table[(table["metric"] == schema.PSNR) & table["condition"].map(strength).notna()]
     if rows.empty:
@@ -98,11 +98,9 @@ def _nearest(condition: str, available: np.ndarray) -> str:
 
     def distance(prompt: str) -> tuple[float, float]:
         prompt_strength = strength(prompt)
-        return (
-            (float("inf"), 0.0)
-            if np.isnan(prompt_strength)
-            else (abs(prompt_strength - strength(condition)), -prompt_strength)
-        )
+        if np.isnan(prompt_strength):
+            return float("inf"), 0.0
+        return abs(prompt_strength - strength(condition)), -prompt_strength
 
     return min(prompts, key=distance)
 
@@ -111,9 +109,9 @@ def trained_conditions(study: Study, variant: str, default: frozenset[str]) -> f
     """Conditions that the variant's runs were planned to train on, "rain" also as "rain-100".
 
     Args:
-        study: whose runs' specs say so.
+        study: with the runs' specs.
         variant: one of the study's.
-        default: what is assumed of runs whose spec does not say.
+        default: assumed for runs whose spec has no conditions.
     """
     for run in study.done_runs_of(variant):
         identity = run.spec.get("identity")
@@ -167,7 +165,7 @@ def sentences(levels: Levels, reference: str | None) -> list[str]:
 
 
 def _reference_sentences(levels: Levels, reference: str | None, new: tuple[str, ...]) -> list[str]:
-    """How many of the differences from the reference leave zero out, on levels that nobody trained on."""
+    """Number of significant differences from the reference, on levels that no variant was trained on."""
     if reference not in levels.variants or len(levels.variants) < 2:
         return []
     differences = {

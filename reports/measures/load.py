@@ -33,7 +33,7 @@ _HIDDEN_SETTINGS = ("run", "version")
 
 @dataclass(frozen=True, kw_only=True)
 class Measures:
-    """What was found in the runs' folders.
+    """The measures in the runs' folders.
 
     Attributes:
         tables: measure -> rows of all runs that have it: the columns of `schema.MEASURE_COLUMNS` after variant, seed
@@ -57,7 +57,7 @@ def load_measures(study: Study) -> Measures:
     """Read the measures of all finished runs under the study's names, each model once; never raises for their content.
 
     Runs are shared, so that some may have been measured for another study: a measure that this one does not ask for is
-    shown if all its runs have it, and else left out, since variants without it would seem to have nothing to show.
+    shown only if all its runs have it, since the section would otherwise lack variants.
 
     A condition that was measured on several test sets is shown on one: the set of the study's own table if that is
     among them, else the first.
@@ -172,7 +172,7 @@ def _select_test_sets(table: pd.DataFrame, name: str, study_sets: dict[str, str]
 
 
 def _failure_messages(run: Run, names_to_show: set[str]) -> list[str]:
-    """A line for each measure that could not be taken of this run; those of no concern to the page say nothing."""
+    """A line for each measure on the page that could not be taken of this run."""
     messages = []
     for path in sorted((run.path / schema.MEASURES_FOLDER).glob(f"*{_ERROR_SUFFIX}")):
         name = path.name.removesuffix(_ERROR_SUFFIX)

@@ -1,4 +1,4 @@
-"""PSNR, gradient interference and information loss against what the study varies: what the paper only sketches."""
+"""PSNR, gradient interference and information loss against the study's axis: the paper's mechanism, measured."""
 
 from __future__ import annotations
 
@@ -53,25 +53,25 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Mechanism:
-    """PSNR and what was measured beside it, and the variants on the axis that have all of them, by rising value."""
+    """PSNR and further quantities, and the variants on the axis that have all of them, by rising value."""
 
     quantities: tuple[Quantity, ...]
     variants: tuple[str, ...]
 
     def title(self, study: Study) -> str:
-        """What it shows, a few words."""
+        """Title of the section."""
         names = listed([q.display_name for q in self.quantities])
         return message("{quantities} against {axis}", quantities=names, axis=axis_label(study.axis_name))
 
 
 def interference_quantity(interference: Interference) -> Quantity:
-    """Interference as the paper's sketch has it: the more, the worse."""
+    """Interference as in the paper's sketch: lower is better."""
     label = "interference\n(1 \N{MINUS SIGN} mean cosine)"
     return Quantity(name="interference", label=label, digits=3, analysis=interference.magnitude, column=ALL)
 
 
 def information_loss_quantity(losses: Information) -> Quantity | None:
-    """Information loss of the whole block, mean over levels, all conditions."""
+    """Information loss of the complete block, mean over levels, all conditions."""
     analysis = losses.losses.get((losses.parts[0], information.ALL))
     if analysis is None:
         return None
@@ -82,7 +82,7 @@ def information_loss_quantity(losses: Information) -> Quantity | None:
 def summarize(
     study: Study, psnr: Analysis, interference: Interference | None, losses: Information | None
 ) -> Mechanism | None:
-    """PSNR beside what was measured; None where fewer than two variants on an axis have all of it."""
+    """PSNR beside the measured quantities; None where fewer than two variants on an axis have all of them."""
     psnr_quantity = Quantity(
         name="PSNR", label="PSNR (dB)", digits=2, analysis=psnr, column=AVERAGE, unit=" dB", is_best_high=True
     )
@@ -97,7 +97,7 @@ def summarize(
 
 
 def sentences(mechanism: Mechanism, study: Study) -> list[str]:
-    """Where each quantity is best on the axis, and which differences from the reference leave zero out."""
+    """Best place of each quantity on the axis, and the number of significant differences from the reference."""
     clauses = []
     for quantity in mechanism.quantities:
         means = {v: _value(quantity, v) for v in mechanism.variants}

@@ -21,7 +21,7 @@ class Mixed:
 
     Attributes:
         prompts: condition -> the prompts under which its images were restored, in the order of its name.
-        restored: given prompt -> PSNR in dB, a column a condition; likewise `gains` over the input.
+        restored: prompt -> PSNR in dB, a column a condition; likewise `gains` over the input.
         inputs_db: condition -> mean PSNR of the degraded input.
         gaps: condition -> PSNR under its first prompt minus that under its second, in dB.
     """
@@ -38,7 +38,7 @@ class Mixed:
         return tuple(dict.fromkeys(v for b in self.gains.values() for v in b.scores.variants))
 
     def lines(self) -> list[tuple[str, str, str]]:
-        """(condition, variant, given prompt) of everything that was measured."""
+        """(condition, variant, prompt) of every measurement."""
         return [
             (condition, variant, prompt)
             for condition, prompts in self.prompts.items()
@@ -49,7 +49,7 @@ class Mixed:
 
 
 def summarize(table: pd.DataFrame) -> Mixed | None:
-    """Sum up the measure "mixed"; None where it holds no PSNR."""
+    """Summarize the measure "mixed"; None without PSNR."""
     rows = table[table["metric"] == schema.PSNR]
     if rows.empty:
         return None
@@ -78,7 +78,7 @@ def summarize(table: pd.DataFrame) -> Mixed | None:
 
 
 def sentences(mixed: Mixed) -> list[str]:
-    """For which variant restoring fails, and which of the two prompts is better."""
+    """Variants for which restoration fails, and the better of the two prompts."""
     gains = {key: mixed.gains[key[2]].estimate(key[1], key[0]) for key in mixed.lines()}
     better = [_better_prompt_sentence(mixed, condition) for condition in mixed.gaps]
     return [_failure_sentence(gains), *better, *intervals.caveats(next(iter(mixed.gains.values())))]
@@ -151,7 +151,7 @@ def _format_variants(names: list[str], total: int) -> str:
 
 
 def make_table(mixed: Mixed) -> Table:
-    """A line for each condition, variant and given prompt."""
+    """A line for each condition, variant and prompt."""
     rows = []
     for condition, variant, prompt in mixed.lines():
         difference = intervals.estimate(mixed.gaps.get(condition), variant, condition)
@@ -195,7 +195,7 @@ def make_table(mixed: Mixed) -> Table:
 
 
 def _negate(e: Estimate) -> Estimate:
-    """The same difference seen from the other prompt."""
+    """The same difference in the other direction."""
     return replace(e, value=-e.value, low=-e.high, high=-e.low)
 
 

@@ -1,4 +1,4 @@
-"""Which tasks a run had learned by a step, from the validation gains in its training log.
+"""Which tasks a run had learned at a step, from the validation gains in its training log.
 
 Restoration networks stay for a while at an output that is the input: gradients taken there are those of the plateau,
 not of tasks that share what was learned. A pair of tasks counts only once both are learned (`reports.learning`).
@@ -18,7 +18,7 @@ Learned = Mapping[str, Mapping[int, frozenset[str]]]  # run id -> step of a vali
 
 
 def learned_tasks(study: Study) -> Learned:
-    """What each finished run had learned at each validation; a run whose log has no gains is no key."""
+    """Tasks that each finished run had learned at each validation; runs whose log has no gains are left out."""
     runs = [run for run in study.runs.values() if run.status is Status.DONE]
     learned = {run.run_id: tasks_learned_at(gain_curves(run)) for run in runs}
     return {run_id: steps for run_id, steps in learned.items() if steps}

@@ -18,7 +18,7 @@ def make_section(table: pd.DataFrame, section: MeasureSection, variants: tuple[s
 
     Args:
         table: rows of all runs: variant, seed, and the columns of `section`.
-        section: what is shown of them.
+        section: its description.
         variants: of the study, in its order.
     """
     analysis, varies_over_images = _analysis(table, section)

@@ -43,7 +43,7 @@ class PromptCosts:
 
     @property
     def idle(self) -> list[str]:
-        """Variants whose result no prompt changes by `NOTHING_DB`."""
+        """Variants for which no prompt changes the result by `NOTHING_DB`."""
         return [v for v, m in self.matrices.items() if np.nanmax(np.abs(m.to_numpy())) < NOTHING_DB]
 
     def mean(self, variant: str) -> Estimate:
@@ -64,7 +64,7 @@ class PromptCosts:
 
 
 def summarize(table: pd.DataFrame) -> PromptCosts | None:
-    """Sum up the measure "prompts"; None where no image was restored under its own and another task's prompt."""
+    """Summarize the measure "prompts"; None where no image was restored under its own and another task's prompt."""
     rows = table[table["metric"] == schema.PSNR]
     changes = rows.assign(change=intervals.paired_changes(rows, rows[rows["prompt"] == rows["condition"]]))
     has_correct = changes["change"].notna()
@@ -106,7 +106,7 @@ def _to_matrix(means: pd.Series) -> pd.DataFrame:
 
 
 def sentences(costs: PromptCosts) -> list[str]:
-    """Who loses how much, and for whom the prompt does nothing."""
+    """Loss of the variants, and variants on which the prompt has no effect."""
     unaffected = costs.idle
     means = {v: costs.mean(v) for v in costs.variants if v not in unaffected}
     ranked = sorted((v for v in means if not np.isnan(means[v].value)), key=lambda v: means[v].value)

@@ -1,4 +1,4 @@
-"""What one measure shows on the page."""
+"""One measure's section of the page."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from reports.messages import message, sentences
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureResult:
-    """One measure's part of the page.
+    """One measure's section of the page.
 
     Attributes:
         name: of its anchor and its CSV file.
         title: of the section.
-        sentences: what the numbers say, the first in bold.
+        sentences: the result in words, the first in bold.
         note: how it was measured.
         pictures: its figures.
         tables: its tables.
         summary: every number unrounded, as written to the CSV file.
-        problems: what could not be drawn, and why.
+        problems: figures that could not be drawn, with the reason.
     """
 
     name: str
@@ -46,12 +46,12 @@ class MeasureResult:
 
     @property
     def numbered_tables(self) -> list[Table]:
-        """The tables with names that are alone of their kind on the page."""
+        """The tables with names that are unique on the page."""
         return [replace(table, name=f"measure-{self.name}-{n}") for n, table in enumerate(self.tables, start=1)]
 
     @property
     def note_text(self) -> Text:
-        """How it was measured, and where its numbers are."""
+        """Notes: how it was measured, and the file of its numbers."""
         file = message("Unrounded: {file}.csv.", file=f"{schema.MEASURES_FOLDER}/{self.name}")
         return Text(text=sentences([self.note, file]), style="note")
 

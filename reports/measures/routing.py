@@ -1,4 +1,4 @@
-"""Which experts of a model that routes serve which degradation, and how far the tasks' shares lie apart."""
+"""Which experts of a model that routes serve which degradation, and the distance between the tasks' shares."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Routing:
 
     Attributes:
         variant: its name.
-        seed: whose experts `matrices` are; the expert of one number does other work under another seed.
-        layers: where the routers stand, in the model's order.
+        seed: of the run that `matrices` describe; expert numbers do not correspond across seeds.
+        layers: those with a router, in the model's order.
         matrices: layer -> share of the gate weight, a row a condition and a column an expert.
         distances: between the tasks' shares, over seeds; a column a layer and `MEAN`.
     """
@@ -43,7 +43,7 @@ class Routing:
 
 
 def summarize(table: pd.DataFrame) -> tuple[Routing, ...]:
-    """Sum up the measure "routing" by variant; none where fewer than two tasks were measured."""
+    """Summarize the measure "routing" by variant; none where fewer than two tasks were measured."""
     if table["condition"].map(schema.task_of).nunique() < 2:
         return ()
     return tuple(_summarize_variant(str(variant), rows) for variant, rows in table.groupby("variant", sort=False))
@@ -72,9 +72,9 @@ def _weight_matrix(rows: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def mean_distance(rows: pd.DataFrame) -> float:
-    """How far one router's tasks lie apart: total variation of their shares of gate weight, mean over pairs of tasks.
+    """Distance between one router's tasks: total variation of their shares of gate weight, mean over pairs of tasks.
 
-    0 where every task uses the experts alike, 1 where no two tasks share one. The conditions of a task are averaged.
+    0: every task uses the experts alike; 1: no two tasks share an expert. The conditions of a task are averaged.
     """
     shares = _weight_matrix(rows.assign(task=rows["condition"].map(schema.task_of)), "task").to_numpy()
     pairs = [0.5 * float(abs(a - b).sum()) for a, b in combinations(shares, 2)]
@@ -102,7 +102,7 @@ def make_section(table: pd.DataFrame, study: Study, folder: Path) -> tuple[Measu
 
 
 def sentences(routings: tuple[Routing, ...]) -> list[str]:
-    """How far each variant's tasks lie apart, and where most."""
+    """Mean distance between each variant's tasks, and the router with the largest distance."""
     lines: list[str] = []
     for routing in routings:
         mean = routing.distances.estimate(routing.variant, MEAN)

@@ -58,11 +58,11 @@ TRAINING = "learning"
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureResults:
-    """What the page shows of the measures: its sections, and one line for each table that is damaged.
+    """The measures' sections of the page, and one line for each table that is damaged.
 
     Attributes:
         sections: in the page's order.
-        problems: what could not be summed up, and why.
+        problems: measures that could not be summarized, with the reason.
         jobs: section's name -> figures that are still to be drawn.
     """
 
@@ -72,11 +72,11 @@ class MeasureResults:
 
     @property
     def training(self) -> tuple[MeasureResult, ...]:
-        """How far each variant was trained, if the runs say so."""
+        """The section on training past the plateau, if there is one."""
         return tuple(section for section in self.sections if section.name == TRAINING)
 
     def others(self, primary: str) -> tuple[MeasureResult, ...]:
-        """The other sections but the study's primary one; t-SNE's controls stand beside its figure."""
+        """The remaining sections without the study's primary one; controls of t-SNE are placed beside its figure."""
         return tuple(s for s in self.sections if s.name not in (SEPARATION, TRAINING, primary))
 
     def section(self, name: str) -> MeasureResult | None:
@@ -97,7 +97,7 @@ class _Inputs:
     """What every section is made from.
 
     Attributes:
-        study: whose measures they are.
+        study: the study on the page.
         measures: their tables.
         psnr: the study's own analysis.
         folder: where figures go.
@@ -119,7 +119,7 @@ SectionWithJobs = (
 
 
 def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[TaskLearning] = ()) -> MeasureResults:
-    """Sum up what each variant learned and every measure that finished runs have; one that fails leaves the others.
+    """Summarize the training of each variant and every measure of finished runs; a failure of one leaves the others.
 
     Writes <measure>.csv into the folder of measures below `out`. The figures are left to the caller
     (`MeasureResults.jobs`), who may draw them beside others; they go into the figures' folder below `out`.
@@ -139,7 +139,7 @@ def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[
             continue
         try:
             section_with_jobs = make(inputs)
-        except Exception as error:  # a measure's odd content must not cost the reader the rest of the report
+        except Exception as error:  # bad content of one measure must not cost the rest of the report
             reason = f"{type(error).__name__}: {error}"
             problems.append(message("{names} could not be summed up: {why}", names=listed(present), why=reason))
             continue
@@ -300,7 +300,7 @@ def _plugin_section(inputs: _Inputs, *, name: str) -> SectionWithJobs:
 
 
 def _measurement_note(measures: Measures, names: list[str]) -> str:
-    """On how many runs it was measured, and what the tables say about how."""
+    """Number of measured runs, and the settings of the measures."""
     lines = []
     for name in names:
         runs = _format_run_count(measures.counts[name], measures.runs)

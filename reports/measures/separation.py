@@ -1,4 +1,4 @@
-"""What the separation of features by degradation proves: its two controls beside it, and one sentence on them.
+"""Evidence from the separation of features by degradation: its two controls, and one sentence on them.
 
 Purities are compared by how much of the way from chance to 1 they come. Untrained weights separate "as well" where
 they come `AS_WELL` of the way that trained ones do, and features follow a label where they come `FOLLOWS` of the way.
@@ -53,7 +53,7 @@ class Controls:
 
 
 def summarize(table: pd.DataFrame) -> Controls | None:
-    """Sum up the measure "separation"; None where no run has both trained and untrained features."""
+    """Summarize the measure "separation"; None where no run has both trained and untrained features."""
     if not {"trained", "untrained"} <= set(table["setting"]):
         return None
     keys = ["variant", "layer", "setting", "by"]
@@ -65,7 +65,7 @@ def summarize(table: pd.DataFrame) -> Controls | None:
 
 
 def sentences(controls: Controls) -> list[str]:
-    """What the separation proves, one sentence for all variants of which the same is true."""
+    """The conclusion from the controls, one sentence for all variants with the same one."""
     verdicts: dict[tuple[str, str, str], list[str]] = {}
     for variant, layer in controls.last.items():
         kind = _classify(controls, variant, layer)
@@ -79,7 +79,7 @@ def sentences(controls: Controls) -> list[str]:
 
 
 def _classify(controls: Controls, variant: str, layer: str) -> tuple[str, str] | None:
-    """How untrained weights compare ("none": nothing to compare), and what features follow under random prompts."""
+    """Class of the untrained weights ("none": no separation), and of the features under random prompts."""
     trained, untrained = (controls.purity(variant, layer, s) for s in (_TRAINED, _UNTRAINED))
     if trained is None or untrained is None:
         return None

@@ -1,4 +1,4 @@
-"""Training past the plateau, as a section of the page: what reports/learning.py finds, in sentences and a table."""
+"""The section on training past the plateau: sentences and a table of reports/learning.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reports.wording import signed
 
 
 def make_section(study: Study, learned: list[TaskLearning]) -> MeasureResult:
-    """The section of what `learning` found in the study; of one variant and task at least."""
+    """The section; `learned` has one entry a variant and task, and at least one."""
     return MeasureResult(
         name="learning",
         title=message("Training past the plateau"),

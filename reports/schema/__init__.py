@@ -1,6 +1,6 @@
 """The schema of a run folder and a study folder: names, columns, units, version.
 
-The harness writes through this package and the reports read through it; nothing else may spell a file or column name.
+The harness writes through this package and the reports read through it; file and column names are spelled nowhere else.
 docs/run_folder.md shows the folders as a tree.
 """
 

@@ -51,7 +51,7 @@ _NUMBER_FORMAT = Column(name="number_format", dtype="str", meaning="of the promp
 
 
 def _response_columns(varied: Column) -> tuple[Column, ...]:
-    """Columns of a measure that restores test images again; `varied` says under what."""
+    """Columns of a measure that restores test images again; `varied` is the prompt or the number format."""
     return (
         *(c for c in IMAGE_COLUMNS if c.name in ("dataset", "image", "scene")),
         Column(name="condition", dtype="str", meaning="degradation of the image: noise-35, rain-200, rain+noise-25"),

@@ -31,7 +31,7 @@ _IMAGE_KEY = ["variant", "seed", "protocol", "dataset", "condition", "image", "m
 def validate_images(
     df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COLUMNS, metrics: Collection[str] = ()
 ) -> None:
-    """Check that `df` is an images.parquet (or, with TABLE_COLUMNS, a study's table); it may hold further `metrics`.
+    """Check that `df` is an images.parquet (or, with TABLE_COLUMNS, a study's table); further `metrics` are allowed.
 
     Raises:
         ValueError: names the first column that is missing, unknown, of the wrong type or holding a value that is not
@@ -95,10 +95,10 @@ def write_images(
     """Write the canonical frame as Parquet, or as CSV where `path` ends in .csv; atomic.
 
     Args:
-        df: one row per image, condition and metric, with exactly the columns asked for.
+        df: one row per image, condition and metric, with exactly these columns.
         path: images.parquet, table.parquet or table.csv.
         columns: IMAGE_COLUMNS, or TABLE_COLUMNS for a study's table.
-        metrics: names that may stand in it besides `METRICS`.
+        metrics: names that are allowed besides `METRICS`.
 
     Raises:
         ValueError: as `validate_images`.
@@ -112,7 +112,7 @@ def write_images(
 
 
 def _to_arrow(frame: pd.DataFrame, columns: tuple[Column, ...], metadata: Mapping[str, str] | None = None) -> pa.Table:
-    """A checked frame as it goes into Parquet.
+    """A checked frame as an Arrow table for Parquet.
 
     Types are spelled out and pandas' own metadata left away: the bytes then depend on the rows alone.
     """
@@ -134,7 +134,7 @@ def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path, *, metr
             at a time.
         parquet: the first file; neither is touched where there are no rows.
         csv: the second.
-        metrics: names that may stand in it besides `METRICS`.
+        metrics: names that are allowed besides `METRICS`.
 
     Returns:
         How many rows were written.

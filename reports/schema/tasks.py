@@ -17,15 +17,15 @@ _LAST = 100
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStyle:
-    """How one task is shown.
+    """Label, colours and marker of one task.
 
     Attributes:
         name: as in conditions: `jpeg` of `jpeg-10`.
-        label: as a reader knows it.
+        label: in tables and figures.
         colour: "#rrggbb".
         marker: one of `MARKERS`.
         order: place in tables and figures; equal places by name.
-        strength_label: what follows the label for a strength, with `{}` where it stands.
+        strength_label: appended to the label for a strength, with `{}` in its place.
         strengths: those that are trained on, ascending.
         shades: a colour for each of them; empty: `colour` for all.
     """
@@ -72,10 +72,6 @@ class TaskStyle:
             return self.colour
         return self.shades[sum(strength > limit for limit in self.strengths[:-1])]
 
-    def named(self, strength: str) -> str:
-        """The label of a condition: "Noise" and "25" -> "Noise σ=25"; of the task itself without a strength."""
-        return self.label + (self.strength_label.replace("{}", strength) if strength else "")
-
 
 TASK_STYLES: dict[str, TaskStyle] = {
     style.name: style
@@ -110,7 +106,7 @@ TASK_ORDER: tuple[str, ...] = tuple(TASK_STYLES)
 
 
 def declare_tasks(records: Iterable[Mapping[str, Any]]) -> None:
-    """Show tasks as a study.json says, from here on.
+    """Use the task styles of a study.json from now on.
 
     Raises:
         KeyError, ValueError: as `TaskStyle.from_json`.
@@ -124,7 +120,7 @@ def task_of(condition: str) -> str:
 
 
 def task_style(task: str) -> TaskStyle:
-    """How a task is shown; an undeclared one by its name, in grey, after the others."""
+    """Style of a task; an undeclared one has its name as label, grey, after the others."""
     return TASK_STYLES.get(task) or TaskStyle(name=task, label=task)
 
 
