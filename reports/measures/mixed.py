@@ -105,7 +105,7 @@ def _failure_sentence(gains: dict[tuple[str, str, str], Estimate]) -> str:
         variants = _format_variants([variant for _, variant, _ in failing], len(tested))
         values = {
             "condition": condition_in_sentence(condition),
-            "prompt": condition_in_sentence(prompt),
+            "given": condition_in_sentence(prompt),
             "who": variants,
             "change": intervals.change_cell(gains[failing[0]]).full,
         }
