@@ -287,4 +287,4 @@ def _described(folder: Path, query: TestQuery, sets: Sequence[TestSet], stores: 
 
 
 def _seen_word(known: bool | None) -> str:
-    return "" if known is None else "seen" if known else "unseen"
+    return "" if known is None else "yes" if known else "no"

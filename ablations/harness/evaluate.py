@@ -21,7 +21,7 @@ from baselines.base import Restorer, restore
 from datasets.bundle import EvalItem
 from datasets.protocols import Protocol, get_protocol
 from datasets.transfer import to_device_async
-from reports.schema import IN_TRAINING_SET, PSNR
+from reports.schema import PSNR
 
 __all__ = [
     "Origin",
@@ -157,7 +157,7 @@ def score_rows(
             "condition": item.condition.name,
             "image": item.name,
             "scene": item.scene,
-            "in_training_set": IN_TRAINING_SET.get(item.seen, ""),
+            "in_training_set": item.seen,
             "metric": metric,
             "value": value,
             "input_value": input_value,

@@ -101,7 +101,6 @@ from reports.schema.tasks import (
 from reports.schema.versions import (
     COSTS_TABLE,
     IMAGES_TABLE,
-    IN_TRAINING_SET,
     RENAMED_COLUMNS,
     check_version,
     current_frame,
@@ -125,7 +124,6 @@ __all__ = [
     "IMAGES_TABLE",
     "IMAGE_COLUMNS",
     "INDEX_FILE",
-    "IN_TRAINING_SET",
     "KEPT_PREFIX",
     "MAP_CHANNEL_PREFIX",
     "MAP_PREFIX",

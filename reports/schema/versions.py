@@ -17,7 +17,7 @@ from reports.schema.names import SCHEMA_VERSION
 IMAGES_TABLE, COSTS_TABLE = "images", "costs"
 """Keys of `RENAMED_COLUMNS` besides the names of measures."""
 
-IN_TRAINING_SET: Mapping[str, str] = MappingProxyType({"seen": "yes", "unseen": "no"})
+_TRAINING_SET_VALUES: Mapping[str, str] = MappingProxyType({"seen": "yes", "unseen": "no"})
 """Version 1's values of the column `in_training_set`, and today's."""
 
 _RESPONSES = {"given": "prompt"}
@@ -74,7 +74,7 @@ def current_table(table: pa.Table, name: str, file: str) -> pa.Table:
     table = table.rename_columns([renamed.get(column, column) for column in table.column_names])
     if "seen" in renamed:
         place = table.schema.get_field_index(renamed["seen"])
-        table = table.set_column(place, renamed["seen"], _replaced(table.column(place), IN_TRAINING_SET))
+        table = table.set_column(place, renamed["seen"], _replaced(table.column(place), _TRAINING_SET_VALUES))
     return table
 
 

@@ -265,7 +265,7 @@ def test_levels_by_hand(tmp_path):
     found = levels.summarize(pd.concat([level_rows(a, "a", given), level_rows(b, "b", given)]), study)
     assert found is not None
     assert found.families == {"noise": ("noise-25", "noise-40"), "rain": ("rain-100", "rain-200")}
-    assert found.told["noise-40"] == "noise-50"  # 10 away, not 15
+    assert found.prompt_of["noise-40"] == "noise-50"  # 10 away, not 15
     assert found.new_to_all() == ("noise-40", "rain-200")
     assert found.gains.estimate("a", "noise-40").value == pytest.approx(2.055)
     assert found.gains.difference("b", "a", "rain-200").value == pytest.approx(0.5)
