@@ -123,7 +123,7 @@ def _to_arrow(frame: pd.DataFrame, columns: tuple[Column, ...], metadata: Mappin
 
 def _arrow_schema(columns: tuple[Column, ...], metadata: Mapping[str, str] | None = None) -> pa.Schema:
     fields = [(c.name, _ARROW_TYPES[c.dtype]) for c in columns]
-    return pa.schema(fields, metadata={"schema": str(SCHEMA_VERSION), **(metadata or {})})
+    return pa.schema(fields, metadata={**(metadata or {}), "schema": str(SCHEMA_VERSION)})
 
 
 def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path, *, metrics: Collection[str] = ()) -> int:
