@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special  # type: ignore[import-untyped]
+from scipy import special
 
 from reports.measures import intervals
 from reports.stats import LEVEL

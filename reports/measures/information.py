@@ -55,7 +55,7 @@ def summarize(table: pd.DataFrame) -> Information | None:
     with_means = pd.concat([rows, level_means.assign(at=MEAN)], ignore_index=True)
     losses = {
         (str(part), str(condition)): intervals.over_seeds(subset, subset["loss"], subset["at"])
-        for (part, condition), subset in with_means.groupby(["part", "condition"], sort=False)  # type: ignore[misc]
+        for (part, condition), subset in with_means.groupby(["part", "condition"], sort=False)
     }
     parts = [p for p in PARTS if (table["part"] == p).any()]
     conditions = sorted(set(table["condition"]) - {ALL}, key=schema.condition_sort_key)

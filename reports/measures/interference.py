@@ -125,7 +125,7 @@ def summarize(table: pd.DataFrame, loss: str = PLAIN, *, learned: Learned | None
         log_norms=intervals.over_draws(norm_ratios, norm_ratios["log_ratio"], ALL),
         shares={
             (str(variant), str(group)): share
-            for (variant, group), subset in resolved.groupby(["variant", "group"], sort=False)  # type: ignore[misc]
+            for (variant, group), subset in resolved.groupby(["variant", "group"], sort=False)
             if (share := conflict_share(subset)) is not None
         },
         learned={

@@ -51,7 +51,8 @@ def over_images(rows: pd.DataFrame, value: pd.Series) -> Analysis:
 def paired_changes(rows: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
     """The column `value` of each row less that of the same image in `reference`; NaN for an image without one."""
     values = reference.set_index(IMAGE_KEY)["value"].reindex(pd.MultiIndex.from_frame(rows[IMAGE_KEY]))
-    return rows["value"] - values.to_numpy()
+    changes: pd.Series = rows["value"] - values.to_numpy()
+    return changes
 
 
 def over_draws(rows: pd.DataFrame, value: pd.Series, condition: pd.Series | str) -> Analysis:

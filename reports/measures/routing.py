@@ -56,7 +56,7 @@ def _summarize_variant(variant: str, rows: pd.DataFrame) -> Routing:
     matrices = {layer: _weight_matrix(first_run[first_run["layer"] == layer], "condition") for layer in layers}
     distance_rows = [
         {"variant": variant, "seed": run_seed, "at": layer, "distance": mean_distance(subset)}
-        for (run_seed, layer), subset in rows.groupby(["seed", "layer"], sort=False)  # type: ignore[misc]
+        for (run_seed, layer), subset in rows.groupby(["seed", "layer"], sort=False)
     ]
     by_layer = pd.DataFrame(distance_rows)
     over_layers = by_layer.groupby(["variant", "seed"], sort=False)["distance"].mean().reset_index().assign(at=MEAN)

@@ -267,6 +267,6 @@ def read_images(
         table = pq.ParquetFile(path).read(use_threads=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} can't be read: {error}") from error
-    frame = current_table(table, IMAGES_TABLE, path.name).to_pandas()
+    frame: pd.DataFrame = current_table(table, IMAGES_TABLE, path.name).to_pandas()
     validate_images(frame, columns=columns, metrics=metrics)
     return frame
