@@ -215,7 +215,7 @@ def _summary(rows: list[dict[str, Any]]) -> str:
     timed = [r for r in rows if r["phase"] == "forward"]
     row = max((r for r in timed if r["precision"] == timed[0]["precision"]), key=lambda r: r["size_px"])
     if "latency_ms" not in row:
-        return str(row.get("latency_why", ""))
+        return str(row.get("latency_note", ""))
     return f"{row['params'] / 1e6:.3f} M parameters, {row['latency_ms']:.1f} ms at {row['size_px']} px"
 
 

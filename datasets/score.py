@@ -27,6 +27,7 @@ from datasets.test_sets.opening import TestQuery, TestSets, holds_test_sets, ope
 
 PSNR, SSIM = "psnr_db", "ssim"
 PARTS = ("all", "seen", "unseen")
+_IN_TRAINING_SET = {"seen": "yes", "unseen": "no"}  # part -> its value of the column
 UNKNOWN_TASK = Task(name="pairs", label="Pairs", colour="#000000", detailed="pairs", simple="pairs")
 """Of pairs of unknown kind: scored on RGB where a protocol asks for luma by task."""
 
@@ -52,7 +53,7 @@ class InputScores:
     dataset: str
     rules: Protocol
     notes: tuple[str, ...]  # on the images, for the reader
-    rows: list[dict[str, Any]]  # dataset, image, condition, seen, metric, value and input_value
+    rows: list[dict[str, Any]]  # dataset, image, condition, in_training_set, metric, value, input_value
     refused: tuple[tuple[str, str], ...]  # (file, reason) of images that could not be scored
 
     def means(self) -> list[Mean]:
@@ -67,8 +68,8 @@ class InputScores:
                 (row["image"], row["condition"]), {"image": row["image"], "condition": row["condition"]}
             )
             image[row["metric"]] = row["value"] if math.isfinite(row["value"]) else None
-            if row["seen"]:
-                image["seen"] = row["seen"] == "seen"
+            if row["in_training_set"]:
+                image["seen"] = row["in_training_set"] == "yes"
         return {
             "dataset": self.dataset,
             "protocol": self.rules.label,
@@ -98,8 +99,9 @@ def compute_means(rows: Sequence[dict[str, Any]], rules: Protocol) -> list[Mean]
     if not rows:
         return means
     for (dataset, condition), group in pd.DataFrame(list(rows)).groupby(["dataset", "condition"], sort=False):
-        for part in PARTS if (group["seen"] == "seen").any() else PARTS[:1]:
-            images = group if part == "all" else group[group["seen"] == part]
+        has_seen = (group["in_training_set"] == "yes").any()
+        for part in PARTS if has_seen else PARTS[:1]:
+            images = group if part == "all" else group[group["in_training_set"] == _IN_TRAINING_SET[part]]
             if not images.empty:
                 means.append(_mean(str(dataset), str(condition), part, images, rules))
     return means
@@ -162,7 +164,7 @@ def _rows(items: Iterable[EvalItem], rules: Protocol, refused: dict[str, str]) -
                 "dataset": item.dataset,
                 "image": item.name.removeprefix(f"{item.dataset}/"),
                 "condition": item.condition.name,
-                "seen": item.seen,
+                "in_training_set": item.seen,
                 "metric": metric,
                 "value": float(values),
                 "input_value": float(values),

@@ -23,35 +23,35 @@ def build_report(table: Path, *, study: Path | None = None, out: Path | None = N
 
     Args:
         table: the CSV.
-        study: folder of a study (or of runs) whose average PSNR stands beside the costs.
+        study: folder of a study (or of runs) whose average PSNR is shown beside the costs.
         out: where to write; a folder beside the table, named like it, by default.
         lang: language of a second page beside the English one; "en" for none.
 
     Returns:
-        report.html. Beside it lie table.md, table.tex and figures/ (PNG, SVG, PDF).
+        report.html. Beside it are table.md, table.tex and figures/ (PNG, SVG, PDF).
 
     Raises:
         ValueError: not a table of costs, or no study there; one line.
     """
     page_languages = languages(lang)
     frame = read_costs(table)
-    found = load_study_of(study) if study is not None else None
-    quality = qualities(frame, found) if found is not None else {}
+    loaded_study = load_study_of(study) if study is not None else None
+    quality = qualities(frame, loaded_study) if loaded_study is not None else {}
     out = out if out is not None else table.with_suffix("")
-    tables, said = cost_tables(frame, quality), remarks(frame, quality, found)
-    quoted = "".join(f"> {markdown(remark)}\n\n" for remark in said)
-    write_text(out / "table.md", quoted + "\n".join(to_markdown(each, with_title=True) for each in tables))
-    write_text(out / "table.tex", "\n".join([*(f"% {latex(line)}" for line in said), *map(to_latex, tables)]))
-    pictures = _draw(frame, quality, out / "figures")
-    document = costs_document(frame, tables, pictures, table, found, said)
+    tables, warnings = cost_tables(frame, quality), remarks(frame, quality, loaded_study)
+    quoted = "".join(f"> {markdown(remark)}\n\n" for remark in warnings)
+    write_text(out / "table.md", quoted + "\n".join(to_markdown(cost_table, with_title=True) for cost_table in tables))
+    write_text(out / "table.tex", "\n".join([*(f"% {latex(line)}" for line in warnings), *map(to_latex, tables)]))
+    pictures = _draw_figures(frame, quality, out / "figures")
+    document = costs_document(frame, tables, pictures, table, loaded_study, warnings)
     return write_html(document, out / "report.html", page_languages)
 
 
-def _draw(frame: pd.DataFrame, quality: dict[str, Quality], folder: Path) -> list[Picture]:
-    found, macs_at, latency_at = cost.points(frame, quality)
+def _draw_figures(frame: pd.DataFrame, quality: dict[str, Quality], folder: Path) -> list[Picture]:
+    points, macs_at, latency_at = cost.points(frame, quality)
     with style.settings():
-        drawn = (
-            cost.draw_quality(found, folder, macs_at=macs_at, latency_at=latency_at),
-            cost.draw_time(found, folder, macs_at=macs_at, latency_at=latency_at),
+        pictures = (
+            cost.draw_quality(points, folder, macs_at=macs_at, latency_at=latency_at),
+            cost.draw_time(points, folder, macs_at=macs_at, latency_at=latency_at),
         )
-    return [picture for picture in drawn if picture is not None]
+    return [picture for picture in pictures if picture is not None]

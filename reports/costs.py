@@ -24,8 +24,8 @@ COST_COLUMNS: tuple[Column, ...] = (
     Column(name="kind", dtype="str", meaning="variant (of DFPIR and Restormer) or comparator"),
     Column(name="aliases", dtype="str", meaning="other names of the same model at this size, separated by ;"),
     Column(name="settings", dtype="str", meaning="what replaces the model's defaults, as JSON"),
-    Column(name="told", dtype="str", meaning="what the model is told of the degradation"),
-    Column(name="apart", dtype="str", meaning="the encoder or other part that is not counted"),
+    Column(name="conditioning", dtype="str", meaning="what the model is given about the degradation"),
+    Column(name="excluded_part", dtype="str", meaning="the encoder or other part that is not counted"),
     Column(name="params", dtype="float64", meaning="parameters without encoders"),
     Column(name="params_trained", dtype="float64", meaning="those that training changes"),
     Column(name="phase", dtype="str", meaning="count, forward, or training step (forward, backward, fused Adam)"),
@@ -33,23 +33,23 @@ COST_COLUMNS: tuple[Column, ...] = (
     Column(name="precision", dtype="str", meaning="fp32, or bf16 (autocast); empty for a count"),
     Column(name="macs", dtype="float64", meaning="multiply-adds of one forward pass as the method is published"),
     Column(name="macs_convolutions", dtype="float64", meaning="those in convolutions, which papers print"),
-    Column(name="macs_here", dtype="float64", meaning="multiply-adds that this implementation does in a forward pass"),
+    Column(name="macs_implementation", dtype="float64", meaning="those that this implementation does"),
     Column(name="macs_counter", dtype="str", meaning="what counted `macs`"),
-    Column(name="macs_why", dtype="str", meaning="why they were not counted, or what the count leaves open"),
+    Column(name="macs_note", dtype="str", meaning="why they were not counted, or what the count leaves open"),
     Column(name="latency_ms", dtype="float64", unit="ms", meaning="median time for one image"),
     Column(name="latency_low_ms", dtype="float64", unit="ms", meaning="shortest time"),
     Column(name="latency_high_ms", dtype="float64", unit="ms", meaning="longest time"),
     Column(name="latency_repeats", dtype="float64", meaning="timed calls after the warm-up"),
-    Column(name="latency_why", dtype="str", meaning="why it was not measured"),
+    Column(name="latency_note", dtype="str", meaning="why it was not measured"),
     Column(name="batch", dtype="float64", meaning="images at once for the throughput"),
     Column(name="images_per_s", dtype="float64", unit="1/s", meaning="median throughput"),
     Column(name="images_per_s_low", dtype="float64", unit="1/s", meaning="lowest throughput"),
     Column(name="images_per_s_high", dtype="float64", unit="1/s", meaning="highest throughput"),
     Column(name="images_per_s_repeats", dtype="float64", meaning="timed calls after the warm-up"),
-    Column(name="images_per_s_why", dtype="str", meaning="why it was not measured"),
+    Column(name="images_per_s_note", dtype="str", meaning="why it was not measured"),
     Column(name="memory_mib", dtype="float64", unit="MiB", meaning="peak for one image, weights included"),
     Column(name="memory_method", dtype="str", meaning="how the peak was measured"),
-    Column(name="memory_why", dtype="str", meaning="why it was not measured"),
+    Column(name="memory_note", dtype="str", meaning="why it was not measured"),
     Column(name="reference_ms", dtype="float64", unit="ms", meaning="time of one fixed convolution just after the row"),
     Column(name="budget", dtype="str", meaning="whose model sizes these are"),
     Column(name="device", dtype="str", meaning="processor or GPU"),
@@ -69,8 +69,8 @@ class Quality:
 
     Attributes:
         psnr_db: mean over seeds of the average over the columns, NaN if there is none.
-        instead: what stands in its place.
-        hover: where it comes from: seeds and run ids.
+        instead: shown in place of a missing PSNR.
+        hover: its source: seeds and run ids.
     """
 
     psnr_db: float = math.nan
@@ -97,6 +97,7 @@ def read_costs(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (UnicodeDecodeError, ValueError) as error:
         raise ValueError(f"{path}: not a table of costs ({' '.join(str(error).split())}).") from error
+    frame = schema.current_frame(frame, schema.COSTS_TABLE)
     for column in COST_COLUMNS:
         if column.name not in frame.columns:
             raise ValueError(f"{path}: not a table of costs: column {column.name!r} is missing.")
@@ -119,24 +120,25 @@ def qualities(frame: pd.DataFrame, study: Study) -> dict[str, Quality]:
     A run counts only if its model has as many parameters as the measured one: the PSNR of a small model says nothing
     about a large one of the same name.
     """
-    found = {}
+    quality_of = {}
     scores = study.scores(schema.PSNR)
-    trained = {name: e.alias_of or e.variant for e in study.entries for name in (e.variant,)}
+    trained = {e.variant: e.alias_of or e.variant for e in study.entries}
     for model, rows in frame.groupby("model", sort=False):
         names = [str(model), *filter(None, str(rows["aliases"].iloc[0]).split(";"))]
         variant = next((trained[n] for n in names if trained.get(n) in scores.values), None)
-        found[str(model)] = Quality() if variant is None else _quality(study, variant, rows["params"].iloc[0])
-    return found
+        params = float(rows["params"].iloc[0])
+        quality_of[str(model)] = Quality() if variant is None else _quality_of_variant(study, variant, params)
+    return quality_of
 
 
-def _quality(study: Study, variant: str, params: float) -> Quality:
+def _quality_of_variant(study: Study, variant: str, params: float) -> Quality:
     runs = study.done_runs_of(variant)
     sizes = {
         float(model["params"]) for r in runs if isinstance(model := r.spec.get("model"), dict) and "params" in model
     }
     if sizes != {params}:
-        told = " or ".join(f"{size / 1e6:.3f} M" for size in sorted(sizes)) or "an unknown number of"
-        return Quality(instead=f"{NOT_RUN} at this size", hover=f"The study's model has {told} parameters.")
+        sizes_text = " or ".join(f"{size / 1e6:.3f} M" for size in sorted(sizes)) or "an unknown number of"
+        return Quality(instead=f"{NOT_RUN} at this size", hover=f"The study's model has {sizes_text} parameters.")
     values = seed_means(study.scores(schema.PSNR), variant)
     mean = float(values.mean())
     if math.isnan(mean):

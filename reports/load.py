@@ -77,7 +77,7 @@ def load_study(folder: Path) -> Study:
         plan = read_json(folder / schema.STUDY_FILE)
     except FileNotFoundError:
         raise ValueError(f"{folder}: no {schema.STUDY_FILE} in it.") from None
-    _check_version(plan, schema.STUDY_FILE)
+    schema.check_version(plan.get("schema"), schema.STUDY_FILE)
     try:
         schema.declare_tasks(plan.get("task_styles") or [])
         entries = tuple(_entry(row) for row in plan["rows"])
@@ -202,7 +202,7 @@ def _judge(
         try:
             if reasons:
                 raise ValueError(" ".join(reasons))
-            _check_version(documents.get(schema.SPEC_FILE, {}), schema.SPEC_FILE)
+            schema.check_version(documents.get(schema.SPEC_FILE, {}).get("schema"), schema.SPEC_FILE)
             listed = _as_dict(documents[schema.DONE_FILE].get("files"))
             needs = documents[schema.DONE_FILE].get("needs") or ()
             if schema.IMAGES_FILE in listed and (folder / schema.IMAGES_FILE).is_file():
@@ -287,12 +287,6 @@ def _as_object(name: str, content: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"{name} holds no JSON object.")
     return found
-
-
-def _check_version(document: dict[str, Any], name: str) -> None:
-    version = document.get("schema")
-    if version != schema.SCHEMA_VERSION:
-        raise ValueError(f"{name} has schema {version!r}; this version reads {schema.SCHEMA_VERSION}.")
 
 
 def _entry(row: dict[str, Any]) -> Entry:

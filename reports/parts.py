@@ -40,19 +40,19 @@ def other_parts(study: Study) -> list[Part]:
     both = main.terms["condition"].isin(_conditions_with_both(main))
     for word, title, note in (
         (
-            "seen",
+            "yes",
             message("Test images seen in training"),
             message(
                 "These test images, or crops of them, stand in the training images: the models know their answers."
             ),
         ),
         (
-            "unseen",
+            "no",
             message("Test images unseen in training"),
             message("These test images do not stand in the training images."),
         ),
     ):
-        told = _of_terms(main, both & (main.terms["seen"] == word))
+        told = _of_terms(main, both & (main.terms["in_training_set"] == word))
         parts.append(Part(title=title, note=note, study=_keeping(main, told)))
     for name in study.terms["dataset"].unique():
         elsewhere = own & _of_terms(study, ~in_first_set & (study.terms["dataset"] == name))
@@ -116,6 +116,6 @@ def _first_sets(study: Study) -> dict[str, str]:
 
 
 def _conditions_with_both(study: Study) -> set[str]:
-    told = study.terms[study.terms["seen"] != ""]
-    words = told.groupby("condition")["seen"].nunique()
+    told = study.terms[study.terms["in_training_set"] != ""]
+    words = told.groupby("condition")["in_training_set"].nunique()
     return {str(condition) for condition in words[words == 2].index}

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from reports import schema
 
 _TEXTS = [column.name for column in schema.IMAGE_COLUMNS if column.dtype == "str"]
+_ENCODED = {*_TEXTS, *schema.RENAMED_COLUMNS[schema.IMAGES_TABLE]}  # read as dictionaries, also under earlier names
 _KINDS = {"int64": pa.int64(), "float64": pa.float64()}
 _SCORES = [column.name for column in schema.IMAGE_COLUMNS if column.dtype == "float64"]
 _KEY = ("variant", "protocol", "dataset", "condition", "image", "metric")  # of a row among those of one seed
@@ -33,7 +34,10 @@ def read_rows(path: Path, content: bytes) -> pa.Table:
         ValueError: the file is not the table it should be.
     """
     try:
-        table = pq.ParquetFile(pa.BufferReader(content), read_dictionary=_TEXTS).read(use_threads=False)
+        buffer = pa.BufferReader(content)
+        texts = [name for name in pq.read_schema(buffer).names if name in _ENCODED]
+        table = pq.ParquetFile(buffer, read_dictionary=texts).read(use_threads=False)
+        table = schema.current_table(table, schema.IMAGES_TABLE, path.name)
         as_usual = _is_plain(table)
     except (OSError, ValueError, KeyError):
         as_usual = False

@@ -194,7 +194,7 @@ class Study:
 
     @property
     def terms(self) -> pd.DataFrame:
-        """The distinct protocol, condition, dataset and seen of the rows, in order of first appearance, as texts."""
+        """Distinct protocol, condition, dataset and in_training_set of the rows, as they first appear, as texts."""
         return self._terms[0]
 
     @property
@@ -220,7 +220,8 @@ class Study:
 
     @cached_property
     def _terms(self) -> tuple[pd.DataFrame, np.ndarray]:
-        texts = {name: self.rows[name].astype("category").cat for name in ("protocol", "condition", "dataset", "seen")}
+        columns = ("protocol", "condition", "dataset", "in_training_set")
+        texts = {name: self.rows[name].astype("category").cat for name in columns}
         code = np.zeros(len(self.rows), dtype=np.int32)
         for text in texts.values():
             code = code * np.int32(max(len(text.categories), 1)) + text.codes.to_numpy()

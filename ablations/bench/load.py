@@ -211,7 +211,7 @@ def _template_rows() -> pa.Table:
             "condition": condition,
             "image": f"{image:04d}",
             "scene": f"{image // _CROPS:04d}",
-            "seen": "",
+            "in_training_set": "",
             "metric": metric.name,
             "value": 25.0 if metric.name == schema.PSNR else 0.5,
             "input_value": 20.0 if metric.name == schema.PSNR else 0.4,

@@ -157,7 +157,7 @@ def score_rows(
             "condition": item.condition.name,
             "image": item.name,
             "scene": item.scene,
-            "seen": item.seen,
+            "in_training_set": item.seen,
             "metric": metric,
             "value": value,
             "input_value": input_value,

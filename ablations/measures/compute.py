@@ -49,22 +49,22 @@ def compute_measures(
             subject = subject or load_run(spec, folder, device, sizes)
             measure = measure_named(name)
             table = measure.compute(subject)
-            facts = _facts(spec, measure, sizes) | {"seconds": f"{time.monotonic() - started:.1f}"}
-            write_measure(table, folder, name, facts=facts, section=measure.section)
+            metadata = _metadata(spec, measure, sizes) | {"seconds": f"{time.monotonic() - started:.1f}"}
+            write_measure(table, folder, name, metadata=metadata, section=measure.section)
         except Exception as error:
             write_json(error_path(folder, name), provenance.error_record(error))
             failed.append(name)
     return failed
 
 
-def _facts(spec: RunSpec, measure: Measure, sizes: MeasureConfig) -> dict[str, str]:
+def _metadata(spec: RunSpec, measure: Measure, sizes: MeasureConfig) -> dict[str, str]:
     settings = {"run": spec.digest, **measure.settings(sizes)}
     return {"settings": json.dumps(settings, sort_keys=True)}
 
 
 def _is_computed(spec: RunSpec, folder: Path, measure: Measure, sizes: MeasureConfig) -> bool:
     try:
-        _, facts = read_measure(folder, measure.name)
+        _, metadata = read_measure(folder, measure.name)
     except ValueError:
         return False
-    return facts.get("settings") == _facts(spec, measure, sizes)["settings"]
+    return metadata.get("settings") == _metadata(spec, measure, sizes)["settings"]

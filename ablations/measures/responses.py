@@ -91,7 +91,8 @@ def precision(subject: LoadedRun) -> pd.DataFrame:
         model = _model_with_rounded_codes(subject, name)
         for condition in subject.spec.tested:
             items = items_of(subject, condition_named(condition))
-            rows += [row | {"given": name} for row in _psnr_rows(subject, items, condition, condition, model)]
+            psnr_rows = _psnr_rows(subject, items, condition, condition, model)
+            rows += [{"number_format": name} | {k: v for k, v in row.items() if k != "prompt"} for row in psnr_rows]
     return pd.DataFrame(rows)
 
 
@@ -108,10 +109,10 @@ def order_moves(subject: LoadedRun) -> pd.DataFrame:
                     tau = kendalltau(np.argsort(old), np.argsort(new)).statistic
                     rows.append(
                         {
-                            "given": name,
+                            "number_format": name,
                             "block": block.removeprefix(ORDER_PREFIX),
                             "condition": condition,
-                            "moved": float((old != new).mean()),
+                            "moved_share": float((old != new).mean()),
                             "tau": float(tau),
                         }
                     )
@@ -173,7 +174,7 @@ def _psnr_rows(
                 "image": item.name,
                 "scene": item.scene,
                 "condition": condition,
-                "given": prompt_condition,
+                "prompt": prompt_condition,
                 "metric": PSNR,
                 "value": value,
                 "input_value": input_value,

@@ -91,7 +91,7 @@ class RootBundle(DataBundle):
             clean=lambda: sample.clean,
             degraded=None if sample.degraded is None else lambda: cast(Pixels, sample.degraded),
             dataset=self.dataset_of(sample.name),
-            seen="seen" if self.seen.get(sample.name, False) else "unseen",
+            seen="yes" if self.seen.get(sample.name, False) else "no",
         )
 
     _degrades_on_device: ClassVar[bool] = True  # bytes travel, and noise is added there

@@ -293,4 +293,4 @@ def _describe_sets(folder: Path, query: TestQuery, sets: Sequence[TestSet], stor
 
 
 def _seen_label(in_training: bool | None) -> str:
-    return "" if in_training is None else "seen" if in_training else "unseen"
+    return "" if in_training is None else "yes" if in_training else "no"

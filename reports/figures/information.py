@@ -17,7 +17,7 @@ from reports.figures.style import (
     save,
 )
 from reports.measures import intervals
-from reports.measures.information import ALL, PARTS, Information, column, level_label
+from reports.measures.information import ALL, PARTS, Information, level_column, level_label
 from reports.messages import Changed, comma, message, sentences, series
 from reports.stats import Estimate
 from reports.study import Study
@@ -50,7 +50,7 @@ def draw_levels(found: Information, study: Study, folder: Path) -> Picture | Non
             (handles[variant],) = ax.plot(x, [e.value for e in estimates], marker="o", **looks[variant])
         if len(parts) > 1:
             ax.set_title(PARTS.get(part, part), loc="left")
-        ax.set_xticks(range(len(found.levels)), [column(level) for level in found.levels])
+        ax.set_xticks(range(len(found.levels)), [level_column(level) for level in found.levels])
     axes[0].set_ylabel("information loss (1 \N{MINUS SIGN} R²)")
     figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=4 if len(parts) > 1 else 2)
     told = [
@@ -58,7 +58,7 @@ def draw_levels(found: Information, study: Study, folder: Path) -> Picture | Non
             "{label}: {value}",
             label=v,
             value=comma(
-                message("{level} {loss:.2f}", level=level_label(column(level)), loss=e.value)
+                message("{level} {loss:.2f}", level=level_label(level_column(level)), loss=e.value)
                 for level, e in known[parts[0], v].items()
             ),
         )
@@ -81,5 +81,5 @@ def draw_levels(found: Information, study: Study, folder: Path) -> Picture | Non
 
 def _known(found: Information, part: str, variant: str) -> dict[int, Estimate]:
     """Level -> the variant's loss, of the levels that it has."""
-    every = {level: intervals.estimate(found.losses[part, ALL], variant, column(level)) for level in found.levels}
+    every = {level: intervals.estimate(found.losses[part, ALL], variant, level_column(level)) for level in found.levels}
     return {level: e for level, e in every.items() if e is not None}

@@ -25,7 +25,7 @@ from reports.figures.style import (
 from reports.labels import condition_label
 from reports.measures import intervals
 from reports.measures.interference import ALL, Interference
-from reports.measures.interference_shown import EXACT
+from reports.measures.interference_report import EXACT_INTERVALS
 from reports.messages import message, sentences, series
 from reports.study import Study
 from reports.wording import hidden_variants
@@ -134,7 +134,7 @@ def draw_progress(found: Interference, study: Study, folder: Path) -> Picture | 
             [
                 message("Share of pairs of tasks whose gradients of all shared parameters have a negative cosine."),
                 counted,
-                EXACT,
+                EXACT_INTERVALS,
                 message("Variants are moved aside a little so that their bars can be told apart."),
                 *hidden_variants(len(shown), len(found.variants)),
             ]

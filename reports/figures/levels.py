@@ -117,8 +117,8 @@ def _texts(found: Levels, shown: list[str]) -> dict[str, str]:
     by_prompt: dict[str, list[str]] = {}
     for conditions in found.families.values():
         for condition in conditions:
-            if strength(found.told[condition]) != strength(condition):
-                by_prompt.setdefault(found.told[condition], []).append(condition_in_sentence(condition))
+            if strength(found.prompt_of[condition]) != strength(condition):
+                by_prompt.setdefault(found.prompt_of[condition], []).append(condition_in_sentence(condition))
     prompts = [
         message("{names} told as {given}", names=comma(names), given=condition_in_sentence(given))
         for given, names in by_prompt.items()

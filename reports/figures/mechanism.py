@@ -49,7 +49,7 @@ def draw(found: Mechanism, study: Study, folder: Path) -> Picture | None:
     told = [
         message(
             "{label}: {value}",
-            label=q.told,
+            label=q.display_name,
             value=comma(
                 f"{study.axis_values[v]:g}: {intervals.number(x, q.digits)}" for v, x in values[q.name].items()
             ),

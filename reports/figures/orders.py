@@ -150,13 +150,13 @@ def _draw(group: OrderGroup, folder: Path, number: int, hidden: str) -> Picture:
 
 def _stability(figure: Any, moves: pd.DataFrame, blocks: list[str]) -> None:
     """Share of moved positions and Kendall's tau under rounded codes: a marker for each prompt, a place a block."""
-    formats = list(dict.fromkeys(moves["given"]))
+    formats = list(dict.fromkeys(moves["number_format"]))
     moved, tau = figure.subplots(1, 2)
-    for ax, column, scale in ((moved, "moved", 100.0), (tau, "tau", 1.0)):
+    for ax, column, scale in ((moved, "moved_share", 100.0), (tau, "tau", 1.0)):
         for number, given in enumerate(formats):
             shift = 0.44 * (number - (len(formats) - 1) / 2)
             for at, block in enumerate(blocks):
-                own = moves[(moves["given"] == given) & (moves["block"] == block)]
+                own = moves[(moves["number_format"] == given) & (moves["block"] == block)]
                 spread = np.linspace(-0.07, 0.07, len(own)) if len(own) > 1 else np.zeros(len(own))
                 for x, (_, row) in zip(spread, own.iterrows(), strict=True):
                     ax.plot(
@@ -245,10 +245,10 @@ def _rounded(group: OrderGroup) -> list[str]:
         message(
             "{given}: {low:.1%} to {high:.1%} of the positions",
             given=given,
-            low=rows["moved"].min(),
-            high=rows["moved"].max(),
+            low=rows["moved_share"].min(),
+            high=rows["moved_share"].max(),
         )
-        for given, rows in group.moves.groupby("given", sort=False)
+        for given, rows in group.moves.groupby("number_format", sort=False)
     ]
     return [
         message(

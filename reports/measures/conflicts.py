@@ -1,4 +1,4 @@
-"""How many pairs of tasks conflict, and how large a cosine is against the largest that could come out."""
+"""The share of pairs of tasks that conflict, and cosines relative to the largest attainable ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special  # type: ignore[import-untyped]
+from scipy import special
 
 from reports.measures import intervals
 from reports.stats import LEVEL
@@ -43,15 +43,15 @@ class Cosine:
 
     @property
     def is_above_zero(self) -> bool:
-        """Whether it is resolved: NaN, an interval that there is not, resolves nothing."""
+        """Whether the interval lies above zero; False where there is no interval."""
         return min(self.low, self.value) > 0
 
 
-def share(rows: pd.DataFrame) -> Share | None:
-    """The share of conflicts of one variant (columns seed, task_a, task_b, conflict); None of no rows.
+def conflict_share(rows: pd.DataFrame) -> Share | None:
+    """The share of conflicts of one variant (columns seed, task_a, task_b, conflict); None without rows.
 
-    A pair of one trained model is one trial, however many draws of images show it: more draws say more of this model
-    and nothing of another. It counts by the share of its draws that conflict.
+    A pair of one trained model is one trial, whatever its number of draws of images: more draws inform about this model
+    and not about others. A trial counts by the share of its draws that conflict.
     """
     if rows.empty:
         return None
@@ -72,7 +72,9 @@ def clopper_pearson(successes: float, n: int) -> tuple[float, float]:
     return low, high
 
 
-def against_ceiling(pairs: pd.DataFrame, alone: pd.DataFrame) -> dict[str, dict[tuple[str, str], Cosine | None]]:
+def cosines_over_ceiling(
+    pairs: pd.DataFrame, same_task: pd.DataFrame
+) -> dict[str, dict[tuple[str, str], Cosine | None]]:
     """Cosines of pairs against their ceilings.
 
     The ceiling of two tasks is the geometric mean of the cosines that their gradients have with themselves on other
@@ -81,37 +83,43 @@ def against_ceiling(pairs: pd.DataFrame, alone: pd.DataFrame) -> dict[str, dict[
 
     Args:
         pairs: one moment and group of layers: variant, seed, draw, task_a, task_b, cosine.
-        alone: the same for tasks against themselves.
+        same_task: the same for tasks against themselves.
 
     Returns:
         Variant -> pair of tasks -> the quotient; None where the ceiling is not resolved from zero (the interval of a
-        task's cosine with itself holds zero, or there is none).
+        task's cosine with itself contains zero, or there is none).
     """
-    of_task = cosines(alone, alone["task_a"])
-    found: dict[str, dict[tuple[str, str], Cosine | None]] = {}
-    for variant, own in of_pairs(pairs).items():
-        ceilings = of_task.get(variant, {})
-        found[variant] = {(a, b): _quotient(c, ceilings.get(a), ceilings.get(b)) for (a, b), c in own.items()}
-    return found
+    task_cosines = mean_cosines(same_task, same_task["task_a"])
+    relative: dict[str, dict[tuple[str, str], Cosine | None]] = {}
+    for variant, cosine_of_pair in pair_cosines(pairs).items():
+        ceilings = task_cosines.get(variant, {})
+        relative[variant] = {
+            (a, b): _divide_by_ceiling(cosine, ceilings.get(a), ceilings.get(b))
+            for (a, b), cosine in cosine_of_pair.items()
+        }
+    return relative
 
 
-def of_pairs(rows: pd.DataFrame) -> dict[str, dict[tuple[str, str], Cosine]]:
-    """Variant -> pair of tasks -> mean cosine (`cosines`), of rows with task_a and task_b."""
+def pair_cosines(rows: pd.DataFrame) -> dict[str, dict[tuple[str, str], Cosine]]:
+    """Variant -> pair of tasks -> mean cosine (`mean_cosines`), of rows with task_a and task_b."""
     names = sorted({(str(a), str(b)) for a, b in zip(rows["task_a"], rows["task_b"], strict=True)})
-    found = cosines(rows, rows["task_a"].str.cat(rows["task_b"], sep=" x "))
-    return {v: {(a, b): own[f"{a} x {b}"] for a, b in names if f"{a} x {b}" in own} for v, own in found.items()}
+    by_name = mean_cosines(rows, rows["task_a"].str.cat(rows["task_b"], sep=" x "))
+    return {
+        v: {(a, b): cosine_of_name[f"{a} x {b}"] for a, b in names if f"{a} x {b}" in cosine_of_name}
+        for v, cosine_of_name in by_name.items()
+    }
 
 
-def pooled(shares: Iterable[Share]) -> Share:
-    """The share of all pairs of several variants, whose models are trials of their own."""
-    every = list(shares)
-    n = sum(s.n_pairs for s in every)
-    successes = sum(s.value * s.n_pairs for s in every)
+def pool_shares(shares_by_variant: Iterable[Share]) -> Share:
+    """The share over all pairs of several variants; models of different variants are separate trials."""
+    shares = list(shares_by_variant)
+    n = sum(share.n_pairs for share in shares)
+    successes = sum(share.value * share.n_pairs for share in shares)
     low, high = clopper_pearson(successes, n)
-    return Share(value=successes / n, low=low, high=high, n_pairs=n, n_seeds=sum(s.n_seeds for s in every))
+    return Share(value=successes / n, low=low, high=high, n_pairs=n, n_seeds=sum(share.n_seeds for share in shares))
 
 
-def cosines(rows: pd.DataFrame, column: pd.Series) -> Mapping[str, dict[str, Cosine]]:
+def mean_cosines(rows: pd.DataFrame, column: pd.Series) -> Mapping[str, dict[str, Cosine]]:
     """Mean cosines over draws, then seeds, with intervals on the scale of Fisher's z, which keeps them within -1 and 1.
 
     Args:
@@ -123,25 +131,25 @@ def cosines(rows: pd.DataFrame, column: pd.Series) -> Mapping[str, dict[str, Cos
     """
     if rows.empty:
         return {}
-    scaled = intervals.over_draws(rows, np.arctanh(rows["cosine"].clip(-_NEARLY_ONE, _NEARLY_ONE)), column)
+    transformed = intervals.over_draws(rows, np.arctanh(rows["cosine"].clip(-_NEARLY_ONE, _NEARLY_ONE)), column)
     means = rows.assign(at=column).groupby(["variant", "seed", "at"])["cosine"].mean().groupby(["variant", "at"]).mean()
-    found: dict[str, dict[str, Cosine]] = {}
-    for variant in scaled.scores.variants:
-        known = {at: intervals.estimate(scaled, variant, at) for at in scaled.scores.conditions}
-        found[variant] = {
-            at: Cosine(
-                value=float(means[variant, at]),
+    cosines: dict[str, dict[str, Cosine]] = {}
+    for variant in transformed.scores.variants:
+        estimates = {name: intervals.estimate(transformed, variant, name) for name in transformed.scores.conditions}
+        cosines[variant] = {
+            name: Cosine(
+                value=float(means[variant, name]),
                 low=float(np.tanh(e.low)),
                 high=float(np.tanh(e.high)),
                 n_seeds=e.n_seeds,
             )
-            for at, e in known.items()
+            for name, e in estimates.items()
             if e is not None
         }
-    return found
+    return cosines
 
 
-def _quotient(cosine: Cosine, first: Cosine | None, second: Cosine | None) -> Cosine | None:
+def _divide_by_ceiling(cosine: Cosine, first: Cosine | None, second: Cosine | None) -> Cosine | None:
     if first is None or second is None or not (first.is_above_zero and second.is_above_zero):
         return None
     ceiling = float(np.sqrt(first.value * second.value))

@@ -1,4 +1,4 @@
-"""Information a block loses: the share of its input's variance that its output no longer tells, 1 - R2."""
+"""Information a block loses: the share of its input's variance that its output no longer explains, 1 - R2."""
 
 from __future__ import annotations
 
@@ -41,120 +41,122 @@ class Information:
     losses: dict[tuple[str, str], Analysis]
 
 
-def column(level: int) -> str:
+def level_column(level: int) -> str:
     """The name of a level's column in `Information.losses`."""
     return LATENT_COLUMN if level == LATENT else f"level {level}"
 
 
-def information(table: pd.DataFrame) -> Information | None:
-    """Sum up the measure "information"; None where it holds no score over all conditions together."""
+def summarize(table: pd.DataFrame) -> Information | None:
+    """Summarize the measure "information"; None without a score over all conditions together."""
     if not (table["condition"] == ALL).any():
         return None
-    rows = table.assign(at=table["level"].map(column))
-    mean = rows.groupby(["variant", "seed", "part", "condition"], sort=False)["loss"].mean().reset_index()
-    both = pd.concat([rows, mean.assign(at=MEAN)], ignore_index=True)
+    rows = table.assign(at=table["level"].map(level_column))
+    level_means = rows.groupby(["variant", "seed", "part", "condition"], sort=False)["loss"].mean().reset_index()
+    with_means = pd.concat([rows, level_means.assign(at=MEAN)], ignore_index=True)
     losses = {
-        (str(part), str(condition)): intervals.over_seeds(mine, mine["loss"], mine["at"])
-        for (part, condition), mine in both.groupby(["part", "condition"], sort=False)  # type: ignore[misc]
+        (str(part), str(condition)): intervals.over_seeds(subset, subset["loss"], subset["at"])
+        for (part, condition), subset in with_means.groupby(["part", "condition"], sort=False)
     }
     parts = [p for p in PARTS if (table["part"] == p).any()]
-    named = sorted(set(table["condition"]) - {ALL}, key=schema.condition_sort_key)
+    conditions = sorted(set(table["condition"]) - {ALL}, key=schema.condition_sort_key)
     return Information(
         variants=tuple(dict.fromkeys(table["variant"])),
         levels=tuple(sorted(int(v) for v in table["level"].unique())),
         parts=(*parts, *sorted(set(table["part"]) - set(parts))),
-        conditions=(ALL, *named),
+        conditions=(ALL, *conditions),
         losses=losses,
     )
 
 
-def level_label(name: str) -> str:
-    """A column of `Information.losses` as a reader sees it."""
-    if name == LATENT_COLUMN:
+def level_label(column: str) -> str:
+    """Label of a column of `Information.losses`."""
+    if column == LATENT_COLUMN:
         return message("latent")
-    return message("mean over levels") if name == MEAN else message("level {n}", n=name.removeprefix("level "))
+    return message("mean over levels") if column == MEAN else message("level {n}", n=column.removeprefix("level "))
 
 
-def sentences(found: Information, axis_values: dict[str, float], axis: str) -> list[str]:
-    """Which variant's blocks lose most and least, and whether the loss follows the study's axis."""
-    part = found.parts[0]
-    analysis = found.losses.get((part, ALL))
+def sentences(information: Information, axis_values: dict[str, float], axis: str) -> list[str]:
+    """The variants whose blocks lose most and least, and the change of the loss along the study's axis."""
+    part = information.parts[0]
+    analysis = information.losses.get((part, ALL))
     if analysis is None:
         return [message("No {part} was scored over all conditions.", part=PARTS.get(part, part))]
     means = {v: analysis.estimate(v, MEAN) for v in analysis.scores.variants}
-    most = max(means, key=lambda v: means[v].value)
-    least = min(means, key=lambda v: means[v].value)
-    levels = {c: analysis.estimate(most, c).value for c in analysis.scores.conditions if c != MEAN}
-    at = max((c for c in levels if not np.isnan(levels[c])), key=lambda c: levels[c])
-    told = {
-        "variant": most,
-        "share": _share(means[most]),
+    highest = max(means, key=lambda v: means[v].value)
+    lowest = min(means, key=lambda v: means[v].value)
+    levels = {c: analysis.estimate(highest, c).value for c in analysis.scores.conditions if c != MEAN}
+    worst_level = max((c for c in levels if not np.isnan(levels[c])), key=lambda c: levels[c])
+    values = {
+        "variant": highest,
+        "share": _format_share(means[highest]),
         "part": PARTS.get(part, part),
-        "level": level_label(at),
-        "most": f"{levels[at]:.0%}",
+        "level": level_label(worst_level),
+        "most": f"{levels[worst_level]:.0%}",
     }
-    if most == least:
-        said = message(
+    if highest == lowest:
+        sentence = message(
             "In {variant} a linear map can't recover {share} of the input's variance from the {part} (mean over "
             "levels; most at {level}: {most}).",
-            **told,
+            **values,
         )
-        return [said, *_limit(analysis)]
-    said = message(
+        return [sentence, *intervals.caveats(analysis, "seeds")]
+    sentence = message(
         "In {variant} a linear map can't recover {share} of the input's variance from the {part} (mean over levels; "
         "most at {level}: {most}), in {other} {least}.",
-        **told,
-        other=least,
-        least=_share(means[least]),
+        **values,
+        other=lowest,
+        least=_format_share(means[lowest]),
     )
-    if means[most].value - means[least].value < 0.005:
-        said = message(
+    if means[highest].value - means[lowest].value < 0.005:
+        sentence = message(
             "The variants lose the same, {share:.1%} of the input's variance, to within half a percent.",
-            share=means[most].value,
+            share=means[highest].value,
         )
-    return [said, *_along(analysis, axis_values, axis), *_limit(analysis)]
+    return [sentence, *_axis_sentences(analysis, axis_values, axis), *intervals.caveats(analysis, "seeds")]
 
 
-def _share(e: Estimate) -> str:
+def _format_share(e: Estimate) -> str:
     return f"{e.value:.0%}" if np.isnan(e.low) else f"{e.value:.0%} [{max(e.low, 0):.0%}, {e.high:.0%}]"
 
 
-def _along(analysis: Analysis, values: dict[str, float], axis: str) -> list[str]:
+def _axis_sentences(analysis: Analysis, axis_values: dict[str, float], axis: str) -> list[str]:
     """The difference between the two ends of the axis."""
-    on = sorted((v for v in analysis.scores.variants if v in values), key=values.__getitem__)
-    if len(on) < 2:
+    variants = sorted((v for v in analysis.scores.variants if v in axis_values), key=axis_values.__getitem__)
+    if len(variants) < 2:
         return []
-    gap = analysis.difference(on[-1], on[0], MEAN)
-    said = message(
+    difference = analysis.difference(variants[-1], variants[0], MEAN)
+    clause = message(
         "From {axis} = {first:g} to {last:g} the mean loss changes by {change}",
         axis=axis,
-        first=values[on[0]],
-        last=values[on[-1]],
-        change=intervals.change(gap, 3).full,
+        first=axis_values[variants[0]],
+        last=axis_values[variants[-1]],
+        change=intervals.change_cell(difference, 3).full,
     )
-    return [message("{clauses}.", clauses=intervals.doubted(said, gap))]
+    return [message("{clauses}.", clauses=intervals.flag_unresolved(clause, difference))]
 
 
-def _limit(analysis: Analysis) -> list[str]:
-    said = intervals.limits(analysis, "seeds")
-    return [said] if said else []
-
-
-def grids(found: Information) -> list[Table]:
+def make_tables(information: Information) -> list[Table]:
     """Losses by level over all conditions; and, folded, by condition as a mean over levels."""
     by_level, by_condition = [], []
-    for part in found.parts:
-        for variant in found.variants:
-            start = (words(variant), words(PARTS.get(part, part)))
-            whole = found.losses.get((part, ALL))
-            if whole is not None and variant in whole.scores.variants:
-                at = [c for c in (*map(column, found.levels), MEAN)]
-                by_level.append((*start, *(intervals.level(intervals.estimate(whole, variant, c), 3) for c in at)))
-            apart = [found.losses.get((part, c)) for c in found.conditions]
-            by_condition.append((*start, *(intervals.level(intervals.estimate(b, variant, MEAN), 3) for b in apart)))
+    for part in information.parts:
+        for variant in information.variants:
+            labels = (words(variant), words(PARTS.get(part, part)))
+            all_conditions = information.losses.get((part, ALL))
+            if all_conditions is not None and variant in all_conditions.scores.variants:
+                columns = (*map(level_column, information.levels), MEAN)
+                by_level.append(
+                    (
+                        *labels,
+                        *(intervals.value_cell(intervals.estimate(all_conditions, variant, c), 3) for c in columns),
+                    )
+                )
+            losses = [information.losses.get((part, c)) for c in information.conditions]
+            by_condition.append(
+                (*labels, *(intervals.value_cell(intervals.estimate(b, variant, MEAN), 3) for b in losses))
+            )
     heads = (text_column(message("Variant")), text_column(message("Part")))
     interval = message("Intervals: 95\N{NO-BREAK SPACE}% over seeds, absent with one.")
-    made = [
+    tables = [
         Table(
             title=message("Loss by level"),
             caption=texts(
@@ -162,27 +164,32 @@ def grids(found: Information) -> list[Table]:
             ),
             columns=(
                 *heads,
-                *(Column(head=Changed(level_label(column(level)), str.capitalize)) for level in found.levels),
+                *(
+                    Column(head=Changed(level_label(level_column(level)), str.capitalize))
+                    for level in information.levels
+                ),
                 Column(head=Changed(level_label(MEAN), str.capitalize)),
             ),
             rows=rows_of(by_level),
         )
     ]
-    if len(found.conditions) > 1:
-        named = [Column(head=message("All") if c == ALL else condition_label(c)) for c in found.conditions]
-        made.append(
+    if len(information.conditions) > 1:
+        condition_columns = [
+            Column(head=message("All") if c == ALL else condition_label(c)) for c in information.conditions
+        ]
+        tables.append(
             Table(
                 title=message("Loss by condition"),
                 caption=texts([message("1 \N{MINUS SIGN} R², mean over the levels that have a block."), interval]),
-                columns=(*heads, *named),
+                columns=(*heads, *condition_columns),
                 rows=rows_of(by_condition),
                 is_folded=True,
             )
         )
-    return made
+    return tables
 
 
-def summary(found: Information) -> pd.DataFrame:
+def to_frame(information: Information) -> pd.DataFrame:
     """Every loss with its interval."""
     return pd.DataFrame(
         [
@@ -190,11 +197,11 @@ def summary(found: Information) -> pd.DataFrame:
                 "variant": variant,
                 "part": part,
                 "condition": condition,
-                "at": at,
-                **intervals.columns(analysis.estimate(variant, at)),
+                "at": column,
+                **intervals.to_columns(analysis.estimate(variant, column)),
             }
-            for (part, condition), analysis in found.losses.items()
+            for (part, condition), analysis in information.losses.items()
             for variant in analysis.scores.variants
-            for at in analysis.scores.conditions
+            for column in analysis.scores.conditions
         ]
     )

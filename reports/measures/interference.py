@@ -1,4 +1,4 @@
-"""Gradient interference: do the tasks' gradients of the shared parameters point the same way?"""
+"""Gradient interference: cosines between the tasks' gradients of the shared parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports import schema
 from reports.measures import intervals
-from reports.measures.conflicts import Cosine, Share, against_ceiling, cosines, of_pairs, share
+from reports.measures.conflicts import Cosine, Share, conflict_share, cosines_over_ceiling, mean_cosines, pair_cosines
 from reports.measures.plateau import Learned, both_learned
 from reports.stats import Analysis, Estimate
 
@@ -25,7 +25,7 @@ class Interference:
     """Cosines between the gradients of pairs of tasks.
 
     A pair of tasks is resolved where the cosine that each of the two has with itself on other images lies above zero
-    with its whole interval: elsewhere a negative cosine may be nothing but the noise of few images, and no conflict.
+    with its complete interval: elsewhere a negative cosine may be noise of few images, and no conflict.
 
     Attributes:
         tasks: in the order of tables.
@@ -39,14 +39,14 @@ class Interference:
         shares: (variant, group) -> share of the resolved pairs with a negative cosine at the end of training; no key
             where no pair is resolved.
         learned: variant -> that share, group "all", of pairs that are also both learned; None where there is no such
-            pair. A variant whose logs do not tell what was learned is no key.
-        on_plateau: variants of which it is known that they have no two learned tasks.
+            pair. No key for a variant without validation gains in its logs.
+        on_plateau: variants whose logs show that no two tasks are learned.
         relative: variant -> pair of tasks -> cosine against its ceiling at the end of training, group "all"; None where
             the pair is not resolved.
         magnitude: 1 - cosine of group "all": 0 where all tasks pull the same way, 1 where they are unrelated.
         log_norms: logarithm of the largest over the smallest gradient norm of the tasks, end of training, group "all".
         progress: variant -> share of training done -> share of conflicts in group "all" among the pairs that are
-            resolved by then; where the logs of all variants tell, among those that are also both learned.
+            resolved by then; where all variants have validation gains, among those that are also both learned.
     """
 
     tasks: tuple[str, ...]
@@ -70,7 +70,7 @@ class Interference:
 
     @property
     def is_known(self) -> bool:
-        """Whether it is known of every variant which tasks it had learned when."""
+        """Whether the logs of every variant show which tasks were learned at a step."""
         return set(self.learned) == set(self.pairs)
 
     def resolved(self, variant: str) -> dict[tuple[str, str], Cosine]:
@@ -92,83 +92,86 @@ class Interference:
         return replace(e, value=value, low=low, high=high, se=float("nan"))
 
 
-def interference(table: pd.DataFrame, loss: str = PLAIN, *, learned: Learned | None = None) -> Interference | None:
-    """Sum up the measure "interference"; None where no run measured all shared parameters together.
+def summarize(table: pd.DataFrame, loss: str = PLAIN, *, learned: Learned | None = None) -> Interference | None:
+    """Summarize the measure "interference"; None where no run measured all shared parameters together.
 
     Args:
         table: of all runs.
-        loss: whose gradients.
-        learned: what each run had learned when (reports/measures/plateau.py).
+        loss: `PLAIN` or `WITHOUT_COLOUR`.
+        learned: tasks that each run had learned at each step (reports/measures/plateau.py).
     """
     table = table[table["loss"] == loss]
     if not ((table["group"] == ALL) & (table["task_a"] != table["task_b"])).any():
         return None
-    same = table["task_a"] == table["task_b"]
-    rows = table[~same].assign(conflict=(table.loc[~same, "cosine"] < 0).astype(float))
-    rows = rows.assign(learned=both_learned(rows, learned or {}), is_resolved=_resolved(rows, table[same]))
-    last, alone = _last(rows), _last(table[same])
-    whole, own = last[last["group"] == ALL], alone[alone["group"] == ALL]
-    draws = _mean_by_draw(last)
-    of_whole, spread = draws[draws["group"] == ALL], _log_norms(whole)
-    counted, known = last[last["is_resolved"]], whole[whole["learned"].notna()]
+    is_same_task = table["task_a"] == table["task_b"]
+    rows = table[~is_same_task].assign(conflict=(table.loc[~is_same_task, "cosine"] < 0).astype(float))
+    rows = rows.assign(learned=both_learned(rows, learned or {}), is_resolved=_resolved(rows, table[is_same_task]))
+    last_pairs, last_same_task = _last_step(rows), _last_step(table[is_same_task])
+    all_layers, all_layers_same_task = (
+        last_pairs[last_pairs["group"] == ALL],
+        last_same_task[last_same_task["group"] == ALL],
+    )
+    by_draw = _mean_by_draw(last_pairs)
+    all_layers_by_draw, norm_ratios = by_draw[by_draw["group"] == ALL], _log_norm_ratios(all_layers)
+    resolved, with_logs = last_pairs[last_pairs["is_resolved"]], all_layers[all_layers["learned"].notna()]
     return Interference(
-        tasks=tuple(sorted({*whole["task_a"], *whole["task_b"]}, key=schema.condition_sort_key)),
-        groups=tuple(dict.fromkeys(last["group"])),
-        pairs=of_pairs(whole),
-        alone=cosines(own, own["task_a"]),
-        ceilings=cosines(by_draw := _mean_by_draw(alone), by_draw["group"]),
-        cosines=cosines(draws, draws["group"]),
-        magnitude=intervals.over_draws(of_whole, 1 - of_whole["cosine"], ALL),
-        log_norms=intervals.over_draws(spread, spread["log_ratio"], ALL),
+        tasks=tuple(sorted({*all_layers["task_a"], *all_layers["task_b"]}, key=schema.condition_sort_key)),
+        groups=tuple(dict.fromkeys(last_pairs["group"])),
+        pairs=pair_cosines(all_layers),
+        alone=mean_cosines(all_layers_same_task, all_layers_same_task["task_a"]),
+        ceilings=mean_cosines(same_task_by_draw := _mean_by_draw(last_same_task), same_task_by_draw["group"]),
+        cosines=mean_cosines(by_draw, by_draw["group"]),
+        magnitude=intervals.over_draws(all_layers_by_draw, 1 - all_layers_by_draw["cosine"], ALL),
+        log_norms=intervals.over_draws(norm_ratios, norm_ratios["log_ratio"], ALL),
         shares={
-            (str(variant), str(group)): found
-            for (variant, group), mine in counted.groupby(["variant", "group"], sort=False)  # type: ignore[misc]
-            if (found := share(mine)) is not None
+            (str(variant), str(group)): share
+            for (variant, group), subset in resolved.groupby(["variant", "group"], sort=False)
+            if (share := conflict_share(subset)) is not None
         },
         learned={
-            str(v): share(mine[(mine["learned"] == 1) & mine["is_resolved"]])
-            for v, mine in known.groupby("variant", sort=False)
+            str(v): conflict_share(subset[(subset["learned"] == 1) & subset["is_resolved"]])
+            for v, subset in with_logs.groupby("variant", sort=False)
         },
         on_plateau=tuple(
-            str(v) for v, mine in known.groupby("variant", sort=False) if not (mine["learned"] == 1).any()
+            str(v) for v, subset in with_logs.groupby("variant", sort=False) if not (subset["learned"] == 1).any()
         ),
-        relative=against_ceiling(whole, own),
+        relative=cosines_over_ceiling(all_layers, all_layers_same_task),
         progress=_progress(rows[rows["group"] == ALL]),
     )
 
 
-def _resolved(rows: pd.DataFrame, alone: pd.DataFrame) -> pd.Series:
+def _resolved(rows: pd.DataFrame, same_task: pd.DataFrame) -> pd.Series:
     """For each row of two tasks whether the pair is resolved in its variant, at its moment and in its group."""
 
-    def place(of: pd.DataFrame, task: str) -> pd.Series:
-        return of["fraction"].round(4).astype(str) + " " + of["group"] + " " + of[task]
+    def locate(frame: pd.DataFrame, task: str) -> pd.Series:
+        return frame["fraction"].round(4).astype(str) + " " + frame["group"] + " " + frame[task]
 
-    above = {
-        (variant, at)
-        for variant, found in cosines(alone, place(alone, "task_a")).items()
-        for at, c in found.items()
-        if c.is_above_zero
+    resolved = {
+        (variant, location)
+        for variant, cosines in mean_cosines(same_task, locate(same_task, "task_a")).items()
+        for location, cosine in cosines.items()
+        if cosine.is_above_zero
     }
     sides = [
-        pd.Series(list(zip(rows["variant"], place(rows, f"task_{side}"), strict=True)), index=rows.index, dtype=object)
+        pd.Series(list(zip(rows["variant"], locate(rows, f"task_{side}"), strict=True)), index=rows.index, dtype=object)
         for side in "ab"
     ]
-    return sides[0].isin(above) & sides[1].isin(above)
+    return sides[0].isin(resolved) & sides[1].isin(resolved)
 
 
 def _progress(rows: pd.DataFrame) -> dict[str, dict[float, Share]]:
-    counted = rows[rows["is_resolved"]]
-    counted = counted if rows["learned"].isna().any() else counted[counted["learned"] == 1]
-    found: dict[str, dict[float, Share]] = {str(variant): {} for variant in dict.fromkeys(rows["variant"])}
-    for variant, mine in counted.groupby("variant"):
-        for fraction in sorted(mine["fraction"].unique()):
-            at = share(mine[mine["fraction"] == fraction])
-            if at is not None:
-                found[str(variant)][float(fraction)] = at
-    return found
+    resolved = rows[rows["is_resolved"]]
+    resolved = resolved if rows["learned"].isna().any() else resolved[resolved["learned"] == 1]
+    progress: dict[str, dict[float, Share]] = {str(variant): {} for variant in dict.fromkeys(rows["variant"])}
+    for variant, subset in resolved.groupby("variant"):
+        for fraction in sorted(subset["fraction"].unique()):
+            share = conflict_share(subset[subset["fraction"] == fraction])
+            if share is not None:
+                progress[str(variant)][float(fraction)] = share
+    return progress
 
 
-def _last(table: pd.DataFrame) -> pd.DataFrame:
+def _last_step(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of each run's last measured step."""
     return table[table["step"] == table.groupby(["variant", "seed"])["step"].transform("max")]
 
@@ -178,51 +181,51 @@ def _mean_by_draw(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby(["variant", "seed", "draw", "group"], sort=False)["cosine"].mean().reset_index()
 
 
-def _log_norms(whole: pd.DataFrame) -> pd.DataFrame:
+def _log_norm_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a variant, seed and draw; a gradient of norm 0 has no ratio and is left out."""
     norms = pd.concat(
-        [whole[["variant", "seed", "draw", f"norm_{side}"]].rename(columns={f"norm_{side}": "norm"}) for side in "ab"]
+        [rows[["variant", "seed", "draw", f"norm_{side}"]].rename(columns={f"norm_{side}": "norm"}) for side in "ab"]
     )
-    ends = norms[norms["norm"] > 0].groupby(["variant", "seed", "draw"], sort=False)["norm"].agg(["min", "max"])
-    return ends.assign(log_ratio=np.log(ends["max"] / ends["min"])).reset_index()
+    extremes = norms[norms["norm"] > 0].groupby(["variant", "seed", "draw"], sort=False)["norm"].agg(["min", "max"])
+    return extremes.assign(log_ratio=np.log(extremes["max"] / extremes["min"])).reset_index()
 
 
-def summary(found: Mapping[str, Interference]) -> pd.DataFrame:
+def to_frame(by_loss: Mapping[str, Interference]) -> pd.DataFrame:
     """Every number of tables and figures, unrounded."""
-    rows = [{"loss": loss, **row} for loss, one in found.items() for row in _numbers(one)]
+    rows = [{"loss": loss, **row} for loss, interference in by_loss.items() for row in _rows_of(interference)]
     return pd.DataFrame(rows).dropna(subset="value")
 
 
-def _numbers(found: Interference) -> list[dict[str, object]]:
+def _rows_of(interference: Interference) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
-    for variant in found.variants:
-        for group, cosine in found.cosines[variant].items():
+    for variant in interference.variants:
+        for group, cosine in interference.cosines[variant].items():
             keys = {"variant": variant, "at": group}
-            rows.append({"quantity": "cosine", **keys, **intervals.columns(cosine)})
-            if (variant, group) in found.shares:
-                conflicts = intervals.columns(found.shares[variant, group])
+            rows.append({"quantity": "cosine", **keys, **intervals.to_columns(cosine)})
+            if (variant, group) in interference.shares:
+                conflicts = intervals.to_columns(interference.shares[variant, group])
                 rows.append({"quantity": "conflicting_share", **keys, **conflicts})
-            ceiling = found.ceilings.get(variant, {}).get(group)
+            ceiling = interference.ceilings.get(variant, {}).get(group)
             if ceiling is not None:
-                rows.append({"quantity": "cosine_same_task", **keys, **intervals.columns(ceiling)})
-        learned = found.learned.get(variant)
+                rows.append({"quantity": "cosine_same_task", **keys, **intervals.to_columns(ceiling)})
+        learned = interference.learned.get(variant)
         if learned is not None:
-            numbers = intervals.columns(learned)
+            numbers = intervals.to_columns(learned)
             rows.append({"quantity": "conflicting_share_learned", "variant": variant, "at": ALL, **numbers})
-        if variant in found.log_norms.scores.variants:
-            ratio = intervals.columns(found.norm_ratio(variant))
+        if variant in interference.log_norms.scores.variants:
+            ratio = intervals.to_columns(interference.norm_ratio(variant))
             rows.append({"quantity": "norm_ratio", "variant": variant, "at": ALL, **ratio})
-        for fraction, counted in found.progress[variant].items():
+        for fraction, share in interference.progress[variant].items():
             keys = {"variant": variant, "at": f"{fraction:.4f}"}
-            rows.append({"quantity": "conflicting_share_at_fraction", **keys, **intervals.columns(counted)})
-        for (a, b), cosine in found.pairs[variant].items():
+            rows.append({"quantity": "conflicting_share_at_fraction", **keys, **intervals.to_columns(share)})
+        for (a, b), cosine in interference.pairs[variant].items():
             keys = {"variant": variant, "at": f"{a}, {b}"}
-            rows.append({"quantity": "cosine_of_pair", **keys, **intervals.columns(cosine)})
-        for task, cosine in found.alone.get(variant, {}).items():
+            rows.append({"quantity": "cosine_of_pair", **keys, **intervals.to_columns(cosine)})
+        for task, cosine in interference.alone.get(variant, {}).items():
             keys = {"variant": variant, "at": task}
-            rows.append({"quantity": "cosine_of_task_with_itself", **keys, **intervals.columns(cosine)})
-        for (a, b), relative in found.relative[variant].items():
-            if relative is not None:
+            rows.append({"quantity": "cosine_of_task_with_itself", **keys, **intervals.to_columns(cosine)})
+        for (a, b), over_ceiling in interference.relative[variant].items():
+            if over_ceiling is not None:
                 keys = {"variant": variant, "at": f"{a}, {b}"}
-                rows.append({"quantity": "cosine_over_ceiling", **keys, **intervals.columns(relative)})
+                rows.append({"quantity": "cosine_over_ceiling", **keys, **intervals.to_columns(over_ceiling)})
     return rows

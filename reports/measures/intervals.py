@@ -1,4 +1,4 @@
-"""Intervals for measures: the study's analysis (reports/stats.py) over whatever a measure repeats.
+"""Intervals for measures: the study's analysis (reports/stats.py) over the repetitions of a measure.
 
 A difference that is taken within an image enters as it is, which makes the interval a paired one. Gradients have draws
 of images where scores have scenes; a number that a run has once varies over seeds alone.
@@ -20,6 +20,8 @@ from reports.wording import seeds_told, signed
 
 MINUS = "\N{MINUS SIGN}"
 FEW_SCENES = 10
+IMAGE_KEY = ["variant", "seed", "dataset", "scene", "image", "condition"]
+"""Columns that identify one degraded image of one run."""
 
 
 class Interval(Protocol):
@@ -42,8 +44,15 @@ def over_images(rows: pd.DataFrame, value: pd.Series) -> Analysis:
         rows: variant, seed, dataset, condition, image, scene; one row an image and condition.
         value: what is averaged, in the index of `rows`.
     """
-    keys = rows[["variant", "seed", "dataset", "condition", "image", "scene"]]
+    keys = rows[IMAGE_KEY]
     return Analysis(scores=collect(keys.assign(metric=schema.PSNR, value=value, input_value=0.0)))
+
+
+def paired_changes(rows: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
+    """The column `value` of each row less that of the same image in `reference`; NaN for an image without one."""
+    values = reference.set_index(IMAGE_KEY)["value"].reindex(pd.MultiIndex.from_frame(rows[IMAGE_KEY]))
+    changes: pd.Series = rows["value"] - values.to_numpy()
+    return changes
 
 
 def over_draws(rows: pd.DataFrame, value: pd.Series, condition: pd.Series | str) -> Analysis:
@@ -64,34 +73,34 @@ def estimate(analysis: Analysis | None, variant: str, column: str = AVERAGE) -> 
         return None
     if column != AVERAGE and column not in analysis.scores.conditions:
         return None
-    found = analysis.estimate(variant, column)
-    return None if np.isnan(found.value) else found
+    mean = analysis.estimate(variant, column)
+    return None if np.isnan(mean.value) else mean
 
 
-def columns(estimate: Interval, unit: str = "") -> dict[str, float | int]:
+def to_columns(estimate: Interval, unit: str = "") -> dict[str, float | int]:
     """An estimate for a CSV file."""
-    tail = f"_{unit}" if unit else ""
+    suffix = f"_{unit}" if unit else ""
     return {
-        f"value{tail}": estimate.value,
-        f"ci_low{tail}": estimate.low,
-        f"ci_high{tail}": estimate.high,
+        f"value{suffix}": estimate.value,
+        f"ci_low{suffix}": estimate.low,
+        f"ci_high{suffix}": estimate.high,
         "seeds": estimate.n_seeds,
     }
 
 
-def change(estimate: Interval | None, digits: int = 2) -> Cell:
-    """A signed difference with its interval for a table; its unit stands in the caption."""
-    return _value(estimate, lambda v: signed(v, digits))
+def change_cell(estimate: Interval | None, digits: int = 2) -> Cell:
+    """A signed difference with its interval for a table; its unit is in the caption."""
+    return _make_cell(estimate, lambda v: signed(v, digits))
 
 
-def level(estimate: Interval | None, digits: int = 3) -> Cell:
+def value_cell(estimate: Interval | None, digits: int = 3) -> Cell:
     """A number without a forced sign, with its interval, for a table."""
-    return _value(estimate, lambda v: number(v, digits))
+    return _make_cell(estimate, lambda v: number(v, digits))
 
 
-def percent(estimate: Interval | None, digits: int = 1) -> Cell:
+def percent_cell(estimate: Interval | None, digits: int = 1) -> Cell:
     """A share in percent with its interval, cut to 0 to 100 %, for a table."""
-    return _value(estimate, lambda v: f"{number(100 * min(max(v, 0.0), 1.0), digits)}%")
+    return _make_cell(estimate, lambda v: f"{number(100 * min(max(v, 0.0), 1.0), digits)}%")
 
 
 def number(value: float, digits: int) -> str:
@@ -100,58 +109,60 @@ def number(value: float, digits: int) -> str:
     return (text.lstrip("-") if float(text) == 0 else text).replace("-", MINUS)
 
 
-def bracket(low: float, high: float, digits: int) -> str:
-    """An interval in a sentence; says so where there is none."""
+def format_interval(low: float, high: float, digits: int) -> str:
+    """An interval in a sentence, or that there is none."""
     return message("[no interval]") if np.isnan(low) else f"[{number(low, digits)}, {number(high, digits)}]"
 
 
-def doubted(said: str, estimate: Interval) -> str:
-    """A clause that ends with a number, and that it can't be told from zero where its interval holds zero."""
+def flag_unresolved(clause: str, estimate: Interval) -> str:
+    """The clause, with a remark where the interval of its number contains zero."""
     if not estimate.low <= 0 <= estimate.high:
-        return said
-    return message("{said}, which can't be told from zero", said=said)
+        return clause
+    return message("{said}, which can't be told from zero", said=clause)
 
 
-def loss_text(estimate: Estimate) -> str:
-    """A change in dB told as a loss: 1.20 dB [0.81, 1.60]."""
+def format_loss(estimate: Estimate) -> str:
+    """A change in dB as a loss: 1.20 dB [0.81, 1.60]."""
     return message(
         "{value} dB {interval}",
         value=number(-estimate.value, 2),
-        interval=bracket(-estimate.high, -estimate.low, 2),
+        interval=format_interval(-estimate.high, -estimate.low, 2),
     )
 
 
-def limits(analysis: Analysis, what: str = "scenes") -> str:
-    """What the intervals leave out, one or two sentences; "" where there is nothing to warn of."""
+def caveats(analysis: Analysis, unit: str = "scenes") -> list[str]:
+    """Sources of variance that the intervals do not cover, as one text; empty where there is none."""
     counts = [len(s) for s in analysis.scores.seeds.values()]
-    said = []
+    lines = []
     if counts and max(counts) == 1:
-        said.append(message("With one seed a variant this is true of these trained models, not of the variants."))
+        lines.append(message("With one seed a variant this is true of these trained models, not of the variants."))
     elif counts and min(counts) == 1:
-        said.append(message("A variant with one seed has no measure of seed-to-seed variance."))
-    if analysis.scores.n_scenes < FEW_SCENES and what == "scenes":
-        said.append(
+        lines.append(message("A variant with one seed has no measure of seed-to-seed variance."))
+    if analysis.scores.n_scenes < FEW_SCENES and unit == "scenes":
+        lines.append(
             ngettext(
                 "{n} scene says little about photographs in general.",
                 "{n} scenes say little about photographs in general.",
                 analysis.scores.n_scenes,
             )
         )
-    return sentences(said) if said else ""
+    return [sentences(lines)] if lines else []
 
 
-def basis(analysis: Analysis, what: str = "images") -> str:
-    """What the intervals rest on, for a caption; `what`: images, or draws of images."""
+def describe_sample(analysis: Analysis, unit: str = "images") -> str:
+    """What the intervals are taken over, for a caption; `unit`: images, or draws of images."""
     counts = sorted({len(s) for s in analysis.scores.seeds.values()})
-    n = {"seeds": seeds_told(counts), "images": analysis.scores.n_images, "scenes": analysis.scores.n_scenes}
-    if what == "images":
-        return message("Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} images of {scenes} scenes.", **n)
-    return message("Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} draws of images.", **n)
+    values = {"seeds": seeds_told(counts), "images": analysis.scores.n_images, "scenes": analysis.scores.n_scenes}
+    if unit == "images":
+        return message(
+            "Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} images of {scenes} scenes.", **values
+        )
+    return message("Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} draws of images.", **values)
 
 
-def _value(estimate: Interval | None, text: Callable[[float], str]) -> Cell:
+def _make_cell(estimate: Interval | None, format_value: Callable[[float], str]) -> Cell:
     if estimate is None or np.isnan(estimate.value):
         return Cell(text=message("not measured"))
-    known = not np.isnan(estimate.low)
-    interval = (f"[{text(estimate.low)}, {text(estimate.high)}]",) if known else ()
-    return Cell(text=text(estimate.value), value=estimate.value, below=interval)
+    has_interval = not np.isnan(estimate.low)
+    interval = (f"[{format_value(estimate.low)}, {format_value(estimate.high)}]",) if has_interval else ()
+    return Cell(text=format_value(estimate.value), value=estimate.value, below=interval)

@@ -1,4 +1,4 @@
-"""Levels not trained on: noise and rain of other strengths than those that the models learnt from."""
+"""Levels not trained on: noise and rain of other strengths than the models were trained on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reports.study import Study
 
 USUAL_RAIN = 100
 """Percent of drops of the condition "rain", which has no number in its name."""
-_MOST_NAMED = 6
+_MAX_LISTED = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +31,14 @@ class Levels:
         families: task -> its conditions by rising strength.
         strengths: condition -> noise sigma (0 to 255), or percent of drops.
         trained: variant -> conditions that it was trained on.
-        told: condition -> the condition of its prompt.
+        prompt_of: condition -> the condition of its prompt.
     """
 
     gains: Analysis
     families: dict[str, tuple[str, ...]]
     strengths: dict[str, float]
     trained: dict[str, frozenset[str]]
-    told: dict[str, str]
+    prompt_of: dict[str, str]
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -56,23 +56,25 @@ class Levels:
 
 def strength(condition: str) -> float:
     """Noise sigma or percent of drops, from the name: "noise-35" -> 35, "rain" -> 100; NaN where there is none."""
-    found = re.search(r"-(\d+)$", condition)
-    if found:
-        return float(found.group(1))
+    match = re.search(r"-(\d+)$", condition)
+    if match:
+        return float(match.group(1))
     return float(USUAL_RAIN) if condition == "rain" else float("nan")
 
 
-def levels(table: pd.DataFrame, study: Study) -> Levels | None:
-    """Sum up the measure "levels"; None where it holds no PSNR of a condition with a strength.
+def summarize(table: pd.DataFrame, study: Study) -> Levels | None:
+    """Summarize the measure "levels"; None without PSNR of a condition with a strength.
 
-    Where a condition was restored under several prompts, the one whose own strength is nearest counts, as a user who
-    knows the level would choose it; of two equally near ones the stronger.
+    Where a condition was restored under several prompts, the one of the nearest strength counts, as a user who
+    knows the level would choose; of two equally near ones the stronger.
     """
     rows = table[(table["metric"] == schema.PSNR) & table["condition"].map(strength).notna()]
     if rows.empty:
         return None
-    told = {str(c): _nearest(str(c), mine["given"].unique()) for c, mine in rows.groupby("condition", sort=False)}
-    rows = rows[rows["given"] == rows["condition"].map(told)]
+    prompt_of = {
+        str(c): _nearest(str(c), subset["prompt"].unique()) for c, subset in rows.groupby("condition", sort=False)
+    }
+    rows = rows[rows["prompt"] == rows["condition"].map(prompt_of)]
     conditions = sorted(rows["condition"].unique(), key=strength)
     families: dict[str, list[str]] = {}
     for condition in sorted(conditions, key=lambda c: schema.condition_sort_key(c)[0]):
@@ -81,132 +83,142 @@ def levels(table: pd.DataFrame, study: Study) -> Levels | None:
         gains=intervals.over_images(rows, rows["value"] - rows["input_value"]),
         families={task: tuple(cs) for task, cs in families.items()},
         strengths={c: strength(c) for c in conditions},
-        trained={str(v): trained_on(study, str(v), frozenset(mine["given"])) for v, mine in rows.groupby("variant")},
-        told=told,
+        trained={
+            str(v): trained_conditions(study, str(v), frozenset(subset["prompt"]))
+            for v, subset in rows.groupby("variant")
+        },
+        prompt_of=prompt_of,
     )
 
 
-def _nearest(condition: str, given: np.ndarray) -> str:
+def _nearest(condition: str, available: np.ndarray) -> str:
     """The prompt of the condition's task with the nearest strength; any prompt where none is of its task."""
     task = schema.task_of(condition)
-    prompts = [str(g) for g in given if schema.task_of(str(g)) == task] or [str(g) for g in given]
+    prompts = [str(g) for g in available if schema.task_of(str(g)) == task] or [str(g) for g in available]
 
-    def apart(prompt: str) -> tuple[float, float]:
-        own = strength(prompt)
-        return (float("inf"), 0.0) if np.isnan(own) else (abs(own - strength(condition)), -own)
+    def distance(prompt: str) -> tuple[float, float]:
+        prompt_strength = strength(prompt)
+        if np.isnan(prompt_strength):
+            return float("inf"), 0.0
+        return abs(prompt_strength - strength(condition)), -prompt_strength
 
-    return min(prompts, key=apart)
+    return min(prompts, key=distance)
 
 
-def trained_on(study: Study, variant: str, otherwise: frozenset[str]) -> frozenset[str]:
+def trained_conditions(study: Study, variant: str, default: frozenset[str]) -> frozenset[str]:
     """Conditions that the variant's runs were planned to train on, "rain" also as "rain-100".
 
     Args:
-        study: whose runs' specs say so.
+        study: with the runs' specs.
         variant: one of the study's.
-        otherwise: what is assumed of runs whose spec does not say.
+        default: assumed for runs whose spec has no conditions.
     """
     for run in study.done_runs_of(variant):
         identity = run.spec.get("identity")
-        named = identity.get("conditions") if isinstance(identity, dict) else None
-        if isinstance(named, list):
-            otherwise = frozenset(map(str, named))
+        conditions = identity.get("conditions") if isinstance(identity, dict) else None
+        if isinstance(conditions, list):
+            default = frozenset(map(str, conditions))
             break
-    return otherwise | ({f"rain-{USUAL_RAIN}"} if "rain" in otherwise else set())
+    return default | ({f"rain-{USUAL_RAIN}"} if "rain" in default else set())
 
 
-def sentences(found: Levels, reference: str | None) -> list[str]:
+def sentences(levels: Levels, reference: str | None) -> list[str]:
     """Whether models still help on new levels, and whether any differs there from the reference."""
-    new = found.new_to_all()
-    if not new:
+    new_conditions = levels.new_to_all()
+    if not new_conditions:
         return [message("Every level was trained on by some variant: nothing here tells of new ones.")]
-    gains = {(v, c): found.gains.estimate(v, c) for v in found.variants for c in new}
+    gains = {
+        (variant, condition): levels.gains.estimate(variant, condition)
+        for variant in levels.variants
+        for condition in new_conditions
+    }
     gains = {key: e for key, e in gains.items() if not np.isnan(e.value)}
-    below = sorted((key for key, e in gains.items() if e.value < 0), key=lambda k: gains[k].value)
-    if below:
-        where: str = comma(
+    worse = sorted((key for key, e in gains.items() if e.value < 0), key=lambda k: gains[k].value)
+    if worse:
+        cases: str = comma(
             message(
                 "{variant} on {condition} ({change} dB)",
-                variant=v,
-                condition=condition_in_sentence(c),
-                change=intervals.change(gains[v, c]).full,
+                variant=variant,
+                condition=condition_in_sentence(condition),
+                change=intervals.change_cell(gains[variant, condition]).full,
             )
-            for v, c in below[:_MOST_NAMED]
+            for variant, condition in worse[:_MAX_LISTED]
         )
-        if len(below) > _MOST_NAMED:
-            more = message("{n} more", n=len(below) - _MOST_NAMED)
-            where = listed([where, more])
-        said: list[str] = [
-            message("On levels not trained on, these make the image worse than it was: {where}.", where=where)
+        if len(worse) > _MAX_LISTED:
+            remainder = message("{n} more", n=len(worse) - _MAX_LISTED)
+            cases = listed([cases, remainder])
+        lines: list[str] = [
+            message("On levels not trained on, these make the image worse than it was: {where}.", where=cases)
         ]
     else:
-        v, c = min(gains, key=lambda k: gains[k].value)
+        variant, condition = min(gains, key=lambda k: gains[k].value)
         smallest = message(
             "No variant's mean falls below the degraded input's on any level not trained on; the smallest gain is "
             "{change} dB, {variant} on {condition}",
-            change=intervals.change(gains[v, c]).full,
-            variant=v,
-            condition=condition_in_sentence(c),
+            change=intervals.change_cell(gains[variant, condition]).full,
+            variant=variant,
+            condition=condition_in_sentence(condition),
         )
-        said = [message("{clauses}.", clauses=intervals.doubted(smallest, gains[v, c]))]
-    said += _against(found, reference, new)
-    limit = intervals.limits(found.gains)
-    return [*said, *([limit] if limit else [])]
+        lines = [message("{clauses}.", clauses=intervals.flag_unresolved(smallest, gains[variant, condition]))]
+    lines += _reference_sentences(levels, reference, new_conditions)
+    return [*lines, *intervals.caveats(levels.gains)]
 
 
-def _against(found: Levels, reference: str | None, new: tuple[str, ...]) -> list[str]:
-    """How many of the differences from the reference leave zero out, on levels that nobody trained on."""
-    if reference not in found.variants or len(found.variants) < 2:
+def _reference_sentences(levels: Levels, reference: str | None, new: tuple[str, ...]) -> list[str]:
+    """Number of significant differences from the reference, on levels that no variant was trained on."""
+    if reference not in levels.variants or len(levels.variants) < 2:
         return []
-    gaps = {(v, c): found.gains.difference(v, str(reference), c) for v in found.variants if v != reference for c in new}
-    known = {key: e for key, e in gaps.items() if not np.isnan(e.low)}
-    if not known:
+    differences = {
+        (v, c): levels.gains.difference(v, str(reference), c) for v in levels.variants if v != reference for c in new
+    }
+    finite = {key: e for key, e in differences.items() if not np.isnan(e.low)}
+    if not finite:
         return []
-    apart = {key: e for key, e in known.items() if e.excludes_zero}
-    if not apart:
+    significant = {key: e for key, e in finite.items() if e.excludes_zero}
+    if not significant:
         return [
             message(
                 "None of the {n} differences from the reference, {reference}, leaves zero out there.",
-                n=len(known),
+                n=len(finite),
                 reference=reference,
             )
         ]
-    better = sum(e.value > 0 for e in apart.values())
-    v, c = max(apart, key=lambda k: abs(apart[k].value))
+    better = sum(e.value > 0 for e in significant.values())
+    v, c = max(significant, key=lambda k: abs(significant[k].value))
     return [
         message(
             "{n} of the {all} differences from the reference, {reference}, leave zero out there ({better} better, "
             "{worse} worse; not corrected for their number); the largest is {change} dB, {variant} on {condition}.",
-            n=len(apart),
-            all=len(known),
+            n=len(significant),
+            all=len(finite),
             reference=reference,
             better=better,
-            worse=len(apart) - better,
-            change=intervals.change(apart[v, c]).full,
+            worse=len(significant) - better,
+            change=intervals.change_cell(significant[v, c]).full,
             variant=v,
             condition=condition_in_sentence(c),
         )
     ]
 
 
-def grids(found: Levels, reference: str | None) -> list[Table]:
+def make_tables(levels: Levels, reference: str | None) -> list[Table]:
     """For each family a table: gains, or differences from the study's reference where it has one."""
-    against = reference if reference in found.variants else None
-    made = []
-    for task, conditions in found.families.items():
+    against = reference if reference in levels.variants else None
+    tables = []
+    for task, conditions in levels.families.items():
         rows = []
-        for variant in found.variants:
-            is_base = against is None or variant == against
+        for variant in levels.variants:
+            is_reference = against is None or variant == against
             cells = [
-                intervals.change(
-                    intervals.estimate(found.gains, variant, c)
-                    if is_base
-                    else found.gains.difference(variant, str(against), c)
+                intervals.change_cell(
+                    intervals.estimate(levels.gains, variant, c)
+                    if is_reference
+                    else levels.gains.difference(variant, str(against), c)
                 )
                 for c in conditions
             ]
             rows.append(
-                (words(message("{variant} (gain)", variant=variant) if is_base and against else variant), *cells)
+                (words(message("{variant} (gain)", variant=variant) if is_reference and against else variant), *cells)
             )
         caption = message("Gain over the degraded input, PSNR in dB, paired within each image.")
         if against:
@@ -214,42 +226,42 @@ def grids(found: Levels, reference: str | None) -> list[Table]:
                 "Gain of {reference}; of the others the difference from it, PSNR in dB, paired within each image.",
                 reference=against,
             )
-        heads = [Column(head=_head(found, c)) for c in conditions]
-        made.append(
+        heads = [Column(head=_make_heading(levels, c)) for c in conditions]
+        tables.append(
             Table(
                 title=message("{task} by strength", task=condition_label(task)),
-                caption=texts([caption, intervals.basis(found.gains)]),
+                caption=texts([caption, intervals.describe_sample(levels.gains)]),
                 columns=(text_column(message("Variant")), *heads),
                 rows=rows_of(rows),
             )
         )
-    return made
+    return tables
 
 
-def _head(found: Levels, condition: str) -> str:
+def _make_heading(levels: Levels, condition: str) -> str:
     label = condition_label(condition)
-    return label if _new(found, condition) else message("{condition} (trained)", condition=label)
+    return label if _is_new(levels, condition) else message("{condition} (trained)", condition=label)
 
 
-def _new(found: Levels, condition: str) -> bool:
-    return condition in found.new_to_all()
+def _is_new(levels: Levels, condition: str) -> bool:
+    return condition in levels.new_to_all()
 
 
-def summary(found: Levels, reference: str | None) -> pd.DataFrame:
+def to_frame(levels: Levels, reference: str | None) -> pd.DataFrame:
     """Gains, and differences from the reference, with their intervals."""
     rows = []
-    for variant in found.variants:
-        for condition in found.gains.scores.conditions:
+    for variant in levels.variants:
+        for condition in levels.gains.scores.conditions:
             keys = {
                 "variant": variant,
                 "condition": condition,
-                "strength": found.strengths[condition],
-                "trained": found.is_trained(variant, condition),
-                "given": found.told[condition],
+                "strength": levels.strengths[condition],
+                "trained": levels.is_trained(variant, condition),
+                "prompt": levels.prompt_of[condition],
             }
-            gain = intervals.columns(found.gains.estimate(variant, condition), "db")
+            gain = intervals.to_columns(levels.gains.estimate(variant, condition), "db")
             rows.append({"quantity": "gain", **keys, **gain})
-            if reference in found.variants and variant != reference:
-                gap = intervals.columns(found.gains.difference(variant, str(reference), condition), "db")
-                rows.append({"quantity": f"difference from {reference}", **keys, **gap})
+            if reference in levels.variants and variant != reference:
+                difference = intervals.to_columns(levels.gains.difference(variant, str(reference), condition), "db")
+                rows.append({"quantity": f"difference from {reference}", **keys, **difference})
     return pd.DataFrame(rows)

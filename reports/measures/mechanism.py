@@ -1,4 +1,4 @@
-"""PSNR, gradient interference and information loss against what the study varies: what the paper only sketches."""
+"""PSNR, gradient interference and information loss against the study's axis: the paper's mechanism, measured."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Quantity:
     is_best_high: bool = False
 
     @property
-    def told(self) -> str:
+    def display_name(self) -> str:
         """The name for a reader of the page."""
         return {
             "PSNR": message("PSNR"),
@@ -53,65 +53,72 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Mechanism:
-    """PSNR and what was measured beside it, and the variants on the axis that have all of them, by rising value."""
+    """PSNR and further quantities, and the variants on the axis that have all of them, by rising value."""
 
     quantities: tuple[Quantity, ...]
     variants: tuple[str, ...]
 
     def title(self, study: Study) -> str:
-        """What it shows, a few words."""
-        names = listed([q.told for q in self.quantities])
+        """Title of the section."""
+        names = listed([q.display_name for q in self.quantities])
         return message("{quantities} against {axis}", quantities=names, axis=axis_label(study.axis_name))
 
 
-def magnitude(found: Interference) -> Quantity:
-    """Interference as the paper's sketch has it: the more, the worse."""
+def interference_quantity(interference: Interference) -> Quantity:
+    """Interference as in the paper's sketch: lower is better."""
     label = "interference\n(1 \N{MINUS SIGN} mean cosine)"
-    return Quantity(name="interference", label=label, digits=3, analysis=found.magnitude, column=ALL)
+    return Quantity(name="interference", label=label, digits=3, analysis=interference.magnitude, column=ALL)
 
 
-def mean_loss(found: Information) -> Quantity | None:
-    """Information loss of the whole block, mean over levels, all conditions."""
-    analysis = found.losses.get((found.parts[0], information.ALL))
+def information_loss_quantity(losses: Information) -> Quantity | None:
+    """Information loss of the complete block, mean over levels, all conditions."""
+    analysis = losses.losses.get((losses.parts[0], information.ALL))
     if analysis is None:
         return None
     label = "information loss\n(1 \N{MINUS SIGN} R², mean over levels)"
     return Quantity(name="information loss", label=label, digits=3, analysis=analysis, column=information.MEAN)
 
 
-def mechanism(study: Study, psnr: Analysis, pulls: Interference | None, losses: Information | None) -> Mechanism | None:
-    """PSNR beside what was measured; None where fewer than two variants on an axis have all of it."""
-    restored = Quantity(
+def summarize(
+    study: Study, psnr: Analysis, interference: Interference | None, losses: Information | None
+) -> Mechanism | None:
+    """PSNR beside the measured quantities; None where fewer than two variants on an axis have all of them."""
+    psnr_quantity = Quantity(
         name="PSNR", label="PSNR (dB)", digits=2, analysis=psnr, column=AVERAGE, unit=" dB", is_best_high=True
     )
-    measured = (None if pulls is None else magnitude(pulls), None if losses is None else mean_loss(losses))
-    quantities = (restored, *(q for q in measured if q is not None))
-    known = [v for v in study.variants if v in study.axis_values and all(q.estimate(v) for q in quantities)]
-    variants = tuple(sorted(known, key=study.axis_values.__getitem__))
+    measured = (
+        None if interference is None else interference_quantity(interference),
+        None if losses is None else information_loss_quantity(losses),
+    )
+    quantities = (psnr_quantity, *(q for q in measured if q is not None))
+    with_all = [v for v in study.variants if v in study.axis_values and all(q.estimate(v) for q in quantities)]
+    variants = tuple(sorted(with_all, key=study.axis_values.__getitem__))
     return Mechanism(quantities=quantities, variants=variants) if min(len(variants), len(quantities)) > 1 else None
 
 
-def sentences(found: Mechanism, study: Study) -> list[str]:
-    """Where each quantity is best on the axis, and which differences from the reference leave zero out."""
-    best = []
-    for q in found.quantities:
-        values = {v: _value(q, v) for v in found.variants}
-        chosen = (max if q.is_best_high else min)(values, key=values.__getitem__)
-        told = {
-            "quantity": q.told,
-            "at": f"{study.axis_name} = {study.axis_values[chosen]:g}",
-            "value": f"{intervals.number(values[chosen], q.digits)}{q.unit}",
+def sentences(mechanism: Mechanism, study: Study) -> list[str]:
+    """Best place of each quantity on the axis, and the number of significant differences from the reference."""
+    clauses = []
+    for quantity in mechanism.quantities:
+        means = {v: _value(quantity, v) for v in mechanism.variants}
+        best_variant = (max if quantity.is_best_high else min)(means, key=means.__getitem__)
+        values = {
+            "quantity": quantity.display_name,
+            "at": f"{study.axis_name} = {study.axis_values[best_variant]:g}",
+            "value": f"{intervals.number(means[best_variant], quantity.digits)}{quantity.unit}",
         }
-        if max(values.values()) - min(values.values()) < 0.5 * 10**-q.digits:
-            best.append(message("{quantity} is the same everywhere", quantity=q.told))
-        elif q.is_best_high:
-            best.append(message("{quantity} is highest at {at} ({value})", **told))
+        if max(means.values()) - min(means.values()) < 0.5 * 10**-quantity.digits:
+            clauses.append(message("{quantity} is the same everywhere", quantity=quantity.display_name))
+        elif quantity.is_best_high:
+            clauses.append(message("{quantity} is highest at {at} ({value})", **values))
         else:
-            best.append(message("{quantity} is lowest at {at} ({value})", **told))
-    said: list[str] = [message("{clauses}.", clauses=series(best))]
-    if study.reference in found.variants:
-        counts = [_apart(q, found.variants, str(study.reference)) for q in found.quantities]
-        said.append(
+            clauses.append(message("{quantity} is lowest at {at} ({value})", **values))
+    lines: list[str] = [message("{clauses}.", clauses=series(clauses))]
+    if study.reference in mechanism.variants:
+        counts = [
+            _count_significant(quantity, mechanism.variants, str(study.reference)) for quantity in mechanism.quantities
+        ]
+        lines.append(
             message(
                 "Differences from the reference, {reference}, that leave zero out, not corrected for their number: "
                 "{counts}.",
@@ -119,8 +126,7 @@ def sentences(found: Mechanism, study: Study) -> list[str]:
                 counts=series(counts),
             )
         )
-    limit = intervals.limits(found.quantities[0].analysis)
-    return [*said, *([limit] if limit else [])]
+    return [*lines, *intervals.caveats(mechanism.quantities[0].analysis)]
 
 
 def _value(quantity: Quantity, variant: str) -> float:
@@ -128,21 +134,21 @@ def _value(quantity: Quantity, variant: str) -> float:
     return float("nan") if estimate is None else estimate.value
 
 
-def _apart(quantity: Quantity, variants: tuple[str, ...], reference: str) -> str:
-    gaps = [quantity.analysis.difference(v, reference, quantity.column) for v in variants if v != reference]
-    known = [g for g in gaps if not np.isnan(g.low)]
-    if not known:
-        return message("{quantity} has no interval with one seed", quantity=quantity.told)
-    n = sum(g.excludes_zero for g in known)
-    return message("{quantity} {n} of {all}", quantity=quantity.told, n=n, all=len(known))
+def _count_significant(quantity: Quantity, variants: tuple[str, ...], reference: str) -> str:
+    differences = [quantity.analysis.difference(v, reference, quantity.column) for v in variants if v != reference]
+    finite = [g for g in differences if not np.isnan(g.low)]
+    if not finite:
+        return message("{quantity} has no interval with one seed", quantity=quantity.display_name)
+    n = sum(g.excludes_zero for g in finite)
+    return message("{quantity} {n} of {all}", quantity=quantity.display_name, n=n, all=len(finite))
 
 
-def summary(found: Mechanism, study: Study) -> pd.DataFrame:
+def to_frame(mechanism: Mechanism, study: Study) -> pd.DataFrame:
     """The three quantities by variant, with their intervals."""
     rows = []
-    for q in found.quantities:
-        for variant in found.variants:
-            numbers = intervals.columns(q.analysis.estimate(variant, q.column))
-            keys = {"quantity": q.name, "variant": variant, study.axis_name: study.axis_values[variant]}
+    for quantity in mechanism.quantities:
+        for variant in mechanism.variants:
+            numbers = intervals.to_columns(quantity.analysis.estimate(variant, quantity.column))
+            keys = {"quantity": quantity.name, "variant": variant, study.axis_name: study.axis_values[variant]}
             rows.append({**keys, **numbers})
     return pd.DataFrame(rows)

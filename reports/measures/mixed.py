@@ -14,8 +14,6 @@ from reports.messages import comma, message, series
 from reports.messages import sentences as texts
 from reports.stats import Analysis, Estimate
 
-_IMAGE = ["variant", "seed", "dataset", "scene", "image", "condition"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Mixed:
@@ -23,7 +21,7 @@ class Mixed:
 
     Attributes:
         prompts: condition -> the prompts under which its images were restored, in the order of its name.
-        restored: given prompt -> PSNR in dB, a column a condition; likewise `gains` over the input.
+        restored: prompt -> PSNR in dB, a column a condition; likewise `gains` over the input.
         inputs_db: condition -> mean PSNR of the degraded input.
         gaps: condition -> PSNR under its first prompt minus that under its second, in dB.
     """
@@ -40,131 +38,136 @@ class Mixed:
         return tuple(dict.fromkeys(v for b in self.gains.values() for v in b.scores.variants))
 
     def lines(self) -> list[tuple[str, str, str]]:
-        """(condition, variant, given prompt) of everything that was measured."""
+        """(condition, variant, prompt) of every measurement."""
         return [
-            (condition, variant, given)
+            (condition, variant, prompt)
             for condition, prompts in self.prompts.items()
             for variant in self.variants
-            for given in prompts
-            if intervals.estimate(self.gains[given], variant, condition) is not None
+            for prompt in prompts
+            if intervals.estimate(self.gains[prompt], variant, condition) is not None
         ]
 
 
-def mixed(table: pd.DataFrame) -> Mixed | None:
-    """Sum up the measure "mixed"; None where it holds no PSNR."""
+def summarize(table: pd.DataFrame) -> Mixed | None:
+    """Summarize the measure "mixed"; None without PSNR."""
     rows = table[table["metric"] == schema.PSNR]
     if rows.empty:
         return None
     prompts: dict[str, tuple[str, ...]] = {}
     gaps: dict[str, Analysis] = {}
-    for name, mine in rows.groupby("condition", sort=False):
+    for name, subset in rows.groupby("condition", sort=False):
         condition = str(name)
-        named = [g for g in condition.split("+") if (mine["given"] == g).any()]
-        prompts[condition] = (*named, *sorted(set(mine["given"]) - set(named)))
+        from_name = [g for g in condition.split("+") if (subset["prompt"] == g).any()]
+        prompts[condition] = (*from_name, *sorted(set(subset["prompt"]) - set(from_name)))
         if len(prompts[condition]) > 1:
-            wide = mine.pivot(index=_IMAGE, columns="given", values="value")
-            apart = wide[prompts[condition][0]] - wide[prompts[condition][1]]
-            both = apart.dropna().rename("gap").reset_index()
-            if len(both):
-                gaps[condition] = intervals.over_images(both, both["gap"])
-    by_prompt = {str(g): mine for g, mine in rows.groupby("given", sort=False)}
+            wide = subset.pivot(index=intervals.IMAGE_KEY, columns="prompt", values="value")
+            difference = wide[prompts[condition][0]] - wide[prompts[condition][1]]
+            differences = difference.dropna().rename("gap").reset_index()
+            if len(differences):
+                gaps[condition] = intervals.over_images(differences, differences["gap"])
+    by_prompt = {str(g): subset for g, subset in rows.groupby("prompt", sort=False)}
     return Mixed(
         prompts=prompts,
-        restored={g: intervals.over_images(mine, mine["value"]) for g, mine in by_prompt.items()},
-        gains={g: intervals.over_images(mine, mine["value"] - mine["input_value"]) for g, mine in by_prompt.items()},
+        restored={g: intervals.over_images(subset, subset["value"]) for g, subset in by_prompt.items()},
+        gains={
+            g: intervals.over_images(subset, subset["value"] - subset["input_value"]) for g, subset in by_prompt.items()
+        },
         inputs_db={str(c): float(v) for c, v in rows.groupby("condition")["input_value"].mean().items()},
         gaps=gaps,
     )
 
 
-def sentences(found: Mixed) -> list[str]:
-    """For which variant restoring fails, and which of the two prompts is better."""
-    gains = {line: found.gains[line[2]].estimate(line[1], line[0]) for line in found.lines()}
-    said = [_failures(gains), *(_better(found, condition) for condition in found.gaps)]
-    said.append(intervals.limits(next(iter(found.gains.values()))))
-    return [s for s in said if s]
+def sentences(mixed: Mixed) -> list[str]:
+    """Variants for which restoration fails, and the better of the two prompts."""
+    gains = {key: mixed.gains[key[2]].estimate(key[1], key[0]) for key in mixed.lines()}
+    better = [_better_prompt_sentence(mixed, condition) for condition in mixed.gaps]
+    return [_failure_sentence(gains), *better, *intervals.caveats(next(iter(mixed.gains.values())))]
 
 
-def _failures(gains: dict[tuple[str, str, str], Estimate]) -> str:
-    below = sorted((line for line, e in gains.items() if e.value < 0), key=lambda line: gains[line].value)
-    if not below:
-        worst = min(gains, key=lambda line: gains[line].value)
+def _failure_sentence(gains: dict[tuple[str, str, str], Estimate]) -> str:
+    worse = sorted((key for key, e in gains.items() if e.value < 0), key=lambda key: gains[key].value)
+    if not worse:
+        smallest_gain = min(gains, key=lambda key: gains[key].value)
         smallest = message(
             "With two degradations at once no variant's mean falls below its input's under either prompt; the smallest "
             "gain is {change} dB, {variant} on {condition} told {given}",
-            change=intervals.change(gains[worst]).full,
-            condition=condition_in_sentence(worst[0]),
-            variant=worst[1],
-            given=condition_in_sentence(worst[2]),
+            change=intervals.change_cell(gains[smallest_gain]).full,
+            condition=condition_in_sentence(smallest_gain[0]),
+            variant=smallest_gain[1],
+            given=condition_in_sentence(smallest_gain[2]),
         )
-        return message("{clauses}.", clauses=intervals.doubted(smallest, gains[worst]))
-    cases = dict.fromkeys((condition, given) for condition, _, given in below)
-    told = []
-    for condition, given in cases:
-        mine = [line for line in gains if (line[0], line[2]) == (condition, given)]
-        failed = [line for line in below if line in mine]
-        who = _who([variant for _, variant, _ in failed], len(mine))
+        return message("{clauses}.", clauses=intervals.flag_unresolved(smallest, gains[smallest_gain]))
+    cases = dict.fromkeys((condition, prompt) for condition, _, prompt in worse)
+    clauses = []
+    for condition, prompt in cases:
+        tested = [key for key in gains if (key[0], key[2]) == (condition, prompt)]
+        failing = [key for key in worse if key in tested]
+        variants = _format_variants([variant for _, variant, _ in failing], len(tested))
         values = {
             "condition": condition_in_sentence(condition),
-            "given": condition_in_sentence(given),
-            "who": who,
-            "change": intervals.change(gains[failed[0]]).full,
+            "given": condition_in_sentence(prompt),
+            "who": variants,
+            "change": intervals.change_cell(gains[failing[0]]).full,
         }
-        told.append(
+        clauses.append(
             message(
-                "on {condition} told {given} for {who} (worst: {change} dB, {variant})", **values, variant=failed[0][1]
+                "on {condition} told {given} for {who} (worst: {change} dB, {variant})", **values, variant=failing[0][1]
             )
-            if len(failed) > 1
+            if len(failing) > 1
             else message("on {condition} told {given} for {who} ({change} dB)", **values)
         )
-    return message("Restoring fails, the result being worse than the degraded input, {where}.", where=series(told))
+    return message("Restoring fails, the result being worse than the degraded input, {where}.", where=series(clauses))
 
 
-def _better(found: Mixed, condition: str) -> str:
+def _better_prompt_sentence(mixed: Mixed, condition: str) -> str:
     """For how many variants each prompt is better, by intervals."""
-    first, second = found.prompts[condition][:2]
-    gaps = {v: found.gaps[condition].estimate(v, condition) for v in found.gaps[condition].scores.variants}
-    for_first = [v for v, e in gaps.items() if e.excludes_zero and e.value > 0]
-    for_second = [v for v, e in gaps.items() if e.excludes_zero and e.value < 0]
-    rest = len(gaps) - len(for_first) - len(for_second)
+    first, second = mixed.prompts[condition][:2]
+    differences = {v: mixed.gaps[condition].estimate(v, condition) for v in mixed.gaps[condition].scores.variants}
+    for_first = [v for v, e in differences.items() if e.excludes_zero and e.value > 0]
+    for_second = [v for v, e in differences.items() if e.excludes_zero and e.value < 0]
+    undecided = len(differences) - len(for_first) - len(for_second)
     parts = [
         message(
-            "the prompt of {given} is better for {who}", given=condition_in_sentence(given), who=_who(names, len(gaps))
+            "the prompt of {given} is better for {who}",
+            given=condition_in_sentence(prompt),
+            who=_format_variants(names, len(differences)),
         )
-        for given, names in ((first, for_first), (second, for_second))
+        for prompt, names in ((first, for_first), (second, for_second))
         if names
     ]
-    if rest:
+    if undecided:
         parts.append(
-            message("the two can't be told apart for {n} of {all}", n=rest, all=len(gaps))
+            message("the two can't be told apart for {n} of {all}", n=undecided, all=len(differences))
             if parts
             else message("the two can't be told apart")
         )
     return message("On {condition}, {told}.", condition=condition_in_sentence(condition), told=series(parts))
 
 
-def _who(names: list[str], total: int) -> str:
+def _format_variants(names: list[str], total: int) -> str:
     if len(names) == total:
         return message("every variant") if total > 1 else names[0]
     return comma(names) if len(names) <= 3 else message("{n} of the {all} variants", n=len(names), all=total)
 
 
-def grid(found: Mixed) -> Table:
-    """A line for each condition, variant and given prompt."""
+def make_table(mixed: Mixed) -> Table:
+    """A line for each condition, variant and prompt."""
     rows = []
-    for condition, variant, given in found.lines():
-        gap = intervals.estimate(found.gaps.get(condition), variant, condition)
-        at = found.prompts[condition].index(given)
-        before = found.inputs_db[condition]
+    for condition, variant, prompt in mixed.lines():
+        difference = intervals.estimate(mixed.gaps.get(condition), variant, condition)
+        position = mixed.prompts[condition].index(prompt)
+        input_db = mixed.inputs_db[condition]
         rows.append(
             (
                 words(variant),
                 words(condition_label(condition)),
-                words(condition_label(given)),
-                Cell(text=f"{before:.2f}", value=before),
-                intervals.level(intervals.estimate(found.restored[given], variant, condition), 2),
-                intervals.change(intervals.estimate(found.gains[given], variant, condition)),
-                intervals.change(_turned(gap) if at == 1 else gap) if at < 2 and gap else Cell(text=""),
+                words(condition_label(prompt)),
+                Cell(text=f"{input_db:.2f}", value=input_db),
+                intervals.value_cell(intervals.estimate(mixed.restored[prompt], variant, condition), 2),
+                intervals.change_cell(intervals.estimate(mixed.gains[prompt], variant, condition)),
+                intervals.change_cell(_negate(difference) if position == 1 else difference)
+                if position < 2 and difference
+                else Cell(text=""),
             )
         )
     return Table(
@@ -175,7 +178,7 @@ def grid(found: Mixed) -> Table:
                     "PSNR in dB; gain: restored minus input; the last column: this prompt's result minus the other's, "
                     "both paired within each image."
                 ),
-                intervals.basis(next(iter(found.gains.values()))),
+                intervals.describe_sample(next(iter(mixed.gains.values()))),
             ]
         ),
         columns=(
@@ -191,22 +194,24 @@ def grid(found: Mixed) -> Table:
     )
 
 
-def _turned(e: Estimate) -> Estimate:
-    """The same difference seen from the other prompt."""
+def _negate(e: Estimate) -> Estimate:
+    """The same difference in the other direction."""
     return replace(e, value=-e.value, low=-e.high, high=-e.low)
 
 
-def summary(found: Mixed) -> pd.DataFrame:
+def to_frame(mixed: Mixed) -> pd.DataFrame:
     """PSNR and gain of every line, and the difference between the two prompts."""
     rows = []
-    for condition, variant, given in found.lines():
-        keys = {"variant": variant, "condition": condition, "given": given, "input_db": found.inputs_db[condition]}
-        for quantity, by_prompt in (("psnr", found.restored), ("gain", found.gains)):
-            numbers = intervals.columns(by_prompt[given].estimate(variant, condition), "db")
+    for condition, variant, prompt in mixed.lines():
+        keys = {"variant": variant, "condition": condition, "prompt": prompt, "input_db": mixed.inputs_db[condition]}
+        for quantity, by_prompt in (("psnr", mixed.restored), ("gain", mixed.gains)):
+            numbers = intervals.to_columns(by_prompt[prompt].estimate(variant, condition), "db")
             rows.append({"quantity": quantity, **keys, **numbers})
-    for condition, analysis in found.gaps.items():
-        first, second = found.prompts[condition][:2]
+    for condition, analysis in mixed.gaps.items():
+        first, second = mixed.prompts[condition][:2]
         for variant in analysis.scores.variants:
-            keys = {"variant": variant, "condition": condition, "given": f"{first} minus {second}"}
-            rows.append({"quantity": "gap", **keys, **intervals.columns(analysis.estimate(variant, condition), "db")})
+            keys = {"variant": variant, "condition": condition, "prompt": f"{first} minus {second}"}
+            rows.append(
+                {"quantity": "gap", **keys, **intervals.to_columns(analysis.estimate(variant, condition), "db")}
+            )
     return pd.DataFrame(rows)

@@ -11,11 +11,11 @@ from reports import schema
 from reports.document import Cell, Column, Table, rows_of, text_column, words
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
+from reports.measures.intervals import IMAGE_KEY
 from reports.messages import comma, message, ngettext, series
 from reports.messages import sentences as texts
 from reports.stats import AVERAGE, Analysis, Estimate
 
-_IMAGE = ["variant", "seed", "dataset", "scene", "image", "condition"]
 NOTHING_DB = 0.005
 """A change below this prints as zero."""
 
@@ -28,13 +28,13 @@ class PromptCosts:
         matrices: variant -> true conditions (rows) x given prompts (columns), means over images, then seeds.
         other_task: changes under a prompt of another task (mean over prompts of a task, then tasks).
         other_level: the same under a prompt of the right task and the wrong strength; None where there is none.
-        without_right: images left out because they were not restored under their own prompt.
+        n_excluded: images left out because they were not restored under their own prompt.
     """
 
     matrices: dict[str, pd.DataFrame]
     other_task: Analysis
     other_level: Analysis | None
-    without_right: int
+    n_excluded: int
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ class PromptCosts:
 
     @property
     def idle(self) -> list[str]:
-        """Variants whose result no prompt changes by `NOTHING_DB`."""
+        """Variants for which no prompt changes the result by `NOTHING_DB`."""
         return [v for v, m in self.matrices.items() if np.nanmax(np.abs(m.to_numpy())) < NOTHING_DB]
 
     def mean(self, variant: str) -> Estimate:
@@ -54,129 +54,128 @@ class PromptCosts:
         """True condition, given prompt of another task and the change that is the lowest of the variant's."""
         matrix = self.matrices[variant]
         cells = {
-            (str(c), str(g)): float(value)
+            (str(c), str(p)): float(value)
             for c, row in matrix.iterrows()
-            for g, value in row.items()
-            if schema.task_of(str(c)) != schema.task_of(str(g)) and not np.isnan(value)
+            for p, value in row.items()
+            if schema.task_of(str(c)) != schema.task_of(str(p)) and not np.isnan(value)
         }
-        condition, given = min(cells, key=cells.__getitem__)
-        return condition, given, cells[condition, given]
+        condition, prompt = min(cells, key=cells.__getitem__)
+        return condition, prompt, cells[condition, prompt]
 
 
-def costs(table: pd.DataFrame) -> PromptCosts | None:
-    """Sum up the measure "prompts"; None where no image was restored under its own and another task's prompt."""
+def summarize(table: pd.DataFrame) -> PromptCosts | None:
+    """Summarize the measure "prompts"; None where no image was restored under its own and another task's prompt."""
     rows = table[table["metric"] == schema.PSNR]
-    right = rows[rows["given"] == rows["condition"]].set_index(_IMAGE)["value"]
-    base = right.reindex(pd.MultiIndex.from_frame(rows[_IMAGE])).to_numpy()
-    changes = rows.assign(change=rows["value"].to_numpy() - base)
-    known = changes["change"].notna()
-    lost = int((~known).groupby([changes[k] for k in _IMAGE]).any().sum())
-    changes = changes[known]
-    wrong = changes[changes["given"] != changes["condition"]]
-    same_task = wrong["given"].map(schema.task_of) == wrong["condition"].map(schema.task_of)
-    other_task = _by_image(wrong[~same_task])
+    changes = rows.assign(change=intervals.paired_changes(rows, rows[rows["prompt"] == rows["condition"]]))
+    has_correct = changes["change"].notna()
+    n_excluded = int((~has_correct).groupby([changes[k] for k in IMAGE_KEY]).any().sum())
+    changes = changes[has_correct]
+    wrong_prompts = changes[changes["prompt"] != changes["condition"]]
+    same_task = wrong_prompts["prompt"].map(schema.task_of) == wrong_prompts["condition"].map(schema.task_of)
+    other_task = _average_by_image(wrong_prompts[~same_task])
     if other_task is None:
         return None
-    by_seed = changes.groupby(["variant", "seed", "condition", "given"], sort=False)["change"].mean()
-    means = by_seed.groupby(["variant", "condition", "given"], sort=False).mean()
-    matrices = {v: _matrix(means[v]) for v in dict.fromkeys(wrong.loc[~same_task, "variant"])}
+    by_seed = changes.groupby(["variant", "seed", "condition", "prompt"], sort=False)["change"].mean()
+    means = by_seed.groupby(["variant", "condition", "prompt"], sort=False).mean()
+    matrices = {v: _to_matrix(means[v]) for v in dict.fromkeys(wrong_prompts.loc[~same_task, "variant"])}
     return PromptCosts(
         matrices=matrices,
         other_task=other_task,
-        other_level=_by_image(wrong[same_task]),
-        without_right=lost,
+        other_level=_average_by_image(wrong_prompts[same_task]),
+        n_excluded=n_excluded,
     )
 
 
-def _by_image(wrong: pd.DataFrame) -> Analysis | None:
+def _average_by_image(wrong: pd.DataFrame) -> Analysis | None:
     """Changes averaged over the wrong prompts of an image: prompts of a task first, so that noise counts once."""
     if wrong.empty:
         return None
-    by_task = wrong.assign(given_task=wrong["given"].map(schema.task_of)).groupby([*_IMAGE, "given_task"], sort=False)
-    rows = by_task["change"].mean().groupby(level=_IMAGE, sort=False).mean().reset_index()
+    by_task = wrong.assign(prompt_task=wrong["prompt"].map(schema.task_of)).groupby(
+        [*IMAGE_KEY, "prompt_task"], sort=False
+    )
+    rows = by_task["change"].mean().groupby(level=IMAGE_KEY, sort=False).mean().reset_index()
     return intervals.over_images(rows, rows["change"])
 
 
-def _matrix(means: pd.Series) -> pd.DataFrame:
-    frame = means.unstack("given")
+def _to_matrix(means: pd.Series) -> pd.DataFrame:
+    frame = means.unstack("prompt")
     return frame.reindex(
         index=sorted(frame.index, key=schema.condition_sort_key),
         columns=sorted(frame.columns, key=schema.condition_sort_key),
     )
 
 
-def sentences(found: PromptCosts) -> list[str]:
-    """Who loses how much, and for whom the prompt does nothing."""
-    idle = found.idle
-    means = {v: found.mean(v) for v in found.variants if v not in idle}
+def sentences(costs: PromptCosts) -> list[str]:
+    """Loss of the variants, and variants on which the prompt has no effect."""
+    unaffected = costs.idle
+    means = {v: costs.mean(v) for v in costs.variants if v not in unaffected}
     ranked = sorted((v for v in means if not np.isnan(means[v].value)), key=lambda v: means[v].value)
-    said = []
-    gap = found.other_task.difference(ranked[0], ranked[-1]) if len(ranked) > 1 else None
-    is_ranked = gap is not None and gap.excludes_zero
+    lines = []
+    difference = costs.other_task.difference(ranked[0], ranked[-1]) if len(ranked) > 1 else None
+    is_ranked = difference is not None and difference.excludes_zero
     if ranked:
-        said.append(_loses(found, ranked[0], means[ranked[0]], "most" if is_ranked else ""))
-    if gap is not None:
-        said.append(_loses(found, ranked[-1], means[ranked[-1]], "least" if is_ranked else ""))
-        said += _unlike(gap)
-    if idle:
-        said.append(
+        lines.append(_loss_sentence(costs, ranked[0], means[ranked[0]], "most" if is_ranked else ""))
+    if difference is not None:
+        lines.append(_loss_sentence(costs, ranked[-1], means[ranked[-1]], "least" if is_ranked else ""))
+        lines += _difference_sentences(difference)
+    if unaffected:
+        lines.append(
             ngettext(
                 "The prompt does nothing in {names}: it does not lose {size:g} dB on any condition, whatever it is "
                 "told.",
                 "The prompt does nothing in {names}: they do not lose {size:g} dB on any condition, whatever they are "
                 "told.",
-                len(idle),
-                names=comma(idle),
+                len(unaffected),
+                names=comma(unaffected),
                 size=NOTHING_DB,
             )
         )
-    said.append(intervals.limits(found.other_task))
-    return [s for s in said if s]
+    return [*lines, *intervals.caveats(costs.other_task)]
 
 
-def _loses(found: PromptCosts, variant: str, mean: Estimate, rank: str) -> str:
-    condition, given, change = found.worst(variant)
-    clauses = [_loss(variant, mean, rank)]
+def _loss_sentence(costs: PromptCosts, variant: str, mean: Estimate, rank: str) -> str:
+    condition, prompt, change = costs.worst(variant)
+    clauses = [_loss_clause(variant, mean, rank)]
     if change <= -NOTHING_DB:
         clauses.append(
             message(
                 "the largest loss is {condition} told as {given}, {loss} dB",
                 condition=condition_in_sentence(condition),
-                given=condition_in_sentence(given),
+                given=condition_in_sentence(prompt),
                 loss=intervals.number(-change, 2),
             )
         )
     return message("{clauses}.", clauses=series(clauses))
 
 
-def _loss(variant: str, mean: Estimate, rank: str) -> str:
-    told = {"variant": variant, "loss": intervals.loss_text(mean)}
+def _loss_clause(variant: str, mean: Estimate, rank: str) -> str:
+    values = {"variant": variant, "loss": intervals.format_loss(mean)}
     if mean.value >= 0 and mean.excludes_zero:
         return message(
             "{variant} does better when told the wrong task, by {gain} dB {interval} averaged over the columns",
             variant=variant,
             gain=intervals.number(mean.value, 2),
-            interval=intervals.bracket(mean.low, mean.high, 2),
+            interval=intervals.format_interval(mean.low, mean.high, 2),
         )
     if not mean.excludes_zero and not np.isnan(mean.low):
         return message(
             "{variant} loses nothing that could be told from zero when told the wrong task: {loss} averaged over the "
             "columns",
-            **told,
+            **values,
         )
     if rank == "most":
-        return message("{variant} loses most when told the wrong task, {loss} averaged over the columns", **told)
+        return message("{variant} loses most when told the wrong task, {loss} averaged over the columns", **values)
     if rank == "least":
-        return message("{variant} loses least when told the wrong task, {loss} averaged over the columns", **told)
-    return message("{variant} loses when told the wrong task, {loss} averaged over the columns", **told)
+        return message("{variant} loses least when told the wrong task, {loss} averaged over the columns", **values)
+    return message("{variant} loses when told the wrong task, {loss} averaged over the columns", **values)
 
 
-def _unlike(gap: Estimate) -> list[str]:
-    """Whether the variant that loses most and the one that loses least can be told apart."""
-    if np.isnan(gap.low):
+def _difference_sentences(difference: Estimate) -> list[str]:
+    """Whether the loss of the variant that loses most differs from that of the one that loses least."""
+    if np.isnan(difference.low):
         return []
-    size = intervals.loss_text(gap)
-    if gap.excludes_zero:
+    size = intervals.format_loss(difference)
+    if difference.excludes_zero:
         return [message("The two differ in it ({size}; chosen as the extremes, not corrected for that).", size=size)]
     return [
         message(
@@ -185,29 +184,30 @@ def _unlike(gap: Estimate) -> list[str]:
     ]
 
 
-def grid(found: PromptCosts) -> Table:
+def make_table(costs: PromptCosts) -> Table:
     """Mean change under another task's prompt, for each variant and true condition."""
-    conditions = found.other_task.scores.conditions
-    level = found.other_level
+    conditions = costs.other_task.scores.conditions
+    other_level = costs.other_level
     rows = []
-    for variant in found.variants:
-        cells: list[Cell] = [intervals.change(found.other_task.estimate(variant, c)) for c in (AVERAGE, *conditions)]
-        if level is not None:
-            cells.append(intervals.change(intervals.estimate(level, variant)))
+    for variant in costs.variants:
+        cells: list[Cell] = [
+            intervals.change_cell(costs.other_task.estimate(variant, c)) for c in (AVERAGE, *conditions)
+        ]
+        if other_level is not None:
+            cells.append(intervals.change_cell(intervals.estimate(other_level, variant)))
         rows.append((words(variant), *cells))
     heads = [text_column(message("Variant")), *(Column(head=condition_label(c)) for c in (AVERAGE, *conditions))]
-    if level is not None:
+    if other_level is not None:
         heads.append(Column(head=message("Right task, wrong strength")))
     caption = [
         message(
             "PSNR in dB against the right prompt, by what is wrong with the image; negative is a loss. Prompts of a "
             "task are averaged first; the average is the plain mean over the columns. Paired within each image."
         ),
-        intervals.basis(found.other_task),
+        intervals.describe_sample(costs.other_task),
     ]
-    if found.without_right:
-        n = found.without_right
-        caption.append(message("{n} images without the right prompt's result are left out.", n=n))
+    if costs.n_excluded:
+        caption.append(message("{n} images without the right prompt's result are left out.", n=costs.n_excluded))
     return Table(
         title=message("Mean change under the prompt of another task"),
         caption=texts(caption),
@@ -216,13 +216,13 @@ def grid(found: PromptCosts) -> Table:
     )
 
 
-def summary(found: PromptCosts) -> pd.DataFrame:
-    """Every cell of the matrices, and the means with their intervals under given = "another task"."""
+def to_frame(costs: PromptCosts) -> pd.DataFrame:
+    """Every cell of the matrices, and the means with their intervals under prompt = "another task"."""
     rows = []
-    for variant, matrix in found.matrices.items():
-        for (condition, given), value in matrix.stack().items():  # type: ignore[misc]
-            rows.append({"variant": variant, "condition": condition, "given": given, "value_db": value})
-        for condition in (AVERAGE, *found.other_task.scores.conditions):
-            estimate = intervals.columns(found.other_task.estimate(variant, condition), "db")
-            rows.append({"variant": variant, "condition": condition, "given": "another task", **estimate})
+    for variant, matrix in costs.matrices.items():
+        for (condition, prompt), value in matrix.stack().items():  # type: ignore[misc]
+            rows.append({"variant": variant, "condition": condition, "prompt": prompt, "value_db": value})
+        for condition in (AVERAGE, *costs.other_task.scores.conditions):
+            estimate = intervals.to_columns(costs.other_task.estimate(variant, condition), "db")
+            rows.append({"variant": variant, "condition": condition, "prompt": "another task", **estimate})
     return pd.DataFrame(rows)

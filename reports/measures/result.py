@@ -1,4 +1,4 @@
-"""What one measure shows on the page."""
+"""One measure's section of the page."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from reports.messages import message, sentences
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureResult:
-    """One measure's part of the page.
+    """One measure's section of the page.
 
     Attributes:
         name: of its anchor and its CSV file.
         title: of the section.
-        sentences: what the numbers say, the first in bold.
+        sentences: the result in words, the first in bold.
         note: how it was measured.
         pictures: its figures.
         tables: its tables.
         summary: every number unrounded, as written to the CSV file.
-        problems: what could not be drawn, and why.
+        problems: figures that could not be drawn, with the reason.
     """
 
     name: str
@@ -38,24 +38,24 @@ class MeasureResult:
     @property
     def section(self) -> Section:
         """The section of the page."""
-        first, *others = self.sentences
-        blocks: list[Block] = [Text(lead=first, text=sentences(others) if others else ""), self.noted]
-        blocks += [Text(text=not_drawn(problem), style="remark") for problem in self.problems]
+        first, *following = self.sentences
+        blocks: list[Block] = [Text(lead=first, text=sentences(following) if following else ""), self.note_text]
+        blocks += [Text(text=missing_figure_message(problem), style="remark") for problem in self.problems]
         blocks += [Figure(picture=picture) for picture in self.pictures]
         return Section(name=f"measure-{self.name}", title=self.title, blocks=[*blocks, *self.numbered_tables])
 
     @property
     def numbered_tables(self) -> list[Table]:
-        """The tables with names that are alone of their kind on the page."""
+        """The tables with names that are unique on the page."""
         return [replace(table, name=f"measure-{self.name}-{n}") for n, table in enumerate(self.tables, start=1)]
 
     @property
-    def noted(self) -> Text:
-        """How it was measured, and where its numbers are."""
+    def note_text(self) -> Text:
+        """Notes: how it was measured, and the file of its numbers."""
         file = message("Unrounded: {file}.csv.", file=f"{schema.MEASURES_FOLDER}/{self.name}")
         return Text(text=sentences([self.note, file]), style="note")
 
 
-def not_drawn(why: str) -> str:
+def missing_figure_message(reason: str) -> str:
     """That a figure is missing."""
-    return message("This figure could not be drawn: {why}", why=why)
+    return message("This figure could not be drawn: {why}", why=reason)

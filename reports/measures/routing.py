@@ -1,4 +1,4 @@
-"""Which experts of a model that routes serve which degradation, and how far the tasks' shares lie apart."""
+"""Which experts of a model that routes serve which degradation, and the distance between the tasks' shares."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from reports.stats import Analysis
 from reports.study import Study
 
 MEAN = "mean over routers"
-MOST_DRAWN = 3  # variants, of which each has a figure
+MAX_FIGURES = 3  # variants, of which each has a figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Routes:
+class Routing:
     """One variant's routing.
 
     Attributes:
         variant: its name.
-        seed: whose experts `matrices` are; the expert of one number does other work under another seed.
-        layers: where the routers stand, in the model's order.
+        seed: of the run that `matrices` describe; expert numbers do not correspond across seeds.
+        layers: those with a router, in the model's order.
         matrices: layer -> share of the gate weight, a row a condition and a column an expert.
         distances: between the tasks' shares, over seeds; a column a layer and `MEAN`.
     """
@@ -42,103 +42,104 @@ class Routes:
     distances: Analysis
 
 
-def routes(table: pd.DataFrame) -> tuple[Routes, ...]:
-    """Sum up the measure "routing" by variant; none where fewer than two tasks were measured."""
+def summarize(table: pd.DataFrame) -> tuple[Routing, ...]:
+    """Summarize the measure "routing" by variant; none where fewer than two tasks were measured."""
     if table["condition"].map(schema.task_of).nunique() < 2:
         return ()
-    return tuple(_routes(str(variant), rows) for variant, rows in table.groupby("variant", sort=False))
+    return tuple(_summarize_variant(str(variant), rows) for variant, rows in table.groupby("variant", sort=False))
 
 
-def _routes(variant: str, rows: pd.DataFrame) -> Routes:
+def _summarize_variant(variant: str, rows: pd.DataFrame) -> Routing:
     layers = tuple(dict.fromkeys(rows["layer"]))
     seed = min(rows["seed"])
-    first = rows[rows["seed"] == seed]
-    matrices = {layer: _matrix(first[first["layer"] == layer], "condition") for layer in layers}
-    found = [
-        {"variant": variant, "seed": one, "at": layer, "distance": distance(mine)}
-        for (one, layer), mine in rows.groupby(["seed", "layer"], sort=False)  # type: ignore[misc]
+    first_run = rows[rows["seed"] == seed]
+    matrices = {layer: _weight_matrix(first_run[first_run["layer"] == layer], "condition") for layer in layers}
+    distance_rows = [
+        {"variant": variant, "seed": run_seed, "at": layer, "distance": mean_distance(subset)}
+        for (run_seed, layer), subset in rows.groupby(["seed", "layer"], sort=False)
     ]
-    apart = pd.DataFrame(found)
-    mean = apart.groupby(["variant", "seed"], sort=False)["distance"].mean().reset_index().assign(at=MEAN)
-    both = pd.concat([apart, mean], ignore_index=True)
-    distances = intervals.over_seeds(both, both["distance"], both["at"])
-    return Routes(variant=variant, seed=int(seed), layers=layers, matrices=matrices, distances=distances)
+    by_layer = pd.DataFrame(distance_rows)
+    over_layers = by_layer.groupby(["variant", "seed"], sort=False)["distance"].mean().reset_index().assign(at=MEAN)
+    with_means = pd.concat([by_layer, over_layers], ignore_index=True)
+    distances = intervals.over_seeds(with_means, with_means["distance"], with_means["at"])
+    return Routing(variant=variant, seed=int(seed), layers=layers, matrices=matrices, distances=distances)
 
 
-def _matrix(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+def _weight_matrix(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     """Gate weight by `by` and expert; rows in the order of the tasks."""
-    found = rows.pivot_table(index=by, columns="expert", values="weight", aggfunc="mean")
-    return found.loc[sorted(found.index, key=schema.condition_sort_key)]
+    matrix = rows.pivot_table(index=by, columns="expert", values="weight", aggfunc="mean")
+    return matrix.loc[sorted(matrix.index, key=schema.condition_sort_key)]
 
 
-def distance(rows: pd.DataFrame) -> float:
-    """How far one router's tasks lie apart: total variation of their shares of gate weight, mean over pairs of tasks.
+def mean_distance(rows: pd.DataFrame) -> float:
+    """Distance between one router's tasks: total variation of their shares of gate weight, mean over pairs of tasks.
 
-    0 where every task uses the experts alike, 1 where no two tasks share one. The conditions of a task are averaged.
+    0: every task uses the experts alike; 1: no two tasks share an expert. The conditions of a task are averaged.
     """
-    shares = _matrix(rows.assign(task=rows["condition"].map(schema.task_of)), "task").to_numpy()
+    shares = _weight_matrix(rows.assign(task=rows["condition"].map(schema.task_of)), "task").to_numpy()
     pairs = [0.5 * float(abs(a - b).sum()) for a, b in combinations(shares, 2)]
     return sum(pairs) / len(pairs)
 
 
-def section(table: pd.DataFrame, study: Study, folder: Path) -> tuple[MeasureResult, list[Job]] | None:
+def make_section(table: pd.DataFrame, study: Study, folder: Path) -> tuple[MeasureResult, list[Job]] | None:
     """The section and its figures; None where fewer than two tasks were measured."""
-    found = routes(table)
-    if not found:
+    routings = summarize(table)
+    if not routings:
         return None
-    made = MeasureResult(
+    section = MeasureResult(
         name="routing",
         title=message("Which expert serves which degradation"),
-        sentences=tuple(sentences(found)),
-        tables=(grid(found),),
-        summary=summary(table),
+        sentences=tuple(sentences(routings)),
+        tables=(make_table(routings),),
+        summary=to_frame(table),
     )
-    drawn = study.to_show([each.variant for each in found], MOST_DRAWN)
+    variants = study.to_show([routing.variant for routing in routings], MAX_FIGURES)
     figures = [
-        Job(draw=routing_figure.draw, given=(number, each.variant, each.seed, each.matrices, folder))
-        for number, each in enumerate((r for r in found if r.variant in drawn), start=1)
+        Job(draw=routing_figure.draw, given=(number, routing.variant, routing.seed, routing.matrices, folder))
+        for number, routing in enumerate((routing for routing in routings if routing.variant in variants), start=1)
     ]
-    return made, figures
+    return section, figures
 
 
-def sentences(found: tuple[Routes, ...]) -> list[str]:
-    """How far each variant's tasks lie apart, and where most."""
-    said: list[str] = []
-    for each in found:
-        mean = each.distances.estimate(each.variant, MEAN)
-        at = {layer: each.distances.estimate(each.variant, layer) for layer in each.layers}
-        router = max(at, key=lambda layer: at[layer].value)
-        said.append(
+def sentences(routings: tuple[Routing, ...]) -> list[str]:
+    """Mean distance between each variant's tasks, and the router with the largest distance."""
+    lines: list[str] = []
+    for routing in routings:
+        mean = routing.distances.estimate(routing.variant, MEAN)
+        by_layer = {layer: routing.distances.estimate(routing.variant, layer) for layer in routing.layers}
+        router = max(by_layer, key=lambda layer: by_layer[layer].value)
+        lines.append(
             message(
                 "The tasks' shares of the experts of {variant} lie {mean:.2f} {interval} apart on average; the largest "
                 "distance of a router is {most:.2f} {its_interval}, at {router} (0: the same experts for every task, "
                 "1: none in common).",
-                variant=each.variant,
+                variant=routing.variant,
                 mean=mean.value,
-                interval=intervals.bracket(mean.low, mean.high, 2),
+                interval=intervals.format_interval(mean.low, mean.high, 2),
                 router=router,
-                most=at[router].value,
-                its_interval=intervals.bracket(at[router].low, at[router].high, 2),
+                most=by_layer[router].value,
+                its_interval=intervals.format_interval(by_layer[router].low, by_layer[router].high, 2),
             )
         )
-    return said
+    return lines
 
 
-def grid(found: tuple[Routes, ...]) -> Table:
+def make_table(routings: tuple[Routing, ...]) -> Table:
     """Each router's distance between tasks, and the expert with most weight by condition."""
     conditions = sorted(
-        {c for each in found for matrix in each.matrices.values() for c in matrix.index}, key=schema.condition_sort_key
+        {c for routing in routings for matrix in routing.matrices.values() for c in matrix.index},
+        key=schema.condition_sort_key,
     )
     rows = []
-    for each in found:
-        for layer in each.layers:
-            matrix = each.matrices[layer]
-            first = [
+    for routing in routings:
+        for layer in routing.layers:
+            matrix = routing.matrices[layer]
+            top_experts = [
                 words(f"{matrix.loc[c].idxmax()} ({matrix.loc[c].max():.0%})" if c in matrix.index else "-")
                 for c in conditions
             ]
-            apart = intervals.level(intervals.estimate(each.distances, each.variant, layer), 2)
-            rows.append((words(each.variant), words(layer), apart, *first))
+            distance = intervals.value_cell(intervals.estimate(routing.distances, routing.variant, layer), 2)
+            rows.append((words(routing.variant), words(layer), distance, *top_experts))
     return Table(
         title=message("Experts by router and condition"),
         caption=message(
@@ -156,6 +157,6 @@ def grid(found: tuple[Routes, ...]) -> Table:
     )
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
+def to_frame(table: pd.DataFrame) -> pd.DataFrame:
     """Every run's shares."""
     return table[["variant", "seed", "layer", "condition", "expert", "selected", "weight", "n_images"]]

@@ -21,13 +21,13 @@ from reports.figures import prompts as prompts_figures
 from reports.files import write_csv
 from reports.learning import TaskLearning
 from reports.measures import (
-    declared,
     information,
     interference,
-    interference_shown,
+    interference_report,
     levels,
     mechanism,
     mixed,
+    plugin,
     precision,
     prompts,
     routing,
@@ -51,18 +51,18 @@ _SETTINGS = {
     "pixels": message("pixels an image"),
     "plugins": message("of the package"),
 }
-_NO_LIMIT = "None"
+_UNLIMITED = "None"
 SEPARATION = "separation"
 TRAINING = "learning"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureResults:
-    """What the page shows of the measures: its sections, and one line for each table that is damaged.
+    """The measures' sections of the page, and one line for each table that is damaged.
 
     Attributes:
         sections: in the page's order.
-        problems: what could not be summed up, and why.
+        problems: measures that could not be summarized, with the reason.
         jobs: section's name -> figures that are still to be drawn.
     """
 
@@ -72,21 +72,21 @@ class MeasureResults:
 
     @property
     def training(self) -> tuple[MeasureResult, ...]:
-        """How far each variant was trained, if the runs say so."""
+        """The section on training past the plateau, if there is one."""
         return tuple(section for section in self.sections if section.name == TRAINING)
 
     def others(self, primary: str) -> tuple[MeasureResult, ...]:
-        """The other sections but the study's primary one; t-SNE's controls stand beside its figure."""
+        """The remaining sections without the study's primary one; controls of t-SNE are placed beside its figure."""
         return tuple(s for s in self.sections if s.name not in (SEPARATION, TRAINING, primary))
 
     def section(self, name: str) -> MeasureResult | None:
         """The section of this name, if there is one."""
         return next((section for section in self.sections if section.name == name), None)
 
-    def with_figures(self, drawn: Mapping[str, Figures]) -> MeasureResults:
+    def with_figures(self, figures: Mapping[str, Figures]) -> MeasureResults:
         """The same with the figures that the jobs drew, by section."""
         sections = [
-            replace(s, pictures=drawn[s.name].pictures, problems=drawn[s.name].problems) if s.name in drawn else s
+            replace(s, pictures=figures[s.name].pictures, problems=figures[s.name].problems) if s.name in figures else s
             for s in self.sections
         ]
         return MeasureResults(sections=tuple(sections), problems=self.problems)
@@ -97,7 +97,7 @@ class _Inputs:
     """What every section is made from.
 
     Attributes:
-        study: whose measures they are.
+        study: the study on the page.
         measures: their tables.
         psnr: the study's own analysis.
         folder: where figures go.
@@ -108,18 +108,18 @@ class _Inputs:
     psnr: Analysis
     folder: Path
 
-    def jobs(self, found: object, *draws: Callable[..., Any]) -> list[Job]:
-        """Figures of what was found."""
-        return [Job(draw=draw, given=(found, self.study, self.folder)) for draw in draws]
+    def jobs(self, result: object, *draws: Callable[..., Any]) -> list[Job]:
+        """The jobs that draw figures of a measure's summary."""
+        return [Job(draw=draw, given=(result, self.study, self.folder)) for draw in draws]
 
 
-SectionWithFigures = (
+SectionWithJobs = (
     tuple[MeasureResult, list[Job]] | None
 )  # a section and its figures; None where there is too little for it
 
 
 def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[TaskLearning] = ()) -> MeasureResults:
-    """Sum up what each variant learned and every measure that finished runs have; one that fails leaves the others.
+    """Summarize the training of each variant and every measure of finished runs; a failure of one leaves the others.
 
     Writes <measure>.csv into the folder of measures below `out`. The figures are left to the caller
     (`MeasureResults.jobs`), who may draw them beside others; they go into the figures' folder below `out`.
@@ -128,34 +128,34 @@ def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[
     inputs = _Inputs(study=study, measures=measures, psnr=psnr, folder=out / schema.FIGURES_FOLDER)
     sections, problems, jobs = [], list(measures.problems), {}
     if learned:
-        first = training.section(study, list(learned))
+        first = training.make_section(study, list(learned))
         sections.append(first)
         write_csv(out / schema.MEASURES_FOLDER / f"{first.name}.csv", first.summary, "%.6f")
-    others: list[tuple[tuple[str, ...], Callable[[_Inputs], SectionWithFigures]]]
-    others = [((name,), partial(_declared, name=name)) for name in measures.declared]
-    for names, make in [*_SECTIONS, *others]:
+    plugin_sections: list[tuple[tuple[str, ...], Callable[[_Inputs], SectionWithJobs]]]
+    plugin_sections = [((name,), partial(_plugin_section, name=name)) for name in measures.plugin_sections]
+    for names, make in [*_SECTIONS, *plugin_sections]:
         present = [name for name in names if name in measures.tables]
         if not present:
             continue
         try:
-            made = make(inputs)
-        except Exception as error:  # a measure's odd content must not cost the reader the rest of the report
-            why = f"{type(error).__name__}: {error}"
-            problems.append(message("{names} could not be summed up: {why}", names=listed(present), why=why))
+            section_with_jobs = make(inputs)
+        except Exception as error:  # bad content of one measure must not cost the rest of the report
+            reason = f"{type(error).__name__}: {error}"
+            problems.append(message("{names} could not be summed up: {why}", names=listed(present), why=reason))
             continue
-        if made is None:
+        if section_with_jobs is None:
             if len(present) == len(names) == 1:
                 problems.append(message("{names} holds too little to be summed up.", names=listed(present)))
             continue
-        section, jobs[made[0].name] = made
-        sections.append(replace(section, note=_note(measures, present)))
+        section, jobs[section_with_jobs[0].name] = section_with_jobs
+        sections.append(replace(section, note=_measurement_note(measures, present)))
         write_csv(out / schema.MEASURES_FOLDER / f"{section.name}.csv", section.summary, "%.6f")
     _remove_old_csv(out / schema.MEASURES_FOLDER, {section.name for section in sections})
-    told = tuple(_with_labels(section, study) for section in sections)
-    return MeasureResults(sections=told, problems=tuple(problems), jobs=jobs)
+    relabelled = tuple(_relabel(section, study) for section in sections)
+    return MeasureResults(sections=relabelled, problems=tuple(problems), jobs=jobs)
 
 
-def _with_labels(section: MeasureResult, study: Study) -> MeasureResult:
+def _relabel(section: MeasureResult, study: Study) -> MeasureResult:
     """The section as a reader sees it: variants by their labels, in sentences and in the first column of tables."""
     tables = []
     for table in section.tables:
@@ -163,145 +163,163 @@ def _with_labels(section: MeasureResult, study: Study) -> MeasureResult:
         rows = [replace(row, cells=(head, *row.cells[1:])) for head, row in zip(heads, table.rows, strict=True)]
         caption = renamed(table.caption, study.labels_in_text)
         tables.append(replace(table, rows=tuple(rows), caption=caption))
-    said = tuple(renamed(each, study.labels_in_text) for each in section.sentences)
-    return replace(section, sentences=said, tables=tuple(tables))
+    sentences = tuple(renamed(sentence, study.labels_in_text) for sentence in section.sentences)
+    return replace(section, sentences=sentences, tables=tuple(tables))
 
 
-def _remove_old_csv(folder: Path, shown: set[str]) -> None:
+def _remove_old_csv(folder: Path, names: set[str]) -> None:
     """Tables of an earlier build that the page no longer has would be taken for its own."""
     for path in folder.glob("*.csv"):
-        if path.stem not in shown:
+        if path.stem not in names:
             path.unlink()
 
 
-def _section(
-    name: str, title: str, said: Iterable[str], tables: Iterable[Table], summary: pd.DataFrame, jobs: Iterable[Job] = ()
-) -> SectionWithFigures:
-    made = MeasureResult(name=name, title=title, sentences=tuple(said), tables=tuple(tables), summary=summary)
-    return made, list(jobs)
+def _make_section(
+    name: str,
+    title: str,
+    sentences: Iterable[str],
+    tables: Iterable[Table],
+    summary: pd.DataFrame,
+    jobs: Iterable[Job] = (),
+) -> SectionWithJobs:
+    section = MeasureResult(name=name, title=title, sentences=tuple(sentences), tables=tuple(tables), summary=summary)
+    return section, list(jobs)
 
 
-def _prompts(inputs: _Inputs) -> SectionWithFigures:
-    found = prompts.costs(inputs.measures.tables["prompts"])
-    if found is None:
+def _prompts_section(inputs: _Inputs) -> SectionWithJobs:
+    costs = prompts.summarize(inputs.measures.tables["prompts"])
+    if costs is None:
         return None
-    title, jobs = message("What a wrong prompt costs"), inputs.jobs(found, prompts_figures.draw)
-    return _section("prompts", title, prompts.sentences(found), [prompts.grid(found)], prompts.summary(found), jobs)
-
-
-def _precision(inputs: _Inputs) -> SectionWithFigures:
-    tables = inputs.measures.tables
-    changed = precision.changes(tables["precision"]) if "precision" in tables else {}
-    moved = precision.moves(tables["order_moves"]) if "order_moves" in tables else {}
-    if not changed and not moved:
-        return None
-    said, grid = precision.sentences(changed, moved), precision.grid(changed, moved)
-    return _section(
-        "precision", message("Prompt codes in half precision"), said, [grid], precision.summary(changed, moved)
+    title, jobs = message("What a wrong prompt costs"), inputs.jobs(costs, prompts_figures.draw)
+    return _make_section(
+        "prompts", title, prompts.sentences(costs), [prompts.make_table(costs)], prompts.to_frame(costs), jobs
     )
 
 
-def _separation(inputs: _Inputs) -> SectionWithFigures:
-    found = separation.separation_controls(inputs.measures.tables[SEPARATION])
-    if found is None:
+def _precision_section(inputs: _Inputs) -> SectionWithJobs:
+    tables = inputs.measures.tables
+    changed = precision.summarize_changes(tables["precision"]) if "precision" in tables else {}
+    moved = precision.summarize_moves(tables["order_moves"]) if "order_moves" in tables else {}
+    if not changed and not moved:
+        return None
+    sentences, table = precision.sentences(changed, moved), precision.make_table(changed, moved)
+    return _make_section(
+        "precision", message("Prompt codes in half precision"), sentences, [table], precision.to_frame(changed, moved)
+    )
+
+
+def _separation_section(inputs: _Inputs) -> SectionWithJobs:
+    controls = separation.summarize(inputs.measures.tables[SEPARATION])
+    if controls is None:
         return None
     title = message("Features by condition: controls")
-    return _section(SEPARATION, title, separation.sentences(found), separation.grids(found), separation.summary(found))
+    return _make_section(
+        SEPARATION,
+        title,
+        separation.sentences(controls),
+        separation.make_tables(controls),
+        separation.to_frame(controls),
+    )
 
 
-def _interference(inputs: _Inputs) -> SectionWithFigures:
+def _interference_section(inputs: _Inputs) -> SectionWithJobs:
     table, learned = inputs.measures.tables["interference"], learned_tasks(inputs.study)
-    every = {loss: interference.interference(table, loss, learned=learned) for loss in interference_shown.LOSSES}
-    by_loss = {loss: one for loss, one in every.items() if one is not None}
-    found = by_loss.get(interference.PLAIN)
-    if found is None:
+    results = {loss: interference.summarize(table, loss, learned=learned) for loss in interference_report.LOSSES}
+    by_loss = {loss: result for loss, result in results.items() if result is not None}
+    plain = by_loss.get(interference.PLAIN)
+    if plain is None:
         return None
-    jobs = inputs.jobs(found, interference_figures.draw_pairs, interference_figures.draw_progress)
-    grids = [interference_shown.grid(by_loss)]
-    grids += [interference_shown.grid_by_pair(by_loss)] if found.alone else []
-    grids += [interference_shown.grid_by_group(found)] if len(found.groups) > 1 else []
-    said, title = interference_shown.sentences(by_loss), message("Gradient interference")
-    return _section("interference", title, said, grids, interference.summary(by_loss), jobs)
+    jobs = inputs.jobs(plain, interference_figures.draw_pairs, interference_figures.draw_progress)
+    tables = [interference_report.make_table(by_loss)]
+    tables += [interference_report.make_pair_table(by_loss)] if plain.alone else []
+    tables += [interference_report.make_group_table(plain)] if len(plain.groups) > 1 else []
+    sentences, title = interference_report.sentences(by_loss), message("Gradient interference")
+    return _make_section("interference", title, sentences, tables, interference.to_frame(by_loss), jobs)
 
 
-def _information(inputs: _Inputs) -> SectionWithFigures:
-    found, study = information.information(inputs.measures.tables["information"]), inputs.study
-    if found is None:
+def _information_section(inputs: _Inputs) -> SectionWithJobs:
+    losses, study = information.summarize(inputs.measures.tables["information"]), inputs.study
+    if losses is None:
         return None
-    said, title = information.sentences(found, study.axis_values, study.axis_name), message("Information a block loses")
-    jobs = inputs.jobs(found, information_figures.draw_levels)
-    return _section("information", title, said, information.grids(found), information.summary(found), jobs)
+    sentences, title = (
+        information.sentences(losses, study.axis_values, study.axis_name),
+        message("Information a block loses"),
+    )
+    jobs = inputs.jobs(losses, information_figures.draw_levels)
+    return _make_section(
+        "information", title, sentences, information.make_tables(losses), information.to_frame(losses), jobs
+    )
 
 
-def _mechanism(inputs: _Inputs) -> SectionWithFigures:
+def _mechanism_section(inputs: _Inputs) -> SectionWithJobs:
     """PSNR, interference and information loss together, as far as measured, for a study with an axis."""
     tables, study = inputs.measures.tables, inputs.study
-    pulls = interference.interference(tables["interference"]) if "interference" in tables else None
-    losses = information.information(tables["information"]) if "information" in tables else None
-    found = mechanism.mechanism(study, inputs.psnr, pulls, losses)
-    if found is None:
+    gradients = interference.summarize(tables["interference"]) if "interference" in tables else None
+    losses = information.summarize(tables["information"]) if "information" in tables else None
+    summary = mechanism.summarize(study, inputs.psnr, gradients, losses)
+    if summary is None:
         return None
-    said, jobs = mechanism.sentences(found, study), inputs.jobs(found, mechanism_figures.draw)
-    return _section("mechanism", found.title(study), said, [], mechanism.summary(found, study), jobs)
+    sentences, jobs = mechanism.sentences(summary, study), inputs.jobs(summary, mechanism_figures.draw)
+    return _make_section("mechanism", summary.title(study), sentences, [], mechanism.to_frame(summary, study), jobs)
 
 
-def _levels(inputs: _Inputs) -> SectionWithFigures:
-    found, reference = levels.levels(inputs.measures.tables["levels"], inputs.study), inputs.study.reference
-    if found is None:
+def _levels_section(inputs: _Inputs) -> SectionWithJobs:
+    summary, reference = levels.summarize(inputs.measures.tables["levels"], inputs.study), inputs.study.reference
+    if summary is None:
         return None
-    said, grids = levels.sentences(found, reference), levels.grids(found, reference)
-    title, jobs = message("Levels not trained on"), inputs.jobs(found, levels_figures.draw)
-    return _section("levels", title, said, grids, levels.summary(found, reference), jobs)
+    sentences, tables = levels.sentences(summary, reference), levels.make_tables(summary, reference)
+    title, jobs = message("Levels not trained on"), inputs.jobs(summary, levels_figures.draw)
+    return _make_section("levels", title, sentences, tables, levels.to_frame(summary, reference), jobs)
 
 
-def _mixed(inputs: _Inputs) -> SectionWithFigures:
-    found = mixed.mixed(inputs.measures.tables["mixed"])
-    if found is None:
+def _mixed_section(inputs: _Inputs) -> SectionWithJobs:
+    summary = mixed.summarize(inputs.measures.tables["mixed"])
+    if summary is None:
         return None
     title = message("Two degradations at once")
-    return _section("mixed", title, mixed.sentences(found), [mixed.grid(found)], mixed.summary(found))
+    return _make_section("mixed", title, mixed.sentences(summary), [mixed.make_table(summary)], mixed.to_frame(summary))
 
 
-_SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Inputs], SectionWithFigures]], ...] = (
-    ((SEPARATION,), _separation),
-    (("prompts",), _prompts),
-    (("precision", "order_moves"), _precision),
-    (("interference",), _interference),
-    (("information",), _information),
-    (("interference", "information"), _mechanism),
-    (("levels",), _levels),
-    (("mixed",), _mixed),
-    (("routing",), lambda inputs: routing.section(inputs.measures.tables["routing"], inputs.study, inputs.folder)),
+_SECTIONS: tuple[tuple[tuple[str, ...], Callable[[_Inputs], SectionWithJobs]], ...] = (
+    ((SEPARATION,), _separation_section),
+    (("prompts",), _prompts_section),
+    (("precision", "order_moves"), _precision_section),
+    (("interference",), _interference_section),
+    (("information",), _information_section),
+    (("interference", "information"), _mechanism_section),
+    (("levels",), _levels_section),
+    (("mixed",), _mixed_section),
+    (("routing",), lambda inputs: routing.make_section(inputs.measures.tables["routing"], inputs.study, inputs.folder)),
 )
 
 
-def _declared(inputs: _Inputs, *, name: str) -> SectionWithFigures:
+def _plugin_section(inputs: _Inputs, *, name: str) -> SectionWithJobs:
     """A measure of another package."""
     measures = inputs.measures
-    return declared.section(measures.tables[name], measures.declared[name], inputs.study.variants), []
+    return plugin.make_section(measures.tables[name], measures.plugin_sections[name], inputs.study.variants), []
 
 
-def _note(measures: Measures, names: list[str]) -> str:
-    """On how many runs it was measured, and what the tables say about how."""
-    said = []
+def _measurement_note(measures: Measures, names: list[str]) -> str:
+    """Number of measured runs, and the settings of the measures."""
+    lines = []
     for name in names:
-        runs = _runs_told(measures.counts[name], measures.runs)
-        said.append(
+        runs = _format_run_count(measures.counts[name], measures.runs)
+        lines.append(
             message("Measure {name}: taken on {runs}.", name=name, runs=runs)
             if len(names) > 1
             else message("Measured on {runs}.", runs=runs)
         )
-        told = measures.settings[name].items()
+        values = measures.settings[name].items()
         settings = [
             message("{setting} {value}", setting=_SETTINGS.get(key, key), value=value)
-            for key, value in told
-            if value != _NO_LIMIT
+            for key, value in values
+            if value != _UNLIMITED
         ]
-        said += [message("Settings: {settings}.", settings=series(settings))] if settings else []
-    return texts(dict.fromkeys(said))
+        lines += [message("Settings: {settings}.", settings=series(settings))] if settings else []
+    return texts(dict.fromkeys(lines))
 
 
-def _runs_told(count: int, runs: int) -> str:
+def _format_run_count(count: int, runs: int) -> str:
     if count != runs:
         return message(
             "{n} of {all} finished runs; it does not apply to the others or was not taken", n=count, all=runs

@@ -1,4 +1,4 @@
-"""What the separation of features by degradation proves: its two controls beside it, and one sentence on them.
+"""Evidence from the separation of features by degradation: its two controls, and one sentence on them.
 
 Purities are compared by how much of the way from chance to 1 they come. Untrained weights separate "as well" where
 they come `AS_WELL` of the way that trained ones do, and features follow a label where they come `FOLLOWS` of the way.
@@ -17,8 +17,8 @@ from reports.measures import intervals
 from reports.messages import listed, message
 from reports.separation import AS_WELL, above_chance
 
-IN_PART = 0.5
-FOLLOWS = 0.1
+PARTIAL = 0.5
+MIN_SEPARATION = 0.1
 NOT_MEASURED = message(
     "Whether untrained weights or a random prompt give the same picture was not measured (measure separation), so it "
     "is no sign of anything learned."
@@ -29,7 +29,7 @@ SETTINGS: dict[tuple[str, str], str] = {
     ("random_prompt", "condition"): message("trained weights, random prompt, by degradation"),
     ("random_prompt", "told"): message("trained weights, random prompt, by prompt told"),
 }
-_TRAINED, _UNTRAINED, _TRUE, _TOLD = SETTINGS
+_TRAINED, _UNTRAINED, _BY_CONDITION, _BY_PROMPT = SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,118 +46,123 @@ class Controls:
 
     def purity(self, variant: str, layer: str, setting: tuple[str, str]) -> tuple[float, float] | None:
         """Purity and its chance level, or None where it was not measured."""
-        v = self.values
-        rows = v[(v["variant"] == variant) & (v["layer"] == layer) & (v["setting"] == setting[0])]
+        values = self.values
+        rows = values[(values["variant"] == variant) & (values["layer"] == layer) & (values["setting"] == setting[0])]
         rows = rows[rows["by"] == setting[1]]
         return (float(rows["purity"].iloc[0]), float(rows["chance"].iloc[0])) if len(rows) else None
 
 
-def separation_controls(table: pd.DataFrame) -> Controls | None:
-    """Sum up the measure "separation"; None where no run has both trained and untrained features."""
+def summarize(table: pd.DataFrame) -> Controls | None:
+    """Summarize the measure "separation"; None where no run has both trained and untrained features."""
     if not {"trained", "untrained"} <= set(table["setting"]):
         return None
     keys = ["variant", "layer", "setting", "by"]
     numbers = ["silhouette", "purity", "chance", "n_points"]
     grouped = table.groupby(keys, sort=False)
     values = grouped[numbers].mean().assign(seeds=grouped["seed"].nunique()).reset_index()
-    last = {str(v): str(mine["layer"].iloc[-1]) for v, mine in table.groupby("variant", sort=False)}
+    last = {str(v): str(rows["layer"].iloc[-1]) for v, rows in table.groupby("variant", sort=False)}
     return Controls(values=values, last=last)
 
 
-def sentences(found: Controls) -> list[str]:
-    """What the separation proves, one sentence for all variants of which the same is true."""
+def sentences(controls: Controls) -> list[str]:
+    """The conclusion from the controls, one sentence for all variants with the same one."""
     verdicts: dict[tuple[str, str, str], list[str]] = {}
-    for variant, layer in found.last.items():
-        kind = _kind(found, variant, layer)
+    for variant, layer in controls.last.items():
+        kind = _classify(controls, variant, layer)
         if kind is not None:
             verdicts.setdefault((layer, *kind), []).append(variant)
-    said = [_sentence(found, names, layer, (trained, prompt)) for (layer, trained, prompt), names in verdicts.items()]
-    return said or [NOT_MEASURED]
+    lines = [
+        _make_sentence(controls, names, layer, (trained, prompt))
+        for (layer, trained, prompt), names in verdicts.items()
+    ]
+    return lines or [NOT_MEASURED]
 
 
-def _kind(found: Controls, variant: str, layer: str) -> tuple[str, str] | None:
-    """How untrained weights compare ("none": nothing to compare), and what features follow under random prompts."""
-    trained, untrained = (found.purity(variant, layer, s) for s in (_TRAINED, _UNTRAINED))
+def _classify(controls: Controls, variant: str, layer: str) -> tuple[str, str] | None:
+    """Class of the untrained weights ("none": no separation), and of the features under random prompts."""
+    trained, untrained = (controls.purity(variant, layer, s) for s in (_TRAINED, _UNTRAINED))
     if trained is None or untrained is None:
         return None
-    if above_chance(*trained) < FOLLOWS:
+    if above_chance(*trained) < MIN_SEPARATION:
         return "none", ""
-    share = above_chance(*untrained) / above_chance(*trained)
-    compared = "as well" if share >= AS_WELL else "in part" if share >= IN_PART else "less"
-    seen, told = (found.purity(variant, layer, s) for s in (_TRUE, _TOLD))
-    if seen is None or told is None:
+    ratio = above_chance(*untrained) / above_chance(*trained)
+    compared = "as well" if ratio >= AS_WELL else "in part" if ratio >= PARTIAL else "less"
+    by_condition, by_prompt = (controls.purity(variant, layer, s) for s in (_BY_CONDITION, _BY_PROMPT))
+    if by_condition is None or by_prompt is None:
         return compared, ""
-    if max(above_chance(*seen), above_chance(*told)) < FOLLOWS:
+    if max(above_chance(*by_condition), above_chance(*by_prompt)) < MIN_SEPARATION:
         return compared, "neither"
-    if above_chance(*seen) >= above_chance(*told):
+    if above_chance(*by_condition) >= above_chance(*by_prompt):
         return compared, "degradation"
-    return compared, "prompt" if above_chance(*seen) < FOLLOWS else "both"
+    return compared, "prompt" if above_chance(*by_condition) < MIN_SEPARATION else "both"
 
 
-def _untrained(compared: str, untrained: str, trained: str) -> str:
-    told = {"untrained": untrained, "trained": trained}
+def _untrained_clause(compared: str, untrained: str, trained: str) -> str:
+    values = {"untrained": untrained, "trained": trained}
     if compared == "as well":
         return message(
-            "untrained weights separate the degradations as well (purity {untrained} against {trained})", **told
+            "untrained weights separate the degradations as well (purity {untrained} against {trained})", **values
         )
     if compared == "in part":
         return message(
-            "untrained weights separate the degradations in large part (purity {untrained} against {trained})", **told
+            "untrained weights separate the degradations in large part (purity {untrained} against {trained})", **values
         )
     return message(
-        "untrained weights separate the degradations far less (purity {untrained} against {trained})", **told
+        "untrained weights separate the degradations far less (purity {untrained} against {trained})", **values
     )
 
 
-def _under_random_prompts(follows: str, prompt: str, degradation: str) -> str:
+def _random_prompt_clause(follows: str, prompt: str, degradation: str) -> str:
     """A clause with its comma; "" where it was not measured."""
-    told = {"prompt": prompt, "degradation": degradation}
+    values = {"prompt": prompt, "degradation": degradation}
     if follows == "prompt":
         return message(
             ", and under random prompts features follow the prompt told ({prompt}), not the degradation "
             "({degradation})",
-            **told,
+            **values,
         )
     if follows == "both":
         return message(
             ", and under random prompts features follow the prompt told ({prompt}) more than the degradation "
             "({degradation})",
-            **told,
+            **values,
         )
     if follows == "degradation":
         return message(
             ", and under random prompts features follow the degradation ({degradation}), not the prompt told "
             "({prompt})",
-            **told,
+            **values,
         )
     if follows == "neither":
         return message(
             ", and under random prompts features follow neither the prompt told ({prompt}) nor the degradation "
             "({degradation})",
-            **told,
+            **values,
         )
     return ""
 
 
 def _conclusion(compared: str, follows: str) -> str:
-    shown: dict[str, str] = {
+    evidence: dict[str, str] = {
         "": message("the degraded input"),
         "prompt": message("the prompt"),
         "both": message("the prompt more than the degradation"),
         "degradation": message("the degradation"),
         "neither": message("what only the right prompt brings"),
     }
-    what = shown[follows]
+    subject = evidence[follows]
     if compared == "as well":
-        return message("the separation shows {what}, not something learned", what=what)
+        return message("the separation shows {what}, not something learned", what=subject)
     if compared == "in part":
-        return message("the separation shows {what}, and most of it needs no training", what=what)
-    return message("the separation is learned, and shows {what}", what=what)
+        return message("the separation shows {what}, and most of it needs no training", what=subject)
+    return message("the separation is learned, and shows {what}", what=subject)
 
 
-def _sentence(found: Controls, names: list[str], layer: str, kind: tuple[str, str]) -> str:
-    def told(setting: tuple[str, str], which: int = 0) -> str:
-        return _range(p[which] for v in names if (p := found.purity(v, layer, setting)) is not None)
+def _make_sentence(controls: Controls, names: list[str], layer: str, kind: tuple[str, str]) -> str:
+    def purity_range(setting: tuple[str, str], position: int = 0) -> str:
+        return _format_range(
+            purity[position] for v in names if (purity := controls.purity(v, layer, setting)) is not None
+        )
 
     compared, prompt = kind
     if compared == "none":
@@ -165,36 +170,36 @@ def _sentence(found: Controls, names: list[str], layer: str, kind: tuple[str, st
             "In {names} ({layer}), features do not separate the degradations (purity {trained}, chance {chance}).",
             names=listed(names),
             layer=layer,
-            trained=told(_TRAINED),
-            chance=told(_TRAINED, 1),
+            trained=purity_range(_TRAINED),
+            chance=purity_range(_TRAINED, 1),
         )
     return message(
         "In {names} ({layer}), {untrained}{prompt}: {conclusion}.",
         names=listed(names),
         layer=layer,
-        untrained=_untrained(compared, told(_UNTRAINED), told(_TRAINED)),
-        prompt=_under_random_prompts(prompt, told(_TOLD), told(_TRUE)),
+        untrained=_untrained_clause(compared, purity_range(_UNTRAINED), purity_range(_TRAINED)),
+        prompt=_random_prompt_clause(prompt, purity_range(_BY_PROMPT), purity_range(_BY_CONDITION)),
         conclusion=_conclusion(compared, prompt),
     )
 
 
-def _range(values: Iterable[float]) -> str:
-    known = list(values)
-    if not known:
+def _format_range(values: Iterable[float]) -> str:
+    measured = list(values)
+    if not measured:
         return ""
-    low, high = (f"{v:.2f}" for v in (min(known), max(known)))
+    low, high = (f"{v:.2f}" for v in (min(measured), max(measured)))
     return low if low == high else message("{low} to {high}", low=low, high=high)
 
 
-def grids(found: Controls) -> list[Table]:
+def make_tables(controls: Controls) -> list[Table]:
     """Purity of each variant's last layer under every setting; and, folded, all layers."""
     rows = []
-    for variant, layer in found.last.items():
-        purities = [found.purity(variant, layer, setting) for setting in SETTINGS]
+    for variant, layer in controls.last.items():
+        purities = [controls.purity(variant, layer, setting) for setting in SETTINGS]
         chance = next((p[1] for p in purities if p is not None), float("nan"))
         cells = [_number(p[0] if p is not None else float("nan")) for p in purities]
         rows.append((words(variant), words(layer), *cells, _number(chance)))
-    every = [
+    all_rows = [
         (
             words(str(row["variant"])),
             words(str(row["layer"])),
@@ -204,9 +209,9 @@ def grids(found: Controls) -> list[Table]:
             _number(float(row["chance"])),
             Cell(text=f"{row['n_points']:.0f}", value=float(row["n_points"])),
         )
-        for row in found.values.to_dict("records")
+        for row in controls.values.to_dict("records")
     ]
-    start = (text_column(message("Variant")), text_column(message("Layer")))
+    heads = (text_column(message("Variant")), text_column(message("Layer")))
     return [
         Table(
             title=message("Controls of the separation"),
@@ -215,7 +220,7 @@ def grids(found: Controls) -> list[Table]:
                 "prompt: each patch is told a condition drawn for it."
             ),
             columns=(
-                *start,
+                *heads,
                 Column(head=message("Trained, right prompt")),
                 Column(head=message("Untrained, right prompt")),
                 Column(head=message("Random prompt, by degradation")),
@@ -228,14 +233,14 @@ def grids(found: Controls) -> list[Table]:
             title=message("Controls of every variant and layer"),
             caption=message("Silhouette and kNN purity, means over seeds."),
             columns=(
-                *start,
+                *heads,
                 text_column(message("Setting")),
                 Column(head=message("Silhouette")),
                 Column(head=message("kNN purity")),
                 Column(head=message("Chance")),
                 Column(head=message("Patches")),
             ),
-            rows=rows_of(every),
+            rows=rows_of(all_rows),
             is_folded=True,
         ),
     ]
@@ -245,6 +250,6 @@ def _number(value: float) -> Cell:
     return words(message("not measured")) if np.isnan(value) else Cell(text=intervals.number(value, 2), value=value)
 
 
-def summary(found: Controls) -> pd.DataFrame:
+def to_frame(controls: Controls) -> pd.DataFrame:
     """Every number, unrounded."""
-    return found.values
+    return controls.values

@@ -1,4 +1,4 @@
-"""Training past the plateau, as a section of the page: what reports/learning.py finds, in sentences and a table."""
+"""The section on training past the plateau: sentences and a table of reports/learning.py."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ from reports.study import Study
 from reports.wording import signed
 
 
-def section(study: Study, found: list[TaskLearning]) -> MeasureResult:
-    """The section of what `learning` found in the study; of one variant and task at least."""
+def make_section(study: Study, learned: list[TaskLearning]) -> MeasureResult:
+    """The section; `learned` has one entry a variant and task, and at least one."""
     return MeasureResult(
         name="learning",
         title=message("Training past the plateau"),
-        sentences=tuple(learning.sentences(found)),
-        note=_tested(study),
-        tables=(_grid(found),),
-        summary=learning.frame(found),
+        sentences=tuple(learning.sentences(learned)),
+        note=_checkpoint_note(study),
+        tables=(_make_table(learned),),
+        summary=learning.frame(learned),
     )
 
 
-def _tested(study: Study) -> str:
-    chosen = {str((run.spec.get("budget") or {}).get("checkpoint", "best")) for run in study.runs.values() if run.spec}
-    if chosen == {"last"}:
+def _checkpoint_note(study: Study) -> str:
+    checkpoints = {
+        str((run.spec.get("budget") or {}).get("checkpoint", "best")) for run in study.runs.values() if run.spec
+    }
+    if checkpoints == {"last"}:
         return message("Every run is tested with the same weights: those after the last step.")
-    if chosen == {"best"}:
+    if checkpoints == {"best"}:
         return message(
             "Every run is tested with the same weights: those that validated best, chosen on validation images."
         )
     return message("Every run is tested with the same weights: not all alike.")
 
 
-def _grid(found: list[TaskLearning]) -> Table:
+def _make_table(learned: list[TaskLearning]) -> Table:
     heads = (
         text_column(message("Variant")),
         text_column(message("Task")),
@@ -58,14 +60,14 @@ def _grid(found: list[TaskLearning]) -> Table:
         columns=heads,
         rows=rows_of(
             (
-                words(one.variant),
-                words(condition_label(one.task)),
-                Cell(text=signed(one.gain_db), value=one.gain_db),
-                _number(one.last_tenth_db, signed(one.last_tenth_db)),
-                _number(one.steps_to_3_db, "" if math.isnan(one.steps_to_3_db) else f"{one.steps_to_3_db:,.0f}"),
-                words(one.status),
+                words(task.variant),
+                words(condition_label(task.task)),
+                Cell(text=signed(task.gain_db), value=task.gain_db),
+                _number(task.last_tenth_db, signed(task.last_tenth_db)),
+                _number(task.steps_to_3_db, "" if math.isnan(task.steps_to_3_db) else f"{task.steps_to_3_db:,.0f}"),
+                words(task.status),
             )
-            for one in found
+            for task in learned
         ),
     )
 

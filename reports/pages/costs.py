@@ -139,10 +139,10 @@ def _size_table(frame: pd.DataFrame, quality: dict[str, Quality]) -> Table:
             _quality_cell(quality.get(model, Quality())),
             _number(float(first["params"]) / 1e6, 3, ""),
             _number(float(first["params_trained"]) / 1e6, 3, ""),
-            *(_number(float(r["macs"]) / 1e9, 2, str(r["macs_why"])) for r in map(by_size.__getitem__, sizes)),
-            _number(float(top["macs_convolutions"]) / 1e9, 2, str(top["macs_why"])),
-            _number(float(top["macs_here"]) / 1e9, 2, str(top["macs_why"])),
-            words(str(first["told"]) or "-", hover=str(first["apart"])),
+            *(_number(float(r["macs"]) / 1e9, 2, str(r["macs_note"])) for r in map(by_size.__getitem__, sizes)),
+            _number(float(top["macs_convolutions"]) / 1e9, 2, str(top["macs_note"])),
+            _number(float(top["macs_implementation"]) / 1e9, 2, str(top["macs_note"])),
+            words(str(first["conditioning"]) or "-", hover=str(first["excluded_part"])),
         ]
         rows.append(_row(model, first, cells))
     heads = [
@@ -169,7 +169,7 @@ def _size_table(frame: pd.DataFrame, quality: dict[str, Quality]) -> Table:
             text_column(message("Told of the degradation")),
         ),
         rows=tuple(rows),
-        notes=(*_counters(counted), *_apart(counted), *_reasons(counted, {"macs_why": message("Multiply-adds")})),
+        notes=(*_counters(counted), *_apart(counted), *_reasons(counted, {"macs_note": message("Multiply-adds")})),
         has_title=False,
     )
 
@@ -182,8 +182,10 @@ def _speed_table(frame: pd.DataFrame, phase: str, precision: str) -> Table:
         by_size = own.set_index("size_px")
         cells = []
         for value, digits, why in (
-            ("latency_ms", 2, "latency_why"), ("images_per_s", 1, "images_per_s_why"), ("memory_mib", 0, "memory_why")
-        ):  # fmt: skip
+            ("latency_ms", 2, "latency_note"),
+            ("images_per_s", 1, "images_per_s_note"),
+            ("memory_mib", 0, "memory_note"),
+        ):
             cells += [_measured(by_size.loc[s], value, digits, why) for s in sizes]
         rows.append(_row(model, own.iloc[0], cells))
     heads = [
@@ -209,9 +211,9 @@ def _speed_table(frame: pd.DataFrame, phase: str, precision: str) -> Table:
         notes=_reasons(
             frame,
             {
-                "latency_why": message("Latency"),
-                "images_per_s_why": message("Throughput"),
-                "memory_why": message("Memory"),
+                "latency_note": message("Latency"),
+                "images_per_s_note": message("Throughput"),
+                "memory_note": message("Memory"),
             },
         ),
         has_title=False,
@@ -296,7 +298,7 @@ def _counters(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _apart(frame: pd.DataFrame) -> tuple[str, ...]:
-    groups = frame[frame["apart"] != ""].groupby("apart", sort=False)["model"]
+    groups = frame[frame["excluded_part"] != ""].groupby("excluded_part", sort=False)["model"]
     return tuple(
         message("Not counted for {models}: {what}.", models=", ".join(dict.fromkeys(models)), what=str(what))
         for what, models in groups

@@ -28,7 +28,7 @@ from reports.document import (
     words,
 )
 from reports.figures.tsne import Measured
-from reports.measures.result import not_drawn
+from reports.measures.result import missing_figure_message
 from reports.measures.sections import SEPARATION, MeasureResults
 from reports.messages import message, sentences, stored
 from reports.pages import result, setup
@@ -64,7 +64,7 @@ class RenderedFigures:
     def blocks(self, section: str, nothing: str = "") -> list[Block]:
         """The section's figures; why they are missing; or `nothing`."""
         if section in self.problems:
-            problem: list[Block] = [Text(text=not_drawn(self.problems[section]), style="remark")]
+            problem: list[Block] = [Text(text=missing_figure_message(self.problems[section]), style="remark")]
         else:
             problem = []
         figures = [Figure(picture=picture) for picture in self.pictures.get(section, ())]
@@ -214,7 +214,7 @@ class StudyReport:
             first, *others = controls.sentences
             blocks.append(Text(lead=first, text=sentences(others) if others else ""))
         blocks += self.figures.blocks("features", message("No finished run has recorded features."))
-        blocks += [*controls.numbered_tables, controls.noted] if controls else []
+        blocks += [*controls.numbered_tables, controls.note_text] if controls else []
         if "scatter" in self.interactive.problems:
             why = message("The scatter could not be prepared: {why}", why=self.interactive.problems["scatter"])
             blocks.append(Text(text=why, style="remark"))

@@ -1,6 +1,6 @@
 """The schema of a run folder and a study folder: names, columns, units, version.
 
-The harness writes through this package and the reports read through it; nothing else may spell a file or column name.
+The harness writes through this package and the reports read through it; file and column names are spelled nowhere else.
 docs/run_folder.md shows the folders as a tree.
 """
 
@@ -80,8 +80,8 @@ from reports.schema.scores import (
 )
 from reports.schema.tables import (
     canonical,
-    declared_section,
     measure_columns,
+    plugin_section,
     read_images,
     read_measure,
     validate_images,
@@ -98,6 +98,14 @@ from reports.schema.tasks import (
     task_of,
     task_style,
 )
+from reports.schema.versions import (
+    COSTS_TABLE,
+    IMAGES_TABLE,
+    RENAMED_COLUMNS,
+    check_version,
+    current_frame,
+    current_table,
+)
 
 __all__ = [
     "ATTENTION_PREFIX",
@@ -105,6 +113,7 @@ __all__ = [
     "COMPARISON_CSV_FILE",
     "COMPARISON_FILE",
     "CONTRASTS_CSV_FILE",
+    "COSTS_TABLE",
     "DONE_FILE",
     "ENV_FILE",
     "ERROR_FILE",
@@ -112,6 +121,7 @@ __all__ = [
     "FEATURE_PREFIX",
     "FIGURES_FOLDER",
     "IMAGES_FILE",
+    "IMAGES_TABLE",
     "IMAGE_COLUMNS",
     "INDEX_FILE",
     "KEPT_PREFIX",
@@ -131,6 +141,7 @@ __all__ = [
     "PROBE_LAYERS",
     "PROBE_PATCHES",
     "PSNR",
+    "RENAMED_COLUMNS",
     "REPORT_FILE",
     "REPORT_TEX_FILE",
     "RUNS_CSV_FILE",
@@ -168,10 +179,13 @@ __all__ = [
     "SummaryFile",
     "TaskStyle",
     "canonical",
+    "check_version",
     "condition_sort_key",
+    "current_frame",
+    "current_table",
     "declare_tasks",
-    "declared_section",
     "measure_columns",
+    "plugin_section",
     "read_images",
     "read_measure",
     "task_of",

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 class Column:
     """One column of a table on disk: its name, pandas dtype ("str", "int64" or "float64"), unit and meaning.
 
-    `before` is what tables hold that were written before there was such a column; None where they can't be read.
+    `default` fills the column in tables of a version that did not have it; None where such tables can't be read.
     """
 
     name: str
     dtype: str
     unit: str = ""
     meaning: str
-    before: str | None = None
+    default: str | None = None
 
 
 IMAGE_COLUMNS: tuple[Column, ...] = (
@@ -30,9 +30,11 @@ IMAGE_COLUMNS: tuple[Column, ...] = (
     Column(name="image", dtype="str", meaning="name of the image, unique in its data set"),
     Column(name="scene", dtype="str", meaning="the photograph; crops of one photograph share it"),
     Column(
-        name="seen", dtype="str", meaning="seen or unseen: whether the scene was trained on; empty where nobody looked"
+        name="in_training_set",
+        dtype="str",
+        meaning="yes or no: whether the scene is among the training images; empty where it was not checked",
     ),
-    Column(name="metric", dtype="str", meaning="psnr_db, ssim, or another that the study asked for"),
+    Column(name="metric", dtype="str", meaning="psnr_db, ssim, or a further metric of the study"),
     Column(name="value", dtype="float64", unit="dB (psnr_db) or 1 (ssim)", meaning="score of the restored image"),
     Column(name="input_value", dtype="float64", unit="as value", meaning="score of the degraded input itself"),
 )
@@ -44,31 +46,39 @@ TABLE_COLUMNS: tuple[Column, ...] = (
     Column(name="alias_of", dtype="str", meaning="the variant this one is the same model as; empty if trained itself"),
 )
 
-_RESPONSE_COLUMNS: tuple[Column, ...] = (
-    *(c for c in IMAGE_COLUMNS if c.name in ("dataset", "image", "scene")),
-    Column(
-        name="condition", dtype="str", meaning="what is wrong with the image: noise-35, rain-200, rain+noise-25, ..."
-    ),
-    Column(
-        name="given", dtype="str", meaning="what the model was told: the condition of its prompt, or a number format"
-    ),
-    *(c for c in IMAGE_COLUMNS if c.name in ("metric", "value", "input_value")),
-)
+_PROMPT = Column(name="prompt", dtype="str", meaning="condition whose prompt the model was given")
+_NUMBER_FORMAT = Column(name="number_format", dtype="str", meaning="of the prompt's code: fp32, fp16, bf16")
+
+
+def _response_columns(varied: Column) -> tuple[Column, ...]:
+    """Columns of a measure that restores test images again; `varied` is the prompt or the number format."""
+    return (
+        *(c for c in IMAGE_COLUMNS if c.name in ("dataset", "image", "scene")),
+        Column(name="condition", dtype="str", meaning="degradation of the image: noise-35, rain-200, rain+noise-25"),
+        varied,
+        *(c for c in IMAGE_COLUMNS if c.name in ("metric", "value", "input_value")),
+    )
+
 
 MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
     # test images of each condition, restored under the prompt of every condition
-    "prompts": _RESPONSE_COLUMNS,
+    "prompts": _response_columns(_PROMPT),
     # noise levels and rain strengths (percent of the usual number of drops), those trained on beside others
-    "levels": _RESPONSE_COLUMNS,
+    "levels": _response_columns(_PROMPT),
     # two degradations at once, restored under the prompt of either
-    "mixed": _RESPONSE_COLUMNS,
+    "mixed": _response_columns(_PROMPT),
     # prompt codes rounded to fp32 (as they are), fp16 and bf16, orders made from them anew
-    "precision": _RESPONSE_COLUMNS,
+    "precision": _response_columns(_NUMBER_FORMAT),
     "order_moves": (
-        Column(name="given", dtype="str", meaning="number format of the code: fp16, bf16"),
+        _NUMBER_FORMAT,
         Column(name="block", dtype="str", meaning="level of the perturbation block"),
         Column(name="condition", dtype="str", meaning="whose prompt's order it is"),
-        Column(name="moved", dtype="float64", unit="share", meaning="positions that hold another channel than in fp32"),
+        Column(
+            name="moved_share",
+            dtype="float64",
+            unit="share",
+            meaning="positions that hold another channel than in fp32",
+        ),
         Column(name="tau", dtype="float64", unit="1", meaning="Kendall's tau between the two orders"),
     ),
     "interference": (
@@ -79,7 +89,7 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
             name="loss",
             dtype="str",
             meaning="plain: training loss; without_colour: L1 of the error without its mean over pixels",
-            before="plain",
+            default="plain",
         ),
         Column(name="group", dtype="str", meaning="group of layers; all: every shared parameter"),
         Column(name="task_a", dtype="str", meaning="first task of the pair"),
@@ -89,11 +99,11 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(name="norm_b", dtype="float64", unit="loss per parameter unit", meaning="norm of task_b's gradient"),
         Column(name="n_parameters", dtype="int64", meaning="parameters in the group"),
     ),
-    # features of the probe patches: do they lie apart by condition, and would they untrained or told at random?
+    # features of the probe patches: are they separated by condition, and also with untrained weights or random prompts?
     "separation": (
         Column(name="setting", dtype="str", meaning="trained, untrained (first weights), random_prompt (trained)"),
         Column(name="layer", dtype="str", meaning="layer of the features, as in probes.safetensors"),
-        Column(name="by", dtype="str", meaning="what labels the patches: condition (true), told (condition prompted)"),
+        Column(name="by", dtype="str", meaning="label of the patches: condition (true), told (of the prompt)"),
         Column(name="silhouette", dtype="float64", unit="1", meaning="mean silhouette width, -1 to 1"),
         Column(name="silhouette_low", dtype="float64", unit="1", meaning="lower end of its 95 % interval over patches"),
         Column(name="silhouette_high", dtype="float64", unit="1", meaning="upper end of it"),
@@ -101,9 +111,12 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(name="purity_low", dtype="float64", unit="share", meaning="lower end of its 95 % interval over patches"),
         Column(name="purity_high", dtype="float64", unit="share", meaning="upper end of it"),
         Column(
-            name="chance", dtype="float64", unit="share", meaning="purity of features that know nothing of the label"
+            name="chance",
+            dtype="float64",
+            unit="share",
+            meaning="expected purity of uninformative features",
         ),
-        Column(name="near", dtype="int64", meaning="neighbours looked at"),
+        Column(name="near", dtype="int64", meaning="neighbours compared"),
         Column(name="n_points", dtype="int64", meaning="patches"),
     ),
     "information": (
@@ -120,7 +133,7 @@ MEASURE_COLUMNS: dict[str, tuple[Column, ...]] = {
     "routing": (
         Column(name="layer", dtype="str", meaning="where the router stands: encoder-1, ..."),
         Column(name="condition", dtype="str", meaning="condition of the images"),
-        Column(name="expert", dtype="int64", meaning="its number, from 1; another run's may do another's work"),
+        Column(name="expert", dtype="int64", meaning="its number, from 1; numbers do not correspond across runs"),
         Column(name="selected", dtype="float64", unit="share", meaning="selections that fell to it, mean over images"),
         Column(name="weight", dtype="float64", unit="share", meaning="gate weight that it got, mean over images"),
         Column(name="n_images", dtype="int64", meaning="images"),

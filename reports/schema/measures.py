@@ -1,4 +1,4 @@
-"""Measures of other packages: what their tables hold and their sections show, kept in the tables themselves."""
+"""Measures of other packages: the columns of their tables and their sections, described in the tables themselves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from reports.schema.columns import Column
 from reports.schema.names import METRIC_PREFIX
 
-SECTION_FACT = "section"
-"""Key of a measure's table's metadata: the section as JSON."""
+SECTION_KEY = "section"
+"""Key of the metadata of a measure's table that holds the section as JSON."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -24,7 +24,7 @@ class MeasureSection:
         name: of the measure: lower-case letters, digits and `_`.
         title: of the section.
         sentence: what the numbers are, in a sentence.
-        keys: string columns of its table, which tell its rows apart; the values of the first one head the columns of
+        keys: string columns that identify a row of its table; the values of the first one head the columns of
             the section's table. With `image` and `scene` among them the intervals are for other photographs too, else
             for other training runs alone.
         unit: of the column `value`, which holds the numbers; "" for a ratio.
@@ -53,22 +53,22 @@ class MeasureSection:
         keys = (Column(name=key, dtype="str", meaning=f"{key} of the measured number") for key in self.keys)
         return (*keys, Column(name="value", dtype="float64", unit=self.unit, meaning=self.sentence))
 
-    def facts(self) -> dict[str, str]:
-        """For the table's metadata."""
-        return {SECTION_FACT: json.dumps(asdict(self))}
+    def to_metadata(self) -> dict[str, str]:
+        """The description that goes into the table's metadata."""
+        return {SECTION_KEY: json.dumps(asdict(self))}
 
     @classmethod
-    def from_facts(cls, facts: Mapping[str, str]) -> MeasureSection | None:
+    def from_metadata(cls, metadata: Mapping[str, str]) -> MeasureSection | None:
         """The section that a table's metadata describe; None where they describe none.
 
         Raises:
             ValueError: a description that can't be used.
         """
-        if SECTION_FACT not in facts:
+        if SECTION_KEY not in metadata:
             return None
         try:
-            found = json.loads(facts[SECTION_FACT])
-            texts = {name: str(found[name]) for name in ("name", "title", "sentence", "unit")}
-            return cls(**texts, keys=tuple(map(str, found["keys"])), digits=int(found["digits"]))
+            record = json.loads(metadata[SECTION_KEY])
+            texts = {name: str(record[name]) for name in ("name", "title", "sentence", "unit")}
+            return cls(**texts, keys=tuple(map(str, record["keys"])), digits=int(record["digits"]))
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"its description of a section can't be used ({error!r})") from error

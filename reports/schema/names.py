@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Files of a run folder, runs/<run_id>/.
 SPEC_FILE = "spec.json"

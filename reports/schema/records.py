@@ -1,4 +1,4 @@
-"""What the JSON files of run and study folders hold."""
+"""Content of the JSON files of run and study folders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class StudyRow(TypedDict):
-    """One planned run in study.json; `alias_of` names the variant that was trained in its stead, or is None."""
+    """One planned run in study.json; `alias_of` names the variant that was trained instead, or is None."""
 
     variant: str
     seed: int
@@ -34,7 +34,7 @@ class ContrastRecord(TypedDict):
 
 
 class StudyFile(TypedDict):
-    """study.json; `terms` is a digest of what decides the numbers besides variants and seeds (not in older ones).
+    """study.json; `terms` is a digest of what determines the numbers besides variants and seeds (not in older files).
 
     `labels` are the variants' names in tables and figures, `ingredients` the parts of the method that they have,
     `featured` those that small figures show; older files have none of these. `metrics` are those asked for besides
@@ -68,7 +68,7 @@ class StudyFile(TypedDict):
 
 
 class SpecFile(TypedDict):
-    """spec.json: what was asked. `identity` holds exactly what the run_id hashes."""
+    """spec.json: the requested run. `identity` is exactly what the run_id hashes."""
 
     schema: int
     run_id: str
@@ -112,7 +112,7 @@ class SummaryFile(TypedDict):
 
 
 class SampleRecord(TypedDict):
-    """One entry of samples.json; scores are those of the whole image, as in images.parquet, not of the crop.
+    """One entry of samples.json; scores are those of the complete image, as in images.parquet, not of the crop.
 
     A perfect image's infinite PSNR is null.
     """

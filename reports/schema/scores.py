@@ -1,4 +1,4 @@
-"""Metrics as they are shown."""
+"""Metrics: labels, units, decimals."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SSIM = "ssim"
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """How one metric is shown.
+    """One metric's label, unit and decimals.
 
     Attributes:
         name: as in the `metric` column.
-        label: as a reader knows it.
+        label: in tables and figures.
         unit: "dB", or "" for a ratio.
         digits: decimals in tables.
         upper: the largest value that enters statistics; a perfect image's infinite PSNR counts as this.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -20,16 +20,18 @@ from reports.schema.measures import MeasureSection
 from reports.schema.names import MEASURES_FOLDER, METRIC_PREFIX, SCHEMA_VERSION
 from reports.schema.scores import METRICS
 from reports.schema.tasks import condition_sort_key
+from reports.schema.versions import IMAGES_TABLE, current_table
 
 ROW_GROUP = 2**17  # rows of a study's table that are written at once
 
+_ARROW_TYPES = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
 _IMAGE_KEY = ["variant", "seed", "protocol", "dataset", "condition", "image", "metric"]
 
 
 def validate_images(
     df: pd.DataFrame, *, columns: tuple[Column, ...] = IMAGE_COLUMNS, metrics: Collection[str] = ()
 ) -> None:
-    """Check that `df` is an images.parquet (or, with TABLE_COLUMNS, a study's table); it may hold further `metrics`.
+    """Check that `df` is an images.parquet (or, with TABLE_COLUMNS, a study's table); further `metrics` are allowed.
 
     Raises:
         ValueError: names the first column that is missing, unknown, of the wrong type or holding a value that is not
@@ -44,10 +46,10 @@ def validate_images(
             raise ValueError(f"Column {name!r} is unknown. Allowed: {', '.join(names)}.")
     for column in columns:
         _check_column(df[column.name], column)
-    known = [*(m.name for m in METRICS), *metrics]
-    if not df["metric"].isin(known).all():
-        wrong = df.loc[~df["metric"].isin(known), "metric"].iloc[0]
-        raise ValueError(f"Column 'metric' holds {wrong!r}. Allowed: {', '.join(known)}.")
+    allowed = [*(m.name for m in METRICS), *metrics]
+    unknown = df.loc[~df["metric"].isin(allowed), "metric"]
+    if len(unknown):
+        raise ValueError(f"Column 'metric' holds {unknown.iloc[0]!r}. Allowed: {', '.join(allowed)}.")
     repeated = df.duplicated(_IMAGE_KEY)
     if repeated.any():
         row = df.loc[repeated, _IMAGE_KEY].iloc[0].to_dict()
@@ -58,13 +60,13 @@ def _check_column(series: pd.Series, column: Column) -> None:
     """Raise ValueError unless the series has the column's type and no missing value."""
     if series.isna().any():
         raise ValueError(f"Column {column.name!r} holds a missing value (NaN or None).")
-    fits = {
+    has_type = {
         # in C: value by value it was half of the time that a study of thousands of runs takes to read
         "str": pd.api.types.infer_dtype(series, skipna=False) in ("string", "empty"),
         "int64": pd.api.types.is_integer_dtype(series),
         "float64": pd.api.types.is_float_dtype(series),
     }[column.dtype]
-    if not fits:
+    if not has_type:
         raise ValueError(f"Column {column.name!r} must be {column.dtype}, not {series.dtype}.")
     if column.dtype == "float64" and np.isneginf(series.to_numpy(dtype=float)).any():
         raise ValueError(f"Column {column.name!r} holds -inf, which no score can be.")
@@ -80,8 +82,8 @@ def canonical(
     """
     validate_images(df, columns=columns, metrics=metrics)
     df = df.reset_index(drop=True)
-    kinds: dict[str, Any] = {"str": "object", "int64": np.int64, "float64": np.float64}
-    out = pd.DataFrame({c.name: df[c.name].astype(kinds[c.dtype]) for c in columns})
+    dtypes: dict[str, Any] = {"str": "object", "int64": np.int64, "float64": np.float64}
+    out = pd.DataFrame({c.name: df[c.name].astype(dtypes[c.dtype]) for c in columns})
     keys = pd.DataFrame({name: out[name] for name in _IMAGE_KEY})
     keys["condition"] = keys["condition"].map({c: condition_sort_key(c) for c in keys["condition"].unique()})
     return out.loc[keys.sort_values(_IMAGE_KEY, kind="stable").index].reset_index(drop=True)
@@ -93,10 +95,10 @@ def write_images(
     """Write the canonical frame as Parquet, or as CSV where `path` ends in .csv; atomic.
 
     Args:
-        df: one row per image, condition and metric, with exactly the columns asked for.
+        df: one row per image, condition and metric, with exactly these columns.
         path: images.parquet, table.parquet or table.csv.
         columns: IMAGE_COLUMNS, or TABLE_COLUMNS for a study's table.
-        metrics: names that may stand in it besides `METRICS`.
+        metrics: names that are allowed besides `METRICS`.
 
     Raises:
         ValueError: as `validate_images`.
@@ -105,23 +107,23 @@ def write_images(
     if path.suffix == ".csv":
         return write_csv(path, frame)
     buffer = io.BytesIO()
-    pq.write_table(_arrow(frame, columns), buffer)
+    pq.write_table(_to_arrow(frame, columns), buffer)
     return write_bytes(path, buffer.getvalue())
 
 
-def _arrow(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pa.Table:
-    """A canonical frame as it goes into Parquet.
+def _to_arrow(frame: pd.DataFrame, columns: tuple[Column, ...], metadata: Mapping[str, str] | None = None) -> pa.Table:
+    """A checked frame as an Arrow table for Parquet.
 
     Types are spelled out and pandas' own metadata left away: the bytes then depend on the rows alone.
     """
-    schema = _arrow_schema(columns)
+    schema = _arrow_schema(columns, metadata)
     table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
     return table.replace_schema_metadata(schema.metadata)
 
 
-def _arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
-    types = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
-    return pa.schema([(c.name, types[c.dtype]) for c in columns], metadata={"schema": str(SCHEMA_VERSION)})
+def _arrow_schema(columns: tuple[Column, ...], metadata: Mapping[str, str] | None = None) -> pa.Schema:
+    fields = [(c.name, _ARROW_TYPES[c.dtype]) for c in columns]
+    return pa.schema(fields, metadata={**(metadata or {}), "schema": str(SCHEMA_VERSION)})
 
 
 def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path, *, metrics: Collection[str] = ()) -> int:
@@ -132,7 +134,7 @@ def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path, *, metr
             at a time.
         parquet: the first file; neither is touched where there are no rows.
         csv: the second.
-        metrics: names that may stand in it besides `METRICS`.
+        metrics: names that are allowed besides `METRICS`.
 
     Returns:
         How many rows were written.
@@ -140,7 +142,7 @@ def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path, *, metr
     Raises:
         ValueError: as `validate_images`.
     """
-    frames = (canonical(frame, columns=TABLE_COLUMNS, metrics=metrics) for frame in _together(parts))
+    frames = (canonical(frame, columns=TABLE_COLUMNS, metrics=metrics) for frame in _batches(parts))
     first = next(frames, None)
     if first is None:
         return 0
@@ -151,21 +153,21 @@ def write_table(parts: Iterable[pd.DataFrame], parquet: Path, csv: Path, *, metr
         writer = stack.enter_context(pq.ParquetWriter(binary, _arrow_schema(TABLE_COLUMNS)))
         for frame in chain([first], frames):
             text.write(frame.to_csv(index=False, header=rows == 0, lineterminator="\n").encode("utf-8"))
-            writer.write_table(_arrow(frame, TABLE_COLUMNS))
+            writer.write_table(_to_arrow(frame, TABLE_COLUMNS))
             rows += len(frame)
     return rows
 
 
-def _together(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Parts in their order, joined into frames of about `ROW_GROUP` rows: each call of pandas has its price."""
-    waiting: list[pd.DataFrame] = []
+def _batches(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Parts in their order, joined into frames of about `ROW_GROUP` rows, since each call of pandas costs time."""
+    batch: list[pd.DataFrame] = []
     for part in parts:
-        waiting.append(part)
-        if sum(map(len, waiting)) >= ROW_GROUP:
-            yield pd.concat(waiting, ignore_index=True)
-            waiting = []
-    if waiting:
-        yield pd.concat(waiting, ignore_index=True)
+        batch.append(part)
+        if sum(map(len, batch)) >= ROW_GROUP:
+            yield pd.concat(batch, ignore_index=True)
+            batch = []
+    if batch:
+        yield pd.concat(batch, ignore_index=True)
 
 
 def measure_columns(name: str, section: MeasureSection | None = None) -> tuple[Column, ...]:
@@ -188,7 +190,7 @@ def measure_columns(name: str, section: MeasureSection | None = None) -> tuple[C
 
 
 def write_measure(
-    df: pd.DataFrame, folder: Path, name: str, *, facts: dict[str, str], section: MeasureSection | None = None
+    df: pd.DataFrame, folder: Path, name: str, *, metadata: Mapping[str, str], section: MeasureSection | None = None
 ) -> Path:
     """Write one measure's table into a run folder, rows in the order given; atomic.
 
@@ -196,29 +198,26 @@ def write_measure(
         df: with exactly the columns of `measure_columns(name)`.
         folder: of the run.
         name: of the measure.
-        facts: what it was made from and what it cost, kept in the file's metadata.
+        metadata: what it was made from and what it cost, for the file's metadata.
         section: of a measure of another package: what its table holds and the report shows, kept there too.
 
     Raises:
         ValueError: a column that is missing, unknown or of the wrong type.
     """
     columns = measure_columns(name, section)
-    facts = facts | (section.facts() if section is not None else {})
-    wanted = [c.name for c in columns]
-    if sorted(df.columns) != sorted(wanted):
-        raise ValueError(f"Measure {name!r} has columns {', '.join(df.columns)}. Needed: {', '.join(wanted)}.")
+    names = [c.name for c in columns]
+    if sorted(df.columns) != sorted(names):
+        raise ValueError(f"Measure {name!r} has columns {', '.join(df.columns)}. Needed: {', '.join(names)}.")
     for column in columns:
         _check_column(df[column.name], column)
-    types = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
-    fields = pa.schema([(c.name, types[c.dtype]) for c in columns])
-    table = pa.Table.from_pandas(df[wanted], schema=fields, preserve_index=False)
+    described = {**metadata, **(section.to_metadata() if section is not None else {})}
     buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata({"schema": str(SCHEMA_VERSION), **facts}), buffer)
+    pq.write_table(_to_arrow(df[names], columns, described), buffer)
     return write_bytes(folder / MEASURES_FOLDER / f"{name}.parquet", buffer.getvalue())
 
 
 def read_measure(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
-    """What `write_measure` wrote: the table and its facts; columns that it lacks for its age hold what they stand for.
+    """What `write_measure` wrote: the table, with defaults in columns that its version did not have, and its metadata.
 
     Raises:
         ValueError: there is no such table, or it is not what it should be.
@@ -228,27 +227,32 @@ def read_measure(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]
         table = pq.read_table(path)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} of {folder.name} can't be read: {error}") from error
-    frame = table.to_pandas()
-    facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    columns = measure_columns(name, MeasureSection.from_facts(facts))
-    for place, column in enumerate(columns):
-        if column.before is not None and column.name not in frame:
-            frame.insert(min(place, frame.shape[1]), column.name, column.before)
+    is_scores = name.startswith(METRIC_PREFIX)
+    frame = current_table(table, IMAGES_TABLE if is_scores else name, f"{path.name} of {folder.name}").to_pandas()
+    metadata = _decode(table.schema)
+    columns = measure_columns(name, MeasureSection.from_metadata(metadata))
+    for position, column in enumerate(columns):
+        if column.default is not None and column.name not in frame:
+            frame.insert(min(position, frame.shape[1]), column.name, column.default)
     if list(frame.columns) != [c.name for c in columns]:
         raise ValueError(f"{path.name} of {folder.name} has columns {', '.join(map(str, frame.columns))}.")
     for column in columns:
         _check_column(frame[column.name], column)
-    return frame, facts
+    return frame, metadata
 
 
-def declared_section(path: Path) -> MeasureSection | None:
-    """What a measure's table says of its section of the report; None for the suite's own, or what can't be read."""
+def plugin_section(path: Path) -> MeasureSection | None:
+    """The section of the report that a measure's table describes; None for the suite's own, or an unreadable table."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
-        found = MeasureSection.from_facts({key.decode(): value.decode() for key, value in metadata.items()})
+        section = MeasureSection.from_metadata(_decode(pq.read_schema(path)))
     except (OSError, ValueError):
         return None
-    return found if found is not None and found.name == path.stem else None
+    return section if section is not None and section.name == path.stem else None
+
+
+def _decode(schema: pa.Schema) -> dict[str, str]:
+    """A Parquet file's metadata."""
+    return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
 
 
 def read_images(
@@ -260,8 +264,9 @@ def read_images(
         ValueError: the file is not the table it should be.
     """
     try:
-        frame = pq.ParquetFile(path).read(use_threads=False).to_pandas()
+        table = pq.ParquetFile(path).read(use_threads=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} can't be read: {error}") from error
+    frame: pd.DataFrame = current_table(table, IMAGES_TABLE, path.name).to_pandas()
     validate_images(frame, columns=columns, metrics=metrics)
     return frame

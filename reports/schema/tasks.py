@@ -1,4 +1,4 @@
-"""How tasks are shown: what study.json says of them, and what folders made before it did are shown with."""
+"""How tasks are shown: the styles in study.json, and defaults for older folders without them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _LAST = 100
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStyle:
-    """How one task is shown.
+    """Label, colours and marker of one task.
 
     Attributes:
         name: as in conditions: `jpeg` of `jpeg-10`.
-        label: as a reader knows it.
+        label: in tables and figures.
         colour: "#rrggbb".
         marker: one of `MARKERS`.
         order: place in tables and figures; equal places by name.
-        strength_label: what follows the label for a strength, with `{}` where it stands.
+        strength_label: appended to the label for a strength, with `{}` in its place.
         strengths: those that are trained on, ascending.
         shades: a colour for each of them; empty: `colour` for all.
     """
@@ -70,11 +70,7 @@ class TaskStyle:
         """The colour at a strength: that of the first of `strengths` that is not below it, else of the last."""
         if strength is None or not self.shades:
             return self.colour
-        return self.shades[sum(strength > known for known in self.strengths[:-1])]
-
-    def named(self, strength: str) -> str:
-        """The label of a condition: "Noise" and "25" -> "Noise σ=25"; of the task itself without a strength."""
-        return self.label + (self.strength_label.replace("{}", strength) if strength else "")
+        return self.shades[sum(strength > limit for limit in self.strengths[:-1])]
 
 
 TASK_STYLES: dict[str, TaskStyle] = {
@@ -103,14 +99,14 @@ TASK_STYLES: dict[str, TaskStyle] = {
         TaskStyle(name="lowlight", label="Low light", colour="#D55E00", marker="P", order=4),
     )
 }
-"""Tasks as they are shown here: the paper's, for folders whose study.json does not tell, and those of studies read."""
+"""Task -> style: the paper's tasks, for folders whose study.json has no styles, and those of the studies read."""
 
 TASK_ORDER: tuple[str, ...] = tuple(TASK_STYLES)
 """The paper's tasks as papers list them."""
 
 
 def declare_tasks(records: Iterable[Mapping[str, Any]]) -> None:
-    """Show tasks as a study.json says, from here on.
+    """Use the task styles of a study.json from now on.
 
     Raises:
         KeyError, ValueError: as `TaskStyle.from_json`.
@@ -124,7 +120,7 @@ def task_of(condition: str) -> str:
 
 
 def task_style(task: str) -> TaskStyle:
-    """How a task is shown; one that nobody declared by its name, in grey, after the others."""
+    """Style of a task; an undeclared one has its name as label, grey, after the others."""
     return TASK_STYLES.get(task) or TaskStyle(name=task, label=task)
 
 

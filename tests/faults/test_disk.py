@@ -83,7 +83,7 @@ class Wanted:
             "float64": self.noise.random(500),
         }
         frame = pd.DataFrame({c.name: values[c.dtype] for c in columns})
-        schema.write_measure(frame, self.folder, name, facts={})
+        schema.write_measure(frame, self.folder, name, metadata={})
 
     def bench(self):
         measurement.write_csv(pd.DataFrame({"x": self.noise.random(500)}), self.folder / "bench.csv")

@@ -42,7 +42,7 @@ def test_seen_and_unseen_images_apart(capsys, root, tmp_path):
     total = sum(means[part]["psnr_db"] * means[part]["images"] for part in ("seen", "unseen"))
     assert means["all"]["psnr_db"] == pytest.approx(total / 3)
     rows = read_images(tmp_path / "out/images.parquet")
-    assert set(rows.loc[rows["seen"] == "seen", "image"]) == {"rain100l-test/2"}
+    assert set(rows.loc[rows["in_training_set"] == "yes", "image"]) == {"rain100l-test/2"}
     assert set(rows["protocol"]) == {"allinone-v1"}
 
 

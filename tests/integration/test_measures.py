@@ -44,8 +44,8 @@ def own_psnr(folder):
 @pytest.mark.parametrize(
     ("measure", "right"),
     [
-        ("prompts", lambda rows: rows[rows["condition"] == rows["given"]]),
-        ("precision", lambda rows: rows[rows["given"] == "fp32"]),
+        ("prompts", lambda rows: rows[rows["condition"] == rows["prompt"]]),
+        ("precision", lambda rows: rows[rows["number_format"] == "fp32"]),
         ("levels", lambda rows: rows[rows["condition"].str.fullmatch("noise-(15|25|50)")]),
     ],
 )
@@ -69,22 +69,22 @@ def test_responses_hold_what_they_should(measured):
     worse = levels["input_value"]
     assert worse["noise-10"] > worse["noise-35"] > worse["noise-75"]
     assert worse["rain-25"] > worse["rain-100"] > worse["rain-400"]
-    assert levels.loc["noise-35", "given"] in ("noise-25", "noise-50")
+    assert levels.loc["noise-35", "prompt"] in ("noise-25", "noise-50")
     mixed = read_measure(measured, "mixed")[0]
-    assert set(zip(mixed["condition"], mixed["given"], strict=True)) == {
+    assert set(zip(mixed["condition"], mixed["prompt"], strict=True)) == {
         ("rain+noise-25", "rain"), ("rain+noise-25", "noise-25"), ("haze+noise-25", "haze"),
         ("haze+noise-25", "noise-25"), ("blur+lowlight", "blur"), ("blur+lowlight", "lowlight"),
     }  # fmt: skip
     moves = read_measure(measured, "order_moves")[0]
-    by_format = moves.groupby("given")["moved"].mean()
+    by_format = moves.groupby("number_format")["moved_share"].mean()
     assert 0 <= by_format["fp16"] < by_format["bf16"] < 1, "bf16 keeps fewer digits"
 
 
 def test_gradients_are_taken_at_several_moments(measured):
-    rows, facts = read_measure(measured, "interference")
+    rows, metadata = read_measure(measured, "interference")
     assert sorted(set(rows["fraction"])) == [0, 0.5, 1]
     assert sorted(set(rows["step"])) == [0, 5, 10]
-    assert json.loads(facts["settings"])["run"] == SPEC.digest
+    assert json.loads(metadata["settings"])["run"] == SPEC.digest
     assert set(read_measure(measured, "information")[0]["part"]) == {"block", "channel"}
 
 

@@ -38,11 +38,11 @@ def write_measures(root: Path, study: FakeStudy, names: tuple[str, ...] = tuple(
             for name in names:
                 if prompted or name in ("levels", "interference", "separation"):
                     table = _TABLES[name](study, variant, seed)
-                    schema.write_measure(table, root / run_id_of(variant, seed), name, facts={"settings": SETTINGS})
+                    schema.write_measure(table, root / run_id_of(variant, seed), name, metadata={"settings": SETTINGS})
 
 
 def _response(study: FakeStudy, variant: str, seed: int, pairs: list[tuple[str, str, float, float]]) -> pd.DataFrame:
-    """Rows for (condition, given, input PSNR, gain) with noise over images and a run's own luck."""
+    """Rows for (condition, prompt, input PSNR, gain) with noise over images and a run's own luck."""
     common = np.random.default_rng(5).normal(0, 1.0, (study.scenes, study.crops))
     variant_rng = np.random.default_rng(_stable(variant, seed + 300))
     luck = variant_rng.normal(0, study.seed_sd_db)
@@ -53,7 +53,7 @@ def _response(study: FakeStudy, variant: str, seed: int, pairs: list[tuple[str, 
             rows.append(
                 {
                     "dataset": study.dataset, "image": f"scene{scene}-crop{crop}", "scene": f"scene{scene}",
-                    "condition": condition, "given": prompt, "metric": schema.PSNR,
+                    "condition": condition, "prompt": prompt, "metric": schema.PSNR,
                     "value": after, "input_value": before + difficulty,
                 }
             )  # fmt: skip
@@ -98,19 +98,18 @@ def _precision(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
     loss = {"fp32": 0.0, "fp16": 0.004, "bf16": 0.05}
     return _response(
         study, variant, seed, [(c, g, INPUT_PSNR_DB[c], GAIN_DB[c] - d) for c in CONDITIONS for g, d in loss.items()]
-    )
+    ).rename(columns={"prompt": "number_format"})
 
 
 def _order_moves(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows = []
-    for precision, scale in (("fp16", 0.03), ("bf16", 0.25)):
+    for number_format, scale in (("fp16", 0.03), ("bf16", 0.25)):
         for place, block in enumerate(BLOCKS):
             for condition in CONDITIONS:
                 moved = scale * (1 + place) * float(rng.uniform(0.7, 1.0)) / 2
-                rows.append(
-                    {"given": precision, "block": block, "condition": condition, "moved": moved, "tau": 1 - moved / 9}
-                )
+                keys = {"number_format": number_format, "block": block, "condition": condition}
+                rows.append(keys | {"moved_share": moved, "tau": 1 - moved / 9})
     return pd.DataFrame(rows)
 
 

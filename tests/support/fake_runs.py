@@ -201,7 +201,7 @@ def _images(run_id: str, study: FakeStudy, variant: str, seed: int) -> pd.DataFr
         gain = GAIN_DB[condition] + study.effect_db[variant] + luck + variant_rng.normal(0, study.noise_sd_db)
         keys = {
             "run_id": run_id, "variant": variant, "seed": seed, "dataset": study.dataset, "protocol": study.protocol,
-            "task": schema.task_of(condition), "condition": condition, "image": f"scene{s}-crop{c}", "scene": f"scene{s}", "seen": "",
+            "task": schema.task_of(condition), "condition": condition, "image": f"scene{s}-crop{c}", "scene": f"scene{s}", "in_training_set": "",
         }  # fmt: skip
         rows.append({**keys, "metric": schema.PSNR, "value": before + gain, "input_value": before})
         ssim = {"value": _ssim(before + gain), "input_value": _ssim(before)}

@@ -48,7 +48,7 @@ def image_rows(
         [
             {
                 "run_id": f"{v}-{s}", "variant": v, "seed": s, "dataset": "d", "protocol": "p", "task": c.split("-")[0],
-                "condition": c, "image": i, "scene": scene(i), "seen": "", "metric": "psnr_db", "value": x, "input_value": 10.0,
+                "condition": c, "image": i, "scene": scene(i), "in_training_set": "", "metric": "psnr_db", "value": x, "input_value": 10.0,
             }
             for (v, s, c, i), x in values.items()
         ]

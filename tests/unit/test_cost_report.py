@@ -24,10 +24,10 @@ def made_up(**changes):
     ):
         for phase, precision in (("count", ""), ("forward", "fp32"), ("training step", "fp32")):
             row = empty | shared_facts | {"model": model, "kind": kind, "phase": phase, "precision": precision}
-            row |= {"size_px": 64.0, "batch": 2.0, "macs_why": "", "latency_why": "not measured: <i>because</i>"}
+            row |= {"size_px": 64.0, "batch": 2.0, "macs_note": "", "latency_note": "not measured: <i>because</i>"}
             if kind == "variant":
                 row |= {"params": 1000.0 + at, "params_trained": 900.0, "macs": 2e9, "macs_convolutions": 1.8e9,
-                        "macs_here": 1.9e9, "macs_counter": "dfpir.count", "latency_why": ""}  # fmt: skip
+                        "macs_implementation": 1.9e9, "macs_counter": "dfpir.count", "latency_note": ""}  # fmt: skip
             if kind == "variant" and phase != "count":
                 row |= {"latency_ms": 5.0 + at, "latency_low_ms": 4.0, "latency_high_ms": 9.0, "latency_repeats": 3.0}
                 row |= {"reference_ms": 2.0 + at}

@@ -62,7 +62,7 @@ def test_multiply_adds_at_256_px_are_the_published_ones(name):
     # a value printed as a whole number may be off by half of one
     tolerance = max(0.01 * published, 0.5 if float(published).is_integer() else 0.05)
     assert found.macs / 1e9 == pytest.approx(published, abs=tolerance)
-    saved = 1 - found.macs_here / found.macs
+    saved = 1 - found.macs_implementation / found.macs
     assert saved == pytest.approx(FOLDED.get(name, 0.0), abs=0.002), "what folding saves here"
 
 
@@ -122,7 +122,7 @@ def test_formula_and_counter_agree_on_the_published_definition(name):
     skipped = guide if model.config.order in ("identity", "random", "shared") else 0
     assert again.macs == found.macs - skipped == multiply_adds(model.config, 64, 64) - skipped
     assert again.macs_convolutions == found.macs_convolutions
-    assert found.macs_here < found.macs
+    assert found.macs_implementation < found.macs
 
 
 class _Wrapped(torch.nn.Module):
@@ -202,8 +202,8 @@ def test_rows_hold_numbers_or_reasons():
         ("identity", 1, "returns its input"), ("classical", 2, "nothing to train"), ("tape", 1, "No code"),
     ):  # fmt: skip
         row = cost.measure(subject(name, TINY), CPU, settings, EFFORT)[phase]
-        assert row["latency_why"].startswith("not measured: ")
-        assert why in row["latency_why"]
+        assert row["latency_note"].startswith("not measured: ")
+        assert why in row["latency_note"]
         assert "latency_ms" not in row
 
 
@@ -214,7 +214,7 @@ def test_failures_become_reasons(monkeypatch):
     monkeypatch.setattr(cost, "make_workload", fails)
     monkeypatch.setattr(cost, "peak_memory", fails)
     (row,) = cost.measure(subject("nafnet", TINY), CPU, [cost.Measurement(phase="forward", size_px=64)], EFFORT)
-    assert {row[k] for k in ("latency_why", "images_per_s_why", "memory_why")} == {"not measured: out of memory"}
+    assert {row[k] for k in ("latency_note", "images_per_s_note", "memory_note")} == {"not measured: out of memory"}
 
 
 def test_without_bf16_the_rows_say_so(monkeypatch):
@@ -222,7 +222,7 @@ def test_without_bf16_the_rows_say_so(monkeypatch):
     (row,) = cost.measure(
         subject("nafnet", TINY), CPU, [cost.Measurement(phase="forward", size_px=64, precision="bf16")], EFFORT
     )
-    assert "no bf16" in row["latency_why"]
+    assert "no bf16" in row["latency_note"]
 
 
 def test_calls_are_warmed_up_and_repeated():

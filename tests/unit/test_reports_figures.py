@@ -11,7 +11,7 @@ from reports.artifacts import Probes
 from reports.build import begin_figures
 from reports.figures import crops, differences, errors, maps, masks, orders, prompts, routing, style, tsne
 from reports.load import load
-from reports.measures.prompts import costs
+from reports.measures.prompts import summarize
 from reports.measures.sections import MeasureResults
 from reports.separation import plane, points, separation
 from reports.stats import Analysis, collect
@@ -146,10 +146,10 @@ def test_what_is_the_same_everywhere_has_no_figure(tmp_path):
     gradients = pd.DataFrame({"rain": [0.5, 0.5], "haze": [0.5, 0.5]})
     assert routing.draw(1, "dfpir_g90", 0, {"encoder-1": gradients}, tmp_path) is None
     rows = [(c, g, 25.0) for c in ("rain", "haze") for g in ("rain", "haze")]
-    table = pd.DataFrame(rows, columns=["condition", "given", "value"]).assign(
+    table = pd.DataFrame(rows, columns=["condition", "prompt", "value"]).assign(
         variant="dfpir_g90", seed=0, dataset="d", image="i", scene="s", metric="psnr_db", input_value=20.0
     )
-    idle = costs(table)
+    idle = summarize(table)
     assert idle is not None
     assert prompts.draw(idle, study, tmp_path) is None
 
@@ -263,7 +263,7 @@ def test_orders_show_how_stable_they_are_where_it_was_measured(tmp_path):
     picture = orders.draw(loaded, tmp_path / "figures")[0]
     moves = orders.groups(loaded)[0].moves
     assert moves is not None
-    fp16 = moves.loc[moves["given"] == "fp16", "moved"]
+    fp16 = moves.loc[moves["number_format"] == "fp16", "moved_share"]
     assert f"fp16: {fp16.min():.1%} to {fp16.max():.1%} of the positions" in picture.caption
 
 

@@ -16,9 +16,9 @@ from reports.build import build_report
 from reports.language import LANGUAGES
 from reports.load import load
 from reports.measures import load_measures, plateau
-from reports.measures.conflicts import against_ceiling, clopper_pearson, share
-from reports.measures.interference import interference, summary
-from reports.measures.interference_shown import NOT_KNOWN, grid, grid_by_pair, sentences
+from reports.measures.conflicts import clopper_pearson, conflict_share, cosines_over_ceiling
+from reports.measures.interference import summarize, to_frame
+from reports.measures.interference_report import PLATEAU_UNKNOWN, make_pair_table, make_table, sentences
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, run_id_of, write_runs
 
@@ -51,7 +51,7 @@ def learned(tasks_at, variants=("m",)):
 
 
 def by_loss(frame, known=None):
-    return {loss: one for loss in ("plain", "without_colour") if (one := interference(frame, loss, learned=known))}
+    return {loss: one for loss in ("plain", "without_colour") if (one := summarize(frame, loss, learned=known))}
 
 
 def said(frame, known=None):
@@ -68,9 +68,9 @@ def is_chinese(text):
 
 def test_a_task_is_learned_where_its_gain_is_half_a_decibel():
     curves = {"noise": {10: 0.5, 20: 3.0}, "rain": {10: 0.49, 20: 0.51}, "haze": {10: -1.0, 20: np.nan}}
-    found = plateau.learned_at({task: pd.Series(gains) for task, gains in curves.items()})
+    found = plateau.tasks_learned_at({task: pd.Series(gains) for task, gains in curves.items()})
     assert found == {10: {"noise"}, 20: {"noise", "rain"}}
-    assert plateau.learned_at({}) == {}
+    assert plateau.tasks_learned_at({}) == {}
 
 
 def test_the_last_validation_by_the_step_counts():
@@ -82,7 +82,7 @@ def test_the_last_validation_by_the_step_counts():
 
 def test_only_pairs_that_are_both_learned_count():
     known = learned({10: ["rain"], 100: ["rain", "haze"]})
-    found = interference(table(), learned=known)
+    found = summarize(table(), learned=known)
     assert found.learned["m"].value == 1
     assert found.learned["m"].n_pairs == 4  # one pair in each of four models
     assert found.shares["m", "all"].value == pytest.approx(2 / 3)
@@ -93,7 +93,7 @@ def test_only_pairs_that_are_both_learned_count():
         "input on validation images) have opposed gradients at the end of training."
     )
     assert is_chinese(first)
-    assert NOT_KNOWN not in said(table(), known)
+    assert PLATEAU_UNKNOWN not in said(table(), known)
 
 
 def test_only_intervals_that_part_two_shares_make_a_most_and_a_least():
@@ -120,14 +120,14 @@ def test_models_on_the_plateau_and_models_of_which_nothing_is_known():
     assert unknown == "It is not known whether b left the plateau: no validation gain by task was logged."
     assert is_chinese(none)
     assert is_chinese(unknown)
-    cells = grid(by_loss(table(variants=("a", "b")), known)).rows
+    cells = make_table(by_loss(table(variants=("a", "b")), known)).rows
     assert [row.cells[1].text for row in cells] == ["no such pair", "not known"]
 
 
 def test_logs_without_gains_are_said_to_tell_nothing():
     told = said(table())
-    assert told[1] == NOT_KNOWN
-    assert is_chinese(NOT_KNOWN)
+    assert told[1] == PLATEAU_UNKNOWN
+    assert is_chinese(PLATEAU_UNKNOWN)
 
 
 @pytest.mark.parametrize("gains", [True, False])
@@ -156,12 +156,12 @@ def test_exact_intervals_are_those_of_scipy(successes, n):
 def test_more_draws_of_one_model_are_no_more_trials():
     rows = table(draws=20)
     rows = rows[(rows["task_a"] != rows["task_b"]) & (rows["step"] == 100)].assign(conflict=1.0)
-    assert share(rows).n_pairs == 12
-    assert share(rows.iloc[:0]) is None
+    assert conflict_share(rows).n_pairs == 12
+    assert conflict_share(rows.iloc[:0]) is None
 
 
 def test_intervals_of_cosines_stay_within_their_range():
-    found = interference(table(alone={"noise": 0.99, "rain": 0.9, "haze": 0.2}, spread=0.4, draws=3, seeds=(0,)))
+    found = summarize(table(alone={"noise": 0.99, "rain": 0.9, "haze": 0.2}, spread=0.4, draws=3, seeds=(0,)))
     for one in (found.cosines["m"]["all"], found.ceilings["m"]["all"]):
         assert -1 <= one.low <= one.value <= one.high <= 1
 
@@ -169,7 +169,7 @@ def test_intervals_of_cosines_stay_within_their_range():
 def test_cosines_against_their_ceilings():
     frame = table(spread=0.02, seeds=range(6))
     same = frame["task_a"] == frame["task_b"]
-    found = against_ceiling(frame[~same], frame[same])["m"]
+    found = cosines_over_ceiling(frame[~same], frame[same])["m"]
     for pair, cosine in PAIRS.items():
         ceiling = np.sqrt(SINGLE_PROCESS[pair[0]] * SINGLE_PROCESS[pair[1]])
         assert found[pair].value == pytest.approx(cosine / ceiling, abs=0.05)
@@ -178,7 +178,7 @@ def test_cosines_against_their_ceilings():
 
 def test_a_ceiling_that_could_be_zero_resolves_nothing():
     frame = table(alone={"noise": 0.5, "rain": 0.8, "haze": -0.05}, spread=0.06, seeds=range(6))
-    found = interference(frame)
+    found = summarize(frame)
     assert found.relative["m"]["noise", "haze"] is None
     assert found.relative["m"]["rain", "haze"] is None
     assert found.relative["m"]["noise", "rain"] is not None
@@ -186,9 +186,9 @@ def test_a_ceiling_that_could_be_zero_resolves_nothing():
     assert sentence.startswith("Resolved are 1 of 3 pairs, those of which each task has a cosine with itself")
     assert sentence.endswith("between noise and rain in m.")
     assert is_chinese(sentence)
-    row = [cell.text for cell in grid_by_pair(by_loss(frame)).rows[0].cells]
+    row = [cell.text for cell in make_pair_table(by_loss(frame)).rows[0].cells]
     assert row[2:] == ["not resolved", "not resolved"]
-    assert "(1 of 3)" in grid(by_loss(frame)).rows[0].cells[5].text
+    assert "(1 of 3)" in make_table(by_loss(frame)).rows[0].cells[5].text
 
 
 def test_a_quotient_with_zero_in_its_interval_is_said_to_be_in_doubt():
@@ -200,7 +200,7 @@ def test_a_quotient_with_zero_in_its_interval_is_said_to_be_in_doubt():
 
 def test_one_draw_resolves_no_ceiling():
     frame = table(draws=2, seeds=(0,))
-    assert set(interference(frame).relative["m"].values()) == {None}
+    assert set(summarize(frame).relative["m"].values()) == {None}
     assert not any("ceiling" in sentence for sentence in said(frame))
     assert is_chinese(said(frame)[0])
 
@@ -217,13 +217,13 @@ def test_conflicts_without_the_mean_colour_stand_beside_the_plain_ones():
     (told,) = (each for each in sentences(found) if each.startswith("Without the mean colour error"))
     assert "image 0% [0%, 26%] of the resolved pairs of all variants conflict, with it 67% [35%, 90%]." in told
     assert is_chinese(told)
-    shown = grid(found)
+    shown = make_table(found)
     assert [row.cells[1].text for row in shown.rows] == ["training loss", "without mean colour"]
-    assert set(summary(found)["loss"]) == {"plain", "without_colour"}
+    assert set(to_frame(found)["loss"]) == {"plain", "without_colour"}
 
 
 def test_a_model_whose_error_is_colour_alone_has_no_row_without_it():
-    assert interference(table(), "without_colour") is None
+    assert summarize(table(), "without_colour") is None
     assert not any("colour" in sentence for sentence in said(table()))
 
 

@@ -66,7 +66,7 @@ def test_what_fails_is_said_first(study):
 
 
 def test_the_section_has_a_line_for_each_variant_and_task(study):
-    section = training.section(study, learning(study))
+    section = training.make_section(study, learning(study))
     assert len(section.tables[0].rows) == 3 * 5
     assert set(section.summary["status"]) == {"past the plateau", "still improving", "not learned"}
 

@@ -8,18 +8,27 @@ from reports import schema
 from reports.figures import interference as interference_figures
 from reports.labels import condition_label, latex
 from reports.load import load
-from reports.measures import information, interference, interference_shown, intervals, levels, mixed, precision, prompts
+from reports.measures import (
+    information,
+    interference,
+    interference_report,
+    intervals,
+    levels,
+    mixed,
+    precision,
+    prompts,
+)
 from tests.support.fake_runs import FakeStudy, write_runs
 
 
 def responses(values: dict[tuple[str, int, str, str], tuple[float, ...]], input_db: float = 20.0) -> pd.DataFrame:
-    """Rows of (variant, seed, condition, given) -> PSNR of each image, one image a scene."""
+    """Rows of (variant, seed, condition, prompt) -> PSNR of each image, one image a scene."""
     return pd.DataFrame(
         {
             "variant": variant, "seed": seed, "run_id": f"{variant}-{seed}", "dataset": "d", "image": f"i{n}", "scene": f"i{n}",
-            "condition": condition, "given": given, "metric": schema.PSNR, "value": value, "input_value": input_db,
+            "condition": condition, "prompt": prompt, "metric": schema.PSNR, "value": value, "input_value": input_db,
         }
-        for (variant, seed, condition, given), numbers in values.items()
+        for (variant, seed, condition, prompt), numbers in values.items()
         for n, value in enumerate(numbers)
     )  # fmt: skip
 
@@ -40,7 +49,7 @@ def wrong_prompts(loss_db: float, seeds: tuple[int, ...] = (0, 1)) -> pd.DataFra
 
 
 def test_cost_of_a_wrong_prompt_by_hand():
-    found = prompts.costs(wrong_prompts(1.0))
+    found = prompts.summarize(wrong_prompts(1.0))
     assert found is not None
     assert np.diag(found.matrices["m"]) == pytest.approx(0)
     assert found.matrices["m"].at["haze", "rain"] == pytest.approx(-2)
@@ -56,7 +65,7 @@ def test_cost_of_a_wrong_prompt_by_hand():
 
 
 def test_a_prompt_that_does_nothing_is_said_to():
-    found = prompts.costs(wrong_prompts(0.0))
+    found = prompts.summarize(wrong_prompts(0.0))
     assert found is not None
     assert prompts.sentences(found) == [
         "The prompt does nothing in m: it does not lose 0.005 dB on any condition, whatever it is told."
@@ -65,9 +74,9 @@ def test_a_prompt_that_does_nothing_is_said_to():
 
 def test_a_loss_within_its_interval_is_no_loss():
     table = wrong_prompts(0.0)
-    wrong = table["given"] != table["condition"]
+    wrong = table["prompt"] != table["condition"]
     table.loc[wrong, "value"] += np.random.default_rng(0).normal(0, 1.0, wrong.sum())
-    found = prompts.costs(table)
+    found = prompts.summarize(table)
     assert found is not None
     mean = found.mean("m")
     assert mean.low < 0 < mean.high
@@ -76,7 +85,7 @@ def test_a_loss_within_its_interval_is_no_loss():
 
 def test_one_seed_and_few_scenes_are_told():
     table = wrong_prompts(1.0, seeds=(0,))
-    found = prompts.costs(table[table["image"].isin(["i0", "i1", "i2"])])
+    found = prompts.summarize(table[table["image"].isin(["i0", "i1", "i2"])])
     assert found is not None
     last = prompts.sentences(found)[-1]
     assert "With one seed a variant this is true of these trained models" in last
@@ -85,11 +94,13 @@ def test_one_seed_and_few_scenes_are_told():
 
 def test_images_without_the_right_prompt_are_counted():
     table = wrong_prompts(1.0)
-    gone = (table["condition"] == "rain") & (table["given"] == "rain") & (table["image"] == "i3") & (table["seed"] == 0)
-    found = prompts.costs(table[~gone])
+    gone = (
+        (table["condition"] == "rain") & (table["prompt"] == "rain") & (table["image"] == "i3") & (table["seed"] == 0)
+    )
+    found = prompts.summarize(table[~gone])
     assert found is not None
-    assert found.without_right == 1
-    assert "1 images without the right prompt's result" in prompts.grid(found).caption
+    assert found.n_excluded == 1
+    assert "1 images without the right prompt's result" in prompts.make_table(found).caption
 
 
 def test_precision_by_hand():
@@ -97,18 +108,18 @@ def test_precision_by_hand():
     for seed in (0, 1):
         for given, lost in (("fp32", 0.0), ("fp16", 0.01), ("bf16", 0.5)):
             values["m", seed, "rain", given] = tuple(25 + n - lost for n in range(10))
-    changed = precision.changes(responses(values))
+    changed = precision.summarize_changes(responses(values).rename(columns={"prompt": "number_format"}))
     assert {g: b.estimate("m").value for g, b in changed.items()} == pytest.approx({"fp16": -0.01, "bf16": -0.5})
     rows = [
-        {"variant": "m", "seed": s, "given": "fp16", "block": b, "condition": c, "moved": m + s / 100, "tau": 0.9}
+        {"variant": "m", "seed": s, "number_format": "fp16", "block": b, "condition": c, "moved_share": m + s / 100}
         for s in (0, 1)
         for b, m in (("level1", 0.1), ("latent", 0.3))
         for c in ("rain", "haze")
     ]
-    moved = precision.moves(pd.DataFrame(rows))
+    moved = precision.summarize_moves(pd.DataFrame(rows))
     assert moved["fp16"].estimate("m", "latent").value == pytest.approx(0.305)
     assert "moves 10.5% to 30.5% of the channel positions (most: latent of m)" in precision.sentences(changed, moved)[0]
-    grid = precision.grid(changed, moved)
+    grid = precision.make_table(changed, moved)
     assert [c.head for c in grid.columns][-2:] == ["Moved, level1", "Moved, latent"]
 
 
@@ -137,7 +148,7 @@ PAIRS = {("noise", "rain"): 0.5, ("noise", "haze"): -0.25, ("rain", "haze"): -0.
 
 
 def test_interference_by_hand():
-    found = interference.interference(gradients({**PAIRS, **ALONE}))
+    found = interference.summarize(gradients({**PAIRS, **ALONE}))
     assert found is not None
     assert found.tasks == ("noise", "rain", "haze")
     assert found.matrix("m").at["haze", "noise"] == found.matrix("m").at["noise", "haze"] == pytest.approx(-0.25)
@@ -146,9 +157,9 @@ def test_interference_by_hand():
     assert found.magnitude.estimate("m", "all").value == pytest.approx(1 + 0.25 / 3)
     assert found.norm_ratio("m").value == pytest.approx(8)
     assert {at: s.value for at, s in found.progress["m"].items()} == pytest.approx({0.1: 0, 1.0: 2 / 3})
-    said = interference_shown.sentences({"plain": found})
+    said = interference_report.sentences({"plain": found})
     assert said[0].startswith("In m 67% [22%, 96%] of the resolved pairs")  # 4 of 6, a pair of each of two models
-    assert said[1] == interference_shown.NOT_KNOWN
+    assert said[1] == interference_report.PLATEAU_UNKNOWN
     assert said[2].startswith("The lowest mean cosine of a resolved pair is \N{MINUS SIGN}0.50")
     assert said[2].endswith("between rain and haze in m.")
 
@@ -161,13 +172,13 @@ def test_interference_by_hand():
     ],
 )  # fmt: skip
 def test_nothing_is_said_of_conflicts_that_noise_could_make(alone, said, tmp_path):
-    found = interference.interference(gradients({**PAIRS, **alone}))
+    found = interference.summarize(gradients({**PAIRS, **alone}))
     assert found is not None
-    assert interference_shown.sentences({"plain": found})[0] == said
-    assert not any("opposed" in text or "lowest" in text for text in interference_shown.sentences({"plain": found}))
+    assert interference_report.sentences({"plain": found})[0] == said
+    assert not any("opposed" in text or "lowest" in text for text in interference_report.sentences({"plain": found}))
     assert found.shares == {}
     assert found.progress == {"m": {}} or alone
-    texts = [cell.text for cell in interference_shown.grid({"plain": found}).rows[0].cells]
+    texts = [cell.text for cell in interference_report.make_table({"plain": found}).rows[0].cells]
     assert texts[1] == "not known"
     assert texts[2] == texts[5] == ("not resolved" if alone else "not measured")
     write_runs(tmp_path, FakeStudy(effect_db={"m": 0.0}, seeds=(0,), pictures=False))
@@ -175,14 +186,14 @@ def test_nothing_is_said_of_conflicts_that_noise_could_make(alone, said, tmp_pat
 
 
 def test_a_pair_of_one_unresolved_task_does_not_count():
-    found = interference.interference(gradients({**PAIRS, **ALONE, ("haze", "haze"): -0.1}))
+    found = interference.summarize(gradients({**PAIRS, **ALONE, ("haze", "haze"): -0.1}))
     assert found is not None
     assert list(found.resolved("m")) == [("noise", "rain")]
     assert found.shares["m", "all"].value == 0
     assert found.cosines["m"]["all"].value == pytest.approx(-0.25 / 3)  # a task against itself is no pair
     assert found.alone["m"]["haze"].value == pytest.approx(-0.1)
     assert found.ceilings["m"]["encoder"].value == pytest.approx(1.6 / 3)
-    said = interference_shown.sentences({"plain": found})
+    said = interference_report.sentences({"plain": found})
     assert said[0].startswith("No resolved pair of tasks conflicts at the end of training")
     assert "on other images has a mean cosine of 0.53" in " ".join(said)
 
@@ -190,7 +201,7 @@ def test_a_pair_of_one_unresolved_task_does_not_count():
 def test_ratios_of_norms_are_never_below_one():
     rows = gradients({**PAIRS, **ALONE}, norms={"noise": 1.0, "rain": 1.0, "haze": 1.0})
     rows.loc[rows["seed"] == 1, "norm_a"] *= 3
-    ratio = interference.interference(rows).norm_ratio("m")
+    ratio = interference.summarize(rows).norm_ratio("m")
     assert 1 <= ratio.low <= ratio.value <= ratio.high
 
 
@@ -207,7 +218,7 @@ def lost(losses: dict[tuple[str, int, int], float]) -> pd.DataFrame:
 
 def test_information_by_hand():
     table = lost({("a", 0, 1): 0.2, ("a", 0, 4): 0.4, ("b", 0, 1): 0.5, ("b", 0, 4): 0.7})
-    found = information.information(table)
+    found = information.summarize(table)
     assert found is not None
     analysis = found.losses["block", "all"]
     assert analysis.estimate("a", information.MEAN).value == pytest.approx(0.3)
@@ -222,7 +233,7 @@ def test_information_by_hand():
 
 def test_intervals_over_seeds_are_students():
     table = lost({("a", s, 1): x for s, x in enumerate((0.2, 0.3, 0.4))})
-    found = information.information(table)
+    found = information.summarize(table)
     assert found is not None
     e = found.losses["block", "all"].estimate("a", "level 1")
     assert e.value == pytest.approx(0.3)
@@ -251,10 +262,10 @@ def test_levels_by_hand(tmp_path):
     }
     a = {"noise-25": 5.0, "noise-40": 2.0, "rain-100": 3.0, "rain-200": -1.0}
     b = {c: gain + 0.5 for c, gain in a.items()}
-    found = levels.levels(pd.concat([level_rows(a, "a", given), level_rows(b, "b", given)]), study)
+    found = levels.summarize(pd.concat([level_rows(a, "a", given), level_rows(b, "b", given)]), study)
     assert found is not None
     assert found.families == {"noise": ("noise-25", "noise-40"), "rain": ("rain-100", "rain-200")}
-    assert found.told["noise-40"] == "noise-50"  # 10 away, not 15
+    assert found.prompt_of["noise-40"] == "noise-50"  # 10 away, not 15
     assert found.new_to_all() == ("noise-40", "rain-200")
     assert found.gains.estimate("a", "noise-40").value == pytest.approx(2.055)
     assert found.gains.difference("b", "a", "rain-200").value == pytest.approx(0.5)
@@ -267,10 +278,10 @@ def test_levels_by_hand(tmp_path):
 def test_trained_levels_come_from_the_spec(tmp_path):
     write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0}, seeds=(0,), pictures=False))
     study = load([tmp_path])
-    assert levels.trained_on(study, "a", frozenset({"rain"})) == {"rain", "rain-100"}
+    assert levels.trained_conditions(study, "a", frozenset({"rain"})) == {"rain", "rain-100"}
     run = next(iter(study.runs.values()))
     run.spec["identity"]["conditions"] = ["noise-25"]
-    assert levels.trained_on(study, "a", frozenset({"rain"})) == {"noise-25"}
+    assert levels.trained_conditions(study, "a", frozenset({"rain"})) == {"noise-25"}
 
 
 def test_mixed_by_hand():
@@ -278,7 +289,7 @@ def test_mixed_by_hand():
     for seed in (0, 1):
         values["a", seed, "rain+noise-25", "rain"] = tuple(19.0 + n / 100 for n in range(12))
         values["a", seed, "rain+noise-25", "noise-25"] = tuple(21.5 + n / 100 for n in range(12))
-    found = mixed.mixed(responses(values))
+    found = mixed.summarize(responses(values))
     assert found is not None
     assert found.prompts == {"rain+noise-25": ("rain", "noise-25")}
     assert found.inputs_db == {"rain+noise-25": 20.0}
@@ -288,7 +299,7 @@ def test_mixed_by_hand():
     assert said[0].startswith("Restoring fails, the result being worse than the degraded input, on rain + noise")
     assert "told rain for a" in said[0]
     assert said[1].endswith("is better for a.")
-    against = [row.cells[-1].text for row in mixed.grid(found).rows]
+    against = [row.cells[-1].text for row in mixed.make_table(found).rows]
     assert against == ["\N{MINUS SIGN}2.50", "+2.50"]
 
 

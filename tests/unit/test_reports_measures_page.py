@@ -91,9 +91,9 @@ def test_ids_are_unique_and_captions_exist(whole):
 
 def test_csv_holds_what_the_table_says(whole):
     frame = pd.read_csv(whole[0] / "measures" / "prompts.csv")
-    right = frame[frame["condition"] == frame["given"]]
+    right = frame[frame["condition"] == frame["prompt"]]
     assert right["value_db"].to_numpy() == pytest.approx(0)
-    mean = frame[(frame["given"] == "another task") & (frame["condition"] == AVERAGE)]
+    mean = frame[(frame["prompt"] == "another task") & (frame["condition"] == AVERAGE)]
     assert set(mean["variant"]) == {EVIL, "dfpir_g90", "dfpir_g100"}  # restormer is blind
     assert (mean["ci_low_db"] < mean["value_db"]).all()
 
@@ -132,17 +132,17 @@ def one_run(root: Path) -> tuple[FakeStudy, Path]:
 
 def test_rows_that_occur_twice_and_infinite_numbers_are_refused(tmp_path):
     _, run = one_run(tmp_path)
-    table, facts = schema.read_measure(run, "interference")
-    schema.write_measure(pd.concat([table, table.head(1)]), run, "interference", facts=facts)
+    table, metadata = schema.read_measure(run, "interference")
+    schema.write_measure(pd.concat([table, table.head(1)]), run, "interference", metadata=metadata)
     assert "a row occurs twice" in load_measures(load([tmp_path])).problems[0]
-    schema.write_measure(table.assign(norm_a=np.inf), run, "interference", facts=facts)
+    schema.write_measure(table.assign(norm_a=np.inf), run, "interference", metadata=metadata)
     assert "column 'norm_a' holds an infinite value" in load_measures(load([tmp_path])).problems[0]
 
 
 def test_a_table_without_rows_does_not_apply(tmp_path):
     _, run = one_run(tmp_path)
-    table, facts = schema.read_measure(run, "interference")
-    schema.write_measure(table.head(0), run, "interference", facts=facts)
+    table, metadata = schema.read_measure(run, "interference")
+    schema.write_measure(table.head(0), run, "interference", metadata=metadata)
     found = load_measures(load([tmp_path]))
     assert found.tables == {}
     assert found.problems == ()
@@ -155,7 +155,7 @@ def test_different_settings_and_test_sets_are_told(tmp_path):
     run = tmp_path / run_id_of("b", 0)
     table, _ = schema.read_measure(run, "mixed")
     both = pd.concat([table, table.assign(dataset="other")])
-    schema.write_measure(both, run, "mixed", facts={"settings": '{"draws": 8, "run": "x"}'})
+    schema.write_measure(both, run, "mixed", metadata={"settings": '{"draws": 8, "run": "x"}'})
     found = load_measures(load([tmp_path]))
     assert "mixed was taken with different settings in different runs: draws 4, 8." in found.problems
     assert any(

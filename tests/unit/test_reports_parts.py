@@ -17,7 +17,7 @@ def _rows(dataset, protocol, condition, count, seen):
         {
             "run_id": "r-s0-00000000", "variant": "r", "seed": 0, "dataset": dataset, "protocol": protocol,
             "task": schema.task_of(condition), "condition": condition, "image": f"{dataset}/{n}",
-            "scene": f"{dataset}/{n}", "seen": ("seen" if n < seen else "unseen"), "metric": metric,
+            "scene": f"{dataset}/{n}", "in_training_set": ("yes" if n < seen else "no"), "metric": metric,
             "value": 30.0 + n, "input_value": 20.0,
         }
         for n in range(count)

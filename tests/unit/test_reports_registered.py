@@ -13,7 +13,7 @@ from reports.figures import further, maps
 from reports.figures.style import Picture
 from reports.labels import condition_label
 from reports.load import load_study
-from reports.measures import declared
+from reports.measures import plugin
 from reports.measures.sections import show_measures
 from reports.schema import MeasureSection
 from reports.study import Status
@@ -29,24 +29,24 @@ def table(value: float = 0.25) -> pd.DataFrame:
 
 
 def test_a_table_says_itself_what_its_section_shows(tmp_path):
-    schema.write_measure(table(), tmp_path, "clipped", facts={"settings": "{}"}, section=SECTION)
-    frame, facts = schema.read_measure(tmp_path, "clipped")
-    assert MeasureSection.from_facts(facts) == SECTION
+    schema.write_measure(table(), tmp_path, "clipped", metadata={"settings": "{}"}, section=SECTION)
+    frame, metadata = schema.read_measure(tmp_path, "clipped")
+    assert MeasureSection.from_metadata(metadata) == SECTION
     pd.testing.assert_frame_equal(frame, table(), check_dtype=False)
-    assert schema.declared_section(tmp_path / "measures/clipped.parquet") == SECTION
+    assert schema.plugin_section(tmp_path / "measures/clipped.parquet") == SECTION
     with pytest.raises(ValueError, match="Needed: condition, image, scene, value"):
-        schema.write_measure(table().drop(columns="scene"), tmp_path, "clipped", facts={}, section=SECTION)
+        schema.write_measure(table().drop(columns="scene"), tmp_path, "clipped", metadata={}, section=SECTION)
     with pytest.raises(ValueError, match="no measure that this version knows"):
-        schema.write_measure(table(), tmp_path, "clipped", facts={})
+        schema.write_measure(table(), tmp_path, "clipped", metadata={})
     (tmp_path / "measures/clipped.parquet").rename(tmp_path / "measures/other.parquet")
-    assert schema.declared_section(tmp_path / "measures/other.parquet") is None
+    assert schema.plugin_section(tmp_path / "measures/other.parquet") is None
     with pytest.raises(ValueError, match="describes none"):
         schema.read_measure(tmp_path, "other")
 
 
 def test_the_section_has_a_row_a_variant_and_a_column_a_condition():
     runs = [table(value).assign(variant=v, seed=s) for v, s, value in (("x", 0, 0.1), ("x", 1, 0.3), ("y", 0, 0.5))]
-    made = declared.section(pd.concat(runs, ignore_index=True), SECTION, ("y", "x", "z"))
+    made = plugin.make_section(pd.concat(runs, ignore_index=True), SECTION, ("y", "x", "z"))
     (grid,) = made.tables
     assert [column.head for column in grid.columns] == [
         "Variant", "Average (columns)", "Noise \N{GREEK SMALL LETTER SIGMA}=25", "Rain",
@@ -63,7 +63,7 @@ def test_the_section_has_a_row_a_variant_and_a_column_a_condition():
 def test_without_photographs_intervals_are_over_seeds():
     section = MeasureSection(name="rank", title="Rank", sentence="Of a layer.", keys=("layer",), unit="1/layer")
     frame = pd.DataFrame({"layer": ["top"] * 2, "value": [1.0, 3.0], "variant": ["x"] * 2, "seed": [0, 1]})
-    made = declared.section(frame, section, ("x",))
+    made = plugin.make_section(frame, section, ("x",))
     assert [column.head for column in made.tables[0].columns] == ["Variant", "top"]
     assert made.tables[0].rows[0].cells[1].text == "2.000"
     assert made.tables[0].caption == "Rank, in 1/layer. Intervals: 95\N{NO-BREAK SPACE}%, over seeds alone."
@@ -76,8 +76,8 @@ def test_a_page_tells_of_it_where_the_study_asks(tmp_path, asked):
     (path / "study.json").write_text(json.dumps(plan | {"measures": ["clipped"] if asked else []}))
     run = next(each.path for each in load_study(path).runs.values() if each.status is Status.DONE)
     package = {"package": "mylab", "distribution": "mylab", "version": "1.0", "sha256": "0123456789"}
-    facts = {"settings": json.dumps({"plugins": [package]})}
-    schema.write_measure(table(), run, "clipped", facts=facts, section=SECTION)
+    metadata = {"settings": json.dumps({"plugins": [package]})}
+    schema.write_measure(table(), run, "clipped", metadata=metadata, section=SECTION)
     study = load_study(path)
     shown = show_measures(study, study.analysis(schema.PSNR), tmp_path / "out")
     assert shown.problems == ()

@@ -72,7 +72,7 @@ def _frame(run_id, variant, column, metric, value, data, protocol):
         {
             "run_id": run_id, "variant": variant, "seed": 0, "dataset": column.dataset if data == "paper" else data,
             "protocol": protocol, "task": schema.task_of(column.condition), "condition": column.condition,
-            "image": names, "scene": names, "seen": "", "metric": metric, "value": value, "input_value": value / 2,
+            "image": names, "scene": names, "in_training_set": "", "metric": metric, "value": value, "input_value": value / 2,
         }
     )  # fmt: skip
 

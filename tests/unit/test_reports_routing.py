@@ -39,33 +39,33 @@ def table(shares, *, seed=0, layer="encoder-1", variant="amir"):
     ],
 )
 def test_distance_between_tasks(shares, expected):
-    assert routing.distance(table(shares)) == pytest.approx(expected)
+    assert routing.mean_distance(table(shares)) == pytest.approx(expected)
 
 
 def test_an_experts_number_is_never_averaged_over_seeds():
     first, other = {"rain": (0.0, 1.0), "haze": (1.0, 0.0)}, {"rain": (1.0, 0.0), "haze": (0.0, 1.0)}
-    (found,) = routing.routes(pd.concat([table(first), table(other, seed=1)]))
+    (found,) = routing.summarize(pd.concat([table(first), table(other, seed=1)]))
     assert found.seed == 0
     assert found.matrices["encoder-1"].loc["rain"].tolist() == [0.0, 1.0]
     # both seeds keep the tasks apart, by other experts
     assert found.distances.estimate("amir", "encoder-1").value == pytest.approx(1.0)
     assert found.distances.estimate("amir", "encoder-1").n_seeds == 2
-    grid = routing.grid((found,))
+    grid = routing.make_table((found,))
     assert [cell.text for cell in grid.rows[0].cells] == ["amir", "encoder-1", "1.00", "2 (100%)", "1 (100%)"]
 
 
 def test_variants_may_have_other_routers():
     shares = {"rain": (0.2, 0.8), "haze": (0.8, 0.2)}
-    found = routing.routes(pd.concat([table(shares), table(shares, variant="moceir", layer="decoder-3, block 1")]))
+    found = routing.summarize(pd.concat([table(shares), table(shares, variant="moceir", layer="decoder-3, block 1")]))
     assert [(each.variant, each.layers) for each in found] == [
         ("amir", ("encoder-1",)),
         ("moceir", ("decoder-3, block 1",)),
     ]
-    assert len(routing.grid(found).rows) == len(routing.sentences(found)) == 2
+    assert len(routing.make_table(found).rows) == len(routing.sentences(found)) == 2
 
 
 def test_one_task_has_nothing_to_be_apart_from():
-    assert routing.routes(table({"noise-15": (1.0, 0.0), "noise-25": (0.0, 1.0)})) == ()
+    assert routing.summarize(table({"noise-15": (1.0, 0.0), "noise-25": (0.0, 1.0)})) == ()
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])

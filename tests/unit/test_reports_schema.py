@@ -13,7 +13,7 @@ from reports.files import write_json
 def rows(**changes: object) -> pd.DataFrame:
     row = {
         "run_id": "a-s0-00000000", "variant": "a", "seed": 0, "dataset": "d", "protocol": "p", "task": "noise",
-        "condition": "noise-15", "image": "i", "scene": "s", "seen": "", "metric": "psnr_db", "value": 30.0, "input_value": 20.0,
+        "condition": "noise-15", "image": "i", "scene": "s", "in_training_set": "", "metric": "psnr_db", "value": 30.0, "input_value": 20.0,
     }  # fmt: skip
     return pd.DataFrame([{**row, **changes}])
 

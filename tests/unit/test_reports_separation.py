@@ -53,7 +53,7 @@ CASES = {
 
 @pytest.mark.parametrize(("numbers", "sentence"), CASES.items())
 def test_the_sentence_follows_from_the_numbers_and_is_translated(numbers, sentence):
-    found = separation.separation_controls(table(*numbers))
+    found = separation.summarize(table(*numbers))
     (said,) = separation.sentences(found)
     assert said.endswith(sentence)
     translated = LANGUAGES["zh"].told(said)
@@ -67,12 +67,12 @@ def test_variants_of_one_kind_share_a_sentence():
         table(0.97, 0.95, 0.15, 0.99, "b"),
         table(0.6, 0.2, variant="blind"),
     ]
-    found = separation.separation_controls(pd.concat(rows))
+    found = separation.summarize(pd.concat(rows))
     first, second = separation.sentences(found)
     assert first.startswith("In a and b (latent-perturbed), untrained weights")
     assert "(purity 0.95 to 0.97 against 0.97 to 0.99)" in first
     assert second.startswith("In blind")
-    grid = separation.grids(found)[0]
+    grid = separation.make_tables(found)[0]
     assert [cell.text for cell in grid.rows[2].cells] == [
         "blind", "latent-perturbed", "0.60", "0.20", "not measured", "not measured", "0.14",
     ]  # fmt: skip
@@ -80,7 +80,7 @@ def test_variants_of_one_kind_share_a_sentence():
 
 def test_seeds_are_averaged():
     rows = pd.concat([table(1.0, 0.8, 0.1, 1.0, seeds=(0,)), table(0.9, 0.9, 0.2, 0.9, seeds=(1,))])
-    found = separation.separation_controls(rows)
+    found = separation.summarize(rows)
     assert found.purity("dfpir", "latent-perturbed", ("untrained", "condition")) == (
         pytest.approx(0.85),
         pytest.approx(CHANCE),
@@ -90,7 +90,7 @@ def test_seeds_are_averaged():
 
 def test_without_a_control_there_is_no_proof():
     only = table(0.99, 1.0)
-    assert separation.separation_controls(only[only["setting"] == "trained"]) is None
+    assert separation.summarize(only[only["setting"] == "trained"]) is None
 
 
 @pytest.mark.usefixtures("blank_figures")

@@ -37,7 +37,7 @@ def rows_of(run: Run) -> list[dict[str, object]]:
         for number, value in enumerate(values):
             keys = {
                 "run_id": run_id, "variant": variant, "seed": seed, "dataset": "two", "protocol": "aio-rgb",
-                "task": schema.task_of(condition), "condition": condition, "image": f"i{number}", "scene": f"i{number}", "seen": "",
+                "task": schema.task_of(condition), "condition": condition, "image": f"i{number}", "scene": f"i{number}", "in_training_set": "",
             }  # fmt: skip
             rows.append({**keys, "metric": "psnr_db", "value": value, "input_value": 20.0})
             rows.append({**keys, "metric": "ssim", "value": value / 100, "input_value": 0.2})

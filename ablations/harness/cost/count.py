@@ -2,7 +2,7 @@
 
 The blocks of Restormer's family are computed here in a folded form (`dfpir.layers.mix_channels`,
 `dfpir.channel.ChannelPerturbation`), which multiplies less for the same result. Papers count the unfolded definition,
-so that is what `macs` holds; `macs_here` is what runs.
+so that is what `macs` holds; `macs_implementation` is what runs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class MacCount:
 
     macs: int  # of the published definition
     macs_convolutions: int  # those of its convolutions, which most papers print
-    macs_here: int  # of this implementation
+    macs_implementation: int  # of this implementation
     counter: str  # what counted `macs`
     note: str = ""  # caveat of the count, or ""
 
@@ -60,12 +60,20 @@ def count_macs(model: nn.Module, image: Tensor, code: Tensor | None) -> MacCount
             multiply_adds(model.config, height, width, convolutions_only=flag) for flag in (False, True)
         )
         return MacCount(
-            macs=macs, macs_convolutions=convolutions, macs_here=sum(executed_macs), counter=FORMULA, note=note
+            macs=macs,
+            macs_convolutions=convolutions,
+            macs_implementation=sum(executed_macs),
+            counter=FORMULA,
+            note=note,
         )
     with unfolded():
         published, _unused = _count_with_fake_tensors(model, image, code)
     return MacCount(
-        macs=sum(published), macs_convolutions=published[0], macs_here=sum(executed_macs), counter=COUNTER, note=note
+        macs=sum(published),
+        macs_convolutions=published[0],
+        macs_implementation=sum(executed_macs),
+        counter=COUNTER,
+        note=note,
     )
 
 

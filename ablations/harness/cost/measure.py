@@ -55,9 +55,9 @@ class Measurement:
 def measure(
     subject: BenchmarkedModel, device: torch.device, settings: Sequence[Measurement], timing: TimingOptions
 ) -> list[dict[str, Any]]:
-    """A row of costs for each setting; what can't be measured has its reason in the `_why` columns.
+    """A row of costs for each setting; what can't be measured has its reason in the `_note` columns.
 
-    The rows' keys are columns of `reports.cost_rows.COST_COLUMNS`, without those of where it was measured.
+    The rows' keys are columns of `reports.costs.COST_COLUMNS`, without those of where it was measured.
     """
     try:
         model = build_benchmark_model(subject)
@@ -87,7 +87,7 @@ def _settings_row(subject: BenchmarkedModel, setting: Measurement, timing: Timin
 
 
 def _reason_columns(reason: str) -> dict[str, Any]:
-    return {f"{quantity}_why": NOT_MEASURED + reason for quantity in ("macs", "latency", "images_per_s", "memory")}
+    return {f"{quantity}_note": NOT_MEASURED + reason for quantity in ("macs", "latency", "images_per_s", "memory")}
 
 
 def _impossible_reason(subject: BenchmarkedModel, device: torch.device, setting: Measurement) -> str:
@@ -118,18 +118,18 @@ def has_bf16(device: torch.device) -> bool:
 
 def _mac_columns(subject: BenchmarkedModel, model: nn.Module, size_px: int) -> dict[str, Any]:
     if _is_classical(subject) and subject.needs != "none":
-        return {"macs_why": NOT_MEASURED + "it computes outside of PyTorch, whose operations are counted"}
+        return {"macs_note": NOT_MEASURED + "it computes outside of PyTorch, whose operations are counted"}
     image = torch.rand(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
     try:
         macs: MacCount = count_macs(model, image, random_code(subject, model, image, training=False))
     except Exception as error:  # a comparator from a plug-in may not run on fake tensors
-        return {"macs_why": NOT_MEASURED + _error_line(error)}
+        return {"macs_note": NOT_MEASURED + _error_line(error)}
     return {
         "macs": float(macs.macs),
         "macs_convolutions": float(macs.macs_convolutions),
-        "macs_here": float(macs.macs_here),
+        "macs_implementation": float(macs.macs_implementation),
         "macs_counter": macs.counter,
-        "macs_why": macs.note,
+        "macs_note": macs.note,
     }
 
 
@@ -142,14 +142,14 @@ def _cost_columns(
         try:
             times_s = time_calls(make_workload(subject, device, setting, batch), device, timing)
         except Exception as error:  # out of memory, or an operation that this device or precision lacks
-            costs[f"{quantity}_why"] = NOT_MEASURED + _error_line(error)
+            costs[f"{quantity}_note"] = NOT_MEASURED + _error_line(error)
             continue
         costs |= _latency_columns(times_s) if quantity == "latency" else _throughput_columns(times_s, batch)
     try:
         peak, method = peak_memory(subject, device, setting)
         costs |= {"memory_mib": round(peak / _MIB, 1), "memory_method": method}
     except Exception as error:
-        costs["memory_why"] = NOT_MEASURED + _error_line(error)
+        costs["memory_note"] = NOT_MEASURED + _error_line(error)
     return costs
 
 

@@ -68,8 +68,8 @@ class BenchmarkedModel:
             "kind": "variant" if isinstance(self.config, DFPIRConfig) else "comparator",
             "aliases": ";".join(self.aliases),
             "settings": json.dumps(settings, sort_keys=True) if settings else "",
-            "told": _TOLD.get(self.needs, self.needs) if self.config is not None else "",
-            "apart": _APART.get(self.needs, ""),
+            "conditioning": _TOLD.get(self.needs, self.needs) if self.config is not None else "",
+            "excluded_part": _APART.get(self.needs, ""),
         }
 
 

@@ -22,7 +22,7 @@ from datasets.noise import content_hash
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE
 from reports.files import sha256_of, write_text
 from reports.guesses import CONFUSION_FILE, COSTS_FILE, GUESSES_FILE
-from reports.schema import IMAGES_FILE, SPEC_FILE
+from reports.schema import IMAGES_FILE, SCHEMA_VERSION, SPEC_FILE
 
 ROWS_FILE = "images.jsonl"
 """First line: the evaluation's settings. Then a line an image and condition: rows, prediction, hash of the pixels."""
@@ -146,7 +146,7 @@ def source_digest(model: nn.Module) -> str:
     sources = {Path(source) for module in model.modules() if (source := inspect.getsourcefile(type(module)))}
     for package in (baselines, datasets, dfpir):
         sources.update(path for folder in package.__path__ for path in Path(folder).rglob("*.py"))
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"schema {SCHEMA_VERSION}".encode())  # of the rows
     for file_hash in sorted(map(sha256_of, sources)):
         digest.update(file_hash.encode())
     return digest.hexdigest()[:16]
