@@ -26,7 +26,7 @@ class StudyResult:
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row for each variant, seed, test image and metric, as in table.parquet; infinite PSNR is capped."""
-        from reports.rows import plain
+        from reports.image_rows import plain
 
         return plain(self._study.rows)
 

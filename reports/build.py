@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports import schema
-from reports.against_input import said_of_references
 from reports.contrasts import Contrasts, contrasts_frame
+from reports.convergence import learning, sentences
 from reports.document.html import write_html
 from reports.document.markdown import to_markdown
-from reports.drawing import Drawing, Figures, Job, get_ready
+from reports.figure_jobs import Drawing, Figures, Job, get_ready
 from reports.figures import axis, crops, curves, differences, errors, forest, masks, orders, tsne
 from reports.figures.further import figure_named
 from reports.files import write_csv, write_text
+from reports.input_gain import said_of_references
 from reports.language import languages
-from reports.learning import learning, sentences
 from reports.load import check_comparable, load
 from reports.measures.sections import SEPARATION, MeasureResults, show_measures
 from reports.measures.separation import NOT_MEASURED
@@ -27,10 +27,10 @@ from reports.pages.result import all_metrics, one_metric
 from reports.pages.setup import failures, interim, lists_all, n_not_done
 from reports.pages.study import FURTHER, RenderedFigures, StudyReport
 from reports.pairs import pairs_frame
-from reports.parts import main_part, other_parts
 from reports.publish import provenance
 from reports.reported.table import asked_setting, reported_table
 from reports.study import Status, Study
+from reports.subsets import main_part, other_parts
 from reports.tables import build_table, means_frame
 from reports.verdict import verdict_of
 from reports.viewer.show import interactive
@@ -169,7 +169,7 @@ def begin_figures(
         planned: its contrasts by PSNR.
         folder: where figures go.
         measures: whose figures are drawn beside the study's own.
-        workers: processes that draw (`reports.drawing.Drawing`).
+        workers: processes that draw (`reports.figure_jobs.Drawing`).
     """
     problems: dict[str, str] = {}
     psnr = study.analysis(schema.PSNR)

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.changes import Change, changes
-from reports.compare_terms import check_same_terms, differing_terms, same_data_renamed
+from reports.compare_settings import check_same_terms, differing_terms, same_data_renamed
+from reports.compare_variants import Change, changes
 from reports.load import check_comparable, load_study
-from reports.parts import main_part
 from reports.stats import collect
 from reports.study import Entry, Study
+from reports.subsets import main_part
 from reports.verdict import verdict_of
 
 
@@ -120,7 +120,7 @@ def _same_scores(before: Study, after: Study, old: str, new: str) -> bool:
 
 
 def _both(before: Study, after: Study, pairs: dict[str, tuple[str, str, bool]]) -> pd.DataFrame:
-    """Rows of both studies, each variant under two names (reports/changes.py)."""
+    """Rows of both studies, each variant under two names (reports/compare_variants.py)."""
     frames = []
     renamed = same_data_renamed(before, after)
     for side, study in enumerate((before, after)):

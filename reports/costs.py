@@ -11,10 +11,10 @@ import pandas as pd
 from reports import schema
 from reports.files import write_csv
 from reports.load import load
-from reports.parts import main_part
 from reports.schema import Column
 from reports.stats import seed_means
 from reports.study import Study
+from reports.subsets import main_part
 
 COUNT, FORWARD, TRAINING = "count", "forward", "training step"
 NOT_RUN = "not run"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from reports import schema
 from reports.contrasts import Contrasts, Tested
+from reports.formatting import signed
 from reports.messages import message, ngettext, sentences, series
 from reports.pairs import Pair
 from reports.stats import AVERAGE, LEVEL, Scores, means
-from reports.wording import signed
 
 SHOWN_CHANGES = 3
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from reports import schema
 from reports.contrasts import declared_contrasts
+from reports.extra_metrics import Metrics, had_by_any, metrics_of, with_metrics
 from reports.files import sha256_of
-from reports.further_metrics import Metrics, had_by_any, metrics_of, with_metrics
+from reports.image_rows import Gathered, read_rows
 from reports.labels import as_shown
-from reports.rows import Gathered, read_rows
 from reports.study import Entry, Run, Status, Study
 
 _DOCUMENTS = (schema.SPEC_FILE, schema.ENV_FILE, schema.SUMMARY_FILE, schema.DONE_FILE, schema.ERROR_FILE)

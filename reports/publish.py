@@ -15,11 +15,11 @@ from pathlib import Path
 import pandas as pd
 
 from reports import schema
+from reports.document import Picture
 from reports.figures import crops, forest, style
-from reports.figures.style import Picture
 from reports.files import sha256_of, write_bytes, write_csv, write_json, write_text
+from reports.image_rows import plain
 from reports.load import load
-from reports.rows import plain
 from reports.study import Run, Status, Study
 from reports.verdict import verdict_of
 

@@ -2,8 +2,9 @@
 
 The interval of a contrast answers one of two questions. "New photographs": would it survive other training runs and
 other photographs? "These images": would it survive other training runs, scored on the images at hand? Its variance is
-computed in closed form, as in a crossed random-effects analysis of variance (reports/components.py), from moderated
-variances over runs (reports/moderation.py), with Satterthwaite's degrees of freedom (reports/estimate.py).
+computed in closed form, as in a crossed random-effects analysis of variance (reports/variance_components.py), from
+moderated variances over runs (reports/empirical_bayes.py), with Satterthwaite's degrees of freedom
+(reports/estimate.py).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.components import Components, runs_of, units_of
 from reports.estimate import LEVEL, Estimate, Part, estimate
+from reports.variance_components import Components, runs_of, units_of
 
 __all__ = [
     "AVERAGE",

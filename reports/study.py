@@ -96,8 +96,8 @@ class Study:
         reference: the variant that others are measured against, or None.
         entries: the plan, in the study's order, aliases included.
         runs: by run_id, for every entry.
-        rows: of all done runs under the study's names, each model once, as `reports.rows.Gathered` makes them: columns
-            schema.IMAGE_COLUMNS, texts as categories, infinite PSNR capped. Shared: not to be changed in place.
+        rows: scores of all finished runs under the study's variant names, each model once (`reports.image_rows`):
+            columns schema.IMAGE_COLUMNS, texts as categories, infinite PSNR capped. Shared: not to be changed in place.
         command: what makes the study again.
         measures: names of the measures that the study asks for; None where its file does not say.
         primary: the measure that answers its question; "" where PSNR does.

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.against_input import below_references
 from reports.document import Cell, Number
+from reports.formatting import scaled
+from reports.input_gain import below_references
 from reports.messages import comma, message, stored
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Run, Status, Study
-from reports.wording import scaled
 
 _NOT_DONE = {
     Status.RUNNING: message("unfinished"),

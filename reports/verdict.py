@@ -1,6 +1,6 @@
 """What the numbers allow to be said: which planned contrasts differ from zero, on which tasks, what can't be told.
 
-Every sentence is made from the contrasts (reports/contrasts.py); none is fixed. reports/against_input.py says what
+Every sentence is made from the contrasts (reports/contrasts.py); none is fixed. reports/input_gain.py says what
 there is to say of the degraded input.
 """
 
@@ -11,17 +11,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from reports import schema
-from reports.against_input import against_input
 from reports.contrasts import Contrasts, Tested, estimate_contrasts, planned_contrasts
-from reports.diverged import BELOW_DB, Diverged, diverged_runs, without
+from reports.divergence import BELOW_DB, Diverged, diverged_runs, without
+from reports.formatting import count, named, seeds_told, show, show_size, signed
 from reports.headline import headline, trade
+from reports.input_gain import against_input
 from reports.labels import task_label
 from reports.messages import comma, message, ngettext, sentences, series
 from reports.pairs import Pair, pairs
 from reports.power import POWER, quadratic_mean
 from reports.stats import AVERAGE, NEW_PHOTOGRAPHS, Analysis, Scores
 from reports.study import Contrast, Study
-from reports.wording import count, named, seeds_told, show, show_size, signed
 
 __all__ = ["Verdict", "show", "signed", "verdict", "verdict_of"]
 

@@ -32,11 +32,11 @@ from ablations.models import model_ingredients, model_label
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from datasets.tasks import task_named
-from reports import learning, schema
+from reports import convergence, schema
 from reports.build import build_report
+from reports.extra_metrics import all_rows, metrics_of
 from reports.figures.further import figure_named
 from reports.files import write_json
-from reports.further_metrics import all_rows, metrics_of
 from reports.load import load_study
 from reports.tables import build_table
 
@@ -76,7 +76,7 @@ def run_plan(
     with working(console, "writing the table and the report"):
         write_table(study, root, folder)
         report = build_report([folder], folder)
-    for sentence in learning.sentences(learning.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
+    for sentence in convergence.sentences(convergence.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
         print_prose(console, sentence)  # what the table rests on, first
     show_table(build_table(load_study(folder)), console)
     return Outcome(folder=folder, report=report, failed=failed)

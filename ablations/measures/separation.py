@@ -18,7 +18,7 @@ from ablations.harness.probes import ProbePatch, pooled_features, probe_patches,
 from ablations.harness.run_one import test_items
 from ablations.measures.subject import LoadedRun
 from datasets.seeding import stable_seed
-from reports.separation import reduced, separation
+from reports.feature_separation import reduced, separation
 
 TRAINED = "trained"
 UNTRAINED = "untrained"

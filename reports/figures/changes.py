@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from reports.changes import Change
+from reports.compare_variants import Change
 from reports.figures.style import COLUMN_IN, INK, QUIET, Picture, new_figure, save, wrapped
+from reports.formatting import show
 from reports.stats import AVERAGE, LEVEL
-from reports.wording import show
 
 _REAL, _NOT = "#D55E00", QUIET
 

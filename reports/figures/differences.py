@@ -24,11 +24,11 @@ from reports.figures.style import (
     save,
     wrapped,
 )
+from reports.formatting import count, signed
 from reports.labels import condition_label
 from reports.messages import message, sentences, series
 from reports.stats import AVERAGE, Analysis, means
 from reports.study import Study
-from reports.wording import count, signed
 
 _KEY = ["dataset", "condition", "image"]
 

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 
 from reports.contrasts import Contrasts, Tested
 from reports.figures.style import INK, PAGE_IN, QUIET, Picture, new_figure, plain, save
+from reports.formatting import show
 from reports.labels import task_label
 from reports.messages import joined, message, series
 from reports.stats import AVERAGE, LEVEL
-from reports.wording import show
 
 SHOWN = 12
 """Contrasts that the figure has room for, the first of the plan; the table has all."""

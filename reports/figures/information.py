@@ -16,12 +16,12 @@ from reports.figures.style import (
     new_figure,
     save,
 )
+from reports.formatting import hidden_variants
 from reports.measures import intervals
 from reports.measures.information import ALL, PARTS, Information, column, level_label
 from reports.messages import Changed, comma, message, sentences, series
 from reports.stats import Estimate
 from reports.study import Study
-from reports.wording import hidden_variants
 
 MOST_LINES = 8
 _CAPTION = message(

@@ -22,13 +22,13 @@ from reports.figures.style import (
     save,
     wrapped,
 )
+from reports.formatting import hidden_variants
 from reports.labels import condition_label
 from reports.measures import intervals
 from reports.measures.interference import ALL, Interference
 from reports.measures.interference_shown import EXACT
 from reports.messages import message, sentences, series
 from reports.study import Study
-from reports.wording import hidden_variants
 
 MOST_MATRICES, MOST_LINES = 6, 8
 

@@ -10,10 +10,7 @@ import numpy as np
 
 from reports import schema
 from reports.artifacts import Probes, first_of, load_probes
-from reports.figures.style import PAGE_IN, Picture, condition_colour, condition_marker, new_figure, plain, save, wrapped
-from reports.labels import condition_label
-from reports.messages import comma, joined, message, sentences, series
-from reports.separation import (
+from reports.feature_separation import (
     MOST_SHOWN,
     PCA_WIDTH,
     Separation,
@@ -23,6 +20,9 @@ from reports.separation import (
     points,
     separation,
 )
+from reports.figures.style import PAGE_IN, Picture, condition_colour, condition_marker, new_figure, plain, save, wrapped
+from reports.labels import condition_label
+from reports.messages import comma, joined, message, sentences, series
 from reports.study import Run, Study
 
 MOST_VARIANTS = 3  # beside the controls

@@ -14,9 +14,9 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Cell
+from reports.formatting import seeds_told, signed
 from reports.messages import message, ngettext, sentences
 from reports.stats import AVERAGE, Analysis, Estimate, collect
-from reports.wording import seeds_told, signed
 
 MINUS = "\N{MINUS SIGN}"
 FEW_SCENES = 10

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.further_metrics import problems_of
+from reports.extra_metrics import problems_of
 from reports.load import read_json
 from reports.study import Run, Status, Study
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Column, Table, rows_of, text_column, words
-from reports.drawing import Job
+from reports.figure_jobs import Job
 from reports.figures import routing as routing_figure
 from reports.labels import condition_label
 from reports.measures import intervals

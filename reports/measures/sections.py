@@ -11,15 +11,15 @@ from typing import Any
 import pandas as pd
 
 from reports import schema
+from reports.convergence import TaskLearning
 from reports.document import Table
-from reports.drawing import Figures, Job
+from reports.figure_jobs import Figures, Job
 from reports.figures import information as information_figures
 from reports.figures import interference as interference_figures
 from reports.figures import levels as levels_figures
 from reports.figures import mechanism as mechanism_figures
 from reports.figures import prompts as prompts_figures
 from reports.files import write_csv
-from reports.learning import TaskLearning
 from reports.measures import (
     declared,
     information,

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.feature_separation import AS_WELL, above_chance
 from reports.measures import intervals
 from reports.messages import listed, message
-from reports.separation import AS_WELL, above_chance
 
 IN_PART = 0.5
 FOLLOWS = 0.1

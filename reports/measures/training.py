@@ -1,17 +1,17 @@
-"""Training past the plateau, as a section of the page: what reports/learning.py finds, in sentences and a table."""
+"""Training past the plateau, as a section of the page: what reports/convergence.py finds, in sentences and a table."""
 
 from __future__ import annotations
 
 import math
 
-from reports import learning
+from reports import convergence
+from reports.convergence import FAST_GAIN_DB, LEARNED_DB, PLATEAU_DB, TaskLearning
 from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.formatting import signed
 from reports.labels import condition_label
-from reports.learning import FAST_GAIN_DB, LEARNED_DB, PLATEAU_DB, TaskLearning
 from reports.measures.result import MeasureResult
 from reports.messages import message
 from reports.study import Study
-from reports.wording import signed
 
 
 def section(study: Study, found: list[TaskLearning]) -> MeasureResult:
@@ -19,10 +19,10 @@ def section(study: Study, found: list[TaskLearning]) -> MeasureResult:
     return MeasureResult(
         name="learning",
         title=message("Training past the plateau"),
-        sentences=tuple(learning.sentences(found)),
+        sentences=tuple(convergence.sentences(found)),
         note=_tested(study),
         tables=(_grid(found),),
-        summary=learning.frame(found),
+        summary=convergence.frame(found),
     )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from reports import schema
-from reports.changes import Change
 from reports.compare import Comparison, compare, comparison_frame, load_side
+from reports.compare_variants import Change
 from reports.document import (
     Block,
     Cell,
@@ -31,12 +31,12 @@ from reports.document.html import write_html
 from reports.figures import changes as figure
 from reports.figures import style
 from reports.files import write_csv
+from reports.formatting import count, named, show, show_p, show_size, signed
 from reports.labels import condition_label
 from reports.language import languages
 from reports.messages import message, ngettext, stored
 from reports.power import POWER, minimum_detectable_difference, quadratic_mean
 from reports.stats import AVERAGE, LEVEL
-from reports.wording import count, named, show, show_p, show_size, signed
 
 
 def build_comparison(before: Path, after: Path, out_dir: Path | None = None, *, lang: str = "en") -> Path:

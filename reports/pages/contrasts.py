@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from reports.contrasts import Contrasts, Tested
 from reports.document import Cell, Column, Row, Table, text_column, words
+from reports.formatting import show, show_p, show_seeds, show_size
 from reports.labels import condition_label
 from reports.messages import message
 from reports.pairs import Pair
 from reports.study import Study
 from reports.verdict import Verdict
-from reports.wording import show, show_p, show_seeds, show_size
 
 
 def contrasts_table(verdict: Verdict) -> Table:

@@ -20,11 +20,11 @@ from reports.document import (
     text_column,
     words,
 )
-from reports.guesses import headline, number
+from reports.formatting import signed
+from reports.guess_costs import headline, number
 from reports.labels import condition_label
 from reports.messages import comma, message, series
 from reports.stats import AVERAGE
-from reports.wording import signed
 
 _DASH = "\N{EN DASH}"
 

@@ -27,13 +27,13 @@ from reports.document import (
     words,
 )
 from reports.document.html import write_html
+from reports.formatting import show
 from reports.language import languages
 from reports.load import check_comparable, find_runs, find_studies, load_study, read_json
 from reports.messages import comma, message, ngettext, stored
-from reports.parts import main_part
 from reports.study import Status, Study
+from reports.subsets import main_part
 from reports.verdict import verdict_of
-from reports.wording import show
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from reports import schema
 from reports.document import Cell, Column, Number, Row, Table, text_column, words
 from reports.document.latex import to_latex
+from reports.formatting import metric_note, signed
 from reports.labels import condition_label, strength_label
 from reports.messages import joined, message, sentences
 from reports.stats import AVERAGE, TASK_AVERAGE
 from reports.study import Study
 from reports.tables import ResultRow, ResultTable
-from reports.wording import metric_note, signed
 
 MARKS = message(
     "Bold: best, told from the second by an unadjusted test of that pair. Underlined: second, told from the third "

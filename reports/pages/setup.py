@@ -9,10 +9,10 @@ from typing import Any
 
 from reports import schema
 from reports.document import Block, Cell, Code, Column, Fold, Row, Section, Table, Text, text_column, words
+from reports.formatting import scaled
 from reports.load import name_of
 from reports.messages import joined, message, ngettext, sentences, stored
 from reports.study import Run, Status, Study
-from reports.wording import scaled
 
 MOST_RUN_LINES = 1000
 """Runs that the page lists; of more, the first of each variant, and all in runs.csv."""

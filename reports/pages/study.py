@@ -34,9 +34,9 @@ from reports.messages import message, sentences, stored
 from reports.pages import result, setup
 from reports.pages.chips import chips
 from reports.pages.contrasts import contrasts_by_task, contrasts_table, pairs_table
-from reports.parts import Part
 from reports.reported.table import ReportedTable
 from reports.study import Study
+from reports.subsets import Part
 from reports.tables import ResultTable
 from reports.verdict import Verdict
 from reports.viewer.show import Interactive

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from reports.reported.cells import Printed, ReportedRow, Source, reported_rows, sources
 from reports.reported.checks import Flag, flags
 from reports.reported.comparison import TOLERANCE, Compared, ComparedCell, compare, known_names
-from reports.reported.methods import AVERAGE_COLUMN, SETTINGS, VARIANT_OF_METHOD, method_of, protocol_for
+from reports.reported.paper_tables import AVERAGE_COLUMN, SETTINGS, VARIANT_OF_METHOD, method_of, protocol_for
+from reports.reported.printed import Printed, ReportedRow, Source, reported_rows, sources
 
 __all__ = [
     "AVERAGE_COLUMN",

@@ -10,8 +10,8 @@ from typing import Literal
 
 from reports import schema
 from reports.messages import comma, message, series
-from reports.reported.cells import ReportedRow, all_rows, unit
-from reports.reported.methods import AVERAGE_COLUMN, SETTINGS
+from reports.reported.paper_tables import AVERAGE_COLUMN, SETTINGS
+from reports.reported.printed import ReportedRow, all_rows, unit
 
 Kind = Literal["average", "conflict", "parameters", "unchecked"]
 _METRICS = {m.name: m for m in schema.METRICS}

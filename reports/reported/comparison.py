@@ -9,8 +9,8 @@ from decimal import Decimal
 
 from reports import schema
 from reports.messages import message
-from reports.reported.cells import ReportedRow, reported_rows
-from reports.reported.methods import AVERAGE_COLUMN, SETTINGS, Setting, canonical, suggestion
+from reports.reported.paper_tables import AVERAGE_COLUMN, SETTINGS, Setting, canonical, suggestion
+from reports.reported.printed import ReportedRow, reported_rows
 
 TOLERANCE: dict[str, Decimal] = {schema.PSNR: Decimal("0.02"), schema.SSIM: Decimal("0.0005")}
 """How far a measured number may lie from the printed one and still count as the same; dB and 1."""

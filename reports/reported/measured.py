@@ -10,16 +10,16 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Cell, Number, Row, words
+from reports.formatting import count
 from reports.labels import condition_label
 from reports.load import name_of
 from reports.messages import comma, joined, message, series
-from reports.reported.cells import reported_rows
+from reports.reported.column_means import Grid, cells_of, grid_of
 from reports.reported.comparison import Compared, ComparedCell, compare
-from reports.reported.grid import Grid, cells_of, grid_of
-from reports.reported.methods import AVERAGE_COLUMN, PaperColumn, Setting, method_of, protocol_for
+from reports.reported.paper_tables import AVERAGE_COLUMN, PaperColumn, Setting, method_of, protocol_for
+from reports.reported.printed import reported_rows
 from reports.study import Run, Status, Study
 from reports.tables import INPUT_LABEL
-from reports.wording import count
 
 NOT_PRINTED = message("not printed")
 MINUS = "\N{MINUS SIGN}"

@@ -14,16 +14,16 @@ from reports import schema
 from reports.document import Block, Cell, Column, Fold, Items, Number, Row, Section, Table, Text, text_column, words
 from reports.document.latex import to_latex
 from reports.document.markdown import to_markdown
+from reports.formatting import metric_note
 from reports.labels import latex, markdown
 from reports.load import read_json
 from reports.messages import Changed, joined, message, sentences, series
-from reports.reported.cells import ReportedRow, reported_rows, sources
 from reports.reported.checks import Flag, cited, flags
 from reports.reported.measured import NOT_PRINTED, Measured, measured_of, source_row
-from reports.reported.methods import AVERAGE_COLUMN, NOT_TRAINED, Setting, find_setting
+from reports.reported.paper_tables import AVERAGE_COLUMN, NOT_TRAINED, Setting, find_setting
+from reports.reported.printed import ReportedRow, reported_rows, sources
 from reports.schema import STUDY_FILE
 from reports.study import Study
-from reports.wording import metric_note
 
 MARKS = message("Bold: best of the group. Underlined: second. Equal prints share the mark.")
 REPORTED_KEY = "reported"

@@ -12,10 +12,10 @@ from PIL import Image
 
 from reports import schema
 from reports.artifacts import Sample, load_samples
+from reports.formatting import count
 from reports.labels import condition_label, in_sentence
 from reports.messages import joined, message
 from reports.study import Study
-from reports.wording import count
 
 MOST_CHARACTERS = 8_000_000
 MOST_SIDE_PX = 1024

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from reports import schema
+from reports.feature_separation import allowed_perplexities, plane
 from reports.figures.style import condition_colour, condition_marker
 from reports.figures.tsne import clouds
 from reports.labels import condition_label
-from reports.separation import allowed_perplexities, plane
 from reports.study import Study
 
 

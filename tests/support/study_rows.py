@@ -3,7 +3,7 @@
 import pandas as pd
 
 from reports import schema
-from reports.rows import Gathered, encoded
+from reports.image_rows import Gathered, encoded
 
 TEXTS = [column.name for column in schema.IMAGE_COLUMNS if column.dtype == "str"]
 

@@ -13,7 +13,7 @@ from ablations.spec import DataRef
 from baselines.registry import EXTRAS
 from datasets.tasks import CONDITIONS
 from reports.reported import reported_rows
-from reports.reported.methods import NOT_TRAINED, VARIANT_OF_METHOD, find_setting
+from reports.reported.paper_tables import NOT_TRAINED, VARIANT_OF_METHOD, find_setting
 
 DATA = DataRef(name="made_up", kind="embedded", path=None, checksum="c" * 64, description="none")
 

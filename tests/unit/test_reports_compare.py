@@ -10,8 +10,8 @@ import pytest
 
 from reports import schema
 from reports.__main__ import main
-from reports.changes import changes
 from reports.compare import compare
+from reports.compare_variants import changes
 from reports.load import load_study
 from reports.pages.comparison import build_comparison
 from reports.stats import AVERAGE, collect

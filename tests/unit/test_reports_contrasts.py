@@ -13,7 +13,7 @@ import pytest
 from reports import schema
 from reports.build import build_report
 from reports.contrasts import CONTRAST_COLUMNS, contrasts_frame, estimate_contrasts, planned_contrasts
-from reports.diverged import diverged, diverged_runs, without
+from reports.divergence import diverged, diverged_runs, without
 from reports.load import load
 from reports.pairs import PAIR_COLUMNS, pairs, pairs_frame
 from reports.stats import AVERAGE, QUESTIONS, TASK_AVERAGE, THESE_IMAGES, Analysis, collect

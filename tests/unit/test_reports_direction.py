@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from reports import schema
-from reports.against_input import task_gains
 from reports.build import build_report
 from reports.document import Cell, Number
 from reports.document.markdown import to_markdown
+from reports.input_gain import task_gains
 from reports.load import load
 from reports.pages.result import all_metrics, one_metric
 from reports.pairs import pairs

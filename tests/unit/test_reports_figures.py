@@ -9,11 +9,11 @@ import pytest
 
 from reports.artifacts import Probes
 from reports.build import begin_figures
+from reports.feature_separation import plane, points, separation
 from reports.figures import crops, differences, errors, maps, masks, orders, prompts, routing, style, tsne
 from reports.load import load
 from reports.measures.prompts import costs
 from reports.measures.sections import MeasureResults
-from reports.separation import plane, points, separation
 from reports.stats import Analysis, collect
 from reports.study import Study
 from reports.verdict import verdict_of

@@ -16,14 +16,14 @@ from PIL import Image
 from reports.__main__ import main
 from reports.build import build_report
 from reports.document.html import page_environment
+from reports.formatting import count, named
 from reports.labels import condition_label, in_sentence, task_label
 from reports.language import ENGLISH, LANGUAGES, languages
 from reports.load import load
 from reports.messages import comma, joined, listed, message, ngettext, renamed, sentences, series, stored
 from reports.pages.setup import facts, remarks
-from reports.parts import main_part
+from reports.subsets import main_part
 from reports.verdict import verdict_of
-from reports.wording import count, named
 from tests.support import translations
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from reports import schema
-from reports.drawing import Drawing, Job
+from reports.figure_jobs import Drawing, Job
 from reports.figures import further, maps
 from reports.figures.style import Picture
 from reports.labels import condition_label

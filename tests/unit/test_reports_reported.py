@@ -19,8 +19,8 @@ from reports.reported import (
     reported_rows,
     sources,
 )
-from reports.reported.cells import COLUMNS, parse
 from reports.reported.checks import mean_and_tolerance
+from reports.reported.printed import COLUMNS, parse
 from tests.support.shared import shared
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reports"

@@ -21,7 +21,7 @@ from reports.reported import (
     flags,
     reported_rows,
 )
-from reports.reported.cells import COLUMNS
+from reports.reported.printed import COLUMNS
 from reports.reported.table import reported_table
 from reports.study import Entry, Run, Status, Study
 from tests.support.fake_runs import FakeStudy, write_runs

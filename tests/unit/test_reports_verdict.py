@@ -5,14 +5,14 @@ import re
 import numpy as np
 import pytest
 
-from reports.against_input import against_input, task_gains
-from reports.diverged import diverged
+from reports.divergence import diverged
+from reports.formatting import named, scaled, show, show_p, show_seeds, show_size, signed
+from reports.input_gain import against_input, task_gains
 from reports.messages import listed
 from reports.power import quadratic_mean
 from reports.stats import Analysis, Scores, collect
 from reports.study import Contrast
 from reports.verdict import SHOWN_CONTRASTS, Verdict, verdict
-from reports.wording import named, scaled, show, show_p, show_seeds, show_size, signed
 from tests.support.simulated_studies import image_rows, simulated_study
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from reports import schema
+from reports.feature_separation import allowed_perplexities
 from reports.load import load
-from reports.parts import main_part
-from reports.separation import allowed_perplexities
+from reports.subsets import main_part
 from reports.tables import build_table
 from reports.viewer.images import gallery
 from reports.viewer.origins import origins

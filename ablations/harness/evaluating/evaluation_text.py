@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datasets.score import Mean
-from reports.guesses import headline, number
+from reports.guess_costs import headline, number
 
 _WIDE = 200
 

@@ -16,7 +16,7 @@ from ablations.harness.evaluating.released import Released
 from datasets.bundle import EvalItem
 from datasets.protocols import Protocol, score
 from datasets.tasks import CONDITIONS, Condition
-from reports.guesses import COLUMNS, summary
+from reports.guess_costs import COLUMNS, summary
 from reports.schema import PSNR
 
 AUTO, TRUTH = "auto", "true"
@@ -75,7 +75,7 @@ class GuessTrial:
         }
 
     def rows(self) -> pd.DataFrame:
-        """One row an image, with the columns of `reports.guesses.COLUMNS`."""
+        """One row an image, with the columns of `reports.guess_costs.COLUMNS`."""
         return pd.DataFrame(self.found, columns=list(COLUMNS)).astype(COLUMNS)
 
     def result(self) -> dict[str, Any]:

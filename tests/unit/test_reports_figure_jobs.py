@@ -13,7 +13,7 @@ import pytest
 from fontTools import subset
 from fontTools.ttLib import TTFont
 
-from reports.drawing import Drawing, Figures, Job, get_ready
+from reports.figure_jobs import Drawing, Figures, Job, get_ready
 from reports.figures import curves, masks
 from reports.figures.style import Picture, new_figure, save, settings
 from reports.load import load

@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
+from reports.empirical_bayes import Moderated, moderate
 from reports.estimate import TINY, Part
-from reports.moderation import Moderated, moderate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-from reports.moderation import fit_prior, moderate, trigamma_inverse
+from reports.empirical_bayes import fit_prior, moderate, trigamma_inverse
 
 
 @given(st.floats(1e-3, 1e3))

@@ -9,7 +9,7 @@ from reports import schema
 from reports.build import build_report
 from reports.files import sha256_of, write_json
 from reports.load import load
-from reports.parts import main_part, other_parts
+from reports.subsets import main_part, other_parts
 
 
 def _rows(dataset, protocol, condition, count, seen):

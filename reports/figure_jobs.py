@@ -19,8 +19,8 @@ import joblib  # type: ignore[import-untyped]
 from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]
 
 from reports import schema
+from reports.document import Picture
 from reports.figures import style
-from reports.figures.style import Picture
 
 MOST_WORKERS = 4  # beyond, starting them costs more than they save
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from reports import schema
-from reports.learning import gain_curves, learning, sentences
+from reports.convergence import gain_curves, learning, sentences
 from reports.load import load
 from reports.measures import training
 from tests.support.fake_runs import FakeStudy, run_id_of, write_runs

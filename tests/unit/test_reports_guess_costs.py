@@ -9,7 +9,7 @@ import pytest
 from reports.__main__ import main
 from reports.document.html import to_html
 from reports.evaluation import build_page
-from reports.guesses import COLUMNS, confusion, confusion_table, costs, costs_table, headline, summary
+from reports.guess_costs import COLUMNS, confusion, confusion_table, costs, costs_table, headline, summary
 from reports.pages.evaluation import confusion_table as matrix_table
 from reports.pages.evaluation import evaluation_document
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports.formatting import signed
 from reports.labels import condition_label
 from reports.messages import message, sentences
 from reports.schema import PSNR, condition_sort_key
 from reports.stats import AVERAGE, Analysis, collect
-from reports.wording import signed
 
 _DASH = "\N{EN DASH}"
 GUESSES_FILE, COSTS_FILE, CONFUSION_FILE = "guesses.csv", "guess_costs.csv", "guess_confusion.csv"

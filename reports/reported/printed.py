@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib.resources import files
 
-from reports.reported.methods import SETTINGS, Setting, canonical, find_setting, suggestion
+from reports.reported.paper_tables import SETTINGS, Setting, canonical, find_setting, suggestion
 
 COLUMNS = ("setting", "method", "year", "dataset", "psnr_db", "ssim", "params_m", "source", "note")
 _SOURCES_FILE = "sources.csv"

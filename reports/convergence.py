@@ -18,11 +18,11 @@ import pandas as pd
 
 from reports import schema
 from reports.artifacts import load_train_log
+from reports.formatting import signed
 from reports.labels import condition_label, in_sentence
 from reports.messages import comma, message, series
 from reports.stats import means
 from reports.study import Run, Study
-from reports.wording import signed
 
 LEARNED_DB = 0.5
 """Gain over the degraded input from which a task counts as learned, in dB."""

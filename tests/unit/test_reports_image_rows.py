@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from reports import schema
+from reports.image_rows import Gathered, plain, read_rows
 from reports.load import load, load_study
-from reports.rows import Gathered, plain, read_rows
 from tests.support.fake_runs import FakeStudy, run_id_of, write_runs
 
 

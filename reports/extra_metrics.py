@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from reports import schema
-from reports.rows import encoded
+from reports.image_rows import encoded
 
 Metrics = tuple[schema.Metric, ...]
 """Of a study: those of `schema.METRICS` first."""
@@ -54,9 +54,9 @@ def read_metric(folder: Path, name: str) -> pd.DataFrame:
 
 
 def with_metrics(rows: pa.Table, folder: Path, metrics: Metrics) -> pa.Table:
-    """The rows of a run (`reports.rows.read_rows`) and those of its further metrics; what can't be read is left out.
+    """Append the readable tables of a run's extra metrics to its rows (`reports.image_rows.read_rows`).
 
-    `reports.measures.load` names what was left out.
+    `reports.measures.load` reports the tables that can't be read.
     """
     tables = [encoded(frame).select(rows.column_names).cast(rows.schema) for frame in _readable(folder, metrics)]
     return pa.concat_tables([rows, *tables]) if tables else rows

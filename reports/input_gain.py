@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from reports.formatting import named, signed
 from reports.labels import task_label
 from reports.messages import listed, message, ngettext
 from reports.stats import AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Study
-from reports.wording import named, signed
 
 RETURNS_DB = 0.05
 """A gain over the input below this, either way, is none: the variant returns its input."""
