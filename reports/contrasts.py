@@ -28,7 +28,7 @@ ALL_RUNS, WITHOUT_DIVERGED = "all", "without diverged"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested:
+class ContrastResult:
     """One planned contrast in one column for one question.
 
     Attributes:
@@ -55,7 +55,7 @@ class Tested:
     @cached_property
     def simultaneous(self) -> Estimate:
         """The estimate with its interval simultaneous over the family."""
-        return self.estimate.at(1 - self.alpha)
+        return self.estimate.at_level(1 - self.alpha)
 
     @property
     def p_adjusted(self) -> float:
@@ -99,35 +99,35 @@ class Contrasts:
     Attributes:
         planned: all, in their order.
         tested: those whose variants have finished, in every column and for both questions.
-        waiting: the others, each with the variants that it waits for; none where its weights cancel.
+        not_estimable: the others, each with the variants that it waits for; none where its weights cancel.
         tasks: in the order of tables; columns of their own unless there is one alone.
     """
 
     planned: tuple[Contrast, ...]
-    tested: tuple[Tested, ...]
-    waiting: tuple[tuple[Contrast, tuple[str, ...]], ...]
+    tested: tuple[ContrastResult, ...]
+    not_estimable: tuple[tuple[Contrast, tuple[str, ...]], ...]
     tasks: tuple[str, ...]
 
-    def of(self, column: str = AVERAGE, question: str = NEW_PHOTOGRAPHS) -> tuple[Tested, ...]:
+    def in_column(self, column: str = AVERAGE, question: str = NEW_PHOTOGRAPHS) -> tuple[ContrastResult, ...]:
         """The contrasts of a column, in their order."""
         return tuple(t for t in self.tested if t.column == column and t.question == question)
 
-    def by_task(self, contrast: Contrast) -> dict[str, Tested]:
+    def by_task(self, contrast: Contrast) -> dict[str, ContrastResult]:
         """Task -> the contrast there, for new photographs."""
-        own = (t for t in self.tested if t.contrast is contrast and t.question == NEW_PHOTOGRAPHS)
-        return {t.column: t for t in own if t.column in self.tasks}
+        results = (t for t in self.tested if t.contrast is contrast and t.question == NEW_PHOTOGRAPHS)
+        return {t.column: t for t in results if t.column in self.tasks}
 
 
-def declared_contrasts(rows: Iterable[dict[str, Any]]) -> tuple[Contrast, ...]:
+def parse_contrasts(rows: Iterable[dict[str, Any]]) -> tuple[Contrast, ...]:
     """The contrasts of study.json.
 
     Raises:
         ValueError: one line: a name twice, or weights that are no contrast.
     """
-    found: dict[str, Contrast] = {}
+    contrasts: dict[str, Contrast] = {}
     for row in rows:
         name, weights = str(row["name"]), {str(k): float(v) for k, v in row["weights"].items()}
-        if name in found:
+        if name in contrasts:
             raise ValueError(f"{schema.STUDY_FILE} declares the contrast {name!r} twice.")
         if (
             not all(map(math.isfinite, weights.values()))
@@ -137,8 +137,8 @@ def declared_contrasts(rows: Iterable[dict[str, Any]]) -> tuple[Contrast, ...]:
             raise ValueError(
                 f"{schema.STUDY_FILE}: the weights of the contrast {name!r} must sum to zero, not all zero."
             )
-        found[name] = Contrast(name=name, label=str(row.get("label") or name), weights=weights)
-    return tuple(found.values())
+        contrasts[name] = Contrast(name=name, label=str(row.get("label") or name), weights=weights)
+    return tuple(contrasts.values())
 
 
 def planned_contrasts(study: Study) -> tuple[Contrast, ...]:
@@ -159,15 +159,15 @@ def planned_contrasts(study: Study) -> tuple[Contrast, ...]:
             for v in study.variants
             if v != reference
         )
-    found = []
+    contrasts = []
     for contrast in declared:
         weights: dict[str, float] = {}
         for name, weight in contrast.weights.items():
             name = trained.get(name, name)
             weights[name] = weights.get(name, 0.0) + weight
         weights = {v: w for v, w in weights.items() if abs(w) > 1e-9}
-        found.append(Contrast(name=contrast.name, label=contrast.label, weights=weights))
-    return tuple(found)
+        contrasts.append(Contrast(name=contrast.name, label=contrast.label, weights=weights))
+    return tuple(contrasts)
 
 
 def estimate_contrasts(analysis: Analysis, planned: Sequence[Contrast]) -> Contrasts:
@@ -177,17 +177,17 @@ def estimate_contrasts(analysis: Analysis, planned: Sequence[Contrast]) -> Contr
     come in.
     """
     averages = means(analysis.scores).drop(index="input")[AVERAGE].dropna()
-    waiting, tested = [], []
-    columns = _columns(analysis.scores)
+    not_estimable, results = [], []
+    columns = _judged_columns(analysis.scores)
     for contrast in planned:
-        lacking = tuple(v for v in contrast.weights if v not in averages.index)
-        if lacking or not contrast.weights:
-            waiting.append((contrast, lacking))
+        missing = tuple(v for v in contrast.weights if v not in averages.index)
+        if missing or not contrast.weights:
+            not_estimable.append((contrast, missing))
             continue
         for column, primary in columns.items():
-            n_scenes, n_images = analysis.scores.counted(column)
-            tested += [
-                Tested(
+            n_scenes, n_images = analysis.scores.count_scenes_and_images(column)
+            results += [
+                ContrastResult(
                     contrast=contrast,
                     column=column,
                     question=question,
@@ -201,43 +201,43 @@ def estimate_contrasts(analysis: Analysis, planned: Sequence[Contrast]) -> Contr
             ]
     return Contrasts(
         planned=tuple(planned),
-        tested=tuple(tested),
-        waiting=tuple(waiting),
+        tested=tuple(results),
+        not_estimable=tuple(not_estimable),
         tasks=tuple(c for c, primary in columns.items() if primary and c != AVERAGE),
     )
 
 
-def contrasts_frame(found: Contrasts, without: Contrasts | None = None) -> pd.DataFrame:
+def contrasts_frame(contrasts: Contrasts, without: Contrasts | None = None) -> pd.DataFrame:
     """Rows of contrasts.csv, unrounded; intervals are simultaneous over `family` contrasts.
 
     A contrast that can't be estimated has one row, without numbers.
 
     Args:
-        found: of all runs.
+        contrasts: of all runs.
         without: of the runs that did not diverge; None where none did.
     """
-    rows = _rows(found, ALL_RUNS) + (_rows(without, WITHOUT_DIVERGED) if without else [])
+    rows = _contrast_rows(contrasts, ALL_RUNS) + (_contrast_rows(without, WITHOUT_DIVERGED) if without else [])
     frame = pd.DataFrame(rows, columns=pd.Index(CONTRAST_COLUMNS))
     return frame.astype(dict.fromkeys(("n_seeds", "n_scenes", "n_images", "seeds_needed"), "Int64"))
 
 
-def _rows(found: Contrasts, runs: str) -> list[tuple[object, ...]]:
+def _contrast_rows(contrasts: Contrasts, runs: str) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
-    for t in found.tested:
+    for t in contrasts.tested:
         e = t.simultaneous
         rows.append((
             t.contrast.name, t.contrast.label, t.column, "primary" if t.primary else "descriptive", t.question, runs,
             e.value, e.low, e.high, e.level, e.se, e.df, e.p, t.p_adjusted, t.family, e.n_seeds, t.n_scenes, t.n_images,
             t.mdd, t.seeds_needed, t.verdict,
         ))  # fmt: skip
-    for contrast, _ in found.waiting:
-        known = (contrast.name, contrast.label, AVERAGE, "primary", NEW_PHOTOGRAPHS, runs)
-        unknown = [None] * (len(CONTRAST_COLUMNS) - len(known) - 1)
-        rows.append((*known, *unknown, "not estimable yet" if contrast.weights else "one model"))
+    for contrast, _ in contrasts.not_estimable:
+        leading = (contrast.name, contrast.label, AVERAGE, "primary", NEW_PHOTOGRAPHS, runs)
+        empty = [None] * (len(CONTRAST_COLUMNS) - len(leading) - 1)
+        rows.append((*leading, *empty, "not estimable yet" if contrast.weights else "one model"))
     return rows
 
 
-def _columns(scores: Scores) -> dict[str, bool]:
+def _judged_columns(scores: Scores) -> dict[str, bool]:
     """Column -> whether it is judged; a condition that is all of a task, or of the study, stands once."""
     tasks = scores.tasks if len(scores.tasks) > 1 else ()
     levels = [schema.task_of(c) for c in scores.conditions]

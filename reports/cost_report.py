@@ -15,7 +15,7 @@ from reports.figures import cost, style
 from reports.files import write_text
 from reports.labels import latex, markdown
 from reports.language import languages
-from reports.pages.costs import cost_tables, costs_document, remarks
+from reports.pages.costs import cost_remarks, cost_tables, costs_document
 
 
 def build_report(table: Path, *, study: Path | None = None, out: Path | None = None, lang: str = "en") -> Path:
@@ -38,7 +38,7 @@ def build_report(table: Path, *, study: Path | None = None, out: Path | None = N
     found = load_study_of(study) if study is not None else None
     quality = qualities(frame, found) if found is not None else {}
     out = out if out is not None else table.with_suffix("")
-    tables, said = cost_tables(frame, quality), remarks(frame, quality, found)
+    tables, said = cost_tables(frame, quality), cost_remarks(frame, quality, found)
     quoted = "".join(f"> {markdown(remark)}\n\n" for remark in said)
     write_text(out / "table.md", quoted + "\n".join(to_markdown(each, with_title=True) for each in tables))
     write_text(out / "table.tex", "\n".join([*(f"% {latex(line)}" for line in said), *map(to_latex, tables)]))

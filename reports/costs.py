@@ -14,7 +14,7 @@ from reports.load import load
 from reports.schema import Column
 from reports.stats import seed_means
 from reports.study import Study
-from reports.subsets import main_part
+from reports.subsets import main_subset
 
 COUNT, FORWARD, TRAINING = "count", "forward", "training step"
 NOT_RUN = "not run"
@@ -150,4 +150,4 @@ def load_study_of(folder: Path) -> Study:
     Raises:
         ValueError: no study there, or several; one line.
     """
-    return main_part(load([folder]))
+    return main_subset(load([folder]))

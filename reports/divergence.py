@@ -1,7 +1,7 @@
-"""Runs that finished and failed all the same, by a rule that was fixed before any was looked at.
+"""Runs that finished but diverged, by a rule that was fixed before any result was inspected.
 
-A finished run has diverged if on any task that it was trained on its mean PSNR lies more than `BELOW_DB` under that of
-the degraded input. Such runs stay in every analysis; the contrasts are given a second time without them.
+A finished run has diverged if on any task it was trained on its mean PSNR is more than `DIVERGENCE_DB` below that of
+the degraded input. Diverged runs stay in every analysis; the contrasts are also reported without them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from reports import schema
 from reports.stats import Scores, input_mean, seed_means
 from reports.study import Study
 
-BELOW_DB = 1.0
+DIVERGENCE_DB = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Diverged:
+class DivergedRun:
     """A run, and the task on which it lies furthest below its input (`gain_db`, below zero)."""
 
     variant: str
@@ -26,39 +26,41 @@ class Diverged:
     gain_db: float
 
 
-def diverged_runs(study: Study) -> tuple[Diverged, ...]:
+def diverged_runs(study: Study) -> tuple[DivergedRun, ...]:
     """The study's diverged runs, in the order of its variants."""
-    trained: dict[str, set[str]] = {}
+    trained_tasks: dict[str, set[str]] = {}
     for variant in study.variants:
         identities = [run.spec.get("identity") or {} for run in study.done_runs_of(variant)]
         if all(identity.get("recipe", {}) is None for identity in identities):
-            trained[variant] = set()  # a method without training
+            trained_tasks[variant] = set()  # a method without training
         elif all("conditions" in identity for identity in identities):
-            trained[variant] = {schema.task_of(c) for identity in identities for c in identity["conditions"]}
-    return diverged(study.scores(schema.PSNR), trained)
+            trained_tasks[variant] = {schema.task_of(c) for identity in identities for c in identity["conditions"]}
+    return find_diverged(study.scores(schema.PSNR), trained_tasks)
 
 
-def diverged(scores: Scores, trained: Mapping[str, Collection[str]]) -> tuple[Diverged, ...]:
+def find_diverged(scores: Scores, trained_tasks: Mapping[str, Collection[str]]) -> tuple[DivergedRun, ...]:
     """The runs that the rule names.
 
     Args:
         scores: PSNR in dB.
-        trained: variant -> tasks it was trained on; of a variant that is not named, all.
+        trained_tasks: variant -> tasks it was trained on; of a variant that is not named, all.
     """
-    found = []
+    runs = []
     for variant in scores.variants:
-        tasks = [t for t in scores.tasks if t in trained.get(variant, scores.tasks)]
+        tasks = [t for t in scores.tasks if t in trained_tasks.get(variant, scores.tasks)]
         gains = {t: seed_means(scores, variant, t) - input_mean(scores, t) for t in tasks}
         for k, seed in enumerate(scores.seeds[variant]):
-            lowest = min(tasks, key=lambda t: float(gains[t][k]), default=None)
-            if lowest is not None and gains[lowest][k] < -BELOW_DB:
-                found.append(Diverged(variant=variant, seed=seed, task=lowest, gain_db=float(gains[lowest][k])))
-    return tuple(found)
+            worst_task = min(tasks, key=lambda t: float(gains[t][k]), default=None)
+            if worst_task is not None and gains[worst_task][k] < -DIVERGENCE_DB:
+                runs.append(
+                    DivergedRun(variant=variant, seed=seed, task=worst_task, gain_db=float(gains[worst_task][k]))
+                )
+    return tuple(runs)
 
 
-def without(scores: Scores, found: Collection[Diverged]) -> Scores:
+def drop_diverged(scores: Scores, diverged: Collection[DivergedRun]) -> Scores:
     """The scores without these runs."""
     runs: dict[str, set[int]] = {}
-    for run in found:
+    for run in diverged:
         runs.setdefault(run.variant, set()).add(run.seed)
-    return scores.without(runs)
+    return scores.drop_runs(runs)

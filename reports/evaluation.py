@@ -31,9 +31,9 @@ def build_page(folder: Path, out: Path | None = None, *, lang: str = "en") -> Pa
 
     path, page_languages = folder / EVALUATION_FILE, languages(lang)
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        schema.declare_tasks(found.get("task_styles") or [])
-        return write_html(evaluation_document(found), (out or folder) / PAGE_FILE, page_languages)
+        evaluation: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        schema.declare_tasks(evaluation.get("task_styles") or [])
+        return write_html(evaluation_document(evaluation), (out or folder) / PAGE_FILE, page_languages)
     except FileNotFoundError as error:
         raise ValueError(
             f"{folder} holds no {EVALUATION_FILE}: name the --out folder of ablations.evaluate."

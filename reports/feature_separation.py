@@ -9,14 +9,14 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from reports.artifacts import Probes
 
-MOST_POINTS = 700
-MOST_SHOWN = 210  # in a plane; fewer than are measured, since every plane costs time
-NEIGHBOURS = 10
+MAX_POINTS = 700
+MAX_SHOWN = 210  # in a plane; fewer than are measured, since every plane costs time
+N_NEIGHBOURS = 10
 PERPLEXITIES = (5, 15, 40)
 _ITERATIONS = 500
 PCA_WIDTH = 50
-_RESAMPLES = 1000
-AS_WELL = 0.9
+_N_RESAMPLES = 1000
+SIMILAR_SHARE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Separation:
     Attributes:
         silhouette: mean silhouette width, -1..1; 0 means that conditions overlap.
         purity: share of the `near` nearest points that have the same condition, 0..1.
-        near: number of neighbours looked at, `NEIGHBOURS` or one fewer than the rarest condition has points.
+        near: number of neighbours looked at, `N_NEIGHBOURS` or one fewer than the rarest condition has points.
         chance: purity of features that know nothing of the condition.
         n: number of points.
     """
@@ -50,24 +50,26 @@ def above_chance(purity: float, chance: float) -> float:
     return (purity - chance) / (1 - chance) if chance < 1 else 0.0
 
 
-def as_well(control: Separation, own: Separation) -> bool:
-    """Whether a control separates as well: it comes `AS_WELL` of the way that features come above chance."""
-    return control.above_chance >= AS_WELL * own.above_chance
+def separates_as_well(control: Separation, trained: Separation) -> bool:
+    """Whether a control separates as well: it comes `SIMILAR_SHARE` of the way that features come above chance."""
+    return control.above_chance >= SIMILAR_SHARE * trained.above_chance
 
 
-def points(probes: Probes, layer: str, *, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """At most `most` patches, evenly over conditions: PCA scores (n, d) of standardised features and labels (n,)."""
-    x, index = reduced(probes.features[layer], probes.feature_condition, most=most)
+def sample_points(probes: Probes, layer: str, *, max_points: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """At most `max_points` patches, evenly over conditions: PCA scores (n, d) and labels (n,)."""
+    x, index = pca_scores(probes.features[layer], probes.feature_condition, max_points=max_points)
     return x, probes.feature_condition[index]
 
 
-def reduced(features: np.ndarray, labels: np.ndarray, *, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
+def pca_scores(
+    features: np.ndarray, labels: np.ndarray, *, max_points: int = MAX_POINTS
+) -> tuple[np.ndarray, np.ndarray]:
     """Standardise features and reduce them by PCA.
 
     Args:
         features: (N, D), one row a patch; rows that are not finite are left out.
         labels: (N,) conditions, over which the patches that are kept are spread evenly.
-        most: patches that are kept.
+        max_points: patches that are kept.
 
     Returns:
         (n, d) PCA scores, and the (n,) places of their rows in `features`.
@@ -77,9 +79,9 @@ def reduced(features: np.ndarray, labels: np.ndarray, *, most: int = MOST_POINTS
     features = features.astype(np.float64)
     finite = np.isfinite(features).all(axis=1)
     rng = np.random.default_rng(0)
-    room = most // max(len(np.unique(labels[finite])), 1)
-    kept = [rng.permutation(np.flatnonzero(finite & (labels == c)))[:room] for c in np.unique(labels[finite])]
-    index = np.sort(np.concatenate(kept)) if kept else np.zeros(0, dtype=int)
+    n_per_label = max_points // max(len(np.unique(labels[finite])), 1)
+    sampled = [rng.permutation(np.flatnonzero(finite & (labels == c)))[:n_per_label] for c in np.unique(labels[finite])]
+    index = np.sort(np.concatenate(sampled)) if sampled else np.zeros(0, dtype=int)
     x = features[index]
     x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12) if len(x) else x
     width = min(PCA_WIDTH, *x.shape)
@@ -95,15 +97,15 @@ def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
     if len(counts) < 2 or counts.min() < 2:
         return None
     widths = silhouette_samples(x, labels)
-    near = min(NEIGHBOURS, int(counts.min()) - 1)  # more could not all share the condition
-    neighbours = NearestNeighbors(n_neighbors=near).fit(x).kneighbors(return_distance=False)
-    same = (labels[neighbours] == labels[:, None]).mean(axis=1)
+    n_neighbours = min(N_NEIGHBOURS, int(counts.min()) - 1)  # more could not all share the condition
+    neighbours = NearestNeighbors(n_neighbors=n_neighbours).fit(x).kneighbors(return_distance=False)
+    same_label_share = (labels[neighbours] == labels[:, None]).mean(axis=1)
     return Separation(
         silhouette=float(widths.mean()),
         silhouette_interval=_interval(widths),
-        purity=float(same.mean()),
-        purity_interval=_interval(same),
-        near=near,
+        purity=float(same_label_share.mean()),
+        purity_interval=_interval(same_label_share),
+        near=n_neighbours,
         chance=float(np.sum(counts * (counts - 1)) / (len(x) * (len(x) - 1))),
         n=len(x),
     )
@@ -114,7 +116,7 @@ def allowed_perplexities(n: int) -> tuple[int, ...]:
     return tuple(p for p in PERPLEXITIES if 3 * p <= n - 1)
 
 
-def plane(x: np.ndarray, perplexity: int) -> np.ndarray:
+def tsne_embedding(x: np.ndarray, perplexity: int) -> np.ndarray:
     """Two-dimensional t-SNE (n, 2) of (n, d) PCA scores from a fixed seed and PCA start."""
     from sklearn.manifold import TSNE
 
@@ -127,6 +129,6 @@ def plane(x: np.ndarray, perplexity: int) -> np.ndarray:
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean."""
-    draws = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
+    draws = np.random.default_rng(0).integers(0, len(values), (_N_RESAMPLES, len(values)))
     low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
     return float(low), float(high)

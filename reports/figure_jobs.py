@@ -22,9 +22,14 @@ from reports import schema
 from reports.document import Picture
 from reports.figures import style
 
-MOST_WORKERS = 4  # beyond, starting them costs more than they save
+MAX_WORKERS = 4  # beyond, starting them costs more than they save
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-_LOST = (BrokenExecutor, pickle.PicklingError, RuntimeError, OSError)  # a process ended by the system, or none allowed
+_WORKER_ERRORS = (
+    BrokenExecutor,
+    pickle.PicklingError,
+    RuntimeError,
+    OSError,
+)  # a process ended by the system, or none allowed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +38,13 @@ class Job:
 
     Attributes:
         draw: the function.
-        given: its arguments.
-        long: whether it takes seconds; such jobs are begun first, so that none is left when all others are done.
+        args: its arguments.
+        is_slow: whether it takes seconds; such jobs are begun first, so that none is left when all others are done.
     """
 
     draw: Callable[..., Picture | Sequence[Picture] | None]
-    given: tuple[Any, ...]
-    long: bool = False
+    args: tuple[Any, ...]
+    is_slow: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,7 @@ class Figures:
     problems: tuple[str, ...] = ()
 
 
-class Drawing:
+class FigureJobs:
     """Figures under way, from the moment it is made; the caller can do other work until it asks for them.
 
     Other processes take jobs from one end of the list and the caller, once it asks, from the other. A job whose
@@ -59,85 +64,85 @@ class Drawing:
     Args:
         groups: name -> jobs whose figures belong together.
         workers: processes that draw, this one among them; by default one a core that this process may use,
-            `MOST_WORKERS` at most.
+            `MAX_WORKERS` at most.
     """
 
     def __init__(self, groups: Mapping[str, Sequence[Job]], *, workers: int | None = None) -> None:
         self._groups = {name: list(jobs) for name, jobs in groups.items()}
         self._jobs = [job for jobs in self._groups.values() for job in jobs]
-        self._waiting = deque(sorted(range(len(self._jobs)), key=lambda n: not self._jobs[n].long))
-        self._sent: dict[int, Future[Figures]] = {}
+        self._pending = deque(sorted(range(len(self._jobs)), key=lambda n: not self._jobs[n].is_slow))
+        self._submitted: dict[int, Future[Figures]] = {}
         self._lock = threading.Lock()
-        others = min(_other_processes(workers), len(self._jobs) - 1)
-        self._executor = _executor(others) if others > 0 else None
-        for _ in range(others):
-            self._send_next()
+        n_processes = min(_n_worker_processes(workers), len(self._jobs) - 1)
+        self._executor = _worker_pool(n_processes) if n_processes > 0 else None
+        for _ in range(n_processes):
+            self._submit_next()
 
-    def finished(self) -> dict[str, Figures]:
+    def results(self) -> dict[str, Figures]:
         """The figures of each group; a job that fails leaves the others standing."""
         drawn: dict[int, Figures] = {}
-        while (number := self._last_waiting()) is not None:
-            drawn[number] = _attempt(self._jobs[number])
-        for number, future in self._sent.items():
+        while (number := self._pop_pending()) is not None:
+            drawn[number] = _run_job(self._jobs[number])
+        for number, future in self._submitted.items():
             try:
                 drawn[number] = future.result()
-            except _LOST:
-                drawn[number] = _attempt(self._jobs[number])
+            except _WORKER_ERRORS:
+                drawn[number] = _run_job(self._jobs[number])
         figures = iter(drawn[number] for number in range(len(self._jobs)))
-        return {name: _together([next(figures) for _ in jobs]) for name, jobs in self._groups.items()}
+        return {name: _merge_figures([next(figures) for _ in jobs]) for name, jobs in self._groups.items()}
 
-    def _last_waiting(self) -> int | None:
+    def _pop_pending(self) -> int | None:
         with self._lock:
-            return self._waiting.pop() if self._waiting else None
+            return self._pending.pop() if self._pending else None
 
-    def _send_next(self, _: object = None) -> None:
+    def _submit_next(self, _: object = None) -> None:
         """Give a process its next job, and go on when that is done; one by one, so that the caller finds what waits."""
         with self._lock:
-            if self._executor is None or not self._waiting:
+            if self._executor is None or not self._pending:
                 return
             try:
-                future = self._executor.submit(_attempt, self._jobs[self._waiting[0]], dict(schema.TASK_STYLES))
-            except _LOST:
+                future = self._executor.submit(_run_job, self._jobs[self._pending[0]], dict(schema.TASK_STYLES))
+            except _WORKER_ERRORS:
                 return  # the caller draws what waits
-            self._sent[self._waiting.popleft()] = future
-        future.add_done_callback(self._send_next)
+            self._submitted[self._pending.popleft()] = future
+        future.add_done_callback(self._submit_next)
 
 
-def get_ready(modules: Sequence[str], *, workers: int | None = None) -> None:
+def start_workers(modules: Sequence[str], *, workers: int | None = None) -> None:
     """Start the processes that will draw, and let them import `modules`, while the caller still reads and computes."""
-    others = _other_processes(workers)
-    if others > 0:
-        executor = _executor(others)
-        for _ in range(others):
-            executor.submit(_import, tuple(modules))
+    n_processes = _n_worker_processes(workers)
+    if n_processes > 0:
+        executor = _worker_pool(n_processes)
+        for _ in range(n_processes):
+            executor.submit(_import_modules, tuple(modules))
 
 
-def _import(modules: tuple[str, ...]) -> None:
+def _import_modules(modules: tuple[str, ...]) -> None:
     for name in modules:
         importlib.import_module(name)
 
 
-def _other_processes(workers: int | None) -> int:
-    return (min(MOST_WORKERS, joblib.cpu_count()) if workers is None else workers) - 1
+def _n_worker_processes(workers: int | None) -> int:
+    return (min(MAX_WORKERS, joblib.cpu_count()) if workers is None else workers) - 1
 
 
-def _executor(processes: int) -> Any:
+def _worker_pool(processes: int) -> Any:
     return get_reusable_executor(max_workers=processes, env=_ONE_THREAD)
 
 
-def _attempt(job: Job, tasks: Mapping[str, schema.TaskStyle] | None = None) -> Figures:
+def _run_job(job: Job, tasks: Mapping[str, schema.TaskStyle] | None = None) -> Figures:
     """The job's figures; `tasks`: as the caller shows them, where this is another process."""
     schema.TASK_STYLES.update(tasks or {})
     try:
         with style.settings():
-            made = job.draw(*job.given)
+            drawn = job.draw(*job.args)
     except Exception as error:  # a run's odd content must not cost the reader the rest of the report
         return Figures(problems=(f"{type(error).__name__}: {error}",))
-    pictures = made if isinstance(made, Sequence) else () if made is None else (made,)
+    pictures = drawn if isinstance(drawn, Sequence) else () if drawn is None else (drawn,)
     return Figures(pictures=tuple(pictures))
 
 
-def _together(parts: list[Figures]) -> Figures:
+def _merge_figures(parts: list[Figures]) -> Figures:
     return Figures(
         pictures=tuple(picture for part in parts for picture in part.pictures),
         problems=tuple(problem for part in parts for problem in part.problems),

@@ -46,12 +46,12 @@ def require_folder(folder: Path, option: str) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{option} {folder}: that is a file; a folder is needed.")
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         for path in (*reversed(folder.parents), folder):
             if not path.exists():
                 path.mkdir()
-                made.append(path)
+                created.append(path)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -59,7 +59,7 @@ def require_folder(folder: Path, option: str) -> None:
             f"{option} {folder}: nothing can be written there ({error.strerror or error}): choose another folder."
         ) from error
     finally:
-        for path in reversed(made):
+        for path in reversed(created):
             with suppress(OSError):  # filled meanwhile by someone else: theirs
                 path.rmdir()
 

@@ -64,80 +64,82 @@ class GuessCost:
     wrong_db: float
 
 
-def costs(rows: pd.DataFrame) -> list[GuessCost]:
+def compute_costs(rows: pd.DataFrame) -> list[GuessCost]:
     """A line for each condition, and the average over the conditions where there are several.
 
     Args:
         rows: with `COLUMNS`.
     """
-    scores = collect(_long(rows))
+    scores = collect(_to_long_format(rows))
     analysis = Analysis(scores=scores)
     conditions = list(scores.conditions)
     names = [*conditions, AVERAGE] if len(conditions) > 1 else conditions
-    found = []
+    lines = []
     for name in names:
-        own = rows if name == AVERAGE else rows[rows["condition"] == name]
+        selected = rows if name == AVERAGE else rows[rows["condition"] == name]
         difference = analysis.difference("guess", "truth", name)
-        wrong = own[own["condition"] != own["guessed"]]
-        lost = (wrong["psnr_guess_db"] - wrong["psnr_db"]).replace([np.inf, -np.inf], np.nan)
-        found.append(
+        wrong = selected[selected["condition"] != selected["guessed"]]
+        losses = (wrong["psnr_guess_db"] - wrong["psnr_db"]).replace([np.inf, -np.inf], np.nan)
+        lines.append(
             GuessCost(
                 condition=name,
-                images=len(own),
-                right=len(own) - len(wrong),
+                images=len(selected),
+                right=len(selected) - len(wrong),
                 psnr_db=analysis.estimate("truth", name).value,
                 psnr_guess_db=analysis.estimate("guess", name).value,
                 difference_db=difference.value,
                 low_db=difference.low,
                 high_db=difference.high,
-                wrong_db=float(lost.mean()),
+                wrong_db=float(losses.mean()),
             )
         )
-    return found
+    return lines
 
 
-def _long(rows: pd.DataFrame) -> pd.DataFrame:
+def _to_long_format(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows as those of two models of one seed, so that the reports' statistics apply."""
-    both = []
+    parts = []
     for variant, column in (("truth", "psnr_db"), ("guess", "psnr_guess_db")):
         part = rows[["dataset", "image", "scene", "condition"]].assign(
             variant=variant, seed=0, metric=PSNR, value=rows[column], input_value=rows["input_psnr_db"]
         )
         # a perfect image's infinite PSNR has no difference to another: it counts as missing
-        both.append(part.replace([np.inf, -np.inf], np.nan))
-    return pd.concat(both, ignore_index=True)
+        parts.append(part.replace([np.inf, -np.inf], np.nan))
+    return pd.concat(parts, ignore_index=True)
 
 
-def confusion(rows: pd.DataFrame, among: list[str]) -> pd.DataFrame:
+def confusion_matrix(rows: pd.DataFrame, candidates: list[str]) -> pd.DataFrame:
     """Images by true (rows) and guessed (columns) condition.
 
     Args:
         rows: with `COLUMNS`.
-        among: conditions that a guess chooses from, each a column whether guessed or not.
+        candidates: conditions that a guess chooses from, each a column whether guessed or not.
     """
     true = sorted(rows["condition"].unique(), key=condition_sort_key)
     table = pd.crosstab(rows["condition"], rows["guessed"])
-    table = table.reindex(index=true, columns=sorted({*among, *table.columns}, key=condition_sort_key), fill_value=0)
+    table = table.reindex(
+        index=true, columns=sorted({*candidates, *table.columns}, key=condition_sort_key), fill_value=0
+    )
     return table.rename_axis(index="true", columns="guessed")
 
 
-def summary(rows: pd.DataFrame, among: list[str]) -> dict[str, Any]:
+def summarize_guesses(rows: pd.DataFrame, candidates: list[str]) -> dict[str, Any]:
     """Costs and confusion for JSON; numbers that are not finite become None."""
-    lines = costs(rows)
-    table = confusion(rows, among)
+    lines = compute_costs(rows)
+    table = confusion_matrix(rows, candidates)
     return {
         "images": len(rows),
         "photographs": int((rows["dataset"] + "\n" + rows["scene"]).nunique()),
         "right": int((rows["condition"] == rows["guessed"]).sum()),
-        "among": among,
-        "costs": [{key: _finite(value) for key, value in asdict(line).items()} for line in lines],
+        "among": candidates,
+        "costs": [{key: _none_if_not_finite(value) for key, value in asdict(line).items()} for line in lines],
         "confusion": {
             str(true): {str(name): int(count) for name, count in row.items()} for true, row in table.iterrows()
         },
     }
 
 
-def headline(guess: dict[str, Any]) -> str:
+def guess_headline(guess: dict[str, Any]) -> str:
     """What guessing costs, in a sentence, said only as firmly as the interval allows."""
     line = guess["costs"][-1]
     right = message("{n} of {all} guesses are right.", n=guess["right"], all=guess["images"])
@@ -146,51 +148,53 @@ def headline(guess: dict[str, Any]) -> str:
         return sentences([right, message("What they cost can't be said: no image has a finite PSNR.")])
     if guess["right"] == guess["images"]:
         return sentences([right, message("Guessing costs nothing here: {zero} dB.", zero=signed(0.0))])
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "change": signed(difference),
         "where": message("on average over the columns")
         if len(guess["costs"]) > 1
         else message("on {condition}", condition=condition_label(line["condition"])),
     }
     if low is None:
-        few = message("They change PSNR by {change} dB {where}; there are too few photographs for an interval.", **told)
-        return sentences([right, few])
-    told["interval"] = f"[{signed(low)}, {signed(high)}]"
+        statement = message(
+            "They change PSNR by {change} dB {where}; there are too few photographs for an interval.", **values
+        )
+        return sentences([right, statement])
+    values["interval"] = f"[{signed(low)}, {signed(high)}]"
     if low <= 0 <= high:
-        pattern = message(
+        statement = message(
             "They change PSNR by {change} dB {where}, 95% interval {interval}: not told apart from no change by these "
             "photographs.",
-            **told,
+            **values,
         )
     elif high < 0:
-        pattern = message(
+        statement = message(
             "Told the guess instead of the truth, the model loses: {change} dB {where}, 95% interval {interval}.",
-            **told,
+            **values,
         )
     else:
-        pattern = message(
+        statement = message(
             "Told the guess instead of the truth, the model gains: {change} dB {where}, 95% interval {interval}.",
-            **told,
+            **values,
         )
-    return sentences([right, pattern])
+    return sentences([right, statement])
 
 
-def number(value: float | None, digits: int = 2) -> str:
+def format_number(value: float | None, digits: int = 2) -> str:
     """A number, or a dash where it is not finite."""
     return _DASH if value is None else f"{value:.{digits}f}"
 
 
-def costs_table(found: dict[str, Any]) -> pd.DataFrame:
-    """The costs of a `summary` as a table for CSV, with the share of right guesses."""
-    table = pd.DataFrame(found["costs"])
+def costs_table(guess_summary: dict[str, Any]) -> pd.DataFrame:
+    """The costs of a `summarize_guesses` as a table for CSV, with the share of right guesses."""
+    table = pd.DataFrame(guess_summary["costs"])
     table.insert(3, "share_right", table["right"] / table["images"])
     return table
 
 
-def confusion_table(found: dict[str, Any]) -> pd.DataFrame:
-    """The confusion of a `summary` as a table for CSV."""
-    return pd.DataFrame.from_dict(found["confusion"], orient="index").rename_axis(index="true")
+def confusion_table(guess_summary: dict[str, Any]) -> pd.DataFrame:
+    """The confusion of a `summarize_guesses` as a table for CSV."""
+    return pd.DataFrame.from_dict(guess_summary["confusion"], orient="index").rename_axis(index="true")
 
 
-def _finite(value: Any) -> Any:
+def _none_if_not_finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -27,7 +27,7 @@ class Status(str, Enum):
     MISSING = "missing"
 
     @property
-    def told(self) -> str:
+    def label(self) -> str:
         """The state for a reader of the page."""
         return {
             Status.DONE: message("done"),
@@ -134,7 +134,7 @@ class Study:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made of the rest: it would travel to each process that draws."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        return {item.name: getattr(self, item.name) for item in fields(self)}
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -150,26 +150,26 @@ class Study:
         """Labels for lists in a sentence, where a comma parts names: "DFPIR, no mask" -> "DFPIR (no mask)"."""
         return {v: label.replace(", ", " (", 1) + ")" if ", " in label else label for v, label in self.labels.items()}
 
-    def to_show(self, available: Collection[str], most: int) -> list[str]:
-        """At most `most` of the variants that have what a figure shows, in the study's order.
+    def to_show(self, available: Collection[str], max_count: int) -> list[str]:
+        """At most `max_count` of the variants that have what a figure shows, in the study's order.
 
         Those that the study features come first, then the reference, the last (as in papers, where a method's own
         authors name it last), and the others.
         """
-        own = [v for v in self.variants if v in available]
+        candidates = [v for v in self.variants if v in available]
         trained = {e.variant: e.alias_of or e.variant for e in self.entries}
-        wanted = [*(trained.get(v, v) for v in self.featured), self.reference, *own[-1:], *own]
-        kept = [v for v in dict.fromkeys(wanted) if v in own][:most]
-        return [v for v in own if v in kept]
+        ranked = [*(trained.get(v, v) for v in self.featured), self.reference, *candidates[-1:], *candidates]
+        chosen = [v for v in dict.fromkeys(ranked) if v in candidates][:max_count]
+        return [v for v in candidates if v in chosen]
 
     @property
     def aliases(self) -> dict[str, tuple[Entry, ...]]:
         """For a trained variant the other names of the same model, one entry a name."""
-        found: dict[str, dict[str, Entry]] = {}
+        aliases_by_variant: dict[str, dict[str, Entry]] = {}
         for entry in self.entries:
             if entry.alias_of is not None:
-                found.setdefault(entry.alias_of, {}).setdefault(entry.variant, entry)
-        return {variant: tuple(entries.values()) for variant, entries in found.items()}
+                aliases_by_variant.setdefault(entry.alias_of, {}).setdefault(entry.variant, entry)
+        return {variant: tuple(entries.values()) for variant, entries in aliases_by_variant.items()}
 
     def runs_of(self, variant: str) -> tuple[Run, ...]:
         """The variant's own runs in the order of the plan, whatever their status."""
@@ -193,22 +193,22 @@ class Study:
         return self._analyses[metric]
 
     @property
-    def terms(self) -> pd.DataFrame:
+    def test_settings(self) -> pd.DataFrame:
         """The distinct protocol, condition, dataset and seen of the rows, in order of first appearance, as texts."""
-        return self._terms[0]
+        return self._test_settings[0]
 
     @property
-    def term_of_row(self) -> np.ndarray:
-        """For each row the number of its line in `terms`."""
-        return self._terms[1]
+    def setting_of_row(self) -> np.ndarray:
+        """For each row the number of its line in `test_settings`."""
+        return self._test_settings[1]
 
     @cached_property
     def _runs_of(self) -> dict[str, tuple[Run, ...]]:
-        found: dict[str, list[Run]] = {}
+        runs_by_variant: dict[str, list[Run]] = {}
         for entry in self.entries:
             if entry.alias_of is None:
-                found.setdefault(entry.variant, []).append(self.runs[entry.run_id])
-        return {variant: tuple(runs) for variant, runs in found.items()}
+                runs_by_variant.setdefault(entry.variant, []).append(self.runs[entry.run_id])
+        return {variant: tuple(runs) for variant, runs in runs_by_variant.items()}
 
     @cached_property
     def _scores(self) -> dict[str, Scores]:
@@ -219,14 +219,18 @@ class Study:
         return {}
 
     @cached_property
-    def _terms(self) -> tuple[pd.DataFrame, np.ndarray]:
+    def _test_settings(self) -> tuple[pd.DataFrame, np.ndarray]:
         texts = {name: self.rows[name].astype("category").cat for name in ("protocol", "condition", "dataset", "seen")}
         code = np.zeros(len(self.rows), dtype=np.int32)
-        for text in texts.values():
-            code = code * np.int32(max(len(text.categories), 1)) + text.codes.to_numpy()
+        for category_accessor in texts.values():
+            code = code * np.int32(max(len(category_accessor.categories), 1)) + category_accessor.codes.to_numpy()
         numbers, codes = pd.factorize(code)
-        found = {}
-        for name, text in reversed(texts.items()):
-            codes, own = np.divmod(codes, max(len(text.categories), 1))
-            found[name] = text.categories.to_numpy(dtype=object)[own] if len(own) else np.zeros(0, dtype=object)
-        return pd.DataFrame({name: found[name] for name in texts}, dtype=object), numbers.astype(np.int16)
+        columns = {}
+        for name, category_accessor in reversed(texts.items()):
+            codes, category = np.divmod(codes, max(len(category_accessor.categories), 1))
+            columns[name] = (
+                category_accessor.categories.to_numpy(dtype=object)[category]
+                if len(category)
+                else np.zeros(0, dtype=object)
+            )
+        return pd.DataFrame({name: columns[name] for name in texts}, dtype=object), numbers.astype(np.int16)

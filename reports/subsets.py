@@ -12,7 +12,7 @@ from reports.study import Study
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Subset:
     """Rows that make a table beside the main one.
 
     Attributes:
@@ -26,19 +26,23 @@ class Part:
     study: Study
 
 
-def main_part(study: Study) -> Study:
+def main_subset(study: Study) -> Study:
     """The study with its runs' own protocol alone, and for each condition the test set that stands first."""
-    return _keeping(study, _of_own_protocol(study) & _of_terms(study, _in_first_set(study.terms, _first_sets(study))))
+    return _select_rows(
+        study,
+        _is_planned_protocol(study)
+        & _row_mask(study, _is_default_test_set(study.test_settings, _default_test_sets(study))),
+    )
 
 
-def other_parts(study: Study) -> list[Part]:
+def other_subsets(study: Study) -> list[Subset]:
     """Seen and unseen images apart, then every other test set, then every other protocol."""
-    first, own = _first_sets(study), _of_own_protocol(study)
-    in_first_set = _in_first_set(study.terms, first)
-    main = _keeping(study, own & _of_terms(study, in_first_set))
-    parts = []
-    both = main.terms["condition"].isin(_conditions_with_both(main))
-    for word, title, note in (
+    default_sets, is_planned = _default_test_sets(study), _is_planned_protocol(study)
+    is_default = _is_default_test_set(study.test_settings, default_sets)
+    main = _select_rows(study, is_planned & _row_mask(study, is_default))
+    subsets = []
+    partly_seen = main.test_settings["condition"].isin(_partly_seen_conditions(main))
+    for seen, title, note in (
         (
             "seen",
             message("Test images seen in training"),
@@ -52,52 +56,60 @@ def other_parts(study: Study) -> list[Part]:
             message("These test images do not stand in the training images."),
         ),
     ):
-        told = _of_terms(main, both & (main.terms["seen"] == word))
-        parts.append(Part(title=title, note=note, study=_keeping(main, told)))
-    for name in study.terms["dataset"].unique():
-        elsewhere = own & _of_terms(study, ~in_first_set & (study.terms["dataset"] == name))
+        mask = _row_mask(main, partly_seen & (main.test_settings["seen"] == seen))
+        subsets.append(Subset(title=title, note=note, study=_select_rows(main, mask)))
+    for name in study.test_settings["dataset"].unique():
+        mask_of_set = is_planned & _row_mask(study, ~is_default & (study.test_settings["dataset"] == name))
         note = message("Not part of the table above.")
-        parts.append(Part(title=message("Test set {name}", name=name), note=note, study=_keeping(study, elsewhere)))
-    mine = set(main.terms["protocol"])
-    for label in study.terms["protocol"].unique():
-        if label not in mine:
-            under = _of_terms(study, in_first_set & (study.terms["protocol"] == label))
+        subsets.append(
+            Subset(title=message("Test set {name}", name=name), note=note, study=_select_rows(study, mask_of_set))
+        )
+    planned_protocols = set(main.test_settings["protocol"])
+    for label in study.test_settings["protocol"].unique():
+        if label not in planned_protocols:
+            mask_of_protocol = _row_mask(study, is_default & (study.test_settings["protocol"] == label))
             note = message(
                 "The same models on the same photographs: what differs from the table above is the protocol's doing."
             )
-            parts.append(Part(title=message("Protocol {label}", label=label), note=note, study=_keeping(study, under)))
-    return [part for part in parts if len(part.study.rows)]
+            subsets.append(
+                Subset(
+                    title=message("Protocol {label}", label=label),
+                    note=note,
+                    study=_select_rows(study, mask_of_protocol),
+                )
+            )
+    return [subset for subset in subsets if len(subset.study.rows)]
 
 
-def _keeping(study: Study, wanted: np.ndarray) -> Study:
+def _select_rows(study: Study, mask: np.ndarray) -> Study:
     """The study with those rows alone; itself where that is all of them, so that a large one is not held twice."""
-    return study if wanted.all() else replace(study, rows=study.rows[wanted].reset_index(drop=True))
+    return study if mask.all() else replace(study, rows=study.rows[mask].reset_index(drop=True))
 
 
-def _of_terms(study: Study, terms: pd.Series) -> np.ndarray:
+def _row_mask(study: Study, is_selected: pd.Series) -> np.ndarray:
     """For each row of the study whether its line of `Study.terms` is wanted."""
-    return np.asarray(terms.to_numpy(dtype=bool)[study.term_of_row])
+    return np.asarray(is_selected.to_numpy(dtype=bool)[study.setting_of_row])
 
 
-def _in_first_set(terms: pd.DataFrame, first: dict[str, str]) -> pd.Series:
+def _is_default_test_set(terms: pd.DataFrame, default_sets: dict[str, str]) -> pd.Series:
     """Whether the line is of the test set that its condition's column shows, or the condition has no such set."""
-    return terms["condition"].map(first).fillna(terms["dataset"]) == terms["dataset"]
+    return terms["condition"].map(default_sets).fillna(terms["dataset"]) == terms["dataset"]
 
 
-def _of_own_protocol(study: Study) -> np.ndarray:
+def _is_planned_protocol(study: Study) -> np.ndarray:
     """Rows of the protocol that their run was planned with; all rows of a run whose spec names none of theirs."""
     runs, protocols = (study.rows[name].astype("category").cat for name in ("run_id", "protocol"))
     planned = [str(study.runs[run_id].spec.get("protocol")) for run_id in runs.categories]
     run_of_row = runs.codes.to_numpy()
-    own = (
+    is_planned = (
         protocols.codes.to_numpy()
         == pd.Index(protocols.categories).get_indexer(pd.Index(planned, dtype="str"))[run_of_row]
     )
-    has_any = np.bincount(run_of_row[own], minlength=len(planned)) > 0
-    return np.asarray(own | ~has_any[run_of_row])
+    has_any = np.bincount(run_of_row[is_planned], minlength=len(planned)) > 0
+    return np.asarray(is_planned | ~has_any[run_of_row])
 
 
-def _first_sets(study: Study) -> dict[str, str]:
+def _default_test_sets(study: Study) -> dict[str, str]:
     """Condition -> the test set that its column shows: the first of the plan's list that its first run has."""
     sets: dict[str, int] = {}
     for run in study.runs.values():
@@ -106,16 +118,16 @@ def _first_sets(study: Study) -> dict[str, str]:
             sets.setdefault(str(name), len(sets))
     if not sets:
         return {}
-    found = study.rows[["run_id", "condition", "dataset"]].drop_duplicates().astype(object)
-    found = found[found["dataset"].isin(sets)]
-    found = found.assign(place=found["dataset"].map(sets)).sort_values("place", kind="stable")
+    combinations = study.rows[["run_id", "condition", "dataset"]].drop_duplicates().astype(object)
+    combinations = combinations[combinations["dataset"].isin(sets)]
+    combinations = combinations.assign(place=combinations["dataset"].map(sets)).sort_values("place", kind="stable")
     order = {run_id: place for place, run_id in enumerate(study.runs)}
-    found = found.assign(run=found["run_id"].map(order)).sort_values("run", kind="stable")
-    chosen = found.drop_duplicates("condition")
-    return dict(zip(chosen["condition"], chosen["dataset"], strict=True))
+    combinations = combinations.assign(run=combinations["run_id"].map(order)).sort_values("run", kind="stable")
+    first_rows = combinations.drop_duplicates("condition")
+    return dict(zip(first_rows["condition"], first_rows["dataset"], strict=True))
 
 
-def _conditions_with_both(study: Study) -> set[str]:
-    told = study.terms[study.terms["seen"] != ""]
-    words = told.groupby("condition")["seen"].nunique()
-    return {str(condition) for condition in words[words == 2].index}
+def _partly_seen_conditions(study: Study) -> set[str]:
+    labelled = study.test_settings[study.test_settings["seen"] != ""]
+    n_values = labelled.groupby("condition")["seen"].nunique()
+    return {str(condition) for condition in n_values[n_values == 2].index}

@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from reports.empirical_bayes import Moderated, moderate
-from reports.estimate import TINY, Part
+from reports.empirical_bayes import ModeratedVariances, moderate_variances
+from reports.estimate import NEGLIGIBLE_VARIANCE, VarianceComponent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +22,11 @@ class Units:
     """What counts as a photograph in a column: scenes; images, where a scene is alone in its stratum.
 
     Attributes:
-        of_image: (I,) number of the image's unit; -1 where the image is not of the column.
+        unit_of_image: (I,) number of the image's unit; -1 where the image is not of the column.
         stratum: (K, H) 1.0 where the unit is of the stratum.
     """
 
-    of_image: np.ndarray
+    unit_of_image: np.ndarray
     stratum: np.ndarray
 
     @cached_property
@@ -39,23 +39,23 @@ class Units:
         """(H,) degrees of freedom over the units of each stratum."""
         return np.asarray(self.sizes - 1)
 
-    def summed(self, by_image: np.ndarray) -> np.ndarray:
+    def sum_by_unit(self, by_image: np.ndarray) -> np.ndarray:
         """(S, I) -> (S, K), sums over the images of each unit."""
-        used = self.of_image >= 0
-        places = self.of_image[used]
+        used = self.unit_of_image >= 0
+        places = self.unit_of_image[used]
         return np.stack([np.bincount(places, row, minlength=len(self.stratum)) for row in by_image[:, used]])
 
-    def centred(self, contributions: np.ndarray) -> np.ndarray:
+    def subtract_stratum_means(self, contributions: np.ndarray) -> np.ndarray:
         """(..., K) less the mean of each unit's stratum."""
         return np.asarray(contributions - (contributions @ self.stratum / self.sizes) @ self.stratum.T)
 
     def variances(self, contributions: np.ndarray) -> np.ndarray:
         """(K,) -> (H,): the variance of the sum of contributions, were its units drawn anew within each stratum."""
-        squares = self.centred(contributions) ** 2 @ self.stratum
+        squares = self.subtract_stratum_means(contributions) ** 2 @ self.stratum
         return np.asarray(squares * self.sizes / np.maximum(self.df, 1))
 
 
-def units_of(scene: np.ndarray, stratum: np.ndarray, used: np.ndarray) -> Units:
+def group_units(scene: np.ndarray, stratum: np.ndarray, used: np.ndarray) -> Units:
     """The units of a column.
 
     Args:
@@ -63,19 +63,19 @@ def units_of(scene: np.ndarray, stratum: np.ndarray, used: np.ndarray) -> Units:
         stratum: (I,) number of its scene's stratum.
         used: (I,) whether the image is of the column.
     """
-    unit, h = scene[used].astype(np.int64), stratum[used]
-    for name in np.unique(h):
-        mine = h == name
-        if len(np.unique(unit[mine])) == 1:
-            unit[mine] = scene.max(initial=0) + 1 + np.flatnonzero(mine)
-    _, first, places = np.unique(unit, return_index=True, return_inverse=True)
-    of_image = np.full(len(scene), -1)
-    of_image[used] = places
-    return Units(of_image=of_image, stratum=(h[first][:, None] == np.unique(h)).astype(float))
+    unit, strata = scene[used].astype(np.int64), stratum[used]
+    for value in np.unique(strata):
+        in_stratum = strata == value
+        if len(np.unique(unit[in_stratum])) == 1:
+            unit[in_stratum] = scene.max(initial=0) + 1 + np.flatnonzero(in_stratum)
+    _, first, unit_indices = np.unique(unit, return_index=True, return_inverse=True)
+    unit_of_image = np.full(len(scene), -1)
+    unit_of_image[used] = unit_indices
+    return Units(unit_of_image=unit_of_image, stratum=(strata[first][:, None] == np.unique(strata)).astype(float))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runs:
+class RunComponents:
     """One variant in one column.
 
     Attributes:
@@ -104,10 +104,10 @@ class Runs:
     @property
     def varies(self) -> bool:
         """Whether it is known how this varies from run to run; methods without training do not vary."""
-        return bool(self.variance > TINY)
+        return bool(self.variance > NEGLIGIBLE_VARIANCE)
 
 
-def runs_of(values: np.ndarray, inputs: np.ndarray, weights: np.ndarray, units: Units) -> Runs:
+def run_components(values: np.ndarray, inputs: np.ndarray, weights: np.ndarray, units: Units) -> RunComponents:
     """One variant's components.
 
     Args:
@@ -117,19 +117,19 @@ def runs_of(values: np.ndarray, inputs: np.ndarray, weights: np.ndarray, units: 
         units: of the column.
     """
     used = weights > 0
-    known = ~np.isnan(inputs[:, used])
-    counts = known.sum(axis=0)
-    y = np.where(known, values[..., used], 0.0)
+    is_scored = ~np.isnan(inputs[:, used])
+    counts = is_scored.sum(axis=0)
+    y = np.where(is_scored, values[..., used], 0.0)
     means = y.sum(axis=1) / np.maximum(counts, 1)  # (S, conditions)
-    by_image = (y - means[:, None, :] * known) @ (weights[used] / np.maximum(counts, 1))
+    by_image = (y - means[:, None, :] * is_scored) @ (weights[used] / np.maximum(counts, 1))
     means[:, counts == 0] = np.nan
-    by_unit = units.summed(by_image)  # (S, K)
+    by_unit = units.sum_by_unit(by_image)  # (S, K)
     mean, n_seeds = by_unit.mean(axis=0), len(values)
-    rest = units.centred(by_unit - mean)
+    residuals = units.subtract_stratum_means(by_unit - mean)
     df = (n_seeds - 1) * units.df
-    squares = (rest**2).sum(axis=0) @ units.stratum
+    squares = (residuals**2).sum(axis=0) @ units.stratum
     interaction = units.sizes * squares / np.maximum(df, 1) / n_seeds
-    return Runs(by_seed=means @ weights[used], contributions=mean, interaction=interaction, df_interaction=df)
+    return RunComponents(by_seed=means @ weights[used], contributions=mean, interaction=interaction, df_interaction=df)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,38 +137,40 @@ class Components:
     """All variants of a column; moderation takes the trained ones together."""
 
     units: Units
-    runs: dict[str, Runs]
+    runs: dict[str, RunComponents]
 
     @cached_property
-    def moderated(self) -> Moderated:
+    def moderated(self) -> ModeratedVariances:
         """Variances over runs of the variants that vary, in their order."""
-        known = [r for r in self.runs.values() if r.varies]
-        return moderate(np.array([r.variance for r in known]), np.array([float(r.df) for r in known]))
+        varying = [r for r in self.runs.values() if r.varies]
+        return moderate_variances(np.array([r.variance for r in varying]), np.array([float(r.df) for r in varying]))
 
     @cached_property
-    def _place(self) -> dict[str, int]:
+    def _moderated_index(self) -> dict[str, int]:
         return {name: k for k, name in enumerate(n for n, r in self.runs.items() if r.varies)}
 
-    def run_part(self, weights: dict[str, float]) -> Part:
+    def run_variance(self, weights: dict[str, float]) -> VarianceComponent:
         """Variance over training runs of the contrast, these images held; runs of different variants independent."""
-        places = [(w, v, self._place[v]) for v, w in weights.items() if v in self._place]
-        if not places:  # all without training, or all with one run
-            return Part(variance=0.0, df=np.inf if all(self.runs[v].df for v in weights) else 0.0)
-        shares = np.array([w**2 / len(self.runs[v].by_seed) for w, v, _ in places])
-        at = [k for *_, k in places]
-        parts = shares * self.moderated.variances[at]
-        df = parts.sum() ** 2 / (parts**2 / self.moderated.df[at]).sum()
-        return Part(variance=float(parts.sum()), df=float(min(df, self.moderated.df_pooled)))
+        terms = [(w, v, self._moderated_index[v]) for v, w in weights.items() if v in self._moderated_index]
+        if not terms:  # all without training, or all with one run
+            return VarianceComponent(variance=0.0, df=np.inf if all(self.runs[v].df for v in weights) else 0.0)
+        shares = np.array([w**2 / len(self.runs[v].by_seed) for w, v, _ in terms])
+        indices = [k for *_, k in terms]
+        variances = shares * self.moderated.variances[indices]
+        df = variances.sum() ** 2 / (variances**2 / self.moderated.df[indices]).sum()
+        return VarianceComponent(variance=float(variances.sum()), df=float(min(df, self.moderated.df_pooled)))
 
-    def image_part(self, weights: dict[str, float]) -> Part:
+    def image_variance(self, weights: dict[str, float]) -> VarianceComponent:
         """Variance over photographs of the contrast, without the interaction that the runs' part holds."""
         contributions = sum(w * self.runs[v].contributions for v, w in weights.items())
-        every = self.units.variances(np.asarray(contributions))  # (H,)
+        by_stratum = self.units.variances(np.asarray(contributions))  # (H,)
         from_runs = np.array([w**2 * self.runs[v].interaction for v, w in weights.items()])  # (V, H)
         df_runs = np.array([self.runs[v].df_interaction for v in weights])
         df = self.units.df
         if not (df > 0).any():
-            return Part(variance=0.0, df=0.0)
-        spread = (every[df > 0] ** 2 / df[df > 0]).sum() + (from_runs**2 / np.maximum(df_runs, 1)).sum()
-        variance = max(float(every.sum() - from_runs.sum()), 0.0)
-        return Part(variance=variance, df=float(variance**2 / spread) if variance > TINY else float(df.sum()))
+            return VarianceComponent(variance=0.0, df=0.0)
+        spread = (by_stratum[df > 0] ** 2 / df[df > 0]).sum() + (from_runs**2 / np.maximum(df_runs, 1)).sum()
+        variance = max(float(by_stratum.sum() - from_runs.sum()), 0.0)
+        return VarianceComponent(
+            variance=variance, df=float(variance**2 / spread) if variance > NEGLIGIBLE_VARIANCE else float(df.sum())
+        )

@@ -34,7 +34,7 @@ from ablations.spec import RunSpec
 from datasets.tasks import task_named
 from reports import convergence, schema
 from reports.build import build_report
-from reports.extra_metrics import all_rows, metrics_of
+from reports.extra_metrics import parse_metrics, read_all_rows
 from reports.figures.further import figure_named
 from reports.files import write_json
 from reports.load import load_study
@@ -76,7 +76,9 @@ def run_plan(
     with working(console, "writing the table and the report"):
         write_table(study, root, folder)
         report = build_report([folder], folder)
-    for sentence in convergence.sentences(convergence.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
+    for sentence in convergence.convergence_sentences(
+        convergence.read_convergence(folder / schema.MEASURES_FOLDER / "learning.csv")
+    ):
         print_prose(console, sentence)  # what the table rests on, first
     show_table(build_table(load_study(folder)), console)
     return Outcome(folder=folder, report=report, failed=failed)
@@ -165,13 +167,13 @@ def write_table(study: schema.StudyFile, root: Path, folder: Path) -> int:
 def _table_parts(study: schema.StudyFile, root: Path) -> Iterator[pd.DataFrame]:
     """The rows of each variant and seed, in the table's order; of several runs where each task has a model."""
     schema.declare_tasks(study.get("task_styles", ()))
-    metrics = metrics_of(study.get("metrics", ()))
+    metrics = parse_metrics(study.get("metrics", ()))
     for _, rows in groupby(sorted(study["rows"], key=_place), _place):
         parts = []
         for row in rows:
             run = root / row["run_id"]
             if is_done(run):
-                images = all_rows(run, metrics)
+                images = read_all_rows(run, metrics)
                 parts.append(images.assign(variant=row["variant"], run_id=run.name, alias_of=row["alias_of"] or ""))
         if parts:
             yield pd.concat(parts, ignore_index=True)

@@ -188,12 +188,12 @@ class Table:
     @property
     def bodies(self) -> list[list[Row]]:
         """The rows in stretches: headings and fixed rows, then those that may be sorted, and so on."""
-        found: list[list[Row]] = []
+        stretches: list[list[Row]] = []
         for row in self.rows:
-            if not found or is_fixed(found[-1][-1]) != is_fixed(row) or row.heading:
-                found.append([])
-            found[-1].append(row)
-        return found
+            if not stretches or is_fixed(stretches[-1][-1]) != is_fixed(row) or row.heading:
+                stretches.append([])
+            stretches[-1].append(row)
+        return stretches
 
 
 def rows_of(lines: Iterable[Iterable[Cell]]) -> tuple[Row, ...]:

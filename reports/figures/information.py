@@ -16,10 +16,10 @@ from reports.figures.style import (
     new_figure,
     save,
 )
-from reports.formatting import hidden_variants
+from reports.formatting import shown_variants_note
 from reports.measures import intervals
 from reports.measures.information import ALL, PARTS, Information, column, level_label
-from reports.messages import Changed, comma, message, sentences, series
+from reports.messages import TransformedText, comma, message, sentences, series
 from reports.stats import Estimate
 from reports.study import Study
 
@@ -72,10 +72,10 @@ def draw_levels(found: Information, study: Study, folder: Path) -> Picture | Non
         title=message("Information loss by level"),
         alt=message(
             "Information loss by level of the block. {part}, {told}.",
-            part=Changed(PARTS.get(parts[0], parts[0]), str.capitalize),
+            part=TransformedText(PARTS.get(parts[0], parts[0]), str.capitalize),
             told=series(told),
         ),
-        caption=sentences([_CAPTION, *hidden_variants(len(shown), len(found.variants))]),
+        caption=sentences([_CAPTION, *shown_variants_note(len(shown), len(found.variants))]),
     )
 
 

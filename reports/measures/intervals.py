@@ -14,7 +14,7 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Cell
-from reports.formatting import seeds_told, signed
+from reports.formatting import format_seed_range, signed
 from reports.messages import message, ngettext, sentences
 from reports.stats import AVERAGE, Analysis, Estimate, collect
 
@@ -143,7 +143,7 @@ def limits(analysis: Analysis, what: str = "scenes") -> str:
 def basis(analysis: Analysis, what: str = "images") -> str:
     """What the intervals rest on, for a caption; `what`: images, or draws of images."""
     counts = sorted({len(s) for s in analysis.scores.seeds.values()})
-    n = {"seeds": seeds_told(counts), "images": analysis.scores.n_images, "scenes": analysis.scores.n_scenes}
+    n = {"seeds": format_seed_range(counts), "images": analysis.scores.n_images, "scenes": analysis.scores.n_scenes}
     if what == "images":
         return message("Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} images of {scenes} scenes.", **n)
     return message("Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} draws of images.", **n)

@@ -95,7 +95,7 @@ def section(table: pd.DataFrame, study: Study, folder: Path) -> tuple[MeasureRes
     )
     drawn = study.to_show([each.variant for each in found], MOST_DRAWN)
     figures = [
-        Job(draw=routing_figure.draw, given=(number, each.variant, each.seed, each.matrices, folder))
+        Job(draw=routing_figure.draw, args=(number, each.variant, each.seed, each.matrices, folder))
         for number, each in enumerate((r for r in found if r.variant in drawn), start=1)
     ]
     return made, figures

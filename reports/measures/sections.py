@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from reports import schema
-from reports.convergence import TaskLearning
+from reports.convergence import TaskConvergence
 from reports.document import Table
 from reports.figure_jobs import Figures, Job
 from reports.figures import information as information_figures
@@ -37,7 +37,7 @@ from reports.measures import (
 from reports.measures.load import Measures, load_measures
 from reports.measures.plateau import learned_tasks
 from reports.measures.result import MeasureResult
-from reports.messages import listed, message, renamed, series
+from reports.messages import listed, message, series, with_labels
 from reports.messages import sentences as texts
 from reports.stats import Analysis
 from reports.study import Study
@@ -110,7 +110,7 @@ class _Inputs:
 
     def jobs(self, found: object, *draws: Callable[..., Any]) -> list[Job]:
         """Figures of what was found."""
-        return [Job(draw=draw, given=(found, self.study, self.folder)) for draw in draws]
+        return [Job(draw=draw, args=(found, self.study, self.folder)) for draw in draws]
 
 
 SectionWithFigures = (
@@ -118,7 +118,9 @@ SectionWithFigures = (
 )  # a section and its figures; None where there is too little for it
 
 
-def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[TaskLearning] = ()) -> MeasureResults:
+def show_measures(
+    study: Study, psnr: Analysis, out: Path, *, learned: Sequence[TaskConvergence] = ()
+) -> MeasureResults:
     """Sum up what each variant learned and every measure that finished runs have; one that fails leaves the others.
 
     Writes <measure>.csv into the folder of measures below `out`. The figures are left to the caller
@@ -159,11 +161,11 @@ def _with_labels(section: MeasureResult, study: Study) -> MeasureResult:
     """The section as a reader sees it: variants by their labels, in sentences and in the first column of tables."""
     tables = []
     for table in section.tables:
-        heads = [replace(row.cells[0], text=renamed(row.cells[0].text, study.labels)) for row in table.rows]
+        heads = [replace(row.cells[0], text=with_labels(row.cells[0].text, study.labels)) for row in table.rows]
         rows = [replace(row, cells=(head, *row.cells[1:])) for head, row in zip(heads, table.rows, strict=True)]
-        caption = renamed(table.caption, study.labels_in_text)
+        caption = with_labels(table.caption, study.labels_in_text)
         tables.append(replace(table, rows=tuple(rows), caption=caption))
-    said = tuple(renamed(each, study.labels_in_text) for each in section.sentences)
+    said = tuple(with_labels(each, study.labels_in_text) for each in section.sentences)
     return replace(section, sentences=said, tables=tuple(tables))
 
 

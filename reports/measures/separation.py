@@ -1,7 +1,8 @@
 """What the separation of features by degradation proves: its two controls beside it, and one sentence on them.
 
 Purities are compared by how much of the way from chance to 1 they come. Untrained weights separate "as well" where
-they come `AS_WELL` of the way that trained ones do, and features follow a label where they come `FOLLOWS` of the way.
+they come `SIMILAR_SHARE` of the way that trained ones do, and features follow a label where they come `FOLLOWS` of
+the way.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from reports.document import Cell, Column, Table, rows_of, text_column, words
-from reports.feature_separation import AS_WELL, above_chance
+from reports.feature_separation import SIMILAR_SHARE, above_chance
 from reports.measures import intervals
 from reports.messages import listed, message
 
@@ -83,7 +84,7 @@ def _kind(found: Controls, variant: str, layer: str) -> tuple[str, str] | None:
     if above_chance(*trained) < FOLLOWS:
         return "none", ""
     share = above_chance(*untrained) / above_chance(*trained)
-    compared = "as well" if share >= AS_WELL else "in part" if share >= IN_PART else "less"
+    compared = "as well" if share >= SIMILAR_SHARE else "in part" if share >= IN_PART else "less"
     seen, told = (found.purity(variant, layer, s) for s in (_TRUE, _TOLD))
     if seen is None or told is None:
         return compared, ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from reports import convergence
-from reports.convergence import FAST_GAIN_DB, LEARNED_DB, PLATEAU_DB, TaskLearning
+from reports.convergence import FAST_GAIN_DB, LEARNED_DB, PLATEAU_DB, TaskConvergence
 from reports.document import Cell, Column, Table, rows_of, text_column, words
 from reports.formatting import signed
 from reports.labels import condition_label
@@ -14,15 +14,15 @@ from reports.messages import message
 from reports.study import Study
 
 
-def section(study: Study, found: list[TaskLearning]) -> MeasureResult:
+def section(study: Study, found: list[TaskConvergence]) -> MeasureResult:
     """The section of what `learning` found in the study; of one variant and task at least."""
     return MeasureResult(
         name="learning",
         title=message("Training past the plateau"),
-        sentences=tuple(convergence.sentences(found)),
+        sentences=tuple(convergence.convergence_sentences(found)),
         note=_tested(study),
         tables=(_grid(found),),
-        summary=convergence.frame(found),
+        summary=convergence.convergence_frame(found),
     )
 
 
@@ -37,7 +37,7 @@ def _tested(study: Study) -> str:
     return message("Every run is tested with the same weights: not all alike.")
 
 
-def _grid(found: list[TaskLearning]) -> Table:
+def _grid(found: list[TaskConvergence]) -> Table:
     heads = (
         text_column(message("Variant")),
         text_column(message("Task")),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from reports.contrasts import Contrasts, Tested
+from reports.contrasts import ContrastResult, Contrasts
 from reports.document import Cell, Column, Row, Table, text_column, words
-from reports.formatting import show, show_p, show_seeds, show_size
+from reports.formatting import format_estimate, format_p, format_seeds_needed, format_size
 from reports.labels import condition_label
 from reports.messages import message
-from reports.pairs import Pair
+from reports.pairs import PairDifference
 from reports.study import Study
 from reports.verdict import Verdict
 
@@ -39,20 +39,24 @@ def contrasts_table(verdict: Verdict) -> Table:
             )
         )
     rows = []
-    for tested, here in zip(planned.of(), planned.of(question="these images"), strict=True):
+    for tested, same_images in zip(planned.in_column(), planned.in_column(question="these images"), strict=True):
         cells = [
             words(tested.contrast.label),
-            Cell(text=show(tested.simultaneous), value=tested.estimate.value, hover=_about(tested)),
-            Cell(text=show_p(tested.p_adjusted), value=tested.p_adjusted),
+            Cell(text=format_estimate(tested.simultaneous), value=tested.estimate.value, hover=_test_details(tested)),
+            Cell(text=format_p(tested.p_adjusted), value=tested.p_adjusted),
             words(message("yes") if tested.differs else message("no")),
-            Cell(text=show(here.simultaneous), value=here.estimate.value, hover=_about(here)),
+            Cell(
+                text=format_estimate(same_images.simultaneous),
+                value=same_images.estimate.value,
+                hover=_test_details(same_images),
+            ),
         ]
         if verdict.has_power:
-            seeds = show_seeds(tested)
-            order = {"> ": 1e9, "\N{EN DASH}": 0.0}.get(seeds[:2] if seeds.startswith("> ") else seeds)
+            seeds = format_seeds_needed(tested)
+            sort_value = {"> ": 1e9, "\N{EN DASH}": 0.0}.get(seeds[:2] if seeds.startswith("> ") else seeds)
             cells += [
-                Cell(text=show_size(tested.mdd), value=tested.mdd),
-                Cell(text=seeds, value=float(seeds) if order is None else order),
+                Cell(text=format_size(tested.mdd), value=tested.mdd),
+                Cell(text=seeds, value=float(seeds) if sort_value is None else sort_value),
             ]
         rows.append(Row(cells=tuple(cells)))
     return Table(
@@ -70,15 +74,15 @@ def contrasts_table(verdict: Verdict) -> Table:
 def contrasts_by_task(planned: Contrasts) -> Table:
     """The planned contrasts of each task."""
     rows = []
-    for tested in planned.of():
+    for tested in planned.in_column():
         cells = [
             Cell(
-                text=show(one.simultaneous),
-                value=one.estimate.value,
-                hover=_about(one),
-                style="strong" if one.differs else "",
+                text=format_estimate(result.simultaneous),
+                value=result.estimate.value,
+                hover=_test_details(result),
+                style="strong" if result.differs else "",
             )
-            for one in planned.by_task(tested.contrast).values()
+            for result in planned.by_task(tested.contrast).values()
         ]
         rows.append(Row(cells=(words(tested.contrast.label), *cells)))
     return Table(
@@ -94,7 +98,7 @@ def contrasts_by_task(planned: Contrasts) -> Table:
     )
 
 
-def pairs_table(study: Study, pairs: tuple[Pair, ...]) -> Table:
+def pairs_table(study: Study, pairs: tuple[PairDifference, ...]) -> Table:
     """Every pair of variants, a description without a test."""
     title = (
         message("The pair of variants, a description")
@@ -106,8 +110,8 @@ def pairs_table(study: Study, pairs: tuple[Pair, ...]) -> Table:
             cells=(
                 words(study.label(pair.first)),
                 words(study.label(pair.second), style="name"),
-                Cell(text=show(pair.estimate), value=pair.estimate.value, hover=_about(pair)),
-                Cell(text=show_p(pair.estimate.p), value=pair.estimate.p),
+                Cell(text=format_estimate(pair.estimate), value=pair.estimate.value, hover=_test_details(pair)),
+                Cell(text=format_p(pair.estimate.p), value=pair.estimate.p),
             )
         )
         for pair in pairs
@@ -131,13 +135,13 @@ def pairs_table(study: Study, pairs: tuple[Pair, ...]) -> Table:
     )
 
 
-def _about(tested: Tested | Pair) -> str:
+def _test_details(tested: ContrastResult | PairDifference) -> str:
     return message(
         "SE {se} dB, {df} degrees of freedom, {seeds} seed(s), {scenes} scene(s), {images} image(s); unadjusted p {p}",
-        se=show_size(tested.estimate.se),
+        se=format_size(tested.estimate.se),
         df=f"{tested.estimate.df:.1f}",
         seeds=tested.estimate.n_seeds,
         scenes=tested.n_scenes,
         images=tested.n_images,
-        p=show_p(tested.estimate.p),
+        p=format_p(tested.estimate.p),
     )

@@ -21,7 +21,7 @@ from reports.document import (
     words,
 )
 from reports.formatting import signed
-from reports.guess_costs import headline, number
+from reports.guess_costs import format_number, guess_headline
 from reports.labels import condition_label
 from reports.messages import comma, message, series
 from reports.stats import AVERAGE
@@ -29,31 +29,31 @@ from reports.stats import AVERAGE
 _DASH = "\N{EN DASH}"
 
 
-def evaluation_document(found: Mapping[str, Any]) -> Document:
+def evaluation_document(evaluation: Mapping[str, Any]) -> Document:
     """The page of an evaluation (the content of evaluation.json)."""
-    guess = found["guess"]
+    guess = evaluation["guess"]
     sections = [
-        Section(name="what", title=message("What was evaluated"), blocks=[Facts(facts=_facts(found))]),
-        Section(name="scores", title=message("Scores"), blocks=[scores_table(found)]),
+        Section(name="what", title=message("What was evaluated"), blocks=[Facts(facts=_evaluation_facts(evaluation))]),
+        Section(name="scores", title=message("Scores"), blocks=[scores_table(evaluation)]),
     ]
     if guess:
-        sections += [_guess(guess), _confusion(guess["confusion"])]
+        sections += [_guess_section(guess), _confusion_section(guess["confusion"])]
     return Document(
-        title=message("{model} evaluated", model=str(found["model"])), sections=sections, styles=("matrix.css",)
+        title=message("{model} evaluated", model=str(evaluation["model"])), sections=sections, styles=("matrix.css",)
     )
 
 
-def scores_table(found: Mapping[str, Any]) -> Table:
+def scores_table(evaluation: Mapping[str, Any]) -> Table:
     """Means of each condition and set."""
     rows = []
-    for mean in found["means"]:
+    for mean in evaluation["means"]:
         cells = [
             words(condition_label(mean["condition"])),
             words(str(mean["dataset"])),
             words(str(mean["part"])) if "part" in mean else words(""),
             Cell(text=str(mean["images"]), value=mean["images"]),
             *(
-                Cell(text=number(mean[name], digits), value=mean[name])
+                Cell(text=format_number(mean[name], digits), value=mean[name])
                 for name, digits in (("psnr_db", 2), ("input_psnr_db", 2), ("ssim", 4), ("input_ssim", 4))
             ),
         ]
@@ -75,14 +75,14 @@ def scores_table(found: Mapping[str, Any]) -> Table:
         caption=message(
             "Means over images, by protocol {protocol}; the model is told the true degradation. Input: the degraded "
             "image's own score.",
-            protocol=found["protocol"]["label"],
+            protocol=evaluation["protocol"]["label"],
         ),
         has_title=False,
     )
 
 
-def _guess(guess: Mapping[str, Any]) -> Section:
-    how = message(
+def _guess_section(guess: Mapping[str, Any]) -> Section:
+    procedure = message(
         "Each image was restored a second time, the model told what a classifier takes the image for instead of the "
         "truth. The classifier chose among the {n} conditions that the model serves: {names}. It learnt from the "
         "training images of these data: {images}.",
@@ -90,7 +90,7 @@ def _guess(guess: Mapping[str, Any]) -> Section:
         names=comma(map(condition_label, guess["among"])),
         images=str(guess["classifier"]["trained_on"]),
     )
-    blocks: list[Block] = [Summary(sentences=[headline(dict(guess))]), Text(text=how), costs_table(guess)]
+    blocks: list[Block] = [Summary(sentences=[guess_headline(dict(guess))]), Text(text=procedure), costs_table(guess)]
     title, short = message("Where the degradation is guessed"), message("Guessed degradation")
     return Section(name="guess", title=title, short=short, blocks=blocks)
 
@@ -106,11 +106,11 @@ def costs_table(guess: Mapping[str, Any]) -> Table:
         cells = [
             words(condition_label(line["condition"])),
             Cell(text=message("{n} of {all}", n=line["right"], all=line["images"]), value=line["right"]),
-            Cell(text=number(line["psnr_db"]), value=line["psnr_db"]),
-            Cell(text=number(line["psnr_guess_db"]), value=line["psnr_guess_db"]),
-            Cell(text=_signed(line["difference_db"]), value=line["difference_db"]),
+            Cell(text=format_number(line["psnr_db"]), value=line["psnr_db"]),
+            Cell(text=format_number(line["psnr_guess_db"]), value=line["psnr_guess_db"]),
+            Cell(text=_format_signed(line["difference_db"]), value=line["difference_db"]),
             Cell(text=interval, value=line["low_db"]),
-            Cell(text=_signed(line["wrong_db"]), value=line["wrong_db"]),
+            Cell(text=_format_signed(line["wrong_db"]), value=line["wrong_db"]),
         ]
         rows.append(Row(cells=tuple(cells), style="total" if line["condition"] == AVERAGE else ""))
     return Table(
@@ -139,7 +139,7 @@ def costs_table(guess: Mapping[str, Any]) -> Table:
     )
 
 
-def _confusion(confusion: Mapping[str, Mapping[str, int]]) -> Section:
+def _confusion_section(confusion: Mapping[str, Mapping[str, int]]) -> Section:
     title, short = message("What is taken for what"), message("Confusion")
     return Section(name="confusion", title=title, short=short, blocks=[confusion_table(confusion)])
 
@@ -158,7 +158,10 @@ def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
             Row(
                 cells=(
                     words(condition_label(true)),
-                    *(_share(count, sum(counts.values()), is_right=name == true) for name, count in counts.items()),
+                    *(
+                        _share_cell(count, sum(counts.values()), is_right=name == true)
+                        for name, count in counts.items()
+                    ),
                 )
             )
             for true, counts in confusion.items()
@@ -173,45 +176,45 @@ def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
     )
 
 
-def _share(count: int, total: int, *, is_right: bool) -> Cell:
+def _share_cell(count: int, total: int, *, is_right: bool) -> Cell:
     # anything at all is shaded, and only a whole row is shaded fully
     tenths = 0 if not count else max(1, math.floor(10 * count / total))
     below = (f"{count / total:.0%}",) if count else ()
     return Cell(text=str(count), value=count, below=below, style=f"tenths-{tenths}{' right' if is_right else ''}")
 
 
-def _signed(value: float | None) -> str:
+def _format_signed(value: float | None) -> str:
     return _DASH if value is None else signed(value)
 
 
-def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    weights, around, rules = found["weights"], found.get("environment", {}), found["protocol"]
-    commit = str(around.get("commit") or "")
-    images = str(found["data"])
-    if found["limit"]:
-        images = message("{data}; the first {n} of each", data=images, n=found["limit"])
+def _evaluation_facts(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    weights, environment, protocol = evaluation["weights"], evaluation.get("environment", {}), evaluation["protocol"]
+    commit = str(environment.get("commit") or "")
+    images = str(evaluation["data"])
+    if evaluation["limit"]:
+        images = message("{data}; the first {n} of each", data=images, n=evaluation["limit"])
     facts: list[tuple[str, str]] = [
-        (message("Model"), str(found["model"])),
-        (message("Run"), str(found["run_id"]) if weights["layout"] == "own" else ""),
-        (message("Settings"), ", ".join(f"{key} = {value}" for key, value in found["config"].items())),
+        (message("Model"), str(evaluation["model"])),
+        (message("Run"), str(evaluation["run_id"]) if weights["layout"] == "own" else ""),
+        (message("Settings"), ", ".join(f"{key} = {value}" for key, value in evaluation["config"].items())),
         (
             message("Weights"),
             f"{weights['file']} ({weights['layout']})" if weights["sha256"] else message("none needed"),
         ),
         ("SHA-256", str(weights["sha256"] or "")),
-        (message("Told"), str(found["told"])),
+        (message("Told"), str(evaluation["told"])),
         (message("Images"), images),
-        (message("Not scored"), _refused(found)),
-        (message("Protocol"), f"{rules['label']}: {rules['summary']}"),
-        (message("Device"), str(around.get("device", ""))),
+        (message("Not scored"), _rejected_images(evaluation)),
+        (message("Protocol"), f"{protocol['label']}: {protocol['summary']}"),
+        (message("Device"), str(environment.get("device", ""))),
         (
             message("Commit"),
-            message("{commit} + uncommitted changes", commit=commit) if commit and around.get("dirty") else commit,
+            message("{commit} + uncommitted changes", commit=commit) if commit and environment.get("dirty") else commit,
         ),
     ]
     return [(name, text) for name, text in facts if text]
 
 
-def _refused(found: Mapping[str, Any]) -> str:
-    refused = [f"{each['image']} ({each['reason']})" for each in found.get("refused", ())]
-    return series(refused) if refused else ""
+def _rejected_images(evaluation: Mapping[str, Any]) -> str:
+    rejected = [f"{image['image']} ({image['reason']})" for image in evaluation.get("refused", ())]
+    return series(rejected) if rejected else ""

@@ -30,22 +30,22 @@ from reports.document import (
 from reports.figures.tsne import Measured
 from reports.measures.result import not_drawn
 from reports.measures.sections import SEPARATION, MeasureResults
-from reports.messages import message, sentences, stored
+from reports.messages import message, sentences, stored_text
 from reports.pages import result, setup
 from reports.pages.chips import chips
 from reports.pages.contrasts import contrasts_by_task, contrasts_table, pairs_table
 from reports.reported.table import ReportedTable
 from reports.study import Study
-from reports.subsets import Part
+from reports.subsets import Subset
 from reports.tables import ResultTable
 from reports.verdict import Verdict
 from reports.viewer.show import Interactive
 
-FURTHER = "figure-"
+FIGURE_PREFIX = "figure-"
 """Before the name of another package's figure: its section's."""
 
 SCRIPTS = ("tabs.js", "copy.js", "gallery.js", "scatter.js", "origins.js")
-_TITLES: dict[str, str] = {"feature_maps": message("Feature maps")}  # of our own figures that studies ask for
+_FIGURE_TITLES: dict[str, str] = {"feature_maps": message("Feature maps")}  # of our own figures that studies ask for
 _ENGLISH_FIGURES = message("Words inside the figures are English, as in papers; the captions say what they mean.")
 
 
@@ -61,14 +61,14 @@ class RenderedFigures:
         """Whether there is a figure, or a problem to tell of."""
         return bool(self.pictures.get(section)) or section in self.problems
 
-    def blocks(self, section: str, nothing: str = "") -> list[Block]:
-        """The section's figures; why they are missing; or `nothing`."""
+    def blocks(self, section: str, placeholder: str = "") -> list[Block]:
+        """The section's figures; why they are missing; or `placeholder`."""
         if section in self.problems:
             problem: list[Block] = [Text(text=not_drawn(self.problems[section]), style="remark")]
         else:
             problem = []
         figures = [Figure(picture=picture) for picture in self.pictures.get(section, ())]
-        return [*problem, *figures] or ([Text(text=nothing, style="quiet")] if nothing else [])
+        return [*problem, *figures] or ([Text(text=placeholder, style="quiet")] if placeholder else [])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,24 +80,24 @@ class StudyReport:
         table: its results.
         verdict: what they allow to be said.
         figures: of the study itself.
-        parts: other test sets and protocols, with their tables.
+        subsets: other test sets and protocols, with their tables.
         reported: what papers print, where the study asks for it.
         measures: with their figures.
         interactive: what moves.
         plateau: what is to be said of training that ended early.
-        references: what is to be said of networks that a method without training surpasses.
+        below_classical: what is to be said of networks that a method without training surpasses.
     """
 
     study: Study
     table: ResultTable
     verdict: Verdict
     figures: RenderedFigures = field(default_factory=RenderedFigures)
-    parts: Sequence[tuple[Part, ResultTable]] = ()
+    subsets: Sequence[tuple[Subset, ResultTable]] = ()
     reported: ReportedTable | None = None
     measures: MeasureResults = field(default_factory=MeasureResults)
     interactive: Interactive = field(default_factory=Interactive)
     plateau: Sequence[str] = ()
-    references: Sequence[str] = ()
+    below_classical: Sequence[str] = ()
 
     @property
     def document(self) -> Document:
@@ -109,11 +109,11 @@ class StudyReport:
             self._result(),
             primary.section if primary else None,
             self._axis(),
-            self._parts(),
+            self._subsets(),
             self.reported.section if self.reported else None,
             self._crops(),
-            _section("differences", message("PSNR gain by image"), figures),
-            _section("curves", message("Training"), figures, message("No run has logged its training.")),
+            _figure_section("differences", message("PSNR gain by image"), figures),
+            _figure_section("curves", message("Training"), figures, message("No run has logged its training.")),
             *(measure.section for measure in self.measures.training),
             self._mechanism(),
             self._problems(),
@@ -122,8 +122,8 @@ class StudyReport:
         ]
         origins = Template(template="origins.html.j2", values={"origins": self.interactive.origins})
         return Document(
-            title=stored(study.title),
-            question=[stored(study.question)] if study.question else [],
+            title=stored_text(study.title),
+            question=[stored_text(study.question)] if study.question else [],
             sections=[section for section in sections if section is not None],
             end=[origins],
             scripts=SCRIPTS,
@@ -133,15 +133,15 @@ class StudyReport:
     def _short(self) -> Section:
         verdict, study = self.verdict, self.study
         primary = self.measures.section(study.primary)
-        interim = setup.interim(study)
-        said = [*interim, *([primary.sentences[0]] if primary else []), verdict.headline]
-        about = [(chip.text, chip.is_warning) for chip in chips(study, still_learning=bool(self.plateau))]
+        interim = setup.interim_warning(study)
+        lines = [*interim, *([primary.sentences[0]] if primary else []), verdict.headline]
+        chip_items = [(chip.text, chip.is_warning) for chip in chips(study, still_learning=bool(self.plateau))]
         blocks: list[Block] = [
-            Summary(sentences=said, strong=len(interim), verdict=verdict.ranks),
-            Chips(title=message("What it rests on"), chips=about),
+            Summary(sentences=lines, strong=len(interim), verdict=verdict.outcome),
+            Chips(title=message("What it rests on"), chips=chip_items),
             *self.figures.blocks("forest"),
         ]
-        more = [*self.plateau, *self.references, *verdict.sentences]
+        more = [*self.plateau, *self.below_classical, *verdict.sentences]
         if more:
             title = message("In words, and what limits it")
             is_open = not self.figures.pictures.get("forest")
@@ -151,7 +151,7 @@ class StudyReport:
     def _result(self) -> Section:
         verdict = self.verdict
         blocks: list[Block] = [*result_blocks(self.table, self.study, "result", 0)]
-        if verdict.contrasts.of():
+        if verdict.contrasts.in_column():
             tables = [contrasts_table(verdict)]
             tables += [contrasts_by_task(verdict.contrasts)] if verdict.contrasts.tasks else []
             blocks.append(Fold(title=message("Planned contrasts in numbers"), blocks=tables))
@@ -166,11 +166,14 @@ class StudyReport:
         blocks = self.figures.blocks("axis", message("Fewer than two of the variants on the axis are done."))
         return Section(name="axis", title=title, short=name or message("Axis"), blocks=blocks)
 
-    def _parts(self) -> Section | None:
+    def _subsets(self) -> Section | None:
         blocks: list[Block] = []
-        for number, (part, table) in enumerate(self.parts, start=1):
-            own = [Text(text=part.note, style="caption"), *result_blocks(table, part.study, f"part-{number}", number)]
-            blocks.append(Section(name=f"part-{number}", title=part.title, blocks=own))
+        for number, (part, table) in enumerate(self.subsets, start=1):
+            part_blocks = [
+                Text(text=part.note, style="caption"),
+                *result_blocks(table, part.study, f"part-{number}", number),
+            ]
+            blocks.append(Section(name=f"part-{number}", title=part.title, blocks=part_blocks))
         title, short = message("Other images and protocols"), message("Other images")
         return Section(name="parts", title=title, short=short, blocks=blocks) if blocks else None
 
@@ -178,8 +181,8 @@ class StudyReport:
         gallery, problems = self.interactive.gallery, self.interactive.problems
         blocks: list[Block] = []
         if "gallery" in problems:
-            why = message("The images could not be prepared: {why}", why=problems["gallery"])
-            blocks.append(Text(text=why, style="remark"))
+            reason = message("The images could not be prepared: {why}", why=problems["gallery"])
+            blocks.append(Text(text=reason, style="remark"))
         if gallery.scenes:
             blocks.append(Template(template="gallery.html.j2", values={"gallery": gallery}))
         if gallery.scenes and self.figures.pictures.get("crops"):
@@ -194,9 +197,12 @@ class StudyReport:
         orders = message("No finished run has recorded channel orders.")
         sections = [
             self._features(),
-            _section("orders", message("Channel order by prompt"), figures, orders),
-            _section("masks", message("Attention and its masks"), figures),
-            *(_section(FURTHER + name, _TITLES.get(name, title), figures) for name, title in self.study.figures),
+            _figure_section("orders", message("Channel order by prompt"), figures, orders),
+            _figure_section("masks", message("Attention and its masks"), figures),
+            *(
+                _figure_section(FIGURE_PREFIX + name, _FIGURE_TITLES.get(name, title), figures)
+                for name, title in self.study.figures
+            ),
             *(measure.section for measure in self.measures.others(self.study.primary)),
         ]
         return Section(
@@ -211,13 +217,13 @@ class StudyReport:
         controls = self.measures.section(SEPARATION)
         blocks: list[Block] = []
         if controls and not self.figures.pictures.get("features"):
-            first, *others = controls.sentences
-            blocks.append(Text(lead=first, text=sentences(others) if others else ""))
+            first, *remaining = controls.sentences
+            blocks.append(Text(lead=first, text=sentences(remaining) if remaining else ""))
         blocks += self.figures.blocks("features", message("No finished run has recorded features."))
         blocks += [*controls.numbered_tables, controls.noted] if controls else []
         if "scatter" in self.interactive.problems:
-            why = message("The scatter could not be prepared: {why}", why=self.interactive.problems["scatter"])
-            blocks.append(Text(text=why, style="remark"))
+            reason = message("The scatter could not be prepared: {why}", why=self.interactive.problems["scatter"])
+            blocks.append(Text(text=reason, style="remark"))
         if self.interactive.scatter:
             blocks.append(Template(template="scatter.html.j2", values={"scatter": self.interactive.scatter}))
         blocks += [separation_table(self.study, self.figures.measured)] if self.figures.measured else []
@@ -231,14 +237,14 @@ class StudyReport:
     def _appendix(self) -> Section:
         study = self.study
         remarks = [Text(text=remark, style="remark") for remark in setup.remarks(study)]
-        asked: list[Block] = [Facts(facts=setup.facts(study)), *remarks]
-        asked.append(Text(text=_ENGLISH_FIGURES, style="note translated"))
+        setup_blocks: list[Block] = [Facts(facts=setup.facts(study)), *remarks]
+        setup_blocks.append(Text(text=_ENGLISH_FIGURES, style="note translated"))
         return Section(
             name="appendix",
             title=message("Setup, runs, reproduction"),
             fold=message("How it was made, and how to make it again"),
             blocks=[
-                Section(name="asked", title=message("Setup"), blocks=asked),
+                Section(name="asked", title=message("Setup"), blocks=setup_blocks),
                 Section(name="runs", title=message("Runs"), blocks=[setup.runs_table(study)]),
                 setup.reproduce(study, has_measures=bool(self.measures.sections)),
             ],
@@ -249,12 +255,12 @@ def result_blocks(table: ResultTable, study: Study, name: str, origins: int) -> 
     """A table of results, a metric a tab, and the differences from the study's reference."""
     tables = [(metric, result.one_metric(table, metric, name, origins)) for metric in table.metrics]
     tabs: list[tuple[str, Sequence[Block]]] = []
-    tabs += [(metric.label, [replace(each, caption="", notes=())]) for metric, each in tables]
-    gaps = result.differences(table, study, name)
-    tabs += [(message("Difference"), [gaps])] if gaps else []
+    tabs += [(metric.label, [replace(metric_table, caption="", notes=())]) for metric, metric_table in tables]
+    difference = result.difference_table(table, study, name)
+    tabs += [(message("Difference"), [difference])] if difference else []
     hint = message("A click or Enter on a number shows the runs behind it; arrow keys go from cell to cell.")
     return [
-        Text(text=result.about(table), style="caption"),
+        Text(text=result.table_caption(table), style="caption"),
         Tabs(name=name, title=message("Metric"), tabs=tabs),
         Text(text=hint, style="note scripted"),
         *(Text(text=note, style="note") for note in table.notes),
@@ -264,16 +270,16 @@ def result_blocks(table: ResultTable, study: Study, name: str, origins: int) -> 
 def separation_table(study: Study, measured: Sequence[Measured]) -> Table:
     """Separation of features in numbers, of every variant and layer."""
     rows = []
-    for m in measured:
-        found = m.separation
+    for layer_features in measured:
+        scores = layer_features.separation
         cells = [
-            words(study.label(m.variant)),
-            words(m.layer),
-            Cell(text=str(m.seed), value=m.seed),
-            _with_interval(found.silhouette, found.silhouette_interval, 3),
-            _with_interval(found.purity, found.purity_interval, 2),
-            Cell(text=f"{found.chance:.2f}", value=found.chance),
-            Cell(text=str(found.n), value=found.n),
+            words(study.label(layer_features.variant)),
+            words(layer_features.layer),
+            Cell(text=str(layer_features.seed), value=layer_features.seed),
+            _interval_cell(scores.silhouette, scores.silhouette_interval, 3),
+            _interval_cell(scores.purity, scores.purity_interval, 2),
+            Cell(text=f"{scores.chance:.2f}", value=scores.chance),
+            Cell(text=str(scores.n), value=scores.n),
         ]
         rows.append(Row(cells=tuple(cells)))
     return Table(
@@ -297,11 +303,11 @@ def separation_table(study: Study, measured: Sequence[Measured]) -> Table:
     )
 
 
-def _with_interval(value: float, interval: tuple[float, float], digits: int) -> Cell:
+def _interval_cell(value: float, interval: tuple[float, float], digits: int) -> Cell:
     return Cell(text=f"{value:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]", value=value)
 
 
-def _section(name: str, title: str, figures: RenderedFigures, nothing: str = "") -> Section | None:
+def _figure_section(name: str, title: str, figures: RenderedFigures, placeholder: str = "") -> Section | None:
     """A section of figures; None where there is nothing to say."""
-    blocks = figures.blocks(name, nothing)
+    blocks = figures.blocks(name, placeholder)
     return Section(name=name, title=title, blocks=blocks) if blocks else None

@@ -44,14 +44,14 @@ def origins(tables: Sequence[tuple[Study, ResultTable]]) -> dict[str, Any]:
 def _table(study: Study, table: ResultTable) -> dict[str, Any]:
     scores = {m.name: study.scores(m.name) for m in study.metrics}
     return {
-        "columns": [_column(study.terms, scores[schema.PSNR], column) for column in table.columns],
+        "columns": [_column(study.test_settings, scores[schema.PSNR], column) for column in table.columns],
         "rows": [None if row.is_input else _row(study, scores, row.variant, table.columns) for row in table.rows],
     }
 
 
 def _column(terms: pd.DataFrame, scores: Scores, column: str) -> dict[str, Any]:
     rows = terms if column in (AVERAGE, TASK_AVERAGE) else terms[terms["condition"] == column]
-    n_scenes, n_images = scores.counted(column)
+    n_scenes, n_images = scores.count_scenes_and_images(column)
     return {
         "label": condition_label(column),
         "sets": sorted(map(str, rows["dataset"].unique())),

@@ -203,7 +203,7 @@ def test_a_page_of_many_runs_says_which_it_lists(tmp_path, monkeypatch):
     fake = FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1, 2), pictures=False)
     folder = write_runs(tmp_path / "runs", fake)
     with monkeypatch.context() as patch:
-        patch.setattr("reports.pages.setup.MOST_RUN_LINES", 3)
+        patch.setattr("reports.pages.setup.MAX_RUN_LINES", 3)
         text = build_report([folder], tmp_path / "out").read_text(encoding="utf-8")
     assert "The page lists the first 1 runs of each variant; all 6 stand in runs.csv" in text
     listed = [f'<th scope="row" class="mono">{run_id_of(v, s)}' in text for v in ("a", "b") for s in (0, 1, 2)]
@@ -219,7 +219,7 @@ def test_a_page_of_many_runs_says_which_it_lists(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("blank_figures")
 def test_of_many_runs_that_are_not_done_those_with_a_reason_are_shown(tmp_path, monkeypatch):
-    monkeypatch.setattr("reports.pages.setup.MOST_FAILURES", 1)
+    monkeypatch.setattr("reports.pages.setup.MAX_FAILURES", 1)
     fake = FakeStudy(
         effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1, 2), pictures=False, not_run=(("a", 1),), failed=(("b", 2),)
     )

@@ -159,8 +159,8 @@ def test_without_reported_rows_or_runs_the_table_says_so():
     (warning,) = single.warnings
     assert warning.startswith("This table has no blur and no low light, and stands without reported numbers")
     assert "single_task.csv is empty" in warning
-    assert "此表没有模糊和低光照" in LANGUAGES["zh"].told(warning)
-    assert not re.search("[a-z]{2,} [a-z]{2,}", LANGUAGES["zh"].told(warning))
+    assert "此表没有模糊和低光照" in LANGUAGES["zh"].translate(warning)
+    assert not re.search("[a-z]{2,} [a-z]{2,}", LANGUAGES["zh"].translate(warning))
     assert {c.text for c in single.groups[0].rows[1].cells[6:-1]} == {"not run"}
     study = measured_study()
     failed = {k: replace(r, status=Status.FAILED) for k, r in study.runs.items()}
@@ -172,7 +172,7 @@ def test_a_method_that_cannot_be_trained_keeps_its_row_with_the_reason():
     five = reported_table(measured_study(), "5-task")
     assert "TAPE" in [row.cells[0].text for row in five.groups[0].rows]
     (note,) = (n for n in five.notes if n == "TAPE is not trained here: no code by its authors was found.")
-    assert LANGUAGES["zh"].told(note).startswith("TAPE 未在此训练")
+    assert LANGUAGES["zh"].translate(note).startswith("TAPE 未在此训练")
     assert note not in reported_table(measured_study(), "3-task").notes
 
 

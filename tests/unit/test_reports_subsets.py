@@ -9,7 +9,7 @@ from reports import schema
 from reports.build import build_report
 from reports.files import sha256_of, write_json
 from reports.load import load
-from reports.subsets import main_part, other_parts
+from reports.subsets import main_subset, other_subsets
 
 
 def _rows(dataset, protocol, condition, count, seen):
@@ -51,7 +51,7 @@ def run(tmp_path):
 
 
 def test_the_main_table_has_one_protocol_and_one_set_a_column(run):
-    images = main_part(load([run])).rows
+    images = main_subset(load([run])).rows
     assert set(images["protocol"]) == {"allinone-v1"}
     assert images.groupby("condition")["dataset"].unique().map(list).to_dict() == {
         "noise-25": ["cbsd68"],
@@ -60,7 +60,7 @@ def test_the_main_table_has_one_protocol_and_one_set_a_column(run):
 
 
 def test_everything_else_has_a_table_of_its_own(run):
-    parts = {part.title: part.study.rows for part in other_parts(load([run]))}
+    parts = {part.title: part.study.rows for part in other_subsets(load([run]))}
     assert list(parts) == [
         "Test images seen in training",
         "Test images unseen in training",

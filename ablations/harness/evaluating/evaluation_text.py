@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datasets.score import Mean
-from reports.guess_costs import headline, number
+from reports.guess_costs import format_number, guess_headline
 
 _WIDE = 200
 
@@ -38,12 +38,12 @@ def print_result(result: dict[str, Any], means: Sequence[Mean]) -> None:
 
 def _print_guess(console: Console, guess: dict[str, Any]) -> None:
     _say(console, f"\nDegradation guessed by a classifier that learnt from: {guess['classifier']['trained_on']}.")
-    _say(console, headline(guess))
+    _say(console, guess_headline(guess))
     rows = []
     for line in guess["costs"]:
         interval = "-" if line["low_db"] is None else f"{line['low_db']:+.2f} to {line['high_db']:+.2f}"
         interval = "none is wrong" if line["right"] == line["images"] else interval
-        means = [number(line[key], 3) for key in ("psnr_db", "psnr_guess_db")]
+        means = [format_number(line[key], 3) for key in ("psnr_db", "psnr_guess_db")]
         changes = ["-" if line[key] is None else f"{line[key]:+.3f}" for key in ("difference_db", "wrong_db")]
         right = f"{line['right']} of {line['images']}"
         rows.append([line["condition"], right, *means, changes[0], interval, changes[1]])

@@ -16,7 +16,7 @@ from ablations.harness.evaluating.released import Released
 from datasets.bundle import EvalItem
 from datasets.protocols import Protocol, score
 from datasets.tasks import CONDITIONS, Condition
-from reports.guess_costs import COLUMNS, summary
+from reports.guess_costs import COLUMNS, summarize_guesses
 from reports.schema import PSNR
 
 AUTO, TRUTH = "auto", "true"
@@ -86,7 +86,7 @@ class GuessTrial:
                 "file": self.guesser.path.name,
                 "share_right_on_its_own_test_images": self.guesser.accuracy,
             },
-            **summary(self.rows(), [condition.name for condition in self.among]),
+            **summarize_guesses(self.rows(), [condition.name for condition in self.among]),
         }
 
 
