@@ -61,7 +61,7 @@ class VariantChange:
         if self.same_runs:
             return message("same runs")
         if self.models_differ and not self.is_significant:
-            return message("one seed: can't be told")
+            return message("one seed: not tested")
         return message("yes") if self.is_significant else message("no")
 
 

@@ -117,7 +117,7 @@ def convergence_sentences(results: list[TaskConvergence]) -> list[str]:
     if not results:
         return []
     if all(f.status == NO_CURVE for f in results):
-        return [message("Whether training was past the plateau is not known: these runs kept no learning curves.")]
+        return [message("Whether training was past the plateau is unknown: these runs saved no learning curves.")]
     failing = [f for f in results if not f.is_past_plateau]
     criterion = message(
         "at least {learned:g} dB over the degraded input, less than {plateau:g} dB of it from the last tenth of "
@@ -134,14 +134,12 @@ def convergence_sentences(results: list[TaskConvergence]) -> list[str]:
         lines.append(message("Still improving at the end of training: {told}.", told=variants))
     if variants := _variants_with_status(failing, NO_CURVE):
         lines.append(
-            message(
-                "Restores, but without a learning curve to tell whether it was still improving: {told}.", told=variants
-            )
+            message("Restores, but no learning curve shows whether it was still improving: {told}.", told=variants)
         )
     return [
         *lines,
         message(
-            "Their differences may only be differences in how fast they learn; past the plateau is {criterion}.",
+            "Differences between them may only reflect learning speed; past the plateau means {criterion}.",
             criterion=criterion,
         ),
     ]

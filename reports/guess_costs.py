@@ -142,12 +142,14 @@ def summarize_guesses(rows: pd.DataFrame, candidates: list[str]) -> dict[str, An
 def guess_headline(guess: dict[str, Any]) -> str:
     """What guessing costs, in a sentence, said only as firmly as the interval allows."""
     line = guess["costs"][-1]
-    right = message("{n} of {all} guesses are right.", n=guess["right"], all=guess["images"])
+    right = message("{n} of {all} images are classified correctly.", n=guess["right"], all=guess["images"])
     difference, low, high = (line[key] for key in ("difference_db", "low_db", "high_db"))
     if difference is None:
-        return sentences([right, message("What they cost can't be said: no image has a finite PSNR.")])
+        return sentences(
+            [right, message("The cost of using the predictions is undefined: no image has a finite PSNR.")]
+        )
     if guess["right"] == guess["images"]:
-        return sentences([right, message("Guessing costs nothing here: {zero} dB.", zero=signed(0.0))])
+        return sentences([right, message("Using the predictions costs nothing here: {zero} dB.", zero=signed(0.0))])
     values: dict[str, Any] = {
         "change": signed(difference),
         "where": message("on average over the columns")
@@ -156,24 +158,27 @@ def guess_headline(guess: dict[str, Any]) -> str:
     }
     if low is None:
         statement = message(
-            "They change PSNR by {change} dB {where}; there are too few photographs for an interval.", **values
+            "Using the predictions changes PSNR by {change} dB {where}; there are too few photographs for an interval.",
+            **values,
         )
         return sentences([right, statement])
     values["interval"] = f"[{signed(low)}, {signed(high)}]"
     if low <= 0 <= high:
         statement = message(
-            "They change PSNR by {change} dB {where}, 95% interval {interval}: not told apart from no change by these "
-            "photographs.",
+            "Using the predictions changes PSNR by {change} dB {where}, 95% interval {interval}: no significant "
+            "change.",
             **values,
         )
     elif high < 0:
         statement = message(
-            "Told the guess instead of the truth, the model loses: {change} dB {where}, 95% interval {interval}.",
+            "Conditioned on the predicted degradation instead of the true one, the model loses PSNR: {change} dB "
+            "{where}, 95% interval {interval}.",
             **values,
         )
     else:
         statement = message(
-            "Told the guess instead of the truth, the model gains: {change} dB {where}, 95% interval {interval}.",
+            "Conditioned on the predicted degradation instead of the true one, the model gains PSNR: {change} dB "
+            "{where}, 95% interval {interval}.",
             **values,
         )
     return sentences([right, statement])

@@ -24,17 +24,17 @@ def headline(scores: Scores, contrasts: Contrasts, pairs: Sequence[PairDifferenc
     ):
         return _single_seed_headline(on_average)
     if not contrasts.planned:
-        return message("No contrast was planned: the differences below are a description, and none is tested.")
+        return message("No contrast was planned: the differences below are exploratory and not tested.")
     if not on_average:
-        return message("No planned contrast can be estimated yet: the variants that they need have not finished.")
+        return message("No planned contrast can be estimated yet: their variants have not finished.")
     kind = scores.kind
     where = message("{metric} averaged over the columns", metric=kind.label)
     clauses = [_count_differing(on_average, where if len(scores.conditions) > 1 else kind.label)]
     trades = sum(bool(task_tradeoff(t, contrasts)) for t in on_average)
     if trades and len(on_average) > 1:
-        clauses.append(message("in {n} of them the average hides a trade between tasks", n=trades))
+        clauses.append(message("in {n} of them the average hides a trade-off between tasks", n=trades))
     elif trades:
-        clauses.append(message("the average hides a trade between tasks"))
+        clauses.append(message("the average hides a trade-off between tasks"))
     if contrasts.not_estimable:
         clauses.append(message("{n} more can't be estimated yet", n=len(contrasts.not_estimable)))
     return sentences([message("{clauses}.", clauses=series(clauses)), _differing_contrasts(on_average, kind)])
@@ -50,7 +50,7 @@ def _differing_contrasts(on_average: Sequence[ContrastResult], kind: schema.Metr
         for t in differ[:MAX_LISTED_CONTRASTS]
     ]
     texts += [message("{n} more", n=len(differ) - MAX_LISTED_CONTRASTS)] if len(differ) > MAX_LISTED_CONTRASTS else []
-    return message("Shown: {contrasts}.", contrasts=series(texts))
+    return message("Significant: {contrasts}.", contrasts=series(texts))
 
 
 def _with_unit(value: float, kind: schema.Metric) -> str:
@@ -63,10 +63,10 @@ def _count_differing(on_average: Sequence[ContrastResult], where: str) -> str:
     if m == 1 and differ:
         return message("The planned contrast differs from zero at {level}, by {where}", **values)
     if m == 1:
-        return message("The planned contrast could not be shown to differ from zero at {level}, by {where}", **values)
+        return message("The planned contrast does not differ significantly from zero at {level}, by {where}", **values)
     if not differ:
         return message(
-            "No difference could be shown in any of the {m} planned contrasts at {level}, by {where}", m=m, **values
+            "No significant difference in any of the {m} planned contrasts at {level}, by {where}", m=m, **values
         )
     return ngettext(
         "{n} of {m} planned contrasts differs from zero at {level}, by {where}",
@@ -88,8 +88,7 @@ def _no_comparison_headline(scores: Scores) -> str:
 def _single_seed_headline(on_average: Sequence[ContrastResult]) -> str:
     """The headline where each contrast has a variant that was trained once: many photographs, one training."""
     ranking = message(
-        "The ranking means nothing yet: every comparison rests on one seed, so no difference can be told from "
-        "seed-to-seed variance."
+        "Not a ranking: every comparison has one seed, so no difference can be separated from seed-to-seed variance."
     )
     if not on_average:
         return ranking

@@ -34,8 +34,8 @@ def input_gain_sentences(scores: Scores) -> list[str]:
     if untouched:
         lines.append(
             ngettext(
-                "No variant restores {conditions}: it is left as it is (gains within {gain:g} dB).",
-                "No variant restores {conditions}: they are left as they are (gains within {gain:g} dB).",
+                "No variant improves {conditions} (gain within {gain:g} dB).",
+                "No variant improves {conditions} (gains within {gain:g} dB).",
                 len(untouched),
                 conditions=_list_tasks(untouched),
                 gain=IDENTITY_GAIN_DB,
@@ -44,8 +44,8 @@ def input_gain_sentences(scores: Scores) -> list[str]:
     if unrestored:
         lines.append(
             ngettext(
-                "No variant restores {conditions}: it is left as it is or made worse.",
-                "No variant restores {conditions}: they are left as they are or made worse.",
+                "No variant improves {conditions}: it is unchanged or worse.",
+                "No variant improves {conditions}: they are unchanged or worse.",
                 len(unrestored),
                 conditions=_list_tasks(unrestored),
             )
@@ -77,8 +77,8 @@ def below_classical_sentences(study: Study) -> list[str]:
     best = next(iter(below.values()))
     return [
         message(
-            "Below {reference}, which needs no training, on the average over the columns: {names}. They were trained "
-            "too little to say much of their architectures.",
+            "Below {reference}, a method without training, in the average over the columns: {names}. They are "
+            "undertrained, so little can be concluded about their architectures.",
             reference=best,
             names=listed(list(below)),
         )
@@ -95,7 +95,7 @@ def _identity_sentences(cells: list[tuple[str, str]]) -> list[str]:
         return []
     names = [message("{variant} on {condition}", variant=v, condition=task_label(task)) for v, task in cells]
     runs = list_names(names, _MAX_LISTED)
-    return [message("Returns its input (gain within {gain:g} dB): {runs}.", gain=IDENTITY_GAIN_DB, runs=runs)]
+    return [message("Output equals the input (gain within {gain:g} dB): {runs}.", gain=IDENTITY_GAIN_DB, runs=runs)]
 
 
 def _harmed_sentences(cells: list[tuple[float, tuple[str, str]]]) -> list[str]:

@@ -45,15 +45,13 @@ def other_subsets(study: Study) -> list[Subset]:
     for seen, title, note in (
         (
             "seen",
-            message("Test images seen in training"),
-            message(
-                "These test images, or crops of them, stand in the training images: the models know their answers."
-            ),
+            message("Test images in the training set"),
+            message("These test images, or crops of them, are in the training set."),
         ),
         (
             "unseen",
-            message("Test images unseen in training"),
-            message("These test images do not stand in the training images."),
+            message("Test images not in the training set"),
+            message("These test images are not in the training set."),
         ),
     ):
         mask = _row_mask(main, partly_seen & (main.test_settings["seen"] == seen))
@@ -68,9 +66,7 @@ def other_subsets(study: Study) -> list[Subset]:
     for label in study.test_settings["protocol"].unique():
         if label not in planned_protocols:
             mask_of_protocol = _row_mask(study, is_default & (study.test_settings["protocol"] == label))
-            note = message(
-                "The same models on the same photographs: what differs from the table above is the protocol's doing."
-            )
+            note = message("The same models and photographs: differences from the table above are due to the protocol.")
             subsets.append(
                 Subset(
                     title=message("Protocol {label}", label=label),

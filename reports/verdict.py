@@ -98,15 +98,15 @@ def _contrast_sentence(tested: ContrastResult, contrasts: Contrasts) -> str:
     values = {"label": tested.contrast.label, "estimate": format_estimate(e)}
     clauses: list[str] = [message("{label}: {estimate}", **values)]
     if e.n_seeds > 1 and not tested.differs:
-        clauses = [message("{label}: {estimate}, no difference could be shown", **values)]
+        clauses = [message("{label}: {estimate}, not significant", **values)]
     elif e.n_seeds == 1 and any(t.estimate.n_seeds > 1 for t in contrasts.in_column()):
-        clauses = [message("{label}: {estimate}, one seed: not judged", **values)]
+        clauses = [message("{label}: {estimate}, one seed: not tested", **values)]
     tradeoff = task_tradeoff(tested, contrasts)
     differing = [t for t in contrasts.by_task(tested.contrast).values() if t.differs]
     if tradeoff:
-        clauses.append(message("the average hides a trade: {values}", values=_task_values(tradeoff)))
+        clauses.append(message("the average hides a trade-off: {values}", values=_task_values(tradeoff)))
     elif differing and not tested.differs:
-        clauses.append(message("shown by task: {values}", values=_task_values(differing)))
+        clauses.append(message("significant by task: {values}", values=_task_values(differing)))
     return message("{clauses}.", clauses=series(clauses))
 
 
@@ -126,7 +126,7 @@ def _remaining_contrasts(remaining: Sequence[ContrastResult]) -> list[str]:
     n_neither = len(remaining) - n_above - n_below
     counts = [message("{n} above zero", n=n_above)] if n_above else []
     counts += [message("{n} below zero", n=n_below)] if n_below else []
-    counts += [message("{n} without a difference shown", n=n_neither)] if n_neither else []
+    counts += [message("{n} not significant", n=n_neither)] if n_neither else []
     return [
         message("{n} more planned contrasts: {told} (table “Planned contrasts”).", n=len(remaining), told=comma(counts))
     ]
@@ -154,15 +154,15 @@ def _best_variant(pairs: Sequence[PairDifference], metric: schema.Metric) -> lis
     if metric.higher_is_better:
         return [
             message(
-                "{variant} has the highest column average, {estimate} against {other} (unadjusted; chosen as the "
+                "{variant} has the highest column average, {estimate} against {other} (unadjusted; selected as the "
                 "largest, so not a test).",
                 **values,
             )
         ]
     return [
         message(
-            "{variant} has the lowest column average, {estimate} against {other} (unadjusted; chosen as the smallest, "
-            "so not a test).",
+            "{variant} has the lowest column average, {estimate} against {other} (unadjusted; selected as the "
+            "smallest, so not a test).",
             **values,
         )
     ]
@@ -186,8 +186,8 @@ def _divergence_sentences(
     ]
     lines: list[str] = [
         message(
-            "Diverged, more than {below:g} dB below the degraded input on a task that it was trained on: {runs}. Such "
-            "runs stay in every number here.",
+            "Diverged, more than {below:g} dB below the degraded input on a task it was trained on: {runs}. All "
+            "numbers here include these runs.",
             below=DIVERGENCE_DB,
             runs=list_names(runs, MAX_RUNS),
         )
@@ -206,7 +206,7 @@ def _divergence_sentences(
     ]
     if changed:
         labels = list_names(changed, MAX_RUNS)
-        lines.append(message("Without them the verdict is another for {labels} (contrasts.csv).", labels=labels))
+        lines.append(message("Without them the verdict changes for {labels} (contrasts.csv).", labels=labels))
     return lines
 
 
@@ -226,15 +226,16 @@ def _power_sentences(results: Sequence[ContrastResult]) -> list[str]:
     if len(estimable) == 1:
         return [
             message(
-                "With {seeds} and {images} a planned contrast of the column average is found from {size} dB up "
-                "({power} power, two-sided test at {level}).",
+                "Minimum detectable difference of the planned contrast of the column average, with {seeds} and "
+                "{images}: {size} dB ({power} power, two-sided test at {level}).",
                 **values,
             )
         ]
     return [
         message(
-            "With {seeds} and {images} a planned contrast of the column average is found from {size} dB up "
-            "({power} power, two-sided test at {level}; quadratic mean of {n} contrasts, {low} to {high} dB).",
+            "Minimum detectable difference of a planned contrast of the column average, with {seeds} and {images}: "
+            "{size} dB ({power} power, two-sided test at {level}; quadratic mean of {n} contrasts, {low} to {high} "
+            "dB).",
             **values,
             n=len(estimable),
             low=format_size(min(sizes)),
@@ -249,8 +250,8 @@ def _sample_size_sentences(scores: Scores) -> str:
     n_scenes, n_images = scores.count_scenes_and_images(AVERAGE)
     lines = [
         message(
-            "Intervals rest on {seeds} a variant, {scenes} and {images}, and are for other training runs and other "
-            "photographs.",
+            "Intervals are based on {seeds} per variant, {scenes} and {images}, and are for new training runs and "
+            "new photographs.",
             seeds=format_seed_range(counts),
             scenes=format_quantity(n_scenes, "scene"),
             images=format_quantity(n_images, "image"),
@@ -259,14 +260,14 @@ def _sample_size_sentences(scores: Scores) -> str:
     if counts[0] == 1:
         lines.append(
             message(
-                "A variant with one seed has no measure of seed-to-seed variance: its intervals leave it out and are "
-                "too narrow."
+                "With one seed, seed-to-seed variance cannot be estimated: intervals of such a variant omit it and "
+                "are too narrow."
             )
         )
     elif counts[0] == 2:
-        lines.append(message("Two seeds hardly measure seed-to-seed variance: three or more do."))
+        lines.append(message("Two seeds estimate seed-to-seed variance poorly: use three or more."))
     if n_scenes < 10:
-        lines.append(message("So few scenes ({n}) say little about photographs in general.", n=n_scenes))
+        lines.append(message("With so few scenes ({n}), results may not generalise to other photographs.", n=n_scenes))
     if scores.dropped:
         lines.append(
             ngettext(

@@ -37,7 +37,8 @@ def chips(study: Study, *, still_learning: bool) -> list[Chip]:
     if encoder and encoder != "clip":
         items.append(
             Chip(
-                text=message("prompts by {encoder}, not CLIP", encoder=_ENCODERS.get(encoder, encoder)), is_warning=True
+                text=message("text encoder {encoder}, not CLIP", encoder=_ENCODERS.get(encoder, encoder)),
+                is_warning=True,
             )
         )
     if still_learning:

@@ -83,10 +83,10 @@ def comparison_document(
         "Beside this page: {file} with every number unrounded, SSIM included.", file=schema.COMPARISON_CSV_FILE
     )
     return Document(
-        title=message("What moved: {title}", title=stored_text(title)),
+        title=message("Changes: {title}", title=stored_text(title)),
         question=[message("Before: {name}", name=names[0]), message("After: {name}", name=names[1])],
         sections=[
-            Section(name="short", title=message("In short"), blocks=[summary]),
+            Section(name="short", title=message("Summary"), blocks=[summary]),
             _settings_section(comparison),
             Section(
                 name="averages",
@@ -102,7 +102,7 @@ def comparison_document(
             ),
             Section(
                 name="again",
-                title=message("Make it again"),
+                title=message("Reproduce"),
                 blocks=[Code(code=f"python -m reports compare {names[0]} {names[1]}"), Text(text=files_note)],
             ),
         ],
@@ -110,7 +110,7 @@ def comparison_document(
 
 
 def _settings_section(comparison: Comparison) -> Section:
-    terms_note = message("Protocol and data are the same; otherwise there would be no comparison.")
+    terms_note = message("Protocol and data are identical, as a comparison requires.")
     blocks: list[Block] = [Text(text=terms_note)]
     if comparison.settings:
         columns = (message("Setting"), message("Before"), message("After"))
@@ -126,10 +126,10 @@ def _settings_section(comparison: Comparison) -> Section:
             )
         )
     else:
-        blocks.append(Text(text=message("Nothing else that the runs record differs either.")))
+        blocks.append(Text(text=message("All other recorded settings are identical too.")))
     verdicts = (message("Verdict before"), message("Verdict after"))
     blocks.append(Facts(facts=list(zip(verdicts, comparison.headlines, strict=True))))
-    title, short = message("What differs between the two"), message("What differs")
+    title, short = message("Differences in settings"), message("Settings")
     return Section(name="terms", title=title, short=short, blocks=blocks)
 
 
@@ -162,15 +162,15 @@ def averages_table(comparison: Comparison) -> Table:
             Column(head=message("After, dB")),
             Column(head=message("Change")),
             Column(head=message("p, adjusted")),
-            text_column(message("More than noise")),
+            text_column(message("Significant")),
             Column(head=message("Seeds")),
             Column(head=message("Images")),
         ),
         rows=tuple(rows),
         caption=message(
-            "Plain means over the columns, of the images and seeds that both reports have. Change: after less before, "
-            "paired by image and seed, with its 95% interval, simultaneous over the variants, for other training runs "
-            "and other photographs. p: adjusted over the variants (Bonferroni)."
+            "Plain means over the columns, of the images and seeds that both reports have. Change: after minus "
+            "before, paired by image and seed, with its 95% interval, simultaneous over the variants, for new "
+            "training runs and new photographs. p: adjusted over the variants (Bonferroni)."
         ),
         has_title=False,
     )
@@ -191,8 +191,8 @@ def conditions_table(comparison: Comparison) -> Table:
         columns=(text_column(message("Variant")), *(Column(head=condition_label(c)) for c in comparison.conditions)),
         rows=tuple(rows),
         caption=message(
-            "Change of PSNR in dB, after less before, with its 95% interval, simultaneous over all cells of this "
-            "table. Bold with a star: more than noise, the interval leaves zero out."
+            "Change of PSNR in dB, after minus before, with its 95% interval, simultaneous over all cells of this "
+            "table. Bold with a star: significant, the interval excludes zero."
         ),
         has_title=False,
     )
@@ -252,12 +252,12 @@ def summarize_changes(
     unpaired = [change.variant for change in tested if not change.seeds_paired]
     if unpaired:
         lines.append(
-            message("No seed in common, so compared as independent trainings: {names}.", names=list_names(unpaired))
+            message("No seed in common, so compared as independent training runs: {names}.", names=list_names(unpaired))
         )
     if unshared[0]:
-        lines.append(message("In the first report alone: {names}.", names=list_names(unshared[0])))
+        lines.append(message("Only in the first report: {names}.", names=list_names(unshared[0])))
     if unshared[1]:
-        lines.append(message("In the second report alone: {names}.", names=list_names(unshared[1])))
+        lines.append(message("Only in the second report: {names}.", names=list_names(unshared[1])))
     if dropped:
         scores = format_quantity(dropped, "score")
         lines.append(message("{scores} left out because some run of the two reports lacks the image.", scores=scores))
@@ -268,11 +268,11 @@ def summarize_changes(
 
 def _headline(tested: Sequence[VariantChange], real: Sequence[VariantChange]) -> str:
     if not tested:
-        return message("Both reports show the same runs: nothing can have moved.")
+        return message("Both reports show the same runs: nothing can have changed.")
     if all(change.estimate.n_seeds == 1 for change in tested):
         return message(
-            "Each variant was trained with one seed: {n} of {models} score differently, but that can't be told from "
-            "seed-to-seed variance.",
+            "Each variant was trained with one seed: {n} of {models} score differently, which may be seed-to-seed "
+            "variance.",
             n=sum(change.models_differ for change in tested),
             models=format_quantity(len(tested), "trained model"),
         )
@@ -282,12 +282,12 @@ def _headline(tested: Sequence[VariantChange], real: Sequence[VariantChange]) ->
     )
     if not real:
         return message(
-            "No variant's PSNR averaged over the columns could be shown to have moved by more than noise ({adjusted}).",
+            "No variant changed significantly in PSNR averaged over the columns ({adjusted}).",
             adjusted=adjusted,
         )
     return ngettext(
-        "{real} of {n} variant's PSNR averaged over the columns moved by more than noise ({adjusted}).",
-        "{real} of {n} variants' PSNR averaged over the columns moved by more than noise ({adjusted}).",
+        "{real} of {n} variant changed significantly in PSNR averaged over the columns ({adjusted}).",
+        "{real} of {n} variants changed significantly in PSNR averaged over the columns ({adjusted}).",
         n,
         real=len(real),
         adjusted=adjusted,
@@ -301,7 +301,7 @@ def _no_change_sentences(tested: Sequence[VariantChange]) -> list[str]:
     largest = max(unresolved, key=lambda change: abs(change.estimate.value))
     return [
         message(
-            "No move could be shown: {names}; the largest of these changes is {change} ({variant}).",
+            "No significant change: {names}; the largest is {change} ({variant}).",
             names=list_names([change.variant for change in unresolved]),
             change=format_estimate(largest.estimate),
             variant=largest.variant,
@@ -315,11 +315,11 @@ def _condition_sentences(rows: Sequence[VariantChange]) -> list[str]:
         return []
     real = [change for change in cells if change.is_significant]
     if not real:
-        return [message("None of {n} single conditions moved by more than noise, tested together.", n=len(cells))]
+        return [message("None of {n} single conditions changed significantly, tested together.", n=len(cells))]
     largest = max(real, key=lambda change: abs(change.estimate.value))
     return [
         message(
-            "Of {n} single conditions {real} moved by more than noise, tested together; the most: {variant} on "
+            "{real} of {n} single conditions changed significantly, tested together; largest: {variant} on "
             "{condition}, {change}.",
             n=len(cells),
             real=len(real),
@@ -341,8 +341,8 @@ def _power_sentences(tested: Sequence[VariantChange]) -> list[str]:
         return []
     return [
         message(
-            "A move of {size} dB would be found in {power} of such comparisons (unadjusted two-sided test at {level}; "
-            "quadratic mean over the variants).",
+            "Minimum detectable change: {size} dB at {power} power (unadjusted two-sided test at {level}; quadratic "
+            "mean over the variants).",
             size=format_size(quadratic_mean(sizes)),
             power=f"{POWER:.0%}",
             level=f"{1 - LEVEL:.0%}",

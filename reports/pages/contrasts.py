@@ -16,17 +16,17 @@ def contrasts_table(verdict: Verdict) -> Table:
     """The planned contrasts of the average over the columns."""
     planned: Contrasts = verdict.contrasts
     caption = message(
-        "PSNR in dB with simultaneous 95% intervals over the {n} planned contrasts of a column. A contrast differs "
-        "from zero where its interval leaves zero out, which is where p, adjusted for their number, is below 0.05; "
-        "with one seed it never does. New photographs: other training runs and other photographs; these images: other "
-        "training runs, scored on the images at hand.",
+        "PSNR in dB with simultaneous 95% intervals over the {n} planned contrasts of a column. A contrast is "
+        "significant where its interval excludes zero, that is where its adjusted p is below 0.05; with one seed it "
+        "is never significant. New photographs: generalises to new training runs and new photographs; these images: "
+        "to new training runs scored on these images.",
         n=len(planned.planned),
     )
     columns = [
         text_column(message("Contrast")),
         Column(head=message("Average (columns)")),
         Column(head=message("p, adjusted")),
-        text_column(message("Differs")),
+        text_column(message("Significant")),
         Column(head=message("These images")),
     ]
     notes = []
@@ -34,8 +34,8 @@ def contrasts_table(verdict: Verdict) -> Table:
         columns += [Column(head=message("MDD, dB")), Column(head=message("Seeds"))]
         notes.append(
             message(
-                "MDD: minimum detectable difference, the true one that this test finds in 80% of studies like this "
-                "one. Seeds: how many would find a difference as large as the observed one on these images."
+                "MDD: minimum detectable difference at 80% power. Seeds: number of seeds needed to detect a "
+                "difference of the observed size on these images."
             )
         )
     rows = []
@@ -93,7 +93,7 @@ def contrasts_by_task(planned: Contrasts) -> Table:
             *(Column(head=condition_label(task)) for task in planned.tasks),
         ),
         rows=tuple(rows),
-        caption=message("As above, new photographs, a family of contrasts a task. Bold: differs from zero."),
+        caption=message("As above, for new photographs, with one family of contrasts per task. Bold: significant."),
         style="pairs",
     )
 
@@ -101,9 +101,9 @@ def contrasts_by_task(planned: Contrasts) -> Table:
 def pairs_table(study: Study, pairs: tuple[PairDifference, ...]) -> Table:
     """Every pair of variants, a description without a test."""
     title = (
-        message("The pair of variants, a description")
+        message("Pairwise difference (exploratory)")
         if len(pairs) == 1
-        else message("All {n} pairs of variants, a description", n=len(pairs))
+        else message("All {n} pairwise differences (exploratory)", n=len(pairs))
     )
     rows = [
         Row(
@@ -127,8 +127,8 @@ def pairs_table(study: Study, pairs: tuple[PairDifference, ...]) -> Table:
         ),
         rows=tuple(rows),
         caption=message(
-            "Difference of the PSNR averaged over the columns, new photographs, with its unadjusted 95% interval and "
-            "p. Not planned, so not tested: of many such intervals some leave zero out by chance."
+            "Difference of the PSNR averaged over the columns, for new photographs, with its unadjusted 95% interval "
+            "and p. Exploratory, not tested: some of many such intervals exclude zero by chance."
         ),
         is_folded=True,
         style="pairs",

@@ -60,14 +60,14 @@ def costs_document(
         reason = (
             message("No finished run of the study matches a model measured here.")
             if study
-            else message("Not run: no study was given to take PSNR from. Name one with --psnr.")
+            else message("No PSNR: no study was given. Name one with --psnr.")
         )
         figures.insert(0, Text(text=reason, style="quiet"))
     return Document(
-        title=message("What each model costs"),
+        title=message("Computational cost of each model"),
         question=[message("Parameters, multiply-adds, time and memory of every model that can be built here.")],
         sections=[
-            Section(name="measured", title=message("What was measured"), blocks=measured),
+            Section(name="measured", title=message("Measurement setup"), blocks=measured),
             Section(name="figures", title=message("PSNR against cost"), blocks=figures),
             *(Section(name=f"table-{table.name}", title=table.title, blocks=[table]) for table in tables),
             _reproduce_section(frame, path, study),
@@ -80,25 +80,25 @@ def _reproduce_section(frame: pd.DataFrame, path: Path, study: Study | None) -> 
     command = str(frame.iloc[0]["command"])
     blocks: list[Block] = []
     if command:
-        blocks += [Text(text=message("Measure again, and this page:")), Code(code=command)]
+        blocks += [Text(text=message("To repeat the measurements and rebuild this page:")), Code(code=command)]
     files_note = message(
         "{table} holds every number with its range, repeats, device, versions and commit. Beside this page: table.md, "
         "table.tex (needs booktabs), and figures/ with PNG, SVG and PDF.",
         table=path.name,
     )
     blocks += [
-        Text(text=message("This page alone, from the table {table}:", table=path.name)),
+        Text(text=message("To rebuild this page from the table {table}:", table=path.name)),
         Code(code=f"python -m reports costs {shlex.quote(str(path))}{psnr}"),
         Text(text=files_note),
     ]
-    return Section(name="again", title=message("Make it again"), blocks=blocks)
+    return Section(name="again", title=message("Reproduce"), blocks=blocks)
 
 
 def _measurement_facts(frame: pd.DataFrame, study: Study | None) -> list[tuple[str, str]]:
     first = frame.iloc[0]
     commit = str(first["commit"] or "") or message("unknown")
     commit_text = message("{commit} + uncommitted changes", commit=commit) if first["dirty"] == "yes" else commit
-    demo_sizes = message("{budget}: the demonstration's small ones, not those of papers", budget=first["budget"])
+    demo_sizes = message("{budget}: small demonstration sizes, not those of papers", budget=first["budget"])
     published_sizes = message("{budget}: as published", budget=first["budget"])
     facts: list[tuple[str, str]] = [
         (message("Device"), str(first["device"])),
@@ -151,9 +151,9 @@ def _size_table(frame: pd.DataFrame, quality: dict[str, Quality]) -> Table:
     heads = [
         message("PSNR (dB), column average"),
         message("Parameters (M)"),
-        message("of them trained (M)"),
+        message("Trainable parameters (M)"),
         *(message("GMACs, {px} px", px=f"{size:.0f}") for size in sizes),
-        message("in convolutions, {px} px", px=largest),
+        message("GMACs in convolutions, {px} px", px=largest),
         message("GMACs run here, {px} px", px=largest),
     ]
     return Table(
@@ -161,15 +161,15 @@ def _size_table(frame: pd.DataFrame, quality: dict[str, Quality]) -> Table:
         title=message("Size and multiply-adds"),
         caption=message(
             "GMACs: billions of multiply-adds of one forward pass on one square image, as the method is published. "
-            "Convolutions alone are what most papers print. “Run here” is what this implementation multiplies: it "
-            "folds the output projection of channel attention into the attention product, and DFPIR's two convolutions "
-            "around the shuffle into one, for the same result. Encoders of text or images are not counted in any "
+            "Most papers report convolutions alone. “Run here” counts what this implementation multiplies: it folds "
+            "the output projection of channel attention into the attention product, and DFPIR's two convolutions "
+            "around the shuffle into one, with the same result. Text and image encoders are not counted in any "
             "column."
         ),
         columns=(
             text_column(message("Model")),
             *(Column(head=head) for head in heads),
-            text_column(message("Told of the degradation")),
+            text_column(message("Conditioned on")),
         ),
         rows=tuple(rows),
         notes=(
@@ -197,7 +197,7 @@ def _speed_table(frame: pd.DataFrame, phase: str, precision: str) -> Table:
         message("{what}, {px} px", what=quantity, px=f"{size:.0f}")
         for quantity in (
             message("Latency (ms)"),
-            message("Images/s, {n} at once", n=batch),
+            message("Images/s, batch size {n}", n=batch),
             message("Peak memory (MiB)"),
         )
         for size in sizes
@@ -208,8 +208,8 @@ def _speed_table(frame: pd.DataFrame, phase: str, precision: str) -> Table:
         else message("A forward pass without gradients.")
     )
     methods = [str(method) for method in frame["memory_method"].unique() if method]
-    memory = message("Memory: {methods}; weights are in it.", methods=", ".join(methods)) if methods else ""
-    latency = message("Latency and peak memory are of one image; the range stands in each cell's tooltip and the CSV.")
+    memory = message("Memory: {methods}, including weights.", methods=", ".join(methods)) if methods else ""
+    latency = message("Latency and peak memory are for one image; ranges are in each cell's tooltip and in the CSV.")
     title = message("{phase}, {precision}", phase=_TITLES[phase], precision=precision)
     return Table(
         name=f"{phase.split()[0]}-{precision}",
@@ -318,23 +318,19 @@ def cost_remarks(frame: pd.DataFrame, quality: dict[str, Quality], study: Study 
     """What a reader must know before believing a number."""
     lines: list[str] = []
     if frame["budget"].iloc[0] == "demo":
-        lines.append(
-            message("These are the small models of a demonstration: their costs are not those that papers print.")
-        )
+        lines.append(message("These are small demonstration models: their costs are not those reported in papers."))
         is_full_size = (frame["kind"] == "comparator") & (frame["settings"] == "") & (frame["params"] > 0)
         full_size = frame[is_full_size]["model"].unique()
         if len(full_size):
             models = ", ".join(full_size)
-            lines.append(
-                message("At full size among them, since they have no small settings: {models}.", models=models)
-            )
+            lines.append(message("Measured at full size, since they have no small settings: {models}.", models=models))
     reference = frame["reference_ms"].dropna()
     if len(reference) and reference.max() > 1.2 * reference.min():
         low, high = reference.quantile([0.05, 0.95])
         lines.append(
             message(
-                "The machine was not quiet: one and the same job, timed beside every row, took {low} to {high} ms "
-                "(nine rows in ten). Where times differ by less than a factor of {factor}, they tell nothing.",
+                "The machine was not idle: the same reference job, timed with every row, took {low} to {high} ms "
+                "(5th to 95th percentile). Times that differ by less than a factor of {factor} are not comparable.",
                 low=f"{low:.3g}",
                 high=f"{high:.3g}",
                 factor=f"{high / low:.1f}",
@@ -342,8 +338,8 @@ def cost_remarks(frame: pd.DataFrame, quality: dict[str, Quality], study: Study 
         )
     if study is not None and all(math.isnan(q.psnr_db) for q in quality.values()):
         lines.append(
-            message("No finished run of study {name} has a model of this table's names and sizes.", name=study.name)
+            message("No finished run of study {name} matches a model of this table by name and size.", name=study.name)
         )
     if frame["dirty"].iloc[0] == "yes":
-        lines.append(message("Measured from a working tree with uncommitted changes: its code is in no commit."))
+        lines.append(message("Measured with uncommitted changes: the code is in no commit."))
     return lines

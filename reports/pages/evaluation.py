@@ -33,7 +33,7 @@ def evaluation_document(evaluation: Mapping[str, Any]) -> Document:
     """The page of an evaluation (the content of evaluation.json)."""
     guess = evaluation["guess"]
     sections = [
-        Section(name="what", title=message("What was evaluated"), blocks=[Facts(facts=_evaluation_facts(evaluation))]),
+        Section(name="what", title=message("Evaluation setup"), blocks=[Facts(facts=_evaluation_facts(evaluation))]),
         Section(name="scores", title=message("Scores"), blocks=[scores_table(evaluation)]),
     ]
     if guess:
@@ -73,8 +73,8 @@ def scores_table(evaluation: Mapping[str, Any]) -> Table:
         ),
         rows=tuple(rows),
         caption=message(
-            "Means over images, by protocol {protocol}; the model is told the true degradation. Input: the degraded "
-            "image's own score.",
+            "Means over images, by protocol {protocol}; the model is conditioned on the true degradation. Input: the "
+            "score of the degraded image.",
             protocol=evaluation["protocol"]["label"],
         ),
         has_title=False,
@@ -83,15 +83,15 @@ def scores_table(evaluation: Mapping[str, Any]) -> Table:
 
 def _guess_section(guess: Mapping[str, Any]) -> Section:
     procedure = message(
-        "Each image was restored a second time, the model told what a classifier takes the image for instead of the "
-        "truth. The classifier chose among the {n} conditions that the model serves: {names}. It learnt from the "
-        "training images of these data: {images}.",
+        "Each image was restored a second time, conditioned on the degradation predicted by a classifier instead of "
+        "the true one. The classifier chose among the {n} conditions that the model supports: {names}. It was "
+        "trained on the training images of these data: {images}.",
         n=len(guess["among"]),
         names=comma(map(condition_label, guess["among"])),
         images=str(guess["classifier"]["trained_on"]),
     )
     blocks: list[Block] = [Summary(sentences=[guess_headline(dict(guess))]), Text(text=procedure), costs_table(guess)]
-    title, short = message("Where the degradation is guessed"), message("Guessed degradation")
+    title, short = message("Results with the predicted degradation"), message("Predicted degradation")
     return Section(name="guess", title=title, short=short, blocks=blocks)
 
 
@@ -102,7 +102,7 @@ def costs_table(guess: Mapping[str, Any]) -> Table:
         interval: str = _DASH
         if line["low_db"] is not None:
             interval = message("{low} to {high}", low=signed(line["low_db"]), high=signed(line["high_db"]))
-            interval = message("none is wrong") if line["right"] == line["images"] else interval
+            interval = message("none misclassified") if line["right"] == line["images"] else interval
         cells = [
             words(condition_label(line["condition"])),
             Cell(text=message("{n} of {all}", n=line["right"], all=line["images"]), value=line["right"]),
@@ -115,23 +115,23 @@ def costs_table(guess: Mapping[str, Any]) -> Table:
         rows.append(Row(cells=tuple(cells), style="total" if line["condition"] == AVERAGE else ""))
     return Table(
         name="cost",
-        title=message("Cost of a guess"),
+        title=message("Cost of predicting the degradation"),
         columns=(
             text_column(message("Condition")),
-            Column(head=message("Right guesses")),
-            Column(head=message("Told the truth")),
-            Column(head=message("Told the guess")),
+            Column(head=message("Correct")),
+            Column(head=message("True degradation")),
+            Column(head=message("Predicted degradation")),
             Column(head=message("Difference")),
             Column(head=message("95% interval")),
-            Column(head=message("Where wrong")),
+            Column(head=message("Misclassified")),
         ),
         rows=tuple(rows),
         caption=message(
-            "PSNR in dB, plain means over images; images restored perfectly, whose PSNR is infinite, are left out. "
-            "Difference: told the guess less told the truth, below zero where guessing costs, with its 95% interval "
-            "(paired over images; the {n} photographs that they show are its units, few of which make it wide). Where "
-            "wrong: the mean difference over the wrongly guessed images alone. The average is the plain mean over the "
-            "columns.",
+            "PSNR in dB, plain means over images; images restored perfectly, whose PSNR is infinite, are excluded. "
+            "Difference: predicted minus true degradation, negative where predictions cost PSNR, with its 95% "
+            "interval (paired over images, clustered by the {n} photographs they show; few photographs make it "
+            "wide). Misclassified: mean difference over the misclassified images alone. The average is the plain "
+            "mean over the columns.",
             n=guess["photographs"],
         ),
         has_title=False,
@@ -140,7 +140,7 @@ def costs_table(guess: Mapping[str, Any]) -> Table:
 
 
 def _confusion_section(confusion: Mapping[str, Mapping[str, int]]) -> Section:
-    title, short = message("What is taken for what"), message("Confusion")
+    title, short = message("Confusion matrix"), message("Confusion")
     return Section(name="confusion", title=title, short=short, blocks=[confusion_table(confusion)])
 
 
@@ -152,7 +152,7 @@ def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
         title=message("Confusion matrix"),
         columns=(
             text_column(message("True")),
-            *(Column(head=condition_label(name), group=message("guessed")) for name in guessed),
+            *(Column(head=condition_label(name), group=message("predicted")) for name in guessed),
         ),
         rows=tuple(
             Row(
@@ -167,8 +167,8 @@ def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
             for true, counts in confusion.items()
         ),
         caption=message(
-            "Images by true condition (rows) and guessed condition (columns), and their share of the row, by which "
-            "cells are shaded. Right guesses are framed."
+            "Images by true condition (rows) and predicted condition (columns), with their share of the row "
+            "(shading). Correct predictions are framed."
         ),
         has_title=False,
         is_sortable=False,
@@ -202,7 +202,7 @@ def _evaluation_facts(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{weights['file']} ({weights['layout']})" if weights["sha256"] else message("none needed"),
         ),
         ("SHA-256", str(weights["sha256"] or "")),
-        (message("Told"), str(evaluation["told"])),
+        (message("Conditioning"), str(evaluation["told"])),
         (message("Images"), images),
         (message("Not scored"), _rejected_images(evaluation)),
         (message("Protocol"), f"{protocol['label']}: {protocol['summary']}"),

@@ -104,8 +104,8 @@ def index_document(lines: Sequence[StudyRow], unassigned: str, command: str) -> 
     """The page: a line a study, latest first; `unassigned` is said of runs of no study."""
     n_done, n_planned = sum(line.n_done for line in lines), sum(line.n_planned for line in lines)
     totals = ngettext(
-        "{n} study; {done:,} of {planned:,} planned runs done (a run that several studies share counts in each).",
-        "{n} studies; {done:,} of {planned:,} planned runs done (a run that several studies share counts in each).",
+        "{n} study; {done:,} of {planned:,} planned runs finished (a run shared by several studies counts in each).",
+        "{n} studies; {done:,} of {planned:,} planned runs finished (a run shared by several studies counts in each).",
         len(lines),
         done=n_done,
         planned=n_planned,
@@ -117,10 +117,10 @@ def index_document(lines: Sequence[StudyRow], unassigned: str, command: str) -> 
         sections=[
             Section(
                 name="studies",
-                title=message("What was asked, and what came of it"),
+                title=message("Studies and results"),
                 blocks=[studies_table(lines), *notes],
             ),
-            Section(name="again", title=message("Make it again"), blocks=[Code(code=command)]),
+            Section(name="again", title=message("Reproduce"), blocks=[Code(code=command)]),
         ],
         has_contents=False,
     )
@@ -136,7 +136,7 @@ def studies_table(lines: Sequence[StudyRow]) -> Table:
         columns=(
             text_column(message("Study")),
             text_column(message("First planned contrast")),
-            text_column(message("Result in one sentence")),
+            text_column(message("Result")),
             Column(head=message("Runs done")),
             Column(head=message("Seeds")),
             text_column(message("Finished")),
@@ -145,10 +145,9 @@ def studies_table(lines: Sequence[StudyRow]) -> Table:
         ),
         rows=tuple(Row(cells=_study_cells(line, limit), name=line.folder) for line in lines),
         caption=message(
-            "Latest first. A study's name opens its report. The sentence beside it is worked out anew from the runs "
-            "that are done now, so a report made earlier may say less. Bars: simultaneous 95% intervals of the "
-            "difference of PSNR averaged over the columns, all on one scale, \N{PLUS-MINUS SIGN}{limit} dB around "
-            "zero.",
+            "Latest first. A study's name opens its report. Results are recomputed from the runs that are finished "
+            "now, so an earlier report may show fewer. Bars: simultaneous 95% intervals of the difference of PSNR "
+            "averaged over the columns, all on one scale, \N{PLUS-MINUS SIGN}{limit} dB around zero.",
             limit=f"{limit:.2f}",
         ),
         has_title=False,
@@ -158,7 +157,7 @@ def studies_table(lines: Sequence[StudyRow]) -> Table:
 
 def _study_cells(line: StudyRow, limit: float) -> tuple[Cell, ...]:
     title = stored_text(line.title) if line.title else line.folder
-    no_report = () if line.report else (message("no report yet: python -m reports study, with this folder"),)
+    no_report = () if line.report else (message("no report yet: run python -m reports study on this folder"),)
     contrast = words("\N{EN DASH}")
     if line.contrast is not None:
         value, low, high = line.contrast.estimate.value, *_interval_bounds(line.contrast)

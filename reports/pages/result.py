@@ -125,8 +125,8 @@ def difference_table(table: ResultTable, study: Study, name: str = "result") -> 
         columns=(text_column(message("Variant")), *column_heads(table.columns)),
         rows=tuple(rows),
         caption=message(
-            "{metric}, variant less {reference}, paired by image, with unadjusted 95% intervals for other training "
-            "runs and other photographs. Bold: more than one seed, and the interval leaves zero out.",
+            "{metric}, variant minus {reference}, paired by image, with unadjusted 95% intervals for new training "
+            "runs and new photographs. Bold: more than one seed and the interval excludes zero.",
             metric=metric_note((metric,)),
             reference=study.label(reference),
         ),

@@ -23,8 +23,8 @@ MAX_FAILURES = 100
 _MAX_SEEDS = 40  # named one by one
 
 _ENCODER_NOTES = {
-    "minilm": message("MiniLM, a sentence encoder of another kind, zero-padded to 512 numbers"),
-    "onehot": message("one-hot codes, which know nothing of what a prompt means"),
+    "minilm": message("MiniLM, a sentence encoder, zero-padded to 512 dimensions"),
+    "onehot": message("one-hot codes, which carry no text semantics"),
 }
 
 
@@ -62,8 +62,8 @@ def remarks(study: Study) -> list[str]:
     if max_listed is not None:
         lines.append(
             message(
-                "The page lists the first {each} runs of each variant; all {n:,} stand in {file}, and every mean, "
-                "interval and test is computed from all of them.",
+                "The page lists the first {each} runs of each variant; all {n:,} are in {file}, and every mean, "
+                "interval and test uses all of them.",
                 each=max_listed,
                 n=len(study.runs),
                 file=schema.RUNS_CSV_FILE,
@@ -73,8 +73,8 @@ def remarks(study: Study) -> list[str]:
     if unfinished:
         lines.append(
             ngettext(
-                "{n} of {all} runs is not done: what they would show is missing below.",
-                "{n} of {all} runs are not done: what they would show is missing below.",
+                "{n} of {all} runs is not finished: its results are missing below.",
+                "{n} of {all} runs are not finished: their results are missing below.",
                 len(unfinished),
                 all=len(study.runs),
             )
@@ -82,15 +82,13 @@ def remarks(study: Study) -> list[str]:
     if len(unfinished) > MAX_FAILURES:
         lines.append(
             message(
-                "The first {n} of them are shown with their reasons; all stand in {file}.",
+                "The first {n} of them are shown with their reasons; all are in {file}.",
                 n=MAX_FAILURES,
                 file=schema.RUNS_CSV_FILE,
             )
         )
     if any(r.env.get("dirty") for r in finished):
-        lines.append(
-            message("Some runs were made from a working tree with uncommitted changes: their code is in no commit.")
-        )
+        lines.append(message("Some runs used uncommitted changes: their code is in no commit."))
     commits = sorted({str(r.env.get("commit"))[:8] for r in finished})
     budgets = sorted({_budget_text(_as_dict(r.spec.get("budget"))) for r in finished})
     precisions = sorted({str(r.spec.get("precision")) for r in finished})
@@ -160,8 +158,8 @@ def interim_warning(study: Study) -> list[str]:
         return []
     return [
         message(
-            "An interim look: {n} of {all} planned runs are finished, and intervals do not correct for looking before "
-            "the end.",
+            "Interim analysis: {n} of {all} planned runs are finished; intervals are not corrected for interim "
+            "analyses.",
             n=states.count(Status.DONE),
             all=len(states),
         )
@@ -188,8 +186,8 @@ def failures_section(study: Study) -> Section | None:
         blocks += [Fold(title=message("Traceback"), blocks=[Code(code=traceback)])] if traceback else []
     if not blocks:
         return None
-    short = message("Not done ({n})", n=n_not_done(study))
-    return Section(name="failures", title=message("Not done"), short=short, blocks=blocks)
+    short = message("Unfinished ({n})", n=n_not_done(study))
+    return Section(name="failures", title=message("Unfinished runs"), short=short, blocks=blocks)
 
 
 def _run_cells(run: Run, variant: str, seed: int) -> tuple[Cell, ...]:
@@ -235,8 +233,8 @@ def _encoder_remark(encoder: str) -> str:
     if encoder.lower().startswith("clip"):
         return ""
     return message(
-        "The prompts were not encoded by CLIP ViT-B/32, as the method asks, but by a stand-in: “{encoder}” ({what}). "
-        "Variants that use prompts may do better or worse with CLIP.",
+        "Prompts were encoded by a substitute for CLIP ViT-B/32, the method's encoder: “{encoder}” ({what}). "
+        "Variants that use prompts may perform better or worse with CLIP.",
         encoder=encoder,
         what=_ENCODER_NOTES.get(encoder.lower(), message("which is not CLIP")),
     )
@@ -298,10 +296,10 @@ def reproduce(study: Study, *, has_measures: bool) -> Section:
     """The commands that make the runs and the page again, and what lies beside the page."""
     blocks: list[Block] = []
     if study.command:
-        text = message("The runs (those that are finished are not repeated) and this report:")
+        text = message("To run the study (finished runs are not repeated) and build this report:")
         blocks += [Text(text=text), Code(code=study.command)]
     blocks += [
-        Text(text=message("This report alone, from the run folders:")),
+        Text(text=message("To rebuild this report from the run folders:")),
         Code(code=f"python -m reports study {rebuilt_from(study)}"),
     ]
     beside = message(

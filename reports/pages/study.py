@@ -46,7 +46,7 @@ FIGURE_PREFIX = "figure-"
 
 SCRIPTS = ("tabs.js", "copy.js", "gallery.js", "scatter.js", "origins.js")
 _FIGURE_TITLES: dict[str, str] = {"feature_maps": message("Feature maps")}  # of our own figures that studies ask for
-_ENGLISH_FIGURES = message("Words inside the figures are English, as in papers; the captions say what they mean.")
+_ENGLISH_FIGURES = message("Text inside figures is English, as in papers; the captions explain it.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,15 +138,15 @@ class StudyReport:
         chip_items = [(chip.text, chip.is_warning) for chip in chips(study, still_learning=bool(self.plateau))]
         blocks: list[Block] = [
             Summary(sentences=lines, strong=len(interim), verdict=verdict.outcome),
-            Chips(title=message("What it rests on"), chips=chip_items),
+            Chips(title=message("Evidence"), chips=chip_items),
             *self.figures.blocks("forest"),
         ]
         more = [*self.plateau, *self.below_classical, *verdict.sentences]
         if more:
-            title = message("In words, and what limits it")
+            title = message("Findings and limitations")
             is_open = not self.figures.pictures.get("forest")
             blocks.append(Fold(title=title, blocks=[Items(items=more)], is_open=is_open))
-        return Section(name="short", title=message("In short"), blocks=blocks)
+        return Section(name="short", title=message("Summary"), blocks=blocks)
 
     def _result(self) -> Section:
         verdict = self.verdict
@@ -163,7 +163,7 @@ class StudyReport:
         if not name and "axis" not in self.figures.problems:
             return None
         title = message("PSNR against {axis}", axis=name or message("an axis"))
-        blocks = self.figures.blocks("axis", message("Fewer than two of the variants on the axis are done."))
+        blocks = self.figures.blocks("axis", message("Fewer than two variants on the axis have finished."))
         return Section(name="axis", title=title, short=name or message("Axis"), blocks=blocks)
 
     def _subsets(self) -> Section | None:
@@ -189,7 +189,7 @@ class StudyReport:
             file = f"{schema.FIGURES_FOLDER}/crops"
             blocks.append(Text(text=message("For print: {file}.pdf, .svg.", file=file), style="note"))
         else:
-            blocks += self.figures.blocks("crops", message("No finished run has kept crops."))
+            blocks += self.figures.blocks("crops", message("No finished run has saved crops."))
         return Section(name="crops", title=message("Qualitative results"), blocks=blocks)
 
     def _mechanism(self) -> Section:
@@ -231,7 +231,7 @@ class StudyReport:
 
     def _problems(self) -> Section | None:
         blocks = [Text(text=problem, style="remark") for problem in self.measures.problems]
-        title = message("Measures left out")
+        title = message("Measures not shown")
         return Section(name="measure-problems", title=title, blocks=blocks) if blocks else None
 
     def _appendix(self) -> Section:
@@ -242,7 +242,7 @@ class StudyReport:
         return Section(
             name="appendix",
             title=message("Setup, runs, reproduction"),
-            fold=message("How it was made, and how to make it again"),
+            fold=message("Settings, runs and commands"),
             blocks=[
                 Section(name="asked", title=message("Setup"), blocks=setup_blocks),
                 Section(name="runs", title=message("Runs"), blocks=[setup.runs_table(study)]),
@@ -258,7 +258,7 @@ def result_blocks(table: ResultTable, study: Study, name: str, origins: int) -> 
     tabs += [(metric.label, [replace(metric_table, caption="", notes=())]) for metric, metric_table in tables]
     difference = result.difference_table(table, study, name)
     tabs += [(message("Difference"), [difference])] if difference else []
-    hint = message("A click or Enter on a number shows the runs behind it; arrow keys go from cell to cell.")
+    hint = message("Click a number or press Enter to see its runs; arrow keys move between cells.")
     return [
         Text(text=result.table_caption(table), style="caption"),
         Tabs(name=name, title=message("Metric"), tabs=tabs),
@@ -296,8 +296,8 @@ def separation_table(study: Study, measured: Sequence[Measured]) -> Table:
         ),
         rows=tuple(rows),
         caption=message(
-            "Measured in PCA space; 95% intervals over patches, which leave out training seeds. Chance is the purity "
-            "of features that know nothing of the condition."
+            "Measured in PCA space; 95% intervals over patches, without variance over training seeds. Chance is the "
+            "purity of features that are independent of the condition."
         ),
         is_folded=True,
     )

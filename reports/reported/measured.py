@@ -180,8 +180,8 @@ def _incomplete(study: Study, setting: Setting, grid: ColumnMeans) -> tuple[list
         sides = ", ".join(map(str, max_sides))
         return list(setting.columns), [
             message(
-                "Test images were cut to {sides} pixels a side: reported and measured numbers are on different images, "
-                "and no difference is computed.",
+                "Test images were cropped to {sides} pixels a side: reported and measured numbers are on different "
+                "images, and no difference is computed.",
                 sides=sides,
             )
         ]

@@ -92,7 +92,7 @@ class ReportedTable:
         blocks: list[Block] = [Text(text=warning, style="remark") for warning in self.warnings]
         blocks += [*self.tables, *(Text(text=note, style="note") for note in self.notes)]
         if self.remarks:
-            title = message("What does not add up in the reported rows")
+            title = message("Inconsistencies in the reported rows")
             blocks.append(Fold(title=title, blocks=[Items(items=self.remarks, is_numbered=True)]))
         title = message("Reported numbers: {setting}", setting=TransformedText(self.setting.title, str.lower))
         return Section(name="reported", title=title, short=message("Reported numbers"), blocks=blocks)
@@ -283,15 +283,14 @@ def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[
         missing_text = joined(missing_tasks, message(" and no "))
         lines.append(
             message(
-                "This table has no {tasks}, and stands without reported numbers: {file} is empty, since the tables' "
-                "own numbers were not available, and none was made up.",
+                "This table has no {tasks} and no reported numbers: {file} is empty because the published numbers "
+                "were not available.",
                 tasks=missing_text,
                 file=setting.file,
             )
             if missing_tasks
             else message(
-                "This table stands without reported numbers: {file} is empty, since the tables' own numbers were not "
-                "available, and none was made up.",
+                "This table has no reported numbers: {file} is empty because the published numbers were not available.",
                 file=setting.file,
             )
         )

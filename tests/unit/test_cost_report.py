@@ -86,7 +86,7 @@ def test_page_tables_and_figures(tmp_path):
 
 def test_without_a_study_there_is_no_psnr(tmp_path):
     page = build_report(write_costs(made_up(), tmp_path / "cpu-demo.csv"))
-    assert "Not run: no study was given" in page.read_text()
+    assert "No PSNR: no study was given" in page.read_text()
     assert not (page.parent / "figures" / "psnr_cost.png").exists()
 
 

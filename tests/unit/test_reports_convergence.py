@@ -77,5 +77,5 @@ def test_runs_without_curves_say_so(tmp_path):
     whole = load([write_runs(tmp_path, FakeStudy(effect_db={"dfpir_g90": 0.0}, pictures=False, gains=False))])
     assert gain_curves(next(iter(whole.runs.values()))) == {}
     assert convergence_sentences(task_convergence(whole)) == [
-        "Whether training was past the plateau is not known: these runs kept no learning curves."
+        "Whether training was past the plateau is unknown: these runs saved no learning curves."
     ]

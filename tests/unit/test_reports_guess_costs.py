@@ -48,7 +48,7 @@ def test_a_perfect_guesser_costs_nothing():
     assert matrix_.sum() == 32
     assert (
         guess_headline(summarize_guesses(table, list(CONDITIONS)))
-        == "32 of 32 guesses are right. Guessing costs nothing here: 0.00 dB."
+        == "32 of 32 images are classified correctly. Using the predictions costs nothing here: 0.00 dB."
     )
 
 

@@ -122,7 +122,7 @@ def test_differences_only_for_methods_that_papers_print():
     [
         ({"data": "embedded"}, "Reported and measured numbers are on different images"),
         ({"protocol": "suite-v1"}, "the reported numbers belong to allinone"),
-        ({"max_side": 128}, "cut to 128 pixels a side"),
+        ({"max_side": 128}, "cropped to 128 pixels a side"),
         ({"short": 3}, r"SOTS-outdoor \(497 of 500\)"),
         ({"variants": ("dfpir_g50",)}, "none of the measured variants is a method"),
     ],
@@ -157,7 +157,7 @@ def test_without_reported_rows_or_runs_the_table_says_so():
     single = reported_table(measured_study(), "single-task")
     assert [g.kind for g in single.groups] == ["measured"]
     (warning,) = single.warnings
-    assert warning.startswith("This table has no blur and no low light, and stands without reported numbers")
+    assert warning.startswith("This table has no blur and no low light and no reported numbers")
     assert "single_task.csv is empty" in warning
     assert "此表没有模糊和低光照" in LANGUAGES["zh"].translate(warning)
     assert not re.search("[a-z]{2,} [a-z]{2,}", LANGUAGES["zh"].translate(warning))

@@ -58,30 +58,30 @@ def test_the_report_opens_with_the_planned_contrasts():
     first, second = found.contrasts.in_column()
     change = signed(first.estimate.value)
     assert found.headline == (
-        f"1 of 2 planned contrasts differs from zero at 95%, by PSNR. Shown: v1 {MINUS} v0 {change} dB."
+        f"1 of 2 planned contrasts differs from zero at 95%, by PSNR. Significant: v1 {MINUS} v0 {change} dB."
     )
     assert found.sentences[0] == f"v1 {MINUS} v0: {format_estimate(first.simultaneous)}."
-    assert found.sentences[1] == f"v2 {MINUS} v0: {format_estimate(second.simultaneous)}, no difference could be shown."
+    assert found.sentences[1] == f"v2 {MINUS} v0: {format_estimate(second.simultaneous)}, not significant."
     assert found.outcome == "some"
     assert first.simultaneous.low < first.estimate.low
 
 
 def test_what_was_not_shown_is_never_said_to_be_nothing():
     found = verdict_of(0.0, 0.0, 0.0, seed_sd=0.3, seed=6)
-    assert found.headline == "No difference could be shown in any of the 2 planned contrasts at 95%, by PSNR."
+    assert found.headline == "No significant difference in any of the 2 planned contrasts at 95%, by PSNR."
     assert found.outcome == "none"
     assert not re.search(r"\b[Nn]one differ|\bnot differ\b", " ".join(found.sentences))
     one = verdict_of(0.0, 0.0, seed_sd=0.3)
-    assert one.headline == "The planned contrast could not be shown to differ from zero at 95%, by PSNR."
+    assert one.headline == "The planned contrast does not differ significantly from zero at 95%, by PSNR."
 
 
 def test_what_the_study_could_have_found_is_at_the_adjusted_level():
     found = verdict_of(0.0, 0.02, 0.0, 0.01, seed_sd=0.1)
     sizes = [t.mdd for t in found.contrasts.in_column()]
-    said = next(s for s in found.sentences if "is found from" in s)
+    said = next(s for s in found.sentences if s.startswith("Minimum detectable"))
     assert said == (
-        f"With 3 seeds and 40 images a planned contrast of the column average is found from "
-        f"{format_size(quadratic_mean(sizes))} dB up (80% power, two-sided test at 5%/3; quadratic mean of 3 contrasts, "
+        "Minimum detectable difference of a planned contrast of the column average, with 3 seeds and 40 images: "
+        f"{format_size(quadratic_mean(sizes))} dB (80% power, two-sided test at 5%/3; quadratic mean of 3 contrasts, "
         f"{format_size(min(sizes))} to {format_size(max(sizes))} dB)."
     )
     assert found.has_power
@@ -95,10 +95,10 @@ def test_an_average_that_hides_a_trade_is_called_one():
     found = verdict(Analysis(scores=scores_by_task(gains)), against("ref", "new"))
     assert found.headline == (
         "The planned contrast differs from zero at 95%, by PSNR averaged over the columns; the average hides a "
-        "trade between tasks."
+        "trade-off between tasks."
     )
     assert re.fullmatch(
-        rf"new {MINUS} ref: {MINUS}1\.\d\d dB \[.*\]; the average hides a trade: \+(2\.9|3\.0)\d dB on haze, "
+        rf"new {MINUS} ref: {MINUS}1\.\d\d dB \[.*\]; the average hides a trade-off: \+(2\.9|3\.0)\d dB on haze, "
         rf"{MINUS}(3\.9|4\.0)\d dB on noise\.",
         found.sentences[0],
     )
@@ -111,7 +111,7 @@ def test_tasks_speak_where_the_average_does_not():
     for v, y in scores.values.items():
         y[:, :, 1] += rng.normal(0, 3.0, (3, 1)) * (v != "absent")
     found = verdict(Analysis(scores=scores), against("ref", "new"))
-    said = r"new . ref: .* dB \[.*\], no difference could be shown; shown by task: \+0\.\d\d dB on noise\."
+    said = "new . ref: .* dB \\[.*\\], not significant; significant by task: \\+0\\.\\d\\d dB on noise\\."
     assert re.fullmatch(said, found.sentences[0])
 
 
@@ -120,7 +120,7 @@ def test_many_contrasts_stay_readable():
     assert len(found.pairs) == 120
     assert len([s for s in found.sentences if f" {MINUS} v0: " in s]) == MAX_CONTRASTS
     rest = next(s for s in found.sentences if "more planned contrasts" in s)
-    assert rest == "7 more planned contrasts: 7 without a difference shown (table “Planned contrasts”)."
+    assert rest == "7 more planned contrasts: 7 not significant (table “Planned contrasts”)."
     assert max(map(len, found.sentences)) < 320
     assert len(found.sentences) < 16
 
@@ -131,8 +131,8 @@ def test_without_a_plan_nothing_is_tested():
     assert found.outcome == "nothing"
     top = found.pairs[0]
     assert found.sentences[0] == (
-        f"v1 has the highest column average, {format_estimate(top.estimate)} against v0 (unadjusted; chosen as the largest, so not "
-        "a test)."
+        f"v1 has the highest column average, {format_estimate(top.estimate)} against v0 (unadjusted; selected as the "
+        "largest, so not a test)."
     )
 
 
@@ -154,7 +154,7 @@ def test_equal_scores_do_not_differ():
     found = verdict(Analysis(scores=collect(image_rows(values))), against("a", "b"))
     assert found.contrasts.in_column()[0].estimate.value == 0
     assert found.outcome == "none"
-    assert "Two seeds hardly measure seed-to-seed variance" in found.sentences[-1]
+    assert "Two seeds estimate seed-to-seed variance poorly" in found.sentences[-1]
 
 
 def test_one_seed_ranks_nothing():
@@ -162,12 +162,12 @@ def test_one_seed_ranks_nothing():
     found = verdict(Analysis(scores=collect(image_rows(values))), against("b", "a", "c"))
     assert found.outcome == "none"
     assert found.headline == (
-        "The ranking means nothing yet: every comparison rests on one seed, so no difference can be told from "
-        "seed-to-seed variance. As trained models, 1 of 2 planned contrasts differs from zero at 95% on such photographs."
+        "Not a ranking: every comparison has one seed, so no difference can be separated from seed-to-seed variance. "
+        "As trained models, 1 of 2 planned contrasts differs from zero at 95% on such photographs."
     )
     assert found.sentences[0] == f"a {MINUS} b: +1.00 dB [+1.00, +1.00]."
     assert not found.has_power
-    assert not any("is found from" in s for s in found.sentences)
+    assert not any(s.startswith("Minimum detectable") for s in found.sentences)
     assert verdict(Analysis(scores=collect(image_rows(values)))).headline.endswith("seed-to-seed variance.")
 
 
@@ -182,14 +182,14 @@ def under_way(seeds):
 
 def test_a_second_seed_of_a_variant_alone_judges_nothing():
     found = under_way({"a": 2, "b": 1, "c": 1})  # each contrast has a variant with one seed
-    assert found.headline.startswith("The ranking means nothing yet: every comparison rests on one seed")
+    assert found.headline.startswith("Not a ranking: every comparison has one seed")
 
 
 def test_a_contrast_of_one_seed_says_that_it_is_not_judged_beside_one_that_is():
     found = under_way({"a": 2, "b": 2, "c": 1})
-    assert not found.headline.startswith("The ranking means nothing")
+    assert not found.headline.startswith("Not a ranking")
     assert "one seed" not in found.sentences[0]
-    assert found.sentences[1].endswith("], one seed: not judged.")
+    assert found.sentences[1].endswith("], one seed: not tested.")
 
 
 def test_nothing_to_compare():
@@ -204,9 +204,9 @@ def test_nothing_to_compare():
 def test_limits_are_said():
     values = {("a", 0, "rain", "p1"): 12.0, ("a", 0, "rain", "q1"): 9.5, ("b", 0, "rain", "p1"): 12.0}
     text = " ".join(verdict(Analysis(scores=collect(image_rows(values)))).sentences)
-    assert "one seed has no measure of seed-to-seed variance" in text
+    assert "With one seed, seed-to-seed variance cannot be estimated" in text
     assert "1 scene and 1 image, " in text
-    assert "So few scenes (1)" in text
+    assert "With so few scenes (1)" in text
     assert "1 score was left out" in text
 
 
@@ -222,12 +222,12 @@ def test_diverged_runs_stay_and_are_named(sunk):
         assert (lost, said, found.without_diverged) == ((), [], None)
         return
     assert re.match(
-        rf"Diverged, more than 1 dB below the degraded input on a task that it was trained on: new seed 0 "
-        rf"\({MINUS}(1\.9|2\.0)\d dB on rain\)\. Such runs stay in every number here\.",
+        rf"Diverged, more than 1 dB below the degraded input on a task it was trained on: new seed 0 "
+        rf"\({MINUS}(1\.9|2\.0)\d dB on rain\)\. All numbers here include these runs\.",
         said[0],
     )
     assert said[1] == (
-        f"Without them the verdict is another for new {MINUS} ref (column average), new {MINUS} ref (rain) and "
+        f"Without them the verdict changes for new {MINUS} ref (column average), new {MINUS} ref (rain) and "
         f"new {MINUS} ref (haze) (contrasts.csv)."
     )
     assert found.without_diverged is not None
@@ -244,9 +244,9 @@ def test_what_is_restored_task_by_task():
     assert task_gains(scores)["b", "rain"] == pytest.approx(-0.7)
     assert input_gain_sentences(scores) == [
         "Every variant is better than its input on haze.",
-        "No variant restores noise: it is left as it is (gains within 0.05 dB).",
-        "No variant restores rain: it is left as it is or made worse.",
-        "Returns its input (gain within 0.05 dB): a on rain and a on motion blur.",
+        "No variant improves noise (gain within 0.05 dB).",
+        "No variant improves rain: it is unchanged or worse.",
+        "Output equals the input (gain within 0.05 dB): a on rain and a on motion blur.",
         f"Worse than its input: b on rain ({MINUS}0.70 dB).",
     ]
     assert (
