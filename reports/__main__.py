@@ -15,7 +15,7 @@ Command = Callable[[argparse.Namespace], object]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what is asked; the exit code: 0, or 2 with one line on standard error."""
+    """Run the requested command; the exit code is 0, or 2 with one line on standard error."""
     steady_output()
     parser, commands = _parser()
     options, unknown = parser.parse_known_args(_with_command(list(sys.argv[1:] if argv is None else argv), commands))
@@ -105,7 +105,7 @@ def _parser() -> tuple[Parser, dict[str, Command]]:
 def _study(options: argparse.Namespace) -> Path:
     from reports.build import build_report
 
-    return build_report(options.runs, options.out, lang=options.lang, tell=_warn)
+    return build_report(options.runs, options.out, lang=options.lang, warn=_warn)
 
 
 def _index(options: argparse.Namespace) -> Path:

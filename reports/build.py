@@ -36,9 +36,9 @@ from reports.verdict import verdict_of
 from reports.viewer.show import interactive
 
 _MAX_ROWS_SENT = 200_000
-_MAX_LISTED_MISSING = 5  # runs that were not started
+_MAX_LISTED_MISSING = 5  # of the runs that were not started
 _WORKER_IMPORTS = ("reports.measures.sections",)  # imports every kind of figure
-_MEASURE_PREFIX = "measure "  # before a measure's name, whose figures must not be taken for a section's own
+_MEASURE_PREFIX = "measure "  # of a measure's name, which separates its figures from those of sections
 
 
 def build_report(
@@ -46,19 +46,19 @@ def build_report(
     out_dir: Path | None = None,
     *,
     lang: str = "en",
-    tell: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Path:
     """Make the report of a study or of runs.
 
     Args:
         paths: a study folder, run folders, or a runs root that holds at most one study.
         out_dir: where to write; the study's own folder by default, ./report for runs without one.
-        tell: gets a line for each run that is missing or damaged, and therefore not in the report.
+        warn: called with a line for each run that is missing or damaged and therefore not in the report.
         lang: language of a second page beside the English one (reports/language.py); "en" for none.
 
     Returns:
-        report.html (report.zh.html for `lang="zh"`). Beside it lie table.md, table.tex, means.csv, contrasts.csv,
-        pairs.csv, figures/ (PNG, SVG, PDF) and, for runs with measures, measures/ (CSV).
+        report.html (report.zh.html for `lang="zh"`). The same folder holds table.md, table.tex, means.csv,
+        contrasts.csv, pairs.csv, figures/ (PNG, SVG, PDF) and, for runs with measures, measures/ (CSV).
 
     Raises:
         ValueError: nothing to report on, several studies, or numbers that can't be compared; the message is one line.
@@ -68,8 +68,8 @@ def build_report(
     study = main_subset(full_study)
     check_comparable(study)
     start_workers(_WORKER_IMPORTS)
-    if tell is not None:
-        _warn_of_failures(study, tell)
+    if warn is not None:
+        _warn_of_failures(study, warn)
     setting = requested_setting(full_study)
     learning = task_convergence(study)
     report = StudyReport(
@@ -84,7 +84,7 @@ def build_report(
     out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
     _write_tables(report, out)
     measures = show_measures(study, study.analysis(schema.PSNR), out, learned=learning)
-    # each process that draws would get all rows: of a study of many, they cost more than they save
+    # each worker process would receive all rows: for a large study that costs more than it saves
     workers = 1 if len(study.rows) > _MAX_ROWS_SENT else None
     pending = start_figures(study, report.verdict.contrasts, out / schema.FIGURES_FOLDER, measures, workers=workers)
     interactive_parts = interactive(
@@ -96,7 +96,7 @@ def build_report(
 
 
 def _write_tables(report: StudyReport, out: Path) -> None:
-    """The tables as files: Markdown with what is said of them, LaTeX, and CSV with every number unrounded."""
+    """Write the tables: Markdown with notes and findings, LaTeX, and CSV with every number unrounded."""
     study, verdict, table = report.study, report.verdict, all_metrics(report.table)
     notes = [
         *table.notes,
@@ -125,17 +125,17 @@ def _write_tables(report: StudyReport, out: Path) -> None:
     _write_run_list(study, out / schema.RUNS_CSV_FILE)
 
 
-def _warn_of_failures(study: Study, tell: Callable[[str], None]) -> None:
+def _warn_of_failures(study: Study, warn: Callable[[str], None]) -> None:
     not_done = failures(study)
     missing = [run for run in not_done if run.status is Status.MISSING]
     if len(missing) > _MAX_LISTED_MISSING:
-        tell(f"not in the report: {len(missing)} runs that were not started")
+        warn(f"not in the report: {len(missing)} runs that were not started")
     for run in not_done:
         if run in missing and len(missing) > _MAX_LISTED_MISSING:
             continue
-        tell(f"not in the report: {run.run_id}: {run.status.label}" + (f", {run.reason}" if run.reason else ""))
+        warn(f"not in the report: {run.run_id}: {run.status.label}" + (f", {run.reason}" if run.reason else ""))
     if (n_hidden := n_not_done(study) - len(not_done)) > 0:
-        tell(f"not in the report: {n_hidden} more")
+        warn(f"not in the report: {n_hidden} more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,7 @@ class PendingFigures:
     labels: Mapping[str, str]
 
     def results(self) -> tuple[RenderedFigures, MeasureResults]:
-        """The figures, and the measures with theirs; what could not be drawn is said, not raised."""
+        """The figures, and the measures with theirs; a figure that failed is reported, not raised."""
         drawn = {name: _with_labels(figures, self.labels) for name, figures in self.drawing.results().items()}
         problems = {name: "; ".join(figures.problems) for name, figures in drawn.items() if figures.problems}
         section_names = [name for name in drawn if not name.startswith(_MEASURE_PREFIX)]
@@ -194,11 +194,11 @@ def start_figures(
     psnr = study.analysis(schema.PSNR)
     try:
         measured = tsne.measure(study)
-    except Exception as error:  # a run's odd content must not cost the reader the rest of the report
+    except Exception as error:  # malformed content of one run must not prevent the rest of the report
         measured, problems["features"] = [], f"{type(error).__name__}: {error}"
     separation = measures.section(SEPARATION)
     controls = NOT_MEASURED if separation is None else texts(separation.sentences)
-    # named as the page shows them; the caller begins with the last, and has t-SNE imported for its own measures
+    # in the order of the page; this process takes jobs from the end, and has imported t-SNE for the measures already
     jobs = {
         "forest": [Job(draw=forest.draw, args=(planned, folder))],
         "axis": [Job(draw=axis.draw, args=(study, psnr, folder))],

@@ -1,4 +1,4 @@
-"""Two folders of one study: what moved from the first to the second, and whether it is more than noise.
+"""Compare two folders of one study: what changed from the first to the second, and whether significantly.
 
 A variant is compared with itself, image by image and seed by seed, on the images that every run of both has.
 """
@@ -31,7 +31,7 @@ class Comparison:
         changes: metric -> every variant and condition that both have, the average first.
         conditions: columns in the order of tables, without the average.
         unshared: variants with finished runs in the first study alone, and in the second alone.
-        dropped: scores left out because a run of the other study lacks the image.
+        dropped: scores excluded because a run of the other study lacks the image.
         settings: (name, before, after) of settings that differ.
         headlines: each study's own verdict in one sentence.
     """

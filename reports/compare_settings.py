@@ -97,7 +97,7 @@ def _flatten(value: Any) -> str:
 
 
 def _differing_parts(values: list[str], other_values: list[str]) -> list[str]:
-    """Where both are one long list of parts, only the parts that differ; a hundred equal settings tell nothing."""
+    """Where both are one long list of settings, only the settings that differ."""
     if len(values) != 1 or len(other_values) != 1 or " · " not in values[0]:
         return values
     shared = set(other_values[0].split(" · "))

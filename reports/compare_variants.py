@@ -31,7 +31,7 @@ class VariantChange:
             conditions.
         p_adjusted: Bonferroni's p over the same family.
         n_images: images behind it.
-        seeds_paired: whether the same seeds stand on both sides.
+        seeds_paired: whether both studies have the same seeds.
         same_runs: whether both are the same runs with the same numbers: then there is nothing to test.
     """
 
@@ -52,12 +52,12 @@ class VariantChange:
 
     @property
     def is_significant(self) -> bool:
-        """Whether it is more than noise: as `models_differ`, and more than one seed says that it was not luck."""
+        """Whether the variants differ: as `models_differ`, with more than one seed."""
         return self.models_differ and self.estimate.n_seeds > 1
 
     @property
     def significance(self) -> str:
-        """Whether it moved, in a word or two."""
+        """Whether the change is significant, in a word or two."""
         if self.same_runs:
             return message("same runs")
         if self.models_differ and not self.is_significant:

@@ -1,8 +1,8 @@
-"""The comparisons that a study was planned for, each with its interval, its verdict and what it could have found.
+"""A study's planned comparisons, each with its interval, its verdict and its minimum detectable difference.
 
-Intervals and verdict are of one family: the planned contrasts of a column. Intervals are simultaneous (each at level
-1 - 0.05 / m for m planned contrasts), and a contrast differs from zero where its interval leaves zero out, which is
-where its adjusted p, m times p, is below 0.05 (docs/statistics.md says why not Holm).
+Intervals and verdict belong to one family: the planned contrasts of a column. Intervals are simultaneous (each at level
+1 - 0.05 / m for m planned contrasts), and a contrast differs from zero where its interval excludes zero, which is
+where its adjusted p, m times p, is below 0.05 (docs/statistics.md explains why not Holm).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class ContrastResult:
 
     Attributes:
         estimate: unadjusted, its interval at `LEVEL`.
-        family: m, planned contrasts that are judged together; 1 in a column that is only described.
-        primary: whether the column is judged (the column average and each task) or only described.
+        family: m, planned contrasts that are tested together; 1 in a column that is only described.
+        primary: whether the column is tested (the column average and each task) or only described.
         n_scenes, n_images: photographs and images behind it.
     """
 
@@ -64,12 +64,12 @@ class ContrastResult:
 
     @property
     def models_differ(self) -> bool:
-        """Whether the simultaneous interval leaves zero out, be it with one seed."""
+        """Whether the simultaneous interval excludes zero, even with one seed."""
         return self.simultaneous.excludes_zero
 
     @property
     def differs(self) -> bool:
-        """Whether the variants differ: as `models_differ`, with more than one seed, in a column that is judged."""
+        """Whether the variants differ: as `models_differ`, with more than one seed, in a column that is tested."""
         return self.primary and self.models_differ and self.estimate.n_seeds > 1
 
     @property
@@ -142,9 +142,9 @@ def parse_contrasts(rows: Iterable[dict[str, Any]]) -> tuple[Contrast, ...]:
 
 
 def planned_contrasts(study: Study) -> tuple[Contrast, ...]:
-    """What the study file declares; where it declares none, each variant minus the reference.
+    """The contrasts that the study file declares; by default, each variant minus the reference.
 
-    Weights of a variant's other names go to the model that was trained.
+    Weights of aliases go to the model that was trained.
     """
     trained = {e.variant: e.alias_of or e.variant for e in study.entries}
     declared = study.contrasts
@@ -238,7 +238,7 @@ def _contrast_rows(contrasts: Contrasts, runs: str) -> list[tuple[object, ...]]:
 
 
 def _judged_columns(scores: Scores) -> dict[str, bool]:
-    """Column -> whether it is judged; a condition that is all of a task, or of the study, stands once."""
+    """Column -> whether it is tested; the only condition of a task, or of the study, is listed once."""
     tasks = scores.tasks if len(scores.tasks) > 1 else ()
     levels = [schema.task_of(c) for c in scores.conditions]
     conditions = [c for c, task in zip(scores.conditions, levels, strict=True) if levels.count(task) > 1]

@@ -1,9 +1,9 @@
-"""Has each variant learned each task, and had it stopped improving?
+"""Whether each variant has learned each task and stopped improving.
 
-An ablation of networks that do not restore says nothing. Past the plateau, by variant and task, means both: the mean
+An ablation of networks that do not restore shows nothing. Past the plateau, by variant and task, means both: the mean
 gain of PSNR over the degraded input on the test images is at least `LEARNED_DB`, and the last tenth of the training
 added less than `PLATEAU_DB` on the validation images. The learning rate falls to zero at the end, so the second
-criterion alone would be met by a network that learned nothing.
+criterion alone would be met by an untrained network.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LEARNED_DB = 0.5
 PLATEAU_DB = 0.2
 """Gain over the last tenth of training below which it counts as over, in dB."""
 FAST_GAIN_DB = 3.0
-"""Gain over the degraded input whose first step tells how fast a network learns, in dB (`steps_to_3_db`)."""
+"""Gain over the degraded input at which learning speed is measured, in dB (`steps_to_3_db`)."""
 _N_TENTHS = 10
 NOT_LEARNED, NO_CURVE = message("not learned"), message("no curve")
 PAST_PLATEAU, STILL_IMPROVING = message("past the plateau"), message("still improving")
@@ -37,11 +37,11 @@ PAST_PLATEAU, STILL_IMPROVING = message("past the plateau"), message("still impr
 
 @dataclass(frozen=True, kw_only=True)
 class TaskConvergence:
-    """How far one variant came on one task, means over its seeds.
+    """Convergence of one variant on one task, means over its seeds.
 
     Attributes:
         variant: its name.
-        task: of all its conditions alike.
+        task: mean over its conditions.
         gain_db: PSNR over the degraded input's on the test images, after training.
         last_tenth_db: what the last tenth of training added on the validation images; NaN where no curve was logged.
         steps_to_3_db: step at which the validation gain first reached `FAST_GAIN_DB`, between validations by straight
@@ -113,7 +113,7 @@ def gain_curves(run: Run) -> dict[str, pd.Series]:
 
 
 def convergence_sentences(results: list[TaskConvergence]) -> list[str]:
-    """What stands first on the page and in the terminal: which variants fail on which tasks, or that none does."""
+    """Sentences on which variants did not converge on which tasks, or that all did."""
     if not results:
         return []
     if all(f.status == NO_CURVE for f in results):
@@ -176,7 +176,7 @@ def convergence_frame(results: list[TaskConvergence]) -> pd.DataFrame:
 
 
 def read_convergence(path: Path) -> list[TaskConvergence]:
-    """The rows of learning.csv as a report wrote them; none where there is no such file."""
+    """The rows of a report's learning.csv; empty where there is no such file."""
     if not path.is_file():
         return []
     rows = pd.read_csv(path).drop(columns="status")
@@ -184,7 +184,7 @@ def read_convergence(path: Path) -> list[TaskConvergence]:
 
 
 def _is_trained(run: Run) -> bool:
-    return (run.spec.get("identity") or {}).get("recipe", "unknown") is not None  # classical methods have none
+    return (run.spec.get("identity") or {}).get("recipe", "unknown") is not None  # None for classical methods
 
 
 def _last_tenth_db(curve: pd.Series) -> float:

@@ -18,7 +18,7 @@ DIVERGENCE_DB = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class DivergedRun:
-    """A run, and the task on which it lies furthest below its input (`gain_db`, below zero)."""
+    """A run, and the task on which it is furthest below its input (`gain_db`, below zero)."""
 
     variant: str
     seed: int

@@ -1,7 +1,7 @@
-"""Moderated variances: each variant's own, shrunk towards what all of a study's variants have in common.
+"""Empirical Bayes moderation of variances: each is shrunk towards the common value of a study's variants.
 
-Three runs say little of how much a variant varies from training to training; nine variants of three runs say more. Each
-variance over runs is taken as drawn from a scaled inverse chi-squared distribution whose two parameters are fitted to
+Three runs estimate a variant's variance over training runs poorly; nine variants of three runs do better. Each variance
+over runs is modelled as a draw from a scaled inverse chi-squared distribution whose two parameters are fitted to
 all of them (Smyth, 2004, as in limma), and replaced by its posterior mean. Where the variances scatter no more than
 equal ones would, the fit makes them equal: the pooled variance.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-_MIN_RELATIVE_VARIANCE = 1e-5  # of the median: a smaller variance counts as this, for its logarithm
+_MIN_RELATIVE_VARIANCE = 1e-5  # relative to the median; floor for logarithms
 
 
 @dataclass(frozen=True, kw_only=True)

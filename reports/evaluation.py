@@ -1,4 +1,4 @@
-"""The page of one evaluation (`python -m reports evaluation FOLDER`). Reads what was measured; never torch."""
+"""The page of one evaluation (`python -m reports evaluation FOLDER`), from its files; never imports torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def build_page(folder: Path, out: Path | None = None, *, lang: str = "en") -> Pa
     Raises:
         ValueError: no evaluation there; one line.
     """
-    from reports.document.html import write_html  # Jinja is for the page alone
+    from reports.document.html import write_html  # Jinja is needed for the page only
     from reports.pages.evaluation import evaluation_document
 
     path, page_languages = folder / EVALUATION_FILE, languages(lang)

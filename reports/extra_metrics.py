@@ -1,4 +1,4 @@
-"""Scores by metrics that a study asked for besides PSNR and SSIM; each run keeps them beside its measures."""
+"""Scores by a study's metrics other than PSNR and SSIM; each run stores them with its measures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Metrics = tuple[schema.Metric, ...]
 
 
 def parse_metrics(records: Sequence[dict[str, Any]]) -> Metrics:
-    """PSNR, SSIM, and those that a study.json names.
+    """PSNR, SSIM, and the extra metrics of a study.json.
 
     Raises:
         KeyError: a record without what a metric needs.
@@ -31,7 +31,7 @@ def parse_metrics(records: Sequence[dict[str, Any]]) -> Metrics:
 
 
 def present_metrics(metrics: Metrics, rows: pd.DataFrame) -> Metrics:
-    """PSNR, SSIM, and those of the further metrics that stand in the rows."""
+    """PSNR, SSIM, and those of the extra metrics that are in the rows."""
     names = {*(metric.name for metric in schema.METRICS), *rows["metric"].unique()}
     return tuple(metric for metric in metrics if metric.name in names)
 
@@ -84,7 +84,7 @@ def _readable_tables(folder: Path, metrics: Metrics) -> Iterator[pd.DataFrame]:
 
 
 def metric_problems(folder: Path, metrics: Metrics) -> list[str]:
-    """A line for each further metric whose table is there and can't be used."""
+    """A line for each extra metric whose table exists but can't be used."""
     problems = []
     for metric in metrics[len(schema.METRICS) :]:
         if (folder / schema.MEASURES_FOLDER / f"{schema.METRIC_PREFIX}{metric.name}.parquet").is_file():

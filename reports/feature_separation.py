@@ -1,4 +1,4 @@
-"""How far features lie apart by condition, and a plane to look at them."""
+"""How well features separate by condition, and their t-SNE embedding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from reports.artifacts import Probes
 
 MAX_POINTS = 700
-MAX_SHOWN = 210  # in a plane; fewer than are measured, since every plane costs time
+MAX_SHOWN = 210  # in an embedding; fewer than are measured, since t-SNE is slow
 N_NEIGHBOURS = 10
 PERPLEXITIES = (5, 15, 40)
 _ITERATIONS = 500
@@ -26,8 +26,8 @@ class Separation:
     Attributes:
         silhouette: mean silhouette width, -1..1; 0 means that conditions overlap.
         purity: share of the `near` nearest points that have the same condition, 0..1.
-        near: number of neighbours looked at, `N_NEIGHBOURS` or one fewer than the rarest condition has points.
-        chance: purity of features that know nothing of the condition.
+        near: number of neighbours compared, `N_NEIGHBOURS` or one fewer than the rarest condition has points.
+        chance: purity of features that are independent of the condition.
         n: number of points.
     """
 
@@ -51,7 +51,7 @@ def above_chance(purity: float, chance: float) -> float:
 
 
 def separates_as_well(control: Separation, trained: Separation) -> bool:
-    """Whether a control separates as well: it comes `SIMILAR_SHARE` of the way that features come above chance."""
+    """Whether a control separates as well: above chance, it reaches `SIMILAR_SHARE` of the trained features' purity."""
     return control.above_chance >= SIMILAR_SHARE * trained.above_chance
 
 
@@ -68,13 +68,13 @@ def pca_scores(
 
     Args:
         features: (N, D), one row a patch; rows that are not finite are left out.
-        labels: (N,) conditions, over which the patches that are kept are spread evenly.
-        max_points: patches that are kept.
+        labels: (N,) conditions, over which the sampled patches are spread evenly.
+        max_points: patches to sample.
 
     Returns:
         (n, d) PCA scores, and the (n,) places of their rows in `features`.
     """
-    from sklearn.decomposition import PCA  # here and below: a second to import, and few processes need it
+    from sklearn.decomposition import PCA  # slow to import, and few processes need it
 
     features = features.astype(np.float64)
     finite = np.isfinite(features).all(axis=1)
@@ -89,7 +89,7 @@ def pca_scores(
 
 
 def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
-    """Measure the separation in PCA space, where distances mean something, not in the t-SNE plane."""
+    """Measure the separation in PCA space, where distances are meaningful, not in the t-SNE embedding."""
     from sklearn.metrics import silhouette_samples
     from sklearn.neighbors import NearestNeighbors
 
@@ -112,7 +112,7 @@ def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
 
 
 def allowed_perplexities(n: int) -> tuple[int, ...]:
-    """Those of `PERPLEXITIES` for which n points hold three times as many neighbours as t-SNE looks at."""
+    """Those of `PERPLEXITIES` that n points allow: t-SNE needs three times as many neighbours."""
     return tuple(p for p in PERPLEXITIES if 3 * p <= n - 1)
 
 
@@ -122,7 +122,7 @@ def tsne_embedding(x: np.ndarray, perplexity: int) -> np.ndarray:
 
     model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=_ITERATIONS)
     # One thread: for so few points several cost more in waiting for each other than they save, and on a busy machine
-    # many times more; the plane also stays the same whatever the number of cores.
+    # many times more; the embedding also does not depend on the number of cores.
     with threadpool_limits(limits=1):
         return np.asarray(model.fit_transform(x.astype(np.float32)), dtype=np.float64)
 

@@ -1,7 +1,7 @@
-"""Figures drawn side by side: by this process and, where there are cores for it, by others.
+"""Figures drawn in parallel, by this process and by worker processes where there are cores for them.
 
-The others are joblib's (loky): fresh ones, so that neither the threads of a BLAS nor what the caller imported goes
-along, and the same on every system. LOKY_MAX_CPU_COUNT=1 in the environment draws without them.
+Workers are joblib's (loky): started fresh, so that they inherit neither BLAS threads nor the caller's imports, and the
+same on every system. LOKY_MAX_CPU_COUNT=1 in the environment draws without them.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from reports import schema
 from reports.document import Picture
 from reports.figures import style
 
-MAX_WORKERS = 4  # beyond, starting them costs more than they save
+MAX_WORKERS = 4  # starting more costs more than it saves
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _WORKER_ERRORS = (
     BrokenExecutor,
     pickle.PicklingError,
     RuntimeError,
     OSError,
-)  # a process ended by the system, or none allowed
+)  # a worker was killed, or none may start
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A function that draws and saves figures, and what it is given; all of it can be pickled.
+    """A function that draws and saves figures, with its arguments; all of it can be pickled.
 
     Attributes:
         draw: the function.
         args: its arguments.
-        is_slow: whether it takes seconds; such jobs are begun first, so that none is left when all others are done.
+        is_slow: whether it takes seconds; such jobs start first, so that none remains when all others have finished.
     """
 
     draw: Callable[..., Picture | Sequence[Picture] | None]
@@ -49,17 +49,17 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What some jobs drew, in their order, and why others could not ("ValueError: …")."""
+    """Pictures of some jobs, in their order, and errors of those that failed ("ValueError: …")."""
 
     pictures: tuple[Picture, ...] = ()
     problems: tuple[str, ...] = ()
 
 
 class FigureJobs:
-    """Figures under way, from the moment it is made; the caller can do other work until it asks for them.
+    """Jobs that are drawn in the background from construction on, until the caller asks for the results.
 
-    Other processes take jobs from one end of the list and the caller, once it asks, from the other. A job whose
-    process died is drawn by the caller, which needs less of everything.
+    Workers take jobs from one end of the list and the caller, in `results`, from the other. A job whose worker died is
+    drawn by the caller.
 
     Args:
         groups: name -> jobs whose figures belong together.
@@ -79,7 +79,7 @@ class FigureJobs:
             self._submit_next()
 
     def results(self) -> dict[str, Figures]:
-        """The figures of each group; a job that fails leaves the others standing."""
+        """The figures of each group; a job that fails does not affect the others."""
         drawn: dict[int, Figures] = {}
         while (number := self._pop_pending()) is not None:
             drawn[number] = _run_job(self._jobs[number])
@@ -96,20 +96,20 @@ class FigureJobs:
             return self._pending.pop() if self._pending else None
 
     def _submit_next(self, _: object = None) -> None:
-        """Give a process its next job, and go on when that is done; one by one, so that the caller finds what waits."""
+        """Submit the next job, and the one after it when that has finished, so that the caller can take jobs meanwhile."""
         with self._lock:
             if self._executor is None or not self._pending:
                 return
             try:
                 future = self._executor.submit(_run_job, self._jobs[self._pending[0]], dict(schema.TASK_STYLES))
             except _WORKER_ERRORS:
-                return  # the caller draws what waits
+                return  # the caller draws the pending jobs
             self._submitted[self._pending.popleft()] = future
         future.add_done_callback(self._submit_next)
 
 
 def start_workers(modules: Sequence[str], *, workers: int | None = None) -> None:
-    """Start the processes that will draw, and let them import `modules`, while the caller still reads and computes."""
+    """Start the workers, and let them import `modules` while the caller still reads and computes."""
     n_processes = _n_worker_processes(workers)
     if n_processes > 0:
         executor = _worker_pool(n_processes)
@@ -136,7 +136,7 @@ def _run_job(job: Job, tasks: Mapping[str, schema.TaskStyle] | None = None) -> F
     try:
         with style.settings():
             drawn = job.draw(*job.args)
-    except Exception as error:  # a run's odd content must not cost the reader the rest of the report
+    except Exception as error:  # malformed content of one run must not prevent the rest of the report
         return Figures(problems=(f"{type(error).__name__}: {error}",))
     pictures = drawn if isinstance(drawn, Sequence) else () if drawn is None else (drawn,)
     return Figures(pictures=tuple(pictures))

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        # mkstemp makes files private; a report is meant to be handed on.
+        # mkstemp makes files private; a report is meant to be shared.
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
@@ -60,7 +60,7 @@ def require_folder(folder: Path, option: str) -> None:
         ) from error
     finally:
         for path in reversed(created):
-            with suppress(OSError):  # filled meanwhile by someone else: theirs
+            with suppress(OSError):  # filled meanwhile by another process
                 path.rmdir()
 
 

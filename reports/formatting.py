@@ -24,7 +24,7 @@ def format_estimate(estimate: Estimate, kind: schema.Metric = schema.METRICS[0])
 
 
 def metric_note(metrics: Sequence[schema.Metric] = schema.METRICS) -> str:
-    """Which metrics stand in a cell, in order, and which of them are the better the lower."""
+    """The metrics of a cell, in order, and which of them are lower-is-better."""
     return joined(map(_metric_text, metrics), " / ")
 
 
@@ -53,7 +53,7 @@ def format_size(size: float) -> str:
 
 
 def format_seeds_needed(tested: ContrastResult) -> str:
-    """Seeds that would settle the contrast: "14", "> 50", or a dash where it is settled or nothing is known."""
+    """Seeds needed to resolve the contrast: "14", "> 50", or a dash where it is resolved or unknown."""
     if tested.differs or tested.estimate.n_seeds < 2 or not tested.estimate.se > 0:
         return "\N{EN DASH}"
     needed = tested.seeds_needed
@@ -61,7 +61,7 @@ def format_seeds_needed(tested: ContrastResult) -> str:
 
 
 def shown_variants_note(n_shown: int, n_variants: int) -> list[str]:
-    """What a caption says of variants that a figure has no room for."""
+    """A caption's note where a figure shows only some variants."""
     return [message("Shown: {n} of {all} variants.", n=n_shown, all=n_variants)] if n_shown < n_variants else []
 
 

@@ -1,7 +1,7 @@
-"""What it costs to guess an image's degradation instead of being told it: from one row an image to tables.
+"""Cost of predicting an image's degradation instead of knowing it: tables from one row per image.
 
-A model that is told the degradation restores each image twice, told the truth and told the guess. Differences are
-paired over images; their intervals are over photographs, as everywhere in the reports.
+A conditioned model restores each image twice, conditioned on the true and on the predicted degradation. Differences
+are paired over images; their intervals are clustered by photograph, as everywhere in the reports.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ COLUMNS = {
     "psnr_guess_db": "float64",
     "input_psnr_db": "float64",
 }
-"""Columns of the rows: `condition` is the truth, `confidence` the guess's own (0 to 1), `psnr_db` told the truth,
-`psnr_guess_db` told the guess, `input_psnr_db` of the degraded image itself."""
+"""Columns of the rows: `condition` is the true degradation, `confidence` the prediction's (0 to 1), `psnr_db` is
+conditioned on the true and `psnr_guess_db` on the predicted degradation, `input_psnr_db` is of the degraded image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +44,13 @@ class GuessCost:
     Attributes:
         condition: its name, or `average`.
         images: how many.
-        right: of them, rightly guessed.
-        psnr_db: mean, told the truth; images with an infinite PSNR are left out of all means.
-        psnr_guess_db: mean, told the guess.
-        difference_db: the second less the first: below zero where guessing costs.
+        right: of them, correctly classified.
+        psnr_db: mean with the true degradation; images with an infinite PSNR are excluded from all means.
+        psnr_guess_db: mean with the predicted degradation.
+        difference_db: the second minus the first: below zero where predictions cost PSNR.
         low_db: of the 95 % interval of the difference; NaN where there are too few photographs.
         high_db: the same.
-        wrong_db: mean difference over the wrongly guessed images; NaN where there is none.
+        wrong_db: mean difference over the misclassified images; NaN where there is none.
     """
 
     condition: str
@@ -103,17 +103,17 @@ def _to_long_format(rows: pd.DataFrame) -> pd.DataFrame:
         part = rows[["dataset", "image", "scene", "condition"]].assign(
             variant=variant, seed=0, metric=PSNR, value=rows[column], input_value=rows["input_psnr_db"]
         )
-        # a perfect image's infinite PSNR has no difference to another: it counts as missing
+        # differences of infinite PSNR are undefined: perfect images count as missing
         parts.append(part.replace([np.inf, -np.inf], np.nan))
     return pd.concat(parts, ignore_index=True)
 
 
 def confusion_matrix(rows: pd.DataFrame, candidates: list[str]) -> pd.DataFrame:
-    """Images by true (rows) and guessed (columns) condition.
+    """Images by true (rows) and predicted (columns) condition.
 
     Args:
         rows: with `COLUMNS`.
-        candidates: conditions that a guess chooses from, each a column whether guessed or not.
+        candidates: conditions that the classifier chooses from; each is a column, predicted or not.
     """
     true = sorted(rows["condition"].unique(), key=condition_sort_key)
     table = pd.crosstab(rows["condition"], rows["guessed"])
@@ -140,7 +140,7 @@ def summarize_guesses(rows: pd.DataFrame, candidates: list[str]) -> dict[str, An
 
 
 def guess_headline(guess: dict[str, Any]) -> str:
-    """What guessing costs, in a sentence, said only as firmly as the interval allows."""
+    """A sentence on the cost of predictions, as firm as the interval allows."""
     line = guess["costs"][-1]
     right = message("{n} of {all} images are classified correctly.", n=guess["right"], all=guess["images"])
     difference, low, high = (line[key] for key in ("difference_db", "low_db", "high_db"))
@@ -190,7 +190,7 @@ def format_number(value: float | None, digits: int = 2) -> str:
 
 
 def costs_table(guess_summary: dict[str, Any]) -> pd.DataFrame:
-    """The costs of a `summarize_guesses` as a table for CSV, with the share of right guesses."""
+    """The costs of a `summarize_guesses` as a table for CSV, with the share of correct predictions."""
     table = pd.DataFrame(guess_summary["costs"])
     table.insert(3, "share_right", table["right"] / table["images"])
     return table

@@ -15,7 +15,7 @@ MAX_LISTED_CONTRASTS = 3
 
 
 def headline(scores: Scores, contrasts: Contrasts, pairs: Sequence[PairDifference]) -> str:
-    """How many planned contrasts differ from zero, and which most."""
+    """How many planned contrasts differ from zero, and the largest of them."""
     on_average = contrasts.in_column()
     if not pairs:
         return _no_comparison_headline(scores)
@@ -86,7 +86,7 @@ def _no_comparison_headline(scores: Scores) -> str:
 
 
 def _single_seed_headline(on_average: Sequence[ContrastResult]) -> str:
-    """The headline where each contrast has a variant that was trained once: many photographs, one training."""
+    """The headline where each contrast has a variant with one training run."""
     ranking = message(
         "Not a ranking: every comparison has one seed, so no difference can be separated from seed-to-seed variance."
     )

@@ -1,4 +1,4 @@
-"""Rows of images.parquet, read and kept compactly: a study of thousands of runs has millions of them.
+"""Rows of images.parquet in compact form: a study of thousands of runs has millions of them.
 
 In memory texts are categories in alphabetical order, so that sorting and grouping go as for the texts themselves.
 """
@@ -19,14 +19,14 @@ from reports import schema
 _TEXT_COLUMNS = [column.name for column in schema.IMAGE_COLUMNS if column.dtype == "str"]
 _ARROW_TYPES = {"int64": pa.int64(), "float64": pa.float64()}
 _SCORE_COLUMNS = [column.name for column in schema.IMAGE_COLUMNS if column.dtype == "float64"]
-_KEY_COLUMNS = ("variant", "protocol", "dataset", "condition", "image", "metric")  # of a row among those of one seed
+_KEY_COLUMNS = ("variant", "protocol", "dataset", "condition", "image", "metric")  # unique among the rows of one seed
 
 
 def read_rows(path: Path, content: bytes) -> pa.Table:
     """Decode and check a run's images.parquet; texts come as dictionaries.
 
     Args:
-        path: of the file, for what is said of it.
+        path: of the file, for error messages.
         content: of the file.
 
     Raises:
@@ -37,17 +37,17 @@ def read_rows(path: Path, content: bytes) -> pa.Table:
         is_valid = _is_valid(table)
     except (OSError, ValueError, KeyError):
         is_valid = False
-    # what is odd in any way is left to the schema, which knows what may be and says what may not
+    # anything unusual goes through the schema's slower reader, which validates it and explains what is wrong
     return table if is_valid else encode_texts(schema.read_images(path))
 
 
 def decode_texts(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a `Study` with texts as texts, as the schema writes them."""
+    """The rows of a `Study` with categories as plain texts, as the schema writes them."""
     return rows.astype(dict.fromkeys(_TEXT_COLUMNS, "str"))
 
 
 class RowCollector:
-    """The rows of many runs, gathered run by run into one frame."""
+    """Collects the rows of many runs, run by run, into one frame."""
 
     def __init__(self) -> None:
         self._texts = {name: _TextColumn() for name in _TEXT_COLUMNS if name != "variant"}
@@ -67,7 +67,7 @@ class RowCollector:
         self._counts.append(len(table))
 
     def frame(self, metrics: Sequence[schema.Metric] = schema.METRICS) -> pd.DataFrame:
-        """All rows, columns as schema.IMAGE_COLUMNS, scores capped as `metrics` say; nothing stays gathered."""
+        """All rows, columns as schema.IMAGE_COLUMNS, scores capped by `metrics`; the collector is empty afterwards."""
         texts = {name: text_column.categorical() for name, text_column in self._texts.items()}
         counts = np.array(self._counts, dtype=np.int64)
         texts["variant"] = pd.Categorical(pd.Index(self._variants, dtype="str")).repeat(counts)
@@ -85,7 +85,7 @@ class RowCollector:
 
 
 class _TextColumn:
-    """One column of texts: the names found so far, and for each run's rows which they hold."""
+    """One column of texts: the distinct names so far, and the codes of each run's rows."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -93,7 +93,7 @@ class _TextColumn:
         self._last: tuple[pa.Array, np.ndarray] | None = None
 
     def add(self, column: pa.DictionaryArray) -> None:
-        if self._last is None or not self._last[0].equals(column.dictionary):  # runs of a study name the same images
+        if self._last is None or not self._last[0].equals(column.dictionary):  # runs of a study have the same images
             number_by_name = self._numbers
             numbers = [number_by_name.setdefault(name, len(number_by_name)) for name in column.dictionary.to_pylist()]
             self._last = column.dictionary, np.array(numbers, dtype=np.min_scalar_type(-len(number_by_name) - 1))
@@ -125,7 +125,7 @@ def encode_texts(frame: pd.DataFrame) -> pa.Table:
 
 
 def _is_valid(table: pa.Table) -> bool:
-    """Whether the table is beyond doubt what `schema.validate_images` lets pass."""
+    """Whether the table certainly passes `schema.validate_images`."""
     if sorted(table.column_names) != sorted(c.name for c in schema.IMAGE_COLUMNS) or not len(table):
         return False
     for column in schema.IMAGE_COLUMNS:

@@ -1,4 +1,4 @@
-"""Whether the variants restore at all: more than their input, task by task, and more than methods without training."""
+"""Gain of the variants over the degraded input by task, and over methods without training."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from reports.stats import AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Study
 
 IDENTITY_GAIN_DB = 0.05
-"""A gain over the input below this, either way, is none: the variant returns its input."""
+"""A gain over the input within this, in either direction, counts as none: the output equals the input."""
 
 _MAX_LISTED = 6
 
 
 def input_gain_sentences(scores: Scores) -> list[str]:
-    """Tasks that nobody restores; then who returns its input, or makes it worse, on the others."""
+    """Sentences on tasks that no variant improves, then on variants that fail on single tasks."""
     gains = task_gains(scores)
     if not gains:
         return []
@@ -58,7 +58,7 @@ def input_gain_sentences(scores: Scores) -> list[str]:
 def variants_below_classical(study: Study) -> dict[str, str]:
     """Trained variant -> the best method without training that is better on the average over the columns, if any.
 
-    A network that a method without training surpasses says little of its architecture: it was trained too little.
+    A network below a method without training is undertrained and shows little about its architecture.
     """
     metric = study.metrics[0]
     average = metric.sign * means(study.scores(metric.name))[AVERAGE].drop(index="input")

@@ -21,7 +21,7 @@ _TASKS = {
     "blur": message("Motion blur"),
     "lowlight": message("Low light"),
 }
-_DROPS = ", {}\N{NO-BREAK SPACE}% of drops"  # of rain, in percent of the usual
+_DROPS = ", {}\N{NO-BREAK SPACE}% of drops"  # rain: number of drops in percent of the default
 _AVERAGES = {AVERAGE: message("Average (columns)"), TASK_AVERAGE: message("Average (tasks)")}
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -38,7 +38,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
-    "[": "{[}",  # first in a table's row, both would be read as an argument of the line break before
+    "[": "{[}",  # at the start of a row, LaTeX would read both as an argument of the line break before
     "*": "{*}",
     "\N{MINUS SIGN}": "$-$",
     SIGMA: r"$\sigma$",
@@ -119,9 +119,9 @@ def latex(text: str) -> str:
 
 
 def display_fields(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """What a study.json says of its page, as fields of `Study`; older files say nothing.
+    """Display settings of a study.json as fields of `Study`; older files have none.
 
-    Labels are on one line each, and no two are alike: who shares a label goes by the variant's name.
+    Labels are one line each and unique: variants that share a label are shown by name.
     """
     raw_labels = plan.get("labels")
     labels_by_variant = (

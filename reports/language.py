@@ -37,11 +37,11 @@ class Language:
         return self.translations.gettext(text) if plural is None else self.translations.ngettext(text, plural, n)
 
     def translate(self, text: str) -> str:
-        """A text in this language (reports/messages.py); a plain string stays as it is."""
+        """A text in this language (reports/messages.py); a plain string stays unchanged."""
         return text.translated(self) if isinstance(text, Translatable) and self.code != "en" else str(text)
 
     def fill(self, pattern: str, values: Mapping[str, object]) -> str:
-        """A pattern with its values. Chinese has no blanks but beside Latin letters and digits."""
+        """A pattern with its values. Chinese has spaces only next to Latin letters and digits."""
         parts: list[str] = []
         for literal, name, format_spec, _ in Formatter().parse(pattern):
             parts.append(literal)
@@ -65,7 +65,7 @@ LANGUAGES: dict[str, Language] = {
 
 
 def languages(code: str) -> tuple[Language, ...]:
-    """English, and beside it the language of a code ("en": English alone).
+    """English and the language of a code ("en": English alone).
 
     Raises:
         ValueError: no such language; the message is one line.
@@ -76,7 +76,7 @@ def languages(code: str) -> tuple[Language, ...]:
 
 
 def _needs_space(left: str, right: str) -> bool:
-    """Whether a Chinese sign meets a Latin letter or a digit."""
+    """Whether a Chinese character is next to a Latin letter or a digit."""
     return any(
         "\u4e00" <= a <= "\u9fff" and b.isascii() and b.isalnum() for a, b in ((left, right), (right, left)) if a and b
     )

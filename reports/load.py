@@ -1,4 +1,4 @@
-"""Runs and studies read from disk; whatever is broken comes back as a run with a status and a reason."""
+"""Read runs and studies from disk; a broken run is returned with a status and a reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reports.study import Entry, Run, Status, Study
 
 
 def load(paths: Iterable[Path]) -> Study:
-    """The one study that `paths` mean: a study folder, run folders, or a runs root.
+    """The study at `paths`: a study folder, run folders, or a runs root.
 
     A root that holds one study gives that study; a root without studies gives its runs as a study of their own.
 
@@ -58,7 +58,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
 
 
 def load_study(folder: Path) -> Study:
-    """Read a study folder and the runs it names, which lie two folders up.
+    """Read a study folder and its runs, which are two folders up.
 
     Raises:
         ValueError: study.json can't be read or lacks what a report needs.
@@ -166,7 +166,7 @@ def _as_dict(value: Any) -> dict[str, Any]:
 
 
 def _study_of_runs(folders: list[Path]) -> Study:
-    """Runs that were named one by one, as a study that asks nothing."""
+    """Runs given one by one, as a study without a question."""
     results = [read_run(folder) for folder in folders]
     runs = [run for run, _ in results]
     if len({run.run_id for run in runs}) < len(runs):

@@ -1,9 +1,9 @@
-"""Texts of a page that know how they were made, so that one study is computed once and told in any language.
+"""Texts of a page that keep their pattern and values, so that a page is computed once and rendered in any language.
 
 Each is a string, its English, and can be used as one. `message` and `ngettext` mark what goes into the catalogue
-(reports/locale, `make translations`); a value may be such a text itself and is translated with the whole. A plain
-string, such as the name of a variant, is never translated. What is put together in other ways, by an f-string or `+`,
-is a plain string: it stays English.
+(reports/locale, `make translations`); a value may be such a text itself and is translated too. A plain
+string, such as the name of a variant, is never translated. The result of an f-string or `+` is a plain string: it stays
+English.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 
 class Catalogue(Protocol):
-    """A language: its patterns, and how a text is told in it."""
+    """A language: its patterns, and how texts are translated."""
 
     def pattern(self, text: str, *, plural: str | None = None, n: int = 1, context: str | None = None) -> str:
         """The translation of a msgid; the msgid where it has none."""
@@ -31,7 +31,7 @@ class Catalogue(Protocol):
 
 
 class Translatable(str):
-    """English that can be told in another language."""
+    """English text that can be translated."""
 
     @abstractmethod
     def translated(self, catalogue: Catalogue) -> str:
@@ -63,7 +63,7 @@ class Message(Translatable):
 
 
 class JoinedText(Translatable):
-    """Several texts with one between them."""
+    """Several texts with a separator."""
 
     def __new__(cls, parts: Sequence[str], separator: str) -> JoinedText:
         joined_text = super().__new__(cls, str(separator).join(parts))
@@ -82,7 +82,7 @@ class JoinedText(Translatable):
 
 
 class TransformedText(Translatable):
-    """A text whose letters are changed, in any language: `change` gets it told."""
+    """A text to which `change` is applied after translation, such as a change of case."""
 
     def __new__(cls, text: str, change: Callable[[str], str]) -> TransformedText:
         transformed = super().__new__(cls, change(str(text)))
@@ -101,26 +101,26 @@ class TransformedText(Translatable):
 
 
 def message(msgid: str, **values: Any) -> Message:
-    """A text of the catalogue; `values` stand in its {placeholders}, formatted as those say."""
+    """A text of the catalogue with `values` for its {placeholders}."""
     return Message(msgid, values)
 
 
 def ngettext(singular: str, plural: str, n: int, **values: Any) -> Message:
-    """A text of the catalogue that depends on a number, which stands at {n}."""
+    """A text of the catalogue with a plural form; {n} is the number."""
     return Message(singular, {"n": n, **values}, plural, n)
 
 
 def stored_text(text: str) -> Message:
-    """A text that a study's file holds: translated if it is one of those that are shipped."""
+    """A text from a study's file: translated if the study is one of the built-in ones."""
     return Message(text, {}, context=STORED)
 
 
 STORED = "study"
-"""The context of what studies' files hold in the catalogue: a user's own text is not taken for a word of the page."""
+"""The catalogue's context for texts from study files, so that a user's text is not mistaken for a page text."""
 
 
 def with_labels(text: str, labels: Mapping[str, str]) -> str:
-    """The text with its label for each name that stands in it as a value of its own; other texts stay as they are."""
+    """The text with variant names among its values replaced by labels; other texts stay unchanged."""
     if isinstance(text, Message):
         msgid, values, plural, n, context = text._arguments
         labelled_values = {name: with_labels(v, labels) if isinstance(v, str) else v for name, v in values.items()}
@@ -148,7 +148,7 @@ def series(clauses: Iterable[str]) -> str:
 
 
 def sentences(texts: Iterable[str]) -> str:
-    """Sentences one behind the other, empty ones left out."""
+    """Sentences in sequence, without empty ones."""
     non_empty = [text for text in texts if text]
     return reduce(lambda before, after: message("{before} {after}", before=before, after=after), non_empty)
 

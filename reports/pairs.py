@@ -1,6 +1,6 @@
-"""Every pair of a study's variants, as a description: differences with unadjusted intervals, and no verdict.
+"""Pairwise differences of a study's variants, exploratory: unadjusted intervals and no verdict.
 
-What a study set out to test are its planned contrasts (reports/contrasts.py).
+Tests are of the planned contrasts (reports/contrasts.py).
 """
 
 from __future__ import annotations

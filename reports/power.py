@@ -1,4 +1,4 @@
-"""What a study can find with the seeds and images it has.
+"""Statistical power of a study with its seeds and images.
 
 From a contrast's standard error and degrees of freedom, by the noncentral t distribution. (`statsmodels.stats.power`
 makes the same calculation, but returns NaN at some of the few and fractional degrees of freedom that three seeds give;
@@ -17,7 +17,7 @@ from reports.estimate import LEVEL, Estimate, VarianceComponent, degrees_of_free
 
 POWER = 0.80
 MAX_SEEDS = 50
-_LARGE_DF = 1e6  # degrees of freedom that stand for infinitely many
+_LARGE_DF = 1e6  # used in place of infinite degrees of freedom
 
 
 def power_of(difference: float, *, se: float, df: float, alpha: float) -> float:
@@ -39,10 +39,10 @@ def minimum_detectable_difference(estimate: Estimate, *, alpha: float = 1 - LEVE
     Args:
         estimate: the contrast; its standard error and degrees of freedom count, not its value.
         alpha: the test's level; `0.05 / m` for one of m planned contrasts.
-        power: the probability asked for.
+        power: the required probability.
 
     Returns:
-        NaN for one seed or one image: nothing is known of the spread then.
+        NaN for one seed or one image: the variance is unknown.
     """
     if estimate.n_seeds < 2 or math.isnan(estimate.se) or math.isnan(estimate.df):
         return math.nan
@@ -56,13 +56,13 @@ def minimum_detectable_difference(estimate: Estimate, *, alpha: float = 1 - LEVE
 
 
 def seeds_needed(estimate: Estimate, *, alpha: float = 1 - LEVEL, power: float = POWER) -> int | None:
-    """How many seeds, on the same images, would find a true difference as large as the observed one.
+    """Number of seeds that detect a true difference of the observed size on the same images.
 
     More seeds shrink the seeds' share of the variance and add degrees of freedom; the images' share stays. What was
     observed is itself uncertain, so this is a rough guide, not a promise.
 
     Returns:
-        None where `MAX_SEEDS` would not do, or where nothing is known of the spread between seeds.
+        None where `MAX_SEEDS` are too few, or where the variance between seeds is unknown.
     """
     if estimate.n_seeds < 2 or not estimate.se > 0 or math.isnan(estimate.seed_share):
         return None

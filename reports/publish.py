@@ -1,10 +1,10 @@
-"""Put a study's tables where they can be committed or attached: `python -m reports publish STUDY OUT`.
+"""Copy a study's tables to where they can be committed or attached: `python -m reports publish STUDY OUT`.
 
-What is copied are tables and the plan, no weights, and two figures; `provenance.csv` says for each run which commit,
-machine and versions made it, and `SHA256SUMS` holds every file to what it was.
+The copy holds tables, the plan and two figures, no weights; `provenance.csv` lists the commit, machine and versions of
+each run, and `SHA256SUMS` the checksum of every file.
 
 `python -m reports publish STUDY OUT --runs` copies the finished runs instead, scores, logs and measures without weights
-and pictures: put back below `runs/` they count as done, so that a long study goes on elsewhere from what was committed.
+and pictures: copied back to `runs/` they count as finished, so that a long study can resume elsewhere.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _draw_pictures(study: Study, out: Path) -> list[Picture]:
 
 
 def publish_runs(folder: Path, out: Path) -> list[Path]:
-    """Copy what is small of a study's finished runs, sealed so that they count as done where they are put back.
+    """Copy the small files of a study's finished runs, with checksums, so that they count as finished when copied back.
 
     Args:
         folder: of the study.
@@ -107,7 +107,7 @@ def publish_runs(folder: Path, out: Path) -> list[Path]:
 
 
 def _strip_folders(path: Path) -> None:
-    """The command that made the study names folders of the machine: their last names are all that others can use."""
+    """Remove the machine's folders from the study's command; only their last part is useful elsewhere."""
     plan = json.loads(path.read_text(encoding="utf-8"))
     words = str(plan["command"]).split(" ")
     plan["command"] = " ".join(Path(word).name if word.startswith(("/", "~")) else word for word in words)
@@ -115,7 +115,7 @@ def _strip_folders(path: Path) -> None:
 
 
 def provenance(study: Study) -> pd.DataFrame:
-    """One row a run: what made it, where, and how long it took (seconds)."""
+    """One row per run: code, machine, versions and training time (seconds)."""
     rows = []
     for entry in study.entries:
         if entry.alias_of is None:

@@ -1,4 +1,4 @@
-"""One run folder: its documents and rows, and whether they can be trusted."""
+"""Read one run folder: its documents, status and rows."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _read_bytes(path: Path) -> bytes:
         raise ValueError(f"{path.name} can't be read ({error.strerror}).") from error
 
 
-@lru_cache(maxsize=256)  # env.json and summary.json are the same for many runs, and then kept in memory once
+@lru_cache(maxsize=256)  # env.json and summary.json are equal for many runs, and then held in memory once
 def _parse_object(name: str, content: bytes) -> dict[str, Any]:
     """The JSON object in a file's bytes; shared, so not to be changed.
 

@@ -36,8 +36,8 @@ __all__ = [
     "seed_means",
 ]
 
-AVERAGE = "average"  # over the columns, all alike, as papers print it
-TASK_AVERAGE = "average_tasks"  # over the tasks, all alike; noise levels first
+AVERAGE = "average"  # over the columns with equal weights, as papers print it
+TASK_AVERAGE = "average_tasks"  # over the tasks with equal weights; noise levels averaged first
 
 PSNR_METRIC = schema.METRICS[0]
 
@@ -58,7 +58,7 @@ class Scores:
         seeds: variant -> its S seeds, in the order of `values`.
         scene: (I,) number of the image's scene.
         stratum: (I,) number of the set of conditions in which the image's scene occurs.
-        dropped: rows left out because some run lacks them, so that means compare like with like.
+        dropped: rows excluded because another run lacks them, so that means are over the same images.
         kind: the metric: its unit, digits and direction.
     """
 
@@ -113,7 +113,7 @@ class Scores:
         return (AVERAGE,) if equal else (AVERAGE, TASK_AVERAGE)
 
     def drop_runs(self, runs: Mapping[str, set[int]]) -> Scores:
-        """The scores without some runs, given as variant -> seeds; a variant without any left is gone."""
+        """The scores without some runs, given as variant -> seeds; a variant without remaining seeds is dropped."""
         rows_by_variant = {
             v: [k for k, seed in enumerate(seeds) if seed not in runs.get(v, ())] for v, seeds in self.seeds.items()
         }
@@ -161,7 +161,7 @@ def collect(images: pd.DataFrame, kind: schema.Metric = PSNR_METRIC) -> Scores:
     inputs[~common] = np.nan
     scene_of_row, _ = _number_pairs(datasets, scene_names)
     scene = np.zeros(len(names), dtype=np.int64)
-    scene[image_of_row[::-1]] = scene_of_row[::-1]  # of the image's first row
+    scene[image_of_row[::-1]] = scene_of_row[::-1]  # from the image's first row
     scene = np.unique(scene, return_inverse=True)[1]
     of_variant = {str(variants.categories[v]): np.flatnonzero(variant_of == v) for v in dict.fromkeys(variant_of)}
     return Scores(
@@ -232,10 +232,10 @@ def _mean_over_images(values: np.ndarray) -> np.ndarray:
 
 
 def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(..., C) -> (...); a NaN in a condition without weight does no harm; NaN where nothing has weight."""
+    """(..., C) -> (...); NaN in a condition without weight is ignored; NaN where nothing has weight."""
     used = weights > 0
     if not used.any():
-        return np.full(values.shape[:-1], np.nan)  # the mean of nothing is no number
+        return np.full(values.shape[:-1], np.nan)  # the mean of nothing is undefined
     return np.asarray(values[..., used] @ weights[used])
 
 

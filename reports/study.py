@@ -18,17 +18,17 @@ from reports.stats import Analysis, Scores, collect
 
 
 class Status(str, Enum):
-    """What state a run is in."""
+    """Status of a run."""
 
     DONE = "done"
-    RUNNING = "running"  # begun and not finished: under way, or interrupted
+    RUNNING = "running"  # started but not finished: under way, or interrupted
     FAILED = "failed"
-    DAMAGED = "damaged"  # says it is done, and its files say otherwise
+    DAMAGED = "damaged"  # marked as finished, but its files do not match
     MISSING = "missing"
 
     @property
     def label(self) -> str:
-        """The state for a reader of the page."""
+        """The status as the page shows it."""
         return {
             Status.DONE: message("done"),
             Status.RUNNING: message("running"),
@@ -40,7 +40,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run folder as found.
+    """One run folder.
 
     Attributes:
         path: the folder.
@@ -67,7 +67,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line of a study's plan; `alias_of` names the variant that was trained in its stead, or is None."""
+    """One line of a study's plan; `alias_of` names the variant that was trained instead, or is None."""
 
     variant: str
     seed: int
@@ -87,26 +87,26 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What was asked and what came of it.
+    """A study's plan and the results of its runs.
 
     Attributes:
-        folder: the study's folder; None for runs that were named one by one.
+        folder: the study's folder; None for runs given one by one.
         axis_name: what the study varies ("gamma"), "" if nothing with a scale.
-        axis_values: value of each variant that lies on the axis.
-        reference: the variant that others are measured against, or None.
+        axis_values: value of each variant on the axis.
+        reference: the variant that others are compared with, or None.
         entries: the plan, in the study's order, aliases included.
         runs: by run_id, for every entry.
         rows: scores of all finished runs under the study's variant names, each model once (`reports.image_rows`):
             columns schema.IMAGE_COLUMNS, texts as categories, infinite PSNR capped. Shared: not to be changed in place.
-        command: what makes the study again.
-        measures: names of the measures that the study asks for; None where its file does not say.
-        primary: the measure that answers its question; "" where PSNR does.
+        command: reproduces the study.
+        measures: names of the requested measures; None where the file names none.
+        primary: the measure that answers the question; "" where PSNR does.
         contrasts: those that its file declares; none in older files.
         labels: variant -> its name in tables and figures; see `label`.
-        ingredients: variant -> part of the method -> how it has it ("\N{CHECK MARK}", "0.9"), for the table of results.
-        featured: the variants that figures with room for a few show; see `to_show`.
-        metrics: of a cell, in order: PSNR, SSIM, and those that the study asked for besides, where a run has them.
-        figures: names and titles of other packages' figures that it asks for.
+        ingredients: variant -> part of the method -> how it has it ("\N{CHECK MARK}", "0.9"), for the results table.
+        featured: the variants shown by figures with room for a few; see `to_show`.
+        metrics: of a cell, in order: PSNR, SSIM, and extra metrics that the study requests, where a run has them.
+        figures: names and titles of requested plug-in figures.
     """
 
     folder: Path | None
@@ -133,7 +133,7 @@ class Study:
     figures: tuple[tuple[str, str], ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is made of the rest: it would travel to each process that draws."""
+        """Without cached properties, which would be sent to each worker process."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
     @property
@@ -147,14 +147,13 @@ class Study:
 
     @property
     def labels_in_text(self) -> dict[str, str]:
-        """Labels for lists in a sentence, where a comma parts names: "DFPIR, no mask" -> "DFPIR (no mask)"."""
+        """Labels for lists in a sentence, where a comma separates names: "DFPIR, no mask" -> "DFPIR (no mask)"."""
         return {v: label.replace(", ", " (", 1) + ")" if ", " in label else label for v, label in self.labels.items()}
 
     def to_show(self, available: Collection[str], max_count: int) -> list[str]:
         """At most `max_count` of the variants that have what a figure shows, in the study's order.
 
-        Those that the study features come first, then the reference, the last (as in papers, where a method's own
-        authors name it last), and the others.
+        Featured variants come first, then the reference, the last (often the proposed method), and the others.
         """
         candidates = [v for v in self.variants if v in available]
         trained = {e.variant: e.alias_of or e.variant for e in self.entries}
@@ -164,7 +163,7 @@ class Study:
 
     @property
     def aliases(self) -> dict[str, tuple[Entry, ...]]:
-        """For a trained variant the other names of the same model, one entry a name."""
+        """Aliases of each trained variant, one entry per name."""
         aliases_by_variant: dict[str, dict[str, Entry]] = {}
         for entry in self.entries:
             if entry.alias_of is not None:
@@ -176,7 +175,7 @@ class Study:
         return self._runs_of.get(variant, ())
 
     def done_runs_of(self, variant: str) -> tuple[Run, ...]:
-        """The variant's runs that can be trusted."""
+        """The variant's finished runs."""
         return tuple(run for run in self.runs_of(variant) if run.status is Status.DONE)
 
     def scores(self, metric: str) -> Scores:

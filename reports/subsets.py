@@ -1,4 +1,4 @@
-"""Which rows share a table: one protocol and one test set a condition. Everything else gets a table of its own."""
+"""Split a study's rows into tables: one protocol and one test set per condition; other rows get separate tables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from reports.study import Study
 
 @dataclass(frozen=True, kw_only=True)
 class Subset:
-    """Rows that make a table beside the main one.
+    """Rows of a table besides the main one.
 
     Attributes:
-        title: what they have in common.
-        note: what a reader must know.
+        title: of the table.
+        note: for the reader.
         study: the study with these rows alone.
     """
 
@@ -27,7 +27,7 @@ class Subset:
 
 
 def main_subset(study: Study) -> Study:
-    """The study with its runs' own protocol alone, and for each condition the test set that stands first."""
+    """The study with only its planned protocol, and for each condition the first test set."""
     return _select_rows(
         study,
         _is_planned_protocol(study)
@@ -36,7 +36,7 @@ def main_subset(study: Study) -> Study:
 
 
 def other_subsets(study: Study) -> list[Subset]:
-    """Seen and unseen images apart, then every other test set, then every other protocol."""
+    """Images in and not in the training set, then every other test set, then every other protocol."""
     default_sets, is_planned = _default_test_sets(study), _is_planned_protocol(study)
     is_default = _is_default_test_set(study.test_settings, default_sets)
     main = _select_rows(study, is_planned & _row_mask(study, is_default))
@@ -78,22 +78,22 @@ def other_subsets(study: Study) -> list[Subset]:
 
 
 def _select_rows(study: Study, mask: np.ndarray) -> Study:
-    """The study with those rows alone; itself where that is all of them, so that a large one is not held twice."""
+    """The study with only those rows; unchanged where that is all of them, so that a large frame is not copied."""
     return study if mask.all() else replace(study, rows=study.rows[mask].reset_index(drop=True))
 
 
 def _row_mask(study: Study, is_selected: pd.Series) -> np.ndarray:
-    """For each row of the study whether its line of `Study.terms` is wanted."""
+    """For each row of the study whether its line of `Study.test_settings` is selected."""
     return np.asarray(is_selected.to_numpy(dtype=bool)[study.setting_of_row])
 
 
 def _is_default_test_set(terms: pd.DataFrame, default_sets: dict[str, str]) -> pd.Series:
-    """Whether the line is of the test set that its condition's column shows, or the condition has no such set."""
+    """For each line whether it is of its condition's default test set, or the condition has none."""
     return terms["condition"].map(default_sets).fillna(terms["dataset"]) == terms["dataset"]
 
 
 def _is_planned_protocol(study: Study) -> np.ndarray:
-    """Rows of the protocol that their run was planned with; all rows of a run whose spec names none of theirs."""
+    """Rows under the planned protocol of their run; all rows of a run without rows under it."""
     runs, protocols = (study.rows[name].astype("category").cat for name in ("run_id", "protocol"))
     planned = [str(study.runs[run_id].spec.get("protocol")) for run_id in runs.categories]
     run_of_row = runs.codes.to_numpy()
@@ -106,7 +106,7 @@ def _is_planned_protocol(study: Study) -> np.ndarray:
 
 
 def _default_test_sets(study: Study) -> dict[str, str]:
-    """Condition -> the test set that its column shows: the first of the plan's list that its first run has."""
+    """Condition -> the test set in the main table: the first of the plan's list that its first run has."""
     sets: dict[str, int] = {}
     for run in study.runs.values():
         data = run.spec.get("data")

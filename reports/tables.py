@@ -26,7 +26,7 @@ _STATUS_TEXT = {
 }
 INPUT_LABEL = message("degraded input")
 MAX_RUN_IDS = 20
-"""Run ids that a cell names; means.csv has them all."""
+"""Run ids in a cell's tooltip; means.csv has all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,9 @@ class ResultRow:
 
     Attributes:
         aliases: labels of the model's other names.
-        ingredients: what the model is made of, as study.json tells it.
+        ingredients: parts of the model, from study.json.
         sizes: trained parameters, parameters and multiply-adds; empty where unknown.
-        surpassed_by: label of a method without training that is better on the average, if any.
+        surpassed_by: label of a better method without training, by the average over columns, if any.
         macs_px: side of the square image on which multiply-adds were counted, in pixels.
     """
 
@@ -55,7 +55,7 @@ class ResultRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultTable:
-    """The table before it is laid out (reports/pages/result.py).
+    """The table before layout (reports/pages/result.py).
 
     Attributes:
         columns: conditions and the averages that differ, by name.
@@ -63,7 +63,7 @@ class ResultTable:
         notes: lines below the table: other names of a model.
         protocol: name of the evaluation protocol.
         data: name of the data.
-        metrics: whose numbers stand in a cell, in this order.
+        metrics: of a cell's numbers, in this order.
     """
 
     columns: tuple[str, ...]
@@ -80,14 +80,14 @@ def build_table(study: Study) -> ResultTable:
     first = scores[study.metrics[0].name]
     columns = (*first.conditions, *first.averages)
     averages = {name: means(metric_scores) for name, metric_scores in scores.items()}
-    inputs = _mean_cells("input", columns, study.metrics, averages, instead="-")
+    inputs = _mean_cells("input", columns, study.metrics, averages, placeholder="-")
     rows = [ResultRow(variant=INPUT_LABEL, label=INPUT_LABEL, cells=inputs, seeds="", is_input=True)]
     surpassed = variants_below_classical(study)
     for variant in study.variants:
         planned = study.runs_of(variant)
         model = _model_spec(planned)
         instead = message("not run") if study.done_runs_of(variant) else _status_text(planned)
-        cells = _mean_cells(variant, columns, study.metrics, averages, instead=instead)
+        cells = _mean_cells(variant, columns, study.metrics, averages, placeholder=instead)
         rows.append(
             ResultRow(
                 variant=variant,
@@ -116,7 +116,7 @@ def build_table(study: Study) -> ResultTable:
 
 
 def _model_spec(runs: Sequence[Run]) -> Mapping[str, Any]:
-    """What the runs' specs say of the model's size."""
+    """The model's record in the runs' specs."""
     return next((m for run in runs if isinstance(m := run.spec.get("model"), dict)), {})
 
 
@@ -133,7 +133,7 @@ def _mean_cells(
     *,
     placeholder: str,
 ) -> tuple[Cell, ...]:
-    """The means of one variant, or of the degraded input; `placeholder` stands in a cell without any."""
+    """The means of one variant, or of the degraded input; `placeholder` is the text of a cell without any."""
     cells = []
     for column in columns:
         numbers = []
@@ -149,7 +149,7 @@ def _mean_cells(
 def _seed_count(study: Study, variant: str) -> str:
     """How many seeds are done; several runs of one seed (a model a task) count once, when all are done."""
     entries = [entry for entry in study.entries if entry.variant == variant and entry.alias_of is None]
-    planned = {entry.seed for entry in entries}  # of the plan: a run that is missing does not know its seed
+    planned = {entry.seed for entry in entries}  # from the plan: a missing run has no seed
     unfinished = {entry.seed for entry in entries if study.runs[entry.run_id].status is not Status.DONE}
     return message("{n} of {all}", n=len(planned - unfinished), all=len(planned)) if unfinished else str(len(planned))
 
@@ -157,7 +157,7 @@ def _seed_count(study: Study, variant: str) -> str:
 def _with_spread(
     cells: Sequence[Cell], variant: str, columns: Sequence[str], study: Study, scores: Mapping[str, Scores]
 ) -> tuple[Cell, ...]:
-    """The cells with each number's spread over seeds, and the way back to the runs."""
+    """The cells with each number's standard deviation over seeds, and its run ids."""
     first = scores[study.metrics[0].name]
     if variant not in first.values:
         return tuple(cells)
@@ -188,9 +188,10 @@ def _run_ids(runs: tuple[Run, ...]) -> str:
 
 
 def _with_ranks(rows: list[ResultRow], columns: tuple[str, ...], study: Study) -> list[ResultRow]:
-    """Mark the best of each column where a test tells it from the second, and then the second likewise.
+    """Rank the best of each column where it differs significantly from the second, then the second likewise.
 
-    The tests are of the pairs, unadjusted, and need more than one seed. What is no better than the input is not marked.
+    The tests are of the pairs, unadjusted, and need more than one seed. Numbers no better than the input are not
+    ranked.
     """
     ranks: dict[tuple[str, int, int], int] = {}
     for m, metric in enumerate(study.metrics):
@@ -222,7 +223,7 @@ def _with_ranks(rows: list[ResultRow], columns: tuple[str, ...], study: Study) -
 
 
 def _status_text(planned: tuple[Run, ...]) -> str:
-    """What stands in the cells of a variant without a finished run."""
+    """Text in the cells of a variant without a finished run."""
     texts = list(dict.fromkeys(_STATUS_TEXT[run.status] for run in planned if run.status is not Status.DONE))
     return comma(texts) if texts else message("not run")
 

@@ -1,9 +1,9 @@
-"""Variance components of one column: what each variant's runs and photographs contribute to any contrast.
+"""Variance components of one column: contributions of each variant's runs and photographs to a contrast's variance.
 
 A mean over images is the sum of what photographs contribute to it (linearised, so that photographs of several crops
 count as one unit each). Runs are crossed with photographs, as in a two-way random-effects analysis of variance: the
-variance over runs of a variant's mean holds the interaction of runs and photographs already, so what is taken for
-the photographs' own part must be freed of it.
+variance over runs of a variant's mean holds the interaction of runs and photographs already, so it must be
+subtracted from the photographs' component.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from reports.estimate import NEGLIGIBLE_VARIANCE, VarianceComponent
 
 @dataclass(frozen=True, kw_only=True)
 class Units:
-    """What counts as a photograph in a column: scenes; images, where a scene is alone in its stratum.
+    """The units that count as photographs in a column: scenes; images, where a scene is alone in its stratum.
 
     Attributes:
         unit_of_image: (I,) number of the image's unit; -1 where the image is not of the column.
@@ -50,7 +50,7 @@ class Units:
         return np.asarray(contributions - (contributions @ self.stratum / self.sizes) @ self.stratum.T)
 
     def variances(self, contributions: np.ndarray) -> np.ndarray:
-        """(K,) -> (H,): the variance of the sum of contributions, were its units drawn anew within each stratum."""
+        """(K,) -> (H,): the variance of the sum of contributions, if its units were resampled within each stratum."""
         squares = self.subtract_stratum_means(contributions) ** 2 @ self.stratum
         return np.asarray(squares * self.sizes / np.maximum(self.df, 1))
 
@@ -82,7 +82,7 @@ class RunComponents:
         by_seed: (S,) mean of each run; NaN where the variant lacks a condition.
         contributions: (K,) of the photographs to the mean over runs, less what the mean image contributes.
         interaction: (H,) how much of the variance of `contributions` comes from runs: variance of the interaction of
-            runs and photographs, over S; zero with one run, from which it can't be told.
+            runs and photographs, over S; zero with one run, from which it can't be estimated.
         df_interaction: (H,) its degrees of freedom.
     """
 
@@ -103,7 +103,7 @@ class RunComponents:
 
     @property
     def varies(self) -> bool:
-        """Whether it is known how this varies from run to run; methods without training do not vary."""
+        """Whether the variance from run to run is known and not zero; methods without training do not vary."""
         return bool(self.variance > NEGLIGIBLE_VARIANCE)
 
 
@@ -134,7 +134,7 @@ def run_components(values: np.ndarray, inputs: np.ndarray, weights: np.ndarray, 
 
 @dataclass(frozen=True, kw_only=True)
 class Components:
-    """All variants of a column; moderation takes the trained ones together."""
+    """All variants of a column; variances of trained variants are moderated together."""
 
     units: Units
     runs: dict[str, RunComponents]
@@ -152,7 +152,7 @@ class Components:
     def run_variance(self, weights: dict[str, float]) -> VarianceComponent:
         """Variance over training runs of the contrast, these images held; runs of different variants independent."""
         terms = [(w, v, self._moderated_index[v]) for v, w in weights.items() if v in self._moderated_index]
-        if not terms:  # all without training, or all with one run
+        if not terms:  # no training, or one run each
             return VarianceComponent(variance=0.0, df=np.inf if all(self.runs[v].df for v in weights) else 0.0)
         shares = np.array([w**2 / len(self.runs[v].by_seed) for w, v, _ in terms])
         indices = [k for *_, k in terms]
@@ -161,7 +161,7 @@ class Components:
         return VarianceComponent(variance=float(variances.sum()), df=float(min(df, self.moderated.df_pooled)))
 
     def image_variance(self, weights: dict[str, float]) -> VarianceComponent:
-        """Variance over photographs of the contrast, without the interaction that the runs' part holds."""
+        """Variance over photographs of the contrast, without the interaction that the runs' component includes."""
         contributions = sum(w * self.runs[v].contributions for v, w in weights.items())
         by_stratum = self.units.variances(np.asarray(contributions))  # (H,)
         from_runs = np.array([w**2 * self.runs[v].interaction for v, w in weights.items()])  # (V, H)

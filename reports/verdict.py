@@ -1,7 +1,7 @@
-"""What the numbers allow to be said: which planned contrasts differ from zero, on which tasks, what can't be told.
+"""The verdict on a study: which planned contrasts differ from zero, on which tasks, and the study's limits.
 
-Every sentence is made from the contrasts (reports/contrasts.py); none is fixed. reports/input_gain.py says what
-there is to say of the degraded input.
+Every sentence is computed from the contrasts (reports/contrasts.py); reports/input_gain.py adds those on the degraded
+input.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ MAX_RUNS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a reader may take from the table.
+    """Findings of a study.
 
     Attributes:
         headline: one sentence: how many planned contrasts differ from zero.
-        sentences: each contrast first, then what the study could have found, what it rests on and its limits.
+        sentences: each contrast, then minimum detectable differences, sample sizes and limits.
         outcome: "all", "some" or "none" of the contrasts differ; "nothing" where there is none.
         contrasts: the planned contrasts.
         without_diverged: the same without the diverged runs; None where there is no such run.
-        pairs: every pair, best variants first; a description without verdict.
+        pairs: every pair, best variants first; exploratory, without verdict.
     """
 
     headline: str
@@ -61,12 +61,12 @@ def verdict_of(study: Study) -> Verdict:
 
 
 def verdict(analysis: Analysis, planned: Sequence[Contrast] = (), *, diverged: Collection[DivergedRun] = ()) -> Verdict:
-    """Decide from the planned contrasts what can be said.
+    """Verdict on the planned contrasts.
 
     Args:
         analysis: of one metric's scores (PSNR in reports).
-        planned: the contrasts that the study was made for.
-        diverged: runs that finished and failed all the same.
+        planned: the study's planned contrasts.
+        diverged: finished runs that diverged.
     """
     contrasts = estimate_contrasts(analysis, planned)
     without_diverged = (
@@ -93,7 +93,7 @@ def verdict(analysis: Analysis, planned: Sequence[Contrast] = (), *, diverged: C
 
 
 def _contrast_sentence(tested: ContrastResult, contrasts: Contrasts) -> str:
-    """The average with its simultaneous interval, and what it hides of the tasks."""
+    """The average with its simultaneous interval, and trade-offs between tasks."""
     e = tested.simultaneous
     values = {"label": tested.contrast.label, "estimate": format_estimate(e)}
     clauses: list[str] = [message("{label}: {estimate}", **values)]
@@ -211,7 +211,7 @@ def _divergence_sentences(
 
 
 def _power_sentences(results: Sequence[ContrastResult]) -> list[str]:
-    """The smallest differences that the study could find with the seeds and images at hand."""
+    """The minimum detectable differences with these seeds and images."""
     estimable = [t for t in results if t.estimate.n_seeds > 1 and t.estimate.se > 0]
     if not estimable:
         return []
@@ -245,7 +245,7 @@ def _power_sentences(results: Sequence[ContrastResult]) -> list[str]:
 
 
 def _sample_size_sentences(scores: Scores) -> str:
-    """What the intervals rest on, with the limits that follow from it."""
+    """Sample sizes behind the intervals, with the limits that follow."""
     counts = sorted({len(s) for s in scores.seeds.values()})
     n_scenes, n_images = scores.count_scenes_and_images(AVERAGE)
     lines = [

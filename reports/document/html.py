@@ -1,4 +1,4 @@
-"""Documents as HTML: one text that fetches nothing, in which no script but our own may run."""
+"""Documents as HTML: one file that fetches nothing, in which only the project's scripts may run."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ def page_environment(language: Language = ENGLISH) -> Environment:
 
 
 def _groups(columns: Iterable[Column]) -> list[tuple[str, int]]:
-    """Heads of neighbouring columns, and how many each stands above."""
+    """Group heads of neighbouring columns, and how many columns each spans."""
     return [(group, len(list(members))) for group, members in groupby(columns, key=lambda column: column.group)]
 
 
 def _script_messages(environment: Environment, scripts: Sequence[str], language: Language) -> dict[str, str]:
-    """What the scripts of a page say in a language, by what stands in them; without what is the same."""
+    """Translations of the texts in a page's scripts, by English text; without those that are equal."""
     texts = re.findall(r'say\("([^"]+)"', "".join(_source(environment, name) for name in scripts))
     translations = {text: language.pattern(text) for text in texts}
     return {text: translation for text, translation in translations.items() if translation != text}

@@ -1,4 +1,4 @@
-"""Tables for a paper: booktabs in a float of two columns' width, with caption and label, as CVPR's template takes them.
+"""Tables for a paper: booktabs in a two-column float with caption and label, as in CVPR's template.
 
 They need the packages booktabs and, in pdfLaTeX, inputenc and fontenc as every template loads them. What a font lacks
 is written as a command, or as its code point.
@@ -42,7 +42,7 @@ _SYMBOLS = {
 
 
 def to_latex(table: Table) -> str:
-    """The table as a `table*`; heads of one group stand under one head with a rule."""
+    """The table as a `table*`; columns of one group share a head with a rule."""
     columns = "".join("r" if column.is_number else "l" for column in table.columns)
     lines = [PACKAGES, r"\begin{table*}[t]", r"\centering", r"\scriptsize", r"\setlength{\tabcolsep}{2pt}"]
     caption = " ".join(escape_text(line) for line in (table.caption, *table.notes) if line)

@@ -1,4 +1,4 @@
-"""How much a page asks of its reader: words, and bytes."""
+"""Size of a page in words and bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strip of short facts below a study's headline: what it rests on, and what to beware of."""
+"""The strip of short facts below a study's headline: sample sizes, budget and warnings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _ENCODERS = {"minilm": "MiniLM", "onehot": "one-hot"}
 
 @dataclass(frozen=True, kw_only=True)
 class Chip:
-    """A few words; a warning is what makes numbers say less than they seem to."""
+    """A few words; a warning limits how far numbers can be interpreted."""
 
     text: str
     is_warning: bool = False
 
 
 def chips(study: Study, *, still_learning: bool) -> list[Chip]:
-    """What the study rests on.
+    """Sample sizes, budget and warnings of a study.
 
     Args:
         study: whose.

@@ -1,4 +1,4 @@
-"""The page of two folders of one study: what changed, and whether it is more than noise."""
+"""The page that compares two folders of a study: what changed, and whether significantly."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def build_comparison(before: Path, after: Path, out_dir: Path | None = None, *, 
 
 
 def _short_folder_name(folder: Path) -> str:
-    """The folder as a reader tells it from the other: its own name and that of the runs folder it lies in."""
+    """The folder's name with that of its runs folder, to distinguish the two."""
     path = Path(folder).resolve()
     return f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
 
@@ -216,7 +216,7 @@ def _condition_cell(change: VariantChange) -> Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonSummary:
-    """Headline and sentences; `verdict` colours the box as a study's does."""
+    """Headline and sentences; `verdict` sets the colour of the box, as for a study."""
 
     headline: str
     sentences: tuple[str, ...]
@@ -331,7 +331,7 @@ def _condition_sentences(rows: Sequence[VariantChange]) -> list[str]:
 
 
 def _power_sentences(tested: Sequence[VariantChange]) -> list[str]:
-    """What the comparison could have found."""
+    """The minimum detectable change."""
     sizes = [
         minimum_detectable_difference(change.estimate)
         for change in tested

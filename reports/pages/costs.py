@@ -315,7 +315,7 @@ def _uncounted_notes(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def cost_remarks(frame: pd.DataFrame, quality: dict[str, Quality], study: Study | None) -> list[str]:
-    """What a reader must know before believing a number."""
+    """Caveats of the measurements."""
     lines: list[str] = []
     if frame["budget"].iloc[0] == "demo":
         lines.append(message("These are small demonstration models: their costs are not those reported in papers."))

@@ -1,4 +1,4 @@
-"""The page of one evaluation: scores by condition and, where degradations were guessed, what guessing costs."""
+"""The page of one evaluation: scores by condition and, where degradations were predicted, the cost of predictions."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _guess_section(guess: Mapping[str, Any]) -> Section:
 
 
 def costs_table(guess: Mapping[str, Any]) -> Table:
-    """What a guess costs by condition, and on average."""
+    """Cost of predictions by condition and on average."""
     rows = []
     for line in guess["costs"]:
         interval: str = _DASH
@@ -145,7 +145,7 @@ def _confusion_section(confusion: Mapping[str, Mapping[str, int]]) -> Section:
 
 
 def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
-    """Images by true and guessed condition, each cell with its share of the row."""
+    """Images by true and predicted condition, each cell with its share of the row."""
     guessed = list(next(iter(confusion.values())))
     return Table(
         name="matrix",
@@ -177,7 +177,7 @@ def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
 
 
 def _share_cell(count: int, total: int, *, is_right: bool) -> Cell:
-    # anything at all is shaded, and only a whole row is shaded fully
+    # any non-zero cell is shaded; only 100% is shaded fully
     tenths = 0 if not count else max(1, math.floor(10 * count / total))
     below = (f"{count / total:.0%}",) if count else ()
     return Cell(text=str(count), value=count, below=below, style=f"tenths-{tenths}{' right' if is_right else ''}")

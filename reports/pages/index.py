@@ -1,4 +1,4 @@
-"""One page over all studies of a runs folder: what each asked, how far it is, what came of it."""
+"""One page over all studies of a runs folder: question, progress and result of each."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class StudyRow:
 
     Attributes:
         folder: name of its folder.
-        title, question: as the study says them; `budget` and `data` by name.
+        title, question: of study.json; `budget` and `data` by name.
         date: day on which its last run finished, "YYYY-MM-DD", "" while none is.
         n_done, n_planned: its finished and its planned runs.
         unfinished: the runs that are not done, in words: "1 failed, 2 missing".
         seeds: how many its variants were planned with.
         headline: of its verdict.
-        verdict: as in `Verdict.ranks`.
+        verdict: as in `Verdict.outcome`.
         contrast: its first planned contrast, where it can be estimated.
         report: address of its page from the index, "" where it has none yet.
-        problem: why there is nothing to say of it; "" in general.
+        problem: why it has no result; "" normally.
     """
 
     folder: str
@@ -101,7 +101,7 @@ def build_index(root: Path, out_dir: Path | None = None, *, lang: str = "en") ->
 
 
 def index_document(lines: Sequence[StudyRow], unassigned: str, command: str) -> Document:
-    """The page: a line a study, latest first; `unassigned` is said of runs of no study."""
+    """The page: one row per study, latest first; `unassigned` is a note on runs of no study."""
     n_done, n_planned = sum(line.n_done for line in lines), sum(line.n_planned for line in lines)
     totals = ngettext(
         "{n} study; {done:,} of {planned:,} planned runs finished (a run shared by several studies counts in each).",
@@ -193,11 +193,11 @@ def _interval_bounds(contrast: ContrastResult) -> tuple[float, float]:
 
 
 def read_study_row(folder: Path, out: Path) -> StudyRow:
-    """The study's line; never raises for what the folder holds.
+    """The study's row; never raises for malformed content.
 
     Args:
         folder: of the study.
-        out: folder of the index, from which its links lead.
+        out: folder of the index, to which its links are relative.
     """
     try:
         full_study = load_study(folder)

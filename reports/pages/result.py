@@ -28,19 +28,19 @@ AVERAGES = {
 }
 _INGREDIENTS = message("Ingredients")
 _CHECKED = "\N{CHECK MARK}"
-_MAX_NARROW_LENGTH = 4  # signs of a cell that a page of two columns has room for
+_MAX_NARROW_LENGTH = 4  # characters of a cell that fit a two-column page
 _HIGHER, _LOWER = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 _AVERAGE_HEADS = {AVERAGE: message("columns"), TASK_AVERAGE: message("tasks")}
 
 
 def all_metrics(table: ResultTable, name: str = "result") -> Table:
-    """All metrics of a cell beside each other, as `table.md` has them."""
+    """All metrics in one cell, as in `table.md`."""
     heads = [Column(head=condition_label(column)) for column in table.columns]
     return _table(table, name, title=message("Result"), heads=heads, caption=table_caption(table))
 
 
 def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", origins: int | None = None) -> Table:
-    """One metric, columns of one task under one head; its LaTeX has the spread over seeds too."""
+    """One metric, columns of one task under one head; its LaTeX includes the standard deviation over seeds."""
     index = table.metrics.index(metric)
     rows = tuple(replace(row, cells=tuple(_metric_cell(cell, index) for cell in row.cells)) for row in table.rows)
     metric_table = replace(table, rows=rows)
@@ -67,7 +67,7 @@ def _first_score_column(table: Table) -> int:
 
 
 def _print_cells(cells: Sequence[Cell], averages: Sequence[int]) -> tuple[Cell, ...]:
-    """The cells as a page of two columns has room for: spreads of the averages alone, other names in the caption."""
+    """The cells for a two-column page: spreads of the averages only, no aliases."""
     label, *scores = cells
     print_scores = [
         _with_spread(cell) if column_index in averages else cell for column_index, cell in enumerate(scores, start=1)
@@ -81,7 +81,7 @@ def _with_spread(cell: Cell) -> Cell:
 
 
 def _print_caption(table: ResultTable) -> str:
-    """What a paper's caption says: no more of the marks than there are."""
+    """Caption for a paper; mentions only marks that occur."""
     numbers = [number for row in table.rows for cell in row.cells for number in cell.numbers]
     seeds = {row.seeds for row in table.rows if not row.is_input}
     lines: list[str] = [f"Protocol {table.protocol}, data {table.data}."]
@@ -97,7 +97,7 @@ def _print_caption(table: ResultTable) -> str:
 
 
 def difference_table(table: ResultTable, study: Study, name: str = "result") -> Table | None:
-    """Each variant's PSNR less that of the study's reference, by column; None without a reference that is done."""
+    """Each variant's PSNR minus that of the reference, by column; None without a finished reference."""
     metric = table.metrics[0]
     analysis, reference = study.analysis(metric.name), study.reference
     if reference is None or reference not in analysis.scores.variants:
@@ -136,7 +136,7 @@ def difference_table(table: ResultTable, study: Study, name: str = "result") -> 
 
 
 def column_heads(columns: Sequence[str]) -> list[Column]:
-    """Heads of conditions and averages; strengths of one task, and both averages, stand under one head."""
+    """Heads of conditions and averages; strengths of one task, and both averages, share a group head."""
     tasks = [schema.task_of(column) for column in columns]
     heads = []
     for column, task in zip(columns, tasks, strict=True):
@@ -187,9 +187,9 @@ def _table(
 
 
 def _differing_ingredients(table: ResultTable, max_length: int | None) -> list[str]:
-    """Parts of the method in which the variants differ, told in `max_length` signs at most.
+    """Parts of the method in which the variants differ, with texts of at most `max_length` characters.
 
-    What all have alike needs no column, nor what all have alike that have it, unless it is a check mark.
+    A part that is equal in all variants, or in all that have it, gets no column, unless it is a check mark.
     """
     names = dict.fromkeys(name for row in table.rows for name in row.ingredients)
     variants = [row for row in table.rows if not row.is_input]

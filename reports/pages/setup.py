@@ -1,4 +1,4 @@
-"""How a study was made: what was asked, what a reader must know, its runs, and what failed."""
+"""Setup of a study: settings, caveats, runs and failures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from reports.messages import joined, message, ngettext, sentences, stored_text
 from reports.study import Run, Status, Study
 
 MAX_RUN_LINES = 1000
-"""Runs that the page lists; of more, the first of each variant, and all in runs.csv."""
+"""Runs that the page lists; of a larger study, the first of each variant, and all in runs.csv."""
 
 MAX_FAILURES = 100
 """Runs that are not done and whose reason the page shows; of more, those that failed first, and all in runs.csv."""
 
-_MAX_SEEDS = 40  # named one by one
+_MAX_SEEDS = 40  # listed one by one
 
 _ENCODER_NOTES = {
     "minilm": message("MiniLM, a sentence encoder, zero-padded to 512 dimensions"),
@@ -29,7 +29,7 @@ _ENCODER_NOTES = {
 
 
 def facts(study: Study) -> list[tuple[str, str]]:
-    """What was asked and under which terms, as (name, text) pairs without empty ones."""
+    """The study's settings as (name, text) pairs without empty ones."""
     finished = [r for r in study.runs.values() if r.status is Status.DONE]
     specs = [r.spec for r in study.runs.values() if r.spec]
     seeds = sorted({e.seed for e in study.entries})
@@ -55,7 +55,7 @@ def facts(study: Study) -> list[tuple[str, str]]:
 
 
 def remarks(study: Study) -> list[str]:
-    """What a reader must know before believing a number; worked out from the runs, empty if all is plain."""
+    """Caveats computed from the runs; empty where there are none."""
     finished = [r for r in study.runs.values() if r.status is Status.DONE]
     lines = [_encoder_remark(encoder) for encoder in _encoder_names(study)]
     max_listed = runs_listed(study)
@@ -152,7 +152,7 @@ def _not_done(study: Study) -> list[Run]:
 
 
 def interim_warning(study: Study) -> list[str]:
-    """That planned runs are still to come: who looks early and again finds differences by chance more often."""
+    """A warning where planned runs are unfinished: repeated analyses find differences by chance more often."""
     states = [run.status for run in study.runs.values()]
     if not {Status.MISSING, Status.RUNNING} & set(states) or Status.DONE not in states:
         return []
@@ -212,7 +212,7 @@ def _run_cells(run: Run, variant: str, seed: int) -> tuple[Cell, ...]:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as a reader says them: "42 s", "3 min 5 s", "2 h 14 min"."""
+    """A duration for readers: "42 s", "3 min 5 s", "2 h 14 min"."""
     if seconds is None:
         return ""
     n_seconds = round(seconds)
@@ -247,7 +247,7 @@ def _data_text(data: dict[str, Any]) -> str:
 
 
 def _budget_text(values: dict[str, Any]) -> str:
-    """{"name": "smoke", "steps": 200} -> "smoke · steps 200"; a list of parts is told part by part."""
+    """{"name": "smoke", "steps": 200} -> "smoke · steps 200"; a list of phases is listed phase by phase."""
     parts_of_text = [str(values["name"])] if values.get("name") else []
     parts_of_text += [stored_text(str(values["summary"]))] if values.get("summary") else []
     for key, value in values.items():
@@ -293,7 +293,7 @@ def _as_float(value: Any) -> float | None:
 
 
 def reproduce(study: Study, *, has_measures: bool) -> Section:
-    """The commands that make the runs and the page again, and what lies beside the page."""
+    """The commands that reproduce the runs and the page, and the files next to the page."""
     blocks: list[Block] = []
     if study.command:
         text = message("To run the study (finished runs are not repeated) and build this report:")
@@ -313,11 +313,11 @@ def reproduce(study: Study, *, has_measures: bool) -> Section:
 
 
 def rebuilt_from(study: Study) -> str:
-    """The study's folder as a shell takes it, seen from where its command was given; RUNS for runs without a study."""
+    """The study's folder, quoted for a shell and relative to where its command ran; RUNS for runs without a study."""
     if study.folder is None:
         return "RUNS"
     if study.folder.parent.name != schema.STUDIES_FOLDER:
-        return shlex.quote(str(study.folder))  # a copy, elsewhere than its command says
+        return shlex.quote(str(study.folder))  # a copy in another place than its command names
     arguments = shlex.split(study.command) if study.command else []
     out_folders = [word.removeprefix("--out=") for word in arguments if word.startswith("--out=")]
     out_folders += [arguments[index + 1] for index, word in enumerate(arguments[:-1]) if word == "--out"]

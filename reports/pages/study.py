@@ -1,4 +1,4 @@
-"""The page of a study: the answer first, then the table, then what may explain it, and last how it was made."""
+"""The page of a study: the answer, the table, what may explain it, and the setup."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ from reports.verdict import Verdict
 from reports.viewer.show import Interactive
 
 FIGURE_PREFIX = "figure-"
-"""Before the name of another package's figure: its section's."""
+"""Prefix of the section of a plug-in's figure."""
 
 SCRIPTS = ("tabs.js", "copy.js", "gallery.js", "scatter.js", "origins.js")
-_FIGURE_TITLES: dict[str, str] = {"feature_maps": message("Feature maps")}  # of our own figures that studies ask for
+_FIGURE_TITLES: dict[str, str] = {"feature_maps": message("Feature maps")}  # of built-in figures that studies request
 _ENGLISH_FIGURES = message("Text inside figures is English, as in papers; the captions explain it.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RenderedFigures:
-    """The page's figures by section; `problems` says which could not be drawn and why."""
+    """The page's figures by section; `problems`: section -> why it could not be drawn."""
 
     pictures: dict[str, list[Picture]] = field(default_factory=dict)
     measured: list[Measured] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
 
     def has(self, section: str) -> bool:
-        """Whether there is a figure, or a problem to tell of."""
+        """Whether there is a figure or a problem to report."""
         return bool(self.pictures.get(section)) or section in self.problems
 
     def blocks(self, section: str, placeholder: str = "") -> list[Block]:
@@ -73,19 +73,19 @@ class RenderedFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyReport:
-    """All that the page shows.
+    """Contents of the page.
 
     Attributes:
         study: whose page it is.
         table: its results.
-        verdict: what they allow to be said.
+        verdict: on its planned contrasts.
         figures: of the study itself.
         subsets: other test sets and protocols, with their tables.
-        reported: what papers print, where the study asks for it.
+        reported: numbers from papers, where the study requests them.
         measures: with their figures.
-        interactive: what moves.
-        plateau: what is to be said of training that ended early.
-        below_classical: what is to be said of networks that a method without training surpasses.
+        interactive: its interactive parts.
+        plateau: sentences on variants that were still improving.
+        below_classical: sentences on networks below a method without training.
     """
 
     study: Study
@@ -213,7 +213,7 @@ class StudyReport:
         )
 
     def _features(self) -> Section:
-        """t-SNE with what the separation of its clouds proves."""
+        """t-SNE with the controls of its separation."""
         controls = self.measures.section(SEPARATION)
         blocks: list[Block] = []
         if controls and not self.figures.pictures.get("features"):
@@ -308,6 +308,6 @@ def _interval_cell(value: float, interval: tuple[float, float], digits: int) -> 
 
 
 def _figure_section(name: str, title: str, figures: RenderedFigures, placeholder: str = "") -> Section | None:
-    """A section of figures; None where there is nothing to say."""
+    """A section of figures; None where it would be empty."""
     blocks = figures.blocks(name, placeholder)
     return Section(name=name, title=title, blocks=blocks) if blocks else None

@@ -1,4 +1,4 @@
-"""What papers print, kept apart from what was measured: loading, checking, comparing. Data: reports/paper/*.csv."""
+"""Numbers from papers, separate from measured ones: loading, checking, comparing. Data: reports/paper/*.csv."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not add up in the reported numbers, worked out from them alone."""
+"""Inconsistencies in the reported numbers, computed from them alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _METRICS = {m.name: m for m in schema.METRICS}
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
-    """Something that a reader of a reported number must know.
+    """An inconsistency in a reported number.
 
     Attributes:
         kind: "average": the row's average is not the mean of its cells; "conflict": sources print different values;

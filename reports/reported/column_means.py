@@ -53,7 +53,7 @@ def column_means(rows: pd.DataFrame, columns: tuple[str, ...]) -> ColumnMeans:
 
 
 def mean_cells(grid: ColumnMeans, name: str, runs: str, *, with_average: bool) -> tuple[Cell, ...]:
-    """One variant's cells ("input" for the degraded input), with images and `runs` for who asks."""
+    """One variant's cells ("input" for the degraded input), with images and `runs` in the tooltip."""
     columns = [(grid.values(name, c), f"{grid.counts.get(c, 0)} images") for c in grid.columns]
     if with_average:
         columns.append((grid.mean(name), "mean over the columns"))

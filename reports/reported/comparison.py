@@ -1,4 +1,4 @@
-"""Measured numbers beside the printed ones of the same method and setting."""
+"""Measured and reported numbers of the same method and setting, side by side."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class ComparedCell:
 def compare(setting_and_method: str, measured: Mapping[str, tuple[float, float]]) -> list[ComparedCell]:
     """Put measured numbers beside every source's printed ones.
 
-    The caller answers for images and protocol: `protocol_for` says which protocol the printed numbers belong to.
+    The caller must ensure the same images and protocol: `protocol_for` gives the protocol of the printed numbers.
 
     Args:
         setting_and_method: "DFPIR 3-task"; letter case does not matter.
@@ -103,7 +103,7 @@ def compare(setting_and_method: str, measured: Mapping[str, tuple[float, float]]
 
 
 def known_names() -> tuple[str, ...]:
-    """Everything that `compare` knows: "DFPIR 3-task", ..."""
+    """All names that `compare` accepts: "DFPIR 3-task", ..."""
     names = (f"{name} {setting}" for setting in SETTINGS for row in reported_rows(setting) for name in _spellings(row))
     return tuple(dict.fromkeys(names))
 

@@ -1,4 +1,4 @@
-"""A study's own numbers arranged as a paper's table, and what may be compared with the paper's."""
+"""A study's numbers arranged as a paper's table, and their differences from the paper's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reports.tables import INPUT_LABEL
 NOT_PRINTED = message("not printed")
 MINUS = "\N{MINUS SIGN}"
 _PAPER_DATA = "paper"
-_DIGITS = {schema.PSNR: 3, schema.SSIM: 4}  # digits that show on which side of the tolerance a difference lies
+_DIGITS = {schema.PSNR: 3, schema.SSIM: 4}  # digits that show whether a difference is within the tolerance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class MeasuredTable:
         title: protocol and data.
         heads: the columns: the paper's test sets on the field's data, conditions on other images.
         rows: the degraded input first; a cell with the name, one a column, and where the numbers come from.
-        differences: each variant against each source; empty where nothing can be compared, `reasons` then says why.
+        differences: each variant against each source; empty where nothing can be compared, see `reasons`.
         reasons: sentences for the reader.
     """
 
@@ -47,7 +47,7 @@ class MeasuredTable:
 
 
 def measured_tables(study: Study, setting: Setting) -> tuple[MeasuredTable, ...]:
-    """The study's numbers for a setting's columns, apart by protocol and, on other images, by data set."""
+    """The study's numbers for a setting's columns, one table per protocol and, on other images, per data set."""
     images = study.rows
     tables = []
     for protocol in study.test_settings["protocol"].unique():
@@ -92,7 +92,7 @@ def _on_paper_test_sets(study: Study, setting: Setting, protocol: str, rows: pd.
 
 
 def _on_other_images(study: Study, setting: Setting, protocol: str, rows: pd.DataFrame) -> Iterator[MeasuredTable]:
-    """Measured numbers that no printed one may stand beside: columns are conditions, not the paper's test sets."""
+    """Measured numbers on other images than the paper's: columns are conditions, not test sets; no differences."""
     conditions = tuple(dict.fromkeys(c.condition for c in setting.columns))
     sets = ", ".join(dict.fromkeys(c.name.rpartition("-s")[0] or c.name for c in setting.columns))
     for dataset in rows["dataset"].unique():
@@ -141,7 +141,7 @@ def _label(study: Study, variant: str) -> str:
 
 
 def _training_text(study: Study, variant: str, finished: Sequence[Run]) -> str:
-    """Seeds, budget and size: what a measured number means nothing without."""
+    """Seeds, budget and size of the measured model."""
     planned = study.runs_of(variant)
     if not finished:
         return message("measured: nothing yet")
@@ -174,7 +174,7 @@ def _size_text(run: Run) -> str:
 
 
 def _incomplete(study: Study, setting: Setting, grid: ColumnMeans) -> tuple[list[PaperColumn], list[str]]:
-    """Columns whose measured mean is not over the whole, uncut test set, and why."""
+    """Columns whose measured mean is not over the complete, uncropped test set, and why."""
     max_sides = sorted({side for run in study.runs.values() if (side := _max_side(run))})
     if max_sides:
         sides = ", ".join(map(str, max_sides))

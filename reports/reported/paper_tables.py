@@ -17,10 +17,10 @@ class PaperColumn:
 
     Attributes:
         name: as in the CSV files ("CBSD68-s25").
-        head: as a reader knows it.
+        head: column head.
         dataset: the test set's name in this suite's rows.
         condition: the degradation's name in this suite's rows.
-        n_images: images of the whole set; a mean over fewer is a mean over other images.
+        n_images: images of the complete set; a mean over fewer is not comparable.
     """
 
     name: str
@@ -45,7 +45,7 @@ def _noise(dataset: str, head: str, n_images: int, *sigmas: int) -> tuple[PaperC
 
 _HAZE = PaperColumn(
     name="SOTS-outdoor", head="SOTS-outdoor", dataset="sots-outdoor", condition="haze", n_images=500
-)  # 500 hazy images; some papers take the 492 distinct scenes, which is another set here
+)  # 500 hazy images; papers that use the 492 distinct scenes have another test set
 _RAIN = PaperColumn(name="Rain100L", head="Rain100L", dataset="rain100l-test", condition="rain", n_images=100)
 _BLUR = PaperColumn(name="GoPro", head="GoPro", dataset="gopro-test", condition="blur", n_images=1111)
 _LOWLIGHT = PaperColumn(name="LOL-v1", head="LOL-v1", dataset="lol-eval15", condition="lowlight", n_images=15)
@@ -61,7 +61,7 @@ class Setting:
         file: its CSV file in reports/paper/.
         columns: in the paper's order, without the average.
         has_average: whether the paper prints one: the plain mean over `columns`.
-        paper_source: the source that is the paper's own table; its rows stand first.
+        paper_source: the source that is the paper's own table; its rows come first.
         protocol: the evaluation protocol of the family that prints such tables (docs/protocols.md).
     """
 
@@ -143,7 +143,7 @@ NOT_TRAINED: dict[str, str] = {"TAPE": message("no code by its authors was found
 # InstructIR's paper names its models by the number of tasks; other papers print the same rows under the bare name.
 _CANONICAL_NAMES = {("3-task", "InstructIR-3D"): "InstructIR", ("5-task", "InstructIR-5D"): "InstructIR"}
 
-# Methods whose authors score in a way of their own; everybody's numbers of them go back to theirs.
+# Methods whose authors evaluate with their own protocol; other papers copy those numbers.
 _OWN_PROTOCOL = {"MoCE-IR": "moceir", "MoCE-IR-S": "moceir", "InstructIR": "instructir"}
 
 

@@ -24,7 +24,7 @@ class PrintedCell:
 
     Attributes:
         psnr_db: in dB; None where the source prints none; likewise `ssim`.
-        note: what the source or the person who copied it says of this cell.
+        note: remark of the source, or of the person who copied it.
         where: file and line.
     """
 
@@ -47,7 +47,7 @@ class ReportedRow:
         method: as the source prints it; `name` is the same for all sources.
         year: of the method, or of the source where it re-ran an older method.
         params_m: parameters in millions, None where the source gives none.
-        source: where the numbers stand.
+        source: of the numbers.
         cells: by column name, the average included where the source prints one.
     """
 

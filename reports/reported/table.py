@@ -1,6 +1,6 @@
 """A paper's table with reported rows, measured rows and, where both are of the same images, their differences.
 
-The three never mix: each is a row group of its own, and best and second are marked within a group alone.
+The three never mix: each is a separate row group, and best and second are marked within a group only.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REPORTED_KEY = "reported"
 _LATER_TASKS = {
     "blur": message("blur"),
     "lowlight": message("low light"),
-}  # those of the five that not every table of a paper has
+}  # tasks of the five-task setting that other tables lack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +53,8 @@ class ReportedTable:
     Attributes:
         setting: the paper's table that it is about.
         groups: the paper's own table, what was measured, differences, and what other sources report.
-        warnings: what must be read before the table.
-        remarks: numbered from 1: what does not add up in the rows that carry their number.
+        warnings: shown before the table.
+        remarks: numbered from 1: inconsistencies in the rows that carry their number.
         notes: how to read the table.
     """
 
@@ -116,7 +116,7 @@ class ReportedTable:
 
 
 def requested_setting(study: Study) -> str | None:
-    """The setting that study.json asks for under "reported"; None for runs without a study or without the wish.
+    """The setting that study.json requests under "reported"; None without a study or a request.
 
     Raises:
         ValueError: it names no setting.
@@ -158,7 +158,7 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
                     rows=part.differences,
                 )
             )
-    # Last, since it is long: what was measured stays in sight of the paper's own table.
+    # Last, since it is long: measured rows stay close to the paper's own table.
     groups.append(
         _reported_group(message("Reported by other sources (copied, not measured here)"), setting, other_rows, marks)
     )
@@ -240,7 +240,7 @@ def _number_remarks(
 ) -> tuple[tuple[str, ...], dict[tuple[str, str], tuple[int, ...]]]:
     """Remarks for below the table, and which of them concern each (method, source).
 
-    Conflicts of one method become one remark: its rows stand in the table with their values.
+    Conflicts of one method become one remark: its rows are in the table with their values.
     """
     remarks: list[str] = []
     marks: dict[tuple[str, str], list[int]] = {}
