@@ -96,7 +96,7 @@ class FigureJobs:
             return self._pending.pop() if self._pending else None
 
     def _submit_next(self, _: object = None) -> None:
-        """Submit the next job, and the one after it when that has finished, so that the caller can take jobs meanwhile."""
+        """Submit the next job, and another when it has finished; the caller can take jobs meanwhile."""
         with self._lock:
             if self._executor is None or not self._pending:
                 return

@@ -281,7 +281,7 @@ class Analysis:
         value = float(sum(w * components.runs[v].by_seed.mean() for v, w in used.items()))
         return estimate_from_components(value, runs=runs, images=images, n_seeds=n_seeds)
 
-    def estimate_from_components(self, variant: str, column: str = AVERAGE) -> Estimate:
+    def estimate(self, variant: str, column: str = AVERAGE) -> Estimate:
         """The variant's own mean."""
         return self.contrast({variant: 1.0}, column)
 

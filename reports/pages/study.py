@@ -258,7 +258,7 @@ def result_blocks(table: ResultTable, study: Study, name: str, origins: int) -> 
     tabs += [(metric.label, [replace(metric_table, caption="", notes=())]) for metric, metric_table in tables]
     difference = result.difference_table(table, study, name)
     tabs += [(message("Difference"), [difference])] if difference else []
-    hint = message("Click a number or press Enter to see its runs; arrow keys move between cells.")
+    hint = message("A click or Enter on a number shows the runs behind it; arrow keys go from cell to cell.")
     return [
         Text(text=result.table_caption(table), style="caption"),
         Tabs(name=name, title=message("Metric"), tabs=tabs),

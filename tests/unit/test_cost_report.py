@@ -72,7 +72,7 @@ def test_page_tables_and_figures(tmp_path):
     assert "default-src 'none'" in text
     assert not re.search(r"(?:src|href)=\"(?!data:|#)", text)
     assert "uncommitted changes" in text
-    assert "The machine was not quiet" in text
+    assert "The machine was not idle" in text
     assert text.count('class="sortable"') == 3
     for name in ("psnr_cost", "time_macs"):
         assert all((page.parent / "figures" / f"{name}.{end}").stat().st_size > 1000 for end in ("png", "svg", "pdf"))

@@ -106,9 +106,9 @@ def test_images_have_alternative_texts_and_links_lead_somewhere(whole):
 
 def test_the_page_says_what_a_reader_must_know(whole):
     page = whole[1]
-    assert "not encoded by CLIP" in page
+    assert "substitute for CLIP" in page
     assert "uncommitted changes" in page
-    assert "1 of 6 runs is not done" in page
+    assert "1 of 6 runs is not finished" in page
     assert "FloatingPointError" in page
     assert "1 of 2" in page
     assert re.search(r"(of|any of the) 2 planned contrasts", page)
@@ -225,7 +225,7 @@ def test_of_many_runs_that_are_not_done_those_with_a_reason_are_shown(tmp_path, 
     )
     folder = write_runs(tmp_path / "runs", fake)
     text = build_report([folder], tmp_path / "out").read_text(encoding="utf-8")
-    assert "2 of 6 runs are not done" in text
+    assert "2 of 6 runs are not finished" in text
     assert "The first 1 of them are shown with their reasons; all are in runs.csv." in text
     assert "Unfinished (2)" in text
     assert re.findall(r'<p class="status (\w+)"><strong>', text) == ["failed"]

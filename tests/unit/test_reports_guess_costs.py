@@ -100,7 +100,7 @@ def test_perfect_images_are_left_out_and_json_stays_json(tmp_path):
     table["psnr_db"] = math.inf
     nothing = summarize_guesses(table, list(CONDITIONS))
     assert nothing["costs"][-1]["difference_db"] is None
-    assert "can't be said" in guess_headline(nothing)
+    assert "is undefined" in guess_headline(nothing)
 
 
 def test_a_condition_that_no_guess_can_name_is_all_wrong():
@@ -123,7 +123,7 @@ def test_shades_say_anything_and_everything():
     [
         (-2.0, -1.0, "the model loses"),
         (1.0, 2.0, "the model gains"),
-        (-1.0, 1.0, "not told apart"),
+        (-1.0, 1.0, "no significant change"),
         (None, None, "few"),
     ],
 )
