@@ -24,7 +24,7 @@ from reports.measures.separation import NOT_MEASURED
 from reports.messages import sentences as texts
 from reports.messages import with_labels
 from reports.pages.result import all_metrics, one_metric
-from reports.pages.setup import failures, interim_warning, lists_all, n_not_done
+from reports.pages.setup import count_unfinished, interim_warning, listed_unfinished, lists_all_runs
 from reports.pages.study import FIGURE_PREFIX, RenderedFigures, StudyReport
 from reports.pairs import pairs_frame
 from reports.publish import provenance
@@ -126,7 +126,7 @@ def _write_tables(report: StudyReport, out: Path) -> None:
 
 
 def _warn_of_failures(study: Study, warn: Callable[[str], None]) -> None:
-    not_done = failures(study)
+    not_done = listed_unfinished(study)
     missing = [run for run in not_done if run.status is Status.MISSING]
     if len(missing) > _MAX_LISTED_MISSING:
         warn(f"not in the report: {len(missing)} runs that were not started")
@@ -134,7 +134,7 @@ def _warn_of_failures(study: Study, warn: Callable[[str], None]) -> None:
         if run in missing and len(missing) > _MAX_LISTED_MISSING:
             continue
         warn(f"not in the report: {run.run_id}: {run.status.label}" + (f", {run.reason}" if run.reason else ""))
-    if (n_hidden := n_not_done(study) - len(not_done)) > 0:
+    if (n_hidden := count_unfinished(study) - len(not_done)) > 0:
         warn(f"not in the report: {n_hidden} more")
 
 
@@ -227,7 +227,7 @@ def start_figures(
 def _write_run_list(study: Study, path: Path) -> None:
     """Every run in a file where the page can't list them; where it can, no such file is left of a larger study."""
     table = provenance(study)
-    if not lists_all(study):
+    if not lists_all_runs(study):
         write_csv(path, table, "%.9g")
     elif path.is_file():
         with path.open(encoding="utf-8", errors="replace") as file:

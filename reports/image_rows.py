@@ -129,13 +129,13 @@ def _is_valid(table: pa.Table) -> bool:
     if sorted(table.column_names) != sorted(c.name for c in schema.IMAGE_COLUMNS) or not len(table):
         return False
     for column in schema.IMAGE_COLUMNS:
-        found = table.column(column.name)
-        kind = found.type.value_type if pa.types.is_dictionary(found.type) else found.type
-        fits = kind == (pa.string() if column.name in _TEXT_COLUMNS else _ARROW_TYPES[column.dtype])
-        if not fits or found.null_count:
+        column_data = table.column(column.name)
+        kind = column_data.type.value_type if pa.types.is_dictionary(column_data.type) else column_data.type
+        has_type = kind == (pa.string() if column.name in _TEXT_COLUMNS else _ARROW_TYPES[column.dtype])
+        if not has_type or column_data.null_count:
             return False
     scores = (table.column(name).to_numpy() for name in _SCORE_COLUMNS)
-    if any(np.isnan(found).any() or np.isneginf(found).any() for found in scores):
+    if any(np.isnan(values).any() or np.isneginf(values).any() for values in scores):
         return False
     seeds = table.column("seed").to_numpy()
     key = np.zeros(len(table), dtype=np.int64)

@@ -48,13 +48,13 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     Raises:
         ValueError: a path is neither a run folder nor holds any.
     """
-    found: dict[Path, None] = {}
+    folders: dict[Path, None] = {}
     for path in map(Path, paths):
         run_folders = [path] if _is_run(path) else sorted(p for p in path.glob("*") if _is_run(p))
         if not run_folders:
             raise ValueError(f"{path}: neither a run (no {schema.SPEC_FILE}) nor a study nor a folder of runs.")
-        found.update(dict.fromkeys(run_folders))
-    return list(found)
+        folders.update(dict.fromkeys(run_folders))
+    return list(folders)
 
 
 def load_study(folder: Path) -> Study:
@@ -114,9 +114,9 @@ def check_comparable(study: Study) -> None:
         sets = sorted(terms["dataset"].unique())
         if len(sets) > 1:
             raise ValueError(f"Refusing to mix data sets in the column {condition!r}: {', '.join(sets)}.")
-    done = [r for r in study.runs.values() if r.status is Status.DONE]
+    finished = [r for r in study.runs.values() if r.status is Status.DONE]
     data = sorted(
-        {f"{d.get('name')} ({str(d.get('checksum'))[:8]})" for d in (_as_dict(r.spec.get("data")) for r in done)}
+        {f"{d.get('name')} ({str(d.get('checksum'))[:8]})" for d in (_as_dict(r.spec.get("data")) for r in finished)}
     )
     if len(data) > 1:
         raise ValueError(f"Refusing to mix data in one table: {', '.join(data)}.")

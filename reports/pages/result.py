@@ -49,15 +49,15 @@ def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", 
     page_table = _table(
         metric_table, f"{name}-{metric.name}", title=title, heads=heads, caption=table_caption(table, (metric,))
     )
-    printed = _table(
-        metric_table, page_table.name, title=title, heads=heads, caption=_print_caption(metric_table), is_narrow=True
+    latex_table = _table(
+        metric_table, page_table.name, title=title, heads=heads, caption=_latex_caption(metric_table), is_narrow=True
     )
     averages = [n for n, column in enumerate(table.columns) if column in _AVERAGE_HEADS]
-    rows_of_print = [
-        _print_cells(row.cells, [_first_score_column(printed) + n for n in averages]) for row in printed.rows
+    latex_rows = [
+        _latex_cells(row.cells, [_first_score_column(latex_table) + n for n in averages]) for row in latex_table.rows
     ]
-    row_pairs = zip(printed.rows, rows_of_print, strict=True)
-    latex = to_latex(replace(printed, rows=tuple(replace(row, cells=cells) for row, cells in row_pairs)))
+    row_pairs = zip(latex_table.rows, latex_rows, strict=True)
+    latex = to_latex(replace(latex_table, rows=tuple(replace(row, cells=cells) for row, cells in row_pairs)))
     return replace(page_table, origins=origins, first_number=_first_score_column(page_table), latex=latex)
 
 
@@ -66,7 +66,7 @@ def _first_score_column(table: Table) -> int:
     return 1 + sum(column.group == _INGREDIENTS for column in table.columns)
 
 
-def _print_cells(cells: Sequence[Cell], averages: Sequence[int]) -> tuple[Cell, ...]:
+def _latex_cells(cells: Sequence[Cell], averages: Sequence[int]) -> tuple[Cell, ...]:
     """The cells for a two-column page: spreads of the averages only, no aliases."""
     label, *scores = cells
     print_scores = [
@@ -80,7 +80,7 @@ def _with_spread(cell: Cell) -> Cell:
     return replace(cell, below=tuple(spread)) if spread else cell
 
 
-def _print_caption(table: ResultTable) -> str:
+def _latex_caption(table: ResultTable) -> str:
     """Caption for a paper; mentions only marks that occur."""
     numbers = [number for row in table.rows for cell in row.cells for number in cell.numbers]
     seeds = {row.seeds for row in table.rows if not row.is_input}

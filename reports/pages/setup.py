@@ -28,7 +28,7 @@ _ENCODER_NOTES = {
 }
 
 
-def facts(study: Study) -> list[tuple[str, str]]:
+def setup_facts(study: Study) -> list[tuple[str, str]]:
     """The study's settings as (name, text) pairs without empty ones."""
     finished = [r for r in study.runs.values() if r.status is Status.DONE]
     specs = [r.spec for r in study.runs.values() if r.spec]
@@ -54,11 +54,11 @@ def facts(study: Study) -> list[tuple[str, str]]:
     return [(name, text) for name, text in pairs if text]
 
 
-def remarks(study: Study) -> list[str]:
+def caveats(study: Study) -> list[str]:
     """Caveats computed from the runs; empty where there are none."""
     finished = [r for r in study.runs.values() if r.status is Status.DONE]
     lines = [_encoder_remark(encoder) for encoder in _encoder_names(study)]
-    max_listed = runs_listed(study)
+    max_listed = max_runs_per_variant(study)
     if max_listed is not None:
         lines.append(
             message(
@@ -69,7 +69,7 @@ def remarks(study: Study) -> list[str]:
                 file=schema.RUNS_CSV_FILE,
             )
         )
-    unfinished = _not_done(study)
+    unfinished = _unfinished_runs(study)
     if unfinished:
         lines.append(
             ngettext(
@@ -102,9 +102,9 @@ def remarks(study: Study) -> list[str]:
 
 
 def runs_table(study: Study) -> Table:
-    """Every trained run in the order of the plan, or the first `runs_listed` of each variant."""
+    """Every trained run in the order of the plan, or the first `max_runs_per_variant` of each variant."""
     rows: dict[str, Row] = {}
-    n_left = dict.fromkeys(study.variants, runs_listed(study) or len(study.entries))
+    n_left = dict.fromkeys(study.variants, max_runs_per_variant(study) or len(study.entries))
     for entry in study.entries:
         if entry.alias_of is None and entry.run_id not in rows and n_left[entry.variant]:
             n_left[entry.variant] -= 1
@@ -133,19 +133,19 @@ def runs_table(study: Study) -> Table:
     )
 
 
-def runs_listed(study: Study) -> int | None:
+def max_runs_per_variant(study: Study) -> int | None:
     """How many runs of each variant the page lists; None for all."""
     if len(study.runs) <= MAX_RUN_LINES:
         return None
     return max(1, MAX_RUN_LINES // max(len(study.variants), 1))
 
 
-def lists_all(study: Study) -> bool:
+def lists_all_runs(study: Study) -> bool:
     """Whether the page lists every run, and every one that is not done with its reason."""
-    return runs_listed(study) is None and len(_not_done(study)) <= MAX_FAILURES
+    return max_runs_per_variant(study) is None and len(_unfinished_runs(study)) <= MAX_FAILURES
 
 
-def _not_done(study: Study) -> list[Run]:
+def _unfinished_runs(study: Study) -> list[Run]:
     """Runs that are not done: missing ones behind those that have a reason of their own."""
     unfinished = [run for run in study.runs.values() if run.status is not Status.DONE]
     return sorted(unfinished, key=lambda run: run.status is Status.MISSING)
@@ -166,27 +166,27 @@ def interim_warning(study: Study) -> list[str]:
     ]
 
 
-def n_not_done(study: Study) -> int:
+def count_unfinished(study: Study) -> int:
     """How many runs are not done."""
-    return len(_not_done(study))
+    return len(_unfinished_runs(study))
 
 
-def failures(study: Study) -> list[Run]:
+def listed_unfinished(study: Study) -> list[Run]:
     """Runs that are not done and that the page shows with their reason; `MAX_FAILURES` at most."""
-    return _not_done(study)[:MAX_FAILURES]
+    return _unfinished_runs(study)[:MAX_FAILURES]
 
 
-def failures_section(study: Study) -> Section | None:
+def unfinished_section(study: Study) -> Section | None:
     """Each run that is not done with its reason and, if it failed, its traceback; None where all are."""
     blocks: list[Block] = []
-    for run in failures(study):
+    for run in listed_unfinished(study):
         blocks.append(Text(lead=run.status.label, text=run.run_id, style=f"status {run.status.label}"))
         blocks += [Text(text=run.reason)] if run.reason else []
         traceback = str((run.error or {}).get("traceback", ""))
         blocks += [Fold(title=message("Traceback"), blocks=[Code(code=traceback)])] if traceback else []
     if not blocks:
         return None
-    short = message("Unfinished ({n})", n=n_not_done(study))
+    short = message("Unfinished ({n})", n=count_unfinished(study))
     return Section(name="failures", title=message("Unfinished runs"), short=short, blocks=blocks)
 
 
@@ -292,7 +292,7 @@ def _as_float(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def reproduce(study: Study, *, has_measures: bool) -> Section:
+def reproduce_section(study: Study, *, has_measures: bool) -> Section:
     """The commands that reproduce the runs and the page, and the files next to the page."""
     blocks: list[Block] = []
     if study.command:
@@ -300,7 +300,7 @@ def reproduce(study: Study, *, has_measures: bool) -> Section:
         blocks += [Text(text=text), Code(code=study.command)]
     blocks += [
         Text(text=message("To rebuild this report from the run folders:")),
-        Code(code=f"python -m reports study {rebuilt_from(study)}"),
+        Code(code=f"python -m reports study {study_path(study)}"),
     ]
     beside = message(
         "Beside this page: table.md, table.tex (needs booktabs), means.csv, contrasts.csv and pairs.csv with every "
@@ -312,7 +312,7 @@ def reproduce(study: Study, *, has_measures: bool) -> Section:
     return Section(name="again", title=message("Reproduce"), blocks=blocks)
 
 
-def rebuilt_from(study: Study) -> str:
+def study_path(study: Study) -> str:
     """The study's folder, quoted for a shell and relative to where its command ran; RUNS for runs without a study."""
     if study.folder is None:
         return "RUNS"

@@ -105,7 +105,7 @@ class StudyReport:
         study, figures = self.study, self.figures
         primary = self.measures.section(study.primary)
         sections = [
-            self._short(),
+            self._summary(),
             self._result(),
             primary.section if primary else None,
             self._axis(),
@@ -117,7 +117,7 @@ class StudyReport:
             *(measure.section for measure in self.measures.training),
             self._mechanism(),
             self._problems(),
-            setup.failures_section(study),
+            setup.unfinished_section(study),
             self._appendix(),
         ]
         origins = Template(template="origins.html.j2", values={"origins": self.interactive.origins})
@@ -130,7 +130,7 @@ class StudyReport:
             styles=("interactive.css",),
         )
 
-    def _short(self) -> Section:
+    def _summary(self) -> Section:
         verdict, study = self.verdict, self.study
         primary = self.measures.section(study.primary)
         interim = setup.interim_warning(study)
@@ -236,8 +236,8 @@ class StudyReport:
 
     def _appendix(self) -> Section:
         study = self.study
-        remarks = [Text(text=remark, style="remark") for remark in setup.remarks(study)]
-        setup_blocks: list[Block] = [Facts(facts=setup.facts(study)), *remarks]
+        remarks = [Text(text=remark, style="remark") for remark in setup.caveats(study)]
+        setup_blocks: list[Block] = [Facts(facts=setup.setup_facts(study)), *remarks]
         setup_blocks.append(Text(text=_ENGLISH_FIGURES, style="note translated"))
         return Section(
             name="appendix",
@@ -246,7 +246,7 @@ class StudyReport:
             blocks=[
                 Section(name="asked", title=message("Setup"), blocks=setup_blocks),
                 Section(name="runs", title=message("Runs"), blocks=[setup.runs_table(study)]),
-                setup.reproduce(study, has_measures=bool(self.measures.sections)),
+                setup.reproduce_section(study, has_measures=bool(self.measures.sections)),
             ],
         )
 

@@ -319,8 +319,8 @@ def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
             ),
         )
     notes += [
-        message("{method} is not trained here: {why}.", method=name, why=why)
-        for name, why in NOT_TRAINED.items()
+        message("{method} is not trained here: {why}.", method=name, why=reason)
+        for name, reason in NOT_TRAINED.items()
         if name in {r.name for r in rows}
     ]
     if setting.has_average:

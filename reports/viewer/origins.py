@@ -14,7 +14,7 @@ import pandas as pd
 
 from reports import schema
 from reports.labels import condition_label
-from reports.pages.setup import runs_listed
+from reports.pages.setup import max_runs_per_variant
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, seed_means
 from reports.study import Run, Study
 from reports.tables import ResultTable
@@ -69,7 +69,7 @@ def _row(study: Study, scores: dict[str, Scores], variant: str, columns: Sequenc
     by_column = [
         [seed_means(s, variant, column) if variant in s.seeds else None for s in scores.values()] for column in columns
     ]
-    listed, runs = runs_listed(study), []
+    listed, runs = max_runs_per_variant(study), []
     for number, seed in enumerate(first.seeds[variant][:listed]):
         cells = [[None if values is None else _known(values[number]) for values in metrics] for metrics in by_column]
         runs.append({"run": ids[seed], "seed": seed, "means": cells})

@@ -21,7 +21,7 @@ from reports.labels import condition_label, in_sentence, task_label
 from reports.language import ENGLISH, LANGUAGES, languages
 from reports.load import load
 from reports.messages import comma, joined, listed, message, ngettext, sentences, series, stored_text, with_labels
-from reports.pages.setup import facts, remarks
+from reports.pages.setup import caveats, setup_facts
 from reports.subsets import main_subset
 from reports.verdict import verdict_of
 from tests.support import translations
@@ -106,7 +106,7 @@ def test_no_word_of_the_templates_escapes_translation():
 def test_computed_sentences_are_translated_with_every_number(tmp_path, study):
     loaded = main_subset(load([write_runs(tmp_path, study)]))
     found = verdict_of(loaded)
-    said = [found.headline, *found.sentences, *remarks(loaded)]
+    said = [found.headline, *found.sentences, *caveats(loaded)]
     for text in filter(None, said):
         translated = ZH.translate(text)
         numbers = lambda t: sorted(re.findall(r"\d+(?:[.,]\d+)*", t))  # noqa: E731
@@ -115,7 +115,7 @@ def test_computed_sentences_are_translated_with_every_number(tmp_path, study):
             r"PSNR|dB|Holm|Wilcoxon|Student t|CLIP|ViT-B/32|MiniLM|minilm|dfpir_g\d+|restormer|\b[ab]\b", "", translated
         )
         assert not re.search(r"[A-Za-z]{2,}", left), (text, translated)
-    assert [ZH.translate(name) for name, _ in facts(loaded)[:2]] == ["研究", "变体"]
+    assert [ZH.translate(name) for name, _ in setup_facts(loaded)[:2]] == ["研究", "变体"]
 
 
 def test_a_text_is_its_english_and_knows_its_translation():
