@@ -56,7 +56,7 @@ def condition_label(condition: str) -> str:
         return _AVERAGES[condition]
     if "+" in condition:
         first, *further = (condition_label(part) for part in condition.split("+"))
-        return joined([first, *(in_sentence(label) for other in further)], " + ")
+        return joined([first, *(in_sentence(label) for label in further)], " + ")
     task = schema.task_of(condition)
     style = schema.task_style(task)
     label, strength = _style_label(style), condition[len(task) + 1 :]

@@ -52,7 +52,7 @@ def draw(study: FakeStudy, folder: Path, names: Collection[str] = NAMES) -> dict
             "maps_skip1": (maps, (loaded, whole)), "masks": (masks, (loaded, whole)),
             "attention": (masks, (loaded, whole)), "orders_1": (orders, (loaded, whole)),
             "training_curves": (curves, (loaded, whole)),
-            "moved": (changes, (compare(load_study(before), loaded).rows["psnr_db"], whole)),
+            "moved": (changes, (compare(load_study(before), loaded).changes["psnr_db"], whole)),
         }  # fmt: skip
         for module, given in {calls[name][0]: calls[name][1] for name in names}.items():
             module.draw(*given)
