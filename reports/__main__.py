@@ -62,7 +62,7 @@ def _parser() -> tuple[Parser, dict[str, Command]]:
         subparser.set_defaults(out_name=out, parser=subparser)
         if lang:
             subparser.add_argument(
-                "--out", type=Path, metavar="DIR", help="where to write (default: beside what is read)"
+                "--out", type=Path, metavar="DIR", help="where to write (default: next to the input)"
             )
             subparser.add_argument(
                 "--lang", choices=tuple(LANGUAGES), default="en", help="zh: also a page in Chinese (default: en)"
@@ -76,18 +76,16 @@ def _parser() -> tuple[Parser, dict[str, Command]]:
     )
     subparser = command("index", "one page over all studies of a runs folder", _index)
     subparser.add_argument("root", nargs="?", type=Path, default=Path("runs"), metavar="ROOT", help="(default: runs)")
-    subparser = command(
-        "compare", "what moved between two folders of a study, and whether it is more than noise", _compare
-    )
+    subparser = command("compare", "changes between two folders of a study, and whether they are significant", _compare)
     subparser.add_argument("before", type=Path, metavar="REPORT_A", help="a study's folder")
     subparser.add_argument(
         "after", type=Path, metavar="REPORT_B", help="another of the study, or one that shares variants"
     )
-    subparser = command("evaluation", "page of an evaluation again", _evaluation)
+    subparser = command("evaluation", "rebuild the page of an evaluation", _evaluation)
     subparser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="what `python -m ablations.evaluate --out` wrote"
     )
-    subparser = command("costs", "page, tables and figures of a table of costs", _costs)
+    subparser = command("costs", "page, tables and figures of a cost table", _costs)
     subparser.add_argument("table", type=Path, metavar="TABLE", help="what `python -m ablations.efficiency` wrote")
     subparser.add_argument("--psnr", type=Path, metavar="FOLDER", help="a study's folder: its average PSNR is shown")
     subparser = command("publish", "copy a study's tables with their provenance", _publish, lang=False, out="OUT")
@@ -96,7 +94,7 @@ def _parser() -> tuple[Parser, dict[str, Command]]:
     subparser.add_argument(
         "--runs", action="store_true", help="copy the finished runs without weights and pictures, not the tables"
     )
-    command("reported", "printed numbers of papers that do not add up", _reported, lang=False)
+    command("reported", "inconsistencies in numbers printed by papers", _reported, lang=False)
     subparser = command("size", "words and bytes of a page", _size, lang=False)
     subparser.add_argument("page", type=Path, metavar="PAGE", help="an HTML page of this command")
     return parser, commands

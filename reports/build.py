@@ -76,7 +76,7 @@ def build_report(
         study=study,
         table=build_table(study),
         verdict=verdict_of(study),
-        subsets=[(part, build_table(part.study)) for part in other_subsets(full_study)],
+        subsets=[(subset, build_table(subset.study)) for subset in other_subsets(full_study)],
         reported=None if setting is None else reported_table(full_study, setting),
         plateau=[with_labels(sentence, study.labels_in_text) for sentence in convergence_sentences(learning)],
         below_classical=[with_labels(sentence, study.labels_in_text) for sentence in below_classical_sentences(study)],
@@ -88,7 +88,7 @@ def build_report(
     workers = 1 if len(study.rows) > _MAX_ROWS_SENT else None
     pending = start_figures(study, report.verdict.contrasts, out / schema.FIGURES_FOLDER, measures, workers=workers)
     interactive_parts = interactive(
-        study, [(study, report.table), *((part.study, table) for part, table in report.subsets)]
+        study, [(study, report.table), *((subset.study, table) for subset, table in report.subsets)]
     )
     figures, measures = pending.results()
     document = replace(report, figures=figures, measures=measures, interactive=interactive_parts).document
@@ -108,10 +108,10 @@ def _write_tables(report: StudyReport, out: Path) -> None:
     ]
     markdown = [to_markdown(replace(table, notes=tuple(notes)))]
     latex = [one_metric(report.table, metric).latex for metric in report.table.metrics]
-    for number, (part, subset_table) in enumerate(report.subsets, start=1):
-        markdown.append(f"\n## {part.title}\n\n{to_markdown(all_metrics(subset_table))}")
+    for number, (subset, subset_table) in enumerate(report.subsets, start=1):
+        markdown.append(f"\n## {subset.title}\n\n{to_markdown(all_metrics(subset_table))}")
         latex += [
-            f"% {part.title}",
+            f"% {subset.title}",
             *(one_metric(subset_table, m, f"part-{number}").latex for m in subset_table.metrics),
         ]
     if report.reported is not None:
@@ -158,10 +158,10 @@ class PendingFigures:
             measured=self.measured,
             problems={**self.problems, **{name: problems[name] for name in section_names if name in problems}},
         )
-        of_measures = {
+        measure_figures = {
             name.removeprefix(_MEASURE_PREFIX): figures for name, figures in drawn.items() if name not in section_names
         }
-        return rendered, self.measures.with_figures(of_measures)
+        return rendered, self.measures.with_figures(measure_figures)
 
 
 def _with_labels(figures: Figures, labels: Mapping[str, str]) -> Figures:
@@ -181,14 +181,14 @@ def _with_labels(figures: Figures, labels: Mapping[str, str]) -> Figures:
 def start_figures(
     study: Study, planned: Contrasts, folder: Path, measures: MeasureResults, *, workers: int | None = None
 ) -> PendingFigures:
-    """Begin to draw every figure that the runs have something for; one that fails leaves the others standing.
+    """Start drawing every figure that the runs have data for; a figure that fails does not affect the others.
 
     Args:
         study: whose figures.
         planned: its contrasts by PSNR.
         folder: where figures go.
         measures: whose figures are drawn beside the study's own.
-        workers: processes that draw (`reports.figure_jobs.Drawing`).
+        workers: processes that draw (`reports.figure_jobs.FigureJobs`).
     """
     problems: dict[str, str] = {}
     psnr = study.analysis(schema.PSNR)

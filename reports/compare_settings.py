@@ -36,13 +36,13 @@ def check_same_protocol_and_data(before: Study, after: Study) -> None:
 
 def renamed_datasets(before: Study, after: Study) -> dict[str, str]:
     """Name of the first study's data -> the second's, where their checksums say that they are the same images."""
-    names = []
+    datasets = []
     for study in (before, after):
         data = [d for run in _finished_runs(study) if isinstance(d := run.spec.get("data"), dict) and d.get("checksum")]
-        names.append({(str(d.get("name")), str(d["checksum"])) for d in data})
-    if any(len(pairs) != 1 for pairs in names):
+        datasets.append({(str(d.get("name")), str(d["checksum"])) for d in data})
+    if any(len(names) != 1 for names in datasets):
         return {}
-    (before_name, before_checksum), (after_name, after_checksum) = (next(iter(pairs)) for pairs in names)
+    (before_name, before_checksum), (after_name, after_checksum) = (next(iter(names)) for names in datasets)
     return {before_name: after_name} if before_name != after_name and before_checksum == after_checksum else {}
 
 

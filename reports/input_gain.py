@@ -50,9 +50,9 @@ def input_gain_sentences(scores: Scores) -> list[str]:
                 conditions=_list_tasks(unrestored),
             )
         )
-    idle = {key: g for key, g in gains.items() if abs(g) < IDENTITY_GAIN_DB and key[1] not in untouched}
+    identity = {key: g for key, g in gains.items() if abs(g) < IDENTITY_GAIN_DB and key[1] not in untouched}
     harmed = sorted((g, key) for key, g in gains.items() if g <= -IDENTITY_GAIN_DB)
-    return [*lines, *_identity_sentences(list(idle)), *_harmed_sentences(harmed)]
+    return [*lines, *_identity_sentences(list(identity)), *_harmed_sentences(harmed)]
 
 
 def variants_below_classical(study: Study) -> dict[str, str]:
