@@ -141,11 +141,11 @@ class StudyReport:
             Chips(title=message("Evidence"), chips=chip_items),
             *self.figures.blocks("forest"),
         ]
-        more = [*self.plateau, *self.below_classical, *verdict.sentences]
-        if more:
+        details = [*self.plateau, *self.below_classical, *verdict.sentences]
+        if details:
             title = message("Findings and limitations")
             is_open = not self.figures.pictures.get("forest")
-            blocks.append(Fold(title=title, blocks=[Items(items=more)], is_open=is_open))
+            blocks.append(Fold(title=title, blocks=[Items(items=details)], is_open=is_open))
         return Section(name="short", title=message("Summary"), blocks=blocks)
 
     def _result(self) -> Section:
@@ -168,12 +168,12 @@ class StudyReport:
 
     def _subsets(self) -> Section | None:
         blocks: list[Block] = []
-        for number, (part, table) in enumerate(self.subsets, start=1):
-            part_blocks = [
-                Text(text=part.note, style="caption"),
-                *result_blocks(table, part.study, f"part-{number}", number),
+        for number, (subset, table) in enumerate(self.subsets, start=1):
+            subset_blocks = [
+                Text(text=subset.note, style="caption"),
+                *result_blocks(table, subset.study, f"part-{number}", number),
             ]
-            blocks.append(Section(name=f"part-{number}", title=part.title, blocks=part_blocks))
+            blocks.append(Section(name=f"part-{number}", title=subset.title, blocks=subset_blocks))
         title, short = message("Other images and protocols"), message("Other images")
         return Section(name="parts", title=title, short=short, blocks=blocks) if blocks else None
 
