@@ -12,8 +12,8 @@ from rich.text import Text
 
 from ablations.cli import print_prose
 from ablations.harness.run_one import find_run
+from ablations.measures.compute import error_path
 from ablations.measures.registry import metric_measures
-from ablations.measures.take import error_file
 from ablations.plan import Plan
 from reports.document import Cell
 from reports.formatting import metric_note
@@ -64,7 +64,7 @@ def say_unmeasured(plan: Plan, root: Path, console: Console) -> None:
     for spec in plan.specs:
         folder = find_run(root, spec)
         for name in (*plan.study.measures, *metric_measures(plan.study.metrics)):
-            path = error_file(folder, name)
+            path = error_path(folder, name)
             if path.is_file():
                 reason = json.loads(path.read_text(encoding="utf-8"))["message"]
                 runs[name, reason] = runs.get((name, reason), 0) + 1

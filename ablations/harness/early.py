@@ -16,7 +16,7 @@ from ablations.harness.study_folder import study_folder
 from ablations.harness.training import snapshots
 from ablations.harness.training.state import read_log, write_log
 from ablations.harness.training.train import Trained
-from ablations.measures.subject import load_run
+from ablations.measures.loaded_run import load_run
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports.build import build_report

@@ -134,7 +134,7 @@ class AttentionRecorder:
     def _add(self, name: str, module: PerturbedAttention, query: Tensor, features: Tensor) -> None:
         weights, kept = attention_entries(module, query, features)
         self._add_to(ATTENTION_PREFIX + name, weights)
-        if module.kept < weights.shape[-1]:
+        if module.topk < weights.shape[-1]:
             self._add_to(KEPT_PREFIX + name, kept)
 
     def _add_to(self, name: str, values: Tensor) -> None:
@@ -151,7 +151,7 @@ def attention_entries(module: PerturbedAttention, query: Tensor, features: Tenso
     q = as_pixels(module.q_dwconv(module.q(query)))
     k, _ = as_pixels(module.kv_dwconv(module.kv(features))).chunk(2, dim=-1)
     logits = module.logits(q, k)
-    weights = masked_softmax(logits, module.kept, module.masking, module.chosen)
+    weights = masked_softmax(logits, module.topk, module.masking, module.chosen)
     # the paper's formula leaves a dropped entry the weight of a zero logit
-    kept = largest_in_rows(logits, module.kept) if module.masking == "paper" else weights > 0
+    kept = largest_in_rows(logits, module.topk) if module.masking == "paper" else weights > 0
     return weights, kept

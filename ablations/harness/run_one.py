@@ -30,11 +30,11 @@ from ablations.harness.training.distributed import SINGLE_PROCESS, PeerError, Pr
 from ablations.harness.training.scalars import Log, scalar_log
 from ablations.harness.training.state import read_log
 from ablations.harness.training.train import Progress, Report, Trained, run_conditions, train
-from ablations.models import described
+from ablations.models import config_json
 from ablations.spec import DataRef, RunSpec
 from datasets.bundle import DataBundle, EvalItem
 from datasets.protocols import get_protocol
-from datasets.root_bundle import RootBundle
+from datasets.sources.paper import RootBundle
 from dfpir import DFPIRConfig
 from dfpir.count import multiply_adds
 from reports import schema
@@ -244,7 +244,7 @@ def spec_file(spec: RunSpec) -> dict[str, object]:
         "seed": spec.seed,
         "identity": spec.identity(),
         "model": {
-            "config": described(spec.config),
+            "config": config_json(spec.config),
             "params": sum(p.numel() for p in model.parameters()),
             "params_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "macs": macs,

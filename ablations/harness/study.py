@@ -108,7 +108,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         command = " && ".join([*before, command])  # all of the table takes all of them
     rows = joined(rows, earlier["rows"] if earlier else [], plan.study)
     shown = {row["variant"] for row in rows}
-    metrics = [METRICS[name].shown.to_json() for name in study.metrics]
+    metrics = [METRICS[name].definition.to_json() for name in study.metrics]
     figures = [{"name": each.name, "title": each.title} for each in map(figure_named, study.figures)]
     axis: schema.Axis | None = None
     if study.axis is not None and study.axis_values is not None:
@@ -133,7 +133,7 @@ def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None)
         measures=list(plan.study.measures),
         primary=plan.study.primary,
         tasks=list(plan.tasks),
-        task_styles=[task_named(task).shown() for task in plan.tasks],
+        task_styles=[task_named(task).style_json() for task in plan.tasks],
         contrasts=[
             schema.ContrastRecord(name=c.name, label=c.label, weights=c.weights)
             for c in study.contrasts

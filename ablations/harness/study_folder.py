@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ablations.models import is_trained
+from ablations.override_flags import format_value
 from ablations.plan import Plan
 from ablations.registry import STUDIES, Study
-from ablations.settings import text_of
 from ablations.spec import IDENTITY_VERSION
 from reports.schema import SPEC_FILE, STUDIES_FOLDER, STUDY_FILE, StudyFile, StudyRow
 
@@ -55,7 +55,7 @@ def budget_record(plan: Plan) -> dict[str, Any]:
     """What study.json says of the budget: the recipe as its runs train, with the tasks that they have."""
     budget = plan.budget
     recipe = next((spec.recipe for spec in plan.specs if is_trained(spec.config)), budget.recipe)
-    changed = {name: text_of(value) for name, value in budget.overrides.items()}
+    changed = {name: format_value(value) for name, value in budget.overrides.items()}
     return {
         "name": budget.name,
         "summary": budget.summary,

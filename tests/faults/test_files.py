@@ -19,13 +19,13 @@ import reports.files
 from ablations.harness.build import build_model
 from ablations.harness.run_one import find_run, is_done, run_one
 from ablations.harness.training import checkpoint, saving, train
-from datasets.finder import find_sets
+from datasets.catalog.finder import find_sets
 from datasets.store import PackedSet, StoreError, pack, plan_pack
 from dfpir.weights import load_released
 from reports.schema import read_images
 from reports.study import Status
+from tests.support.cached_folder import SPEC
 from tests.support.checkpoints import load_latest
-from tests.support.made_once import SPEC
 from tests.support.read_run import read_run
 from tests.support.tiny_study import run_here
 

@@ -20,7 +20,7 @@ from reports.artifacts import load_samples
 from reports.build import build_report
 from reports.files import write_json
 from reports.study import Status
-from tests.support.made_once import SPEC
+from tests.support.cached_folder import SPEC
 from tests.support.read_run import read_run
 from tests.support.tiny_study import TINY, run_here
 

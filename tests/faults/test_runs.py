@@ -21,9 +21,9 @@ from ablations.harness.lock import BusyError, lock_file, run_lock
 from ablations.harness.run_one import is_done, run_one
 from reports.schema import read_images
 from tests.faults.promised import KILLS, RACES
+from tests.support.cached_folder import SPEC
 from tests.support.forks import warm_context
 from tests.support.killed import command, run_and_be_killed
-from tests.support.made_once import SPEC
 from tests.support.races import race
 from tests.support.tiny_study import run_here, tiny_plan
 

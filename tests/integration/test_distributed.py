@@ -18,7 +18,7 @@ from ablations.harness.run_one import is_done
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.models import model_config
 from ablations.run import main
-from dfpir.weights import load_own
+from dfpir.weights import load_weights
 from reports.schema import read_images, write_images
 from tests.support.team import odd_spec, together
 from tests.support.tiny_study import TINY, run_here
@@ -63,7 +63,7 @@ def test_two_processes_have_the_gradients_and_rows_of_one(alone, tmp_path):
     assert json.loads((made / "env.json").read_text())["processes"] == 2
     np.testing.assert_allclose(losses(made), losses(folder), rtol=1e-3)
     model = build_model(SPEC.config, SPEC.seed).eval()
-    load_own(model, safetensors.torch.load_file(made / "weights.safetensors"))
+    load_weights(model, safetensors.torch.load_file(made / "weights.safetensors"))
     run = run_context(SPEC, torch.device("cpu"))
     items = running.test_items(SPEC, run.bundle, SPEC.protocol)
     one_process = score_items(run, model, items)

@@ -11,11 +11,11 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ablations.checkpoint_options import EvaluateOptions
-from ablations.command_line import flag_of, values_of
+from ablations.flags import flag_name, iter_options
 from ablations.harness.evaluating.model_settings import settings
 from ablations.harness.evaluating.released import known_models, open_released
 from baselines.base import restore
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from dfpir.prompts import load_prompts
 from reports.files import sha256_of
 from reports.schema import read_images
@@ -24,7 +24,7 @@ from tests.support.shared import shared
 
 
 def test_the_flags_are_these():
-    flags = {flag_of(name) for name, _ in values_of(EvaluateOptions())}
+    flags = {flag_name(name) for name, _ in iter_options(EvaluateOptions())}
     assert flags == {
         "--model", "--version", "--weights", "--config", "--protocol", "--data", "--root", "--tasks", "--limit",
         "--text-encoder", "--codes", "--device", "--json", "--out", "--reported", "--degradation", "--guess-data",

@@ -13,7 +13,7 @@ from ablations.harness.evaluate import as_tensor
 from ablations.harness.evaluating import guess_cost
 from ablations.harness.evaluating.guess import Guess
 from ablations.harness.evaluating.released import open_released
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from tests.support.evaluations import CONFIG, ONEHOT, TINY, call, picture
 
 

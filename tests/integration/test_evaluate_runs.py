@@ -15,7 +15,7 @@ from ablations.harness.run_one import spec_file
 from ablations.restore import main as restore_main
 from ablations.spec import Phase
 from baselines.base import restore
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from dfpir.prompts import load_prompts
 from reports.files import write_json
 from reports.schema import read_images

@@ -24,11 +24,11 @@ from ablations.harness.study import run_plan, study_file, write_table
 from ablations.harness.training.distributed import SINGLE_PROCESS
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
-from dfpir.weights import load_own
+from dfpir.weights import load_weights
 from reports.schema import TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images
+from tests.support.cached_folder import SPEC
 from tests.support.forks import warm_context
 from tests.support.killed import run_and_be_killed
-from tests.support.made_once import SPEC
 from tests.support.tiny_study import run_here, tiny_plan
 
 
@@ -59,7 +59,7 @@ def test_what_a_run_leaves(finished):
 def test_stored_weights_give_the_stored_scores(finished):
     # an independent way from weights.safetensors to images.parquet: skimage's PSNR on the restored image
     model = RestorationUNet(SPEC.config).eval()
-    load_own(model, safetensors.torch.load_file(finished / "weights.safetensors"))
+    load_weights(model, safetensors.torch.load_file(finished / "weights.safetensors"))
     run = run_context(SPEC, torch.device("cpu"))
     conditions = [condition_named(name) for name in SPEC.conditions]
     items = run.bundle.eval_items("test", conditions, max_side=24, limit=1)

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from ablations.harness.closing import say_unmeasured
 from ablations.harness.study import study_file, write_table
+from ablations.measures.compute import compute_measures, missing_measures
 from ablations.measures.registry import metric_measures
-from ablations.measures.take import missing, take_measures
-from ablations.metrics import METRICS, ImageMetric, further, register_metric
+from ablations.metrics import METRICS, ImageMetric, extra_metrics, register_metric
 from dfpir.registry import UnknownNameError
 from reports.files import write_json
 from reports.load import load
@@ -55,9 +55,11 @@ def root(metrics, tmp_path_factory):
 @pytest.fixture
 def study(root):
     """The study's folder, asking for both."""
-    plan = replace(PLAN, study=replace(PLAN.study, measures=(), metrics=further(["psnr_db", "mse", "broken", "mse"])))
+    plan = replace(
+        PLAN, study=replace(PLAN.study, measures=(), metrics=extra_metrics(["psnr_db", "mse", "broken", "mse"]))
+    )
     spec = PLAN.specs[0]
-    take_measures(spec, root / spec.run_id, metric_measures(plan.study.metrics), CPU, TINY.measuring)
+    compute_measures(spec, root / spec.run_id, metric_measures(plan.study.metrics), CPU, TINY.measuring)
     folder = root / "studies" / plan.folder_name
     folder.mkdir(parents=True, exist_ok=True)
     asked = study_file(plan, root, "", folder)
@@ -73,7 +75,7 @@ def test_scores_are_of_the_images_that_psnr_is_of(root, study):
     for column in ("value", "input_value"):
         expected = 10 ** (-own[column] / 10)
         np.testing.assert_allclose(scores[column][expected.index].to_numpy(), expected.to_numpy(), rtol=1e-6)
-    assert missing(PLAN.specs[0], folder, ["metric-mse"], TINY.measuring) == []
+    assert missing_measures(PLAN.specs[0], folder, ["metric-mse"], TINY.measuring) == []
 
 
 def test_the_table_has_the_metric_and_one_that_failed_is_named(root, study):
@@ -111,7 +113,7 @@ def test_a_study_without_further_metrics_is_written_and_read_as_before(root, stu
 
 
 def test_records_of_metrics_go_through_json():
-    for metric in (METRICS["ssim"].shown, Metric(name="a", label="A", unit="", digits=1, upper=float("inf"))):
+    for metric in (METRICS["ssim"].definition, Metric(name="a", label="A", unit="", digits=1, upper=float("inf"))):
         assert Metric.from_json(json.loads(json.dumps(metric.to_json(), allow_nan=False))) == metric
 
 
@@ -121,5 +123,5 @@ def test_names_that_can_not_be_are_refused():
     with pytest.raises(ValueError, match="registered already"):
         register_metric("ssim", label="SSIM", higher_is_better=True)(lambda a, b: 0.0)
     with pytest.raises(UnknownNameError, match=r"Unknown metric 'sim'\. Did you mean 'ssim'"):
-        further(["sim"])
+        extra_metrics(["sim"])
     assert isinstance(METRICS["ssim"], ImageMetric)

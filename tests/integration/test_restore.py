@@ -10,13 +10,13 @@ from PIL import Image
 
 import ablations.harness.evaluating.guess as guessing
 from ablations.checkpoint_options import RestoreOptions
-from ablations.command_line import flag_of, values_of
+from ablations.flags import flag_name, iter_options
 from ablations.harness.evaluating.guess import Classifier, open_guesser, train_classifier, view_boxes, views_of
 from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.specialists import SPECIALISTS
 from ablations.harness.restoring.pictures import deep_png, read_picture
 from ablations.restore import main
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from tests.support.command_lines import call_of
 from tests.support.restoring import drawn_ffdnet, pixels
 
@@ -38,7 +38,7 @@ def ffdnet(tmp_path):
 
 
 def test_the_flags_are_these():
-    flags = {flag_of(name) for name, _ in values_of(RestoreOptions())}
+    flags = {flag_name(name) for name, _ in iter_options(RestoreOptions())}
     assert flags == {
         "--images", "--version", "--model", "--weights", "--config", "--degradation", "--out", "--tile", "--text-encoder",
         "--codes", "--device", "--force", "--use", "--data", "--root", "--runs",

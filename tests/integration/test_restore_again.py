@@ -93,7 +93,7 @@ def test_files_of_other_formats_are_counted(capsys, folder, tmp_path):
     (folder / "inner/4.heic").write_bytes(b"x")  # inner folders are not restored
     code, said, _ = call(capsys, folder, *IDENTITY, "--out", tmp_path / "out")
     assert code == 0
-    assert "3 files of formats that are not read passed over (.dng 1, .heic 2); read are .png, .jpg" in said
+    assert "3 files in unsupported formats skipped (.dng 1, .heic 2); read are .png, .jpg" in said
     (folder / "a.png").unlink()
     code, _, err = call(capsys, folder, *IDENTITY, "--out", tmp_path / "other")
-    assert (code, "passed over (.dng 1, .heic 2)" in err) == (2, True)
+    assert (code, "skipped (.dng 1, .heic 2)" in err) == (2, True)

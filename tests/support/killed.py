@@ -34,11 +34,11 @@ def run_and_be_killed(spec: RunSpec, root: Path, moment: int) -> None:
         def wrapped(*arguments: Any, **named: Any) -> Any:
             nonlocal passed
             passed += 1
-            mine = passed == moment
-            if mine and not after:
+            kill_now = passed == moment
+            if kill_now and not after:
                 os.kill(os.getpid(), signal.SIGKILL)
             result = function(*arguments, **named)
-            if mine:
+            if kill_now:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
@@ -59,9 +59,9 @@ def command(out: Path) -> None:
     what comes before and after.
     """
     os.setsid()
-    with (out.parent / f"{out.name}.said").open("a") as said:
+    with (out.parent / f"{out.name}.said").open("a") as output:
         for descriptor in (1, 2):
-            os.dup2(said.fileno(), descriptor)
+            os.dup2(output.fileno(), descriptor)
     register_budget(TINY)
     forks = get_context("fork")
     launch_local.multiprocessing.get_context = lambda *_: forks  # type: ignore[attr-defined,assignment]
@@ -70,8 +70,8 @@ def command(out: Path) -> None:
     study.pending_jobs = partial(_without_measures, study.pending_jobs)  # type: ignore[assignment]
     study.build_report = lambda _, folder: write_text(folder / "report.html", "drawn")  # type: ignore[assignment,misc]
     torch.set_num_threads(1)
-    asked = ["gamma_sweep", "--budget", TINY.name, "--only", *VARIANTS, "--jobs", "2", "--device", "cpu"]
-    sys.exit(main([*asked, "--out", str(out)]))
+    arguments_of_run = ["gamma_sweep", "--budget", TINY.name, "--only", *VARIANTS, "--jobs", "2", "--device", "cpu"]
+    sys.exit(main([*arguments_of_run, "--out", str(out)]))
 
 
 def _without_measures(

@@ -14,7 +14,7 @@ from ablations.recipe import Acceleration
 from ablations.spec import Phase
 from dfpir import create_model
 from dfpir.kernels import switch
-from dfpir.recompute import Recomputed, compile_blocks, recompute_activations
+from dfpir.recompute import RecomputableBlock, compile_blocks, recompute_activations
 from tests.support.graphs import capture_eagerly
 from tests.support.tiny_study import tiny_plan
 
@@ -66,7 +66,7 @@ def first_level(model, backend):
     Each other level has the same code at another width, which takes as long to trace.
     """
     assert compile_blocks(model, backend) > 8
-    blocks = {name: block for name, block in model.named_modules() if isinstance(block, Recomputed)}
+    blocks = {name: block for name, block in model.named_modules() if isinstance(block, RecomputableBlock)}
     for name, block in blocks.items():
         if not name.startswith(("encoder.0.", "perturb.1")):
             block.compiled_by = None

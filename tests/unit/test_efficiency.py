@@ -254,7 +254,7 @@ def test_wrong_options_are_one_line_and_exit_code_2(arguments, message, capsys, 
 
 def test_the_command_writes_table_and_page(tmp_path, capsys):
     arguments = ["--models", "nafnet", "identity", "--precisions", "fp32", "--repeats", "1", "--device", "cpu"]
-    options = efficiency.options_of([*arguments, "--out", str(tmp_path)])
+    options = efficiency.parse_arguments([*arguments, "--out", str(tmp_path)])
     assert efficiency.run(options, Console(), command="python -m ablations.efficiency --x") == 0
     table = tmp_path / "efficiency" / "cpu-demo.csv"
     frame = read_costs(table)

@@ -13,7 +13,7 @@ import torch
 from ablations import forecast
 from ablations.budgets import budget_named
 from ablations.data import image_bytes, open_data
-from ablations.forecast import memory_words
+from ablations.forecast import describe_memory
 from ablations.harness.cost.estimate import RunEstimate, estimate_run
 from ablations.harness.cost.placement import AUTO, MARGIN, MOST_ON_ONE, PROCESS_BYTES, place
 from ablations.harness.training import accelerate
@@ -86,7 +86,7 @@ def test_auto_measures_and_says_what_it_chose(planned, monkeypatch, tmp_path, jo
         print=lambda text, **_: told.append(text), is_terminal=False, status=lambda _: nullcontext()
     )
     here = forecast.PlannedStudy(plan=plan, bundle=bundle, root=tmp_path, device=torch.device(kind), console=console)
-    assert forecast.runs_at_once(here, jobs) == want
+    assert forecast.choose_parallel_runs(here, jobs) == want
     assert len(told) == (jobs == AUTO)
     assert all(text.startswith("3 at once on this GPU: a run needs 14 of") for text in told)
 
@@ -117,8 +117,8 @@ def test_the_memory_of_a_study_counts_images_and_libraries_once_a_run(planned):
     bundle = SimpleNamespace(
         train=[SimpleNamespace(clean=np.empty((1024, 1024, 3), np.uint8), nbytes=GIB)] * 2, val=(), test=()
     )
-    assert memory_words(bundle, 0.5, 3, torch.device("cpu")) == (
+    assert describe_memory(bundle, 0.5, 3, torch.device("cpu")) == (
         "Memory: about 8.6 GiB: 0.5 for tensors, 6 for decoded images, 2.1 for the libraries."
     )
-    assert "0.5 GiB of the GPU for tensors; about 8.1 GiB here" in memory_words(bundle, 0.5, 3, torch.device("cuda"))
+    assert "0.5 GiB of the GPU for tensors; about 8.1 GiB here" in describe_memory(bundle, 0.5, 3, torch.device("cuda"))
     assert image_bytes(planned[1]) > sum(sample.nbytes for sample in planned[1].train)

@@ -10,7 +10,7 @@ import torch
 
 from ablations.harness.training.distributed import SINGLE_PROCESS
 from ablations.harness.training.prefetch import Feed, workers_for
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from tests.support.tiny_study import tiny_plan
 
 SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ablations.checkpoint_options import ModelFile
+from ablations.checkpoint_options import CheckpointOptions
 from ablations.devices import device_named
 from ablations.harness.evaluating.model_settings import settings
 from ablations.harness.evaluating.released import Released, known_models, open_released
@@ -15,7 +15,7 @@ from dfpir.registry import UnknownNameError, suggestion
 from reports.schema import SPEC_FILE, WEIGHTS_FILE
 
 
-def open_asked(model: str | None, asked: ModelFile) -> Released:
+def open_asked(model: str | None, asked: CheckpointOptions) -> Released:
     """The model of this name, or of the run that its weights are of.
 
     Raises:

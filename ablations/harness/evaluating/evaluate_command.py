@@ -21,11 +21,18 @@ from ablations.harness.evaluating.journal import RESULT_FILES, code_digest, one_
 from ablations.harness.evaluating.released import Released
 from ablations.harness.evaluating.scoring import Refused, score_released
 from ablations.harness.provenance import environment
-from datasets.embedded import load_embedded
 from datasets.protocols import Protocol, get_protocol
-from datasets.score import Mean, means_of
+from datasets.score import Mean, compute_means
+from datasets.sources.embedded import load_embedded
 from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks
-from datasets.test_data import TestQuery, TestSets, bundle_test_set, holds_test_sets, open_clean_images, open_test_sets
+from datasets.test_sets.opening import (
+    TestQuery,
+    TestSets,
+    bundle_test_set,
+    holds_test_sets,
+    open_clean_images,
+    open_test_sets,
+)
 from dfpir.registry import suggestion
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE, build_page
 from reports.files import require_folder, sha256_of, write_json, write_text
@@ -136,7 +143,9 @@ def _evaluated(
         console.print(f"{scores.recalled} images were scored before and are not restored again.", soft_wrap=True)
     if trial is not None:
         trial.found.extend(scores.guesses)
-    means = sorted(means_of(scores.rows, rules), key=lambda mean: (condition_sort_key(mean.condition), mean.dataset))
+    means = sorted(
+        compute_means(scores.rows, rules), key=lambda mean: (condition_sort_key(mean.condition), mean.dataset)
+    )
     result = {
         **head,
         "means": [{key: _finite(value) for key, value in asdict(mean).items()} for mean in means],
@@ -223,7 +232,7 @@ def _tasks(asked: Sequence[str]) -> list[Task]:
 
 
 def _head(released: Released, data: TestSets, options: EvaluateOptions) -> dict[str, Any]:
-    styles = [task.shown() for task in released.tasks if task not in PAPER_TASKS]
+    styles = [task.style_json() for task in released.tasks if task not in PAPER_TASKS]
     return {
         "schema": 1,
         "model": released.name,

@@ -23,7 +23,8 @@ from ablations.harness.evaluate import as_tensor
 from datasets.bundle import DataBundle
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition
-from dfpir.weights import WeightsError, check_keys, read_tensors
+from dfpir.checkpoint_file import read_tensors
+from dfpir.weights import WeightsError, check_keys
 from reports.files import write_bytes, write_json
 
 VERSION = 1

@@ -138,7 +138,7 @@ def open_released(
         run_id=spec["run_id"] if spec else run_id,
         seed=int(spec["seed"]) if spec else 0,
         trained_on=dict(spec["data"]) if spec else {},
-        taken=stored.says,
+        taken=stored.notice,
     )
 
 

@@ -18,7 +18,7 @@ from ablations.harness.memory import is_out_of_memory
 from datasets.bundle import EvalItem
 from datasets.protocols import Protocol
 from datasets.tasks import Condition
-from datasets.test_data import TestSets
+from datasets.test_sets.opening import TestSets
 
 
 @dataclass(frozen=True, kw_only=True)

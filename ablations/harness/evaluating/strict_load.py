@@ -9,7 +9,7 @@ from typing import cast
 from torch import Tensor, nn
 
 import dfpir
-from dfpir.weights import WeightsError, check_floating, load_own, make_room, released_names
+from dfpir.weights import WeightsError, check_floating, load_weights, released_names, resize_training_buffers
 from reports.schema import SPEC_FILE, WEIGHTS_FILE
 
 _LISTED = 3
@@ -34,7 +34,7 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: Path,
     if isinstance(model, dfpir.RestorationUNet):
         if own or set(dict(model.named_parameters())) <= set(tensors):
             try:
-                load_own(model, tensors)
+                load_weights(model, tensors)
             except WeightsError as error:
                 raise WeightsError(_short(str(error)).replace("the state dict", str(source), 1)) from error
             return "own"
@@ -44,7 +44,7 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: Path,
         _check({new: parameters[old] for old, new in released_names(model).items()}, tensors, source)
         dfpir.load_released(model, tensors)
         return "released"
-    make_room(model if own else target, tensors)
+    resize_training_buffers(model if own else target, tensors)
     state = model.state_dict() if own else target.state_dict()
     # reading takes a prefix off that all keys share; FFDNet's `model.` is one that belongs to its names
     shared = next((p for p in ("model.", "net.") if all(key.startswith(p) for key in state)), "")

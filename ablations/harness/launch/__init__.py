@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from ablations.command_line import OPTION, given, gpus, one, option, several
+from ablations.flags import OPTION, changed_flags, gpu_count, option, single_value, value_list
 from dfpir.registry import Registry
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ class Launching:
         gpus: GPUs a run asks a cluster for; a fraction shares one (ray)
     """
 
-    launcher: Annotated[str, one("--launcher", "NAME"), option(_known)] = "local"
-    ray_address: Annotated[str | None, one("--ray-address", "ADDRESS"), OPTION] = None
-    slurm: Annotated[tuple[str, ...], several("--slurm", "KEY=VALUE ..."), OPTION] = ()
-    gpus: Annotated[float | None, one("--gpus", "N", gpus), OPTION] = None
+    launcher: Annotated[str, single_value("--launcher", "NAME"), option(_known)] = "local"
+    ray_address: Annotated[str | None, single_value("--ray-address", "ADDRESS"), OPTION] = None
+    slurm: Annotated[tuple[str, ...], value_list("--slurm", "KEY=VALUE ..."), OPTION] = ()
+    gpus: Annotated[float | None, single_value("--gpus", "N", gpu_count), OPTION] = None
 
     def gpus_on(self, device: torch.device) -> float:
         """GPUs a run: as asked, else one where it runs on a GPU."""
@@ -87,7 +87,7 @@ def make_launcher(asked: Launching, device: torch.device, team: ProcessGroup | N
     from ablations.harness.training.distributed import COMMAND, SINGLE_PROCESS, is_one_of_many
 
     entry = LAUNCHERS[asked.launcher]
-    for name, flag in given(asked, Launching(launcher=asked.launcher)).items():
+    for name, flag in changed_flags(asked, Launching(launcher=asked.launcher)).items():
         if name not in entry.takes:
             owners = _one_of([each.name for each in LAUNCHERS.values() if name in each.takes])
             why = f"; {entry.without_gpus}" if name == "gpus" and entry.without_gpus else f", not with {entry.name}"

@@ -21,7 +21,7 @@ from ablations.harness.run_status import last_step
 from ablations.harness.training.accelerate import use
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.harness.training.train import Progress
-from ablations.measures.take import missing, take_measures
+from ablations.measures.compute import compute_measures, missing_measures
 from ablations.recipe import Acceleration
 from ablations.spec import MeasureConfig, RunSpec
 from reports.files import write_json
@@ -77,7 +77,11 @@ def pending_jobs(specs: Iterable[RunSpec], options: JobOptions, progress: StudyP
     jobs, names = [], names_in(options.root)
     for spec in specs:
         folder = find_run(options.root, spec, names)
-        if not options.force and is_done(folder) and not missing(spec, folder, options.measures, options.sizes):
+        if (
+            not options.force
+            and is_done(folder)
+            and not missing_measures(spec, folder, options.measures, options.sizes)
+        ):
             progress.reused(spec)
         else:
             jobs.append(Job(spec=spec, **vars(options)))
@@ -101,7 +105,7 @@ def execute_job(job: Job, report: Callable[[Progress], None], team: ProcessGroup
             report(Progress(step=steps, steps=steps, stage="measure"))
             notify_heartbeat()
             with run_lock(job.folder):
-                take_measures(job.spec, job.folder, job.measures, device, job.sizes)
+                compute_measures(job.spec, job.folder, job.measures, device, job.sizes)
     return done
 
 

@@ -31,7 +31,7 @@ from ablations.harness.restoring.output_record import (
 )
 from ablations.harness.restoring.pictures import FORMATS, Picture, coded_picture, read_picture
 from ablations.harness.restoring.tiling import Tiling, restore_rows
-from datasets.readers import ImageRefused, is_image_name, passed_over
+from datasets.readers import ImageRefused, is_image_name, unread_formats_note
 from datasets.tasks import Condition, Task, condition_named
 from reports.files import require_folder, write_bytes
 
@@ -106,7 +106,7 @@ def plan_jobs(images: Sequence[Path], out: Path) -> list[Job]:
     for path in images:
         inside = sorted(p for p in path.iterdir() if is_image_name(p)) if path.is_dir() else [path]
         if not inside:
-            others = passed_over(path, inner=False)
+            others = unread_formats_note(path, inner=False)
             raise ValueError(f"{path} holds no image ({', '.join(FORMATS)}){f': {others}' if others else ''}.")
         sources += inside
     sources = list(dict.fromkeys(sources))
@@ -126,7 +126,7 @@ def plan_jobs(images: Sequence[Path], out: Path) -> list[Job]:
 
 def _passed_over(images: Sequence[Path]) -> list[str]:
     """A line for each folder with files of formats that are not read."""
-    found = [(path, passed_over(path, inner=False)) for path in images if path.is_dir()]
+    found = [(path, unread_formats_note(path, inner=False)) for path in images if path.is_dir()]
     return [f"{path}: {words}; read are {', '.join(FORMATS)}." for path, words in found if words]
 
 

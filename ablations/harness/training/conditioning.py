@@ -13,7 +13,8 @@ from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, PAPER_TASKS, Condition
 from datasets.transfer import to_device_async
 from dfpir import DFPIRConfig
-from dfpir.prompts import CODE_DIM, PromptBank
+from dfpir.config import CODE_DIM
+from dfpir.prompts import PromptBank
 
 INSTRUCTION_DIM = 256
 

@@ -27,7 +27,7 @@ from ablations.harness.training.gradients import (
     unsplittable_reason,
 )
 from dfpir import RestorationUNet
-from dfpir.weights import load_own
+from dfpir.weights import load_weights
 from reports.files import write_text
 from reports.schema import CHECKPOINTS_FOLDER, TRAIN_LOG_FILE
 
@@ -60,7 +60,7 @@ def resume(run: RunContext, folder: Path) -> State:
     found = _newest(folder / CHECKPOINTS_FOLDER, team)
     model = build_model(spec.config, spec.seed)
     if found is not None:
-        load_own(model, _under("model/", found.tensors))
+        load_weights(model, _under("model/", found.tensors))
     elif isinstance(model, RestorationUNet):
         model.bind_prompts(run.conditioning.prompts.codes)
     model.to(device)
@@ -68,7 +68,7 @@ def resume(run: RunContext, folder: Path) -> State:
     if spec.recipe.ema is not None:
         average = copy.deepcopy(model)
         if found is not None:
-            load_own(average, _under("average/", found.tensors))
+            load_weights(average, _under("average/", found.tensors))
     trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     optimizer = torch.optim.Adam([p for _, p in trainable], lr=0.0, betas=spec.recipe.betas, fused=True)
     names = [name for name, _ in trainable]

@@ -29,7 +29,7 @@ from ablations.spec import Recipe, RunSpec
 from datasets.bundle import EvalItem
 from datasets.tasks import Condition, condition_named
 from datasets.transfer import to_device_async
-from dfpir.weights import load_own
+from dfpir.weights import load_weights
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
 
@@ -91,7 +91,7 @@ def train(run: RunContext, folder: Path, report: Report, log: Log = lambda row: 
     recipe = spec.recipe
     chosen = state.average or state.model
     if recipe.checkpoint == "best":
-        load_own(chosen, state.best)
+        load_weights(chosen, state.best)
     _set_progress(chosen, 1.0)
     return Trained(
         model=chosen.eval(),
