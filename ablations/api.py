@@ -26,9 +26,9 @@ class StudyResult:
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row for each variant, seed, test image and metric, as in table.parquet; infinite PSNR is capped."""
-        from reports.rows import plain
+        from reports.image_rows import decode_texts
 
-        return plain(self._study.rows)
+        return decode_texts(self._study.rows)
 
     @cached_property
     def means(self) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Output that no console can end, errors in one line, `--version`: what the command lines share.
+"""Shared by the command lines: output that no console can interrupt, one-line errors, `--version`.
 
 `reports/console.py` is the same file, since neither package imports the other.
 """
@@ -18,10 +18,10 @@ from typing import Any, NoReturn
 
 
 def steady_output() -> None:
-    """Let printing never end a command, from now on.
+    """Make printing safe: it never ends the command.
 
-    What a console's encoding lacks, and file names that are no text, are printed as backslash escapes. Where the reader
-    of a pipe has left (`| head -1`), what follows is thrown away: the command does its work and ends with its own code.
+    Characters that the console's encoding lacks, and file names that are no text, are printed as backslash escapes.
+    After the reader of a pipe has closed it (`| head -1`), output is discarded: the command finishes with its own code.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -34,18 +34,18 @@ def steady_output() -> None:
 
 
 def words_of(error: Exception, option: str = "") -> str:
-    """An error in one line for the user; the system's own errors with the place, and with the option that mends it.
+    """An error in one line for the user; system errors with the path and the option that fixes them.
 
     Args:
         error: what was raised.
-        option: of the command line that says where to write, such as `--out`.
+        option: of the command line for the output path, such as `--out`.
     """
     if not isinstance(error, OSError) or not error.strerror:
         return " ".join(str(error).split())
     place = "" if error.filename is None else str(error.filename)
-    if place.endswith(".part"):  # our own temporary neighbour of a file
+    if place.endswith(".part"):  # temporary file of `files.writing`
         place = str(Path(place).parent)
-    mend = {
+    explanation = {
         errno.ENOENT: "no such file or folder",
         errno.EACCES: "no permission",
         errno.EPERM: "no permission",
@@ -54,8 +54,8 @@ def words_of(error: Exception, option: str = "") -> str:
         errno.EEXIST: "that is a file; a folder is needed",
         errno.ENOTDIR: "a file stands where a folder is needed",
     }.get(error.errno or 0, error.strerror)
-    other = f": choose another place with {option}" if option else ""
-    return f"{place or 'a file'}: {mend}{other}."
+    hint = f": choose another place with {option}" if option else ""
+    return f"{place or 'a file'}: {explanation}{hint}."
 
 
 def readable(name: str) -> str:
@@ -80,13 +80,13 @@ def nearest(message: str, options: Iterable[str]) -> str:
     choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
     option = re.match(r"unrecognized arguments: (--[^ =]+)", message)
     if choice:
-        given, known = choice[1], [word.strip(" '") for word in choice[2].split(",")]
+        wrong_word, valid_words = choice[1], [word.strip(" '") for word in choice[2].split(",")]
     elif option:
-        given, known = option[1], list(options)
+        wrong_word, valid_words = option[1], list(options)
     else:
         return ""
-    found = difflib.get_close_matches(given.lower(), known, n=1, cutoff=0.6)
-    return f". Did you mean {found[0]}?" if found else ""
+    matches = difflib.get_close_matches(wrong_word.lower(), valid_words, n=1, cutoff=0.6)
+    return f". Did you mean {matches[0]}?" if matches else ""
 
 
 def version() -> str:
@@ -116,12 +116,12 @@ def _steady(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 
 class _Pipe(io.FileIO):
-    """A file whose reader may leave."""
+    """A file whose reader may close it."""
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL
+            if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows raises EINVAL
                 raise
             return memoryview(data).nbytes

@@ -15,10 +15,10 @@ Command = Callable[[argparse.Namespace], object]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what is asked; the exit code: 0, or 2 with one line on standard error."""
+    """Run the requested command; the exit code is 0, or 2 with one line on standard error."""
     steady_output()
     parser, commands = _parser()
-    options, unknown = parser.parse_known_args(_spelt_out(list(sys.argv[1:] if argv is None else argv), commands))
+    options, unknown = parser.parse_known_args(_with_command(list(sys.argv[1:] if argv is None else argv), commands))
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
@@ -31,14 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _spelt_out(words: list[str], commands: dict[str, Command]) -> list[str]:
+def _with_command(words: list[str], commands: dict[str, Command]) -> list[str]:
     """The words with their command: RUNS alone ask for `study`; `--all` and `--compare` are older spellings."""
     if not words:
         return ["--help"]
     if words[0] in (*commands, "-h", "--help", "--version"):
         return words
-    asked = {"--all": "index", "--compare": "compare"}
-    for flag, command in asked.items():
+    command_of_flag = {"--all": "index", "--compare": "compare"}
+    for flag, command in command_of_flag.items():
         if flag in words:
             return [command, *(word for word in words if word != flag)]
     return ["study", *words]
@@ -52,50 +52,58 @@ def _parser() -> tuple[Parser, dict[str, Command]]:
         epilog="Examples: python -m reports study runs/studies/gamma_sweep-demo-embedded; "
         "python -m reports index runs; python -m reports compare old/studies/NAME new/studies/NAME",
     )
-    found = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands: dict[str, Command] = {}
 
-    def command(name: str, what: str, act: Command, *, lang: bool = True, out: str = "--out") -> Parser:
-        one: Parser = found.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-        one.set_defaults(out_name=out, parser=one)
+    def command(name: str, help_text: str, action: Command, *, lang: bool = True, out: str = "--out") -> Parser:
+        subparser: Parser = subparsers.add_parser(
+            name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}."
+        )
+        subparser.set_defaults(out_name=out, parser=subparser)
         if lang:
-            one.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: beside what is read)")
-            one.add_argument(
+            subparser.add_argument(
+                "--out", type=Path, metavar="DIR", help="where to write (default: next to the input)"
+            )
+            subparser.add_argument(
                 "--lang", choices=tuple(LANGUAGES), default="en", help="zh: also a page in Chinese (default: en)"
             )
-        commands[name] = act
-        return one
+        commands[name] = action
+        return subparser
 
-    one = command("study", "page, tables and figures of a study or of runs", _study)
-    one.add_argument(
+    subparser = command("study", "page, tables and figures of a study or of runs", _study)
+    subparser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUNS", help="a study folder, run folders, or a runs root with one study"
     )
-    one = command("index", "one page over all studies of a runs folder", _index)
-    one.add_argument("root", nargs="?", type=Path, default=Path("runs"), metavar="ROOT", help="(default: runs)")
-    one = command("compare", "what moved between two folders of a study, and whether it is more than noise", _compare)
-    one.add_argument("before", type=Path, metavar="REPORT_A", help="a study's folder")
-    one.add_argument("after", type=Path, metavar="REPORT_B", help="another of the study, or one that shares variants")
-    one = command("evaluation", "page of an evaluation again", _evaluation)
-    one.add_argument("folder", type=Path, metavar="FOLDER", help="what `python -m ablations.evaluate --out` wrote")
-    one = command("costs", "page, tables and figures of a table of costs", _costs)
-    one.add_argument("table", type=Path, metavar="TABLE", help="what `python -m ablations.efficiency` wrote")
-    one.add_argument("--psnr", type=Path, metavar="FOLDER", help="a study's folder: its average PSNR is shown")
-    one = command("publish", "copy a study's tables with their provenance", _publish, lang=False, out="OUT")
-    one.add_argument("study", type=Path, metavar="STUDY", help="a study's folder, its report built")
-    one.add_argument("out", type=Path, metavar="OUT", help="folder to write, e.g. reports/published/NAME")
-    one.add_argument(
+    subparser = command("index", "one page over all studies of a runs folder", _index)
+    subparser.add_argument("root", nargs="?", type=Path, default=Path("runs"), metavar="ROOT", help="(default: runs)")
+    subparser = command("compare", "changes between two folders of a study, and whether they are significant", _compare)
+    subparser.add_argument("before", type=Path, metavar="REPORT_A", help="a study's folder")
+    subparser.add_argument(
+        "after", type=Path, metavar="REPORT_B", help="another of the study, or one that shares variants"
+    )
+    subparser = command("evaluation", "rebuild the page of an evaluation", _evaluation)
+    subparser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="what `python -m ablations.evaluate --out` wrote"
+    )
+    subparser = command("costs", "page, tables and figures of a cost table", _costs)
+    subparser.add_argument("table", type=Path, metavar="TABLE", help="what `python -m ablations.efficiency` wrote")
+    subparser.add_argument("--psnr", type=Path, metavar="FOLDER", help="a study's folder: its average PSNR is shown")
+    subparser = command("publish", "copy a study's tables with their provenance", _publish, lang=False, out="OUT")
+    subparser.add_argument("study", type=Path, metavar="STUDY", help="a study's folder, its report built")
+    subparser.add_argument("out", type=Path, metavar="OUT", help="folder to write, e.g. reports/published/NAME")
+    subparser.add_argument(
         "--runs", action="store_true", help="copy the finished runs without weights and pictures, not the tables"
     )
-    command("reported", "printed numbers of papers that do not add up", _reported, lang=False)
-    one = command("size", "words and bytes of a page", _size, lang=False)
-    one.add_argument("page", type=Path, metavar="PAGE", help="an HTML page of this command")
+    command("reported", "inconsistencies in numbers printed by papers", _reported, lang=False)
+    subparser = command("size", "words and bytes of a page", _size, lang=False)
+    subparser.add_argument("page", type=Path, metavar="PAGE", help="an HTML page of this command")
     return parser, commands
 
 
 def _study(options: argparse.Namespace) -> Path:
     from reports.build import build_report
 
-    return build_report(options.runs, options.out, lang=options.lang, tell=_warn)
+    return build_report(options.runs, options.out, lang=options.lang, warn=_warn)
 
 
 def _index(options: argparse.Namespace) -> Path:
@@ -134,7 +142,10 @@ def _reported(_: argparse.Namespace) -> str:
     from reports.reported import SETTINGS, flags, reported_rows
 
     rows = {setting: reported_rows(setting) for setting in SETTINGS}
-    counts = [f"{name}: {sum(len(r.cells) for r in found)} cells in {len(found)} rows" for name, found in rows.items()]
+    counts = [
+        f"{name}: {sum(len(r.cells) for r in setting_rows)} cells in {len(setting_rows)} rows"
+        for name, setting_rows in rows.items()
+    ]
     return "\n".join([*counts, *map(str, flags())])
 
 

@@ -8,37 +8,37 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports import schema
-from reports.against_input import said_of_references
 from reports.contrasts import Contrasts, contrasts_frame
+from reports.convergence import convergence_sentences, task_convergence
 from reports.document.html import write_html
 from reports.document.markdown import to_markdown
-from reports.drawing import Drawing, Figures, Job, get_ready
+from reports.figure_jobs import FigureJobs, Figures, Job, start_workers
 from reports.figures import axis, crops, curves, differences, errors, forest, masks, orders, tsne
 from reports.figures.further import figure_named
 from reports.files import write_csv, write_text
+from reports.input_gain import below_classical_sentences
 from reports.language import languages
-from reports.learning import learning, sentences
 from reports.load import check_comparable, load
 from reports.measures.sections import SEPARATION, MeasureResults, show_measures
 from reports.measures.separation import NOT_MEASURED
-from reports.messages import renamed
 from reports.messages import sentences as texts
+from reports.messages import with_labels
 from reports.pages.result import all_metrics, one_metric
-from reports.pages.setup import failures, interim, lists_all, n_not_done
-from reports.pages.study import FURTHER, RenderedFigures, StudyReport
+from reports.pages.setup import count_unfinished, interim_warning, listed_unfinished, lists_all_runs
+from reports.pages.study import FIGURE_PREFIX, RenderedFigures, StudyReport
 from reports.pairs import pairs_frame
-from reports.parts import main_part, other_parts
 from reports.publish import provenance
-from reports.reported.table import asked_setting, reported_table
+from reports.reported.table import reported_table, requested_setting
 from reports.study import Status, Study
+from reports.subsets import main_subset, other_subsets
 from reports.tables import build_table, means_frame
 from reports.verdict import verdict_of
 from reports.viewer.show import interactive
 
-_MOST_ROWS_SENT = 200_000
-_MOST_NAMED = 5  # runs that were not started
-_WHAT_DRAWS = ("reports.measures.sections",)  # imports every kind of figure
-_MEASURE = "measure "  # before a measure's name, whose figures must not be taken for a section's own
+_MAX_ROWS_SENT = 200_000
+_MAX_LISTED_MISSING = 5  # of the runs that were not started
+_WORKER_IMPORTS = ("reports.measures.sections",)  # imports every kind of figure
+_MEASURE_PREFIX = "measure "  # of a measure's name, which separates its figures from those of sections
 
 
 def build_report(
@@ -46,62 +46,74 @@ def build_report(
     out_dir: Path | None = None,
     *,
     lang: str = "en",
-    tell: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Path:
     """Make the report of a study or of runs.
 
     Args:
         paths: a study folder, run folders, or a runs root that holds at most one study.
         out_dir: where to write; the study's own folder by default, ./report for runs without one.
-        tell: gets a line for each run that is missing or damaged, and therefore not in the report.
+        warn: called with a line for each run that is missing or damaged and therefore not in the report.
         lang: language of a second page beside the English one (reports/language.py); "en" for none.
 
     Returns:
-        report.html (report.zh.html for `lang="zh"`). Beside it lie table.md, table.tex, means.csv, contrasts.csv,
-        pairs.csv, figures/ (PNG, SVG, PDF) and, for runs with measures, measures/ (CSV).
+        report.html (report.zh.html for `lang="zh"`). The same folder holds table.md, table.tex, means.csv,
+        contrasts.csv, pairs.csv, figures/ (PNG, SVG, PDF) and, for runs with measures, measures/ (CSV).
 
     Raises:
         ValueError: nothing to report on, several studies, or numbers that can't be compared; the message is one line.
     """
     page_languages = languages(lang)
-    whole = load(paths)
-    study = main_part(whole)
+    full_study = load(paths)
+    study = main_subset(full_study)
     check_comparable(study)
-    get_ready(_WHAT_DRAWS)
-    if tell is not None:
-        _tell_of_failures(study, tell)
-    setting = asked_setting(whole)
-    learned = learning(study)
+    start_workers(_WORKER_IMPORTS)
+    if warn is not None:
+        _warn_of_failures(study, warn)
+    setting = requested_setting(full_study)
+    learning = task_convergence(study)
     report = StudyReport(
         study=study,
         table=build_table(study),
         verdict=verdict_of(study),
-        parts=[(part, build_table(part.study)) for part in other_parts(whole)],
-        reported=None if setting is None else reported_table(whole, setting),
-        plateau=[renamed(each, study.labels_in_text) for each in sentences(learned)],
-        references=[renamed(each, study.labels_in_text) for each in said_of_references(study)],
+        subsets=[(subset, build_table(subset.study)) for subset in other_subsets(full_study)],
+        reported=None if setting is None else reported_table(full_study, setting),
+        plateau=[with_labels(sentence, study.labels_in_text) for sentence in convergence_sentences(learning)],
+        below_classical=[with_labels(sentence, study.labels_in_text) for sentence in below_classical_sentences(study)],
     )
     out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
     _write_tables(report, out)
-    measures = show_measures(study, study.analysis(schema.PSNR), out, learned=learned)
-    # each process that draws would get all rows: of a study of many, they cost more than they save
-    workers = 1 if len(study.rows) > _MOST_ROWS_SENT else None
-    pending = begin_figures(study, report.verdict.contrasts, out / schema.FIGURES_FOLDER, measures, workers=workers)
-    moving = interactive(study, [(study, report.table), *((part.study, table) for part, table in report.parts)])
-    figures, measures = pending.finished()
-    document = replace(report, figures=figures, measures=measures, interactive=moving).document
+    measures = show_measures(study, study.analysis(schema.PSNR), out, learned=learning)
+    # each worker process would receive all rows: for a large study that costs more than it saves
+    workers = 1 if len(study.rows) > _MAX_ROWS_SENT else None
+    pending = start_figures(study, report.verdict.contrasts, out / schema.FIGURES_FOLDER, measures, workers=workers)
+    interactive_parts = interactive(
+        study, [(study, report.table), *((subset.study, table) for subset, table in report.subsets)]
+    )
+    figures, measures = pending.results()
+    document = replace(report, figures=figures, measures=measures, interactive=interactive_parts).document
     return write_html(document, out / schema.REPORT_FILE, page_languages)
 
 
 def _write_tables(report: StudyReport, out: Path) -> None:
-    """The tables as files: Markdown with what is said of them, LaTeX, and CSV with every number unrounded."""
+    """Write the tables: Markdown with notes and findings, LaTeX, and CSV with every number unrounded."""
     study, verdict, table = report.study, report.verdict, all_metrics(report.table)
-    said = [*table.notes, *interim(study), *report.plateau, *report.references, verdict.headline, *verdict.sentences]
-    markdown = [to_markdown(replace(table, notes=tuple(said)))]
+    notes = [
+        *table.notes,
+        *interim_warning(study),
+        *report.plateau,
+        *report.below_classical,
+        verdict.headline,
+        *verdict.sentences,
+    ]
+    markdown = [to_markdown(replace(table, notes=tuple(notes)))]
     latex = [one_metric(report.table, metric).latex for metric in report.table.metrics]
-    for number, (part, extra) in enumerate(report.parts, start=1):
-        markdown.append(f"\n## {part.title}\n\n{to_markdown(all_metrics(extra))}")
-        latex += [f"% {part.title}", *(one_metric(extra, m, f"part-{number}").latex for m in extra.metrics)]
+    for number, (subset, subset_table) in enumerate(report.subsets, start=1):
+        markdown.append(f"\n## {subset.title}\n\n{to_markdown(all_metrics(subset_table))}")
+        latex += [
+            f"% {subset.title}",
+            *(one_metric(subset_table, m, f"part-{number}").latex for m in subset_table.metrics),
+        ]
     if report.reported is not None:
         markdown.append(f"\n## Reported numbers\n\n{report.reported.markdown}")
         latex += ["% Reported numbers", report.reported.latex]
@@ -110,94 +122,101 @@ def _write_tables(report: StudyReport, out: Path) -> None:
     write_csv(out / schema.MEANS_CSV_FILE, means_frame(study), "%.9g")
     write_csv(out / schema.PAIRS_CSV_FILE, pairs_frame(verdict.pairs), "%.9g")
     write_csv(out / schema.CONTRASTS_CSV_FILE, contrasts_frame(verdict.contrasts, verdict.without_diverged), "%.9g")
-    _write_runs(study, out / schema.RUNS_CSV_FILE)
+    _write_run_list(study, out / schema.RUNS_CSV_FILE)
 
 
-def _tell_of_failures(study: Study, tell: Callable[[str], None]) -> None:
-    shown = failures(study)
-    missing = [run for run in shown if run.status is Status.MISSING]
-    if len(missing) > _MOST_NAMED:
-        tell(f"not in the report: {len(missing)} runs that were not started")
-    for run in shown:
-        if run in missing and len(missing) > _MOST_NAMED:
+def _warn_of_failures(study: Study, warn: Callable[[str], None]) -> None:
+    not_done = listed_unfinished(study)
+    missing = [run for run in not_done if run.status is Status.MISSING]
+    if len(missing) > _MAX_LISTED_MISSING:
+        warn(f"not in the report: {len(missing)} runs that were not started")
+    for run in not_done:
+        if run in missing and len(missing) > _MAX_LISTED_MISSING:
             continue
-        tell(f"not in the report: {run.run_id}: {run.status.told}" + (f", {run.reason}" if run.reason else ""))
-    if (more := n_not_done(study) - len(shown)) > 0:
-        tell(f"not in the report: {more} more")
+        warn(f"not in the report: {run.run_id}: {run.status.label}" + (f", {run.reason}" if run.reason else ""))
+    if (n_hidden := count_unfinished(study) - len(not_done)) > 0:
+        warn(f"not in the report: {n_hidden} more")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PendingFigures:
     """The page's figures under way."""
 
-    drawing: Drawing
+    drawing: FigureJobs
     measures: MeasureResults
     measured: list[tsne.Measured]
     problems: dict[str, str]
     labels: Mapping[str, str]
 
-    def finished(self) -> tuple[RenderedFigures, MeasureResults]:
-        """The figures, and the measures with theirs; what could not be drawn is said, not raised."""
-        done = {name: _with_labels(figures, self.labels) for name, figures in self.drawing.finished().items()}
-        problems = {name: "; ".join(figures.problems) for name, figures in done.items() if figures.problems}
-        own = [name for name in done if not name.startswith(_MEASURE)]
+    def results(self) -> tuple[RenderedFigures, MeasureResults]:
+        """The figures, and the measures with theirs; a figure that failed is reported, not raised."""
+        drawn = {name: _with_labels(figures, self.labels) for name, figures in self.drawing.results().items()}
+        problems = {name: "; ".join(figures.problems) for name, figures in drawn.items() if figures.problems}
+        section_names = [name for name in drawn if not name.startswith(_MEASURE_PREFIX)]
         rendered = RenderedFigures(
-            pictures={name: list(done[name].pictures) for name in own},
+            pictures={name: list(drawn[name].pictures) for name in section_names},
             measured=self.measured,
-            problems={**self.problems, **{name: problems[name] for name in own if name in problems}},
+            problems={**self.problems, **{name: problems[name] for name in section_names if name in problems}},
         )
-        of_measures = {name.removeprefix(_MEASURE): figures for name, figures in done.items() if name not in own}
-        return rendered, self.measures.with_figures(of_measures)
+        measure_figures = {
+            name.removeprefix(_MEASURE_PREFIX): figures for name, figures in drawn.items() if name not in section_names
+        }
+        return rendered, self.measures.with_figures(measure_figures)
 
 
 def _with_labels(figures: Figures, labels: Mapping[str, str]) -> Figures:
     """The figures with variants by their labels in titles, captions and what is read out."""
     pictures = [
-        replace(p, title=renamed(p.title, labels), alt=renamed(p.alt, labels), caption=renamed(p.caption, labels))
+        replace(
+            p,
+            title=with_labels(p.title, labels),
+            alt=with_labels(p.alt, labels),
+            caption=with_labels(p.caption, labels),
+        )
         for p in figures.pictures
     ]
     return replace(figures, pictures=tuple(pictures))
 
 
-def begin_figures(
+def start_figures(
     study: Study, planned: Contrasts, folder: Path, measures: MeasureResults, *, workers: int | None = None
 ) -> PendingFigures:
-    """Begin to draw every figure that the runs have something for; one that fails leaves the others standing.
+    """Start drawing every figure that the runs have data for; a figure that fails does not affect the others.
 
     Args:
         study: whose figures.
         planned: its contrasts by PSNR.
         folder: where figures go.
         measures: whose figures are drawn beside the study's own.
-        workers: processes that draw (`reports.drawing.Drawing`).
+        workers: processes that draw (`reports.figure_jobs.FigureJobs`).
     """
     problems: dict[str, str] = {}
     psnr = study.analysis(schema.PSNR)
     try:
         measured = tsne.measure(study)
-    except Exception as error:  # a run's odd content must not cost the reader the rest of the report
+    except Exception as error:  # malformed content of one run must not prevent the rest of the report
         measured, problems["features"] = [], f"{type(error).__name__}: {error}"
     separation = measures.section(SEPARATION)
     controls = NOT_MEASURED if separation is None else texts(separation.sentences)
-    # named as the page shows them; the caller begins with the last, and has t-SNE imported for its own measures
+    # in the order of the page; this process takes jobs from the end, and has imported t-SNE for the measures already
     jobs = {
-        "forest": [Job(draw=forest.draw, given=(planned, folder))],
-        "axis": [Job(draw=axis.draw, given=(study, psnr, folder))],
-        "crops": [Job(draw=one.draw, given=(study, folder), long=True) for one in (crops, errors)],
-        "differences": [Job(draw=differences.draw, given=(study, psnr, folder), long=True)],
-        "features": [Job(draw=tsne.draw, given=(study, folder, measured, controls))],
-        "orders": [Job(draw=orders.draw, given=(study, folder), long=True)],
-        "masks": [Job(draw=masks.draw, given=(study, folder), long=True)],
-        "curves": [Job(draw=curves.draw, given=(study, folder))],
+        "forest": [Job(draw=forest.draw, args=(planned, folder))],
+        "axis": [Job(draw=axis.draw, args=(study, psnr, folder))],
+        "crops": [Job(draw=module.draw, args=(study, folder), is_slow=True) for module in (crops, errors)],
+        "differences": [Job(draw=differences.draw, args=(study, psnr, folder), is_slow=True)],
+        "features": [Job(draw=tsne.draw, args=(study, folder, measured, controls))],
+        "orders": [Job(draw=orders.draw, args=(study, folder), is_slow=True)],
+        "masks": [Job(draw=masks.draw, args=(study, folder), is_slow=True)],
+        "curves": [Job(draw=curves.draw, args=(study, folder))],
     }
     for name, _ in study.figures:
         try:
-            jobs[f"{FURTHER}{name}"] = [Job(draw=figure_named(name).draw, given=(study, folder))]
+            jobs[f"{FIGURE_PREFIX}{name}"] = [Job(draw=figure_named(name).draw, args=(study, folder))]
         except ValueError as error:
-            problems[f"{FURTHER}{name}"] = str(error)
-    jobs |= {f"{_MEASURE}{name}": list(own) for name, own in measures.jobs.items()}
+            problems[f"{FIGURE_PREFIX}{name}"] = str(error)
+    jobs |= {f"{_MEASURE_PREFIX}{name}": list(measure_jobs) for name, measure_jobs in measures.jobs.items()}
     return PendingFigures(
-        drawing=Drawing(jobs, workers=workers),
+        drawing=FigureJobs(jobs, workers=workers),
         measures=measures,
         measured=measured,
         problems=problems,
@@ -205,15 +224,15 @@ def begin_figures(
     )
 
 
-def _write_runs(study: Study, path: Path) -> None:
+def _write_run_list(study: Study, path: Path) -> None:
     """Every run in a file where the page can't list them; where it can, no such file is left of a larger study."""
     table = provenance(study)
-    if not lists_all(study):
+    if not lists_all_runs(study):
         write_csv(path, table, "%.9g")
     elif path.is_file():
         with path.open(encoding="utf-8", errors="replace") as file:
-            ours = file.readline().rstrip("\r\n") == ",".join(table.columns)
-        if ours:
+            is_run_list = file.readline().rstrip("\r\n") == ",".join(table.columns)
+        if is_run_list:
             path.unlink()
 
 

@@ -1,8 +1,8 @@
-"""The comparisons that a study was planned for, each with its interval, its verdict and what it could have found.
+"""A study's planned comparisons, each with its interval, its verdict and its minimum detectable difference.
 
-Intervals and verdict are of one family: the planned contrasts of a column. Intervals are simultaneous (each at level
-1 - 0.05 / m for m planned contrasts), and a contrast differs from zero where its interval leaves zero out, which is
-where its adjusted p, m times p, is below 0.05 (docs/statistics.md says why not Holm).
+Intervals and verdict belong to one family: the planned contrasts of a column. Intervals are simultaneous (each at level
+1 - 0.05 / m for m planned contrasts), and a contrast differs from zero where its interval excludes zero, which is
+where its adjusted p, m times p, is below 0.05 (docs/statistics.md explains why not Holm).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ ALL_RUNS, WITHOUT_DIVERGED = "all", "without diverged"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested:
+class ContrastResult:
     """One planned contrast in one column for one question.
 
     Attributes:
         estimate: unadjusted, its interval at `LEVEL`.
-        family: m, planned contrasts that are judged together; 1 in a column that is only described.
-        primary: whether the column is judged (the column average and each task) or only described.
+        family: m, planned contrasts that are tested together; 1 in a column that is only described.
+        primary: whether the column is tested (the column average and each task) or only described.
         n_scenes, n_images: photographs and images behind it.
     """
 
@@ -55,7 +55,7 @@ class Tested:
     @cached_property
     def simultaneous(self) -> Estimate:
         """The estimate with its interval simultaneous over the family."""
-        return self.estimate.at(1 - self.alpha)
+        return self.estimate.at_level(1 - self.alpha)
 
     @property
     def p_adjusted(self) -> float:
@@ -64,12 +64,12 @@ class Tested:
 
     @property
     def models_differ(self) -> bool:
-        """Whether the simultaneous interval leaves zero out, be it with one seed."""
+        """Whether the simultaneous interval excludes zero, even with one seed."""
         return self.simultaneous.excludes_zero
 
     @property
     def differs(self) -> bool:
-        """Whether the variants differ: as `models_differ`, with more than one seed, in a column that is judged."""
+        """Whether the variants differ: as `models_differ`, with more than one seed, in a column that is tested."""
         return self.primary and self.models_differ and self.estimate.n_seeds > 1
 
     @property
@@ -99,35 +99,35 @@ class Contrasts:
     Attributes:
         planned: all, in their order.
         tested: those whose variants have finished, in every column and for both questions.
-        waiting: the others, each with the variants that it waits for; none where its weights cancel.
+        not_estimable: the others, each with the variants that it waits for; none where its weights cancel.
         tasks: in the order of tables; columns of their own unless there is one alone.
     """
 
     planned: tuple[Contrast, ...]
-    tested: tuple[Tested, ...]
-    waiting: tuple[tuple[Contrast, tuple[str, ...]], ...]
+    tested: tuple[ContrastResult, ...]
+    not_estimable: tuple[tuple[Contrast, tuple[str, ...]], ...]
     tasks: tuple[str, ...]
 
-    def of(self, column: str = AVERAGE, question: str = NEW_PHOTOGRAPHS) -> tuple[Tested, ...]:
+    def in_column(self, column: str = AVERAGE, question: str = NEW_PHOTOGRAPHS) -> tuple[ContrastResult, ...]:
         """The contrasts of a column, in their order."""
         return tuple(t for t in self.tested if t.column == column and t.question == question)
 
-    def by_task(self, contrast: Contrast) -> dict[str, Tested]:
+    def by_task(self, contrast: Contrast) -> dict[str, ContrastResult]:
         """Task -> the contrast there, for new photographs."""
-        own = (t for t in self.tested if t.contrast is contrast and t.question == NEW_PHOTOGRAPHS)
-        return {t.column: t for t in own if t.column in self.tasks}
+        results = (t for t in self.tested if t.contrast is contrast and t.question == NEW_PHOTOGRAPHS)
+        return {t.column: t for t in results if t.column in self.tasks}
 
 
-def declared_contrasts(rows: Iterable[dict[str, Any]]) -> tuple[Contrast, ...]:
+def parse_contrasts(rows: Iterable[dict[str, Any]]) -> tuple[Contrast, ...]:
     """The contrasts of study.json.
 
     Raises:
         ValueError: one line: a name twice, or weights that are no contrast.
     """
-    found: dict[str, Contrast] = {}
+    contrasts: dict[str, Contrast] = {}
     for row in rows:
         name, weights = str(row["name"]), {str(k): float(v) for k, v in row["weights"].items()}
-        if name in found:
+        if name in contrasts:
             raise ValueError(f"{schema.STUDY_FILE} declares the contrast {name!r} twice.")
         if (
             not all(map(math.isfinite, weights.values()))
@@ -137,14 +137,14 @@ def declared_contrasts(rows: Iterable[dict[str, Any]]) -> tuple[Contrast, ...]:
             raise ValueError(
                 f"{schema.STUDY_FILE}: the weights of the contrast {name!r} must sum to zero, not all zero."
             )
-        found[name] = Contrast(name=name, label=str(row.get("label") or name), weights=weights)
-    return tuple(found.values())
+        contrasts[name] = Contrast(name=name, label=str(row.get("label") or name), weights=weights)
+    return tuple(contrasts.values())
 
 
 def planned_contrasts(study: Study) -> tuple[Contrast, ...]:
-    """What the study file declares; where it declares none, each variant minus the reference.
+    """The contrasts that the study file declares; by default, each variant minus the reference.
 
-    Weights of a variant's other names go to the model that was trained.
+    Weights of aliases go to the model that was trained.
     """
     trained = {e.variant: e.alias_of or e.variant for e in study.entries}
     declared = study.contrasts
@@ -159,15 +159,15 @@ def planned_contrasts(study: Study) -> tuple[Contrast, ...]:
             for v in study.variants
             if v != reference
         )
-    found = []
+    contrasts = []
     for contrast in declared:
         weights: dict[str, float] = {}
         for name, weight in contrast.weights.items():
             name = trained.get(name, name)
             weights[name] = weights.get(name, 0.0) + weight
         weights = {v: w for v, w in weights.items() if abs(w) > 1e-9}
-        found.append(Contrast(name=contrast.name, label=contrast.label, weights=weights))
-    return tuple(found)
+        contrasts.append(Contrast(name=contrast.name, label=contrast.label, weights=weights))
+    return tuple(contrasts)
 
 
 def estimate_contrasts(analysis: Analysis, planned: Sequence[Contrast]) -> Contrasts:
@@ -177,17 +177,17 @@ def estimate_contrasts(analysis: Analysis, planned: Sequence[Contrast]) -> Contr
     come in.
     """
     averages = means(analysis.scores).drop(index="input")[AVERAGE].dropna()
-    waiting, tested = [], []
-    columns = _columns(analysis.scores)
+    not_estimable, results = [], []
+    columns = _judged_columns(analysis.scores)
     for contrast in planned:
-        lacking = tuple(v for v in contrast.weights if v not in averages.index)
-        if lacking or not contrast.weights:
-            waiting.append((contrast, lacking))
+        missing = tuple(v for v in contrast.weights if v not in averages.index)
+        if missing or not contrast.weights:
+            not_estimable.append((contrast, missing))
             continue
         for column, primary in columns.items():
-            n_scenes, n_images = analysis.scores.counted(column)
-            tested += [
-                Tested(
+            n_scenes, n_images = analysis.scores.count_scenes_and_images(column)
+            results += [
+                ContrastResult(
                     contrast=contrast,
                     column=column,
                     question=question,
@@ -201,44 +201,44 @@ def estimate_contrasts(analysis: Analysis, planned: Sequence[Contrast]) -> Contr
             ]
     return Contrasts(
         planned=tuple(planned),
-        tested=tuple(tested),
-        waiting=tuple(waiting),
+        tested=tuple(results),
+        not_estimable=tuple(not_estimable),
         tasks=tuple(c for c, primary in columns.items() if primary and c != AVERAGE),
     )
 
 
-def contrasts_frame(found: Contrasts, without: Contrasts | None = None) -> pd.DataFrame:
+def contrasts_frame(contrasts: Contrasts, without: Contrasts | None = None) -> pd.DataFrame:
     """Rows of contrasts.csv, unrounded; intervals are simultaneous over `family` contrasts.
 
     A contrast that can't be estimated has one row, without numbers.
 
     Args:
-        found: of all runs.
+        contrasts: of all runs.
         without: of the runs that did not diverge; None where none did.
     """
-    rows = _rows(found, ALL_RUNS) + (_rows(without, WITHOUT_DIVERGED) if without else [])
+    rows = _contrast_rows(contrasts, ALL_RUNS) + (_contrast_rows(without, WITHOUT_DIVERGED) if without else [])
     frame = pd.DataFrame(rows, columns=pd.Index(CONTRAST_COLUMNS))
     return frame.astype(dict.fromkeys(("n_seeds", "n_scenes", "n_images", "seeds_needed"), "Int64"))
 
 
-def _rows(found: Contrasts, runs: str) -> list[tuple[object, ...]]:
+def _contrast_rows(contrasts: Contrasts, runs: str) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
-    for t in found.tested:
+    for t in contrasts.tested:
         e = t.simultaneous
         rows.append((
             t.contrast.name, t.contrast.label, t.column, "primary" if t.primary else "descriptive", t.question, runs,
             e.value, e.low, e.high, e.level, e.se, e.df, e.p, t.p_adjusted, t.family, e.n_seeds, t.n_scenes, t.n_images,
             t.mdd, t.seeds_needed, t.verdict,
         ))  # fmt: skip
-    for contrast, _ in found.waiting:
-        known = (contrast.name, contrast.label, AVERAGE, "primary", NEW_PHOTOGRAPHS, runs)
-        unknown = [None] * (len(CONTRAST_COLUMNS) - len(known) - 1)
-        rows.append((*known, *unknown, "not estimable yet" if contrast.weights else "one model"))
+    for contrast, _ in contrasts.not_estimable:
+        leading = (contrast.name, contrast.label, AVERAGE, "primary", NEW_PHOTOGRAPHS, runs)
+        empty = [None] * (len(CONTRAST_COLUMNS) - len(leading) - 1)
+        rows.append((*leading, *empty, "not estimable yet" if contrast.weights else "one model"))
     return rows
 
 
-def _columns(scores: Scores) -> dict[str, bool]:
-    """Column -> whether it is judged; a condition that is all of a task, or of the study, stands once."""
+def _judged_columns(scores: Scores) -> dict[str, bool]:
+    """Column -> whether it is tested; the only condition of a task, or of the study, is listed once."""
     tasks = scores.tasks if len(scores.tasks) > 1 else ()
     levels = [schema.task_of(c) for c in scores.conditions]
     conditions = [c for c, task in zip(scores.conditions, levels, strict=True) if levels.count(task) > 1]

@@ -15,7 +15,7 @@ from reports.figures import cost, style
 from reports.files import write_text
 from reports.labels import latex, markdown
 from reports.language import languages
-from reports.pages.costs import cost_tables, costs_document, remarks
+from reports.pages.costs import cost_remarks, cost_tables, costs_document
 
 
 def build_report(table: Path, *, study: Path | None = None, out: Path | None = None, lang: str = "en") -> Path:
@@ -38,7 +38,7 @@ def build_report(table: Path, *, study: Path | None = None, out: Path | None = N
     loaded_study = load_study_of(study) if study is not None else None
     quality = qualities(frame, loaded_study) if loaded_study is not None else {}
     out = out if out is not None else table.with_suffix("")
-    tables, warnings = cost_tables(frame, quality), remarks(frame, quality, loaded_study)
+    tables, warnings = cost_tables(frame, quality), cost_remarks(frame, quality, loaded_study)
     quoted = "".join(f"> {markdown(remark)}\n\n" for remark in warnings)
     write_text(out / "table.md", quoted + "\n".join(to_markdown(cost_table, with_title=True) for cost_table in tables))
     write_text(out / "table.tex", "\n".join([*(f"% {latex(line)}" for line in warnings), *map(to_latex, tables)]))

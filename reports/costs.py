@@ -11,10 +11,10 @@ import pandas as pd
 from reports import schema
 from reports.files import write_csv
 from reports.load import load
-from reports.parts import main_part
 from reports.schema import Column
 from reports.stats import seed_means
 from reports.study import Study
+from reports.subsets import main_subset
 
 COUNT, FORWARD, TRAINING = "count", "forward", "training step"
 NOT_RUN = "not run"
@@ -152,4 +152,4 @@ def load_study_of(folder: Path) -> Study:
     Raises:
         ValueError: no study there, or several; one line.
     """
-    return main_part(load([folder]))
+    return main_subset(load([folder]))

@@ -1,4 +1,4 @@
-"""The page of one evaluation (`python -m reports evaluation FOLDER`). Reads what was measured; never torch."""
+"""The page of one evaluation (`python -m reports evaluation FOLDER`), from its files; never imports torch."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def build_page(folder: Path, out: Path | None = None, *, lang: str = "en") -> Pa
     Raises:
         ValueError: no evaluation there; one line.
     """
-    from reports.document.html import write_html  # Jinja is for the page alone
+    from reports.document.html import write_html  # Jinja is needed for the page only
     from reports.pages.evaluation import evaluation_document
 
     path, page_languages = folder / EVALUATION_FILE, languages(lang)
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        schema.declare_tasks(found.get("task_styles") or [])
-        return write_html(evaluation_document(found), (out or folder) / PAGE_FILE, page_languages)
+        evaluation: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        schema.declare_tasks(evaluation.get("task_styles") or [])
+        return write_html(evaluation_document(evaluation), (out or folder) / PAGE_FILE, page_languages)
     except FileNotFoundError as error:
         raise ValueError(
             f"{folder} holds no {EVALUATION_FILE}: name the --out folder of ablations.evaluate."

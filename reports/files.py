@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        # mkstemp makes files private; a report is meant to be handed on.
+        # mkstemp makes files private; a report is meant to be shared.
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
@@ -46,12 +46,12 @@ def require_folder(folder: Path, option: str) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{option} {folder}: that is a file; a folder is needed.")
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         for path in (*reversed(folder.parents), folder):
             if not path.exists():
                 path.mkdir()
-                made.append(path)
+                created.append(path)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -59,8 +59,8 @@ def require_folder(folder: Path, option: str) -> None:
             f"{option} {folder}: nothing can be written there ({error.strerror or error}): choose another folder."
         ) from error
     finally:
-        for path in reversed(made):
-            with suppress(OSError):  # filled meanwhile by someone else: theirs
+        for path in reversed(created):
+            with suppress(OSError):  # filled meanwhile by another process
                 path.rmdir()
 
 

@@ -5,79 +5,79 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports import schema
-from reports.contrasts import Contrasts, Tested
+from reports.contrasts import ContrastResult, Contrasts
+from reports.formatting import signed
 from reports.messages import message, ngettext, sentences, series
-from reports.pairs import Pair
+from reports.pairs import PairDifference
 from reports.stats import AVERAGE, LEVEL, Scores, means
-from reports.wording import signed
 
-SHOWN_CHANGES = 3
+MAX_LISTED_CONTRASTS = 3
 
 
-def headline(scores: Scores, found: Contrasts, described: Sequence[Pair]) -> str:
-    """How many planned contrasts differ from zero, and which most."""
-    on_average = found.of()
-    if not described:
-        return _nothing_to_compare(scores)
+def headline(scores: Scores, contrasts: Contrasts, pairs: Sequence[PairDifference]) -> str:
+    """How many planned contrasts differ from zero, and the largest of them."""
+    on_average = contrasts.in_column()
+    if not pairs:
+        return _no_comparison_headline(scores)
     if all(len(seeds) == 1 for seeds in scores.seeds.values()) or (
         on_average and all(t.estimate.n_seeds == 1 for t in on_average)
     ):
-        return _one_seed(on_average)
-    if not found.planned:
-        return message("No contrast was planned: the differences below are a description, and none is tested.")
+        return _single_seed_headline(on_average)
+    if not contrasts.planned:
+        return message("No contrast was planned: the differences below are exploratory and not tested.")
     if not on_average:
-        return message("No planned contrast can be estimated yet: the variants that they need have not finished.")
+        return message("No planned contrast can be estimated yet: their variants have not finished.")
     kind = scores.kind
     where = message("{metric} averaged over the columns", metric=kind.label)
-    clauses = [_how_many_differ(on_average, where if len(scores.conditions) > 1 else kind.label)]
-    trades = sum(bool(trade(t, found)) for t in on_average)
+    clauses = [_count_differing(on_average, where if len(scores.conditions) > 1 else kind.label)]
+    trades = sum(bool(task_tradeoff(t, contrasts)) for t in on_average)
     if trades and len(on_average) > 1:
-        clauses.append(message("in {n} of them the average hides a trade between tasks", n=trades))
+        clauses.append(message("in {n} of them the average hides a trade-off between tasks", n=trades))
     elif trades:
-        clauses.append(message("the average hides a trade between tasks"))
-    if found.waiting:
-        clauses.append(message("{n} more can't be estimated yet", n=len(found.waiting)))
-    return sentences([message("{clauses}.", clauses=series(clauses)), _which_differ(on_average, kind)])
+        clauses.append(message("the average hides a trade-off between tasks"))
+    if contrasts.not_estimable:
+        clauses.append(message("{n} more can't be estimated yet", n=len(contrasts.not_estimable)))
+    return sentences([message("{clauses}.", clauses=series(clauses)), _differing_contrasts(on_average, kind)])
 
 
-def _which_differ(on_average: Sequence[Tested], kind: schema.Metric) -> str:
+def _differing_contrasts(on_average: Sequence[ContrastResult], kind: schema.Metric) -> str:
     """The contrasts that differ, the largest first; "" where there is none, or one contrast alone."""
     differ = sorted((t for t in on_average if t.differs), key=lambda t: -abs(t.estimate.value))
     if not differ or len(on_average) == 1:
         return ""
-    told: list[str] = [
+    texts: list[str] = [
         message("{label} {change}", label=t.contrast.label, change=_with_unit(t.estimate.value, kind))
-        for t in differ[:SHOWN_CHANGES]
+        for t in differ[:MAX_LISTED_CONTRASTS]
     ]
-    told += [message("{n} more", n=len(differ) - SHOWN_CHANGES)] if len(differ) > SHOWN_CHANGES else []
-    return message("Shown: {contrasts}.", contrasts=series(told))
+    texts += [message("{n} more", n=len(differ) - MAX_LISTED_CONTRASTS)] if len(differ) > MAX_LISTED_CONTRASTS else []
+    return message("Significant: {contrasts}.", contrasts=series(texts))
 
 
 def _with_unit(value: float, kind: schema.Metric) -> str:
     return f"{signed(value, kind.digits)} {kind.unit}".rstrip()
 
 
-def _how_many_differ(on_average: Sequence[Tested], where: str) -> str:
+def _count_differing(on_average: Sequence[ContrastResult], where: str) -> str:
     differ, m = sum(t.differs for t in on_average), len(on_average)
-    told = {"where": where, "level": f"{LEVEL:.0%}"}
+    values = {"where": where, "level": f"{LEVEL:.0%}"}
     if m == 1 and differ:
-        return message("The planned contrast differs from zero at {level}, by {where}", **told)
+        return message("The planned contrast differs from zero at {level}, by {where}", **values)
     if m == 1:
-        return message("The planned contrast could not be shown to differ from zero at {level}, by {where}", **told)
+        return message("The planned contrast does not differ significantly from zero at {level}, by {where}", **values)
     if not differ:
         return message(
-            "No difference could be shown in any of the {m} planned contrasts at {level}, by {where}", m=m, **told
+            "No significant difference in any of the {m} planned contrasts at {level}, by {where}", m=m, **values
         )
     return ngettext(
         "{n} of {m} planned contrasts differs from zero at {level}, by {where}",
         "{n} of {m} planned contrasts differ from zero at {level}, by {where}",
         differ,
         m=m,
-        **told,
+        **values,
     )
 
 
-def _nothing_to_compare(scores: Scores) -> str:
+def _no_comparison_headline(scores: Scores) -> str:
     if not scores.variants:
         return message("No run is finished: there is nothing to compare yet.")
     if means(scores).drop(index="input")[AVERAGE].notna().any():
@@ -85,14 +85,13 @@ def _nothing_to_compare(scores: Scores) -> str:
     return message("No variant has scores for all conditions: there is nothing to compare.")
 
 
-def _one_seed(on_average: Sequence[Tested]) -> str:
-    """The headline where each contrast has a variant that was trained once: many photographs, one training."""
-    said = message(
-        "The ranking means nothing yet: every comparison rests on one seed, so no difference can be told from "
-        "seed-to-seed variance."
+def _single_seed_headline(on_average: Sequence[ContrastResult]) -> str:
+    """The headline where each contrast has a variant with one training run."""
+    ranking = message(
+        "Not a ranking: every comparison has one seed, so no difference can be separated from seed-to-seed variance."
     )
     if not on_average:
-        return said
+        return ranking
     differ, m = sum(t.models_differ for t in on_average), len(on_average)
     as_models = ngettext(
         "As trained models, {n} of {m} planned contrasts differs from zero at {level} on such photographs.",
@@ -101,11 +100,11 @@ def _one_seed(on_average: Sequence[Tested]) -> str:
         m=m,
         level=f"{LEVEL:.0%}",
     )
-    return sentences([said, as_models])
+    return sentences([ranking, as_models])
 
 
-def trade(tested: Tested, found: Contrasts) -> list[Tested]:
+def task_tradeoff(tested: ContrastResult, contrasts: Contrasts) -> list[ContrastResult]:
     """The tasks on which the contrast differs from zero, where these and the average are not all of one sign."""
-    shown = [t for t in found.by_task(tested.contrast).values() if t.differs]
-    signs = {t.estimate.value > 0 for t in [*shown, *([tested] if tested.differs else [])]}
-    return sorted(shown, key=lambda t: -t.estimate.value) if len(signs) > 1 else []
+    differing = [t for t in contrasts.by_task(tested.contrast).values() if t.differs]
+    signs = {t.estimate.value > 0 for t in [*differing, *([tested] if tested.differs else [])]}
+    return sorted(differing, key=lambda t: -t.estimate.value) if len(signs) > 1 else []

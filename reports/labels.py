@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports import schema
-from reports.messages import Changed, joined, message
+from reports.messages import TransformedText, joined, message
 from reports.stats import AVERAGE, TASK_AVERAGE
 
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
@@ -21,7 +21,7 @@ _TASKS = {
     "blur": message("Motion blur"),
     "lowlight": message("Low light"),
 }
-_DROPS = ", {}\N{NO-BREAK SPACE}% of drops"  # of rain, in percent of the usual
+_DROPS = ", {}\N{NO-BREAK SPACE}% of drops"  # rain: number of drops in percent of the default
 _AVERAGES = {AVERAGE: message("Average (columns)"), TASK_AVERAGE: message("Average (tasks)")}
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -38,7 +38,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
-    "[": "{[}",  # first in a table's row, both would be read as an argument of the line break before
+    "[": "{[}",  # at the start of a row, LaTeX would read both as an argument of the line break before
     "*": "{*}",
     "\N{MINUS SIGN}": "$-$",
     SIGMA: r"$\sigma$",
@@ -55,19 +55,19 @@ def condition_label(condition: str) -> str:
     if condition in _AVERAGES:
         return _AVERAGES[condition]
     if "+" in condition:
-        first, *others = (condition_label(part) for part in condition.split("+"))
-        return joined([first, *(in_sentence(other) for other in others)], " + ")
+        first, *further = (condition_label(part) for part in condition.split("+"))
+        return joined([first, *(in_sentence(label) for label in further)], " + ")
     task = schema.task_of(condition)
     style = schema.task_style(task)
-    label, strength = _label(style), condition[len(task) + 1 :]
+    label, strength = _style_label(style), condition[len(task) + 1 :]
     if not strength:
         return label
     if style.strength_label == _DROPS:
         return message("{rain}, {n}\N{NO-BREAK SPACE}% of drops", rain=label, n=strength)
-    told = style.strength_label.replace("{}", strength)
-    if told.startswith(" "):
-        return message("{task} {strength}", task=label, strength=told[1:])
-    return joined([label, told], "")
+    strength_text = style.strength_label.replace("{}", strength)
+    if strength_text.startswith(" "):
+        return message("{task} {strength}", task=label, strength=strength_text[1:])
+    return joined([label, strength_text], "")
 
 
 def strength_label(condition: str) -> str:
@@ -77,20 +77,20 @@ def strength_label(condition: str) -> str:
     return schema.task_style(task).strength_label.replace("{}", strength).lstrip(" ,") if strength else ""
 
 
-def _label(style: schema.TaskStyle) -> str:
+def _style_label(style: schema.TaskStyle) -> str:
     """The task's label, which the catalogue has where it is the suite's own."""
-    known = _TASKS.get(style.name)
-    return known if known is not None and str(known) == style.label else style.label
+    catalogued = _TASKS.get(style.name)
+    return catalogued if catalogued is not None and str(catalogued) == style.label else style.label
 
 
 def task_label(task: str) -> str:
     """A task inside a sentence: "blur" -> "motion blur"."""
-    return in_sentence(_label(schema.task_style(task)))
+    return in_sentence(_style_label(schema.task_style(task)))
 
 
 def in_sentence(label: str) -> str:
     """A label inside a sentence: "Low light" -> "low light"; an abbreviation ("JPEG") stays as it is."""
-    return Changed(label, _lower_first)
+    return TransformedText(label, _lower_first)
 
 
 def condition_in_sentence(condition: str) -> str:
@@ -118,22 +118,24 @@ def latex(text: str) -> str:
     return "".join(_LATEX.get(c, c) for c in line)
 
 
-def as_shown(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """What a study.json says of its page, as fields of `Study`; older files say nothing.
+def display_fields(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Display settings of a study.json as fields of `Study`; older files have none.
 
-    Labels are on one line each, and no two are alike: who shares a label goes by the variant's name.
+    Labels are one line each and unique: variants that share a label are shown by name.
     """
-    labels = plan.get("labels")
-    found = {str(k): " ".join(str(v).split()) for k, v in labels.items()} if isinstance(labels, dict) else {}
-    shared = Counter(found.values())
+    raw_labels = plan.get("labels")
+    labels_by_variant = (
+        {str(k): " ".join(str(v).split()) for k, v in raw_labels.items()} if isinstance(raw_labels, dict) else {}
+    )
+    shared = Counter(labels_by_variant.values())
     ingredients = plan.get("ingredients")
     return {
         "ingredients": {
-            str(variant): {str(part): str(how) for part, how in parts.items()}
+            str(variant): {str(part): str(value) for part, value in parts.items()}
             for variant, parts in (ingredients.items() if isinstance(ingredients, dict) else ())
             if isinstance(parts, dict)
         },
-        "labels": {name: label for name, label in found.items() if label and shared[label] == 1},
+        "labels": {name: label for name, label in labels_by_variant.items() if label and shared[label] == 1},
         "featured": tuple(map(str, plan.get("featured") or ())),
         "primary": str(plan.get("primary") or ""),
     }

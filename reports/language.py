@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Formatter
 
-from reports.messages import Text
+from reports.messages import Translatable
 
 LOCALE = Path(__file__).parent / "locale"
 DOMAIN = "reports"
@@ -36,20 +36,20 @@ class Language:
             return self.translations.pgettext(context, text)
         return self.translations.gettext(text) if plural is None else self.translations.ngettext(text, plural, n)
 
-    def told(self, text: str) -> str:
-        """A text in this language (reports/messages.py); a plain string stays as it is."""
-        return text.in_language(self) if isinstance(text, Text) and self.code != "en" else str(text)
+    def translate(self, text: str) -> str:
+        """A text in this language (reports/messages.py); a plain string stays unchanged."""
+        return text.translated(self) if isinstance(text, Translatable) and self.code != "en" else str(text)
 
-    def filled(self, pattern: str, values: Mapping[str, object]) -> str:
-        """A pattern with its values. Chinese has no blanks but beside Latin letters and digits."""
+    def fill(self, pattern: str, values: Mapping[str, object]) -> str:
+        """A pattern with its values. Chinese has spaces only next to Latin letters and digits."""
         parts: list[str] = []
-        for literal, name, form, _ in Formatter().parse(pattern):
+        for literal, name, format_spec, _ in Formatter().parse(pattern):
             parts.append(literal)
-            parts.append(format(values[name], form or "") if name is not None else "")
-        whole = ""
+            parts.append(format(values[name], format_spec or "") if name is not None else "")
+        text = ""
         for part in filter(None, parts):
-            whole += " " * _meet(whole[-1:], part[:1]) + part
-        return whole
+            text += " " * _needs_space(text[-1:], part[:1]) + part
+        return text
 
     def file_name(self, name: str) -> str:
         """The name of a page's file in this language: "report.html" -> "report.zh.html"; English has none added."""
@@ -65,7 +65,7 @@ LANGUAGES: dict[str, Language] = {
 
 
 def languages(code: str) -> tuple[Language, ...]:
-    """English, and beside it the language of a code ("en": English alone).
+    """English and the language of a code ("en": English alone).
 
     Raises:
         ValueError: no such language; the message is one line.
@@ -75,8 +75,8 @@ def languages(code: str) -> tuple[Language, ...]:
     return tuple(dict.fromkeys((ENGLISH, LANGUAGES[code])))
 
 
-def _meet(left: str, right: str) -> bool:
-    """Whether a Chinese sign meets a Latin letter or a digit."""
+def _needs_space(left: str, right: str) -> bool:
+    """Whether a Chinese character is next to a Latin letter or a digit."""
     return any(
         "\u4e00" <= a <= "\u9fff" and b.isascii() and b.isalnum() for a, b in ((left, right), (right, left)) if a and b
     )

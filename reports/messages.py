@@ -1,9 +1,9 @@
-"""Texts of a page that know how they were made, so that one study is computed once and told in any language.
+"""Texts of a page that keep their pattern and values, so that a page is computed once and rendered in any language.
 
 Each is a string, its English, and can be used as one. `message` and `ngettext` mark what goes into the catalogue
-(reports/locale, `make translations`); a value may be such a text itself and is translated with the whole. A plain
-string, such as the name of a variant, is never translated. What is put together in other ways, by an f-string or `+`,
-is a plain string: it stays English.
+(reports/locale, `make translations`); a value may be such a text itself and is translated too. A plain
+string, such as the name of a variant, is never translated. The result of an f-string or `+` is a plain string: it stays
+English.
 """
 
 from __future__ import annotations
@@ -15,126 +15,126 @@ from typing import Any, Protocol
 
 
 class Catalogue(Protocol):
-    """A language: its patterns, and how a text is told in it."""
+    """A language: its patterns, and how texts are translated."""
 
     def pattern(self, text: str, *, plural: str | None = None, n: int = 1, context: str | None = None) -> str:
         """The translation of a msgid; the msgid where it has none."""
         ...
 
-    def filled(self, pattern: str, values: Mapping[str, object]) -> str:
+    def fill(self, pattern: str, values: Mapping[str, object]) -> str:
         """A pattern with its values, which are in the language already."""
         ...
 
-    def told(self, text: str) -> str:
+    def translate(self, text: str) -> str:
         """A text in the language; a plain string stays as it is."""
         ...
 
 
-class Text(str):
-    """English that can be told in another language."""
+class Translatable(str):
+    """English text that can be translated."""
 
     @abstractmethod
-    def in_language(self, catalogue: Catalogue) -> str:
+    def translated(self, catalogue: Catalogue) -> str:
         """The text in the catalogue's language."""
 
 
-class Message(Text):
+class Message(Translatable):
     """A pattern of the catalogue with its values."""
 
     def __new__(
         cls, msgid: str, values: Mapping[str, Any], plural: str | None = None, n: int = 1, context: str | None = None
     ) -> Message:
         english = msgid if plural is None or n == 1 else plural
-        made = super().__new__(cls, english.format(**values) if values else english)
-        made._made = (msgid, dict(values), plural, n, context)
-        return made
+        text = super().__new__(cls, english.format(**values) if values else english)
+        text._arguments = (msgid, dict(values), plural, n, context)
+        return text
 
-    _made: tuple[str, dict[str, Any], str | None, int, str | None]
+    _arguments: tuple[str, dict[str, Any], str | None, int, str | None]
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return self._made
+        return self._arguments
 
-    def in_language(self, catalogue: Catalogue) -> str:
+    def translated(self, catalogue: Catalogue) -> str:
         """The text in the catalogue's language."""
-        msgid, values, plural, n, context = self._made
+        msgid, values, plural, n, context = self._arguments
         pattern = catalogue.pattern(msgid, plural=plural, n=n, context=context)
-        told = {name: catalogue.told(v) if isinstance(v, str) else v for name, v in values.items()}
-        return catalogue.filled(pattern, told) if values else pattern
+        translated_values = {name: catalogue.translate(v) if isinstance(v, str) else v for name, v in values.items()}
+        return catalogue.fill(pattern, translated_values) if values else pattern
 
 
-class Joined(Text):
-    """Several texts with one between them."""
+class JoinedText(Translatable):
+    """Several texts with a separator."""
 
-    def __new__(cls, parts: Sequence[str], separator: str) -> Joined:
-        made = super().__new__(cls, str(separator).join(parts))
-        made._made = (tuple(parts), separator)
-        return made
+    def __new__(cls, parts: Sequence[str], separator: str) -> JoinedText:
+        joined_text = super().__new__(cls, str(separator).join(parts))
+        joined_text._arguments = (tuple(parts), separator)
+        return joined_text
 
-    _made: tuple[tuple[str, ...], str]
-
-    def __getnewargs__(self) -> tuple[Any, ...]:
-        return self._made
-
-    def in_language(self, catalogue: Catalogue) -> str:
-        """The text in the catalogue's language."""
-        parts, separator = self._made
-        return catalogue.told(separator).join(catalogue.told(part) for part in parts)
-
-
-class Changed(Text):
-    """A text whose letters are changed, in any language: `change` gets it told."""
-
-    def __new__(cls, text: str, change: Callable[[str], str]) -> Changed:
-        made = super().__new__(cls, change(str(text)))
-        made._made = (text, change)
-        return made
-
-    _made: tuple[str, Callable[[str], str]]
+    _arguments: tuple[tuple[str, ...], str]
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return self._made
+        return self._arguments
 
-    def in_language(self, catalogue: Catalogue) -> str:
+    def translated(self, catalogue: Catalogue) -> str:
         """The text in the catalogue's language."""
-        text, change = self._made
-        return change(catalogue.told(text))
+        parts, separator = self._arguments
+        return catalogue.translate(separator).join(catalogue.translate(part) for part in parts)
+
+
+class TransformedText(Translatable):
+    """A text to which `change` is applied after translation, such as a change of case."""
+
+    def __new__(cls, text: str, change: Callable[[str], str]) -> TransformedText:
+        transformed = super().__new__(cls, change(str(text)))
+        transformed._arguments = (text, change)
+        return transformed
+
+    _arguments: tuple[str, Callable[[str], str]]
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self._arguments
+
+    def translated(self, catalogue: Catalogue) -> str:
+        """The text in the catalogue's language."""
+        text, change = self._arguments
+        return change(catalogue.translate(text))
 
 
 def message(msgid: str, **values: Any) -> Message:
-    """A text of the catalogue; `values` stand in its {placeholders}, formatted as those say."""
+    """A text of the catalogue with `values` for its {placeholders}."""
     return Message(msgid, values)
 
 
 def ngettext(singular: str, plural: str, n: int, **values: Any) -> Message:
-    """A text of the catalogue that depends on a number, which stands at {n}."""
+    """A text of the catalogue with a plural form; {n} is the number."""
     return Message(singular, {"n": n, **values}, plural, n)
 
 
-def stored(text: str) -> Message:
-    """A text that a study's file holds: translated if it is one of those that are shipped."""
+def stored_text(text: str) -> Message:
+    """A text from a study's file: translated if the study is one of the built-in ones."""
     return Message(text, {}, context=STORED)
 
 
 STORED = "study"
-"""The context of what studies' files hold in the catalogue: a user's own text is not taken for a word of the page."""
+"""The catalogue's context for texts from study files, so that a user's text is not mistaken for a page text."""
 
 
-def renamed(text: str, labels: Mapping[str, str]) -> str:
-    """The text with its label for each name that stands in it as a value of its own; other texts stay as they are."""
+def with_labels(text: str, labels: Mapping[str, str]) -> str:
+    """The text with variant names among its values replaced by labels; other texts stay unchanged."""
     if isinstance(text, Message):
-        msgid, values, plural, n, context = text._made
-        told = {name: renamed(v, labels) if isinstance(v, str) else v for name, v in values.items()}
-        return Message(msgid, told, plural, n, context)
-    if isinstance(text, Joined):
-        parts, separator = text._made
-        return Joined([renamed(part, labels) for part in parts], separator)
-    return text if isinstance(text, Text) else labels.get(text, text)
+        msgid, values, plural, n, context = text._arguments
+        labelled_values = {name: with_labels(v, labels) if isinstance(v, str) else v for name, v in values.items()}
+        return Message(msgid, labelled_values, plural, n, context)
+    if isinstance(text, JoinedText):
+        parts, separator = text._arguments
+        return JoinedText([with_labels(part, labels) for part in parts], separator)
+    return text if isinstance(text, Translatable) else labels.get(text, text)
 
 
 def joined(parts: Iterable[str], separator: str) -> str:
     """Texts with a separator between them; the separator may be a message."""
     parts = list(parts)
-    return parts[0] if len(parts) == 1 else Joined(parts, separator)
+    return parts[0] if len(parts) == 1 else JoinedText(parts, separator)
 
 
 def comma(parts: Iterable[str]) -> str:
@@ -147,10 +147,10 @@ def series(clauses: Iterable[str]) -> str:
     return joined(clauses, message("; "))
 
 
-def sentences(said: Iterable[str]) -> str:
-    """Sentences one behind the other, empty ones left out."""
-    told = [each for each in said if each]
-    return reduce(lambda before, after: message("{before} {after}", before=before, after=after), told)
+def sentences(texts: Iterable[str]) -> str:
+    """Sentences in sequence, without empty ones."""
+    non_empty = [text for text in texts if text]
+    return reduce(lambda before, after: message("{before} {after}", before=before, after=after), non_empty)
 
 
 def listed(parts: Sequence[str]) -> str:

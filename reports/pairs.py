@@ -1,6 +1,6 @@
-"""Every pair of a study's variants, as a description: differences with unadjusted intervals, and no verdict.
+"""Pairwise differences of a study's variants, exploratory: unadjusted intervals and no verdict.
 
-What a study set out to test are its planned contrasts (reports/contrasts.py).
+Tests are of the planned contrasts (reports/contrasts.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAIR_COLUMNS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class PairDifference:
     """Difference `first - second` of the column averages.
 
     Attributes:
@@ -36,21 +36,21 @@ class Pair:
     n_images: int
 
 
-def pairs(analysis: Analysis) -> list[Pair]:
+def pair_differences(analysis: Analysis) -> list[PairDifference]:
     """Every pair of variants that have all conditions, the better one first, best variants first."""
-    n_scenes, n_images = analysis.scores.counted(AVERAGE)
+    n_scenes, n_images = analysis.scores.count_scenes_and_images(AVERAGE)
     averages = means(analysis.scores).drop(index="input")[AVERAGE].dropna()
     ranked = averages.sort_values(ascending=not analysis.scores.kind.higher_is_better, kind="stable").index
     return [
-        Pair(first=a, second=b, estimate=analysis.difference(a, b), n_scenes=n_scenes, n_images=n_images)
+        PairDifference(first=a, second=b, estimate=analysis.difference(a, b), n_scenes=n_scenes, n_images=n_images)
         for a, b in combinations(map(str, ranked), 2)
     ]
 
 
-def pairs_frame(found: Sequence[Pair]) -> pd.DataFrame:
+def pairs_frame(pairs: Sequence[PairDifference]) -> pd.DataFrame:
     """The pairs as rows of pairs.csv, unrounded; differences in dB."""
     rows = []
-    for p in found:
+    for p in pairs:
         e = p.estimate
         mdd = minimum_detectable_difference(e)
         rows.append((

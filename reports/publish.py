@@ -1,10 +1,10 @@
-"""Put a study's tables where they can be committed or attached: `python -m reports publish STUDY OUT`.
+"""Copy a study's tables to where they can be committed or attached: `python -m reports publish STUDY OUT`.
 
-What is copied are tables and the plan, no weights, and two figures; `provenance.csv` says for each run which commit,
-machine and versions made it, and `SHA256SUMS` holds every file to what it was.
+The copy holds tables, the plan and two figures, no weights; `provenance.csv` lists the commit, machine and versions of
+each run, and `SHA256SUMS` the checksum of every file.
 
 `python -m reports publish STUDY OUT --runs` copies the finished runs instead, scores, logs and measures without weights
-and pictures: put back below `runs/` they count as done, so that a long study goes on elsewhere from what was committed.
+and pictures: copied back to `runs/` they count as finished, so that a long study can resume elsewhere.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 import pandas as pd
 
 from reports import schema
+from reports.document import Picture
 from reports.figures import crops, forest, style
-from reports.figures.style import Picture
 from reports.files import sha256_of, write_bytes, write_csv, write_json, write_text
+from reports.image_rows import decode_texts
 from reports.load import load
-from reports.rows import plain
 from reports.study import Run, Status, Study
 from reports.verdict import verdict_of
 
-_COPIED = (
+_STUDY_FILES = (
     schema.STUDY_FILE,
     schema.TABLE_MD_FILE,
     schema.TABLE_TEX_FILE,
@@ -31,7 +31,7 @@ _COPIED = (
     schema.PAIRS_CSV_FILE,
     schema.CONTRASTS_CSV_FILE,
 )
-_KEPT = (schema.SPEC_FILE, schema.ENV_FILE, schema.SUMMARY_FILE, schema.TRAIN_LOG_FILE, schema.IMAGES_FILE)
+_RUN_FILES = (schema.SPEC_FILE, schema.ENV_FILE, schema.SUMMARY_FILE, schema.TRAIN_LOG_FILE, schema.IMAGES_FILE)
 _PACKAGES = ("torch", "numpy", "open_clip_torch")
 
 
@@ -51,32 +51,32 @@ def publish(folder: Path, out: Path) -> Path:
     study = load([folder])
     if study.folder is None or not any(run.status is Status.DONE for run in study.runs.values()):
         raise ValueError(f"{folder} holds no finished study: publish a folder under runs/studies/.")
-    missing = [name for name in _COPIED if not (folder / name).is_file()]
+    missing = [name for name in _STUDY_FILES if not (folder / name).is_file()]
     if missing:
         raise ValueError(f"{folder} has no {', '.join(missing)}: build its report first (python -m reports study).")
-    names = [*_COPIED, *(f"measures/{path.name}" for path in sorted((folder / "measures").glob("*.csv")))]
+    names = [*_STUDY_FILES, *(f"measures/{path.name}" for path in sorted((folder / "measures").glob("*.csv")))]
     for name in names:
         write_bytes(out / name, (folder / name).read_bytes())
-    _without_folders(out / schema.STUDY_FILE)
-    names_of_metrics = [metric.name for metric in study.metrics]
-    schema.write_images(plain(study.rows), out / schema.IMAGES_FILE, metrics=names_of_metrics)
+    _strip_folders(out / schema.STUDY_FILE)
+    metric_names = [metric.name for metric in study.metrics]
+    schema.write_images(decode_texts(study.rows), out / schema.IMAGES_FILE, metrics=metric_names)
     write_csv(out / "provenance.csv", provenance(study))
-    pictures = [picture.png.name for picture in _pictures(study, out)]
-    made = [*names, schema.IMAGES_FILE, "provenance.csv", *pictures]
-    sums = [f"{sha256_of(out / name)}  {name}\n" for name in made]
+    pictures = [picture.png.name for picture in _draw_pictures(study, out)]
+    written = [*names, schema.IMAGES_FILE, "provenance.csv", *pictures]
+    sums = [f"{sha256_of(out / name)}  {name}\n" for name in written]
     write_text(out / "SHA256SUMS", "".join(sums))
     return out
 
 
-def _pictures(study: Study, out: Path) -> list[Picture]:
+def _draw_pictures(study: Study, out: Path) -> list[Picture]:
     """The planned contrasts, and one image a task as the featured variants restore it."""
     with style.settings():
-        found = [forest.draw(verdict_of(study).contrasts, out), crops.draw(study, out, by_task=True)]
-    return [picture for picture in found if picture is not None]
+        pictures = [forest.draw(verdict_of(study).contrasts, out), crops.draw(study, out, by_task=True)]
+    return [picture for picture in pictures if picture is not None]
 
 
 def publish_runs(folder: Path, out: Path) -> list[Path]:
-    """Copy what is small of a study's finished runs, sealed so that they count as done where they are put back.
+    """Copy the small files of a study's finished runs, with checksums, so that they count as finished when copied back.
 
     Args:
         folder: of the study.
@@ -89,25 +89,25 @@ def publish_runs(folder: Path, out: Path) -> list[Path]:
         ValueError: not a study.
     """
     study = load([folder])
-    new = []
+    copied = []
     for run in study.runs.values():
         target = out / run.path.name
         if run.status is not Status.DONE or (target / schema.DONE_FILE).is_file():
             continue
-        kept = [run.path / name for name in _KEPT if (run.path / name).is_file()]
+        files = [run.path / name for name in _RUN_FILES if (run.path / name).is_file()]
         measures = sorted((run.path / schema.MEASURES_FOLDER).glob("*.parquet"))
-        for path in (*kept, *measures):
+        for path in (*files, *measures):
             write_bytes(target / path.relative_to(run.path), path.read_bytes())
         sealed = json.loads((run.path / schema.DONE_FILE).read_text(encoding="utf-8"))
-        sums = {path.name: sha256_of(target / path.name) for path in kept}
+        sums = {path.name: sha256_of(target / path.name) for path in files}
         needs = [name for name in sealed.get("needs", ()) if name in sums]
         write_json(target / schema.DONE_FILE, {**sealed, "files": sums, "needs": needs})
-        new.append(target)
-    return new
+        copied.append(target)
+    return copied
 
 
-def _without_folders(path: Path) -> None:
-    """The command that made the study names folders of the machine: their last names are all that others can use."""
+def _strip_folders(path: Path) -> None:
+    """Remove the machine's folders from the study's command; only their last part is useful elsewhere."""
     plan = json.loads(path.read_text(encoding="utf-8"))
     words = str(plan["command"]).split(" ")
     plan["command"] = " ".join(Path(word).name if word.startswith(("/", "~")) else word for word in words)
@@ -115,15 +115,15 @@ def _without_folders(path: Path) -> None:
 
 
 def provenance(study: Study) -> pd.DataFrame:
-    """One row a run: what made it, where, and how long it took (seconds)."""
+    """One row per run: code, machine, versions and training time (seconds)."""
     rows = []
     for entry in study.entries:
         if entry.alias_of is None:
-            rows.append({"variant": entry.variant, "seed": entry.seed} | _made_by(study.runs[entry.run_id]))
+            rows.append({"variant": entry.variant, "seed": entry.seed} | _run_record(study.runs[entry.run_id]))
     return pd.DataFrame(rows)
 
 
-def _made_by(run: Run) -> dict[str, object]:
+def _run_record(run: Run) -> dict[str, object]:
     packages = run.env.get("packages") or {}
     model = run.spec.get("model") or {}
     return {

@@ -2,8 +2,9 @@
 
 The interval of a contrast answers one of two questions. "New photographs": would it survive other training runs and
 other photographs? "These images": would it survive other training runs, scored on the images at hand? Its variance is
-computed in closed form, as in a crossed random-effects analysis of variance (reports/components.py), from moderated
-variances over runs (reports/moderation.py), with Satterthwaite's degrees of freedom (reports/estimate.py).
+computed in closed form, as in a crossed random-effects analysis of variance (reports/variance_components.py), from
+moderated variances over runs (reports/empirical_bayes.py), with Satterthwaite's degrees of freedom
+(reports/estimate.py).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.components import Components, runs_of, units_of
-from reports.estimate import LEVEL, Estimate, Part, estimate
+from reports.estimate import LEVEL, Estimate, VarianceComponent, estimate_from_components
+from reports.variance_components import Components, group_units, run_components
 
 __all__ = [
     "AVERAGE",
@@ -35,8 +36,8 @@ __all__ = [
     "seed_means",
 ]
 
-AVERAGE = "average"  # over the columns, all alike, as papers print it
-TASK_AVERAGE = "average_tasks"  # over the tasks, all alike; noise levels first
+AVERAGE = "average"  # over the columns with equal weights, as papers print it
+TASK_AVERAGE = "average_tasks"  # over the tasks with equal weights; noise levels averaged first
 
 PSNR_METRIC = schema.METRICS[0]
 
@@ -57,7 +58,7 @@ class Scores:
         seeds: variant -> its S seeds, in the order of `values`.
         scene: (I,) number of the image's scene.
         stratum: (I,) number of the set of conditions in which the image's scene occurs.
-        dropped: rows left out because some run lacks them, so that means compare like with like.
+        dropped: rows excluded because another run lacks them, so that means are over the same images.
         kind: the metric: its unit, digits and direction.
     """
 
@@ -97,8 +98,8 @@ class Scores:
             return np.array([float(c == condition) for c in self.conditions])
         if condition in tasks:
             return np.asarray((tasks == condition) / np.sum(tasks == condition))
-        known = ", ".join((*self.conditions, AVERAGE, TASK_AVERAGE))
-        raise ValueError(f"Unknown column {condition!r}. Known: {known}.")
+        names = ", ".join((*self.conditions, AVERAGE, TASK_AVERAGE))
+        raise ValueError(f"Unknown column {condition!r}. Known: {names}.")
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -111,18 +112,18 @@ class Scores:
         equal = np.allclose(self.weights(AVERAGE), self.weights(TASK_AVERAGE))
         return (AVERAGE,) if equal else (AVERAGE, TASK_AVERAGE)
 
-    def without(self, runs: Mapping[str, set[int]]) -> Scores:
-        """The scores without some runs, given as variant -> seeds; a variant without any left is gone."""
-        kept = {
+    def drop_runs(self, runs: Mapping[str, set[int]]) -> Scores:
+        """The scores without some runs, given as variant -> seeds; a variant without remaining seeds is dropped."""
+        rows_by_variant = {
             v: [k for k, seed in enumerate(seeds) if seed not in runs.get(v, ())] for v, seeds in self.seeds.items()
         }
         return replace(
             self,
-            values={v: self.values[v][rows] for v, rows in kept.items() if rows},
-            seeds={v: tuple(self.seeds[v][k] for k in rows) for v, rows in kept.items() if rows},
+            values={v: self.values[v][rows] for v, rows in rows_by_variant.items() if rows},
+            seeds={v: tuple(self.seeds[v][k] for k in rows) for v, rows in rows_by_variant.items() if rows},
         )
 
-    def counted(self, condition: str = AVERAGE) -> tuple[int, int]:
+    def count_scenes_and_images(self, condition: str = AVERAGE) -> tuple[int, int]:
         """Photographs and images that count in this column."""
         used = self.images_in(condition)
         return len(np.unique(self.scene[used])), int(used.sum())
@@ -144,50 +145,50 @@ def collect(images: pd.DataFrame, kind: schema.Metric = PSNR_METRIC) -> Scores:
         for name in ("dataset", "image", "scene", "variant", "condition")
     )
     conditions = tuple(sorted(columns.categories, key=schema.condition_sort_key))
-    condition_at = pd.Index(conditions).get_indexer(columns.categories)[columns.codes]
-    image_at, names = _numbered(datasets, image_names)
+    condition_of_row = pd.Index(conditions).get_indexer(columns.categories)[columns.codes]
+    image_of_row, names = _number_pairs(datasets, image_names)
     seed_codes, seed_values = pd.factorize(rows["seed"])
-    numbers, found = pd.factorize(variants.codes.to_numpy() * np.int64(max(len(seed_values), 1)) + seed_codes)
-    variant_of, seed_of = np.divmod(found, max(len(seed_values), 1))
-    cube = np.full((len(found), len(names), len(conditions)), np.nan)
+    run_of_row, runs = pd.factorize(variants.codes.to_numpy() * np.int64(max(len(seed_values), 1)) + seed_codes)
+    variant_of, seed_of = np.divmod(runs, max(len(seed_values), 1))
+    cube = np.full((len(runs), len(names), len(conditions)), np.nan)
     inputs = np.full(cube.shape[1:], np.nan)
-    cube[numbers, image_at, condition_at] = rows["value"]
-    inputs[image_at, condition_at] = rows["input_value"]
+    cube[run_of_row, image_of_row, condition_of_row] = rows["value"]
+    inputs[image_of_row, condition_of_row] = rows["input_value"]
     lacks_all = np.isnan(cube).all(axis=1, keepdims=True)
     common = (~np.isnan(cube) | lacks_all).all(axis=0) & ~np.isnan(inputs)
     dropped = int((~np.isnan(cube[:, ~common])).sum())
     cube[:, ~common] = np.nan
     inputs[~common] = np.nan
-    scene_at, _ = _numbered(datasets, scene_names)
+    scene_of_row, _ = _number_pairs(datasets, scene_names)
     scene = np.zeros(len(names), dtype=np.int64)
-    scene[image_at[::-1]] = scene_at[::-1]  # of the image's first row
+    scene[image_of_row[::-1]] = scene_of_row[::-1]  # from the image's first row
     scene = np.unique(scene, return_inverse=True)[1]
     of_variant = {str(variants.categories[v]): np.flatnonzero(variant_of == v) for v in dict.fromkeys(variant_of)}
     return Scores(
         metric=kind.name,
         conditions=conditions,
-        values={name: cube[places] for name, places in of_variant.items()},
+        values={name: cube[indices] for name, indices in of_variant.items()},
         inputs=inputs,
-        seeds={name: tuple(int(s) for s in seed_values[seed_of[places]]) for name, places in of_variant.items()},
+        seeds={name: tuple(int(s) for s in seed_values[seed_of[indices]]) for name, indices in of_variant.items()},
         scene=scene,
-        stratum=_strata(scene, common),
+        stratum=_number_strata(scene, common),
         dropped=dropped,
         kind=kind,
     )
 
 
-def _numbered(datasets: Any, names: Any) -> tuple[np.ndarray, list[str]]:
+def _number_pairs(datasets: Any, names: Any) -> tuple[np.ndarray, list[str]]:
     """For each row the number of its (data set, name), in alphabetical order, and these as texts; both categorical."""
     width = max(len(names.categories), 1)
-    codes, found = pd.factorize(datasets.codes.to_numpy() * np.int64(width) + names.codes.to_numpy())
-    texts = [f"{datasets.categories[d]}\n{names.categories[n]}" for d, n in zip(*np.divmod(found, width), strict=True)]
+    codes, pairs = pd.factorize(datasets.codes.to_numpy() * np.int64(width) + names.codes.to_numpy())
+    texts = [f"{datasets.categories[d]}\n{names.categories[n]}" for d, n in zip(*np.divmod(pairs, width), strict=True)]
     order = sorted(range(len(texts)), key=texts.__getitem__)
-    place = np.zeros(len(texts), dtype=np.int64)
-    place[order] = np.arange(len(texts))
-    return place[codes], [texts[k] for k in order]
+    rank = np.zeros(len(texts), dtype=np.int64)
+    rank[order] = np.arange(len(texts))
+    return rank[codes], [texts[k] for k in order]
 
 
-def _strata(scene: np.ndarray, common: np.ndarray) -> np.ndarray:
+def _number_strata(scene: np.ndarray, common: np.ndarray) -> np.ndarray:
     """(I,) a number for the set of conditions in which each image's scene occurs.
 
     Benchmarks have other photographs for each task: new ones would be drawn within such a set.
@@ -216,12 +217,12 @@ def means(scores: Scores) -> pd.DataFrame:
 
 def seed_means(scores: Scores, variant: str, condition: str = AVERAGE) -> np.ndarray:
     """(S,) mean of each seed's run."""
-    return np.asarray(_weighted(_mean_over_images(scores.values[variant]), scores.weights(condition)))
+    return np.asarray(_weighted_mean(_mean_over_images(scores.values[variant]), scores.weights(condition)))
 
 
 def input_mean(scores: Scores, condition: str = AVERAGE) -> float:
     """Mean of the degraded input in a column."""
-    return float(_weighted(_mean_over_images(scores.inputs), scores.weights(condition)))
+    return float(_weighted_mean(_mean_over_images(scores.inputs), scores.weights(condition)))
 
 
 def _mean_over_images(values: np.ndarray) -> np.ndarray:
@@ -230,11 +231,11 @@ def _mean_over_images(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(counts > 0, np.nansum(values, axis=-2) / np.maximum(counts, 1), np.nan))
 
 
-def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(..., C) -> (...); a NaN in a condition without weight does no harm; NaN where nothing has weight."""
+def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(..., C) -> (...); NaN in a condition without weight is ignored; NaN where nothing has weight."""
     used = weights > 0
     if not used.any():
-        return np.full(values.shape[:-1], np.nan)  # the mean of nothing is no number
+        return np.full(values.shape[:-1], np.nan)  # the mean of nothing is undefined
     return np.asarray(values[..., used] @ weights[used])
 
 
@@ -262,18 +263,23 @@ class Analysis:
         if question not in QUESTIONS:
             raise ValueError(f"Unknown question {question!r}. Known: {', '.join(QUESTIONS)}.")
         used = {v: w for v, w in weights.items() if w}
-        found = self._components(column)
+        components = self._components(column)
         n_seeds = min(len(self.scores.seeds[v]) for v in weights)
         if not used:
-            return estimate(0.0, runs=Part(variance=0.0, df=np.inf), images=Part(variance=0.0, df=0.0), n_seeds=n_seeds)
-        runs = found.run_part(used)
+            return estimate_from_components(
+                0.0,
+                runs=VarianceComponent(variance=0.0, df=np.inf),
+                images=VarianceComponent(variance=0.0, df=0.0),
+                n_seeds=n_seeds,
+            )
+        runs = components.run_variance(used)
         if question == THESE_IMAGES:
-            images = Part(variance=0.0, df=0.0)
+            images = VarianceComponent(variance=0.0, df=0.0)
             runs = runs if n_seeds > 1 else images
         else:
-            images = found.image_part(used)
-        value = float(sum(w * found.runs[v].by_seed.mean() for v, w in used.items()))
-        return estimate(value, runs=runs, images=images, n_seeds=n_seeds)
+            images = components.image_variance(used)
+        value = float(sum(w * components.runs[v].by_seed.mean() for v, w in used.items()))
+        return estimate_from_components(value, runs=runs, images=images, n_seeds=n_seeds)
 
     def estimate(self, variant: str, column: str = AVERAGE) -> Estimate:
         """The variant's own mean."""
@@ -286,7 +292,7 @@ class Analysis:
     def _components(self, column: str) -> Components:
         if column not in self._columns:
             s, weights = self.scores, self.scores.weights(column)
-            units = units_of(s.scene, s.stratum, s.images_in(column))
-            runs = {v: runs_of(values, s.inputs, weights, units) for v, values in s.values.items()}
+            units = group_units(s.scene, s.stratum, s.images_in(column))
+            runs = {v: run_components(values, s.inputs, weights, units) for v, values in s.values.items()}
             self._columns[column] = Components(units=units, runs=runs)
         return self._columns[column]

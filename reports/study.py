@@ -18,17 +18,17 @@ from reports.stats import Analysis, Scores, collect
 
 
 class Status(str, Enum):
-    """What state a run is in."""
+    """Status of a run."""
 
     DONE = "done"
-    RUNNING = "running"  # begun and not finished: under way, or interrupted
+    RUNNING = "running"  # started but not finished: under way, or interrupted
     FAILED = "failed"
-    DAMAGED = "damaged"  # says it is done, and its files say otherwise
+    DAMAGED = "damaged"  # marked as finished, but its files do not match
     MISSING = "missing"
 
     @property
-    def told(self) -> str:
-        """The state for a reader of the page."""
+    def label(self) -> str:
+        """The status as the page shows it."""
         return {
             Status.DONE: message("done"),
             Status.RUNNING: message("running"),
@@ -40,7 +40,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run folder as found.
+    """One run folder.
 
     Attributes:
         path: the folder.
@@ -67,7 +67,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line of a study's plan; `alias_of` names the variant that was trained in its stead, or is None."""
+    """One line of a study's plan; `alias_of` names the variant that was trained instead, or is None."""
 
     variant: str
     seed: int
@@ -87,26 +87,26 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What was asked and what came of it.
+    """A study's plan and the results of its runs.
 
     Attributes:
-        folder: the study's folder; None for runs that were named one by one.
+        folder: the study's folder; None for runs given one by one.
         axis_name: what the study varies ("gamma"), "" if nothing with a scale.
-        axis_values: value of each variant that lies on the axis.
-        reference: the variant that others are measured against, or None.
+        axis_values: value of each variant on the axis.
+        reference: the variant that others are compared with, or None.
         entries: the plan, in the study's order, aliases included.
         runs: by run_id, for every entry.
-        rows: of all done runs under the study's names, each model once, as `reports.rows.Gathered` makes them: columns
-            schema.IMAGE_COLUMNS, texts as categories, infinite PSNR capped. Shared: not to be changed in place.
-        command: what makes the study again.
-        measures: names of the measures that the study asks for; None where its file does not say.
-        primary: the measure that answers its question; "" where PSNR does.
+        rows: scores of all finished runs under the study's variant names, each model once (`reports.image_rows`):
+            columns schema.IMAGE_COLUMNS, texts as categories, infinite PSNR capped. Shared: not to be changed in place.
+        command: reproduces the study.
+        measures: names of the requested measures; None where the file names none.
+        primary: the measure that answers the question; "" where PSNR does.
         contrasts: those that its file declares; none in older files.
         labels: variant -> its name in tables and figures; see `label`.
-        ingredients: variant -> part of the method -> how it has it ("\N{CHECK MARK}", "0.9"), for the table of results.
-        featured: the variants that figures with room for a few show; see `to_show`.
-        metrics: of a cell, in order: PSNR, SSIM, and those that the study asked for besides, where a run has them.
-        figures: names and titles of other packages' figures that it asks for.
+        ingredients: variant -> part of the method -> how it has it ("\N{CHECK MARK}", "0.9"), for the results table.
+        featured: the variants shown by figures with room for a few; see `to_show`.
+        metrics: of a cell, in order: PSNR, SSIM, and extra metrics that the study requests, where a run has them.
+        figures: names and titles of requested plug-in figures.
     """
 
     folder: Path | None
@@ -133,8 +133,8 @@ class Study:
     figures: tuple[tuple[str, str], ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is made of the rest: it would travel to each process that draws."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        """Without cached properties, which would be sent to each worker process."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -147,36 +147,35 @@ class Study:
 
     @property
     def labels_in_text(self) -> dict[str, str]:
-        """Labels for lists in a sentence, where a comma parts names: "DFPIR, no mask" -> "DFPIR (no mask)"."""
+        """Labels for lists in a sentence, where a comma separates names: "DFPIR, no mask" -> "DFPIR (no mask)"."""
         return {v: label.replace(", ", " (", 1) + ")" if ", " in label else label for v, label in self.labels.items()}
 
-    def to_show(self, available: Collection[str], most: int) -> list[str]:
-        """At most `most` of the variants that have what a figure shows, in the study's order.
+    def to_show(self, available: Collection[str], max_count: int) -> list[str]:
+        """At most `max_count` of the variants that have what a figure shows, in the study's order.
 
-        Those that the study features come first, then the reference, the last (as in papers, where a method's own
-        authors name it last), and the others.
+        Featured variants come first, then the reference, the last (often the proposed method), and the others.
         """
-        own = [v for v in self.variants if v in available]
+        candidates = [v for v in self.variants if v in available]
         trained = {e.variant: e.alias_of or e.variant for e in self.entries}
-        wanted = [*(trained.get(v, v) for v in self.featured), self.reference, *own[-1:], *own]
-        kept = [v for v in dict.fromkeys(wanted) if v in own][:most]
-        return [v for v in own if v in kept]
+        ranked = [*(trained.get(v, v) for v in self.featured), self.reference, *candidates[-1:], *candidates]
+        chosen = [v for v in dict.fromkeys(ranked) if v in candidates][:max_count]
+        return [v for v in candidates if v in chosen]
 
     @property
     def aliases(self) -> dict[str, tuple[Entry, ...]]:
-        """For a trained variant the other names of the same model, one entry a name."""
-        found: dict[str, dict[str, Entry]] = {}
+        """Aliases of each trained variant, one entry per name."""
+        aliases_by_variant: dict[str, dict[str, Entry]] = {}
         for entry in self.entries:
             if entry.alias_of is not None:
-                found.setdefault(entry.alias_of, {}).setdefault(entry.variant, entry)
-        return {variant: tuple(entries.values()) for variant, entries in found.items()}
+                aliases_by_variant.setdefault(entry.alias_of, {}).setdefault(entry.variant, entry)
+        return {variant: tuple(entries.values()) for variant, entries in aliases_by_variant.items()}
 
     def runs_of(self, variant: str) -> tuple[Run, ...]:
         """The variant's own runs in the order of the plan, whatever their status."""
         return self._runs_of.get(variant, ())
 
     def done_runs_of(self, variant: str) -> tuple[Run, ...]:
-        """The variant's runs that can be trusted."""
+        """The variant's finished runs."""
         return tuple(run for run in self.runs_of(variant) if run.status is Status.DONE)
 
     def scores(self, metric: str) -> Scores:
@@ -193,22 +192,22 @@ class Study:
         return self._analyses[metric]
 
     @property
-    def terms(self) -> pd.DataFrame:
+    def test_settings(self) -> pd.DataFrame:
         """Distinct protocol, condition, dataset and in_training_set of the rows, as they first appear, as texts."""
-        return self._terms[0]
+        return self._test_settings[0]
 
     @property
-    def term_of_row(self) -> np.ndarray:
-        """For each row the number of its line in `terms`."""
-        return self._terms[1]
+    def setting_of_row(self) -> np.ndarray:
+        """For each row the number of its line in `test_settings`."""
+        return self._test_settings[1]
 
     @cached_property
     def _runs_of(self) -> dict[str, tuple[Run, ...]]:
-        found: dict[str, list[Run]] = {}
+        runs_by_variant: dict[str, list[Run]] = {}
         for entry in self.entries:
             if entry.alias_of is None:
-                found.setdefault(entry.variant, []).append(self.runs[entry.run_id])
-        return {variant: tuple(runs) for variant, runs in found.items()}
+                runs_by_variant.setdefault(entry.variant, []).append(self.runs[entry.run_id])
+        return {variant: tuple(runs) for variant, runs in runs_by_variant.items()}
 
     @cached_property
     def _scores(self) -> dict[str, Scores]:
@@ -219,15 +218,19 @@ class Study:
         return {}
 
     @cached_property
-    def _terms(self) -> tuple[pd.DataFrame, np.ndarray]:
-        columns = ("protocol", "condition", "dataset", "in_training_set")
-        texts = {name: self.rows[name].astype("category").cat for name in columns}
+    def _test_settings(self) -> tuple[pd.DataFrame, np.ndarray]:
+        names = ("protocol", "condition", "dataset", "in_training_set")
+        texts = {name: self.rows[name].astype("category").cat for name in names}
         code = np.zeros(len(self.rows), dtype=np.int32)
-        for text in texts.values():
-            code = code * np.int32(max(len(text.categories), 1)) + text.codes.to_numpy()
+        for category_accessor in texts.values():
+            code = code * np.int32(max(len(category_accessor.categories), 1)) + category_accessor.codes.to_numpy()
         numbers, codes = pd.factorize(code)
-        found = {}
-        for name, text in reversed(texts.items()):
-            codes, own = np.divmod(codes, max(len(text.categories), 1))
-            found[name] = text.categories.to_numpy(dtype=object)[own] if len(own) else np.zeros(0, dtype=object)
-        return pd.DataFrame({name: found[name] for name in texts}, dtype=object), numbers.astype(np.int16)
+        columns = {}
+        for name, category_accessor in reversed(texts.items()):
+            codes, category = np.divmod(codes, max(len(category_accessor.categories), 1))
+            columns[name] = (
+                category_accessor.categories.to_numpy(dtype=object)[category]
+                if len(category)
+                else np.zeros(0, dtype=object)
+            )
+        return pd.DataFrame({name: columns[name] for name in texts}, dtype=object), numbers.astype(np.int16)

@@ -11,22 +11,22 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.against_input import below_references
 from reports.document import Cell, Number
-from reports.messages import comma, message, stored
+from reports.formatting import format_magnitude
+from reports.input_gain import variants_below_classical
+from reports.messages import comma, message, stored_text
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Run, Status, Study
-from reports.wording import scaled
 
-_NOT_DONE = {
+_STATUS_TEXT = {
     Status.RUNNING: message("unfinished"),
     Status.FAILED: message("failed"),
     Status.DAMAGED: message("damaged"),
     Status.MISSING: message("not run"),
 }
 INPUT_LABEL = message("degraded input")
-SHOWN_IDS = 20
-"""Run ids that a cell names; means.csv has them all."""
+MAX_RUN_IDS = 20
+"""Run ids in a cell's tooltip; means.csv has all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,9 @@ class ResultRow:
 
     Attributes:
         aliases: labels of the model's other names.
-        ingredients: what the model is made of, as study.json tells it.
+        ingredients: parts of the model, from study.json.
         sizes: trained parameters, parameters and multiply-adds; empty where unknown.
-        below: label of a method without training that is better on the average, if any.
+        surpassed_by: label of a better method without training, by the average over columns, if any.
         macs_px: side of the square image on which multiply-adds were counted, in pixels.
     """
 
@@ -49,13 +49,13 @@ class ResultRow:
     ingredients: Mapping[str, str] = field(default_factory=dict)
     sizes: tuple[Cell, Cell, Cell] = (Cell(), Cell(), Cell())
     macs_px: str = ""
-    below: str = ""
+    surpassed_by: str = ""
     is_input: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResultTable:
-    """The table before it is laid out (reports/pages/result.py).
+    """The table before layout (reports/pages/result.py).
 
     Attributes:
         columns: conditions and the averages that differ, by name.
@@ -63,7 +63,7 @@ class ResultTable:
         notes: lines below the table: other names of a model.
         protocol: name of the evaluation protocol.
         data: name of the data.
-        metrics: whose numbers stand in a cell, in this order.
+        metrics: of a cell's numbers, in this order.
     """
 
     columns: tuple[str, ...]
@@ -79,109 +79,119 @@ def build_table(study: Study) -> ResultTable:
     scores = {m.name: study.scores(m.name) for m in study.metrics}
     first = scores[study.metrics[0].name]
     columns = (*first.conditions, *first.averages)
-    averages = {name: means(found) for name, found in scores.items()}
-    inputs = _cells("input", columns, study.metrics, averages, instead="-")
+    averages = {name: means(metric_scores) for name, metric_scores in scores.items()}
+    inputs = _mean_cells("input", columns, study.metrics, averages, placeholder="-")
     rows = [ResultRow(variant=INPUT_LABEL, label=INPUT_LABEL, cells=inputs, seeds="", is_input=True)]
-    surpassed = below_references(study)
+    surpassed = variants_below_classical(study)
     for variant in study.variants:
         planned = study.runs_of(variant)
-        model = _model(planned)
-        instead = message("not run") if study.done_runs_of(variant) else _not_done(planned)
-        cells = _cells(variant, columns, study.metrics, averages, instead=instead)
+        model = _model_spec(planned)
+        instead = message("not run") if study.done_runs_of(variant) else _status_text(planned)
+        cells = _mean_cells(variant, columns, study.metrics, averages, placeholder=instead)
         rows.append(
             ResultRow(
                 variant=variant,
                 label=study.label(variant),
-                cells=_with_seeds(cells, variant, columns, study, scores),
-                seeds=_seeds(study, variant),
+                cells=_with_spread(cells, variant, columns, study, scores),
+                seeds=_seed_count(study, variant),
                 aliases=tuple(study.label(e.variant) for e in study.aliases.get(variant, ())),
-                below=study.label(surpassed[variant]) if variant in surpassed else "",
+                surpassed_by=study.label(surpassed[variant]) if variant in surpassed else "",
                 ingredients=study.ingredients.get(variant, {}),
-                sizes=(_size(model.get("params_trained")), _size(model.get("params")), _size(model.get("macs"))),
+                sizes=(
+                    _size_cell(model.get("params_trained")),
+                    _size_cell(model.get("params")),
+                    _size_cell(model.get("macs")),
+                ),
                 macs_px=str(model.get("macs_px") or "") if model.get("macs") else "",
             )
         )
     return ResultTable(
         columns=columns,
-        rows=tuple(_marked(rows, columns, study)),
+        rows=tuple(_with_ranks(rows, columns, study)),
         notes=_notes(study),
-        protocol=", ".join(sorted(study.terms["protocol"].unique())),
+        protocol=", ".join(sorted(study.test_settings["protocol"].unique())),
         data=str(study.data.get("name", "")),
         metrics=study.metrics,
     )
 
 
-def _model(runs: Sequence[Run]) -> Mapping[str, Any]:
-    """What the runs' specs say of the model's size."""
+def _model_spec(runs: Sequence[Run]) -> Mapping[str, Any]:
+    """The model's record in the runs' specs."""
     return next((m for run in runs if isinstance(m := run.spec.get("model"), dict)), {})
 
 
-def _size(count: object) -> Cell:
-    text = scaled(count)
+def _size_cell(count: object) -> Cell:
+    text = format_magnitude(count)
     return Cell(text=text, value=float(str(count)) if text else None)
 
 
-def _cells(
+def _mean_cells(
     name: str,
     columns: Sequence[str],
     metrics: Sequence[schema.Metric],
     averages: Mapping[str, pd.DataFrame],
     *,
-    instead: str,
+    placeholder: str,
 ) -> tuple[Cell, ...]:
-    """The means of one variant, or of the degraded input; `instead` stands in a cell without any."""
+    """The means of one variant, or of the degraded input; `placeholder` is the text of a cell without any."""
     cells = []
     for column in columns:
         numbers = []
         for metric in metrics:
             frame = averages[metric.name]
-            known = name in frame.index and column in frame.columns
-            value = float(frame.at[name, column]) if known else float("nan")  # type: ignore[arg-type]
+            exists = name in frame.index and column in frame.columns
+            value = float(frame.at[name, column]) if exists else float("nan")  # type: ignore[arg-type]
             numbers.append(Number(value=value, text="" if np.isnan(value) else f"{value:.{metric.digits}f}"))
-        cells.append(Cell(numbers=tuple(numbers), text=instead if all(np.isnan(n.value) for n in numbers) else ""))
+        cells.append(Cell(numbers=tuple(numbers), text=placeholder if all(np.isnan(n.value) for n in numbers) else ""))
     return tuple(cells)
 
 
-def _seeds(study: Study, variant: str) -> str:
+def _seed_count(study: Study, variant: str) -> str:
     """How many seeds are done; several runs of one seed (a model a task) count once, when all are done."""
-    own = [entry for entry in study.entries if entry.variant == variant and entry.alias_of is None]
-    asked = {entry.seed for entry in own}  # of the plan: a run that is missing does not know its seed
-    unfinished = {entry.seed for entry in own if study.runs[entry.run_id].status is not Status.DONE}
-    return message("{n} of {all}", n=len(asked - unfinished), all=len(asked)) if unfinished else str(len(asked))
+    entries = [entry for entry in study.entries if entry.variant == variant and entry.alias_of is None]
+    planned = {entry.seed for entry in entries}  # from the plan: a missing run has no seed
+    unfinished = {entry.seed for entry in entries if study.runs[entry.run_id].status is not Status.DONE}
+    return message("{n} of {all}", n=len(planned - unfinished), all=len(planned)) if unfinished else str(len(planned))
 
 
-def _with_seeds(
+def _with_spread(
     cells: Sequence[Cell], variant: str, columns: Sequence[str], study: Study, scores: Mapping[str, Scores]
 ) -> tuple[Cell, ...]:
-    """The cells with each number's spread over seeds, and the way back to the runs."""
+    """The cells with each number's standard deviation over seeds, and its run ids."""
     first = scores[study.metrics[0].name]
     if variant not in first.values:
         return tuple(cells)
-    ids = _ids(study.done_runs_of(variant))
-    found = []
+    ids = _run_ids(study.done_runs_of(variant))
+    cells_with_spread = []
     for cell, column in zip(cells, columns, strict=True):
         n_seeds = len(first.seeds[variant])
         hover = message(
-            "{seeds} seed(s); {images} images; {ids}", seeds=n_seeds, images=first.counted(column)[1], ids=ids
+            "{seeds} seed(s); {images} images; {ids}",
+            seeds=n_seeds,
+            images=first.count_scenes_and_images(column)[1],
+            ids=ids,
         )
         numbers = []
         for number, metric in zip(cell.numbers, study.metrics, strict=True):
-            own = scores[metric.name]
-            spread = seed_means(own, variant, column).std(ddof=1) if number.text and n_seeds > 1 else float("nan")
+            metric_scores = scores[metric.name]
+            spread = (
+                seed_means(metric_scores, variant, column).std(ddof=1) if number.text and n_seeds > 1 else float("nan")
+            )
             numbers.append(replace(number, spread="" if np.isnan(spread) else f"{spread:.{metric.digits}f}"))
-        found.append(replace(cell, numbers=tuple(numbers), hover="" if cell.text else hover))
-    return tuple(found)
+        cells_with_spread.append(replace(cell, numbers=tuple(numbers), hover="" if cell.text else hover))
+    return tuple(cells_with_spread)
 
 
-def _ids(done: tuple[Run, ...]) -> str:
-    more = f", \N{HORIZONTAL ELLIPSIS} (+{len(done) - SHOWN_IDS:,})" if len(done) > SHOWN_IDS else ""
-    return ", ".join(run.run_id for run in done[:SHOWN_IDS]) + more
+def _run_ids(runs: tuple[Run, ...]) -> str:
+    suffix = f", \N{HORIZONTAL ELLIPSIS} (+{len(runs) - MAX_RUN_IDS:,})" if len(runs) > MAX_RUN_IDS else ""
+    return ", ".join(run.run_id for run in runs[:MAX_RUN_IDS]) + suffix
 
 
-def _marked(rows: list[ResultRow], columns: tuple[str, ...], study: Study) -> list[ResultRow]:
-    """Mark the best of each column where a test tells it from the second, and then the second likewise.
+def _with_ranks(rows: list[ResultRow], columns: tuple[str, ...], study: Study) -> list[ResultRow]:
+    """Rank the best of each column where it differs significantly from the second, then the second likewise.
 
-    The tests are of the pairs, unadjusted, and need more than one seed. What is no better than the input is not marked.
+    The tests are of the pairs, unadjusted, and need more than one seed. Numbers no better than the input are not
+    ranked.
     """
     ranks: dict[tuple[str, int, int], int] = {}
     for m, metric in enumerate(study.metrics):
@@ -212,29 +222,29 @@ def _marked(rows: list[ResultRow], columns: tuple[str, ...], study: Study) -> li
     ]
 
 
-def _not_done(planned: tuple[Run, ...]) -> str:
-    """What stands in the cells of a variant without a finished run."""
-    found = list(dict.fromkeys(_NOT_DONE[run.status] for run in planned if run.status is not Status.DONE))
-    return comma(found) if found else message("not run")
+def _status_text(planned: tuple[Run, ...]) -> str:
+    """Text in the cells of a variant without a finished run."""
+    texts = list(dict.fromkeys(_STATUS_TEXT[run.status] for run in planned if run.status is not Status.DONE))
+    return comma(texts) if texts else message("not run")
 
 
 def _notes(study: Study) -> tuple[str, ...]:
     notes = []
     for variant, entries in study.aliases.items():
         for entry in entries:
-            told = entry.note.removeprefix(f"the same model as {variant}").lstrip(": ")
+            reason = entry.note.removeprefix(f"the same model as {variant}").lstrip(": ")
             names = {"alias": study.label(entry.variant), "variant": study.label(variant)}
             notes.append(
-                message("{alias} = {variant}: {told} (one model, trained once)", **names, told=stored(told))
-                if told
+                message("{alias} = {variant}: {told} (one model, trained once)", **names, told=stored_text(reason))
+                if reason
                 else message("{alias} = {variant} (one model, trained once)", **names)
             )
     return tuple(notes)
 
 
-def _named_in(terms: pd.DataFrame, what: str, column: str) -> str:
-    used = terms if column in (AVERAGE, TASK_AVERAGE) else terms[terms["condition"] == column]
-    return ";".join(sorted(used[what].unique()))
+def _join_names(terms: pd.DataFrame, column_name: str, column: str) -> str:
+    rows = terms if column in (AVERAGE, TASK_AVERAGE) else terms[terms["condition"] == column]
+    return ";".join(sorted(rows[column_name].unique()))
 
 
 def means_frame(study: Study) -> pd.DataFrame:
@@ -251,9 +261,9 @@ def means_frame(study: Study) -> pd.DataFrame:
                     "ci_low": estimate.low, "ci_high": estimate.high,
                     "input_mean": input_mean(scores, column),
                     "sd_over_seeds": by_seed.std(ddof=1) if len(by_seed) > 1 else float("nan"),
-                    "n_seeds": len(by_seed), "n_images": scores.counted(column)[1],
-                    "dataset": _named_in(study.terms, "dataset", column),
-                    "protocol": _named_in(study.terms, "protocol", column),
+                    "n_seeds": len(by_seed), "n_images": scores.count_scenes_and_images(column)[1],
+                    "dataset": _join_names(study.test_settings, "dataset", column),
+                    "protocol": _join_names(study.test_settings, "protocol", column),
                     "run_ids": ";".join(run.run_id for run in study.done_runs_of(variant)),
                     "aliases": ";".join(e.variant for e in study.aliases.get(variant, ())),
                 })  # fmt: skip

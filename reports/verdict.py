@@ -1,7 +1,7 @@
-"""What the numbers allow to be said: which planned contrasts differ from zero, on which tasks, what can't be told.
+"""The verdict on a study: which planned contrasts differ from zero, on which tasks, and the study's limits.
 
-Every sentence is made from the contrasts (reports/contrasts.py); none is fixed. reports/against_input.py says what
-there is to say of the degraded input.
+Every sentence is computed from the contrasts (reports/contrasts.py); reports/input_gain.py adds those on the degraded
+input.
 """
 
 from __future__ import annotations
@@ -11,48 +11,48 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from reports import schema
-from reports.against_input import against_input
-from reports.contrasts import Contrasts, Tested, estimate_contrasts, planned_contrasts
-from reports.diverged import BELOW_DB, Diverged, diverged_runs, without
-from reports.headline import headline, trade
+from reports.contrasts import ContrastResult, Contrasts, estimate_contrasts, planned_contrasts
+from reports.divergence import DIVERGENCE_DB, DivergedRun, diverged_runs, drop_diverged
+from reports.formatting import format_estimate, format_quantity, format_seed_range, format_size, list_names, signed
+from reports.headline import headline, task_tradeoff
+from reports.input_gain import input_gain_sentences
 from reports.labels import task_label
 from reports.messages import comma, message, ngettext, sentences, series
-from reports.pairs import Pair, pairs
+from reports.pairs import PairDifference, pair_differences
 from reports.power import POWER, quadratic_mean
 from reports.stats import AVERAGE, NEW_PHOTOGRAPHS, Analysis, Scores
 from reports.study import Contrast, Study
-from reports.wording import count, named, seeds_told, show, show_size, signed
 
-__all__ = ["Verdict", "show", "signed", "verdict", "verdict_of"]
+__all__ = ["Verdict", "verdict", "verdict_of"]
 
-SHOWN_CONTRASTS = 8
-SHOWN_RUNS = 6
+MAX_CONTRASTS = 8
+MAX_RUNS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a reader may take from the table.
+    """Findings of a study.
 
     Attributes:
         headline: one sentence: how many planned contrasts differ from zero.
-        sentences: each contrast first, then what the study could have found, what it rests on and its limits.
-        ranks: "all", "some" or "none" of the contrasts differ; "nothing" where there is none.
+        sentences: each contrast, then minimum detectable differences, sample sizes and limits.
+        outcome: "all", "some" or "none" of the contrasts differ; "nothing" where there is none.
         contrasts: the planned contrasts.
         without_diverged: the same without the diverged runs; None where there is no such run.
-        pairs: every pair, best variants first; a description without verdict.
+        pairs: every pair, best variants first; exploratory, without verdict.
     """
 
     headline: str
     sentences: tuple[str, ...]
-    ranks: str
+    outcome: str
     contrasts: Contrasts
     without_diverged: Contrasts | None
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PairDifference, ...]
 
     @property
     def has_power(self) -> bool:
         """Whether any contrast has the seeds from which a minimum detectable difference is computed."""
-        return any(math.isfinite(t.mdd) for t in self.contrasts.of())
+        return any(math.isfinite(t.mdd) for t in self.contrasts.in_column())
 
 
 def verdict_of(study: Study) -> Verdict:
@@ -60,55 +60,57 @@ def verdict_of(study: Study) -> Verdict:
     return verdict(study.analysis(schema.PSNR), planned_contrasts(study), diverged=diverged_runs(study))
 
 
-def verdict(analysis: Analysis, planned: Sequence[Contrast] = (), *, diverged: Collection[Diverged] = ()) -> Verdict:
-    """Decide from the planned contrasts what can be said.
+def verdict(analysis: Analysis, planned: Sequence[Contrast] = (), *, diverged: Collection[DivergedRun] = ()) -> Verdict:
+    """Verdict on the planned contrasts.
 
     Args:
         analysis: of one metric's scores (PSNR in reports).
-        planned: the contrasts that the study was made for.
-        diverged: runs that finished and failed all the same.
+        planned: the study's planned contrasts.
+        diverged: finished runs that diverged.
     """
-    found = estimate_contrasts(analysis, planned)
-    kept = estimate_contrasts(Analysis(scores=without(analysis.scores, diverged)), planned) if diverged else None
-    described = tuple(pairs(analysis))
-    on_average = found.of()
-    differ = sum(t.differs for t in on_average)
-    said = [_one_contrast(t, found) for t in on_average[:SHOWN_CONTRASTS]]
-    said += [*_more(on_average[SHOWN_CONTRASTS:]), *_waiting(found)]
+    contrasts = estimate_contrasts(analysis, planned)
+    without_diverged = (
+        estimate_contrasts(Analysis(scores=drop_diverged(analysis.scores, diverged)), planned) if diverged else None
+    )
+    pairs = tuple(pair_differences(analysis))
+    results = contrasts.in_column()
+    differ = sum(t.differs for t in results)
+    lines = [_contrast_sentence(t, contrasts) for t in results[:MAX_CONTRASTS]]
+    lines += [*_remaining_contrasts(results[MAX_CONTRASTS:]), *_not_estimable(contrasts)]
     if not planned:
-        said += _best(described, analysis.scores.kind)
-    said += _diverged(diverged, found, kept)
-    said += [*_what_it_finds(on_average), *against_input(analysis.scores)]
-    said += [_basis(analysis.scores)] if analysis.scores.variants else []
+        lines += _best_variant(pairs, analysis.scores.kind)
+    lines += _divergence_sentences(diverged, contrasts, without_diverged)
+    lines += [*_power_sentences(results), *input_gain_sentences(analysis.scores)]
+    lines += [_sample_size_sentences(analysis.scores)] if analysis.scores.variants else []
     return Verdict(
-        headline=headline(analysis.scores, found, described),
-        sentences=tuple(said),
-        ranks="nothing" if not on_average else "all" if differ == len(on_average) else "some" if differ else "none",
-        contrasts=found,
-        without_diverged=kept,
-        pairs=described,
+        headline=headline(analysis.scores, contrasts, pairs),
+        sentences=tuple(lines),
+        outcome="nothing" if not results else "all" if differ == len(results) else "some" if differ else "none",
+        contrasts=contrasts,
+        without_diverged=without_diverged,
+        pairs=pairs,
     )
 
 
-def _one_contrast(tested: Tested, found: Contrasts) -> str:
-    """The average with its simultaneous interval, and what it hides of the tasks."""
+def _contrast_sentence(tested: ContrastResult, contrasts: Contrasts) -> str:
+    """The average with its simultaneous interval, and trade-offs between tasks."""
     e = tested.simultaneous
-    told = {"label": tested.contrast.label, "estimate": show(e)}
-    clauses: list[str] = [message("{label}: {estimate}", **told)]
+    values = {"label": tested.contrast.label, "estimate": format_estimate(e)}
+    clauses: list[str] = [message("{label}: {estimate}", **values)]
     if e.n_seeds > 1 and not tested.differs:
-        clauses = [message("{label}: {estimate}, no difference could be shown", **told)]
-    elif e.n_seeds == 1 and any(t.estimate.n_seeds > 1 for t in found.of()):
-        clauses = [message("{label}: {estimate}, one seed: not judged", **told)]
-    traded = trade(tested, found)
-    shown = [t for t in found.by_task(tested.contrast).values() if t.differs]
-    if traded:
-        clauses.append(message("the average hides a trade: {values}", values=_values(traded)))
-    elif shown and not tested.differs:
-        clauses.append(message("shown by task: {values}", values=_values(shown)))
+        clauses = [message("{label}: {estimate}, not significant", **values)]
+    elif e.n_seeds == 1 and any(t.estimate.n_seeds > 1 for t in contrasts.in_column()):
+        clauses = [message("{label}: {estimate}, one seed: not tested", **values)]
+    tradeoff = task_tradeoff(tested, contrasts)
+    differing = [t for t in contrasts.by_task(tested.contrast).values() if t.differs]
+    if tradeoff:
+        clauses.append(message("the average hides a trade-off: {values}", values=_task_values(tradeoff)))
+    elif differing and not tested.differs:
+        clauses.append(message("significant by task: {values}", values=_task_values(differing)))
     return message("{clauses}.", clauses=series(clauses))
 
 
-def _values(tasks: Sequence[Tested]) -> str:
+def _task_values(tasks: Sequence[ContrastResult]) -> str:
     """+3.05 dB on haze, −4.40 dB on noise."""
     return comma(
         message("{change} dB on {condition}", change=signed(t.estimate.value), condition=task_label(t.column))
@@ -116,57 +118,63 @@ def _values(tasks: Sequence[Tested]) -> str:
     )
 
 
-def _more(rest: Sequence[Tested]) -> list[str]:
-    if not rest:
+def _remaining_contrasts(remaining: Sequence[ContrastResult]) -> list[str]:
+    if not remaining:
         return []
-    above = sum(t.differs and t.estimate.value > 0 for t in rest)
-    below = sum(t.differs and t.estimate.value < 0 for t in rest)
-    neither = len(rest) - above - below
-    told = [message("{n} above zero", n=above)] if above else []
-    told += [message("{n} below zero", n=below)] if below else []
-    told += [message("{n} without a difference shown", n=neither)] if neither else []
-    return [message("{n} more planned contrasts: {told} (table “Planned contrasts”).", n=len(rest), told=comma(told))]
+    n_above = sum(t.differs and t.estimate.value > 0 for t in remaining)
+    n_below = sum(t.differs and t.estimate.value < 0 for t in remaining)
+    n_neither = len(remaining) - n_above - n_below
+    counts = [message("{n} above zero", n=n_above)] if n_above else []
+    counts += [message("{n} below zero", n=n_below)] if n_below else []
+    counts += [message("{n} not significant", n=n_neither)] if n_neither else []
+    return [
+        message("{n} more planned contrasts: {told} (table “Planned contrasts”).", n=len(remaining), told=comma(counts))
+    ]
 
 
-def _waiting(found: Contrasts) -> list[str]:
+def _not_estimable(contrasts: Contrasts) -> list[str]:
     """Contrasts that can't be estimated yet, and why."""
-    said: list[str] = []
-    if absent := [(c, needs) for c, needs in found.waiting if needs]:
-        needs = list(dict.fromkeys(v for _, every in absent for v in every))
-        labels = named([c.label for c, _ in absent])
-        said.append(message("Not estimable yet: {labels}; unfinished: {names}.", labels=labels, names=named(needs)))
-    if same := [c.label for c, needs in found.waiting if not needs]:
-        said.append(message("Nothing to estimate, one model under several names: {labels}.", labels=named(same)))
-    return said
+    lines: list[str] = []
+    if absent := [(c, missing) for c, missing in contrasts.not_estimable if missing]:
+        missing = list(dict.fromkeys(v for _, variants in absent for v in variants))
+        labels = list_names([c.label for c, _ in absent])
+        lines.append(
+            message("Not estimable yet: {labels}; unfinished: {names}.", labels=labels, names=list_names(missing))
+        )
+    if same := [c.label for c, missing in contrasts.not_estimable if not missing]:
+        lines.append(message("Nothing to estimate, one model under several names: {labels}.", labels=list_names(same)))
+    return lines
 
 
-def _best(described: Sequence[Pair], metric: schema.Metric) -> list[str]:
-    if not described:
+def _best_variant(pairs: Sequence[PairDifference], metric: schema.Metric) -> list[str]:
+    if not pairs:
         return []
-    top = described[0]
-    told = {"variant": top.first, "estimate": show(top.estimate, metric), "other": top.second}
+    best = pairs[0]
+    values = {"variant": best.first, "estimate": format_estimate(best.estimate, metric), "other": best.second}
     if metric.higher_is_better:
         return [
             message(
-                "{variant} has the highest column average, {estimate} against {other} (unadjusted; chosen as the "
+                "{variant} has the highest column average, {estimate} against {other} (unadjusted; selected as the "
                 "largest, so not a test).",
-                **told,
+                **values,
             )
         ]
     return [
         message(
-            "{variant} has the lowest column average, {estimate} against {other} (unadjusted; chosen as the smallest, "
-            "so not a test).",
-            **told,
+            "{variant} has the lowest column average, {estimate} against {other} (unadjusted; selected as the "
+            "smallest, so not a test).",
+            **values,
         )
     ]
 
 
-def _diverged(diverged: Collection[Diverged], found: Contrasts, kept: Contrasts | None) -> list[str]:
+def _divergence_sentences(
+    diverged: Collection[DivergedRun], contrasts: Contrasts, without_diverged: Contrasts | None
+) -> list[str]:
     """The runs that diverged, and whether any verdict depends on them."""
-    if kept is None:
+    if without_diverged is None:
         return []
-    lowest = [
+    runs = [
         message(
             "{variant} seed {seed} ({change} dB on {condition})",
             variant=d.variant,
@@ -176,93 +184,96 @@ def _diverged(diverged: Collection[Diverged], found: Contrasts, kept: Contrasts 
         )
         for d in diverged
     ]
-    said: list[str] = [
+    lines: list[str] = [
         message(
-            "Diverged, more than {below:g} dB below the degraded input on a task that it was trained on: {runs}. Such "
-            "runs stay in every number here.",
-            below=BELOW_DB,
-            runs=named(lowest, SHOWN_RUNS),
+            "Diverged, more than {below:g} dB below the degraded input on a task it was trained on: {runs}. All "
+            "numbers here include these runs.",
+            below=DIVERGENCE_DB,
+            runs=list_names(runs, MAX_RUNS),
         )
     ]
-    again = {(t.contrast.name, t.column): t.differs for t in kept.tested if t.question == NEW_PHOTOGRAPHS}
-    other = [
+    differs_without = {
+        (t.contrast.name, t.column): t.differs for t in without_diverged.tested if t.question == NEW_PHOTOGRAPHS
+    }
+    changed = [
         message(
             "{label} ({column})",
             label=t.contrast.label,
             column=message("column average") if t.column == AVERAGE else task_label(t.column),
         )
-        for t in found.tested
-        if t.question == NEW_PHOTOGRAPHS and t.differs != again.get((t.contrast.name, t.column), False)
+        for t in contrasts.tested
+        if t.question == NEW_PHOTOGRAPHS and t.differs != differs_without.get((t.contrast.name, t.column), False)
     ]
-    if other:
-        labels = named(other, SHOWN_RUNS)
-        said.append(message("Without them the verdict is another for {labels} (contrasts.csv).", labels=labels))
-    return said
+    if changed:
+        labels = list_names(changed, MAX_RUNS)
+        lines.append(message("Without them the verdict changes for {labels} (contrasts.csv).", labels=labels))
+    return lines
 
 
-def _what_it_finds(on_average: Sequence[Tested]) -> list[str]:
-    """The smallest differences that the study could find with the seeds and images at hand."""
-    known = [t for t in on_average if t.estimate.n_seeds > 1 and t.estimate.se > 0]
-    if not known:
+def _power_sentences(results: Sequence[ContrastResult]) -> list[str]:
+    """The minimum detectable differences with these seeds and images."""
+    estimable = [t for t in results if t.estimate.n_seeds > 1 and t.estimate.se > 0]
+    if not estimable:
         return []
-    sizes, seeds = [t.mdd for t in known], sorted({t.estimate.n_seeds for t in known})
-    told = {
-        "seeds": seeds_told(seeds),
-        "images": count(known[0].n_images, "image"),
-        "size": show_size(quadratic_mean(sizes)),
+    sizes, seeds = [t.mdd for t in estimable], sorted({t.estimate.n_seeds for t in estimable})
+    values = {
+        "seeds": format_seed_range(seeds),
+        "images": format_quantity(estimable[0].n_images, "image"),
+        "size": format_size(quadratic_mean(sizes)),
         "power": f"{POWER:.0%}",
-        "level": f"5%/{known[0].family}" if known[0].family > 1 else "5%",
+        "level": f"5%/{estimable[0].family}" if estimable[0].family > 1 else "5%",
     }
-    if len(known) == 1:
+    if len(estimable) == 1:
         return [
             message(
-                "With {seeds} and {images} a planned contrast of the column average is found from {size} dB up "
-                "({power} power, two-sided test at {level}).",
-                **told,
+                "Minimum detectable difference of the planned contrast of the column average, with {seeds} and "
+                "{images}: {size} dB ({power} power, two-sided test at {level}).",
+                **values,
             )
         ]
     return [
         message(
-            "With {seeds} and {images} a planned contrast of the column average is found from {size} dB up "
-            "({power} power, two-sided test at {level}; quadratic mean of {n} contrasts, {low} to {high} dB).",
-            **told,
-            n=len(known),
-            low=show_size(min(sizes)),
-            high=show_size(max(sizes)),
+            "Minimum detectable difference of a planned contrast of the column average, with {seeds} and {images}: "
+            "{size} dB ({power} power, two-sided test at {level}; quadratic mean of {n} contrasts, {low} to {high} "
+            "dB).",
+            **values,
+            n=len(estimable),
+            low=format_size(min(sizes)),
+            high=format_size(max(sizes)),
         )
     ]
 
 
-def _basis(scores: Scores) -> str:
-    """What the intervals rest on, with the limits that follow from it."""
+def _sample_size_sentences(scores: Scores) -> str:
+    """Sample sizes behind the intervals, with the limits that follow."""
     counts = sorted({len(s) for s in scores.seeds.values()})
-    n_scenes, n_images = scores.counted(AVERAGE)
-    said = [
+    n_scenes, n_images = scores.count_scenes_and_images(AVERAGE)
+    lines = [
         message(
-            "Intervals rest on {seeds} a variant, {scenes} and {images}, and are for other training runs and other "
-            "photographs.",
-            seeds=seeds_told(counts),
-            scenes=count(n_scenes, "scene"),
-            images=count(n_images, "image"),
+            "Intervals are based on {seeds} per variant, {scenes} and {images}, and are for new training runs and "
+            "new photographs.",
+            seeds=format_seed_range(counts),
+            scenes=format_quantity(n_scenes, "scene"),
+            images=format_quantity(n_images, "image"),
         )
     ]
     if counts[0] == 1:
-        said.append(
+        lines.append(
             message(
-                "A variant with one seed has no measure of seed-to-seed variance: its intervals leave it out and are "
-                "too narrow."
+                "With one seed, seed-to-seed variance cannot be estimated: intervals of such a variant omit it and "
+                "are too narrow."
             )
         )
     elif counts[0] == 2:
-        said.append(message("Two seeds hardly measure seed-to-seed variance: three or more do."))
+        lines.append(message("Two seeds estimate seed-to-seed variance poorly: use three or more."))
     if n_scenes < 10:
-        said.append(message("So few scenes ({n}) say little about photographs in general.", n=n_scenes))
+        lines.append(message("With so few scenes ({n}), results may not generalise to other photographs.", n=n_scenes))
     if scores.dropped:
-        said.append(
+        lines.append(
             ngettext(
                 "{n:,} score was left out because another run lacks the image.",
                 "{n:,} scores were left out because another run lacks the image.",
                 scores.dropped,
             )
         )
-    return sentences(said)
+    return sentences(lines)

@@ -32,11 +32,12 @@ from ablations.models import model_ingredients, model_label
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from datasets.tasks import task_named
-from reports import learning, schema
+from reports import schema
 from reports.build import build_report
+from reports.convergence import convergence_sentences, read_convergence
+from reports.extra_metrics import parse_metrics, read_all_rows
 from reports.figures.further import figure_named
 from reports.files import write_json
-from reports.further_metrics import all_rows, metrics_of
 from reports.load import load_study
 from reports.tables import build_table
 
@@ -78,7 +79,7 @@ def run_plan(
     with timed_status(console, "writing the table and the report"):
         write_table(study, root, folder)
         report = build_report([folder], folder)
-    for sentence in learning.sentences(learning.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
+    for sentence in convergence_sentences(read_convergence(folder / schema.MEASURES_FOLDER / "learning.csv")):
         print_prose(console, sentence)  # evidence for the table, first
     print_table(build_table(load_study(folder)), console)
     return StudyResult(folder=folder, report=report, failed=failed)
@@ -167,13 +168,13 @@ def write_table(study: schema.StudyFile, root: Path, folder: Path) -> int:
 def _table_parts(study: schema.StudyFile, root: Path) -> Iterator[pd.DataFrame]:
     """The rows of each variant and seed, in the table's order; of several runs where each task has a model."""
     schema.declare_tasks(study.get("task_styles", ()))
-    metrics = metrics_of(study.get("metrics", ()))
+    metrics = parse_metrics(study.get("metrics", ()))
     for _, rows in groupby(sorted(study["rows"], key=_variant_and_seed), _variant_and_seed):
         tables = []
         for row in rows:
             run = root / row["run_id"]
             if is_done(run):
-                images = all_rows(run, metrics)
+                images = read_all_rows(run, metrics)
                 tables.append(images.assign(variant=row["variant"], run_id=run.name, alias_of=row["alias_of"] or ""))
         if tables:
             yield pd.concat(tables, ignore_index=True)

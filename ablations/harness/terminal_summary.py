@@ -16,10 +16,10 @@ from ablations.measures.compute import error_path
 from ablations.measures.registry import metric_measures
 from ablations.plan import Plan
 from reports.document import Cell
+from reports.formatting import metric_note
 from reports.labels import condition_label
 from reports.stats import AVERAGE, TASK_AVERAGE
 from reports.tables import ResultTable
-from reports.wording import metric_note
 
 _STYLES = {1: "bold", 2: "underline"}
 _NO_BRACKETS = str.maketrans("", "", "()")

@@ -1,6 +1,6 @@
 """Pages as plain data: sections of texts, tables and figures, shown by one renderer a format: HTML, Markdown, LaTeX.
 
-Nothing here knows a study. Texts are messages (reports/messages.py) where a page is told in other languages.
+Nothing here depends on studies. Texts are messages (reports/messages.py) where a page is translated.
 """
 
 from reports.document.model import (

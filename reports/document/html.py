@@ -1,4 +1,4 @@
-"""Documents as HTML: one text that fetches nothing, in which no script but our own may run."""
+"""Documents as HTML: one file that fetches nothing, in which only the project's scripts may run."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def to_html(document: Document, language: Language = ENGLISH) -> str:
 
 def write_html(document: Document, path: Path, page_languages: Sequence[Language] = (ENGLISH,)) -> Path:
     """Write the page in each language, each in a file of its own beside `path`; returns the last."""
-    written = path
+    last_path = path
     for language in page_languages:
-        written = write_text(path.with_name(language.file_name(path.name)), to_html(document, language))
-    return written
+        last_path = write_text(path.with_name(language.file_name(path.name)), to_html(document, language))
+    return last_path
 
 
 def page_environment(language: Language = ENGLISH) -> Environment:
@@ -63,28 +63,30 @@ def page_environment(language: Language = ENGLISH) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    tr = language.told
+    translate = language.translate
 
-    def fixed(text: str, **values: object) -> Markup:
-        told = {name: v if isinstance(v, Markup) or not isinstance(v, str) else tr(v) for name, v in values.items()}
-        return escape(language.pattern(text)).format(**told)
+    def translate_fixed(text: str, **values: object) -> Markup:
+        translated = {
+            name: v if isinstance(v, Markup) or not isinstance(v, str) else translate(v) for name, v in values.items()
+        }
+        return escape(language.pattern(text)).format(**translated)
 
-    environment.globals.update(_=fixed, told=tr, message=message, figures_folder=schema.FIGURES_FOLDER)
-    environment.filters.update(data_uri=_data_uri, tr=tr, breakable=_breakable, groups=_groups)
+    environment.globals.update(_=translate_fixed, told=translate, message=message, figures_folder=schema.FIGURES_FOLDER)
+    environment.filters.update(data_uri=_data_uri, tr=translate, breakable=_breakable, groups=_groups)
     environment.tests.update(fixed_row=is_fixed)
     return environment
 
 
 def _groups(columns: Iterable[Column]) -> list[tuple[str, int]]:
-    """Heads of neighbouring columns, and how many each stands above."""
+    """Group heads of neighbouring columns, and how many columns each spans."""
     return [(group, len(list(members))) for group, members in groupby(columns, key=lambda column: column.group)]
 
 
 def _script_messages(environment: Environment, scripts: Sequence[str], language: Language) -> dict[str, str]:
-    """What the scripts of a page say in a language, by what stands in them; without what is the same."""
-    found = re.findall(r'say\("([^"]+)"', "".join(_source(environment, name) for name in scripts))
-    told = {text: language.pattern(text) for text in found}
-    return {text: own for text, own in told.items() if own != text}
+    """Translations of the texts in a page's scripts, by English text; without those that are equal."""
+    texts = re.findall(r'say\("([^"]+)"', "".join(_source(environment, name) for name in scripts))
+    translations = {text: language.pattern(text) for text in texts}
+    return {text: translation for text, translation in translations.items() if translation != text}
 
 
 def _data_uri(path: Path) -> str:

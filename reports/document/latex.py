@@ -1,4 +1,4 @@
-"""Tables for a paper: booktabs in a float of two columns' width, with caption and label, as CVPR's template takes them.
+"""Tables for a paper: booktabs in a two-column float with caption and label, as in CVPR's template.
 
 They need the packages booktabs and, in pdfLaTeX, inputenc and fontenc as every template loads them. What a font lacks
 is written as a command, or as its code point.
@@ -42,11 +42,11 @@ _SYMBOLS = {
 
 
 def to_latex(table: Table) -> str:
-    """The table as a `table*`; heads of one group stand under one head with a rule."""
+    """The table as a `table*`; columns of one group share a head with a rule."""
     columns = "".join("r" if column.is_number else "l" for column in table.columns)
     lines = [PACKAGES, r"\begin{table*}[t]", r"\centering", r"\scriptsize", r"\setlength{\tabcolsep}{2pt}"]
-    said = " ".join(text(each) for each in (table.caption, *table.notes) if each)
-    lines += [rf"\caption{{{text(table.title)}. {said}}}", rf"\label{{tab:{table.name}}}"]
+    caption = " ".join(escape_text(line) for line in (table.caption, *table.notes) if line)
+    lines += [rf"\caption{{{escape_text(table.title)}. {caption}}}", rf"\label{{tab:{table.name}}}"]
     lines += [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"\toprule", *_heads(table.columns)]
     for number, rows in enumerate(table.bodies):
         lines += [r"\midrule"] if not number or not rows[0].heading else []
@@ -56,40 +56,40 @@ def to_latex(table: Table) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}", ""])
 
 
-def text(plain: str) -> str:
+def escape_text(plain: str) -> str:
     """Plain text for any engine; a character that pdfLaTeX's fonts lack becomes its code point, [U+4E2D]."""
-    return "".join(_character(c) for c in latex(plain))
+    return "".join(_escape_character(c) for c in latex(plain))
 
 
-def _character(c: str) -> str:
+def _escape_character(c: str) -> str:
     if c in _SYMBOLS:
         return _SYMBOLS[c]
     return c if ord(c) < 0x180 and c.isprintable() else f"{{[}}U+{ord(c):04X}]"
 
 
 def _heads(columns: tuple[Column, ...]) -> list[str]:
-    heads = " & ".join(text(column.head) for column in columns) + r" \\"
+    heads = " & ".join(escape_text(column.head) for column in columns) + r" \\"
     if not any(column.group for column in columns):
         return [heads]
-    above, rules, at = [], [], 1
+    group_heads, rules, first_column = [], [], 1
     for group, members in groupby(columns, key=lambda column: column.group):
         n = len(list(members))
-        above.append(rf"\multicolumn{{{n}}}{{c}}{{{text(group)}}}" if group else " & " * (n - 1))
-        rules += [rf"\cmidrule(lr){{{at}-{at + n - 1}}}"] if group else []
-        at += n
-    return [" & ".join(above) + r" \\", "".join(rules), heads]
+        group_heads.append(rf"\multicolumn{{{n}}}{{c}}{{{escape_text(group)}}}" if group else " & " * (n - 1))
+        rules += [rf"\cmidrule(lr){{{first_column}-{first_column + n - 1}}}"] if group else []
+        first_column += n
+    return [" & ".join(group_heads) + r" \\", "".join(rules), heads]
 
 
 def _row(row: Row, columns: tuple[Column, ...]) -> str:
     if row.heading:
-        return rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textit{{{text(row.heading)}}}}}"
+        return rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textit{{{escape_text(row.heading)}}}}}"
     return " & ".join(_cell(cell, column) for cell, column in zip(row.cells, columns, strict=True))
 
 
 def _cell(cell: Cell, column: Column) -> str:
     if cell.numbers and not cell.text:
-        printed = " / ".join(_WRAPS.get(n.rank, "%s") % text(n.text or "-") for n in cell.numbers)
-        return printed + "".join(rf"{{\tiny {text(line)}}}" for line in cell.below)
+        printed = " / ".join(_WRAPS.get(n.rank, "%s") % escape_text(n.text or "-") for n in cell.numbers)
+        return printed + "".join(rf"{{\tiny {escape_text(line)}}}" for line in cell.below)
     marks = rf"\textsuperscript{{{','.join(map(str, cell.marks))}}}" if cell.marks else ""
-    full = text(cell.full) or ("--" if column.is_number else "")
-    return (rf"\textbf{{{full}}}" if "strong" in cell.style else full) + marks
+    cell_text = escape_text(cell.full) or ("--" if column.is_number else "")
+    return (rf"\textbf{{{cell_text}}}" if "strong" in cell.style else cell_text) + marks

@@ -13,7 +13,7 @@ def to_markdown(table: Table, *, with_title: bool = False) -> str:
 
     Args:
         table: to show.
-        with_title: whether its title stands above it as a heading of the second level.
+        with_title: whether to add its title as a second-level heading.
     """
     heads = [f"{c.group}: {c.head}" if c.group else c.head for c in table.columns]
     lines = [f"## {markdown(table.title)}", ""] if with_title else []
@@ -24,7 +24,7 @@ def to_markdown(table: Table, *, with_title: bool = False) -> str:
 
 
 def _row(row: Row, n_columns: int) -> str:
-    if row.heading:  # Markdown knows no row groups: a row without numbers stands for the group's head
+    if row.heading:  # Markdown has no row groups: a row without numbers is the group's head
         return f"| *{markdown(row.heading)}* |" + " |" * (n_columns - 1)
     return f"| {' | '.join(map(_cell, row.cells))} |"
 

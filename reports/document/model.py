@@ -1,4 +1,4 @@
-"""What a page is made of. Plain data without markup; every text is escaped by the renderer that shows it."""
+"""Elements of a page. Plain data without markup; every text is escaped by the renderer that shows it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Picture:
     Attributes:
         name: file name without ending.
         title: what it shows, a few words.
-        alt: what a reader who can't see it should know.
+        alt: text alternative.
         caption: how it was made and how to read it.
-        png: the PNG; SVG and PDF lie beside it.
+        png: the PNG file; SVG and PDF are in the same folder.
         width_in: width in inches, which decides whether a narrow screen scrolls it.
     """
 
@@ -31,7 +31,7 @@ class Picture:
 
     @property
     def breadth(self) -> str:
-        """How much of the page's width it takes: "wide", "medium" or "small" (a single panel is not blown up)."""
+        """How much of the page's width it takes: "wide", "medium" or "small" (a single panel is not enlarged)."""
         return "wide" if self.width_in > 6 else "medium" if self.width_in > 4 else "small"
 
 
@@ -42,7 +42,7 @@ class Number:
     Attributes:
         value: unrounded, NaN if there is none.
         text: as printed, "" if there is none.
-        rank: 1 for the best of the column, 2 for the second, where they are told from the next; 0 otherwise.
+        rank: 1 for the best of the column, 2 for the second, where it differs significantly from the next; else 0.
         spread: standard deviation over seeds as printed, "" where there is none.
     """
 
@@ -74,12 +74,12 @@ class Cell:
     """One cell of a table: words, a number, or the numbers of several metrics.
 
     Attributes:
-        text: as printed; of a cell with `numbers` what stands there instead of them ("not run"), else "".
+        text: as printed; of a cell with `numbers` the text shown instead of them ("not run"), else "".
         value: what it is sorted by; None for words.
         numbers: of several metrics, printed with a slash between them.
         below: smaller lines below the text: an interval, other names of a model.
-        hover: more for who asks.
-        href: where a click leads.
+        hover: tooltip.
+        href: link target.
         interval: drawn above the text.
         style: class of the style sheet: "strong", "quiet", "mono".
         marks: numbers of the table's remarks that concern it.
@@ -102,7 +102,7 @@ class Cell:
 
     @property
     def full(self) -> str:
-        """The text with what stands below it, in one line."""
+        """The text with the lines below it, in one line."""
         return " ".join((self.text, *self.below))
 
 
@@ -116,8 +116,8 @@ class Column:
     """The head of a column.
 
     Attributes:
-        head: what it says.
-        is_number: numbers stand on the right.
+        head: its text.
+        is_number: whether its cells are right-aligned numbers.
         group: a head above those of neighbouring columns of one group.
     """
 
@@ -157,16 +157,16 @@ class Table:
     Attributes:
         name: anchor and label; of letters, digits and hyphens, alone of its kind on the page.
         title: what it shows, a few words.
-        caption: units, and what the intervals rest on.
+        caption: units, and the basis of the intervals.
         columns: their heads.
         rows: in order.
         notes: lines below it.
-        has_title: whether the title stands above it; otherwise only who can't see the table is told.
+        has_title: whether the title is visible; otherwise only screen readers announce it.
         is_folded: whether the page hides it behind its title.
         is_sortable: whether a click on a head sorts it.
         style: class of the style sheet.
-        origins: which entry of the page's origins leads its numbers back to runs.
-        first_number: place of the first column that it leads back.
+        origins: index into the page's origins, which link its numbers to runs.
+        first_number: index of the first column with origins.
         latex: its code for a paper, which the page offers to copy.
     """
 
@@ -188,12 +188,12 @@ class Table:
     @property
     def bodies(self) -> list[list[Row]]:
         """The rows in stretches: headings and fixed rows, then those that may be sorted, and so on."""
-        found: list[list[Row]] = []
+        stretches: list[list[Row]] = []
         for row in self.rows:
-            if not found or is_fixed(found[-1][-1]) != is_fixed(row) or row.heading:
-                found.append([])
-            found[-1].append(row)
-        return found
+            if not stretches or is_fixed(stretches[-1][-1]) != is_fixed(row) or row.heading:
+                stretches.append([])
+            stretches[-1].append(row)
+        return stretches
 
 
 def rows_of(lines: Iterable[Iterable[Cell]]) -> tuple[Row, ...]:
@@ -208,7 +208,7 @@ def is_fixed(row: Row) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A paragraph; `lead` stands before it in bold. Styles: "note", "caption", "remark", "quiet", "scripted note"."""
+    """A paragraph; `lead` precedes it in bold. Styles: "note", "caption", "remark", "quiet", "scripted note"."""
 
     text: str = ""
     lead: str = ""
@@ -260,7 +260,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The box of what a page comes to: sentences, of which `strong` stands out.
+    """The box with a page's findings: sentences, of which the first `strong` are emphasised.
 
     `verdict`: "all", "some" or "none" of what was tested differs, "nothing" was tested, "" for no test.
     """
@@ -330,9 +330,9 @@ class Document:
 
     Attributes:
         title: heading.
-        question: what it asks, below the heading.
+        question: text below the heading.
         sections: in order; they are the page's contents.
-        end: blocks behind the last section that nobody reads in order.
+        end: blocks after the last section that are not read in order.
         scripts, styles: files of reports/templates beside those that every page has.
         has_contents: whether the page has a list of its sections.
     """

@@ -1,4 +1,4 @@
-"""How much a page asks of its reader: words, and bytes."""
+"""Size of a page in words and bytes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
-_SILENT = {"script", "style", "pre", "title"}
-_VOID = {"br", "hr", "img", "input", "link", "meta", "wbr", "path", "circle"}
+_IGNORED_TAGS = {"script", "style", "pre", "title"}
+_VOID_TAGS = {"br", "hr", "img", "input", "link", "meta", "wbr", "path", "circle"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +32,12 @@ def page_size(path: Path) -> PageSize:
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file. Name an HTML page, such as runs/studies/NAME/report.html.")
-    counter = _Words()
+    counter = _WordCounter()
     counter.feed(path.read_text(encoding="utf-8"))
     return PageSize(words=counter.words, first_words=counter.first_words, bytes=path.stat().st_size)
 
 
-class _Words(HTMLParser):
+class _WordCounter(HTMLParser):
     """Counts words; those below a `details` that is not open, and not of its summary, are folded."""
 
     def __init__(self) -> None:
@@ -46,15 +46,15 @@ class _Words(HTMLParser):
         self._open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in _VOID:
+        if tag not in _VOID_TAGS:
             self._open.append("folded" if tag == "details" and "open" not in dict(attrs) else tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in _VOID and self._open:
+        if tag not in _VOID_TAGS and self._open:
             self._open.pop()
 
     def handle_data(self, data: str) -> None:
-        if _SILENT & set(self._open):
+        if _IGNORED_TAGS & set(self._open):
             return
         n = len(data.split())
         self.words += n

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from reports.changes import Change
+from reports.compare_variants import VariantChange
 from reports.figures.style import COLUMN_IN, INK, QUIET, Picture, new_figure, save, wrapped
+from reports.formatting import format_estimate
 from reports.stats import AVERAGE, LEVEL
-from reports.wording import show
 
 _REAL, _NOT = "#D55E00", QUIET
 
 
-def draw(rows: Sequence[Change], folder: Path) -> Picture | None:
+def draw(rows: Sequence[VariantChange], folder: Path) -> Picture | None:
     """Draw the figure; None where every variant shows the same runs."""
     shown = [m for m in rows if m.condition == AVERAGE and not m.same_runs]
     if not shown:
@@ -24,10 +24,10 @@ def draw(rows: Sequence[Change], folder: Path) -> Picture | None:
     ax = figure.subplots()
     places = np.arange(len(shown))
     for place, m in zip(places, shown, strict=True):
-        colour = _REAL if m.is_real else _NOT
+        colour = _REAL if m.is_significant else _NOT
         if np.isfinite(m.estimate.low):
             ax.hlines(place, m.estimate.low, m.estimate.high, color=colour, linewidth=1.8)
-        ax.plot(m.estimate.value, place, "D" if m.is_real else "o", color=colour, markersize=4.5)
+        ax.plot(m.estimate.value, place, "D" if m.is_significant else "o", color=colour, markersize=4.5)
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.set_yticks(places, [wrapped(m.variant, 20) for m in shown])
     ax.set_ylim(len(shown) - 0.4, -0.6)
@@ -38,7 +38,7 @@ def draw(rows: Sequence[Change], folder: Path) -> Picture | None:
         ax.plot([], [], "o-", color=_NOT, label="not told from noise")[0],
     ]
     figure.legend(handles=lines, loc="outside upper right", ncols=2)
-    told = "; ".join(f"{m.variant}: {show(m.estimate)}, {m.text}" for m in shown)
+    told = "; ".join(f"{m.variant}: {format_estimate(m.estimate)}, {m.significance}" for m in shown)
     return save(
         figure,
         folder,

@@ -24,11 +24,11 @@ from reports.figures.style import (
     save,
     wrapped,
 )
+from reports.formatting import format_quantity, signed
 from reports.labels import condition_label
 from reports.messages import message, sentences, series
 from reports.stats import AVERAGE, Analysis, means
 from reports.study import Study
-from reports.wording import count, signed
 
 _KEY = ["dataset", "condition", "image"]
 
@@ -210,7 +210,7 @@ def _texts(variant: str, reference: str, gaps: pd.DataFrame, shown: list[Shown],
         "title": message("Per-image differences, {pair}", pair=pair),
         "alt": message(
             "Sorted PSNR differences of {images} between {variant} and {reference}, {spread}; {n} are above zero.",
-            images=count(len(gaps), "image"),
+            images=format_quantity(len(gaps), "image"),
             variant=variant,
             reference=reference,
             spread=spread,

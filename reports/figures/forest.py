@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from reports.contrasts import Contrasts, Tested
+from reports.contrasts import ContrastResult, Contrasts
 from reports.figures.style import INK, PAGE_IN, QUIET, Picture, new_figure, plain, save
+from reports.formatting import format_estimate
 from reports.labels import task_label
 from reports.messages import joined, message, series
 from reports.stats import AVERAGE, LEVEL
-from reports.wording import show
 
 SHOWN = 12
 """Contrasts that the figure has room for, the first of the plan; the table has all."""
@@ -28,7 +28,7 @@ def draw(found: Contrasts, folder: Path) -> Picture | None:
 
     The panel of the average has the room of two; those of tasks share one scale, so that they can be compared.
     """
-    shown = found.of()[:SHOWN]
+    shown = found.in_column()[:SHOWN]
     if not shown:
         return None
     columns = [AVERAGE, *found.tasks]
@@ -50,7 +50,7 @@ def draw(found: Contrasts, folder: Path) -> Picture | None:
     axes[0].set_yticks(np.arange(len(shown)), labels, linespacing=1.05)
     axes[0].set_ylim(len(shown) - 0.5, -0.5)
     axes[0].set_xlabel("PSNR difference (dB)")
-    told = [joined([one.contrast.label, show(one.simultaneous)], ": ") for one in shown]
+    told = [joined([one.contrast.label, format_estimate(one.simultaneous)], ": ") for one in shown]
     return save(
         figure,
         folder,
@@ -67,7 +67,7 @@ def draw(found: Contrasts, folder: Path) -> Picture | None:
     )
 
 
-def _line(ax: Axes, place: int, tested: Tested) -> None:
+def _line(ax: Axes, place: int, tested: ContrastResult) -> None:
     estimate = tested.simultaneous
     differs = tested.differs
     colour = QUIET if not differs else _ABOVE if estimate.value > 0 else _BELOW
@@ -78,7 +78,7 @@ def _line(ax: Axes, place: int, tested: Tested) -> None:
     )
 
 
-def _limits(tested: list[Tested]) -> tuple[float, float]:
+def _limits(tested: list[ContrastResult]) -> tuple[float, float]:
     """One scale for all tasks that holds zero and every interval, but for those that would leave the rest no room."""
     ends = np.array([v for t in tested for v in (t.simultaneous.low, t.simultaneous.high, t.estimate.value, 0.0)])
     ends = ends[np.isfinite(ends)]

@@ -16,12 +16,12 @@ from reports.figures.style import (
     new_figure,
     save,
 )
+from reports.formatting import shown_variants_note
 from reports.measures import intervals
 from reports.measures.information import ALL, PARTS, Information, level_column, level_label
-from reports.messages import Changed, comma, message, sentences, series
+from reports.messages import TransformedText, comma, message, sentences, series
 from reports.stats import Estimate
 from reports.study import Study
-from reports.wording import hidden_variants
 
 MOST_LINES = 8
 _CAPTION = message(
@@ -72,10 +72,10 @@ def draw_levels(found: Information, study: Study, folder: Path) -> Picture | Non
         title=message("Information loss by level"),
         alt=message(
             "Information loss by level of the block. {part}, {told}.",
-            part=Changed(PARTS.get(parts[0], parts[0]), str.capitalize),
+            part=TransformedText(PARTS.get(parts[0], parts[0]), str.capitalize),
             told=series(told),
         ),
-        caption=sentences([_CAPTION, *hidden_variants(len(shown), len(found.variants))]),
+        caption=sentences([_CAPTION, *shown_variants_note(len(shown), len(found.variants))]),
     )
 
 

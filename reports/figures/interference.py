@@ -22,13 +22,13 @@ from reports.figures.style import (
     save,
     wrapped,
 )
+from reports.formatting import shown_variants_note
 from reports.labels import condition_label
 from reports.measures import intervals
 from reports.measures.interference import ALL, Interference
 from reports.measures.interference_report import EXACT_INTERVALS
 from reports.messages import message, sentences, series
 from reports.study import Study
-from reports.wording import hidden_variants
 
 MOST_MATRICES, MOST_LINES = 6, 8
 
@@ -68,7 +68,7 @@ def draw_pairs(found: Interference, study: Study, folder: Path) -> Picture | Non
                     "task against itself on other images; blank: a pair that is not resolved, since the cosine of one "
                     "of its tasks with itself can't be told from zero."
                 ),
-                *hidden_variants(len(shown), len(found.variants)),
+                *shown_variants_note(len(shown), len(found.variants)),
             ]
         ),
     )
@@ -136,7 +136,7 @@ def draw_progress(found: Interference, study: Study, folder: Path) -> Picture | 
                 counted,
                 EXACT_INTERVALS,
                 message("Variants are moved aside a little so that their bars can be told apart."),
-                *hidden_variants(len(shown), len(found.variants)),
+                *shown_variants_note(len(shown), len(found.variants)),
             ]
         ),
     )

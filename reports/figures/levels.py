@@ -19,12 +19,12 @@ from reports.figures.style import (
     save,
     wrapped,
 )
+from reports.formatting import shown_variants_note, signed
 from reports.labels import SIGMA, condition_in_sentence, condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.levels import Levels, strength
 from reports.messages import comma, message, sentences, series
 from reports.study import Study
-from reports.wording import hidden_variants, signed
 
 MOST_LINES = 6
 _AXES = {"noise": f"noise {SIGMA} (0 to 255)", "rain": "rain, % of the usual drops"}
@@ -135,5 +135,5 @@ def _texts(found: Levels, shown: list[str]) -> dict[str, str]:
         "alt": message(
             "PSNR gain over the degraded input by strength of the degradation. Lowest and highest, {told}.", told=told
         ),
-        "caption": sentences([caption, *hidden_variants(len(shown), len(found.variants))]),
+        "caption": sentences([caption, *shown_variants_note(len(shown), len(found.variants))]),
     }

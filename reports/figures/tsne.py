@@ -10,19 +10,19 @@ import numpy as np
 
 from reports import schema
 from reports.artifacts import Probes, first_of, load_probes
-from reports.figures.style import PAGE_IN, Picture, condition_colour, condition_marker, new_figure, plain, save, wrapped
-from reports.labels import condition_label
-from reports.messages import comma, joined, message, sentences, series
-from reports.separation import (
-    MOST_SHOWN,
+from reports.feature_separation import (
+    MAX_SHOWN,
     PCA_WIDTH,
     Separation,
     allowed_perplexities,
-    as_well,
-    plane,
-    points,
+    sample_points,
+    separates_as_well,
     separation,
+    tsne_embedding,
 )
+from reports.figures.style import PAGE_IN, Picture, condition_colour, condition_marker, new_figure, plain, save, wrapped
+from reports.labels import condition_label
+from reports.messages import comma, joined, message, sentences, series
 from reports.study import Run, Study
 
 MOST_VARIANTS = 3  # beside the controls
@@ -68,7 +68,7 @@ def measure(study: Study) -> list[Measured]:
     rows = []
     for variant, (run, probes) in first_of(study, _with_features).items():
         for layer in _layers(probes):
-            found = separation(*points(probes, layer))
+            found = separation(*sample_points(probes, layer))
             if found is not None:
                 pooling = probes.pooling.get(layer, "")
                 rows.append(Measured(variant=variant, seed=run.seed, layer=layer, pooling=pooling, separation=found))
@@ -83,7 +83,7 @@ def clouds(study: Study) -> list[Cloud]:
     for variant in (v for v in study.variants if v in shown):
         run, probes = found[variant]
         layer = _layers(probes)[-1]
-        x, labels = points(probes, layer, most=MOST_SHOWN)
+        x, labels = sample_points(probes, layer, max_points=MAX_SHOWN)
         made.append(Cloud(variant=variant, seed=run.seed, layer=layer, probes=probes, x=x, labels=labels))
     return made
 
@@ -152,7 +152,7 @@ def what_random_orders_show(study: Study, measured: list[Measured]) -> str:
         "purity": f"{prompt.separation.purity:.2f}",
     }
     without = message(", without reordering {purity}", purity=f"{identity.separation.purity:.2f}") if identity else ""
-    if as_well(random.separation, prompt.separation):
+    if separates_as_well(random.separation, prompt.separation):
         return message(
             "A random permutation of the channels for each prompt separates the conditions as well (kNN purity "
             "{random}; {variant}: {purity}{without}): the separation shows which prompt was given, not learned "
@@ -169,7 +169,7 @@ def what_random_orders_show(study: Study, measured: list[Measured]) -> str:
 
 
 def _panel(ax: Any, cloud: Cloud, perplexity: int, handles: dict[str, Any]) -> None:
-    flat = plane(cloud.x, perplexity)
+    flat = tsne_embedding(cloud.x, perplexity)
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     for number in np.unique(cloud.labels):
@@ -214,7 +214,7 @@ def _texts(measured: list[Measured], mine: list[Measured], perplexity: int, cont
                     "perplexity {perplexity:g}, fixed seed; training seed {seeds}. t-SNE alone proves nothing: "
                     "silhouette and purity (of the {near} nearest neighbours) are measured before it, in PCA space, on "
                     "{n} patches; intervals over patches.",
-                    most=MOST_SHOWN,
+                    most=MAX_SHOWN,
                     width=PCA_WIDTH,
                     perplexity=perplexity,
                     seeds=comma(sorted({str(m.seed) for m in mine})),

@@ -11,7 +11,7 @@ from reports import schema
 from reports.document import Column, Table, rows_of, text_column, words
 from reports.labels import condition_label
 from reports.measures import intervals
-from reports.messages import Changed, message
+from reports.messages import TransformedText, message
 from reports.messages import sentences as texts
 from reports.stats import Analysis, Estimate
 
@@ -165,10 +165,10 @@ def make_tables(information: Information) -> list[Table]:
             columns=(
                 *heads,
                 *(
-                    Column(head=Changed(level_label(level_column(level)), str.capitalize))
+                    Column(head=TransformedText(level_label(level_column(level)), str.capitalize))
                     for level in information.levels
                 ),
-                Column(head=Changed(level_label(MEAN), str.capitalize)),
+                Column(head=TransformedText(level_label(MEAN), str.capitalize)),
             ),
             rows=rows_of(by_level),
         )

@@ -7,9 +7,9 @@ from itertools import combinations
 
 import numpy as np
 
+from reports.convergence import LEARNED_DB
 from reports.document import Cell, Column, Table, rows_of, text_column, words
 from reports.labels import condition_in_sentence
-from reports.learning import LEARNED_DB
 from reports.measures import intervals
 from reports.measures.conflicts import Cosine, Share, pool_shares
 from reports.measures.interference import ALL, BACKBONE, PLAIN, WITHOUT_COLOUR, Interference

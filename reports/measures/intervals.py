@@ -14,9 +14,9 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Cell
+from reports.formatting import format_seed_range, signed
 from reports.messages import message, ngettext, sentences
 from reports.stats import AVERAGE, Analysis, Estimate, collect
-from reports.wording import seeds_told, signed
 
 MINUS = "\N{MINUS SIGN}"
 FEW_SCENES = 10
@@ -152,7 +152,11 @@ def caveats(analysis: Analysis, unit: str = "scenes") -> list[str]:
 def describe_sample(analysis: Analysis, unit: str = "images") -> str:
     """What the intervals are taken over, for a caption; `unit`: images, or draws of images."""
     counts = sorted({len(s) for s in analysis.scores.seeds.values()})
-    values = {"seeds": seeds_told(counts), "images": analysis.scores.n_images, "scenes": analysis.scores.n_scenes}
+    values = {
+        "seeds": format_seed_range(counts),
+        "images": analysis.scores.n_images,
+        "scenes": analysis.scores.n_scenes,
+    }
     if unit == "images":
         return message(
             "Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} images of {scenes} scenes.", **values

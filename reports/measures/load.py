@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.further_metrics import problems_of
-from reports.load import read_json
+from reports.extra_metrics import metric_problems
+from reports.run_folder import read_json
 from reports.study import Run, Status, Study
 
 _RESPONSE_KEYS = ["dataset", "image", "condition", "prompt", "metric"]
@@ -72,7 +72,7 @@ def load_measures(study: Study) -> Measures:
         run = study.runs[entry.run_id]
         if entry.alias_of is not None or run.status is not Status.DONE:
             continue
-        problems += _failure_messages(run, names_to_show) + problems_of(run.path, study.metrics)
+        problems += _failure_messages(run, names_to_show) + metric_problems(run.path, study.metrics)
         for name in _find_measures(run, problems):
             if name not in names_to_show:
                 continue
@@ -90,7 +90,7 @@ def load_measures(study: Study) -> Measures:
             metadata.setdefault(name, []).append(table_metadata)
             if section is not None:
                 plugin_sections[name] = section
-    own_sets = dict(zip(study.terms["condition"], study.terms["dataset"], strict=True))
+    own_sets = dict(zip(study.test_settings["condition"], study.test_settings["dataset"], strict=True))
     tables = {}
     for name in (*schema.MEASURE_COLUMNS, *sorted(plugin_sections)):
         if name in frames:

@@ -1,7 +1,7 @@
 """Which tasks a run had learned at a step, from the validation gains in its training log.
 
 Restoration networks stay for a while at an output that is the input: gradients taken there are those of the plateau,
-not of tasks that share what was learned. A pair of tasks counts only once both are learned (`reports.learning`).
+not of tasks that share what was learned. A pair of tasks counts only once both are learned (`reports.convergence`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from reports.learning import LEARNED_DB, gain_curves
+from reports.convergence import LEARNED_DB, gain_curves
 from reports.study import Status, Study
 
 Learned = Mapping[str, Mapping[int, frozenset[str]]]  # run id -> step of a validation -> tasks learned at it

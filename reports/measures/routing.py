@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Column, Table, rows_of, text_column, words
-from reports.drawing import Job
+from reports.figure_jobs import Job
 from reports.figures import routing as routing_figure
 from reports.labels import condition_label
 from reports.measures import intervals
@@ -95,7 +95,7 @@ def make_section(table: pd.DataFrame, study: Study, folder: Path) -> tuple[Measu
     )
     variants = study.to_show([routing.variant for routing in routings], MAX_FIGURES)
     figures = [
-        Job(draw=routing_figure.draw, given=(number, routing.variant, routing.seed, routing.matrices, folder))
+        Job(draw=routing_figure.draw, args=(number, routing.variant, routing.seed, routing.matrices, folder))
         for number, routing in enumerate((routing for routing in routings if routing.variant in variants), start=1)
     ]
     return section, figures

@@ -11,15 +11,15 @@ from typing import Any
 import pandas as pd
 
 from reports import schema
+from reports.convergence import TaskConvergence
 from reports.document import Table
-from reports.drawing import Figures, Job
+from reports.figure_jobs import Figures, Job
 from reports.figures import information as information_figures
 from reports.figures import interference as interference_figures
 from reports.figures import levels as levels_figures
 from reports.figures import mechanism as mechanism_figures
 from reports.figures import prompts as prompts_figures
 from reports.files import write_csv
-from reports.learning import TaskLearning
 from reports.measures import (
     information,
     interference,
@@ -37,7 +37,7 @@ from reports.measures import (
 from reports.measures.load import Measures, load_measures
 from reports.measures.plateau import learned_tasks
 from reports.measures.result import MeasureResult
-from reports.messages import listed, message, renamed, series
+from reports.messages import listed, message, series, with_labels
 from reports.messages import sentences as texts
 from reports.stats import Analysis
 from reports.study import Study
@@ -110,7 +110,7 @@ class _Inputs:
 
     def jobs(self, result: object, *draws: Callable[..., Any]) -> list[Job]:
         """The jobs that draw figures of a measure's summary."""
-        return [Job(draw=draw, given=(result, self.study, self.folder)) for draw in draws]
+        return [Job(draw=draw, args=(result, self.study, self.folder)) for draw in draws]
 
 
 SectionWithJobs = (
@@ -118,7 +118,9 @@ SectionWithJobs = (
 )  # a section and its figures; None where there is too little for it
 
 
-def show_measures(study: Study, psnr: Analysis, out: Path, *, learned: Sequence[TaskLearning] = ()) -> MeasureResults:
+def show_measures(
+    study: Study, psnr: Analysis, out: Path, *, learned: Sequence[TaskConvergence] = ()
+) -> MeasureResults:
     """Summarize the training of each variant and every measure of finished runs; a failure of one leaves the others.
 
     Writes <measure>.csv into the folder of measures below `out`. The figures are left to the caller
@@ -159,11 +161,11 @@ def _relabel(section: MeasureResult, study: Study) -> MeasureResult:
     """The section as a reader sees it: variants by their labels, in sentences and in the first column of tables."""
     tables = []
     for table in section.tables:
-        heads = [replace(row.cells[0], text=renamed(row.cells[0].text, study.labels)) for row in table.rows]
+        heads = [replace(row.cells[0], text=with_labels(row.cells[0].text, study.labels)) for row in table.rows]
         rows = [replace(row, cells=(head, *row.cells[1:])) for head, row in zip(heads, table.rows, strict=True)]
-        caption = renamed(table.caption, study.labels_in_text)
+        caption = with_labels(table.caption, study.labels_in_text)
         tables.append(replace(table, rows=tuple(rows), caption=caption))
-    sentences = tuple(renamed(sentence, study.labels_in_text) for sentence in section.sentences)
+    sentences = tuple(with_labels(sentence, study.labels_in_text) for sentence in section.sentences)
     return replace(section, sentences=sentences, tables=tuple(tables))
 
 

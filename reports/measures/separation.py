@@ -1,7 +1,8 @@
 """Evidence from the separation of features by degradation: its two controls, and one sentence on them.
 
 Purities are compared by how much of the way from chance to 1 they come. Untrained weights separate "as well" where
-they come `AS_WELL` of the way that trained ones do, and features follow a label where they come `FOLLOWS` of the way.
+they come `SIMILAR_SHARE` of the way that trained ones do, and features follow a label where they come `FOLLOWS` of
+the way.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.feature_separation import SIMILAR_SHARE, above_chance
 from reports.measures import intervals
 from reports.messages import listed, message
-from reports.separation import AS_WELL, above_chance
 
 PARTIAL = 0.5
 MIN_SEPARATION = 0.1
@@ -86,7 +87,7 @@ def _classify(controls: Controls, variant: str, layer: str) -> tuple[str, str] |
     if above_chance(*trained) < MIN_SEPARATION:
         return "none", ""
     ratio = above_chance(*untrained) / above_chance(*trained)
-    compared = "as well" if ratio >= AS_WELL else "in part" if ratio >= PARTIAL else "less"
+    compared = "as well" if ratio >= SIMILAR_SHARE else "in part" if ratio >= PARTIAL else "less"
     by_condition, by_prompt = (controls.purity(variant, layer, s) for s in (_BY_CONDITION, _BY_PROMPT))
     if by_condition is None or by_prompt is None:
         return compared, ""

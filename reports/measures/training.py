@@ -1,28 +1,34 @@
-"""The section on training past the plateau: sentences and a table of reports/learning.py."""
+"""The section on training past the plateau: sentences and a table of reports/convergence.py."""
 
 from __future__ import annotations
 
 import math
 
-from reports import learning
+from reports.convergence import (
+    FAST_GAIN_DB,
+    LEARNED_DB,
+    PLATEAU_DB,
+    TaskConvergence,
+    convergence_frame,
+    convergence_sentences,
+)
 from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.formatting import signed
 from reports.labels import condition_label
-from reports.learning import FAST_GAIN_DB, LEARNED_DB, PLATEAU_DB, TaskLearning
 from reports.measures.result import MeasureResult
 from reports.messages import message
 from reports.study import Study
-from reports.wording import signed
 
 
-def make_section(study: Study, learned: list[TaskLearning]) -> MeasureResult:
+def make_section(study: Study, learned: list[TaskConvergence]) -> MeasureResult:
     """The section; `learned` has one entry a variant and task, and at least one."""
     return MeasureResult(
         name="learning",
         title=message("Training past the plateau"),
-        sentences=tuple(learning.sentences(learned)),
+        sentences=tuple(convergence_sentences(learned)),
         note=_checkpoint_note(study),
         tables=(_make_table(learned),),
-        summary=learning.frame(learned),
+        summary=convergence_frame(learned),
     )
 
 
@@ -39,7 +45,7 @@ def _checkpoint_note(study: Study) -> str:
     return message("Every run is tested with the same weights: not all alike.")
 
 
-def _make_table(learned: list[TaskLearning]) -> Table:
+def _make_table(learned: list[TaskConvergence]) -> Table:
     heads = (
         text_column(message("Variant")),
         text_column(message("Task")),

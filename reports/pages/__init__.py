@@ -1,1 +1,1 @@
-"""The pages: what each says, as a document (reports/document)."""
+"""The pages as documents (reports/document)."""

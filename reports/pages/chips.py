@@ -1,4 +1,4 @@
-"""The strip of short facts below a study's headline: what it rests on, and what to beware of."""
+"""The strip of short facts below a study's headline: sample sizes, budget and warnings."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ _ENCODERS = {"minilm": "MiniLM", "onehot": "one-hot"}
 
 @dataclass(frozen=True, kw_only=True)
 class Chip:
-    """A few words; a warning is what makes numbers say less than they seem to."""
+    """A few words; a warning limits how far numbers can be interpreted."""
 
     text: str
     is_warning: bool = False
 
 
 def chips(study: Study, *, still_learning: bool) -> list[Chip]:
-    """What the study rests on.
+    """Sample sizes, budget and warnings of a study.
 
     Args:
         study: whose.
         still_learning: whether a variant was still improving when its training ended.
     """
     scores = study.scores(schema.PSNR)
-    found = [*_seeds(scores), *_images(scores), *_budget(study)]
-    done = sum(run.status is Status.DONE for run in study.runs.values())
-    if done < len(study.runs):
-        text = message("{done} of {all} runs", done=done, all=len(study.runs))
-        found.append(Chip(text=text, is_warning=True))
+    items = [*_seed_chips(scores), *_image_chips(scores), *_budget_chips(study)]
+    n_finished = sum(run.status is Status.DONE for run in study.runs.values())
+    if n_finished < len(study.runs):
+        text = message("{done} of {all} runs", done=n_finished, all=len(study.runs))
+        items.append(Chip(text=text, is_warning=True))
     encoder = study.text_encoder
     if encoder and encoder != "clip":
-        found.append(
+        items.append(
             Chip(
-                text=message("prompts by {encoder}, not CLIP", encoder=_ENCODERS.get(encoder, encoder)), is_warning=True
+                text=message("text encoder {encoder}, not CLIP", encoder=_ENCODERS.get(encoder, encoder)),
+                is_warning=True,
             )
         )
     if still_learning:
-        found.append(Chip(text=message("not trained past the plateau"), is_warning=True))
-    return found
+        items.append(Chip(text=message("not trained past the plateau"), is_warning=True))
+    return items
 
 
-def _seeds(scores: Scores) -> list[Chip]:
+def _seed_chips(scores: Scores) -> list[Chip]:
     counts = sorted({len(seeds) for seeds in scores.seeds.values()})
     if not counts:
         return []
@@ -55,14 +56,14 @@ def _seeds(scores: Scores) -> list[Chip]:
     return [Chip(text=ngettext("{n} seed", "{n} seeds", counts[0]), is_warning=counts[0] == 1)]
 
 
-def _images(scores: Scores) -> list[Chip]:
+def _image_chips(scores: Scores) -> list[Chip]:
     if not scores.variants:
         return []
-    n_scenes, n_images = scores.counted(AVERAGE)
+    n_scenes, n_images = scores.count_scenes_and_images(AVERAGE)
     return [Chip(text=message("{images} images of {scenes} scenes", images=n_images, scenes=n_scenes))]
 
 
-def _budget(study: Study) -> list[Chip]:
+def _budget_chips(study: Study) -> list[Chip]:
     name, steps = study.budget.get("name"), study.budget.get("steps")
     if not name:
         return []

@@ -1,4 +1,4 @@
-"""The page of two folders of one study: what changed, and whether it is more than noise."""
+"""The page that compares two folders of a study: what changed, and whether significantly."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from reports import schema
-from reports.changes import Change
-from reports.compare import Comparison, compare, comparison_frame, load_side
+from reports.compare import Comparison, compare, comparison_frame, load_for_comparison
+from reports.compare_variants import VariantChange
 from reports.document import (
     Block,
     Cell,
@@ -31,12 +31,12 @@ from reports.document.html import write_html
 from reports.figures import changes as figure
 from reports.figures import style
 from reports.files import write_csv
+from reports.formatting import format_estimate, format_p, format_quantity, format_size, list_names, signed
 from reports.labels import condition_label
 from reports.language import languages
-from reports.messages import message, ngettext, stored
+from reports.messages import message, ngettext, stored_text
 from reports.power import POWER, minimum_detectable_difference, quadratic_mean
 from reports.stats import AVERAGE, LEVEL
-from reports.wording import count, named, show, show_p, show_size, signed
 
 
 def build_comparison(before: Path, after: Path, out_dir: Path | None = None, *, lang: str = "en") -> Path:
@@ -55,98 +55,100 @@ def build_comparison(before: Path, after: Path, out_dir: Path | None = None, *, 
         ValueError: other protocols, data or conditions, or nothing that both have; one line.
     """
     page_languages = languages(lang)
-    studies = (load_side(before), load_side(after))
-    found = compare(*studies)
+    studies = (load_for_comparison(before), load_for_comparison(after))
+    comparison = compare(*studies)
     out = out_dir if out_dir is not None else Path(after)
-    write_csv(out / schema.COMPARISON_CSV_FILE, comparison_frame(found), "%.6f")
+    write_csv(out / schema.COMPARISON_CSV_FILE, comparison_frame(comparison), "%.6f")
     with style.settings():
-        picture = figure.draw(found.rows[schema.PSNR], out / schema.FIGURES_FOLDER)
-    names = (_folder_name(before), _folder_name(after))
-    page = comparison_document(found, picture, names=names, title=studies[1].title)
+        picture = figure.draw(comparison.changes[schema.PSNR], out / schema.FIGURES_FOLDER)
+    names = (_short_folder_name(before), _short_folder_name(after))
+    page = comparison_document(comparison, picture, names=names, title=studies[1].title)
     return write_html(page, out / schema.COMPARISON_FILE, page_languages)
 
 
-def _folder_name(folder: Path) -> str:
-    """The folder as a reader tells it from the other: its own name and that of the runs folder it lies in."""
+def _short_folder_name(folder: Path) -> str:
+    """The folder's name with that of its runs folder, to distinguish the two."""
     path = Path(folder).resolve()
     return f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
 
 
-def comparison_document(found: Comparison, picture: Picture | None, *, names: tuple[str, str], title: str) -> Document:
+def comparison_document(
+    comparison: Comparison, picture: Picture | None, *, names: tuple[str, str], title: str
+) -> Document:
     """The page; `names` of the two folders, `title` of the study."""
-    said = describe(found.rows[schema.PSNR], found.alone, found.dropped)
-    summary = Summary(sentences=[said.headline], items=said.sentences, verdict=said.verdict)
+    text = summarize_changes(comparison.changes[schema.PSNR], comparison.unshared, comparison.dropped)
+    summary = Summary(sentences=[text.headline], items=text.sentences, verdict=text.verdict)
     figures: list[Block] = [Figure(picture=picture)] if picture else []
-    beside = message(
+    files_note = message(
         "Beside this page: {file} with every number unrounded, SSIM included.", file=schema.COMPARISON_CSV_FILE
     )
     return Document(
-        title=message("What moved: {title}", title=stored(title)),
+        title=message("Changes: {title}", title=stored_text(title)),
         question=[message("Before: {name}", name=names[0]), message("After: {name}", name=names[1])],
         sections=[
-            Section(name="short", title=message("In short"), blocks=[summary]),
-            _terms(found),
+            Section(name="short", title=message("Summary"), blocks=[summary]),
+            _settings_section(comparison),
             Section(
                 name="averages",
                 title=message("PSNR averaged over the columns"),
                 short=message("Averages"),
-                blocks=[*figures, averages_table(found)],
+                blocks=[*figures, averages_table(comparison)],
             ),
             Section(
                 name="conditions",
                 title=message("Single conditions"),
                 short=message("Conditions"),
-                blocks=[conditions_table(found)],
+                blocks=[conditions_table(comparison)],
             ),
             Section(
                 name="again",
-                title=message("Make it again"),
-                blocks=[Code(code=f"python -m reports compare {names[0]} {names[1]}"), Text(text=beside)],
+                title=message("Reproduce"),
+                blocks=[Code(code=f"python -m reports compare {names[0]} {names[1]}"), Text(text=files_note)],
             ),
         ],
     )
 
 
-def _terms(found: Comparison) -> Section:
-    same = message("Protocol and data are the same; otherwise there would be no comparison.")
-    blocks: list[Block] = [Text(text=same)]
-    if found.terms:
+def _settings_section(comparison: Comparison) -> Section:
+    terms_note = message("Protocol and data are identical, as a comparison requires.")
+    blocks: list[Block] = [Text(text=terms_note)]
+    if comparison.settings:
         columns = (message("Setting"), message("Before"), message("After"))
         blocks.append(
             Table(
                 name="settings",
                 title=message("Settings that differ"),
                 columns=tuple(map(text_column, columns)),
-                rows=tuple(Row(cells=tuple(map(words, line))) for line in found.terms),
+                rows=tuple(Row(cells=tuple(map(words, line))) for line in comparison.settings),
                 has_title=False,
                 is_sortable=False,
                 style="wrapped",
             )
         )
     else:
-        blocks.append(Text(text=message("Nothing else that the runs record differs either.")))
+        blocks.append(Text(text=message("All other recorded settings are identical too.")))
     verdicts = (message("Verdict before"), message("Verdict after"))
-    blocks.append(Facts(facts=list(zip(verdicts, found.headlines, strict=True))))
-    title, short = message("What differs between the two"), message("What differs")
+    blocks.append(Facts(facts=list(zip(verdicts, comparison.headlines, strict=True))))
+    title, short = message("Differences in settings"), message("Settings")
     return Section(name="terms", title=title, short=short, blocks=blocks)
 
 
-def averages_table(found: Comparison) -> Table:
+def averages_table(comparison: Comparison) -> Table:
     """Each variant's average over the columns before and after."""
     rows = []
-    for change in found.rows[schema.PSNR]:
+    for change in comparison.changes[schema.PSNR]:
         if change.condition != AVERAGE:
             continue
         e = change.estimate
         unpaired = () if change.seeds_paired else (message("not paired"),)
-        p = "\N{EN DASH}" if change.same_runs else show_p(change.p_adjusted)
+        p = "\N{EN DASH}" if change.same_runs else format_p(change.p_adjusted)
         cells = [
             words(change.variant),
             Cell(text=f"{change.before:.2f}", value=change.before),
             Cell(text=f"{change.after:.2f}", value=change.after),
-            Cell(text=show(e), value=e.value, style="strong" if change.is_real else ""),
+            Cell(text=format_estimate(e), value=e.value, style="strong" if change.is_significant else ""),
             Cell(text=p, value=change.p_adjusted),
-            words(change.text),
+            words(change.significance),
             Cell(text=str(e.n_seeds), value=e.n_seeds, below=unpaired),
             Cell(text=str(change.n_images), value=change.n_images),
         ]
@@ -160,116 +162,119 @@ def averages_table(found: Comparison) -> Table:
             Column(head=message("After, dB")),
             Column(head=message("Change")),
             Column(head=message("p, adjusted")),
-            text_column(message("More than noise")),
+            text_column(message("Significant")),
             Column(head=message("Seeds")),
             Column(head=message("Images")),
         ),
         rows=tuple(rows),
         caption=message(
-            "Plain means over the columns, of the images and seeds that both reports have. Change: after less before, "
-            "paired by image and seed, with its 95% interval, simultaneous over the variants, for other training runs "
-            "and other photographs. p: adjusted over the variants (Bonferroni)."
+            "Plain means over the columns, of the images and seeds that both reports have. Change: after minus "
+            "before, paired by image and seed, with its 95% interval, simultaneous over the variants, for new "
+            "training runs and new photographs. p: adjusted over the variants (Bonferroni)."
         ),
         has_title=False,
     )
 
 
-def conditions_table(found: Comparison) -> Table:
+def conditions_table(comparison: Comparison) -> Table:
     """Each variant's change of each condition."""
-    by_variant: dict[str, dict[str, Change]] = {}
-    for change in found.rows[schema.PSNR]:
+    by_variant: dict[str, dict[str, VariantChange]] = {}
+    for change in comparison.changes[schema.PSNR]:
         by_variant.setdefault(change.variant, {})[change.condition] = change
     rows = [
-        Row(cells=(words(variant), *(_condition_cell(changes[c]) for c in found.conditions)))
+        Row(cells=(words(variant), *(_condition_cell(changes[c]) for c in comparison.conditions)))
         for variant, changes in by_variant.items()
     ]
     return Table(
         name="conditions-table",
         title=message("Changes of each condition"),
-        columns=(text_column(message("Variant")), *(Column(head=condition_label(c)) for c in found.conditions)),
+        columns=(text_column(message("Variant")), *(Column(head=condition_label(c)) for c in comparison.conditions)),
         rows=tuple(rows),
         caption=message(
-            "Change of PSNR in dB, after less before, with its 95% interval, simultaneous over all cells of this "
-            "table. Bold with a star: more than noise, the interval leaves zero out."
+            "Change of PSNR in dB, after minus before, with its 95% interval, simultaneous over all cells of this "
+            "table. Bold with a star: significant, the interval excludes zero."
         ),
         has_title=False,
     )
 
 
-def _condition_cell(change: Change) -> Cell:
-    e = change.estimate
+def _condition_cell(change: VariantChange) -> Cell:
+    e, style = change.estimate, "strong" if change.is_significant else ""
     hover = message(
         "{before} → {after} dB; {seeds} seed(s), {images} image(s); adjusted p {p}",
         before=f"{change.before:.2f}",
         after=f"{change.after:.2f}",
         seeds=e.n_seeds,
         images=change.n_images,
-        p=show_p(change.p_adjusted),
+        p=format_p(change.p_adjusted),
     )
     if change.same_runs:
         return Cell(text=message("same"), value=e.value, hover=hover)
-    text = signed(e.value) + ("*" if change.is_real else "")
-    interval = f"[{signed(e.low)}, {signed(e.high)}]"
-    return Cell(text=text, value=e.value, below=(interval,), hover=hover, style="strong" if change.is_real else "")
+    text, interval = signed(e.value) + ("*" if style else ""), f"[{signed(e.low)}, {signed(e.high)}]"
+    return Cell(text=text, value=e.value, below=(interval,), hover=hover, style=style)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparisonText:
-    """Headline and sentences; `verdict` colours the box as a study's does."""
+class ComparisonSummary:
+    """Headline and sentences; `verdict` sets the colour of the box, as for a study."""
 
     headline: str
     sentences: tuple[str, ...]
     verdict: Literal["all", "some", "none", "nothing"]
 
 
-def describe(rows: Sequence[Change], alone: tuple[tuple[str, ...], tuple[str, ...]], dropped: int) -> ComparisonText:
+def summarize_changes(
+    rows: Sequence[VariantChange], unshared: tuple[tuple[str, ...], tuple[str, ...]], dropped: int
+) -> ComparisonSummary:
     """The sentences for PSNR.
 
     Args:
         rows: every variant and column.
-        alone: variants that only the first study has, and only the second.
+        unshared: variants that only the first study has, and only the second.
         dropped: scores left out because the other study lacks the image.
     """
     averages = [change for change in rows if change.condition == AVERAGE]
     tested = [change for change in averages if not change.same_runs]
-    real = [change for change in tested if change.is_real]
-    said: list[str] = [
+    real = [change for change in tested if change.is_significant]
+    lines: list[str] = [
         message(
             "{variant}: {change} over {seeds}.",
             variant=change.variant,
-            change=show(change.estimate),
-            seeds=count(change.estimate.n_seeds, "seed"),
+            change=format_estimate(change.estimate),
+            seeds=format_quantity(change.estimate.n_seeds, "seed"),
         )
         for change in real
     ]
-    said += [*_not_shown(tested), *_single_conditions(rows), *_found(tested)]
-    same = [change.variant for change in averages if change.same_runs]
-    if same and tested:
-        said.append(message("The same runs on both sides, nothing to test: {names}.", names=named(same)))
+    lines += [*_no_change_sentences(tested), *_condition_sentences(rows), *_power_sentences(tested)]
+    unchanged = [change.variant for change in averages if change.same_runs]
+    if unchanged and tested:
+        lines.append(message("The same runs on both sides, nothing to test: {names}.", names=list_names(unchanged)))
     unpaired = [change.variant for change in tested if not change.seeds_paired]
     if unpaired:
-        said.append(message("No seed in common, so compared as independent trainings: {names}.", names=named(unpaired)))
-    if alone[0]:
-        said.append(message("In the first report alone: {names}.", names=named(alone[0])))
-    if alone[1]:
-        said.append(message("In the second report alone: {names}.", names=named(alone[1])))
+        lines.append(
+            message("No seed in common, so compared as independent training runs: {names}.", names=list_names(unpaired))
+        )
+    if unshared[0]:
+        lines.append(message("Only in the first report: {names}.", names=list_names(unshared[0])))
+    if unshared[1]:
+        lines.append(message("Only in the second report: {names}.", names=list_names(unshared[1])))
     if dropped:
-        scores = count(dropped, "score")
-        said.append(message("{scores} left out because some run of the two reports lacks the image.", scores=scores))
+        scores = format_quantity(dropped, "score")
+        lines.append(message("{scores} left out because some run of the two reports lacks the image.", scores=scores))
     verdict: Literal["all", "some", "none", "nothing"] = "some" if real else "none"
     verdict = "nothing" if not tested else "all" if len(real) == len(tested) else verdict
-    return ComparisonText(headline=_headline(tested, real), sentences=tuple(said), verdict=verdict)
+    return ComparisonSummary(headline=_headline(tested, real), sentences=tuple(lines), verdict=verdict)
 
 
-def _headline(tested: Sequence[Change], real: Sequence[Change]) -> str:
+def _headline(tested: Sequence[VariantChange], real: Sequence[VariantChange]) -> str:
     if not tested:
-        return message("Both reports show the same runs: nothing can have moved.")
+        return message("Both reports show the same runs: nothing can have changed.")
     if all(change.estimate.n_seeds == 1 for change in tested):
         return message(
-            "Each variant was trained with one seed: {n} of {models} score differently, but that can't be told from "
-            "seed-to-seed variance.",
+            "Each variant was trained with one seed: {n} of {models} score differently, which may be seed-to-seed "
+            "variance.",
             n=sum(change.models_differ for change in tested),
-            models=count(len(tested), "trained model"),
+            models=format_quantity(len(tested), "trained model"),
         )
     n = len(tested)
     adjusted = (
@@ -277,56 +282,56 @@ def _headline(tested: Sequence[Change], real: Sequence[Change]) -> str:
     )
     if not real:
         return message(
-            "No variant's PSNR averaged over the columns could be shown to have moved by more than noise ({adjusted}).",
+            "No variant changed significantly in PSNR averaged over the columns ({adjusted}).",
             adjusted=adjusted,
         )
     return ngettext(
-        "{real} of {n} variant's PSNR averaged over the columns moved by more than noise ({adjusted}).",
-        "{real} of {n} variants' PSNR averaged over the columns moved by more than noise ({adjusted}).",
+        "{real} of {n} variant changed significantly in PSNR averaged over the columns ({adjusted}).",
+        "{real} of {n} variants changed significantly in PSNR averaged over the columns ({adjusted}).",
         n,
         real=len(real),
         adjusted=adjusted,
     )
 
 
-def _not_shown(tested: Sequence[Change]) -> list[str]:
-    still = [change for change in tested if not change.is_real and change.estimate.n_seeds > 1]
-    if not still:
+def _no_change_sentences(tested: Sequence[VariantChange]) -> list[str]:
+    unresolved = [change for change in tested if not change.is_significant and change.estimate.n_seeds > 1]
+    if not unresolved:
         return []
-    largest = max(still, key=lambda change: abs(change.estimate.value))
+    largest = max(unresolved, key=lambda change: abs(change.estimate.value))
     return [
         message(
-            "No move could be shown: {names}; the largest of these changes is {change} ({variant}).",
-            names=named([change.variant for change in still]),
-            change=show(largest.estimate),
+            "No significant change: {names}; the largest is {change} ({variant}).",
+            names=list_names([change.variant for change in unresolved]),
+            change=format_estimate(largest.estimate),
             variant=largest.variant,
         )
     ]
 
 
-def _single_conditions(rows: Sequence[Change]) -> list[str]:
+def _condition_sentences(rows: Sequence[VariantChange]) -> list[str]:
     cells = [change for change in rows if change.condition != AVERAGE and not change.same_runs]
     if not cells:
         return []
-    real = [change for change in cells if change.is_real]
+    real = [change for change in cells if change.is_significant]
     if not real:
-        return [message("None of {n} single conditions moved by more than noise, tested together.", n=len(cells))]
-    most = max(real, key=lambda change: abs(change.estimate.value))
+        return [message("None of {n} single conditions changed significantly, tested together.", n=len(cells))]
+    largest = max(real, key=lambda change: abs(change.estimate.value))
     return [
         message(
-            "Of {n} single conditions {real} moved by more than noise, tested together; the most: {variant} on "
+            "{real} of {n} single conditions changed significantly, tested together; largest: {variant} on "
             "{condition}, {change}.",
             n=len(cells),
             real=len(real),
-            variant=most.variant,
-            condition=condition_label(most.condition),
-            change=show(most.estimate),
+            variant=largest.variant,
+            condition=condition_label(largest.condition),
+            change=format_estimate(largest.estimate),
         )
     ]
 
 
-def _found(tested: Sequence[Change]) -> list[str]:
-    """What the comparison could have found."""
+def _power_sentences(tested: Sequence[VariantChange]) -> list[str]:
+    """The minimum detectable change."""
     sizes = [
         minimum_detectable_difference(change.estimate)
         for change in tested
@@ -336,9 +341,9 @@ def _found(tested: Sequence[Change]) -> list[str]:
         return []
     return [
         message(
-            "A move of {size} dB would be found in {power} of such comparisons (unadjusted two-sided test at {level}; "
-            "quadratic mean over the variants).",
-            size=show_size(quadratic_mean(sizes)),
+            "Minimum detectable change: {size} dB at {power} power (unadjusted two-sided test at {level}; quadratic "
+            "mean over the variants).",
+            size=format_size(quadratic_mean(sizes)),
             power=f"{POWER:.0%}",
             level=f"{1 - LEVEL:.0%}",
         )

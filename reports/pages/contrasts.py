@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from reports.contrasts import Contrasts, Tested
+from reports.contrasts import ContrastResult, Contrasts
 from reports.document import Cell, Column, Row, Table, text_column, words
+from reports.formatting import format_estimate, format_p, format_seeds_needed, format_size
 from reports.labels import condition_label
 from reports.messages import message
-from reports.pairs import Pair
+from reports.pairs import PairDifference
 from reports.study import Study
 from reports.verdict import Verdict
-from reports.wording import show, show_p, show_seeds, show_size
 
 
 def contrasts_table(verdict: Verdict) -> Table:
     """The planned contrasts of the average over the columns."""
     planned: Contrasts = verdict.contrasts
     caption = message(
-        "PSNR in dB with simultaneous 95% intervals over the {n} planned contrasts of a column. A contrast differs "
-        "from zero where its interval leaves zero out, which is where p, adjusted for their number, is below 0.05; "
-        "with one seed it never does. New photographs: other training runs and other photographs; these images: other "
-        "training runs, scored on the images at hand.",
+        "PSNR in dB with simultaneous 95% intervals over the {n} planned contrasts of a column. A contrast is "
+        "significant where its interval excludes zero, that is where its adjusted p is below 0.05; with one seed it "
+        "is never significant. New photographs: generalises to new training runs and new photographs; these images: "
+        "to new training runs scored on these images.",
         n=len(planned.planned),
     )
     columns = [
         text_column(message("Contrast")),
         Column(head=message("Average (columns)")),
         Column(head=message("p, adjusted")),
-        text_column(message("Differs")),
+        text_column(message("Significant")),
         Column(head=message("These images")),
     ]
     notes = []
@@ -34,25 +34,29 @@ def contrasts_table(verdict: Verdict) -> Table:
         columns += [Column(head=message("MDD, dB")), Column(head=message("Seeds"))]
         notes.append(
             message(
-                "MDD: minimum detectable difference, the true one that this test finds in 80% of studies like this "
-                "one. Seeds: how many would find a difference as large as the observed one on these images."
+                "MDD: minimum detectable difference at 80% power. Seeds: number of seeds needed to detect a "
+                "difference of the observed size on these images."
             )
         )
     rows = []
-    for tested, here in zip(planned.of(), planned.of(question="these images"), strict=True):
+    for tested, same_images in zip(planned.in_column(), planned.in_column(question="these images"), strict=True):
         cells = [
             words(tested.contrast.label),
-            Cell(text=show(tested.simultaneous), value=tested.estimate.value, hover=_about(tested)),
-            Cell(text=show_p(tested.p_adjusted), value=tested.p_adjusted),
+            Cell(text=format_estimate(tested.simultaneous), value=tested.estimate.value, hover=_test_details(tested)),
+            Cell(text=format_p(tested.p_adjusted), value=tested.p_adjusted),
             words(message("yes") if tested.differs else message("no")),
-            Cell(text=show(here.simultaneous), value=here.estimate.value, hover=_about(here)),
+            Cell(
+                text=format_estimate(same_images.simultaneous),
+                value=same_images.estimate.value,
+                hover=_test_details(same_images),
+            ),
         ]
         if verdict.has_power:
-            seeds = show_seeds(tested)
-            order = {"> ": 1e9, "\N{EN DASH}": 0.0}.get(seeds[:2] if seeds.startswith("> ") else seeds)
+            seeds = format_seeds_needed(tested)
+            sort_value = {"> ": 1e9, "\N{EN DASH}": 0.0}.get(seeds[:2] if seeds.startswith("> ") else seeds)
             cells += [
-                Cell(text=show_size(tested.mdd), value=tested.mdd),
-                Cell(text=seeds, value=float(seeds) if order is None else order),
+                Cell(text=format_size(tested.mdd), value=tested.mdd),
+                Cell(text=seeds, value=float(seeds) if sort_value is None else sort_value),
             ]
         rows.append(Row(cells=tuple(cells)))
     return Table(
@@ -70,15 +74,15 @@ def contrasts_table(verdict: Verdict) -> Table:
 def contrasts_by_task(planned: Contrasts) -> Table:
     """The planned contrasts of each task."""
     rows = []
-    for tested in planned.of():
+    for tested in planned.in_column():
         cells = [
             Cell(
-                text=show(one.simultaneous),
-                value=one.estimate.value,
-                hover=_about(one),
-                style="strong" if one.differs else "",
+                text=format_estimate(result.simultaneous),
+                value=result.estimate.value,
+                hover=_test_details(result),
+                style="strong" if result.differs else "",
             )
-            for one in planned.by_task(tested.contrast).values()
+            for result in planned.by_task(tested.contrast).values()
         ]
         rows.append(Row(cells=(words(tested.contrast.label), *cells)))
     return Table(
@@ -89,25 +93,25 @@ def contrasts_by_task(planned: Contrasts) -> Table:
             *(Column(head=condition_label(task)) for task in planned.tasks),
         ),
         rows=tuple(rows),
-        caption=message("As above, new photographs, a family of contrasts a task. Bold: differs from zero."),
+        caption=message("As above, for new photographs, with one family of contrasts per task. Bold: significant."),
         style="pairs",
     )
 
 
-def pairs_table(study: Study, pairs: tuple[Pair, ...]) -> Table:
+def pairs_table(study: Study, pairs: tuple[PairDifference, ...]) -> Table:
     """Every pair of variants, a description without a test."""
     title = (
-        message("The pair of variants, a description")
+        message("Pairwise difference (exploratory)")
         if len(pairs) == 1
-        else message("All {n} pairs of variants, a description", n=len(pairs))
+        else message("All {n} pairwise differences (exploratory)", n=len(pairs))
     )
     rows = [
         Row(
             cells=(
                 words(study.label(pair.first)),
                 words(study.label(pair.second), style="name"),
-                Cell(text=show(pair.estimate), value=pair.estimate.value, hover=_about(pair)),
-                Cell(text=show_p(pair.estimate.p), value=pair.estimate.p),
+                Cell(text=format_estimate(pair.estimate), value=pair.estimate.value, hover=_test_details(pair)),
+                Cell(text=format_p(pair.estimate.p), value=pair.estimate.p),
             )
         )
         for pair in pairs
@@ -123,21 +127,21 @@ def pairs_table(study: Study, pairs: tuple[Pair, ...]) -> Table:
         ),
         rows=tuple(rows),
         caption=message(
-            "Difference of the PSNR averaged over the columns, new photographs, with its unadjusted 95% interval and "
-            "p. Not planned, so not tested: of many such intervals some leave zero out by chance."
+            "Difference of the PSNR averaged over the columns, for new photographs, with its unadjusted 95% interval "
+            "and p. Exploratory, not tested: some of many such intervals exclude zero by chance."
         ),
         is_folded=True,
         style="pairs",
     )
 
 
-def _about(tested: Tested | Pair) -> str:
+def _test_details(tested: ContrastResult | PairDifference) -> str:
     return message(
         "SE {se} dB, {df} degrees of freedom, {seeds} seed(s), {scenes} scene(s), {images} image(s); unadjusted p {p}",
-        se=show_size(tested.estimate.se),
+        se=format_size(tested.estimate.se),
         df=f"{tested.estimate.df:.1f}",
         seeds=tested.estimate.n_seeds,
         scenes=tested.n_scenes,
         images=tested.n_images,
-        p=show_p(tested.estimate.p),
+        p=format_p(tested.estimate.p),
     )

@@ -1,4 +1,4 @@
-"""The page of one evaluation: scores by condition and, where degradations were guessed, what guessing costs."""
+"""The page of one evaluation: scores by condition and, where degradations were predicted, the cost of predictions."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from reports.document import (
     text_column,
     words,
 )
-from reports.guesses import headline, number
+from reports.formatting import signed
+from reports.guess_costs import format_number, guess_headline
 from reports.labels import condition_label
 from reports.messages import comma, message, series
 from reports.stats import AVERAGE
-from reports.wording import signed
 
 _DASH = "\N{EN DASH}"
 
 
-def evaluation_document(found: Mapping[str, Any]) -> Document:
+def evaluation_document(evaluation: Mapping[str, Any]) -> Document:
     """The page of an evaluation (the content of evaluation.json)."""
-    guess = found["guess"]
+    guess = evaluation["guess"]
     sections = [
-        Section(name="what", title=message("What was evaluated"), blocks=[Facts(facts=_facts(found))]),
-        Section(name="scores", title=message("Scores"), blocks=[scores_table(found)]),
+        Section(name="what", title=message("Evaluation setup"), blocks=[Facts(facts=_evaluation_facts(evaluation))]),
+        Section(name="scores", title=message("Scores"), blocks=[scores_table(evaluation)]),
     ]
     if guess:
-        sections += [_guess(guess), _confusion(guess["confusion"])]
+        sections += [_guess_section(guess), _confusion_section(guess["confusion"])]
     return Document(
-        title=message("{model} evaluated", model=str(found["model"])), sections=sections, styles=("matrix.css",)
+        title=message("{model} evaluated", model=str(evaluation["model"])), sections=sections, styles=("matrix.css",)
     )
 
 
-def scores_table(found: Mapping[str, Any]) -> Table:
+def scores_table(evaluation: Mapping[str, Any]) -> Table:
     """Means of each condition and set."""
     rows = []
-    for mean in found["means"]:
+    for mean in evaluation["means"]:
         cells = [
             words(condition_label(mean["condition"])),
             words(str(mean["dataset"])),
             words(str(mean["part"])) if "part" in mean else words(""),
             Cell(text=str(mean["images"]), value=mean["images"]),
             *(
-                Cell(text=number(mean[name], digits), value=mean[name])
+                Cell(text=format_number(mean[name], digits), value=mean[name])
                 for name, digits in (("psnr_db", 2), ("input_psnr_db", 2), ("ssim", 4), ("input_ssim", 4))
             ),
         ]
@@ -73,65 +73,65 @@ def scores_table(found: Mapping[str, Any]) -> Table:
         ),
         rows=tuple(rows),
         caption=message(
-            "Means over images, by protocol {protocol}; the model is told the true degradation. Input: the degraded "
-            "image's own score.",
-            protocol=found["protocol"]["label"],
+            "Means over images, by protocol {protocol}; the model is conditioned on the true degradation. Input: the "
+            "score of the degraded image.",
+            protocol=evaluation["protocol"]["label"],
         ),
         has_title=False,
     )
 
 
-def _guess(guess: Mapping[str, Any]) -> Section:
-    how = message(
-        "Each image was restored a second time, the model told what a classifier takes the image for instead of the "
-        "truth. The classifier chose among the {n} conditions that the model serves: {names}. It learnt from the "
-        "training images of these data: {images}.",
+def _guess_section(guess: Mapping[str, Any]) -> Section:
+    procedure = message(
+        "Each image was restored a second time, conditioned on the degradation predicted by a classifier instead of "
+        "the true one. The classifier chose among the {n} conditions that the model supports: {names}. It was "
+        "trained on the training images of these data: {images}.",
         n=len(guess["among"]),
         names=comma(map(condition_label, guess["among"])),
         images=str(guess["classifier"]["trained_on"]),
     )
-    blocks: list[Block] = [Summary(sentences=[headline(dict(guess))]), Text(text=how), costs_table(guess)]
-    title, short = message("Where the degradation is guessed"), message("Guessed degradation")
+    blocks: list[Block] = [Summary(sentences=[guess_headline(dict(guess))]), Text(text=procedure), costs_table(guess)]
+    title, short = message("Results with the predicted degradation"), message("Predicted degradation")
     return Section(name="guess", title=title, short=short, blocks=blocks)
 
 
 def costs_table(guess: Mapping[str, Any]) -> Table:
-    """What a guess costs by condition, and on average."""
+    """Cost of predictions by condition and on average."""
     rows = []
     for line in guess["costs"]:
         interval: str = _DASH
         if line["low_db"] is not None:
             interval = message("{low} to {high}", low=signed(line["low_db"]), high=signed(line["high_db"]))
-            interval = message("none is wrong") if line["right"] == line["images"] else interval
+            interval = message("none misclassified") if line["right"] == line["images"] else interval
         cells = [
             words(condition_label(line["condition"])),
             Cell(text=message("{n} of {all}", n=line["right"], all=line["images"]), value=line["right"]),
-            Cell(text=number(line["psnr_db"]), value=line["psnr_db"]),
-            Cell(text=number(line["psnr_guess_db"]), value=line["psnr_guess_db"]),
-            Cell(text=_signed(line["difference_db"]), value=line["difference_db"]),
+            Cell(text=format_number(line["psnr_db"]), value=line["psnr_db"]),
+            Cell(text=format_number(line["psnr_guess_db"]), value=line["psnr_guess_db"]),
+            Cell(text=_format_signed(line["difference_db"]), value=line["difference_db"]),
             Cell(text=interval, value=line["low_db"]),
-            Cell(text=_signed(line["wrong_db"]), value=line["wrong_db"]),
+            Cell(text=_format_signed(line["wrong_db"]), value=line["wrong_db"]),
         ]
         rows.append(Row(cells=tuple(cells), style="total" if line["condition"] == AVERAGE else ""))
     return Table(
         name="cost",
-        title=message("Cost of a guess"),
+        title=message("Cost of predicting the degradation"),
         columns=(
             text_column(message("Condition")),
-            Column(head=message("Right guesses")),
-            Column(head=message("Told the truth")),
-            Column(head=message("Told the guess")),
+            Column(head=message("Correct")),
+            Column(head=message("True degradation")),
+            Column(head=message("Predicted degradation")),
             Column(head=message("Difference")),
             Column(head=message("95% interval")),
-            Column(head=message("Where wrong")),
+            Column(head=message("Misclassified")),
         ),
         rows=tuple(rows),
         caption=message(
-            "PSNR in dB, plain means over images; images restored perfectly, whose PSNR is infinite, are left out. "
-            "Difference: told the guess less told the truth, below zero where guessing costs, with its 95% interval "
-            "(paired over images; the {n} photographs that they show are its units, few of which make it wide). Where "
-            "wrong: the mean difference over the wrongly guessed images alone. The average is the plain mean over the "
-            "columns.",
+            "PSNR in dB, plain means over images; images restored perfectly, whose PSNR is infinite, are excluded. "
+            "Difference: predicted minus true degradation, negative where predictions cost PSNR, with its 95% "
+            "interval (paired over images, clustered by the {n} photographs they show; few photographs make it "
+            "wide). Misclassified: mean difference over the misclassified images alone. The average is the plain "
+            "mean over the columns.",
             n=guess["photographs"],
         ),
         has_title=False,
@@ -139,33 +139,36 @@ def costs_table(guess: Mapping[str, Any]) -> Table:
     )
 
 
-def _confusion(confusion: Mapping[str, Mapping[str, int]]) -> Section:
-    title, short = message("What is taken for what"), message("Confusion")
+def _confusion_section(confusion: Mapping[str, Mapping[str, int]]) -> Section:
+    title, short = message("Confusion matrix"), message("Confusion")
     return Section(name="confusion", title=title, short=short, blocks=[confusion_table(confusion)])
 
 
 def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
-    """Images by true and guessed condition, each cell with its share of the row."""
+    """Images by true and predicted condition, each cell with its share of the row."""
     guessed = list(next(iter(confusion.values())))
     return Table(
         name="matrix",
         title=message("Confusion matrix"),
         columns=(
             text_column(message("True")),
-            *(Column(head=condition_label(name), group=message("guessed")) for name in guessed),
+            *(Column(head=condition_label(name), group=message("predicted")) for name in guessed),
         ),
         rows=tuple(
             Row(
                 cells=(
                     words(condition_label(true)),
-                    *(_share(count, sum(counts.values()), is_right=name == true) for name, count in counts.items()),
+                    *(
+                        _share_cell(count, sum(counts.values()), is_right=name == true)
+                        for name, count in counts.items()
+                    ),
                 )
             )
             for true, counts in confusion.items()
         ),
         caption=message(
-            "Images by true condition (rows) and guessed condition (columns), and their share of the row, by which "
-            "cells are shaded. Right guesses are framed."
+            "Images by true condition (rows) and predicted condition (columns), with their share of the row "
+            "(shading). Correct predictions are framed."
         ),
         has_title=False,
         is_sortable=False,
@@ -173,45 +176,45 @@ def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
     )
 
 
-def _share(count: int, total: int, *, is_right: bool) -> Cell:
-    # anything at all is shaded, and only a whole row is shaded fully
+def _share_cell(count: int, total: int, *, is_right: bool) -> Cell:
+    # any non-zero cell is shaded; only 100% is shaded fully
     tenths = 0 if not count else max(1, math.floor(10 * count / total))
     below = (f"{count / total:.0%}",) if count else ()
     return Cell(text=str(count), value=count, below=below, style=f"tenths-{tenths}{' right' if is_right else ''}")
 
 
-def _signed(value: float | None) -> str:
+def _format_signed(value: float | None) -> str:
     return _DASH if value is None else signed(value)
 
 
-def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    weights, around, rules = found["weights"], found.get("environment", {}), found["protocol"]
-    commit = str(around.get("commit") or "")
-    images = str(found["data"])
-    if found["limit"]:
-        images = message("{data}; the first {n} of each", data=images, n=found["limit"])
+def _evaluation_facts(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    weights, environment, protocol = evaluation["weights"], evaluation.get("environment", {}), evaluation["protocol"]
+    commit = str(environment.get("commit") or "")
+    images = str(evaluation["data"])
+    if evaluation["limit"]:
+        images = message("{data}; the first {n} of each", data=images, n=evaluation["limit"])
     facts: list[tuple[str, str]] = [
-        (message("Model"), str(found["model"])),
-        (message("Run"), str(found["run_id"]) if weights["layout"] == "own" else ""),
-        (message("Settings"), ", ".join(f"{key} = {value}" for key, value in found["config"].items())),
+        (message("Model"), str(evaluation["model"])),
+        (message("Run"), str(evaluation["run_id"]) if weights["layout"] == "own" else ""),
+        (message("Settings"), ", ".join(f"{key} = {value}" for key, value in evaluation["config"].items())),
         (
             message("Weights"),
             f"{weights['file']} ({weights['layout']})" if weights["sha256"] else message("none needed"),
         ),
         ("SHA-256", str(weights["sha256"] or "")),
-        (message("Told"), str(found["told"])),
+        (message("Conditioning"), str(evaluation["told"])),
         (message("Images"), images),
-        (message("Not scored"), _refused(found)),
-        (message("Protocol"), f"{rules['label']}: {rules['summary']}"),
-        (message("Device"), str(around.get("device", ""))),
+        (message("Not scored"), _rejected_images(evaluation)),
+        (message("Protocol"), f"{protocol['label']}: {protocol['summary']}"),
+        (message("Device"), str(environment.get("device", ""))),
         (
             message("Commit"),
-            message("{commit} + uncommitted changes", commit=commit) if commit and around.get("dirty") else commit,
+            message("{commit} + uncommitted changes", commit=commit) if commit and environment.get("dirty") else commit,
         ),
     ]
     return [(name, text) for name, text in facts if text]
 
 
-def _refused(found: Mapping[str, Any]) -> str:
-    refused = [f"{each['image']} ({each['reason']})" for each in found.get("refused", ())]
-    return series(refused) if refused else ""
+def _rejected_images(evaluation: Mapping[str, Any]) -> str:
+    rejected = [f"{image['image']} ({image['reason']})" for image in evaluation.get("refused", ())]
+    return series(rejected) if rejected else ""

@@ -1,4 +1,4 @@
-"""One page over all studies of a runs folder: what each asked, how far it is, what came of it."""
+"""One page over all studies of a runs folder: question, progress and result of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from reports import schema
-from reports.contrasts import Tested
+from reports.contrasts import ContrastResult
 from reports.document import (
     Block,
     Cell,
@@ -27,31 +27,32 @@ from reports.document import (
     words,
 )
 from reports.document.html import write_html
+from reports.formatting import format_estimate
 from reports.language import languages
-from reports.load import check_comparable, find_runs, find_studies, load_study, read_json
-from reports.messages import comma, message, ngettext, stored
-from reports.parts import main_part
+from reports.load import check_comparable, find_runs, find_studies, load_study
+from reports.messages import comma, message, ngettext, stored_text
+from reports.run_folder import read_json
 from reports.study import Status, Study
+from reports.subsets import main_subset
 from reports.verdict import verdict_of
-from reports.wording import show
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyLine:
+class StudyRow:
     """One study.
 
     Attributes:
         folder: name of its folder.
-        title, question: as the study says them; `budget` and `data` by name.
+        title, question: of study.json; `budget` and `data` by name.
         date: day on which its last run finished, "YYYY-MM-DD", "" while none is.
-        done, planned: its finished and its planned runs.
-        others: the runs that are not done, in words: "1 failed, 2 missing".
+        n_done, n_planned: its finished and its planned runs.
+        unfinished: the runs that are not done, in words: "1 failed, 2 missing".
         seeds: how many its variants were planned with.
         headline: of its verdict.
-        verdict: as in `Verdict.ranks`.
+        verdict: as in `Verdict.outcome`.
         contrast: its first planned contrast, where it can be estimated.
         report: address of its page from the index, "" where it has none yet.
-        problem: why there is nothing to say of it; "" in general.
+        problem: why it has no result; "" normally.
     """
 
     folder: str
@@ -60,13 +61,13 @@ class StudyLine:
     budget: str = ""
     data: str = ""
     date: str = ""
-    done: int = 0
-    planned: int = 0
-    others: str = ""
+    n_done: int = 0
+    n_planned: int = 0
+    unfinished: str = ""
     seeds: int = 0
     headline: str = ""
     verdict: str = "nothing"
-    contrast: Tested | None = None
+    contrast: ContrastResult | None = None
     report: str = ""
     problem: str = ""
 
@@ -92,60 +93,61 @@ def build_index(root: Path, out_dir: Path | None = None, *, lang: str = "en") ->
     if not folders:
         raise ValueError(f"{root}: no study in it (no {schema.STUDIES_FOLDER}/*/{schema.STUDY_FILE}).")
     out = out_dir if out_dir is not None else folders[0].parent
-    lines = sorted((describe(folder, out) for folder in folders), key=lambda line: line.date, reverse=True)
-    document = index_document(lines, _runs_alone(root, folders), f"python -m reports index {shlex.quote(str(root))}")
+    lines = sorted((read_study_row(folder, out) for folder in folders), key=lambda line: line.date, reverse=True)
+    document = index_document(
+        lines, _unassigned_runs(root, folders), f"python -m reports index {shlex.quote(str(root))}"
+    )
     return write_html(document, out / schema.INDEX_FILE, page_languages)
 
 
-def index_document(lines: Sequence[StudyLine], alone: str, command: str) -> Document:
-    """The page: a line a study, latest first; `alone` is said of runs of no study."""
-    done, planned = sum(line.done for line in lines), sum(line.planned for line in lines)
+def index_document(lines: Sequence[StudyRow], unassigned: str, command: str) -> Document:
+    """The page: one row per study, latest first; `unassigned` is a note on runs of no study."""
+    n_done, n_planned = sum(line.n_done for line in lines), sum(line.n_planned for line in lines)
     totals = ngettext(
-        "{n} study; {done:,} of {planned:,} planned runs done (a run that several studies share counts in each).",
-        "{n} studies; {done:,} of {planned:,} planned runs done (a run that several studies share counts in each).",
+        "{n} study; {done:,} of {planned:,} planned runs finished (a run shared by several studies counts in each).",
+        "{n} studies; {done:,} of {planned:,} planned runs finished (a run shared by several studies counts in each).",
         len(lines),
-        done=done,
-        planned=planned,
+        done=n_done,
+        planned=n_planned,
     )
-    notes: list[Block] = [Text(text=alone, style="note")] if alone else []
+    notes: list[Block] = [Text(text=unassigned, style="note")] if unassigned else []
     return Document(
         title=message("All studies"),
         question=[totals],
         sections=[
             Section(
                 name="studies",
-                title=message("What was asked, and what came of it"),
+                title=message("Studies and results"),
                 blocks=[studies_table(lines), *notes],
             ),
-            Section(name="again", title=message("Make it again"), blocks=[Code(code=command)]),
+            Section(name="again", title=message("Reproduce"), blocks=[Code(code=command)]),
         ],
         has_contents=False,
     )
 
 
-def studies_table(lines: Sequence[StudyLine]) -> Table:
+def studies_table(lines: Sequence[StudyRow]) -> Table:
     """Each study with its first planned contrast and its result in one sentence."""
-    ends = [abs(end) for line in lines if line.contrast for end in _bounds(line.contrast) if end == end]
-    limit = max(ends, default=1.0) or 1.0
+    bounds = [abs(end) for line in lines if line.contrast for end in _interval_bounds(line.contrast) if end == end]
+    limit = max(bounds, default=1.0) or 1.0
     return Table(
         name="studies-table",
         title=message("Table of studies"),
         columns=(
             text_column(message("Study")),
             text_column(message("First planned contrast")),
-            text_column(message("Result in one sentence")),
+            text_column(message("Result")),
             Column(head=message("Runs done")),
             Column(head=message("Seeds")),
             text_column(message("Finished")),
             text_column(message("Budget")),
             text_column(message("Data")),
         ),
-        rows=tuple(Row(cells=_cells(line, limit), name=line.folder) for line in lines),
+        rows=tuple(Row(cells=_study_cells(line, limit), name=line.folder) for line in lines),
         caption=message(
-            "Latest first. A study's name opens its report. The sentence beside it is worked out anew from the runs "
-            "that are done now, so a report made earlier may say less. Bars: simultaneous 95% intervals of the "
-            "difference of PSNR averaged over the columns, all on one scale, \N{PLUS-MINUS SIGN}{limit} dB around "
-            "zero.",
+            "Latest first. A study's name opens its report. Results are recomputed from the runs that are finished "
+            "now, so an earlier report may show fewer. Bars: simultaneous 95% intervals of the difference of PSNR "
+            "averaged over the columns, all on one scale, \N{PLUS-MINUS SIGN}{limit} dB around zero.",
             limit=f"{limit:.2f}",
         ),
         has_title=False,
@@ -153,15 +155,15 @@ def studies_table(lines: Sequence[StudyLine]) -> Table:
     )
 
 
-def _cells(line: StudyLine, limit: float) -> tuple[Cell, ...]:
-    title = stored(line.title) if line.title else line.folder
-    no_report = () if line.report else (message("no report yet: python -m reports study, with this folder"),)
+def _study_cells(line: StudyRow, limit: float) -> tuple[Cell, ...]:
+    title = stored_text(line.title) if line.title else line.folder
+    no_report = () if line.report else (message("no report yet: run python -m reports study on this folder"),)
     contrast = words("\N{EN DASH}")
     if line.contrast is not None:
-        value, low, high = line.contrast.estimate.value, *_bounds(line.contrast)
+        value, low, high = line.contrast.estimate.value, *_interval_bounds(line.contrast)
         contrast = words(
             line.contrast.contrast.label,
-            below=(show(line.contrast.simultaneous),),
+            below=(format_estimate(line.contrast.simultaneous),),
             interval=Interval(value=value, low=low, high=high, limit=limit),
             style="words",
         )
@@ -170,14 +172,14 @@ def _cells(line: StudyLine, limit: float) -> tuple[Cell, ...]:
             title,
             href=line.report,
             below=(line.folder, *no_report),
-            hover=stored(line.question) if line.question else "",
+            hover=stored_text(line.question) if line.question else "",
         ),
         contrast,
         words(line.problem or line.headline, style=f"words {'problem' if line.problem else line.verdict}"),
         Cell(
-            text=message("{n} of {all}", n=line.done, all=line.planned),
-            value=line.done,
-            below=(line.others,) if line.others else (),
+            text=message("{n} of {all}", n=line.n_done, all=line.n_planned),
+            value=line.n_done,
+            below=(line.unfinished,) if line.unfinished else (),
         ),
         Cell(text=str(line.seeds), value=line.seeds),
         words(line.date or "\N{EN DASH}", style="day"),
@@ -186,48 +188,50 @@ def _cells(line: StudyLine, limit: float) -> tuple[Cell, ...]:
     )
 
 
-def _bounds(contrast: Tested) -> tuple[float, float]:
+def _interval_bounds(contrast: ContrastResult) -> tuple[float, float]:
     return contrast.simultaneous.low, contrast.simultaneous.high
 
 
-def describe(folder: Path, out: Path) -> StudyLine:
-    """The study's line; never raises for what the folder holds.
+def read_study_row(folder: Path, out: Path) -> StudyRow:
+    """The study's row; never raises for malformed content.
 
     Args:
         folder: of the study.
-        out: folder of the index, from which its links lead.
+        out: folder of the index, to which its links are relative.
     """
     try:
-        whole = load_study(folder)
+        full_study = load_study(folder)
     except (OSError, ValueError) as error:
-        return StudyLine(folder=folder.name, problem=" ".join(str(error).split()))
-    status = Counter(run.status for run in whole.runs.values())
-    left = [message("{n} {status}", n=status[s], status=s.told) for s in Status if s is not Status.DONE and status[s]]
-    study = main_part(whole)
+        return StudyRow(folder=folder.name, problem=" ".join(str(error).split()))
+    status = Counter(run.status for run in full_study.runs.values())
+    unfinished = [
+        message("{n} {status}", n=status[s], status=s.label) for s in Status if s is not Status.DONE and status[s]
+    ]
+    study = main_subset(full_study)
     headline, verdict, contrast, problem = "", "nothing", None, ""
     try:
         check_comparable(study)
-        found = verdict_of(study)
-        headline, verdict = found.headline, found.ranks
-        contrast = next(iter(found.contrasts.of()), None)
+        study_verdict = verdict_of(study)
+        headline, verdict = study_verdict.headline, study_verdict.outcome
+        contrast = next(iter(study_verdict.contrasts.in_column()), None)
     except ValueError as error:
         problem = " ".join(str(error).split())
     report = folder / schema.REPORT_FILE
-    return StudyLine(
+    return StudyRow(
         folder=folder.name,
-        title=whole.title,
-        question=whole.question,
-        budget=str(whole.budget.get("name") or ""),
-        data=str(whole.data.get("name") or ""),
-        date=_last_day(whole),
-        done=status[Status.DONE],
-        planned=len(whole.runs),
-        others=comma(left) if left else "",
-        seeds=len({entry.seed for entry in whole.entries}),
+        title=full_study.title,
+        question=full_study.question,
+        budget=str(full_study.budget.get("name") or ""),
+        data=str(full_study.data.get("name") or ""),
+        date=_last_day(full_study),
+        n_done=status[Status.DONE],
+        n_planned=len(full_study.runs),
+        unfinished=comma(unfinished) if unfinished else "",
+        seeds=len({entry.seed for entry in full_study.entries}),
         headline=headline,
         verdict=verdict,
         contrast=contrast,
-        report=_address(report, out) if report.is_file() else "",
+        report=_relative_url(report, out) if report.is_file() else "",
         problem=problem,
     )
 
@@ -242,26 +246,26 @@ def _last_day(study: Study) -> str:
     return max(days, default="")
 
 
-def _address(path: Path, out: Path) -> str:
+def _relative_url(path: Path, out: Path) -> str:
     """A relative address, whatever characters the folder's name holds."""
     return quote(os.path.relpath(path.resolve(), out.resolve()).replace(os.sep, "/"))
 
 
-def _runs_alone(root: Path, folders: list[Path]) -> str:
+def _unassigned_runs(root: Path, folders: list[Path]) -> str:
     """How many run folders belong to none of the studies; "" for none."""
-    named = set()
+    planned_ids = set()
     for folder in folders:
         try:
-            named |= set(_run_ids(folder))
+            planned_ids |= set(_run_ids(folder))
         except (OSError, ValueError):
             continue
     try:
-        alone = [run for run in find_runs([root]) if run.name not in named]
+        unassigned = [run for run in find_runs([root]) if run.name not in planned_ids]
     except ValueError:
         return ""
-    if not alone:
+    if not unassigned:
         return ""
-    return ngettext("{n} run belongs to no study above.", "{n} runs belong to no study above.", len(alone))
+    return ngettext("{n} run belongs to no study above.", "{n} runs belong to no study above.", len(unassigned))
 
 
 def _run_ids(folder: Path) -> list[str]:

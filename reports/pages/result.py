@@ -8,12 +8,12 @@ from dataclasses import replace
 from reports import schema
 from reports.document import Cell, Column, Number, Row, Table, text_column, words
 from reports.document.latex import to_latex
+from reports.formatting import metric_note, signed
 from reports.labels import condition_label, strength_label
 from reports.messages import joined, message, sentences
 from reports.stats import AVERAGE, TASK_AVERAGE
 from reports.study import Study
 from reports.tables import ResultRow, ResultTable
-from reports.wording import metric_note, signed
 
 MARKS = message(
     "Bold: best, told from the second by an unadjusted test of that pair. Underlined: second, told from the third "
@@ -28,43 +28,51 @@ AVERAGES = {
 }
 _INGREDIENTS = message("Ingredients")
 _CHECKED = "\N{CHECK MARK}"
-_NARROW = 4  # signs of a cell that a page of two columns has room for
-_UP, _DOWN = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
+_MAX_NARROW_LENGTH = 4  # characters of a cell that fit a two-column page
+_HIGHER, _LOWER = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 _AVERAGE_HEADS = {AVERAGE: message("columns"), TASK_AVERAGE: message("tasks")}
 
 
 def all_metrics(table: ResultTable, name: str = "result") -> Table:
-    """All metrics of a cell beside each other, as `table.md` has them."""
+    """All metrics in one cell, as in `table.md`."""
     heads = [Column(head=condition_label(column)) for column in table.columns]
-    return _table(table, name, title=message("Result"), heads=heads, caption=about(table))
+    return _table(table, name, title=message("Result"), heads=heads, caption=table_caption(table))
 
 
 def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", origins: int | None = None) -> Table:
-    """One metric, columns of one task under one head; its LaTeX has the spread over seeds too."""
-    at = table.metrics.index(metric)
-    rows = tuple(replace(row, cells=tuple(_of_metric(cell, at) for cell in row.cells)) for row in table.rows)
-    one = replace(table, rows=rows)
-    title = joined([metric_note((metric,)), _UP if metric.higher_is_better else _DOWN], " ")
-    heads = heads_of(table.columns)
-    found = _table(one, f"{name}-{metric.name}", title=title, heads=heads, caption=about(table, (metric,)))
-    printed = _table(one, found.name, title=title, heads=heads, caption=_print_caption(one), is_narrow=True)
+    """One metric, columns of one task under one head; its LaTeX includes the standard deviation over seeds."""
+    index = table.metrics.index(metric)
+    rows = tuple(replace(row, cells=tuple(_metric_cell(cell, index) for cell in row.cells)) for row in table.rows)
+    metric_table = replace(table, rows=rows)
+    title = joined([metric_note((metric,)), _HIGHER if metric.higher_is_better else _LOWER], " ")
+    heads = column_heads(table.columns)
+    page_table = _table(
+        metric_table, f"{name}-{metric.name}", title=title, heads=heads, caption=table_caption(table, (metric,))
+    )
+    latex_table = _table(
+        metric_table, page_table.name, title=title, heads=heads, caption=_latex_caption(metric_table), is_narrow=True
+    )
     averages = [n for n, column in enumerate(table.columns) if column in _AVERAGE_HEADS]
-    rows_of_print = [_for_print(row.cells, [_first_number(printed) + n for n in averages]) for row in printed.rows]
-    kept = zip(printed.rows, rows_of_print, strict=True)
-    latex = to_latex(replace(printed, rows=tuple(replace(row, cells=cells) for row, cells in kept)))
-    return replace(found, origins=origins, first_number=_first_number(found), latex=latex)
+    latex_rows = [
+        _latex_cells(row.cells, [_first_score_column(latex_table) + n for n in averages]) for row in latex_table.rows
+    ]
+    row_pairs = zip(latex_table.rows, latex_rows, strict=True)
+    latex = to_latex(replace(latex_table, rows=tuple(replace(row, cells=cells) for row, cells in row_pairs)))
+    return replace(page_table, origins=origins, first_number=_first_score_column(page_table), latex=latex)
 
 
-def _first_number(table: Table) -> int:
+def _first_score_column(table: Table) -> int:
     """Place of the first column of scores."""
     return 1 + sum(column.group == _INGREDIENTS for column in table.columns)
 
 
-def _for_print(cells: Sequence[Cell], averages: Sequence[int]) -> tuple[Cell, ...]:
-    """The cells as a page of two columns has room for: spreads of the averages alone, other names in the caption."""
-    label, *others = cells
-    shown = [_with_spread(cell) if at in averages else cell for at, cell in enumerate(others, start=1)]
-    return (replace(label, below=()), *shown)
+def _latex_cells(cells: Sequence[Cell], averages: Sequence[int]) -> tuple[Cell, ...]:
+    """The cells for a two-column page: spreads of the averages only, no aliases."""
+    label, *scores = cells
+    print_scores = [
+        _with_spread(cell) if column_index in averages else cell for column_index, cell in enumerate(scores, start=1)
+    ]
+    return (replace(label, below=()), *print_scores)
 
 
 def _with_spread(cell: Cell) -> Cell:
@@ -72,24 +80,24 @@ def _with_spread(cell: Cell) -> Cell:
     return replace(cell, below=tuple(spread)) if spread else cell
 
 
-def _print_caption(table: ResultTable) -> str:
-    """What a paper's caption says: no more of the marks than there are."""
+def _latex_caption(table: ResultTable) -> str:
+    """Caption for a paper; mentions only marks that occur."""
     numbers = [number for row in table.rows for cell in row.cells for number in cell.numbers]
     seeds = {row.seeds for row in table.rows if not row.is_input}
-    said: list[str] = [f"Protocol {table.protocol}, data {table.data}."]
+    lines: list[str] = [f"Protocol {table.protocol}, data {table.data}."]
     if len(seeds) == 1:
-        said.append(f"Seeds: {next(iter(seeds))}.")
+        lines.append(f"Seeds: {next(iter(seeds))}.")
     if px := "/".join(dict.fromkeys(row.macs_px for row in table.rows if row.macs_px)):
-        said.append(f"Params: trained ones. MACs: multiply-adds of one image of {px} pixels a side.")
+        lines.append(f"Params: trained ones. MACs: multiply-adds of one image of {px} pixels a side.")
     if any(number.spread for number in numbers):
-        said.append("Averages \N{PLUS-MINUS SIGN} standard deviation over seeds.")
+        lines.append("Averages \N{PLUS-MINUS SIGN} standard deviation over seeds.")
     if any(number.rank for number in numbers):
-        said.append(MARKS)
-    return sentences([*said, AVERAGES[len({AVERAGE, TASK_AVERAGE} & set(table.columns))]])
+        lines.append(MARKS)
+    return sentences([*lines, AVERAGES[len({AVERAGE, TASK_AVERAGE} & set(table.columns))]])
 
 
-def differences(table: ResultTable, study: Study, name: str = "result") -> Table | None:
-    """Each variant's PSNR less that of the study's reference, by column; None without a reference that is done."""
+def difference_table(table: ResultTable, study: Study, name: str = "result") -> Table | None:
+    """Each variant's PSNR minus that of the reference, by column; None without a finished reference."""
     metric = table.metrics[0]
     analysis, reference = study.analysis(metric.name), study.reference
     if reference is None or reference not in analysis.scores.variants:
@@ -111,35 +119,35 @@ def differences(table: ResultTable, study: Study, name: str = "result") -> Table
                 )
             )
         rows.append(Row(cells=(_label(row), *cells), name=row.variant))
-    found = Table(
+    page_table = Table(
         name=f"{name}-difference",
         title=message("Difference from {reference}", reference=study.label(reference)),
-        columns=(text_column(message("Variant")), *heads_of(table.columns)),
+        columns=(text_column(message("Variant")), *column_heads(table.columns)),
         rows=tuple(rows),
         caption=message(
-            "{metric}, variant less {reference}, paired by image, with unadjusted 95% intervals for other training "
-            "runs and other photographs. Bold: more than one seed, and the interval leaves zero out.",
+            "{metric}, variant minus {reference}, paired by image, with unadjusted 95% intervals for new training "
+            "runs and new photographs. Bold: more than one seed and the interval excludes zero.",
             metric=metric_note((metric,)),
             reference=study.label(reference),
         ),
         has_title=False,
     )
-    return replace(found, latex=to_latex(found)) if rows else None
+    return replace(page_table, latex=to_latex(page_table)) if rows else None
 
 
-def heads_of(columns: Sequence[str]) -> list[Column]:
-    """Heads of conditions and averages; strengths of one task, and both averages, stand under one head."""
+def column_heads(columns: Sequence[str]) -> list[Column]:
+    """Heads of conditions and averages; strengths of one task, and both averages, share a group head."""
     tasks = [schema.task_of(column) for column in columns]
-    found = []
+    heads = []
     for column, task in zip(columns, tasks, strict=True):
         strength = strength_label(column)
         if column in _AVERAGE_HEADS and TASK_AVERAGE in columns:
-            found.append(Column(head=_AVERAGE_HEADS[column], group=message("Average")))
+            heads.append(Column(head=_AVERAGE_HEADS[column], group=message("Average")))
         elif strength and tasks.count(task) > 1:
-            found.append(Column(head=strength, group=condition_label(task)))
+            heads.append(Column(head=strength, group=condition_label(task)))
         else:
-            found.append(Column(head=condition_label(column)))
-    return found
+            heads.append(Column(head=condition_label(column)))
+    return heads
 
 
 def _table(
@@ -152,20 +160,20 @@ def _table(
         (Column(head=message("trained"), group=message("Params")), trained),
         (Column(head=message("all"), group=message("Params")), params if params != trained else []),
     ]
-    asides = [
+    extra_columns = [
         *([(Column(head="Params"), trained)] if is_narrow else parameters),
         (Column(head="MACs" if is_narrow else message("MACs, {px} px", px=px)), macs),
         (Column(head=message("Seeds")), seeds if len({cell.text for cell in seeds[1:]}) > 1 else []),
     ]
-    shown = [(column, cells) for column, cells in asides if any(cell.text for cell in cells)]
-    ingredients = _differing_ingredients(table, _NARROW if is_narrow else None)
+    non_empty = [(column, cells) for column, cells in extra_columns if any(cell.text for cell in cells)]
+    ingredients = _differing_ingredients(table, _MAX_NARROW_LENGTH if is_narrow else None)
     columns = [text_column(message("Variant"))]
-    columns += [Column(head=each, is_number=False, group=_INGREDIENTS) for each in ingredients]
-    columns += [*heads, *(column for column, _ in shown)]
+    columns += [Column(head=ingredient, is_number=False, group=_INGREDIENTS) for ingredient in ingredients]
+    columns += [*heads, *(column for column, _ in non_empty)]
     rows = []
     for n, row in enumerate(table.rows):
-        cells = [_label(row), *(words(row.ingredients.get(each, "")) for each in ingredients), *row.cells]
-        cells += [aside[n] for _, aside in shown]
+        cells = [_label(row), *(words(row.ingredients.get(ingredient, "")) for ingredient in ingredients), *row.cells]
+        cells += [extra_cells[n] for _, extra_cells in non_empty]
         rows.append(Row(cells=tuple(cells), is_fixed=row.is_input, name="" if row.is_input else row.variant))
     return Table(
         name=name,
@@ -179,34 +187,34 @@ def _table(
     )
 
 
-def _differing_ingredients(table: ResultTable, longest: int | None) -> list[str]:
-    """Parts of the method in which the variants differ, told in `longest` signs at most.
+def _differing_ingredients(table: ResultTable, max_length: int | None) -> list[str]:
+    """Parts of the method in which the variants differ, with texts of at most `max_length` characters.
 
-    What all have alike needs no column, nor what all have alike that have it, unless it is a check mark.
+    A part that is equal in all variants, or in all that have it, gets no column, unless it is a check mark.
     """
     names = dict.fromkeys(name for row in table.rows for name in row.ingredients)
     variants = [row for row in table.rows if not row.is_input]
-    told = {name: {row.ingredients.get(name, "") for row in variants} for name in names}
+    values_by_ingredient = {name: {row.ingredients.get(name, "") for row in variants} for name in names}
     return [
         name
-        for name, how in told.items()
-        if len(how) > (1 if _CHECKED in how else 2 if "" in how else 1)
-        and (longest is None or max(map(len, how)) <= longest)
+        for name, values in values_by_ingredient.items()
+        if len(values) > (1 if _CHECKED in values else 2 if "" in values else 1)
+        and (max_length is None or max(map(len, values)) <= max_length)
     ]
 
 
 def _label(row: ResultRow) -> Cell:
     below: tuple[str, ...] = tuple(f"= {alias}" for alias in row.aliases)
-    below += (message("below {reference}", reference=row.below),) if row.below else ()
+    below += (message("below {reference}", reference=row.surpassed_by),) if row.surpassed_by else ()
     return words(row.label, below=below, hover="" if row.is_input else row.variant)
 
 
-def _of_metric(cell: Cell, at: int) -> Cell:
-    number: Number = cell.numbers[at]
+def _metric_cell(cell: Cell, index: int) -> Cell:
+    number: Number = cell.numbers[index]
     return replace(cell, numbers=(number,), text=cell.text or ("" if number.text else "-"))
 
 
-def about(table: ResultTable, metrics: Sequence[schema.Metric] = ()) -> str:
+def table_caption(table: ResultTable, metrics: Sequence[schema.Metric] = ()) -> str:
     """Metrics, protocol and data of a table, what is marked, and what the averages are."""
     terms = message(
         "{metrics} · protocol {protocol} · {data}.",

@@ -1,4 +1,4 @@
-"""How a study was made: what was asked, what a reader must know, its runs, and what failed."""
+"""Setup of a study: settings, caveats, runs and failures."""
 
 from __future__ import annotations
 
@@ -9,107 +9,105 @@ from typing import Any
 
 from reports import schema
 from reports.document import Block, Cell, Code, Column, Fold, Row, Section, Table, Text, text_column, words
+from reports.formatting import format_magnitude
 from reports.load import name_of
-from reports.messages import joined, message, ngettext, sentences, stored
+from reports.messages import joined, message, ngettext, sentences, stored_text
 from reports.study import Run, Status, Study
-from reports.wording import scaled
 
-MOST_RUN_LINES = 1000
-"""Runs that the page lists; of more, the first of each variant, and all in runs.csv."""
+MAX_RUN_LINES = 1000
+"""Runs that the page lists; of a larger study, the first of each variant, and all in runs.csv."""
 
-MOST_FAILURES = 100
+MAX_FAILURES = 100
 """Runs that are not done and whose reason the page shows; of more, those that failed first, and all in runs.csv."""
 
-_MOST_SEEDS = 40  # named one by one
+_MAX_SEEDS = 40  # listed one by one
 
-_STAND_INS = {
-    "minilm": message("MiniLM, a sentence encoder of another kind, zero-padded to 512 numbers"),
-    "onehot": message("one-hot codes, which know nothing of what a prompt means"),
+_ENCODER_NOTES = {
+    "minilm": message("MiniLM, a sentence encoder, zero-padded to 512 dimensions"),
+    "onehot": message("one-hot codes, which carry no text semantics"),
 }
 
 
-def facts(study: Study) -> list[tuple[str, str]]:
-    """What was asked and under which terms, as (name, text) pairs without empty ones."""
-    done = [r for r in study.runs.values() if r.status is Status.DONE]
+def setup_facts(study: Study) -> list[tuple[str, str]]:
+    """The study's settings as (name, text) pairs without empty ones."""
+    finished = [r for r in study.runs.values() if r.status is Status.DONE]
     specs = [r.spec for r in study.runs.values() if r.spec]
     seeds = sorted({e.seed for e in study.entries})
-    many = len(seeds) > _MOST_SEEDS
-    told_seeds: str = ", ".join(map(str, seeds))
-    if many:
-        told_seeds = message("{n:,}, {first} to {last}", n=len(seeds), first=seeds[0], last=seeds[-1])
-    found: list[tuple[str, str]] = [
+    is_long = len(seeds) > _MAX_SEEDS
+    seeds_text: str = ", ".join(map(str, seeds))
+    if is_long:
+        seeds_text = message("{n:,}, {first} to {last}", n=len(seeds), first=seeds[0], last=seeds[-1])
+    pairs: list[tuple[str, str]] = [
         (message("Study"), study.name),
         (message("Variants"), ", ".join(study.variants)),
-        (message("Seeds"), told_seeds),
-        (message("Runs"), message("{n} of {all} done", n=len(done), all=len(study.runs))),
-        (message("Data"), _data(study.data)),
-        (message("Budget"), _pairs(study.budget)),
-        (message("Overrides of the budget"), _overrides(study.budget.get("overrides"))),
-        (message("Protocol"), _listed(s.get("protocol") for s in specs)),
+        (message("Seeds"), seeds_text),
+        (message("Runs"), message("{n} of {all} done", n=len(finished), all=len(study.runs))),
+        (message("Data"), _data_text(study.data)),
+        (message("Budget"), _budget_text(study.budget)),
+        (message("Overrides of the budget"), _overrides_text(study.budget.get("overrides"))),
+        (message("Protocol"), _join_unique(s.get("protocol") for s in specs)),
         (message("Text encoder"), study.text_encoder or message("none")),
-        (message("Prompts"), _listed(s.get("prompt_set") for s in specs)),
-        (message("Precision"), _listed(s.get("precision") for s in specs)),
-        (message("Device"), _listed(r.env.get("device") for r in done)),
+        (message("Prompts"), _join_unique(s.get("prompt_set") for s in specs)),
+        (message("Precision"), _join_unique(s.get("precision") for s in specs)),
+        (message("Device"), _join_unique(r.env.get("device") for r in finished)),
     ]
-    return [(name, text) for name, text in found if text]
+    return [(name, text) for name, text in pairs if text]
 
 
-def remarks(study: Study) -> list[str]:
-    """What a reader must know before believing a number; worked out from the runs, empty if all is plain."""
-    done = [r for r in study.runs.values() if r.status is Status.DONE]
-    said = [_encoder_remark(encoder) for encoder in _encoders(study)]
-    each = runs_listed(study)
-    if each is not None:
-        said.append(
+def caveats(study: Study) -> list[str]:
+    """Caveats computed from the runs; empty where there are none."""
+    finished = [r for r in study.runs.values() if r.status is Status.DONE]
+    lines = [_encoder_remark(encoder) for encoder in _encoder_names(study)]
+    max_listed = max_runs_per_variant(study)
+    if max_listed is not None:
+        lines.append(
             message(
-                "The page lists the first {each} runs of each variant; all {n:,} stand in {file}, and every mean, "
-                "interval and test is computed from all of them.",
-                each=each,
+                "The page lists the first {each} runs of each variant; all {n:,} are in {file}, and every mean, "
+                "interval and test uses all of them.",
+                each=max_listed,
                 n=len(study.runs),
                 file=schema.RUNS_CSV_FILE,
             )
         )
-    left = _not_done(study)
-    if left:
-        said.append(
+    unfinished = _unfinished_runs(study)
+    if unfinished:
+        lines.append(
             ngettext(
-                "{n} of {all} runs is not done: what they would show is missing below.",
-                "{n} of {all} runs are not done: what they would show is missing below.",
-                len(left),
+                "{n} of {all} runs is not finished: its results are missing below.",
+                "{n} of {all} runs are not finished: their results are missing below.",
+                len(unfinished),
                 all=len(study.runs),
             )
         )
-    if len(left) > MOST_FAILURES:
-        said.append(
+    if len(unfinished) > MAX_FAILURES:
+        lines.append(
             message(
-                "The first {n} of them are shown with their reasons; all stand in {file}.",
-                n=MOST_FAILURES,
+                "The first {n} of them are shown with their reasons; all are in {file}.",
+                n=MAX_FAILURES,
                 file=schema.RUNS_CSV_FILE,
             )
         )
-    if any(r.env.get("dirty") for r in done):
-        said.append(
-            message("Some runs were made from a working tree with uncommitted changes: their code is in no commit.")
-        )
-    commits = sorted({str(r.env.get("commit"))[:8] for r in done})
-    budgets = sorted({_pairs(_dict(r.spec.get("budget"))) for r in done})
-    precisions = sorted({str(r.spec.get("precision")) for r in done})
+    if any(r.env.get("dirty") for r in finished):
+        lines.append(message("Some runs used uncommitted changes: their code is in no commit."))
+    commits = sorted({str(r.env.get("commit"))[:8] for r in finished})
+    budgets = sorted({_budget_text(_as_dict(r.spec.get("budget"))) for r in finished})
+    precisions = sorted({str(r.spec.get("precision")) for r in finished})
     if len(commits) > 1:
-        said.append(message("The runs mix commits: {which}.", which=" | ".join(commits)))
+        lines.append(message("The runs mix commits: {which}.", which=" | ".join(commits)))
     if len(budgets) > 1:
-        said.append(message("The runs mix budgets: {which}.", which=joined(budgets, " | ")))
+        lines.append(message("The runs mix budgets: {which}.", which=joined(budgets, " | ")))
     if len(precisions) > 1:
-        said.append(message("The runs mix precisions: {which}.", which=" | ".join(precisions)))
-    return [s for s in said if s]
+        lines.append(message("The runs mix precisions: {which}.", which=" | ".join(precisions)))
+    return [s for s in lines if s]
 
 
 def runs_table(study: Study) -> Table:
-    """Every trained run in the order of the plan, or the first `runs_listed` of each variant."""
+    """Every trained run in the order of the plan, or the first `max_runs_per_variant` of each variant."""
     rows: dict[str, Row] = {}
-    left = dict.fromkeys(study.variants, runs_listed(study) or len(study.entries))
+    n_left = dict.fromkeys(study.variants, max_runs_per_variant(study) or len(study.entries))
     for entry in study.entries:
-        if entry.alias_of is None and entry.run_id not in rows and left[entry.variant]:
-            left[entry.variant] -= 1
+        if entry.alias_of is None and entry.run_id not in rows and n_left[entry.variant]:
+            n_left[entry.variant] -= 1
             rows[entry.run_id] = Row(cells=_run_cells(study.runs[entry.run_id], entry.variant, entry.seed))
     return Table(
         name="runs",
@@ -135,97 +133,97 @@ def runs_table(study: Study) -> Table:
     )
 
 
-def runs_listed(study: Study) -> int | None:
+def max_runs_per_variant(study: Study) -> int | None:
     """How many runs of each variant the page lists; None for all."""
-    if len(study.runs) <= MOST_RUN_LINES:
+    if len(study.runs) <= MAX_RUN_LINES:
         return None
-    return max(1, MOST_RUN_LINES // max(len(study.variants), 1))
+    return max(1, MAX_RUN_LINES // max(len(study.variants), 1))
 
 
-def lists_all(study: Study) -> bool:
+def lists_all_runs(study: Study) -> bool:
     """Whether the page lists every run, and every one that is not done with its reason."""
-    return runs_listed(study) is None and len(_not_done(study)) <= MOST_FAILURES
+    return max_runs_per_variant(study) is None and len(_unfinished_runs(study)) <= MAX_FAILURES
 
 
-def _not_done(study: Study) -> list[Run]:
+def _unfinished_runs(study: Study) -> list[Run]:
     """Runs that are not done: missing ones behind those that have a reason of their own."""
-    left = [run for run in study.runs.values() if run.status is not Status.DONE]
-    return sorted(left, key=lambda run: run.status is Status.MISSING)
+    unfinished = [run for run in study.runs.values() if run.status is not Status.DONE]
+    return sorted(unfinished, key=lambda run: run.status is Status.MISSING)
 
 
-def interim(study: Study) -> list[str]:
-    """That planned runs are still to come: who looks early and again finds differences by chance more often."""
+def interim_warning(study: Study) -> list[str]:
+    """A warning where planned runs are unfinished: repeated analyses find differences by chance more often."""
     states = [run.status for run in study.runs.values()]
     if not {Status.MISSING, Status.RUNNING} & set(states) or Status.DONE not in states:
         return []
     return [
         message(
-            "An interim look: {n} of {all} planned runs are finished, and intervals do not correct for looking before "
-            "the end.",
+            "Interim analysis: {n} of {all} planned runs are finished; intervals are not corrected for interim "
+            "analyses.",
             n=states.count(Status.DONE),
             all=len(states),
         )
     ]
 
 
-def n_not_done(study: Study) -> int:
+def count_unfinished(study: Study) -> int:
     """How many runs are not done."""
-    return len(_not_done(study))
+    return len(_unfinished_runs(study))
 
 
-def failures(study: Study) -> list[Run]:
-    """Runs that are not done and that the page shows with their reason; `MOST_FAILURES` at most."""
-    return _not_done(study)[:MOST_FAILURES]
+def listed_unfinished(study: Study) -> list[Run]:
+    """Runs that are not done and that the page shows with their reason; `MAX_FAILURES` at most."""
+    return _unfinished_runs(study)[:MAX_FAILURES]
 
 
-def failures_section(study: Study) -> Section | None:
+def unfinished_section(study: Study) -> Section | None:
     """Each run that is not done with its reason and, if it failed, its traceback; None where all are."""
     blocks: list[Block] = []
-    for run in failures(study):
-        blocks.append(Text(lead=run.status.told, text=run.run_id, style=f"status {run.status.told}"))
+    for run in listed_unfinished(study):
+        blocks.append(Text(lead=run.status.label, text=run.run_id, style=f"status {run.status.label}"))
         blocks += [Text(text=run.reason)] if run.reason else []
         traceback = str((run.error or {}).get("traceback", ""))
         blocks += [Fold(title=message("Traceback"), blocks=[Code(code=traceback)])] if traceback else []
     if not blocks:
         return None
-    short = message("Not done ({n})", n=n_not_done(study))
-    return Section(name="failures", title=message("Not done"), short=short, blocks=blocks)
+    short = message("Unfinished ({n})", n=count_unfinished(study))
+    return Section(name="failures", title=message("Unfinished runs"), short=short, blocks=blocks)
 
 
 def _run_cells(run: Run, variant: str, seed: int) -> tuple[Cell, ...]:
-    model, summary, env = _dict(run.spec.get("model")), run.summary, run.env
-    train_s = _number(summary.get("train_wall_s"))
+    model, summary, env = _as_dict(run.spec.get("model")), run.summary, run.env
+    train_s = _as_float(summary.get("train_wall_s"))
     best, steps = summary.get("best_step"), summary.get("steps")
-    macs, px = _number(model.get("macs")), model.get("macs_px")
+    macs, px = _as_float(model.get("macs")), model.get("macs_px")
     commit = str(env.get("commit") or "")[:8] or str(env.get("suite") or "")  # an installed wheel has no commit
     return (
         words(run.run_id, style="mono"),
         words(variant),
         Cell(text=str(seed), value=seed),
-        words(run.status.told, style=f"status {run.status.told}"),
+        words(run.status.label, style=f"status {run.status.label}"),
         words("" if steps is None else message("{n} of {all}", n=best, all=steps)),
         Cell(text=duration(train_s), value=train_s),
-        words(duration(_number(summary.get("eval_wall_s")))),
-        words(scaled(model.get("params"))),
-        words("" if macs is None else message("{size} at {px} px", size=scaled(macs), px=px)),
+        words(duration(_as_float(summary.get("eval_wall_s")))),
+        words(format_magnitude(model.get("params"))),
+        words("" if macs is None else message("{size} at {px} px", size=format_magnitude(macs), px=px)),
         words(str(env.get("device") or ""), style="device"),
         words(commit, style="mono", below=(message("+ uncommitted changes"),) if env.get("dirty") else ()),
     )
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as a reader says them: "42 s", "3 min 5 s", "2 h 14 min"."""
+    """A duration for readers: "42 s", "3 min 5 s", "2 h 14 min"."""
     if seconds is None:
         return ""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    n_seconds = round(seconds)
+    if n_seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{n_seconds} s"
+    if n_seconds < 3600:
+        return f"{n_seconds // 60} min {n_seconds % 60} s"
+    return f"{n_seconds // 3600} h {n_seconds % 3600 // 60} min"
 
 
-def _encoders(study: Study) -> list[str]:
+def _encoder_names(study: Study) -> list[str]:
     """Every text encoder that finished runs name, or the plan's where none is finished."""
     named = {name_of(r.spec.get("text_encoder")) for r in study.runs.values() if r.status is Status.DONE}
     return sorted((named or {study.text_encoder}) - {""})
@@ -235,74 +233,74 @@ def _encoder_remark(encoder: str) -> str:
     if encoder.lower().startswith("clip"):
         return ""
     return message(
-        "The prompts were not encoded by CLIP ViT-B/32, as the method asks, but by a stand-in: “{encoder}” ({what}). "
-        "Variants that use prompts may do better or worse with CLIP.",
+        "Prompts were encoded by a substitute for CLIP ViT-B/32, the method's encoder: “{encoder}” ({what}). "
+        "Variants that use prompts may perform better or worse with CLIP.",
         encoder=encoder,
-        what=_STAND_INS.get(encoder.lower(), message("which is not CLIP")),
+        what=_ENCODER_NOTES.get(encoder.lower(), message("which is not CLIP")),
     )
 
 
-def _data(data: dict[str, Any]) -> str:
-    described = stored(str(data.get("description") or ""))
+def _data_text(data: dict[str, Any]) -> str:
+    described = stored_text(str(data.get("description") or ""))
     checksum = message("checksum {sum}", sum=str(data["checksum"])[:12]) if data.get("checksum") else ""
     return joined([t for t in (str(data.get("name") or ""), described, checksum) if t], " · ")
 
 
-def _pairs(values: dict[str, Any]) -> str:
-    """{"name": "smoke", "steps": 200} -> "smoke · steps 200"; a list of parts is told part by part."""
-    said = [str(values["name"])] if values.get("name") else []
-    said += [stored(str(values["summary"]))] if values.get("summary") else []
+def _budget_text(values: dict[str, Any]) -> str:
+    """{"name": "smoke", "steps": 200} -> "smoke · steps 200"; a list of phases is listed phase by phase."""
+    parts_of_text = [str(values["name"])] if values.get("name") else []
+    parts_of_text += [stored_text(str(values["summary"]))] if values.get("summary") else []
     for key, value in values.items():
         if key in ("name", "summary") or value is None or (isinstance(value, dict) and key != "model"):
             continue
         if isinstance(value, dict):
-            value = _part(value)
+            value = _part_text(value)
         if isinstance(value, list):
-            parts = [_part(v) for v in value]
+            parts = [_part_text(v) for v in value]
             value = (" then " if any(isinstance(v, dict) for v in value) else ", ").join(parts)
-        said.append(f"{key.replace('_', ' ')} {value}")
-    return joined(said, " · ")
+        parts_of_text.append(f"{key.replace('_', ' ')} {value}")
+    return joined(parts_of_text, " · ")
 
 
-def _overrides(values: Any) -> str:
+def _overrides_text(values: Any) -> str:
     """{"recipe.steps": "500"} -> "recipe.steps 500"; what a command replaced of the named budget and its variants."""
     return " · ".join(f"{name} {value}" for name, value in values.items()) if isinstance(values, dict) else ""
 
 
-def _part(value: Any) -> str:
+def _part_text(value: Any) -> str:
     if isinstance(value, dict):
-        settings = {k.replace("_", " "): _mixture(v) if k == "mixture" else v for k, v in value.items()}
+        settings = {k.replace("_", " "): _mixture_text(v) if k == "mixture" else v for k, v in value.items()}
         return "(" + ", ".join(f"{k} {v}" for k, v in settings.items() if v != "") + ")"
     return str(value)
 
 
-def _mixture(parts: Any) -> str:
+def _mixture_text(parts: Any) -> str:
     """Shares and loss weights of a phase's tasks: "noise 4 (loss x 1.5), rain 4 (loss x 2)"."""
-    found = [p for p in parts or () if isinstance(p, dict)]
-    return ", ".join(f"{p.get('task')} {p.get('share', 1):g} (loss x {p.get('weight', 1):g})" for p in found)
+    phases = [p for p in parts or () if isinstance(p, dict)]
+    return ", ".join(f"{p.get('task')} {p.get('share', 1):g} (loss x {p.get('weight', 1):g})" for p in phases)
 
 
-def _listed(values: Iterable[Any]) -> str:
+def _join_unique(values: Iterable[Any]) -> str:
     return ", ".join(sorted({str(v) for v in values if v}))
 
 
-def _dict(value: Any) -> dict[str, Any]:
+def _as_dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _number(value: Any) -> float | None:
+def _as_float(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def reproduce(study: Study, *, has_measures: bool) -> Section:
-    """The commands that make the runs and the page again, and what lies beside the page."""
+def reproduce_section(study: Study, *, has_measures: bool) -> Section:
+    """The commands that reproduce the runs and the page, and the files next to the page."""
     blocks: list[Block] = []
     if study.command:
-        text = message("The runs (those that are finished are not repeated) and this report:")
+        text = message("To run the study (finished runs are not repeated) and build this report:")
         blocks += [Text(text=text), Code(code=study.command)]
     blocks += [
-        Text(text=message("This report alone, from the run folders:")),
-        Code(code=f"python -m reports study {rebuilt_from(study)}"),
+        Text(text=message("To rebuild this report from the run folders:")),
+        Code(code=f"python -m reports study {study_path(study)}"),
     ]
     beside = message(
         "Beside this page: table.md, table.tex (needs booktabs), means.csv, contrasts.csv and pairs.csv with every "
@@ -314,14 +312,14 @@ def reproduce(study: Study, *, has_measures: bool) -> Section:
     return Section(name="again", title=message("Reproduce"), blocks=blocks)
 
 
-def rebuilt_from(study: Study) -> str:
-    """The study's folder as a shell takes it, seen from where its command was given; RUNS for runs without a study."""
+def study_path(study: Study) -> str:
+    """The study's folder, quoted for a shell and relative to where its command ran; RUNS for runs without a study."""
     if study.folder is None:
         return "RUNS"
     if study.folder.parent.name != schema.STUDIES_FOLDER:
-        return shlex.quote(str(study.folder))  # a copy, elsewhere than its command says
+        return shlex.quote(str(study.folder))  # a copy in another place than its command names
     arguments = shlex.split(study.command) if study.command else []
-    named = [word.removeprefix("--out=") for word in arguments if word.startswith("--out=")]
-    named += [arguments[at + 1] for at, word in enumerate(arguments[:-1]) if word == "--out"]
-    root = Path(named[-1] if named else "runs")
+    out_folders = [word.removeprefix("--out=") for word in arguments if word.startswith("--out=")]
+    out_folders += [arguments[index + 1] for index, word in enumerate(arguments[:-1]) if word == "--out"]
+    root = Path(out_folders[-1] if out_folders else "runs")
     return shlex.quote((root / schema.STUDIES_FOLDER / study.folder.name).as_posix())

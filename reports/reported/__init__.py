@@ -1,21 +1,21 @@
-"""What papers print, kept apart from what was measured: loading, checking, comparing. Data: reports/paper/*.csv."""
+"""Numbers from papers, separate from measured ones: loading, checking, comparing. Data: reports/paper/*.csv."""
 
 from __future__ import annotations
 
-from reports.reported.cells import Printed, ReportedRow, Source, reported_rows, sources
 from reports.reported.checks import Flag, flags
-from reports.reported.comparison import TOLERANCE, Compared, ComparedCell, compare, known_names
-from reports.reported.methods import AVERAGE_COLUMN, SETTINGS, VARIANT_OF_METHOD, method_of, protocol_for
+from reports.reported.comparison import TOLERANCE, ComparedCell, MetricComparison, compare, known_names
+from reports.reported.paper_tables import AVERAGE_COLUMN, SETTINGS, VARIANT_OF_METHOD, method_of, protocol_for
+from reports.reported.printed import PrintedCell, ReportedRow, Source, reported_rows, sources
 
 __all__ = [
     "AVERAGE_COLUMN",
     "SETTINGS",
     "TOLERANCE",
     "VARIANT_OF_METHOD",
-    "Compared",
     "ComparedCell",
     "Flag",
-    "Printed",
+    "MetricComparison",
+    "PrintedCell",
     "ReportedRow",
     "Source",
     "compare",

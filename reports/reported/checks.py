@@ -1,4 +1,4 @@
-"""What does not add up in the reported numbers, worked out from them alone."""
+"""Inconsistencies in the reported numbers, computed from them alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Literal
 
 from reports import schema
 from reports.messages import comma, message, series
-from reports.reported.cells import ReportedRow, all_rows, unit
-from reports.reported.methods import AVERAGE_COLUMN, SETTINGS
+from reports.reported.paper_tables import AVERAGE_COLUMN, SETTINGS
+from reports.reported.printed import ReportedRow, all_rows, last_digit_unit
 
 Kind = Literal["average", "conflict", "parameters", "unchecked"]
 _METRICS = {m.name: m for m in schema.METRICS}
@@ -19,7 +19,7 @@ _METRICS = {m.name: m for m in schema.METRICS}
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
-    """Something that a reader of a reported number must know.
+    """An inconsistency in a reported number.
 
     Attributes:
         kind: "average": the row's average is not the mean of its cells; "conflict": sources print different values;
@@ -50,12 +50,12 @@ def flags(rows: Iterable[ReportedRow] | None = None) -> tuple[Flag, ...]:
         rows: to check; all reported rows by default.
     """
     checked = tuple(all_rows() if rows is None else rows)
-    found = [f for row in checked for f in _averages(row)]
+    average_flags = [f for row in checked for f in _average_flags(row)]
     return (
-        *(f for f in found if f.kind == "average"),
-        *_conflicts(checked),
-        *_parameters(checked),
-        *(f for f in found if f.kind == "unchecked"),
+        *(f for f in average_flags if f.kind == "average"),
+        *_conflict_flags(checked),
+        *_parameter_flags(checked),
+        *(f for f in average_flags if f.kind == "unchecked"),
     )
 
 
@@ -66,10 +66,10 @@ def mean_and_tolerance(cells: Sequence[Decimal], average: Decimal) -> tuple[Deci
     itself is rounded once more. With two decimals throughout this is 0.005 + 0.005 = 0.01 dB.
     """
     mean = sum(cells, Decimal(0)) / len(cells)
-    return mean, sum((unit(c) for c in cells), Decimal(0)) / len(cells) / 2 + unit(average) / 2
+    return mean, sum((last_digit_unit(c) for c in cells), Decimal(0)) / len(cells) / 2 + last_digit_unit(average) / 2
 
 
-def _averages(row: ReportedRow) -> list[Flag]:
+def _average_flags(row: ReportedRow) -> list[Flag]:
     """Flags of one row's average."""
     printed = row.cells.get(AVERAGE_COLUMN)
     if printed is None:
@@ -95,93 +95,93 @@ def _averages(row: ReportedRow) -> list[Flag]:
                     tolerance=f"{tolerance.normalize():f}",
                 )
             )
-    found = []
+    flags_of_row = []
     if wrong:
-        told = message("average {told}; source: {source}.", told=series(wrong), source=cited(row))
-        found.append(_flag("average", row, told))
+        text = message("average {told}; source: {source}.", told=series(wrong), source=cite(row))
+        flags_of_row.append(_average_flag("average", row, text))
     if unchecked:
-        told = message(
+        text = message(
             "average {told} stands without all of its cells; source: {source}.",
             told=comma(unchecked),
-            source=cited(row),
+            source=cite(row),
         )
-        found.append(_flag("unchecked", row, told))
-    return found
+        flags_of_row.append(_average_flag("unchecked", row, text))
+    return flags_of_row
 
 
-def _flag(kind: Kind, row: ReportedRow, told: str) -> Flag:
+def _average_flag(kind: Kind, row: ReportedRow, text: str) -> Flag:
     return Flag(
         kind=kind,
         setting=row.setting,
         method=row.name,
         dataset=AVERAGE_COLUMN,
         sources=(row.source,),
-        message=told,
+        message=text,
     )
 
 
-def _conflicts(rows: Sequence[ReportedRow]) -> list[Flag]:
+def _conflict_flags(rows: Sequence[ReportedRow]) -> list[Flag]:
     """One flag for each method, setting and column for which sources print different values."""
     by_method: dict[tuple[str, str], list[ReportedRow]] = {}
     for row in rows:
         by_method.setdefault((row.setting, row.name), []).append(row)
-    found = []
+    conflicts = []
     for (setting, method), group in by_method.items():
         for column in SETTINGS[setting].column_names:
-            having = [row for row in group if column in row.cells]
-            if any(_differ([row.cells[column].value(metric) for row in having]) for metric in _METRICS):
-                said = "; ".join(f"{_shown(row, column)} in {cited(row)}" for row in having)
-                found.append(
+            printing = [row for row in group if column in row.cells]
+            if any(_differ([row.cells[column].value(metric) for row in printing]) for metric in _METRICS):
+                values = "; ".join(f"{_cell_text(row, column)} in {cite(row)}" for row in printing)
+                conflicts.append(
                     Flag(
                         kind="conflict",
                         setting=setting,
                         method=method,
                         dataset=column,
-                        sources=tuple(row.source for row in having),
-                        message=f"{column} is {said}.",
+                        sources=tuple(row.source for row in printing),
+                        message=f"{column} is {values}.",
                     )
                 )
-    return found
+    return conflicts
 
 
-def _parameters(rows: Sequence[ReportedRow]) -> list[Flag]:
+def _parameter_flags(rows: Sequence[ReportedRow]) -> list[Flag]:
     """One flag for each method whose size sources print differently, whatever the setting."""
     by_method: dict[str, dict[tuple[str, str], Decimal]] = {}
     for row in rows:
         if row.params_m is not None:
             by_method.setdefault(row.name, {})[row.setting, row.source] = row.params_m
-    found = []
+    conflicts = []
     for method, printed in by_method.items():
         if _differ(list(printed.values())):
-            said = series(
+            values = series(
                 message("{size} M in {source} ({setting})", size=value, source=source, setting=setting)
                 for (setting, source), value in printed.items()
             )
             names = tuple(dict.fromkeys(source for _, source in printed))
-            found.append(
+            conflicts.append(
                 Flag(
                     kind="parameters",
                     setting="",
                     method=method,
                     dataset="",
                     sources=names,
-                    message=message("parameters: {told}.", told=said),
+                    message=message("parameters: {told}.", told=values),
                 )
             )
-    return found
+    return conflicts
 
 
 def _differ(values: Sequence[Decimal | None]) -> bool:
     """Whether two of the values can't be prints of one number; 28.77 and 29 can."""
-    known = [v for v in values if v is not None]
-    return any(abs(a - b) > max(unit(a), unit(b)) / 2 for a, b in combinations(known, 2))
+    present = [v for v in values if v is not None]
+    return any(abs(a - b) > max(last_digit_unit(a), last_digit_unit(b)) / 2 for a, b in combinations(present, 2))
 
 
-def _shown(row: ReportedRow, column: str) -> str:
+def _cell_text(row: ReportedRow, column: str) -> str:
     values = (row.cells[column].value(metric) for metric in _METRICS)
     return " / ".join("-" if v is None else str(v) for v in values)
 
 
-def cited(row: ReportedRow, separator: str = ", ") -> str:
+def cite(row: ReportedRow, separator: str = ", ") -> str:
     """The source, and the notes that say how it came by the number."""
     return row.source + (f" ({separator.join(row.notes)})" if row.notes else "")

@@ -1,4 +1,4 @@
-"""Measured numbers beside the printed ones of the same method and setting."""
+"""Measured and reported numbers of the same method and setting, side by side."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from decimal import Decimal
 
 from reports import schema
 from reports.messages import message
-from reports.reported.cells import ReportedRow, reported_rows
-from reports.reported.methods import AVERAGE_COLUMN, SETTINGS, Setting, canonical, suggestion
+from reports.reported.paper_tables import AVERAGE_COLUMN, SETTINGS, Setting, canonical_name, suggestion
+from reports.reported.printed import ReportedRow, reported_rows
 
 TOLERANCE: dict[str, Decimal] = {schema.PSNR: Decimal("0.02"), schema.SSIM: Decimal("0.0005")}
 """How far a measured number may lie from the printed one and still count as the same; dB and 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class MetricComparison:
     """One metric.
 
     Attributes:
@@ -52,30 +52,30 @@ class ComparedCell:
     dataset: str
     source: str
     note: str
-    psnr_db: Compared
-    ssim: Compared
+    psnr_db: MetricComparison
+    ssim: MetricComparison
 
     @property
     def reproduced(self) -> bool | None:
         """Whether every metric that was printed and measured agrees; None where there is none such."""
-        said = [c.reproduced for c in (self.psnr_db, self.ssim) if c.reproduced is not None]
-        return all(said) if said else None
+        results = [c.reproduced for c in (self.psnr_db, self.ssim) if c.reproduced is not None]
+        return all(results) if results else None
 
     @property
     def verdict(self) -> str:
         """For a table: "reproduced", "not reproduced" or "not measured"."""
-        told: dict[bool | None, str] = {
+        texts: dict[bool | None, str] = {
             True: message("reproduced"),
             False: message("not reproduced"),
             None: message("not measured"),
         }
-        return told[self.reproduced]
+        return texts[self.reproduced]
 
 
 def compare(setting_and_method: str, measured: Mapping[str, tuple[float, float]]) -> list[ComparedCell]:
     """Put measured numbers beside every source's printed ones.
 
-    The caller answers for images and protocol: `protocol_for` says which protocol the printed numbers belong to.
+    The caller must ensure the same images and protocol: `protocol_for` gives the protocol of the printed numbers.
 
     Args:
         setting_and_method: "DFPIR 3-task"; letter case does not matter.
@@ -89,17 +89,21 @@ def compare(setting_and_method: str, measured: Mapping[str, tuple[float, float]]
     Raises:
         ValueError: unknown method, setting or column (with the nearest known one), or a number that is not finite.
     """
-    setting, method = _find(setting_and_method)
-    given = _checked(measured, setting)
-    found = []
+    setting, method = _find_setting_and_method(setting_and_method)
+    measured_values = _to_decimals(measured, setting)
+    cells = []
     for row in reported_rows(setting.name):
         if row.name == method:
-            found += [_cell(row, column, given.get(column)) for column in setting.column_names if column in row.cells]
-    return found
+            cells += [
+                _compare_cell(row, column, measured_values.get(column))
+                for column in setting.column_names
+                if column in row.cells
+            ]
+    return cells
 
 
 def known_names() -> tuple[str, ...]:
-    """Everything that `compare` knows: "DFPIR 3-task", ..."""
+    """All names that `compare` accepts: "DFPIR 3-task", ..."""
     names = (f"{name} {setting}" for setting in SETTINGS for row in reported_rows(setting) for name in _spellings(row))
     return tuple(dict.fromkeys(names))
 
@@ -108,46 +112,46 @@ def _spellings(row: ReportedRow) -> tuple[str, str]:
     return row.name, row.method
 
 
-def _find(text: str) -> tuple[Setting, str]:
+def _find_setting_and_method(text: str) -> tuple[Setting, str]:
     """The setting and the method's one name."""
-    asked = " ".join(text.split())
-    known = {name.lower(): name for name in known_names()}
-    name = known.get(asked.lower())
+    requested = " ".join(text.split())
+    names_by_lower = {name.lower(): name for name in known_names()}
+    name = names_by_lower.get(requested.lower())
     if name is None:
         for setting in SETTINGS.values():
-            if asked.lower().endswith(f" {setting.name}") and not reported_rows(setting.name):
+            if requested.lower().endswith(f" {setting.name}") and not reported_rows(setting.name):
                 raise ValueError(f"No numbers are recorded for the setting {setting.name!r} ({setting.file} is empty).")
-        near = suggestion(asked, known.values())
-        if "Did you mean" not in near:
-            methods = dict.fromkeys(n.rpartition(" ")[0] for n in known.values())
-            near = (
+        hint = suggestion(requested, names_by_lower.values())
+        if "Did you mean" not in hint:
+            methods = dict.fromkeys(n.rpartition(" ")[0] for n in names_by_lower.values())
+            hint = (
                 f" Write METHOD SETTING, such as 'DFPIR 3-task'. Settings: {', '.join(SETTINGS)}. "
                 f"Methods: {', '.join(methods)}."
             )
-        raise ValueError(f"No reported numbers are called {asked!r}.{near}")
+        raise ValueError(f"No reported numbers are called {requested!r}.{hint}")
     method, _, setting_name = name.rpartition(" ")
-    return SETTINGS[setting_name], canonical(setting_name, method)
+    return SETTINGS[setting_name], canonical_name(setting_name, method)
 
 
-def _checked(measured: Mapping[str, tuple[float, float]], setting: Setting) -> dict[str, tuple[Decimal, Decimal]]:
+def _to_decimals(measured: Mapping[str, tuple[float, float]], setting: Setting) -> dict[str, tuple[Decimal, Decimal]]:
     """The measured numbers as decimals, with their average."""
-    given = {}
+    decimals = {}
     for name, (psnr_db, ssim) in measured.items():
         if name not in setting.column_names:
-            near = suggestion(name, setting.column_names)
-            raise ValueError(f"The {setting.name} table has no column {name!r}.{near}")
+            hint = suggestion(name, setting.column_names)
+            raise ValueError(f"The {setting.name} table has no column {name!r}.{hint}")
         if not (math.isfinite(psnr_db) and math.isfinite(ssim)):
             raise ValueError(f"{name}: PSNR {psnr_db} dB, SSIM {ssim}: only finite numbers can be compared.")
         # The shortest decimal that gives the float back: 31.85 is then 0.02 below 31.87, not 0.02 and a bit.
-        given[name] = (Decimal(repr(float(psnr_db))), Decimal(repr(float(ssim))))
+        decimals[name] = (Decimal(repr(float(psnr_db))), Decimal(repr(float(ssim))))
     columns = [c.name for c in setting.columns]
-    if setting.has_average and AVERAGE_COLUMN not in given and all(c in given for c in columns):
-        psnr_db_mean, ssim_mean = (sum((given[c][k] for c in columns), Decimal(0)) / len(columns) for k in (0, 1))
-        given[AVERAGE_COLUMN] = (psnr_db_mean, ssim_mean)
-    return given
+    if setting.has_average and AVERAGE_COLUMN not in decimals and all(c in decimals for c in columns):
+        psnr_db_mean, ssim_mean = (sum((decimals[c][k] for c in columns), Decimal(0)) / len(columns) for k in (0, 1))
+        decimals[AVERAGE_COLUMN] = (psnr_db_mean, ssim_mean)
+    return decimals
 
 
-def _cell(row: ReportedRow, column: str, measured: tuple[Decimal, Decimal] | None) -> ComparedCell:
+def _compare_cell(row: ReportedRow, column: str, measured: tuple[Decimal, Decimal] | None) -> ComparedCell:
     printed = row.cells[column]
     psnr_db, ssim = measured if measured is not None else (None, None)
     return ComparedCell(
@@ -156,16 +160,16 @@ def _cell(row: ReportedRow, column: str, measured: tuple[Decimal, Decimal] | Non
         dataset=column,
         source=row.source,
         note=printed.note,
-        psnr_db=_compared(printed.psnr_db, psnr_db, TOLERANCE[schema.PSNR]),
-        ssim=_compared(printed.ssim, ssim, TOLERANCE[schema.SSIM]),
+        psnr_db=_compare_metric(printed.psnr_db, psnr_db, TOLERANCE[schema.PSNR]),
+        ssim=_compare_metric(printed.ssim, ssim, TOLERANCE[schema.SSIM]),
     )
 
 
-def _compared(reported: Decimal | None, measured: Decimal | None, tolerance: Decimal) -> Compared:
-    both = measured - reported if measured is not None and reported is not None else None
-    return Compared(
+def _compare_metric(reported: Decimal | None, measured: Decimal | None, tolerance: Decimal) -> MetricComparison:
+    difference = measured - reported if measured is not None and reported is not None else None
+    return MetricComparison(
         reported=None if reported is None else float(reported),
         measured=None if measured is None else float(measured),
-        difference=None if both is None else float(both),
-        reproduced=None if both is None else abs(both) <= tolerance,
+        difference=None if difference is None else float(difference),
+        reproduced=None if difference is None else abs(difference) <= tolerance,
     )

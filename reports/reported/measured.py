@@ -1,4 +1,4 @@
-"""A study's own numbers arranged as a paper's table, and what may be compared with the paper's."""
+"""A study's numbers arranged as a paper's table, and their differences from the paper's."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Cell, Number, Row, words
+from reports.formatting import format_quantity
 from reports.labels import condition_label
 from reports.load import name_of
 from reports.messages import comma, joined, message, series
-from reports.reported.cells import reported_rows
-from reports.reported.comparison import Compared, ComparedCell, compare
-from reports.reported.grid import Grid, cells_of, grid_of
-from reports.reported.methods import AVERAGE_COLUMN, PaperColumn, Setting, method_of, protocol_for
+from reports.reported.column_means import ColumnMeans, column_means, mean_cells
+from reports.reported.comparison import ComparedCell, MetricComparison, compare
+from reports.reported.paper_tables import AVERAGE_COLUMN, PaperColumn, Setting, method_of, protocol_for
+from reports.reported.printed import reported_rows
 from reports.study import Run, Status, Study
 from reports.tables import INPUT_LABEL
-from reports.wording import count
 
 NOT_PRINTED = message("not printed")
 MINUS = "\N{MINUS SIGN}"
-_FIELD_DATA = "paper"
-_SIGNS = {schema.PSNR: 3, schema.SSIM: 4}  # digits that show on which side of the tolerance a difference lies
+_PAPER_DATA = "paper"
+_DIGITS = {schema.PSNR: 3, schema.SSIM: 4}  # digits that show whether a difference is within the tolerance
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class MeasuredTable:
     """Numbers of one protocol on one set of images.
 
     Attributes:
         title: protocol and data.
         heads: the columns: the paper's test sets on the field's data, conditions on other images.
         rows: the degraded input first; a cell with the name, one a column, and where the numbers come from.
-        differences: each variant against each source; empty where nothing can be compared, `reasons` then says why.
+        differences: each variant against each source; empty where nothing can be compared, see `reasons`.
         reasons: sentences for the reader.
     """
 
@@ -46,24 +46,24 @@ class Measured:
     reasons: tuple[str, ...]
 
 
-def measured_of(study: Study, setting: Setting) -> tuple[Measured, ...]:
-    """The study's numbers for a setting's columns, apart by protocol and, on other images, by data set."""
+def measured_tables(study: Study, setting: Setting) -> tuple[MeasuredTable, ...]:
+    """The study's numbers for a setting's columns, one table per protocol and, on other images, per data set."""
     images = study.rows
-    found = []
-    for protocol in study.terms["protocol"].unique():
+    tables = []
+    for protocol in study.test_settings["protocol"].unique():
         rows = images[images["protocol"] == protocol]
-        on_field = _by_paper_column(rows, setting) if _is_field_data(study) else rows.iloc[:0]
+        on_field = _by_paper_column(rows, setting) if _is_paper_data(study) else rows.iloc[:0]
         if len(on_field):
-            found.append(_on_field_sets(study, setting, str(protocol), on_field))
+            tables.append(_on_paper_test_sets(study, setting, str(protocol), on_field))
         else:
-            found += _on_other_images(study, setting, str(protocol), rows)
-    return tuple(found)
+            tables += _on_other_images(study, setting, str(protocol), rows)
+    return tuple(tables)
 
 
-def _is_field_data(study: Study) -> bool:
+def _is_paper_data(study: Study) -> bool:
     """Whether every run read the field's own test sets; their names alone could be anybody's folder."""
-    named = {name_of(run.spec.get("data")) for run in study.runs.values() if run.status is Status.DONE}
-    return named == {_FIELD_DATA}
+    names = {name_of(run.spec.get("data")) for run in study.runs.values() if run.status is Status.DONE}
+    return names == {_PAPER_DATA}
 
 
 def _by_paper_column(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
@@ -74,15 +74,15 @@ def _by_paper_column(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     return rows.assign(condition=names)[names.notna()]
 
 
-def _on_field_sets(study: Study, setting: Setting, protocol: str, rows: pd.DataFrame) -> Measured:
-    grid = grid_of(rows, tuple(c.name for c in setting.columns))
-    lacking, reasons = _incomplete(study, setting, grid)
-    whole = [c for c in setting.columns if c not in lacking]
-    differences = tuple(_differences(study, setting, protocol, grid, whole))
-    if not differences and whole:
-        reasons.append(_why_none(study, setting, protocol))
+def _on_paper_test_sets(study: Study, setting: Setting, protocol: str, rows: pd.DataFrame) -> MeasuredTable:
+    grid = column_means(rows, tuple(c.name for c in setting.columns))
+    incomplete, reasons = _incomplete(study, setting, grid)
+    complete = [c for c in setting.columns if c not in incomplete]
+    differences = tuple(_differences(study, setting, protocol, grid, complete))
+    if not differences and complete:
+        reasons.append(_no_difference_reason(study, setting, protocol))
     heads = tuple(c.head for c in setting.columns)
-    return Measured(
+    return MeasuredTable(
         title=message("Measured here: protocol {protocol}, the field's test sets", protocol=protocol),
         heads=(*heads, AVERAGE_COLUMN) if setting.has_average else heads,
         rows=_rows(study, grid, with_average=setting.has_average),
@@ -91,20 +91,20 @@ def _on_field_sets(study: Study, setting: Setting, protocol: str, rows: pd.DataF
     )
 
 
-def _on_other_images(study: Study, setting: Setting, protocol: str, rows: pd.DataFrame) -> Iterator[Measured]:
-    """Measured numbers that no printed one may stand beside: columns are conditions, not the paper's test sets."""
-    wanted = tuple(dict.fromkeys(c.condition for c in setting.columns))
+def _on_other_images(study: Study, setting: Setting, protocol: str, rows: pd.DataFrame) -> Iterator[MeasuredTable]:
+    """Measured numbers on other images than the paper's: columns are conditions, not test sets; no differences."""
+    conditions = tuple(dict.fromkeys(c.condition for c in setting.columns))
     sets = ", ".join(dict.fromkeys(c.name.rpartition("-s")[0] or c.name for c in setting.columns))
     for dataset in rows["dataset"].unique():
-        own = rows[(rows["dataset"] == dataset) & rows["condition"].isin(wanted)]
-        if not len(own):
+        data_rows = rows[(rows["dataset"] == dataset) & rows["condition"].isin(conditions)]
+        if not len(data_rows):
             continue
-        columns = tuple(c for c in wanted if (own["condition"] == c).any())
+        columns = tuple(c for c in conditions if (data_rows["condition"] == c).any())
         heads = tuple(condition_label(c) for c in columns)
-        yield Measured(
+        yield MeasuredTable(
             title=message("Measured here: protocol {protocol}, data {name}", protocol=protocol, name=dataset),
             heads=(*heads, AVERAGE_COLUMN) if setting.has_average else heads,
-            rows=_rows(study, grid_of(own, columns), with_average=setting.has_average),
+            rows=_rows(study, column_means(data_rows, columns), with_average=setting.has_average),
             differences=(),
             reasons=(
                 message(
@@ -117,22 +117,22 @@ def _on_other_images(study: Study, setting: Setting, protocol: str, rows: pd.Dat
         )
 
 
-def _rows(study: Study, grid: Grid, *, with_average: bool) -> tuple[Row, ...]:
+def _rows(study: Study, grid: ColumnMeans, *, with_average: bool) -> tuple[Row, ...]:
     """The degraded input, then every planned variant, scored or not."""
-    inputs = cells_of(grid, "input", "", with_average=with_average)
-    found = [source_row(words(INPUT_LABEL), inputs, message("measured"), is_fixed=True)]
+    inputs = mean_cells(grid, "input", "", with_average=with_average)
+    rows = [source_row(words(INPUT_LABEL), inputs, message("measured"), is_fixed=True)]
     for variant in study.variants:
-        done = study.done_runs_of(variant)
-        ids = [run.run_id for run in done]
-        cells = cells_of(grid, variant, "; ".join(ids), with_average=with_average)
+        finished = study.done_runs_of(variant)
+        ids = [run.run_id for run in finished]
+        cells = mean_cells(grid, variant, "; ".join(ids), with_average=with_average)
         label = words(_label(study, variant), hover=", ".join(ids))
-        found.append(source_row(label, cells, _aside(study, variant, done)))
-    return tuple(found)
+        rows.append(source_row(label, cells, _training_text(study, variant, finished)))
+    return tuple(rows)
 
 
-def source_row(label: Cell, cells: Sequence[Cell], where_from: str, *, is_fixed: bool = False) -> Row:
+def source_row(label: Cell, cells: Sequence[Cell], source: str, *, is_fixed: bool = False) -> Row:
     """A line of the table: of what it is, a cell a column, and where its numbers come from."""
-    return Row(cells=(label, *cells, words(where_from, style="aside")), is_fixed=is_fixed)
+    return Row(cells=(label, *cells, words(source, style="aside")), is_fixed=is_fixed)
 
 
 def _label(study: Study, variant: str) -> str:
@@ -140,19 +140,23 @@ def _label(study: Study, variant: str) -> str:
     return f"{study.label(variant)} (= {aliases})" if aliases else study.label(variant)
 
 
-def _aside(study: Study, variant: str, done: Sequence[Run]) -> str:
-    """Seeds, budget and size: what a measured number means nothing without."""
+def _training_text(study: Study, variant: str, finished: Sequence[Run]) -> str:
+    """Seeds, budget and size of the measured model."""
     planned = study.runs_of(variant)
-    if not done:
+    if not finished:
         return message("measured: nothing yet")
-    seeds = message("{n} of {all} seeds", n=len(done), all=len(planned)) if len(planned) != 1 else count(1, "seed")
-    budgets = dict.fromkeys(_budget(run) for run in done)
-    sizes = dict.fromkeys(_size(run) for run in done)
-    parts = [seeds, *(joined(own, " | ") for own in (budgets, sizes) if any(own))]
+    seeds = (
+        message("{n} of {all} seeds", n=len(finished), all=len(planned))
+        if len(planned) != 1
+        else format_quantity(1, "seed")
+    )
+    budgets = dict.fromkeys(_budget_text(run) for run in finished)
+    sizes = dict.fromkeys(_size_text(run) for run in finished)
+    parts = [seeds, *(joined(values, " | ") for values in (budgets, sizes) if any(values))]
     return message("measured: {told}", told=series(parts))
 
 
-def _budget(run: Run) -> str:
+def _budget_text(run: Run) -> str:
     budget = run.spec.get("budget")
     name = name_of(budget)
     steps = run.summary.get("steps") or (budget.get("steps") if isinstance(budget, dict) else None)
@@ -163,34 +167,34 @@ def _budget(run: Run) -> str:
     return message("budget {name} ({n} steps)", name=name, n=steps)
 
 
-def _size(run: Run) -> str:
+def _size_text(run: Run) -> str:
     model = run.spec.get("model")
     params = model.get("params") if isinstance(model, dict) else None
     return message("{n:.2f} M parameters", n=params / 1e6) if isinstance(params, int | float) else ""
 
 
-def _incomplete(study: Study, setting: Setting, grid: Grid) -> tuple[list[PaperColumn], list[str]]:
-    """Columns whose measured mean is not over the whole, uncut test set, and why."""
-    cut = sorted({side for run in study.runs.values() if (side := _max_side(run))})
-    if cut:
-        sides = ", ".join(map(str, cut))
+def _incomplete(study: Study, setting: Setting, grid: ColumnMeans) -> tuple[list[PaperColumn], list[str]]:
+    """Columns whose measured mean is not over the complete, uncropped test set, and why."""
+    max_sides = sorted({side for run in study.runs.values() if (side := _max_side(run))})
+    if max_sides:
+        sides = ", ".join(map(str, max_sides))
         return list(setting.columns), [
             message(
-                "Test images were cut to {sides} pixels a side: reported and measured numbers are on different images, "
-                "and no difference is computed.",
+                "Test images were cropped to {sides} pixels a side: reported and measured numbers are on different "
+                "images, and no difference is computed.",
                 sides=sides,
             )
         ]
-    short = [c for c in setting.columns if 0 < grid.counts.get(c.name, 0) != c.n_images]
-    if not short:
+    partial = [c for c in setting.columns if 0 < grid.counts.get(c.name, 0) != c.n_images]
+    if not partial:
         return [c for c in setting.columns if not grid.counts.get(c.name)], []
-    said = comma(message("{name} ({n} of {all})", name=c.name, n=grid.counts[c.name], all=c.n_images) for c in short)
+    names = comma(message("{name} ({n} of {all})", name=c.name, n=grid.counts[c.name], all=c.n_images) for c in partial)
     missing = [c for c in setting.columns if not grid.counts.get(c.name)]
-    return [*short, *missing], [
+    return [*partial, *missing], [
         message(
             "Not on all images of the test set: {told}. For these columns reported and measured numbers are on "
             "different images, and no difference is computed.",
-            told=said,
+            told=names,
         )
     ]
 
@@ -203,48 +207,48 @@ def _max_side(run: Run) -> int | None:
 
 
 def _differences(
-    study: Study, setting: Setting, protocol: str, grid: Grid, whole: Sequence[PaperColumn]
+    study: Study, setting: Setting, protocol: str, grid: ColumnMeans, complete: Sequence[PaperColumn]
 ) -> Iterator[Row]:
     """Each variant that is a reported method, against every source that prints it."""
     for variant in study.variants:
-        method = _method(study, variant)
-        if method is None or not _same_protocol(protocol, protocol_for(setting.name, method)):
+        method = _method_name(study, variant)
+        if method is None or not _is_protocol(protocol, protocol_for(setting.name, method)):
             continue
         if not any(row.name == method for row in reported_rows(setting.name)):
             continue
-        measured = {c.name: grid.values(variant, c.name) for c in whole}
-        known = {name: (v[0], v[1]) for name, v in measured.items() if np.isfinite(v).all()}
-        cells = compare(f"{method} {setting.name}", known)
+        measured = {c.name: grid.values(variant, c.name) for c in complete}
+        values = {name: (v[0], v[1]) for name, v in measured.items() if np.isfinite(v).all()}
+        cells = compare(f"{method} {setting.name}", values)
         for source in dict.fromkeys(c.source for c in cells):
-            own = {c.dataset: c for c in cells if c.source == source}
-            if any(c.reproduced is not None for c in own.values()):
-                yield _difference(variant, method, source, own, setting)
+            source_cells = {c.dataset: c for c in cells if c.source == source}
+            if any(c.reproduced is not None for c in source_cells.values()):
+                yield _difference(variant, method, source, source_cells, setting)
 
 
 def _difference(variant: str, method: str, source: str, cells: dict[str, ComparedCell], setting: Setting) -> Row:
     compared = [c for c in cells.values() if c.reproduced is not None]
-    same = [c.dataset for c in compared if c.reproduced]
+    reproduced = [c.dataset for c in compared if c.reproduced]
     n = len(compared)
-    which = message("{n} of {all}: {names}", n=len(same), all=n, names=comma(same or [""]))
-    if not same:
-        which = message("none of {n}", n=n)
-    elif len(same) == n:
-        which = message("all {n}", n=n)
+    reproduced_text = message("{n} of {all}: {names}", n=len(reproduced), all=n, names=comma(reproduced or [""]))
+    if not reproduced:
+        reproduced_text = message("none of {n}", n=n)
+    elif len(reproduced) == n:
+        reproduced_text = message("all {n}", n=n)
     return source_row(
         words(f"{variant} {MINUS} {method}"),
         [_difference_cell(cells.get(name)) for name in setting.column_names],
-        message("reported: {source}; reproduced: {which}", source=source, which=which),
+        message("reported: {source}; reproduced: {which}", source=source, which=reproduced_text),
     )
 
 
 def _difference_cell(cell: ComparedCell | None) -> Cell:
     if cell is None or cell.reproduced is None:
         return Cell(text=NOT_PRINTED if cell is None else cell.verdict)
-    parts: tuple[tuple[str, Compared], ...] = ((schema.PSNR, cell.psnr_db), (schema.SSIM, cell.ssim))
+    parts: tuple[tuple[str, MetricComparison], ...] = ((schema.PSNR, cell.psnr_db), (schema.SSIM, cell.ssim))
     numbers = tuple(
         Number(value=float("nan"), text="")
         if part.difference is None
-        else Number(value=part.difference, text=_signed(part.difference, _SIGNS[name]))
+        else Number(value=part.difference, text=_signed(part.difference, _DIGITS[name]))
         for name, part in parts
     )
     return Cell(numbers=numbers, hover=cell.verdict)
@@ -257,23 +261,23 @@ def _signed(value: float, digits: int) -> str:
     return ("+" if value > 0 else MINUS) + text
 
 
-def _method(study: Study, variant: str) -> str | None:
+def _method_name(study: Study, variant: str) -> str | None:
     return method_of((variant, *(e.variant for e in study.aliases.get(variant, ()))))
 
 
-def _same_protocol(label: str, name: str) -> bool:
+def _is_protocol(label: str, name: str) -> bool:
     return label.rpartition("-v")[0] == name
 
 
-def _why_none(study: Study, setting: Setting, protocol: str) -> str:
+def _no_difference_reason(study: Study, setting: Setting, protocol: str) -> str:
     """Why no measured row has a difference, though the images are the field's."""
-    methods = [m for v in study.variants if (m := _method(study, v)) is not None]
+    methods = [m for v in study.variants if (m := _method_name(study, v)) is not None]
     if not methods:
         return message(
             "No difference is computed: none of the measured variants is a method that the reported rows name."
         )
     needed = ", ".join(dict.fromkeys(protocol_for(setting.name, m) for m in methods))
-    if not any(_same_protocol(protocol, protocol_for(setting.name, m)) for m in methods):
+    if not any(_is_protocol(protocol, protocol_for(setting.name, m)) for m in methods):
         return message(
             "Protocol {protocol}: no difference is computed, since the reported numbers belong to {needed}.",
             protocol=protocol,

@@ -1,6 +1,6 @@
 """A paper's table with reported rows, measured rows and, where both are of the same images, their differences.
 
-The three never mix: each is a row group of its own, and best and second are marked within a group alone.
+The three never mix: each is a separate row group, and best and second are marked within a group only.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from reports import schema
 from reports.document import Block, Cell, Column, Fold, Items, Number, Row, Section, Table, Text, text_column, words
 from reports.document.latex import to_latex
 from reports.document.markdown import to_markdown
+from reports.formatting import metric_note
 from reports.labels import latex, markdown
-from reports.load import read_json
-from reports.messages import Changed, joined, message, sentences, series
-from reports.reported.cells import ReportedRow, reported_rows, sources
-from reports.reported.checks import Flag, cited, flags
-from reports.reported.measured import NOT_PRINTED, Measured, measured_of, source_row
-from reports.reported.methods import AVERAGE_COLUMN, NOT_TRAINED, Setting, find_setting
+from reports.messages import TransformedText, joined, message, sentences, series
+from reports.reported.checks import Flag, cite, flags
+from reports.reported.measured import NOT_PRINTED, MeasuredTable, measured_tables, source_row
+from reports.reported.paper_tables import AVERAGE_COLUMN, NOT_TRAINED, Setting, find_setting
+from reports.reported.printed import ReportedRow, reported_rows, sources
+from reports.run_folder import read_json
 from reports.schema import STUDY_FILE
 from reports.study import Study
-from reports.wording import metric_note
 
 MARKS = message("Bold: best of the group. Underlined: second. Equal prints share the mark.")
 REPORTED_KEY = "reported"
@@ -33,11 +33,11 @@ REPORTED_KEY = "reported"
 _LATER_TASKS = {
     "blur": message("blur"),
     "lowlight": message("low light"),
-}  # those of the five that not every table of a paper has
+}  # tasks of the five-task setting that other tables lack
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class RowGroup:
     """Rows that may be compared with each other; `heads` are the columns of numbers as a reader sees them."""
 
     kind: Literal["reported", "measured", "difference"]
@@ -53,13 +53,13 @@ class ReportedTable:
     Attributes:
         setting: the paper's table that it is about.
         groups: the paper's own table, what was measured, differences, and what other sources report.
-        warnings: what must be read before the table.
-        remarks: numbered from 1: what does not add up in the rows that carry their number.
+        warnings: shown before the table.
+        remarks: numbered from 1: inconsistencies in the rows that carry their number.
         notes: how to read the table.
     """
 
     setting: Setting
-    groups: tuple[Group, ...]
+    groups: tuple[RowGroup, ...]
     warnings: tuple[str, ...]
     remarks: tuple[str, ...]
     notes: tuple[str, ...]
@@ -67,10 +67,10 @@ class ReportedTable:
     @property
     def tables(self) -> list[Table]:
         """A table for each stretch of neighbouring groups with the same columns."""
-        found = []
+        tables = []
         for number, (heads, members) in enumerate(groupby(self.groups, key=lambda g: g.heads), start=1):
             groups = list(members)
-            found.append(
+            tables.append(
                 Table(
                     name=f"reported-{number}",
                     title=groups[0].title,
@@ -84,7 +84,7 @@ class ReportedTable:
                     has_title=False,
                 )
             )
-        return found
+        return tables
 
     @property
     def section(self) -> Section:
@@ -92,9 +92,9 @@ class ReportedTable:
         blocks: list[Block] = [Text(text=warning, style="remark") for warning in self.warnings]
         blocks += [*self.tables, *(Text(text=note, style="note") for note in self.notes)]
         if self.remarks:
-            title = message("What does not add up in the reported rows")
+            title = message("Inconsistencies in the reported rows")
             blocks.append(Fold(title=title, blocks=[Items(items=self.remarks, is_numbered=True)]))
-        title = message("Reported numbers: {setting}", setting=Changed(self.setting.title, str.lower))
+        title = message("Reported numbers: {setting}", setting=TransformedText(self.setting.title, str.lower))
         return Section(name="reported", title=title, short=message("Reported numbers"), blocks=blocks)
 
     @property
@@ -115,8 +115,8 @@ class ReportedTable:
         return "\n".join([*above, *map(to_latex, self.tables), *below]) + "\n"
 
 
-def asked_setting(study: Study) -> str | None:
-    """The setting that study.json asks for under "reported"; None for runs without a study or without the wish.
+def requested_setting(study: Study) -> str | None:
+    """The setting that study.json requests under "reported"; None without a study or a request.
 
     Raises:
         ValueError: it names no setting.
@@ -139,17 +139,17 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
     """
     setting = find_setting(setting_name)
     rows = reported_rows(setting.name)
-    found = tuple(f for f in flags() if f.setting in ("", setting.name) and f.method in {r.name for r in rows})
-    remarks, marks = _numbered(found, rows)
-    home = tuple(r for r in rows if r.source == setting.home)
-    elsewhere = tuple(r for r in rows if r.source != setting.home)
-    groups = [_reported(_home_title(setting), setting, home, marks)]
-    measured = measured_of(study, setting)
+    setting_flags = tuple(f for f in flags() if f.setting in ("", setting.name) and f.method in {r.name for r in rows})
+    remarks, marks = _number_remarks(setting_flags, rows)
+    paper_rows = tuple(r for r in rows if r.source == setting.paper_source)
+    other_rows = tuple(r for r in rows if r.source != setting.paper_source)
+    groups = [_reported_group(_home_title(setting), setting, paper_rows, marks)]
+    measured = measured_tables(study, setting)
     for part in measured:
-        groups.append(Group(kind="measured", title=part.title, heads=part.heads, rows=part.rows))
+        groups.append(RowGroup(kind="measured", title=part.title, heads=part.heads, rows=part.rows))
         if part.differences:
             groups.append(
-                Group(
+                RowGroup(
                     kind="difference",
                     title=message(
                         "Difference: measured \N{MINUS SIGN} reported, under the protocol of the reported numbers"
@@ -158,9 +158,9 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
                     rows=part.differences,
                 )
             )
-    # Last, since it is long: what was measured stays in sight of the paper's own table.
+    # Last, since it is long: measured rows stay close to the paper's own table.
     groups.append(
-        _reported(message("Reported by other sources (copied, not measured here)"), setting, elsewhere, marks)
+        _reported_group(message("Reported by other sources (copied, not measured here)"), setting, other_rows, marks)
     )
     return ReportedTable(
         setting=setting,
@@ -172,30 +172,30 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
 
 
 def _home_title(setting: Setting) -> str:
-    return message("Reported in the {source} (copied, not measured here)", source=setting.home)
+    return message("Reported in the {source} (copied, not measured here)", source=setting.paper_source)
 
 
 def _heads(setting: Setting) -> tuple[str, ...]:
     return tuple(c.head for c in setting.columns) + ((AVERAGE_COLUMN,) if setting.has_average else ())
 
 
-def _reported(
+def _reported_group(
     title: str, setting: Setting, rows: Sequence[ReportedRow], marks: dict[tuple[str, str], tuple[int, ...]]
-) -> Group:
+) -> RowGroup:
     """The group of these rows, ranked among themselves."""
-    cells = _ranked([_printed(row, setting) for row in rows])
+    cells = _rank_cells([_printed_cells(row, setting) for row in rows])
     lines = tuple(
         source_row(
-            words(row.method, hover=_about(row), marks=marks.get((row.method, row.source), ())),
-            own,
-            message("reported: {source}", source=cited(row, "; ")),
+            words(row.method, hover=_source_text(row), marks=marks.get((row.method, row.source), ())),
+            row_cells,
+            message("reported: {source}", source=cite(row, "; ")),
         )
-        for row, own in zip(rows, cells, strict=True)
+        for row, row_cells in zip(rows, cells, strict=True)
     )
-    return Group(kind="reported", title=title, heads=_heads(setting), rows=lines)
+    return RowGroup(kind="reported", title=title, heads=_heads(setting), rows=lines)
 
 
-def _ranked(rows: Sequence[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
+def _rank_cells(rows: Sequence[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
     """Mark best and second of each column and metric as printed; equal prints share the mark. One row has no best."""
     ranks: dict[tuple[int, int, str], int] = {}
     for c in range(len(rows[0]) if len(rows) > 1 else 0):
@@ -215,7 +215,7 @@ def _ranked(rows: Sequence[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
     ]
 
 
-def _printed(row: ReportedRow, setting: Setting) -> tuple[Cell, ...]:
+def _printed_cells(row: ReportedRow, setting: Setting) -> tuple[Cell, ...]:
     """The row's cells as the source prints them, digit for digit."""
     cells = []
     for column in setting.column_names:
@@ -229,22 +229,22 @@ def _printed(row: ReportedRow, setting: Setting) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
-def _about(row: ReportedRow) -> str:
+def _source_text(row: ReportedRow) -> str:
     size = f"{row.params_m} M parameters; " if row.params_m is not None else ""
     source = sources()[row.source]
     return f"{row.year}; {size}{source.kind}: {source.meaning}"
 
 
-def _numbered(
-    found: Sequence[Flag], rows: Sequence[ReportedRow]
+def _number_remarks(
+    setting_flags: Sequence[Flag], rows: Sequence[ReportedRow]
 ) -> tuple[tuple[str, ...], dict[tuple[str, str], tuple[int, ...]]]:
     """Remarks for below the table, and which of them concern each (method, source).
 
-    Conflicts of one method become one remark: its rows stand in the table with their values.
+    Conflicts of one method become one remark: its rows are in the table with their values.
     """
     remarks: list[str] = []
     marks: dict[tuple[str, str], list[int]] = {}
-    for (kind, method, _), members in _gathered(found).items():
+    for (kind, method, _), members in _group_flags(setting_flags).items():
         first = members[0]
         if kind == "conflict":
             names = list(dict.fromkeys(s for f in members for s in f.sources))
@@ -259,49 +259,48 @@ def _numbered(
         else:
             text = message("{method}: {told}", method=method, told=first.message)
         remarks.append(text)
-        about = {s for f in members for s in f.sources}
+        flagged_sources = {s for f in members for s in f.sources}
         for row in rows:
-            if row.name == method and row.source in about:
+            if row.name == method and row.source in flagged_sources:
                 marks.setdefault((row.method, row.source), []).append(len(remarks))
     return tuple(remarks), {key: tuple(numbers) for key, numbers in marks.items()}
 
 
-def _gathered(found: Sequence[Flag]) -> dict[tuple[str, str, tuple[str, ...]], list[Flag]]:
+def _group_flags(setting_flags: Sequence[Flag]) -> dict[tuple[str, str, tuple[str, ...]], list[Flag]]:
     """Flags that one remark covers: a method's conflicts, whatever the column; every other flag alone."""
-    gathered: dict[tuple[str, str, tuple[str, ...]], list[Flag]] = {}
-    for flag in found:
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Flag]] = {}
+    for flag in setting_flags:
         key = (flag.kind, flag.method, () if flag.kind == "conflict" else flag.sources)
-        gathered.setdefault(key, []).append(flag)
-    return gathered
+        groups.setdefault(key, []).append(flag)
+    return groups
 
 
-def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[Measured]) -> tuple[str, ...]:
-    said: list[str] = []
+def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[MeasuredTable]) -> tuple[str, ...]:
+    lines: list[str] = []
     if not rows:
         tasks = {column.condition for column in setting.columns}
-        absent = [name for condition, name in _LATER_TASKS.items() if condition not in tasks]
-        without = joined(absent, message(" and no "))
-        said.append(
+        missing_tasks = [name for condition, name in _LATER_TASKS.items() if condition not in tasks]
+        missing_text = joined(missing_tasks, message(" and no "))
+        lines.append(
             message(
-                "This table has no {tasks}, and stands without reported numbers: {file} is empty, since the tables' "
-                "own numbers were not available, and none was made up.",
-                tasks=without,
+                "This table has no {tasks} and no reported numbers: {file} is empty because the published numbers "
+                "were not available.",
+                tasks=missing_text,
                 file=setting.file,
             )
-            if absent
+            if missing_tasks
             else message(
-                "This table stands without reported numbers: {file} is empty, since the tables' own numbers were not "
-                "available, and none was made up.",
+                "This table has no reported numbers: {file} is empty because the published numbers were not available.",
                 file=setting.file,
             )
         )
     if not measured:
-        said.append(
+        lines.append(
             message("No finished run has numbers for these columns: every number here is reported, none is measured.")
         )
     else:
-        said += [reason for part in measured for reason in part.reasons] if rows else []
-    return tuple(dict.fromkeys(said))
+        lines += [reason for part in measured for reason in part.reasons] if rows else []
+    return tuple(dict.fromkeys(lines))
 
 
 def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
@@ -320,8 +319,8 @@ def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
             ),
         )
     notes += [
-        message("{method} is not trained here: {why}.", method=name, why=why)
-        for name, why in NOT_TRAINED.items()
+        message("{method} is not trained here: {why}.", method=name, why=reason)
+        for name, reason in NOT_TRAINED.items()
         if name in {r.name for r in rows}
     ]
     if setting.has_average:

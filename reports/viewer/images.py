@@ -12,10 +12,10 @@ from PIL import Image
 
 from reports import schema
 from reports.artifacts import Sample, load_samples
+from reports.formatting import format_quantity
 from reports.labels import condition_label, in_sentence
 from reports.messages import joined, message
 from reports.study import Study
-from reports.wording import count
 
 MOST_CHARACTERS = 8_000_000
 MOST_SIDE_PX = 1024
@@ -91,7 +91,7 @@ def gallery(study: Study, *, most: int = MOST_CHARACTERS) -> Gallery:
         made[key] = scene
     remarks = []
     if too_many:
-        images = count(too_many, "image")
+        images = format_quantity(too_many, "image")
         remarks.append(message("{images} left out to keep the page small; the runs' samples hold them.", images=images))
     remarks += [message("Left out where its crop is not of the same input, or is no PNG: {name}.", name=n) for n in odd]
     return Gallery(scenes=tuple(made[k] for k in keys if k in made), remarks=tuple(remarks))

@@ -14,7 +14,7 @@ import pandas as pd
 
 from reports import schema
 from reports.labels import condition_label
-from reports.pages.setup import runs_listed
+from reports.pages.setup import max_runs_per_variant
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, seed_means
 from reports.study import Run, Study
 from reports.tables import ResultTable
@@ -44,14 +44,14 @@ def origins(tables: Sequence[tuple[Study, ResultTable]]) -> dict[str, Any]:
 def _table(study: Study, table: ResultTable) -> dict[str, Any]:
     scores = {m.name: study.scores(m.name) for m in study.metrics}
     return {
-        "columns": [_column(study.terms, scores[schema.PSNR], column) for column in table.columns],
+        "columns": [_column(study.test_settings, scores[schema.PSNR], column) for column in table.columns],
         "rows": [None if row.is_input else _row(study, scores, row.variant, table.columns) for row in table.rows],
     }
 
 
 def _column(terms: pd.DataFrame, scores: Scores, column: str) -> dict[str, Any]:
     rows = terms if column in (AVERAGE, TASK_AVERAGE) else terms[terms["condition"] == column]
-    n_scenes, n_images = scores.counted(column)
+    n_scenes, n_images = scores.count_scenes_and_images(column)
     return {
         "label": condition_label(column),
         "sets": sorted(map(str, rows["dataset"].unique())),
@@ -69,7 +69,7 @@ def _row(study: Study, scores: dict[str, Scores], variant: str, columns: Sequenc
     by_column = [
         [seed_means(s, variant, column) if variant in s.seeds else None for s in scores.values()] for column in columns
     ]
-    listed, runs = runs_listed(study), []
+    listed, runs = max_runs_per_variant(study), []
     for number, seed in enumerate(first.seeds[variant][:listed]):
         cells = [[None if values is None else _known(values[number]) for values in metrics] for metrics in by_column]
         runs.append({"run": ids[seed], "seed": seed, "means": cells})

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from reports import schema
+from reports.feature_separation import allowed_perplexities, tsne_embedding
 from reports.figures.style import condition_colour, condition_marker
 from reports.figures.tsne import clouds
 from reports.labels import condition_label
-from reports.separation import allowed_perplexities, plane
 from reports.study import Study
 
 
@@ -78,7 +78,7 @@ def _look(condition: str) -> dict[str, str]:
 
 def _plane(x: np.ndarray, perplexity: int) -> list[list[float]]:
     """t-SNE of (n, d) PCA scores from a fixed seed, scaled into the unit square with its shape kept."""
-    flat = plane(x, perplexity)
+    flat = tsne_embedding(x, perplexity)
     low, high = flat.min(axis=0), flat.max(axis=0)
     size = max(float((high - low).max()), 1e-12)
     return np.round((flat - (low + high) / 2) / size + 0.5, 4).tolist()  # type: ignore[no-any-return]

@@ -18,7 +18,7 @@ from ablations.restore import main as restore
 from ablations.run import main as run
 from ablations.status import as_text, statuses
 from datasets.tasks import condition_named
-from reports.pages.setup import rebuilt_from
+from reports.pages.setup import study_path
 
 ROOT = Path(dfpir.__file__).resolve().parent.parent
 MODULES = (
@@ -227,4 +227,4 @@ def test_a_study_without_its_report_is_not_finished(tmp_path):
     ],
 )
 def test_the_page_names_its_folder_from_where_the_study_was_started(command, folder, said):
-    assert rebuilt_from(SimpleNamespace(command=command, folder=Path(folder))) == said
+    assert study_path(SimpleNamespace(command=command, folder=Path(folder))) == said

@@ -54,14 +54,14 @@ def test_a_perfect_guesser_costs_nothing(capsys, weights, tmp_path, monkeypatch)
     assert all(line["difference_db"] == line["low_db"] == line["high_db"] == 0 for line in guess["costs"])
     assert (guess["right"], guess["images"]) == (6, 6)
     page = (tmp_path / "out/evaluation.html").read_text()
-    assert "Guessing costs nothing here: 0.00 dB" in page
+    assert "Using the predictions costs nothing here: 0.00 dB" in page
 
 
 def test_a_constant_guesser_costs_what_the_wrong_code_costs(capsys, weights, tmp_path, monkeypatch):
     monkeypatch.setattr(predicted_degradation, "load_or_train_classifier", lambda *_: Fixed(lambda image: "haze"))
     code, out, _ = call(capsys, "dfpir", "--weights", weights, *AUTO, "--out", tmp_path / "out")
     assert code == 0
-    assert "2 of 6 guesses are right" in out
+    assert "2 of 6 images are classified correctly" in out
     matrix = pd.read_csv(tmp_path / "out/guess_confusion.csv", index_col="true")
     assert matrix["haze"].tolist() == [2, 2, 2]
     assert int(matrix.to_numpy().sum()) == 6, "one column holds every image"

@@ -52,7 +52,7 @@ def draw(study: FakeStudy, folder: Path, names: Collection[str] = NAMES) -> dict
             "maps_skip1": (maps, (loaded, complete_folder)), "masks": (masks, (loaded, complete_folder)),
             "attention": (masks, (loaded, complete_folder)), "orders_1": (orders, (loaded, complete_folder)),
             "training_curves": (curves, (loaded, complete_folder)),
-            "moved": (changes, (compare(load_study(before), loaded).rows["psnr_db"], complete_folder)),
+            "moved": (changes, (compare(load_study(before), loaded).changes["psnr_db"], complete_folder)),
         }  # fmt: skip
         for module, arguments in {calls[name][0]: calls[name][1] for name in names}.items():
             module.draw(*arguments)

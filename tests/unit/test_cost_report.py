@@ -72,7 +72,7 @@ def test_page_tables_and_figures(tmp_path):
     assert "default-src 'none'" in text
     assert not re.search(r"(?:src|href)=\"(?!data:|#)", text)
     assert "uncommitted changes" in text
-    assert "The machine was not quiet" in text
+    assert "The machine was not idle" in text
     assert text.count('class="sortable"') == 3
     for name in ("psnr_cost", "time_macs"):
         assert all((page.parent / "figures" / f"{name}.{end}").stat().st_size > 1000 for end in ("png", "svg", "pdf"))
@@ -86,7 +86,7 @@ def test_page_tables_and_figures(tmp_path):
 
 def test_without_a_study_there_is_no_psnr(tmp_path):
     page = build_report(write_costs(made_up(), tmp_path / "cpu-demo.csv"))
-    assert "Not run: no study was given" in page.read_text()
+    assert "No PSNR: no study was given" in page.read_text()
     assert not (page.parent / "figures" / "psnr_cost.png").exists()
 
 

@@ -265,4 +265,4 @@ def test_the_command_writes_table_and_page(tmp_path, capsys):
     assert sorted(frame["size_px"].unique()) == [64, 128, 256]
     page = (table.with_suffix("") / "report.html").read_text()
     assert "python -m ablations.efficiency --x" in page
-    assert "Not run: no study was given" in page
+    assert "No PSNR: no study was given" in page

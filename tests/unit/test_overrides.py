@@ -16,7 +16,7 @@ from ablations.recipe import Evaluation, Phase, Recipe, TaskShare
 from ablations.registry import STUDIES
 from ablations.run_options import known_flags
 from dfpir import DFPIRConfig
-from reports.pages.setup import _overrides
+from reports.pages.setup import _overrides_text
 from tests.unit.test_spec_and_plan import DATA, NAMES
 
 
@@ -84,7 +84,7 @@ def test_what_changes_a_number_changes_ids_folder_and_record(asked, tmp_path):
     assert folder.name.startswith("components-small-made_up-")
     told = json.loads(json.dumps(study_record(plan(other), tmp_path, "command", folder)))["budget"]["overrides"]
     assert list(told) == list(other.overrides)
-    assert all(name in _overrides(told) for name in told)
+    assert all(name in _overrides_text(told) for name in told)
     assert "overrides" not in study_record(plan(plain), tmp_path, "command")["budget"]
 
 

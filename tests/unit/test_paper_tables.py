@@ -13,7 +13,7 @@ from ablations.spec import DataRef
 from baselines.registry import EXTRAS
 from datasets.tasks import CONDITIONS
 from reports.reported import reported_rows
-from reports.reported.methods import NOT_TRAINED, VARIANT_OF_METHOD, find_setting
+from reports.reported.paper_tables import NOT_TRAINED, VARIANT_OF_METHOD, find_setting
 
 DATA = DataRef(name="made_up", kind="embedded", path=None, checksum="c" * 64, description="none")
 
@@ -32,7 +32,7 @@ def plan(study, only=None):
 
 @pytest.mark.parametrize(("study", "setting"), [("three_task", "3-task"), ("five_task", "5-task")])
 def test_every_method_of_the_papers_table_is_trained_or_said_not_to_be(study, setting):
-    methods = {row.method for row in reported_rows(setting) if row.source == find_setting(setting).home}
+    methods = {row.method for row in reported_rows(setting) if row.source == find_setting(setting).paper_source}
     assert len(methods) > 7
     missing = {m for m in methods - set(NOT_TRAINED) if VARIANT_OF_METHOD[m] not in STUDIES[study]().variants}
     assert not missing

@@ -106,13 +106,13 @@ def test_images_have_alternative_texts_and_links_lead_somewhere(whole):
 
 def test_the_page_says_what_a_reader_must_know(whole):
     page = whole[1]
-    assert "not encoded by CLIP" in page
+    assert "substitute for CLIP" in page
     assert "uncommitted changes" in page
-    assert "1 of 6 runs is not done" in page
+    assert "1 of 6 runs is not finished" in page
     assert "FloatingPointError" in page
     assert "1 of 2" in page
     assert re.search(r"(of|any of the) 2 planned contrasts", page)
-    assert "All 3 pairs of variants, a description" in page
+    assert "All 3 pairwise differences (exploratory)" in page
     assert "python -m ablations.run gamma_sweep" in page
 
 
@@ -203,9 +203,9 @@ def test_a_page_of_many_runs_says_which_it_lists(tmp_path, monkeypatch):
     fake = FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1, 2), pictures=False)
     folder = write_runs(tmp_path / "runs", fake)
     with monkeypatch.context() as patch:
-        patch.setattr("reports.pages.setup.MOST_RUN_LINES", 3)
+        patch.setattr("reports.pages.setup.MAX_RUN_LINES", 3)
         text = build_report([folder], tmp_path / "out").read_text(encoding="utf-8")
-    assert "The page lists the first 1 runs of each variant; all 6 stand in runs.csv" in text
+    assert "The page lists the first 1 runs of each variant; all 6 are in runs.csv" in text
     listed = [f'<th scope="row" class="mono">{run_id_of(v, s)}' in text for v in ("a", "b") for s in (0, 1, 2)]
     assert listed == [True, False, False] * 2
     assert len(pd.read_csv(tmp_path / "out" / "runs.csv")) == 6
@@ -219,15 +219,15 @@ def test_a_page_of_many_runs_says_which_it_lists(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("blank_figures")
 def test_of_many_runs_that_are_not_done_those_with_a_reason_are_shown(tmp_path, monkeypatch):
-    monkeypatch.setattr("reports.pages.setup.MOST_FAILURES", 1)
+    monkeypatch.setattr("reports.pages.setup.MAX_FAILURES", 1)
     fake = FakeStudy(
         effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1, 2), pictures=False, not_run=(("a", 1),), failed=(("b", 2),)
     )
     folder = write_runs(tmp_path / "runs", fake)
     text = build_report([folder], tmp_path / "out").read_text(encoding="utf-8")
-    assert "2 of 6 runs are not done" in text
-    assert "The first 1 of them are shown with their reasons; all stand in runs.csv." in text
-    assert "Not done (2)" in text
+    assert "2 of 6 runs are not finished" in text
+    assert "The first 1 of them are shown with their reasons; all are in runs.csv." in text
+    assert "Unfinished (2)" in text
     assert re.findall(r'<p class="status (\w+)"><strong>', text) == ["failed"]
     table = pd.read_csv(tmp_path / "out" / "runs.csv").set_index(["variant", "seed"])
     assert "loss is not finite" in table.loc[("b", 2), "reason"]
@@ -249,6 +249,6 @@ def test_a_study_that_is_not_through_says_first_that_this_is_an_interim_look(tmp
     part = FakeStudy(effect_db=effects, seeds=(0, 1), pictures=False, not_run=(("a", 1),))
     whole = FakeStudy(effect_db=effects, seeds=(0, 1), pictures=False, failed=(("a", 1),))  # failed: nothing is to come
     pages = [build_report([write_runs(tmp_path / name, fake)]) for name, fake in (("part", part), ("whole", whole))]
-    words = "An interim look: 3 of 4 planned runs are finished"
+    words = "Interim analysis: 3 of 4 planned runs are finished"
     assert [words in page.read_text(encoding="utf-8") for page in pages] == [True, False]
     assert words in (pages[0].parent / "table.md").read_text(encoding="utf-8")

@@ -61,7 +61,7 @@ def test_holm_by_hand():
 def test_what_is_calibrated_is_what_a_report_says():
     scores = study(np.random.default_rng(0), EQUAL, gains_db=[0.0, 0.6, *[0.0] * 7])
     planned = [Contrast(name=f"v{k}", label="", weights={f"v{k}": 1.0, "v0": -1.0}) for k in range(1, 9)]
-    said = [t.differs for t in estimate_contrasts(Analysis(scores=scores), planned).of()]
+    said = [t.differs for t in estimate_contrasts(Analysis(scores=scores), planned).in_column()]
     p = [Analysis(scores=scores).contrast(c.weights).p for c in planned]
     assert said == Trials(p=np.array([p]), value=np.zeros(1), se=np.zeros(1)).rejected("single-step")[0].tolist()
     assert said[0]

@@ -10,8 +10,8 @@ import pytest
 
 from reports import schema
 from reports.__main__ import main
-from reports.changes import changes
 from reports.compare import compare
+from reports.compare_variants import ModelPair, variant_changes
 from reports.load import load_study
 from reports.pages.comparison import build_comparison
 from reports.stats import AVERAGE, collect
@@ -44,21 +44,21 @@ def two(tmp_path):
 
 def test_what_moved_is_told_from_noise(two):
     found = compare(*map(load_study, two))
-    averages = {m.variant: m for m in found.rows[schema.PSNR] if m.condition == AVERAGE}
-    assert averages["better"].is_real
+    averages = {m.variant: m for m in found.changes[schema.PSNR] if m.condition == AVERAGE}
+    assert averages["better"].is_significant
     assert averages["better"].estimate.value == pytest.approx(0.5, abs=0.05)
     assert averages["better"].after - averages["better"].before == pytest.approx(averages["better"].estimate.value)
-    assert averages["same"].text == "no"
-    assert averages["untouched"].text == "same runs"
+    assert averages["same"].significance == "no"
+    assert averages["untouched"].significance == "same runs"
     assert averages["untouched"].estimate.value == 0
-    assert all(m.estimate.value == 0 for m in found.rows[schema.SSIM])
+    assert all(m.estimate.value == 0 for m in found.changes[schema.SSIM])
 
 
 def test_the_page(two, tmp_path):
     page = build_comparison(*two).read_text(encoding="utf-8")
-    assert "1 of 2 variants&#39; PSNR averaged over the columns moved by more than noise" in page
+    assert "1 of 2 variants changed significantly in PSNR averaged over the columns" in page
     assert "The same runs on both sides, nothing to test: untouched." in page
-    assert "Of 14 single conditions 7 moved by more than noise" in page
+    assert "7 of 14 single conditions changed significantly" in page
     assert "default-src 'none'" in page
     assert not re.search(r"https?://|url\(", page)
     table = pd.read_csv(two[1] / "comparison.csv")
@@ -88,7 +88,7 @@ def test_one_seed_can_not_tell(tmp_path):
         write_done_marker(path)
     page = build_comparison(*folders).read_text(encoding="utf-8")
     assert "one seed: 1 of 1 trained model score" in page
-    assert "can&#39;t be told" in page
+    assert "which may be seed-to-seed variance" in page
 
 
 def test_variants_that_one_side_lacks_are_named(tmp_path):
@@ -97,8 +97,8 @@ def test_variants_that_one_side_lacks_are_named(tmp_path):
         tmp_path / "new", replace(STUDY, effect_db={"trained": 0.0}, aliases={"same": ("trained", "")}, noise_sd_db=0.1)
     )
     found = compare(load_study(old), load_study(new))
-    assert {m.variant for m in found.rows[schema.PSNR]} == {"same"}
-    assert found.alone == (("gone",), ("trained",))
+    assert {m.variant for m in found.changes[schema.PSNR]} == {"same"}
+    assert found.unshared == (("gone",), ("trained",))
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ def test_one_data_set_under_two_folder_names_is_compared_and_both_names_are_show
     old = write_runs(tmp_path / "old", STUDY)
     new = write_runs(tmp_path / "new", replace(STUDY, dataset="photos-renamed", noise_sd_db=0.2))
     found = compare(load_study(old), load_study(new))
-    assert ("Data folder", "synthetic-test-only", "photos-renamed") in found.terms
+    assert ("Data folder", "synthetic-test-only", "photos-renamed") in found.settings
     alone = compare(load_study(old), load_study(write_runs(tmp_path / "same", replace(STUDY, noise_sd_db=0.2))))
-    assert "Data folder" not in {name for name, _, _ in alone.terms}
-    assert found.rows == alone.rows
+    assert "Data folder" not in {name for name, _, _ in alone.settings}
+    assert found.changes == alone.changes
     assert found.dropped == 0
     assert main(["--compare", str(old), str(new)]) == 0
 
@@ -142,7 +142,7 @@ def test_settings_that_differ_are_shown(two):
         spec["budget"]["steps"] = 999
         (path / schema.SPEC_FILE).write_text(json.dumps(spec))
         write_done_marker(path)
-    terms = {name: (old, new) for name, old, new in compare(*map(load_study, two)).terms}
+    terms = {name: (old, new) for name, old, new in compare(*map(load_study, two)).settings}
     assert terms["Precision"] == ("float32", "bf16")
     assert terms["Budget"] == ("steps 200", "steps 999")
     assert "Device" not in terms
@@ -155,10 +155,10 @@ def test_same_seeds_are_paired_and_other_seeds_are_not():
     old = {("0 a", s, "rain", f"{k}1"): 25 + luck[0, s, 0] for s in range(3) for k in "pqrs"}
     same = {("1 a", s, "rain", f"{k}1"): 25.02 + luck[0, s, 0] + 1e-3 * s for s in range(3) for k in "pqrs"}
     other = {("1 a", s + 7, "rain", f"{k}1"): 25.02 + luck[1, s, 0] for s in range(3) for k in "pqrs"}
-    pairs = {"a": ("a", "a", False)}
-    paired, apart = (changes(collect(image_rows(old | new)), pairs)[0] for new in (same, other))
+    pairs = {"a": ModelPair(before="a", after="a", same_runs=False)}
+    paired, apart = (variant_changes(collect(image_rows(old | new)), pairs)[0] for new in (same, other))
     assert (paired.seeds_paired, apart.seeds_paired) == (True, False)
     assert paired.estimate.value == pytest.approx(0.021)
-    assert paired.is_real
+    assert paired.is_significant
     assert apart.estimate.se > 50 * paired.estimate.se
-    assert not apart.is_real
+    assert not apart.is_significant

@@ -13,9 +13,9 @@ import pytest
 from reports import schema
 from reports.build import build_report
 from reports.contrasts import CONTRAST_COLUMNS, contrasts_frame, estimate_contrasts, planned_contrasts
-from reports.diverged import diverged, diverged_runs, without
+from reports.divergence import diverged_runs, drop_diverged, find_diverged
 from reports.load import load
-from reports.pairs import PAIR_COLUMNS, pairs, pairs_frame
+from reports.pairs import PAIR_COLUMNS, pair_differences, pairs_frame
 from reports.stats import AVERAGE, QUESTIONS, TASK_AVERAGE, THESE_IMAGES, Analysis, collect
 from reports.study import Contrast
 from tests.support.fake_runs import FakeStudy, write_runs
@@ -78,9 +78,9 @@ def test_what_waits_for_other_runs_is_told_from_what_is_no_comparison():
     waits = Contrast(name="w", label="w", weights={"v1": 1.0, "absent": -1.0})
     nothing = Contrast(name="n", label="n", weights={})
     found = estimate_contrasts(Analysis(scores=scores), [*against("v0", "v1", "v2"), waits, nothing])
-    assert found.waiting == ((waits, ("absent",)), (nothing, ()))
+    assert found.not_estimable == ((waits, ("absent",)), (nothing, ()))
     assert {t.contrast.name for t in found.tested} == {"v1", "v2"}
-    assert {t.family for t in found.of()} == {4}, "the family is what was planned, not what is there yet"
+    assert {t.family for t in found.in_column()} == {4}, "the family is what was planned, not what is there yet"
     frame = contrasts_frame(found).set_index("contrast")
     assert (frame.at["w", "verdict"], frame.at["n", "verdict"]) == ("not estimable yet", "one model")
     assert frame.loc["w", ["estimate_db", "p_adjusted", "n_seeds"]].isna().all()
@@ -110,7 +110,7 @@ def test_columns_and_questions():
     assert {t.verdict for t in found.tested if not t.primary} == {"described only"}
     assert found.tasks == ("noise", "rain")
     assert list(found.by_task(found.planned[0])) == ["noise", "rain"]
-    here, anywhere = found.of(question=THESE_IMAGES)[0].estimate, found.of()[0].estimate
+    here, anywhere = found.in_column(question=THESE_IMAGES)[0].estimate, found.in_column()[0].estimate
     assert here.value == anywhere.value
     assert here.se <= anywhere.se
     one = estimate_contrasts(
@@ -122,7 +122,7 @@ def test_columns_and_questions():
 
 def test_one_seed_never_differs():
     scores = simulated_study(np.random.default_rng(0), gains_db=(0.0, 5.0), seeds=1)
-    (t,) = estimate_contrasts(Analysis(scores=scores), against("v0", "v1")).of()
+    (t,) = estimate_contrasts(Analysis(scores=scores), against("v0", "v1")).in_column()
     assert t.models_differ
     assert not t.differs
     assert t.verdict == "one seed"
@@ -155,11 +155,11 @@ def gains(**by_run: float) -> dict[tuple[str, int, str, str], float]:
 
 def test_a_diverged_run_lies_a_decibel_below_its_input_on_a_trained_task():
     scores = collect(image_rows(gains(a0=1.0, a1=-1.4, b0=-1.1, b1=-0.9)))
-    found = diverged(scores, {})
+    found = find_diverged(scores, {})
     assert [(d.variant, d.seed, d.task) for d in found] == [("a", 1, "rain")]
     assert found[0].gain_db == pytest.approx(-1.25)
-    assert diverged(scores, {"a": {"noise"}}) == ()
-    assert without(scores, found).seeds == {"a": (0,), "b": (0, 1)}
+    assert find_diverged(scores, {"a": {"noise"}}) == ()
+    assert drop_diverged(scores, found).seeds == {"a": (0,), "b": (0, 1)}
 
 
 def test_the_rule_knows_what_was_trained(tmp_path):
@@ -179,7 +179,7 @@ def test_the_rule_knows_what_was_trained(tmp_path):
 def test_sensitivity_rows_stand_in_the_file():
     scores = simulated_study(np.random.default_rng(0), gains_db=(0.0, 0.5))
     every = estimate_contrasts(Analysis(scores=scores), against("v0", "v1"))
-    fewer = estimate_contrasts(Analysis(scores=scores.without({"v1": {2}})), against("v0", "v1"))
+    fewer = estimate_contrasts(Analysis(scores=scores.drop_runs({"v1": {2}})), against("v0", "v1"))
     frame = contrasts_frame(every, fewer)
     assert frame["runs"].tolist() == ["all", "all", "without diverged", "without diverged"]
     assert frame["n_seeds"].tolist() == [3, 3, 2, 2]
@@ -187,7 +187,7 @@ def test_sensitivity_rows_stand_in_the_file():
 
 def test_all_pairs_are_a_description():
     scores = simulated_study(np.random.default_rng(0), gains_db=(0.0, 1.0, 0.5), scenes=20)
-    found = pairs(Analysis(scores=scores))
+    found = pair_differences(Analysis(scores=scores))
     assert [(p.first, p.second) for p in found] == [("v1", "v2"), ("v1", "v0"), ("v2", "v0")]
     assert {(p.n_scenes, p.n_images, p.estimate.n_seeds, p.estimate.level) for p in found} == {(20, 40, 3, 0.95)}
     frame = pairs_frame(found)

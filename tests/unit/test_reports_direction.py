@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 
 from reports import schema
-from reports.against_input import task_gains
 from reports.build import build_report
 from reports.document import Cell, Number
 from reports.document.markdown import to_markdown
+from reports.input_gain import task_gains
 from reports.load import load
 from reports.pages.result import all_metrics, one_metric
-from reports.pairs import pairs
-from reports.reported.table import _ranked
+from reports.pairs import pair_differences
+from reports.reported.table import _rank_cells
 from reports.tables import build_table
 from reports.verdict import verdict
 from tests.support.fake_runs import FakeStudy, write_runs
@@ -51,7 +51,7 @@ def test_captions_name_every_metric_and_its_direction(study):
 
 def test_the_better_is_first_and_words_say_so(study):
     analysis = study.analysis("mae")
-    assert next((p.first, p.second) for p in pairs(analysis)) == ("best", "second")
+    assert next((p.first, p.second) for p in pair_differences(analysis)) == ("best", "second")
     told = verdict(analysis).sentences
     assert any(s.startswith("best has the lowest column average, \N{MINUS SIGN}0.0") for s in told)
     assert all(gain > 0 for gain in task_gains(analysis.scores).values())
@@ -69,7 +69,7 @@ def test_printed_numbers_of_papers_are_ranked_by_direction(monkeypatch):
     def row(*texts):
         return (Cell(numbers=tuple(Number(value=float(t), text=t) for t in texts)),)
 
-    ranked = _ranked([row("30.1", "0.90", "0.05"), row("29.0", "0.80", "0.04")])
+    ranked = _rank_cells([row("30.1", "0.90", "0.05"), row("29.0", "0.80", "0.04")])
     assert [[n.rank for n in cells[0].numbers] for cells in ranked] == [[1, 1, 2], [2, 2, 1]]
 
 

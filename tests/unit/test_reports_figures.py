@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from reports.artifacts import Probes
-from reports.build import begin_figures
+from reports.build import start_figures
+from reports.feature_separation import sample_points, separation, tsne_embedding
 from reports.figures import crops, differences, errors, maps, masks, orders, prompts, routing, style, tsne
 from reports.load import load
 from reports.measures.prompts import summarize
 from reports.measures.sections import MeasureResults
-from reports.separation import plane, points, separation
 from reports.stats import Analysis, collect
 from reports.study import Study
 from reports.verdict import verdict_of
@@ -33,7 +33,7 @@ def probes(apart: float) -> Probes:
 
 
 def test_separation_of_known_features():
-    mixed, apart = (separation(*points(probes(a), "latent")) for a in (0.0, 10.0))
+    mixed, apart = (separation(*sample_points(probes(a), "latent")) for a in (0.0, 10.0))
     assert mixed is not None
     assert apart is not None
     assert mixed.purity_interval[0] < mixed.chance + 0.06
@@ -44,7 +44,7 @@ def test_separation_of_known_features():
 
 
 def test_points_are_even_over_conditions():
-    x, labels = points(probes(1.0), "latent", most=30)
+    x, labels = sample_points(probes(1.0), "latent", max_points=30)
     assert x.shape[0] == 30
     assert np.bincount(labels).tolist() == [10, 10, 10]
 
@@ -78,9 +78,9 @@ def test_figures_leave_matplotlib_as_it_was(tmp_path):
     write_runs(tmp_path, gamma_study(pictures=False))
     study = load([tmp_path])
     before = mpl.rcParams.copy()
-    drawn, _ = begin_figures(
+    drawn, _ = start_figures(
         study, verdict_of(study).contrasts, tmp_path / "figures", MeasureResults(), workers=1
-    ).finished()
+    ).results()
     assert drawn.problems == {}
     assert mpl.rcParams == before
     assert tsne.measure(study) == []
@@ -114,7 +114,7 @@ def test_both_t_sne_show_the_same_points_and_the_controls_of_the_order(tmp_path)
     assert picture is not None
     perplexity = moving.perplexities[len(moving.perplexities) // 2]
     assert f"perplexity {perplexity}," in picture.caption
-    flat = plane(shown[0].x, perplexity)
+    flat = tsne_embedding(shown[0].x, perplexity)
     there = np.array(moving.data["panels"][0]["planes"][str(perplexity)])
     size = np.ptp(flat, axis=0).max()
     assert there - there.mean(axis=0) == pytest.approx((flat - flat.mean(axis=0)) / size, abs=2e-4)
@@ -125,7 +125,7 @@ def test_what_a_random_order_separates_is_said(tmp_path, purity, said):
     names = {"plain": 0.0, "drawn": 0.0, "dfpir": 0.0}
     write_runs(tmp_path, FakeStudy(effect_db=names, seeds=(0,), pictures=False))
     study = with_orders(load([tmp_path]), {"plain": "identity", "drawn": "random"})
-    known = separation(*points(probes(10.0), "latent"))
+    known = separation(*sample_points(probes(10.0), "latent"))
     assert known is not None
     measured = [
         tsne.Measured(variant=v, seed=0, layer="latent", pooling="", separation=replace(known, purity=p))

@@ -7,7 +7,7 @@ import pytest
 
 from reports import schema
 from reports.__main__ import main
-from reports.pages.index import build_index, describe
+from reports.pages.index import build_index, read_study_row
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -42,7 +42,7 @@ def test_the_index_lists_every_study(root):
 
 
 def test_the_line_holds_the_verdict_of_the_runs(root):
-    line = describe(root / schema.STUDIES_FOLDER / "gamma_sweep-smoke-synthetic", root)
+    line = read_study_row(root / schema.STUDIES_FOLDER / "gamma_sweep-smoke-synthetic", root)
     assert re.search(r"(\d of|any of the) 6 planned contrasts", line.headline)
     assert line.verdict == "some"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", line.date)
@@ -66,7 +66,7 @@ def test_studies_of_mixed_protocols_show_why(tmp_path):
     other = tmp_path / "elsewhere"
     write_runs(other, replace(study, effect_db={"b": 0.1}, protocol="y-255"))
     next(other.glob("b-*")).rename(tmp_path / next(other.glob("b-*")).name)
-    assert "Refusing to mix protocols" in describe(folder, tmp_path).problem
+    assert "Refusing to mix protocols" in read_study_row(folder, tmp_path).problem
 
 
 def test_command_line(root, tmp_path, capsys, monkeypatch):

@@ -59,7 +59,7 @@ def said(frame, known=None):
 
 
 def is_chinese(text):
-    translated = LANGUAGES["zh"].told(text)
+    translated = LANGUAGES["zh"].translate(text)
     return all(word not in translated for word in (" the ", " of ", " is "))
 
 

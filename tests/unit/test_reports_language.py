@@ -16,14 +16,14 @@ from PIL import Image
 from reports.__main__ import main
 from reports.build import build_report
 from reports.document.html import page_environment
+from reports.formatting import format_quantity, list_names
 from reports.labels import condition_label, in_sentence, task_label
 from reports.language import ENGLISH, LANGUAGES, languages
 from reports.load import load
-from reports.messages import comma, joined, listed, message, ngettext, renamed, sentences, series, stored
-from reports.pages.setup import facts, remarks
-from reports.parts import main_part
+from reports.messages import comma, joined, listed, message, ngettext, sentences, series, stored_text, with_labels
+from reports.pages.setup import caveats, setup_facts
+from reports.subsets import main_subset
 from reports.verdict import verdict_of
-from reports.wording import count, named
 from tests.support import translations
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
@@ -104,86 +104,91 @@ def test_no_word_of_the_templates_escapes_translation():
     ],
 )
 def test_computed_sentences_are_translated_with_every_number(tmp_path, study):
-    loaded = main_part(load([write_runs(tmp_path, study)]))
+    loaded = main_subset(load([write_runs(tmp_path, study)]))
     found = verdict_of(loaded)
-    said = [found.headline, *found.sentences, *remarks(loaded)]
+    said = [found.headline, *found.sentences, *caveats(loaded)]
     for text in filter(None, said):
-        translated = ZH.told(text)
+        translated = ZH.translate(text)
         numbers = lambda t: sorted(re.findall(r"\d+(?:[.,]\d+)*", t))  # noqa: E731
         assert numbers(translated) == numbers(text)
         left = re.sub(
             r"PSNR|dB|Holm|Wilcoxon|Student t|CLIP|ViT-B/32|MiniLM|minilm|dfpir_g\d+|restormer|\b[ab]\b", "", translated
         )
         assert not re.search(r"[A-Za-z]{2,}", left), (text, translated)
-    assert [ZH.told(name) for name, _ in facts(loaded)[:2]] == ["研究", "变体"]
+    assert [ZH.translate(name) for name, _ in setup_facts(loaded)[:2]] == ["研究", "变体"]
 
 
 def test_a_text_is_its_english_and_knows_its_translation():
     said = message("Every variant is better than its input on {conditions}.", conditions=listed(["a", "b"]))
     assert said == "Every variant is better than its input on a and b."
-    assert ZH.told(said) == "所有变体都优于其输入：a 和 b。"
-    assert ENGLISH.told(said) == said
-    assert type(ENGLISH.told(said)) is str
+    assert ZH.translate(said) == "所有变体都优于其输入：a 和 b。"
+    assert ENGLISH.translate(said) == said
+    assert type(ENGLISH.translate(said)) is str
 
 
 def test_texts_inside_texts_are_translated():
     conditions = listed([task_label("haze"), task_label("lowlight")])
     said = message("Every variant is better than its input on {conditions}.", conditions=conditions)
     assert said == "Every variant is better than its input on haze and low light."
-    assert ZH.told(said) == "所有变体都优于其输入：雾和低光照。"
+    assert ZH.translate(said) == "所有变体都优于其输入：雾和低光照。"
     clauses = series([message("unfinished"), "x"])
-    assert (clauses, ZH.told(clauses)) == ("unfinished; x", "未结束；x")
-    assert ZH.told(comma([condition_label("rain"), "y"])) == "雨、y"
+    assert (clauses, ZH.translate(clauses)) == ("unfinished; x", "未结束；x")
+    assert ZH.translate(comma([condition_label("rain"), "y"])) == "雨、y"
     both = sentences([message("Average: plain mean over the columns."), "", message("Not part of the table above.")])
     assert both == "Average: plain mean over the columns. Not part of the table above."
-    assert ZH.told(both) == "平均：各列的简单均值。不在上表之中。"
+    assert ZH.translate(both) == "平均：各列的简单均值。不在上表之中。"
 
 
 @pytest.mark.parametrize("name", ["clean", "no", "Noise", "Rain", "a and b", "done", "{x}", "模型a"])
 def test_names_are_never_translated(name):
     said = message("{variant} on {condition}", variant=name, condition=task_label("rain"))
     assert said == f"{name} on rain"
-    assert ZH.told(said) == f"{name}（雨）"
-    assert ZH.told(name) == name
+    assert ZH.translate(said) == f"{name}（雨）"
+    assert ZH.translate(name) == name
 
 
 def test_a_text_in_a_study_file_is_translated_only_if_it_is_ours():
-    assert ZH.told(stored("Three tasks in one model")) == "一个模型处理三个任务"
+    assert ZH.translate(stored_text("Three tasks in one model")) == "一个模型处理三个任务"
     for text in ("Noise", "", "50 {percent}", "My own study"):
-        assert stored(text) == text
-        assert ZH.told(stored(text)) == text
+        assert stored_text(text) == text
+        assert ZH.translate(stored_text(text)) == text
 
 
 def test_numbers_choose_the_english_form_alone():
-    assert [count(n, "seed") for n in (1, 2, 1200)] == ["1 seed", "2 seeds", "1,200 seeds"]
-    assert [ZH.told(count(n, "seed")) for n in (1, 2)] == ["1 个种子", "2 个种子"]
+    assert [format_quantity(n, "seed") for n in (1, 2, 1200)] == ["1 seed", "2 seeds", "1,200 seeds"]
+    assert [ZH.translate(format_quantity(n, "seed")) for n in (1, 2)] == ["1 个种子", "2 个种子"]
     left = ngettext(
         "{n:,} score was left out because another run lacks the image.",
         "{n:,} scores were left out because another run lacks the image.",
         1,
     )
     assert left.startswith("1 score was left out")
-    assert ZH.told(left) == "1 个分数因另一运行缺少该图像而未计入。"
-    assert ZH.told(named(["a", "b", "c", "d", "e"])) == "a、b、c 和另外 2 个"
+    assert ZH.translate(left) == "1 个分数因另一运行缺少该图像而未计入。"
+    assert ZH.translate(list_names(["a", "b", "c", "d", "e"])) == "a、b、c 和另外 2 个"
 
 
 def test_labels():
-    told = {c: ZH.told(condition_label(c)) for c in ("noise-25", "rain", "rain-200", "rain+noise-25", "other")}
+    told = {c: ZH.translate(condition_label(c)) for c in ("noise-25", "rain", "rain-200", "rain+noise-25", "other")}
     assert told == {
         "noise-25": "噪声 σ=25", "rain": "雨", "rain-200": "雨（雨滴 200%）", "rain+noise-25": "雨 + 噪声 σ=25", "other": "other",
     }  # fmt: skip
     assert in_sentence(condition_label("rain+noise-25")) == "rain + noise σ=25"
-    assert ZH.told(in_sentence(condition_label("lowlight"))) == "低光照"
+    assert ZH.translate(in_sentence(condition_label("lowlight"))) == "低光照"
 
 
 def test_texts_travel_between_processes():
-    for text in (count(3, "seed"), joined(["a", message("done")], " · "), task_label("rain"), stored("Noise")):
+    for text in (
+        format_quantity(3, "seed"),
+        joined(["a", message("done")], " · "),
+        task_label("rain"),
+        stored_text("Noise"),
+    ):
         again = pickle.loads(pickle.dumps(text))
-        assert (again, ZH.told(again)) == (text, ZH.told(text))
+        assert (again, ZH.translate(again)) == (text, ZH.translate(text))
 
 
 def test_a_chinese_sign_beside_a_latin_letter_has_a_blank():
-    assert ZH.filled("以{seeds}在{v}中", {"seeds": "3 个", "v": "雾"}) == "以 3 个在雾中"
+    assert ZH.fill("以{seeds}在{v}中", {"seeds": "3 个", "v": "雾"}) == "以 3 个在雾中"
 
 
 def test_an_unknown_language_is_one_line():
@@ -259,10 +264,10 @@ def test_variants_are_told_by_their_labels_where_they_are_values():
     said = message(
         "{names} and {one}: no {what}", names=listed(["dfpir_g50", "no"]), one="dfpir_g50", what="dfpir_g50x"
     )
-    assert renamed(said, labels) == "DFPIR, half and None and DFPIR, half: no dfpir_g50x"
-    assert renamed(task_label("rain"), {"rain": "other"}) == "rain"  # a text of the page is no name
-    assert ZH.told(
-        renamed(message("{variant} on {condition}", variant="no", condition=task_label("rain")), labels)
+    assert with_labels(said, labels) == "DFPIR, half and None and DFPIR, half: no dfpir_g50x"
+    assert with_labels(task_label("rain"), {"rain": "other"}) == "rain"  # a text of the page is no name
+    assert ZH.translate(
+        with_labels(message("{variant} on {condition}", variant="no", condition=task_label("rain")), labels)
     ).startswith("None")
 
 
@@ -270,4 +275,4 @@ def test_a_label_with_a_comma_is_one_name_in_a_list(tmp_path):
     study = replace(
         load([write_runs(tmp_path, gamma_study(pictures=False))]), labels={"a": "DFPIR, no mask", "b": "+ DGCPM"}
     )
-    assert renamed(listed(["a", "b"]), study.labels_in_text) == "DFPIR (no mask) and + DGCPM"
+    assert with_labels(listed(["a", "b"]), study.labels_in_text) == "DFPIR (no mask) and + DGCPM"

@@ -10,12 +10,14 @@ import pytest
 from scipy import stats as sps
 from statsmodels.stats.power import TTestPower
 
-from reports.estimate import Estimate, Part, degrees_of_freedom, estimate
-from reports.power import MOST_SEEDS, minimum_detectable_difference, power_of, quadratic_mean, seeds_needed
+from reports.estimate import Estimate, VarianceComponent, degrees_of_freedom, estimate_from_components
+from reports.power import MAX_SEEDS, minimum_detectable_difference, power_of, quadratic_mean, seeds_needed
 from reports.stats import Analysis
 from tests.support.simulated_studies import simulated_study
 
-SOME = estimate(0.0, runs=Part(variance=0.009, df=4), images=Part(variance=0.001, df=67), n_seeds=3)
+SOME = estimate_from_components(
+    0.0, runs=VarianceComponent(variance=0.009, df=4), images=VarianceComponent(variance=0.001, df=67), n_seeds=3
+)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +68,8 @@ def test_the_minimum_detectable_difference_grows_with_what_is_asked():
 
 def test_seeds_needed_is_the_first_number_with_that_power():
     def with_seeds(n: int) -> Estimate:
-        runs = Part(variance=0.0096 * 3 / n, df=4 * (n - 1) / 2)
-        return estimate(0.2, runs=runs, images=Part(variance=0.0004, df=67), n_seeds=n)
+        runs = VarianceComponent(variance=0.0096 * 3 / n, df=4 * (n - 1) / 2)
+        return estimate_from_components(0.2, runs=runs, images=VarianceComponent(variance=0.0004, df=67), n_seeds=n)
 
     e = with_seeds(3)
     needed = seeds_needed(e)
@@ -82,12 +84,12 @@ def test_seeds_needed_is_the_first_number_with_that_power():
     # where photographs make the spread, seeds don't help
     assert seeds_needed(replace(e, seed_share=0.0)) is None
     assert seeds_needed(replace(e, value=0.001)) is None
-    assert MOST_SEEDS == 50
+    assert MAX_SEEDS == 50
 
 
 def test_degrees_of_freedom_are_satterthwaites():
     def df(*parts: tuple[float, float]) -> float:
-        return degrees_of_freedom([Part(variance=v, df=d) for v, d in parts])
+        return degrees_of_freedom([VarianceComponent(variance=v, df=d) for v, d in parts])
 
     assert df((1.0, 2), (0.0, 67)) == pytest.approx(2)
     assert df((0.0, 2), (1.0, 67)) == pytest.approx(67)
@@ -98,12 +100,12 @@ def test_degrees_of_freedom_are_satterthwaites():
 
 
 def test_an_interval_at_another_level():
-    wide = SOME.at(1 - 0.05 / 6)
+    wide = SOME.at_level(1 - 0.05 / 6)
     assert (wide.value, wide.se, wide.p, wide.level) == (SOME.value, SOME.se, SOME.p, 1 - 0.05 / 6)
     assert wide.high == pytest.approx(SOME.se * sps.t.isf(0.025 / 6, SOME.df))
-    assert wide.at(0.95) == SOME
+    assert wide.at_level(0.95) == SOME
     edge = replace(SOME, value=float(SOME.se * sps.t.isf(0.02 / 6, SOME.df)))
-    assert edge.at(1 - 0.05 / 6).excludes_zero
+    assert edge.at_level(1 - 0.05 / 6).excludes_zero
 
 
 def test_three_seeds_of_six_variants_find_what_three_seeds_of_two_do_not():

@@ -21,7 +21,7 @@ def test_networks_below_a_method_without_training_are_said_and_marked(tmp_path, 
         (path / "spec.json").write_text(json.dumps(spec))
         write_done_marker(path)
     page = build_report([folder]).read_text(encoding="utf-8")
-    said = "Below classical, which needs no training, on the average over the columns: weak."
+    said = "Below classical, a method without training, in the average over the columns: weak."
     assert (said in page) is is_below
     assert page.count('<span class="alias">below classical</span>') == 2 * is_below, "once for each metric"
     assert (said in (folder / "table.md").read_text()) is is_below

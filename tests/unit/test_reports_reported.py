@@ -19,8 +19,8 @@ from reports.reported import (
     reported_rows,
     sources,
 )
-from reports.reported.cells import COLUMNS, parse
 from reports.reported.checks import mean_and_tolerance
+from reports.reported.printed import COLUMNS, parse
 from tests.support.shared import shared
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reports"
@@ -45,7 +45,7 @@ def test_all_cells_are_there():
     counts = {name: sum(len(r.cells) for r in reported_rows(name)) for name in SETTINGS}
     assert counts == {"3-task": 212, "5-task": 247, "single-task": 0}
     assert {r.source for name in SETTINGS for r in reported_rows(name)} == set(sources())
-    assert reported_rows("3-task")[0].source == THREE.home
+    assert reported_rows("3-task")[0].source == THREE.paper_source
     dfpir = next(r for r in reported_rows("5-task") if r.method == "DFPIR")
     assert dfpir.cells["GoPro"].psnr_db == Decimal("28.82")
 

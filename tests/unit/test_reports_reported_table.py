@@ -21,7 +21,7 @@ from reports.reported import (
     flags,
     reported_rows,
 )
-from reports.reported.cells import COLUMNS
+from reports.reported.printed import COLUMNS
 from reports.reported.table import reported_table
 from reports.study import Entry, Run, Status, Study
 from tests.support.fake_runs import FakeStudy, write_runs
@@ -122,7 +122,7 @@ def test_differences_only_for_methods_that_papers_print():
     [
         ({"data": "embedded"}, "Reported and measured numbers are on different images"),
         ({"protocol": "suite-v1"}, "the reported numbers belong to allinone"),
-        ({"max_side": 128}, "cut to 128 pixels a side"),
+        ({"max_side": 128}, "cropped to 128 pixels a side"),
         ({"short": 3}, r"SOTS-outdoor \(497 of 500\)"),
         ({"variants": ("dfpir_g50",)}, "none of the measured variants is a method"),
     ],
@@ -157,10 +157,10 @@ def test_without_reported_rows_or_runs_the_table_says_so():
     single = reported_table(measured_study(), "single-task")
     assert [g.kind for g in single.groups] == ["measured"]
     (warning,) = single.warnings
-    assert warning.startswith("This table has no blur and no low light, and stands without reported numbers")
+    assert warning.startswith("This table has no blur and no low light and no reported numbers")
     assert "single_task.csv is empty" in warning
-    assert "此表没有模糊和低光照" in LANGUAGES["zh"].told(warning)
-    assert not re.search("[a-z]{2,} [a-z]{2,}", LANGUAGES["zh"].told(warning))
+    assert "此表没有模糊和低光照" in LANGUAGES["zh"].translate(warning)
+    assert not re.search("[a-z]{2,} [a-z]{2,}", LANGUAGES["zh"].translate(warning))
     assert {c.text for c in single.groups[0].rows[1].cells[6:-1]} == {"not run"}
     study = measured_study()
     failed = {k: replace(r, status=Status.FAILED) for k, r in study.runs.items()}
@@ -172,7 +172,7 @@ def test_a_method_that_cannot_be_trained_keeps_its_row_with_the_reason():
     five = reported_table(measured_study(), "5-task")
     assert "TAPE" in [row.cells[0].text for row in five.groups[0].rows]
     (note,) = (n for n in five.notes if n == "TAPE is not trained here: no code by its authors was found.")
-    assert LANGUAGES["zh"].told(note).startswith("TAPE 未在此训练")
+    assert LANGUAGES["zh"].translate(note).startswith("TAPE 未在此训练")
     assert note not in reported_table(measured_study(), "3-task").notes
 
 

@@ -56,7 +56,7 @@ def test_the_sentence_follows_from_the_numbers_and_is_translated(numbers, senten
     found = separation.summarize(table(*numbers))
     (said,) = separation.sentences(found)
     assert said.endswith(sentence)
-    translated = LANGUAGES["zh"].told(said)
+    translated = LANGUAGES["zh"].translate(said)
     assert translated.endswith("。")
     assert "the " not in translated
 

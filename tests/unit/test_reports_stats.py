@@ -66,7 +66,7 @@ def test_a_balanced_design_agrees_with_the_analysis_of_variance_by_hand():
     components = found._components(AVERAGE)
     weights = {"v0": 1.0, "v1": -1.0}
     assert [r.variance * n_scenes for r in components.runs.values()] == pytest.approx(ms_runs)
-    assert components.image_part(weights).variance == pytest.approx(of_images)
+    assert components.image_variance(weights).variance == pytest.approx(of_images)
     moderated = components.moderated.variances.sum() / n_seeds
     e = found.difference("v0", "v1")
     assert e.value == pytest.approx(gap.mean())
@@ -212,7 +212,7 @@ def test_strata_are_drawn_within():
         for v in "ab" for s in (0, 1, 2) for c in ("rain", "haze") for k in range(6)
     }  # fmt: skip
     analysis = Analysis(scores=collect(rows(values, scene=lambda image: image)))
-    parts = [analysis._components(c).image_part({"b": 1.0, "a": -1.0}).variance for c in ("rain", "haze", AVERAGE)]
+    parts = [analysis._components(c).image_variance({"b": 1.0, "a": -1.0}).variance for c in ("rain", "haze", AVERAGE)]
     own = [analysis._components(c) for c in ("rain", "haze", AVERAGE)]
     gaps = [c.units.variances(c.runs["b"].contributions - c.runs["a"].contributions).sum() for c in own]
     assert gaps[2] == pytest.approx((gaps[0] + gaps[1]) / 4)
@@ -282,7 +282,7 @@ def test_a_variant_without_a_condition_has_no_average():
 
 def test_runs_can_be_left_out():
     scores = study()
-    fewer = scores.without({"v1": {0}, "v2": {0, 1, 2}})
+    fewer = scores.drop_runs({"v1": {0}, "v2": {0, 1, 2}})
     assert fewer.seeds == {"v0": (0, 1, 2), "v1": (1, 2), "v3": (0, 1, 2)}
     assert fewer.values["v1"] == pytest.approx(scores.values["v1"][1:])
 

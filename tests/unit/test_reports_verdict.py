@@ -5,14 +5,22 @@ import re
 import numpy as np
 import pytest
 
-from reports.against_input import against_input, task_gains
-from reports.diverged import diverged
+from reports.divergence import find_diverged
+from reports.formatting import (
+    format_estimate,
+    format_magnitude,
+    format_p,
+    format_seeds_needed,
+    format_size,
+    list_names,
+    signed,
+)
+from reports.input_gain import input_gain_sentences, task_gains
 from reports.messages import listed
 from reports.power import quadratic_mean
 from reports.stats import Analysis, Scores, collect
 from reports.study import Contrast
-from reports.verdict import SHOWN_CONTRASTS, Verdict, verdict
-from reports.wording import named, scaled, show, show_p, show_seeds, show_size, signed
+from reports.verdict import MAX_CONTRASTS, Verdict, verdict
 from tests.support.simulated_studies import image_rows, simulated_study
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -47,34 +55,34 @@ def scores_by_task(gains: dict[str, dict[str, float]], *, seeds: int = 3, sd: fl
 
 def test_the_report_opens_with_the_planned_contrasts():
     found = verdict_of(0.0, 3.0, 0.0)
-    first, second = found.contrasts.of()
+    first, second = found.contrasts.in_column()
     change = signed(first.estimate.value)
     assert found.headline == (
-        f"1 of 2 planned contrasts differs from zero at 95%, by PSNR. Shown: v1 {MINUS} v0 {change} dB."
+        f"1 of 2 planned contrasts differs from zero at 95%, by PSNR. Significant: v1 {MINUS} v0 {change} dB."
     )
-    assert found.sentences[0] == f"v1 {MINUS} v0: {show(first.simultaneous)}."
-    assert found.sentences[1] == f"v2 {MINUS} v0: {show(second.simultaneous)}, no difference could be shown."
-    assert found.ranks == "some"
+    assert found.sentences[0] == f"v1 {MINUS} v0: {format_estimate(first.simultaneous)}."
+    assert found.sentences[1] == f"v2 {MINUS} v0: {format_estimate(second.simultaneous)}, not significant."
+    assert found.outcome == "some"
     assert first.simultaneous.low < first.estimate.low
 
 
 def test_what_was_not_shown_is_never_said_to_be_nothing():
     found = verdict_of(0.0, 0.0, 0.0, seed_sd=0.3, seed=6)
-    assert found.headline == "No difference could be shown in any of the 2 planned contrasts at 95%, by PSNR."
-    assert found.ranks == "none"
+    assert found.headline == "No significant difference in any of the 2 planned contrasts at 95%, by PSNR."
+    assert found.outcome == "none"
     assert not re.search(r"\b[Nn]one differ|\bnot differ\b", " ".join(found.sentences))
     one = verdict_of(0.0, 0.0, seed_sd=0.3)
-    assert one.headline == "The planned contrast could not be shown to differ from zero at 95%, by PSNR."
+    assert one.headline == "The planned contrast does not differ significantly from zero at 95%, by PSNR."
 
 
 def test_what_the_study_could_have_found_is_at_the_adjusted_level():
     found = verdict_of(0.0, 0.02, 0.0, 0.01, seed_sd=0.1)
-    sizes = [t.mdd for t in found.contrasts.of()]
-    said = next(s for s in found.sentences if "is found from" in s)
+    sizes = [t.mdd for t in found.contrasts.in_column()]
+    said = next(s for s in found.sentences if s.startswith("Minimum detectable"))
     assert said == (
-        f"With 3 seeds and 40 images a planned contrast of the column average is found from "
-        f"{show_size(quadratic_mean(sizes))} dB up (80% power, two-sided test at 5%/3; quadratic mean of 3 contrasts, "
-        f"{show_size(min(sizes))} to {show_size(max(sizes))} dB)."
+        "Minimum detectable difference of a planned contrast of the column average, with 3 seeds and 40 images: "
+        f"{format_size(quadratic_mean(sizes))} dB (80% power, two-sided test at 5%/3; quadratic mean of 3 contrasts, "
+        f"{format_size(min(sizes))} to {format_size(max(sizes))} dB)."
     )
     assert found.has_power
 
@@ -87,10 +95,10 @@ def test_an_average_that_hides_a_trade_is_called_one():
     found = verdict(Analysis(scores=scores_by_task(gains)), against("ref", "new"))
     assert found.headline == (
         "The planned contrast differs from zero at 95%, by PSNR averaged over the columns; the average hides a "
-        "trade between tasks."
+        "trade-off between tasks."
     )
     assert re.fullmatch(
-        rf"new {MINUS} ref: {MINUS}1\.\d\d dB \[.*\]; the average hides a trade: \+(2\.9|3\.0)\d dB on haze, "
+        rf"new {MINUS} ref: {MINUS}1\.\d\d dB \[.*\]; the average hides a trade-off: \+(2\.9|3\.0)\d dB on haze, "
         rf"{MINUS}(3\.9|4\.0)\d dB on noise\.",
         found.sentences[0],
     )
@@ -103,16 +111,16 @@ def test_tasks_speak_where_the_average_does_not():
     for v, y in scores.values.items():
         y[:, :, 1] += rng.normal(0, 3.0, (3, 1)) * (v != "absent")
     found = verdict(Analysis(scores=scores), against("ref", "new"))
-    said = r"new . ref: .* dB \[.*\], no difference could be shown; shown by task: \+0\.\d\d dB on noise\."
+    said = "new . ref: .* dB \\[.*\\], not significant; significant by task: \\+0\\.\\d\\d dB on noise\\."
     assert re.fullmatch(said, found.sentences[0])
 
 
 def test_many_contrasts_stay_readable():
     found = verdict_of(0.0, *(2.0 + 0.5 * k for k in range(8)), *[0.0] * 7)
     assert len(found.pairs) == 120
-    assert len([s for s in found.sentences if f" {MINUS} v0: " in s]) == SHOWN_CONTRASTS
+    assert len([s for s in found.sentences if f" {MINUS} v0: " in s]) == MAX_CONTRASTS
     rest = next(s for s in found.sentences if "more planned contrasts" in s)
-    assert rest == "7 more planned contrasts: 7 without a difference shown (table “Planned contrasts”)."
+    assert rest == "7 more planned contrasts: 7 not significant (table “Planned contrasts”)."
     assert max(map(len, found.sentences)) < 320
     assert len(found.sentences) < 16
 
@@ -120,11 +128,11 @@ def test_many_contrasts_stay_readable():
 def test_without_a_plan_nothing_is_tested():
     found = verdict_of(0.0, 3.0, planned=())
     assert found.headline.startswith("No contrast was planned")
-    assert found.ranks == "nothing"
+    assert found.outcome == "nothing"
     top = found.pairs[0]
     assert found.sentences[0] == (
-        f"v1 has the highest column average, {show(top.estimate)} against v0 (unadjusted; chosen as the largest, so not "
-        "a test)."
+        f"v1 has the highest column average, {format_estimate(top.estimate)} against v0 (unadjusted; selected as the "
+        "largest, so not a test)."
     )
 
 
@@ -144,22 +152,22 @@ def test_equal_scores_do_not_differ():
     values = {("a", s, "rain", f"{c}1"): rng.normal(25, 1) for s in (0, 1) for c in "pqrs"}
     values |= {("b", s, c, i): x for (_, s, c, i), x in values.items()}
     found = verdict(Analysis(scores=collect(image_rows(values))), against("a", "b"))
-    assert found.contrasts.of()[0].estimate.value == 0
-    assert found.ranks == "none"
-    assert "Two seeds hardly measure seed-to-seed variance" in found.sentences[-1]
+    assert found.contrasts.in_column()[0].estimate.value == 0
+    assert found.outcome == "none"
+    assert "Two seeds estimate seed-to-seed variance poorly" in found.sentences[-1]
 
 
 def test_one_seed_ranks_nothing():
     values = {(v, 0, "rain", f"{c}1"): 25.0 + (v == "a") + 0.01 * n for v in "abc" for n, c in enumerate("pqrstu")}
     found = verdict(Analysis(scores=collect(image_rows(values))), against("b", "a", "c"))
-    assert found.ranks == "none"
+    assert found.outcome == "none"
     assert found.headline == (
-        "The ranking means nothing yet: every comparison rests on one seed, so no difference can be told from "
-        "seed-to-seed variance. As trained models, 1 of 2 planned contrasts differs from zero at 95% on such photographs."
+        "Not a ranking: every comparison has one seed, so no difference can be separated from seed-to-seed variance. "
+        "As trained models, 1 of 2 planned contrasts differs from zero at 95% on such photographs."
     )
     assert found.sentences[0] == f"a {MINUS} b: +1.00 dB [+1.00, +1.00]."
     assert not found.has_power
-    assert not any("is found from" in s for s in found.sentences)
+    assert not any(s.startswith("Minimum detectable") for s in found.sentences)
     assert verdict(Analysis(scores=collect(image_rows(values)))).headline.endswith("seed-to-seed variance.")
 
 
@@ -174,14 +182,14 @@ def under_way(seeds):
 
 def test_a_second_seed_of_a_variant_alone_judges_nothing():
     found = under_way({"a": 2, "b": 1, "c": 1})  # each contrast has a variant with one seed
-    assert found.headline.startswith("The ranking means nothing yet: every comparison rests on one seed")
+    assert found.headline.startswith("Not a ranking: every comparison has one seed")
 
 
 def test_a_contrast_of_one_seed_says_that_it_is_not_judged_beside_one_that_is():
     found = under_way({"a": 2, "b": 2, "c": 1})
-    assert not found.headline.startswith("The ranking means nothing")
+    assert not found.headline.startswith("Not a ranking")
     assert "one seed" not in found.sentences[0]
-    assert found.sentences[1].endswith("], one seed: not judged.")
+    assert found.sentences[1].endswith("], one seed: not tested.")
 
 
 def test_nothing_to_compare():
@@ -196,9 +204,9 @@ def test_nothing_to_compare():
 def test_limits_are_said():
     values = {("a", 0, "rain", "p1"): 12.0, ("a", 0, "rain", "q1"): 9.5, ("b", 0, "rain", "p1"): 12.0}
     text = " ".join(verdict(Analysis(scores=collect(image_rows(values)))).sentences)
-    assert "one seed has no measure of seed-to-seed variance" in text
+    assert "With one seed, seed-to-seed variance cannot be estimated" in text
     assert "1 scene and 1 image, " in text
-    assert "So few scenes (1)" in text
+    assert "With so few scenes (1)" in text
     assert "1 score was left out" in text
 
 
@@ -207,24 +215,24 @@ def test_diverged_runs_stay_and_are_named(sunk):
     gains = {"ref": {"rain": 1.0, "haze": 3.0}, "new": {"rain": 2.0, "haze": 4.0}}
     scores = scores_by_task(gains)
     scores.values["new"][0] -= 4.0 * (sunk > 0)
-    lost = diverged(scores, {})
+    lost = find_diverged(scores, {})
     found = verdict(Analysis(scores=scores), against("ref", "new"), diverged=lost)
     said = [s for s in found.sentences if s.startswith(("Diverged", "Without them"))]
     if not sunk:
         assert (lost, said, found.without_diverged) == ((), [], None)
         return
     assert re.match(
-        rf"Diverged, more than 1 dB below the degraded input on a task that it was trained on: new seed 0 "
-        rf"\({MINUS}(1\.9|2\.0)\d dB on rain\)\. Such runs stay in every number here\.",
+        rf"Diverged, more than 1 dB below the degraded input on a task it was trained on: new seed 0 "
+        rf"\({MINUS}(1\.9|2\.0)\d dB on rain\)\. All numbers here include these runs\.",
         said[0],
     )
     assert said[1] == (
-        f"Without them the verdict is another for new {MINUS} ref (column average), new {MINUS} ref (rain) and "
+        f"Without them the verdict changes for new {MINUS} ref (column average), new {MINUS} ref (rain) and "
         f"new {MINUS} ref (haze) (contrasts.csv)."
     )
     assert found.without_diverged is not None
-    assert all(t.differs for t in found.without_diverged.of())
-    assert not any(t.differs for t in found.contrasts.of())
+    assert all(t.differs for t in found.without_diverged.in_column())
+    assert not any(t.differs for t in found.contrasts.in_column())
 
 
 def test_what_is_restored_task_by_task():
@@ -234,33 +242,34 @@ def test_what_is_restored_task_by_task():
     }
     scores = scores_by_task(gains, sd=0.0)
     assert task_gains(scores)["b", "rain"] == pytest.approx(-0.7)
-    assert against_input(scores) == [
+    assert input_gain_sentences(scores) == [
         "Every variant is better than its input on haze.",
-        "No variant restores noise: it is left as it is (gains within 0.05 dB).",
-        "No variant restores rain: it is left as it is or made worse.",
-        "Returns its input (gain within 0.05 dB): a on rain and a on motion blur.",
+        "No variant improves noise (gain within 0.05 dB).",
+        "No variant improves rain: it is unchanged or worse.",
+        "Output equals the input (gain within 0.05 dB): a on rain and a on motion blur.",
         f"Worse than its input: b on rain ({MINUS}0.70 dB).",
     ]
     assert (
-        against_input(collect(image_rows({}).reindex(columns=image_rows({("a", 0, "rain", "p"): 1.0}).columns))) == []
+        input_gain_sentences(collect(image_rows({}).reindex(columns=image_rows({("a", 0, "rain", "p"): 1.0}).columns)))
+        == []
     )
 
 
 def test_show_has_true_minus_signs_and_no_negative_zero():
     rows = image_rows({(v, 0, "rain", f"{s}1"): 20.0 for v in "ab" for s in "pq"})
-    assert show(Analysis(scores=collect(rows)).difference("a", "b")) == "0.00 dB [0.00, 0.00]"
+    assert format_estimate(Analysis(scores=collect(rows)).difference("a", "b")) == "0.00 dB [0.00, 0.00]"
     assert [signed(v) for v in (0.25, -0.25, -0.001, float("nan"))] == ["+0.25", f"{MINUS}0.25", "0.00", DASH]
 
 
 def test_show_p_sizes_and_seeds():
-    assert [show_p(p) for p in (0.0004, 0.0213, 1.0, float("nan"))] == ["< 0.001", "0.021", "1.000", DASH]
-    assert [show_size(s) for s in (0.0014, 0.014, 0.314, float("nan"))] == ["0.001", "0.01", "0.31", DASH]
-    assert [scaled(n) for n in (31_104_761, 1500, 12, None, "x")] == ["31.10 M", "1.50 k", "12", "", ""]
-    found, near = verdict_of(0.0, 3.0, 0.0001).contrasts.of()
-    assert show_seeds(found) == DASH
-    assert show_seeds(near) in {"> 50", str(near.seeds_needed)}
+    assert [format_p(p) for p in (0.0004, 0.0213, 1.0, float("nan"))] == ["< 0.001", "0.021", "1.000", DASH]
+    assert [format_size(s) for s in (0.0014, 0.014, 0.314, float("nan"))] == ["0.001", "0.01", "0.31", DASH]
+    assert [format_magnitude(n) for n in (31_104_761, 1500, 12, None, "x")] == ["31.10 M", "1.50 k", "12", "", ""]
+    found, near = verdict_of(0.0, 3.0, 0.0001).contrasts.in_column()
+    assert format_seeds_needed(found) == DASH
+    assert format_seeds_needed(near) in {"> 50", str(near.seeds_needed)}
 
 
 def test_lists_of_names():
     assert [listed(list(names)) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
-    assert [named(list(names)) for names in ("abcd", "abcdef")] == ["a, b, c and d", "a, b, c and 3 more"]
+    assert [list_names(list(names)) for names in ("abcd", "abcdef")] == ["a, b, c and d", "a, b, c and 3 more"]

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from reports import schema
+from reports.feature_separation import allowed_perplexities
 from reports.load import load
-from reports.parts import main_part
-from reports.separation import allowed_perplexities
+from reports.subsets import main_subset
 from reports.tables import build_table
 from reports.viewer.images import gallery
 from reports.viewer.origins import origins
@@ -64,7 +64,7 @@ def test_gallery_leaves_out_what_does_not_belong_together_and_what_is_too_much(s
 
 
 def test_origins_average_to_the_printed_cells(study):
-    main = main_part(study)
+    main = main_subset(study)
     table = build_table(main)
     told = origins([(main, table)])
     rows, columns = told["tables"][0]["rows"], told["tables"][0]["columns"]
@@ -113,7 +113,7 @@ def test_what_fails_costs_only_itself(study, tmp_path, monkeypatch):
         raise RuntimeError("odd content")
 
     monkeypatch.setattr("reports.viewer.show.gallery", broken)
-    main = main_part(study)
+    main = main_subset(study)
     found = interactive(main, [(main, build_table(main))])
     assert found.problems == {"gallery": "RuntimeError: odd content"}
     assert found.gallery.scenes == ()

@@ -12,10 +12,10 @@ import pytest
 from reports import schema
 from reports.costs import COST_COLUMNS, read_costs, write_costs
 from reports.files import sha256_of
+from reports.image_rows import decode_texts, read_rows
 from reports.load import load
-from reports.parts import other_parts
-from reports.rows import plain, read_rows
 from reports.study import Status
+from reports.subsets import other_subsets
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, run_id_of, write_done_marker, write_runs
 from tests.support.read_run import read_run
@@ -83,8 +83,8 @@ def test_marks_of_training_images_have_todays_values(runs):
     frame = schema.read_images(folder / schema.IMAGES_FILE)
     assert frame["in_training_set"].value_counts().index.tolist() == ["no", "yes"]
     study = load([runs])
-    pd.testing.assert_frame_equal(plain(study.rows), frame, check_dtype=False)
-    assert len(other_parts(study)) == 2
+    pd.testing.assert_frame_equal(decode_texts(study.rows), frame, check_dtype=False)
+    assert len(other_subsets(study)) == 2
 
 
 def test_further_scores_of_version_1_are_read(runs):

@@ -42,7 +42,7 @@ from datasets.test_sets.opening import (
 from dfpir.registry import suggestion
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE, build_page
 from reports.files import require_folder, sha256_of, write_json, write_text
-from reports.guesses import CONFUSION_FILE, COSTS_FILE, GUESSES_FILE, confusion_table, costs_table
+from reports.guess_costs import CONFUSION_FILE, COSTS_FILE, GUESSES_FILE, confusion_table, costs_table
 from reports.schema import IMAGES_FILE, condition_sort_key, write_images
 
 

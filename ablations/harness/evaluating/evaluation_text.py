@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datasets.score import Mean
-from reports.guesses import headline, number
+from reports.guess_costs import format_number, guess_headline
 
 _FILE_WIDTH = 200
 
@@ -40,12 +40,12 @@ def print_result(result: dict[str, Any], means: Sequence[Mean]) -> None:
 
 def _print_guess(console: Console, guess: dict[str, Any]) -> None:
     _print_line(console, f"\nDegradation guessed by a classifier trained on: {guess['classifier']['trained_on']}.")
-    _print_line(console, headline(guess))
+    _print_line(console, guess_headline(guess))
     rows = []
     for cost in guess["costs"]:
         interval = "-" if cost["low_db"] is None else f"{cost['low_db']:+.2f} to {cost['high_db']:+.2f}"
         interval = "none is wrong" if cost["right"] == cost["images"] else interval
-        means = [number(cost[key], 3) for key in ("psnr_db", "psnr_guess_db")]
+        means = [format_number(cost[key], 3) for key in ("psnr_db", "psnr_guess_db")]
         changes = ["-" if cost[key] is None else f"{cost[key]:+.3f}" for key in ("difference_db", "wrong_db")]
         correct = f"{cost['right']} of {cost['images']}"
         rows.append([cost["condition"], correct, *means, changes[0], interval, changes[1]])

@@ -16,7 +16,7 @@ from ablations.harness.evaluating.pretrained import PretrainedModel
 from datasets.bundle import EvalItem
 from datasets.protocols import Protocol, score
 from datasets.tasks import CONDITIONS, Condition
-from reports.guesses import COLUMNS, summary
+from reports.guess_costs import COLUMNS, summarize_guesses
 from reports.schema import PSNR
 
 AUTO, TRUTH = "auto", "true"
@@ -77,7 +77,7 @@ class PredictionTrial:
         }
 
     def table(self) -> pd.DataFrame:
-        """One row an image, with the columns of `reports.guesses.COLUMNS`."""
+        """One row an image, with the columns of `reports.guess_costs.COLUMNS`."""
         return pd.DataFrame(self.rows, columns=list(COLUMNS)).astype(COLUMNS)
 
     def summary_record(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class PredictionTrial:
                 "file": self.classifier.path.name,
                 "share_right_on_its_own_test_images": self.classifier.accuracy,
             },
-            **summary(self.table(), [condition.name for condition in self.allowed_conditions]),
+            **summarize_guesses(self.table(), [condition.name for condition in self.allowed_conditions]),
         }
 
 

@@ -21,7 +21,7 @@ from datasets.bundle import EvalItem
 from datasets.noise import content_hash
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE
 from reports.files import sha256_of, write_text
-from reports.guesses import CONFUSION_FILE, COSTS_FILE, GUESSES_FILE
+from reports.guess_costs import CONFUSION_FILE, COSTS_FILE, GUESSES_FILE
 from reports.schema import IMAGES_FILE, SCHEMA_VERSION, SPEC_FILE
 
 ROWS_FILE = "images.jsonl"

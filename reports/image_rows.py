@@ -1,4 +1,4 @@
-"""Rows of images.parquet, read and kept compactly: a study of thousands of runs has millions of them.
+"""Rows of images.parquet in compact form: a study of thousands of runs has millions of them.
 
 In memory texts are categories in alphabetical order, so that sorting and grouping go as for the texts themselves.
 """
@@ -16,18 +16,21 @@ import pyarrow.parquet as pq
 
 from reports import schema
 
-_TEXTS = [column.name for column in schema.IMAGE_COLUMNS if column.dtype == "str"]
-_ENCODED = {*_TEXTS, *schema.RENAMED_COLUMNS[schema.IMAGES_TABLE]}  # read as dictionaries, also under earlier names
-_KINDS = {"int64": pa.int64(), "float64": pa.float64()}
-_SCORES = [column.name for column in schema.IMAGE_COLUMNS if column.dtype == "float64"]
-_KEY = ("variant", "protocol", "dataset", "condition", "image", "metric")  # of a row among those of one seed
+_TEXT_COLUMNS = [column.name for column in schema.IMAGE_COLUMNS if column.dtype == "str"]
+_ENCODED = {
+    *_TEXT_COLUMNS,
+    *schema.RENAMED_COLUMNS[schema.IMAGES_TABLE],
+}  # read as dictionaries, also under earlier names
+_ARROW_TYPES = {"int64": pa.int64(), "float64": pa.float64()}
+_SCORE_COLUMNS = [column.name for column in schema.IMAGE_COLUMNS if column.dtype == "float64"]
+_KEY_COLUMNS = ("variant", "protocol", "dataset", "condition", "image", "metric")  # unique among the rows of one seed
 
 
 def read_rows(path: Path, content: bytes) -> pa.Table:
     """Decode and check a run's images.parquet; texts come as dictionaries.
 
     Args:
-        path: of the file, for what is said of it.
+        path: of the file, for error messages.
         content: of the file.
 
     Raises:
@@ -35,27 +38,27 @@ def read_rows(path: Path, content: bytes) -> pa.Table:
     """
     try:
         buffer = pa.BufferReader(content)
-        texts = [name for name in pq.read_schema(buffer).names if name in _ENCODED]
-        table = pq.ParquetFile(buffer, read_dictionary=texts).read(use_threads=False)
+        encoded = [name for name in pq.read_schema(buffer).names if name in _ENCODED]
+        table = pq.ParquetFile(buffer, read_dictionary=encoded).read(use_threads=False)
         table = schema.current_table(table, schema.IMAGES_TABLE, path.name)
-        as_usual = _is_plain(table)
+        is_valid = _is_valid(table)
     except (OSError, ValueError, KeyError):
-        as_usual = False
-    # what is odd in any way is left to the schema, which knows what may be and says what may not
-    return table if as_usual else encoded(schema.read_images(path))
+        is_valid = False
+    # anything unusual goes through the schema's slower reader, which validates it and explains what is wrong
+    return table if is_valid else encode_texts(schema.read_images(path))
 
 
-def plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a `Study` with texts as texts, as the schema writes them."""
-    return rows.astype(dict.fromkeys(_TEXTS, "str"))
+def decode_texts(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a `Study` with categories as plain texts, as the schema writes them."""
+    return rows.astype(dict.fromkeys(_TEXT_COLUMNS, "str"))
 
 
-class Gathered:
-    """The rows of many runs, gathered run by run into one frame."""
+class RowCollector:
+    """Collects the rows of many runs, run by run, into one frame."""
 
     def __init__(self) -> None:
-        self._texts = {name: _Texts() for name in _TEXTS if name != "variant"}
-        self._numbers: dict[str, list[np.ndarray]] = {name: [] for name in _SCORES}
+        self._texts = {name: _TextColumn() for name in _TEXT_COLUMNS if name != "variant"}
+        self._numbers: dict[str, list[np.ndarray]] = {name: [] for name in _SCORE_COLUMNS}
         self._variants: list[str] = []
         self._seeds: list[int] = []
         self._counts: list[int] = []
@@ -63,7 +66,7 @@ class Gathered:
     def add(self, table: pa.Table, *, variant: str, seed: int) -> None:
         """The rows of `read_rows` under the study's names."""
         for name, texts in self._texts.items():
-            texts.add(_whole(table, name))
+            texts.add(_single_chunk(table, name))
         for name, parts in self._numbers.items():
             parts.append(table.column(name).to_numpy())
         self._variants.append(variant)
@@ -71,8 +74,8 @@ class Gathered:
         self._counts.append(len(table))
 
     def frame(self, metrics: Sequence[schema.Metric] = schema.METRICS) -> pd.DataFrame:
-        """All rows, columns as schema.IMAGE_COLUMNS, scores capped as `metrics` say; nothing stays gathered."""
-        texts = {name: found.categorical() for name, found in self._texts.items()}
+        """All rows, columns as schema.IMAGE_COLUMNS, scores capped by `metrics`; the collector is empty afterwards."""
+        texts = {name: text_column.categorical() for name, text_column in self._texts.items()}
         counts = np.array(self._counts, dtype=np.int64)
         texts["variant"] = pd.Categorical(pd.Index(self._variants, dtype="str")).repeat(counts)
         numbers = {"seed": np.repeat(np.array(self._seeds, dtype=np.int64), counts)}
@@ -88,8 +91,8 @@ class Gathered:
         return pd.DataFrame({c.name: columns[c.name] for c in schema.IMAGE_COLUMNS}, copy=False)
 
 
-class _Texts:
-    """One column of texts: the names found so far, and for each run's rows which they hold."""
+class _TextColumn:
+    """One column of texts: the distinct names so far, and the codes of each run's rows."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -97,55 +100,55 @@ class _Texts:
         self._last: tuple[pa.Array, np.ndarray] | None = None
 
     def add(self, column: pa.DictionaryArray) -> None:
-        if self._last is None or not self._last[0].equals(column.dictionary):  # runs of a study name the same images
-            known = self._numbers
-            numbers = [known.setdefault(name, len(known)) for name in column.dictionary.to_pylist()]
-            self._last = column.dictionary, np.array(numbers, dtype=np.min_scalar_type(-len(known) - 1))
+        if self._last is None or not self._last[0].equals(column.dictionary):  # runs of a study have the same images
+            number_by_name = self._numbers
+            numbers = [number_by_name.setdefault(name, len(number_by_name)) for name in column.dictionary.to_pylist()]
+            self._last = column.dictionary, np.array(numbers, dtype=np.min_scalar_type(-len(number_by_name) - 1))
         self._parts.append(self._last[1][column.indices.to_numpy()])
 
     def categorical(self) -> pd.Categorical:
         """The column, categories sorted."""
         names = sorted(self._numbers)
-        place = np.zeros(len(names), dtype=np.min_scalar_type(-len(names) - 1))
-        place[[self._numbers[name] for name in names]] = np.arange(len(names))
-        codes = place[np.concatenate(self._parts)] if self._parts else place
+        rank = np.zeros(len(names), dtype=np.min_scalar_type(-len(names) - 1))
+        rank[[self._numbers[name] for name in names]] = np.arange(len(names))
+        codes = rank[np.concatenate(self._parts)] if self._parts else rank
         self._parts.clear()
         return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str"), validate=False)
 
 
-def _whole(table: pa.Table, name: str) -> pa.DictionaryArray:
+def _single_chunk(table: pa.Table, name: str) -> pa.DictionaryArray:
     """A column of texts in one piece."""
     column = table.column(name)
     return column.chunk(0) if column.num_chunks == 1 else column.unify_dictionaries().combine_chunks()
 
 
-def encoded(frame: pd.DataFrame) -> pa.Table:
+def encode_texts(frame: pd.DataFrame) -> pa.Table:
     """A checked frame as `read_rows` gives it."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    for name in _TEXTS:
+    for name in _TEXT_COLUMNS:
         place = table.schema.get_field_index(name)
         table = table.set_column(place, name, table.column(name).cast(pa.string()).dictionary_encode())
     return table
 
 
-def _is_plain(table: pa.Table) -> bool:
-    """Whether the table is beyond doubt what `schema.validate_images` lets pass."""
+def _is_valid(table: pa.Table) -> bool:
+    """Whether the table certainly passes `schema.validate_images`."""
     if sorted(table.column_names) != sorted(c.name for c in schema.IMAGE_COLUMNS) or not len(table):
         return False
     for column in schema.IMAGE_COLUMNS:
-        found = table.column(column.name)
-        kind = found.type.value_type if pa.types.is_dictionary(found.type) else found.type
-        fits = kind == (pa.string() if column.name in _TEXTS else _KINDS[column.dtype])
-        if not fits or found.null_count:
+        column_data = table.column(column.name)
+        kind = column_data.type.value_type if pa.types.is_dictionary(column_data.type) else column_data.type
+        has_type = kind == (pa.string() if column.name in _TEXT_COLUMNS else _ARROW_TYPES[column.dtype])
+        if not has_type or column_data.null_count:
             return False
-    scores = (table.column(name).to_numpy() for name in _SCORES)
-    if any(np.isnan(found).any() or np.isneginf(found).any() for found in scores):
+    scores = (table.column(name).to_numpy() for name in _SCORE_COLUMNS)
+    if any(np.isnan(values).any() or np.isneginf(values).any() for values in scores):
         return False
     seeds = table.column("seed").to_numpy()
     key = np.zeros(len(table), dtype=np.int64)
-    for name in _KEY:
-        texts = _whole(table, name)
+    for name in _KEY_COLUMNS:
+        texts = _single_chunk(table, name)
         key = key * len(texts.dictionary) + texts.indices.to_numpy()
-    metrics = set(_whole(table, "metric").dictionary.to_pylist())
+    metrics = set(_single_chunk(table, "metric").dictionary.to_pylist())
     one_seed = bool((seeds == seeds[0]).all())
     return one_seed and len(np.unique(key)) == len(key) and metrics <= {metric.name for metric in schema.METRICS}

@@ -9,7 +9,7 @@ from reports import schema
 from reports.build import build_report
 from reports.files import sha256_of, write_json
 from reports.load import load
-from reports.parts import main_part, other_parts
+from reports.subsets import main_subset, other_subsets
 
 
 def _rows(dataset, protocol, condition, count, seen):
@@ -51,7 +51,7 @@ def run(tmp_path):
 
 
 def test_the_main_table_has_one_protocol_and_one_set_a_column(run):
-    images = main_part(load([run])).rows
+    images = main_subset(load([run])).rows
     assert set(images["protocol"]) == {"allinone-v1"}
     assert images.groupby("condition")["dataset"].unique().map(list).to_dict() == {
         "noise-25": ["cbsd68"],
@@ -60,14 +60,14 @@ def test_the_main_table_has_one_protocol_and_one_set_a_column(run):
 
 
 def test_everything_else_has_a_table_of_its_own(run):
-    parts = {part.title: part.study.rows for part in other_parts(load([run]))}
+    parts = {part.title: part.study.rows for part in other_subsets(load([run]))}
     assert list(parts) == [
-        "Test images seen in training",
-        "Test images unseen in training",
+        "Test images in the training set",
+        "Test images not in the training set",
         "Test set urban100",
         "Protocol restormer-v1",
     ]
-    seen, unseen = (parts[f"Test images {word} in training"] for word in ("seen", "unseen"))
+    seen, unseen = (parts[f"Test images {word} the training set"] for word in ("in", "not in"))
     assert set(seen["condition"]) == set(unseen["condition"]) == {"rain"}  # noise has no image seen: nothing to compare
     assert seen["image"].nunique() == 3
     assert unseen["image"].nunique() == 1
@@ -79,7 +79,7 @@ def test_everything_else_has_a_table_of_its_own(run):
 def test_the_page_and_the_tables_show_them(run, tmp_path):
     page = build_report([run], tmp_path / "out").read_text(encoding="utf-8")
     markdown = (tmp_path / "out" / schema.TABLE_MD_FILE).read_text(encoding="utf-8")
-    for title in ("Test images seen in training", "Test set urban100", "Protocol restormer-v1"):
+    for title in ("Test images in the training set", "Test set urban100", "Protocol restormer-v1"):
         assert title in page
         assert f"## {title}" in markdown
 

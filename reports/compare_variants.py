@@ -11,7 +11,16 @@ from reports.stats import AVERAGE, Analysis, Scores, seed_means
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class ModelPair:
+    """One model in two studies: its trained name in each, and whether its runs there are the same."""
+
+    before: str
+    after: str
+    same_runs: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantChange:
     """One variant in one column, before and after.
 
     Attributes:
@@ -22,7 +31,7 @@ class Change:
             conditions.
         p_adjusted: Bonferroni's p over the same family.
         n_images: images behind it.
-        seeds_paired: whether the same seeds stand on both sides.
+        seeds_paired: whether both studies have the same seeds.
         same_runs: whether both are the same runs with the same numbers: then there is nothing to test.
     """
 
@@ -42,73 +51,73 @@ class Change:
         return not self.same_runs and self.estimate.excludes_zero
 
     @property
-    def is_real(self) -> bool:
-        """Whether it is more than noise: as `models_differ`, and more than one seed says that it was not luck."""
+    def is_significant(self) -> bool:
+        """Whether the variants differ: as `models_differ`, with more than one seed."""
         return self.models_differ and self.estimate.n_seeds > 1
 
     @property
-    def text(self) -> str:
-        """Whether it moved, in a word or two."""
+    def significance(self) -> str:
+        """Whether the change is significant, in a word or two."""
         if self.same_runs:
             return message("same runs")
-        if self.models_differ and not self.is_real:
-            return message("one seed: can't be told")
-        return message("yes") if self.is_real else message("no")
+        if self.models_differ and not self.is_significant:
+            return message("one seed: not tested")
+        return message("yes") if self.is_significant else message("no")
 
 
-def changes(scores: Scores, pairs: Mapping[str, tuple[str, str, bool]]) -> tuple[Change, ...]:
+def variant_changes(scores: Scores, pairs: Mapping[str, ModelPair]) -> tuple[VariantChange, ...]:
     """Every variant and column; variants in their order, the average first.
 
     Args:
         scores: of both studies' rows, variants named "0 <variant>" before and "1 <variant>" after.
-        pairs: variant -> trained name before, trained name after, and whether the runs are the same.
+        pairs: variant -> its models.
     """
     columns = (AVERAGE, *scores.conditions)
     shared = {v: sorted(set(scores.seeds[f"0 {v}"]) & set(scores.seeds[f"1 {v}"])) for v in pairs}
-    paired, apart = Analysis(scores=_changes(scores, shared)), Analysis(scores=scores)
-    tested = [v for v, (_, _, same_runs) in pairs.items() if not same_runs]
-    found = []
-    for variant, (_, _, same_runs) in pairs.items():
+    paired, unpaired = Analysis(scores=_paired_differences(scores, shared)), Analysis(scores=scores)
+    tested = [v for v, pair in pairs.items() if not pair.same_runs]
+    changes = []
+    for variant, pair in pairs.items():
         for column in columns:
             family = max(len(tested) * (1 if column == AVERAGE else len(scores.conditions)), 1)
             if shared[variant]:
                 change = paired.estimate(variant, column)
             else:
-                change = apart.difference(f"1 {variant}", f"0 {variant}", column)
+                change = unpaired.difference(f"1 {variant}", f"0 {variant}", column)
             before, after = (
-                float(seed_means(scores, name, column)[_rows(scores, name, shared[variant])].mean())
+                float(seed_means(scores, name, column)[_seed_indices(scores, name, shared[variant])].mean())
                 for name in (f"0 {variant}", f"1 {variant}")
             )
-            found.append(
-                Change(
+            changes.append(
+                VariantChange(
                     variant=variant,
                     condition=column,
                     before=before,
                     after=after,
-                    estimate=change.at(1 - (1 - LEVEL) / family),
-                    p_adjusted=1.0 if same_runs else min(1.0, family * change.p),
-                    n_images=scores.counted(column)[1],
+                    estimate=change.at_level(1 - (1 - LEVEL) / family),
+                    p_adjusted=1.0 if pair.same_runs else min(1.0, family * change.p),
+                    n_images=scores.count_scenes_and_images(column)[1],
                     seeds_paired=bool(shared[variant]),
-                    same_runs=same_runs,
+                    same_runs=pair.same_runs,
                 )
             )
-    return tuple(found)
+    return tuple(changes)
 
 
-def _changes(scores: Scores, shared: Mapping[str, list[int]]) -> Scores:
+def _paired_differences(scores: Scores, shared: Mapping[str, list[int]]) -> Scores:
     """For each variant with shared seeds the change of each score from seed to same seed, as a variant of its own.
 
     The same seed sees the same batches on both sides: its runs may agree far better than two seeds do.
     """
     values = {
-        v: scores.values[f"1 {v}"][_rows(scores, f"1 {v}", seeds)]
-        - scores.values[f"0 {v}"][_rows(scores, f"0 {v}", seeds)]
+        v: scores.values[f"1 {v}"][_seed_indices(scores, f"1 {v}", seeds)]
+        - scores.values[f"0 {v}"][_seed_indices(scores, f"0 {v}", seeds)]
         for v, seeds in shared.items()
         if seeds
     }
     return replace(scores, values=values, seeds={v: tuple(shared[v]) for v in values})
 
 
-def _rows(scores: Scores, variant: str, seeds: list[int]) -> list[int]:
+def _seed_indices(scores: Scores, variant: str, seeds: list[int]) -> list[int]:
     """Rows of these seeds; all where there are none."""
     return [scores.seeds[variant].index(s) for s in seeds] or list(range(len(scores.seeds[variant])))

@@ -1,4 +1,4 @@
-"""How far features lie apart by condition, and a plane to look at them."""
+"""How well features separate by condition, and their t-SNE embedding."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from reports.artifacts import Probes
 
-MOST_POINTS = 700
-MOST_SHOWN = 210  # in a plane; fewer than are measured, since every plane costs time
-NEIGHBOURS = 10
+MAX_POINTS = 700
+MAX_SHOWN = 210  # in an embedding; fewer than are measured, since t-SNE is slow
+N_NEIGHBOURS = 10
 PERPLEXITIES = (5, 15, 40)
 _ITERATIONS = 500
 PCA_WIDTH = 50
-_RESAMPLES = 1000
-AS_WELL = 0.9
+_N_RESAMPLES = 1000
+SIMILAR_SHARE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class Separation:
     Attributes:
         silhouette: mean silhouette width, -1..1; 0 means that conditions overlap.
         purity: share of the `near` nearest points that have the same condition, 0..1.
-        near: number of neighbours looked at, `NEIGHBOURS` or one fewer than the rarest condition has points.
-        chance: purity of features that know nothing of the condition.
+        near: number of neighbours compared, `N_NEIGHBOURS` or one fewer than the rarest condition has points.
+        chance: purity of features that are independent of the condition.
         n: number of points.
     """
 
@@ -50,36 +50,38 @@ def above_chance(purity: float, chance: float) -> float:
     return (purity - chance) / (1 - chance) if chance < 1 else 0.0
 
 
-def as_well(control: Separation, own: Separation) -> bool:
-    """Whether a control separates as well: it comes `AS_WELL` of the way that features come above chance."""
-    return control.above_chance >= AS_WELL * own.above_chance
+def separates_as_well(control: Separation, trained: Separation) -> bool:
+    """Whether a control separates as well: above chance, it reaches `SIMILAR_SHARE` of the trained features' purity."""
+    return control.above_chance >= SIMILAR_SHARE * trained.above_chance
 
 
-def points(probes: Probes, layer: str, *, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """At most `most` patches, evenly over conditions: PCA scores (n, d) of standardised features and labels (n,)."""
-    x, index = reduced(probes.features[layer], probes.feature_condition, most=most)
+def sample_points(probes: Probes, layer: str, *, max_points: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """At most `max_points` patches, evenly over conditions: PCA scores (n, d) and labels (n,)."""
+    x, index = pca_scores(probes.features[layer], probes.feature_condition, max_points=max_points)
     return x, probes.feature_condition[index]
 
 
-def reduced(features: np.ndarray, labels: np.ndarray, *, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
+def pca_scores(
+    features: np.ndarray, labels: np.ndarray, *, max_points: int = MAX_POINTS
+) -> tuple[np.ndarray, np.ndarray]:
     """Standardise features and reduce them by PCA.
 
     Args:
         features: (N, D), one row a patch; rows that are not finite are left out.
-        labels: (N,) conditions, over which the patches that are kept are spread evenly.
-        most: patches that are kept.
+        labels: (N,) conditions, over which the sampled patches are spread evenly.
+        max_points: patches to sample.
 
     Returns:
         (n, d) PCA scores, and the (n,) places of their rows in `features`.
     """
-    from sklearn.decomposition import PCA  # here and below: a second to import, and few processes need it
+    from sklearn.decomposition import PCA  # slow to import, and few processes need it
 
     features = features.astype(np.float64)
     finite = np.isfinite(features).all(axis=1)
     rng = np.random.default_rng(0)
-    room = most // max(len(np.unique(labels[finite])), 1)
-    kept = [rng.permutation(np.flatnonzero(finite & (labels == c)))[:room] for c in np.unique(labels[finite])]
-    index = np.sort(np.concatenate(kept)) if kept else np.zeros(0, dtype=int)
+    n_per_label = max_points // max(len(np.unique(labels[finite])), 1)
+    sampled = [rng.permutation(np.flatnonzero(finite & (labels == c)))[:n_per_label] for c in np.unique(labels[finite])]
+    index = np.sort(np.concatenate(sampled)) if sampled else np.zeros(0, dtype=int)
     x = features[index]
     x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12) if len(x) else x
     width = min(PCA_WIDTH, *x.shape)
@@ -87,7 +89,7 @@ def reduced(features: np.ndarray, labels: np.ndarray, *, most: int = MOST_POINTS
 
 
 def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
-    """Measure the separation in PCA space, where distances mean something, not in the t-SNE plane."""
+    """Measure the separation in PCA space, where distances are meaningful, not in the t-SNE embedding."""
     from sklearn.metrics import silhouette_samples
     from sklearn.neighbors import NearestNeighbors
 
@@ -95,38 +97,38 @@ def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
     if len(counts) < 2 or counts.min() < 2:
         return None
     widths = silhouette_samples(x, labels)
-    near = min(NEIGHBOURS, int(counts.min()) - 1)  # more could not all share the condition
-    neighbours = NearestNeighbors(n_neighbors=near).fit(x).kneighbors(return_distance=False)
-    same = (labels[neighbours] == labels[:, None]).mean(axis=1)
+    n_neighbours = min(N_NEIGHBOURS, int(counts.min()) - 1)  # more could not all share the condition
+    neighbours = NearestNeighbors(n_neighbors=n_neighbours).fit(x).kneighbors(return_distance=False)
+    same_label_share = (labels[neighbours] == labels[:, None]).mean(axis=1)
     return Separation(
         silhouette=float(widths.mean()),
         silhouette_interval=_interval(widths),
-        purity=float(same.mean()),
-        purity_interval=_interval(same),
-        near=near,
+        purity=float(same_label_share.mean()),
+        purity_interval=_interval(same_label_share),
+        near=n_neighbours,
         chance=float(np.sum(counts * (counts - 1)) / (len(x) * (len(x) - 1))),
         n=len(x),
     )
 
 
 def allowed_perplexities(n: int) -> tuple[int, ...]:
-    """Those of `PERPLEXITIES` for which n points hold three times as many neighbours as t-SNE looks at."""
+    """Those of `PERPLEXITIES` that n points allow: t-SNE needs three times as many neighbours."""
     return tuple(p for p in PERPLEXITIES if 3 * p <= n - 1)
 
 
-def plane(x: np.ndarray, perplexity: int) -> np.ndarray:
+def tsne_embedding(x: np.ndarray, perplexity: int) -> np.ndarray:
     """Two-dimensional t-SNE (n, 2) of (n, d) PCA scores from a fixed seed and PCA start."""
     from sklearn.manifold import TSNE
 
     model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=_ITERATIONS)
     # One thread: for so few points several cost more in waiting for each other than they save, and on a busy machine
-    # many times more; the plane also stays the same whatever the number of cores.
+    # many times more; the embedding also does not depend on the number of cores.
     with threadpool_limits(limits=1):
         return np.asarray(model.fit_transform(x.astype(np.float32)), dtype=np.float64)
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean."""
-    draws = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
+    draws = np.random.default_rng(0).integers(0, len(values), (_N_RESAMPLES, len(values)))
     low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
     return float(low), float(high)

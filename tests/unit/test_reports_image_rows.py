@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from reports import schema
+from reports.image_rows import RowCollector, decode_texts, read_rows
 from reports.load import load, load_study
-from reports.rows import Gathered, plain, read_rows
 from tests.support.fake_runs import FakeStudy, run_id_of, write_runs
 
 
@@ -20,7 +20,7 @@ def root(tmp_path):
 def test_all_runs_together_are_what_the_schema_reads_of_each(root):
     ids = [run_id_of(v, s) for v in ("b", "a") for s in (0, 1)]
     want = pd.concat([schema.read_images(root / i / schema.IMAGES_FILE) for i in ids], ignore_index=True)
-    pd.testing.assert_frame_equal(plain(load([root]).rows), want)
+    pd.testing.assert_frame_equal(decode_texts(load([root]).rows), want)
 
 
 def test_texts_are_sorted_as_texts(root):
@@ -34,7 +34,7 @@ def test_perfect_scores_are_capped(root):
     frame = schema.read_images(path)
     frame.loc[frame["metric"] == schema.PSNR, "value"] = float("inf")
     schema.write_images(frame, path)
-    gathered = Gathered()
+    gathered = RowCollector()
     gathered.add(read_rows(path, path.read_bytes()), variant="a", seed=0)
     rows = gathered.frame()
     assert set(rows.loc[rows["metric"] == schema.PSNR, "value"]) == {100.0}
@@ -68,5 +68,5 @@ def test_half_a_file_is_refused(root):
 
 def test_terms_tell_each_row_apart(root):
     study = load_study(next((root / schema.STUDIES_FOLDER).iterdir()))
-    told = study.terms.iloc[study.term_of_row].reset_index(drop=True)
-    pd.testing.assert_frame_equal(told, plain(study.rows)[list(told.columns)], check_dtype=False)
+    told = study.test_settings.iloc[study.setting_of_row].reset_index(drop=True)
+    pd.testing.assert_frame_equal(told, decode_texts(study.rows)[list(told.columns)], check_dtype=False)

@@ -1,7 +1,7 @@
-"""Moderated variances: each variant's own, shrunk towards what all of a study's variants have in common.
+"""Empirical Bayes moderation of variances: each is shrunk towards the common value of a study's variants.
 
-Three runs say little of how much a variant varies from training to training; nine variants of three runs say more. Each
-variance over runs is taken as drawn from a scaled inverse chi-squared distribution whose two parameters are fitted to
+Three runs estimate a variant's variance over training runs poorly; nine variants of three runs do better. Each variance
+over runs is modelled as a draw from a scaled inverse chi-squared distribution whose two parameters are fitted to
 all of them (Smyth, 2004, as in limma), and replaced by its posterior mean. Where the variances scatter no more than
 equal ones would, the fit makes them equal: the pooled variance.
 """
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-_LEAST = 1e-5  # of the median: a smaller variance counts as this, for its logarithm
+_MIN_RELATIVE_VARIANCE = 1e-5  # relative to the median; floor for logarithms
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moderated:
+class ModeratedVariances:
     """Variances after moderation.
 
     Attributes:
@@ -36,7 +36,7 @@ class Moderated:
     df_pooled: float
 
 
-def moderate(variances: np.ndarray, df: np.ndarray) -> Moderated:
+def moderate_variances(variances: np.ndarray, df: np.ndarray) -> ModeratedVariances:
     """Shrink variances towards each other.
 
     Args:
@@ -51,7 +51,7 @@ def moderate(variances: np.ndarray, df: np.ndarray) -> Moderated:
         shrunk = (df_prior * variance_prior + df * variances) / (df_prior + df)
     else:
         shrunk = variances
-    return Moderated(
+    return ModeratedVariances(
         variances=shrunk,
         df=np.minimum(df_prior + df, pooled),
         df_prior=df_prior,
@@ -69,7 +69,7 @@ def fit_prior(variances: np.ndarray, df: np.ndarray) -> tuple[float, float]:
     """
     if len(variances) < 2:
         return 0.0, math.nan
-    floor = _LEAST * float(np.median(variances))
+    floor = _MIN_RELATIVE_VARIANCE * float(np.median(variances))
     logs = np.log(np.maximum(variances, floor)) - special.psi(df / 2) + np.log(df / 2)
     excess = float(np.var(logs, ddof=1) - np.mean(_trigamma(df / 2)))
     if excess <= 0:

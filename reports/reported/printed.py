@@ -10,21 +10,21 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib.resources import files
 
-from reports.reported.methods import SETTINGS, Setting, canonical, find_setting, suggestion
+from reports.reported.paper_tables import SETTINGS, Setting, canonical_name, find_setting, suggestion
 
 COLUMNS = ("setting", "method", "year", "dataset", "psnr_db", "ssim", "params_m", "source", "note")
 _SOURCES_FILE = "sources.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Printed:
+class PrintedCell:
     """PSNR and SSIM of one method on one test set as a source prints them.
 
     Decimals keep the printed digits: 26.90 is known to 0.005 dB, 26.9 to 0.05 dB.
 
     Attributes:
         psnr_db: in dB; None where the source prints none; likewise `ssim`.
-        note: what the source or the person who copied it says of this cell.
+        note: remark of the source, or of the person who copied it.
         where: file and line.
     """
 
@@ -47,7 +47,7 @@ class ReportedRow:
         method: as the source prints it; `name` is the same for all sources.
         year: of the method, or of the source where it re-ran an older method.
         params_m: parameters in millions, None where the source gives none.
-        source: where the numbers stand.
+        source: of the numbers.
         cells: by column name, the average included where the source prints one.
     """
 
@@ -56,12 +56,12 @@ class ReportedRow:
     year: int
     params_m: Decimal | None
     source: str
-    cells: dict[str, Printed]
+    cells: dict[str, PrintedCell]
 
     @property
     def name(self) -> str:
         """The method's one name."""
-        return canonical(self.setting, self.method)
+        return canonical_name(self.setting, self.method)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class Source:
 @cache
 def sources() -> dict[str, Source]:
     """Every source by name, from reports/paper/sources.csv."""
-    rows = csv.DictReader(io.StringIO(_text(_SOURCES_FILE)))
+    rows = csv.DictReader(io.StringIO(_read_text(_SOURCES_FILE)))
     return {r["source"]: Source(name=r["source"], kind=r["kind"], meaning=r["meaning"]) for r in rows}
 
 
@@ -99,8 +99,8 @@ def reported_rows(setting: str) -> tuple[ReportedRow, ...]:
     Raises:
         ValueError: unknown setting, or the CSV file holds something that it may not; names file and line.
     """
-    found = find_setting(setting)
-    return parse(_text(found.file), found, sources())
+    table_setting = find_setting(setting)
+    return parse(_read_text(table_setting.file), table_setting, sources())
 
 
 def parse(text: str, setting: Setting, known_sources: Iterable[str]) -> tuple[ReportedRow, ...]:
@@ -124,13 +124,13 @@ def parse(text: str, setting: Setting, known_sources: Iterable[str]) -> tuple[Re
         try:
             if None in record or None in record.values():
                 raise ValueError(f"{len(COLUMNS)} fields are needed.")
-            _add(rows, _row(record, setting, allowed, where))
+            _add_cell(rows, _parse_row(record, setting, allowed, where))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
     return tuple(rows.values())
 
 
-def _row(record: dict[str, str], setting: Setting, allowed: tuple[str, ...], where: str) -> ReportedRow:
+def _parse_row(record: dict[str, str], setting: Setting, allowed: tuple[str, ...], where: str) -> ReportedRow:
     """One line of the file as a row with one cell."""
     if record["setting"] != setting.name:
         raise ValueError(f"setting {record['setting']!r} does not belong here; this file is {setting.name!r}.")
@@ -142,9 +142,9 @@ def _row(record: dict[str, str], setting: Setting, allowed: tuple[str, ...], whe
         )
     if not record["method"].strip():
         raise ValueError("no method.")
-    cell = Printed(
-        psnr_db=_number(record["psnr_db"], "psnr_db", 100),
-        ssim=_number(record["ssim"], "ssim", 1),
+    cell = PrintedCell(
+        psnr_db=_parse_number(record["psnr_db"], "psnr_db", 100),
+        ssim=_parse_number(record["ssim"], "ssim", 1),
         note=record["note"],
         where=where,
     )
@@ -153,50 +153,54 @@ def _row(record: dict[str, str], setting: Setting, allowed: tuple[str, ...], whe
     return ReportedRow(
         setting=setting.name,
         method=record["method"],
-        year=_year(record["year"]),
-        params_m=_number(record["params_m"], "params_m", 100_000),
+        year=_parse_year(record["year"]),
+        params_m=_parse_number(record["params_m"], "params_m", 100_000),
         source=record["source"],
         cells={record["dataset"]: cell},
     )
 
 
-def _add(rows: dict[tuple[str, str], ReportedRow], new: ReportedRow) -> None:
+def _add_cell(rows: dict[tuple[str, str], ReportedRow], new_row: ReportedRow) -> None:
     """Put the cell into its row."""
-    row = rows.setdefault((new.method, new.source), new)
-    if row is new:
+    row = rows.setdefault((new_row.method, new_row.source), new_row)
+    if row is new_row:
         return
-    (dataset,) = new.cells
+    (dataset,) = new_row.cells
     if dataset in row.cells:
-        raise ValueError(f"{new.method}, {dataset}, {new.source!r} stands in {row.cells[dataset].where} already.")
-    if (row.year, row.params_m) != (new.year, new.params_m):
-        raise ValueError(f"year and parameters differ from the same row's other cells ({new.method}, {new.source!r}).")
-    row.cells[dataset] = new.cells[dataset]
+        raise ValueError(
+            f"{new_row.method}, {dataset}, {new_row.source!r} stands in {row.cells[dataset].where} already."
+        )
+    if (row.year, row.params_m) != (new_row.year, new_row.params_m):
+        raise ValueError(
+            f"year and parameters differ from the same row's other cells ({new_row.method}, {new_row.source!r})."
+        )
+    row.cells[dataset] = new_row.cells[dataset]
 
 
-def _number(text: str, name: str, largest: int) -> Decimal | None:
-    """A positive number of at most `largest`; None for an empty field."""
+def _parse_number(text: str, name: str, upper: int) -> Decimal | None:
+    """A positive number of at most `upper`; None for an empty field."""
     if not text.strip():
         return None
     try:
         value = Decimal(text)
     except InvalidOperation:
         raise ValueError(f"{name} {text!r} is no number.") from None
-    if not value.is_finite() or not 0 < value <= largest:
-        raise ValueError(f"{name} {text!r} must lie above 0 and be at most {largest}.")
+    if not value.is_finite() or not 0 < value <= upper:
+        raise ValueError(f"{name} {text!r} must lie above 0 and be at most {upper}.")
     return value
 
 
-def _year(text: str) -> int:
+def _parse_year(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) == 4):
         raise ValueError(f"year {text!r} is no year.")
     return int(text)
 
 
-def _text(name: str) -> str:
+def _read_text(name: str) -> str:
     return files("reports").joinpath("paper", name).read_text(encoding="utf-8")
 
 
-def unit(value: Decimal) -> Decimal:
+def last_digit_unit(value: Decimal) -> Decimal:
     """One unit of the last printed digit: 0.01 for 26.90."""
     return Decimal(1).scaleb(int(value.as_tuple().exponent))
 

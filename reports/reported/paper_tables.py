@@ -17,10 +17,10 @@ class PaperColumn:
 
     Attributes:
         name: as in the CSV files ("CBSD68-s25").
-        head: as a reader knows it.
+        head: column head.
         dataset: the test set's name in this suite's rows.
         condition: the degradation's name in this suite's rows.
-        n_images: images of the whole set; a mean over fewer is a mean over other images.
+        n_images: images of the complete set; a mean over fewer is not comparable.
     """
 
     name: str
@@ -45,10 +45,10 @@ def _noise(dataset: str, head: str, n_images: int, *sigmas: int) -> tuple[PaperC
 
 _HAZE = PaperColumn(
     name="SOTS-outdoor", head="SOTS-outdoor", dataset="sots-outdoor", condition="haze", n_images=500
-)  # 500 hazy images; some papers take the 492 distinct scenes, which is another set here
+)  # 500 hazy images; papers that use the 492 distinct scenes have another test set
 _RAIN = PaperColumn(name="Rain100L", head="Rain100L", dataset="rain100l-test", condition="rain", n_images=100)
 _BLUR = PaperColumn(name="GoPro", head="GoPro", dataset="gopro-test", condition="blur", n_images=1111)
-_LOW = PaperColumn(name="LOL-v1", head="LOL-v1", dataset="lol-eval15", condition="lowlight", n_images=15)
+_LOWLIGHT = PaperColumn(name="LOL-v1", head="LOL-v1", dataset="lol-eval15", condition="lowlight", n_images=15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Setting:
         file: its CSV file in reports/paper/.
         columns: in the paper's order, without the average.
         has_average: whether the paper prints one: the plain mean over `columns`.
-        home: the source that is the paper's own table; its rows stand first.
+        paper_source: the source that is the paper's own table; its rows come first.
         protocol: the evaluation protocol of the family that prints such tables (docs/protocols.md).
     """
 
@@ -70,7 +70,7 @@ class Setting:
     file: str
     columns: tuple[PaperColumn, ...]
     has_average: bool
-    home: str
+    paper_source: str
     protocol: str
 
     @property
@@ -88,16 +88,16 @@ SETTINGS: dict[str, Setting] = {
             file="three_task.csv",
             columns=(_HAZE, _RAIN, *_noise("cbsd68", "CBSD68", 68, 15, 25, 50)),
             has_average=True,
-            home="DFPIR paper, Table 1",
+            paper_source="DFPIR paper, Table 1",
             protocol="allinone",
         ),
         Setting(
             name="5-task",
             title=message("Five tasks in one model"),
             file="five_task.csv",
-            columns=(_HAZE, _RAIN, *_noise("cbsd68", "CBSD68", 68, 25), _BLUR, _LOW),
+            columns=(_HAZE, _RAIN, *_noise("cbsd68", "CBSD68", 68, 25), _BLUR, _LOWLIGHT),
             has_average=True,
-            home="DFPIR paper, Table 2",
+            paper_source="DFPIR paper, Table 2",
             protocol="allinone-5task",
         ),
         Setting(
@@ -111,7 +111,7 @@ SETTINGS: dict[str, Setting] = {
                 *_noise("urban100", "Urban100", 100, 15, 25, 50),
             ),
             has_average=False,
-            home="DFPIR paper, single-task tables",
+            paper_source="DFPIR paper, single-task tables",
             protocol="allinone",
         ),
     )
@@ -141,15 +141,15 @@ VARIANT_OF_METHOD: dict[str, str] = {
 NOT_TRAINED: dict[str, str] = {"TAPE": message("no code by its authors was found")}
 
 # InstructIR's paper names its models by the number of tasks; other papers print the same rows under the bare name.
-_SAME_MODEL = {("3-task", "InstructIR-3D"): "InstructIR", ("5-task", "InstructIR-5D"): "InstructIR"}
+_CANONICAL_NAMES = {("3-task", "InstructIR-3D"): "InstructIR", ("5-task", "InstructIR-5D"): "InstructIR"}
 
-# Methods whose authors score in a way of their own; everybody's numbers of them go back to theirs.
+# Methods whose authors evaluate with their own protocol; other papers copy those numbers.
 _OWN_PROTOCOL = {"MoCE-IR": "moceir", "MoCE-IR-S": "moceir", "InstructIR": "instructir"}
 
 
-def canonical(setting: str, method: str) -> str:
+def canonical_name(setting: str, method: str) -> str:
     """The one name of a method that sources spell differently."""
-    return _SAME_MODEL.get((setting, method), method)
+    return _CANONICAL_NAMES.get((setting, method), method)
 
 
 def method_of(names: Iterable[str]) -> str | None:
@@ -168,7 +168,7 @@ def protocol_for(setting: str, method: str) -> str:
     Raises:
         ValueError: unknown setting.
     """
-    return _OWN_PROTOCOL.get(canonical(setting, method), find_setting(setting).protocol)
+    return _OWN_PROTOCOL.get(canonical_name(setting, method), find_setting(setting).protocol)
 
 
 def find_setting(name: str) -> Setting:
@@ -182,8 +182,8 @@ def find_setting(name: str) -> Setting:
     return SETTINGS[name]
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, names: Iterable[str]) -> str:
     """The end of an error message about an unknown name: the nearest known one, or all of them."""
-    by_lower = {k.lower(): k for k in known}
+    by_lower = {k.lower(): k for k in names}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else f" Known: {', '.join(by_lower.values())}."

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-from reports.moderation import fit_prior, moderate, trigamma_inverse
+from reports.empirical_bayes import fit_prior, moderate_variances, trigamma_inverse
 
 
 @given(st.floats(1e-3, 1e3))
@@ -30,7 +30,7 @@ def test_the_prior_that_variances_were_drawn_from_is_found(df_prior, variance_pr
 
 def test_variances_that_scatter_no_more_than_equal_ones_are_pooled():
     variances, df = np.array([1.0, 1.1, 0.9, 1.05]), np.array([2.0, 2.0, 2.0, 7.0])
-    found = moderate(variances, df)
+    found = moderate_variances(variances, df)
     assert math.isinf(found.df_prior)
     assert found.variances == pytest.approx([variances @ df / 13] * 4)
     assert found.df.tolist() == [13.0] * 4
@@ -40,7 +40,7 @@ def test_variances_that_scatter_no_more_than_equal_ones_are_pooled():
 def test_shrinkage_by_hand():
     """Posterior mean and degrees of freedom, no more of these than the study has."""
     variances, df = np.array([0.01, 0.02, 0.03, 5.0, 0.0001]), np.full(5, 2.0)
-    found = moderate(variances, df)
+    found = moderate_variances(variances, df)
     assert 0 < found.df_prior < math.inf
     expected = (found.df_prior * found.variance_prior + 2 * variances) / (found.df_prior + 2)
     assert found.variances == pytest.approx(expected)
@@ -49,7 +49,7 @@ def test_shrinkage_by_hand():
 
 @pytest.mark.parametrize("variances", [[], [0.3]])
 def test_without_others_nothing_is_moderated(variances):
-    found = moderate(np.array(variances), np.full(len(variances), 2.0))
+    found = moderate_variances(np.array(variances), np.full(len(variances), 2.0))
     assert found.df_prior == 0
     assert found.variances.tolist() == variances
     assert found.df.tolist() == [2.0] * len(variances)
@@ -59,7 +59,7 @@ def test_without_others_nothing_is_moderated(variances):
 @given(st.lists(st.floats(1e-6, 1e3), min_size=2, max_size=12), st.sampled_from([1e-3, 7.0, 1e4]))
 def test_moderation_keeps_order_and_range_and_follows_the_unit(variances, scale):
     values, df = np.array(variances), np.full(len(variances), 2.0)
-    found, scaled = moderate(values, df), moderate(scale * values, df)
+    found, scaled = moderate_variances(values, df), moderate_variances(scale * values, df)
     assert scaled.variances == pytest.approx(scale * found.variances, rel=1e-6)
     assert (np.diff(found.variances[np.argsort(values)]) >= -1e-12).all()
     assert found.variances.max() <= max(values.max(), found.variance_prior) * (1 + 1e-9)

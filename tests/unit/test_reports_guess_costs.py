@@ -9,7 +9,15 @@ import pytest
 from reports.__main__ import main
 from reports.document.html import to_html
 from reports.evaluation import build_page
-from reports.guesses import COLUMNS, confusion, confusion_table, costs, costs_table, headline, summary
+from reports.guess_costs import (
+    COLUMNS,
+    compute_costs,
+    confusion_matrix,
+    confusion_table,
+    costs_table,
+    guess_headline,
+    summarize_guesses,
+)
 from reports.pages.evaluation import confusion_table as matrix_table
 from reports.pages.evaluation import evaluation_document
 
@@ -30,22 +38,22 @@ def rows(guess, loss_db=lambda true, guessed, n: 0.0, scenes=4, images=8):
 
 def test_a_perfect_guesser_costs_nothing():
     table = rows(lambda true, n: true, lambda *_: 7.0)
-    for line in costs(table):
+    for line in compute_costs(table):
         assert (line.difference_db, line.low_db, line.high_db) == (0, 0, 0)
         assert line.psnr_db == line.psnr_guess_db
         assert line.right == line.images
         assert math.isnan(line.wrong_db)
-    matrix_ = confusion(table, list(CONDITIONS)).to_numpy()
+    matrix_ = confusion_matrix(table, list(CONDITIONS)).to_numpy()
     assert (matrix_.diagonal() == 8).all()
     assert matrix_.sum() == 32
     assert (
-        headline(summary(table, list(CONDITIONS)))
-        == "32 of 32 guesses are right. Guessing costs nothing here: 0.00 dB."
+        guess_headline(summarize_guesses(table, list(CONDITIONS)))
+        == "32 of 32 images are classified correctly. Using the predictions costs nothing here: 0.00 dB."
     )
 
 
 def test_a_constant_guesser_fills_one_column():
-    table = confusion(rows(lambda true, n: "rain"), list(CONDITIONS))
+    table = confusion_matrix(rows(lambda true, n: "rain"), list(CONDITIONS))
     assert list(table.columns) == list(CONDITIONS)
     assert table["rain"].tolist() == [8, 8, 8, 8]
     assert int(table.drop(columns="rain").to_numpy().sum()) == 0
@@ -56,7 +64,10 @@ def test_costs_are_paired_means_and_the_average_is_over_columns():
     def guess(true, n):
         return "rain" if (true.startswith("noise") and n % 2) or true == "haze" else true
 
-    found = {line.condition: line for line in costs(rows(guess, lambda true, guessed, n: 1.0 if true == "haze" else n))}
+    found = {
+        line.condition: line
+        for line in compute_costs(rows(guess, lambda true, guessed, n: 1.0 if true == "haze" else n))
+    }
     assert found["noise-15"].difference_db == pytest.approx(-(1 + 3 + 5 + 7) / 8)
     assert found["noise-15"].wrong_db == pytest.approx(-(1 + 3 + 5 + 7) / 4)
     assert found["rain"].difference_db == 0
@@ -71,7 +82,7 @@ def test_intervals_know_that_crops_of_one_photograph_are_no_new_photographs():
     def width(scenes):
         loss = {s: 0.5 + (s % 2) for s in range(scenes)}
         table = rows(lambda true, n: "rain", lambda true, guessed, n: loss[n % scenes], scenes=scenes, images=32)
-        (line,) = (line for line in costs(table) if line.condition == "haze")
+        (line,) = (line for line in compute_costs(table) if line.condition == "haze")
         return line.high_db - line.low_db
 
     assert width(4) > 2 * width(32)
@@ -80,23 +91,23 @@ def test_intervals_know_that_crops_of_one_photograph_are_no_new_photographs():
 def test_perfect_images_are_left_out_and_json_stays_json(tmp_path):
     table = rows(lambda true, n: "rain", lambda *_: 1.0)
     table.loc[0, "psnr_db"] = math.inf
-    found = summary(table, list(CONDITIONS))
+    found = summarize_guesses(table, list(CONDITIONS))
     assert found["costs"][0]["difference_db"] == pytest.approx(-1)
     assert found["photographs"] == 4
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert costs_table(found)["share_right"].tolist()[:3] == [0, 0, 1]
     assert confusion_table(found).loc["haze", "rain"] == 8
     table["psnr_db"] = math.inf
-    nothing = summary(table, list(CONDITIONS))
+    nothing = summarize_guesses(table, list(CONDITIONS))
     assert nothing["costs"][-1]["difference_db"] is None
-    assert "can't be said" in headline(nothing)
+    assert "is undefined" in guess_headline(nothing)
 
 
 def test_a_condition_that_no_guess_can_name_is_all_wrong():
     table = rows(lambda true, n: "rain").query("condition != 'rain'")
-    found = confusion(table, ["rain"])
+    found = confusion_matrix(table, ["rain"])
     assert list(found.columns) == ["rain"]
-    assert sum(line.right for line in costs(table)) == 0
+    assert sum(line.right for line in compute_costs(table)) == 0
 
 
 def test_shades_say_anything_and_everything():
@@ -112,13 +123,13 @@ def test_shades_say_anything_and_everything():
     [
         (-2.0, -1.0, "the model loses"),
         (1.0, 2.0, "the model gains"),
-        (-1.0, 1.0, "not told apart"),
+        (-1.0, 1.0, "no significant change"),
         (None, None, "few"),
     ],
 )
 def test_the_headline_claims_no_more_than_the_interval(low, high, word):
     line = {"condition": "average", "difference_db": -1.5, "low_db": low, "high_db": high}
-    assert word in headline({"right": 1, "images": 2, "costs": [line, line]})
+    assert word in guess_headline({"right": 1, "images": 2, "costs": [line, line]})
 
 
 def evaluation(guess):
@@ -133,7 +144,7 @@ def evaluation(guess):
 
 
 def test_the_page_escapes_and_fetches_nothing():
-    guess = summary(rows(lambda true, n: "rain"), list(CONDITIONS))
+    guess = summarize_guesses(rows(lambda true, n: "rain"), list(CONDITIONS))
     guess["classifier"] = {"trained_on": "<img src=x>"}
     page = to_html(evaluation_document(evaluation(guess)))
     assert "<script>alert" not in page

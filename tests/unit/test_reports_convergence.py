@@ -6,7 +6,7 @@ import math
 import pytest
 
 from reports import schema
-from reports.learning import gain_curves, learning, sentences
+from reports.convergence import convergence_sentences, gain_curves, task_convergence
 from reports.load import load
 from reports.measures import training
 from tests.support.fake_runs import FakeStudy, run_id_of, write_runs
@@ -42,7 +42,7 @@ def study(tmp_path):
 
 
 def test_learned_and_no_longer_improving_is_past_the_plateau(study):
-    found = {(one.variant, one.task): one for one in learning(study)}
+    found = {(one.variant, one.task): one for one in task_convergence(study)}
     assert found["dfpir_g100", "rain"].status == "past the plateau"
     assert found["dfpir_g100", "rain"].last_tenth_db == pytest.approx(0.1)
     assert found["dfpir_g90", "rain"].status == "still improving"
@@ -51,22 +51,24 @@ def test_learned_and_no_longer_improving_is_past_the_plateau(study):
 
 
 def test_steps_to_three_db_lie_between_validations(study):
-    found = {(one.variant, one.task): one for one in learning(study)}
+    found = {(one.variant, one.task): one for one in task_convergence(study)}
     assert found["dfpir_g100", "rain"].steps_to_3_db == pytest.approx(140)  # half way from 2 dB at 100 to 4 at 180
     assert found["dfpir_g90", "rain"].steps_to_3_db == pytest.approx(190)
     assert math.isnan(found["restormer", "rain"].steps_to_3_db)
 
 
 def test_what_fails_is_said_first(study):
-    first, second, *_ = sentences(learning(study))
+    first, second, *_ = convergence_sentences(task_convergence(study))
     assert first.startswith("Not learned: restormer (noise ")
     assert second.startswith("Still improving at the end of training: dfpir_g90 (rain +2.00 dB).")
-    whole = [one for one in learning(study) if one.variant == "dfpir_g100"]
-    assert sentences(whole)[0].startswith("Every variant is trained past the plateau on every task (at least 0.5 dB")
+    whole = [one for one in task_convergence(study) if one.variant == "dfpir_g100"]
+    assert convergence_sentences(whole)[0].startswith(
+        "Every variant is trained past the plateau on every task (at least 0.5 dB"
+    )
 
 
 def test_the_section_has_a_line_for_each_variant_and_task(study):
-    section = training.make_section(study, learning(study))
+    section = training.make_section(study, task_convergence(study))
     assert len(section.tables[0].rows) == 3 * 5
     assert set(section.summary["status"]) == {"past the plateau", "still improving", "not learned"}
 
@@ -74,6 +76,6 @@ def test_the_section_has_a_line_for_each_variant_and_task(study):
 def test_runs_without_curves_say_so(tmp_path):
     whole = load([write_runs(tmp_path, FakeStudy(effect_db={"dfpir_g90": 0.0}, pictures=False, gains=False))])
     assert gain_curves(next(iter(whole.runs.values()))) == {}
-    assert sentences(learning(whole)) == [
-        "Whether training was past the plateau is not known: these runs kept no learning curves."
+    assert convergence_sentences(task_convergence(whole)) == [
+        "Whether training was past the plateau is unknown: these runs saved no learning curves."
     ]

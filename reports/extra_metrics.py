@@ -1,4 +1,4 @@
-"""Scores by metrics that a study asked for besides PSNR and SSIM; each run keeps them beside its measures."""
+"""Scores by a study's metrics other than PSNR and SSIM; each run stores them with its measures."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import pandas as pd
 import pyarrow as pa
 
 from reports import schema
-from reports.rows import encoded
+from reports.image_rows import encode_texts
 
 Metrics = tuple[schema.Metric, ...]
 """Of a study: those of `schema.METRICS` first."""
 
 
-def metrics_of(records: Sequence[dict[str, Any]]) -> Metrics:
-    """PSNR, SSIM, and those that a study.json names.
+def parse_metrics(records: Sequence[dict[str, Any]]) -> Metrics:
+    """PSNR, SSIM, and the extra metrics of a study.json.
 
     Raises:
         KeyError: a record without what a metric needs.
         ValueError: a name that no metric can have, or that two have.
     """
-    found = (*schema.METRICS, *map(schema.Metric.from_json, records))
-    names = [metric.name for metric in found]
+    metrics = (*schema.METRICS, *map(schema.Metric.from_json, records))
+    names = [metric.name for metric in metrics]
     if len(set(names)) < len(names):
         raise ValueError(f"Two metrics of {schema.STUDY_FILE} have one name: {', '.join(names)}.")
-    return found
+    return metrics
 
 
-def had_by_any(metrics: Metrics, rows: pd.DataFrame) -> Metrics:
-    """PSNR, SSIM, and those of the further metrics that stand in the rows."""
-    found = {*(metric.name for metric in schema.METRICS), *rows["metric"].unique()}
-    return tuple(metric for metric in metrics if metric.name in found)
+def present_metrics(metrics: Metrics, rows: pd.DataFrame) -> Metrics:
+    """PSNR, SSIM, and those of the extra metrics that are in the rows."""
+    names = {*(metric.name for metric in schema.METRICS), *rows["metric"].unique()}
+    return tuple(metric for metric in metrics if metric.name in names)
 
 
 def read_metric(folder: Path, name: str) -> pd.DataFrame:
@@ -53,25 +53,29 @@ def read_metric(folder: Path, name: str) -> pd.DataFrame:
     return frame
 
 
-def with_metrics(rows: pa.Table, folder: Path, metrics: Metrics) -> pa.Table:
-    """The rows of a run (`reports.rows.read_rows`) and those of its further metrics; what can't be read is left out.
+def append_metric_rows(rows: pa.Table, folder: Path, metrics: Metrics) -> pa.Table:
+    """Append the readable tables of a run's extra metrics to its rows (`reports.image_rows.read_rows`).
 
-    `reports.measures.load` names what was left out.
+    `reports.measures.load` reports the tables that can't be read.
     """
-    tables = [encoded(frame).select(rows.column_names).cast(rows.schema) for frame in _readable(folder, metrics)]
+    tables = [
+        encode_texts(frame).select(rows.column_names).cast(rows.schema) for frame in _readable_tables(folder, metrics)
+    ]
     return pa.concat_tables([rows, *tables]) if tables else rows
 
 
-def all_rows(folder: Path, metrics: Metrics) -> pd.DataFrame:
+def read_all_rows(folder: Path, metrics: Metrics) -> pd.DataFrame:
     """The rows of a finished run by all its metrics, columns as schema.IMAGE_COLUMNS.
 
     Raises:
         ValueError: its images.parquet is not the table it should be.
     """
-    return pd.concat([schema.read_images(folder / schema.IMAGES_FILE), *_readable(folder, metrics)], ignore_index=True)
+    return pd.concat(
+        [schema.read_images(folder / schema.IMAGES_FILE), *_readable_tables(folder, metrics)], ignore_index=True
+    )
 
 
-def _readable(folder: Path, metrics: Metrics) -> Iterator[pd.DataFrame]:
+def _readable_tables(folder: Path, metrics: Metrics) -> Iterator[pd.DataFrame]:
     for metric in metrics[len(schema.METRICS) :]:
         try:
             yield read_metric(folder, metric.name)
@@ -79,13 +83,13 @@ def _readable(folder: Path, metrics: Metrics) -> Iterator[pd.DataFrame]:
             continue
 
 
-def problems_of(folder: Path, metrics: Metrics) -> list[str]:
-    """A line for each further metric whose table is there and can't be used."""
-    said = []
+def metric_problems(folder: Path, metrics: Metrics) -> list[str]:
+    """A line for each extra metric whose table exists but can't be used."""
+    problems = []
     for metric in metrics[len(schema.METRICS) :]:
         if (folder / schema.MEASURES_FOLDER / f"{schema.METRIC_PREFIX}{metric.name}.parquet").is_file():
             try:
                 read_metric(folder, metric.name)
             except ValueError as error:
-                said.append(f"{metric.label} of {folder.name} is left out: {' '.join(str(error).split())}")
-    return said
+                problems.append(f"{metric.label} of {folder.name} is left out: {' '.join(str(error).split())}")
+    return problems

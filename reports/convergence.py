@@ -1,9 +1,9 @@
-"""Has each variant learned each task, and had it stopped improving?
+"""Whether each variant has learned each task and stopped improving.
 
-An ablation of networks that do not restore says nothing. Past the plateau, by variant and task, means both: the mean
+An ablation of networks that do not restore shows nothing. Past the plateau, by variant and task, means both: the mean
 gain of PSNR over the degraded input on the test images is at least `LEARNED_DB`, and the last tenth of the training
 added less than `PLATEAU_DB` on the validation images. The learning rate falls to zero at the end, so the second
-criterion alone would be met by a network that learned nothing.
+criterion alone would be met by an untrained network.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ import pandas as pd
 
 from reports import schema
 from reports.artifacts import load_train_log
+from reports.formatting import signed
 from reports.labels import condition_label, in_sentence
 from reports.messages import comma, message, series
 from reports.stats import means
 from reports.study import Run, Study
-from reports.wording import signed
 
 LEARNED_DB = 0.5
 """Gain over the degraded input from which a task counts as learned, in dB."""
 PLATEAU_DB = 0.2
 """Gain over the last tenth of training below which it counts as over, in dB."""
 FAST_GAIN_DB = 3.0
-"""Gain over the degraded input whose first step tells how fast a network learns, in dB (`steps_to_3_db`)."""
-_TENTHS = 10
+"""Gain over the degraded input at which learning speed is measured, in dB (`steps_to_3_db`)."""
+_N_TENTHS = 10
 NOT_LEARNED, NO_CURVE = message("not learned"), message("no curve")
 PAST_PLATEAU, STILL_IMPROVING = message("past the plateau"), message("still improving")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskLearning:
-    """How far one variant came on one task, means over its seeds.
+class TaskConvergence:
+    """Convergence of one variant on one task, means over its seeds.
 
     Attributes:
         variant: its name.
-        task: of all its conditions alike.
+        task: mean over its conditions.
         gain_db: PSNR over the degraded input's on the test images, after training.
         last_tenth_db: what the last tenth of training added on the validation images; NaN where no curve was logged.
         steps_to_3_db: step at which the validation gain first reached `FAST_GAIN_DB`, between validations by straight
@@ -74,11 +74,11 @@ class TaskLearning:
         return PAST_PLATEAU if self.is_past_plateau else STILL_IMPROVING
 
 
-def learning(study: Study) -> list[TaskLearning]:
+def task_convergence(study: Study) -> list[TaskConvergence]:
     """Every trained variant with finished runs, task by task, in the study's order."""
     scores = study.scores(schema.PSNR)
     gains = means(scores)
-    found = []
+    results = []
     for variant in study.variants:
         curves = [gain_curves(run) for run in study.done_runs_of(variant) if _is_trained(run)]
         if not curves or variant not in gains.index:
@@ -89,16 +89,16 @@ def learning(study: Study) -> list[TaskLearning]:
             if math.isnan(gain):
                 continue
             of_task = [curve[task] for curve in curves if task in curve]
-            found.append(
-                TaskLearning(
+            results.append(
+                TaskConvergence(
                     variant=variant,
                     task=task,
                     gain_db=gain,
                     last_tenth_db=_mean([_last_tenth_db(curve) for curve in of_task]),
-                    steps_to_3_db=_mean([_first_step(curve, FAST_GAIN_DB) for curve in of_task]),
+                    steps_to_3_db=_mean([_step_at_gain(curve, FAST_GAIN_DB) for curve in of_task]),
                 )
             )
-    return found
+    return results
 
 
 def gain_curves(run: Run) -> dict[str, pd.Series]:
@@ -112,13 +112,13 @@ def gain_curves(run: Run) -> dict[str, pd.Series]:
     return {task: gains.loc[:, [t == task for t in tasks]].astype(float).mean(axis=1) for task in dict.fromkeys(tasks)}
 
 
-def sentences(found: list[TaskLearning]) -> list[str]:
-    """What stands first on the page and in the terminal: which variants fail on which tasks, or that none does."""
-    if not found:
+def convergence_sentences(results: list[TaskConvergence]) -> list[str]:
+    """Sentences on which variants did not converge on which tasks, or that all did."""
+    if not results:
         return []
-    if all(f.status == NO_CURVE for f in found):
-        return [message("Whether training was past the plateau is not known: these runs kept no learning curves.")]
-    failing = [f for f in found if not f.is_past_plateau]
+    if all(f.status == NO_CURVE for f in results):
+        return [message("Whether training was past the plateau is unknown: these runs saved no learning curves.")]
+    failing = [f for f in results if not f.is_past_plateau]
     criterion = message(
         "at least {learned:g} dB over the degraded input, less than {plateau:g} dB of it from the last tenth of "
         "training",
@@ -127,71 +127,75 @@ def sentences(found: list[TaskLearning]) -> list[str]:
     )
     if not failing:
         return [message("Every variant is trained past the plateau on every task ({criterion}).", criterion=criterion)]
-    said: list[str] = []
-    if told := _where(failing, NOT_LEARNED):
-        said.append(message("Not learned: {told}.", told=told))
-    if told := _where(failing, STILL_IMPROVING):
-        said.append(message("Still improving at the end of training: {told}.", told=told))
-    if told := _where(failing, NO_CURVE):
-        said.append(
-            message("Restores, but without a learning curve to tell whether it was still improving: {told}.", told=told)
+    lines: list[str] = []
+    if variants := _variants_with_status(failing, NOT_LEARNED):
+        lines.append(message("Not learned: {told}.", told=variants))
+    if variants := _variants_with_status(failing, STILL_IMPROVING):
+        lines.append(message("Still improving at the end of training: {told}.", told=variants))
+    if variants := _variants_with_status(failing, NO_CURVE):
+        lines.append(
+            message("Restores, but no learning curve shows whether it was still improving: {told}.", told=variants)
         )
     return [
-        *said,
+        *lines,
         message(
-            "Their differences may only be differences in how fast they learn; past the plateau is {criterion}.",
+            "Differences between them may only reflect learning speed; past the plateau means {criterion}.",
             criterion=criterion,
         ),
     ]
 
 
-def _where(failing: list[TaskLearning], status: str) -> str:
+def _variants_with_status(failing: list[TaskConvergence], status: str) -> str:
     """Variants of this status with their tasks; "" where there is none."""
-    where: dict[str, list[str]] = {}
-    for one in failing:
-        if one.status == status:
-            task = in_sentence(condition_label(one.task))
-            gain = signed(one.last_tenth_db if status == STILL_IMPROVING else one.gain_db)
-            told = task if status == NO_CURVE else message("{task} {gain} dB", task=task, gain=gain)
-            where.setdefault(one.variant, []).append(told)
-    return series(message("{name} ({told})", name=v, told=comma(tasks)) for v, tasks in where.items()) if where else ""
+    tasks_by_variant: dict[str, list[str]] = {}
+    for result in failing:
+        if result.status == status:
+            task = in_sentence(condition_label(result.task))
+            gain = signed(result.last_tenth_db if status == STILL_IMPROVING else result.gain_db)
+            text = task if status == NO_CURVE else message("{task} {gain} dB", task=task, gain=gain)
+            tasks_by_variant.setdefault(result.variant, []).append(text)
+    return (
+        series(message("{name} ({told})", name=v, told=comma(tasks)) for v, tasks in tasks_by_variant.items())
+        if tasks_by_variant
+        else ""
+    )
 
 
-def frame(found: list[TaskLearning]) -> pd.DataFrame:
+def convergence_frame(results: list[TaskConvergence]) -> pd.DataFrame:
     """Rows of learning.csv, unrounded."""
     return pd.DataFrame(
         {
-            "variant": [f.variant for f in found],
-            "task": [f.task for f in found],
-            "gain_db": [f.gain_db for f in found],
-            "last_tenth_db": [f.last_tenth_db for f in found],
-            "steps_to_3_db": [f.steps_to_3_db for f in found],
-            "status": [f.status for f in found],
+            "variant": [f.variant for f in results],
+            "task": [f.task for f in results],
+            "gain_db": [f.gain_db for f in results],
+            "last_tenth_db": [f.last_tenth_db for f in results],
+            "steps_to_3_db": [f.steps_to_3_db for f in results],
+            "status": [f.status for f in results],
         }
     )
 
 
-def read(path: Path) -> list[TaskLearning]:
-    """The rows of learning.csv as a report wrote them; none where there is no such file."""
+def read_convergence(path: Path) -> list[TaskConvergence]:
+    """The rows of a report's learning.csv; empty where there is no such file."""
     if not path.is_file():
         return []
     rows = pd.read_csv(path).drop(columns="status")
-    return [TaskLearning(**{str(name): value for name, value in row.items()}) for row in rows.to_dict("records")]
+    return [TaskConvergence(**{str(name): value for name, value in row.items()}) for row in rows.to_dict("records")]
 
 
 def _is_trained(run: Run) -> bool:
-    return (run.spec.get("identity") or {}).get("recipe", "unknown") is not None  # classical methods have none
+    return (run.spec.get("identity") or {}).get("recipe", "unknown") is not None  # None for classical methods
 
 
 def _last_tenth_db(curve: pd.Series) -> float:
     steps = curve.index.to_numpy(dtype=float)
     if len(curve) < 2:
         return math.nan
-    before = float(np.interp(steps[-1] * (1 - 1 / _TENTHS), steps, curve.to_numpy()))
+    before = float(np.interp(steps[-1] * (1 - 1 / _N_TENTHS), steps, curve.to_numpy()))
     return float(curve.iloc[-1]) - before
 
 
-def _first_step(curve: pd.Series, gain_db: float) -> float:
+def _step_at_gain(curve: pd.Series, gain_db: float) -> float:
     steps, gains = np.r_[0.0, curve.index.to_numpy(dtype=float)], np.r_[0.0, curve.to_numpy()]
     reached = np.flatnonzero(gains >= gain_db)
     if not len(reached):
