@@ -132,7 +132,7 @@ class PendingFigures:
 
     drawing: Drawing
     measures: MeasureResults
-    measured: list[tsne.Measured]
+    measured: list[tsne.LayerSeparation]
     problems: dict[str, str]
     labels: Mapping[str, str]
 
@@ -174,7 +174,7 @@ def begin_figures(
     problems: dict[str, str] = {}
     psnr = study.analysis(schema.PSNR)
     try:
-        measured = tsne.measure(study)
+        measured = tsne.layer_separations(study)
     except Exception as error:  # a run's odd content must not cost the reader the rest of the report
         measured, problems["features"] = [], f"{type(error).__name__}: {error}"
     separation = measures.section(SEPARATION)

@@ -1,4 +1,4 @@
-"""How far features lie apart by condition, and a plane to look at them."""
+"""How well features separate by condition, and their t-SNE plane."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from reports.artifacts import Probes
 
-MOST_POINTS = 700
-MOST_SHOWN = 210  # in a plane; fewer than are measured, since every plane costs time
+MAX_POINTS = 700
+MAX_PLOTTED = 210  # in a t-SNE plane; fewer than are measured, since every plane costs time
 NEIGHBOURS = 10
 PERPLEXITIES = (5, 15, 40)
 _ITERATIONS = 500
@@ -26,8 +26,8 @@ class Separation:
     Attributes:
         silhouette: mean silhouette width, -1..1; 0 means that conditions overlap.
         purity: share of the `near` nearest points that have the same condition, 0..1.
-        near: number of neighbours looked at, `NEIGHBOURS` or one fewer than the rarest condition has points.
-        chance: purity of features that know nothing of the condition.
+        near: number of neighbours, `NEIGHBOURS` or one fewer than the rarest condition has points.
+        chance: purity of features that are independent of the condition.
         n: number of points.
     """
 
@@ -41,45 +41,56 @@ class Separation:
 
     @property
     def above_chance(self) -> float:
-        """How far the purity comes from chance (0) to 1 (1)."""
+        """The purity, rescaled to 0 at chance and 1 at purity 1."""
         return above_chance(self.purity, self.chance)
 
 
 def above_chance(purity: float, chance: float) -> float:
-    """How far a purity comes from chance (0) to 1 (1)."""
+    """A purity, rescaled to 0 at chance and 1 at purity 1."""
     return (purity - chance) / (1 - chance) if chance < 1 else 0.0
 
 
-def as_well(control: Separation, own: Separation) -> bool:
-    """Whether a control separates as well: it comes `AS_WELL` of the way that features come above chance."""
-    return control.above_chance >= AS_WELL * own.above_chance
+def separates_as_well(control: Separation, features: Separation) -> bool:
+    """Whether a control separates as well: its purity above chance is at least `AS_WELL` of the features'."""
+    return control.above_chance >= AS_WELL * features.above_chance
 
 
-def points(probes: Probes, layer: str, *, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """At most `most` patches, evenly over conditions: PCA scores (n, d) of standardised features and labels (n,)."""
-    x, index = reduced(probes.features[layer], probes.feature_condition, most=most)
-    return x, probes.feature_condition[index]
+def pca_points(
+    probes: Probes, layer: str, *, trained: bool = True, max_points: int = MAX_POINTS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At most `max_points` patches of a layer, evenly over conditions.
+
+    Returns:
+        PCA scores (n, d) of standardised features, labels (n,), and the patches (n,): their rows in the features.
+    """
+    x, patches = reduce_features(
+        probes.features_of(trained=trained)[layer], probes.feature_condition, max_points=max_points
+    )
+    return x, probes.feature_condition[patches], patches
 
 
-def reduced(features: np.ndarray, labels: np.ndarray, *, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
+def reduce_features(
+    features: np.ndarray, labels: np.ndarray, *, max_points: int = MAX_POINTS
+) -> tuple[np.ndarray, np.ndarray]:
     """Standardise features and reduce them by PCA.
 
     Args:
         features: (N, D), one row a patch; rows that are not finite are left out.
-        labels: (N,) conditions, over which the patches that are kept are spread evenly.
-        most: patches that are kept.
+        labels: (N,) conditions, over which the selected patches are spread evenly.
+        max_points: patches that are selected at most.
 
     Returns:
-        (n, d) PCA scores, and the (n,) places of their rows in `features`.
+        (n, d) PCA scores, and the (n,) positions of their rows in `features`.
     """
     from sklearn.decomposition import PCA  # here and below: a second to import, and few processes need it
 
     features = features.astype(np.float64)
     finite = np.isfinite(features).all(axis=1)
     rng = np.random.default_rng(0)
-    room = most // max(len(np.unique(labels[finite])), 1)
-    kept = [rng.permutation(np.flatnonzero(finite & (labels == c)))[:room] for c in np.unique(labels[finite])]
-    index = np.sort(np.concatenate(kept)) if kept else np.zeros(0, dtype=int)
+    conditions = np.unique(labels[finite])
+    per_condition = max_points // max(len(conditions), 1)
+    selected = [rng.permutation(np.flatnonzero(finite & (labels == c)))[:per_condition] for c in conditions]
+    index = np.sort(np.concatenate(selected)) if selected else np.zeros(0, dtype=int)
     x = features[index]
     x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12) if len(x) else x
     width = min(PCA_WIDTH, *x.shape)
@@ -87,7 +98,15 @@ def reduced(features: np.ndarray, labels: np.ndarray, *, most: int = MOST_POINTS
 
 
 def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
-    """Measure the separation in PCA space, where distances mean something, not in the t-SNE plane."""
+    """Measure the separation in PCA space, where distances are meaningful, not in the t-SNE plane.
+
+    Args:
+        x: (n, d) PCA scores.
+        labels: (n,) conditions.
+
+    Returns:
+        None where there are fewer than two conditions, or one has fewer than two points.
+    """
     from sklearn.metrics import silhouette_samples
     from sklearn.neighbors import NearestNeighbors
 
@@ -110,23 +129,23 @@ def separation(x: np.ndarray, labels: np.ndarray) -> Separation | None:
 
 
 def allowed_perplexities(n: int) -> tuple[int, ...]:
-    """Those of `PERPLEXITIES` for which n points hold three times as many neighbours as t-SNE looks at."""
+    """Those of `PERPLEXITIES` that n points allow: t-SNE considers three times as many neighbours."""
     return tuple(p for p in PERPLEXITIES if 3 * p <= n - 1)
 
 
-def plane(x: np.ndarray, perplexity: int) -> np.ndarray:
+def tsne_plane(x: np.ndarray, perplexity: int) -> np.ndarray:
     """Two-dimensional t-SNE (n, 2) of (n, d) PCA scores from a fixed seed and PCA start."""
     from sklearn.manifold import TSNE
 
     model = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=0, max_iter=_ITERATIONS)
-    # One thread: for so few points several cost more in waiting for each other than they save, and on a busy machine
-    # many times more; the plane also stays the same whatever the number of cores.
+    # One thread: for so few points several threads cost more in synchronisation than they save, on a busy machine many
+    # times more; the plane is also the same for any number of cores.
     with threadpool_limits(limits=1):
         return np.asarray(model.fit_transform(x.astype(np.float32)), dtype=np.float64)
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean."""
-    draws = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
+    resamples = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
+    low, high = np.percentile(values[resamples].mean(axis=1), [2.5, 97.5])
     return float(low), float(high)

@@ -27,7 +27,7 @@ from reports.document import (
     text_column,
     words,
 )
-from reports.figures.tsne import Measured
+from reports.figures.tsne import LayerSeparation, panel_label
 from reports.measures.result import not_drawn
 from reports.measures.sections import SEPARATION, MeasureResults
 from reports.messages import message, sentences, stored
@@ -54,7 +54,7 @@ class RenderedFigures:
     """The page's figures by section; `problems` says which could not be drawn and why."""
 
     pictures: dict[str, list[Picture]] = field(default_factory=dict)
-    measured: list[Measured] = field(default_factory=list)
+    measured: list[LayerSeparation] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
 
     def has(self, section: str) -> bool:
@@ -261,13 +261,13 @@ def result_blocks(table: ResultTable, study: Study, name: str, origins: int) -> 
     ]
 
 
-def separation_table(study: Study, measured: Sequence[Measured]) -> Table:
+def separation_table(study: Study, measured: Sequence[LayerSeparation]) -> Table:
     """Separation of features in numbers, of every variant and layer."""
     rows = []
     for m in measured:
         found = m.separation
         cells = [
-            words(study.label(m.variant)),
+            words(panel_label(study, m)),
             words(m.layer),
             Cell(text=str(m.seed), value=m.seed),
             _with_interval(found.silhouette, found.silhouette_interval, 3),
