@@ -250,7 +250,12 @@ def _conclusion(
         return message("The separation needs no training: it shows which prompt was given, not learned features.")
     if random and separates_as_well(random, trained):
         return message("Any order for each prompt separates as well: the separation shows which prompt was given.")
-    return message("No control separates as well.")
+    if random:
+        return message("A random order for each prompt separates less.")
+    return message(
+        "Training raises it; whether features follow the degradation or the prompt was not measured (measure "
+        "separation)."
+    )
 
 
 def _purity(found: Separation | None) -> str:
