@@ -165,8 +165,8 @@ def phase_spans(runs: Sequence[Run]) -> list[PhaseSpan]:
     phases = phases_by_run[0]
     ends = np.cumsum([phase["steps"] for phase in phases]).tolist()
     labels = _phase_labels(phases)
-    if any(np.cumsum([p["steps"] for p in other]).tolist() != ends for other in phases_by_run) or any(
-        _phase_labels(other) != labels for other in phases_by_run
+    if any(np.cumsum([p["steps"] for p in candidate]).tolist() != ends for candidate in phases_by_run) or any(
+        _phase_labels(candidate) != labels for candidate in phases_by_run
     ):
         return []
     starts = [0, *ends[:-1]]

@@ -64,17 +64,17 @@ def draw(study: Study, folder: Path) -> list[Picture]:
     return pictures
 
 
-def dropped_overlap(kept: np.ndarray, patches: Sequence[int]) -> np.ndarray:
+def dropped_overlap(keep_share: np.ndarray, patches: Sequence[int]) -> np.ndarray:
     """(P, P) Jaccard index of the entries that two patches drop, one of each condition, over all such pairs.
 
     The expected number of entries that both drop over the expected number that either drops. On the diagonal the pairs
     are different patches of one condition: how stable a task's own mask is.
 
     Args:
-        kept: (P, ...) share of a condition's patches in which each entry is kept.
+        keep_share: (P, ...) share of a condition's patches in which each entry is kept.
         patches: of each condition, two or more.
     """
-    dropped = 1 - kept.reshape(len(kept), -1).astype(np.float64)
+    dropped = 1 - keep_share.reshape(len(keep_share), -1).astype(np.float64)
     intersection = dropped @ dropped.T
     n = np.asarray(patches, dtype=np.float64)
     # of the pairs of one condition, those of a patch with itself are taken out
@@ -105,8 +105,8 @@ def _draw_masks(masks: Masks, folder: Path) -> Picture:
     image: Any = None
     matrix: Any = None
     for c, block in enumerate(blocks):
-        kept = masks.probes.kept[block][list(masks.rows)]
-        for r, condition_masks in enumerate(kept):
+        keep_share = masks.probes.kept[block][list(masks.rows)]
+        for r, condition_masks in enumerate(keep_share):
             image = strips[r, c].imshow(
                 1 - _heads_side_by_side(condition_masks),
                 cmap="Greys",
@@ -115,11 +115,11 @@ def _draw_masks(masks: Masks, folder: Path) -> Picture:
                 aspect="auto",
                 interpolation="nearest",
             )
-        _separate_heads(strips[:, c], kept.shape[1], kept.shape[2])
-        overlap = dropped_overlap(kept, [masks.probes.patches[r] for r in masks.rows])
+        _separate_heads(strips[:, c], keep_share.shape[1], keep_share.shape[2])
+        overlap = dropped_overlap(keep_share, [masks.probes.patches[r] for r in masks.rows])
         frame = pd.DataFrame(overlap, index=labels if c == 0 else [""] * len(labels), columns=labels)
         matrix = heatmap(matrices[c], frame, vmin=0, vmax=1, cmap="Blues", square=True)
-        matrices[c].set_title(f"by chance {_chance_overlap(kept):.2f}", loc="left", fontsize=7)
+        matrices[c].set_title(f"by chance {_chance_overlap(keep_share):.2f}", loc="left", fontsize=7)
     _label_strips(strips, blocks, masks, labels)
     bar = figure.colorbar(image, ax=list(strips[:, -1]), location="right", shrink=0.8, aspect=25)
     bar.set_label("share of patches\nthat drop it", fontsize=7)
@@ -200,21 +200,21 @@ def _separate_heads(axes: Any, heads: int, width: int) -> None:
             ax.axvline(head * width - 0.5, color="#D55E00", linewidth=0.7)
 
 
-def _chance_overlap(kept: np.ndarray) -> float:
-    return chance_overlap(float(1 - kept.mean()))
+def _chance_overlap(keep_share: np.ndarray) -> float:
+    return chance_overlap(float(1 - keep_share.mean()))
 
 
 def _mask_texts(masks: Masks, blocks: list[str]) -> dict[str, str]:
     summaries = []
     for block in blocks:
-        kept = masks.probes.kept[block][list(masks.rows)]
-        overlap = dropped_overlap(kept, [masks.probes.patches[r] for r in masks.rows])
+        keep_share = masks.probes.kept[block][list(masks.rows)]
+        overlap = dropped_overlap(keep_share, [masks.probes.patches[r] for r in masks.rows])
         off_diagonal = ~np.eye(len(overlap), dtype=bool)
         values = {
             "block": block,
-            "dropped": 1 - kept.mean(),
+            "dropped": 1 - keep_share.mean(),
             "within": np.nanmean(np.diag(overlap)),
-            "chance": _chance_overlap(kept),
+            "chance": _chance_overlap(keep_share),
         }
         summaries.append(
             message(

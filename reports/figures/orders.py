@@ -139,20 +139,20 @@ def _draw_group(group: OrderGroup, folder: Path, number: int, remarks: str) -> P
         _draw_stability(stability_figure, group.moves, blocks)
     grid = strips_figure.subplots(len(blocks), 3, squeeze=False, width_ratios=[2.2, 1, 1])
     images: list[Any] = []
-    for (left, middle, right), block in zip(grid, blocks, strict=True):
+    for (strip_axes, correlation_axes, share_axes), block in zip(grid, blocks, strict=True):
         order, last = group.orders[block], block == blocks[-1]
         below_labels = labels if last else [""] * len(labels)
-        strips = _draw_strips(left, order, labels, block)
+        strips = _draw_strips(strip_axes, order, labels, block)
         matrices = (rank_correlation(order), -1, "cividis"), (equal_share(order), 0, "Blues")
         images = [strips] + [
             heatmap(ax, pd.DataFrame(values, columns=below_labels), vmin=low, vmax=1, cmap=cmap, yticklabels=False)
-            for ax, (values, low, cmap) in zip((middle, right), matrices, strict=True)
+            for ax, (values, low, cmap) in zip((correlation_axes, share_axes), matrices, strict=True)
         ]
     bar_labels = (f"position of the same channel under “{labels[0]}”", "rank correlation", "share of equal positions")
-    for place, (image, text) in enumerate(zip(images, bar_labels, strict=True)):
-        bar = strips_figure.colorbar(image, ax=grid[:, place], location="bottom", shrink=0.8, aspect=25, pad=0.02)
+    for column, (image, text) in enumerate(zip(images, bar_labels, strict=True)):
+        bar = strips_figure.colorbar(image, ax=grid[:, column], location="bottom", shrink=0.8, aspect=25, pad=0.02)
         bar.set_label(text)
-        if not place:
+        if not column:
             bar.set_ticks([0, 1], labels=["first", "last"])
     return save(figure, folder, f"orders_{number}", **_texts(group, labels[0], number, remarks))
 

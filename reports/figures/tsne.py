@@ -94,8 +94,8 @@ def layer_separations(study: Study) -> list[LayerSeparation]:
     for variant, (run, probes) in probed_runs.items():
         for trained in (False, True) if variant == untrained_variant else (True,):
             for layer in _layers(probes, trained):
-                found = separation(*pca_points(probes, layer, trained=trained)[:2])
-                if found is not None:
+                score = separation(*pca_points(probes, layer, trained=trained)[:2])
+                if score is not None:
                     results.append(
                         LayerSeparation(
                             variant=variant,
@@ -103,7 +103,7 @@ def layer_separations(study: Study) -> list[LayerSeparation]:
                             layer=layer,
                             trained=trained,
                             pooling=probes.pooling.get(layer, ""),
-                            separation=found,
+                            separation=score,
                         )
                     )
     return results
@@ -258,8 +258,8 @@ def _conclusion(
     )
 
 
-def _purity(found: Separation | None) -> str:
-    return f"{found.purity:.2f}" if found else ""
+def _purity(score: Separation | None) -> str:
+    return f"{score.purity:.2f}" if score else ""
 
 
 def _draw_panel(ax: Axes, cloud: PointCloud, perplexity: int, handles: dict[str, Any]) -> None:
@@ -274,13 +274,13 @@ def _draw_panel(ax: Axes, cloud: PointCloud, perplexity: int, handles: dict[str,
         handles[condition] = ax.scatter(x, y, s=7, alpha=0.8, linewidths=0, c=colour, marker=marker)
 
 
-def _score_lines(found: Separation) -> str:
-    return f"silhouette {_interval(found, 'silhouette')}\npurity {_interval(found, 'purity')}"
+def _score_lines(score: Separation) -> str:
+    return f"silhouette {_interval(score, 'silhouette')}\npurity {_interval(score, 'purity')}"
 
 
-def _interval(found: Separation, name: str) -> str:
-    low, high = getattr(found, f"{name}_interval")
-    return f"{getattr(found, name):.2f} [{low:.2f}, {high:.2f}]".replace("-", "\N{MINUS SIGN}")
+def _interval(score: Separation, name: str) -> str:
+    low, high = getattr(score, f"{name}_interval")
+    return f"{getattr(score, name):.2f} [{low:.2f}, {high:.2f}]".replace("-", "\N{MINUS SIGN}")
 
 
 def _layers(probes: Probes, trained: bool = True) -> list[str]:
@@ -329,10 +329,10 @@ def _texts(
     }
 
 
-def _score_text(found: Separation) -> str:
+def _score_text(score: Separation) -> str:
     return message(
         "silhouette {silhouette}, kNN purity {purity}, chance {chance}",
-        silhouette=_interval(found, "silhouette"),
-        purity=_interval(found, "purity"),
-        chance=f"{found.chance:.2f}",
+        silhouette=_interval(score, "silhouette"),
+        purity=_interval(score, "purity"),
+        chance=f"{score.chance:.2f}",
     )
