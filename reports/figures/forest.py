@@ -55,7 +55,7 @@ def draw(contrasts: Contrasts, folder: Path) -> Picture | None:
             ax.spines["left"].set_visible(False)
     axes[0].set_yticks(np.arange(len(average_tests)), labels, linespacing=1.05)
     axes[0].set_ylim(len(average_tests) - 0.5, -0.5)
-    axes[0].set_xlabel("PSNR difference (dB)")
+    figure.supxlabel("PSNR difference (dB)")
     values = [joined([tested.contrast.label, show(tested.simultaneous)], ": ") for tested in average_tests]
     return save(
         figure,

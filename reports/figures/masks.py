@@ -17,6 +17,8 @@ from reports.labels import condition_label
 from reports.messages import comma, message, series
 from reports.study import Run, Study
 
+_STRIP_IN, _MATRIX_ROW_IN = 0.28, 0.2  # heights of a strip and of a matrix's row
+
 
 @dataclass(frozen=True, kw_only=True)
 class Masks:
@@ -118,13 +120,12 @@ def _draw_masks(masks: Masks, folder: Path) -> Picture:
         _separate_heads(strips[:, c], keep_share.shape[1], keep_share.shape[2])
         overlap = dropped_overlap(keep_share, [masks.probes.patches[r] for r in masks.rows])
         frame = pd.DataFrame(overlap, index=labels if c == 0 else [""] * len(labels), columns=labels)
-        matrix = heatmap(matrices[c], frame, vmin=0, vmax=1, cmap="Blues", square=True)
-        matrices[c].set_title(f"by chance {_chance_overlap(keep_share):.2f}", loc="left", fontsize=7)
+        matrix = heatmap(matrices[c], frame, vmin=0, vmax=1, cmap="Blues")
     _label_strips(strips, blocks, masks, labels)
     bar = figure.colorbar(image, ax=list(strips[:, -1]), location="right", shrink=0.8, aspect=25)
     bar.set_label("share of patches\nthat drop it", fontsize=7)
-    overlap_bar = figure.subfigs[1].colorbar(matrix, ax=list(matrices), location="right", shrink=0.8, aspect=20)
-    overlap_bar.set_label("overlap", fontsize=7)
+    overlap_bar = figure.colorbar(matrix, ax=matrices[-1], location="right", aspect=20)
+    overlap_bar.set_label("overlap of\ndropped entries", fontsize=7)
     return save(figure, folder, "masks", **_mask_texts(masks, blocks))
 
 
@@ -146,7 +147,7 @@ def _draw_attention(masks: Masks, folder: Path) -> Picture:
         _separate_heads(strips[:, c], weights.shape[1], weights.shape[2])
     _label_strips(strips, blocks, masks, labels)
     bar = figure.colorbar(image, ax=list(strips[:, -1]), location="right", shrink=0.8, aspect=25, extend="max")
-    bar.set_label("weight, in units of an even one", fontsize=7)
+    bar.set_label("weight / uniform weight", fontsize=7)
     return save(
         figure,
         folder,
@@ -171,13 +172,10 @@ def _draw_attention(masks: Masks, folder: Path) -> Picture:
 def _make_layout(masks: Masks, blocks: list[str], *, with_matrices: bool) -> tuple[Any, Any, Any]:
     """A row of strips for each condition, a column for each block, and below it, on request, a matrix a block."""
     n, n_blocks = len(masks.rows), len(blocks)
-    strips_in = 0.28 * n + 0.4
-    matrices_in = 2.0 if with_matrices else 0.0
-    figure = new_figure(PAGE_IN, strips_in + matrices_in)
-    if not with_matrices:
-        return figure, figure.subplots(n, n_blocks, squeeze=False), None
-    upper, lower = figure.subfigures(2, 1, height_ratios=[strips_in, matrices_in], squeeze=False)[:, 0]
-    return figure, upper.subplots(n, n_blocks, squeeze=False), lower.subplots(1, n_blocks, squeeze=False)[0]
+    heights_in = [_STRIP_IN] * n + ([_MATRIX_ROW_IN * n] if with_matrices else [])
+    figure = new_figure(PAGE_IN, sum(heights_in) + (1.1 if with_matrices else 0.4))
+    grid = figure.subplots(len(heights_in), n_blocks, squeeze=False, height_ratios=heights_in)
+    return figure, grid[:n], grid[-1]
 
 
 def _label_strips(strips: Any, blocks: list[str], masks: Masks, labels: list[str]) -> None:

@@ -11,7 +11,8 @@ import math
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findSystemFonts, fontManager
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
@@ -38,9 +40,12 @@ QUIET = "#767676"
 _SHAPING_TABLES = ("GSUB", "GPOS", "GDEF")  # of a font: ligatures, kerning, classes of glyphs
 _POSITION_DIGITS = 9  # of a figure's side
 
+_PRINT_FONTS = ("Arial", "Helvetica", "Liberation Sans")
+_PRINT_FONT_FILES = ("arial", "helvetica", "liberationsans-")  # beginnings of their file names, in lower case
+
 _SETTINGS: Any = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "font.sans-serif": [*_PRINT_FONTS, "DejaVu Sans"],
     "font.size": 7.5,
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,
@@ -74,9 +79,21 @@ _COLOURS = ("#000000", "#D55E00", "#009E73", "#CC79A7", "#0072B2", "#E69F00", "#
 _DASHES = ("-", "--", "-.", ":")
 
 
+@cache
+def _register_print_fonts() -> None:
+    """Add the print fonts that were installed after matplotlib cached its list of this machine's fonts."""
+    if not {font.name for font in fontManager.ttflist}.isdisjoint(_PRINT_FONTS):
+        return
+    for path in findSystemFonts():
+        if Path(path).name.lower().startswith(_PRINT_FONT_FILES):
+            with suppress(OSError, RuntimeError):  # a damaged font file
+                fontManager.addfont(path)
+
+
 @contextmanager
 def settings() -> Iterator[None]:
-    """Our matplotlib settings, and the old ones again afterwards."""
+    """The matplotlib settings of our figures; the previous ones are restored afterwards."""
+    _register_print_fonts()
     with matplotlib.rc_context(_SETTINGS):
         yield
 

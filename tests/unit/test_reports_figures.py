@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import font_manager
 
 from reports.artifacts import Probes
 from reports.build import begin_figures
@@ -86,6 +88,17 @@ def test_figures_leave_matplotlib_as_it_was(tmp_path):
     assert drawn.problems == {}
     assert mpl.rcParams == before
     assert tsne.layer_separations(study) == []
+
+
+def test_print_fonts_are_used_that_matplotlib_has_not_listed(tmp_path, monkeypatch):
+    listed = [font for font in font_manager.fontManager.ttflist if font.name not in style._PRINT_FONTS]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", list(listed))
+    files = [tmp_path / "LiberationSans-Regular.ttf", tmp_path / "Arial.ttf", tmp_path / "Other.ttf"]
+    shutil.copy(font_manager.findfont("DejaVu Sans"), files[0])
+    files[1].write_bytes(b"no font")
+    monkeypatch.setattr(style, "findSystemFonts", lambda: [str(path) for path in files])
+    style._register_print_fonts.__wrapped__()
+    assert [font.fname for font in font_manager.fontManager.ttflist[len(listed) :]] == [str(files[0])]
 
 
 def test_names_do_no_harm_to_matplotlib():
