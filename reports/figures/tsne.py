@@ -115,10 +115,11 @@ def point_clouds(study: Study) -> list[PointCloud]:
     At most `MAX_PANELS`, in the study's order; the untrained network stands before the trained one.
     """
     probed_runs = first_of(study, _with_features)
-    controls = _control_variants(study, list(probed_runs)).values()
+    controls = list(_control_variants(study, list(probed_runs)).values())
     untrained_variant = _untrained_control(study, probed_runs)
     n_variants = MAX_PANELS - len(controls) - (untrained_variant is not None)
-    selected = {*study.to_show(probed_runs, n_variants), *controls, untrained_variant}
+    variants = study.to_show([v for v in probed_runs if v not in controls], n_variants)
+    selected = {*variants, *controls, untrained_variant}
     clouds = []
     for variant in (v for v in study.variants if v in selected):
         run, probes = probed_runs[variant]
@@ -253,7 +254,7 @@ def _conclusion(
     if random:
         return message("A random order for each prompt separates less.")
     return message(
-        "Training raises it; whether features follow the degradation or the prompt was not measured (measure "
+        "Training raises the purity; whether features follow the degradation or the prompt was not measured (measure "
         "separation)."
     )
 
