@@ -44,7 +44,7 @@ def draw_pairs(interference: Interference, study: Study, folder: Path) -> Pictur
     n_columns = min(3, len(variants))
     figure = new_figure(
         PAGE_IN if n_columns > 1 else COLUMN_IN,
-        0.3 * len(interference.tasks) * (1 + (len(variants) - 1) // n_columns) + 1.1,
+        0.24 * len(interference.tasks) * (1 + (len(variants) - 1) // n_columns) + 1.1,
     )
     axes = panel_grid(figure, len(variants), n_columns, sharex=True, sharey=True)
     meshes = [_draw_matrix(ax, interference, variant, limit) for ax, variant in zip(axes, variants, strict=True)]

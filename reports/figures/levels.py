@@ -51,9 +51,10 @@ def draw(levels: Levels, study: Study, folder: Path) -> Picture:
         axes[-1].set_xlabel(_AXES.get(task, f"strength of {in_sentence(condition_label(task))}"))
         if len(levels.families) > 1:
             axes[0].set_title(condition_label(task), loc="left")
-    grid[0, 0].set_ylabel("gain over the input\n(PSNR, dB)")
+    grid[0, 0].set_ylabel("PSNR gain over\nthe input (dB)")
     if reference:
-        grid[1, 0].set_ylabel(f"against\n{wrapped(study.label(reference))}\n(PSNR, dB)")
+        grid[1, 0].set_ylabel(f"difference from\n{wrapped(study.label(reference))} (dB)")
+    figure.align_ylabels(grid[:, 0])
     handles, labels = grid[0, 0].get_legend_handles_labels()
     handles.append(grid[0, 0].plot([], [], color=QUIET, linestyle=":", linewidth=0.8)[0])
     figure.legend(handles, [*labels, "trained on"], loc="outside lower center", ncols=4)

@@ -23,7 +23,7 @@ def draw(costs: PromptCosts, study: Study, folder: Path) -> Picture | None:
     if not variants:
         return None
     n_columns = min(2, len(variants))
-    side = 0.33 * len(costs.matrices[variants[0]])
+    side = 0.2 * len(costs.matrices[variants[0]])
     figure = new_figure(
         PAGE_IN if n_columns > 1 else COLUMN_IN, (side + 0.3) * (1 + (len(variants) - 1) // n_columns) + 1.0
     )

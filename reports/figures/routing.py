@@ -7,7 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from reports.figures.style import PAGE_IN, Picture, heatmap, is_constant, new_figure, panel_grid, plain, save, wrapped
+from reports.figures.style import (
+    COLUMN_IN,
+    PAGE_IN,
+    Picture,
+    heatmap,
+    is_constant,
+    new_figure,
+    panel_grid,
+    plain,
+    save,
+    wrapped,
+)
 from reports.labels import condition_label
 from reports.messages import comma, joined, message, sentences, series
 
@@ -30,7 +41,7 @@ def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame]
         return None
     conditions, experts = matrices[routers[0]].shape
     n_columns = max(1, min(3, len(routers), int((PAGE_IN - _LABELS_IN) / (_CELL_IN * experts + 0.2))))
-    width = min(PAGE_IN, _LABELS_IN + n_columns * (_CELL_IN * experts + 0.2))
+    width = COLUMN_IN if _LABELS_IN + n_columns * (_CELL_IN * experts + 0.2) <= COLUMN_IN else PAGE_IN
     figure = new_figure(width, (0.2 * conditions + 0.35) * (1 + (len(routers) - 1) // n_columns) + 0.5)
     axes = panel_grid(figure, len(routers), n_columns, sharex=True, sharey=True)
     for ax, layer in zip(axes, routers, strict=True):
