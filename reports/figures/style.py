@@ -37,6 +37,7 @@ DPI = 200
 COLUMN_IN, PAGE_IN = 3.25, 6.875  # widths of a column and of a page in print
 INK = "#222222"
 QUIET = "#767676"
+_DARK_TEXT_LUMINANCE = 0.2  # of a background on which dark text contrasts as much as white text
 _SHAPING_TABLES = ("GSUB", "GPOS", "GDEF")  # of a font: ligatures, kerning, classes of glyphs
 _POSITION_DIGITS = 9  # of a figure's side
 
@@ -199,7 +200,13 @@ def heatmap(ax: Axes, values: pd.DataFrame, *, texts: pd.DataFrame | None = None
     ax.tick_params(axis="x", rotation=90)
     ax.tick_params(axis="y", rotation=0)
     ax.grid(visible=False)
-    return ax.collections[0]
+    mesh = ax.collections[0]
+    colours = np.asarray(mesh.get_facecolor())
+    for text in ax.texts:
+        x, y = text.get_position()
+        luminance = seaborn.utils.relative_luminance(colours[int(y) * values.shape[1] + int(x)])
+        text.set_color(INK if luminance > _DARK_TEXT_LUMINANCE else "white")
+    return mesh
 
 
 def lines_by_variant(study: Study) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import font_manager
+from matplotlib.colors import to_rgb
 
 from reports.artifacts import Probes
 from reports.build import begin_figures
@@ -99,6 +100,27 @@ def test_print_fonts_are_used_that_matplotlib_has_not_listed(tmp_path, monkeypat
     monkeypatch.setattr(style, "findSystemFonts", lambda: [str(path) for path in files])
     style._register_print_fonts.__wrapped__()
     assert [font.fname for font in font_manager.fontManager.ttflist[len(listed) :]] == [str(files[0])]
+
+
+def contrast(a, b):
+    """Of two colours, as WCAG counts it: 1 to 21."""
+    linear = np.array([[c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb] for rgb in (a, b)])
+    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("cmap", ["PuOr", "viridis"])
+def test_numbers_in_cells_can_be_read(cmap):
+    values = pd.DataFrame(np.linspace(-1, 1, 42).reshape(6, 7))
+    values.iloc[2, 3] = np.nan
+    figure = style.new_figure(3, 3)
+    mesh = style.heatmap(figure.subplots(), values, texts=values.map("{:.2f}".format), cmap=cmap, vmin=-1, vmax=1)
+    figure.canvas.draw()
+    faces = mesh.get_facecolor()
+    assert len(mesh.axes.texts) == 41
+    for text in mesh.axes.texts:
+        x, y = text.get_position()
+        assert contrast(to_rgb(text.get_color()), faces[int(y) * 7 + int(x)][:3]) > 3.9
 
 
 def test_names_do_no_harm_to_matplotlib():
@@ -305,7 +327,7 @@ def test_small_figures_show_what_the_study_features(tmp_path):
     table = maps.arrange(study)
     assert table is not None
     assert {"v4", "dfpir"} <= set(table.probes)
-    assert len(table.probes) == maps.MOST_VARIANTS
+    assert len(table.probes) == maps.MAX_VARIANTS
     shown = table.probes["dfpir"].images
     assert [shown[i][0] for i in table.images] == ["noise-25", "rain", "haze", "blur", "lowlight"]
 
