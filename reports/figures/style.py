@@ -29,7 +29,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 from reports import schema
-from reports.document import Picture
+from reports.document import Picture as Picture  # of the interface: figures of other packages return it
 from reports.files import write_bytes
 from reports.study import Study
 
