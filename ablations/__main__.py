@@ -1,4 +1,4 @@
-"""`python -m ablations`: what there is."""
+"""`python -m ablations`: list the commands."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablations.cli import exit_code_of
-from ablations.command_line import Switch, parse
+from ablations.flags import Switch, parse
 
 COMMANDS = (
     ("ablations.run", "run a study, or list the studies: --list"),
-    ("ablations.status RUNS", "how studies stand: done, running, failed, time left"),
+    ("ablations.status RUNS", "progress of studies: done, running, failed, time left"),
     ("ablations.evaluate", "score a released checkpoint or a run under a named protocol"),
-    ("ablations.restore IMAGES", "restore one's own images"),
-    ("ablations.efficiency", "what each model costs: parameters, multiply-adds, time, memory"),
+    ("ablations.restore IMAGES", "restore your own images"),
+    ("ablations.efficiency", "the cost of each model: parameters, multiply-adds, time, memory"),
     ("ablations.bench NAME", "measure the suite against the released code"),
     ("reports", "make a report again, an index of studies, or a comparison of two"),
     ("datasets COMMAND", "list, check, fetch, pack, show and score data sets"),
     ("baselines", "the comparators, their sizes and remarks"),
     ("dfpir", "the variants of the model"),
 )
-"""Command -> what it does."""
+"""(command, what it does)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
+class Options:
     """What is printed.
 
     Attributes:
@@ -40,11 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_code_of(lambda: _list(list(sys.argv[1:] if argv is None else argv)))
 
 
-def _list(words: Sequence[str]) -> int:
-    parse(Listing, words, prog="python -m ablations", description="List the commands of the suite.")
-    wide = max(len(command) for command, _ in COMMANDS)
-    for command, what in COMMANDS:
-        print(f"python -m {command.ljust(wide)}  {what}")
+def _list(arguments: Sequence[str]) -> int:
+    parse(Options, arguments, prog="python -m ablations", description="List the commands of the suite.")
+    width = max(len(command) for command, _ in COMMANDS)
+    for command, summary in COMMANDS:
+        print(f"python -m {command.ljust(width)}  {summary}")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""The suite from Python: run a study, or read one that is finished, as tables of pandas.
+"""The suite from Python: run a study, or load the results of one, as pandas tables.
 
-`load_results` imports no torch. The command line and `run_study` do the same: same runs, same folders, same report.
+`load_results` imports no torch. `run_study` and the command line are equivalent: same runs, same folders, same report.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class StudyResult:
 
     @cached_property
     def contrasts(self) -> pd.DataFrame:
-        """The comparisons that the study named beforehand, with simultaneous intervals."""
+        """The planned comparisons of the study, with simultaneous intervals."""
         from reports.contrasts import contrasts_frame
 
         return contrasts_frame(self._verdict.contrasts, self._verdict.without_diverged)
 
     @property
     def report(self) -> Path:
-        """The HTML page."""
+        """The HTML report."""
         from reports import schema
 
         return self.folder / schema.REPORT_FILE
@@ -67,11 +67,11 @@ class StudyResult:
 
     @property
     def summary(self) -> str:
-        """What the page says first, in one sentence."""
-        return self._verdict.headline
+        """The main result in one sentence, as at the top of the report."""
+        return str(self._verdict.headline)
 
     def _repr_markdown_(self) -> str:
-        """The study's table, where a notebook shows the result."""
+        """The study's table, for notebooks."""
         from reports import schema
 
         path = self.folder / schema.TABLE_MD_FILE
@@ -91,13 +91,13 @@ class StudyResult:
 
 
 def load_results(folder: str | Path) -> StudyResult:
-    """The results of a study that was run before.
+    """Load the results of a study.
 
     Args:
-        folder: the study's, under runs/studies/, or a folder of runs that holds one study.
+        folder: of the study, under runs/studies/, or a folder of runs with one study.
 
     Raises:
-        ValueError: no study there, or several; the message is one line.
+        ValueError: no study in it, or several; the message is one line.
     """
     prepare()
     from reports.load import find_studies
@@ -105,11 +105,11 @@ def load_results(folder: str | Path) -> StudyResult:
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder.")
-    found = find_studies(path)
-    if len(found) != 1:
-        names = ", ".join(study.name for study in found) or "none"
-        raise ValueError(f"{path} holds {len(found)} studies ({names}); name one: a folder under runs/studies/.")
-    return StudyResult(found[0])
+    folders = find_studies(path)
+    if len(folders) != 1:
+        names = ", ".join(folder.name for folder in folders) or "none"
+        raise ValueError(f"{path} holds {len(folders)} studies ({names}); name one: a folder under runs/studies/.")
+    return StudyResult(folders[0])
 
 
 def run_study(
@@ -122,17 +122,17 @@ def run_study(
     quiet: bool = False,
     **options: Any,
 ) -> StudyResult:
-    """Run a study as `python -m ablations.run` does; runs that are done are not done again.
+    """Run a study as `python -m ablations.run` does; finished runs are not repeated.
 
     Args:
-        study: its name, as `python -m ablations.run --list` shows them.
+        study: its name, as listed by `python -m ablations.run --list`.
         budget: smoke, demo, small, quick or paper.
-        seeds: of the runs; the budget's by default.
+        seeds: by default the budget's.
         data: "embedded", "bsds", "paper" or a folder of images or pairs.
         out: folder of all runs.
         quiet: print nothing.
         options: any other flag of the command line by its name: `only=["dfpir_g50"]`, `tasks=["noise", "rain"]`,
-            `device="cuda"`, `jobs=2`, `text_encoder="onehot"`, `root="data"`; what replaces the budget's recipe, model
+            `device="cuda"`, `jobs=2`, `text_encoder="onehot"`, `root="data"`; overrides of the budget's recipe, model
             and evaluation as dictionaries: `recipe={"steps": 500}`, `model={"dim": 16}`.
 
     Returns:
@@ -151,14 +151,18 @@ def run_study(
     prepare()
     from rich.console import Console
 
-    from ablations import commands
-    from ablations.names import check_names
-    from ablations.options import command, of_keywords
+    from ablations import run_command
+    from ablations.name_checks import check_names
+    from ablations.run_options import options_from_keywords, to_command
 
-    asked = of_keywords(study, {"budget": budget, "seeds": seeds, "data": data, "out": out, **options})
+    run_options = options_from_keywords(study, {"budget": budget, "seeds": seeds, "data": data, "out": out, **options})
     check_names(study, budget)
-    outcome = commands.run(asked, command=command(asked), console=Console(highlight=False, quiet=quiet))
+    outcome = run_command.run(
+        run_options, command=to_command(run_options), console=Console(highlight=False, quiet=quiet)
+    )
     if outcome is None:
-        launcher = asked.launching.launcher
-        raise ValueError(f"launcher={launcher!r}: this process only follows another one; its results are there.")
+        launcher = run_options.launching.launcher
+        raise ValueError(
+            f"launcher={launcher!r}: this process only takes part in another one's study; the results are there."
+        )
     return StudyResult(outcome.folder)

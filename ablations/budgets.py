@@ -7,14 +7,14 @@ from typing import Any
 from ablations.recipe import Budget, Evaluation, MeasureConfig, Phase, Recipe, TaskShare
 from dfpir.registry import Registry
 
-_EPOCH = 226_621  # samples of the released loop's lists for five tasks; 142,431 for three
+_EPOCH_SAMPLES = 226_621  # samples of the released loop's lists for five tasks; 142,431 for three
 
 _TINY: dict[str, Any] = {"num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1, "heads": (1, 2, 4, 8)}
 
-_NOISE_FIRST = (TaskShare(task="noise", weight=1.5),)
-"""What a small network learns first: nothing else needs its finest scale, and a mixture from the start keeps it out."""
+_NOISE_ONLY = (TaskShare(task="noise", weight=1.5),)
+"""First phase of small networks: only noise needs the finest scale, which a mixture from the start never trains."""
 
-_MIXED = (
+_FIVE_TASK_MIXTURE = (
     TaskShare(task="noise", share=7, weight=1.5),
     TaskShare(task="rain", share=7, weight=2.0),
     TaskShare(task="haze", share=6, weight=1.0),
@@ -24,34 +24,40 @@ _MIXED = (
 """Loss weights against the size of the tasks' gradients (low light's is 8 to 9 times noise's): docs/budgets.md."""
 
 
-_MORE_RAIN = (
+_RAIN_MIXTURE = (
     TaskShare(task="noise", share=3, weight=1.5),
     TaskShare(task="rain", share=5, weight=3.0),
     TaskShare(task="haze", share=2, weight=0.5),
     TaskShare(task="blur", share=2, weight=1.0),
     TaskShare(task="lowlight", share=2, weight=0.3),
 )
-"""For short training of networks that are told the task: haze comes to them by itself, rain needs samples."""
+"""For short training of task-conditioned networks: haze is learned quickly, rain needs more samples."""
 
 
-def _phases(
-    first: int, mixed: int, *, lr: float, patch: int, batch: int, mixture: tuple[TaskShare, ...] = _MIXED
+def _two_phases(
+    noise_steps: int,
+    mixture_steps: int,
+    *,
+    lr: float,
+    patch: int,
+    batch: int,
+    mixture: tuple[TaskShare, ...] = _FIVE_TASK_MIXTURE,
 ) -> tuple[Phase, ...]:
-    """Noise alone, then all tasks."""
+    """Noise only, then all tasks."""
     return (
-        Phase(steps=first, lr=lr, patch=patch, batch=batch, mixture=_NOISE_FIRST),
-        Phase(steps=mixed, lr=lr, patch=patch, batch=batch, mixture=mixture),
+        Phase(steps=noise_steps, lr=lr, patch=patch, batch=batch, mixture=_NOISE_ONLY),
+        Phase(steps=mixture_steps, lr=lr, patch=patch, batch=batch, mixture=mixture),
     )
 
 
-_ALL = (
+_BUDGETS = (
     Budget(
         name="smoke",
-        summary="seconds a run: does everything work? The numbers mean nothing",
+        summary="seconds a run: a check that everything works; its numbers mean nothing",
         model={"dim": 8, **_TINY},
         recipe=Recipe(
             phases=(
-                Phase(steps=8, lr=1e-3, patch=32, batch=2, mixture=_MIXED),
+                Phase(steps=8, lr=1e-3, patch=32, batch=2, mixture=_FIVE_TASK_MIXTURE),
                 Phase(steps=4, lr=1e-4, patch=40, batch=2),
             ),
             validations=2,
@@ -66,7 +72,7 @@ _ALL = (
         # with the released start rain comes later than the demo has steps for (docs/budgets.md)
         model={"dim": 8, **_TINY, "block_init": "unit"},
         recipe=Recipe(
-            phases=_phases(150, 950, lr=3e-3, patch=32, batch=8, mixture=_MORE_RAIN),
+            phases=_two_phases(150, 950, lr=3e-3, patch=32, batch=8, mixture=_RAIN_MIXTURE),
             schedule="cosine",
             log_every=20,
         ),
@@ -76,10 +82,10 @@ _ALL = (
     ),
     Budget(
         name="small",
-        summary="about 13 minutes of a CPU core a run: networks that restore all three tasks, with seeds to tell",
+        summary="about 13 minutes of a CPU core a run: networks that restore all three tasks; three seeds",
         model={"dim": 12, **_TINY},
         recipe=Recipe(
-            phases=_phases(400, 3_600, lr=2e-3, patch=32, batch=8),
+            phases=_two_phases(400, 3_600, lr=2e-3, patch=32, batch=8),
             schedule="cosine",
             log_every=50,
         ),
@@ -92,7 +98,7 @@ _ALL = (
         summary="one modern GPU, about ten minutes a study, or two CPU cores overnight",
         model={"dim": 24, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},
         recipe=Recipe(
-            phases=_phases(1_000, 9_000, lr=1e-3, patch=64, batch=10),
+            phases=_two_phases(1_000, 9_000, lr=1e-3, patch=64, batch=10),
             schedule="cosine",
             log_every=50,
             cpu_threads=2,
@@ -107,8 +113,8 @@ _ALL = (
         recipe=Recipe(
             # 80 and 5 epochs of the tasks' own lists: the steps here are those of five tasks, `epochs` decides
             phases=(
-                Phase(steps=80 * _EPOCH // 5, lr=1e-4, patch=128, batch=5),
-                Phase(steps=5 * _EPOCH // 3, lr=1e-5, patch=192, batch=3),
+                Phase(steps=80 * _EPOCH_SAMPLES // 5, lr=1e-4, patch=128, batch=5),
+                Phase(steps=5 * _EPOCH_SAMPLES // 3, lr=1e-5, patch=192, batch=3),
             ),
             sampling="paper",
             validations=85,
@@ -129,12 +135,12 @@ def register_budget(budget: Budget) -> Budget:
     """Add a budget under its name.
 
     Raises:
-        ValueError: another has it.
+        ValueError: the name is taken.
     """
     return BUDGETS.register(budget.name)(budget)
 
 
-for _budget in _ALL:
+for _budget in _BUDGETS:
     register_budget(_budget)
 
 

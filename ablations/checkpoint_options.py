@@ -1,4 +1,4 @@
-"""What `python -m ablations.evaluate` and `ablations.restore` take: their flags, and what the harness reads."""
+"""The options of `python -m ablations.evaluate` and `ablations.restore`."""
 
 from __future__ import annotations
 
@@ -9,145 +9,147 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ablations import command_line as read
-from ablations.command_line import OPTION, Switch, one, several
+from ablations import flags
+from ablations.flags import OPTION, Switch, single_value, value_list
 
-_COUNT = read.number_in(1, sys.maxsize, ": a whole number, 1 or more")
+_POSITIVE_INTEGER = flags.integer_between(1, sys.maxsize, ": a whole number, 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelFile:
-    """The model's weights and what it is told.
+class CheckpointOptions:
+    """The model's weights and its conditioning.
 
     Attributes:
-        weights: safetensors or a torch file with released names, or a run's folder, which says its own model
-        config: settings that the weights were trained with
-        use: plain or averaged: which weights of a file that holds both (default: the averaged ones)
-        text_encoder: clip, minilm or onehot: what encodes the prompts (default: clip, or the run's own)
-        codes: safetensors with a vector for each condition's name, instead of an encoder
+        weights: safetensors or a torch file with released names, or the folder of a run, which names its model
+        config: model settings of the weights
+        use: plain or averaged: which weights of a file that has both (default: averaged)
+        text_encoder: clip, minilm or onehot: the encoder of the prompts (default: clip, or the run's)
+        codes: safetensors file with a vector for each condition, instead of a text encoder
         device: auto, cpu or cuda
     """
 
-    weights: Annotated[Path | None, one("--weights", "FILE", Path), OPTION] = None
-    config: Annotated[tuple[str, ...], several("--config", "KEY=VALUE ..."), OPTION] = ()
+    weights: Annotated[Path | None, single_value("--weights", "FILE", Path), OPTION] = None
+    config: Annotated[tuple[str, ...], value_list("--config", "KEY=VALUE ..."), OPTION] = ()
     use: Annotated[
-        Literal["plain", "averaged"] | None, one("--use", "plain|averaged", read.among("plain", "averaged")), OPTION
+        Literal["plain", "averaged"] | None,
+        single_value("--use", "plain|averaged", flags.choice("plain", "averaged")),
+        OPTION,
     ] = None
-    text_encoder: Annotated[str | None, one("--text-encoder", "NAME"), OPTION] = None
-    codes: Annotated[Path | None, one("--codes", "FILE", Path), OPTION] = None
-    device: Annotated[str, one("--device", "NAME"), OPTION] = "auto"
+    text_encoder: Annotated[str | None, single_value("--text-encoder", "NAME"), OPTION] = None
+    codes: Annotated[Path | None, single_value("--codes", "FILE", Path), OPTION] = None
+    device: Annotated[str, single_value("--device", "NAME"), OPTION] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestImages:
-    """On which images.
+class TestImageOptions:
+    """Test images.
 
     Attributes:
         data: 'embedded' photographs, 'paper' (the field's test sets, with --root), or a folder: with test sets, with
-            pairs such as degraded/ and clean/, or with clean images, which are degraded here
-        skip_bad: leave out files of a folder that can't be used
-        root: where the data sets of --data paper lie
-        tasks: tasks (rain) or conditions (noise-25); default: all that there are
-        limit: at most N images a set and condition
+            pairs such as degraded/ and clean/, or with clean images, which get synthetic degradations
+        skip_bad: skip files of a folder that can't be used
+        root: folder of the data sets of --data paper
+        tasks: tasks (rain) or conditions (noise-25); default: all of the data
+        limit: at most N images for each set and condition
         protocol: evaluation protocol (default: allinone for files, else suite)
     """
 
-    __test__ = False  # no class of tests
+    __test__ = False  # no test class of pytest
 
-    data: Annotated[str, one("--data", "NAME|FOLDER"), OPTION] = "embedded"
+    data: Annotated[str, single_value("--data", "NAME|FOLDER"), OPTION] = "embedded"
     skip_bad: Switch = False
-    root: Annotated[Path | None, one("--root", "FOLDER", Path), OPTION] = None
-    tasks: Annotated[tuple[str, ...], several("--tasks", "NAME ..."), OPTION] = ()
-    limit: Annotated[int | None, one("--limit", "N", _COUNT), OPTION] = None
-    protocol: Annotated[str | None, one("--protocol", "NAME"), OPTION] = None
+    root: Annotated[Path | None, single_value("--root", "FOLDER", Path), OPTION] = None
+    tasks: Annotated[tuple[str, ...], value_list("--tasks", "NAME ..."), OPTION] = ()
+    limit: Annotated[int | None, single_value("--limit", "N", _POSITIVE_INTEGER), OPTION] = None
+    protocol: Annotated[str | None, single_value("--protocol", "NAME"), OPTION] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guessing:
-    """What is told of the degradation.
+class DegradationOptions:
+    """Conditioning on the true or on a guessed degradation.
 
     Attributes:
-        degradation: auto: restore each image a second time, told what a classifier guesses, and say what that costs
-        guess_data: whose training images the classifier of --degradation auto learns from
-        runs: where that classifier is kept
+        degradation: auto: also restore each image conditioned on the guess of a classifier, and report the difference
+        guess_data: training images of the classifier of --degradation auto
+        runs: folder of that classifier
     """
 
-    degradation: Annotated[str, one("--degradation", "true|auto"), OPTION] = "true"
-    guess_data: Annotated[str, one("--guess-data", "NAME|FOLDER"), OPTION] = "embedded"
-    runs: Annotated[Path, one("--runs", "FOLDER", Path), OPTION] = Path("runs")
+    degradation: Annotated[str, single_value("--degradation", "true|auto"), OPTION] = "true"
+    guess_data: Annotated[str, single_value("--guess-data", "NAME|FOLDER"), OPTION] = "embedded"
+    runs: Annotated[Path, single_value("--runs", "FOLDER", Path), OPTION] = Path("runs")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Results:
-    """What is written and printed.
+class ResultOptions:
+    """Outputs.
 
     Attributes:
-        out: write images.parquet, evaluation.json and evaluation.html; rows are kept as they are made (images.jsonl),
-            and the same command goes on from them
+        out: write images.parquet, evaluation.json and evaluation.html; each row is also appended to images.jsonl, from
+            which the same command continues after an interruption
         json: print one JSON object instead of a table
-        force: replace all results that --out holds
-        reported: add the printed numbers, such as 'DFPIR 3-task'
+        force: replace all results in --out
+        reported: add the numbers that papers report, such as 'DFPIR 3-task'
         version: print the suite's version
     """
 
-    out: Annotated[Path | None, one("--out", "FOLDER", read.folder), OPTION] = None
+    out: Annotated[Path | None, single_value("--out", "FOLDER", flags.folder_path), OPTION] = None
     json: Switch = False
     force: Switch = False
-    reported: Annotated[str | None, one("--reported", "'METHOD SETTING'"), OPTION] = None
+    reported: Annotated[str | None, single_value("--reported", "'METHOD SETTING'"), OPTION] = None
     version: Switch = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
-    """A checkpoint and how it is scored.
+    """A checkpoint and how to score it.
 
     Attributes:
-        model: a variant, a comparator, ffdnet or prenet (an unknown name lists them); a run says its own
-        checkpoint: The model's weights, and what it is told.
-        images: On which images, and by which rules.
-        guessing: The degradation: told, or guessed as well.
+        model: a variant, a comparator, ffdnet or prenet (an unknown name lists them); not needed for a run's folder
+        checkpoint: The model's weights and its conditioning.
+        images: Test images and evaluation protocol.
+        guessing: Conditioning on the true or on a guessed degradation.
         results: What is printed and written.
     """
 
     model: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[MODEL]", help_behavior_hint="")] = None
-    checkpoint: ModelFile = field(default_factory=ModelFile)
-    images: TestImages = field(default_factory=TestImages)
-    guessing: Guessing = field(default_factory=Guessing)
-    results: Results = field(default_factory=Results)
+    checkpoint: CheckpointOptions = field(default_factory=CheckpointOptions)
+    images: TestImageOptions = field(default_factory=TestImageOptions)
+    guessing: DegradationOptions = field(default_factory=DegradationOptions)
+    results: ResultOptions = field(default_factory=ResultOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Restoring:
-    """How and where to.
+class OutputOptions:
+    """Degradation and outputs.
 
     Attributes:
-        degradation: noise-25 (any whole sigma), rain, haze, blur or lowlight; auto guesses it, noise its level
+        degradation: noise-25 (any integer sigma), rain, haze, blur or lowlight; auto: guess it; noise: guess its level
         out: folder to write to
         tile: side of tiles in pixels (default: what fits in memory)
-        force: write over existing outputs
+        force: overwrite existing outputs
         version: print the suite's version
     """
 
-    degradation: Annotated[str | None, one("--degradation", "NAME"), OPTION] = None
-    out: Annotated[Path | None, one("--out", "DIR", read.folder), OPTION] = None
-    tile: Annotated[int | None, one("--tile", "N", read.whole), OPTION] = None
+    degradation: Annotated[str | None, single_value("--degradation", "NAME"), OPTION] = None
+    out: Annotated[Path | None, single_value("--out", "DIR", flags.folder_path), OPTION] = None
+    tile: Annotated[int | None, single_value("--tile", "N", flags.integer), OPTION] = None
     force: Switch = False
     version: Switch = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classifier:
-    """What guesses the degradation.
+class ClassifierOptions:
+    """The classifier that guesses the degradation.
 
     Attributes:
-        data: what auto is trained on
-        root: where the data sets of --data paper lie
-        runs: where auto's classifier is kept
+        data: training images of the classifier
+        root: folder of the data sets of --data paper
+        runs: folder of the classifier
     """
 
-    data: Annotated[str, one("--data", "NAME|FOLDER"), OPTION] = "embedded"
-    root: Annotated[Path | None, one("--root", "FOLDER", Path), OPTION] = None
-    runs: Annotated[Path, one("--runs", "FOLDER", Path), OPTION] = Path("runs")
+    data: Annotated[str, single_value("--data", "NAME|FOLDER"), OPTION] = "embedded"
+    root: Annotated[Path | None, single_value("--root", "FOLDER", Path), OPTION] = None
+    runs: Annotated[Path, single_value("--runs", "FOLDER", Path), OPTION] = Path("runs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,32 +158,36 @@ class RestoreOptions:
 
     Attributes:
         images: files, or folders of files
-        model: as for ablations.evaluate; a run says its own
-        restoring: How, and where to.
-        checkpoint: The model's weights, and what it is told.
+        model: as for ablations.evaluate; not needed for a run's folder
+        output: Degradation and outputs.
+        checkpoint: The model's weights and its conditioning.
         guessing: The classifier of --degradation auto and noise.
     """
 
     images: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGES", help_behavior_hint="")
     ] = ()
-    model: Annotated[str | None, one("--model", "M"), OPTION] = None
-    restoring: Restoring = field(default_factory=Restoring)
-    checkpoint: ModelFile = field(default_factory=ModelFile)
-    guessing: Classifier = field(default_factory=Classifier)
+    model: Annotated[str | None, single_value("--model", "M"), OPTION] = None
+    output: OutputOptions = field(default_factory=OutputOptions)
+    checkpoint: CheckpointOptions = field(default_factory=CheckpointOptions)
+    guessing: ClassifierOptions = field(default_factory=ClassifierOptions)
 
     @property
     def out(self) -> Path:
-        """The folder to write to, which the command line asks for."""
-        return self.restoring.out or Path()
+        """The folder to write to, which is required."""
+        return self.output.out or Path()
 
     @property
     def degradation(self) -> str:
-        """What the images have, which the command line asks for."""
-        return self.restoring.degradation or ""
+        """The degradation of the images, which is required."""
+        return self.output.degradation or ""
 
     @property
     def missing(self) -> list[str]:
-        """What must be named and is not."""
-        asked = (("IMAGES", self.images), ("--degradation", self.restoring.degradation), ("--out", self.restoring.out))
-        return [name for name, value in asked if value is None or value == ()]
+        """Required arguments that are missing."""
+        required = (
+            ("IMAGES", self.images),
+            ("--degradation", self.output.degradation),
+            ("--out", self.output.out),
+        )
+        return [name for name, value in required if value is None or value == ()]

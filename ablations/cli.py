@@ -1,29 +1,17 @@
-"""What the suite's command lines share: errors in one line with exit code 2, and the command as a reader repeats it."""
+"""What the suite's command lines share: exit codes, errors in one line, and how numbers and commands are printed."""
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ablations.startup import StartupError, prepare
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, exit code 2, and that knows `--version`."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.add_argument("--version", action=_Version, nargs=0, help="print the suite's version and end")
-
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message} (see --help)")
 
 
 def version() -> str:
@@ -34,17 +22,14 @@ def version() -> str:
         return "dfpir-suite, not installed: run from its folder"
 
 
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> NoReturn:
-        print(version())
-        parser.exit()
+def exit_code_of(main: Callable[[], int], *, interrupted: str = "Interrupted.") -> int:
+    """Run a command's body and return its exit code.
 
-
-def exit_code_of(work: Callable[[], int], *, interrupted: str = "Interrupted.") -> int:
-    """A command's exit code: that of `work`, 2 with one line for bad input, 130 with `interrupted` after Ctrl-C."""
+    Bad input prints one line and exits with code 2; Ctrl-C prints `interrupted` and gives 130.
+    """
     try:
         prepare()
-        return work()
+        return main()
     except StartupError as error:
         fail(str(error))
     except (ValueError, OSError) as error:
@@ -55,14 +40,14 @@ def exit_code_of(work: Callable[[], int], *, interrupted: str = "Interrupted.") 
 
 
 def fail_for(error: Exception, option: str = "--out") -> NoReturn:
-    """`fail` with an error's words; the system's own errors name the place and the option that mends it."""
-    from datasets.console import words_of  # ours, once `startup.prepare` has looked
+    """`fail` with the message of an error; of an OSError it names the path and the option that changes it."""
+    from datasets.console import words_of  # only after `startup.prepare` has checked where it is imported from
 
     fail(words_of(error, option))
 
 
 def fail(message: str) -> NoReturn:
-    """End the program with one line on standard error and exit code 2."""
+    """Exit with one line on standard error and code 2."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(2)
 
@@ -73,7 +58,7 @@ def print_prose(console: Console, text: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: 6 s, 4 min, 3 h, 2 d."""
+    """A duration for people: 6 s, 4 min, 3 h, 2 d."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -85,6 +70,6 @@ def counted(number: int, unit: str) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
-def command_of(module: str, arguments: Sequence[str]) -> str:
-    """`python -m MODULE ...` as a shell takes it."""
+def shell_command(module: str, arguments: Sequence[str]) -> str:
+    """`python -m MODULE ...`, quoted for a shell."""
     return shlex.join(["python", "-m", module, *arguments])

@@ -1,4 +1,4 @@
-"""From the command line's `--data` to images, and from a run's spec to the same images again."""
+"""Load the images that `--data` names, and those of a run's spec again."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ablations.spec import DataRef, RunSpec
-from datasets.bsds import load_bsds
 from datasets.bundle import DataBundle
-from datasets.embedded import load_embedded
-from datasets.folder import load_folder
-from datasets.folder_split import Split
 from datasets.protocols import get_protocol
-from datasets.root_bundle import RootBundle, load_root
+from datasets.sources.bsds import load_bsds
+from datasets.sources.embedded import load_embedded
+from datasets.sources.folder import load_folder
+from datasets.sources.folder_split import Percentages
+from datasets.sources.paper import RootBundle, load_root
 from datasets.tasks import Task, known_tasks
 
-_DECODING_BYTES = 16  # a pixel: its copy in Pillow, and three of its depth
+_DECODING_BYTES = 16  # per pixel: its copy in Pillow, and three of its depth
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderOptions:
-    """How a folder of the user's own is read."""
+    """How a folder of the user is read."""
 
-    tasks: Sequence[str] = ()  # those that the user named, for pairs
-    split: Split | None = None  # percentages to train on, validate and test
-    skip_bad: bool = False  # leave out files that can't be used
-    keep_bytes: int | None = None  # of its decoded images that stay in memory; all by default
+    tasks: Sequence[str] = ()  # that the pairs show, as named by --tasks
+    split: Percentages | None = None  # percentages to train on, validate and test
+    skip_bad: bool = False  # skip files that can't be used
+    keep_bytes: int | None = None  # of decoded images that stay in memory; all by default
 
 
 def open_data(
@@ -42,57 +42,61 @@ def open_data(
 
     Args:
         choice: as on the command line.
-        root: folder that holds the field's sets, for `bsds` and `paper`.
-        protocol: name of the evaluation protocol; images degraded here are made by `suite` alone.
-        exclude_leaks: train without images that stand in test sets, for `paper`.
+        root: folder of the data sets, for `bsds` and `paper`.
+        protocol: name of the evaluation protocol; synthetic degradations are made by `suite` only.
+        exclude_leaks: train without images that are also in test sets, for `paper`.
         folder: how a folder is read.
 
     Raises:
-        ValueError: none of these, or a folder or protocol that can't be used.
+        ValueError: unknown data, or a folder or protocol that can't be used.
     """
     folder = folder or FolderOptions()
-    named = choice in ("paper", "bsds", "embedded")
+    is_builtin = choice in ("paper", "bsds", "embedded")
     for flag, value in (("--split", folder.split), ("--skip-bad", folder.skip_bad)):
-        if named and value:
+        if is_builtin and value:
             raise ValueError(f"{flag} goes with --data FOLDER; the images of --data {choice} are fixed.")
     if choice in ("paper", "bsds"):
         if root is None:
-            where = "the data sets lie" if choice == "paper" else "BSDS500 and CBSD68 lie"
-            raise ValueError(f"--data {choice} needs --root FOLDER: where {where} (python -m datasets list).")
+            contents = "the data sets lie" if choice == "paper" else "BSDS500 and CBSD68 lie"
+            raise ValueError(f"--data {choice} needs --root FOLDER: where {contents} (python -m datasets list).")
         if choice == "paper":
             bundle = load_root(root, protocol=protocol, exclude_leaks=exclude_leaks)
-            return _described("paper", root, bundle, exclude_leaks)
+            return _with_reference("paper", root, bundle, exclude_leaks)
     elif root is not None:
         raise ValueError("--root goes with --data bsds or paper.")
     if exclude_leaks:
         raise ValueError("--exclude-leaks goes with --data paper; --data bsds never trains on test images.")
     if get_protocol(protocol).name != "suite":
-        raise ValueError(f"--protocol {protocol} goes with --data paper; images degraded here follow 'suite'.")
+        raise ValueError(f"--protocol {protocol} goes with --data paper; synthetic degradations follow 'suite'.")
     if choice == "bsds" and root is not None:
-        return _described("bsds", root, load_bsds(root))
+        return _with_reference("bsds", root, load_bsds(root))
     if choice == "embedded":
-        return _described("embedded", None, load_embedded())
+        return _with_reference("embedded", None, load_embedded())
     if not Path(choice).is_dir():
         raise ValueError(f"--data {choice!r}: 'embedded', 'bsds', 'paper' or the path of a folder of images is needed.")
     images = load_folder(
-        choice, tasks=_tasks(folder.tasks), split=folder.split, skip_bad=folder.skip_bad, keep_bytes=folder.keep_bytes
+        choice,
+        tasks=_tasks_named(folder.tasks),
+        split=folder.split,
+        skip_bad=folder.skip_bad,
+        keep_bytes=folder.keep_bytes,
     )
-    ref, _ = _described("folder", Path(choice), images)
-    told = tuple(folder.tasks) if images.train[0].degraded is not None else ()
-    return replace(ref, split=folder.split, skip_bad=folder.skip_bad, tasks=told), images
+    data_ref, _ = _with_reference("folder", Path(choice), images)
+    pair_tasks = tuple(folder.tasks) if images.train[0].degraded is not None else ()
+    return replace(data_ref, split=folder.split, skip_bad=folder.skip_bad, tasks=pair_tasks), images
 
 
 def load_data(spec: RunSpec) -> DataBundle:
     """The images of a run's spec.
 
     Raises:
-        ValueError: they changed since the run was planned.
+        ValueError: the images changed since the run was planned.
     """
     ref = spec.data
     if ref.kind == "embedded":
         bundle: DataBundle = load_embedded()
     elif ref.kind == "folder":
-        bundle = load_folder(str(ref.path), tasks=_tasks(ref.tasks), split=ref.split, skip_bad=ref.skip_bad)
+        bundle = load_folder(str(ref.path), tasks=_tasks_named(ref.tasks), split=ref.split, skip_bad=ref.skip_bad)
     elif ref.kind == "bsds":
         bundle = load_bsds(Path(str(ref.path)))
     else:
@@ -107,7 +111,7 @@ def load_data(spec: RunSpec) -> DataBundle:
 
 
 def under_protocol(bundle: DataBundle, label: str) -> DataBundle:
-    """The same images as another protocol degrades and cuts them."""
+    """The same images, degraded and cropped as another protocol does."""
     if not isinstance(bundle, RootBundle) or bundle.protocol == get_protocol(label).name:
         return bundle
     return replace(bundle, protocol=get_protocol(label).name)
@@ -119,20 +123,20 @@ def test_set_of(bundle: DataBundle, image: str, default: str) -> str:
 
 
 def image_bytes(bundle: DataBundle) -> int:
-    """Memory that a run's images take: all of them decoded, and what decoding the largest takes besides."""
+    """Memory of a run's images: all of them decoded, and the extra memory of decoding the largest."""
     if isinstance(bundle, RootBundle):
         return 0  # packed images are mapped: the system takes their pages back when it needs them
     samples = (*bundle.train, *bundle.val, *bundle.test)
     largest = max(sample.clean.shape[0] * sample.clean.shape[1] for sample in samples)
-    return sum(sample.nbytes for sample in samples) + _DECODING_BYTES * largest
+    return int(sum(sample.nbytes for sample in samples) + _DECODING_BYTES * largest)
 
 
-def _tasks(names: Sequence[str]) -> list[Task]:
-    """The tasks of these names; an unknown one is refused where the study's tasks are chosen."""
+def _tasks_named(names: Sequence[str]) -> list[Task]:
+    """The tasks with these names; unknown ones are refused when the study is planned."""
     return [task for task in known_tasks() if task.name in names]
 
 
-def _described(
+def _with_reference(
     kind: str, path: Path | None, bundle: DataBundle, exclude_leaks: bool = False
 ) -> tuple[DataRef, DataBundle]:
     name = kind if kind == "paper" else re.sub(r"[^A-Za-z0-9_.]+", "_", bundle.name).strip("._") or "data"

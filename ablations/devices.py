@@ -1,4 +1,4 @@
-"""Devices by the words of the command lines, and a run's precision on them."""
+"""The devices of `--device`, and autocast at a run's precision."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def device_named(name: str) -> torch.device:
-    """The device that `auto`, `cpu` or `cuda` stands for.
+    """The device that `auto`, `cpu` or `cuda` means.
 
     Raises:
-        ValueError: none of these, or `cuda` without a GPU.
+        ValueError: another name, or `cuda` without a GPU.
     """
     if name not in DEVICES:
         raise UnknownNameError(f"Unknown device {name!r}.{suggestion(name, DEVICES)}")
@@ -24,5 +24,5 @@ def device_named(name: str) -> torch.device:
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """The context in which a model computes at a run's precision: bfloat16 where PyTorch allows it, or as it is."""
+    """The autocast context of a run's precision: enabled for bf16 only."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

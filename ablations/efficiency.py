@@ -1,4 +1,4 @@
-"""What each model costs: `python -m ablations.efficiency`."""
+"""The cost of each model: `python -m ablations.efficiency`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ablations import command_line as read
-from ablations.cli import command_of, exit_code_of
-from ablations.command_line import OPTION, Switch, one, parse, several
+from ablations import flags
+from ablations.cli import exit_code_of, shell_command
+from ablations.flags import OPTION, Switch, parse, single_value, value_list
+from ablations.harness.cost.models import benchmark_models
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ablations.harness.cost.models import BenchmarkedModel
 
 _DESCRIPTION = """\
-Measure what each model costs (parameters, multiply-adds, latency, throughput,
+Measure the cost of each model (parameters, multiply-adds, latency, throughput,
 peak memory; forward and training step), then write a table and a page.
 
 Examples:
@@ -31,18 +32,18 @@ Examples:
   python -m ablations.efficiency --psnr runs/studies/three_task-demo-embedded
 """
 
-FOLDER = "efficiency"
+SUBFOLDER = "efficiency"
 PRECISIONS = ("fp32", "bf16")
 COUNTED_PX = (64, 128, 256)
-"""Sides for which multiply-adds are counted whatever is timed: counting takes no time."""
+"""Image sides for which multiply-adds are always counted, since counting is fast."""
 
 SIZE_STEP_PX = 16
-"""Sides that every model takes without padding, which would be timed with it."""
+"""Sides are multiples of this, so that no model pads its input."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Defaults:
-    """What is measured when nothing else is asked for: square images of these sides, and how thoroughly."""
+    """The default measurements of a budget: sides of the square images, batch size, repeats and time limit."""
 
     sizes_px: tuple[int, ...]
     batch: int
@@ -62,78 +63,78 @@ def _size(text: str) -> int:
     return int(text)
 
 
-_REPEATS = read.number_in(1, 10_000, " repeats: a whole number from 1 to 10000")
-_PRECISIONS = several("--precisions", "NAME ...", read.among(*PRECISIONS))
+_REPEATS = flags.integer_between(1, 10_000, " repeats: a whole number from 1 to 10000")
+_PRECISIONS = value_list("--precisions", "NAME ...", flags.choice(*PRECISIONS))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """Which models, and how thoroughly.
+class ModelSelection:
+    """Models and measurements.
 
     Attributes:
-        models: measure these alone (default: all)
+        models: measure only these (default: all)
         budget: demo (small models) or paper (full size)
         sizes: sides of the square images (default: the budget's)
         precisions: fp32, bf16 (default: both)
         repeats: timed calls after the warm-up (default: the budget's)
     """
 
-    models: Annotated[tuple[str, ...], several("--models", "NAME ..."), OPTION] = ()
-    budget: Annotated[str, one("--budget", "NAME"), OPTION] = "demo"
-    sizes: Annotated[tuple[int, ...], several("--sizes", "PX ...", _size), OPTION] = ()
+    models: Annotated[tuple[str, ...], value_list("--models", "NAME ..."), OPTION] = ()
+    budget: Annotated[str, single_value("--budget", "NAME"), OPTION] = "demo"
+    sizes: Annotated[tuple[int, ...], value_list("--sizes", "PX ...", _size), OPTION] = ()
     precisions: Annotated[tuple[str, ...], _PRECISIONS, OPTION] = ()
-    repeats: Annotated[int | None, one("--repeats", "N", _REPEATS), OPTION] = None
+    repeats: Annotated[int | None, single_value("--repeats", "N", _REPEATS), OPTION] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """On what, and where to.
+class Output:
+    """Device and output.
 
     Attributes:
         device: auto, cpu or cuda
-        psnr: a study's folder: its average PSNR stands beside the costs
-        out: writes FOLDER/efficiency
+        psnr: folder of a study, whose average PSNR is shown beside the costs
+        out: write to FOLDER/efficiency
         version: print the suite's version
     """
 
-    device: Annotated[str, one("--device", "NAME"), OPTION] = "auto"
-    psnr: Annotated[Path | None, one("--psnr", "FOLDER", Path), OPTION] = None
-    out: Annotated[Path, one("--out", "FOLDER", read.folder), OPTION] = Path("runs")
+    device: Annotated[str, single_value("--device", "NAME"), OPTION] = "auto"
+    psnr: Annotated[Path | None, single_value("--psnr", "FOLDER", Path), OPTION] = None
+    out: Annotated[Path, single_value("--out", "FOLDER", flags.folder_path), OPTION] = Path("runs")
     version: Switch = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class EfficiencyOptions:
-    """What is measured, and where.
+    """What is measured, where it is written.
 
     Attributes:
-        measured: Which models, and how thoroughly.
-        place: On what, and where to.
+        selection: Models and measurements.
+        output: Device and output.
     """
 
-    measured: Measured = field(default_factory=Measured)
-    place: Place = field(default_factory=Place)
+    selection: ModelSelection = field(default_factory=ModelSelection)
+    output: Output = field(default_factory=Output)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Everything that the options ask for, checked."""
+class MeasurementPlan:
+    """The checked options. `columns` are written in each row of the table."""
 
-    subjects: list[BenchmarkedModel]
+    benchmark_models: list[BenchmarkedModel]
     settings: list[Measurement]
     effort: TimingOptions
     device: torch.device
     table: Path
-    where: dict[str, Any]
+    columns: dict[str, Any]
 
 
 def run(options: EfficiencyOptions, console: Console, *, command: str) -> int:
     """Measure every model, write `<out>/efficiency/<device>-<budget>.csv` after each, then the page.
 
     Args:
-        options: what is measured, and where.
+        options: what is measured, where it is written.
         console: to print to.
-        command: that made this, for the table.
+        command: the command line, for the table.
 
     Returns:
         The exit code, 0.
@@ -144,37 +145,36 @@ def run(options: EfficiencyOptions, console: Console, *, command: str) -> int:
     from reports.cost_report import build_report
     from reports.costs import load_study_of
 
-    plan, psnr = _plan(options, command), options.place.psnr
+    plan, psnr = _make_plan(options, command), options.output.psnr
     if psnr is not None:
-        load_study_of(psnr)  # a wrong folder is told before an hour of measuring
+        load_study_of(psnr)  # a wrong folder is an error before an hour of measuring
     _measure(plan, console)
     page = build_report(plan.table, study=psnr)
-    for what, path in (("Table", plan.table), ("Report", page)):
-        console.print(f"{what}: {path.resolve()}", soft_wrap=True, markup=False)
+    for label, path in (("Table", plan.table), ("Report", page)):
+        console.print(f"{label}: {path.resolve()}", soft_wrap=True, markup=False)
     return 0
 
 
-def _plan(options: EfficiencyOptions, command: str) -> Plan:
+def _make_plan(options: EfficiencyOptions, command: str) -> MeasurementPlan:
     from ablations.budgets import budget_named
     from ablations.devices import device_named
     from ablations.harness.cost.measure import PHASES, Measurement, TimingOptions
-    from ablations.harness.cost.models import subjects
     from ablations.harness.provenance import environment
 
-    asked, place = options.measured, options.place
-    if asked.budget not in DEFAULTS:
-        raise ValueError(f"--budget {asked.budget}: efficiency has {' and '.join(DEFAULTS)}.")
-    defaults = DEFAULTS[asked.budget]
-    if place.out.exists() and not place.out.is_dir():
-        raise ValueError(f"--out {place.out}: that is a file; a folder is needed.")
-    device = device_named(place.device)
+    selection, output = options.selection, options.output
+    if selection.budget not in DEFAULTS:
+        raise ValueError(f"--budget {selection.budget}: efficiency has {' and '.join(DEFAULTS)}.")
+    defaults = DEFAULTS[selection.budget]
+    if output.out.exists() and not output.out.is_dir():
+        raise ValueError(f"--out {output.out}: that is a file; a folder is needed.")
+    device = device_named(output.device)
     env = environment(device)
-    sizes = dict.fromkeys(asked.sizes or defaults.sizes_px)
-    precisions: dict[Any, None] = dict.fromkeys(asked.precisions or PRECISIONS)
+    sizes = dict.fromkeys(selection.sizes or defaults.sizes_px)
+    precisions: dict[Any, None] = dict.fromkeys(selection.precisions or PRECISIONS)
     name = "cpu" if device.type == "cpu" else _slug(env["device"].removeprefix("cuda: "))
-    repeats = asked.repeats or defaults.repeats
-    return Plan(
-        subjects=subjects(budget_named(asked.budget).model, asked.models),
+    repeats = selection.repeats or defaults.repeats
+    return MeasurementPlan(
+        benchmark_models=benchmark_models(budget_named(selection.budget).model, selection.models),
         settings=[
             *(Measurement(phase="count", size_px=size) for size in dict.fromkeys((*COUNTED_PX, *sizes))),
             *(Measurement(phase=phase, size_px=size, precision=precision)
@@ -182,9 +182,9 @@ def _plan(options: EfficiencyOptions, command: str) -> Plan:
         ],
         effort=TimingOptions(batch=defaults.batch, repeats=repeats, limit_s=defaults.limit_s),
         device=device,
-        table=place.out / FOLDER / f"{name}-{asked.budget}.csv",
-        where={
-            "budget": asked.budget, "device": env["device"], "threads": env["threads"],
+        table=output.out / SUBFOLDER / f"{name}-{selection.budget}.csv",
+        columns={
+            "budget": selection.budget, "device": env["device"], "threads": env["threads"],
             "torch": env["packages"].get("torch", ""), "python": env["python"],
             "commit": str(env["commit"] or "")[:12],
             "dirty": {None: "", True: "yes", False: "no"}[env["dirty"]],
@@ -193,8 +193,8 @@ def _plan(options: EfficiencyOptions, command: str) -> Plan:
     )  # fmt: skip
 
 
-def _measure(plan: Plan, console: Console) -> None:
-    """Measure model by model; the table on disk grows with each, so that an interruption loses one model."""
+def _measure(plan: MeasurementPlan, console: Console) -> None:
+    """Measure one model after the other and write the table after each: an interruption loses one model at most."""
     import pandas as pd
 
     from ablations.harness.cost.measure import measure
@@ -202,16 +202,16 @@ def _measure(plan: Plan, console: Console) -> None:
 
     empty = {column.name: "" if column.dtype == "str" else math.nan for column in COST_COLUMNS}
     rows: list[dict[str, Any]] = []
-    for number, subject in enumerate(plan.subjects, start=1):
-        found = measure(subject, plan.device, plan.settings, plan.effort)
-        rows += [empty | row | plan.where for row in found]
+    for number, model in enumerate(plan.benchmark_models, start=1):
+        measured_rows = measure(model, plan.device, plan.settings, plan.effort)
+        rows += [empty | row | plan.columns for row in measured_rows]
         write_costs(pd.DataFrame(rows), plan.table)
-        said = f"{number}/{len(plan.subjects)} {subject.name}: {_summary(found)}"
-        console.print(said, soft_wrap=True, markup=False)
+        message = f"{number}/{len(plan.benchmark_models)} {model.name}: {_summary(measured_rows)}"
+        console.print(message, soft_wrap=True, markup=False)
 
 
 def _summary(rows: list[dict[str, Any]]) -> str:
-    """The largest forward pass in the first precision, or why there is none."""
+    """The forward pass of the largest image in the first precision, or why it was not timed."""
     timed = [r for r in rows if r["phase"] == "forward"]
     row = max((r for r in timed if r["precision"] == timed[0]["precision"]), key=lambda r: r["size_px"])
     if "latency_ms" not in row:
@@ -223,8 +223,8 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def options_of(arguments: Sequence[str]) -> EfficiencyOptions:
-    """What a command line says; imports no torch."""
+def parse_arguments(arguments: Sequence[str]) -> EfficiencyOptions:
+    """Parse the arguments of a command line; imports no torch."""
     return parse(EfficiencyOptions, arguments, prog="python -m ablations.efficiency", description=_DESCRIPTION)
 
 
@@ -232,13 +232,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code (0 done, 2 bad input, 130 interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
 
-    def work() -> int:
-        options = options_of(arguments)
+    def command_main() -> int:
+        options = parse_arguments(arguments)
         from rich.console import Console
 
-        return run(options, Console(highlight=False), command=command_of("ablations.efficiency", arguments))
+        return run(options, Console(highlight=False), command=shell_command("ablations.efficiency", arguments))
 
-    return exit_code_of(work, interrupted="Interrupted. The table holds the models measured so far.")
+    return exit_code_of(command_main, interrupted="Interrupted. The table holds the models measured so far.")
 
 
 if __name__ == "__main__":

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ablations.cli import fail, fail_for
-from ablations.startup import StartupError, prepare
+from ablations.cli import exit_code_of
 
 _DESCRIPTION = """\
-Score a checkpoint's restored images under a named protocol, beside the
-degraded input's own scores. The file must fit the model key for key; a weight
-that it does not give is never made up.
+Score the images that a checkpoint restores under a named protocol, beside the
+scores of the degraded input. The file must match the model key for key: a
+missing weight is an error.
 
 Examples:
   python -m ablations.evaluate dfpir --weights dfpir.pth --data paper
@@ -24,32 +23,24 @@ Examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code (0 done, 1 some images were not scored, 2 bad input, 130 interrupted)."""
-    kept = ""
-    try:
-        prepare()
-        from ablations.checkpoint_options import EvaluateOptions
-        from ablations.command_line import parse, refuse_flags_without
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code_of(
+        lambda: _run(arguments),
+        interrupted="Interrupted. With --out the same command continues.",
+    )
 
-        options = parse(
-            EvaluateOptions,
-            list(sys.argv[1:] if argv is None else argv),
-            prog="python -m ablations.evaluate",
-            description=_DESCRIPTION,
-        )
-        if options.results.out is not None:
-            kept = " The same command goes on from what --out holds."
-        if options.guessing.degradation != "auto":
-            refuse_flags_without(options, EvaluateOptions(), ("guess_data", "runs"), "--degradation auto")
-        from ablations.harness.evaluating import evaluate_command
 
-        return evaluate_command.run(options)
-    except StartupError as error:
-        fail(str(error))
-    except (ValueError, OSError) as error:
-        fail_for(error)
-    except KeyboardInterrupt:
-        print(f"Interrupted.{kept}", file=sys.stderr)
-        return 130
+def _run(arguments: Sequence[str]) -> int:
+    # imports other packages of the suite, once `prepare` has checked them
+    from ablations.checkpoint_options import EvaluateOptions
+    from ablations.flags import parse, refuse_flags_without
+
+    options = parse(EvaluateOptions, arguments, prog="python -m ablations.evaluate", description=_DESCRIPTION)
+    if options.guessing.degradation != "auto":
+        refuse_flags_without(options, EvaluateOptions(), ("guess_data", "runs"), "--degradation auto")
+    from ablations.harness.evaluating import evaluate_command
+
+    return evaluate_command.run(options)
 
 
 if __name__ == "__main__":

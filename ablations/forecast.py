@@ -1,4 +1,4 @@
-"""What a plan will take: its runs, and from one measured step of each model the hours, the memory and the jobs."""
+"""Forecast of a plan: its runs, and from one measured step of each model the time, memory and parallel runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rich.table import Table
 
 from ablations.cli import counted, duration, print_prose
 from ablations.data import image_bytes
-from ablations.harness.cost.estimate import RunEstimate, estimate_run, summary
-from ablations.harness.cost.placement import AUTO, place
+from ablations.harness.cost.estimate import RunEstimate, estimate_run, summarize_study
+from ablations.harness.cost.placement import AUTO, place_runs
 from ablations.harness.evaluate import batch_pixels
 from ablations.harness.memory import free_bytes
 from ablations.harness.run_one import find_run, is_done
@@ -30,17 +30,17 @@ _LIBRARIES_BYTES = 0.7 * 2**30  # measured: a run's process before its first ima
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedStudy:
-    """A plan, where its runs are kept, and what they run on."""
+    """A plan, its images, folder and device."""
 
     plan: Plan  # the study's runs
     bundle: DataBundle  # its images
     root: Path  # folder of all runs
     device: torch.device  # of every run
-    console: Console  # where to say what happens
+    console: Console  # for messages
 
 
 def print_plan(plan: Plan, root: Path) -> None:
-    """Each run with its id and whether it is done, in tabs."""
+    """Print each run with its id and whether it is done, separated by tabs."""
     for row in plan.rows:
         if row.alias_of is not None:
             state = f"same as {row.alias_of}"
@@ -49,36 +49,36 @@ def print_plan(plan: Plan, root: Path) -> None:
         print(row.variant, f"seed {row.spec.seed}", row.spec.run_id, state, sep="\t")  # tabs, for other programs
 
 
-def print_estimate(here: PlannedStudy, jobs: int) -> None:
-    """Time and memory of what is left to do, from a measured step of each model, with so many runs at once."""
-    models, console = pending_by_model(here.plan, here.root), here.console
+def print_estimate(planned: PlannedStudy, jobs: int) -> None:
+    """Print the time and memory of the unfinished runs, from a measured step of each model."""
+    models, console = pending_by_model(planned.plan, planned.root), planned.console
     runs = sum(len(specs) for specs in models.values())
     if not models:
-        console.print("Nothing is left to do.")
+        console.print("All runs are finished.")
         return
-    found = estimates([specs[0] for specs in models.values()], here)
+    run_estimates = estimate_runs([specs[0] for specs in models.values()], planned)
     table = Table(box=None, pad_edge=False)
     table.add_column("variant", no_wrap=True)
     for name in ("runs", "step", "run", "memory (GiB)"):
         table.add_column(name, justify="right")
-    for specs, one in zip(models.values(), found, strict=True):
-        step = f"{one.step_s * 1000:.0f} ms" if one.step_s < 10 else duration(one.step_s)
-        memory = f"{one.memory_bytes / 2**30:.3g}"
-        table.add_row(one.variant, str(len(specs)), step, duration(one.total_s), memory)
+    for specs, estimate in zip(models.values(), run_estimates, strict=True):
+        step = f"{estimate.step_s * 1000:.0f} ms" if estimate.step_s < 10 else duration(estimate.step_s)
+        memory = f"{estimate.memory_bytes / 2**30:.3g}"
+        table.add_row(estimate.variant, str(len(specs)), step, duration(estimate.total_s), memory)
     console.print(table)
-    seconds, most = summary(found, [len(specs) for specs in models.values()], jobs=jobs)
+    seconds, memory_gib = summarize_study(run_estimates, [len(specs) for specs in models.values()], jobs=jobs)
     jobs = min(jobs, runs)
-    at_once = f"{jobs} runs at once" if jobs > 1 else "one run at a time"
+    concurrency = f"{jobs} runs at once" if jobs > 1 else "one run at a time"
     print_prose(
         console,
-        f"Estimated from one measured step a model on {here.device.type}: {counted(runs, 'run')}, about "
-        f"{duration(seconds)} with {at_once} (start-up, evaluation, measures and report counted roughly).",
+        f"Estimated from one measured step a model on {planned.device.type}: {counted(runs, 'run')}, about "
+        f"{duration(seconds)} with {concurrency} (start-up, evaluation, measures and report counted roughly).",
     )
-    print_prose(console, memory_words(here.bundle, most, jobs, here.device))
+    print_prose(console, describe_memory(planned.bundle, memory_gib, jobs, planned.device))
 
 
-def memory_words(bundle: DataBundle, tensors_gib: float, jobs: int, device: torch.device) -> str:
-    """What runs take in all: each is a process with the libraries and the decoded images of its own."""
+def describe_memory(bundle: DataBundle, tensors_gib: float, jobs: int, device: torch.device) -> str:
+    """The memory of parallel runs: each is a process with its own libraries and decoded images."""
     images = jobs * image_bytes(bundle) / 2**30
     libraries = jobs * _LIBRARIES_BYTES / 2**30
     host = f"{images:.2g} for decoded images, {libraries:.2g} for the libraries"
@@ -88,7 +88,7 @@ def memory_words(bundle: DataBundle, tensors_gib: float, jobs: int, device: torc
 
 
 def pending_by_model(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:
-    """Runs that are not done, by model."""
+    """Model -> its runs that are not done."""
     models: dict[str, list[RunSpec]] = {}
     for spec in plan.specs:
         if not is_done(find_run(root, spec)):
@@ -96,60 +96,62 @@ def pending_by_model(plan: Plan, root: Path) -> dict[str, list[RunSpec]]:
     return models
 
 
-def estimates(specs: Sequence[RunSpec], here: PlannedStudy) -> list[RunEstimate]:
-    """One measured step each, with as many threads as a run has."""
-    plan, device = here.plan, here.device
+def estimate_runs(specs: Sequence[RunSpec], planned: PlannedStudy) -> list[RunEstimate]:
+    """Measure one step of each spec, with as many threads as a run has."""
+    plan, device = planned.plan, planned.device
     threads = torch.get_num_threads()
     torch.set_num_threads(plan.budget.recipe.cpu_threads)
-    found = []
+    run_estimates = []
     for spec in specs:
-        with here.console.status(f"measuring a step of {spec.variant}"):
-            sizes = _test_pixels(spec, here.bundle)
-            most = max(batch_pixels(device), *sizes) if sizes else 0
-            wanted = (*plan.study.measures, *metric_measures(plan.study.metrics))
-            found.append(estimate_run(spec, device, sum(sizes), most, measures=wanted, sizes=plan.budget.measuring))
+        with planned.console.status(f"measuring a step of {spec.variant}"):
+            sizes = _test_image_pixels(spec, planned.bundle)
+            max_pixels = max(batch_pixels(device), *sizes) if sizes else 0
+            measures = (*plan.study.measures, *metric_measures(plan.study.metrics))
+            run_estimates.append(
+                estimate_run(spec, device, sum(sizes), max_pixels, measures=measures, sizes=plan.budget.measuring)
+            )
     torch.set_num_threads(threads)
-    return found
+    return run_estimates
 
 
-def _test_pixels(spec: RunSpec, bundle: DataBundle) -> list[int]:
-    """Of each test image under each condition."""
+def _test_image_pixels(spec: RunSpec, bundle: DataBundle) -> list[int]:
+    """Pixels of each test image under each condition."""
     side, limit = spec.evaluation.max_side, spec.evaluation.limit
     sizes: list[int] = []
     for condition in (condition_named(name) for name in spec.tested):
-        served = [s for s in bundle.test if serves(s, condition)][:limit]
-        sizes += [min(s.clean.shape[0], side or 2**30) * min(s.clean.shape[1], side or 2**30) for s in served]
+        samples = [s for s in bundle.test if serves(s, condition)][:limit]
+        sizes += [min(s.clean.shape[0], side or 2**30) * min(s.clean.shape[1], side or 2**30) for s in samples]
     return sizes
 
 
-def runs_at_once(here: PlannedStudy, asked: int | None, *, local: bool = True) -> int:
-    """What --jobs says; `auto` on a GPU measures each model that is left to train and says what it chose, and why.
+def choose_parallel_runs(planned: PlannedStudy, requested: int | None, *, local: bool = True) -> int:
+    """The number of parallel runs; `auto` on a GPU measures a step of each model and prints the choice with its reason.
 
-    None asks for the usual number. Where the runs are not `local`, a cluster gets all of them at once.
+    `requested` is the value of --jobs; None is the default. A cluster (not `local`) gets all runs at once.
     """
-    plan, device = here.plan, here.device
+    plan, device = planned.plan, planned.device
     if not local:
-        return asked or max(1, len(plan.specs))
-    if asked != AUTO or device.type != "cuda":
-        return asked or _default_jobs(plan, device)
-    models = pending_by_model(plan, here.root)
-    found = estimates([specs[0] for specs in models.values()], here)
+        return requested or max(1, len(plan.specs))
+    if requested != AUTO or device.type != "cuda":
+        return requested or _default_parallel_runs(plan, device)
+    models = pending_by_model(plan, planned.root)
+    run_estimates = estimate_runs([specs[0] for specs in models.values()], planned)
     torch.cuda.empty_cache()
     free = free_bytes(device)
-    images = sum(s.clean.nbytes + (0 if s.degraded is None else s.degraded.nbytes) for s in here.bundle.train)
-    placement = place(
+    train_bytes = sum(s.clean.nbytes + (0 if s.degraded is None else s.degraded.nbytes) for s in planned.bundle.train)
+    placement = place_runs(
         free_bytes=free,
-        run_bytes=max((one.memory_bytes for one in found), default=0.0),
-        shared_bytes=images if images <= free // 2 else 0,  # more than half stays in the host's memory
+        run_bytes=max((estimate.memory_bytes for estimate in run_estimates), default=0.0),
+        shared_bytes=train_bytes if train_bytes <= free // 2 else 0,  # more than half stays in the host's memory
         runs=max(1, sum(len(specs) for specs in models.values())),
         cores=os.cpu_count() or 1,
         threads=plan.budget.recipe.cpu_threads,
     )
-    print_prose(here.console, placement.reason)
+    print_prose(planned.console, placement.reason)
     return placement.max_parallel
 
 
-def _default_jobs(plan: Plan, device: torch.device) -> int:
+def _default_parallel_runs(plan: Plan, device: torch.device) -> int:
     if device.type == "cuda":
         return 1
     return max(1, min(len(plan.specs), (os.cpu_count() or 1) // plan.budget.recipe.cpu_threads))

@@ -1,4 +1,4 @@
-"""What `python -m ablations.run --list` and `--variants` print."""
+"""The lists of `python -m ablations.run --list` and `--variants`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ablations.budgets import BUDGETS
-from ablations.names import matching
+from ablations.name_checks import matching
 from ablations.registry import STUDIES
 from dfpir import variant_config
 from dfpir.count import multiply_adds
@@ -21,16 +21,16 @@ MACS_SIDE = 128
 
 
 def list_studies(*, names_only: bool = False) -> int:
-    """Print the studies: runs a seed, and what each shows; or their names alone, a line each."""
+    """Print the studies: number of variants and summary; or their names only, one a line."""
     if names_only:
         print("\n".join(STUDIES))
         return 0
     table = Table(box=None, pad_edge=False)
-    for name in ("study", "variants", "what it shows"):
+    for name in ("study", "variants", "summary"):
         table.add_column(name, overflow="fold")
     for name in STUDIES:
         table.add_row(name, str(len(STUDIES[name]().variants)), _summary(STUDIES[name]))
-    table.add_row("efficiency", "", "Parameters, multiply-adds, time and memory of every model; trains nothing.")
+    table.add_row("efficiency", "", "Parameters, multiply-adds, time and memory of every model; no training.")
     console = Console()
     console.print(table)
     console.print("\nbudgets:", highlight=False)
@@ -40,10 +40,10 @@ def list_studies(*, names_only: bool = False) -> int:
 
 
 def list_study(name: str) -> int:
-    """Print a study: what it asks, its variants and its planned contrasts.
+    """Print a study: its question, its variants and its planned contrasts.
 
     Raises:
-        ValueError: there is no such study.
+        ValueError: unknown study.
     """
     study = STUDIES[name]()
     lines = [f"{study.name}: {study.question}", "", "variants (--only takes them, or 'dfpir_g*'):"]
@@ -64,35 +64,37 @@ def list_study(name: str) -> int:
 
 
 def list_variants(pattern: str = "*", *, study: str | None = None) -> int:
-    """Print the variants at the paper's size: parameters, multiply-adds, and which are one model under two names.
+    """Print the variants at the paper's size: parameters, multiply-adds, and which of them are the same model.
 
-    The shell-style pattern, in any case, and the name of a study say which.
+    Args:
+        pattern: shell-style, in any case.
+        study: list the variants of this study only.
 
     Raises:
-        ValueError: no such study, or no variant matches.
+        ValueError: unknown study, or no variant matches.
     """
-    among = [name for name in VARIANTS if study is None or name in STUDIES[study]().variants]
-    names = matching(pattern, among)
+    candidates = [name for name in VARIANTS if study is None or name in STUDIES[study]().variants]
+    names = matching(pattern, candidates)
     if not names:
-        of = f" of {study}" if study else ""
-        raise UnknownNameError(f"--variants {pattern!r}: no variant{of} is called so.{suggestion(pattern, among)}")
+        suffix = f" of {study}" if study else ""
+        raise UnknownNameError(f"--variants {pattern!r}: no variant{suffix} matches.{suggestion(pattern, candidates)}")
     table = Table(box=None, pad_edge=False)
     table.add_column("variant", no_wrap=True)
     for name in ("params (M)", "GMACs"):
         table.add_column(name, justify="right")
-    table.add_column("what it is", overflow="fold")
-    seen: dict[str, str] = {}
+    table.add_column("summary", overflow="fold")
+    first_by_identity: dict[str, str] = {}
     for name in names:
         config = variant_config(name)
-        same = seen.setdefault(repr(sorted(config.identity().items())), name)
-        note = "" if same == name else f" The same model as {same}."
+        original = first_by_identity.setdefault(repr(sorted(config.identity().items())), name)
+        note = "" if original == name else f" The same model as {original}."
         macs = multiply_adds(config, MACS_SIDE, MACS_SIDE) / 1e9
         table.add_row(name, f"{_params(config) / 1e6:.3f}", f"{macs:.1f}", _summary(VARIANTS[name]) + note)
     console = Console()
     console.print(table)
     console.print(
         f"\nGMACs: 10^9 multiply-adds for {MACS_SIDE} x {MACS_SIDE} pixels (convolutions, attention products and DGM's "
-        "linear layers). Text encoder not counted. The smaller models of the budgets smoke, demo and quick keep the "
+        "linear layers), without the text encoder. The smaller models of the budgets smoke, demo and quick have the "
         "same switches.",
         highlight=False,
     )

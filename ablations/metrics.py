@@ -1,8 +1,8 @@
-"""The metrics by name: how a restored image is scored against the clean one, and how the score is shown.
+"""The metrics by name: how a restored image is scored against the clean one, and how the score is printed.
 
-A run's images.parquet holds PSNR and SSIM. Others that a study or `--metrics` names are computed of finished runs from
-their weights and kept beside them, so that they change no run's identity and train nothing again; naming them, rather
-than taking whatever is installed, keeps a table from depending on the environment it was made in.
+A run's images.parquet has PSNR and SSIM. Others that a study or `--metrics` names are computed for finished runs from
+their weights and stored beside them, so that no run's identity changes and nothing is trained again. They are named,
+not taken from whatever is installed, so that a table does not depend on the environment.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from dfpir.registry import Registry
 from reports import schema
 
 Compute = Callable[[Float[Tensor, "1 C H W"], Float[Tensor, "1 C H W"]], "float | Tensor"]
-"""Score of a restored image against the clean one, both float64 in [0, 1] as the protocol has them: clipped, rounded to
-8 bits where it says so, RGB (C = 3) or luma (C = 1); on the device of the model."""
+"""Score of a restored image against the clean one, both float64 in [0, 1] after the protocol's rules: clipped, rounded
+to 8 bits where it says so, RGB (C = 3) or luma (C = 1); on the device of the model."""
 
 
 @dataclass(frozen=True)
 class ImageMetric:
     """A registered metric."""
 
-    shown: schema.Metric  # name, label, unit, digits and direction
+    definition: schema.Metric  # name, label, unit, digits and direction
     compute: Compute  # the score of one image
 
     @cached_property
@@ -54,23 +54,23 @@ def register_metric(
 
     Args:
         name: in tables on disk and on the command line: lower-case letters, digits and `_`.
-        label: as a reader knows it.
+        label: for reports.
         higher_is_better: False for an error or a distance.
         unit: "dB", or "" for a ratio.
         digits: decimals in tables.
-        upper: the largest value that enters statistics.
+        upper: larger values are capped in statistics.
 
     Raises:
-        ValueError: the name is taken, or none that a file could have.
+        ValueError: the name is taken or invalid.
     """
     if not schema.METRIC_NAME.fullmatch(name):
         raise ValueError(f"Metric {name!r}: lower-case letters, digits and _ are needed, as in 'mae'.")
-    shown = schema.Metric(
+    definition = schema.Metric(
         name=name, label=label, unit=unit, digits=digits, upper=upper, higher_is_better=higher_is_better
     )
 
     def add(compute: Compute) -> Compute:
-        METRICS.register(name)(ImageMetric(shown, compute))
+        METRICS.register(name)(ImageMetric(definition, compute))
         return compute
 
     return add
@@ -81,11 +81,11 @@ for _metric, _compute in zip(schema.METRICS, _COMPUTES, strict=True):
     METRICS.register(_metric.name)(ImageMetric(_metric, _compute))
 
 
-def further(names: Iterable[str]) -> tuple[str, ...]:
-    """The metrics of these names that not every run has anyway, each once.
+def extra_metrics(names: Iterable[str]) -> tuple[str, ...]:
+    """The metrics of these names without PSNR and SSIM, which every run has; without duplicates.
 
     Raises:
         UnknownNameError: a name that no metric has.
     """
     built_in = {metric.name for metric in schema.METRICS}
-    return tuple(METRICS[name].shown.name for name in dict.fromkeys(names) if name not in built_in)
+    return tuple(METRICS[name].definition.name for name in dict.fromkeys(names) if name not in built_in)

@@ -1,4 +1,4 @@
-"""Any model that a study names: a variant of DFPIR, or a comparator from `baselines`."""
+"""The models of studies: variants of DFPIR, and comparators from `baselines`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import baselines
-from baselines.registry import BASELINES, Baseline, missing
+from baselines.registry import BASELINES, Baseline, missing_extra_hint
 from dfpir import DFPIRConfig, variant_config
 from dfpir.config import PromptSet
 from dfpir.plugins import plugins_behind
@@ -18,7 +18,7 @@ from dfpir.variants import VARIANTS
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineConfig:
-    """A comparator and its settings, with what a spec asks of any configuration."""
+    """A comparator and its settings, with the interface of `DFPIRConfig` that specs use."""
 
     name: str  # as in `baselines.list_models()`
     settings: str = "{}"  # that replace its defaults, as JSON text, so that the config can be compared and hashed
@@ -26,7 +26,7 @@ class BaselineConfig:
 
     @property
     def row(self) -> Baseline:
-        """What the registry knows of it."""
+        """Its entry in the registry."""
         entry = baselines.describe(self.name)
         if not isinstance(entry, Baseline):
             raise baselines.UnavailableError(f"{self.name} can't be built. {entry.reason}")
@@ -39,36 +39,36 @@ class BaselineConfig:
 
     def identity(self) -> dict[str, Any]:
         """What the model computes, as JSON-ready values; of a plug-in with versions and hashes of its code."""
-        own = {"baseline": self.name, "settings": json.loads(self.settings)}
+        identity = {"baseline": self.name, "settings": json.loads(self.settings)}
         plugins = [plugin.to_json() for plugin in plugins_behind(self.row.make, self.row.objective)]
-        return own | ({"plugins": plugins} if plugins else {})
+        return identity | ({"plugins": plugins} if plugins else {})
 
 
 ModelConfig = DFPIRConfig | BaselineConfig
 
 
 def model_names() -> list[str]:
-    """Every name that a study may use."""
+    """All names of variants and comparators."""
     return [*VARIANTS, *(name for name in baselines.list_models() if name not in VARIANTS)]
 
 
 def model_label(variant: str) -> str:
-    """A study's variant as tables and figures print it: `dgcpm_only` -> "+ DGCPM", `dfpir@rain` -> "DFPIR (rain)"."""
+    """The label of a variant in tables and figures: `dgcpm_only` -> "+ DGCPM", `dfpir@rain` -> "DFPIR (rain)"."""
     name, _, task = variant.partition("@")
     label = VARIANTS.label(name) if name in VARIANTS else BASELINES.label(name)
     return f"{label} ({task})" if task else label
 
 
 def model_ingredients(variant: str) -> dict[str, str]:
-    """Parts of DFPIR that a study's variant has (`DFPIRConfig.ingredients`); none are told of comparators."""
+    """Parts of DFPIR that a variant has (`DFPIRConfig.ingredients`); empty for comparators."""
     name = variant.partition("@")[0]
     return variant_config(name).ingredients if name in VARIANTS else {}
 
 
 def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = None) -> ModelConfig:
-    """The configuration of a model at a budget's sizes, a comparator's with settings of as many trained parameters.
+    """The configuration of a model at a budget's sizes; a comparator gets about as many trained parameters.
 
-    `prompts` says how many it is to tell apart, where that is known.
+    `prompts` is the number of prompts, where known.
 
     Raises:
         ValueError: unknown name (with the nearest known one), or a method that can't be provided.
@@ -82,16 +82,16 @@ def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = N
 
 
 def missing_extra(name: str) -> str | None:
-    """Why a model can't be built here, and the mend, where the library that it needs is not installed."""
+    """Why a model can't be built, and the fix, where a library that it needs is not installed; else None."""
     entry = BASELINES[name] if name not in VARIANTS and name in BASELINES else None
-    return missing(entry.extra, name) if isinstance(entry, Baseline) and entry.extra is not None else None
+    return missing_extra_hint(entry.extra, name) if isinstance(entry, Baseline) and entry.extra is not None else None
 
 
 def is_trained(config: ModelConfig) -> bool:
-    """Whether there is anything to train; classical references have nothing."""
+    """Whether the model is trained; classical references are not."""
     return isinstance(config, DFPIRConfig) or config.row.trained
 
 
-def described(config: ModelConfig) -> dict[str, Any]:
+def config_json(config: ModelConfig) -> dict[str, Any]:
     """The configuration for spec.json."""
     return asdict(config) if isinstance(config, DFPIRConfig) else config.identity()

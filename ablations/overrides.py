@@ -1,6 +1,6 @@
-"""Overrides: settings that replace the budget's recipe, evaluation and model size, or every variant's switches.
+"""Overrides: settings that replace the budget's recipe, evaluation and model size, or a switch of every variant.
 
-They are part of each run's identity as any other number is: a value that a budget has already changes nothing.
+They are part of each run's identity. A value that equals the budget's changes nothing.
 """
 
 from __future__ import annotations
@@ -10,73 +10,77 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
-from ablations.command_line import flag_of
+from ablations.flags import flag_name
 from ablations.models import BaselineConfig, ModelConfig, model_config
+from ablations.override_flags import GROUPS, PHASE_SETTINGS, format_value, validate
 from ablations.recipe import Phase
 from ablations.registry import Study
-from ablations.settings import OF_PHASES, checked, text_of
 from ablations.spec import Budget
 from dfpir import DFPIRConfig
 
-_LONGEST = 60
-"""Characters of a folder's name that say what was replaced; more are told by a hash."""
+_MAX_SUFFIX_LENGTH = 60
+"""Characters of a folder's name for the overrides; longer ones are replaced by a hash."""
 
 
-def overridden(budget: Budget, asked: Mapping[str, Mapping[str, Any]], study: Study, only: Sequence[str]) -> Budget:
-    """The budget with what was asked for of its three groups; `Budget.overrides` says what of it changes anything.
+def apply_overrides(
+    budget: Budget, overrides: Mapping[str, Mapping[str, Any]], study: Study, only: Sequence[str]
+) -> Budget:
+    """The budget with the settings of the three groups replaced; `Budget.overrides` lists those that change a value.
 
-    The model's settings go to the study's variants, of which those named in `only` are planned.
+    The model settings apply to the study's variants, of which those named in `only` are planned.
 
     Raises:
-        ValueError: an unknown setting or a value that can't be used, or planned variants that it would make one model.
+        ValueError: an unknown setting, an invalid value, or one that makes two planned variants the same model.
     """
-    recipe, model, evaluation = (checked(group, asked.get(group, {})) for group in ("recipe", "model", "evaluation"))
+    recipe, model, evaluation = (validate(group, overrides.get(group, {})) for group in GROUPS)
     changed: dict[str, Any] = {}
     for name, value in recipe.items():
-        with_it = _with_recipe(budget, name, value)
-        if with_it != budget:
-            budget, changed[f"recipe.{name}"] = with_it, value
+        new_budget = _replace_recipe_setting(budget, name, value)
+        if new_budget != budget:
+            budget, changed[f"recipe.{name}"] = new_budget, value
     for name, value in evaluation.items():
-        tested = _replaced(budget.evaluation, "evaluation", name, value)
-        if tested != budget.evaluation:
-            budget, changed[f"evaluation.{name}"] = replace(budget, evaluation=tested), value
-    model = _acting(budget, model, study)
-    _require_apart(budget, model, study, only)
+        new_evaluation = _replace_field(budget.evaluation, "evaluation", name, value)
+        if new_evaluation != budget.evaluation:
+            budget, changed[f"evaluation.{name}"] = replace(budget, evaluation=new_evaluation), value
+    model = _effective_model_settings(budget, model, study)
+    _require_distinct_variants(budget, model, study, only)
     budget = replace(budget, model={**budget.model, **model})
     return replace(budget, overrides=changed | {f"model.{name}": value for name, value in model.items()})
 
 
-def name_part(overrides: Mapping[str, Any]) -> str:
-    """What a study's folder says of the overrides: `recipe.steps_500-model.dim_16`, a hash where that gets long."""
-    said = "-".join(f"{name}_{text_of(value)}" for name, value in overrides.items())
-    plain = re.sub(r"[^A-Za-z0-9_.-]+", "+", said)
-    return plain if len(plain) <= _LONGEST else f"overrides-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+def folder_suffix(overrides: Mapping[str, Any]) -> str:
+    """The overrides in the name of a study's folder: `recipe.steps_500-model.dim_16`; a hash where that is too long."""
+    text = "-".join(f"{name}_{format_value(value)}" for name, value in overrides.items())
+    suffix = re.sub(r"[^A-Za-z0-9_.-]+", "+", text)
+    return suffix if len(suffix) <= _MAX_SUFFIX_LENGTH else f"overrides-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def _with_recipe(budget: Budget, name: str, value: Any) -> Budget:
-    if name not in OF_PHASES:
-        return replace(budget, recipe=_replaced(budget.recipe, "recipe", name, value))
+def _replace_recipe_setting(budget: Budget, name: str, value: Any) -> Budget:
+    if name not in PHASE_SETTINGS:
+        return replace(budget, recipe=_replace_field(budget.recipe, "recipe", name, value))
     phases = budget.recipe.phases
     if name == "mixture":
         values: Sequence[Any] = [value] * len(phases)
     elif isinstance(value, tuple):
         if len(value) != len(phases):
             raise ValueError(
-                f"--recipe.{name} {text_of(value)}: one number is needed, or {len(phases)}, one for each phase of "
+                f"--recipe.{name} {format_value(value)}: one number is needed, or {len(phases)}, one for each phase of "
                 f"{budget.name}."
             )
         values = value
     else:
-        values = _shared_out(name, value, phases)
-    made = tuple(_replaced(phase, "recipe", name, each) for phase, each in zip(phases, values, strict=True))
-    epochs = () if name == "steps" else budget.epochs  # which would replace the steps
-    return replace(budget, recipe=replace(budget.recipe, phases=made), epochs=epochs)
+        values = _split_over_phases(name, value, phases)
+    new_phases = tuple(
+        _replace_field(phase, "recipe", name, phase_value) for phase, phase_value in zip(phases, values, strict=True)
+    )
+    epochs = () if name == "steps" else budget.epochs  # else they replace the steps
+    return replace(budget, recipe=replace(budget.recipe, phases=new_phases), epochs=epochs)
 
 
-def _shared_out(name: str, value: Any, phases: Sequence[Phase]) -> list[Any]:
-    """One value for each phase from one for all: steps in the phases' shares, learning rates in proportion."""
+def _split_over_phases(name: str, value: Any, phases: Sequence[Phase]) -> list[Any]:
+    """One value for each phase from one for all: steps in the phases' proportions, learning rates scaled alike."""
     if name == "lr":
         return [value * (phase.lr / phases[0].lr) for phase in phases]
     if name != "steps":
@@ -84,64 +88,70 @@ def _shared_out(name: str, value: Any, phases: Sequence[Phase]) -> list[Any]:
     if value < len(phases):
         raise ValueError(f"--recipe.steps {value}: {len(phases)} or more are needed, a step for each phase.")
     total, ends = sum(phase.steps for phase in phases), [0]
-    for place in range(1, len(phases) + 1):
-        end = round(value * sum(phase.steps for phase in phases[:place]) / total)
-        ends.append(min(max(end, ends[-1] + 1), value - (len(phases) - place)))  # no phase is left without a step
+    for count in range(1, len(phases) + 1):
+        end = round(value * sum(phase.steps for phase in phases[:count]) / total)
+        ends.append(min(max(end, ends[-1] + 1), value - (len(phases) - count)))  # each phase has a step
     return [end - begin for begin, end in pairwise(ends)]
 
 
-def _replaced(old: Any, group: str, name: str, value: Any) -> Any:
+def _replace_field(instance: Any, group: str, name: str, value: Any) -> Any:
     try:
-        return replace(old, **{name: value})
+        return replace(instance, **{name: value})
     except ValueError as error:
-        raise ValueError(f"{flag_of(f'{group}.{name}')} {text_of(value)}: {error}") from error
+        raise ValueError(f"{flag_name(f'{group}.{name}')} {format_value(value)}: {error}") from error
 
 
-def _made(
-    budget: Budget, model: Mapping[str, Any], variants: Sequence[str]
-) -> dict[str, tuple[ModelConfig, ModelConfig]]:
-    """Model -> its configuration without and with these settings."""
+class _ConfigPair(NamedTuple):
+    """A model's configuration without and with the overrides."""
+
+    original: ModelConfig
+    overridden: ModelConfig
+
+
+def _model_configs(budget: Budget, model: Mapping[str, Any], variants: Sequence[str]) -> dict[str, _ConfigPair]:
+    """Model -> its configurations."""
     names = dict.fromkeys(variant.partition("@")[0] for variant in variants)
-    return {n: (model_config(n, budget.model), model_config(n, {**budget.model, **model})) for n in names}
+    return {n: _ConfigPair(model_config(n, budget.model), model_config(n, budget.model | dict(model))) for n in names}
 
 
-def _acting(budget: Budget, model: Mapping[str, Any], study: Study) -> dict[str, Any]:
-    """The settings that are another value in some variant of the study, which a comparator has for its size alone."""
+def _effective_model_settings(budget: Budget, model: Mapping[str, Any], study: Study) -> dict[str, Any]:
+    """The settings that change some variant of the study; comparators have only `dim`, their size."""
     if not model:
         return {}
-    made = _made(budget, model, study.variants)
-    acting = {
+    configs = _model_configs(budget, model, study.variants)
+    effective = {
         setting: value
         for setting, value in model.items()
-        if any(_differ(plain, other, setting) for plain, other in made.values())
+        if any(_is_changed(pair, setting) for pair in configs.values())
     }
-    if not acting and all(isinstance(plain, BaselineConfig) for plain, _ in made.values()):
-        raise ValueError(f"--model.{next(iter(model))}: {study.name} has comparators alone, which keep their settings.")
-    return acting
+    if not effective and all(isinstance(pair.original, BaselineConfig) for pair in configs.values()):
+        raise ValueError(f"--model.{next(iter(model))}: {study.name} has only comparators, whose settings are fixed.")
+    return effective
 
 
-def _differ(plain: ModelConfig, made: ModelConfig, setting: str) -> bool:
-    if isinstance(plain, DFPIRConfig):
-        return bool(getattr(plain, setting) != getattr(made, setting))
-    return setting == "dim" and plain != made
+def _is_changed(pair: _ConfigPair, setting: str) -> bool:
+    if isinstance(pair.original, DFPIRConfig):
+        return bool(getattr(pair.original, setting) != getattr(pair.overridden, setting))
+    return setting == "dim" and pair.original != pair.overridden
 
 
-def _require_apart(budget: Budget, model: Mapping[str, Any], study: Study, only: Sequence[str]) -> None:
-    """Refuse what a study varies itself: its axis, or the setting that tells two planned variants apart."""
+def _require_distinct_variants(budget: Budget, model: Mapping[str, Any], study: Study, only: Sequence[str]) -> None:
+    """Refuse an override of what the study varies: its axis, or the setting in which two planned variants differ."""
     if not model:
         return
     if study.axis is not None and study.axis in model:
         raise ValueError(
-            f"--model.{study.axis} {text_of(model[study.axis])}: {study.axis} is what {study.name} varies; choose "
+            f"--model.{study.axis} {format_value(model[study.axis])}: {study.axis} is what {study.name} varies; choose "
             "among its variants with --only."
         )
-    for (name, one), (other_name, other) in combinations(_made(budget, model, only).items(), 2):
-        if not isinstance(one[0], DFPIRConfig) or not isinstance(other[0], DFPIRConfig):
+    for (name, pair), (other_name, other) in combinations(_model_configs(budget, model, only).items(), 2):
+        if not isinstance(pair.original, DFPIRConfig) or not isinstance(other.original, DFPIRConfig):
             continue
-        lost = [setting for setting in model if getattr(one[0], setting) != getattr(other[0], setting)]
-        one_model = [a.identity() == b.identity() for a, b in zip(one, other, strict=True)]
-        if lost and one_model == [False, True]:
+        differing = [key for key in model if getattr(pair.original, key) != getattr(other.original, key)]
+        were_equal, are_equal = (a.identity() == b.identity() for a, b in zip(pair, other, strict=True))
+        if differing and are_equal and not were_equal:
+            setting = differing[0]
             raise ValueError(
-                f"{flag_of(f'model.{lost[0]}')} {text_of(model[lost[0]])}: {name} and {other_name} would be one model, "
-                f"since {lost[0]} tells them apart; leave it out, or leave one of them out with --only."
+                f"{flag_name(f'model.{setting}')} {format_value(model[setting])}: {name} and {other_name} would be the "
+                f"same model, since they differ in {setting}; leave it out, or leave one of them out with --only."
             )

@@ -1,6 +1,6 @@
-"""How a run is trained and tested, whose fields `--recipe.*` and `--evaluation.*` replace, and how it is made faster.
+"""Training recipe, evaluation, budget and acceleration of a run; `--recipe.*` and `--evaluation.*` replace fields.
 
-Imports nothing heavy: `--help` shows the fields at once.
+Imports nothing heavy: `--help` prints these fields.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
-from ablations.command_line import OPTION, Switch, one
+from ablations.flags import OPTION, Switch, single_value
 
 Sampling = Literal["mixture", "paper"]
 Checkpoint = Literal["last", "best"]
@@ -18,12 +18,12 @@ Checkpoint = Literal["last", "best"]
 
 @dataclass(frozen=True, kw_only=True)
 class TaskShare:
-    """What a phase draws of one task.
+    """The share of one task in a phase.
 
     Attributes:
         task: its name (`noise`, `rain`, ...).
         share: of the phase's samples, relative to the other tasks' shares.
-        weight: factor of its samples' loss.
+        weight: factor of the loss of its samples.
     """
 
     task: str
@@ -40,7 +40,7 @@ class Phase:
         lr: learning rate of Adam; at the phase's start where the schedule is `cosine`.
         patch: side of the square training patches, in pixels.
         batch: patches a step.
-        mixture: the tasks that are drawn, with shares and loss weights; empty: all of the run's tasks alike.
+        mixture: shares and loss weights of the tasks; empty: all of the run's tasks alike.
     """
 
     steps: int
@@ -57,17 +57,17 @@ class Phase:
             "patch", self.patch, self.patch >= 8 and self.patch % 8 == 0, "a multiple of 8: the network halves thrice"
         )
 
-    def for_tasks(self, tasks: Sequence[str], others: Sequence[TaskShare] = ()) -> Phase:
-        """The phase of a run on these tasks: its mixture without the others; all alike where none of them is left.
+    def for_tasks(self, tasks: Sequence[str], new_shares: Sequence[TaskShare] = ()) -> Phase:
+        """The phase of a run on these tasks: its mixture without other tasks; empty where it has none of them.
 
-        `others` are shares of tasks that no budget names, relative to the mixture's mean; they join a mixture of
+        `new_shares` are those of tasks that no budget names, relative to the mixture's mean; they join a mixture of
         several tasks, not a phase of one.
         """
-        kept = tuple(share for share in self.mixture if share.task in tasks)
-        if kept and len(self.mixture) > 1:
+        shares = tuple(share for share in self.mixture if share.task in tasks)
+        if shares and len(self.mixture) > 1:
             mean = sum(share.share for share in self.mixture) / len(self.mixture)
-            kept += tuple(replace(other, share=mean * other.share) for other in others)
-        return replace(self, mixture=kept)
+            shares += tuple(replace(new_share, share=mean * new_share.share) for new_share in new_shares)
+        return replace(self, mixture=shares)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +77,13 @@ class Recipe:
     Attributes:
         phases: run one after the other (the paper: 80 epochs at 1e-4 and 128 px, then 5 at 1e-5 and 192 px).
         schedule: `constant` in a phase, as the paper says, or `cosine` down to zero over all steps, as its code does.
-        sampling: `mixture`: as the phases say; `paper`: in the proportions of the released loop's repeated lists.
+        sampling: by the shares of the phases, `mixture`, or in the proportions of the released loop's lists, `paper`.
         betas: of Adam.
         grad_clip: largest gradient norm, or None.
         ema: decay of the exponential moving average of weights that is evaluated, or None for the weights themselves.
-        checkpoint: which weights are tested: the `last` ones, the same step for every variant, or those that validated
+        checkpoint: which weights are tested: the `last`, at the same step for every variant, or those that validated
             `best`.
-        validations: how often, evenly spaced, the gain over the input is measured on validation images; the last time
+        validations: number of evenly spaced validations of the gain in PSNR over the input; the last one
             after the last step.
         log_every: steps between rows of train.jsonl.
         cpu_threads: threads of a run on a CPU; part of the spec, since the order of a sum depends on it.
@@ -116,9 +116,9 @@ class Recipe:
         """Whether the model is validated after this many steps."""
         return step * self.validations // self.steps > (step - 1) * self.validations // self.steps
 
-    def for_tasks(self, tasks: Sequence[str], others: Sequence[TaskShare] = ()) -> Recipe:
+    def for_tasks(self, tasks: Sequence[str], new_shares: Sequence[TaskShare] = ()) -> Recipe:
         """The recipe of a run on these tasks: see `Phase.for_tasks`."""
-        return replace(self, phases=tuple(phase.for_tasks(tasks, others) for phase in self.phases))
+        return replace(self, phases=tuple(phase.for_tasks(tasks, new_shares) for phase in self.phases))
 
     def phase_at(self, step: int) -> Phase:
         """The phase of a step, counted from 0."""
@@ -131,16 +131,16 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How much is evaluated.
+    """How many test images are evaluated, and how large.
 
     Attributes:
-        max_side: test images are cut to a centre of at most this many pixels a side; None leaves them whole.
-        limit: images a condition at most; None takes all.
-        val_max_side: the same for validation images.
-        val_limit: the same for validation images.
-        probe_patches: patches a condition whose features are kept for t-SNE.
-        probe_patch: their side, in pixels.
-        samples: images a condition of which crops are kept.
+        max_side: test images are centre-cropped to at most this many pixels a side; None: full size.
+        limit: most images for each condition; None: all.
+        val_max_side: as max_side, for validation images.
+        val_limit: as limit, for validation images.
+        probe_patches: patches for each condition whose features are stored for t-SNE.
+        probe_patch: side of these patches, in pixels.
+        samples: images for each condition whose crops are stored.
     """
 
     max_side: int | None = None
@@ -162,15 +162,15 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureConfig:
-    """How much the measures of a finished run look at; it changes no number of the run itself."""
+    """Sizes of the measures of a finished run; they do not change the run."""
 
-    images: int | None = None  # test images a condition restored in unusual ways; None: as many as the evaluation
-    tenths: tuple[int, ...] = (0, 1, 5, 10)  # of the training, at which gradients are taken; 0: first weights
-    draws: int = 8  # batches a task whose gradients are compared
+    images: int | None = None  # test images for each condition that measures restore; None: as in the evaluation
+    tenths: tuple[int, ...] = (0, 1, 5, 10)  # of the training, at which gradients are measured; 0: first weights
+    draws: int = 8  # batches for each task whose gradients are compared
     batch: int = 12  # patches in such a batch, a multiple of the number of noise levels
-    micro_batch: int = 4  # of them, how many are in memory at once
-    information_images: int = 8  # test images a condition for the information that a block loses
-    pixels: int = 256  # places in each of them
+    micro_batch: int = 4  # patches of such a batch that are in memory at once
+    information_images: int = 8  # test images for each condition, for the information loss of blocks
+    pixels: int = 256  # sampled in each of these images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,21 +178,21 @@ class Budget:
     """A named size of experiment: model size, recipe and evaluation.
 
     `epochs` are lengths of the recipe's phases in epochs of the released loop's lists for the run's tasks, which then
-    replace their steps. `overrides` says what was replaced of the named budget and of its variants: `recipe.steps` ->
+    replace their steps. `overrides` are the settings that replace the budget's and its variants': `recipe.steps` ->
     500; see `ablations.overrides`.
     """
 
     name: str  # as on the command line
-    summary: str  # what it is good for, in one line
+    summary: str  # its purpose, in one line
     model: dict[str, Any] = field(default_factory=dict)  # settings that every variant gets (dim, num_blocks, ...)
     recipe: Recipe
     evaluation: Evaluation
-    seeds: tuple[int, ...] = (0,)  # that are run when none are asked for
-    text_encoder: Literal["auto", "minilm"] = "minilm"  # `auto`: CLIP where its weights can be had
+    seeds: tuple[int, ...] = (0,)  # run by default
+    text_encoder: Literal["auto", "minilm"] = "minilm"  # `auto`: CLIP where its weights are available
     precision: Literal["auto", "fp32"] = "auto"  # `auto`: bf16 autocast on a GPU that has it
     measuring: MeasureConfig = field(default_factory=MeasureConfig)
     epochs: tuple[int, ...] = ()
-    short: bool = False  # whether studies that name a short form run that
+    short: bool = False  # whether studies run in their short form, if they have one
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -202,17 +202,17 @@ class Acceleration:
 
     Attributes:
         kernels: torch, or triton on a GPU (default: DFPIR_KERNELS, or torch)
-        compile: each block's training by torch.compile
-        cuda_graphs: each training step as one CUDA graph
-        checkpointing: compute activations twice instead of keeping them: less memory
+        compile: train each block with torch.compile
+        cuda_graphs: run each training step as one CUDA graph
+        checkpointing: recompute activations in the backward pass instead of storing them: less memory
     """
 
-    kernels: Annotated[str | None, one("--kernels", "NAME"), OPTION] = None
+    kernels: Annotated[str | None, single_value("--kernels", "NAME"), OPTION] = None
     compile: Switch = False
     cuda_graphs: Switch = False
     checkpointing: Switch = False
 
 
-def _require(name: str, value: object, holds: bool, allowed: str) -> None:
-    if not holds:
+def _require(name: str, value: object, condition: bool, allowed: str) -> None:
+    if not condition:
         raise ValueError(f"{name}={value!r} is not allowed: {allowed}.")

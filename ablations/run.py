@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ablations.cli import command_of, exit_code_of, fail
+from ablations.cli import exit_code_of, fail, shell_command
 
 _DESCRIPTION = """\
 Train and evaluate the variants of a study, then write its table and an HTML
-report. Runs that are done are not done again: the same command goes on where
-it was interrupted.
+report. Finished runs are not repeated: after an interruption the same command
+continues.
 
 Examples:
   python -m ablations.run gamma_sweep
@@ -25,16 +25,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     return exit_code_of(
         lambda: _run(arguments),
-        interrupted="Interrupted. The same command goes on from here.",
+        interrupted="Interrupted. The same command continues from here.",
     )
 
 
 def _run(arguments: Sequence[str]) -> int:
-    # these import packages of ours, once `prepare` has looked at them
-    from ablations.names import check_names
-    from ablations.options import options_of, refuse_unused_flags
+    # imports other packages of the suite, once `prepare` has checked them
+    from ablations.name_checks import check_names
+    from ablations.run_options import parse_arguments, refuse_unused_flags
 
-    options = options_of(arguments, _DESCRIPTION)
+    options = parse_arguments(arguments, _DESCRIPTION)
     listing, runs = options.listing, options.runs
     refuse_unused_flags(options)
     check_names(options.study, runs.budget, only=runs.only, tasks=runs.tasks, variants=listing.variants)
@@ -48,14 +48,14 @@ def _run(arguments: Sequence[str]) -> int:
         return listings.list_variants(str(listing.variants), study=options.study)
     if options.study is None:
         fail("a study is needed: python -m ablations.run STUDY (--list shows them)")
-    if options.study == "efficiency":  # nothing is trained: its own command measures
+    if options.study == "efficiency":  # nothing is trained: another command measures
         from ablations import efficiency
 
-        place = options.execution
-        return efficiency.main(["--budget", runs.budget, "--device", place.device, "--out", str(place.out)])
-    from ablations import commands
+        device, out = options.execution.device, options.execution.out
+        return efficiency.main(["--budget", runs.budget, "--device", device, "--out", str(out)])
+    from ablations import run_command
 
-    outcome = commands.run(options, command=command_of("ablations.run", arguments))
+    outcome = run_command.run(options, command=shell_command("ablations.run", arguments))
     return 1 if outcome is not None and outcome.failed else 0
 
 

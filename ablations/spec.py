@@ -1,4 +1,4 @@
-"""What a run is: every number that decides its result, and the id made from them."""
+"""The spec of a run: every setting that determines its result, and the id made from them."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ __all__ = [
 ]  # fmt: skip
 
 IDENTITY_VERSION = 2
-"""Raised when the harness computes other numbers from an equal spec: runs made before then are not reused."""
+"""Increased when the harness computes other numbers from an equal spec: older runs are not reused."""
 
 Precision = Literal["fp32", "tf32", "bf16"]
-"""Of products: float32; float32 with TF32's 10 bits, on GPUs that have it; bf16 autocast, the rest float32."""
+"""Of matrix products: float32; TF32, on GPUs that have it; bf16 autocast, the rest float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataRef:
-    """The data of a run: what it is called, how to load it again, and the checksum that identifies it."""
+    """The data of a run: name, how to load it again, and the checksum that identifies it."""
 
     name: str  # short, for tables and folder names
-    kind: str  # which loader makes it (see `ablations.data`): `embedded`, `folder`, `bsds` or `paper`
+    kind: str  # its loader (see `ablations.data`): `embedded`, `folder`, `bsds` or `paper`
     path: str | None  # of the folder
     checksum: str  # over all pixels and their roles
     description: str  # for the report
-    exclude_leaks: bool = False  # whether training images that stand in test sets were left out
-    sets: tuple[str, ...] = ()  # names of the test sets, those that a study's table shows first
-    split: tuple[int, int, int] | None = None  # percentages of a folder, where others than usual were asked for
-    skip_bad: bool = False  # whether files of a folder that can't be used were left out
-    tasks: tuple[str, ...] = ()  # of a folder's pairs, as told; empty where folders' names say it, or without pairs
+    exclude_leaks: bool = False  # whether training images that are also in test sets were excluded
+    sets: tuple[str, ...] = ()  # names of the test sets, in the order of the study's table
+    split: tuple[int, int, int] | None = None  # percentages of a folder, where not the default
+    skip_bad: bool = False  # whether files of a folder that can't be used were skipped
+    tasks: tuple[str, ...] = ()  # of a folder's pairs, from --tasks; empty where folder names tell, or without pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +57,14 @@ class RunSpec:
     conditions: tuple[str, ...]  # names of those trained on, in the order of the prompts
     tested: tuple[str, ...]  # of those tested on
     protocol: str  # label
-    also_protocols: tuple[str, ...] = ()  # labels of further ones that score the test images, in rows of their own
-    text_encoder: str  # that made the prompt codes
+    also_protocols: tuple[str, ...] = ()  # labels of further ones that score the test images, in separate rows
+    text_encoder: str  # of the prompt codes
     codes_checksum: str
     precision: Precision  # of the forward pass
     budget: str
 
     def identity(self) -> dict[str, Any]:
-        """What changes the run's numbers, and nothing else: no label, device, worker count or folder."""
+        """Everything that changes the run's numbers: no labels, device, worker count or folder."""
         prompts = {"encoder": self.text_encoder, "codes": self.codes_checksum} if self.config.uses_prompts else None
         identity = {
             "version": IDENTITY_VERSION,
@@ -88,7 +88,7 @@ class RunSpec:
 
     @cached_property
     def digest(self) -> str:
-        """Eight hex digits of the identity's hash: equal digests are one run."""
+        """Eight hex digits of the identity's hash: runs with equal digests are the same run."""
         text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -100,7 +100,7 @@ class RunSpec:
 
 
 def _task_code(conditions: Sequence[str]) -> dict[str, Any]:
-    """Task -> the packages that make its images, of the tasks that are none of the suite's."""
+    """Task -> the packages that degrade its images, for tasks of plug-ins."""
     tasks = {task.name: task for task in (condition_named(name).task for name in conditions)}
     code = {name: [plugin.to_json() for plugin in plugins_behind(task.degrade)] for name, task in tasks.items()}
     return {name: plugins for name, plugins in code.items() if plugins}

@@ -1,4 +1,4 @@
-"""What must be settled before torch or another package of ours is imported."""
+"""Checks and settings before torch or another package of the suite is imported."""
 
 from __future__ import annotations
 
@@ -8,67 +8,68 @@ from pathlib import Path
 
 
 class StartupError(ValueError):
-    """The installation is not usable as it is."""
+    """The installation can't be used as it is."""
 
 
-PARTS = {
+REQUIRED_FILES = {
     "baselines": ("catalog.py", "registry.py"),
     "datasets": ("catalog.py", "protocols.py"),
     "dfpir": ("variants.py", "data"),
     "reports": ("schema", "templates"),
 }
-"""Packages of ours beside this one -> what each must hold."""
+"""Other packages of the suite -> files and folders that each must have."""
 
-_HUGGING_FACE = "arrow_dataset.py"  # in the folder of Hugging Face's `datasets`, and not in ours
+_HUGGING_FACE_FILE = "arrow_dataset.py"  # of Hugging Face's package `datasets`, not of the suite's
 
 
 def prepare() -> None:
-    """Make sure that our own packages are imported, set how CPU threads wait, and let printing never end a command.
+    """Check that the suite's own packages are imported, set how CPU threads wait, and make printing never fail.
 
     Raises:
-        StartupError: a folder or another package would be imported in place of one of ours.
+        StartupError: a folder or another package would be imported instead of one of the suite's.
     """
-    require_own_packages()
+    require_suite_packages()
     # threads that spin while they wait cost a factor of six when runs share the cores
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    if "TORCHELASTIC_RUN_ID" in os.environ:  # each process would warn of what it is asked to check
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # else each process warns about the check that it is asked for
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from datasets.console import steady_output
 
     steady_output()
 
 
-def require_own_packages(root: Path | None = None) -> None:
-    """Make sure that what Python finds under our packages' names are they, in `root` (beside this one by default).
+def require_suite_packages(root: Path | None = None) -> None:
+    """Check that the packages that Python imports by the suite's names lie in `root` (by default beside this one).
 
     Raises:
-        StartupError: one line that names what was found instead, and the mend.
+        StartupError: one line that names the other package and the fix.
     """
     root = root or Path(__file__).resolve().parent.parent
-    for name, parts in PARTS.items():
-        ours = root / name
-        if (ours / _HUGGING_FACE).exists():
+    for name, files in REQUIRED_FILES.items():
+        package = root / name
+        if (package / _HUGGING_FACE_FILE).exists():
             raise StartupError(
-                f"Hugging Face's package 'datasets' was installed into {ours}, where this suite's own lies, and one "
-                "has damaged the other: give the suite an environment of its own (python -m venv suite) and install "
+                f"Hugging Face's package 'datasets' was installed into {package}, where the suite's package lies, and "
+                "one has damaged the other: give the suite a separate environment (python -m venv suite) and install "
                 "the other one again in this one."
             )
-        missing = [part for part in ("__init__.py", *parts) if not (ours / part).exists()]
+        missing = [part for part in ("__init__.py", *files) if not (package / part).exists()]
         if missing:
             raise StartupError(
-                f"This suite's package {name!r} is damaged ({ours} has no {missing[0]}): install it again "
+                f"The suite's package {name!r} is damaged ({package} has no {missing[0]}): install it again "
                 "(uv pip install --reinstall --no-deps dfpir-suite)."
             )
-    for name in PARTS:
-        ours, found = root / name, _found(name)
-        if found is None or found.resolve() != ours:
+    for name in REQUIRED_FILES:
+        package, imported_path = root / name, _imported_path(name)
+        if imported_path is None or imported_path.resolve() != package:
             raise StartupError(
-                f"{found} is imported in place of this suite's package {name!r} ({ours}): {_mend(name, found)}"
+                f"{imported_path} is imported instead of the suite's package {name!r} ({package}): "
+                f"{_fix(name, imported_path)}"
             )
 
 
-def _found(name: str) -> Path | None:
-    """The folder of a package, or the file of a module, that Python finds under a name."""
+def _imported_path(name: str) -> Path | None:
+    """The folder of the package, or the file of the module, that Python imports by this name."""
     spec = importlib.util.find_spec(name)
     if spec is None:
         return None
@@ -77,9 +78,9 @@ def _found(name: str) -> Path | None:
     return Path(spec.origin) if spec.origin else None
 
 
-def _mend(name: str, found: Path | None) -> str:
-    if found is not None and found.resolve().parent == Path.cwd():
+def _fix(name: str, imported_path: Path | None) -> str:
+    if imported_path is not None and imported_path.resolve().parent == Path.cwd():
         return "run the command in another folder (cd ..), or rename that one."
-    if found is not None and "site-packages" in found.parts:
-        return f"uv pip uninstall {name}, or give the suite an environment of its own (python -m venv suite)."
-    return "take that folder out of PYTHONPATH, or give the suite an environment of its own (python -m venv suite)."
+    if imported_path is not None and "site-packages" in imported_path.parts:
+        return f"uv pip uninstall {name}, or give the suite a separate environment (python -m venv suite)."
+    return "take that folder out of PYTHONPATH, or give the suite a separate environment (python -m venv suite)."

@@ -1,4 +1,4 @@
-"""How the studies in a folder stand: `python -m ablations.status RUNS`. Reads; writes and locks nothing."""
+"""Progress of the studies in a folder: `python -m ablations.status RUNS`. Read-only; takes no locks."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Annotated, Any
 import tyro
 
 from ablations.cli import counted, duration, exit_code_of, fail
-from ablations.command_line import Switch, parse
+from ablations.flags import Switch, parse
 from ablations.harness import run_status as files
 from ablations.harness.run_status import State, last_step, read_object, state_of
 
-_SAMPLED = 5  # finished runs of a variant whose seconds are read
-_LONGEST_S = 1e12  # what a file says beyond these is no run's, and overflows
-_MOST_STEPS = 10**15
-_SHOWN = 20  # failed or running runs that are listed for people
+_MAX_TIMED_RUNS = 5  # finished runs of a variant whose durations are read
+_MAX_SECONDS = 1e12  # larger values in a file are invalid and would overflow
+_MAX_STEPS = 10**15
+_MAX_LISTED = 20  # failed or running runs in the text output
 
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """A run that a process works on; `left_s` is None where nothing tells its pace yet."""
+    """A run in progress; `left_s` is None while its speed is unknown."""
 
     run_id: str
     step: int
@@ -35,7 +35,7 @@ class Running:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """A run that ended with an error, and why."""
+    """A run that ended with an error."""
 
     run_id: str
     type: str
@@ -44,22 +44,22 @@ class Failed:
 
 @dataclass(kw_only=True)
 class Status:
-    """How a set of runs stands."""
+    """Progress of a set of runs."""
 
     name: str  # of the study's folder, or of the folder of runs
     total: int = 0  # distinct runs
     done: int = 0  # how many are finished
-    waiting: int = 0  # how many have not begun
-    interrupted: list[str] = field(default_factory=list)  # ids of runs that began and that no process works on
-    running: list[Running] = field(default_factory=list)  # what a process works on now
-    failed: list[Failed] = field(default_factory=list)  # what ended with an error; the study's command tries them again
-    left_s: float | None = None  # seconds until all are done at the present pace; None where it can't be told
-    reported: bool = True  # whether a report is there; true of runs without a study, which have none
+    waiting: int = 0  # how many have not started
+    interrupted: list[str] = field(default_factory=list)  # ids of runs that started and that no process works on
+    running: list[Running] = field(default_factory=list)  # in progress
+    failed: list[Failed] = field(default_factory=list)  # ended with an error; the study's command retries them
+    left_s: float | None = None  # seconds until all are done at the present speed; None where unknown
+    reported: bool = True  # whether there is a report; always true for runs without a study
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """A run of a study: its folder's name, variant and steps, as far as the study says."""
+class _PlannedRun:
+    """A run of a study; `steps` is None where study.json does not tell."""
 
     run_id: str
     variant: str
@@ -67,7 +67,7 @@ class _Asked:
 
 
 def statuses(path: Path) -> list[Status]:
-    """How the studies under `path` stand: a study folder, or a folder of runs with its studies.
+    """Progress of the studies under `path`: a study folder, or a folder of runs with its studies.
 
     Raises:
         ValueError: `path` is no folder, or holds neither studies nor runs.
@@ -76,11 +76,11 @@ def statuses(path: Path) -> list[Status]:
         raise ValueError(f"{path}: no such folder; the folder of runs is needed, as given to --out.")
     if (path / files.STUDY_FILE).is_file():
         return [_study_status(path)]
-    found = [_study_status(p.parent) for p in sorted((path / files.STUDIES_FOLDER).glob(f"*/{files.STUDY_FILE}"))]
-    if found:
-        return found
+    results = [_study_status(p.parent) for p in sorted((path / files.STUDIES_FOLDER).glob(f"*/{files.STUDY_FILE}"))]
+    if results:
+        return results
     runs = [
-        _Asked(run_id=p.parent.name, variant=p.parent.name.rpartition("-s")[0], steps=None)
+        _PlannedRun(run_id=p.parent.name, variant=p.parent.name.rpartition("-s")[0], steps=None)
         for p in sorted(path.glob(f"*/{files.SPEC_FILE}"))
     ]
     if not runs:
@@ -97,7 +97,7 @@ def _study_status(folder: Path) -> Status:
         run_id = row.get("run_id") if isinstance(row, dict) else None
         # a name from a file must not lead out of the folder of runs
         if isinstance(run_id, str) and run_id not in ("", ".", "..") and not set(run_id) & set("/\\\0"):
-            runs[run_id] = _Asked(
+            runs[run_id] = _PlannedRun(
                 run_id=run_id, variant=str(row.get("variant")), steps=steps if isinstance(steps, int) else None
             )
     if not runs:
@@ -107,9 +107,9 @@ def _study_status(folder: Path) -> Status:
     return status
 
 
-def _status(name: str, root: Path, runs: Iterable[_Asked]) -> Status:
+def _status(name: str, root: Path, runs: Iterable[_PlannedRun]) -> Status:
     status = Status(name=name)
-    states: dict[State, list[_Asked]] = defaultdict(list)
+    states: dict[State, list[_PlannedRun]] = defaultdict(list)
     for run in runs:
         states[state_of(root / run.run_id)].append(run)
     status.total = sum(map(len, states.values()))
@@ -124,37 +124,39 @@ def _status(name: str, root: Path, runs: Iterable[_Asked]) -> Status:
                 message=" ".join(str(error.get("message", "no reason can be read")).split()),
             )
         )
-    whole = _seconds_of_done(root, states[State.DONE])
-    status.running = [_running(root, run, whole) for run in states[State.RUNNING]]
-    to_come = [*states[State.WAITING], *states[State.INTERRUPTED]]
-    status.left_s = _left(status.running, [whole.get(run.variant, whole.get("")) for run in to_come])
+    seconds_per_variant = _seconds_per_variant(root, states[State.DONE])
+    status.running = [_running_status(root, run, seconds_per_variant) for run in states[State.RUNNING]]
+    unfinished = [*states[State.WAITING], *states[State.INTERRUPTED]]
+    status.left_s = _seconds_left(
+        status.running, [seconds_per_variant.get(run.variant, seconds_per_variant.get("")) for run in unfinished]
+    )
     return status
 
 
-def _seconds_of_done(root: Path, done: list[_Asked]) -> dict[str, float]:
-    """Mean seconds of a finished run of each variant, from a few of each; under "" of all of these."""
+def _seconds_per_variant(root: Path, runs: list[_PlannedRun]) -> dict[str, float]:
+    """Variant -> mean seconds of its finished runs, from a few of them; "" -> mean over the variants."""
     seconds: dict[str, list[float]] = defaultdict(list)
-    for run in done:
-        if len(seconds[run.variant]) >= _SAMPLED:
+    for run in runs:
+        if len(seconds[run.variant]) >= _MAX_TIMED_RUNS:
             continue
         summary = read_object(root / run.run_id / files.SUMMARY_FILE)
-        parts = summary.get("train_wall_s"), summary.get("eval_wall_s")
-        if all(isinstance(part, (int, float)) and abs(part) <= _LONGEST_S for part in parts):
-            seconds[run.variant].append(sum(float(part or 0) for part in parts))
-    means = {variant: sum(found) / len(found) for variant, found in seconds.items() if found}
+        durations = summary.get("train_wall_s"), summary.get("eval_wall_s")
+        if all(isinstance(duration_s, (int, float)) and abs(duration_s) <= _MAX_SECONDS for duration_s in durations):
+            seconds[run.variant].append(sum(float(duration_s or 0) for duration_s in durations))
+    means = {variant: sum(values) / len(values) for variant, values in seconds.items() if values}
     return {**means, "": sum(means.values()) / len(means)} if means else {}
 
 
-def _running(root: Path, run: _Asked, whole: dict[str, float]) -> Running:
+def _running_status(root: Path, run: _PlannedRun, seconds_per_variant: dict[str, float]) -> Running:
     last = last_step(root / run.run_id)
-    steps = run.steps if run.steps is not None else _steps_of(root / run.run_id)
-    left = whole.get(run.variant, whole.get(""))
-    if last is not None and steps and last.step and max(abs(steps), abs(last.step)) <= _MOST_STEPS:
-        left = last.wall_s / last.step * max(steps - last.step, 0)
-    return Running(run_id=run.run_id, step=last.step if last else 0, steps=steps, left_s=left)
+    steps = run.steps if run.steps is not None else _total_steps(root / run.run_id)
+    left_s = seconds_per_variant.get(run.variant, seconds_per_variant.get(""))
+    if last is not None and steps and last.step and max(abs(steps), abs(last.step)) <= _MAX_STEPS:
+        left_s = last.wall_s / last.step * max(steps - last.step, 0)
+    return Running(run_id=run.run_id, step=last.step if last else 0, steps=steps, left_s=left_s)
 
 
-def _steps_of(folder: Path) -> int | None:
+def _total_steps(folder: Path) -> int | None:
     budget: Any = read_object(folder / files.SPEC_FILE).get("budget")
     try:
         return sum(int(phase["steps"]) for phase in budget["phases"])
@@ -162,27 +164,27 @@ def _steps_of(folder: Path) -> int | None:
         return None
 
 
-def _left(running: list[Running], to_come: list[float | None]) -> float | None:
-    """Seconds until the end if as many runs go on at once as now; None where a pace is unknown or nothing runs."""
-    parts = [run.left_s for run in running] + to_come
-    if not parts:
+def _seconds_left(running: list[Running], unfinished: list[float | None]) -> float | None:
+    """Seconds until the end with as many parallel runs as now; None where a speed is unknown or nothing runs."""
+    seconds = [run.left_s for run in running] + unfinished
+    if not seconds:
         return 0.0
-    if not running or any(part is None for part in parts):
+    if not running or any(value is None for value in seconds):
         return None
     longest = max(float(run.left_s or 0) for run in running)
-    return max(longest, sum(float(part or 0) for part in parts) / len(running))
+    return max(longest, sum(float(value or 0) for value in seconds) / len(running))
 
 
 def as_text(status: Status) -> str:
-    """A few lines for people."""
+    """The status as a few lines of text."""
     counts = f"{status.done} done, {len(status.running)} running, {len(status.failed)} failed"
     counts += f", {len(status.interrupted)} interrupted, {status.waiting} waiting"
     lines = [f"{status.name}: {counted(status.total, 'run')}: {counts}; {_time_left(status)}"]
-    for run in status.running[:_SHOWN]:
-        left = "" if run.left_s is None else f", {duration(run.left_s)} left"
-        lines.append(f"  running {run.run_id}: step {run.step} of {run.steps or 'unknown'}{left}")
-    lines += [f"  failed {run.run_id}: {run.type}: {run.message}" for run in status.failed[:_SHOWN]]
-    hidden = max(0, len(status.running) - _SHOWN) + max(0, len(status.failed) - _SHOWN)
+    for run in status.running[:_MAX_LISTED]:
+        time_left = "" if run.left_s is None else f", {duration(run.left_s)} left"
+        lines.append(f"  running {run.run_id}: step {run.step} of {run.steps or 'unknown'}{time_left}")
+    lines += [f"  failed {run.run_id}: {run.type}: {run.message}" for run in status.failed[:_MAX_LISTED]]
+    hidden = max(0, len(status.running) - _MAX_LISTED) + max(0, len(status.failed) - _MAX_LISTED)
     return "\n".join(lines + ([f"  and {hidden} more (--json lists all)"] if hidden else []))
 
 
@@ -198,11 +200,11 @@ def _time_left(status: Status) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusOptions:
-    """What is told.
+    """What is printed.
 
     Attributes:
         runs: folder of runs (--out of the study), or of one study
-        json: everything, for programs
+        json: print everything as JSON
         version: print the suite's version
     """
 
@@ -212,7 +214,7 @@ class StatusOptions:
 
 
 _DESCRIPTION = """\
-How the studies in a folder stand: runs done, running, failed and why, and the
+Progress of the studies in a folder: runs done, running, failed and why, and the
 time left."""
 
 
@@ -220,16 +222,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; exit code 0, or 2 for bad input."""
     words = list(sys.argv[1:] if argv is None else argv)
     return exit_code_of(
-        lambda: _tell(parse(StatusOptions, words, prog="python -m ablations.status", description=_DESCRIPTION))
+        lambda: _print_statuses(
+            parse(StatusOptions, words, prog="python -m ablations.status", description=_DESCRIPTION)
+        )
     )
 
 
-def _tell(options: StatusOptions) -> int:
+def _print_statuses(options: StatusOptions) -> int:
     if options.runs is None:
         fail("the following arguments are required: RUNS (see --help)")
-    found = statuses(Path(options.runs))
-    shown: list[dict[str, Any]] = [asdict(status) for status in found]
-    print(json.dumps(shown, indent=2) if options.json else "\n".join(as_text(status) for status in found))
+    all_statuses = statuses(Path(options.runs))
+    records: list[dict[str, Any]] = [asdict(status) for status in all_statuses]
+    print(json.dumps(records, indent=2) if options.json else "\n".join(as_text(status) for status in all_statuses))
     return 0
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import dfpir
 from baselines.registry import BASELINES, Baseline, MissingExtraError, Unavailable, UnavailableError, register
-from dfpir.weights import WeightsError, check_fits, make_room, tensors_of
+from dfpir.weights import WeightsError, check_fits, read_weights, resize_training_buffers
 
 if not hasattr(dfpir, "create_model"):
     where = list(getattr(dfpir, "__path__", ()))
@@ -68,16 +68,15 @@ def create_model(name: str, **config: Any) -> nn.Module:
     baseline = describe(name)
     if isinstance(baseline, Unavailable):
         raise UnavailableError(f"{name} can't be built. {baseline.reason}")
-    model: Any = baseline.make(**baseline.checked(config))
-    model.multiple_of = baseline.multiple_of
-    model.min_size = baseline.min_size
+    model: nn.Module = baseline.make(**baseline.checked(config))
+    model.multiple_of, model.min_size = baseline.multiple_of, baseline.min_size  # type: ignore[assignment]
     return model
 
 
 def list_models(pattern: str = "*", *, unavailable: bool = False) -> list[str]:
     """Names that match a shell-style pattern; with `unavailable` those that can't be built, instead."""
-    wanted = Unavailable if unavailable else Baseline
-    return [name for name in BASELINES.names(pattern) if isinstance(BASELINES[name], wanted)]
+    kind = Unavailable if unavailable else Baseline
+    return [name for name in BASELINES.names(pattern) if isinstance(BASELINES[name], kind)]
 
 
 def load_released(model: Model, weights: str | Path | Mapping[str, Tensor]) -> Model:
@@ -95,13 +94,13 @@ def load_released(model: Model, weights: str | Path | Mapping[str, Tensor]) -> M
     if isinstance(model, dfpir.RestorationUNet):
         dfpir.load_released(model, weights)
         return model
-    source, tensors = tensors_of(weights)
+    source, tensors = read_weights(weights)
     # an adapter keeps the library's module as `network`: released names are that module's
     target = model.get_submodule("network") if hasattr(model, "network") else model
-    make_room(target, tensors)
-    own = target.state_dict()
-    check_fits(own, tensors, source)
+    resize_training_buffers(target, tensors)
+    state = target.state_dict()
+    check_fits(state, tensors, source)
     with torch.no_grad():
         for name, value in tensors.items():  # in the file's order: of shared parameters the last one counts
-            own[name].copy_(value)
+            state[name].copy_(value)
     return model

@@ -35,10 +35,10 @@ def trained_parameters(name: str, settings: Mapping[str, Any]) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def sized() -> list[Baseline]:
+def trained_baselines() -> list[Baseline]:
     """The comparators that have anything to train, DFPIR first."""
-    found = [baselines.describe(name) for name in baselines.list_models()]
-    rows = [row for row in found if isinstance(row, Baseline) and row.trained]
+    entries = [baselines.describe(name) for name in baselines.list_models()]
+    rows = [row for row in entries if isinstance(row, Baseline) and row.trained]
     return sorted(rows, key=lambda row: (row.name != REFERENCE, row.name))
 
 
@@ -51,7 +51,7 @@ def table() -> str:
     heads = [cell for budget in BUDGETS for cell in (f"`{budget}`, k trained", "factor")]
     lines = [f"| {' | '.join(['model', 'published, M', *heads])} |", "|---" + "|---:" * (1 + len(heads)) + "|"]
     first: list[int] = []
-    for row in sized():
+    for row in trained_baselines():
         counts = [trained_parameters(row.name, settings) for settings in (row.demo, row.small, row.quick)]
         first = first or counts
         cells = [row.name, "-" if row.params_m_published is None else f"{row.params_m_published:.3f}"]
@@ -64,7 +64,8 @@ def table() -> str:
 def remarks() -> str:
     """What a reader of a comparator's numbers must know of it, as a Markdown list."""
     return "".join(
-        f"- **{row.name}**{f' ({row.paper})' if row.paper else ''}: {row.notes or 'no notes'}\n" for row in sized()
+        f"- **{row.name}**{f' ({row.paper})' if row.paper else ''}: {row.notes or 'no notes'}\n"
+        for row in trained_baselines()
     )
 
 
@@ -82,8 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"Not within a factor of {BOUND} of DFPIR:")
-    for name, why in EXCEPTIONS.items():
-        print(f"- {name}: {why}")
+    for name, reason in EXCEPTIONS.items():
+        print(f"- {name}: {reason}")
     print(f"\n{remarks()}", end="")
     return 0
 

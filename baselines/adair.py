@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from baselines.base import Images
 from baselines.layers import CrossAttention, conv1, conv3
-from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.registry import Baseline, configured, one_block_config, register, two_block_config
 from baselines.restormer import RestormerUNet, Step, UNetConfig
 from dfpir.layers import Features
 
@@ -32,7 +32,8 @@ class SpatialGate(nn.Module):
 
     def forward(self, x: Features) -> Features:
         summary = torch.cat([reduce(x, "b c h w -> b 1 h w", "max"), reduce(x, "b c h w -> b 1 h w", "mean")], dim=1)
-        return self.spatial(summary).sigmoid()
+        out: Tensor = self.spatial(summary).sigmoid()
+        return out
 
 
 class ChannelGate(nn.Module):
@@ -45,7 +46,8 @@ class ChannelGate(nn.Module):
 
     def forward(self, x: Features) -> Features:
         average, largest = F.adaptive_avg_pool2d(x, 1), F.adaptive_max_pool2d(x, 1)
-        return (self.mlp(average) + self.mlp(largest)).sigmoid()
+        out: Tensor = (self.mlp(average) + self.mlp(largest)).sigmoid()
+        return out
 
 
 class FrequencyRefine(nn.Module):
@@ -58,7 +60,8 @@ class FrequencyRefine(nn.Module):
         self.proj = conv1(channels, channels, bias=True)
 
     def forward(self, low: Features, high: Features) -> Features:
-        return self.proj(low * self.SpatialGate(high) + high * self.ChannelGate(low))
+        out: Tensor = self.proj(low * self.SpatialGate(high) + high * self.ChannelGate(low))
+        return out
 
 
 class FrequencyModule(nn.Module):
@@ -88,7 +91,8 @@ class FrequencyModule(nn.Module):
         # the names of the two attentions are crossed in the released code: `_l` reads the high band
         high, low = self.channel_cross_l(high, features), self.channel_cross_h(low, features)
         mined = self.channel_cross_agg(features, self.frequency_refine(low, high))
-        return mined * self.para1 + features * self.para2
+        out: Tensor = mined * self.para1 + features * self.para2
+        return out
 
     def _bands(self, image: Images) -> tuple[Features, Features]:
         x = self.conv1(image)
@@ -118,11 +122,11 @@ def _band(half: Tensor, side: int) -> Tensor:
 class AdaIR(RestormerUNet):
     """Restormer's U-Net with a frequency module before each step up. Any `code` is ignored."""
 
-    def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
+    def extra_modules(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
         if step == "up":
             yield f"fre{4 - level}", FrequencyModule(self.config.channels(level + 1), self.config.heads[2])
 
-    def before(self, step: Step, level: int, x: Features, context: Images) -> Features:
+    def before_step(self, step: Step, level: int, x: Features, context: Images) -> Features:
         """See the base; the context is the degraded image."""
         return self.get_submodule(f"fre{4 - level}")(context, x) if step == "up" else x
 
@@ -141,8 +145,8 @@ register(
         "branch without input; the network that sets the band's border never gets a gradient.",
         params_m_published=28.785,
         gmacs_published=161.8,
-        demo=one_block(8),
-        small=one_block(12),
-        quick=two_blocks(24),
+        demo=one_block_config(8),
+        small=one_block_config(12),
+        quick=two_block_config(24),
     )
 )

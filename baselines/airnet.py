@@ -1,4 +1,4 @@
-"""AirNet: restoration guided by a degradation representation that is learned by contrast, without being told the type.
+"""AirNet: restoration guided by a degradation representation learned by contrast, blind to the type.
 
 Li, Liu, Hu, Wu, Lv, Peng, "All-in-One Image Restoration for Unknown Corruption", CVPR 2022. Parameter names are the
 released file's. Images are RGB in [0, 1]; features keep the image's size throughout, so that any size fits.
@@ -90,12 +90,12 @@ class _MomentumContrast(nn.Module):
         with torch.no_grad():
             self._follow()
             keys = self.encoder_k.code(self.encoder_k.E_pre(key_view))
-        own = (query * keys).sum(1, keepdim=True)
-        others = query @ self.queue.clone()  # the queue is overwritten below, before the backward pass
+        positive = (query * keys).sum(1, keepdim=True)
+        negatives = query @ self.queue.clone()  # the queue is overwritten below, before the backward pass
         self._enqueue(keys)
-        return torch.cat([own, others], dim=1) / TEMPERATURE
+        return torch.cat([positive, negatives], dim=1) / TEMPERATURE
 
-    def _follow(self) -> None:
+    def _update_key_encoder(self) -> None:
         for key, query in zip(self.encoder_k.parameters(), self.encoder_q.parameters(), strict=True):
             key.lerp_(query, 1 - MOMENTUM)
 
@@ -129,7 +129,8 @@ class _DeformableConv(nn.Module):
 
     def forward(self, x: Features, guide: Features) -> Features:
         offset, mask = self.conv_offset_mask(torch.cat([x, guide], dim=1)).split([18, 9], dim=1)
-        return self._deformable(x, offset, self.weight, padding=1, mask=mask.sigmoid())
+        out: Tensor = self._deformable(x, offset, self.weight, padding=1, mask=mask.sigmoid())
+        return out
 
 
 def _pointwise_pair(width: int) -> nn.Sequential:
@@ -145,7 +146,8 @@ class _Modulation(nn.Module):
         self.conv_gamma, self.conv_beta = _pointwise_pair(width), _pointwise_pair(width)
 
     def forward(self, x: Features, guide: Features) -> Features:
-        return x * self.conv_gamma(guide) + self.conv_beta(guide)
+        out: Tensor = x * self.conv_gamma(guide) + self.conv_beta(guide)
+        return out
 
 
 class _GuidedModule(nn.Module):
@@ -156,7 +158,8 @@ class _GuidedModule(nn.Module):
         self.dcn, self.sft = _DeformableConv(width), _Modulation(width)
 
     def forward(self, x: Features, guide: Features) -> Features:
-        return x + self.dcn(x, guide) + self.sft(x, guide)
+        out: Tensor = x + self.dcn(x, guide) + self.sft(x, guide)
+        return out
 
 
 class _GuidedBlock(nn.Module):
@@ -171,7 +174,8 @@ class _GuidedBlock(nn.Module):
         out = F.leaky_relu(self.dgm1(x, guide), SLOPE)
         out = F.leaky_relu(self.conv1(out), SLOPE)
         out = F.leaky_relu(self.dgm2(out, guide), SLOPE)
-        return x + self.conv2(out)
+        result: Tensor = x + self.conv2(out)
+        return result
 
 
 class _GuidedGroup(nn.Module):
@@ -189,7 +193,8 @@ def _run(body: nn.ModuleList, x: Features, guide: Features) -> Features:
     *guided, last = body
     for module in guided:
         x = module(x, guide)
-    return last(x)
+    out: Tensor = last(x)
+    return out
 
 
 class _Restorer(nn.Module):
@@ -204,14 +209,15 @@ class _Restorer(nn.Module):
 
     def forward(self, image: Images, guide: Features) -> Images:
         x = self.head(image)
-        return self.tail(x + _run(self.body, x, guide))
+        out: Tensor = self.tail(x + _run(self.body, x, guide))
+        return out
 
 
 class AirNet(nn.Module):
     """AirNet, called as `model(image)`; only its training objective asks for a second view.
 
-    Training has two stages (the released code's `epochs_encoder`): first the encoder alone learns to tell degradations
-    apart, then everything learns to restore. A new model is in the second; `set_progress` leads training through both.
+    Training has two stages (the released code's `epochs_encoder`): first the encoder alone learns to separate
+    degradations, then everything learns to restore. A new model is in the second; `set_progress` leads through both.
 
     Args:
         batch_size: of training; the queue of the released checkpoints holds 256 keys for each (all-in-one: 5, noise: 3,
@@ -238,7 +244,8 @@ class AirNet(nn.Module):
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
         """Restore images of any size; `code` is not looked at."""
-        return self.R(image, self._encoder.encoder_q.E_pre(image))
+        out: Tensor = self.R(image, self._encoder.encoder_q.E_pre(image))
+        return out
 
     def contrast(self, image: Images, view: Images | None = None) -> tuple[Features, Float[Tensor, "b n"]]:
         """The encoder's pass in training: the features that guide restoration, and similarities.

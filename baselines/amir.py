@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from baselines.base import Images
 from baselines.layers import conv1
-from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.registry import Baseline, configured, one_block_config, register, two_block_config
 from baselines.restormer import RestormerUNet, Step, UNetConfig
 from baselines.routing import Chosen, ExpertRouter, Weights, balance_losses, balanced_l1
 from dfpir.layers import Features, Pixels, as_features, as_pixels
@@ -62,7 +62,8 @@ class Expert(nn.Module):
         self.fc2 = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return out
 
 
 class ExpertMixture(ExpertRouter):
@@ -147,7 +148,7 @@ class ExpertMixture(ExpertRouter):
         # summed as logarithms, exp cannot overflow; a weight that became zero would have an infinite gradient
         logs = weights.flatten(0, 1).clamp_min(torch.finfo(weights.dtype).tiny).log()
         mixed = torch.logsumexp(parts + logs[..., None], dim=1)
-        return mixed.unflatten(0, x.shape[:2])
+        return torch.unflatten(mixed, 0, x.shape[:2])
 
 
 def _variation(x: Tensor) -> Tensor:
@@ -180,7 +181,8 @@ class ChannelRouting(nn.Module):
 
     def forward(self, x: Features, vector: RoutingVector) -> Features:
         gate = self.fc(vector).sigmoid()[..., None, None]
-        return x + (x * self.gamma + self.beta) * gate
+        out: Tensor = x + (x * self.gamma + self.beta) * gate
+        return out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +203,7 @@ class AMIR(RestormerUNet):
 
     config: AMIRConfig
 
-    def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
+    def extra_modules(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
         config = self.config
         if step == "encode":
             if level == 1:
@@ -214,7 +216,7 @@ class AMIR(RestormerUNet):
         elif step == "latent":
             yield "channel_routing_latent", ChannelRouting(config.channels(level))
 
-    def before(self, step: Step, level: int, x: Features, context: RoutingVector) -> Features:
+    def before_step(self, step: Step, level: int, x: Features, context: RoutingVector) -> Features:
         routing = {
             "encode": f"spatial_routing_encoder_level{level}",
             "decode": f"channel_routing_decoder_level{level}",
@@ -223,7 +225,8 @@ class AMIR(RestormerUNet):
         return x if routing is None else self.get_submodule(routing)(x, context)
 
     def context(self, image: Images, code: Tensor | None) -> RoutingVector:
-        return self.get_submodule("dict_generator")(image)
+        out: Tensor = self.get_submodule("dict_generator")(image)
+        return out
 
     def balance_loss(self) -> Tensor:
         """How unevenly the last training batch used the experts, summed over the levels; see `balance_losses`."""
@@ -245,8 +248,8 @@ register(
         params_m_published=23.544,
         objective=partial(balanced_l1, weight=BALANCE_WEIGHT),
         whole_batch="gating noise and the balance of its experts are of the batch",
-        demo=one_block(8),
-        small=one_block(12),
-        quick=two_blocks(26),
+        demo=one_block_config(8),
+        small=one_block_config(12),
+        quick=two_block_config(26),
     )
 )

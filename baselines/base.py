@@ -21,15 +21,15 @@ class Restorer(Protocol):
         ...
 
 
-def checked_code(code: Tensor | None, batch: int, length: int, needed_by: str) -> Tensor:
+def require_code(code: Tensor | None, batch: int, length: int, needed_by: str) -> Tensor:
     """The code, where it has the shape (batch, length).
 
     Raises:
         ValueError: it has not; `needed_by` says who needs it and what it is.
     """
     if code is None or code.shape != (batch, length):
-        found = None if code is None else tuple(code.shape)
-        raise ValueError(f"code of shape {found}: {needed_by} needs ({batch}, {length}), one row an image.")
+        shape = None if code is None else tuple(code.shape)
+        raise ValueError(f"code of shape {shape}: {needed_by} needs ({batch}, {length}), one row an image.")
     return code
 
 
@@ -40,8 +40,8 @@ def restore(model: Restorer, image: Images, code: Tensor | None = None) -> Image
     must be smaller than the side) are reflected repeatedly.
     """
     height, width = image.shape[-2:]
-    least = getattr(model, "min_size", 1)
-    down, right = (max(side, least) - side for side in (height, width))
+    min_size = getattr(model, "min_size", 1)
+    down, right = (max(side, min_size) - side for side in (height, width))
     down += -(height + down) % model.multiple_of
     right += -(width + right) % model.multiple_of
     return model(_reflect(image, down, right), code)[..., :height, :width]

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import baselines
 import dfpir
-from baselines.registry import Baseline, Unavailable, one_block, register, two_blocks
+from baselines.registry import Baseline, Unavailable, one_block_config, register, two_block_config
 
 register(
     Baseline(
@@ -21,9 +21,9 @@ register(
         notes="The backbone of DFPIR without its perturbation blocks.",
         params_m_published=26.127,
         gmacs_published=154.9,
-        demo=one_block(8),
-        small=one_block(12),
-        quick=two_blocks(24),
+        demo=one_block_config(8),
+        small=one_block_config(12),
+        quick=two_block_config(24),
     )
 )
 register(
@@ -35,12 +35,12 @@ register(
         licence="none stated",
         multiple_of=8,
         needs="code512",
-        notes="Told the degradation by a CLIP text code; the text encoder is not counted.",
+        notes="Conditioned on a CLIP text code; the text encoder is not counted.",
         params_m_published=31.105,
         gmacs_published=165.5,
-        demo=one_block(8),
-        small=one_block(12),
-        quick=two_blocks(24),
+        demo=one_block_config(8),
+        small=one_block_config(12),
+        quick=two_block_config(24),
     )
 )
 register(

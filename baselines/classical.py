@@ -20,6 +20,7 @@ from baselines.registry import Baseline, register
 from datasets.tasks import CONDITIONS, Condition, Task
 
 Picture = Float[np.ndarray, "h w 3"]
+Plane = Float[np.ndarray, "h w"]
 
 HAZE_PATCH, HAZE_KEPT, HAZE_LEAST = 15, 0.95, 0.1
 GUIDE_RADIUS, GUIDE_EPS = 30, 1e-3
@@ -29,9 +30,10 @@ BLUR_SIGMA_PX, BLUR_BALANCE = 1.5, 0.3  # strongly regularised, since the kernel
 def non_local_means(image: Picture, sigma_255: float) -> Picture:
     """Non-local means (Buades, Coll, Morel, CVPR 2005) for noise of a known level."""
     sigma = sigma_255 / 255
-    return restoration.denoise_nl_means(
+    restored: Picture = restoration.denoise_nl_means(
         image, patch_size=5, patch_distance=6, h=0.7 * sigma, sigma=sigma, fast_mode=True, channel_axis=-1
     )
+    return restored
 
 
 def dark_channel_prior(image: Picture) -> Picture:
@@ -42,24 +44,28 @@ def dark_channel_prior(image: Picture) -> Picture:
     airlight = candidates[candidates.sum(-1).argmax()].clip(1 / 255)
     transmission = 1 - HAZE_KEPT * ndimage.minimum_filter((image / airlight).min(-1), HAZE_PATCH)
     transmission = guided_filter(image.mean(-1), transmission).clip(HAZE_LEAST, 1)[..., None]
-    return (image - airlight) / transmission + airlight
+    restored: Picture = (image - airlight) / transmission + airlight
+    return restored
 
 
-def guided_filter(guide: Float[np.ndarray, "h w"], values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+def guided_filter(guide: Plane, values: Plane) -> Plane:
     """Smooths `values` along the edges of `guide` (He, Sun, Tang, ECCV 2010)."""
 
-    def mean(x: np.ndarray) -> np.ndarray:
-        return ndimage.uniform_filter(x, 2 * GUIDE_RADIUS + 1)
+    def mean(x: Plane) -> Plane:
+        means: Plane = ndimage.uniform_filter(x, 2 * GUIDE_RADIUS + 1)
+        return means
 
     mean_guide, mean_values = mean(guide), mean(values)
     slope = (mean(guide * values) - mean_guide * mean_values) / (mean(guide * guide) - mean_guide**2 + GUIDE_EPS)
     offset = mean_values - slope * mean_guide
-    return mean(slope) * guide + mean(offset)
+    filtered: Plane = mean(slope) * guide + mean(offset)
+    return filtered
 
 
 def clahe(image: Picture) -> Picture:
     """Contrast-limited adaptive histogram equalisation (Zuiderveld, 1994) of the brightness."""
-    return exposure.equalize_adapthist(image, clip_limit=0.02)
+    restored: Picture = exposure.equalize_adapthist(image, clip_limit=0.02)
+    return restored
 
 
 def wiener(image: Picture) -> Picture:
@@ -70,7 +76,8 @@ def wiener(image: Picture) -> Picture:
     # deconvolution wraps around the border, so the picture is mirrored there first
     margin = 4 * radius
     padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
-    restored = np.stack([restoration.wiener(padded[..., c], kernel, BLUR_BALANCE, clip=False) for c in range(3)], -1)
+    deconvolve: Callable[..., Plane] = restoration.wiener  # scikit-image is not annotated
+    restored = np.stack([deconvolve(padded[..., c], kernel, BLUR_BALANCE, clip=False) for c in range(3)], -1)
     return restored[margin:-margin, margin:-margin]
 
 
@@ -140,7 +147,7 @@ register(
         year=2009,
         licence="BSD-3-Clause (scikit-image, SciPy)",
         needs="condition",
-        notes="Told the degradation, for noise its level too. Rain is returned as it is: no library has a method for "
+        notes="Given the degradation, for noise its level too. Rain is returned as it is: no library has a method for "
         "it. Blur is deconvolved with a small Gaussian, since the true motion is not known.",
         params_m_published=0.0,
         trained=False,

@@ -32,7 +32,8 @@ def operator(activation: nn.PReLU) -> Residual:
 
 def descend(image: Images, degraded: Images, phi: nn.Module, phi_t: nn.Module, step: Tensor) -> Images:
     """One step down the data term's gradient: x - r phi_t(phi(x) - y) (paper equation 5)."""
-    return image - step * phi_t(phi(image) - degraded)
+    out: Tensor = image - step * phi_t(phi(image) - degraded)
+    return out
 
 
 class ConvBlock(nn.Module):
@@ -69,14 +70,14 @@ class ConvBlock(nn.Module):
         self.downsample = nn.Conv2d(channels, channels, 4, stride=2, padding=1, bias=False) if halves else None
 
     def forward(self, x: Features, encoded: Features | None = None, decoded: Features | None = None) -> Features:
-        out = self.conv_1(x)
+        out: Tensor = self.conv_1(x)
         if self.norm is not None:
             first, second = out.chunk(2, dim=1)
             out = torch.cat([self.norm(first), second], dim=1)
         out = F.leaky_relu(self.conv_2(F.leaky_relu(out, 0.2)), 0.2) + self.identity(x)
         if encoded is not None and decoded is not None:
-            known = F.leaky_relu(self.csff_enc(encoded) + self.csff_dec(decoded), 0.1)
-            out = out * self.phi(known).sigmoid() + self.gamma(known) + out
+            previous = F.leaky_relu(self.csff_enc(encoded) + self.csff_dec(decoded), 0.1)
+            out = out * self.phi(previous).sigmoid() + self.gamma(previous) + out
         return out
 
 
@@ -94,14 +95,14 @@ class Encoder(nn.Module):
     def forward(
         self, x: Features, encoded: list[Features] | None = None, decoded: list[Features] | None = None
     ) -> tuple[list[Features], Features]:
-        kept: list[Features] = []
+        features: list[Features] = []
         for level in range(LEVELS - 1):
             block: Any = self.body[level]
             # the decoder's list runs from coarse to fine
-            known = (encoded[level], decoded[-level - 1]) if encoded is not None and decoded is not None else ()
-            kept.append(block(x, *known))
-            x = block.downsample(kept[-1])
-        return kept, self.body[-1](x)
+            previous = (encoded[level], decoded[-level - 1]) if encoded is not None and decoded is not None else ()
+            features.append(block(x, *previous))
+            x = block.downsample(features[-1])
+        return features, self.body[-1](x)
 
 
 class UpBlock(nn.Module):
@@ -113,7 +114,8 @@ class UpBlock(nn.Module):
         self.conv_block = ConvBlock(2 * channels, channels)
 
     def forward(self, x: Features, skip: Features) -> Features:
-        return self.conv_block(torch.cat([self.up(x), skip], dim=1))
+        out: Tensor = self.conv_block(torch.cat([self.up(x), skip], dim=1))
+        return out
 
 
 class Decoder(nn.Module):
@@ -151,7 +153,8 @@ class SubspaceMerge(nn.Module):
         pixels = rearrange(handed, "b c h w -> b (h w) c")
         projected = basis.mT @ (torch.linalg.inv(gram) @ basis @ pixels)
         projected = rearrange(projected, "b (h w) c -> b c h w", h=x.shape[-2])
-        return self.conv_block(torch.cat([x, projected], dim=1)) + x
+        out: Tensor = self.conv_block(torch.cat([x, projected], dim=1)) + x
+        return out
 
 
 class MiddleStage(nn.Module):

@@ -15,7 +15,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from baselines.base import Images, checked_code
+from baselines.base import Images, require_code
 from baselines.registry import Baseline, register
 from dfpir.layers import Features
 
@@ -82,34 +82,35 @@ class DL(nn.Module):
         Raises:
             ValueError: no code, or one of another shape.
         """
-        code = checked_code(code, len(image), self.nparam, "DL (see operator_code)")
+        code = require_code(code, len(image), self.nparam, "DL (see operator_code)")
         bgr = 255 * image.flip(1)
         out = self.apply_operator(code, torch.cat([bgr, edge_map(bgr)], dim=1) - 128)
         return out.flip(1) / 255
 
     def apply_operator(self, code: Operators, features: Float[Tensor, "b 4 h w"]) -> Images:
         """The released network itself: operator codes, BGR and edges to BGR, both as the released code scales them."""
-        x = self._activated(1, code, features)
-        x = self._activated(2, code, x)
-        x = self._activated(3, code, x, stride=2)
+        x = self._activate(1, code, features)
+        x = self._activate(2, code, x)
+        x = self._activate(3, code, x, stride=2)
         for block, dilation in enumerate(DILATIONS):
-            inner = self._activated(4 + 2 * block, code, x, dilation=dilation)
-            x = F.relu(x + self._normalised(5 + 2 * block, code, inner, dilation=dilation))
-        x = self._activated(DECONVOLUTION, code, x)
-        x = self._activated(19, code, x)
-        return F.relu(self._convolved(LAYERS, code, x))
+            inner = self._activate(4 + 2 * block, code, x, dilation=dilation)
+            x = F.relu(x + self._normalise(5 + 2 * block, code, inner, dilation=dilation))
+        x = self._activate(DECONVOLUTION, code, x)
+        x = self._activate(19, code, x)
+        return F.relu(self._convolve(LAYERS, code, x))
 
-    def _activated(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
-        return F.relu(self._normalised(layer, code, x, **sizes))
+    def _activate(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
+        return F.relu(self._normalise(layer, code, x, **sizes))
 
-    def _normalised(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
-        return self.get_submodule(f"norm_{layer}")(self._convolved(layer, code, x, **sizes))
+    def _normalise(self, layer: int, code: Operators, x: Features, **sizes: int) -> Features:
+        out: Tensor = self.get_submodule(f"norm_{layer}")(self._convolve(layer, code, x, **sizes))
+        return out
 
-    def _convolved(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
+    def _convolve(self, layer: int, code: Operators, x: Features, *, stride: int = 1, dilation: int = 1) -> Features:
         # every image has its own kernels: the batch becomes groups of one convolution
         batch = len(x)
-        one, two, height, width = _kernel_shape(layer, self.width)
-        kernels = self.get_submodule(f"fc{layer}")(code).reshape(batch * one, two, height, width)
+        channels_out, channels_in, height, width = _kernel_shape(layer, self.width)
+        kernels = self.get_submodule(f"fc{layer}")(code).reshape(batch * channels_out, channels_in, height, width)
         x = rearrange(x, "b c h w -> 1 (b c) h w")
         if layer == DECONVOLUTION:
             x = F.conv_transpose2d(x, kernels, stride=2, padding=1, groups=batch)
@@ -134,7 +135,7 @@ register(
         multiple_of=2,
         min_size=4,
         needs="operator",
-        notes="Told the operator and its strength. The released model knows noise and rain of these tasks, on grey "
+        notes="Conditioned on operator and strength. The released model covers noise and rain of these tasks, on grey "
         "images and as operators among ten. Its recipe is Adam at 1e-2 on the 0..255 scale.",
         params_m_published=2.091,
         gmacs_published=15.0,

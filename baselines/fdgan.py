@@ -99,7 +99,8 @@ class FDGAN(nn.Module):
         return torch.tanh(self.conv_refin3(self._stage(6, x)))
 
     def _stage(self, level: int, x: Features) -> Features:
-        return self.get_submodule(f"trans_block{level}")(self.get_submodule(f"dense_block{level}")(x))
+        out: Tensor = self.get_submodule(f"trans_block{level}")(self.get_submodule(f"dense_block{level}")(x))
+        return out
 
 
 register(

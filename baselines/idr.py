@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from baselines.base import Images
 from baselines.idr_parts import CLASSES, QUERIES, Knowledge, KnowledgeBlock, Labels, Mixer, Prediction
-from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.registry import Baseline, configured, one_block_config, register, two_block_config
 from baselines.restormer import RestormerUNet, Step, UNetConfig
 from dfpir.layers import Features
 
@@ -66,7 +66,7 @@ class IDR(RestormerUNet):
         super().__init__(config)
         self.stage_one = False
 
-    def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
+    def extra_modules(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
         config = self.config
         if step == "embed":
             self.degra_key = nn.Parameter(torch.randn(CLASSES, config.num_degra_queries, config.channels(4)))
@@ -75,12 +75,12 @@ class IDR(RestormerUNet):
             block = KnowledgeBlock(config.channels(level), config.channels(4), config.heads[level - 1])
             yield f"kdp_level{level}", block
 
-    def before(self, step: Step, level: int, x: Features, context: Restored) -> Features:
+    def before_step(self, step: Step, level: int, x: Features, context: Restored) -> Features:
         """See the base; what a level restores and guesses is kept in the context."""
         if step != "down":
             return x
-        known = context.knowledge, resized(context.degraded, x), context.labels
-        x, side, prediction = self.get_submodule(f"kdp_level{level}")(x, *known)
+        conditioning = context.knowledge, resized(context.degraded, x), context.labels
+        x, side, prediction = self.get_submodule(f"kdp_level{level}")(x, *conditioning)
         context.sides.append(side)
         context.predictions.append(prediction)
         return x
@@ -153,13 +153,13 @@ register(
         licence="MIT",
         multiple_of=8,
         needs="label",
-        notes="Blind when it restores; told the class in the first 550 of 1200 epochs of training. Its paper's table "
+        notes="Blind when it restores; given the class in the first 550 of 1200 epochs of training. Its paper's table "
         "says 15.34 M parameters, the released configuration has 12.262 M.",
         params_m_published=12.262,
         gmacs_published=90.8,
         objective=objective,
-        demo=one_block(6),
-        small=one_block(8),
-        quick=two_blocks(16),
+        demo=one_block_config(6),
+        small=one_block_config(8),
+        quick=two_block_config(16),
     )
 )

@@ -49,7 +49,8 @@ class _KeyAttention(nn.Module):
         k, v = rearrange(self.kv(keys), "b k (two heads c) -> two b heads k c", two=2, heads=self.heads)
         # scaled by all channels of the layer, not by those of a head
         out = F.scaled_dot_product_attention(q, k, v, scale=x.shape[1] ** -0.5)
-        return self.project_out(rearrange(out, "b heads (h w) c -> b (heads c) h w", h=x.shape[-2]))
+        result: Tensor = self.project_out(rearrange(out, "b heads (h w) c -> b (heads c) h w", h=x.shape[-2]))
+        return result
 
 
 class _FeedForward(nn.Module):
@@ -63,7 +64,8 @@ class _FeedForward(nn.Module):
         self.fc2 = conv1(hidden, channels)
 
     def forward(self, x: Features) -> Features:
-        return self.fc2(F.gelu(self.dwconv(self.fc1(x))))
+        out: Tensor = self.fc2(F.gelu(self.dwconv(self.fc1(x))))
+        return out
 
 
 class _Residual(nn.Module):
@@ -78,7 +80,8 @@ class _Residual(nn.Module):
             nn.init.zeros_(cast(Tensor, convolution.bias))
 
     def forward(self, x: Features) -> Features:
-        return x + self.conv2(F.relu(self.conv1(x)))
+        out: Tensor = x + self.conv2(F.relu(self.conv1(x)))
+        return out
 
 
 def _conv_prelu(count_in: int, count_out: int, kernel: int) -> nn.Sequential:
@@ -97,7 +100,8 @@ class _Addition(nn.Module):
         self.add = _estimator(2 * channels, channels)
 
     def forward(self, x: Features, evidence: Features) -> Features:
-        return x + self.add(evidence)
+        out: Tensor = x + self.add(evidence)
+        return out
 
 
 class _Pointwise(nn.Module):
@@ -109,7 +113,8 @@ class _Pointwise(nn.Module):
 
     def forward(self, x: Features, evidence: Features) -> Features:
         scale, shift = self.weight(evidence).chunk(2, dim=1)
-        return scale * x + shift
+        out: Tensor = scale * x + shift
+        return out
 
 
 class _Convolution(nn.Module):
@@ -155,11 +160,12 @@ class _Principle(nn.Module):
         evidence = rearrange([x, self.mlp_degra(degradation)], "two b c h w -> b (c two) h w")
         if labels is not None:
             return self._routed(x, evidence, labels)
-        noise, rain, haze, blur, lowlight = prediction.split(1, dim=1)
+        noise, rain, haze, blur, lowlight = torch.split(prediction, 1, dim=1)
         # in the released code the addition is done in place, so that the other routes start from its result
         x = self.addition(x, evidence)
         convolved, points = self.convolve(x, evidence), self.point(x, evidence)
-        return (haze + lowlight) * points + (noise + rain) * x + blur * convolved
+        out: Tensor = (haze + lowlight) * points + (noise + rain) * x + blur * convolved
+        return out
 
     def _routed(self, x: Features, evidence: Features, labels: Labels) -> Features:
         routes = (self.addition, self.addition, self.point, self.convolve, self.point)
@@ -174,19 +180,21 @@ class _Principle(nn.Module):
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known of degradations: keys by label (stage one), or directions with strengths by class (stage two)."""
+    """Degradations: keys by label (stage one), or directions with strengths by class (stage two)."""
 
     keys: Keys | None = None
-    left: Float[Tensor, "k k"] | None = None
+    left_vectors: Float[Tensor, "k k"] | None = None
     strengths: Float[Tensor, "5 k"] | None = None
-    right: Float[Tensor, "k d"] | None = None
+    right_vectors: Float[Tensor, "k d"] | None = None
 
-    def given(self, prediction: Prediction) -> Keys:
+    def keys_for(self, prediction: Prediction) -> Keys:
         """Keys of each image; in stage two U diag(prediction S) V (equation 6)."""
         if self.keys is not None:
             return self.keys
-        left, strengths, right = (cast(Tensor, t) for t in (self.left, self.strengths, self.right))
-        return (left * (prediction.flatten(1) @ strengths).unsqueeze(1)) @ right
+        left_vectors, strengths, right_vectors = (
+            cast(Tensor, t) for t in (self.left_vectors, self.strengths, self.right_vectors)
+        )
+        return (left_vectors * (prediction.flatten(1) @ strengths).unsqueeze(1)) @ right_vectors
 
 
 class KnowledgeBlock(nn.Module):
@@ -204,7 +212,7 @@ class KnowledgeBlock(nn.Module):
         self, x: Features, knowledge: Knowledge, image: Images, labels: Labels | None
     ) -> tuple[Features, Images, Prediction]:
         prediction = self.principle.pred(x)
-        keys = knowledge.given(prediction)
+        keys = knowledge.keys_for(prediction)
         attended, restored = self.SAM(x, image)
         degradation = self.attn(self.norm1(attended), F.layer_norm(keys, keys.shape[-1:]))
         x = self.principle(x, degradation, prediction, labels)
@@ -225,4 +233,4 @@ class Mixer(nn.Module):
         left, right = rearrange(left, "n k s -> (n s) k"), rearrange(right, "n s d -> (n s) d")
         mixed_left = self.convU(left[None, :, :, None])[0, :, :, 0]
         mixed_right = self.convV(right[None, :, :, None])[0, :, :, 0]
-        return Knowledge(left=mixed_left.T, strengths=strengths, right=mixed_right)
+        return Knowledge(left_vectors=mixed_left.T, strengths=strengths, right_vectors=mixed_right)

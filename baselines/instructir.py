@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from baselines.base import Images, checked_code
+from baselines.base import Images, require_code
 from baselines.layers import conv1, depthwise
 from baselines.nafnet import NAFBlock, NAFUNet
 from baselines.registry import Baseline, register
@@ -50,7 +50,8 @@ class _InstructionBlock(nn.Module):
 
     def forward(self, x: Features, code: Float[Tensor, "b d"]) -> Features:
         weights = self.fc(code).sigmoid()[..., None, None]
-        return x + self.block((x * self.gamma + self.beta) * weights)
+        out: Tensor = x + self.block((x * self.gamma + self.beta) * weights)
+        return out
 
 
 class InstructIR(NAFUNet):
@@ -86,7 +87,7 @@ class InstructIR(NAFUNet):
         self.txtdim = txtdim
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        return super().forward(image, checked_code(code, len(image), self.txtdim, "InstructIR"))
+        return super().forward(image, require_code(code, len(image), self.txtdim, "InstructIR"))
 
 
 register(
@@ -98,7 +99,7 @@ register(
         paper="InstructIR: High-Quality Image Restoration Following Human Instructions, ECCV 2024",
         licence="MIT",
         needs="code256",
-        notes="Told what to do by an instruction's 256-d embedding (bge-micro-v2 and a linear head, not counted). Pads "
+        notes="Conditioned on an instruction's 256-d embedding (bge-micro-v2 and a linear head, not counted). Pads "
         "with zeros to a multiple of 16 by itself. No training code was published; the paper states L1.",
         params_m_published=15.843,
         gmacs_published=16.2,

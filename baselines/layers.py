@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from baselines.base import Images
 from dfpir.kernels import cosine_map
@@ -44,7 +44,8 @@ class Residual(nn.Module):
         self.body = nn.Sequential(*body)
 
     def forward(self, x: Features) -> Features:
-        return self.body(x) + x
+        out: Tensor = self.body(x) + x
+        return out
 
 
 def norm(channels: int) -> nn.Sequential:
@@ -75,7 +76,8 @@ class PatchEmbed(nn.Module):
 
     def forward(self, image: Images) -> Features:
         # channels-last memory makes LayerNorm and depthwise convolutions several times faster on a CPU
-        return self.proj(image.contiguous(memory_format=torch.channels_last))
+        out: Tensor = self.proj(image.contiguous(memory_format=torch.channels_last))
+        return out
 
 
 class Down(nn.Module):

@@ -59,7 +59,8 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Features) -> Features:
         x = x + self.mixer(self.norms[0](x))
-        return x + self.ffn(self.norms[1](x))
+        out: Tensor = x + self.ffn(self.norms[1](x))
+        return out
 
 
 def encoder_blocks(channels: int, heads: int, expansion: float, depth: int) -> nn.Sequential:
@@ -83,7 +84,8 @@ class DecoderBlock(nn.Module):
         normed = self.norms[0](x)
         shared = self.shared(self.proj[0](normed))
         x = x + self.mixer(self.adapter(self.proj[1](normed), frequencies, shared), shared)
-        return x + self.ffn(self.norms[1](x))
+        out: Tensor = x + self.ffn(self.norms[1](x))
+        return out
 
 
 def high_pass(channels: int) -> nn.Sequential:
@@ -96,7 +98,7 @@ def high_pass(channels: int) -> nn.Sequential:
 
 
 class FrequencyEmbedding(nn.Module):
-    """(B, C, H, W) latent features to (B, C): what the routers are told of an image's high frequencies."""
+    """(B, C, H, W) latent features to (B, C): the routers' input on an image's high frequencies."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -104,7 +106,8 @@ class FrequencyEmbedding(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
 
     def forward(self, x: Features) -> Tensor:
-        return self.mlp(self.high_conv(x).mean(dim=(-2, -1)))
+        out: Tensor = self.mlp(self.high_conv(x).mean(dim=(-2, -1)))
+        return out
 
 
 class MoCEIR(nn.Module):
@@ -151,7 +154,8 @@ class MoCEIR(nn.Module):
             x = part[1](torch.cat([part[0](x), skip], dim=1))
             for block in part[2]["layers"]:
                 x = block(x, frequencies)
-        return self.output(self.refinement(x)) + image
+        out: Tensor = self.output(self.refinement(x)) + image
+        return out
 
     def balance_loss(self) -> Tensor:
         """How unevenly the last training batch used the experts, averaged over the blocks; see `balance_losses`."""

@@ -75,7 +75,8 @@ class PatchCorrelation(nn.Module):
         spectrum = torch.fft.rfft2(self._patches(q)) * torch.fft.rfft2(self._patches(k))
         mixed = torch.fft.irfft2(spectrum, s=(self.patch, self.patch))
         mixed = rearrange(mixed, "b c i j h w -> b c (i h) (j w)")[..., :height, :width]
-        return self.proj_out(self.norm(mixed) * v)
+        out: Tensor = self.proj_out(self.norm(mixed) * v)
+        return out
 
     def _patches(self, x: Features) -> Tensor:
         height, width = x.shape[-2:]
@@ -93,7 +94,8 @@ class Expert(nn.Module):
         self.body = PatchCorrelation(rank, patch)
 
     def forward(self, x: Features, shared: Features) -> Features:
-        return self.proj[2](self.body(self.proj[0](x)) * F.silu(self.proj[1](shared))) + x
+        out: Tensor = self.proj[2](self.body(self.proj[0](x)) * F.silu(self.proj[1](shared))) + x
+        return out
 
 
 class Router(ExpertRouter):
@@ -174,8 +176,10 @@ class Experts(nn.Module):
             if len(rows):
                 out = self._expert(index, x[rows], shared[rows]) * weights[rows, slots][:, None, None, None]
                 mixed = mixed.index_add(0, rows, out.to(mixed.dtype))
-        return self.proj_out(mixed)
+        result: Tensor = self.proj_out(mixed)
+        return result
 
     def _expert(self, index: int, x: Features, shared: Features) -> Features:
         layers: Any = self.experts[index]
-        return layers[0](x, shared)
+        out: Tensor = layers[0](x, shared)
+        return out

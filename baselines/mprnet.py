@@ -1,4 +1,4 @@
-"""MPRNet: three stages, on quarters, halves and the whole of an image, each handing features to the next.
+"""MPRNet: three stages, on quarters, halves and the full image, each passing features to the next.
 
 Zamir, Arora, Khan, Hayat, Khan, Yang, Shao, "Multi-Stage Progressive Image Restoration", CVPR 2021, section 3.
 """
@@ -142,26 +142,27 @@ class MPRNet(nn.Module):
         """The restored images of the three stages, the last stage's first."""
         image = image.contiguous(memory_format=torch.channels_last)
         halves = list(image.chunk(2, dim=2))
-        handed, restored1, encoded, decoded = zip(*(self._first_stage(half) for half in halves), strict=True)
-        second = [self._second_stage(*args) for args in zip(halves, handed, encoded, decoded, strict=True)]
+        stage1_features, restored1, encoded, decoded = zip(*(self._first_stage(half) for half in halves), strict=True)
+        second = [self._second_stage(*args) for args in zip(halves, stage1_features, encoded, decoded, strict=True)]
         joined = [torch.cat(levels, dim=2) for levels in zip(*second, strict=True)]
-        seen = self.stage2_decoder(joined)
-        features, restored2 = self.sam23(seen[0], image)
+        decoder_features = self.stage2_decoder(joined)
+        features, restored2 = self.sam23(decoder_features[0], image)
         x = self.concat23(torch.cat([self.shallow_feat3(image), features], dim=1))
-        restored3 = self.tail(self.stage3_orsnet(x, joined, seen)) + image
+        restored3 = self.tail(self.stage3_orsnet(x, joined, decoder_features)) + image
         return [restored3, restored2, torch.cat(restored1, dim=2)]
 
     def _first_stage(self, half: Images) -> tuple[Features, Images, Pyramid, Pyramid]:
-        """Encodes the left and right quarter of a half apart, decodes them joined."""
+        """Encodes the left and right quarter of a half separately, decodes them joined."""
         quarters = [self.stage1_encoder(self.shallow_feat1(quarter)) for quarter in half.chunk(2, dim=3)]
         encoded = [torch.cat(levels, dim=3) for levels in zip(*quarters, strict=True)]
         decoded = self.stage1_decoder(encoded)
         features, restored = self.sam12(decoded[0], half)
         return features, restored, encoded, decoded
 
-    def _second_stage(self, half: Images, handed: Features, encoded: Pyramid, decoded: Pyramid) -> Pyramid:
-        x = self.concat12(torch.cat([self.shallow_feat2(half), handed], dim=1))
-        return self.stage2_encoder(x, encoded, decoded)
+    def _second_stage(self, half: Images, stage1_features: Features, encoded: Pyramid, decoded: Pyramid) -> Pyramid:
+        x = self.concat12(torch.cat([self.shallow_feat2(half), stage1_features], dim=1))
+        levels: Pyramid = self.stage2_encoder(x, encoded, decoded)
+        return levels
 
 
 register(

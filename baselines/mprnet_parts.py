@@ -21,7 +21,8 @@ class ChannelAttention(nn.Module):
         self.conv_du = nn.Sequential(conv1(channels, hidden), nn.ReLU(), conv1(hidden, channels), nn.Sigmoid())
 
     def forward(self, x: Features) -> Features:
-        return x * self.conv_du(x.mean(dim=(-2, -1), keepdim=True))
+        out: Tensor = x * self.conv_du(x.mean(dim=(-2, -1), keepdim=True))
+        return out
 
 
 class AttentionBlock(nn.Module):
@@ -38,7 +39,8 @@ class AttentionBlock(nn.Module):
         self.body = nn.Sequential(conv3(channels, channels), activation, conv3(channels, channels))
 
     def forward(self, x: Features) -> Features:
-        return self.CA(self.body(x)) + x
+        out: Tensor = self.CA(self.body(x)) + x
+        return out
 
 
 def shallow(channels: int, activation: nn.PReLU) -> nn.Sequential:
@@ -62,7 +64,7 @@ class SupervisedAttention(nn.Module):
 
     def forward(self, x: Features, image: Images) -> tuple[Features, Images]:
         restored = self.conv2(x) + image
-        kept: Tensor = self.conv1(x)
+        features: Tensor = self.conv1(x)
         if self.conv3 is not None:
-            kept = kept * torch.sigmoid(self.conv3(restored))
-        return kept + x, restored
+            features = features * torch.sigmoid(self.conv3(restored))
+        return features + x, restored

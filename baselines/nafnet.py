@@ -46,11 +46,12 @@ class NAFBlock(nn.Module):
     def forward(self, x: Features) -> Features:
         mixed = simple_gate(self.conv2(self.conv1(self.norm1(x))))
         x = x + self.conv3(mixed * self.sca(mixed)) * self.beta
-        return x + self.conv5(simple_gate(self.conv4(self.norm2(x)))) * self.gamma
+        out: Tensor = x + self.conv5(simple_gate(self.conv4(self.norm2(x)))) * self.gamma
+        return out
 
 
 class NAFUNet(nn.Module):
-    """U-Net of NAF blocks, with a module that is told the code after the blocks of each level, or without.
+    """U-Net of NAF blocks, with a module conditioned on the code after the blocks of each level, or without.
 
     Image (B, 3, H, W), RGB in [0, 1], any size (padded with zeros to a multiple of 2 to the depth), to the same shape.
 
@@ -106,7 +107,8 @@ class NAFUNet(nn.Module):
         for level, up in enumerate(self.ups):
             x = self.decoders[level](double(up(x)) + skips.pop())
             x = x if self.dec_cond is None else self.dec_cond[level](x, code)
-        return (self.ending(x) + padded)[..., :height, :width]
+        out: Tensor = (self.ending(x) + padded)[..., :height, :width]
+        return out
 
 
 class NAFNet(NAFUNet):

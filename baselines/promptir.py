@@ -1,4 +1,4 @@
-"""PromptIR: Restormer whose decoder is told the degradation by prompts that it mixes from learned components itself.
+"""PromptIR: Restormer whose decoder is conditioned by prompts that it mixes from learned components itself.
 
 Potlapalli, Zamir, Khan, Khan, "PromptIR: Prompting for All-in-One Blind Image Restoration", NeurIPS 2023, section 3.
 """
@@ -12,10 +12,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from einops import einsum, reduce
-from torch import nn
+from torch import Tensor, nn
 
 from baselines.layers import Block, conv1, conv3
-from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.registry import Baseline, configured, one_block_config, register, two_block_config
 from baselines.restormer import RestormerUNet, Step, UNetConfig
 from dfpir.layers import Features
 
@@ -39,7 +39,8 @@ class PromptBlock(nn.Module):
     def forward(self, x: Features) -> Features:
         weights = self.linear_layer(reduce(x, "b c h w -> b c", "mean")).softmax(-1)
         prompt = einsum(weights, self.prompt_param[0], "b n, n c h w -> b c h w")
-        return self.conv3x3(F.interpolate(prompt, x.shape[-2:], mode="bilinear"))
+        out: Tensor = self.conv3x3(F.interpolate(prompt, x.shape[-2:], mode="bilinear"))
+        return out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ class PromptIR(RestormerUNet):
         """The lowest reduction already halves: both lower steps up start from 4C."""
         return self.config.channels(min(level + 1, 3))
 
-    def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
+    def extra_modules(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
         if step == "up":
             config, below = self.config, self.config.channels(level + 1)
             prompt, size = config.prompt_channels[level - 1], config.prompt_sizes[level - 1]
@@ -81,11 +82,12 @@ class PromptIR(RestormerUNet):
             yield f"noise_level{level}", Block(below + prompt, config.heads[2], config.ffn_expansion_factor)
             yield f"reduce_noise_level{level}", conv1(below + prompt, self.up_channels(level))
 
-    def before(self, step: Step, level: int, x: Features, context: Any) -> Features:
+    def before_step(self, step: Step, level: int, x: Features, context: Any) -> Features:
         if step != "up":
             return x
         x = torch.cat([x, self.get_submodule(f"prompt{level}")(x)], dim=1)
-        return self.get_submodule(f"reduce_noise_level{level}")(self.get_submodule(f"noise_level{level}")(x))
+        out: Tensor = self.get_submodule(f"reduce_noise_level{level}")(self.get_submodule(f"noise_level{level}")(x))
+        return out
 
 
 register(
@@ -101,8 +103,8 @@ register(
         notes="Blind. 0.215 M of the released parameters are never used.",
         params_m_published=35.592,
         gmacs_published=172.7,
-        demo={**one_block(8), "prompt_channels": (4, 8, 16), "prompt_sizes": (32, 16, 8)},
-        small={**one_block(12), "prompt_channels": (8, 12, 24), "prompt_sizes": (32, 16, 8)},
-        quick={**two_blocks(24), "prompt_channels": (12, 24, 48), "prompt_sizes": (32, 16, 8)},
+        demo={**one_block_config(8), "prompt_channels": (4, 8, 16), "prompt_sizes": (32, 16, 8)},
+        small={**one_block_config(12), "prompt_channels": (8, 12, 24), "prompt_sizes": (32, 16, 8)},
+        quick={**two_block_config(24), "prompt_channels": (12, 24, 48), "prompt_sizes": (32, 16, 8)},
     )
 )

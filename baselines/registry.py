@@ -124,8 +124,8 @@ class Baseline:
                         f"{key}={value!r} is not provided: {self.name} has {key}={self.fixed[key]!r} alone."
                     )
             elif key not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-                known = [*parameters, *self.fixed]
-                raise ValueError(f"Unknown setting {key!r} of {self.name}.{suggestion(key, known)}")
+                settings = [*parameters, *self.fixed]
+                raise ValueError(f"Unknown setting {key!r} of {self.name}.{suggestion(key, settings)}")
         return {key: value for key, value in config.items() if key not in self.fixed}
 
 
@@ -155,14 +155,14 @@ def _from_settings(model: Callable[[Any], nn.Module], config: Callable[..., Any]
     return model(config(**settings))
 
 
-def one_block(dim: int) -> dict[str, Any]:
+def one_block_config(dim: int) -> dict[str, Any]:
     """Settings of Restormer's U-Net with one block a stage, as the budgets of small models give DFPIR."""
     return {"dim": dim, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
 
 
-def two_blocks(dim: int) -> dict[str, Any]:
-    """As `one_block`, with two below the first level, as `quick` gives DFPIR."""
-    return {**one_block(dim), "num_blocks": (1, 2, 2, 2)}
+def two_block_config(dim: int) -> dict[str, Any]:
+    """As `one_block_config`, with two below the first level, as `quick` gives DFPIR."""
+    return {**one_block_config(dim), "num_blocks": (1, 2, 2, 2)}
 
 
 BASELINES: Registry[Baseline | Unavailable] = Registry(
@@ -179,12 +179,12 @@ def register(baseline: Baseline | Unavailable) -> None:
     BASELINES.register(baseline.name, label=baseline.label if isinstance(baseline, Baseline) else "")(baseline)
 
 
-def missing(extra: str, who: str) -> str | None:
+def missing_extra_hint(extra: str, model_name: str) -> str | None:
     """How to install the library behind an optional extra; None where it is installed. It is not imported."""
-    return _mend(extra, who) if find_spec(EXTRAS[extra]) is None else None
+    return _install_hint(extra, model_name) if find_spec(EXTRAS[extra]) is None else None
 
 
-def require(extra: str, who: str) -> ModuleType:
+def require_extra(extra: str, model_name: str) -> ModuleType:
     """Import the library behind an optional extra.
 
     Raises:
@@ -193,8 +193,8 @@ def require(extra: str, who: str) -> ModuleType:
     try:
         return import_module(EXTRAS[extra])
     except ImportError as error:
-        raise MissingExtraError(_mend(extra, who)) from error
+        raise MissingExtraError(_install_hint(extra, model_name)) from error
 
 
-def _mend(extra: str, who: str) -> str:
-    return f"{who} needs {EXTRAS[extra]}, which is not installed: pip install 'dfpir-suite[{extra}]'."
+def _install_hint(extra: str, model_name: str) -> str:
+    return f"{model_name} needs {EXTRAS[extra]}, which is not installed: pip install 'dfpir-suite[{extra}]'."

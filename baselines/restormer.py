@@ -37,7 +37,7 @@ class UNetConfig:
 
     def channels(self, level: int) -> int:
         """Of the encoder's level, 1 to 4."""
-        return self.dim * 2 ** (level - 1)
+        return self.dim << (level - 1)
 
     def decoder_channels(self, level: int) -> int:
         """Of the decoder's level, 1 to 3: the first one keeps both halves of its concatenation."""
@@ -79,18 +79,18 @@ class RestormerUNet(nn.Module):
         return stage(channels, config.heads[level - 1], config.ffn_expansion_factor, config.num_blocks[level - 1])
 
     def _add(self, step: Step, level: int) -> None:
-        for name, module in self.added(step, level):
+        for name, module in self.extra_modules(step, level):
             self.add_module(name, module)
 
     def up_channels(self, level: int) -> int:
         """Of the features from which the decoder steps up to a level."""
         return self.config.channels(level + 1)
 
-    def added(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
+    def extra_modules(self, step: Step, level: int) -> Iterator[tuple[str, nn.Module]]:
         """Modules that a method adds before a step, by their released names."""
         yield from ()
 
-    def before(self, step: Step, level: int, x: Features, context: Any) -> Features:
+    def before_step(self, step: Step, level: int, x: Features, context: Any) -> Features:
         """What a method does with the features before a step; `context` is what its `context` gave."""
         return x
 
@@ -106,14 +106,15 @@ class RestormerUNet(nn.Module):
         x = self.patch_embed(image)
         skips: list[Features] = []
         for level in (1, 2, 3):
-            x = self.get_submodule(f"encoder_level{level}")(self.before("encode", level, x, context))
-            skips.append(self.before("down", level, x, context))
+            x = self.get_submodule(f"encoder_level{level}")(self.before_step("encode", level, x, context))
+            skips.append(self.before_step("down", level, x, context))
             x = self.get_submodule(f"down{level}_{level + 1}")(skips[-1])
-        x = self.latent(self.before("latent", 4, x, context))
+        x = self.latent(self.before_step("latent", 4, x, context))
         for level in (3, 2, 1):
-            x = self.get_submodule(f"up{level + 1}_{level}")(self.before("up", level, x, context))
+            x = self.get_submodule(f"up{level + 1}_{level}")(self.before_step("up", level, x, context))
             x = torch.cat([x, skips[level - 1]], dim=1)
             if level > 1:
                 x = self.get_submodule(f"reduce_chan_level{level}")(x)
-            x = self.get_submodule(f"decoder_level{level}")(self.before("decode", level, x, context))
-        return self.output(self.refinement(x)) + image
+            x = self.get_submodule(f"decoder_level{level}")(self.before_step("decode", level, x, context))
+        out: Tensor = self.output(self.refinement(x)) + image
+        return out

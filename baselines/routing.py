@@ -40,13 +40,14 @@ def balance_losses(model: nn.Module) -> Tensor:
         RuntimeError: the last call was in evaluation mode, which keeps none.
     """
     losses = [router.balance for router in routers(model)]
-    kept = [loss for loss in losses if loss is not None]
-    if len(kept) != len(losses):
+    available = [loss for loss in losses if loss is not None]
+    if len(available) != len(losses):
         raise RuntimeError("No balance loss: call the model in training mode first.")
-    return torch.stack(kept)
+    return torch.stack(available)
 
 
 def balanced_l1(model: Any, degraded: Tensor, clean: Tensor, code: Tensor | None, *, weight: float) -> Tensor:
     """Mean absolute error; in training plus `weight` times the model's `balance_loss`."""
     error = (model(degraded, code) - clean).abs().mean()
-    return error + weight * model.balance_loss() if model.training else error
+    out: Tensor = error + weight * model.balance_loss() if model.training else error
+    return out

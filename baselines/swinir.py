@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from baselines.base import Images
 from baselines.losses import charbonnier
-from baselines.registry import Baseline, configured, register, require
+from baselines.registry import Baseline, configured, register, require_extra
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class SwinIR(nn.Module):
 
     def __init__(self, config: SwinIRConfig) -> None:
         super().__init__()
-        require("spandrel", "SwinIR")
+        require_extra("spandrel", "SwinIR")
         library = import_module("spandrel.architectures.SwinIR")
         lists = {"depths": list(config.depths), "num_heads": list(config.num_heads)}
         with warnings.catch_warnings():
@@ -65,7 +65,8 @@ class SwinIR(nn.Module):
             self.network: nn.Module = library.SwinIR(**_SAME_SIZE, **(vars(config) | lists))
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        return self.network(image)
+        out: Tensor = self.network(image)
+        return out
 
 
 def swinir_loss(model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> Tensor:

@@ -65,7 +65,8 @@ class _MLP(nn.Module):
 
     def forward(self, pixels: Pixels, like: Features) -> Pixels:
         hidden = self.dwconv(as_features(self.fc1(pixels), like))
-        return self.fc2(F.gelu(as_pixels(hidden)))
+        out: Tensor = self.fc2(F.gelu(as_pixels(hidden)))
+        return out
 
 
 class _Attention(nn.Module):
@@ -82,14 +83,16 @@ class _Attention(nn.Module):
 
     def queries(self, pixels: Pixels) -> Float[Tensor, "b h n c"]:
         """The queries of each head."""
-        return rearrange(self.q(pixels), "b n (h c) -> b h n c", h=self.heads)
+        out: Tensor = rearrange(self.q(pixels), "b n (h c) -> b h n c", h=self.heads)
+        return out
 
     def forward(self, pixels: Pixels, like: Features) -> Pixels:
         q, source = self.queries(pixels), pixels
         if self.reduction > 1:
             source = self.norm(as_pixels(self.sr(as_features(pixels, like))))
         k, v = rearrange(self.kv(source), "b n (two h c) -> two b h n c", two=2, h=self.heads)
-        return self.proj(rearrange(F.scaled_dot_product_attention(q, k, v), "b h n c -> b n (h c)"))
+        out: Tensor = self.proj(rearrange(F.scaled_dot_product_attention(q, k, v), "b h n c -> b n (h c)"))
+        return out
 
 
 class _WeatherAttention(_Attention):
@@ -207,7 +210,8 @@ class _Refinement(nn.Module):
         self.conv1, self.conv2 = _conv3(channels, channels), _conv3(channels, channels)
 
     def forward(self, x: Features) -> Features:
-        return x + 0.1 * self.conv2(F.relu(self.conv1(x)))
+        out: Tensor = x + 0.1 * self.conv2(F.relu(self.conv1(x)))
+        return out
 
 
 class _Tail(nn.Module):
@@ -216,13 +220,13 @@ class _Tail(nn.Module):
     def __init__(self, sizes: Sequence[int], tail: Sequence[int]) -> None:
         super().__init__()
         first, second, third, fourth = sizes
-        half, whole = tail
+        half_width, full_width = tail
         self.convd32x, self.convd16x = _double(fourth, fourth), _double(fourth, third)
         self.convd8x, self.convd4x = _double(third, second), _double(second, first)
-        self.convd2x, self.convd1x = _double(first, half), _double(half, whole)
-        for n, channels in ((4, third), (3, second), (2, first), (1, half)):
+        self.convd2x, self.convd1x = _double(first, half_width), _double(half_width, full_width)
+        for n, channels in ((4, third), (3, second), (2, first), (1, half_width)):
             self.add_module(f"dense_{n}", nn.Sequential(_Refinement(channels)))
-        self.conv_output = _conv3(whole, 3)  # never run, but the released files have its weights
+        self.conv_output = _conv3(full_width, 3)  # never run, but the released files have its weights
 
     def forward(self, skips: Sequence[Features], x: Features) -> Features:
         x = _cropped(self.convd32x(x), skips[3]) + skips[3]
@@ -230,7 +234,8 @@ class _Tail(nn.Module):
         x = self.convd8x(self.get_submodule("dense_4")(x) + skips[2])
         x = self.convd4x(self.get_submodule("dense_3")(x) + skips[1])
         x = self.convd2x(self.get_submodule("dense_2")(x) + skips[0])
-        return self.convd1x(self.get_submodule("dense_1")(x))
+        out: Tensor = self.convd1x(self.get_submodule("dense_1")(x))
+        return out
 
 
 def _cropped(x: Features, like: Features) -> Features:

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from einops import einsum
 from torch import Tensor, nn
 
-from baselines.base import Images, checked_code
+from baselines.base import Images, require_code
 from baselines.layers import Down, PatchEmbed, Up, conv1, conv3, depthwise, named, stage
-from baselines.registry import Baseline, configured, one_block, register, two_blocks
+from baselines.registry import Baseline, configured, one_block_config, register, two_block_config
 from baselines.restormer import UNetConfig
 from dfpir.kernels import cosine_map
 from dfpir.layers import Features, TransposedAttention, as_features, as_pixels, mix_channels
@@ -66,7 +66,8 @@ class GradientStep(nn.Module):
         weights = self.linear(code).softmax(-1)
         prompt = einsum(weights, self.prompt_param[0], "b n, n c h w -> b c h w")
         residual = self.phi(x, F.interpolate(prompt, x.shape[-2:], mode="bilinear")) - observed
-        return x - self.r * self.phit(residual)
+        out: Tensor = x - self.r * self.phit(residual)
+        return out
 
 
 class UnfoldedStage(nn.Module):
@@ -77,7 +78,8 @@ class UnfoldedStage(nn.Module):
         self.gradient_descent, self.denoiser = step, named(blocks=blocks)
 
     def forward(self, x: Features, observed: Features, code: Tensor) -> Features:
-        return self.denoiser(self.gradient_descent(x, observed, code))
+        out: Tensor = self.denoiser(self.gradient_descent(x, observed, code))
+        return out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,7 @@ class VLUNet(nn.Module):
         self.output = conv3(channels(2), 3)
 
     def forward(self, image: Images, code: Tensor | None = None) -> Images:
-        code = checked_code(code, len(image), CODE_DIM, "VLU-Net (an image feature of its CLIP)")
+        code = require_code(code, len(image), CODE_DIM, "VLU-Net (an image feature of its CLIP)")
         part = self.get_submodule
         x, observed = self.patch_embed(image), self.patch_embed_i(image)
         skips: list[tuple[Features, Features]] = []
@@ -142,7 +144,8 @@ class VLUNet(nn.Module):
             if level > 1:
                 x, observed = part(f"reduce_chan_level{level}")(x), part(f"reduce_chan_level{level}_img")(observed)
             x = part(f"decoder_level{level}")(x, observed, code)
-        return self.output(self.refinement(x, observed, code)) + image
+        out: Tensor = self.output(self.refinement(x, observed, code)) + image
+        return out
 
 
 register(
@@ -158,8 +161,8 @@ register(
         notes="Takes an image feature of a CLIP that its authors fine-tuned; that CLIP is not counted.",
         params_m_published=35.353,
         gmacs_published=186,
-        demo=one_block(10),
-        small=one_block(10),
-        quick=two_blocks(16),
+        demo=one_block_config(10),
+        small=one_block_config(10),
+        quick=two_block_config(16),
     )
 )

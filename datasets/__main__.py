@@ -15,11 +15,11 @@ from datasets.console import Parser, steady_output, words_of
 from datasets.tasks import PAPER_TASKS, task_named
 
 if TYPE_CHECKING:
+    from datasets.catalog.finder import LocalDataset
     from datasets.check import CheckReport
-    from datasets.finder import FoundSet
     from datasets.score import InputScores
 
-_SHOWN = 20  # problems of one set printed in full; --json holds them all
+_MAX_LISTED = 20  # problems of one set printed in full; --json holds them all
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {words_of(error)}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("Stopped. The same command goes on where it left off.\n")
+        sys.stderr.write("Stopped. The same command resumes.\n")
         return 130
 
 
@@ -42,18 +42,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        each = commands.add_parser(name, help=text, description=text)
-        each.set_defaults(run=run)
-        return each
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
 
-    listing = add("list", _list, "The sets the suite knows.")
+    listing = add("list", _list, "The sets of the catalogue.")
     listing.add_argument("--json", action="store_true", help="print JSON")
-    check = add("check", _check, "Which sets a folder holds, whole, paired and aligned; leaks from training to test.")
+    check = add(
+        "check", _check, "Which sets a folder holds, whether complete, paired and aligned; leaks from training to test."
+    )
     check.add_argument("root", type=Path, metavar="ROOT")
     check.add_argument("--only", nargs="+", metavar="NAME", help="check these sets only")
     check.add_argument("--workers", type=_positive, default=None, help="decoding threads (default: cores, up to 8)")
     check.add_argument("--json", action="store_true", help="print JSON with every problem")
-    fetch = add("fetch", _fetch, "Download a set, or say where to get it and where to put it.")
+    fetch = add("fetch", _fetch, "Download a set, or print where to get it and where to put it.")
     fetch.add_argument("name", metavar="NAME")
     fetch.add_argument("--root", type=Path, required=True, help="folder that holds the data sets")
     pack = add("pack", _pack, "Decode a set once into a memory-mapped store.")
@@ -71,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     scoring.add_argument("folder", type=Path, metavar="FOLDER")
     scoring.add_argument("--protocol", default="suite", help="a protocol's name, or all (default: suite)")
     scoring.add_argument("--task", choices=[task.name for task in PAPER_TASKS], help="score this task only")
-    scoring.add_argument("--training", type=Path, metavar="ROOT", help="give images seen in ROOT's training sets apart")
+    scoring.add_argument(
+        "--training", type=Path, metavar="ROOT", help="score images that are in ROOT's training sets separately"
+    )
     scoring.add_argument("--json", action="store_true", help="print JSON with every image")
     return parser
 
@@ -128,20 +132,22 @@ def _print_check(report: CheckReport) -> None:
         ]
         for s in report.sets
     ]
-    _print_table(f"Sets in {report.root}", ["set", "task", "images", "whole", "layout", "problems", "known as"], rows)
+    _print_table(
+        f"Sets in {report.root}", ["set", "task", "images", "complete", "layout", "problems", "known as"], rows
+    )
     for store in report.stores:
         print(f"{store.name}: packed, {store.images:,} images, {store.says}: {store.folder}")
-        for problem in store.problems[:_SHOWN]:
+        for problem in store.problems[:_MAX_LISTED]:
             print(f"{store.name}: {problem.kind}: {problem.subject}: {problem.reason}")
-    for each in report.sets:
-        for problem in each.problems[:_SHOWN]:
-            print(f"{each.name}: {problem.kind}: {problem.subject}: {problem.reason}")
-        if len(each.problems) > _SHOWN:
-            print(f"{each.name}: and {len(each.problems) - _SHOWN} more (--json lists all)")
-        for note, count in each.conversions.items():
-            print(f"{each.name}: {count} files: {note}")
-        if each.ignored:
-            print(f"{each.name}: {each.ignored} files that are hidden or don't look like images were left alone")
+    for checked in report.sets:
+        for problem in checked.problems[:_MAX_LISTED]:
+            print(f"{checked.name}: {problem.kind}: {problem.subject}: {problem.reason}")
+        if len(checked.problems) > _MAX_LISTED:
+            print(f"{checked.name}: and {len(checked.problems) - _MAX_LISTED} more (--json lists all)")
+        for note, count in checked.conversions.items():
+            print(f"{checked.name}: {count} files: {note}")
+        if checked.ignored:
+            print(f"{checked.name}: {checked.ignored} files that are hidden or don't look like images were ignored")
     for (test, train), (seen, unseen) in report.seen_counts().items():
         print(f"overlap: {seen} of {seen + unseen} images of {test} stand in {train}; {unseen} do not")
     print(f"tasks: {', '.join(report.tasks) or 'none'}; not found: {', '.join(report.absent) or 'none'}")
@@ -161,13 +167,13 @@ def _fetch(options: argparse.Namespace) -> int:
     return 0
 
 
-def _found(root: Path, name: str) -> FoundSet:
-    from datasets.finder import find_sets
+def _find_dataset(root: Path, name: str) -> LocalDataset:
+    from datasets.catalog.finder import find_sets
 
-    found = find_sets(root, [name])
-    if not found:
+    local_sets = find_sets(root, [name])
+    if not local_sets:
         raise ValueError(f"{name} is not in {str(root)!r}. `python -m datasets fetch {name} --root {root}` says how.")
-    return found[0]
+    return local_sets[0]
 
 
 def _pack(options: argparse.Namespace) -> int:
@@ -175,7 +181,7 @@ def _pack(options: argparse.Namespace) -> int:
 
     from datasets.store import pack, plan_pack
 
-    plan = plan_pack(_found(options.root, options.name), options.out or options.root, options.workers)
+    plan = plan_pack(_find_dataset(options.root, options.name), options.out or options.root, options.workers)
     print(
         f"{plan.name}: {len(plan.entries):,} images, {plan.bytes / 1e9:.2f} GB, "
         f"about {plan.estimated_wall_s:.1f} s with {options.workers} workers, to {plan.target}"
@@ -185,28 +191,28 @@ def _pack(options: argparse.Namespace) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(plan.name, total=len(plan.entries))
-        store = pack(plan, options.workers, lambda done, total: bar.update(task, completed=done, total=total))
+        store = pack(plan, options.workers, lambda packed, total: bar.update(task, completed=packed, total=total))
     print(f"{len(store):,} images in {store.path}")
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
-    from datasets.contact import save_contact_sheet
+    from datasets.contact_sheet import save_contact_sheet
 
-    found = _found(options.root, options.name)
-    print(save_contact_sheet(found, options.out or Path(f"{options.name}.png"), options.count))
+    dataset = _find_dataset(options.root, options.name)
+    print(save_contact_sheet(dataset, options.out or Path(f"{options.name}.png"), options.count))
     return 0
 
 
 def _score(options: argparse.Namespace) -> int:
-    from datasets.finder import find_sets
+    from datasets.catalog.finder import find_sets
     from datasets.protocols import PROTOCOLS, get_protocol
     from datasets.score import score_inputs
-    from datasets.test_data import TestQuery
+    from datasets.test_sets.opening import TestQuery
 
     protocols = list(PROTOCOLS.values()) if options.protocol == "all" else [get_protocol(options.protocol)]
     tasks = (task_named(options.task),) if options.task else None
-    if options.training and all(found.spec.split != "train" for found in find_sets(options.training)):
+    if options.training and all(local.spec.split != "train" for local in find_sets(options.training)):
         raise ValueError(f"{str(options.training)!r} holds no training set of the catalogue.")
     queries = [TestQuery(rules=protocol, tasks=tasks, training=options.training) for protocol in protocols]
     by_set = list(zip(*(score_inputs(options.folder, query) for query in queries), strict=True))
@@ -232,12 +238,14 @@ def _print_scores(row: Sequence[InputScores]) -> None:
     from datasets.score import PARTS
 
     means = [{(mean.part, mean.condition): mean for mean in result.means()} for result in row]
-    keys = sorted(dict.fromkeys(key for each in means for key in each), key=lambda key: PARTS.index(key[0]))
+    keys = sorted(
+        dict.fromkeys(key for condition_means in means for key in condition_means), key=lambda key: PARTS.index(key[0])
+    )
     lines = []
     for part, condition in keys:
-        found = [each.get((part, condition)) for each in means]
-        count = max(mean.images for mean in found if mean is not None)
-        cells = [f"{mean.psnr_db:.2f} / {mean.ssim:.4f}" if mean else "-" for mean in found]
+        row_means = [condition_means.get((part, condition)) for condition_means in means]
+        count = max(mean.images for mean in row_means if mean is not None)
+        cells = [f"{mean.psnr_db:.2f} / {mean.ssim:.4f}" if mean else "-" for mean in row_means]
         lines.append([condition, part, str(count), *cells])
     head = ["condition", "part", "images", *(result.rules.label for result in row)]
     _print_table(f"{row[0].dataset}: the degraded input, PSNR (dB) / SSIM", head, lines)

@@ -26,7 +26,7 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unread:
+class LazyPixels:
     """What stands in for the pixels of a sample whose arrays have sizes alone, so that many fit in memory."""
 
     content: str  # `content_hash` of the clean pixels
@@ -46,22 +46,21 @@ class Sample:
     conditions: tuple[Condition, ...] = CONDITIONS  # what the sample can serve; a ready-made pair serves its own
     source: str = ""  # where it comes from, for the data sheet
     licence: str = ""  # its terms
-    unread: Unread | None = None  # where the arrays hold no pixels, only sizes
+    lazy: LazyPixels | None = None  # where the arrays hold no pixels, only sizes
 
     def __post_init__(self) -> None:
-        for name, other in (("degraded", self.degraded), ("depth", self.depth)):
-            if other is not None and other.shape[:2] != self.clean.shape[:2]:
-                raise ValueError(f"{self.name}: {name} is {other.shape[:2]}, clean is {self.clean.shape[:2]} (H, W).")
+        for name, array in (("degraded", self.degraded), ("depth", self.depth)):
+            if array is not None and array.shape[:2] != self.clean.shape[:2]:
+                raise ValueError(f"{self.name}: {name} is {array.shape[:2]}, clean is {self.clean.shape[:2]} (H, W).")
 
     @property
     def content(self) -> str:
         """`content_hash` of the clean pixels."""
-        return content_hash(self.clean) if self.unread is None else self.unread.content
+        return content_hash(self.clean) if self.lazy is None else self.lazy.content
 
-    @property
-    def whole(self) -> Sample:
-        """The sample with its pixels."""
-        return self if self.unread is None else replace(self, unread=None, **cast(Any, self.unread.read()))
+    def load(self) -> Sample:
+        """The sample with its pixels in memory."""
+        return self if self.lazy is None else replace(self, lazy=None, **cast(Any, self.lazy.read()))
 
     @property
     def nbytes(self) -> int:
@@ -110,7 +109,7 @@ class DataBundle:
         """SHA-256 over roles, names, pixels and depths: it identifies the data of a run."""
         digest = hashlib.sha256(" ".join(c.name for c in self.conditions).encode())
         for role in ("train", "val", "test"):
-            for sample in (each.whole for each in getattr(self, role)):
+            for sample in (stored.load() for stored in getattr(self, role)):
                 served = " ".join(c.name for c in sample.conditions)
                 digest.update("\x1f".join((role, sample.name, sample.scene, served, str(sample.clean.shape))).encode())
                 for array in (sample.clean, sample.degraded, sample.depth):
@@ -147,8 +146,8 @@ class DataBundle:
             samples = [s for s in getattr(self, split) if serves(s, condition)][:limit]
             if not samples:
                 raise ValueError(f"{self.name} has no {split} image for {condition.name}.")
-            made = (eval_item(sample, condition, max_side) for sample in samples)
-            items += [replace(item, dataset=self.dataset_of(item.name)) for item in made]
+            condition_items = (eval_item(sample, condition, max_side) for sample in samples)
+            items += [replace(item, dataset=self.dataset_of(item.name)) for item in condition_items]
         return items
 
     def dataset_of(self, image: str) -> str:
@@ -166,15 +165,15 @@ class DataBundle:
         if not conditions or patch < 1:
             raise ValueError(f"A batch of {len(conditions)} samples of {patch} px: at least one of each is needed.")
         rows = [self._row(condition, seed, patch) for condition, seed in zip(conditions, seeds, strict=True)]
-        where = device if self._degrades_on_device else "cpu"
-        clean = _to_floats([row.clean for row in rows], where)
-        alone = [place for place, row in enumerate(rows) if row.degraded is None]
-        if len(alone) == len(rows):
+        compute_device = device if self._degrades_on_device else "cpu"
+        clean = _to_floats([row.clean for row in rows], compute_device)
+        clean_rows = [place for place, row in enumerate(rows) if row.degraded is None]
+        if len(clean_rows) == len(rows):
             degraded = torch.empty_like(clean)
         else:
-            degraded = _to_floats([row.clean if row.degraded is None else row.degraded for row in rows], where)
-        own = [stable_seed("degrade", seed) for seed in seeds]
-        degrade_rows(degraded, clean, alone, conditions, own, [row.depth for row in rows])
+            degraded = _to_floats([row.clean if row.degraded is None else row.degraded for row in rows], compute_device)
+        degrade_seeds = [stable_seed("degrade", seed) for seed in seeds]
+        degrade_rows(degraded, clean, clean_rows, conditions, degrade_seeds, [row.depth for row in rows])
         return to_device_async(degraded, device), to_device_async(clean, device)
 
     _degrades_on_device: ClassVar[bool] = False
@@ -201,13 +200,13 @@ class DataBundle:
 
     def _row(self, condition: Condition, seed: int, patch: int) -> _Row:
         sample, corner, flips = self._draw(condition, seed, patch)
-        sample = sample.whole
-        clean = np.flip(_cut(sample.clean, corner, patch), flips)
+        sample = sample.load()
+        clean = np.flip(_crop(sample.clean, corner, patch), flips)
         if sample.degraded is not None:
-            return _Row(clean=clean, degraded=np.flip(_cut(sample.degraded, corner, patch), flips))
+            return _Row(clean=clean, degraded=np.flip(_crop(sample.degraded, corner, patch), flips))
         if sample.depth is None or condition.task is not Task.HAZE:
             return _Row(clean=clean)
-        depth = np.ascontiguousarray(np.flip(_cut(sample.depth, corner, patch), flips))
+        depth = np.ascontiguousarray(np.flip(_crop(sample.depth, corner, patch), flips))
         return _Row(clean=clean, depth=torch.from_numpy(depth))
 
 
@@ -248,7 +247,7 @@ def serves(sample: Sample, condition: Condition) -> bool:
     return any(c.task is condition.task and (c == condition or sample.degraded is None) for c in sample.conditions)
 
 
-def _cut(image: NDArray[Any], corner: tuple[int, int], side: int) -> NDArray[Any]:
+def _crop(image: NDArray[Any], corner: tuple[int, int], side: int) -> NDArray[Any]:
     """A square of this side; an image too small for it is reflected at its bottom and right."""
     cut = image[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
     if cut.shape[:2] == (side, side):
@@ -257,7 +256,7 @@ def _cut(image: NDArray[Any], corner: tuple[int, int], side: int) -> NDArray[Any
     return np.pad(cut, short, mode="symmetric")
 
 
-def centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
+def centre_crop(image: NDArray[Any], side: int | None) -> NDArray[Any]:
     """The middle of (H, W, ...), at most `side` pixels a side."""
     if side is None:
         return image
@@ -268,15 +267,15 @@ def centre(image: NDArray[Any], side: int | None) -> NDArray[Any]:
 
 def eval_item(sample: Sample, condition: Condition, max_side: int | None = None) -> EvalItem:
     """A sample under a condition, cut to a centre of `max_side` pixels a side; made from its content alone."""
-    sample = sample.whole
-    clean = centre(sample.clean, max_side)
+    sample = sample.load()
+    clean = centre_crop(sample.clean, max_side)
     if sample.degraded is not None:
-        degraded = centre(sample.degraded, max_side)
+        degraded = centre_crop(sample.degraded, max_side)
     elif condition.sigma_255 is not None:
         noisy = next(iter(noisy_pixels(get_protocol("suite"), [clean], [condition.sigma_255])))
         degraded = cast(Pixels, noisy.degraded)
     else:
-        depth = None if sample.depth is None else torch.from_numpy(centre(sample.depth, max_side))
+        depth = None if sample.depth is None else torch.from_numpy(centre_crop(sample.depth, max_side))
         seed = stable_seed("evaluation", content_hash(clean), condition.name)
         degraded = to_levels(degrade(to_float(clean), condition, seed, depth))
     return EvalItem(name=sample.name, scene=sample.scene, condition=condition, degraded=degraded, clean=clean)

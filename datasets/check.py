@@ -1,4 +1,4 @@
-"""Is a folder of data sets what it should be: one pass over every image, every problem reported at once."""
+"""Checks of a folder of data sets: one pass over every image, all problems reported at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.catalog import catalog, get_dataset
-from datasets.finder import FoundSet, Problem, content_digest, find_sets
+from datasets.catalog.finder import LocalDataset, Problem, content_digest, find_sets
 from datasets.inspection import ImageInspection, inspect_images
 from datasets.leaks import THUMB_SIZE, Overlap, overlaps
 from datasets.store import PackedSet, StoreError
@@ -25,7 +25,7 @@ _ROWS = 512
 
 @dataclass(frozen=True, kw_only=True)
 class SetReport:
-    """What a check found out about one set."""
+    """Results of a check of one set."""
 
     name: str  # the set
     title: str  # what papers call it
@@ -46,7 +46,7 @@ class SetReport:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreReport:
-    """What a check found out about one packed store."""
+    """Results of a check of one packed store."""
 
     name: str  # its set
     folder: str  # of the store
@@ -57,7 +57,7 @@ class StoreReport:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckReport:
-    """What a check of a root found out."""
+    """Results of a check of a root."""
 
     root: str  # the folder
     sets: tuple[SetReport, ...]  # one report for each set found
@@ -69,7 +69,7 @@ class CheckReport:
     @property
     def problems(self) -> list[Problem]:
         """All problems of all sets and stores."""
-        return [p for found in (self.sets, self.stores) for report in found for p in report.problems]
+        return [p for reports in (self.sets, self.stores) for report in reports for p in report.problems]
 
     @property
     def tasks(self) -> list[str]:
@@ -78,11 +78,11 @@ class CheckReport:
         return [task.name for task in PAPER_TASKS if task.name in have]
 
     def seen_counts(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """(test set, training set) -> number of test images seen in training, and not seen."""
+        """(test set, training set) -> number of test images that are in training, and that are not."""
         sizes = {report.name: report.found for report in self.sets}
         counts: dict[tuple[str, str], int] = {}
-        for each in self.overlaps:
-            counts[each.test_set, each.train_set] = counts.get((each.test_set, each.train_set), 0) + 1
+        for overlap in self.overlaps:
+            counts[overlap.test_set, overlap.train_set] = counts.get((overlap.test_set, overlap.train_set), 0) + 1
         return {key: (seen, sizes[key[0]] - seen) for key, seen in counts.items()}
 
     def to_json(self) -> dict[str, Any]:
@@ -112,25 +112,25 @@ def check_root(
         ValueError: the root is not a folder, or no set has such a name.
     """
     started = time.perf_counter()
-    wanted = [s.name for s in catalog().values() if s.variant_of is None] if names is None else list(names)
-    for name in wanted:
+    names_to_check = [s.name for s in catalog().values() if s.variant_of is None] if names is None else list(names)
+    for name in names_to_check:
         get_dataset(name)
-    found = find_sets(root, wanted)
+    local_sets = find_sets(root, names_to_check)
     reports, thumbs = [], {}
-    for each in found:
+    for local in local_sets:
         if progress:
-            progress(each.spec.name, len(each.pairs))
-        looks = list(inspect_images(each.pairs, workers))
-        reports.append(set_report(each, looks))
-        thumbs[each.spec.name] = clean_thumbs(each, looks)
-    split = {each.spec.name: each.spec.split for each in found}
-    stores = tuple(check_store(path) for name in wanted if (path := root / f"{name}.store").is_dir())
+            progress(local.spec.name, len(local.pairs))
+        inspections = list(inspect_images(local.pairs, workers))
+        reports.append(set_report(local, inspections))
+        thumbs[local.spec.name] = clean_thumbs(local, inspections)
+    split = {local.spec.name: local.spec.split for local in local_sets}
+    stores = tuple(check_store(path) for name in names_to_check if (path := root / f"{name}.store").is_dir())
     packed = {report.name for report in stores}
     return CheckReport(
         root=str(root),
         sets=tuple(reports),
         stores=stores,
-        absent=tuple(name for name in wanted if name not in split and name not in packed),
+        absent=tuple(name for name in names_to_check if name not in split and name not in packed),
         overlaps=tuple(
             overlaps(
                 {name: value for name, value in thumbs.items() if split[name] != "test"},
@@ -151,94 +151,103 @@ def check_store(path: Path) -> StoreReport:
     try:
         store = PackedSet(path)
     except StoreError as error:
-        wrong = problem("damaged", str(path), str(error))
-        return StoreReport(name=name, folder=str(path), images=0, says="damaged", problems=(wrong,))
-    found = [problem("damaged", f"{path}: {image}", store.mend) for image in store.verify()]
-    words = [f"{len(found)} of {len(store.entries)} images damaged" if found else "whole"]
+        damage = problem("damaged", str(path), str(error))
+        return StoreReport(name=name, folder=str(path), images=0, says="damaged", problems=(damage,))
+    problems = [problem("damaged", f"{path}: {image}", store.repack_hint) for image in store.verify()]
+    words = [f"{len(problems)} of {len(store.entries)} images damaged" if problems else "whole"]
     if store.sources is None:
         words.append("made before stores recorded their files")
-    elif change := store.change():
-        found.append(problem("stale", str(path), f"{change}: {store.mend}"))
+    elif change := store.describe_change():
+        problems.append(problem("stale", str(path), f"{change}: {store.repack_hint}"))
         words.append("out of date")
     else:
         words.append("current")
-    says = " and ".join(words)
-    return StoreReport(name=name, folder=str(path), images=len(store), says=says, problems=tuple(found))
+    state = " and ".join(words)
+    return StoreReport(name=name, folder=str(path), images=len(store), says=state, problems=tuple(problems))
 
 
-def set_report(found: FoundSet, looks: Sequence[ImageInspection]) -> SetReport:
-    """Join what names tell with what the images' pixels tell."""
-    spec = found.spec
-    problems = list(found.problems)
+def set_report(local: LocalDataset, inspections: Sequence[ImageInspection]) -> SetReport:
+    """Results from the names and from the images' pixels."""
+    spec = local.spec
+    problems = list(local.problems)
     conversions: dict[str, int] = {}
-    for look in looks:
-        for kind, subject, reason in look.faults:
+    for inspection in inspections:
+        for kind, subject, reason in inspection.faults:
             # Motion blur moves the image by its very nature, by as much as the kernel's centre is off.
             if kind != "shifted" or spec.task is not Task.BLUR:
                 problems.append(Problem(dataset=spec.name, kind=kind, subject=subject, reason=reason))
-        for _, note in look.notes:
+        for _, note in inspection.notes:
             conversions[note] = conversions.get(note, 0) + 1
-    problems = list(dict.fromkeys(problems + _misplaced(found, looks)))
-    digest = content_digest(look.digest for look in looks)
+    problems = list(dict.fromkeys(problems + _misplaced(local, inspections)))
+    digest = content_digest(inspection.digest for inspection in inspections)
     return SetReport(
         name=spec.name,
         title=spec.title,
         task=spec.task.name,
         split=spec.split,
-        layout=found.layout.family,
-        folder=str(found.root),
-        found=len(found.pairs),
+        layout=local.layout.family,
+        folder=str(local.root),
+        found=len(local.pairs),
         count=spec.count,
-        whole=found.whole and not any(problem.kind == "refused" for problem in problems),
+        whole=local.complete and not any(problem.kind == "refused" for problem in problems),
         release=next((release.says for release in spec.releases if release.digest == digest), None),
         digest=digest,
         problems=tuple(problems),
         conversions=conversions,
-        ignored=len(found.ignored),
+        ignored=len(local.ignored),
     )
 
 
-def clean_thumbs(found: FoundSet, looks: Sequence[ImageInspection]) -> tuple[list[str], NDArray[np.float32]]:
+def clean_thumbs(local: LocalDataset, inspections: Sequence[ImageInspection]) -> tuple[list[str], NDArray[np.float32]]:
     """Names and thumbnails of the set's images whose clean file decodes."""
-    kept = [(look.name, look.thumb) for look in looks if look.thumb is not None]
-    if found.spec.split == "train" and found.spec.paired:
+    decoded = [(inspection.name, inspection.thumb) for inspection in inspections if inspection.thumb is not None]
+    if local.spec.split == "train" and local.spec.paired:
         # Thirty-five hazy images share one clean one: it is compared once.
-        first = {pair.clean: pair.name for pair in reversed(found.pairs)}
-        wanted = set(first.values())
-        kept = [(name, thumb) for name, thumb in kept if name in wanted]
+        first = {pair.clean: pair.name for pair in reversed(local.pairs)}
+        first_names = set(first.values())
+        decoded = [(name, thumb) for name, thumb in decoded if name in first_names]
     thumbs = (
-        np.stack([thumb for _, thumb in kept])
-        if kept
+        np.stack([thumb for _, thumb in decoded])
+        if decoded
         else np.empty((0, THUMB_SIZE[0] * THUMB_SIZE[1]), dtype=np.float32)
     )
-    return [name for name, _ in kept], thumbs
+    return [name for name, _ in decoded], thumbs
 
 
-def _misplaced(found: FoundSet, looks: Sequence[ImageInspection]) -> list[Problem]:
+def _misplaced(local: LocalDataset, inspections: Sequence[ImageInspection]) -> list[Problem]:
     """Degraded images that look far more like another clean image than like their partner."""
-    pairs = {pair.name: pair for pair in found.pairs}
-    whole = [look for look in looks if look.thumb is not None and look.degraded_thumb is not None]
+    pairs = {pair.name: pair for pair in local.pairs}
+    decoded = [
+        inspection
+        for inspection in inspections
+        if inspection.thumb is not None and inspection.degraded_thumb is not None
+    ]
     # A clean image that serves many degraded ones is compared once.
-    places = {path: row for row, path in enumerate(dict.fromkeys(pairs[look.name].clean for look in whole))}
+    places = {
+        path: row for row, path in enumerate(dict.fromkeys(pairs[inspection.name].clean for inspection in decoded))
+    }
     if len(places) < 2:
         return []
     clean = np.empty((len(places), THUMB_SIZE[0] * THUMB_SIZE[1]), dtype=np.float32)
-    for look in whole:
-        clean[places[pairs[look.name].clean]] = look.thumb
+    for inspection in decoded:
+        clean[places[pairs[inspection.name].clean]] = inspection.thumb
     paths, problems = list(places), []
-    for start in range(0, len(whole), _ROWS):
-        part = whole[start : start + _ROWS]
-        rows = np.stack([look.degraded_thumb for look in part if look.degraded_thumb is not None]) @ clean.T
-        own = rows[np.arange(len(part)), [places[pairs[look.name].clean] for look in part]]
-        for row in np.flatnonzero(rows.max(axis=1) > own + _MISPLACED_BY).tolist():
-            best = int(rows[row].argmax())
+    for start in range(0, len(decoded), _ROWS):
+        block = decoded[start : start + _ROWS]
+        scores = (
+            np.stack([inspection.degraded_thumb for inspection in block if inspection.degraded_thumb is not None])
+            @ clean.T
+        )
+        partner_scores = scores[np.arange(len(block)), [places[pairs[inspection.name].clean] for inspection in block]]
+        for row in np.flatnonzero(scores.max(axis=1) > partner_scores + _MISPLACED_BY).tolist():
+            best = int(scores[row].argmax())
             problems.append(
                 Problem(
-                    dataset=found.spec.name,
+                    dataset=local.spec.name,
                     kind="misplaced",
-                    subject=str(pairs[part[row].name].degraded),
-                    reason=f"looks like {paths[best].name} ({rows[row, best]:.2f}), not like its clean partner "
-                    f"{pairs[part[row].name].clean.name} ({own[row]:.2f})",
+                    subject=str(pairs[block[row].name].degraded),
+                    reason=f"looks like {paths[best].name} ({scores[row, best]:.2f}), not like its clean partner "
+                    f"{pairs[block[row].name].clean.name} ({partner_scores[row]:.2f})",
                 )
             )
     return problems

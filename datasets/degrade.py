@@ -65,21 +65,23 @@ def degrade_rows(
     rows_of: dict[Task, list[int]] = defaultdict(list)
     for row in rows:
         rows_of[conditions[row].task].append(row)
-    for task, same in rows_of.items():
-        rngs = [np.random.default_rng(seeds[row]) for row in same]
-        images = [clean[row] for row in same]
+    for task, task_rows in rows_of.items():
+        rngs = [np.random.default_rng(seeds[row]) for row in task_rows]
+        images = [clean[row] for row in task_rows]
         if task.degrade is not None:
-            strengths = [conditions[row].strength for row in same]
-            made = [task.degrade(x, rng, strength) for x, rng, strength in zip(images, rngs, strengths, strict=True)]
+            strengths = [conditions[row].strength for row in task_rows]
+            images_out = [
+                task.degrade(x, rng, strength) for x, rng, strength in zip(images, rngs, strengths, strict=True)
+            ]
         elif task is Task.NOISE:
-            sigmas = [cast(float, conditions[row].sigma_255) for row in same]
-            made = [add_noise(x, sigma, rng) for x, sigma, rng in zip(images, sigmas, rngs, strict=True)]
+            sigmas = [cast(float, conditions[row].sigma_255) for row in task_rows]
+            images_out = [add_noise(x, sigma, rng) for x, sigma, rng in zip(images, sigmas, rngs, strict=True)]
         elif task is Task.HAZE:
-            given = [_depth_of(clean[row], depths[row] if depths is not None else None) for row in same]
-            made = [add_haze(x, depth, rng) for x, depth, rng in zip(images, given, rngs, strict=True)]
+            row_depths = [_depth_of(clean[row], depths[row] if depths is not None else None) for row in task_rows]
+            images_out = [add_haze(x, depth, rng) for x, depth, rng in zip(images, row_depths, rngs, strict=True)]
         else:
-            made = _MAKERS[task](images, rngs)
-        for row, image in zip(same, made, strict=True):
+            images_out = _DEGRADERS[task](images, rngs)
+        for row, image in zip(task_rows, images_out, strict=True):
             degraded[row] = image
     if rows:
         degraded.clamp_(0, 1).mul_(255).round_().div_(255)  # what lies on the 8-bit grid stays as it is, to the bit
@@ -102,20 +104,22 @@ def add_rain(clean: Image, rng: np.random.Generator, *, amount: float = 1.0) -> 
 
 def _rain(images: Sequence[Image], rngs: Sequence[np.random.Generator], *, amount: float = 1.0) -> list[Image]:
     """`add_rain` of each image; all are on one device."""
-    drawn = [list(_layers(x.shape[-2], x.shape[-1], rng, amount)) for x, rng in zip(images, rngs, strict=True)]
-    layers = [layer for of_image in drawn for layer in of_image]
+    layers_by_image = [
+        list(_layers(x.shape[-2], x.shape[-1], rng, amount)) for x, rng in zip(images, rngs, strict=True)
+    ]
+    layers = [layer for image_layers in layers_by_image for layer in image_layers]
     device = images[0].device
     drops = [to_device_async(layer.drops, device) for layer in layers]
     convolved = iter(_convolve(drops, [to_device_async(layer.kernel, device) for layer in layers]))
-    made = []
-    for image, of_image in zip(images, drawn, strict=True):
+    rainy = []
+    for image, image_layers in zip(images, layers_by_image, strict=True):
         height, width = image.shape[-2:]
-        for layer in of_image:
+        for layer in image_layers:
             radius = layer.kernel.shape[-1] // 2
             streaks = next(convolved)[:, radius : radius + height, radius : radius + width].clamp(0, 1)
             image = image + streaks.mul_(layer.strength)
-        made.append(image)
-    return made
+        rainy.append(image)
+    return rainy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +178,7 @@ def darken(clean: Image, rng: np.random.Generator) -> Image:
     return (light + noise).clamp(0, 1) ** (rng.uniform(0.95, 1.15) / 2.2)
 
 
-def shake_kernel(rng: np.random.Generator, *, steps: int = 96) -> np.ndarray:
+def shake_kernel(rng: np.random.Generator, *, steps: int = 96) -> NDArray[np.float32]:
     """A camera-shake kernel: (K, K) float32, K odd, sum one, centroid in the middle.
 
     The path is a random walk whose direction turns smoothly and that now and then jerks, as in Levin et al. (CVPR
@@ -195,7 +199,7 @@ def shake_kernel(rng: np.random.Generator, *, steps: int = 96) -> np.ndarray:
         for dx in (0, 1):
             weight = np.abs(1 - dy - part[:, 0]) * np.abs(1 - dx - part[:, 1])
             np.add.at(kernel, (corner[:, 0] + dy + radius, corner[:, 1] + dx + radius), weight)
-    return (kernel / kernel.sum()).astype(np.float32)
+    return np.asarray(kernel / kernel.sum(), dtype=np.float32)
 
 
 def _streak(length: float, angle_deg: float, thickness: float) -> Float[Tensor, "k k"]:
@@ -224,7 +228,7 @@ def _convolve(
     places: dict[tuple[torch.Size, int], list[int]] = defaultdict(list)
     for place, (image, kernel) in enumerate(zip(images, kernels, strict=True)):
         places[image.shape, kernel.shape[-1]].append(place)
-    found: dict[int, Tensor] = {}
+    convolved: dict[int, Tensor] = {}
     for ((channels, height, width), side), same in places.items():
         radius = side // 2
         mode = "reflect" if radius < min(height, width) else "replicate"
@@ -235,9 +239,9 @@ def _convolve(
         planes[:, channels, :side, :side] = torch.stack([kernels[place] for place in same])
         start = 2 * radius
         for place, spectra in zip(same, torch.fft.rfft2(planes), strict=True):
-            whole = torch.fft.irfft2(spectra[:channels] * spectra[channels], s=size)
-            found[place] = whole[:, start : start + height, start : start + width]
-    return [found[place] for place in range(len(images))]
+            full = torch.fft.irfft2(spectra[:channels] * spectra[channels], s=size)
+            convolved[place] = full[:, start : start + height, start : start + width]
+    return [convolved[place] for place in range(len(images))]
 
 
 def _depth_of(clean: Image, depth: Depth | None) -> Depth:
@@ -252,12 +256,12 @@ def _normal(rng: np.random.Generator, shape: torch.Size, device: torch.device) -
     return to_device_async(torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32)), device)
 
 
-def _dark(images: Sequence[Image], rngs: Sequence[np.random.Generator]) -> list[Image]:
+def _darken_all(images: Sequence[Image], rngs: Sequence[np.random.Generator]) -> list[Image]:
     return [darken(image, rng) for image, rng in zip(images, rngs, strict=True)]
 
 
-_MAKERS: dict[Task, Callable[[Sequence[Image], Sequence[np.random.Generator]], list[Image]]] = {
+_DEGRADERS: dict[Task, Callable[[Sequence[Image], Sequence[np.random.Generator]], list[Image]]] = {
     Task.RAIN: _rain,
     Task.BLUR: _blur,
-    Task.LOWLIGHT: _dark,
+    Task.LOWLIGHT: _darken_all,
 }

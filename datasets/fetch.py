@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from datasets.dataset_spec import Archive, DatasetSpec
+from datasets.catalog.spec import Archive, DatasetSpec
 
 _CHUNK = 1 << 14  # what an interruption may lose
 MAX_MEMBER_BYTES = 1 << 30  # no image of any set comes near; an archive that claims more is refused
@@ -25,7 +25,9 @@ def instructions(spec: DatasetSpec, root: Path) -> str:
     layout = spec.home
     folders = [*layout.degraded, *layout.clean]
     places = "\n".join(f"    {root / folder.removesuffix('/**')}" for folder in folders)
-    others = sorted({f"{other.family}: {' + '.join([*other.degraded, *other.clean])}" for other in spec.layouts[1:]})
+    other_layouts = sorted(
+        {f"{layout.family}: {' + '.join([*layout.degraded, *layout.clean])}" for layout in spec.layouts[1:]}
+    )
     return "\n".join(
         [
             f"{spec.title}: {spec.count} images ({spec.task.name}, {spec.split})",
@@ -36,7 +38,7 @@ def instructions(spec: DatasetSpec, root: Path) -> str:
             f"  put {'degraded and clean images' if spec.paired else 'the images'} into",
             places,
             "  or keep one of these layouts below the root:",
-            *(f"    {line}" for line in others),
+            *(f"    {line}" for line in other_layouts),
             f"  then    python -m datasets check {root} --only {spec.name}",
         ]
     )
@@ -83,25 +85,25 @@ def download(archive: Archive, cache: Path) -> Path:
         ) from error
     except OSError as error:
         raise FetchError(
-            f"Can't download {archive.url} ({type(error).__name__}). Run the same command again: it goes on where it "
-            f"stopped. Or put the file at {cache / name} yourself."
+            f"Can't download {archive.url} ({type(error).__name__}). Run the same command again: it resumes "
+            f"the download. Or put the file at {cache / name} yourself."
         ) from error
     return Path(path)
 
 
 def resuming_download(url: str, output_file: str, _pooch: Any, *, part: Path) -> None:
-    """A downloader for pooch that goes on where an interrupted one stopped.
+    """A downloader for pooch that resumes an interrupted download.
 
     pooch hands over a temporary file that it deletes on failure, so what has arrived is kept in `part` and moved over
-    once it is whole.
+    once it is complete.
     """
     import requests
 
     part.parent.mkdir(parents=True, exist_ok=True)
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    received = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={received}-"} if received else {}
     with requests.get(url, headers=headers, stream=True, timeout=60) as response:
-        # 416: the part is already whole. 200 instead of 206: the server starts from the beginning, and so do we.
+        # 416: the part is already complete. 200 instead of 206: the server starts from the beginning, and so do we.
         if response.status_code != 416:
             response.raise_for_status()
             with part.open("ab" if response.status_code == 206 else "wb") as file:
@@ -114,8 +116,8 @@ def unpack(archive: Path, target: Path, pattern: str = ".*") -> list[Path]:
     """Write the tar archive's files whose path matches `pattern` flat into `target`, each under its last name.
 
     Nothing but regular files is ever written and the archive's folders are not recreated, so neither `../`, absolute
-    paths, links nor devices can reach outside; an archive that holds such members is refused as a whole before anything
-    is written, because whoever made it meant no good.
+    paths, links nor devices can reach outside; an archive that holds such members is refused before anything is
+    written: it was made to do harm.
 
     Raises:
         FetchError: not an archive, unsafe or colliding members, or none that matches.
@@ -125,15 +127,15 @@ def unpack(archive: Path, target: Path, pattern: str = ".*") -> list[Path]:
             members = file.getmembers()
             for member in members:
                 _refuse_unsafe(archive, member)
-            wanted: dict[str, tarfile.TarInfo] = {}
-            for member in (each for each in members if each.isfile() and re.fullmatch(pattern, each.name)):
+            selected: dict[str, tarfile.TarInfo] = {}
+            for member in (member for member in members if member.isfile() and re.fullmatch(pattern, member.name)):
                 name = PurePosixPath(member.name).name
-                if wanted.setdefault(name, member) is not member:
+                if selected.setdefault(name, member) is not member:
                     raise FetchError(f"{archive} holds several files called {name!r}; unpack it by hand.")
-            if not wanted:
+            if not selected:
                 raise FetchError(f"{archive} holds no file that matches {pattern!r}: it is not the expected archive.")
             target.mkdir(parents=True, exist_ok=True)
-            return [_write(file, member, target / name) for name, member in wanted.items()]
+            return [_write(file, member, target / name) for name, member in selected.items()]
     except FetchError:
         raise
     # Broken archives make the decoders raise a dozen types (zlib, lzma, struct, ...); all mean the same here.

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.finder import Pair
+from datasets.catalog.finder import Pair
 from datasets.leaks import thumbnail
 from datasets.readers import ImageRead, ImageRefused, quiet_decoding, read_image
 

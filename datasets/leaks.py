@@ -38,7 +38,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     values = np.asarray(small, dtype=np.float64).ravel()
     values = values - values.mean()
     length = float(np.linalg.norm(values))
-    return (values / length if length > 1e-6 else np.zeros_like(values)).astype(np.float32)
+    return np.asarray(values / length if length > 1e-6 else np.zeros_like(values), dtype=np.float32)
 
 
 def overlaps(
@@ -53,7 +53,7 @@ def overlaps(
         test: the same for test sets.
         threshold: the correlation from which two images count as one.
     """
-    found = []
+    matches = []
     for test_set, (test_names, test_thumbs) in test.items():
         for train_set, (train_names, train_thumbs) in train.items():
             if not len(test_names) or not len(train_names):
@@ -61,7 +61,7 @@ def overlaps(
             correlations = test_thumbs @ train_thumbs.T
             best = correlations.argmax(axis=1)
             for row in np.flatnonzero(correlations.max(axis=1) > threshold).tolist():
-                found.append(
+                matches.append(
                     Overlap(
                         test_set=test_set,
                         test_image=test_names[row],
@@ -70,7 +70,7 @@ def overlaps(
                         correlation=float(correlations[row, best[row]]),
                     )
                 )
-    return found
+    return matches
 
 
 def leaked_training_images(

@@ -98,7 +98,7 @@ def ssim(
     sums = _sums_by_blocks if restored.device.type == "cpu" else _sums_at_once
     totals = sums(restored.flatten(0, 1), clean.flatten(0, 1), dtype, taps, _Constants.of(data_range, norm, dtype))
     means = totals / ((height - size + 1) * (width - size + 1))
-    return means.unflatten(0, restored.shape[:2]).mean(dim=1)
+    return torch.unflatten(means, 0, restored.shape[:2]).mean(dim=1)
 
 
 def to_y(rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
@@ -124,10 +124,12 @@ def _mean_square(first: Tensor, second: Tensor, dtype: torch.dtype) -> Tensor:
     rows = max(1, _PART_VALUES // max(1, first.shape[0] * first.shape[2]))
     rows = max(1, first.shape[1]) if first.numel() <= _WHOLE_VALUES else rows
     total = torch.zeros((), dtype=dtype)
-    for one, other in zip(first.split(rows, dim=1), second.split(rows, dim=1), strict=True):
+    for restored_rows, clean_rows in zip(
+        torch.split(first, rows, dim=1), torch.split(second, rows, dim=1), strict=True
+    ):
         # one copy, laid out as it is summed
-        difference = as_floats(one).to(dtype, copy=True, memory_format=torch.contiguous_format)
-        difference = difference.sub_(as_floats(other)).flatten()
+        difference = as_floats(restored_rows).to(dtype, copy=True, memory_format=torch.contiguous_format)
+        difference = difference.sub_(as_floats(clean_rows)).flatten()
         total += torch.dot(difference, difference)
     return total / first.numel()
 
@@ -210,7 +212,7 @@ def _sums_by_blocks(
     Such a product reads and writes a map once for each axis, where shifted sums do it once for every tap or two.
     """
     band = _band_matrix(taps, dtype)
-    sums = _on_a_thread_each(lambda plane: _sum_by_blocks(plane, band, constants), list(zip(x, y, strict=True)))
+    sums = _map_threads(lambda plane: _sum_by_blocks(plane, band, constants), list(zip(x, y, strict=True)))
     return torch.stack(sums).mul_(4)
 
 
@@ -218,8 +220,8 @@ def _sum_by_blocks(plane: tuple[Tensor, Tensor], band: Tensor, constants: _Const
     rim, (height, width) = band.shape[1] - _BAND, plane[0].shape
     down, across = height - rim, width - rim
     columns = math.ceil(across / _BAND)
-    most = max(1, BLOCK_PIXELS // (columns * _BAND) // _BAND) * _BAND
-    rows = math.ceil(down / math.ceil(down / most) / _BAND) * _BAND
+    max_rows = max(1, BLOCK_PIXELS // (columns * _BAND) // _BAND) * _BAND
+    rows = math.ceil(down / math.ceil(down / max_rows) / _BAND) * _BAND
     block = torch.zeros(2, rows + rim, columns * _BAND + rim, dtype=band.dtype)
     total = torch.zeros((), dtype=band.dtype)
     for top in range(0, down, rows):
@@ -232,7 +234,7 @@ def _sum_by_blocks(plane: tuple[Tensor, Tensor], band: Tensor, constants: _Const
     return total
 
 
-def _on_a_thread_each(work: Callable[[_T], Tensor], parts: list[_T]) -> list[Tensor]:
+def _map_threads(work: Callable[[_T], Tensor], parts: list[_T]) -> list[Tensor]:
     """`work` of each part, as many parts at once as PyTorch has threads, and each on one of them.
 
     Such blocks are slower on PyTorch's own threads than on one. New threads take the number of threads that is
@@ -243,14 +245,14 @@ def _on_a_thread_each(work: Callable[[_T], Tensor], parts: list[_T]) -> list[Ten
         return [work(part) for part in parts]
     inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
 
-    def as_here(part: _T) -> Tensor:
+    def run(part: _T) -> Tensor:
         with torch.inference_mode(inference), torch.set_grad_enabled(grad):
             return work(part)
 
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(min(threads, len(parts))) as pool:
-            return list(pool.map(as_here, parts))
+            return list(pool.map(run, parts))
     finally:
         torch.set_num_threads(threads)
 

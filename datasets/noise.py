@@ -52,9 +52,9 @@ def noisy_inputs(
     protocol: Protocol, clean_images: Sequence[Tensor | NDArray[np.uint8]], sigmas_255: Sequence[int] | None = None
 ) -> Iterator[NoisyItem]:
     """`noisy_pixels` as tensors of floats, which take four times the memory."""
-    for each in noisy_pixels(protocol, clean_images, sigmas_255):
+    for item in noisy_pixels(protocol, clean_images, sigmas_255):
         yield NoisyItem(
-            index=each.index, sigma_255=each.sigma_255, degraded=_to_tensor(each.degraded), clean=_to_tensor(each.clean)
+            index=item.index, sigma_255=item.sigma_255, degraded=_to_tensor(item.degraded), clean=_to_tensor(item.clean)
         )
 
 
@@ -64,7 +64,7 @@ def noisy_pixels(
     """Each clean image at each sigma, cropped and made noisy by the protocol's rule.
 
     Images are visited in the order given, which a protocol with one stream of noise makes part of the number
-    (`Protocol.ordered` sorts file names). The sequence may load lazily: one image is asked for at a time. A sigma
+    (`Protocol.sort_names` sorts file names). The sequence may load lazily: one image is asked for at a time. A sigma
     that is left out of such a stream is drawn and thrown away, so the noise of the others stays what it is.
 
     Args:
@@ -75,26 +75,28 @@ def noisy_pixels(
     Raises:
         ValueError: an image that isn't 8-bit RGB, or a sigma the protocol's stream does not draw.
     """
-    wanted = protocol.noise.sigmas_255 if sigmas_255 is None else tuple(sigmas_255)
+    requested_sigmas = protocol.noise.sigmas_255 if sigmas_255 is None else tuple(sigmas_255)
     ordered = protocol.noise.depends_on_order
-    absent = [sigma for sigma in wanted if ordered and sigma not in protocol.noise.sigmas_255]
+    absent = [sigma for sigma in requested_sigmas if ordered and sigma not in protocol.noise.sigmas_255]
     if absent:
-        drawn = ", ".join(map(str, protocol.noise.sigmas_255))
-        raise ValueError(f"Protocol {protocol.label} draws sigma {drawn} only, not {absent[0]}; `suite` takes any.")
-    last = max((protocol.noise.sigmas_255.index(sigma) for sigma in wanted), default=-1) if ordered else 0
-    visited = protocol.noise.sigmas_255[: last + 1] if ordered else wanted
+        protocol_sigmas = ", ".join(map(str, protocol.noise.sigmas_255))
+        raise ValueError(
+            f"Protocol {protocol.label} draws sigma {protocol_sigmas} only, not {absent[0]}; `suite` takes any."
+        )
+    last = max((protocol.noise.sigmas_255.index(sigma) for sigma in requested_sigmas), default=-1) if ordered else 0
+    visited = protocol.noise.sigmas_255[: last + 1] if ordered else requested_sigmas
     generator = _generator(protocol)
     for sigma in visited:
         if protocol.noise.seeding == "stream-per-sigma":
             generator = _generator(protocol)
         for index, image in enumerate(clean_images):
-            levels = _cropped_levels(protocol, image)
+            levels = _crop_levels(protocol, image)
             if not ordered:
                 generator = _generator(protocol, levels, sigma)
-            if sigma in wanted:
-                yield _item(protocol, index, sigma, levels, generator)
+            if sigma in requested_sigmas:
+                yield _noisy_image(protocol, index, sigma, levels, generator)
             else:
-                for rows in _parts(levels):
+                for rows in _row_blocks(levels):
                     generator.standard_normal(rows.shape)
 
 
@@ -115,7 +117,7 @@ def _generator(
     return np.random.RandomState(protocol.noise.seed or 0)
 
 
-def _cropped_levels(protocol: Protocol, image: Tensor | NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _crop_levels(protocol: Protocol, image: Tensor | NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The image as (H, W, 3) uint8, cut to the protocol's size."""
     tensor = image if isinstance(image, Tensor) else torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
     if tensor.dim() != 3 or tensor.shape[0] != 3:
@@ -132,28 +134,28 @@ def _cropped_levels(protocol: Protocol, image: Tensor | NDArray[np.uint8]) -> ND
     return protocol.crop(tensor.cpu()).permute(1, 2, 0).contiguous().numpy()
 
 
-def _item(
+def _noisy_image(
     protocol: Protocol, index: int, sigma: int, levels: NDArray[np.uint8], generator: np.random.RandomState
 ) -> NoisyPixels:
     """One image's noise, some rows at a time: in float64 a photograph takes eight times its own memory."""
     rule = protocol.noise
     degraded = np.empty(levels.shape, dtype=np.uint8 if rule.clip and rule.quantise != "none" else np.float32)
     top = 0
-    for rows in _parts(levels):
+    for rows in _row_blocks(levels):
         place = slice(top, top + len(rows))
         top += len(rows)
         noise = generator.standard_normal(rows.shape)  # randn and normal(0, 1) are these very numbers
-        degraded[place] = _noisy(protocol, sigma, rows, noise)
+        degraded[place] = _add_noise(protocol, sigma, rows, noise)
     return NoisyPixels(index=index, sigma_255=sigma, degraded=degraded, clean=levels)
 
 
-def _parts(levels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+def _row_blocks(levels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     """The image's rows in parts of about a megapixel; drawn part by part, a stream of noise is the same."""
     rows = max(1, _PART_PIXELS // levels.shape[1])
     yield from (levels[top : top + rows] for top in range(0, len(levels), rows))
 
 
-def _noisy(
+def _add_noise(
     protocol: Protocol, sigma: int, levels: NDArray[np.uint8], noise: NDArray[np.float64]
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
     if protocol.noise.quantise == "none" and not protocol.noise.clip:

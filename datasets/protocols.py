@@ -29,9 +29,9 @@ __all__ = [
     "PROTOCOLS",
     "NoiseRule",
     "Protocol",
-    "as_scored",
     "finish_output",
     "get_protocol",
+    "prepare_for_scoring",
     "register_protocol",
     "score",
 ]
@@ -110,7 +110,7 @@ class Protocol:
         top, left = (height % multiple) // 2, (width % multiple) // 2
         return image[..., top : top + height - height % multiple, left : left + width - width % multiple]
 
-    def ordered(self, names: Iterable[str]) -> list[str]:
+    def sort_names(self, names: Iterable[str]) -> list[str]:
         """File names in the protocol's order.
 
         Directory order differs from one machine to the next, so plain sorting stands in for it (worth +-0.003 dB).
@@ -231,8 +231,8 @@ def rules_from_elsewhere(labels: Iterable[str]) -> dict[str, Any]:
 
     A label of the suite's says what was done; of another package's, its rules say it.
     """
-    others = {each.label: each for each in PROTOCOLS.values() if each not in _SUITE}
-    return {label: others[label].to_json() for label in labels if label in others}
+    plugin_protocols = {protocol.label: protocol for protocol in PROTOCOLS.values() if protocol not in _SUITE}
+    return {label: plugin_protocols[label].to_json() for label in labels if label in plugin_protocols}
 
 
 def get_protocol(name: str) -> Protocol:
@@ -251,11 +251,11 @@ def get_protocol(name: str) -> Protocol:
 
 def conditions_under(protocol: Protocol, tasks: Iterable[Task]) -> tuple[Condition, ...]:
     """The tasks' conditions; noise at the levels that the protocol draws, where it draws a stream of them."""
-    drawn = protocol.noise.sigmas_255 if protocol.noise.depends_on_order else None
+    sigmas = protocol.noise.sigmas_255 if protocol.noise.depends_on_order else None
     return tuple(
         condition
         for task in tasks
-        for condition in (map(noise, drawn) if task is Task.NOISE and drawn is not None else task.conditions)
+        for condition in (map(noise, sigmas) if task is Task.NOISE and sigmas is not None else task.conditions)
     )
 
 
@@ -279,7 +279,7 @@ def score(
         task: which task the images belong to; decides between luma and RGB where the protocol uses both.
         metrics: what to compute; SSIM takes far longer than PSNR.
     """
-    first, second = as_scored(restored, clean, protocol, task)
+    first, second = prepare_for_scoring(restored, clean, protocol, task)
     makers = {
         "psnr_db": lambda: psnr_db(first, second),
         "ssim": lambda: ssim(first, second, window=protocol.ssim_window),
@@ -287,7 +287,7 @@ def score(
     return {name: makers[name]() for name in metrics}
 
 
-def as_scored(
+def prepare_for_scoring(
     restored: Float[Tensor, "B 3 H W"], clean: Float[Tensor, "B 3 H W"], protocol: Protocol, task: Task | None = None
 ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B C H W"]]:
     """Both images as the protocol compares them: clipped, rounded and turned to luma where it says so.
@@ -296,7 +296,7 @@ def as_scored(
     """
     if protocol.colour(task) != "Y" and protocol.round_output == "none":
         # the metrics compute in float64 whatever they are given, and clipping is exact in any type: no copy is needed
-        first, second = _clipped(restored) if protocol.clip_output else restored, clean
+        first, second = _clip(restored) if protocol.clip_output else restored, clean
     else:
         first, second = finish_output(as_floats(restored), protocol), as_floats(clean).to(torch.float64)
     if protocol.colour(task) == "Y":
@@ -318,13 +318,14 @@ def finish_output(restored: Tensor, protocol: Protocol) -> Tensor:
     return image
 
 
-def _clipped(image: Tensor) -> Tensor:
+def _clip(image: Tensor) -> Tensor:
     """Cut to [0, 1]; on a CPU an image that lies there already is itself: a copy of a photograph takes 150 MB."""
     if image.dtype == torch.uint8:
         return image
     if image.device.type != "cpu":  # asking where it lies would wait for the device
         return image.clamp(0.0, 1.0)
-    bounds = (torch.aminmax(rows) for rows in image.split(_ROWS, dim=-2))  # in parts: it copies what isn't contiguous
+    # some rows at a time: aminmax copies what isn't contiguous
+    bounds = (torch.aminmax(rows) for rows in torch.split(image, _ROWS, dim=-2))
     return image if all(bool(low >= 0.0) and bool(high <= 1.0) for low, high in bounds) else image.clamp(0.0, 1.0)
 
 

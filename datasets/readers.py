@@ -92,8 +92,8 @@ def is_image_name(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def passed_over(folder: Path, *, inner: bool = True) -> str:
-    """Images in a folder and its `inner` ones in formats that are not read: `2 files ... (.heic 2)`, or nothing."""
+def unread_formats_note(folder: Path, *, inner: bool = True) -> str:
+    """Images in a folder and its `inner` ones in unsupported formats: `2 files ... (.heic 2)`, or nothing."""
     counts: dict[str, int] = {}
     for _, folders, files in os.walk(folder, followlinks=False):
         folders[:] = [name for name in folders if inner and not name.startswith(".")]
@@ -104,7 +104,7 @@ def passed_over(folder: Path, *, inner: bool = True) -> str:
     if not counts:
         return ""
     kinds = ", ".join(f"{suffix} {count}" for suffix, count in sorted(counts.items()))
-    return f"{sum(counts.values())} files of formats that are not read passed over ({kinds})"
+    return f"{sum(counts.values())} files in unsupported formats skipped ({kinds})"
 
 
 @contextmanager
@@ -128,7 +128,8 @@ def sample_bits(path: Path, image: Image.Image) -> int:
         with path.open("rb") as file:
             return file.read(_PNG_DEPTH_AT + 1)[-1]
     if image.format == "TIFF":
-        return max(getattr(image, "tag_v2", {}).get(_TIFF_BITS_TAG, (8,)))
+        bits: tuple[int, ...] = getattr(image, "tag_v2", {}).get(_TIFF_BITS_TAG, (8,))
+        return max(bits)
     if image.format == "PPM":
         with path.open("rb") as file:
             words = re.sub(rb"#[^\n\r]*", b" ", file.read(4096)).split(maxsplit=4)

@@ -19,7 +19,7 @@ class Source:
     name: str  # for messages
     condition: Condition  # what is done to its images
     count: int  # images in it
-    repeats: float  # how often the whole pool is drawn for each time a pool of repeats 1 is
+    repeats: float  # how often the pool is drawn for each time a pool of repeats 1 is
 
     @property
     def weight(self) -> float:

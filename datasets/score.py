@@ -19,11 +19,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datasets.bundle import EvalItem
-from datasets.eval_items import make_items
 from datasets.protocols import Protocol, score
 from datasets.tasks import Condition, Task
-from datasets.test_data import TestQuery, TestSets, holds_test_sets, open_clean_images, open_test_sets
-from datasets.test_sets import TestSet
+from datasets.test_sets.discovery import TestSet
+from datasets.test_sets.items import make_items
+from datasets.test_sets.opening import TestQuery, TestSets, holds_test_sets, open_clean_images, open_test_sets
 
 PSNR, SSIM = "psnr_db", "ssim"
 PARTS = ("all", "seen", "unseen")
@@ -56,8 +56,8 @@ class InputScores:
     refused: tuple[tuple[str, str], ...]  # (file, reason) of images that could not be scored
 
     def means(self) -> list[Mean]:
-        """See `means_of`."""
-        return means_of(self.rows, self.rules)
+        """See `compute_means`."""
+        return compute_means(self.rows, self.rules)
 
     def to_json(self) -> dict[str, Any]:
         """Means by condition and every image; a PSNR that is infinite becomes null."""
@@ -87,8 +87,8 @@ class InputScores:
         }
 
 
-def means_of(rows: Sequence[dict[str, Any]], rules: Protocol) -> list[Mean]:
-    """Means over the images of each set and condition, and of those seen and unseen apart where some were seen.
+def compute_means(rows: Sequence[dict[str, Any]], rules: Protocol) -> list[Mean]:
+    """Means over the images of each set and condition, and separately of seen and unseen images where some were seen.
 
     Args:
         rows: of images.parquet; one a metric.
@@ -133,19 +133,21 @@ def score_inputs(folder: Path, query: TestQuery) -> list[InputScores]:
     query = replace(query, skip_bad=True, unknown=UNKNOWN_TASK, scenes=False)
     noise_alone = query.tasks == (Task.NOISE,) and not holds_test_sets(folder)
     data = (open_clean_images if noise_alone else open_test_sets)(folder, query)
-    conditions = [condition for condition in data.conditions if query.wants(condition.task)]
-    return [_score_set(each, data, conditions) for each in data.sets]
+    conditions = [condition for condition in data.conditions if query.selects(condition.task)]
+    return [_score_set(test_set, data, conditions) for test_set in data.sets]
 
 
-def _score_set(each: TestSet, data: TestSets, conditions: Sequence[Condition]) -> InputScores:
-    refused = dict(each.refused)
+def _score_set(test_set: TestSet, data: TestSets, conditions: Sequence[Condition]) -> InputScores:
+    refused = dict(test_set.refused)
 
     def refuse(file: str, condition: str, reason: str) -> None:
         refused.setdefault(file, reason)
 
-    served = [condition for condition in conditions if each.task in (None, condition.task)]
-    rows = list(_rows(make_items(data.rules, each.images, served, refuse=refuse), data.rules, refused))
-    return InputScores(dataset=each.name, rules=data.rules, notes=data.notes, rows=rows, refused=tuple(refused.items()))
+    served = [condition for condition in conditions if test_set.task in (None, condition.task)]
+    rows = list(_rows(make_items(data.rules, test_set.images, served, refuse=refuse), data.rules, refused))
+    return InputScores(
+        dataset=test_set.name, rules=data.rules, notes=data.notes, rows=rows, refused=tuple(refused.items())
+    )
 
 
 def _rows(items: Iterable[EvalItem], rules: Protocol, refused: dict[str, str]) -> Iterable[dict[str, Any]]:

@@ -7,7 +7,7 @@ Folder `<name>.store`:
                  "sources": what it was made from (`datasets.store_sources`)}
 
 While it is built the folder is called `<name>.store.partial` and `done.jsonl` in it lists finished images, so an
-interrupted build goes on where it stopped; the rename at the end makes a store appear whole or not at all.
+interrupted build resumes; the rename at the end makes a store appear complete or not at all.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.finder import FoundSet
+from datasets.catalog.finder import LocalDataset
 from datasets.inspection import parallel_map
 from datasets.readers import ImageRefused, read_rgb, read_size
-from datasets.store_sources import SourceRecord, record, recorded
+from datasets.store_sources import SourceRecord, make_record, read_record
 
 SCHEMA = 1
 _JOURNAL_EVERY = 64
-_TIMED = 12  # images decoded to estimate how long a build takes
+_TIMED_IMAGES = 12  # images decoded to estimate how long a build takes
 
 
 class StoreError(ValueError):
@@ -76,7 +76,7 @@ class PackPlan:
         return sum(entry.size for entry in self.entries)
 
 
-def plan_pack(found: FoundSet, folder: Path, workers: int = 1) -> PackPlan:
+def plan_pack(dataset: LocalDataset, folder: Path, workers: int = 1) -> PackPlan:
     """Sizes from headers, places, and an estimate of the time; writes nothing.
 
     Raises:
@@ -84,12 +84,12 @@ def plan_pack(found: FoundSet, folder: Path, workers: int = 1) -> PackPlan:
         ValueError: the set has no images.
     """
     files: dict[tuple[Path, str], str] = {}
-    for pair in found.pairs:
+    for pair in dataset.pairs:
         files.setdefault((pair.clean, "clean"), pair.name)
         if pair.degraded is not None:
             files.setdefault((pair.degraded, "degraded"), pair.name)
     if not files:
-        raise ValueError(f"{found.spec.name} holds no images to pack.")
+        raise ValueError(f"{dataset.spec.name} holds no images to pack.")
     entries, offset = [], 0
     for (path, role), name in files.items():
         height, width = read_size(path)
@@ -98,12 +98,12 @@ def plan_pack(found: FoundSet, folder: Path, workers: int = 1) -> PackPlan:
     at = {key: index for index, key in enumerate(files)}
     pairs = [
         (pair.name, at[pair.degraded, "degraded"] if pair.degraded else -1, at[pair.clean, "clean"])
-        for pair in found.pairs
+        for pair in dataset.pairs
     ]
     sources = tuple(path for path, _ in files)
     return PackPlan(
-        name=found.spec.name,
-        target=folder / f"{found.spec.name}.store",
+        name=dataset.spec.name,
+        target=folder / f"{dataset.spec.name}.store",
         entries=tuple(entries),
         sources=sources,
         pairs=tuple(pairs),
@@ -113,7 +113,7 @@ def plan_pack(found: FoundSet, folder: Path, workers: int = 1) -> PackPlan:
 
 def _estimate(sources: Sequence[Path], workers: int) -> float:
     """Seconds to decode all sources, from a spread of them."""
-    sample = sources[:: max(1, len(sources) // _TIMED)][:_TIMED]
+    sample = sources[:: max(1, len(sources) // _TIMED_IMAGES)][:_TIMED_IMAGES]
     started = time.perf_counter()
     for path in sample:
         read_rgb(path)
@@ -121,7 +121,7 @@ def _estimate(sources: Sequence[Path], workers: int) -> float:
 
 
 def pack(plan: PackPlan, workers: int = 1, progress: Callable[[int, int], None] | None = None) -> PackedSet:
-    """Build the store of a plan, or go on with an interrupted build of the same plan.
+    """Build the store of a plan, or resume an interrupted build of the same plan.
 
     Args:
         plan: from `plan_pack`.
@@ -134,23 +134,23 @@ def pack(plan: PackPlan, workers: int = 1, progress: Callable[[int, int], None] 
     """
     if (plan.target / "index.json").is_file():
         opened = PackedSet(plan.target)
-        if opened.fingerprint == _fingerprint(plan) and opened.sources is not None and not opened.change():
+        if opened.fingerprint == _fingerprint(plan) and opened.sources is not None and not opened.describe_change():
             return opened
         raise StoreError(f"{plan.target} holds another version of {plan.name}: delete it and pack again.")
     folder = plan.target.with_name(plan.target.name + ".partial")
-    done = _resume(folder, plan)
-    todo = [index for index in range(len(plan.entries)) if index not in done]
+    checksums = _resume(folder, plan)
+    todo = [index for index in range(len(plan.entries)) if index not in checksums]
     with (folder / "done.jsonl").open("a", encoding="utf-8") as journal:
         for count, (index, checksum) in enumerate(
             parallel_map(partial(_pack_one, plan, folder), todo, workers), start=1
         ):
-            done[index] = checksum
+            checksums[index] = checksum
             journal.write(json.dumps([index, checksum]) + "\n")
             if count % _JOURNAL_EVERY == 0:
                 journal.flush()
             if progress:
-                progress(len(done), len(plan.entries))
-    _finish(folder, plan, done)
+                progress(len(checksums), len(plan.entries))
+    _finish(folder, plan, checksums)
     return PackedSet(plan.target)
 
 
@@ -176,7 +176,7 @@ class PackedSet:
             self.entries = tuple(Entry(**dict(zip(fields, row, strict=True))) for row in index["images"])
             self.pairs = tuple((str(name), int(first), int(second)) for name, first, second in index["pairs"])
             self.name, self.fingerprint, self.path = str(index["name"]), str(index["fingerprint"]), path
-            self.sources: SourceRecord | None = recorded(index.get("sources"))
+            self.sources: SourceRecord | None = read_record(index.get("sources"))
         except (OSError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, StoreError):
                 raise
@@ -198,7 +198,7 @@ class PackedSet:
         flat = self._pixels[entry.offset : entry.offset + entry.size]
         return flat.reshape(entry.height, entry.width, 3)
 
-    def checked(self, index: int) -> NDArray[np.uint8]:
+    def verified_image(self, index: int) -> NDArray[np.uint8]:
         """As `image`, compared with its checksum the first time.
 
         Raises:
@@ -208,18 +208,20 @@ class PackedSet:
         if index not in self._checked:
             entry = self.entries[index]
             if _checksum(pixels) != entry.checksum:
-                raise StoreError(f"{self.path} is damaged at {entry.role}/{entry.name}: {self.mend}.")
+                raise StoreError(f"{self.path} is damaged at {entry.role}/{entry.name}: {self.repack_hint}.")
             self._checked.add(index)
         return pixels
 
     @property
-    def mend(self) -> str:
+    def repack_hint(self) -> str:
         """How to pack it again, for messages."""
-        gone = self.sources is not None and not any((self.path.parent / f).is_file() for f, _, _ in self.sources.files)
-        first = "put the set's files back beside it, " if gone else ""
+        sources_missing = self.sources is not None and not any(
+            (self.path.parent / f).is_file() for f, _, _ in self.sources.files
+        )
+        first = "put the set's files back beside it, " if sources_missing else ""
         return f"{first}delete it, then: python -m datasets pack {self.name} --root {self.path.parent}"
 
-    def change(self) -> str:
+    def describe_change(self) -> str:
         """What has changed in the files that it was made from, in words; empty where nothing has."""
 
         def same(index: int, path: Path) -> bool:
@@ -228,12 +230,12 @@ class PackedSet:
             except (ImageRefused, OSError):
                 return False
 
-        return "" if self.sources is None else self.sources.change(self.path.parent, same)
+        return "" if self.sources is None else self.sources.describe_change(self.path.parent, same)
 
     def require_current(self) -> None:
         """Raise a StoreError where the files beside it are others than those that were packed."""
-        if change := self.change():
-            raise StoreError(f"{self.path} is out of date ({change}): {self.mend}.")
+        if change := self.describe_change():
+            raise StoreError(f"{self.path} is out of date ({change}): {self.repack_hint}.")
 
     def verify(self) -> list[str]:
         """Names of entries whose bytes no longer match their checksum; empty when all do."""
@@ -278,7 +280,7 @@ def _resume(folder: Path, plan: PackPlan) -> dict[int, str]:
         with pixels.open("wb") as file:
             file.truncate(plan.bytes)
         mark.write_text(_fingerprint(plan), encoding="utf-8")
-    done: dict[int, str] = {}
+    checksums: dict[int, str] = {}
     with pixels.open("rb") as file:
         for line in journal.read_text(encoding="utf-8").splitlines() if journal.is_file() else ():
             try:
@@ -288,12 +290,12 @@ def _resume(folder: Path, plan: PackPlan) -> dict[int, str]:
             # a journal line may outlive its bytes after a power cut
             file.seek(plan.entries[index].offset)
             if hashlib.blake2b(file.read(plan.entries[index].size), digest_size=16).hexdigest() == checksum:
-                done[index] = checksum
-    return done
+                checksums[index] = checksum
+    return checksums
 
 
-def _finish(folder: Path, plan: PackPlan, done: dict[int, str]) -> None:
-    rows = [[e.name, e.role, e.offset, e.height, e.width, done[i]] for i, e in enumerate(plan.entries)]
+def _finish(folder: Path, plan: PackPlan, checksums: dict[int, str]) -> None:
+    rows = [[e.name, e.role, e.offset, e.height, e.width, checksums[i]] for i, e in enumerate(plan.entries)]
     index = {
         "schema": SCHEMA,
         "name": plan.name,
@@ -301,7 +303,7 @@ def _finish(folder: Path, plan: PackPlan, done: dict[int, str]) -> None:
         "fingerprint": _fingerprint(plan),
         "images": rows,
         "pairs": plan.pairs,
-        "sources": record(plan.sources, plan.target.parent).to_json(),
+        "sources": make_record(plan.sources, plan.target.parent).to_json(),
     }
     with (folder / "pixels.u8").open("r+b") as file:
         os.fsync(file.fileno())

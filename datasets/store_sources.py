@@ -27,7 +27,7 @@ class SourceRecord:
         """For index.json."""
         return {"files": self.files, "folders": self.folders, "digest": self.digest}
 
-    def change(self, parent: Path, same_pixels: Callable[[int, Path], bool]) -> str:
+    def describe_change(self, parent: Path, same_pixels: Callable[[int, Path], bool]) -> str:
         """What has changed since, in words; empty where nothing has, or none of the files is there any more.
 
         Args:
@@ -35,16 +35,16 @@ class SourceRecord:
             same_pixels: whether a file still holds the pixels of the entry of this index; asked where the file was
                 written later or at another time than recorded, as copies are.
         """
-        there = [(parent / name).is_file() for name, _, _ in self.files]
-        if not any(there):
+        present = [(parent / name).is_file() for name, _, _ in self.files]
+        if not any(present):
             return ""
         for index, (name, size, mtime_ns) in enumerate(self.files):
             path = parent / name
-            if not there[index]:
+            if not present[index]:
                 return f"{path} is gone"
             stat = path.stat()
-            other = stat.st_size != size or stat.st_mtime_ns != mtime_ns
-            if other and not same_pixels(index, path):
+            changed = stat.st_size != size or stat.st_mtime_ns != mtime_ns
+            if changed and not same_pixels(index, path):
                 return f"{path} is another file than the packed one"
         for name, count, digest in self.folders:
             names = _images_in(parent / name)
@@ -53,7 +53,7 @@ class SourceRecord:
         return ""
 
 
-def record(sources: Sequence[Path], parent: Path) -> SourceRecord:
+def make_record(sources: Sequence[Path], parent: Path) -> SourceRecord:
     """The record of these files, for a store in `parent`."""
 
     def relative(path: Path) -> str:
@@ -66,7 +66,7 @@ def record(sources: Sequence[Path], parent: Path) -> SourceRecord:
     return SourceRecord(files=files, folders=folders, digest=_digest([files, folders]))
 
 
-def recorded(stored: Any) -> SourceRecord | None:
+def read_record(stored: Any) -> SourceRecord | None:
     """The record in an index.json; None for a store of an earlier version, which has none.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The degradations by name: how each is made, told to a model and shown. The suite has five tasks, seven conditions."""
+"""The degradations by name: synthesis, prompts and style of each. The suite has five tasks, seven conditions."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Task:
         """One for each of its strengths, or one."""
         return tuple(Condition(task=self, strength=strength) for strength in self.strengths or (None,))
 
-    def shown(self) -> dict[str, Any]:
+    def style_json(self) -> dict[str, Any]:
         """What reports need of it, for study.json (`reports.schema.TaskStyle`)."""
         names = ("name", "label", "colour", "marker", "order", "strength_label")
         return {
@@ -179,10 +179,10 @@ def conditions_of(tasks: Iterable[str]) -> tuple[Condition, ...]:
     return tuple(condition for task in known_tasks() if task.name in names for condition in task.conditions)
 
 
-def made_here() -> tuple[Condition, ...]:
+def synthetic_conditions() -> tuple[Condition, ...]:
     """The paper's conditions, and those that other packages make from clean images."""
-    others = (task for task in known_tasks() if task.degrade is not None)
-    return (*CONDITIONS, *(condition for task in others for condition in task.conditions))
+    plugin_tasks = (task for task in known_tasks() if task.degrade is not None)
+    return (*CONDITIONS, *(condition for task in plugin_tasks for condition in task.conditions))
 
 
 def condition_named(name: str) -> Condition:
@@ -195,11 +195,11 @@ def condition_named(name: str) -> Condition:
     if kind in TASKS:
         task = TASKS[kind]
         if task.any_strength and level.isdecimal() and len(level) < 4:
-            least, largest = task.any_strength
-            if least <= int(level) <= largest:
+            smallest, largest = task.any_strength
+            if smallest <= int(level) <= largest:
                 return Condition(task=task, strength=int(level))
         for condition in task.conditions:
             if condition.name == name:
                 return condition
-    known = ", ".join(c.name for each in known_tasks() for c in each.conditions)
-    raise ValueError(f"Unknown condition {name!r}. Known: {known} (noise-N with any whole N from 1 to 255).")
+    names = ", ".join(c.name for task in known_tasks() for c in task.conditions)
+    raise ValueError(f"Unknown condition {name!r}. Known: {names} (noise-N with any whole N from 1 to 255).")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def to_device_async(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """The tensor on a device; work queued on a GPU goes on meanwhile.
+    """The tensor on a device; work queued on a GPU continues meanwhile.
 
     A copy from ordinary memory waits until the GPU has done everything queued before it. From page-locked memory it
     takes its place in the queue, and PyTorch keeps that memory until the copy is through.

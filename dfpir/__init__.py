@@ -47,8 +47,8 @@ def variant_config(name: str, **config: Any) -> DFPIRConfig:
     Raises:
         ValueError: unknown name or setting (with the nearest known one), or a value that is not allowed.
     """
-    made = make_config(**(asdict(VARIANTS[name]()) | config))
-    return FITTED[name](made) if name in FITTED else made
+    settings = make_config(**(asdict(VARIANTS[name]()) | config))
+    return FITTED[name](settings) if name in FITTED else settings
 
 
 def create_model(name: str, **config: Any) -> RestorationUNet:

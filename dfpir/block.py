@@ -8,10 +8,10 @@ from dfpir.attention import PerturbedAttention
 from dfpir.channel import BiasPerPrompt, ChannelPerturbation, Codes, ConvolutionPerPrompt
 from dfpir.config import DFPIRConfig
 from dfpir.layers import ChannelLayerNorm, Features, GatedFeedForward
-from dfpir.recompute import Recomputed
+from dfpir.recompute import RecomputableBlock
 
 
-class PerturbationBlock(Recomputed):
+class PerturbationBlock(RecomputableBlock):
     """The block of one level.
 
     As released there is no residual around it; `config.residual` adds one. With attention perturbation off the block's
@@ -38,7 +38,7 @@ class PerturbationBlock(Recomputed):
             self.attention = PerturbedAttention(
                 channels,
                 heads,
-                kept=config.kept(level),
+                topk=config.topk(level),
                 masking=config.masking,
                 logit_scale=config.logit_scale,
                 output_scale=config.output_scale,
@@ -47,9 +47,7 @@ class PerturbationBlock(Recomputed):
             self.norm_ffn = ChannelLayerNorm(channels, bias=bias) if config.ffn_norm else nn.Identity()
             self.ffn = GatedFeedForward(channels, config.ffn_expansion, unit_init=unit)
 
-    def compute(  # type: ignore[override]
-        self, features: Features, codes: Codes | None, prompts: Tensor | None = None
-    ) -> Features:
+    def compute(self, features: Features, codes: Codes | None, prompts: Tensor | None = None) -> Features:
         """(B, C, H, W) and prompt codes (B, 512) to (B, C, H, W); `prompts`: rows of the bound prompts."""
         query = features
         if self.channel is not None:

@@ -30,7 +30,8 @@ class DegradationGuide(nn.Module):
     def forward(self, codes: Codes) -> Scores:
         # bf16 would move 10 to 53 % of the positions: the guide stays out of autocast
         with torch.autocast(codes.device.type, enabled=False):
-            return self.score(self.hidden(codes.to(self.hidden.weight.dtype)))
+            result: Tensor = self.score(self.hidden(codes.to(self.hidden.weight.dtype)))
+            return result
 
 
 def descending_order(scores: Scores) -> Orders:
@@ -68,8 +69,8 @@ class ChannelPerturbation(nn.Module):
         self.expand = nn.Conv2d(channels, expansion * channels, 1)
         self.reduce = nn.Conv2d(expansion * channels, channels, 1)
         self.register_buffer("orders", None)
-        drawn = order in ("random", "shared")
-        self.register_buffer("order_seed", torch.zeros((), dtype=torch.long), persistent=drawn)
+        draws_order = order in ("random", "shared")
+        self.register_buffer("order_seed", torch.zeros((), dtype=torch.long), persistent=draws_order)
         self.register_buffer("temperature", torch.ones(()), persistent=order == "learned")
         if order != "learned":
             self.guide.requires_grad_(
@@ -167,7 +168,7 @@ class ConvolutionPerPrompt(nn.Module):
         """(B, C, H, W) to the same shape; `prompts`: (B,) rows of the bound prompts, always needed."""
         if prompts is None:
             raise ValueError(
-                "A convolution per prompt is told by row numbers: bind_prompts(codes), then call with rows."
+                "A convolution per prompt is chosen by row numbers: bind_prompts(codes), then call with rows."
             )
         weights, biases = self.stacked()
         pixels = as_pixels(x)
@@ -194,5 +195,5 @@ class BiasPerPrompt(nn.Module):
     def forward(self, x: Features, codes: Codes, prompts: Tensor | None = None) -> Features:
         """(B, C, H, W) to the same shape; `prompts`: (B,) rows of the bound prompts, always needed."""
         if prompts is None:
-            raise ValueError("A bias per prompt is told by row numbers: bind_prompts(codes), then call with rows.")
+            raise ValueError("A bias per prompt is chosen by row numbers: bind_prompts(codes), then call with rows.")
         return x + self.bias[prompts].to(x.dtype)[:, :, None, None]

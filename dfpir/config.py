@@ -54,9 +54,9 @@ class DFPIRConfig:
         levels: where blocks sit: 1, 2, 3 are the skips, 4 the latent.
         prompt_set: what names the degradations: the paper's `detailed` or `simple` sentences, a `onehot` code a
             condition, the `empty` sentence for all, the detailed ones `permuted` (each condition has the sentence of
-            another task's, in training and at test time), or `shuffled` (in training each sample is told a condition
-            drawn at random, at test time the right one).
-        num_prompts: prompts that are told apart, for the orders `conv_per_prompt` and `bias_per_prompt` alone.
+            another task's, in training and at test time), or `shuffled` (in training each sample gets the sentence
+            of a random condition, at test time the right one).
+        num_prompts: distinct prompts, for the orders `conv_per_prompt` and `bias_per_prompt` alone.
         order_temperature: the `learned` order's temperature at the start and the end of training, in mean score gaps.
         residual: whether the block's input is added to its output; the released block has no path around it.
         block_init: first weights of the block's attention. `released`: output scale 0.2, PyTorch's default elsewhere,
@@ -141,7 +141,7 @@ class DFPIRConfig:
         if (
             len(gammas) != 4
             or not all(isinstance(g, int | float) and 0 < g <= 1 for g in gammas)
-            or min(self.kept(level) for level in (1, 2, 3, 4)) < 1
+            or min(self.topk(level) for level in (1, 2, 3, 4)) < 1
         ):
             raise ValueError(
                 f"gamma={self.gamma!r}: above 0 and at most 1, and large enough to keep one entry "
@@ -162,9 +162,9 @@ class DFPIRConfig:
 
     def channels(self, level: int) -> int:
         """Channels of the features on a level (1 to 4)."""
-        return self.dim * 2 ** (level - 1)
+        return self.dim << (level - 1)
 
-    def kept(self, level: int) -> int:
+    def topk(self, level: int) -> int:
         """Entries that a row of the block's attention map keeps on a level; int() truncates, as released."""
         return int(self.channels(level) / self.heads[level - 1] * self.gamma_at(level))
 
@@ -186,7 +186,7 @@ class DFPIRConfig:
     def ingredients(self) -> dict[str, str]:
         """Which parts of the method the model has, as in the paper's Table 3: a check mark, or how; "" for none.
 
-        A block that tells the task by parameters of its own for each prompt reorders nothing: it is no DGCPM.
+        A block conditioned by separate parameters for each prompt reorders nothing: it is no DGCPM.
         """
         channel = self.perturbs and self.channel_perturbation
         attention = self.perturbs and self.attention_perturbation
@@ -219,9 +219,9 @@ class DFPIRConfig:
             keep += ["block_init", "logit_scale", "output_scale", "ffn_norm"] if self.attention_perturbation else []
         identity = {name: config[name] for name in keep}
         if self.perturbs and self.attention_perturbation:
-            kept = {str(level): self.kept(level) for level in self.levels}
+            kept = {str(level): self.topk(level) for level in self.levels}
             identity["kept"] = kept
-            if any(self.kept(level) < self.channels(level) // self.heads[level - 1] for level in self.levels):
+            if any(self.topk(level) < self.channels(level) // self.heads[level - 1] for level in self.levels):
                 identity["masking"] = self.masking
         return {name: list(v) if isinstance(v, tuple) else v for name, v in identity.items()}
 
@@ -232,8 +232,8 @@ def make_config(**values: Any) -> DFPIRConfig:
     Raises:
         ValueError: an unknown key (with the nearest known one) or a value that is not allowed.
     """
-    known = [f.name for f in fields(DFPIRConfig)]
+    names = [f.name for f in fields(DFPIRConfig)]
     for name in values:
-        if name not in known:
-            raise ValueError(f"Unknown setting {name!r}.{suggestion(name, known)}")
+        if name not in names:
+            raise ValueError(f"Unknown setting {name!r}.{suggestion(name, names)}")
     return DFPIRConfig(**values)

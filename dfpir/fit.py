@@ -33,19 +33,19 @@ def fit_restormer(plain: DFPIRConfig, *, same: Literal["parameters", "multiply_a
     """
     from dfpir.count import multiply_adds
 
-    def size(config: DFPIRConfig) -> int:
+    def count_parameters(config: DFPIRConfig) -> int:
         return trained_parameters(config) if same == "parameters" else multiply_adds(config, _SIDE, _SIDE)
 
-    def widened(steps: int) -> DFPIRConfig:
+    def with_width(steps: int) -> DFPIRConfig:
         # a little above the whole number, so that int() does not truncate it to the one below
         hidden = int(plain.dim * plain.ffn_expansion) + steps
         return replace(plain, ffn_expansion=round((hidden + 0.01) / plain.dim, 6)) if steps else plain
 
-    goal = size(replace(plain, channel_perturbation=True, attention_perturbation=True))
+    goal = count_parameters(replace(plain, channel_perturbation=True, attention_perturbation=True))
     low, high = 0, 1
-    while size(widened(high)) < goal:
+    while count_parameters(with_width(high)) < goal:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if size(widened(middle)) < goal else (low, middle)
-    return min((widened(low), widened(high)), key=lambda config: abs(size(config) - goal))
+        low, high = (middle, high) if count_parameters(with_width(middle)) < goal else (low, middle)
+    return min((with_width(low), with_width(high)), key=lambda config: abs(count_parameters(config) - goal))

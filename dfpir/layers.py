@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dfpir.kernels import channel_norm, cosine_map, depthwise_gate, padded_widths
-from dfpir.recompute import Recomputed
+from dfpir.recompute import RecomputableBlock
 
 Features = Float[Tensor, "b c h w"]
 Pixels = Float[Tensor, "b n c"]
@@ -28,7 +28,7 @@ def as_pixels(features: Features) -> Pixels:
 
 def as_features(pixels: Pixels, like: Features) -> Features:
     """(B, H*W, C) as (B, C, H, W) in channels-last memory, with H and W of `like`."""
-    return pixels.unflatten(1, like.shape[-2:]).permute(0, 3, 1, 2)
+    return torch.unflatten(pixels, 1, like.shape[-2:]).permute(0, 3, 1, 2)
 
 
 class ChannelLayerNorm(nn.Module):
@@ -111,13 +111,16 @@ class GatedFeedForward(nn.Module):
         extra = -self.project_out.in_channels % _ALIGNED
         if extra and padded_widths(x.device.type):
             return self._padded(x, extra)
-        return self.project_out(depthwise_gate(self.project_in(x), self.dwconv.weight, self.dwconv.bias))
+        out: Tensor = self.project_out(depthwise_gate(self.project_in(x), self.dwconv.weight, self.dwconv.bias))
+        return out
 
     def _padded(self, x: Features, extra: int) -> Features:
         """The same with `extra` more channels in each half, whose weights are zero: their gate is zero, too."""
         hidden = self.project_out.in_channels
         wide = [self.project_in.weight, self.project_in.bias, self.dwconv.weight, self.dwconv.bias]
-        w_in, b_in, w_conv, b_conv = (None if each is None else _pad_halves(each, hidden, extra) for each in wide)
+        w_in, b_in, w_conv, b_conv = (
+            None if parameter is None else _pad_halves(parameter, hidden, extra) for parameter in wide
+        )
         assert w_in is not None
         assert w_conv is not None
         gated = depthwise_gate(F.conv2d(x, w_in, b_in), w_conv, b_conv)
@@ -126,10 +129,11 @@ class GatedFeedForward(nn.Module):
 
 def _pad_halves(parameter: Tensor, hidden: int, extra: int) -> Tensor:
     """(2 * hidden, ...) with `extra` zeros behind each half of the first axis."""
-    return F.pad(parameter.unflatten(0, (2, hidden)), (0, 0) * (parameter.ndim - 1) + (0, extra)).flatten(0, 1)
+    halves = torch.unflatten(parameter, 0, (2, hidden))
+    return F.pad(halves, (0, 0) * (parameter.ndim - 1) + (0, extra)).flatten(0, 1)
 
 
-class TransformerBlock(Recomputed):
+class TransformerBlock(RecomputableBlock):
     """x + MDTA(LN(x)), then + GDFN(LN(x)). (B, C, H, W) in and out."""
 
     def __init__(self, channels: int, heads: int, ffn_expansion: float, *, norm_bias: bool) -> None:
@@ -139,6 +143,7 @@ class TransformerBlock(Recomputed):
         self.norm2 = ChannelLayerNorm(channels, bias=norm_bias)
         self.ffn = GatedFeedForward(channels, ffn_expansion)
 
-    def compute(self, x: Features) -> Features:  # type: ignore[override]
+    def compute(self, x: Features) -> Features:
         x = x + self.attn(self.norm1(x))
-        return x + self.ffn(self.norm2(x))
+        out: Tensor = x + self.ffn(self.norm2(x))
+        return out

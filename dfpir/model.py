@@ -89,18 +89,19 @@ class RestorationUNet(nn.Module):
         skips: list[Features] = []
         for level, (stage, down) in enumerate(zip(self.encoder, self.down, strict=True), start=1):
             x = stage(x)
-            skips.append(self._perturbed(level, x, codes, prompts))
+            skips.append(self._perturb(level, x, codes, prompts))
             x = halve(down(x))
-        x = self._perturbed(4, self.latent(x), codes, prompts)
+        x = self._perturb(4, self.latent(x), codes, prompts)
         for level in (3, 2, 1):
             x = torch.cat([double(self.up[level - 1](x)), skips[level - 1]], dim=1)
             x = x.contiguous(memory_format=torch.channels_last)
             if level > 1:
                 x = self.reduce[level - 2](x)
             x = self.decoder[level - 1](x)
-        return self.output(self.refinement(x)) + image
+        out: Tensor = self.output(self.refinement(x)) + image
+        return out
 
-    def _perturbed(self, level: int, x: Features, codes: Codes | None, prompts: Tensor | None) -> Features:
+    def _perturb(self, level: int, x: Features, codes: Codes | None, prompts: Tensor | None) -> Features:
         return self.perturb[str(level)](x, codes, prompts) if str(level) in self.perturb else x
 
     def _read_code(self, code: Tensor | None, batch: int) -> tuple[Codes | None, Tensor | None]:

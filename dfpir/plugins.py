@@ -53,7 +53,7 @@ class Plugin:
 def plugins_behind(*functions: Callable[..., Any] | None) -> list[Plugin]:
     """The packages outside the suite that these functions and classes, and the classes' bases, are defined in."""
     names = [name for function in functions if function is not None for name in _modules_of(function)]
-    return _plugins(name for name in names if not _is_known(name))
+    return _plugins(name for name in names if not _is_versioned(name))
 
 
 def installed_plugins() -> list[Plugin]:
@@ -62,7 +62,7 @@ def installed_plugins() -> list[Plugin]:
     return _plugins(name for name in modules if name.partition(".")[0] not in _SUITE)
 
 
-def said_of(point: EntryPoint) -> str:
+def describe_entry_point(point: EntryPoint) -> str:
     """`mylab 1.2 (mylab.studies)`: an entry point for messages."""
     dist = point.dist
     return f"{dist.name} {dist.version} ({point.value})" if dist is not None else point.value
@@ -76,11 +76,11 @@ def _modules_of(function: Callable[..., Any]) -> Iterator[str]:
         function = function.func
     module = str(getattr(function, "__module__", None) or type(function).__module__)
     yield module
-    if inspect.isclass(function) and not _is_known(module):  # what the suite's own classes stand on is no plug-in
+    if inspect.isclass(function) and not _is_versioned(module):  # what the suite's own classes stand on is no plug-in
         yield from (base.__module__ for base in inspect.getmro(function)[1:])
 
 
-def _is_known(name: str) -> bool:
+def _is_versioned(name: str) -> bool:
     """Whether the suite's version, or a package in env.json, already says which code a module holds."""
     return name.partition(".")[0] in _SUITE | {"torch", "builtins", "typing", "abc", "functools"}
 
@@ -94,10 +94,10 @@ def _plugins(modules: Iterable[str]) -> list[Plugin]:
 def _plugin(module: str) -> Plugin:
     """Read once: what counts is the code that was imported."""
     package, files = _package_of(module)
-    distribution, found = _distribution(module.partition(".")[0])
+    distribution, version_text = _distribution(module.partition(".")[0])
     # a process that a script starts imports the script under another name
     name = "__main__" if package == "__mp_main__" else package
-    return Plugin(package=name, distribution=distribution, version=found, sha256=_source_hash(files))
+    return Plugin(package=name, distribution=distribution, version=version_text, sha256=_source_hash(files))
 
 
 def _distribution(package: str) -> tuple[str, str]:
@@ -118,7 +118,7 @@ def _package_of(module: str) -> tuple[str, dict[str, Path]]:
     parts = module.split(".")
     for depth in range(1, len(parts) + 1):
         name = ".".join(parts[:depth])
-        file, folders = _located(name)
+        file, folders = _locate(name)
         if file is not None and folders:
             return name, _python_files(folders)
         if file is not None:
@@ -127,18 +127,18 @@ def _package_of(module: str) -> tuple[str, dict[str, Path]]:
     return module, {}
 
 
-def _located(name: str) -> tuple[Path | None, list[Path]]:
+def _locate(name: str) -> tuple[Path | None, list[Path]]:
     """A module's file, and the folders that a package's modules lie in."""
     loaded = sys.modules.get(name)
     if loaded is not None:
         file, folders = getattr(loaded, "__file__", None), getattr(loaded, "__path__", ())
     else:
         try:
-            found = find_spec(name)
+            spec = find_spec(name)
         except Exception:  # a package that can't be imported; its registry names it
-            found = None
-        file = found.origin if found is not None and found.has_location else None
-        folders = (found.submodule_search_locations or ()) if found is not None else ()
+            spec = None
+        file = spec.origin if spec is not None and spec.has_location else None
+        folders = (spec.submodule_search_locations or ()) if spec is not None else ()
     path = Path(file) if file is not None else None
     return path if path is not None and path.is_file() else None, [Path(folder) for folder in folders]
 

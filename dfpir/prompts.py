@@ -1,4 +1,4 @@
-"""Prompts and their codes: what tells the model which degradation it faces.
+"""Text prompts and their codes: the model's conditioning on the degradation.
 
 The paper encodes a sentence a degradation with CLIP ViT-B/32 (`encode_text`, not normalised, 512 numbers of norm about
 10). Where CLIP's weights can't be had, `minilm` codes (another text encoder, shipped with this package) or `onehot`
@@ -122,9 +122,9 @@ def load_prompts(prompt_set: PromptSet, encoder: TextEncoder, conditions: Sequen
     for name in names:
         if name not in SENTENCES:
             raise ValueError(f"No prompt for condition {name!r}.{suggestion(name, SENTENCES)}")
-    told = _permuted(names) if prompt_set == "permuted" else names
+    sources = _permuted(names) if prompt_set == "permuted" else names
     which = "simple" if prompt_set == "simple" else "detailed"
-    sentences = tuple("" if prompt_set == "empty" else getattr(SENTENCES[name], which) for name in told)
+    sentences = tuple("" if prompt_set == "empty" else getattr(SENTENCES[name], which) for name in sources)
     encoders: dict[str, Callable[[tuple[str, ...]], Tensor]] = {
         "clip": _clip_codes,
         "minilm": _minilm_codes,
@@ -147,14 +147,14 @@ def _permuted(conditions: Sequence[str]) -> tuple[str, ...]:
 
 def _onehot_codes(sentences: tuple[str, ...]) -> Tensor:
     """A direction of its own for each distinct sentence: the paper's in the order of its lists, then these others."""
-    known = list(dict.fromkeys((*PAPER_SENTENCES, *sentences)))
+    vocabulary = list(dict.fromkeys((*PAPER_SENTENCES, *sentences)))
     codes = torch.zeros(len(sentences), CODE_DIM)
     for row, text in enumerate(sentences):
-        codes[row, known.index(text)] = CODE_NORM
+        codes[row, vocabulary.index(text)] = CODE_NORM
     return codes
 
 
-def without_codes(encoder: str, conditions: Sequence[str]) -> tuple[str, ...]:
+def conditions_without_code(encoder: str, conditions: Sequence[str]) -> tuple[str, ...]:
     """Those of the conditions whose sentences this encoder can't encode: `minilm`'s codes are of the paper's alone."""
     if encoder != "minilm":
         return ()
@@ -169,12 +169,12 @@ def _minilm_codes(sentences: tuple[str, ...]) -> Tensor:
             "--text-encoder clip or onehot."
         )
     with (files("dfpir") / "data" / "minilm_text.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        known: dict[str, np.ndarray] = {}
+        stored_codes: dict[str, np.ndarray] = {}
         for prompt_set in PROMPTS:
-            known |= dict(zip(stored[f"{prompt_set}_prompts"].tolist(), stored[prompt_set], strict=True))
+            stored_codes |= dict(zip(stored[f"{prompt_set}_prompts"].tolist(), stored[prompt_set], strict=True))
     codes = torch.zeros(len(sentences), CODE_DIM)
     for row, text in enumerate(sentences):
-        code = torch.from_numpy(known[text])
+        code = torch.from_numpy(stored_codes[text])
         codes[row, : len(code)] = code * CODE_NORM / code.norm()
     return codes
 
@@ -254,4 +254,5 @@ def encode_text(model: torch.nn.Module, tokenizer: object, sentences: Sequence[s
     """`encode_text` of a CLIP model on the CPU in float32, not normalised, as the released code uses it."""
     with torch.inference_mode():
         tokens = tokenizer(list(sentences))  # type: ignore[operator]
-        return model.eval().encode_text(tokens).float().clone()  # type: ignore[operator]
+        codes: Tensor = model.eval().encode_text(tokens).float().clone()  # type: ignore[operator]
+        return codes

@@ -25,7 +25,7 @@ def recompute_activations(model: nn.Module, on: bool = True) -> int:
     Returns:
         How many blocks of the model can; 0: it trains as before.
     """
-    blocks = [module for module in model.modules() if isinstance(module, Recomputed)]
+    blocks = [module for module in model.modules() if isinstance(module, RecomputableBlock)]
     for block in blocks:
         block.recompute = on
     return len(blocks)
@@ -47,14 +47,14 @@ def compile_blocks(model: nn.Module, backend: str | None = "inductor", *, evalua
         How many blocks of the model can; 0: it trains as before.
     """
     chosen_kernels()  # what is compiled depends on it: the environment is read now, not while a block is traced
-    blocks = [module for module in model.modules() if isinstance(module, Recomputed)]
+    blocks = [module for module in model.modules() if isinstance(module, RecomputableBlock)]
     for block in blocks:
         block.compiled_by, block.compiled_in_evaluation = backend, evaluation
     return len(blocks)
 
 
-class Recomputed(nn.Module):
-    """A block that, told so, keeps its inputs alone for the backward pass and computes the rest again there.
+class RecomputableBlock(nn.Module):
+    """A block that, with `recompute`, keeps its inputs alone for the backward pass and computes the rest again there.
 
     The same numbers for about a third more time and a fraction of the memory; see `recompute_activations`. A block
     says in `compute` what it does, and draws no random numbers there. `compile_blocks` has `compute` compiled.
@@ -70,23 +70,23 @@ class Recomputed(nn.Module):
 
     def forward(self, *inputs: Any) -> Tensor:
         if self.recompute and torch.is_grad_enabled():
-            return checkpoint(self._computed, *inputs, use_reentrant=False, preserve_rng_state=False)
-        return self._computed(*inputs)
+            return checkpoint(self._run_compute, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return self._run_compute(*inputs)
 
-    def _computed(self, *inputs: Any) -> Tensor:
+    def _run_compute(self, *inputs: Any) -> Tensor:
         if self.compiled_by is None or not (self.training or self.compiled_in_evaluation):
             return self.compute(*inputs)
-        _raise_limits()
-        return _compiled(type(self).compute, self.compiled_by)(self, *inputs)
+        _raise_compile_limits()
+        return _compile(type(self).compute, self.compiled_by)(self, *inputs)
 
 
 @cache
-def _compiled(compute: Callable[..., Tensor], backend: str) -> Callable[..., Tensor]:
-    """A class's `compute`, compiled for each kind of its blocks and each size of their inputs apart."""
+def _compile(compute: Callable[..., Tensor], backend: str) -> Callable[..., Tensor]:
+    """A class's `compute`, compiled separately for each kind of its blocks and each size of their inputs."""
     return torch.compile(compute, dynamic=False, backend=backend)
 
 
-def _raise_limits() -> None:
+def _raise_compile_limits() -> None:
     """Let a function be compiled as often as a model has kinds of blocks, for each size of a recipe's patches.
 
     PyTorch's own limit, eight, would leave the ninth kind of a full-size DFPIR eager. Settings are a thread's own, and

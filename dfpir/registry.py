@@ -11,30 +11,30 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from dfpir.plugins import said_of
+from dfpir.plugins import describe_entry_point
 
 T = TypeVar("T")
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, choices: Iterable[str]) -> str:
     """` Did you mean 'x'?` or the list of what is known: the end of an error message about an unknown name."""
-    names = list(known)
-    likeness = [difflib.SequenceMatcher(None, name, other).ratio() for other in names]
+    names = list(choices)
+    likeness = [difflib.SequenceMatcher(None, name, choice).ratio() for choice in names]
     if likeness and max(likeness) >= 0.6:
         return f" Did you mean {names[likeness.index(max(likeness))]!r}?"
     return f" Known: {', '.join(names)}."
 
 
-_told: set[str] = set()
-"""Plug-ins whose fault was said: two registries may load one group."""
+_reported: set[str] = set()
+"""Plug-ins whose import error was printed: two registries may load one group."""
 
 
-def _tell_broken(plugin: str, error: Exception) -> None:
+def _warn_broken(plugin: str, error: Exception) -> None:
     """One line, from the first process alone: those that it starts would repeat it."""
-    if multiprocessing.parent_process() is None and plugin not in _told:
-        _told.add(plugin)
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"warning: plug-in {plugin} is left out: {what}", file=sys.stderr)
+    if multiprocessing.parent_process() is None and plugin not in _reported:
+        _reported.add(plugin)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"warning: plug-in {plugin} is left out: {reason}", file=sys.stderr)
 
 
 class UnknownNameError(ValueError):
@@ -89,7 +89,7 @@ class Registry(Generic[T]):
                 try:
                     point.load()  # importing the module registers what it decorates
                 except Exception as error:
-                    _tell_broken(said_of(point), error)
+                    _warn_broken(describe_entry_point(point), error)
 
     def __getitem__(self, name: str) -> T:
         self._load()

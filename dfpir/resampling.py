@@ -6,6 +6,7 @@ what follows copies it back, in the backward pass as well: there the same permut
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -20,8 +21,9 @@ def halve(x: Features) -> Float[Tensor, "b 4c h/2 w/2"]:
     if _kernel_keeps_layout(x):
         return F.pixel_unshuffle(x, FACTOR)
     _, _, height, width = x.shape
-    pixels = x.permute(0, 2, 3, 1).unflatten(2, (width // FACTOR, FACTOR)).unflatten(1, (height // FACTOR, FACTOR))
-    return pixels.permute(0, 1, 3, 5, 2, 4).flatten(3).permute(0, 3, 1, 2)
+    pixels = torch.unflatten(x.permute(0, 2, 3, 1), 2, (width // FACTOR, FACTOR))
+    blocks = torch.unflatten(pixels, 1, (height // FACTOR, FACTOR))
+    return blocks.permute(0, 1, 3, 5, 2, 4).flatten(3).permute(0, 3, 1, 2)
 
 
 def double(x: Features) -> Float[Tensor, "b c/4 2h 2w"]:
@@ -29,7 +31,7 @@ def double(x: Features) -> Float[Tensor, "b c/4 2h 2w"]:
     if _kernel_keeps_layout(x):
         return F.pixel_shuffle(x, FACTOR)
     channels = x.shape[1] // FACTOR**2
-    pixels = x.permute(0, 2, 3, 1).unflatten(3, (channels, FACTOR, FACTOR))
+    pixels = torch.unflatten(x.permute(0, 2, 3, 1), 3, (channels, FACTOR, FACTOR))
     batch, height, width = pixels.shape[:3]
     return (
         pixels.permute(0, 1, 4, 2, 5, 3).reshape(batch, height * FACTOR, width * FACTOR, channels).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""The sentences that tell a model which degradation it faces; no torch is needed to read them."""
+"""The sentences of the text prompts, one for each degradation; no torch is needed to read them."""
 
 from __future__ import annotations
 

@@ -51,13 +51,13 @@ def dgcpm_only() -> DFPIRConfig:
 
 @register_variant(label="Restormer, task bias")
 def restormer_told() -> DFPIRConfig:
-    """Control: Restormer told the task in the cheapest way, by a learned bias a channel for each prompt."""
+    """Control: Restormer conditioned in the cheapest way, by a learned bias a channel for each prompt."""
     return DFPIRConfig(attention_perturbation=False, order="bias_per_prompt")
 
 
 @register_variant(label="+ DGCPM, identity order")
 def dgcpm_only_identity_order() -> DFPIRConfig:
-    """Channel perturbation alone without reordering: two linear layers on each skip, nothing told."""
+    """Channel perturbation alone without reordering: two linear layers on each skip, unconditioned."""
     return DFPIRConfig(attention_perturbation=False, order="identity")
 
 
@@ -213,19 +213,19 @@ _register_levels("dfpir_latent", (4,), "the latent", "DFPIR on the latent")
 _register_levels("dfpir_skips", (1, 2, 3), "the three skips", "DFPIR on the skips")
 
 
-def _register_prompts(prompt_set: PromptSet, what: str, label: str = "") -> None:
+def _register_prompts(prompt_set: PromptSet, docstring: str, label: str = "") -> None:
     def variant() -> DFPIRConfig:
         return replace(dfpir(), prompt_set=prompt_set)
 
-    variant.__doc__ = what
+    variant.__doc__ = docstring
     register_variant(f"dfpir_{prompt_set}_prompts", label=f"DFPIR, {label or prompt_set} prompts")(variant)
 
 
 _register_prompts("simple", "The paper's one-word prompts, the same for all noise levels.")
 _register_prompts("onehot", "A one-hot code for each condition instead of a sentence.", "one-hot")
-_register_prompts("empty", "Control: the empty sentence for every condition, so that nothing is told.")
-_register_prompts("permuted", "Control: each condition has another task's sentence: told apart, but wrongly named.")
-_register_prompts("shuffled", "Control: in training each sample is told a random condition: prompts mean nothing.")
+_register_prompts("empty", "Control: the empty sentence for every condition: no conditioning.")
+_register_prompts("permuted", "Control: each condition has another task's sentence: distinct, but wrongly named.")
+_register_prompts("shuffled", "Control: in training each sample gets a random condition's prompt.")
 
 
 def _register_gamma(percent: int) -> None:

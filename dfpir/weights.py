@@ -10,7 +10,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from dfpir.checkpoint_file import WeightsError, plain_state_dict, read_tensors
+from dfpir.checkpoint_file import WeightsError as WeightsError  # the public name
+from dfpir.checkpoint_file import plain_state_dict, read_tensors
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -65,9 +66,9 @@ def load_released(model: Model, weights: str | Path | Mapping[str, Tensor]) -> M
         WeightsError: keys that are missing, unexpected or of another shape, all of them listed; the model is
             unchanged then.
     """
-    source, tensors = tensors_of(weights)
+    source, tensors = read_weights(weights)
     parameters = dict(model.named_parameters())
-    by_released_name = {theirs: parameters[ours] for ours, theirs in released_names(model).items()}
+    by_released_name = {released: parameters[name] for name, released in released_names(model).items()}
     check_fits(by_released_name, tensors, source)
     with torch.no_grad():
         for name, parameter in by_released_name.items():
@@ -75,7 +76,7 @@ def load_released(model: Model, weights: str | Path | Mapping[str, Tensor]) -> M
     return model
 
 
-def tensors_of(weights: str | Path | Mapping[str, Tensor]) -> tuple[object, dict[str, Tensor]]:
+def read_weights(weights: str | Path | Mapping[str, Tensor]) -> tuple[object, dict[str, Tensor]]:
     """What names them in errors, and the tensors of a file or of a state dict, without prefixes that all names share.
 
     Raises:
@@ -86,23 +87,23 @@ def tensors_of(weights: str | Path | Mapping[str, Tensor]) -> tuple[object, dict
     return "the state dict", plain_state_dict(weights, "the state dict")
 
 
-def check_fits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: object) -> None:
+def check_fits(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: object) -> None:
     """Raise a WeightsError where tensors have other names or shapes than a model's, or are not floating-point."""
-    shapes, found_shapes = ({k: tuple(t.shape) for k, t in tensors.items()} for tensors in (expected, found))
-    check_keys(shapes, found_shapes, source)
-    check_floating(expected, found, source)
+    shapes, stored_shapes = ({k: tuple(t.shape) for k, t in group.items()} for group in (expected, tensors))
+    check_keys(shapes, stored_shapes, source)
+    check_floating(expected, tensors, source)
 
 
-def check_keys(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], source: object) -> None:
+def check_keys(expected: Mapping[str, tuple[int, ...]], stored: Mapping[str, tuple[int, ...]], source: object) -> None:
     """Raise a WeightsError that lists every missing and unexpected key and every shape that differs."""
-    missing = [key for key in expected if key not in found]
-    unexpected = [key for key in found if key not in expected]
-    shapes = [f"{k}: {found[k]} instead of {s}" for k, s in expected.items() if k in found and found[k] != s]
+    missing = [key for key in expected if key not in stored]
+    unexpected = [key for key in stored if key not in expected]
+    shapes = [f"{k}: {stored[k]} instead of {s}" for k, s in expected.items() if k in stored and stored[k] != s]
     if not (missing or unexpected or shapes):
         return
     parts = [
-        f"{len(keys)} {what} ({', '.join(keys)})"
-        for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+        f"{len(keys)} {label} ({', '.join(keys)})"
+        for label, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
         if keys
     ]
     raise WeightsError(
@@ -111,36 +112,36 @@ def check_keys(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tupl
     )
 
 
-def check_floating(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: object) -> None:
+def check_floating(expected: Mapping[str, Tensor], stored: Mapping[str, Tensor], source: object) -> None:
     """Raise a WeightsError for integers, booleans and complex numbers where the model has floating-point weights."""
-    others = [
-        f"{key}: {str(found[key].dtype).removeprefix('torch.')}"
+    misfits = [
+        f"{key}: {str(stored[key].dtype).removeprefix('torch.')}"
         for key, tensor in expected.items()
-        if key in found and tensor.is_floating_point() and not found[key].is_floating_point()
+        if key in stored and tensor.is_floating_point() and not stored[key].is_floating_point()
     ]
-    if others:
+    if misfits:
         raise WeightsError(
-            f"{source} holds quantised or damaged weights, {len(others)} not floating-point ({', '.join(others[:3])}"
-            f"{', ...' if len(others) > 3 else ''}): give the float32, float16 or bfloat16 ones."
+            f"{source} holds quantised or damaged weights, {len(misfits)} not floating-point ({', '.join(misfits[:3])}"
+            f"{', ...' if len(misfits) > 3 else ''}): give the float32, float16 or bfloat16 ones."
         )
 
 
-def make_room(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+def resize_training_buffers(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Give buffers that only training uses the size that they have in a file (a module names them `training_only`)."""
     for path, module in model.named_modules():
         for leaf in getattr(module, "training_only", ()):
-            stored, own = tensors.get(f"{path}.{leaf}".lstrip(".")), getattr(module, leaf)
-            if stored is not None and stored.dim() == own.dim() and stored.shape != own.shape:
-                module.register_buffer(leaf, torch.empty_like(stored, dtype=own.dtype, device=own.device))
+            stored, buffer = tensors.get(f"{path}.{leaf}".lstrip(".")), getattr(module, leaf)
+            if stored is not None and stored.dim() == buffer.dim() and stored.shape != buffer.shape:
+                module.register_buffer(leaf, torch.empty_like(stored, dtype=buffer.dtype, device=buffer.device))
 
 
-def load_own(model: Model, tensors: Mapping[str, Tensor]) -> Model:
+def load_weights(model: Model, tensors: Mapping[str, Tensor]) -> Model:
     """Load a state dict by this package's own names, bound prompts and channel orders included, strictly.
 
     Raises:
         WeightsError: keys that are missing, unexpected or of another shape, all of them listed.
     """
-    make_room(model, tensors)
+    resize_training_buffers(model, tensors)
     for name, tensor in tensors.items():
         owner, _, leaf = name.rpartition(".")
         if leaf in ("prompt_codes", "orders"):

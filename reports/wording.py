@@ -66,12 +66,12 @@ def hidden_variants(shown: int, every: int) -> list[str]:
 
 
 def scaled(value: object) -> str:
-    """A count of parameters or multiply-adds: 31,104,761 -> "31.10 M"; "" where it is no number."""
+    """A count of parameters or multiply-adds: 31,104,761 -> "31.10 M", 456,012 -> "456 k"; "" where it is no number."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return ""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for size, unit, digits in ((1e9, "G", 1), (1e6, "M", 0), (1e3, "k", 0)):
         if value >= size:
-            return f"{value / size:.2f} {unit}"
+            return f"{value / size:.{2 if value < 100 * size else digits}f} {unit}"
     return f"{value:g}"
 
 

@@ -20,18 +20,18 @@ if not torch.cuda.is_available():
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """Folder of a finished run of `made_once.SPEC`, one for all processes: read it or copy it."""
-    from tests.support.made_once import SPEC, made_once, tiny_run
+    """Folder of a finished run of `cached_folder.SPEC`, one for all processes: read it or copy it."""
+    from tests.support.cached_folder import SPEC, cached_folder, tiny_run
 
-    return made_once(tmp_path_factory.getbasetemp(), "tiny", tiny_run) / SPEC.run_id
+    return cached_folder(tmp_path_factory.getbasetemp(), "tiny", tiny_run) / SPEC.run_id
 
 
 @pytest.fixture(scope="session")
 def smoke_runs(tmp_path_factory):
     """Folder of the runs of a finished smoke study of `TWO` variants, one for all processes: read it or copy it."""
-    from tests.support.made_once import made_once, smoke_study
+    from tests.support.cached_folder import cached_folder, smoke_study
 
-    return made_once(tmp_path_factory.getbasetemp(), "smoke", smoke_study)
+    return cached_folder(tmp_path_factory.getbasetemp(), "smoke", smoke_study)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`python -m ablations.bench NAME`: measure against the released way in the same process, print, write a CSV."""
+"""`python -m ablations.bench NAME`: measure against the released code in the same process, print, write a CSV file."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablations.cli import fail, fail_for, version
+from ablations.cli import fail, fail_for
 from ablations.startup import StartupError, prepare
 
 if TYPE_CHECKING:
     import torch
 
+    from ablations.bench.measurement import Measurement
     from ablations.bench.options import BenchOptions
-    from ablations.bench.record import Line
 
-    Bench = Callable[[torch.device, int], Iterable[Line]]
+    BenchFunction = Callable[[torch.device, int], Iterable[Measurement]]
 
 _MODULES = {"eval": "evaluate"} | {
     name: name for name in ("data", "load", "metrics", "restore", "statistics", "study", "train")
 }
-_WITH_SETTINGS = ("eval", "train")
+_BENCHES_WITH_SETTINGS = ("eval", "train")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,29 +36,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return command.main(arguments[1:])
         from ablations.bench.options import BenchOptions
-        from ablations.command_line import flag_of, parse, values_of
+        from ablations.flags import parse
 
-        known = [flag_of(name) for name, _ in values_of(BenchOptions())]
-        about = str(__doc__)
-        options = parse(BenchOptions, arguments, prog="python -m ablations.bench", description=about, known=known)
-        if options.version:
-            print(version())
-            return 0
-        run, path = _chosen(options)
+        options = parse(BenchOptions, arguments, prog="python -m ablations.bench", description=str(__doc__))
+        run, path = _select_bench(options)
     except StartupError as error:
         fail(str(error))
     except ValueError as error:
         fail_for(error)
-    _measure(run, options, path)
+    _run_bench(run, options, path)
     return 0
 
 
-def _chosen(options: BenchOptions) -> tuple[Bench, Path]:
-    """The benchmark and the CSV file that its lines go to."""
+def _select_bench(options: BenchOptions) -> tuple[BenchFunction, Path]:
+    """The function of the benchmark and the CSV file of its measurements."""
     import torch
 
     from ablations.bench.options import Settings
-    from ablations.command_line import given
+    from ablations.flags import changed_flags
     from dfpir.registry import suggestion
     from reports.files import require_folder
 
@@ -72,33 +67,33 @@ def _chosen(options: BenchOptions) -> tuple[Bench, Path]:
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda needs a GPU that PyTorch finds")
     run, stem = import_module(f"ablations.bench.{_MODULES[name]}").run, f"{name}-{device}"
-    if name in _WITH_SETTINGS:
+    if name in _BENCHES_WITH_SETTINGS:
         settings.check(device)
         run, stem = partial(run, settings=settings), "-".join(filter(None, (stem, settings.stem())))
-    elif flags := given(settings, Settings()).values():
-        raise ValueError(f"{', '.join(flags)}: for the benchmarks train and eval alone, not for {name}.")
+    elif flags := changed_flags(settings, Settings()).values():
+        raise ValueError(f"{', '.join(flags)}: for the benchmarks train and eval only, not for {name}.")
     path = options.out or Path("runs") / "bench" / f"{stem}.csv"
     require_folder(path.parent, "--out")
     return run, path
 
 
-def _measure(run: Bench, options: BenchOptions, path: Path) -> None:
+def _run_bench(run: BenchFunction, options: BenchOptions, path: Path) -> None:
     import torch
     from rich.console import Console
 
-    from ablations.bench.record import Record
+    from ablations.bench.measurement import ResultsFile
     from reports.figures import scale
 
     console, device = Console(highlight=False, markup=False), torch.device(options.device)
-    record = Record(options.bench, device, path)
-    console.print(f"Each line goes to {path} as it is made.", soft_wrap=True)
-    for line in run(device, options.repeats):
-        record.add(line)
-        console.print(str(line), soft_wrap=True)
+    results = ResultsFile(options.bench, device, path)
+    console.print(f"Each line is also written to {path}.", soft_wrap=True)
+    for measurement in run(device, options.repeats):
+        results.add(measurement)
+        console.print(str(measurement), soft_wrap=True)
     console.print(f"Written: {path}", soft_wrap=True)
-    picture = scale.draw(record.frame(), path.parent, path.stem)
-    if picture is not None:
-        console.print(f"Written: {picture.png} and, for print, .svg and .pdf", soft_wrap=True)
+    figure = scale.draw(results.frame(), path.parent, path.stem)
+    if figure is not None:
+        console.print(f"Written: {figure.png} and, for print, .svg and .pdf", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The data path: 128-pixel training patches a second, against the way the released loop feeds itself; then the feed.
+"""The data path: 128-pixel training patches per second, against the released loader; then training batches (`feed`).
 
-The reference decodes two whole PNG files for each sample, crops and turns them with numpy and stacks batches of five in
-eight worker processes. It is a transcription of what the released code does, for measuring alone.
+The reference decodes two complete PNG files for each sample, crops and rotates them with numpy and collates batches of
+five in eight worker processes. It transcribes what the released code does, for benchmarks only.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from ablations.bench import feed
-from ablations.bench.record import Line, line, rate
+from ablations.bench.measurement import Measurement, measure_rate, summarize
 from datasets.bundle import to_float, to_levels
+from datasets.catalog.finder import find_sets
 from datasets.degrade import degrade
-from datasets.embedded import load_embedded
-from datasets.finder import find_sets
-from datasets.root_bundle import load_root
 from datasets.seeding import stable_seed
+from datasets.sources.embedded import load_embedded
+from datasets.sources.paper import load_root
 from datasets.store import pack, plan_pack
 from datasets.tasks import Condition, Task
 
@@ -32,25 +32,27 @@ WORKERS = 8
 PAIRS = 24
 
 
-def run(device: torch.device, repeats: int) -> Iterator[Line]:
-    """Reference, bare store and the harness's batches on the same pictures; then patches degraded on the fly."""
-    yield from _against_released(device, repeats)
+def run(device: torch.device, repeats: int) -> Iterator[Measurement]:
+    """Reference, store and the harness's batches on the same images; then patches degraded on the fly."""
+    yield from _compare_with_released(device, repeats)
     yield from feed.run(repeats)
 
 
-def _against_released(device: torch.device, repeats: int) -> list[Line]:
+def _compare_with_released(device: torch.device, repeats: int) -> list[Measurement]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         _write_pairs(root)
         loader = DataLoader(
-            _ReleasedWay(root / "LOL-v1" / "our485"), batch_size=BATCH, shuffle=True, num_workers=WORKERS,
+            _ReleasedDataset(root / "LOL-v1" / "our485"), batch_size=BATCH, shuffle=True, num_workers=WORKERS,
             persistent_workers=True,
         )  # fmt: skip
-        reference = line(
-            "released way: decode, crop, turn; 8 workers", "patches/s", rate(lambda: _epoch(loader), repeats)
+        reference = summarize(
+            "released way: decode, crop, turn; 8 workers",
+            "patches/s",
+            measure_rate(lambda: _run_epoch(loader), repeats),
         )
-        found = next(each for each in find_sets(root, ["lol-our485"]))
-        store = pack(plan_pack(found, root))
+        data_set = next(candidate for candidate in find_sets(root, ["lol-our485"]))
+        store = pack(plan_pack(data_set, root))
         bundle = load_root(root, protocol="suite", tasks=[Task.LOWLIGHT])
         conditions = list(bundle.conditions) * BATCH
         counter = iter(range(10**9))
@@ -59,9 +61,9 @@ def _against_released(device: torch.device, repeats: int) -> list[Line]:
             rng = np.random.default_rng(next(counter))
             for _ in range(2000):
                 index = 2 * int(rng.integers(len(store) // 2))
-                for part in (index, index + 1):
+                for number in (index, index + 1):
                     top, left = int(rng.integers(200)), int(rng.integers(200))
-                    store.image(part)[top : top + PATCH, left : left + PATCH].copy()
+                    store.image(number)[top : top + PATCH, left : left + PATCH].copy()
             return 2000
 
         def batches() -> int:
@@ -71,16 +73,17 @@ def _against_released(device: torch.device, repeats: int) -> list[Line]:
                 bundle.batch(conditions, seeds, PATCH, device)
             return 200 * BATCH
 
-        lines = [
+        store_label = "store: two crops a sample, nothing else"
+        harness_label = f"harness: batches of {BATCH} as float tensors on {device.type}, one process"
+        return [
             reference,
-            line("store: two crops a sample, nothing else", "patches/s", rate(crops, repeats), reference.value),
+            summarize(store_label, "patches/s", measure_rate(crops, repeats), reference.value),
+            summarize(harness_label, "patches/s", measure_rate(batches, repeats), reference.value),
         ]
-        what = f"harness: batches of {BATCH} as float tensors on {device.type}, one process"
-        return [*lines, line(what, "patches/s", rate(batches, repeats), reference.value)]
 
 
 def _write_pairs(root: Path) -> None:
-    """Pairs of PNG files of 600 x 400 pixels, as LOL's are, from the embedded photographs darkened."""
+    """Write pairs of PNG files of 600 x 400 pixels, the size of LOL, from the embedded photographs, darkened."""
     photos = load_embedded().train
     for part, count in (("our485", PAIRS), ("eval15", 2)):
         for number in range(count):
@@ -94,12 +97,12 @@ def _write_pairs(root: Path) -> None:
                 Image.fromarray(image).save(path)
 
 
-def _epoch(loader: DataLoader[tuple[torch.Tensor, torch.Tensor]]) -> int:
+def _run_epoch(loader: DataLoader[tuple[torch.Tensor, torch.Tensor]]) -> int:
     return sum(len(degraded) for degraded, _ in loader)
 
 
-class _ReleasedWay(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Two whole images decoded a sample, cut and turned by numpy."""
+class _ReleasedDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Decodes two complete images a sample, crops and rotates them by numpy."""
 
     def __init__(self, folder: Path) -> None:
         self.names = sorted(path.name for path in (folder / "clean").iterdir()) * 12

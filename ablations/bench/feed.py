@@ -1,10 +1,11 @@
-"""Training batches of the embedded photographs: patches a second of each task, of the budgets' mixtures, of four runs.
+"""Training batches of the embedded photographs: patches per second of each task, of mixtures, and of parallel runs.
 
-Every batch is what a run of `three_task` at a small budget draws, but of 64 patches of 48 px.
+Each batch is that of a run of `three_task` at a small budget, but of 64 patches of 48 px.
 """
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
@@ -15,62 +16,69 @@ from typing import Any
 
 import torch
 
-from ablations.bench.record import Line, line, rate
-from ablations.budgets import Budget, budget_named
+from ablations.bench.measurement import Measurement, measure_rate, summarize
+from ablations.budgets import budget_named
 from ablations.data import open_data
-from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.training.distributed import SINGLE_PROCESS
-from ablations.harness.training.prefetch import Feed, cores, workers_for
+from ablations.harness.training.prefetch import BatchLoader, available_cores, prefetch_worker_count
 from ablations.plan import make_plan
-from ablations.spec import Precision, RunSpec
-from datasets.embedded import load_embedded
+from ablations.spec import Budget, Precision, RunSpec
+from datasets.bundle import DataBundle
 from datasets.seeding import stable_seed
+from datasets.sources.embedded import load_embedded
 from datasets.tasks import CONDITIONS, PAPER_TASKS, Task
 
 PATCH = 48
 BATCH = 64
 MIXTURES = ("demo", "small")
 RUNS = 4
-_THREE = (Task.NOISE, Task.RAIN, Task.HAZE)
-_STEPS = 10**6  # more than anybody draws
+_THREE_TASKS = (Task.NOISE, Task.RAIN, Task.HAZE)
+_MANY_STEPS = 10**6  # more than are used
 _CPU = torch.device("cpu")
 _WINDOW_S = 2.0
 
 
-def run(repeats: int) -> Iterator[Line]:
-    """The lines: a task alone, each mixture in this process and by two processes, four runs at once."""
+def run(repeats: int) -> Iterator[Measurement]:
+    """Each task, each mixture in this process and by two processes, then parallel runs."""
     keep_freed_memory()  # as runs do
     bundle = load_embedded()
     for task in PAPER_TASKS:
-        found = [c for c in CONDITIONS if c.task is task]
-        conditions = [found[row % len(found)] for row in range(BATCH)]
-        steps = iter(range(_STEPS))
-
-        def rows() -> int:
-            step = next(steps)  # noqa: B023
-            seeds = [stable_seed("bench", step, row) for row in range(BATCH)]
-            bundle.batch(conditions, seeds, PATCH)  # noqa: B023
-            return BATCH
-
-        what = f"feed: {task.name} alone, one process"
-        yield line(what, "patches/s", rate(rows, repeats), float("nan"))
+        rates = _measure_task(bundle, task, repeats)
+        yield summarize(f"feed: {task.name} alone, one process", "patches/s", rates, math.nan)
     for budget in MIXTURES:
-        alone = _mixture(budget, 0, repeats)
-        yield line(f"feed: {budget}'s three tasks, one process", "patches/s", alone, float("nan"))
-        by_two = _mixture(budget, 2, repeats)
-        yield line(f"feed: {budget}'s three tasks, two processes", "patches/s", by_two, float("nan"))
-    workers = workers_for(bundle, torch.device("cuda"), cores())
+        one_process = _measure_mixture(budget, 0, repeats)
+        yield summarize(f"feed: {budget}'s three tasks, one process", "patches/s", one_process, math.nan)
+        two_processes = _measure_mixture(budget, 2, repeats)
+        yield summarize(f"feed: {budget}'s three tasks, two processes", "patches/s", two_processes, math.nan)
+    workers = prefetch_worker_count(bundle, torch.device("cuda"), available_cores())
     for budget in MIXTURES:
-        what = f"feed: {budget}'s three tasks, {RUNS} runs at once, {workers} processes each on {cores()} cores"
-        yield line(what, "steps/s", at_once(budget, workers, repeats), float("nan"))
+        label = (
+            f"feed: {budget}'s three tasks, {RUNS} runs at once, {workers} processes each on {available_cores()} cores"
+        )
+        yield summarize(label, "steps/s", measure_parallel_runs(budget, workers, repeats), math.nan)
+
+
+def _measure_task(bundle: DataBundle, task: Task, repeats: int) -> list[float]:
+    """Patches per second of batches of one task."""
+    task_conditions = [c for c in CONDITIONS if c.task is task]
+    conditions = [task_conditions[row % len(task_conditions)] for row in range(BATCH)]
+    steps = iter(range(_MANY_STEPS))
+
+    def next_batch() -> int:
+        step = next(steps)
+        bundle.batch(conditions, [stable_seed("bench", step, row) for row in range(BATCH)], PATCH)
+        return BATCH
+
+    return measure_rate(next_batch, repeats)
 
 
 def spec_of(budget: str, patch: int = PATCH, batch: int = BATCH) -> RunSpec:
-    """A run on three tasks whose every step draws the budget's mixture."""
-    chosen = budget_named(budget)
-    phase = replace(chosen.recipe.phases[-1], steps=_STEPS, patch=patch, batch=batch)
-    names = [c.name for c in CONDITIONS if c.task in _THREE]
-    return embedded_spec(replace(chosen, recipe=replace(chosen.recipe, phases=(phase,))), conditions=names)
+    """The spec of a run on three tasks, with the mixture of the budget's last phase in every step."""
+    named = budget_named(budget)
+    phase = replace(named.recipe.phases[-1], steps=_MANY_STEPS, patch=patch, batch=batch)
+    names = [c.name for c in CONDITIONS if c.task in _THREE_TASKS]
+    return embedded_spec(replace(named, recipe=replace(named.recipe, phases=(phase,))), conditions=names)
 
 
 def embedded_spec(
@@ -80,7 +88,7 @@ def embedded_spec(
     conditions: Sequence[str] | None = None,
     precision: Precision = "fp32",
 ) -> RunSpec:
-    """A run of a variant on the embedded photographs, in all their conditions where none are named."""
+    """The spec of a run on the embedded photographs; `conditions` are all of theirs by default."""
     data, bundle = open_data("embedded")
     plan = make_plan(
         "gamma_sweep",
@@ -95,52 +103,54 @@ def embedded_spec(
     return plan.specs[0]
 
 
-def _mixture(budget: str, workers: int, repeats: int) -> list[float]:
-    """Patches a second of one feed."""
-    with closing(Feed(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
-        steps = iter(range(_STEPS))
+def _measure_mixture(budget: str, workers: int, repeats: int) -> list[float]:
+    """Patches per second of one run."""
+    with closing(BatchLoader(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
+        steps = iter(range(_MANY_STEPS))
 
-        def some() -> int:
+        def draw_batches() -> int:
             for _ in range(8):
                 feed.batch(next(steps))
             return 8 * BATCH
 
-        return rate(some, repeats)
+        return measure_rate(draw_batches, repeats)
 
 
-def at_once(budget: str, workers: int, repeats: int, runs: int = RUNS, window_s: float = _WINDOW_S) -> list[float]:
-    """Steps a second that this machine prepares for several runs, all together, in each of the windows of time."""
+def measure_parallel_runs(
+    budget: str, workers: int, repeats: int, runs: int = RUNS, window_s: float = _WINDOW_S
+) -> list[float]:
+    """Batches per second of several parallel runs together, in each of `repeats` windows of time."""
     context = multiprocessing.get_context("spawn")
-    drawn: Sequence[Synchronized[int]] = [context.Value("q", 0) for _ in range(runs)]
+    counts: Sequence[Synchronized[int]] = [context.Value("q", 0) for _ in range(runs)]
     stop = context.Event()
-    takers = [context.Process(target=_take, args=(budget, workers, count, stop)) for count in drawn]
+    consumers = [context.Process(target=_consume_batches, args=(budget, workers, count, stop)) for count in counts]
     try:
-        for taker in takers:
-            taker.start()
-        while not all(count.value > 2 for count in drawn):
-            if not all(taker.is_alive() for taker in takers):
-                raise RuntimeError("A process that takes batches ended; its own error is above.")
+        for consumer in consumers:
+            consumer.start()
+        while not all(count.value > 2 for count in counts):
+            if not all(consumer.is_alive() for consumer in consumers):
+                raise RuntimeError("A process of the benchmark ended; its error is above.")
             time.sleep(0.05)
-        return [_window(drawn, window_s) for _ in range(repeats)]
+        return [_steps_per_second(counts, window_s) for _ in range(repeats)]
     finally:
         stop.set()
-        for taker in takers:
-            taker.join()
+        for consumer in consumers:
+            consumer.join()
 
 
-def _window(drawn: Sequence[Synchronized[int]], window_s: float) -> float:
-    started, before = time.perf_counter(), sum(count.value for count in drawn)
+def _steps_per_second(counts: Sequence[Synchronized[int]], window_s: float) -> float:
+    started, start_count = time.perf_counter(), sum(count.value for count in counts)
     time.sleep(window_s)
-    return (sum(count.value for count in drawn) - before) / (time.perf_counter() - started)
+    return (sum(count.value for count in counts) - start_count) / (time.perf_counter() - started)
 
 
-def _take(budget: str, workers: int, drawn: Synchronized[int], stop: Any) -> None:
-    """A run that does nothing with its batches."""
+def _consume_batches(budget: str, workers: int, count: Synchronized[int], stop: Any) -> None:
+    """The process of a run that discards its batches."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    with closing(Feed(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
+    with closing(BatchLoader(spec_of(budget), load_embedded(), _CPU, SINGLE_PROCESS, workers=workers)) as feed:
         step = 0
         while not stop.is_set():
             feed.batch(step)
             step += 1
-            drawn.value = step
+            count.value = step

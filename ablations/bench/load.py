@@ -1,7 +1,6 @@
-"""Studies of thousands of runs, made up: status, collecting, report, table, scheduling; seconds and memory by size.
+"""Synthetic studies of thousands of runs: status, collecting, report, table, scheduling; seconds and memory by size.
 
-Every number in such a study is drawn; its variants are no models. A report draws what it draws of any study: its
-variants stay as many, their seeds grow.
+All numbers in such a study are random, and no models exist. The number of variants is fixed, that of seeds grows.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import torch
 from rich.console import Console
 
 from ablations.bench.feed import embedded_spec
-from ablations.bench.record import Line
+from ablations.bench.measurement import Measurement
 from ablations.budgets import budget_named
 from ablations.harness.launch.job import Job, JobOptions, pending_jobs
 from ablations.harness.lock import run_lock
@@ -36,78 +35,80 @@ from reports import schema
 from reports.files import sha256_of, write_json
 
 SIZES = (1000, 3000, 10000)
-"""Runs of a study, each with `ROWS` rows."""
+"""Runs of a study, each with `ROWS_PER_RUN` rows."""
 
-ROWS = 1000
-_LOOK_EVERY_S = 0.02
+ROWS_PER_RUN = 1000
+_POLL_S = 0.02
 _VARIANTS = 20
 _CONDITIONS = ("noise-25", "rain", "haze", "blur", "lowlight")
 _CROPS = 4  # of each photograph
-_COLLECT = "import sys; from pathlib import Path; from reports.load import load; load([Path(sys.argv[1])])"
-_TABLE = """
+_COLLECT_CODE = "import sys; from pathlib import Path; from reports.load import load; load([Path(sys.argv[1])])"
+_TABLE_CODE = """
 import json, sys
 from pathlib import Path
 from ablations.harness.study import write_table
 study = Path(sys.argv[1])
 write_table(json.loads((study / "study.json").read_text()), study.parents[1], study)
 """
-_SAME_FOR_ALL = (schema.ENV_FILE, schema.SUMMARY_FILE, schema.TRAIN_LOG_FILE)
+_SHARED_FILES = (schema.ENV_FILE, schema.SUMMARY_FILE, schema.TRAIN_LOG_FILE)
 
 
-def run(device: torch.device, repeats: int) -> list[Line]:
-    """Each size once: a ratio is the cost a run over that at the smallest size, 1 where growth is linear."""
-    lines: list[Line] = []
-    first: dict[str, float] = {}
+def run(device: torch.device, repeats: int) -> list[Measurement]:
+    """Each size once: the ratio is the cost per run over that at the smallest size, 1 for linear growth."""
+    measurements: list[Measurement] = []
+    first_cost_per_run: dict[str, float] = {}
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder) / "runs"
             study = make_runs(root, size)
             report = ["-m", "reports", "study", str(study), "--out", str(Path(folder) / "report")]
             costs: dict[str, tuple[float, float | None]] = {
-                "status": measured(["-m", "ablations.status", str(root)]),
-                "collect": measured(["-c", _COLLECT, str(study)]),
-                "report": measured(report),
-                "table": measured(["-c", _TABLE, str(study)]),
+                "status": measure_process(["-m", "ablations.status", str(root)]),
+                "collect": measure_process(["-c", _COLLECT_CODE, str(study)]),
+                "report": measure_process(report),
+                "table": measure_process(["-c", _TABLE_CODE, str(study)]),
             }
-            costs["scheduling"] = schedule(Path(folder) / "scheduled", size), None
+            costs["scheduling"] = measure_scheduling(Path(folder) / "scheduled", size), None
         for name, (seconds, mib) in costs.items():
-            at = _at(name, size)
-            ratio = seconds / size / first.setdefault(name, seconds / size)
+            curve = _curve_columns(name, size)
+            ratio = seconds / size / first_cost_per_run.setdefault(name, seconds / size)
             print(f"{name}: {size} runs, {seconds:.2f} s" + (f", {mib:.0f} MiB" if mib else ""), flush=True)
-            lines.append(Line(what=f"{name}: {size} runs", unit="s", value=seconds, spread=1.0, ratio=ratio, **at))
+            measurements.append(
+                Measurement(what=f"{name}: {size} runs", unit="s", value=seconds, spread=1.0, ratio=ratio, **curve)
+            )
             if mib is not None:
-                what = f"{name}: {size} runs, peak memory"
-                ratio = mib / size / first.setdefault(f"{name} memory", mib / size)
-                lines.append(Line(what=what, unit="MiB", value=mib, spread=1.0, ratio=ratio, **at))
-    return lines
+                label = f"{name}: {size} runs, peak memory"
+                ratio = mib / size / first_cost_per_run.setdefault(f"{name} memory", mib / size)
+                measurements.append(Measurement(what=label, unit="MiB", value=mib, spread=1.0, ratio=ratio, **curve))
+    return measurements
 
 
-def _at(series: str, size: int) -> dict[str, Any]:
-    """Where on the figure of growth a line stands."""
+def _curve_columns(series: str, size: int) -> dict[str, Any]:
+    """The position of a measurement in the figure of growth."""
     return {"series": series, "x": float(size), "x_unit": "runs"}
 
 
-def measured(arguments: Sequence[str]) -> tuple[float, float]:
+def measure_process(arguments: Sequence[str]) -> tuple[float, float]:
     """Seconds and peak memory, MiB, of Python with these arguments and of all processes that it starts (Linux)."""
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
     peak = 0.0
     while process.poll() is None:
-        peak = max(peak, sum(map(_resident_mib, _family(process.pid))))
-        time.sleep(_LOOK_EVERY_S)
+        peak = max(peak, sum(map(_resident_mib, _process_tree(process.pid))))
+        time.sleep(_POLL_S)
     seconds = time.perf_counter() - started
     if process.returncode:
         raise RuntimeError(f"{' '.join(arguments)} ended with exit code {process.returncode}.")
     return seconds, peak
 
 
-def _family(pid: int) -> list[int]:
-    """The process and all that it started."""
+def _process_tree(pid: int) -> list[int]:
+    """The process and all its descendants."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     except OSError:
         return []
-    return [pid, *(one for child in children for one in _family(int(child)))]
+    return [pid, *(descendant for child in children for descendant in _process_tree(int(child)))]
 
 
 def _resident_mib(pid: int) -> float:
@@ -118,8 +119,8 @@ def _resident_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGESIZE") / 2**20
 
 
-def schedule(root: Path, size: int) -> float:
-    """Seconds for all that a study does around its runs, with runs that do nothing: find, lock, seal, check, show."""
+def measure_scheduling(root: Path, size: int) -> float:
+    """Seconds of the overhead of empty runs: find, lock, seal, check, show."""
     spec = embedded_spec(budget_named("smoke"))
     started = time.perf_counter()
     specs = [replace(spec, seed=seed) for seed in range(size)]
@@ -127,24 +128,24 @@ def schedule(root: Path, size: int) -> float:
         jobs = pending_jobs(specs, JobOptions(root=root, device="cpu"), progress)
         for job in jobs:
             progress.started(job.spec)
-            _do_nothing(job)
+            _finish_empty_run(job)
             progress.finished(job.spec)
     return time.perf_counter() - started
 
 
-def _do_nothing(job: Job) -> None:
+def _finish_empty_run(job: Job) -> None:
     folder = job.folder
     folder.mkdir(parents=True)
     with run_lock(folder):
         for name in (schema.SPEC_FILE, schema.IMAGES_FILE):
-            _write_plainly(folder / name, {})
+            _write_without_sync(folder / name, {})
         digests = {name: sha256_of(folder / name) for name in (schema.SPEC_FILE, schema.IMAGES_FILE)}
         write_json(folder / schema.DONE_FILE, {"finished_at": "", "files": digests})
     assert is_done(job.folder)
 
 
 def make_runs(root: Path, size: int) -> Path:
-    """A finished study of `size` runs below `root`, `ROWS` rows each; returns its folder."""
+    """Write a finished study of `size` runs with `ROWS_PER_RUN` rows each below `root`; returns its folder."""
     shared = root / ".shared"
     write_json(shared / schema.ENV_FILE, {"commit": None, "device": "none: made up", "packages": {}, "threads": 1})
     summary = {"status": "done", "steps": 100, "best_step": 100, "train_wall_s": 60.0, "eval_wall_s": 6.0}
@@ -153,20 +154,20 @@ def make_runs(root: Path, size: int) -> Path:
         {"step": step, "loss": 1 / step, "lr": 1e-3, "images_per_s": 8.0, "wall_s": step} for step in range(10, 101, 10)
     ]
     (shared / schema.TRAIN_LOG_FILE).write_text("".join(json.dumps(row) + "\n" for row in log), encoding="utf-8")
-    digests = {name: sha256_of(shared / name) for name in _SAME_FOR_ALL}
-    rng, template = np.random.default_rng(0), _template()
+    digests = {name: sha256_of(shared / name) for name in _SHARED_FILES}
+    rng, template = np.random.default_rng(0), _template_rows()
     rows = []
     for number in range(size):
         variant, seed = f"v{number % _VARIANTS:02d}", number // _VARIANTS
         folder = root / f"{variant}-s{seed}-{number:08x}"
         folder.mkdir()
-        for name in _SAME_FOR_ALL:
+        for name in _SHARED_FILES:
             os.link(shared / name, folder / name)
-        _write_plainly(folder / schema.SPEC_FILE, _spec(folder.name, variant, seed))
+        _write_without_sync(folder / schema.SPEC_FILE, _spec(folder.name, variant, seed))
         gain = rng.normal(0, 0.05) + 0.02 * (number % _VARIANTS)
-        pq.write_table(_rows(template, folder.name, variant, seed, gain, rng), folder / schema.IMAGES_FILE)
-        own = {name: sha256_of(folder / name) for name in (schema.SPEC_FILE, schema.IMAGES_FILE)}
-        _write_plainly(folder / schema.DONE_FILE, {"finished_at": "made up", "files": {**digests, **own}})
+        pq.write_table(_run_rows(template, folder.name, variant, seed, gain, rng), folder / schema.IMAGES_FILE)
+        run_digests = {name: sha256_of(folder / name) for name in (schema.SPEC_FILE, schema.IMAGES_FILE)}
+        _write_without_sync(folder / schema.DONE_FILE, {"finished_at": "made up", "files": {**digests, **run_digests}})
         rows.append({"variant": variant, "seed": seed, "run_id": folder.name, "alias_of": None, "note": ""})
     shutil.rmtree(shared)
     study = root / schema.STUDIES_FOLDER / "load-made-up"
@@ -196,9 +197,9 @@ def _spec(run_id: str, variant: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _template() -> pa.Table:
-    """The rows of a run, in the columns and the order of images.parquet."""
-    images = ROWS // len(_CONDITIONS) // len(schema.METRICS)
+def _template_rows() -> pa.Table:
+    """The rows of a run, in the columns and order of images.parquet."""
+    images = ROWS_PER_RUN // len(_CONDITIONS) // len(schema.METRICS)
     rows = [
         {
             "run_id": "",
@@ -222,8 +223,10 @@ def _template() -> pa.Table:
     return pa.Table.from_pylist(rows).select([column.name for column in schema.IMAGE_COLUMNS])
 
 
-def _rows(template: pa.Table, run_id: str, variant: str, seed: int, gain: float, rng: np.random.Generator) -> pa.Table:
-    """The template's rows as this run's, with values of its own."""
+def _run_rows(
+    template: pa.Table, run_id: str, variant: str, seed: int, gain: float, rng: np.random.Generator
+) -> pa.Table:
+    """The template's rows with the names and random values of this run."""
     values = template["value"].to_numpy() * (1 + 0.01 * (gain + rng.normal(0, 0.1, len(template))))
     new = {
         "run_id": pa.repeat(run_id, len(template)),
@@ -236,6 +239,6 @@ def _rows(template: pa.Table, run_id: str, variant: str, seed: int, gain: float,
     return template
 
 
-def _write_plainly(path: Path, content: dict[str, Any]) -> None:
-    """Without the flush that a real run's files get: ten thousand of them are not what is measured."""
+def _write_without_sync(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON without the fsync of a real run's files, which is not what is measured."""
     path.write_text(json.dumps(content), encoding="utf-8")

@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage import metrics as skimage_metrics
 
-from ablations.bench.record import Line, line, rate
+from ablations.bench.measurement import Measurement, measure_rate, summarize
 from datasets.metrics import psnr_db, ssim
+
+peak_signal_noise_ratio: Callable[..., float] = skimage_metrics.peak_signal_noise_ratio
+structural_similarity: Callable[..., float] = skimage_metrics.structural_similarity
 
 _IMAGES = 8
 _SIZE = (321, 481)
 
 
-def run(device: torch.device, repeats: int) -> list[Line]:
-    """Reference, ours, and the largest difference between the two."""
+def run(device: torch.device, repeats: int) -> list[Measurement]:
+    """Reference, suite, and their largest differences."""
     rng = np.random.default_rng(0)
     clean = rng.random((_IMAGES, *_SIZE, 3), dtype=np.float64)
     noisy = np.clip(clean + rng.normal(0, 0.1, clean.shape), 0, 1)
-    first, second = (torch.from_numpy(x).permute(0, 3, 1, 2).contiguous().to(device) for x in (noisy, clean))
-    found: dict[str, list[float]] = {}
+    noisy_tensor, clean_tensor = (
+        torch.from_numpy(x).permute(0, 3, 1, 2).contiguous().to(device) for x in (noisy, clean)
+    )
+    scores: dict[str, list[float]] = {}
 
-    def reference() -> int:
-        found["psnr"] = [peak_signal_noise_ratio(c, n, data_range=1.0) for c, n in zip(clean, noisy, strict=True)]
-        found["ssim"] = [
+    def compute_reference() -> int:
+        scores["psnr"] = [peak_signal_noise_ratio(c, n, data_range=1.0) for c, n in zip(clean, noisy, strict=True)]
+        scores["ssim"] = [
             structural_similarity(c, n, data_range=1.0, channel_axis=-1) for c, n in zip(clean, noisy, strict=True)
         ]
         return _IMAGES
 
-    def ours() -> int:
-        found["our psnr"] = psnr_db(first, second).tolist()
-        found["our ssim"] = ssim(first, second).tolist()
+    def compute_suite() -> int:
+        scores["our psnr"] = psnr_db(noisy_tensor, clean_tensor).tolist()
+        scores["our ssim"] = ssim(noisy_tensor, clean_tensor).tolist()
         return _IMAGES
 
-    base = line("metrics: scikit-image, one image at a time, CPU", "images/s", rate(reference, repeats))
-    mine = line(f"metrics: ours, a batch, {device.type}", "images/s", rate(ours, repeats), base.value)
-    gap_db = max(abs(a - b) for a, b in zip(found["psnr"], found["our psnr"], strict=True))
-    gap = max(abs(a - b) for a, b in zip(found["ssim"], found["our ssim"], strict=True))
+    released = summarize(
+        "metrics: scikit-image, one image at a time, CPU", "images/s", measure_rate(compute_reference, repeats)
+    )
+    suite = summarize(
+        f"metrics: ours, a batch, {device.type}", "images/s", measure_rate(compute_suite, repeats), released.value
+    )
+    gap_db = max(abs(a - b) for a, b in zip(scores["psnr"], scores["our psnr"], strict=True))
+    gap = max(abs(a - b) for a, b in zip(scores["ssim"], scores["our ssim"], strict=True))
     return [
-        base,
-        mine,
-        line("same answers: largest difference of PSNR", "dB", [gap_db]),
-        line("same answers: largest difference of SSIM", "1", [gap]),
+        released,
+        suite,
+        summarize("same answers: largest difference of PSNR", "dB", [gap_db]),
+        summarize("same answers: largest difference of SSIM", "1", [gap]),
     ]

@@ -1,4 +1,4 @@
-"""What `python -m ablations.bench` takes, and what of it can't be measured on a device."""
+"""The options of `python -m ablations.bench`, and which of them a device does not support."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from ablations.command_line import OPTION, Switch, among, given, number_in, one, several
+from ablations.flags import OPTION, Switch, changed_flags, choice, integer_between, single_value, value_list
 from ablations.harness.cost.measure import has_bf16
-from ablations.harness.training.accelerate import Acceleration
+from ablations.harness.training.acceleration import Acceleration
 from ablations.spec import Precision
 from dfpir import DFPIRConfig, variant_config
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")
 TINY = {"dim": 16, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
-LEAST_PX = 16
-_COUNT = number_in(1, 10**9, ": a whole number, 1 or more")
-_OF_OURS = ("precision", "kernels", "padding", "compile", "cuda_graphs", "checkpointing")
+MIN_PX = 16
+_COUNT = integer_between(1, 10**9, ": a whole number, 1 or more")
+_SUITE_OPTIONS = ("precision", "kernels", "padding", "compile", "cuda_graphs", "checkpointing")
 
 
 def _pixels(word: str) -> int:
-    if not word.isdecimal() or int(word) < LEAST_PX or int(word) % 8:
-        raise ValueError(f"{word}: a multiple of 8, {LEAST_PX} or more, is needed")
+    if not word.isdecimal() or int(word) < MIN_PX or int(word) % 8:
+        raise ValueError(f"{word}: a multiple of 8, {MIN_PX} or more, is needed")
     return int(word)
 
 
@@ -34,37 +34,37 @@ class Settings:
     """What train and eval measure.
 
     Attributes:
-        way: released, ours or both; both tells whether their answers agree, too
-        batch: samples at once, several for a line each (default: the benchmark's own)
-        pixels: side of the square images, a multiple of 8 (default: the benchmark's own size)
-        precision: fp32, tf32 or bf16, of ours (default: all that the device has)
-        kernels: torch or triton, of ours (default: as DFPIR_KERNELS says, else torch)
-        compile: ours by torch.compile, as runs do it
-        cuda_graphs: ours as one CUDA graph
-        padding: on, off or auto: odd hidden widths of ours padded by zeros (auto: on a GPU alone, as runs do)
-        checkpointing: ours computes activations twice and keeps few
-        size: full or tiny: of the model
+        way: released (the released code), ours (the suite) or both, which also compares their results
+        batch: batch sizes to measure (default: the benchmark's)
+        pixels: side of the square images, a multiple of 8 (default: the benchmark's size)
+        precision: fp32, tf32 or bf16, of ours (default: all that the device supports)
+        kernels: torch or triton, of ours (default: DFPIR_KERNELS, else torch)
+        compile: ours with torch.compile, as in runs
+        cuda_graphs: each step of ours as one CUDA graph
+        padding: on, off or auto: odd hidden widths of ours padded with zeros (auto: on GPUs only, as in runs)
+        checkpointing: ours recomputes activations in the backward pass instead of storing them
+        size: of the model: full or tiny
     """
 
-    way: Annotated[str, one("--way", "NAME", among("released", "ours", "both")), OPTION] = "both"
-    batch: Annotated[tuple[int, ...], several("--batch", "N ...", _COUNT), OPTION] = ()
-    pixels: Annotated[int | None, one("--pixels", "N", _pixels), OPTION] = None
-    precision: Annotated[tuple[Precision, ...], several("--precision", "NAME ...", among(*PRECISIONS)), OPTION] = ()
-    kernels: Annotated[str | None, one("--kernels", "NAME", among("torch", "triton")), OPTION] = None
+    way: Annotated[str, single_value("--way", "NAME", choice("released", "ours", "both")), OPTION] = "both"
+    batch: Annotated[tuple[int, ...], value_list("--batch", "N ...", _COUNT), OPTION] = ()
+    pixels: Annotated[int | None, single_value("--pixels", "N", _pixels), OPTION] = None
+    precision: Annotated[tuple[Precision, ...], value_list("--precision", "NAME ...", choice(*PRECISIONS)), OPTION] = ()
+    kernels: Annotated[str | None, single_value("--kernels", "NAME", choice("torch", "triton")), OPTION] = None
     compile: Switch = False
     cuda_graphs: Switch = False
-    padding: Annotated[str, one("--padding", "NAME", among("on", "off", "auto")), OPTION] = "auto"
+    padding: Annotated[str, single_value("--padding", "NAME", choice("on", "off", "auto")), OPTION] = "auto"
     checkpointing: Switch = False
-    size: Annotated[Literal["full", "tiny"], one("--size", "NAME", among("full", "tiny")), OPTION] = "full"
+    size: Annotated[Literal["full", "tiny"], single_value("--size", "NAME", choice("full", "tiny")), OPTION] = "full"
 
     @property
     def config(self) -> DFPIRConfig:
-        """Of the model."""
+        """The configuration of the model."""
         return variant_config("dfpir", **(TINY if self.size == "tiny" else {}))
 
     @property
     def acceleration(self) -> Acceleration:
-        """The switches of a run."""
+        """The switches as a run takes them."""
         return Acceleration(
             kernels=self.kernels,
             compile=self.compile,
@@ -78,12 +78,12 @@ class Settings:
         return {"on": True, "off": False, "auto": None}[self.padding]
 
     def precisions_on(self, device: torch.device) -> tuple[Precision, ...]:
-        """Those asked for, else those that the device has."""
-        return self.precision or tuple(p for p in PRECISIONS if why_not(p, device) is None)
+        """The requested precisions, else those that the device supports."""
+        return self.precision or tuple(p for p in PRECISIONS if unsupported_reason(p, device) is None)
 
     def stem(self) -> str:
-        """What was asked for, for a file's name; empty where nothing was."""
-        asked = [
+        """The settings in a file's name; empty for the defaults."""
+        parts = [
             "" if self.way == "both" else self.way,
             *(f"b{batch}" for batch in self.batch),
             f"{self.pixels}px" if self.pixels else "",
@@ -93,22 +93,22 @@ class Settings:
             "" if self.padding == "auto" else f"padding-{self.padding}",
             "tiny" if self.size == "tiny" else "",
         ]
-        return "-".join(filter(None, asked))
+        return "-".join(filter(None, parts))
 
     def check(self, device: torch.device) -> None:
-        """Raise a ValueError for what can't be measured on this device."""
-        idle = [flag for name, flag in given(self, Settings()).items() if name in _OF_OURS]
-        if self.way == "released" and idle:
-            raise ValueError(f"{', '.join(idle)}: the released way has no switches; take --way ours, or both.")
+        """Raise a ValueError for settings that can't be measured on this device."""
+        unused = [flag for name, flag in changed_flags(self, Settings()).items() if name in _SUITE_OPTIONS]
+        if self.way == "released" and unused:
+            raise ValueError(f"{', '.join(unused)}: the released code has no switches; use --way ours, or both.")
         for precision in self.precision:
-            if reason := why_not(precision, device):
+            if reason := unsupported_reason(precision, device):
                 raise ValueError(f"--precision {precision}: {reason}.")
         if self.kernels == "triton" and find_spec("triton") is None:
             raise ValueError("--kernels triton: Triton is not installed here; use torch, or a CUDA build of PyTorch.")
         if self.way != "ours" and find_spec("open_clip") is None:
             raise ValueError(
-                "The released way encodes prompts by open_clip, which is not installed here: "
-                "pip install open_clip_torch, or take --way ours."
+                "The released code encodes prompts with open_clip, which is not installed: "
+                "pip install open_clip_torch, or use --way ours."
             )
 
 
@@ -117,7 +117,7 @@ class BenchOptions:
     """A benchmark and where it runs.
 
     Attributes:
-        bench: data, eval, load, metrics, restore, statistics, study or train; gpu --help for a GPU's ten minutes
+        bench: data, eval, load, metrics, restore, statistics, study or train; gpu: all checks of a GPU (see gpu --help)
         device: cpu or cuda
         repeats: measured repeats after the warm-up
         out: CSV file to write (default: runs/bench/NAME-DEVICE[-FLAGS].csv)
@@ -126,17 +126,17 @@ class BenchOptions:
     """
 
     bench: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ""
-    device: Annotated[str, one("--device", "NAME", among("cpu", "cuda")), OPTION] = "cpu"
-    repeats: Annotated[int, one("--repeats", "N", _COUNT), OPTION] = 5
-    out: Annotated[Path | None, one("--out", "FILE", Path), OPTION] = None
+    device: Annotated[str, single_value("--device", "NAME", choice("cpu", "cuda")), OPTION] = "cpu"
+    repeats: Annotated[int, single_value("--repeats", "N", _COUNT), OPTION] = 5
+    out: Annotated[Path | None, single_value("--out", "FILE", Path), OPTION] = None
     version: Switch = False
     settings: Settings = field(default_factory=Settings)
 
 
-def why_not(precision: Precision, device: torch.device) -> str | None:
-    """Why the device can't be measured in this precision, or None."""
+def unsupported_reason(precision: Precision, device: torch.device) -> str | None:
+    """Why the device does not support this precision, or None."""
     if precision == "tf32" and device.type != "cuda":
-        return f"TF32 is an NVIDIA GPU's, not the {device.type}'s; use fp32"
+        return f"TF32 exists on NVIDIA GPUs only, not on the {device.type}; use fp32"
     if precision == "bf16" and not has_bf16(device):
-        return "this device has no bf16 arithmetic that PyTorch tells of; use fp32"
+        return "this device has no bf16 arithmetic; use fp32"
     return None

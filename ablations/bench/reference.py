@@ -1,9 +1,8 @@
-"""The released way of computing DFPIR, for measuring against: eager float32, NCHW, nothing folded, nothing fused.
+"""DFPIR as the released code computes it, the reference of benchmarks: eager float32, NCHW, nothing folded or fused.
 
-A plain transcription of what method and released loop do, in this project's words: LayerNorm goes through two
-rearrangements, q and k are normalised along all pixels, DGCPM expands, reorders and reduces feature maps. Layers are
-ours with another forward pass, so that a model of ours lends its weights; a test holds the two equal. Only the
-benchmarks use it.
+Rewritten from the method and the released loop: LayerNorm goes through two rearrangements, q and k are normalised along
+all pixels, DGCPM expands, reorders and reduces feature maps. Layers are the suite's with another forward pass, so that
+weights can be copied; a test checks that both are equal. Only the benchmarks use it.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ class _Norm(ChannelLayerNorm):
         return rearrange(pixels, "b (h w) c -> b c h w", h=x.shape[-2], w=x.shape[-1])
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor, kept: int | None = None) -> Tensor:
+def _attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor, top_k: int | None = None) -> Tensor:
     heads = temperature.shape[0]
     height, width = q.shape[-2:]
     q, k, v = (rearrange(t, "b (head c) h w -> b head c (h w)", head=heads) for t in (q, k, v))
     logits = (F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1)) * temperature
-    if kept is not None and kept < logits.shape[-1]:
-        chosen = torch.zeros_like(logits).scatter_(-1, logits.topk(kept, dim=-1).indices, 1.0)
+    if top_k is not None and top_k < logits.shape[-1]:
+        chosen = torch.zeros_like(logits).scatter_(-1, logits.topk(top_k, dim=-1).indices, 1.0)
         logits = torch.where(chosen > 0, logits, torch.full_like(logits, float("-inf")))
     return rearrange(logits.softmax(-1) @ v, "b head c (h w) -> b (head c) h w", h=height, w=width)
 
@@ -44,13 +43,13 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor, kept: int | No
 class _SelfAttention(TransposedAttention):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv_dwconv(self.qkv(x)).chunk(3, dim=1)
-        return self.project_out(_attend(q, k, v, self.temperature))
+        return cast(Tensor, self.project_out(_attention(q, k, v, self.temperature)))
 
 
 class _FeedForward(GatedFeedForward):
     def forward(self, x: Tensor) -> Tensor:
         gate, value = self.dwconv(self.project_in(x)).chunk(2, dim=1)
-        return self.project_out(F.gelu(gate) * value)
+        return cast(Tensor, self.project_out(F.gelu(gate) * value))
 
 
 class _Channel(ChannelPerturbation):
@@ -58,18 +57,18 @@ class _Channel(ChannelPerturbation):
         wide = self.expand(x)
         order = self.guide(codes).topk(wide.shape[1], dim=1).indices
         samples = torch.arange(len(wide), device=wide.device).unsqueeze(1)
-        return self.reduce(wide[samples, order])
+        return cast(Tensor, self.reduce(wide[samples, order]))
 
 
 class _CrossAttention(PerturbedAttention):
     def forward(self, query: Tensor, features: Tensor) -> Tensor:
         q = self.q_dwconv(self.q(query))
         k, v = self.kv_dwconv(self.kv(features)).chunk(2, dim=1)
-        attended = _attend(q, k, v, cast(Tensor, self.temperature), self.kept)
-        return self.project_out(attended * cast(Tensor, self.scale))
+        attended = _attention(q, k, v, cast(Tensor, self.temperature), self.topk)
+        return cast(Tensor, self.project_out(attended * cast(Tensor, self.scale)))
 
 
-_RELEASED: dict[type[nn.Module], type[nn.Module]] = {
+_RELEASED_LAYERS: dict[type[nn.Module], type[nn.Module]] = {
     ChannelLayerNorm: _Norm,
     TransposedAttention: _SelfAttention,
     GatedFeedForward: _FeedForward,
@@ -89,7 +88,8 @@ class ReferenceUNet(RestorationUNet):
             raise ValueError("The reference is DFPIR as released: order 'prompt', masking 'released'.")
         super().__init__(config)
         for module in self.modules():
-            module.__class__ = _RELEASED.get(type(module), type(module))  # the same parameters, another forward pass
+            # the same parameters, another forward pass
+            module.__class__ = _RELEASED_LAYERS.get(type(module), type(module))
 
     def forward(self, image: Tensor, code: Tensor | None = None) -> Tensor:
         """(B, 3, H, W) restored."""
@@ -97,14 +97,14 @@ class ReferenceUNet(RestorationUNet):
         skips = []
         for level, (blocks, down) in enumerate(zip(self.encoder, self.down, strict=True), start=1):
             x = blocks(x)
-            skips.append(self._perturbed(level, x, code, None))
+            skips.append(self._perturb(level, x, code, None))
             x = F.pixel_unshuffle(down(x), 2)
-        x = self._perturbed(4, self.latent(x), code, None)
+        x = self._perturb(4, self.latent(x), code, None)
         for level in (3, 2, 1):
             x = torch.cat([F.pixel_shuffle(self.up[level - 1](x), 2), skips[level - 1]], dim=1)
             x = self.reduce[level - 2](x) if level > 1 else x
             x = self.decoder[level - 1](x)
-        return self.output(self.refinement(x)) + image
+        return cast(Tensor, self.output(self.refinement(x))) + image
 
 
 def released_adam(model: nn.Module, lr: float) -> torch.optim.Adam:
@@ -112,10 +112,10 @@ def released_adam(model: nn.Module, lr: float) -> torch.optim.Adam:
     return torch.optim.Adam(model.parameters(), lr=lr)
 
 
-def copy_weights(ours: RestorationUNet, reference: ReferenceUNet) -> None:
-    """Give the reference the weights of one of our models; prompts and orders bound to ours stay behind."""
+def copy_weights(model: RestorationUNet, reference: ReferenceUNet) -> None:
+    """Copy the weights of a model of the suite to the reference, without bound prompts and orders."""
     names = reference.state_dict()
-    reference.load_state_dict({name: tensor.clone() for name, tensor in ours.state_dict().items() if name in names})
+    reference.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items() if name in names})
 
 
 def released_restore(model: nn.Module, image: Tensor, code: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""False alarms and power of the reports' statistics on studies drawn from a known truth: docs/statistics.md.
+"""False alarms and power of the reports' statistics on simulated studies with known effects: docs/statistics.md.
 
-Any score in them is made up. What is analysed is what a report analyses (`reports.stats.Analysis`).
+The scores are random; the analysis is that of reports (`reports.stats.Analysis`).
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ablations.bench.record import Line
+from ablations.bench.measurement import Measurement
 from reports.estimate import LEVEL
 from reports.stats import NEW_PHOTOGRAPHS, THESE_IMAGES, Analysis, Scores
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """How the scores of a study come about; standard deviations and sizes in dB.
+    """The model of a study's scores; standard deviations and sizes in dB.
 
     Attributes:
         variants, seeds, scenes: sizes of the study; each scene is one image, every variant has all seeds.
-        seed_sd: of what a run shifts all its scores by; one number, or one a variant.
-        scene_sd: of how a variant suits a photograph, the same in all its runs.
-        rest_sd: of how a run suits a photograph.
-        failed_db: how much lower one run scores that failed, of a variant drawn by lot; 0 for none.
-        images_fixed: whether all studies score the same photographs, as the question `THESE_IMAGES` has it.
+        seed_sd: of the shift of all scores of a run; one number, or one for each variant.
+        scene_sd: of the interaction of variant and photograph, the same in all runs of the variant.
+        rest_sd: of the interaction of run and photograph.
+        failed_db: drop of the scores of one failed run, of a random variant; 0 for none.
+        images_fixed: whether all studies score the same photographs, as for the question `THESE_IMAGES`.
     """
 
     variants: int = 9
@@ -34,7 +34,7 @@ class Scenario:
     scenes: int = 41
     seed_sd: float | tuple[float, ...] = 0.12
     scene_sd: float = 0.43
-    rest_sd: float = 0.45
+    residual_sd: float = 0.45
     failed_db: float = 0.0
     images_fixed: bool = False
 
@@ -46,7 +46,7 @@ UNEQUAL = Scenario(seed_sd=(0.12, 0.06, 0.06, 0.09, 0.09, 0.12, 0.15, 0.18, 0.18
 FAILED = Scenario(failed_db=1.0)
 WILD_REFERENCE = Scenario(seed_sd=(0.36, *[0.12] * 8))
 
-_NULL, _POWER = 4000, 2000  # studies behind a line
+_NULL_STUDIES, _POWER_STUDIES = 4000, 2000  # studies behind a line
 _GAIN_DB = 0.5
 
 _SCENARIOS = {
@@ -63,48 +63,56 @@ _SCENARIOS = {
 }
 
 
-def run(device: torch.device, repeats: int) -> list[Line]:
-    """Every scenario for new photographs; three for these images, and these images' intervals taken for the other."""
-    del device, repeats  # numbers drawn from fixed seeds: no machine changes them, and repeating tells nothing
-    lines = []
+def run(device: torch.device, repeats: int) -> list[Measurement]:
+    """All scenarios for new photographs; three for these images, and one with the intervals of the wrong question."""
+    del device, repeats  # the seeds are fixed: all devices and repeats give the same numbers
+    measurements = []
     for name, scenario in _SCENARIOS.items():
-        lines += _null(name, scenario, NEW_PHOTOGRAPHS) + _power(name, scenario, NEW_PHOTOGRAPHS)
+        measurements += _measure_false_alarms(name, scenario, NEW_PHOTOGRAPHS)
+        measurements += _measure_power(name, scenario, NEW_PHOTOGRAPHS)
     for name in ("equal seed variance", "unequal seed variance", "one failed run"):
-        fixed = replace(_SCENARIOS[name], images_fixed=True)
-        lines += _null(name, fixed, THESE_IMAGES) + _power(name, fixed, THESE_IMAGES)
-    return lines + _null("equal seed variance, answering the other question", EQUAL, THESE_IMAGES)
+        fixed_images = replace(_SCENARIOS[name], images_fixed=True)
+        measurements += _measure_false_alarms(name, fixed_images, THESE_IMAGES)
+        measurements += _measure_power(name, fixed_images, THESE_IMAGES)
+    return measurements + _measure_false_alarms(
+        "equal seed variance, answering the other question", EQUAL, THESE_IMAGES
+    )
 
 
-def _null(name: str, scenario: Scenario, question: str) -> list[Line]:
-    found = trials(scenario, _NULL, question=question)
-    told = f"{name}, {question}"
-    ratio = float(np.mean(found.se**2) / np.var(found.value))
+def _measure_false_alarms(name: str, scenario: Scenario, question: str) -> list[Measurement]:
+    results = trials(scenario, _NULL_STUDIES, question=question)
+    label = f"{name}, {question}"
+    ratio = float(np.mean(results.se**2) / np.var(results.value))
     return [
-        _percent(f"{told}: false alarms a contrast", found.rejected("raw").mean()),
-        _percent(f"{told}: studies with a false alarm, single-step", _any(found, "single-step")),
-        _percent(f"{told}: studies with a false alarm, Holm", _any(found, "holm")),
-        Line(what=f"{told}: squared standard error over the true one", unit="1", value=ratio, spread=1.0, ratio=1.0),
+        _percent(f"{label}: false alarms a contrast", results.rejected("raw").mean()),
+        _percent(f"{label}: studies with a false alarm, single-step", _share_with_rejection(results, "single-step")),
+        _percent(f"{label}: studies with a false alarm, Holm", _share_with_rejection(results, "holm")),
+        _computed(f"{label}: squared standard error over the true one", "1", ratio),
     ]
 
 
-def _power(name: str, scenario: Scenario, question: str) -> list[Line]:
-    lines = []
+def _measure_power(name: str, scenario: Scenario, question: str) -> list[Measurement]:
+    measurements = []
     for n_true in dict.fromkeys((1, scenario.variants - 1)):
-        found = trials(scenario, _POWER, gain_db=_GAIN_DB, n_true=n_true, question=question, seed=1)
-        told = f"{name}, {question}: power for {_GAIN_DB:g} dB, {n_true} of {scenario.variants - 1} true"
-        lines += [
-            _percent(f"{told}, {method}", found.rejected(method)[:, :n_true].mean())
+        results = trials(scenario, _POWER_STUDIES, gain_db=_GAIN_DB, n_true=n_true, question=question, seed=1)
+        label = f"{name}, {question}: power for {_GAIN_DB:g} dB, {n_true} of {scenario.variants - 1} true"
+        measurements += [
+            _percent(f"{label}, {method}", results.rejected(method)[:, :n_true].mean())
             for method in ("raw", "single-step", "holm")
         ]
-    return lines
+    return measurements
 
 
-def _any(found: Trials, method: str) -> float:
-    return float(found.rejected(method).any(axis=1).mean())
+def _share_with_rejection(results: Trials, method: str) -> float:
+    return float(results.rejected(method).any(axis=1).mean())
 
 
-def _percent(what: str, share: float) -> Line:
-    return Line(what=what, unit="%", value=100 * float(share), spread=1.0, ratio=1.0)
+def _percent(label: str, share: float) -> Measurement:
+    return _computed(label, "%", 100 * float(share))
+
+
+def _computed(label: str, unit: str, value: float) -> Measurement:
+    return Measurement(what=label, unit=unit, value=value, spread=1.0, ratio=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +130,7 @@ class Trials:
     se: np.ndarray
 
     def rejected(self, method: str = "single-step") -> np.ndarray:
-        """(N, M) whether each contrast is found: "raw" (no adjustment), "single-step" (Bonferroni) or "holm"."""
+        """(N, M) whether each contrast is significant: "raw" (no adjustment), "single-step" (Bonferroni) or "holm"."""
         n, m = self.p.shape
         level = 1 - LEVEL
         if method == "raw":
@@ -130,15 +138,15 @@ class Trials:
         if method == "single-step":
             return np.asarray(self.p < level / m)
         order = np.argsort(self.p, axis=1)
-        in_order = np.take_along_axis(self.p, order, axis=1) < level / (m - np.arange(m))
-        found = np.zeros((n, m), dtype=bool)
-        np.put_along_axis(found, order, np.logical_and.accumulate(in_order, axis=1), axis=1)
-        return found
+        passes = np.take_along_axis(self.p, order, axis=1) < level / (m - np.arange(m))
+        rejected_contrasts = np.zeros((n, m), dtype=bool)
+        np.put_along_axis(rejected_contrasts, order, np.logical_and.accumulate(passes, axis=1), axis=1)
+        return rejected_contrasts
 
 
 def trials(
     scenario: Scenario,
-    number: int,
+    n_studies: int,
     *,
     gain_db: float = 0.0,
     n_true: int = 1,
@@ -148,35 +156,38 @@ def trials(
     """Draw and analyse studies.
 
     Args:
-        scenario: how scores come about.
-        number: N, how many studies.
+        scenario: model of the scores.
+        n_studies: N, number of studies.
         gain_db: true difference from the first of the `n_true` variants behind it; the others equal the first.
         n_true: see `gain_db`.
         question: of the intervals.
         seed: of the generator.
     """
     gains = [gain_db * (1 <= k <= n_true) for k in range(scenario.variants)]
-    found = np.zeros((3, number, scenario.variants - 1))
-    for n in range(number):
+    results = np.zeros((3, n_studies, scenario.variants - 1))
+    for n in range(n_studies):
         analysis = Analysis(scores=study(np.random.default_rng([seed, n]), scenario, gains_db=gains))
         for k in range(1, scenario.variants):
-            e = analysis.contrast({f"v{k}": 1.0, "v0": -1.0}, question=question)
-            found[:, n, k - 1] = e.p, e.value, e.se
-    return Trials(p=found[0], value=found[1], se=found[2])
+            estimate = analysis.contrast({f"v{k}": 1.0, "v0": -1.0}, question=question)
+            results[:, n, k - 1] = estimate.p, estimate.value, estimate.se
+    return Trials(p=results[0], value=results[1], se=results[2])
 
 
 def study(rng: np.random.Generator, scenario: Scenario, *, gains_db: Sequence[float]) -> Scores:
     """The scores of variants v0, v1, ... with these true gains."""
-    s = scenario
-    photographs = np.random.default_rng(1) if s.images_fixed else rng
-    suits = photographs.normal(0, s.scene_sd, (s.variants, 1, s.scenes))
-    if s.images_fixed:  # what is true of these images is their gains
-        suits -= suits.mean(axis=-1, keepdims=True)
-    values = 25 + photographs.normal(0, 3, (1, 1, s.scenes)) + suits + np.asarray(gains_db)[:, None, None]
-    values = values + rng.normal(0, 1, (s.variants, s.seeds, 1)) * np.reshape(s.seed_sd, (-1, 1, 1))
-    values = values + rng.normal(0, s.rest_sd, (s.variants, s.seeds, s.scenes))
-    if s.failed_db:
-        values[rng.integers(s.variants), rng.integers(s.seeds)] -= s.failed_db
+    photographs = np.random.default_rng(1) if scenario.images_fixed else rng
+    variant_effects = photographs.normal(0, scenario.scene_sd, (scenario.variants, 1, scenario.scenes))
+    if scenario.images_fixed:  # the true gains are those on these images
+        variant_effects -= variant_effects.mean(axis=-1, keepdims=True)
+    values = (
+        25 + photographs.normal(0, 3, (1, 1, scenario.scenes)) + variant_effects + np.asarray(gains_db)[:, None, None]
+    )
+    values = values + rng.normal(0, 1, (scenario.variants, scenario.seeds, 1)) * np.reshape(
+        scenario.seed_sd, (-1, 1, 1)
+    )
+    values = values + rng.normal(0, scenario.residual_sd, (scenario.variants, scenario.seeds, scenario.scenes))
+    if scenario.failed_db:
+        values[rng.integers(scenario.variants), rng.integers(scenario.seeds)] -= scenario.failed_db
     return scores_of(values)
 
 

@@ -1,4 +1,4 @@
-"""A gamma sweep of tiny models, whole study with its report: runs an hour, one after another and several at once."""
+"""A complete gamma sweep of tiny models with its report: runs per hour, one at a time and in parallel."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ from pathlib import Path
 
 import torch
 
-from ablations.bench.record import Line, line
+from ablations.bench.measurement import Measurement, summarize
 from reports.schema import DONE_FILE
 
-_MOST_REPEATS = 2  # a study takes minutes
-_SEEDS = ("0", "1")  # an even number of runs: a core idle beside the last one says nothing of longer studies
+_MAX_REPEATS = 2  # a study takes minutes
+_SEEDS = ("0", "1")  # an even number of runs: no core is idle during the last one
 
 
-def run(device: torch.device, repeats: int) -> list[Line]:
-    """The same study, made anew each time: one run after another, then as many at once as the harness chooses."""
-    repeats = min(repeats, _MOST_REPEATS)
-    reference = line("study: one run after another", "runs/h", [_timed(["1"], device) for _ in range(repeats)])
-    own = [] if device.type == "cpu" else ["auto"]
-    several = [_timed(own, device) for _ in range(repeats)]
-    return [reference, line("study: as many runs at once as the harness chooses", "runs/h", several, reference.value)]
+def run(device: torch.device, repeats: int) -> list[Measurement]:
+    """The study with one run at a time, then with as many parallel runs as the harness chooses."""
+    repeats = min(repeats, _MAX_REPEATS)
+    reference = summarize(
+        "study: one run after another", "runs/h", [_measure_study(["1"], device) for _ in range(repeats)]
+    )
+    jobs = [] if device.type == "cpu" else ["auto"]
+    parallel = [_measure_study(jobs, device) for _ in range(repeats)]
+    return [
+        reference,
+        summarize("study: as many runs at once as the harness chooses", "runs/h", parallel, reference.value),
+    ]
 
 
-def _timed(jobs: list[str], device: torch.device) -> float:
-    """Runs an hour; `jobs` is what `--jobs` is given, if anything."""
+def _measure_study(jobs: list[str], device: torch.device) -> float:
+    """Runs per hour; `jobs` are the values of `--jobs`, if any."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "runs"
         command = [sys.executable, "-m", "ablations.run", "gamma_sweep", "--budget", "smoke", "--seeds", *_SEEDS]

@@ -1,16 +1,14 @@
-"""Training: patches a second of DFPIR, and whether the losses of 200 steps are the reference's.
+"""Training: patches per second of DFPIR, and whether the losses of 200 steps equal the reference's.
 
-The reference is the released way: NCHW float32, nothing folded, the prompt of every sample encoded by CLIP's text tower
-in every step (with random weights: their values cost nothing), Adam as PyTorch has it by default, the loss read each
-step. Ours is what runs do, with their switches. Both learn from the same random images, so that the data path, which
-has its own benchmark, is left out. Ours keeps freed memory in the process, as its runs do; one line says what it costs
-not to.
+The reference is the released code: NCHW float32, nothing folded, the prompt of each sample encoded by CLIP's text tower
+in each step (with random weights, which take the same time), PyTorch's default Adam, the loss read in each step. The
+suite ("ours") does what its runs do, with their switches. Both train on the same random images: the data path has its
+own benchmark. The suite keeps freed memory in the process; one measurement is without.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
@@ -19,27 +17,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ablations.bench.ceilings import ceilings
+from ablations.bench.ceilings import measure_ceilings
+from ablations.bench.measurement import Measurement, measure_host_ms, measure_rate, summarize
 from ablations.bench.model_setup import (
-    allocated_gib,
     applied_settings,
-    free,
+    catch_out_of_memory,
+    format_label,
+    free_memory,
     inactive_switches,
-    label,
-    our_model,
+    peak_memory,
+    suite_model,
     text_tower,
     tf32_note,
-    unless_too_large,
+    time_first_call,
 )
 from ablations.bench.options import Settings
-from ablations.bench.record import Line, host_ms, line, rate, wait
 from ablations.bench.reference import ReferenceUNet, copy_weights, released_adam
-from ablations.harness.allocator import keep_freed_memory
+from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.memory import LiveBytes
-from ablations.harness.training.accelerate import GraphedStep, chosen, cuda_graph_blocker, prepare_steps
+from ablations.harness.training.acceleration import (
+    GraphedStep,
+    apply_acceleration,
+    cuda_graph_blocker,
+    get_acceleration,
+)
 from ablations.spec import Precision
-from datasets.embedded import load_embedded
 from datasets.seeding import stable_seed
+from datasets.sources.embedded import load_embedded
 from dfpir import RestorationUNet, variant_config
 from dfpir.count import multiply_adds
 from dfpir.prompts import load_prompts
@@ -47,8 +51,8 @@ from dfpir.sentences import PROMPTS
 
 PATCH = 128
 BATCHES = {"cpu": (5,), "cuda": (5, 32)}
-EXACT_STEPS = 10
-SAME_STEPS = 200
+FLOAT64_STEPS = 10
+FLOAT32_STEPS = 200
 _SMALL = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
 _ALLOCATOR_REPEATS = 1  # after the warm-up: a step takes half a minute there
 _BACKWARD = 3  # a training step costs about three forward passes
@@ -57,40 +61,39 @@ _RATE = "patches/s"
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def run(device: torch.device, repeats: int, settings: Settings | None = None) -> Iterator[Line]:
-    """Ceilings, the reference and ours for each batch size, then whether both learn the same.
+def run(device: torch.device, repeats: int, settings: Settings) -> Iterator[Measurement]:
+    """Ceilings, the reference and the suite for each batch size, then the comparison of their losses.
 
-    Ratios are of patches a second. Where the reference's memory does not hold a batch, it is halved until it does.
+    Ratios are of patches per second. Where a batch of the reference does not fit in memory, it is halved until it does.
     """
-    bench = TrainingBench(device=device, repeats=repeats, settings=settings or Settings())
-    settings = bench.settings
-    if settings.way == "both":  # one way alone is a part of a comparison that has them once
-        yield from ceilings(device, repeats)
-        free(device)
+    bench = TrainingBench(device=device, repeats=repeats, settings=settings)
+    if settings.way == "both":  # else a comparison of several commands would repeat them
+        yield from measure_ceilings(device, repeats)
+        free_memory(device)
     batches = settings.batch or BATCHES[device.type]
     if settings.way != "ours":
         for batch in batches:
-            yield from bench.released_that_fits(batch)
+            yield from bench.measure_released(batch)
     if settings.way != "released":
         if settings.way == "both" and settings.stem() in ("", "tiny") and device.type == "cpu":
-            once = replace(bench, repeats=_ALLOCATOR_REPEATS)
-            yield from once.ours("fp32", batches[0], memory_kept=False)
-        keep_freed_memory()  # from here on: the released way runs without
+            single_repeat = replace(bench, repeats=_ALLOCATOR_REPEATS)
+            yield from single_repeat.measure_suite("fp32", batches[0], memory_kept=False)
+        keep_freed_memory()  # the released code runs without it
         for batch, precision in product(batches, settings.precisions_on(device)):
-            yield from bench.ours(precision, batch)
+            yield from bench.measure_suite(precision, batch)
     if settings.way == "both":
-        yield from _same_answers(device, settings)
+        yield from _compare_losses(device, settings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingBench:
-    """Both ways on a device.
+    """The released code and the suite on a device.
 
     Attributes:
-        device: where.
-        repeats: measured ones.
+        device: of both.
+        repeats: measured repeats.
         settings: what is measured.
-        rates: batch -> patches a second of the released way, as soon as they are measured.
+        rates: batch -> measured patches per second of the released code.
     """
 
     device: torch.device
@@ -100,92 +103,91 @@ class TrainingBench:
 
     @property
     def side(self) -> int:
-        """Of the images, in pixels."""
+        """Side of the images in pixels."""
         return self.settings.pixels or PATCH
 
-    def _name(self, batch: int) -> str:
+    def _describe_batch(self, batch: int) -> str:
         tiny = ", tiny model" if self.settings.size == "tiny" else ""
         return f"batch {batch}, {self.side} px, {self.device.type}{tiny}"
 
-    def released_that_fits(self, batch: int) -> Iterator[Line]:
-        """The released way at this batch, or at the largest half of halves that fits; kept in `rates`."""
+    def measure_released(self, batch: int) -> Iterator[Measurement]:
+        """Measure the released code at this batch size, halved until it fits; the rate is stored in `rates`."""
         size = batch
         while size and batch not in self.rates:
             if size in self.rates:
                 self.rates[batch] = self.rates[size]
                 return
-            what = f"released way, float32, {self._name(size)}"
-            for each in unless_too_large(self._released(size, what), f"train: {what}", _RATE, self.device):
-                if each.unit == _RATE and not math.isnan(each.value):
-                    self.rates[batch] = self.rates[size] = each.value
-                yield each
+            label = f"released way, float32, {self._describe_batch(size)}"
+            measurements = self._measure_released_batch(size, label)
+            for measurement in catch_out_of_memory(measurements, f"train: {label}", _RATE, self.device):
+                if measurement.unit == _RATE and not math.isnan(measurement.value):
+                    self.rates[batch] = self.rates[size] = measurement.value
+                yield measurement
             size //= 2
 
-    def _released(self, batch: int, what: str) -> Iterator[Line]:
-        free(self.device)
-        image, target, rows = self._batch(batch)
+    def _measure_released_batch(self, batch: int, label: str) -> Iterator[Measurement]:
+        free_memory(self.device)
+        image, target, rows = self._random_batch(batch)
         step = released_step(ReferenceUNet(self.settings.config).to(self.device).train())
         encode = text_tower(self.device)
         sentences = [list(PROMPTS["detailed"].values())[row] for row in rows.tolist()]
 
-        def once() -> None:
+        def train_step() -> None:
             step(image, target, encode(sentences)).item()
 
-        yield from self.measured(once, batch, what, note=tf32_note(self.device))
+        yield from self.measure_step(train_step, batch, label, note=tf32_note(self.device))
 
-    def ours(self, precision: Precision, batch: int, *, memory_kept: bool = True) -> Iterator[Line]:
-        """Ours; where freed memory is not kept its rate alone."""
+    def measure_suite(self, precision: Precision, batch: int, *, memory_kept: bool = True) -> Iterator[Measurement]:
+        """Measure the suite; only its rate where freed memory is not kept."""
         with applied_settings(self.settings, precision):
-            what = f"{label(self.settings, precision, self.device)}, {self._name(batch)}"
-            what += "" if memory_kept else ", freed memory not kept"
-            lines = self._ours(precision, batch, what)
+            label = f"{format_label(self.settings, precision, self.device)}, {self._describe_batch(batch)}"
+            label += "" if memory_kept else ", freed memory not kept"
+            measurements = self._measure_suite_batch(precision, batch, label)
             if not memory_kept:
-                lines = islice(lines, 1)
-            yield from unless_too_large(lines, f"train: {what}", _RATE, self.device)
+                measurements = islice(measurements, 1)
+            yield from catch_out_of_memory(measurements, f"train: {label}", _RATE, self.device)
 
-    def _ours(self, precision: Precision, batch: int, what: str) -> Iterator[Line]:
-        free(self.device)
-        image, target, rows = self._batch(batch)
-        step = our_step(our_model(self.settings.config).to(self.device).train(), precision, self.device)
-        if chosen().compile:
-            started = time.perf_counter()
-            step(image, target, rows)
-            wait(self.device)
-            yield line(f"train: first step with compiling, {what}", "s", [time.perf_counter() - started])
-        yield from self.measured(
-            lambda: step(image, target, rows), batch, what, self.rates.get(batch, math.nan),
+    def _measure_suite_batch(self, precision: Precision, batch: int, label: str) -> Iterator[Measurement]:
+        free_memory(self.device)
+        image, target, rows = self._random_batch(batch)
+        step = suite_step(suite_model(self.settings.config).to(self.device).train(), precision, self.device)
+        if get_acceleration().compile:
+            first_label = f"train: first step with compiling, {label}"
+            yield time_first_call(lambda: step(image, target, rows), first_label, self.device)
+        yield from self.measure_step(
+            lambda: step(image, target, rows), batch, label, self.rates.get(batch, math.nan),
             queued=True, note=inactive_switches(self.settings, self.device),
         )  # fmt: skip
 
-    def _batch(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Random images, what they should be, and the rows of their prompts."""
+    def _random_batch(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Random images (B, 3, side, side), targets of the same shape, and prompt rows (B,)."""
         image = torch.rand(batch, 3, self.side, self.side, device=self.device)
         return image, image.roll(1, dims=-1), torch.arange(batch, device=self.device) % len(PROMPTS["detailed"])
 
-    def measured(
-        self, step: Callable[[], object], batch: int, what: str, reference: float | None = None,
+    def measure_step(
+        self, step: Callable[[], object], batch: int, label: str, reference: float | None = None,
         *, queued: bool = False, note: str = "",
-    ) -> Iterator[Line]:  # fmt: skip
-        """Patches a second; multiply-adds a second of the method's published definition; most memory; launching."""
+    ) -> Iterator[Measurement]:  # fmt: skip
+        """Patches and multiply-adds (of the published definition) per second, peak memory, launch time."""
         device = self.device
 
         def work() -> int:
             step()
             return batch
 
-        rated = line(f"train: {what}", _RATE, rate(work, self.repeats, device), reference, note)
-        yield rated
+        throughput = summarize(f"train: {label}", _RATE, measure_rate(work, self.repeats, device), reference, note)
+        yield throughput
         macs = multiply_adds(self.settings.config, self.side, self.side) * _BACKWARD
-        yield line(f"train: multiply-adds of the definition, {what}", "GMACs/s", [rated.value * macs / 1e9])
+        yield summarize(f"train: multiply-adds of the definition, {label}", "GMACs/s", [throughput.value * macs / 1e9])
+        yield from peak_memory(f"train: most memory allocated, {label}", device)
         if device.type == "cuda":
-            yield line(f"train: most memory allocated, {what}", "GiB", [allocated_gib(device)])
-            if queued:  # the released loop waits for its loss in each step
-                times = host_ms(step, self.repeats, device)
-                yield line(f"train: host time to queue a step, {what}", "ms", times)
-        elif not (queued and chosen().compile):  # compiled code makes its tensors where nobody counts them
+            if queued:  # the released loop reads its loss in each step
+                times = measure_host_ms(step, self.repeats, device)
+                yield summarize(f"train: host time to queue a step, {label}", "ms", times)
+        elif not (queued and get_acceleration().compile):  # the tensors of compiled code are not counted
             with LiveBytes() as live:
                 step()
-            yield line(f"train: most memory of a step's tensors, {what}", "GiB", [live.peak / 2**30])
+            yield summarize(f"train: most memory of a step's tensors, {label}", "GiB", [live.peak / 2**30])
 
 
 def released_step(model: nn.Module, lr: float = 1e-4) -> Step:
@@ -195,67 +197,68 @@ def released_step(model: nn.Module, lr: float = 1e-4) -> Step:
     def step(image: Tensor, target: Tensor, codes: Tensor) -> Tensor:
         adam.zero_grad()
         loss = F.l1_loss(model(image, codes), target)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         adam.step()
         return loss.detach()
 
     return step
 
 
-def our_step(model: RestorationUNet, precision: Precision, device: torch.device, lr: float = 1e-4) -> Step:
-    """A step of a run with the switches chosen, called with images, targets and rows of prompts; returns the loss."""
-    prepare_steps(model, model.config)
+def suite_step(model: RestorationUNet, precision: Precision, device: torch.device, lr: float = 1e-4) -> Step:
+    """A step of a run with the chosen switches, called with images, targets and rows of prompts; returns the loss."""
+    apply_acceleration(model, model.config)
     parameters = [p for p in model.parameters() if p.requires_grad]
     adam = torch.optim.Adam(parameters, lr=lr, fused=True)
 
     def compute(image: Tensor, target: Tensor, rows: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            loss = (model(image, rows).to(target.dtype) - target).abs().mean()
-        loss.backward()
+            loss: Tensor = (model(image, rows).to(target.dtype) - target).abs().mean()
+        torch.autograd.backward(loss)
         return loss.detach()
 
-    graphs = chosen().cuda_graphs and cuda_graph_blocker(model.config, device) is None
-    passes: Step = GraphedStep(compute, parameters) if graphs else compute
+    graphs = get_acceleration().cuda_graphs and cuda_graph_blocker(model.config, device) is None
+    forward_backward: Step = GraphedStep(compute, parameters) if graphs else compute
 
     def step(image: Tensor, target: Tensor, rows: Tensor) -> Tensor:
         model.set_progress(0.5)
         adam.zero_grad(set_to_none=True)
-        loss = passes(image, target, rows)
+        loss = forward_backward(image, target, rows)
         adam.step()
         return loss
 
     return step
 
 
-def _same_answers(device: torch.device, settings: Settings) -> Iterator[Line]:
-    """Whether ours, with its switches, and the reference learn the same from the same batches.
+def _compare_losses(device: torch.device, settings: Settings) -> Iterator[Measurement]:
+    """Compare the losses of the suite, with its switches, and of the reference on the same batches.
 
-    Adam divides by the gradient's own size, so that a rounding error grows about tenfold a step: in float64 the first
+    Adam divides by the gradient's size, so that a rounding error grows about tenfold a step: in float64 the first
     losses must agree, in float32 the means of a hundred steps.
     """
-    # compiled code takes minutes to make, and no run trains in float64
+    # compiling takes minutes, and no run trains in float64
     with applied_settings(replace(settings, compile=False), "fp32"):
-        ours, reference = (_losses(kind, EXACT_STEPS, torch.float64, device) for kind in ("ours", "reference"))
-    what = f"same answers: largest relative difference of the first {EXACT_STEPS} losses, float64"
-    yield line(what, "1", [float(((ours - reference).abs() / reference).max())])
+        suite, reference = (_losses(kind, FLOAT64_STEPS, torch.float64, device) for kind in ("ours", "reference"))
+    label = f"same answers: largest relative difference of the first {FLOAT64_STEPS} losses, float64"
+    yield summarize(label, "1", [float(((suite - reference).abs() / reference).max())])
     with applied_settings(settings, "fp32"):
-        first, second = (
-            _losses(kind, SAME_STEPS, torch.float32, device)[SAME_STEPS // 2 :].mean() for kind in ("ours", "reference")
+        suite_mean, reference_mean = (
+            _losses(kind, FLOAT32_STEPS, torch.float32, device)[FLOAT32_STEPS // 2 :].mean()
+            for kind in ("ours", "reference")
         )
-    what = f"same answers: mean loss of steps {SAME_STEPS // 2} to {SAME_STEPS}, relative difference, float32"
-    yield line(what, "1", [float((first / second - 1).abs())])
+    label = f"same answers: mean loss of steps {FLOAT32_STEPS // 2} to {FLOAT32_STEPS}, relative difference, float32"
+    yield summarize(label, "1", [float((suite_mean / reference_mean - 1).abs())])
 
 
 def _losses(kind: str, steps: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(steps,) losses of a small model, from the same first weights and batches for both kinds."""
-    ours = our_model(variant_config("dfpir", **_SMALL))
+    """(steps,) losses of a small model, with the same initial weights and batches for both kinds."""
+    suite = suite_model(variant_config("dfpir", **_SMALL))
     codes = load_prompts("detailed", "minilm").codes.to(device, dtype)
     if kind == "reference":
-        model = ReferenceUNet(ours.config)
-        copy_weights(ours, model)
+        model = ReferenceUNet(suite.config)
+        copy_weights(suite, model)
         step = released_step(model.to(device, dtype).train(), lr=1e-3)
     else:
-        step = our_step(ours.to(device, dtype).train(), "fp32", device, lr=1e-3)
+        step = suite_step(suite.to(device, dtype).train(), "fp32", device, lr=1e-3)
     bundle = load_embedded()
     losses = []
     for number in range(steps):

@@ -18,14 +18,14 @@ from dfpir.prompts import load_prompts
 class RunContext:
     """A run with its data, on a device."""
 
-    spec: RunSpec  # what is run
+    spec: RunSpec
     bundle: DataBundle  # its images
-    conditioning: Conditioning  # what the model is told of each sample
-    device: torch.device  # where
-    team: ProcessGroup = SINGLE_PROCESS  # who shares the work; the first process alone reads and writes files
+    conditioning: Conditioning  # the model's `code` argument for each sample
+    device: torch.device
+    process_group: ProcessGroup = SINGLE_PROCESS  # its rank 0 alone reads and writes files
 
 
-def run_context(spec: RunSpec, device: torch.device, team: ProcessGroup = SINGLE_PROCESS) -> RunContext:
+def run_context(spec: RunSpec, device: torch.device, process_group: ProcessGroup = SINGLE_PROCESS) -> RunContext:
     """The run with its images read and its prompts encoded.
 
     Raises:
@@ -34,4 +34,4 @@ def run_context(spec: RunSpec, device: torch.device, team: ProcessGroup = SINGLE
     bundle = load_data(spec)
     prompts = load_prompts(spec.config.prompt_set, spec.text_encoder, spec.conditions)  # type: ignore[arg-type]
     conditioning = Conditioning(spec.config, prompts)
-    return RunContext(spec=spec, bundle=bundle, conditioning=conditioning, device=device, team=team)
+    return RunContext(spec=spec, bundle=bundle, conditioning=conditioning, device=device, process_group=process_group)

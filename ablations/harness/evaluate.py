@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ablations.devices import autocast
-from ablations.harness.batch_scores import BOTH, as_tensor, score_batch
 from ablations.harness.context import RunContext
 from ablations.harness.heartbeat import notify_heartbeat
+from ablations.harness.image_scores import PSNR_AND_SSIM, as_tensor, score_batch
 from ablations.spec import RunSpec
 from baselines.base import Restorer, restore
 from datasets.bundle import EvalItem
@@ -27,20 +27,20 @@ __all__ = [
     "Origin",
     "as_tensor",
     "batch_pixels",
-    "batches_of",
-    "origin_of",
+    "group_into_batches",
+    "origin_from_spec",
     "restore_items",
     "score_items",
     "score_rows",
     "validation_scores",
 ]
 
-_PIXELS_AT_ONCE = {"cpu": 8 * 128 * 128, "cuda": 4 * 481 * 321}
+_BATCH_PIXELS = {"cpu": 8 * 128 * 128, "cuda": 4 * 481 * 321}
 
 
 def batch_pixels(device: torch.device) -> int:
     """Pixels that are restored at once, unless one image has more; on a CPU scores depend on it by rounding."""
-    return _PIXELS_AT_ONCE.get(device.type, _PIXELS_AT_ONCE["cpu"])
+    return _BATCH_PIXELS.get(device.type, _BATCH_PIXELS["cpu"])
 
 
 def restore_items(run: RunContext, model: nn.Module, items: Iterable[EvalItem]) -> Iterator[tuple[EvalItem, Tensor]]:
@@ -48,35 +48,35 @@ def restore_items(run: RunContext, model: nn.Module, items: Iterable[EvalItem]) 
 
     The model must be in eval mode.
     """
-    for batch in batches_of(items, run.device):
-        yield from zip(batch, _restored(run, model, batch), strict=True)
+    for batch in group_into_batches(items, run.device):
+        yield from zip(batch, _restore_batch(run, model, batch), strict=True)
 
 
-def batches_of(items: Iterable[EvalItem], device: torch.device) -> Iterator[list[EvalItem]]:
+def group_into_batches(items: Iterable[EvalItem], device: torch.device) -> Iterator[list[EvalItem]]:
     """Neighbours of one condition and size, as many as are restored at once."""
-    for (_, shape), group in groupby(items, key=_kind):
-        alike, size = list(group), max(1, batch_pixels(device) // (shape[0] * shape[1]))
-        for start in range(0, len(alike), size):
-            yield alike[start : start + size]
+    for (_, shape), group in groupby(items, key=_condition_and_size):
+        same_size, batch_size = list(group), max(1, batch_pixels(device) // (shape[0] * shape[1]))
+        for start in range(0, len(same_size), batch_size):
+            yield same_size[start : start + batch_size]
 
 
-def _kind(item: EvalItem) -> tuple[str, tuple[int, ...]]:
+def _condition_and_size(item: EvalItem) -> tuple[str, tuple[int, ...]]:
     return item.condition.name, item.clean.shape
 
 
-def _restored(run: RunContext, model: nn.Module, batch: Sequence[EvalItem]) -> list[Tensor]:
+def _restore_batch(run: RunContext, model: nn.Module, batch: Sequence[EvalItem]) -> list[Tensor]:
     """(1, 3, H, W) float32 each; one after another where memory does not hold them together."""
     try:
-        return _restored_at_once(run, model, batch)
+        return _restore_in_one_pass(run, model, batch)
     except torch.OutOfMemoryError:
         if len(batch) == 1:
             raise
     # outside the handler, whose traceback keeps the failed pass's tensors alive
     torch.cuda.empty_cache()
-    return [image for item in batch for image in _restored_at_once(run, model, [item])]
+    return [image for item in batch for image in _restore_in_one_pass(run, model, [item])]
 
 
-def _restored_at_once(run: RunContext, model: nn.Module, batch: Sequence[EvalItem]) -> list[Tensor]:
+def _restore_in_one_pass(run: RunContext, model: nn.Module, batch: Sequence[EvalItem]) -> list[Tensor]:
     images = to_device_async(torch.cat([as_tensor(item.degraded) for item in batch]), run.device)
     code = run.conditioning([item.condition for item in batch], run.device, training=False)
     with torch.inference_mode():
@@ -84,7 +84,7 @@ def _restored_at_once(run: RunContext, model: nn.Module, batch: Sequence[EvalIte
             restored = restore(cast(Restorer, model), images, code)
         restored = restored.float()
     notify_heartbeat()
-    return list(restored.split(1))
+    return list(restored.chunk(len(batch)))
 
 
 def score_items(
@@ -93,7 +93,7 @@ def score_items(
     items: Iterable[EvalItem],
     *,
     protocol: str | None = None,
-    metrics: Sequence[str] = BOTH,
+    metrics: Sequence[str] = PSNR_AND_SSIM,
 ) -> list[dict[str, Any]]:
     """Rows of images.parquet: the score of each item and metric, beside the degraded input's own.
 
@@ -107,29 +107,29 @@ def score_items(
         protocol: label; the spec's own by default.
         metrics: which scores; PSNR alone is much faster.
     """
-    rules, device, team = get_protocol(protocol or run.spec.protocol), run.device, run.team
-    origin = origin_of(run.spec)
-    given = list(items)
-    order = list(range(len(given)))
-    if device.type == "cuda":  # images of one size lie apart in most sets; on a CPU neighbours decide the bits
-        conditions = list(dict.fromkeys(item.condition.name for item in given))
-        order.sort(key=lambda i: (conditions.index(given[i].condition.name), given[i].clean.shape))
-    places, own = iter(order), []
-    for number, batch in enumerate(batches_of([given[i] for i in order], device)):
-        numbers = list(islice(places, len(batch)))
-        if number % team.size == team.rank:
-            images = _restored(run, model, batch)
-            found = score_batch(batch, images, rules, metrics)
-            own += [
+    rules, device, process_group = get_protocol(protocol or run.spec.protocol), run.device, run.process_group
+    origin = origin_from_spec(run.spec)
+    all_items = list(items)
+    order = list(range(len(all_items)))
+    if device.type == "cuda":  # groups images of one size; not on a CPU, where a batch's images decide rounding
+        conditions = list(dict.fromkeys(item.condition.name for item in all_items))
+        order.sort(key=lambda i: (conditions.index(all_items[i].condition.name), all_items[i].clean.shape))
+    item_indices, scored = iter(order), []
+    for batch_index, batch in enumerate(group_into_batches([all_items[i] for i in order], device)):
+        batch_indices = list(islice(item_indices, len(batch)))
+        if batch_index % process_group.size == process_group.rank:
+            images = _restore_batch(run, model, batch)
+            batch_scores = score_batch(batch, images, rules, metrics)
+            scored += [
                 (i, score_rows(item, rules, scores, origin=origin))
-                for i, item, scores in zip(numbers, batch, found, strict=True)
+                for i, item, scores in zip(batch_indices, batch, batch_scores, strict=True)
             ]
-    return [row for _, rows in sorted(team.all_gather(own), key=itemgetter(0)) for row in rows]
+    return [row for _, rows in sorted(process_group.all_gather(scored), key=itemgetter(0)) for row in rows]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Whose scores they are, as rows say it."""
+    """The run of the scores, as in each row."""
 
     run_id: str
     variant: str
@@ -137,8 +137,8 @@ class Origin:
     dataset: str = ""  # of images that name no set
 
 
-def origin_of(spec: RunSpec) -> Origin:
-    """Of a run."""
+def origin_from_spec(spec: RunSpec) -> Origin:
+    """The origin of a run's scores."""
     return Origin(run_id=spec.run_id, variant=spec.variant, seed=spec.seed, dataset=spec.data.name)
 
 

@@ -1,4 +1,4 @@
-"""Signs of life of a run: beats at each step and image, and a watchdog that ends a process without any."""
+"""Heartbeats of a run at each step and image, and a watchdog that ends a process without any."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _listeners: list[Callable[[], None]] = []
 
 
 def notify_heartbeat() -> None:
-    """Say that this process's run goes on: called at each training step and each restored batch of images."""
+    """Signal that this process's run is alive: called at each training step and each restored batch of images."""
     for listener in _listeners:
         listener()
 
@@ -29,26 +29,26 @@ def on_heartbeat(listener: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def watchdog(limit_s: float | None, trace: Path) -> Iterator[None]:
-    """End this process, exit code 1, when no beat comes for `limit_s` seconds (None: never).
+def watchdog(timeout_s: float | None, trace: Path) -> Iterator[None]:
+    """End this process, exit code 1, when no beat comes for `timeout_s` seconds (None: never).
 
     The timer is a thread of C that needs no interpreter, so that a library that never returns is ended too. The stack
     of every thread is written to `trace`, which is removed where it was not needed.
     """
-    if limit_s is None:
+    if timeout_s is None:
         yield
         return
     trace.parent.mkdir(parents=True, exist_ok=True)
     with trace.open("w", encoding="utf-8") as stream:
-        armed = 0.0
+        armed_at = 0.0
 
         def rearm() -> None:
-            nonlocal armed
+            nonlocal armed_at
             now = time.monotonic()
             # each arming starts a thread: not at every step of a fast model
-            if now - armed >= min(_REARM_S, limit_s / 4):
-                armed = now
-                faulthandler.dump_traceback_later(limit_s, exit=True, file=stream)
+            if now - armed_at >= min(_REARM_S, timeout_s / 4):
+                armed_at = now
+                faulthandler.dump_traceback_later(timeout_s, exit=True, file=stream)
 
         rearm()
         try:

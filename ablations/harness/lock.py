@@ -1,8 +1,8 @@
 """One process at a time in a run's folder: a lock with an owner and a lease.
 
-The lock is the system's (flock): it goes when its process ends, however it ends. Beside it stands who holds it, and a
-lease that the holder renews, for those who can't see the system's lock: another machine on a file system without
-network locks, and `ablations.status`.
+The lock is the system's (flock): it is released when its process ends, however it ends. The file names the owner and
+carries a lease that the owner renews, for readers who can't see the system's lock: another machine on a file system
+without network locks, and `ablations.status`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class BusyError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Owner:
-    """Who holds a lock."""
+class LockOwner:
+    """The process that holds a lock."""
 
     host: str  # name of the machine
     pid: int  # of the process there
@@ -42,7 +42,7 @@ def lock_file(folder: Path) -> Path:
 
 
 def trace_file(folder: Path) -> Path:
-    """Where a run that hung says where it stood: `.<run_id>.trace`."""
+    """File for the stack trace of a run that hung: `.<run_id>.trace`."""
     return folder.parent / f".{folder.name}.trace"
 
 
@@ -54,28 +54,28 @@ def run_lock(folder: Path) -> Iterator[None]:
         BusyError: another process holds it.
     """
     lock = lock_file(folder)
-    me = Owner(host=socket.gethostname(), pid=os.getpid())
-    descriptor = _locked(lock, folder.name)
+    owner = LockOwner(host=socket.gethostname(), pid=os.getpid())
+    descriptor = _open_locked(lock, folder.name)
     try:
-        _refuse_other_machine(lock, descriptor, me, folder.name)
+        _respect_foreign_lease(lock, descriptor, owner, folder.name)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(asdict(me)).encode(), 0)
+        os.pwrite(descriptor, json.dumps(asdict(owner)).encode(), 0)
         stop = threading.Event()
-        renewal = threading.Thread(target=_renew, args=(descriptor, stop), daemon=True)
+        renewal = threading.Thread(target=_renew_lease, args=(descriptor, stop), daemon=True)
         renewal.start()
         try:
             yield
         finally:
             stop.set()
             renewal.join()
-            # only the holder removes the file, and while it holds it: whoever waits on this inode looks again
+            # only the holder removes the file, while it holds the lock: a process that waits on this inode tries again
             lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
 
-def owner_of(folder: Path) -> Owner | None:
-    """Who works on the run now: its lock's owner, unless the lease ran out or its process, on this machine, is gone."""
+def lock_owner(folder: Path) -> LockOwner | None:
+    """The owner of the run's lock, unless the lease has expired or its process, on this machine, has ended."""
     lock = lock_file(folder)
     try:
         age_s = time.time() - lock.stat().st_mtime
@@ -84,10 +84,10 @@ def owner_of(folder: Path) -> Owner | None:
         return None
     if owner is None or abs(age_s) > LEASE_S:
         return None
-    return owner if owner.host != socket.gethostname() or _lives(owner.pid) else None
+    return owner if owner.host != socket.gethostname() or _is_alive(owner.pid) else None
 
 
-def _locked(lock: Path, name: str) -> int:
+def _open_locked(lock: Path, name: str) -> int:
     """A descriptor of the lock file, locked, and of the file that bears the name now."""
     while True:
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
@@ -105,11 +105,11 @@ def _locked(lock: Path, name: str) -> int:
         os.close(descriptor)
 
 
-def _refuse_other_machine(lock: Path, descriptor: int, me: Owner, name: str) -> None:
+def _respect_foreign_lease(lock: Path, descriptor: int, this_process: LockOwner, name: str) -> None:
     """Respect the lease of another machine's process, whose flock this file system may not show."""
     owner = _read_owner(os.pread(descriptor, 4096, 0))
-    if owner is None or owner.host == me.host:
-        return  # nobody, or a process of this machine that is gone: its flock would have stopped us
+    if owner is None or owner.host == this_process.host:
+        return  # no owner, or an ended process of this machine: a live one would hold the flock
     if _file_system_time(lock.parent) - os.fstat(descriptor).st_mtime < LEASE_S:
         raise BusyError(f"{name} is being worked on by process {owner.pid} of {owner.host}.")
 
@@ -124,20 +124,20 @@ def _file_system_time(folder: Path) -> float:
         probe.unlink(missing_ok=True)
 
 
-def _renew(descriptor: int, stop: threading.Event) -> None:
+def _renew_lease(descriptor: int, stop: threading.Event) -> None:
     while not stop.wait(_RENEW_S):
         os.utime(descriptor)
 
 
-def _read_owner(content: bytes) -> Owner | None:
+def _read_owner(content: bytes) -> LockOwner | None:
     try:
-        found = json.loads(content)
-        return Owner(host=str(found["host"]), pid=int(found["pid"]))
+        record = json.loads(content)
+        return LockOwner(host=str(record["host"]), pid=int(record["pid"]))
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

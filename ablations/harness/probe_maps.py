@@ -1,4 +1,4 @@
-"""What figures of a model's inside need: feature maps of a few crops, attention weights and the entries kept of them.
+"""Data for figures of a model's features: feature maps of a few crops, attention weights and attention masks.
 
 Everything is stored as float16 and small: at the released size a megabyte beside weights of a hundred.
 """
@@ -30,7 +30,7 @@ MAP_CHANNELS = 3
 def feature_maps(
     run: RunContext,
     model: nn.Module,
-    chosen: Sequence[tuple[EvalItem, tuple[int, int, int, int]]],
+    crops: Sequence[tuple[EvalItem, tuple[int, int, int, int]]],
 ) -> tuple[dict[str, Tensor], list[ProbedImage]]:
     """Maps of the features that pass the first skip and the latent, after the perturbation block where there is one.
 
@@ -41,19 +41,19 @@ def feature_maps(
         largest variance over the pixels, averaged over the images, an eighth of the side at each edge left out (what
         padding does there is no feature of the image); and what the I images are.
     """
-    places = _places(model)
-    found: dict[str, list[Tensor]] = {name: [] for name in places}
+    layers = _map_layers(model)
+    maps_by_place: dict[str, list[Tensor]] = {name: [] for name in layers}
     hooks = [
         layer.register_forward_hook(
-            lambda _m, _i, out, name=name: found[name].append(first_tensor(out)[0].float().cpu())
+            lambda _m, _i, out, name=name: maps_by_place[name].append(first_tensor(out)[0].float().cpu())
         )
-        for name, layer in places.items()
+        for name, layer in layers.items()
     ]
     images: list[ProbedImage] = []
-    multiple: int = model.multiple_of  # type: ignore[assignment]
+    divisor: int = model.multiple_of  # type: ignore[assignment]
     try:
-        for item, (top, left, height, width) in chosen:
-            height, width = height - height % multiple, width - width % multiple
+        for item, (top, left, height, width) in crops:
+            height, width = height - height % divisor, width - width % divisor
             crop = as_tensor(item.degraded[top : top + height, left : left + width]).to(run.device)
             code = run.conditioning([item.condition], run.device, training=False)
             with torch.inference_mode(), autocast(run.device, run.spec.precision):
@@ -64,8 +64,8 @@ def feature_maps(
         for hook in hooks:
             hook.remove()
     tensors: dict[str, Tensor] = {}
-    for name, maps in found.items():
-        if maps and all(m.shape == maps[0].shape for m in maps):
+    for name, maps in maps_by_place.items():
+        if maps and all(feature_map.shape == maps[0].shape for feature_map in maps):
             stack = torch.stack(maps)
             top, left = (side // 8 for side in stack.shape[2:])
             inner = stack[:, :, top : stack.shape[2] - top, left : stack.shape[3] - left]
@@ -75,7 +75,7 @@ def feature_maps(
     return tensors, images
 
 
-def _places(model: nn.Module) -> dict[str, nn.Module]:
+def _map_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Where maps are taken: of DFPIR after its blocks, of a comparator its `latent`, if it has one."""
     if not isinstance(model, RestorationUNet):
         latent = getattr(model, "latent", None)
@@ -85,7 +85,7 @@ def _places(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def first_tensor(output: Any) -> Tensor:
-    """What a layer gives, or the first of what it gives."""
+    """The output of a layer, or the first of its outputs."""
     tensor: Tensor = output[0] if isinstance(output, tuple | list) else output
     return tensor
 
@@ -93,7 +93,7 @@ def first_tensor(output: Any) -> Tensor:
 class AttentionRecorder:
     """Sums up CAAPM's attention by condition, one of P, while a model runs; use it as a context.
 
-    Say by `set_conditions` which conditions each batch has; blocks without CAAPM are left out.
+    Call `set_conditions` before each batch; blocks without CAAPM are left out.
     """
 
     def __init__(self, model: nn.Module, n_conditions: int) -> None:
@@ -118,7 +118,7 @@ class AttentionRecorder:
             hook.remove()
 
     def set_conditions(self, rows: Sequence[int]) -> None:
-        """Say which conditions the next batch has."""
+        """Set the conditions of the next batch, as rows."""
         self.rows = torch.tensor(rows)
         self.counts += np.bincount(rows, minlength=len(self.counts))
 
@@ -132,10 +132,10 @@ class AttentionRecorder:
         return {name: (total.cpu() / counts).half().contiguous() for name, total in self._sums.items()}
 
     def _add(self, name: str, module: PerturbedAttention, query: Tensor, features: Tensor) -> None:
-        weights, kept = attention_entries(module, query, features)
+        weights, kept_mask = attention_entries(module, query, features)
         self._add_to(ATTENTION_PREFIX + name, weights)
-        if module.kept < weights.shape[-1]:
-            self._add_to(KEPT_PREFIX + name, kept)
+        if module.topk < weights.shape[-1]:
+            self._add_to(KEPT_PREFIX + name, kept_mask)
 
     def _add_to(self, name: str, values: Tensor) -> None:
         if name not in self._sums:
@@ -151,7 +151,7 @@ def attention_entries(module: PerturbedAttention, query: Tensor, features: Tenso
     q = as_pixels(module.q_dwconv(module.q(query)))
     k, _ = as_pixels(module.kv_dwconv(module.kv(features))).chunk(2, dim=-1)
     logits = module.logits(q, k)
-    weights = masked_softmax(logits, module.kept, module.masking, module.chosen)
+    weights = masked_softmax(logits, module.topk, module.masking, module.chosen)
     # the paper's formula leaves a dropped entry the weight of a zero logit
-    kept = largest_in_rows(logits, module.kept) if module.masking == "paper" else weights > 0
-    return weights, kept
+    kept_mask = largest_in_rows(logits, module.topk) if module.masking == "paper" else weights > 0
+    return weights, kept_mask

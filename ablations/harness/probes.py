@@ -16,9 +16,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ablations.devices import autocast
-from ablations.harness.build import untrained_model
 from ablations.harness.context import RunContext
 from ablations.harness.evaluate import as_tensor, restore_items
+from ablations.harness.model_factory import untrained_model
 from ablations.harness.probe_maps import BLOCK_NAMES, AttentionRecorder, feature_maps, first_tensor
 from ablations.models import BaselineConfig, ModelConfig, is_trained
 from ablations.spec import RunSpec
@@ -50,12 +50,12 @@ class ProbePatch:
 
 def probe_patches(spec: RunSpec, items: Sequence[EvalItem]) -> list[ProbePatch]:
     """`probe_patches` patches of each condition tested, at places fixed by image and number."""
-    side, wanted = spec.evaluation.probe_patch, spec.evaluation.probe_patches
+    side, patches_per_condition = spec.evaluation.probe_patch, spec.evaluation.probe_patches
     patches = []
     for name in spec.tested:
-        own = [item for item in items if item.condition.name == name and min(item.clean.shape[:2]) >= side]
-        for number in range(wanted if own else 0):
-            item = own[number % len(own)]
+        candidates = [item for item in items if item.condition.name == name and min(item.clean.shape[:2]) >= side]
+        for number in range(patches_per_condition if candidates else 0):
+            item = candidates[number % len(candidates)]
             rng = np.random.default_rng(stable_seed("probe", item.name, number))
             top, left = (int(rng.integers(0, n - side + 1)) for n in item.clean.shape[:2])
             pixels = item.degraded[top : top + side, left : left + side]
@@ -82,34 +82,36 @@ def pooled_features(
     run: RunContext,
     model: nn.Module,
     patches: Sequence[ProbePatch],
-    told: Sequence[str],
+    prompt_conditions: Sequence[str],
     before_batch: Callable[[slice], None] = lambda _: None,
 ) -> dict[str, Tensor]:
     """Features of the model's probed layers, each patch's averaged over its pixels.
 
     The model is on the run's device, in eval mode, prompts bound. Each of the N patches is restored with the prompt of
-    the condition `told`; `before_batch` gets the places of each batch's patches before the model sees them.
+    its `prompt_conditions`; `before_batch` gets the slice of each batch's patches before the forward pass.
 
     Returns:
         (N, D) float32 on the CPU for each of `probed_layers`.
     """
     layers = probed_layers(run.spec.config, model)
-    seen: dict[str, Tensor] = {}  # a layer that is passed several times is told by the last
+    last_outputs: dict[str, Tensor] = {}  # of a layer that is called several times, the last output
     features: dict[str, list[Tensor]] = {name: [] for name in layers}
     hooks = [
-        layer.register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: first_tensor(out)}))
+        layer.register_forward_hook(lambda _m, _i, out, name=name: last_outputs.update({name: first_tensor(out)}))
         for name, layer in layers.items()
     ]
     try:
         for start in range(0, len(patches), _BATCH):
-            part = slice(start, start + _BATCH)
-            before_batch(part)
-            images = torch.cat([as_tensor(patch.pixels) for patch in patches[part]]).to(run.device)
-            code = run.conditioning([condition_named(name) for name in told[part]], run.device, training=False)
+            batch = slice(start, start + _BATCH)
+            before_batch(batch)
+            images = torch.cat([as_tensor(patch.pixels) for patch in patches[batch]]).to(run.device)
+            code = run.conditioning(
+                [condition_named(name) for name in prompt_conditions[batch]], run.device, training=False
+            )
             with torch.inference_mode(), autocast(run.device, run.spec.precision):
                 restore(model, images, code)  # type: ignore[arg-type]
             for name in layers:
-                features[name].append(seen[name].float().mean((2, 3)).cpu())
+                features[name].append(last_outputs[name].float().mean((2, 3)).cpu())
     finally:
         for hook in hooks:
             hook.remove()
@@ -127,22 +129,24 @@ def write_probes(run: RunContext, model: nn.Module, items: Sequence[EvalItem], f
     if not probed_layers(spec.config, model):
         return
     patches = probe_patches(spec, items)
-    told = [patch.condition for patch in patches]
-    numbers = [spec.conditions.index(name) for name in told]
+    patch_conditions = [patch.condition for patch in patches]
+    condition_rows = [spec.conditions.index(name) for name in patch_conditions]
     with AttentionRecorder(model, len(spec.conditions)) as attention:
-        features = pooled_features(run, model, patches, told, lambda part: attention.set_conditions(numbers[part]))
+        features = pooled_features(
+            run, model, patches, patch_conditions, lambda batch: attention.set_conditions(condition_rows[batch])
+        )
     tensors = {schema.FEATURE_PREFIX + name: rows for name, rows in features.items()}
     if is_trained(spec.config):
-        first = untrained_model(spec.config, spec.seed, run.conditioning.prompts.codes).to(run.device)
-        untrained = pooled_features(run, first, patches, told)
+        first_model = untrained_model(spec.config, spec.seed, run.conditioning.prompts.codes).to(run.device)
+        untrained = pooled_features(run, first_model, patches, patch_conditions)
         tensors |= {schema.UNTRAINED_FEATURE_PREFIX + name: rows for name, rows in untrained.items()}
-    tensors[schema.FEATURE_CONDITION] = torch.tensor(numbers)
-    maps, shown = feature_maps(run, model, _mapped(spec, items))
+    tensors[schema.FEATURE_CONDITION] = torch.tensor(condition_rows)
+    maps, mapped_images = feature_maps(run, model, _mapped(spec, items))
     tensors |= channel_orders(model) | attention.tensors() | maps
     metadata = {
         schema.PROBE_CONDITIONS: json.dumps(list(spec.conditions)),
         schema.PROBE_LAYERS: json.dumps(dict.fromkeys(features, _POOLED)),
-        schema.PROBE_IMAGES: json.dumps(shown),
+        schema.PROBE_IMAGES: json.dumps(mapped_images),
         schema.PROBE_PATCHES: json.dumps(attention.counts.tolist()),
     }
     write_bytes(folder / schema.PROBES_FILE, safetensors.torch.save(tensors, metadata=metadata))

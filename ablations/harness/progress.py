@@ -1,4 +1,4 @@
-"""What a user sees while a study runs: bars on a terminal, plain lines elsewhere."""
+"""Progress of a running study: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ from ablations.harness.training.train import Progress as RunProgress
 from ablations.spec import RunSpec
 from reports.schema import ERROR_FILE
 
-_LINE_EVERY_S = 15.0
+_LINE_INTERVAL_S = 15.0
 _STAGES = {"evaluate": "evaluating", "measure": "taking its measures"}
 """What a run does after its last step."""
 
 
 @contextmanager
-def working(console: Console, what: str) -> Iterator[None]:
-    """Say what is done now: with a clock on a terminal, in a line elsewhere, and how long it took."""
+def timed_status(console: Console, task: str) -> Iterator[None]:
+    """Show a task with a clock on a terminal, and print how long it took."""
     started = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        progress.add_task(what, total=None)
+        progress.add_task(task, total=None)
         yield
-    took = duration(time.monotonic() - started)
-    console.print(f"{what[:1].upper()}{what[1:]} took {took}.", markup=False, highlight=False)
+    elapsed = duration(time.monotonic() - started)
+    console.print(f"{task[:1].upper()}{task[1:]} took {elapsed}.", markup=False, highlight=False)
 
 
-class _Note(ProgressColumn):
-    """What a run does; after its last step with the time since then."""
+class _NoteColumn(ProgressColumn):
+    """The stage of a run; after its last step with the time since then."""
 
     def render(self, task: Task) -> Text:
         since = task.fields.get("since")
         return Text(task.fields["note"] + ("" if since is None else f", {duration(time.monotonic() - since)}"))
 
 
-class _Left(TimeRemainingColumn):
-    """The time left, until the last step: none is known of what follows."""
+class _RemainingColumn(TimeRemainingColumn):
+    """The time left, until the last step: the rest is not estimated."""
 
     def render(self, task: Task) -> Text:
         return Text("") if task.remaining == 0 else super().render(task)
@@ -66,28 +66,28 @@ class StudyProgress:
 
     def __init__(self, specs: Sequence[RunSpec], console: Console) -> None:
         self.console = console
-        self._names = {spec.digest: f"{spec.variant} seed {spec.seed}" for spec in specs}
-        self._steps = {spec.digest: spec.recipe.steps for spec in specs}
-        self._done = dict.fromkeys(self._names, 0)
-        self._first: dict[str, int] = {}
-        self._steps_done, self._steps_all = 0, sum(self._steps.values())
+        self._run_names = {spec.digest: f"{spec.variant} seed {spec.seed}" for spec in specs}
+        self._planned_steps = {spec.digest: spec.recipe.steps for spec in specs}
+        self._completed_steps = dict.fromkeys(self._run_names, 0)
+        self._first_step: dict[str, int] = {}
+        self._completed_total, self._planned_total = 0, sum(self._planned_steps.values())
         self._runs_done = 0
         self._bars: dict[str, TaskID] = {}
-        self._stage: dict[str, str] = {}
-        self._last_line = time.monotonic()
-        self._started = time.monotonic()
+        self._stages: dict[str, str] = {}
+        self._last_line_at = time.monotonic()
+        self._started_at = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            _Note(),
+            _NoteColumn(),
             TimeElapsedColumn(),
-            _Left(),
+            _RemainingColumn(),
             console=console,
             disable=not console.is_terminal,
             transient=True,
         )
-        self._total = self._progress.add_task("study", total=self._steps_all, note="steps")
+        self._total = self._progress.add_task("study", total=self._planned_total, note="steps")
 
     def __enter__(self) -> StudyProgress:
         self._progress.start()
@@ -101,80 +101,85 @@ class StudyProgress:
     def reused(self, spec: RunSpec) -> None:
         """A run that was done before."""
         self._runs_done += 1
-        self._set(spec.digest, self._steps[spec.digest])
-        self._first[spec.digest] = self._steps[spec.digest]
-        self._say(f"{self._name(spec)}: done before, not run again")
+        self._set_step(spec.digest, self._planned_steps[spec.digest])
+        self._first_step[spec.digest] = self._planned_steps[spec.digest]
+        self._print(f"{self._run_name(spec)}: done before, not run again")
 
     def started(self, spec: RunSpec) -> None:
         """A run's process has started."""
         if spec.digest not in self._bars:
             self._bars[spec.digest] = self._progress.add_task(
-                self._name(spec), total=self._steps[spec.digest], note="starting"
+                self._run_name(spec), total=self._planned_steps[spec.digest], note="starting"
             )
 
     def update(self, digest: str, progress: RunProgress) -> None:
-        """A word from a run."""
-        self._first.setdefault(digest, progress.step)
-        self._set(digest, progress.step)
+        """Progress of a run."""
+        self._first_step.setdefault(digest, progress.step)
+        self._set_step(digest, progress.step)
         note = progress.stage
         if progress.loss is not None and progress.images_per_s is not None:
             note = f"loss {progress.loss:.4f}, {progress.images_per_s:.0f} images/s"
         since = None
         if progress.stage in _STAGES:
             note, since = _STAGES[progress.stage], time.monotonic()
-            if not self.console.is_terminal and self._stage.get(digest) != progress.stage:
-                self._say(f"{self._names[digest]}: {note}, all {counted(progress.steps, 'step')} done")
-            self._stage[digest] = progress.stage
+            if not self.console.is_terminal and self._stages.get(digest) != progress.stage:
+                self._print(f"{self._run_names[digest]}: {note}, all {counted(progress.steps, 'step')} done")
+            self._stages[digest] = progress.stage
         if digest in self._bars:
             self._progress.update(self._bars[digest], completed=progress.step, note=note, since=since)
         if since is not None:
             return
-        if not self.console.is_terminal and time.monotonic() - self._last_line > _LINE_EVERY_S:
-            self._last_line = time.monotonic()
-            self._say(f"{self._names[digest]}: step {progress.step}/{progress.steps}, {note}; {self._left()}")
+        if not self.console.is_terminal and time.monotonic() - self._last_line_at > _LINE_INTERVAL_S:
+            self._last_line_at = time.monotonic()
+            self._print(
+                f"{self._run_names[digest]}: step {progress.step}/{progress.steps}, {note}; {self._time_remaining()}"
+            )
 
     def finished(self, spec: RunSpec) -> None:
         """A run is done."""
         self._runs_done += 1
-        self._set(spec.digest, self._steps[spec.digest])
-        self._close(spec)
-        self._say(f"{self._name(spec)}: done ({self._runs_done} of {counted(len(self._names), 'run')})")
+        self._set_step(spec.digest, self._planned_steps[spec.digest])
+        self._remove_bar(spec)
+        self._print(f"{self._run_name(spec)}: done ({self._runs_done} of {counted(len(self._run_names), 'run')})")
 
     def busy(self, spec: RunSpec) -> None:
-        """Another launcher works on the run: it is looked at again later."""
-        self._close(spec)
+        """Another launcher works on the run: it is retried later."""
+        self._remove_bar(spec)
 
     def failed(self, spec: RunSpec, folder: Path) -> None:
-        """A run failed; the study goes on."""
-        self._close(spec)
+        """A run failed; the study continues."""
+        self._remove_bar(spec)
         try:
             error = json.loads((folder / ERROR_FILE).read_text(encoding="utf-8"))
-            why = f"{error['type']}: {error['message']}"
+            reason = f"{error['type']}: {error['message']}"
         except (OSError, ValueError, KeyError):
-            why = "no reason was written"
-        self._say(f"{self._name(spec)}: FAILED, {why} (traceback in {folder / ERROR_FILE})")
+            reason = "no reason was written"
+        self._print(f"{self._run_name(spec)}: FAILED, {reason} (traceback in {folder / ERROR_FILE})")
 
-    def _name(self, spec: RunSpec) -> str:
-        return self._names[spec.digest]
+    def _run_name(self, spec: RunSpec) -> str:
+        return self._run_names[spec.digest]
 
-    def _set(self, digest: str, step: int) -> None:
+    def _set_step(self, digest: str, step: int) -> None:
         # no sum over all runs: a study of thousands would spend its time in it
-        self._steps_done += step - self._done[digest]
-        self._done[digest] = step
-        self._progress.update(self._total, completed=self._steps_done)
+        self._completed_total += step - self._completed_steps[digest]
+        self._completed_steps[digest] = step
+        self._progress.update(self._total, completed=self._completed_total)
 
-    def _close(self, spec: RunSpec) -> None:
+    def _remove_bar(self, spec: RunSpec) -> None:
         if spec.digest in self._bars:
             self._progress.remove_task(self._bars.pop(spec.digest))
 
-    def _left(self) -> str:
-        made = sum(step - self._first.get(digest, 0) for digest, step in self._done.items())
-        missing = self._steps_all - self._steps_done
-        if made <= 0:
+    def _time_remaining(self) -> str:
+        steps_this_session = sum(
+            step - self._first_step.get(digest, 0) for digest, step in self._completed_steps.items()
+        )
+        steps_remaining = self._planned_total - self._completed_total
+        if steps_this_session <= 0:
             return "time left unknown yet"
-        if not missing:
+        if not steps_remaining:
             return "study: all steps done"
-        return f"study: about {duration((time.monotonic() - self._started) * missing / made)} left for the steps"
+        remaining_s = (time.monotonic() - self._started_at) * steps_remaining / steps_this_session
+        return f"study: about {duration(remaining_s)} left for the steps"
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         print_prose(self.console, text)

@@ -24,7 +24,7 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def error_file(error: BaseException, *, step: int | None = None) -> ErrorFile:
+def error_record(error: BaseException, *, step: int | None = None) -> ErrorFile:
     """What an error row holds of an error, after this many steps."""
     trace = "".join(traceback.format_exception(error))
     return ErrorFile(type=type(error).__name__, message=str(error), traceback=trace, at=now(), step=step)
@@ -68,11 +68,11 @@ def suite_version() -> str | None:
     """The version of this code: of its checkout where it runs from one, else of the installed wheel."""
     project = Path(__file__).resolve().parents[2] / "pyproject.toml"
     if project.is_file():
-        own = re.search(
+        match = re.search(
             r'^name = "dfpir-suite"\nversion = "([^"]+)"', project.read_text(encoding="utf-8"), re.MULTILINE
         )
-        if own:
-            return own[1]
+        if match:
+            return match[1]
     return _version("dfpir-suite")
 
 

@@ -1,6 +1,6 @@
-"""How a run stands, at a glance: which files are there and the last line of its log, nothing hashed, nothing imported.
+"""The status of a run, from the existence of its files and the last line of its log: fast, without hashes.
 
-A study of thousands of runs must be told in a second, so that this module may not import pandas or torch.
+The status of thousands of runs must take a second, so that this module may not import pandas or torch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ablations.harness.lock import owner_of
+from ablations.harness.lock import lock_owner
 
 # as reports.schema names them, which imports pandas; a test holds them together
 SPEC_FILE = "spec.json"
@@ -29,7 +29,7 @@ _TAIL_BYTES = 4096
 
 
 class State(str, Enum):
-    """How a run stands."""
+    """The status of a run."""
 
     DONE = "done"
     RUNNING = "running"
@@ -49,12 +49,12 @@ class Step:
 
 
 def state_of(folder: Path) -> State:
-    """How the run in `folder` stands. A run whose files are there is believed: `is_done` reads each, this none."""
+    """The status of the run in `folder`. Files need only exist: `is_done` verifies their hashes, too."""
     if (folder / DONE_FILE).is_file():
-        return State.DONE if _has_its_files(folder) else State.INTERRUPTED
+        return State.DONE if _has_required_files(folder) else State.INTERRUPTED
     if not folder.is_dir():
         return State.WAITING
-    if owner_of(folder) is not None:
+    if lock_owner(folder) is not None:
         return State.RUNNING
     return State.FAILED if (folder / ERROR_FILE).is_file() else State.INTERRUPTED
 
@@ -69,7 +69,7 @@ def last_step(folder: Path) -> Step | None:
     except OSError:
         return None
     for line in reversed(lines):
-        row = _as_object(line)
+        row = _parse_object(line)
         if "loss" not in row:
             continue
         try:
@@ -84,13 +84,13 @@ def last_step(folder: Path) -> Step | None:
     return None
 
 
-def _has_its_files(folder: Path) -> bool:
-    """Whether DONE lists what a run must have, and what it lists is there."""
+def _has_required_files(folder: Path) -> bool:
+    """Whether DONE lists all required files, and all listed files exist."""
     done = read_object(folder / DONE_FILE)
-    files, needs = done.get("files"), done.get("needs", [])
-    if not isinstance(files, dict) or not isinstance(needs, list):
+    files, required = done.get("files"), done.get("needs", [])
+    if not isinstance(files, dict) or not isinstance(required, list):
         return False
-    return {SPEC_FILE, IMAGES_FILE, *map(str, needs)} <= files.keys() and all(
+    return {SPEC_FILE, IMAGES_FILE, *map(str, required)} <= files.keys() and all(
         os.path.isfile(os.path.join(folder, name))  # noqa: PTH113, PTH118 (a Path for each of many thousands is slow)
         for name in files
     )
@@ -99,14 +99,14 @@ def _has_its_files(folder: Path) -> bool:
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; empty where there is none that can be read."""
     try:
-        return _as_object(path.read_bytes())
+        return _parse_object(path.read_bytes())
     except OSError:
         return {}
 
 
-def _as_object(content: bytes) -> dict[str, Any]:
+def _parse_object(content: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(content)
+        content_json = json.loads(content)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content_json if isinstance(content_json, dict) else {}

@@ -7,8 +7,8 @@ import os
 import torch
 from torch import nn
 
-from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.cost.placement import MOST_ON_ONE
+from ablations.harness.cost.placement import MAX_RUNS_PER_GPU
+from ablations.harness.malloc import keep_freed_memory
 from datasets.seeding import stable_seed
 
 _MOST_THREADS_BESIDE_GPU = 4  # its operations there are small: more threads cost more than they do
@@ -51,4 +51,4 @@ def make_deterministic(device: torch.device, cpu_threads: int) -> None:
 def threads_beside_gpu() -> int:
     """CPU threads of a run on a GPU: its share of the cores this process may use, with as many runs as there can be."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(_MOST_THREADS_BESIDE_GPU, cores // MOST_ON_ONE))
+    return max(1, min(_MOST_THREADS_BESIDE_GPU, cores // MAX_RUNS_PER_GPU))

@@ -1,4 +1,4 @@
-"""A whole study: its runs, its tidy table, its report."""
+"""A study: its runs, its tidy table, its report."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import pandas as pd
 from rich.console import Console
 
 from ablations.cli import print_prose
-from ablations.harness.closing import say_unmeasured, show_table
 from ablations.harness.launch.job import JobOptions, Launcher, pending_jobs
-from ablations.harness.progress import StudyProgress, working
-from ablations.harness.run_one import data_file, find_run, is_done
+from ablations.harness.progress import StudyProgress, timed_status
+from ablations.harness.run_one import data_record, find_run, is_done
 from ablations.harness.study_folder import (
     budget_record,
-    joined,
-    kept_line,
-    kept_rows,
-    read_earlier,
+    earlier_rows_note,
+    merge_rows,
+    read_matching_study,
+    registered_study,
+    rows_only_in_earlier,
+    settings_digest,
     study_folder,
-    terms_digest,
-    whole,
 )
+from ablations.harness.terminal_summary import print_skipped_measures, print_table
 from ablations.harness.training import snapshots
 from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS
@@ -42,8 +42,8 @@ from reports.tables import build_table
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a study left."""
+class StudyResult:
+    """Results of a study."""
 
     folder: Path  # with the table and the report
     report: Path  # the HTML page
@@ -51,98 +51,100 @@ class Outcome:
 
 
 def run_plan(
-    plan: Plan, options: JobOptions, launch: Launcher, *, max_parallel: int, command: str, console: Console
-) -> Outcome:
-    """Make every run of the plan true, write the study's table and build its report.
+    plan: Plan, options: JobOptions, launcher: Launcher, *, max_parallel: int, command: str, console: Console
+) -> StudyResult:
+    """Execute every run of the plan, write the study's table and build its report.
 
-    Which measures the jobs take the plan says; `command` is what the report's reader repeats.
+    The plan names the measures; the report prints `command` for repetition.
     """
     root = options.root
     measures = (*plan.study.measures, *metric_measures(plan.study.metrics))
-    options = replace(options, root=root.resolve(), measures=measures, sizes=plan.budget.measuring)
+    options = replace(options, root=root.resolve(), measures=measures, measure_config=plan.budget.measuring)
     folder = study_folder(plan, root)
-    say_folder(plan, root, console)
-    write_json(folder / schema.STUDY_FILE, study_file(plan, root, command, folder))
+    print_folder_notes(plan, root, console)
+    write_json(folder / schema.STUDY_FILE, study_record(plan, root, command, folder))
     with StudyProgress(plan.specs, console) as progress:
-        todo = pending_jobs(plan.specs, options, progress)
-        failed = [job.spec for job in launch(todo, max_parallel=max_parallel, progress=progress)] if todo else []
-    say_unmeasured(plan, root, console)
+        pending = pending_jobs(plan.specs, options, progress)
+        failed = (
+            [job.spec for job in launcher(pending, max_parallel=max_parallel, progress=progress)] if pending else []
+        )
+    print_skipped_measures(plan, root, console)
     if not failed:
         for spec in plan.specs:
             snapshots.prune(find_run(root, spec), spec.recipe)
-    # a run found under another label has that label in its folder's name: write where the runs really are
-    study = study_file(plan, root, command, folder)
+    # a run found under another label has that label in its folder's name: write the actual folders
+    study = study_record(plan, root, command, folder)
     write_json(folder / schema.STUDY_FILE, study)
-    with working(console, "writing the table and the report"):
+    with timed_status(console, "writing the table and the report"):
         write_table(study, root, folder)
         report = build_report([folder], folder)
     for sentence in learning.sentences(learning.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
-        print_prose(console, sentence)  # what the table rests on, first
-    show_table(build_table(load_study(folder)), console)
-    return Outcome(folder=folder, report=report, failed=failed)
+        print_prose(console, sentence)  # evidence for the table, first
+    print_table(build_table(load_study(folder)), console)
+    return StudyResult(folder=folder, report=report, failed=failed)
 
 
-def say_folder(plan: Plan, root: Path, console: Console) -> None:
-    """Say which rows of earlier commands stay in the table, or that its usual folder is another study's."""
+def print_folder_notes(plan: Plan, root: Path, console: Console) -> None:
+    """Print which rows of earlier commands stay in the table, or that its default folder belongs to another study."""
     folder = study_folder(plan, root)
-    earlier = read_earlier(plan, folder)
-    if kept := kept_rows(_rows(plan, root), earlier["rows"] if earlier else []):
-        print_prose(console, kept_line(kept, folder))
+    earlier = read_matching_study(plan, folder)
+    if extra_rows := rows_only_in_earlier(_planned_rows(plan, root), earlier["rows"] if earlier else []):
+        print_prose(console, earlier_rows_note(extra_rows, folder))
     if folder.name != plan.folder_name:
-        line = (
+        notice = (
             f"{plan.folder_name} holds this study on other terms (data, text encoder, precision, protocol or recipe); "
             f"it stays as it is, and this one is kept in {folder.name}."
         )
-        print_prose(console, line)
+        print_prose(console, notice)
 
 
-def study_file(plan: Plan, root: Path, command: str, folder: Path | None = None) -> schema.StudyFile:
+def study_record(plan: Plan, root: Path, command: str, folder: Path | None = None) -> schema.StudyFile:
     """The content of study.json as the study is planned now, with the rows of the same terms in its folder, if any."""
     study = plan.study
-    rows, earlier = _rows(plan, root), read_earlier(plan, folder) if folder else None
-    if earlier and kept_rows(rows, earlier["rows"]):
-        study = whole(study)
-        before = [c for c in earlier.get("command", "").split(" && ") if c and c != command]
-        command = " && ".join([*before, command])  # all of the table takes all of them
-    rows = joined(rows, earlier["rows"] if earlier else [], plan.study)
-    shown = {row["variant"] for row in rows}
-    metrics = [METRICS[name].shown.to_json() for name in study.metrics]
-    figures = [{"name": each.name, "title": each.title} for each in map(figure_named, study.figures)]
+    rows, earlier = _planned_rows(plan, root), read_matching_study(plan, folder) if folder else None
+    if earlier and rows_only_in_earlier(rows, earlier["rows"]):
+        study = registered_study(study)
+        earlier_commands = [c for c in earlier.get("command", "").split(" && ") if c and c != command]
+        command = " && ".join([*earlier_commands, command])  # the table needs all of them
+    rows = merge_rows(rows, earlier["rows"] if earlier else [], plan.study)
+    variants = {row["variant"] for row in rows}
+    metrics = [METRICS[name].definition.to_json() for name in study.metrics]
+    figures = [{"name": figure.name, "title": figure.title} for figure in map(figure_named, study.figures)]
     axis: schema.Axis | None = None
     if study.axis is not None and study.axis_values is not None:
-        axis = schema.Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in shown})
+        axis = schema.Axis(name=study.axis, values={v: x for v, x in study.axis_values.items() if v in variants})
     return schema.StudyFile(
         schema=schema.SCHEMA_VERSION,
         study=study.name,
         title=plan.study.title,
         question=study.question,
         budget=budget_record(plan),
-        data=data_file(plan.data),
+        data=data_record(plan.data),
         text_encoder={"name": plan.text_encoder, "note": plan.text_encoder_note},
-        terms=terms_digest(plan),
+        terms=settings_digest(plan),
         axis=axis,
-        reference=study.reference if study.reference in shown else None,
+        reference=study.reference if study.reference in variants else None,
         rows=rows,
-        labels={variant: model_label(variant) for variant in shown},
-        ingredients={variant: model_ingredients(variant) for variant in shown},
-        featured=[variant for variant in study.featured if variant in shown],
+        labels={variant: model_label(variant) for variant in variants},
+        ingredients={variant: model_ingredients(variant) for variant in variants},
+        featured=[variant for variant in study.featured if variant in variants],
         command=command,
         reported=study.reported,
         measures=list(plan.study.measures),
         primary=plan.study.primary,
         tasks=list(plan.tasks),
-        task_styles=[task_named(task).shown() for task in plan.tasks],
+        task_styles=[task_named(task).style_json() for task in plan.tasks],
         contrasts=[
             schema.ContrastRecord(name=c.name, label=c.label, weights=c.weights)
             for c in study.contrasts
-            if set(c.weights) <= shown
+            if set(c.weights) <= variants
         ],
         **({"metrics": metrics} if metrics else {}),  # type: ignore[typeddict-item]
         **({"figures": figures} if figures else {}),  # type: ignore[typeddict-item]
     )
 
 
-def _rows(plan: Plan, root: Path) -> list[schema.StudyRow]:
+def _planned_rows(plan: Plan, root: Path) -> list[schema.StudyRow]:
     return [
         schema.StudyRow(
             variant=row.variant,
@@ -156,7 +158,7 @@ def _rows(plan: Plan, root: Path) -> list[schema.StudyRow]:
 
 
 def write_table(study: schema.StudyFile, root: Path, folder: Path) -> int:
-    """Write the tidy table of a `study_file` from its finished runs, if any; returns its number of rows."""
+    """Write the tidy table of a `study_record` from its finished runs, if any; returns its number of rows."""
     parts = _table_parts(study, root)
     names = [metric["name"] for metric in study.get("metrics", ())]
     return schema.write_table(parts, folder / schema.TABLE_PARQUET_FILE, folder / schema.TABLE_CSV_FILE, metrics=names)
@@ -166,16 +168,16 @@ def _table_parts(study: schema.StudyFile, root: Path) -> Iterator[pd.DataFrame]:
     """The rows of each variant and seed, in the table's order; of several runs where each task has a model."""
     schema.declare_tasks(study.get("task_styles", ()))
     metrics = metrics_of(study.get("metrics", ()))
-    for _, rows in groupby(sorted(study["rows"], key=_place), _place):
-        parts = []
+    for _, rows in groupby(sorted(study["rows"], key=_variant_and_seed), _variant_and_seed):
+        tables = []
         for row in rows:
             run = root / row["run_id"]
             if is_done(run):
                 images = all_rows(run, metrics)
-                parts.append(images.assign(variant=row["variant"], run_id=run.name, alias_of=row["alias_of"] or ""))
-        if parts:
-            yield pd.concat(parts, ignore_index=True)
+                tables.append(images.assign(variant=row["variant"], run_id=run.name, alias_of=row["alias_of"] or ""))
+        if tables:
+            yield pd.concat(tables, ignore_index=True)
 
 
-def _place(row: schema.StudyRow) -> tuple[str, int]:
+def _variant_and_seed(row: schema.StudyRow) -> tuple[str, int]:
     return row["variant"], row["seed"]

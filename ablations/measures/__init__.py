@@ -1,1 +1,1 @@
-"""What the paper draws without measuring: interference of tasks, loss of information in the perturbation block."""
+"""Measures of finished runs: interference of tasks, information loss of the perturbation block, and others."""

@@ -10,9 +10,9 @@ from dfpir import RestorationUNet
 
 ALL = "all"
 BACKBONE = "backbone"
-"""All layers but the perturbation blocks: what variants with and without blocks have in common."""
+"""All layers except the perturbation blocks, which variants with and without blocks share."""
 
-_UNET_ORDER = (
+_UNET_GROUPS = (
     "input",
     *(f"encoder-{level}" for level in (1, 2, 3)),
     "latent",
@@ -25,9 +25,9 @@ _UNET_ORDER = (
 
 
 def layer_groups(model: nn.Module) -> dict[str, list[str]]:
-    """Group -> names of its parameters that are trained (`requires_grad`); groups without any are left out.
+    """Group -> names of its trained parameters (`requires_grad`); groups without any are omitted.
 
-    A `RestorationUNet` has `all`, `backbone` (all but the perturbation blocks), `input` and `output` (first and last
+    A `RestorationUNet` has `all`, `backbone` (all except the perturbation blocks), `input` and `output` (first and last
     convolution), `encoder-N`, `latent`, `perturb-N` (4 is the latent's block), `decoder-N`, `refinement` and
     `resampling` (convolutions between levels). Any other model has `all` and its top-level children, those of its only
     child where it wraps one.
@@ -36,7 +36,7 @@ def layer_groups(model: nn.Module) -> dict[str, list[str]]:
     groups = {ALL: names}
     if isinstance(model, RestorationUNet):
         groups[BACKBONE] = [name for name in names if not name.startswith("perturb.")]
-        groups |= {group: [] for group in _UNET_ORDER}
+        groups |= {group: [] for group in _UNET_GROUPS}
         group_of: Callable[[str], str] = _unet_group
     else:
         start = len(_shared_prefix(names))
@@ -50,17 +50,19 @@ def layer_groups(model: nn.Module) -> dict[str, list[str]]:
 
 
 def _unet_group(name: str) -> str:
-    part, _, rest = name.partition(".")
-    number = rest.partition(".")[0]
-    if part in ("encoder", "decoder"):
-        return f"{part}-{int(number) + 1}"
-    if part == "perturb":
+    module, _, child_path = name.partition(".")
+    number = child_path.partition(".")[0]
+    if module in ("encoder", "decoder"):
+        return f"{module}-{int(number) + 1}"
+    if module == "perturb":
         return f"perturb-{number}"
-    return {"patch_embed": "input", "down": "resampling", "up": "resampling", "reduce": "resampling"}.get(part, part)
+    return {"patch_embed": "input", "down": "resampling", "up": "resampling", "reduce": "resampling"}.get(
+        module, module
+    )
 
 
 def _shared_prefix(names: list[str]) -> str:
-    """`network.` where every name has it, and so on downwards: a wrapper around a model is no layer of it."""
+    """The common prefix of all names, such as `network.` of a wrapper around a model."""
     prefix = ""
     while names:
         child, dot, _ = names[0][len(prefix) :].partition(".")

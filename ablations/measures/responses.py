@@ -1,4 +1,4 @@
-"""Test images restored again: under wrong prompts, other strengths, two degradations, rounded codes; other metrics."""
+"""Measures that restore test images again: wrong prompts, other strengths, two degradations, rounded codes, metrics."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from scipy.stats import kendalltau
 from torch import nn
 
 from ablations.data import test_set_of, under_protocol
-from ablations.harness.batch_scores import as_tensor, score_batch
-from ablations.harness.evaluate import origin_of, restore_items, score_rows
+from ablations.harness.evaluate import origin_from_spec, restore_items, score_rows
+from ablations.harness.image_scores import as_tensor, score_batch
 from ablations.harness.probes import channel_orders
-from ablations.harness.run_one import evaluated
-from ablations.measures.subject import LoadedRun
+from ablations.harness.run_one import test_sets_by_protocol
+from ablations.measures.loaded_run import LoadedRun
 from ablations.metrics import ImageMetric
 from ablations.models import BaselineConfig
 from datasets.bundle import EvalItem, to_float, to_levels
 from datasets.degrade import add_rain, degrade
-from datasets.protocols import Protocol, as_scored, get_protocol
+from datasets.protocols import Protocol, get_protocol, prepare_for_scoring
 from datasets.seeding import stable_seed
 from datasets.tasks import Condition, Task, condition_named, noise
 from dfpir import DFPIRConfig, RestorationUNet
@@ -32,10 +32,10 @@ from reports.schema import IMAGE_COLUMNS, ORDER_PREFIX, PSNR
 SIGMAS_255 = (10, 15, 25, 35, 50, 75)
 RAIN_PERCENT = (25, 50, 100, 200, 400)
 MIXTURES = (("rain", "noise-25"), ("haze", "noise-25"), ("blur", "lowlight"))
-"""What comes first in the scene or the camera stands first; the second degradation is laid over the first."""
+"""The degradation that happens first in the scene or camera is the first; the second is applied to its result."""
 
-_BLIND = ("none", "view", "label")
-"""What comparators that restore without being told need in training, if anything."""
+_BLIND_NEEDS = ("none", "view", "label")
+"""Conditioning in training (`Baseline.needs`) of comparators that are blind at test time."""
 
 FORMATS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -43,55 +43,55 @@ Rows = list[dict[str, object]]
 
 
 def prompts(subject: LoadedRun) -> pd.DataFrame:
-    """Test images of each condition, restored under the prompt of every condition that was trained on.
+    """Test images of each condition, restored under the prompt of every training condition.
 
-    Comparators that are told nothing at test time have no rows.
+    Blind comparators have no rows.
     """
     rows: Rows = []
-    if isinstance(subject.spec.config, BaselineConfig) and subject.spec.config.row.needs in _BLIND:
+    if isinstance(subject.spec.config, BaselineConfig) and subject.spec.config.row.needs in _BLIND_NEEDS:
         return pd.DataFrame(rows)
-    for true in subject.spec.tested:
-        items = items_of(subject, condition_named(true))
-        for given in subject.prompts.conditions:
-            rows += _scores(subject, items, true, given)
+    for condition in subject.spec.tested:
+        items = items_of(subject, condition_named(condition))
+        for prompt_condition in subject.prompts.conditions:
+            rows += _psnr_rows(subject, items, condition, prompt_condition)
     return pd.DataFrame(rows)
 
 
 def levels(subject: LoadedRun) -> pd.DataFrame:
-    """Noise of several standard deviations and rain with fewer and more drops, told as the nearest trained condition.
+    """Noise of several standard deviations and rain with fewer and more drops, under the nearest training prompt.
 
-    Rain of another strength is made on the fly, so data whose rain comes as files has none.
+    Rain of other strengths is synthetic: data with rainy images as files has no rows of rain.
     """
     rows: Rows = []
     trained = {condition_named(name).task for name in subject.spec.conditions}
     for level in (noise(sigma) for sigma in SIGMAS_255 if Task.NOISE in trained):
-        given = subject.prompts.conditions[subject.prompts.row(level.name)]
-        rows += _scores(subject, items_of(subject, level), level.name, given)
+        prompt_condition = subject.prompts.conditions[subject.prompts.row(level.name)]
+        rows += _psnr_rows(subject, items_of(subject, level), level.name, prompt_condition)
     for percent in RAIN_PERCENT if Task.RAIN in trained else ():
-        rows += _scores(subject, list(_rain(subject, percent)), f"rain-{percent}", "rain")
+        rows += _psnr_rows(subject, list(_rain_items(subject, percent)), f"rain-{percent}", "rain")
     return pd.DataFrame(rows)
 
 
 def mixed(subject: LoadedRun) -> pd.DataFrame:
-    """Two degradations at once, told as the one and as the other."""
+    """Two degradations at once, under the prompt of the one and of the other."""
     rows: Rows = []
     trained = set(subject.spec.conditions)
     for first, second in MIXTURES:
         if {first, second} <= trained:
-            items = [_degraded_again(item, second) for item in items_of(subject, condition_named(first))]
-            for given in (first, second):
-                rows += _scores(subject, items, f"{first}+{second}", given)
+            items = [_degrade_again(item, second) for item in items_of(subject, condition_named(first))]
+            for prompt_condition in (first, second):
+                rows += _psnr_rows(subject, items, f"{first}+{second}", prompt_condition)
     return pd.DataFrame(rows)
 
 
 def precision(subject: LoadedRun) -> pd.DataFrame:
-    """Test images restored with channel orders made from codes rounded to each number format."""
+    """Test images restored with the channel orders of codes rounded to each number format."""
     rows: Rows = []
     for name in FORMATS if _orders_follow_codes(subject) else ():
-        model = _with_codes_in(subject, name)
-        for true in subject.spec.tested:
-            items = items_of(subject, condition_named(true))
-            rows += [row | {"given": name} for row in _scores(subject, items, true, true, model)]
+        model = _model_with_rounded_codes(subject, name)
+        for condition in subject.spec.tested:
+            items = items_of(subject, condition_named(condition))
+            rows += [row | {"given": name} for row in _psnr_rows(subject, items, condition, condition, model)]
     return pd.DataFrame(rows)
 
 
@@ -99,12 +99,12 @@ def order_moves(subject: LoadedRun) -> pd.DataFrame:
     """How much of each order moves when the prompt's code is rounded."""
     rows: Rows = []
     if _orders_follow_codes(subject):
-        exact = channel_orders(_with_codes_in(subject, "fp32"))
+        exact = channel_orders(_model_with_rounded_codes(subject, "fp32"))
         for name in [n for n in FORMATS if n != "fp32"]:
-            moved = channel_orders(_with_codes_in(subject, name))
-            for block, before in exact.items():
+            rounded_orders = channel_orders(_model_with_rounded_codes(subject, name))
+            for block, exact_orders in exact.items():
                 for row, condition in enumerate(subject.prompts.conditions):
-                    old, new = before[row].numpy(), moved[block][row].numpy()
+                    old, new = exact_orders[row].numpy(), rounded_orders[block][row].numpy()
                     tau = kendalltau(np.argsort(old), np.argsort(new)).statistic
                     rows.append(
                         {
@@ -120,11 +120,11 @@ def order_moves(subject: LoadedRun) -> pd.DataFrame:
 
 def _orders_follow_codes(subject: LoadedRun) -> bool:
     config = subject.spec.config
-    # random orders are drawn from the bits of a code: rounding it draws another, which says nothing of the rounding
+    # random orders are seeded by the bits of a code: after rounding the order is another random one
     return isinstance(config, DFPIRConfig) and config.uses_prompts and config.order in ("prompt", "learned")
 
 
-def _with_codes_in(subject: LoadedRun, name: str) -> RestorationUNet:
+def _model_with_rounded_codes(subject: LoadedRun, name: str) -> RestorationUNet:
     model = copy.deepcopy(subject.model)
     assert isinstance(model, RestorationUNet)
     model.bind_prompts(subject.prompts.codes.to(FORMATS[name]).float())
@@ -132,7 +132,7 @@ def _with_codes_in(subject: LoadedRun, name: str) -> RestorationUNet:
 
 
 def items_of(subject: LoadedRun, condition: Condition) -> list[EvalItem]:
-    """The test images of a condition: as many as the measures look at."""
+    """The test images of a condition, limited to the measures' number of images."""
     spec = subject.spec
     limits = [n for n in (subject.sizes.images, spec.evaluation.limit) if n is not None]
     bundle = under_protocol(subject.bundle, spec.protocol)
@@ -141,7 +141,7 @@ def items_of(subject: LoadedRun, condition: Condition) -> list[EvalItem]:
     )
 
 
-def _rain(subject: LoadedRun, percent: int) -> Iterator[EvalItem]:
+def _rain_items(subject: LoadedRun, percent: int) -> Iterator[EvalItem]:
     """Test images with this many percent of the usual drops; the same seed at every strength."""
     from_files = {sample.name for sample in subject.bundle.test if sample.degraded is not None}
     for item in items_of(subject, condition_named("rain")):
@@ -151,19 +151,19 @@ def _rain(subject: LoadedRun, percent: int) -> Iterator[EvalItem]:
             yield replace(item, degraded=to_levels(rainy))
 
 
-def _degraded_again(item: EvalItem, second: str) -> EvalItem:
+def _degrade_again(item: EvalItem, second: str) -> EvalItem:
     image = as_tensor(item.degraded)[0]
     seed = stable_seed("second degradation", item.name, item.condition.name, second)
     return replace(item, degraded=to_levels(degrade(image, condition_named(second), seed)))
 
 
-def _scores(
-    subject: LoadedRun, items: Sequence[EvalItem], condition: str, given: str, model: nn.Module | None = None
+def _psnr_rows(
+    subject: LoadedRun, items: Sequence[EvalItem], condition: str, prompt_condition: str, model: nn.Module | None = None
 ) -> Rows:
-    """PSNR of each item restored by a model that is told the condition `given`; the rows call the items `condition`."""
+    """PSNR of each item, restored under the prompt of `prompt_condition`; `condition` is that of the rows."""
     rules = get_protocol(subject.spec.protocol)
-    asked = [replace(item, condition=condition_named(given)) for item in items]
-    restored = restore_items(subject, model or subject.model, asked)
+    prompted = [replace(item, condition=condition_named(prompt_condition)) for item in items]
+    restored = restore_items(subject, model or subject.model, prompted)
     rows: Rows = []
     for item, (_, image) in zip(items, restored, strict=True):
         value, input_value = score_batch([item], [image], rules, [PSNR])[0][PSNR]
@@ -173,7 +173,7 @@ def _scores(
                 "image": item.name,
                 "scene": item.scene,
                 "condition": condition,
-                "given": given,
+                "given": prompt_condition,
                 "metric": PSNR,
                 "value": value,
                 "input_value": input_value,
@@ -189,19 +189,22 @@ def metric_rows(subject: LoadedRun, metric: ImageMetric) -> pd.DataFrame:
         ValueError: the metric gave no number for an image.
     """
     spec, rows = subject.spec, []
-    for items, label in evaluated(spec, subject.bundle):
+    for items, label in test_sets_by_protocol(spec, subject.bundle):
         rules = get_protocol(label)
         for item, restored in restore_items(subject, subject.model, items):
-            scores = _score(metric, restored, item, rules), _score(metric, as_tensor(item.degraded), item, rules)
-            rows += score_rows(item, rules, {metric.shown.name: scores}, origin=origin_of(spec))
+            scores = (
+                _compute_metric(metric, restored, item, rules),
+                _compute_metric(metric, as_tensor(item.degraded), item, rules),
+            )
+            rows += score_rows(item, rules, {metric.definition.name: scores}, origin=origin_from_spec(spec))
     return pd.DataFrame(rows, columns=[column.name for column in IMAGE_COLUMNS]).assign(run_id=subject.folder.name)
 
 
-def _score(metric: ImageMetric, image: torch.Tensor, item: EvalItem, rules: Protocol) -> float:
+def _compute_metric(metric: ImageMetric, image: torch.Tensor, item: EvalItem, rules: Protocol) -> float:
     clean = as_tensor(item.clean).to(image.device)
     with torch.inference_mode():
-        first, second = as_scored(image, clean, rules, item.condition.task)
+        first, second = prepare_for_scoring(image, clean, rules, item.condition.task)
         value = float(metric.compute(first.double(), second.double()))
     if math.isnan(value):
-        raise ValueError(f"Metric {metric.shown.name} is NaN for {item.name} under {item.condition.name}.")
+        raise ValueError(f"Metric {metric.definition.name} is NaN for {item.name} under {item.condition.name}.")
     return value

@@ -1,4 +1,4 @@
-"""Which of a model's experts serve which degradation: what its routers choose on test images of each condition."""
+"""Which experts of a model serve which degradation: the choices of its routers on test images of each condition."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ablations.harness.evaluate import restore_items
+from ablations.measures.loaded_run import LoadedRun
 from ablations.measures.responses import items_of
-from ablations.measures.subject import LoadedRun
 from baselines.routing import ExpertRouter, routers
 from datasets.tasks import condition_named
 
@@ -26,34 +26,37 @@ def expert_shares(subject: LoadedRun) -> pd.DataFrame:
     that the model needs counts with the image.
 
     Returns:
-        The columns of `reports.schema.MEASURE_COLUMNS["routing"]`; no rows for a model that routes nothing.
+        The columns of `reports.schema.MEASURE_COLUMNS["routing"]`; no rows for a model without routers.
     """
-    found = routers(subject.model)
+    expert_routers = routers(subject.model)
     rows: list[dict[str, object]] = []
-    for name in subject.spec.tested if found else ():
+    for name in subject.spec.tested if expert_routers else ():
         items = items_of(subject, condition_named(name))
-        with _watched(subject.model, found) as shares:
+        with _recorded_choices(subject.model, expert_routers) as shares:
             for _ in restore_items(subject, subject.model, items):
                 pass
-        rows += [row for router in found for row in _rows(router, name, shares[router])]
+        rows += [row for router in expert_routers for row in _share_rows(router, name, shares[router])]
     return pd.DataFrame(rows)
 
 
 @contextmanager
-def _watched(model: nn.Module, found: list[ExpertRouter]) -> Iterator[Shares]:
-    """Within it, what the routers choose is kept: of each pass the shares (B, experts) of selections and of weight."""
-    shares: Shares = {router: [] for router in found}
-    now: dict[ExpertRouter, tuple[Tensor, Tensor]] = {}  # of a pass that may still fail for want of memory
+def _recorded_choices(model: nn.Module, expert_routers: list[ExpertRouter]) -> Iterator[Shares]:
+    """Record the routers' choices: for each forward pass the shares (B, experts) of selections and of gate weight."""
+    shares: Shares = {router: [] for router in expert_routers}
+    current: dict[ExpertRouter, tuple[Tensor, Tensor]] = {}  # of the current pass, which may still run out of memory
 
-    def look(router: nn.Module, _: Any, chosen_and_weights: tuple[Tensor, Tensor]) -> None:
+    def record_choice(router: nn.Module, _: Any, chosen_and_weights: tuple[Tensor, Tensor]) -> None:
         assert isinstance(router, ExpertRouter)
-        now[router] = _shares(router.count, *chosen_and_weights)
+        current[router] = _shares(router.count, *chosen_and_weights)
 
-    def keep(*_: Any) -> None:
-        for router in found:
-            shares[router].append(now[router])
+    def store(*_: Any) -> None:
+        for router in expert_routers:
+            shares[router].append(current[router])
 
-    hooks = [*(router.register_forward_hook(look) for router in found), model.register_forward_hook(keep)]
+    hooks = [
+        *(router.register_forward_hook(record_choice) for router in expert_routers),
+        model.register_forward_hook(store),
+    ]
     try:
         yield shares
     finally:
@@ -69,10 +72,10 @@ def _shares(count: int, chosen: Tensor, weights: Tensor) -> tuple[Tensor, Tensor
     return selected / selected.sum(1, keepdim=True), weight / weight.sum(1, keepdim=True)
 
 
-def _rows(router: ExpertRouter, condition: str, shares: list[tuple[Tensor, Tensor]]) -> list[dict[str, object]]:
+def _share_rows(router: ExpertRouter, condition: str, shares: list[tuple[Tensor, Tensor]]) -> list[dict[str, object]]:
     if not shares:
         return []
-    selected, weight = (torch.cat([pair[which] for pair in shares]) for which in (0, 1))
+    selected, weight = (torch.cat([pair[index] for pair in shares]) for index in (0, 1))
     return [
         {
             "layer": router.layer,

@@ -16,7 +16,7 @@ from torch import nn
 
 from ablations.harness.probes import ProbePatch, pooled_features, probe_patches, probed_layers
 from ablations.harness.run_one import test_items
-from ablations.measures.subject import LoadedRun
+from ablations.measures.loaded_run import LoadedRun
 from datasets.seeding import stable_seed
 from reports.separation import reduce_features, separation
 

@@ -18,7 +18,7 @@ def _mean_difference(name: str, label: str, plus: tuple[str, ...], minus: tuple[
     return Contrast(name=name, label=label, weights=weights)
 
 
-def _of_order(order: str) -> tuple[str, str]:
+def _variants_with_order(order: str) -> tuple[str, str]:
     return _WITHOUT_CAAPM[order], _WITH_CAAPM[order]
 
 
@@ -50,13 +50,16 @@ def components() -> Study:
         figures=("feature_maps",),
         contrasts=(
             _mean_difference(
-                "order", "prompt's channel order against no reordering", _of_order("prompt"), _of_order("identity")
+                "order",
+                "prompt's channel order against no reordering",
+                _variants_with_order("prompt"),
+                _variants_with_order("identity"),
             ),
             _mean_difference(
                 "order_conv",
                 "prompt's channel order against a 1x1 convolution per prompt",
-                _of_order("prompt"),
-                _of_order("conv"),
+                _variants_with_order("prompt"),
+                _variants_with_order("conv"),
             ),
             _mean_difference(
                 "mask",

@@ -28,7 +28,8 @@ def channel_norm(x: Features, weight: Channels, bias: Channels | None, eps: floa
     if fused(x, weight):
         from dfpir.kernels.channel_norm_triton import ChannelNorm
 
-        return ChannelNorm.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call, no-any-return]
+        normalised: Tensor = ChannelNorm.apply(x, weight, bias, eps)
+        return normalised
     return reference(x, weight, bias, eps)
 
 

@@ -30,7 +30,8 @@ def cosine_map(q: Pixels, k: Pixels, temperature: Float[Tensor, "heads 1 1"]) ->
     if fused(q, k, temperature):
         from dfpir.kernels.cosine_map_triton import CosineMap
 
-        return CosineMap.apply(q, k, temperature)  # type: ignore[no-untyped-call, no-any-return]
+        fused_map: Tensor = CosineMap.apply(q, k, temperature)
+        return fused_map
     return reference(q, k, temperature)
 
 
@@ -41,4 +42,5 @@ def reference(q: Pixels, k: Pixels, temperature: Tensor) -> Map:
     wide = torch.float64 if q.dtype == torch.float64 else torch.float32
     q_norm, k_norm = (torch.linalg.vector_norm(t, dim=-1, dtype=wide).clamp_min(SMALLEST_NORM) for t in (q, k))
     products = (q @ k.transpose(-1, -2)).to(wide)
-    return products / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2)) * temperature
+    out: Tensor = products / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2)) * temperature
+    return out

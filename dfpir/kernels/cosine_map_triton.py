@@ -85,7 +85,7 @@ def _gradient(
     x,
     other,
     matrix,
-    own,
+    factors,
     dx,
     x_batch,
     x_pixel,
@@ -101,26 +101,26 @@ def _gradient(
     PRECISION: tl.constexpr,
     WIDEN: tl.constexpr,
 ):
-    """dx[n, i] = sum over j of other[n, j] * matrix[i, j], plus own[i] * x[n, i]; `matrix` is read by its strides."""
+    """dx[n, i] = sum over j of other[n, j] * matrix[i, j] + factors[i] * x[n, i]; `matrix` is read by its strides."""
     n = tl.program_id(0).to(tl.int64) * P + tl.arange(0, P)
     i = tl.program_id(1) * C + tl.arange(0, C)
     group = tl.program_id(2).to(tl.int64)
     image, head = group // heads, group % heads
     inside = (n < pixels)[:, None] & (i < width)[None, :]
-    factor = tl.load(own + group * width + i, mask=i < width, other=0.0)
+    factor = tl.load(factors + group * width + i, mask=i < width, other=0.0)
     values = tl.load(x + image * x_batch + head * width + n[:, None] * x_pixel + i[None, :], mask=inside, other=0.0)
     out = values.to(tl.float32) * factor[None, :]
     for start in range(0, width, C):
         j = start + tl.arange(0, C)
         mask = (n < pixels)[:, None] & (j < width)[None, :]
-        theirs = tl.load(
+        partners = tl.load(
             other + image * other_batch + head * width + n[:, None] * other_pixel + j[None, :], mask=mask, other=0.0
         )
         tile = (i < width)[None, :] & (j < width)[:, None]
         weights = tl.load(
             matrix + group * width * width + i[None, :] * across + j[:, None] * along, mask=tile, other=0.0
         )
-        out = _dot(theirs, weights.to(theirs.dtype), out, PRECISION, WIDEN)
+        out = _dot(partners, weights.to(partners.dtype), out, PRECISION, WIDEN)
     place = (image * pixels + n[:, None]) * (heads * width) + head * width + i[None, :]
     tl.store(dx + place, out.to(dx.dtype.element_ty), mask=inside)
 
@@ -163,7 +163,8 @@ class CosineMap(torch.autograd.Function):
         q_norm, k_norm = squares.sum(1).sqrt().clamp_min(SMALLEST_NORM)
         cosine = products.sum(0) / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2))
         ctx.save_for_backward(q, k, temperature, cosine, q_norm, k_norm)
-        return cosine * temperature.float()
+        cosine_map: Tensor = cosine * temperature.float()
+        return cosine_map
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
@@ -174,15 +175,15 @@ class CosineMap(torch.autograd.Function):
         dproducts = (per_cosine / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2))).contiguous()
         weighted = per_cosine * cosine
         # through the norms; one that was too small and replaced passes no gradient
-        q_own = -weighted.sum(-1) / q_norm.square() * (q_norm > SMALLEST_NORM)
-        k_own = -weighted.sum(-2) / k_norm.square() * (k_norm > SMALLEST_NORM)
+        q_factors = -weighted.sum(-1) / q_norm.square() * (q_norm > SMALLEST_NORM)
+        k_factors = -weighted.sum(-2) / k_norm.square() * (k_norm > SMALLEST_NORM)
         width = cosine.shape[-1]
-        dq = _gradient_of(q, k, dproducts, q_own, (width, 1))
-        dk = _gradient_of(k, q, dproducts, k_own, (1, width))
+        dq = _gradient_of(q, k, dproducts, q_factors, (width, 1))
+        dk = _gradient_of(k, q, dproducts, k_factors, (1, width))
         return dq, dk, dtemperature
 
 
-def _gradient_of(x: Tensor, other: Tensor, matrix: Tensor, own: Tensor, strides: tuple[int, int]) -> Tensor:
+def _gradient_of(x: Tensor, other: Tensor, matrix: Tensor, factors: Tensor, strides: tuple[int, int]) -> Tensor:
     batch, pixels, channels = x.shape
     heads, width = matrix.shape[1:3]
     dx = torch.empty(batch, pixels, channels, dtype=x.dtype, device=x.device)
@@ -191,7 +192,7 @@ def _gradient_of(x: Tensor, other: Tensor, matrix: Tensor, own: Tensor, strides:
         x,
         other,
         matrix,
-        own.contiguous(),
+        factors.contiguous(),
         dx,
         x.stride(0),
         x.stride(1),
@@ -211,7 +212,8 @@ def _gradient_of(x: Tensor, other: Tensor, matrix: Tensor, own: Tensor, strides:
 
 def _block(width: int) -> int:
     """Channels of a block: matrix products need 16 at least."""
-    return min(_LARGEST, max(16, triton.next_power_of_2(width)))
+    rounded: int = triton.next_power_of_2(width)
+    return min(_LARGEST, max(16, rounded))
 
 
 def _precision() -> str:

@@ -175,6 +175,7 @@ def _table(
         caption=caption,
         notes=table.notes,
         has_title=False,
+        style="results",
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.made_once import TWO
+from tests.support.cached_folder import TWO
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path("studies", "gamma_sweep-smoke-embedded", "table.parquet")

@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from ablations.bench import record
-from ablations.harness.restoring import pictures
+from ablations.bench import measurement
+from ablations.harness.restoring import image_files
 from ablations.harness.run_one import is_done, run_one
 from ablations.harness.training import checkpoint
-from datasets.contact import save_contact_sheet
-from datasets.finder import find_sets
+from datasets.catalog.finder import find_sets
+from datasets.contact_sheet import save_contact_sheet
 from datasets.store import PackedSet, pack, plan_pack
 from reports import build, publish, schema
 from reports.__main__ import main
@@ -86,7 +86,7 @@ class Wanted:
         schema.write_measure(frame, self.folder, name, facts={})
 
     def bench(self):
-        record.write(pd.DataFrame({"x": self.noise.random(500)}), self.folder / "bench.csv")
+        measurement.write_csv(pd.DataFrame({"x": self.noise.random(500)}), self.folder / "bench.csv")
 
     def figure(self):
         with style.settings():
@@ -100,7 +100,7 @@ class Wanted:
             Image.fromarray(np.zeros((60, 60, 3), dtype=np.uint8)).save(source)
         colours = self.noise.integers(0, 256, (60, 60, 3), dtype=np.uint8)
         target = self.folder / "restored.png"
-        write_bytes(target, pictures.coded_picture(target, pictures.read_picture(source), colours))
+        write_bytes(target, image_files.encode_image_file(target, image_files.read_image_file(source), colours))
 
     def contact_sheet(self):
         save_contact_sheet(a_set(self.folder.parent / f"data-{self.version}", self.noise), self.folder / "sheet.png")

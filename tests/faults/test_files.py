@@ -16,16 +16,16 @@ from PIL import Image
 from safetensors import SafetensorError
 
 import reports.files
-from ablations.harness.build import build_model
+from ablations.harness.model_factory import build_model
 from ablations.harness.run_one import find_run, is_done, run_one
-from ablations.harness.training import checkpoint, saving, train
-from datasets.finder import find_sets
+from ablations.harness.training import async_checkpoint, checkpoint, train
+from datasets.catalog.finder import find_sets
 from datasets.store import PackedSet, StoreError, pack, plan_pack
 from dfpir.weights import load_released
 from reports.schema import read_images
 from reports.study import Status
+from tests.support.cached_folder import SPEC
 from tests.support.checkpoints import load_latest
-from tests.support.made_once import SPEC
 from tests.support.read_run import read_run
 from tests.support.tiny_study import run_here
 
@@ -191,7 +191,7 @@ def test_a_disk_that_refuses_a_write_costs_that_run_alone(finished, tmp_path, tr
     spec = replace(SPEC, seed=1)
     # how many checkpoints there are is otherwise a matter of time
     monkeypatch.setattr(train, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    monkeypatch.setattr(saving, "COST_FACTOR", 0.0)
+    monkeypatch.setattr(async_checkpoint, "MIN_INTERVAL_COST_RATIO", 0.0)
     counted = Full(0, errno.ENOSPC, stays=False)
     with monkeypatch.context() as patch:
         patch.setattr(reports.files.os, "fsync", counted.fsync)

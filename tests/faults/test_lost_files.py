@@ -10,17 +10,17 @@ from PIL import Image
 
 import ablations.harness.run_one as running
 from ablations.data import open_data
+from ablations.harness.done_marker import required_files
 from ablations.harness.run_one import is_done, run_one
 from ablations.harness.run_status import State, state_of
-from ablations.harness.sealing import needed
-from ablations.harness.study import study_file, write_table
+from ablations.harness.study import study_record, write_table
 from ablations.plan import make_plan
 from ablations.status import statuses
 from reports.artifacts import load_samples
 from reports.build import build_report
 from reports.files import write_json
 from reports.study import Status
-from tests.support.made_once import SPEC
+from tests.support.cached_folder import SPEC
 from tests.support.read_run import read_run
 from tests.support.tiny_study import TINY, run_here
 
@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 
 def test_a_folder_removed_during_training_is_not_sealed_and_the_next_call_mends_it(tmp_path, monkeypatch):
     folder = tmp_path / SPEC.run_id
-    original = running.evaluate_into
+    original = running.write_evaluation
 
     def remove_and_evaluate(*arguments, **named):
         shutil.rmtree(folder)
@@ -37,7 +37,7 @@ def test_a_folder_removed_during_training_is_not_sealed_and_the_next_call_mends_
         return original(*arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(running, "evaluate_into", remove_and_evaluate)
+        patch.setattr(running, "write_evaluation", remove_and_evaluate)
         assert not run_one(SPEC, tmp_path, CPU, lambda progress: None)
     error = json.loads((folder / "ERROR.json").read_text())
     assert "spec.json, env.json, train.jsonl vanished from" in error["message"]
@@ -51,7 +51,7 @@ def test_a_folder_removed_during_training_is_not_sealed_and_the_next_call_mends_
 
 def test_done_lists_what_a_run_must_have(finished):
     done = json.loads((finished / "DONE").read_text())
-    assert done["needs"] == needed(SPEC)
+    assert done["needs"] == required_files(SPEC)
     assert set(done["needs"]) <= set(done["files"])
 
 
@@ -106,7 +106,7 @@ def test_a_flat_picture_is_null_in_samples_and_fails_no_run(tmp_path):
     run = read_run(tmp_path / spec.run_id)
     assert len(load_samples(run)) == len(records)
     folder = tmp_path / "studies" / plan.folder_name
-    file = study_file(plan, tmp_path, "command", folder)
+    file = study_record(plan, tmp_path, "command", folder)
     write_json(folder / "study.json", file)
     write_table(file, tmp_path, folder)
     assert build_report([folder], folder).is_file()

@@ -10,7 +10,7 @@ import pytest
 
 from ablations.cli import exit_code_of
 from ablations.harness.run_status import last_step, state_of
-from ablations.options import options_of
+from ablations.run_options import parse_arguments
 from ablations.status import main as status_main
 from datasets.readers import ImageRefused, read_rgb
 from dfpir import DFPIRConfig
@@ -172,7 +172,7 @@ def test_a_command_line_of_anything_is_taken_or_refused_in_one_line(tries, monke
         err = io.StringIO()
         with contextlib.redirect_stderr(err):
             try:
-                exit_code_of(lambda: len(options_of(words).images.data))  # noqa: B023
+                exit_code_of(lambda: len(parse_arguments(words).images.data))  # noqa: B023
                 continue
             except SystemExit as ended:
                 code = ended.code

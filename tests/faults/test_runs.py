@@ -21,9 +21,9 @@ from ablations.harness.lock import BusyError, lock_file, run_lock
 from ablations.harness.run_one import is_done, run_one
 from reports.schema import read_images
 from tests.faults.promised import KILLS, RACES
+from tests.support.cached_folder import SPEC
 from tests.support.forks import warm_context
 from tests.support.killed import command, run_and_be_killed
-from tests.support.made_once import SPEC
 from tests.support.races import race
 from tests.support.tiny_study import run_here, tiny_plan
 
@@ -126,7 +126,7 @@ FAULTS = {
         "RuntimeError",
     ),
     "error in the optimiser": (torch.optim.Adam, "step", RuntimeError("boom"), "RuntimeError"),
-    "error in the evaluation": (running, "evaluate_into", KeyError("x"), "KeyError"),
+    "error in the evaluation": (running, "write_evaluation", KeyError("x"), "KeyError"),
     "error in the data": (type(load_data(SPEC)), "batch", OSError("image file is truncated"), "OSError"),
     "dead loader worker": (context, "load_data", RuntimeError("DataLoader worker (pid 1) is killed"), "RuntimeError"),
 }
@@ -174,7 +174,7 @@ def test_a_run_that_goes_on_elsewhere_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(running, "evaluate_into", stop)
+        patch.setattr(running, "write_evaluation", stop)
         assert not run_one(SPEC, tmp_path, CPU, lambda progress: None)
     path = tmp_path / SPEC.run_id / "env.json"
     began = json.loads(path.read_text())

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablations.options import known_flags
 from ablations.run import main
+from ablations.run_options import known_flags
 from tests.support.command_lines import call_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +59,7 @@ def test_a_study_and_a_pattern_are_listed(capsys):
         assert "restormer " not in out
     code, _, err = call(capsys, "--variants", "zz*")
     assert (code, err.count("\n")) == (2, 1)
-    assert "'zz*': no variant is called so." in err
+    assert "'zz*': no variant matches." in err
 
 
 def test_only_takes_patterns_in_any_case(capsys, tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import dfpir
-from ablations.harness.evaluating.released import WeightsError, _require_trained
+from ablations.harness.evaluating.pretrained import WeightsError, _require_trained
 from ablations.restore import main as restore
 from ablations.run import main as run
 from ablations.status import as_text, statuses
@@ -113,8 +113,8 @@ def test_the_nearest_word_is_told(words, said):
     [
         (("gamma_sweep", "--only", "dfpir_g5"), "'dfpir_g5' is not in study gamma_sweep. Did you mean"),
         (("gamma_sweep", "--tasks", "raim"), "Unknown task 'raim'. Did you mean 'rain'?"),
-        (("--variants", "dfpir_x*"), "no variant is called so"),
-        (("gamma_sweep", "--variants", "restormer"), "no variant of gamma_sweep is called so"),
+        (("--variants", "dfpir_x*"), "no variant matches"),
+        (("gamma_sweep", "--variants", "restormer"), "no variant of gamma_sweep matches"),
         (("GAMMA_SWEP",), "Did you mean 'gamma_sweep'?"),
         (("gamma_sweep", "--budget", "smole"), "Unknown budget 'smole'. Did you mean"),
     ],
@@ -149,7 +149,7 @@ def refused(capsys, main, *words):
     ("words", "said"),
     [
         (("gamma_sweep", "--names"), "--names goes with --list"),
-        (("--list", "--seeds", "1"), "--seeds: --list prints and stops"),
+        (("--list", "--seeds", "1"), "--seeds: --list prints and exits"),
         (("--list", "gamma_sweep", "--names"), "--names: --list prints"),
         (("--variants", "--budget", "smoke"), "--budget: --variants prints"),
         (("gamma_sweep", "--dry-run", "--early-look"), "--dry-run, --early-look"),
@@ -168,8 +168,8 @@ def test_flags_that_would_not_act_are_refused(capsys, words, said):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--degradation", "rain", "--data", "X"), "--data: read with --degradation auto or noise alone"),
-        (("--degradation", "rain", "--runs", "X"), "--runs: read with --degradation auto"),
+        (("--degradation", "rain", "--data", "X"), "--data: used with --degradation auto or noise only"),
+        (("--degradation", "rain", "--runs", "X"), "--runs: used with --degradation auto"),
         (("--degradation", "noise-9999"), "any whole N from 1 to 255"),
     ],
 )
@@ -183,7 +183,7 @@ def test_restore_refuses_what_would_not_act(capsys, tmp_path, words, said):
 def test_evaluate_refuses_what_would_not_act():
     done = start("ablations.evaluate", "identity", "--guess-data", "X")
     assert (done.returncode, len(done.said)) == (2, 1)
-    assert "--guess-data: read with --degradation auto alone" in done.said[0]
+    assert "--guess-data: used with --degradation auto only" in done.said[0]
 
 
 def test_a_runs_own_settings_are_not_replaced():

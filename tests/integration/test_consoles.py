@@ -12,7 +12,7 @@ from PIL import Image
 import datasets.console
 import reports.console
 from ablations import startup
-from ablations.startup import StartupError, require_own_packages
+from ablations.startup import StartupError, require_suite_packages
 
 ROOT = Path(startup.__file__).resolve().parent.parent
 
@@ -47,7 +47,7 @@ def test_a_folder_that_hides_a_package_is_named_before_anything_starts(tmp_path,
         error = done.stderr.decode()
         assert done.returncode == 2, error
         assert error.count("\n") == 1
-        assert f"{tmp_path / name} is imported in place of this suite's package '{name}'" in error
+        assert f"{tmp_path / name} is imported instead of the suite's package '{name}'" in error
         assert "cd .." in error
 
 
@@ -59,17 +59,17 @@ def test_a_module_of_the_same_name_is_named_too(tmp_path):
 
 
 def test_hugging_faces_package_in_our_folder_and_a_damaged_installation(tmp_path):
-    for name, parts in startup.PARTS.items():
+    for name, parts in startup.REQUIRED_FILES.items():
         for part in ("__init__.py", *parts):
             (tmp_path / name / part).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name / part).write_text("")
     (tmp_path / "datasets/arrow_dataset.py").write_text("")
     with pytest.raises(StartupError, match="python -m venv"):
-        require_own_packages(tmp_path)
+        require_suite_packages(tmp_path)
     (tmp_path / "datasets/arrow_dataset.py").unlink()
     (tmp_path / "datasets/__init__.py").unlink()
     with pytest.raises(StartupError, match=r"has no __init__.py.*install it again"):
-        require_own_packages(tmp_path)
+        require_suite_packages(tmp_path)
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ import torch
 
 import ablations.harness.run_one as running
 import ablations.harness.training.train as training
-from ablations.harness.build import build_model
 from ablations.harness.context import run_context
-from ablations.harness.evaluate import batches_of, score_items
+from ablations.harness.evaluate import group_into_batches, score_items
+from ablations.harness.model_factory import build_model
 from ablations.harness.run_one import is_done
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.models import model_config
 from ablations.run import main
-from dfpir.weights import load_own
+from dfpir.weights import load_weights
 from reports.schema import read_images, write_images
 from tests.support.team import odd_spec, together
 from tests.support.tiny_study import TINY, run_here
@@ -63,12 +63,12 @@ def test_two_processes_have_the_gradients_and_rows_of_one(alone, tmp_path):
     assert json.loads((made / "env.json").read_text())["processes"] == 2
     np.testing.assert_allclose(losses(made), losses(folder), rtol=1e-3)
     model = build_model(SPEC.config, SPEC.seed).eval()
-    load_own(model, safetensors.torch.load_file(made / "weights.safetensors"))
+    load_weights(model, safetensors.torch.load_file(made / "weights.safetensors"))
     run = run_context(SPEC, torch.device("cpu"))
     items = running.test_items(SPEC, run.bundle, SPEC.protocol)
     one_process = score_items(run, model, items)
     expected = write_images(pd.DataFrame(one_process), tmp_path / "images.parquet")
-    assert len(list(batches_of(items, torch.device("cpu")))) > 2  # both had some
+    assert len(list(group_into_batches(items, torch.device("cpu")))) > 2  # both had some
     pd.testing.assert_frame_equal(read_images(made / "images.parquet"), read_images(expected), check_exact=True)
 
 
@@ -118,13 +118,13 @@ def test_shares_of_a_batch_are_the_batch():
             for rank in range(size):
                 team = ProcessGroup()
                 team.rank, team.size = rank, size
-                part, weight = team.share(count)
+                part, weight = team.shard(count)
                 assert len(range(count)[part]) >= 1  # all take part in a reduction
                 taken += list(range(count)[part]) if weight else []
                 weights += weight
             assert taken == list(range(count))
             assert weights == pytest.approx(1)
-    assert SINGLE_PROCESS.share(7) == (slice(0, 7), 1.0)
+    assert SINGLE_PROCESS.shard(7) == (slice(0, 7), 1.0)
 
 
 def test_the_batch_of_a_comparator_that_is_one_is_refused(tmp_path):

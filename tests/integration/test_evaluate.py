@@ -11,11 +11,11 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ablations.checkpoint_options import EvaluateOptions
-from ablations.command_line import flag_of, values_of
-from ablations.harness.evaluating.model_settings import settings
-from ablations.harness.evaluating.released import known_models, open_released
+from ablations.flags import flag_name, iter_options
+from ablations.harness.evaluating.model_settings import parse_settings
+from ablations.harness.evaluating.pretrained import list_pretrained_names, load_pretrained
 from baselines.base import restore
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from dfpir.prompts import load_prompts
 from reports.files import sha256_of
 from reports.schema import read_images
@@ -24,7 +24,7 @@ from tests.support.shared import shared
 
 
 def test_the_flags_are_these():
-    flags = {flag_of(name) for name, _ in values_of(EvaluateOptions())}
+    flags = {flag_name(name) for name, _ in iter_options(EvaluateOptions())}
     assert flags == {
         "--model", "--version", "--weights", "--config", "--protocol", "--data", "--root", "--tasks", "--limit",
         "--text-encoder", "--codes", "--device", "--json", "--out", "--reported", "--degradation", "--guess-data",
@@ -74,7 +74,7 @@ def test_every_layout_of_a_file_gives_the_same_model(state, weights, tmp_path, l
     else:
         safetensors.torch.save_file(state, tmp_path / "other.pt")
     (other,) = tmp_path.glob("other.*")
-    first, second = (open_released("dfpir", path, config=TINY, text_encoder="onehot") for path in (weights, other))
+    first, second = (load_pretrained("dfpir", path, config=TINY, text_encoder="onehot") for path in (weights, other))
     assert first.sha256 != second.sha256
     for one, two in zip(first.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(one, two)
@@ -221,7 +221,7 @@ def test_unknown_and_unavailable_models(capsys, weights):
     assert "Did you mean 'restormer'?" in call(capsys, "restormr", "--weights", weights)[2]
     assert "can't be built" in call(capsys, "tape", "--weights", weights)[2]
     assert "needs --weights FILE" in call(capsys, "dfpir")[2]
-    assert {"dfpir", "dfpir_g50", "promptir", "ffdnet", "prenet", "identity"} <= set(known_models())
+    assert {"dfpir", "dfpir_g50", "promptir", "ffdnet", "prenet", "identity"} <= set(list_pretrained_names())
 
 
 def test_a_reference_without_weights(capsys):
@@ -258,9 +258,9 @@ def test_a_model_that_returns_nan_reports_nothing(capsys, state, tmp_path):
 def test_settings_from_words():
     words = ["dim=8", "num_blocks=1,2,3,4", "heads=[1,2]", "layer_norm=bias_free", "gamma=0.5"]
     expected = {"dim": 8, "num_blocks": (1, 2, 3, 4), "heads": (1, 2), "layer_norm": "bias_free", "gamma": 0.5}
-    assert settings(words) == expected
+    assert parse_settings(words) == expected
     with pytest.raises(ValueError, match="given twice"):
-        settings(["dim=8", "dim=9"])
+        parse_settings(["dim=8", "dim=9"])
 
 
 @pytest.mark.shared

@@ -10,10 +10,10 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from ablations.harness.evaluate import as_tensor
-from ablations.harness.evaluating import guess_cost
-from ablations.harness.evaluating.guess import Guess
-from ablations.harness.evaluating.released import open_released
-from datasets.embedded import load_embedded
+from ablations.harness.evaluating import predicted_degradation
+from ablations.harness.evaluating.degradation_classifier import Prediction
+from ablations.harness.evaluating.pretrained import load_pretrained
+from datasets.sources.embedded import load_embedded
 from tests.support.evaluations import CONFIG, ONEHOT, TINY, call, picture
 
 
@@ -25,10 +25,10 @@ class Fixed:
     def __init__(self, name_of):
         self.conditions, self.name_of = load_embedded().conditions, name_of
 
-    def guess(self, image, among=None):
+    def predict(self, image, allowed_conditions=None):
         (condition,) = [c for c in self.conditions if c.name == self.name_of(image)]
-        assert among is None or condition in among
-        return Guess(condition=condition, confidence=1.0)
+        assert allowed_conditions is None or condition in allowed_conditions
+        return Prediction(condition=condition, confidence=1.0)
 
 
 def true_names():
@@ -46,7 +46,7 @@ AUTO = (*CONFIG, *ONEHOT, "--limit", "2", "--degradation", "auto", "--tasks", "n
 def test_a_perfect_guesser_costs_nothing(capsys, weights, tmp_path, monkeypatch):
     names = true_names()
     perfect = Fixed(lambda image: names[image.numpy().tobytes()])
-    monkeypatch.setattr(guess_cost, "open_guesser", lambda *_: perfect)
+    monkeypatch.setattr(predicted_degradation, "load_or_train_classifier", lambda *_: perfect)
     code, out, _ = call(capsys, "dfpir", "--weights", weights, *AUTO, "--json", "--out", tmp_path / "out")
     assert code == 0
     guess = json.loads(out)["guess"]
@@ -58,7 +58,7 @@ def test_a_perfect_guesser_costs_nothing(capsys, weights, tmp_path, monkeypatch)
 
 
 def test_a_constant_guesser_costs_what_the_wrong_code_costs(capsys, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(guess_cost, "open_guesser", lambda *_: Fixed(lambda image: "haze"))
+    monkeypatch.setattr(predicted_degradation, "load_or_train_classifier", lambda *_: Fixed(lambda image: "haze"))
     code, out, _ = call(capsys, "dfpir", "--weights", weights, *AUTO, "--out", tmp_path / "out")
     assert code == 0
     assert "2 of 6 guesses are right" in out
@@ -68,7 +68,7 @@ def test_a_constant_guesser_costs_what_the_wrong_code_costs(capsys, weights, tmp
     costs = pd.read_csv(tmp_path / "out/guess_costs.csv", index_col="condition")
     assert costs.loc["haze", "difference_db"] == 0
     assert costs.loc["lowlight", "share_right"] == 0
-    bundle, released = load_embedded(), open_released("dfpir", weights, config=TINY, text_encoder="onehot")
+    bundle, released = load_embedded(), load_pretrained("dfpir", weights, config=TINY, text_encoder="onehot")
     named = {c.name: c for c in bundle.conditions}
     losses = []
     for item in bundle.eval_items("test", [named["lowlight"]], limit=2):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-import ablations.harness.evaluating.released as released
-from ablations.harness.evaluating import guess_cost
-from ablations.harness.evaluating.guess import open_guesser
+import ablations.harness.evaluating.pretrained as pretrained
+from ablations.harness.evaluating import predicted_degradation
+from ablations.harness.evaluating.degradation_classifier import load_or_train_classifier
 from ablations.harness.evaluating.specialists import SPECIALISTS
 from dfpir import prompts
 from reports.schema import read_images
@@ -48,13 +48,13 @@ def ffdnet(tmp_path):
 def restored(monkeypatch):
     """Sizes of what was restored."""
     seen = []
-    whole = released.Released.restore
+    whole = pretrained.PretrainedModel.restore
 
     def restore(self, images, condition):
         seen.append(tuple(images.shape[-2:]))
         return whole(self, images, condition)
 
-    monkeypatch.setattr(released.Released, "restore", restore)
+    monkeypatch.setattr(pretrained.PretrainedModel, "restore", restore)
     return seen
 
 
@@ -108,7 +108,7 @@ def test_an_evaluation_that_was_stopped_goes_on(capsys, monkeypatch, photos, ffd
     command = (*ffdnet, "--data", photos, "--tasks", "noise-25", "noise-50", "--json")
     whole = json.loads(call(capsys, *command)[1])
     images = len(restored)
-    counting = released.Released.restore
+    counting = pretrained.PretrainedModel.restore
 
     def stopped(self, images, condition):
         if len(restored) == images_before + 4:
@@ -116,14 +116,14 @@ def test_an_evaluation_that_was_stopped_goes_on(capsys, monkeypatch, photos, ffd
         return counting(self, images, condition)
 
     images_before = len(restored)
-    monkeypatch.setattr(released.Released, "restore", stopped)
+    monkeypatch.setattr(pretrained.PretrainedModel, "restore", stopped)
     code, _, err = call(capsys, *command, "--out", tmp_path / "out")
     assert code == 130
     assert "goes on" in err
     assert len((tmp_path / "out/images.jsonl").read_text().splitlines()) == 1 + 4
     with (tmp_path / "out/images.jsonl").open("a") as stream:
         stream.write('{"image": "3.p')  # cut short by the end of the process
-    monkeypatch.setattr(released.Released, "restore", counting)
+    monkeypatch.setattr(pretrained.PretrainedModel, "restore", counting)
     restored.clear()
     code, out, err = call(capsys, *command, "--out", tmp_path / "out")
     assert code == 0
@@ -137,7 +137,11 @@ def test_an_evaluation_that_was_stopped_goes_on(capsys, monkeypatch, photos, ffd
 
 
 def test_results_of_two_evaluations_are_never_mixed(capsys, monkeypatch, photos, ffdnet, tmp_path):
-    monkeypatch.setattr(guess_cost, "open_guesser", lambda bundle, runs: open_guesser(bundle, runs, steps=2))
+    monkeypatch.setattr(
+        predicted_degradation,
+        "load_or_train_classifier",
+        lambda bundle, runs: load_or_train_classifier(bundle, runs, steps=2),
+    )
     out = tmp_path / "out"
     first = (*ffdnet, "--data", photos, "--tasks", "noise-25", "--out", out)
     assert call(capsys, *first, "--degradation", "auto", "--runs", tmp_path / "runs")[0] == 0
@@ -160,7 +164,7 @@ def test_results_of_two_evaluations_are_never_mixed(capsys, monkeypatch, photos,
 
 def test_two_evaluations_at_once_never_write_into_one_folder(capsys, monkeypatch, photos, tmp_path):
     command = ("identity", "--data", photos, "--tasks", "rain", "--out", tmp_path / "out")
-    whole = released.Released.restore
+    whole = pretrained.PretrainedModel.restore
     started: list[bool] = []
     second: list[tuple[object, str, str]] = []
 
@@ -171,7 +175,7 @@ def test_two_evaluations_at_once_never_write_into_one_folder(capsys, monkeypatch
                 second.append(call(capsys, *command, *options))
         return whole(self, images, condition)
 
-    monkeypatch.setattr(released.Released, "restore", restore)
+    monkeypatch.setattr(pretrained.PretrainedModel, "restore", restore)
     assert call(capsys, *command)[0] == 0
     assert len(second) == 3
     for code, out, err in second:
@@ -212,14 +216,14 @@ CPU_MEMORY = (
 @pytest.mark.parametrize("error", [RuntimeError(CPU_MEMORY), MemoryError(), torch.OutOfMemoryError("CUDA")])
 def test_an_image_that_does_not_fit_in_memory_is_named_with_the_mend(capsys, monkeypatch, photos, error):
     Image.new("RGB", (200, 160)).save(photos / "2.png")
-    whole = released.Released.restore
+    whole = pretrained.PretrainedModel.restore
 
     def restore(self, images, condition):
         if images.shape[-1] == 200:
             raise error
         return whole(self, images, condition)
 
-    monkeypatch.setattr(released.Released, "restore", restore)
+    monkeypatch.setattr(pretrained.PretrainedModel, "restore", restore)
     code, out, err = call(capsys, "identity", "--data", photos, "--tasks", "rain", "--json")
     assert code == 1
     assert json.loads(out)["means"][0]["images"] == 2

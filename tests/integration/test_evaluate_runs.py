@@ -10,12 +10,12 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 import dfpir
-from ablations.harness.evaluating.released import open_released
-from ablations.harness.run_one import spec_file
+from ablations.harness.evaluating.pretrained import load_pretrained
+from ablations.harness.run_one import spec_record
 from ablations.restore import main as restore_main
 from ablations.spec import Phase
 from baselines.base import restore
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from dfpir.prompts import load_prompts
 from reports.files import write_json
 from reports.schema import read_images
@@ -35,16 +35,16 @@ def own_run(tmp_path_factory):
     model.bind_prompts(load_prompts("detailed", "minilm", spec.conditions).codes)
     tensors = {key: value.contiguous() for key, value in model.state_dict().items()}
     safetensors.torch.save_file(tensors, folder / "weights.safetensors")
-    write_json(folder / "spec.json", spec_file(spec))
+    write_json(folder / "spec.json", spec_record(spec))
     return spec, model, folder / "weights.safetensors"
 
 
 def test_a_run_of_our_own_brings_its_settings_and_prompts(capsys, own_run):
     spec, model, path = own_run
-    released = open_released(spec.variant, path)
+    released = load_pretrained(spec.variant, path)
     assert released.layout == "own"
     assert released.run_id == spec.run_id
-    assert "minilm" in released.told
+    assert "minilm" in released.conditioning
     image = torch.rand(1, 3, 24, 30)
     for row, name in enumerate(spec.conditions):
         (condition,) = [c for c in load_embedded().conditions if c.name == name]
@@ -135,7 +135,7 @@ def test_a_comparators_run_is_scored_as_its_own_harness_scored_it(capsys, compar
     # the run's own evaluation looks at smaller crops: the same weights must restore them to the same score
     side = spec.evaluation.max_side
     (item,) = bundle.eval_items("test", [condition], max_side=side, limit=1)
-    released = open_released(name, path)
+    released = load_pretrained(name, path)
     clean = torch.from_numpy(item.clean).permute(2, 0, 1)[None] / 255
     restored = released.restore(torch.from_numpy(item.degraded).permute(2, 0, 1)[None] / 255, condition)
     rows = read_images(path.parent / "images.parquet").query("condition == 'haze' and metric == 'psnr_db'")
@@ -149,10 +149,10 @@ def test_a_comparators_run_restores_pictures(capsys, comparator_runs, tmp_path):
     Image.fromarray(picture(1)).save(tmp_path / "a.png")
     arguments = [tmp_path / "a.png", "--model", "nafnet", "--weights", path, "--degradation", "haze"]
     assert restore_main([str(a) for a in (*arguments, "--out", tmp_path / "out")]) == 0
-    assert "Told: nothing (blind)." in capsys.readouterr().out
+    assert "Conditioning: nothing (blind)." in capsys.readouterr().out
     restored = np.asarray(Image.open(tmp_path / "out/a.png"))
     assert restored.shape == picture(1).shape
-    released = open_released("nafnet", path)
+    released = load_pretrained("nafnet", path)
     (condition,) = [c for c in load_embedded().conditions if c.name == "haze"]
     image = torch.from_numpy(picture(1).copy()).permute(2, 0, 1)[None] / 255
     expected = released.restore(image, condition)[0].clamp(0, 1).permute(1, 2, 0).mul(255).round()

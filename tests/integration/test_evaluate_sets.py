@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import test_data, test_sets
 from datasets.protocols import get_protocol
 from datasets.readers import read_rgb
 from datasets.score import score_inputs
 from datasets.tasks import Task, noise
-from datasets.test_data import TestQuery
+from datasets.test_sets import discovery, opening
+from datasets.test_sets.opening import TestQuery
 from reports.schema import read_images
 from tests.support.evaluations import call, picture
 from tests.support.pair_folders import write
@@ -50,7 +50,7 @@ def test_a_part_of_a_known_set_is_said_to_be_a_part(capsys, root, tmp_path):
     command = ("identity", "--data", "paper", "--root", root, "--out", tmp_path / "out")
     code, out, _ = call(capsys, *command)
     assert code == 0
-    words = "rain100l-test: 3 of the set's 100 images, so means are not comparable with the whole set's"
+    words = "rain100l-test: 3 of the set's 100 images, so means are not comparable with the complete set's"
     assert words in out
     found = json.loads((tmp_path / "out/evaluation.json").read_text())
     assert found["partial"] == {"rain100l-test": 100}
@@ -162,7 +162,7 @@ def test_no_folder_full_of_images_holds_none(capsys, tmp_path):
     (tmp_path / "phone/a.heic").write_bytes(b"x")
     code, _, err = call(capsys, "identity", "--data", tmp_path / "phone")
     assert code == 2
-    assert "no image in it that is read here (1 files of formats that are not read passed over (.heic 1))" in err
+    assert "no image in it that is read here (1 files in unsupported formats skipped (.heic 1))" in err
 
 
 def test_one_clean_image_at_a_time_is_in_memory(tmp_path, monkeypatch):
@@ -175,8 +175,8 @@ def test_one_clean_image_at_a_time_is_in_memory(tmp_path, monkeypatch):
         decoded.append(path.name)
         return read_rgb(path)
 
-    monkeypatch.setattr(test_data, "read_rgb", counted)
-    images = test_data.open_clean_images(tmp_path / "photos", TestQuery(rules=get_protocol("suite")))
+    monkeypatch.setattr(opening, "read_rgb", counted)
+    images = opening.open_clean_images(tmp_path / "photos", TestQuery(rules=get_protocol("suite")))
     assert decoded == []
     assert len(list(images.items([noise(25)], 1))) == 1
     assert decoded == ["0.png"]
@@ -221,7 +221,7 @@ def test_pairs_that_the_limit_leaves_out_are_not_decoded(capsys, pairs, monkeypa
         decoded.add(path.name)
         return read_rgb(path)
 
-    monkeypatch.setattr(test_sets, "read_rgb", counted)
+    monkeypatch.setattr(discovery, "read_rgb", counted)
     code, _, err = call(capsys, "identity", "--data", pairs, "--tasks", "rain", "--limit", "2", *skip)
     assert code == 0, err
     assert decoded == {"1.png", "2.png"}
@@ -237,7 +237,7 @@ def test_clean_images_that_the_limit_leaves_out_are_not_decoded_to_skip_bad_ones
         decoded.append(path.name)
         return read_rgb(path)
 
-    monkeypatch.setattr(test_data, "read_rgb", counted)
+    monkeypatch.setattr(opening, "read_rgb", counted)
     arguments = ("identity", "--data", tmp_path / "photos", "--tasks", "rain", "--limit", "2", "--skip-bad", "--json")
     code, out, err = call(capsys, *arguments)
     assert code == 0, err

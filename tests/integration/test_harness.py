@@ -20,15 +20,15 @@ from ablations.harness.evaluate import restore_items
 from ablations.harness.launch.job import JobOptions
 from ablations.harness.launch.torchrun import TorchrunLauncher
 from ablations.harness.run_one import find_run, is_done
-from ablations.harness.study import run_plan, study_file, write_table
+from ablations.harness.study import run_plan, study_record, write_table
 from ablations.harness.training.distributed import SINGLE_PROCESS
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
-from dfpir.weights import load_own
+from dfpir.weights import load_weights
 from reports.schema import TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images
+from tests.support.cached_folder import SPEC
 from tests.support.forks import warm_context
 from tests.support.killed import run_and_be_killed
-from tests.support.made_once import SPEC
 from tests.support.tiny_study import run_here, tiny_plan
 
 
@@ -59,7 +59,7 @@ def test_what_a_run_leaves(finished):
 def test_stored_weights_give_the_stored_scores(finished):
     # an independent way from weights.safetensors to images.parquet: skimage's PSNR on the restored image
     model = RestorationUNet(SPEC.config).eval()
-    load_own(model, safetensors.torch.load_file(finished / "weights.safetensors"))
+    load_weights(model, safetensors.torch.load_file(finished / "weights.safetensors"))
     run = run_context(SPEC, torch.device("cpu"))
     conditions = [condition_named(name) for name in SPEC.conditions]
     items = run.bundle.eval_items("test", conditions, max_side=24, limit=1)
@@ -182,7 +182,7 @@ def test_an_alias_and_a_renamed_run_share_one_folder(finished, tmp_path):
     plan = tiny_plan(only=("dfpir_g50", "dfpir_g60", "dfpir_g100"))
     renamed = replace(SPEC, variant="another_name")
     assert find_run(finished.parent, renamed) == finished
-    file = study_file(plan, finished.parent, "command")
+    file = study_record(plan, finished.parent, "command")
     assert [row["alias_of"] for row in file["rows"]] == [None, "dfpir_g50", None]
     assert write_table(file, finished.parent, tmp_path) > 0
     table = read_images(tmp_path / TABLE_PARQUET_FILE, columns=TABLE_COLUMNS)

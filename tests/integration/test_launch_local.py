@@ -38,7 +38,7 @@ def error_of(job):
 
 def test_a_silent_worker_is_killed_with_an_error_row(tmp_path, monkeypatch):
     monkeypatch.setattr(launch_local, "GRACE_S", 0.0)
-    monkeypatch.setattr(launch_local, "START_S", 0.0)
+    monkeypatch.setattr(launch_local, "STARTUP_TIMEOUT_S", 0.0)
     failed, jobs, said = launch(tmp_path, hang_s=0.5, first=workers.Hangs)
     assert failed == jobs
     assert error_of(jobs[0])["type"] == "Hung"
@@ -57,10 +57,10 @@ def test_a_worker_that_still_imports_has_longer(tmp_path, began, silent_s, kille
     job = Job(spec=spec, root=tmp_path, device="cpu", hang_s=60)
     last = time.monotonic() - silent_s
     process = Process()
-    worker = launch_local._Worker(process=process, job=job, words=None, last_beat=last, began=began)
-    launch_local._end_if_hung(worker)
-    launch_local._end_if_hung(worker)
-    assert (worker.killed, process.kills) == (killed, killed)
+    worker = launch_local._Worker(process=process, job=job, pipe=None, last_heartbeat=last, is_ready=began)
+    launch_local._kill_if_hung(worker)
+    launch_local._kill_if_hung(worker)
+    assert (worker.was_killed, process.kills) == (killed, killed)
 
 
 def test_a_killed_worker_is_an_error_row_that_names_the_signal(tmp_path):
@@ -72,7 +72,7 @@ def test_a_killed_worker_is_an_error_row_that_names_the_signal(tmp_path):
 
 @pytest.mark.slow
 def test_a_hang_of_one_harms_no_other_and_the_next_call_mends_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch_local, "_end_if_hung", _kill_g50_once_the_other_is_done)
+    monkeypatch.setattr(launch_local, "_kill_if_hung", _kill_g50_once_the_other_is_done)
     two = {"hang_s": 100, "only": ("dfpir_g50", "dfpir_g100"), "max_parallel": 2}
     failed, jobs, _ = launch(tmp_path, **two, first=workers.Hangs)
     assert [job.spec.variant for job in failed] == ["dfpir_g50"]
@@ -87,7 +87,7 @@ def test_a_hang_of_one_harms_no_other_and_the_next_call_mends_it(tmp_path, monke
 
 def _kill_g50_once_the_other_is_done(worker):
     if worker.job.spec.variant == "dfpir_g50" and any(worker.job.root.glob("dfpir_g100-*/DONE")):
-        worker.killed = True
+        worker.was_killed = True
         worker.process.kill()
 
 

@@ -42,7 +42,7 @@ def numbers(folder):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_the_debug_executor_does_the_runs_here(tmp_path):
     plan = tiny_plan(only=("dfpir_g50",))
-    failed, (job,), said = launch(SlurmLauncher(cluster="debug", poll_s=0.1, lag_s=0), tmp_path, plan)
+    failed, (job,), said = launch(SlurmLauncher(cluster="debug", poll_s=0.1, file_delay_s=0), tmp_path, plan)
     assert failed == []
     assert is_done(job.folder)
     assert "dfpir_g50 seed 0: done (1 of 1 run)" in said
@@ -55,7 +55,7 @@ def test_a_run_pre_empted_in_the_middle_is_queued_again_and_ends_with_the_same_n
     for spec in plan.specs:
         run_here(spec, tmp_path / "whole")
     root = tmp_path / "preempted"
-    launcher = SlurmLauncher(cluster="local", poll_s=0.1, lag_s=0)
+    launcher = SlurmLauncher(cluster="local", poll_s=0.1, file_delay_s=0)
     preempted: list[int] = []
 
     def preempt():
@@ -89,7 +89,7 @@ def test_a_run_pre_empted_in_the_middle_is_queued_again_and_ends_with_the_same_n
 
 def test_a_failing_run_is_an_error_row_and_a_hang_too(tmp_path):
     plan = tiny_plan(only=("dfpir_g50",))
-    failed, jobs, said = launch(SlurmLauncher(cluster="local", poll_s=0.1, lag_s=0), tmp_path, plan, hang_s=0.02)
+    failed, jobs, said = launch(SlurmLauncher(cluster="local", poll_s=0.1, file_delay_s=0), tmp_path, plan, hang_s=0.02)
     assert failed == jobs
     assert json.loads((jobs[0].folder / "ERROR.json").read_text())["type"] == "Hung"
     assert "FAILED, Hung" in said

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from ablations.harness.run_one import find_run
-from ablations.measures.routing import _shares, _watched
-from ablations.measures.subject import load_run
-from ablations.measures.take import take_measures
+from ablations.measures.compute import compute_measures
+from ablations.measures.loaded_run import load_run
+from ablations.measures.routing import _recorded_choices, _shares
 from baselines.routing import ExpertRouter, routers
 from reports.schema import WEIGHTS_FILE, read_measure
 from tests.support.tiny_study import TINY, tiny_plan
@@ -46,7 +46,7 @@ def test_a_pass_that_fails_leaves_no_trace():
 
     model = Model()
     (router,) = routers(model)
-    with _watched(model, [router]) as shares:
+    with _recorded_choices(model, [router]) as shares:
         with pytest.raises(MemoryError):
             model(torch.zeros(4, 1))
         model(torch.zeros(2, 1))
@@ -62,7 +62,7 @@ def measured(study, variant, root):
     folder.mkdir(parents=True)
     model = load_run(spec, folder, CPU, SIZES).model_at(0)
     safetensors.torch.save_file({k: v.clone() for k, v in model.state_dict().items()}, folder / WEIGHTS_FILE)
-    assert take_measures(spec, folder, ("routing",), CPU, SIZES) == []
+    assert compute_measures(spec, folder, ("routing",), CPU, SIZES) == []
     return read_measure(folder, "routing")[0]
 
 

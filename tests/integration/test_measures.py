@@ -10,12 +10,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness.early import early_look
+from ablations.harness.provisional_report import build_provisional_report
 from ablations.harness.run_one import find_run, is_done
-from ablations.harness.study import study_file, write_table
+from ablations.harness.study import study_record, write_table
 from ablations.harness.training import snapshots
 from ablations.measures import registry
-from ablations.measures.take import error_file, missing, take_measures
+from ablations.measures.compute import compute_measures, error_path, missing_measures
 from ablations.spec import Phase
 from reports.load import load
 from reports.schema import MEASURE_COLUMNS, PSNR, TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images, read_measure
@@ -32,7 +32,7 @@ def measured(tmp_path_factory):
     root = tmp_path_factory.mktemp("measured")
     run_here(SPEC, root)
     folder = root / SPEC.run_id
-    assert take_measures(SPEC, folder, NAMES, CPU, TINY.measuring) == []
+    assert compute_measures(SPEC, folder, NAMES, CPU, TINY.measuring) == []
     return folder
 
 
@@ -90,11 +90,11 @@ def test_gradients_are_taken_at_several_moments(measured):
 
 def test_measures_leave_the_run_as_it_is_and_are_taken_once(measured, monkeypatch):
     assert is_done(measured)
-    assert missing(SPEC, measured, NAMES, TINY.measuring) == []
-    monkeypatch.setattr("ablations.measures.take.load_run", lambda *a: pytest.fail("taken again"))
-    assert take_measures(SPEC, measured, NAMES, CPU, TINY.measuring) == []
+    assert missing_measures(SPEC, measured, NAMES, TINY.measuring) == []
+    monkeypatch.setattr("ablations.measures.compute.load_run", lambda *a: pytest.fail("taken again"))
+    assert compute_measures(SPEC, measured, NAMES, CPU, TINY.measuring) == []
     larger = replace(TINY.measuring, draws=3)
-    assert missing(SPEC, measured, NAMES, larger) == ["interference"]
+    assert missing_measures(SPEC, measured, NAMES, larger) == ["interference"]
 
 
 def test_a_measure_that_fails_says_why_and_harms_no_other(measured, monkeypatch):
@@ -102,31 +102,34 @@ def test_a_measure_that_fails_says_why_and_harms_no_other(measured, monkeypatch)
         raise RuntimeError("no luck")
 
     monkeypatch.setitem(
-        registry.MEASURES._entries, "mixed", replace(registry.MEASURES["mixed"], take=broken, version=99)
+        registry.MEASURES._entries, "mixed", replace(registry.MEASURES["mixed"], compute=broken, version=99)
     )
-    assert take_measures(SPEC, measured, ("mixed", "levels"), CPU, TINY.measuring) == ["mixed"]
-    error = json.loads(error_file(measured, "mixed").read_text())
+    assert compute_measures(SPEC, measured, ("mixed", "levels"), CPU, TINY.measuring) == ["mixed"]
+    error = json.loads(error_path(measured, "mixed").read_text())
     assert (error["type"], error["message"]) == ("RuntimeError", "no luck")
     assert is_done(measured)
     monkeypatch.undo()
-    assert take_measures(SPEC, measured, ("mixed",), CPU, TINY.measuring) == []
-    assert not error_file(measured, "mixed").is_file() or missing(SPEC, measured, ("mixed",), TINY.measuring) == []
+    assert compute_measures(SPEC, measured, ("mixed",), CPU, TINY.measuring) == []
+    assert (
+        not error_path(measured, "mixed").is_file()
+        or missing_measures(SPEC, measured, ("mixed",), TINY.measuring) == []
+    )
 
 
 def test_a_truncated_table_is_taken_again(measured):
     path = measured / "measures" / "levels.parquet"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert missing(SPEC, measured, NAMES, TINY.measuring) == ["levels"]
-    take_measures(SPEC, measured, NAMES, CPU, TINY.measuring)
-    assert missing(SPEC, measured, NAMES, TINY.measuring) == []
+    assert missing_measures(SPEC, measured, NAMES, TINY.measuring) == ["levels"]
+    compute_measures(SPEC, measured, NAMES, CPU, TINY.measuring)
+    assert missing_measures(SPEC, measured, NAMES, TINY.measuring) == []
 
 
 def test_a_model_without_prompts_or_blocks_has_empty_tables(tmp_path):
     spec = tiny_plan("interference", ("restormer",)).specs[0]
     run_here(spec, tmp_path)
     folder = tmp_path / spec.run_id
-    assert take_measures(spec, folder, NAMES, CPU, TINY.measuring) == []
+    assert compute_measures(spec, folder, NAMES, CPU, TINY.measuring) == []
     for name in ("precision", "order_moves", "information"):
         assert len(read_measure(folder, name)[0]) == 0
     rows = read_measure(folder, "prompts")[0]
@@ -138,15 +141,15 @@ def test_an_early_look_shows_the_last_tenth_that_all_begun_runs_reached(tmp_path
     plan = tiny_plan("prompts", ("dfpir", "dfpir_empty_prompts", "dfpir_onehot_prompts"))
     first, second, _ = plan.specs
     with pytest.raises(ValueError, match="reached a tenth"):
-        early_look(plan, tmp_path, CPU, Console(quiet=True), command="again")
+        build_provisional_report(plan, tmp_path, CPU, Console(quiet=True), command="again")
     for spec, last in ((first, 10), (second, 4)):
         run_here(spec, tmp_path)
         folder = find_run(tmp_path, spec)
         gone = [t for t in range(last + 1, 11)]
-        snapshots.checkpoint.remove(folder / "snapshots", [snapshots.step_of(spec.recipe, t) for t in gone])
+        snapshots.checkpoint.remove_steps(folder / "snapshots", [snapshots.step_at(spec.recipe, t) for t in gone])
         if last < 10:
             (folder / "DONE").unlink()
-    report = early_look(plan, tmp_path, CPU, Console(quiet=True), command="again")
+    report = build_provisional_report(plan, tmp_path, CPU, Console(quiet=True), command="again")
     assert "after 40 % of the training" in report.read_text()
     study = load([report.parent])
     assert {run.summary["steps"] for run in study.runs.values()} == {4}
@@ -164,7 +167,7 @@ def test_a_row_made_of_one_model_a_task(tmp_path):
     for spec in plan.specs:
         run_here(spec, tmp_path)
     folder = tmp_path / "studies" / plan.folder_name
-    file = study_file(plan, tmp_path, "again")
+    file = study_record(plan, tmp_path, "again")
     assert write_table(file, tmp_path, folder) > 0
     table = read_images(folder / TABLE_PARQUET_FILE, columns=TABLE_COLUMNS)
     assert set(table["variant"]) == {"restormer@each"}

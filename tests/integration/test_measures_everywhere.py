@@ -10,9 +10,9 @@ import safetensors.torch
 import torch
 
 from ablations.harness.run_one import find_run
-from ablations.measures import take
+from ablations.measures import compute
+from ablations.measures.loaded_run import load_run
 from ablations.measures.registry import MEASURES
-from ablations.measures.subject import load_run
 from ablations.models import is_trained
 from ablations.registry import STUDIES
 from ablations.spec import Phase, RunSpec
@@ -51,7 +51,7 @@ def test_every_measure_can_be_taken(run_id, tmp_path, monkeypatch):
         model = load_run(spec, folder, cpu, SIZES).model_at(0)
         state = {name: value.clone() for name, value in model.state_dict().items()}
         safetensors.torch.save_file(state, folder / WEIGHTS_FILE)
-    failed = take.take_measures(spec, folder, tuple(MEASURES), cpu, SIZES)
-    reasons = {name: json.loads(take.error_file(folder, name).read_text())["message"] for name in failed}
+    failed = compute.compute_measures(spec, folder, tuple(MEASURES), cpu, SIZES)
+    reasons = {name: json.loads(compute.error_path(folder, name).read_text())["message"] for name in failed}
     assert not reasons
     assert {name for name in MEASURES if read_measure(folder, name)[0].columns.empty} == set()

@@ -10,11 +10,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness.closing import say_unmeasured
-from ablations.harness.study import study_file, write_table
+from ablations.harness.study import study_record, write_table
+from ablations.harness.terminal_summary import print_skipped_measures
+from ablations.measures.compute import compute_measures, missing_measures
 from ablations.measures.registry import metric_measures
-from ablations.measures.take import missing, take_measures
-from ablations.metrics import METRICS, ImageMetric, further, register_metric
+from ablations.metrics import METRICS, ImageMetric, extra_metrics, register_metric
 from dfpir.registry import UnknownNameError
 from reports.files import write_json
 from reports.load import load
@@ -55,12 +55,14 @@ def root(metrics, tmp_path_factory):
 @pytest.fixture
 def study(root):
     """The study's folder, asking for both."""
-    plan = replace(PLAN, study=replace(PLAN.study, measures=(), metrics=further(["psnr_db", "mse", "broken", "mse"])))
+    plan = replace(
+        PLAN, study=replace(PLAN.study, measures=(), metrics=extra_metrics(["psnr_db", "mse", "broken", "mse"]))
+    )
     spec = PLAN.specs[0]
-    take_measures(spec, root / spec.run_id, metric_measures(plan.study.metrics), CPU, TINY.measuring)
+    compute_measures(spec, root / spec.run_id, metric_measures(plan.study.metrics), CPU, TINY.measuring)
     folder = root / "studies" / plan.folder_name
     folder.mkdir(parents=True, exist_ok=True)
-    asked = study_file(plan, root, "", folder)
+    asked = study_record(plan, root, "", folder)
     write_json(folder / STUDY_FILE, asked)
     write_table(asked, root, folder)
     return plan, folder
@@ -73,7 +75,7 @@ def test_scores_are_of_the_images_that_psnr_is_of(root, study):
     for column in ("value", "input_value"):
         expected = 10 ** (-own[column] / 10)
         np.testing.assert_allclose(scores[column][expected.index].to_numpy(), expected.to_numpy(), rtol=1e-6)
-    assert missing(PLAN.specs[0], folder, ["metric-mse"], TINY.measuring) == []
+    assert missing_measures(PLAN.specs[0], folder, ["metric-mse"], TINY.measuring) == []
 
 
 def test_the_table_has_the_metric_and_one_that_failed_is_named(root, study):
@@ -84,7 +86,7 @@ def test_the_table_has_the_metric_and_one_that_failed_is_named(root, study):
     table = read_images(folder / TABLE_PARQUET_FILE, columns=TABLE_COLUMNS, metrics=["mse"])
     assert set(table["metric"]) == {"psnr_db", "ssim", "mse"}
     console = Console(record=True, width=200)
-    say_unmeasured(plan, root, console)
+    print_skipped_measures(plan, root, console)
     assert "metric-broken left out for 1 run: Metric broken is NaN" in console.export_text()
 
 
@@ -104,14 +106,14 @@ def test_a_damaged_table_is_named_and_left_out(root, study):
 
 
 def test_a_study_without_further_metrics_is_written_and_read_as_before(root, study):
-    file = study_file(PLAN, root, "")
+    file = study_record(PLAN, root, "")
     assert "metrics" not in file
     write_json(study[1] / STUDY_FILE, file)
     assert [metric.name for metric in load([study[1]]).metrics] == ["psnr_db", "ssim"]
 
 
 def test_records_of_metrics_go_through_json():
-    for metric in (METRICS["ssim"].shown, Metric(name="a", label="A", unit="", digits=1, upper=float("inf"))):
+    for metric in (METRICS["ssim"].definition, Metric(name="a", label="A", unit="", digits=1, upper=float("inf"))):
         assert Metric.from_json(json.loads(json.dumps(metric.to_json(), allow_nan=False))) == metric
 
 
@@ -121,5 +123,5 @@ def test_names_that_can_not_be_are_refused():
     with pytest.raises(ValueError, match="registered already"):
         register_metric("ssim", label="SSIM", higher_is_better=True)(lambda a, b: 0.0)
     with pytest.raises(UnknownNameError, match=r"Unknown metric 'sim'\. Did you mean 'ssim'"):
-        further(["sim"])
+        extra_metrics(["sim"])
     assert isinstance(METRICS["ssim"], ImageMetric)

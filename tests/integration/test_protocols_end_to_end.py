@@ -18,7 +18,7 @@ from torch import nn
 
 from baselines.ffdnet import FFDNet
 from baselines.prenet import PReNet
-from datasets.finder import Pair, find_sets
+from datasets.catalog.finder import Pair, find_sets
 from datasets.noise import noisy_inputs
 from datasets.protocols import Protocol, get_protocol, score
 from datasets.readers import read_rgb

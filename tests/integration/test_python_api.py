@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import ablations
-from ablations.options import command, of_keywords, options_of
+from ablations.override_flags import GROUPS, validate
 from ablations.recipe import TaskShare
-from ablations.settings import GROUPS, checked
-from tests.support.made_once import TWO
+from ablations.run_options import options_from_keywords, parse_arguments, to_command
+from tests.support.cached_folder import TWO
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,10 +76,12 @@ def test_bad_values_are_one_line(options, message, tmp_path):
 
 
 def test_the_command_of_the_report_asks_for_the_same():
-    asked = of_keywords("gamma_sweep", {"budget": "small", "seeds": (0, 2), "out": "my runs", "force": True, "jobs": 2})
-    words = command(asked)
+    asked = options_from_keywords(
+        "gamma_sweep", {"budget": "small", "seeds": (0, 2), "out": "my runs", "force": True, "jobs": 2}
+    )
+    words = to_command(asked)
     assert words == "python -m ablations.run gamma_sweep --seeds 0 2 --budget small --out 'my runs' --jobs 2 --force"
-    assert options_of(shlex.split(words)[3:]) == asked
+    assert parse_arguments(shlex.split(words)[3:]) == asked
 
 
 def test_overrides_from_python_are_those_of_the_command_line():
@@ -88,13 +90,13 @@ def test_overrides_from_python_are_those_of_the_command_line():
         "model": {"dim": 16, "gamma": (0.9, 0.9, 0.9, 1.0), "residual": True},
         "evaluation": {"limit": None},
     }
-    asked = of_keywords("components", {"jobs": "auto", **settings})
-    words = shlex.split(command(asked))[3:]
+    asked = options_from_keywords("components", {"jobs": "auto", **settings})
+    words = shlex.split(to_command(asked))[3:]
     assert "--recipe.steps 400 100 --recipe.mixture noise:2:1 --recipe.grad-clip None --model.dim 16" in " ".join(words)
-    again = options_of(words)
+    again = parse_arguments(words)
     assert again.execution.jobs == asked.execution.jobs == 0
     for group in GROUPS:
-        assert checked(group, getattr(again, group)) == checked(group, settings[group])
+        assert validate(group, getattr(again, group)) == validate(group, settings[group])
 
 
 def test_a_script_without_a_guard_is_told_how_to_mend_it(tmp_path):

@@ -8,15 +8,21 @@ import pytest
 import torch
 from PIL import Image
 
-import ablations.harness.evaluating.guess as guessing
+import ablations.harness.evaluating.degradation_classifier as guessing
 from ablations.checkpoint_options import RestoreOptions
-from ablations.command_line import flag_of, values_of
-from ablations.harness.evaluating.guess import Classifier, open_guesser, train_classifier, view_boxes, views_of
-from ablations.harness.evaluating.released import Released
+from ablations.flags import flag_name, iter_options
+from ablations.harness.evaluating.degradation_classifier import (
+    ClassifierNetwork,
+    load_or_train_classifier,
+    split_into_views,
+    train_network,
+    view_boxes,
+)
+from ablations.harness.evaluating.pretrained import PretrainedModel
 from ablations.harness.evaluating.specialists import SPECIALISTS
-from ablations.harness.restoring.pictures import deep_png, read_picture
+from ablations.harness.restoring.image_files import encode_png16, read_image_file
 from ablations.restore import main
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from tests.support.command_lines import call_of
 from tests.support.restoring import drawn_ffdnet, pixels
 
@@ -38,7 +44,7 @@ def ffdnet(tmp_path):
 
 
 def test_the_flags_are_these():
-    flags = {flag_of(name) for name, _ in values_of(RestoreOptions())}
+    flags = {flag_name(name) for name, _ in iter_options(RestoreOptions())}
     assert flags == {
         "--images", "--version", "--model", "--weights", "--config", "--degradation", "--out", "--tile", "--text-encoder",
         "--codes", "--device", "--force", "--use", "--data", "--root", "--runs",
@@ -73,11 +79,11 @@ def test_eight_bit_files_come_back_as_they_were(capsys, folder, tmp_path, name, 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_sixteen_bits_survive(capsys, folder, tmp_path, channels):
     array = pixels(33, 45, channels, kind=np.uint16)
-    (folder / "deep.png").write_bytes(deep_png(array, b"a profile"))
+    (folder / "deep.png").write_bytes(encode_png16(array, b"a profile"))
     code, out, _ = call(capsys, folder / "deep.png", *IDENTITY, "--out", tmp_path / "out")
     assert code == 0
     assert "16 bits" in out
-    after = read_picture(tmp_path / "out" / "deep.png")
+    after = read_image_file(tmp_path / "out" / "deep.png")
     assert after.colours.dtype == np.uint16
     assert after.profile == b"a profile"
     colours = array[..., :1].repeat(3, -1) if channels < 3 else array[..., :3]
@@ -90,9 +96,9 @@ def test_sixteen_bits_survive(capsys, folder, tmp_path, channels):
 
 def test_alpha_and_depth_survive_a_model_that_changes_colours(capsys, folder, tmp_path, ffdnet):
     array = pixels(40, 50, 4, kind=np.uint16)
-    (folder / "deep.png").write_bytes(deep_png(array))
+    (folder / "deep.png").write_bytes(encode_png16(array))
     assert call(capsys, folder, *ffdnet, "--out", tmp_path / "out")[0] == 0
-    after = read_picture(tmp_path / "out" / "deep.png")
+    after = read_image_file(tmp_path / "out" / "deep.png")
     assert np.array_equal(after.alpha, array[..., 3])
     assert not np.array_equal(after.colours, array[..., :3])
     assert len(np.unique(after.colours % 257)) > 1, "levels between those of 8 bits"
@@ -122,7 +128,7 @@ def test_broken_files_are_named_and_the_others_done(capsys, folder, tmp_path):
     (folder / "cut.png").write_bytes(buffer.getvalue()[:3000])
     (folder / "empty.png").write_bytes(b"")
     (folder / "text.jpg").write_text("no image")
-    (folder / "deep.png").write_bytes(deep_png(pixels(20, 20, 3, kind=np.uint16))[:-900])
+    (folder / "deep.png").write_bytes(encode_png16(pixels(20, 20, 3, kind=np.uint16))[:-900])
     Image.new("CMYK", (20, 20)).save(folder / "print.jpg")
     missing = folder / "missing.png"
     code, out, err = call(capsys, folder, missing, *IDENTITY, "--out", tmp_path / "out")
@@ -219,7 +225,8 @@ def bundle():
 
 def test_the_guess_is_trained_once_judged_and_labelled(capsys, folder, tmp_path, monkeypatch, bundle):
     monkeypatch.setattr(
-        "ablations.harness.restoring.restore_command.open_guesser", lambda b, runs: open_guesser(b, runs, steps=4)
+        "ablations.harness.restoring.restore_command.load_or_train_classifier",
+        lambda b, runs: load_or_train_classifier(b, runs, steps=4),
     )
     item = bundle.eval_items("test", [bundle.conditions[2]], limit=1)[0]
     Image.fromarray(item.degraded).save(folder / "noisy.png")
@@ -233,7 +240,7 @@ def test_the_guess_is_trained_once_judged_and_labelled(capsys, folder, tmp_path,
     assert record["parameters"] <= 100_000
     assert list(record["confusion"]) == [c.name for c in bundle.conditions]
     assert {sum(row.values()) for row in record["confusion"].values()} == {16}
-    monkeypatch.setattr(guessing, "train_classifier", lambda *arguments: pytest.fail("trained twice"))
+    monkeypatch.setattr(guessing, "train_network", lambda *arguments: pytest.fail("trained twice"))
     code, second, _ = call(capsys, folder, *auto, "--out", tmp_path / "two")
     assert code == 0
     assert second == first
@@ -244,11 +251,15 @@ def guess_of(monkeypatch, tmp_path, bundle):
     """A classifier that gives every image these scores, of noise-15, -25, -50, rain, haze, blur and lowlight."""
 
     def use(*scores):
-        model = Classifier(7)
+        model = ClassifierNetwork(7)
         monkeypatch.setattr(model, "forward", lambda image: torch.tensor([scores]))
         path = tmp_path / "x.safetensors"
-        guesser = guessing.Guesser(model=model, conditions=bundle.conditions, data="", confusion={}, path=path)
-        monkeypatch.setattr("ablations.harness.restoring.restore_command.open_guesser", lambda *arguments: guesser)
+        guesser = guessing.DegradationClassifier(
+            model=model, conditions=bundle.conditions, data="", confusion={}, path=path
+        )
+        monkeypatch.setattr(
+            "ablations.harness.restoring.restore_command.load_or_train_classifier", lambda *arguments: guesser
+        )
 
     return use
 
@@ -281,14 +292,14 @@ CPU_MEMORY = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't a
 
 @pytest.mark.parametrize("error", [RuntimeError(CPU_MEMORY), MemoryError(), torch.OutOfMemoryError("CUDA")])
 def test_tiles_are_halved_where_memory_runs_out(capsys, folder, tmp_path, monkeypatch, error):
-    whole, most = Released.restore, [200]
+    whole, most = PretrainedModel.restore, [200]
 
     def restore(self, images, condition):
         if max(images.shape[-2:]) > most[0]:
             raise error
         return whole(self, images, condition)
 
-    monkeypatch.setattr(Released, "restore", restore)
+    monkeypatch.setattr(PretrainedModel, "restore", restore)
     monkeypatch.setattr("ablations.harness.restoring.restore_command.bytes_per_pixel", lambda restore: 1.0)
     array = pixels(500, 400, 3)
     Image.fromarray(array).save(folder / "a.png")
@@ -304,7 +315,7 @@ def test_tiles_are_halved_where_memory_runs_out(capsys, folder, tmp_path, monkey
 
 
 def test_the_classifier_is_the_same_every_time(bundle):
-    first, second = (train_classifier(bundle, steps=3).state_dict() for _ in range(2))
+    first, second = (train_network(bundle, steps=3).state_dict() for _ in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
@@ -313,11 +324,11 @@ def test_views_lie_inside_images_of_any_size(size):
     for rows, columns in view_boxes(*size):
         assert 0 <= rows.start < rows.stop <= size[0]
         assert 0 <= columns.start < columns.stop <= size[1]
-    model = Classifier(7).eval()
-    for view in views_of(torch.rand(1, 3, *size))[:2]:
+    model = ClassifierNetwork(7).eval()
+    for view in split_into_views(torch.rand(1, 3, *size))[:2]:
         assert model(view).isfinite().all()
 
 
 @pytest.mark.slow
 def test_what_the_whole_training_reaches(bundle, tmp_path):
-    assert open_guesser(bundle, tmp_path).accuracy > 0.8
+    assert load_or_train_classifier(bundle, tmp_path).accuracy > 0.8

@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from ablations.harness.evaluating.released import Released
+from ablations.harness.evaluating.pretrained import PretrainedModel
 from ablations.restore import main
 from tests.support.command_lines import call_of
 from tests.support.restoring import drawn_ffdnet, pixels
@@ -32,7 +32,7 @@ def test_an_interrupted_folder_goes_on(capsys, folder, tmp_path, ffdnet, monkeyp
         Image.fromarray(pixels(20, 30, 3, seed=number)).save(folder / f"{number}.png")
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert call(capsys, folder, *ffdnet, "--out", whole)[0] == 0
-    restored = Released.restore
+    restored = PretrainedModel.restore
     done: list[object] = []
 
     def counted(self, images, condition):
@@ -45,14 +45,14 @@ def test_an_interrupted_folder_goes_on(capsys, folder, tmp_path, ffdnet, monkeyp
         done.append(images)
         return restored(self, images, condition)
 
-    monkeypatch.setattr(Released, "restore", interrupted)
+    monkeypatch.setattr(PretrainedModel, "restore", interrupted)
     code, _, err = call(capsys, folder, *ffdnet, "--out", out)
     assert code == 130
     assert "the same command does the rest" in err
     with (out / "restored.jsonl").open("a") as record:
         record.write('{"name": "2.png", "cut sho')  # power went
     (out / "1.png").unlink()  # named, and not written
-    monkeypatch.setattr(Released, "restore", counted)
+    monkeypatch.setattr(PretrainedModel, "restore", counted)
     code, said, err = call(capsys, folder, *ffdnet, "--out", out)
     assert (code, err) == (0, "")
     assert "1 restored before, 3 to go." in said
@@ -93,7 +93,7 @@ def test_files_of_other_formats_are_counted(capsys, folder, tmp_path):
     (folder / "inner/4.heic").write_bytes(b"x")  # inner folders are not restored
     code, said, _ = call(capsys, folder, *IDENTITY, "--out", tmp_path / "out")
     assert code == 0
-    assert "3 files of formats that are not read passed over (.dng 1, .heic 2); read are .png, .jpg" in said
+    assert "3 files in unsupported formats skipped (.dng 1, .heic 2); read are .png, .jpg" in said
     (folder / "a.png").unlink()
     code, _, err = call(capsys, folder, *IDENTITY, "--out", tmp_path / "other")
-    assert (code, "passed over (.dng 1, .heic 2)" in err) == (2, True)
+    assert (code, "skipped (.dng 1, .heic 2)" in err) == (2, True)

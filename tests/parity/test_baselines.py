@@ -185,7 +185,7 @@ def test_idr_stage_two_mixes_directions_of_all_degradations():
     _, model = loaded("idr")
     model.requires_grad_(False)
     prediction = torch.rand(2, 5, 1, 1, dtype=torch.float64)
-    keys = model.dmixer(model.degra_key).given(prediction)
+    keys = model.dmixer(model.degra_key).keys_for(prediction)
     u, s, vh = torch.linalg.svd(model.degra_key, full_matrices=False)
     columns = torch.cat([u[n].T for n in range(5)])  # 120 directions of 24 numbers
     rows = torch.cat([vh[n] for n in range(5)])

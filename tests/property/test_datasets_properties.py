@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.catalog import get_dataset
-from datasets.dataset_spec import Pairing
-from datasets.finder import find_sets
+from datasets.catalog.finder import find_sets
+from datasets.catalog.spec import Pairing
 from datasets.metrics import psnr_db, ssim
 from datasets.noise import noisy_inputs
 from datasets.protocols import PROTOCOLS, get_protocol

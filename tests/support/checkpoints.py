@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ablations.harness.training.checkpoint import Checkpoint, best_bytes, latest_bytes, parsed
+from ablations.harness.training.checkpoint import Checkpoint, best_weights_bytes, latest_checkpoint_bytes, parse
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
     """The newest whole checkpoint, or None; a damaged one is named in the log and passed over."""
-    content = latest_bytes(folder)
-    return None if content is None else parsed(content, best_bytes(folder, content))
+    content = latest_checkpoint_bytes(folder)
+    return None if content is None else parse(content, best_weights_bytes(folder, content))

@@ -44,16 +44,16 @@ def write_measures(root: Path, study: FakeStudy, names: tuple[str, ...] = tuple(
 def _response(study: FakeStudy, variant: str, seed: int, pairs: list[tuple[str, str, float, float]]) -> pd.DataFrame:
     """Rows for (condition, given, input PSNR, gain) with noise over images and a run's own luck."""
     common = np.random.default_rng(5).normal(0, 1.0, (study.scenes, study.crops))
-    own = np.random.default_rng(_stable(variant, seed + 300))
-    luck = own.normal(0, study.seed_sd_db)
+    variant_rng = np.random.default_rng(_stable(variant, seed + 300))
+    luck = variant_rng.normal(0, study.seed_sd_db)
     rows = []
-    for condition, given, before, gain in pairs:
+    for condition, prompt, before, gain in pairs:
         for (scene, crop), difficulty in np.ndenumerate(common):
-            after = before + difficulty + gain + luck + own.normal(0, study.noise_sd_db)
+            after = before + difficulty + gain + luck + variant_rng.normal(0, study.noise_sd_db)
             rows.append(
                 {
                     "dataset": study.dataset, "image": f"scene{scene}-crop{crop}", "scene": f"scene{scene}",
-                    "condition": condition, "given": given, "metric": schema.PSNR,
+                    "condition": condition, "given": prompt, "metric": schema.PSNR,
                     "value": after, "input_value": before + difficulty,
                 }
             )  # fmt: skip
@@ -104,12 +104,12 @@ def _precision(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
 def _order_moves(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows = []
-    for given, scale in (("fp16", 0.03), ("bf16", 0.25)):
+    for precision, scale in (("fp16", 0.03), ("bf16", 0.25)):
         for place, block in enumerate(BLOCKS):
             for condition in CONDITIONS:
                 moved = scale * (1 + place) * float(rng.uniform(0.7, 1.0)) / 2
                 rows.append(
-                    {"given": given, "block": block, "condition": condition, "moved": moved, "tau": 1 - moved / 9}
+                    {"given": precision, "block": block, "condition": condition, "moved": moved, "tau": 1 - moved / 9}
                 )
     return pd.DataFrame(rows)
 
@@ -161,10 +161,12 @@ def _separation(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
     rows = []
     for layer in ("latent", "latent-perturbed") if prompted else ("latent",):
         for setting, by in settings:
-            told = layer != "latent" and (setting, by) != ("random_prompt", "condition")
+            depends_on_prompt = layer != "latent" and (setting, by) != ("random_prompt", "condition")
             before = {"trained": 0.6, "untrained": 0.3}.get(setting, 0.6 if by == "condition" else 0.14)
             purity = float(
-                np.clip((0.98 if told else 0.14 if layer != "latent" else before) + rng.normal(0, 0.01), 0, 1)
+                np.clip(
+                    (0.98 if depends_on_prompt else 0.14 if layer != "latent" else before) + rng.normal(0, 0.01), 0, 1
+                )
             )
             rows.append(
                 {
@@ -181,11 +183,11 @@ def _routing(study: FakeStudy, variant: str, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(_stable(variant, seed + 700))
     turn = int(rng.integers(4))
     rows = []
-    for layer, most in (("encoder-1", 0.4), ("encoder-2", 0.85)):
+    for layer, max_share in (("encoder-1", 0.4), ("encoder-2", 0.85)):
         for condition in CONDITIONS:
             favourite = (TASKS.index(schema.task_of(condition)) + turn) % 4
             for expert in range(4):
-                weight = most if expert == favourite else (1 - most) / 3
+                weight = max_share if expert == favourite else (1 - max_share) / 3
                 rows.append(
                     {
                         "layer": layer, "condition": condition, "expert": expert + 1, "selected": weight,

@@ -173,8 +173,8 @@ def _spec(run_id: str, study: FakeStudy, variant: str, seed: int) -> dict[str, A
 
 
 def _data(study: FakeStudy) -> dict[str, Any]:
-    what = "Drawn from a generator for tests; no photograph and no model was involved"
-    return {"name": study.dataset, "checksum": study.checksum, "description": what}
+    description = "Drawn from a generator for tests; no photograph and no model was involved"
+    return {"name": study.dataset, "checksum": study.checksum, "description": description}
 
 
 def _env(seed: int) -> dict[str, Any]:
@@ -194,13 +194,13 @@ def _images(run_id: str, study: FakeStudy, variant: str, seed: int) -> pd.DataFr
     common = np.random.default_rng(11)  # scene and crop difficulty, the same for every run
     scene = common.normal(0, 1.5, (study.scenes, len(CONDITIONS)))
     crop = common.normal(0, 0.7, (study.scenes, study.crops, len(CONDITIONS)))
-    own = np.random.default_rng(_stable(variant, seed))
-    luck = own.normal(0, study.seed_sd_db)
+    variant_rng = np.random.default_rng(_stable(variant, seed))
+    luck = variant_rng.normal(0, study.seed_sd_db)
     rows = []
     for (s, c, k), difficulty in np.ndenumerate(scene[:, None, :] + crop):
         condition = CONDITIONS[k]
         before = INPUT_PSNR_DB[condition] + difficulty
-        gain = GAIN_DB[condition] + study.effect_db[variant] + luck + own.normal(0, study.noise_sd_db)
+        gain = GAIN_DB[condition] + study.effect_db[variant] + luck + variant_rng.normal(0, study.noise_sd_db)
         keys = {
             "run_id": run_id, "variant": variant, "seed": seed, "dataset": study.dataset, "protocol": study.protocol,
             "task": schema.task_of(condition), "condition": condition, "image": f"scene{s}-crop{c}", "scene": f"scene{s}", "seen": "",
@@ -263,10 +263,10 @@ def _write_probes(folder: Path, study: FakeStudy, variant: str, seed: int) -> No
     patches = study.patches
     rng = np.random.default_rng(_stable(variant, seed + 200))
     index = np.repeat(np.arange(len(CONDITIONS)), patches)
-    apart = 0.6 if variant == "restormer" else 1.4
+    spread = 0.6 if variant == "restormer" else 1.4
     arrays: dict[str, np.ndarray] = {schema.FEATURE_CONDITION: index.astype(np.int64)}
     for layer, width in (("latent", 64), ("decoder3", 48)):
-        centres = np.random.default_rng(3).normal(0, apart, (len(CONDITIONS), width))
+        centres = np.random.default_rng(3).normal(0, spread, (len(CONDITIONS), width))
         features = centres[index] + rng.normal(0, 2.0, (len(index), width))
         arrays[schema.FEATURE_PREFIX + layer] = features.astype(np.float32)
         if study.untrained:
@@ -276,8 +276,8 @@ def _write_probes(folder: Path, study: FakeStudy, variant: str, seed: int) -> No
         for block, width in BLOCKS.items():
             # The order follows from the seed and the prompt alone, so that all gammas share it, as in the real models.
             shared = np.random.default_rng(seed).normal(0, 1, width)
-            own = np.random.default_rng(seed + 50).normal(0, 0.4, (len(CONDITIONS), width))
-            arrays[schema.ORDER_PREFIX + block] = np.argsort(-(shared + own), axis=1).astype(np.int32)
+            offsets = np.random.default_rng(seed + 50).normal(0, 0.4, (len(CONDITIONS), width))
+            arrays[schema.ORDER_PREFIX + block] = np.argsort(-(shared + offsets), axis=1).astype(np.int32)
         arrays |= _masks(rng, gamma=GAMMAS.get(variant, 0.9))
     maps, images = _maps(rng)
     arrays |= maps
@@ -293,7 +293,7 @@ def _write_probes(folder: Path, study: FakeStudy, variant: str, seed: int) -> No
 
 def _maps(rng: np.random.Generator) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     """Smooth waves as feature maps of one crop a task."""
-    shown = [
+    crop_records = [
         {"condition": c, "image": "scene0-crop0", "box": [0, 0, 64, 64]}
         for c in CONDITIONS
         if c[-2:] not in ("15", "50")
@@ -301,11 +301,11 @@ def _maps(rng: np.random.Generator) -> tuple[dict[str, np.ndarray], list[dict[st
     arrays: dict[str, np.ndarray] = {}
     for place, side in (("skip1", 64), ("latent", 8)):
         x = np.arange(side) / side
-        phase = rng.uniform(0, 6, (len(shown), 3, 1, 1))
+        phase = rng.uniform(0, 6, (len(crop_records), 3, 1, 1))
         waves = np.sin(6 * x[:, None] + phase) + np.cos(9 * x[None, :] + 2 * phase)
         arrays[schema.MAP_PREFIX + place] = waves.astype(np.float16)
         arrays[schema.MAP_CHANNEL_PREFIX + place] = np.array([5, 2, 7], dtype=np.int32)
-    return arrays, shown
+    return arrays, crop_records
 
 
 def _masks(rng: np.random.Generator, *, gamma: float) -> dict[str, np.ndarray]:

@@ -45,18 +45,18 @@ def draw(study: FakeStudy, folder: Path, names: Collection[str] = NAMES) -> dict
         before = write_runs(Path(runs) / "before", small_study(noise_sd_db=0.2, pictures=False))
         loaded = load_study(path)
         analysis = Analysis(scores=collect(loaded.rows))
-        whole = Path(runs) / "figures"
+        complete_folder = Path(runs) / "figures"
         calls: dict[str, tuple[Any, tuple[Any, ...]]] = {
-            "axis_gamma": (axis, (loaded, analysis, whole)), "crops": (crops, (loaded, whole)),
-            "error_maps": (errors, (loaded, whole)), "differences_1": (differences, (loaded, analysis, whole)),
-            "maps_skip1": (maps, (loaded, whole)), "masks": (masks, (loaded, whole)),
-            "attention": (masks, (loaded, whole)), "orders_1": (orders, (loaded, whole)),
-            "training_curves": (curves, (loaded, whole)),
-            "moved": (changes, (compare(load_study(before), loaded).rows["psnr_db"], whole)),
+            "axis_gamma": (axis, (loaded, analysis, complete_folder)), "crops": (crops, (loaded, complete_folder)),
+            "error_maps": (errors, (loaded, complete_folder)), "differences_1": (differences, (loaded, analysis, complete_folder)),
+            "maps_skip1": (maps, (loaded, complete_folder)), "masks": (masks, (loaded, complete_folder)),
+            "attention": (masks, (loaded, complete_folder)), "orders_1": (orders, (loaded, complete_folder)),
+            "training_curves": (curves, (loaded, complete_folder)),
+            "moved": (changes, (compare(load_study(before), loaded).rows["psnr_db"], complete_folder)),
         }  # fmt: skip
-        for module, given in {calls[name][0]: calls[name][1] for name in names}.items():
-            module.draw(*given)
-        return {name: _shrunk(whole / f"{name}.png", folder / f"{name}.png") for name in names}
+        for module, arguments in {calls[name][0]: calls[name][1] for name in names}.items():
+            module.draw(*arguments)
+        return {name: _shrunk(complete_folder / f"{name}.png", folder / f"{name}.png") for name in names}
 
 
 def _shrunk(source: Path, target: Path) -> Path:
@@ -70,5 +70,5 @@ def _shrunk(source: Path, target: Path) -> Path:
 
 if __name__ == "__main__":
     BASELINES.mkdir(parents=True, exist_ok=True)
-    made = draw(small_study(), BASELINES)
-    print(f"{len(made)} pictures, {sum(p.stat().st_size for p in made.values()) / 1000:.0f} kB")
+    figures = draw(small_study(), BASELINES)
+    print(f"{len(figures)} pictures, {sum(p.stat().st_size for p in figures.values()) / 1000:.0f} kB")

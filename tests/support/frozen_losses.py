@@ -42,7 +42,7 @@ def losses(case: str) -> list[float]:
         image = torch.rand(3, 3, 32, 24, generator=random)
         clean, rows = image.roll(1, -1), torch.tensor([0, 2, 1])
         adam = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-3, fused=True)
-        found = []
+        losses = []
         for step in range(STEPS):
             model.set_progress(step / (STEPS - 1))
             adam.zero_grad(set_to_none=True)
@@ -51,13 +51,13 @@ def losses(case: str) -> list[float]:
             loss = (out.float() - clean).abs().mean()
             loss.backward()
             adam.step()
-            found.append(float(loss.detach()))
-        return found
+            losses.append(float(loss.detach()))
+        return losses
     finally:
         torch.set_num_threads(threads)
 
 
-def here() -> str:
+def platform_name() -> str:
     """What decides the bits: PyTorch's version and the processor."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
@@ -67,5 +67,5 @@ def here() -> str:
 
 
 if __name__ == "__main__":
-    content = {"made_with": here(), "losses": {case: losses(case) for case in CASES}}
+    content = {"made_with": platform_name(), "losses": {case: losses(case) for case in CASES}}
     FILE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """CUDA graphs without a GPU: steps are captured eagerly."""
 
 import ablations.harness.training.state as states
-from ablations.harness.training.accelerate import GraphedStep
+from ablations.harness.training.acceleration import GraphedStep
 
 
 class EagerCapture:
@@ -15,13 +15,13 @@ class EagerCapture:
         self.count += 1
         clear()
         loss = work()
-        kept = [parameter.grad for parameter in self.parameters]
+        gradients = [parameter.grad for parameter in self.parameters]
 
         def replay():
             clear()
             loss.copy_(work())
-            for held, parameter in zip(kept, self.parameters, strict=True):
-                held.copy_(parameter.grad)
+            for gradient, parameter in zip(gradients, self.parameters, strict=True):
+                gradient.copy_(parameter.grad)
 
         return loss, replay
 

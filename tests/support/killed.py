@@ -19,7 +19,7 @@ import ablations.harness.training.train as training
 from ablations.budgets import register_budget
 from ablations.harness import probes, run_one, study
 from ablations.harness.launch.job import Job, JobOptions
-from ablations.harness.training import checkpoint, saving
+from ablations.harness.training import async_checkpoint, checkpoint
 from ablations.run import main
 from ablations.spec import RunSpec
 from reports.files import write_text
@@ -34,17 +34,17 @@ def run_and_be_killed(spec: RunSpec, root: Path, moment: int) -> None:
         def wrapped(*arguments: Any, **named: Any) -> Any:
             nonlocal passed
             passed += 1
-            mine = passed == moment
-            if mine and not after:
+            kill_now = passed == moment
+            if kill_now and not after:
                 os.kill(os.getpid(), signal.SIGKILL)
             result = function(*arguments, **named)
-            if mine:
+            if kill_now:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
         return wrapped
 
-    training.SECONDS_BETWEEN_CHECKPOINTS = saving.COST_FACTOR = 0.0
+    training.SECONDS_BETWEEN_CHECKPOINTS = async_checkpoint.MIN_INTERVAL_COST_RATIO = 0.0
     torch.set_num_threads(1)
     training.batch_of_step = at(training.batch_of_step, after=True)
     for module, name in ((checkpoint, "_write"), (run_one, "write_bytes"), (probes, "write_bytes")):
@@ -59,19 +59,19 @@ def command(out: Path) -> None:
     what comes before and after.
     """
     os.setsid()
-    with (out.parent / f"{out.name}.said").open("a") as said:
+    with (out.parent / f"{out.name}.said").open("a") as output:
         for descriptor in (1, 2):
-            os.dup2(said.fileno(), descriptor)
+            os.dup2(output.fileno(), descriptor)
     register_budget(TINY)
     forks = get_context("fork")
     launch_local.multiprocessing.get_context = lambda *_: forks  # type: ignore[attr-defined,assignment]
-    launch_local.BUSY_WAIT_S = 0.1
-    training.SECONDS_BETWEEN_CHECKPOINTS = saving.COST_FACTOR = 0.0
+    launch_local.BUSY_RETRY_S = 0.1
+    training.SECONDS_BETWEEN_CHECKPOINTS = async_checkpoint.MIN_INTERVAL_COST_RATIO = 0.0
     study.pending_jobs = partial(_without_measures, study.pending_jobs)  # type: ignore[assignment]
     study.build_report = lambda _, folder: write_text(folder / "report.html", "drawn")  # type: ignore[assignment,misc]
     torch.set_num_threads(1)
-    asked = ["gamma_sweep", "--budget", TINY.name, "--only", *VARIANTS, "--jobs", "2", "--device", "cpu"]
-    sys.exit(main([*asked, "--out", str(out)]))
+    arguments_of_run = ["gamma_sweep", "--budget", TINY.name, "--only", *VARIANTS, "--jobs", "2", "--device", "cpu"]
+    sys.exit(main([*arguments_of_run, "--out", str(out)]))
 
 
 def _without_measures(

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from ablations.harness import run_one as module
+from ablations.harness.done_marker import required_files
 from ablations.harness.lock import BusyError
-from ablations.harness.sealing import needed
 from ablations.spec import RunSpec
 
 
@@ -24,12 +24,12 @@ def race(specs: list[RunSpec], root: Path, seed: int, start: Any) -> None:
         with (root / "log").open("a") as log:
             log.write(f"{spec.digest} {os.getpid()}\n")
         time.sleep(rng.uniform(0, 0.01))
-        for name in needed(spec):
+        for name in required_files(spec):
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(spec.digest.encode())
         module.write_done_marker(folder, spec)
 
-    setattr(module, "_run", short_run)  # noqa: B010
+    setattr(module, "_train_and_evaluate", short_run)  # noqa: B010
     start.wait()
     for spec in specs:
         while True:

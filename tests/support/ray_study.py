@@ -40,22 +40,22 @@ def plan() -> Plan:
 
 def study(root: Path, launcher: RayLauncher, *, kill: Any = None) -> dict[str, Any]:
     """Launch the plan's runs; `kill` is called once all have trained a little."""
-    said = io.StringIO()
+    output = io.StringIO()
     specs = plan().specs
     killed: list[list[int]] = []
-    with StudyProgress(specs, Console(file=said, width=300)) as progress:
+    with StudyProgress(specs, Console(file=output, width=300)) as progress:
         jobs = pending_jobs(specs, JobOptions(root=root, device="cpu", hang_s=None), progress)
         thread = threading.Thread(target=_kill_in_the_middle, args=(jobs, kill, killed), daemon=True)
         if kill is not None:
             thread.start()
         failed = launcher(jobs, max_parallel=2, progress=progress)
-    return {"failed": [job.spec.run_id for job in failed], "said": said.getvalue(), "steps_at_kill": killed}
+    return {"failed": [job.spec.run_id for job in failed], "said": output.getvalue(), "steps_at_kill": killed}
 
 
 def _kill_in_the_middle(jobs: list[Job], kill: Any, killed: list[list[int]]) -> None:
     deadline = time.monotonic() + _RUNS_S
     while time.monotonic() < deadline:
-        steps = [found.step if found else 0 for found in (last_step(job.folder) for job in jobs)]
+        steps = [result.step if result else 0 for result in (last_step(job.folder) for job in jobs)]
         if all(steps):
             killed.append(steps)
             kill()
@@ -76,9 +76,9 @@ def on_a_cluster(root: Path) -> dict[str, Any]:
         nodes = [cluster.add_node(num_cpus=1, **small) for _ in range(2)]
         cluster.wait_for_nodes()
         launcher = RayLauncher(address=cluster.address)
-        found = study(root, launcher, kill=lambda: cluster.remove_node(nodes[0], allow_graceful=False))
-        found["worker_nodes_left"] = len(cluster.worker_nodes)
-        return found
+        result = study(root, launcher, kill=lambda: cluster.remove_node(nodes[0], allow_graceful=False))
+        result["worker_nodes_left"] = len(cluster.worker_nodes)
+        return result
     finally:
         ray.shutdown()
         cluster.shutdown()
@@ -91,7 +91,7 @@ def _nowhere(root: Path) -> Iterator[str]:
 
 def without_a_shared_folder(root: Path) -> dict[str, Any]:
     """A cluster that the launcher starts, whose workers believe that they don't see the folder of runs."""
-    launch_ray._token = _nowhere
+    launch_ray._shared_folder_token = _nowhere
     return study(root, RayLauncher())
 
 

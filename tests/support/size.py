@@ -36,17 +36,17 @@ def functions_of(tree, owner="", public=True):
 
 def arguments_of(node):
     """How many arguments a caller can name or place; `self` and `cls` are none."""
-    own = node.args
-    named = [argument.arg for argument in (*own.posonlyargs, *own.args)]
-    return len(named) - (named[:1] in (["self"], ["cls"])) + len(own.kwonlyargs)
+    arguments = node.args
+    named = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+    return len(named) - (named[:1] in (["self"], ["cls"])) + len(arguments.kwonlyargs)
 
 
 def report(root):
     """The lines that `make size` prints."""
     product, tests = files_of(root, *PRODUCT), files_of(root, "tests")
     lines = [
-        f"{what}: {sum(map(lines_of, files)):,} lines in {len(files)} files"
-        for what, files in (("product", product), ("tests", tests))
+        f"{label}: {sum(map(lines_of, files)):,} lines in {len(files)} files"
+        for label, files in (("product", product), ("tests", tests))
     ]
     longest = max(product, key=lines_of)
     lines.append(f"longest file: {longest.relative_to(root).as_posix()}, {lines_of(longest)} lines")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ablations import commands
+from ablations import run_command
 from ablations.harness.launch.torchrun import TorchrunLauncher
 from ablations.harness.training.distributed import SINGLE_PROCESS
 from ablations.run import main as run
@@ -19,7 +19,7 @@ from ablations.run import main as run
 def main(words: Sequence[str]) -> int:
     """The exit code: 0, or that of the first study that failed, which the others do not wait for."""
     folder, *names = words
-    commands.make_launcher = lambda *_: TorchrunLauncher(SINGLE_PROCESS)
+    run_command.make_launcher = lambda *_: TorchrunLauncher(SINGLE_PROCESS)
     codes = [run([name, "--budget", "smoke", "--out", folder]) for name in names]
     return next(filter(None, codes), 0)
 

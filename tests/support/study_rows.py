@@ -11,6 +11,6 @@ TEXTS = [column.name for column in schema.IMAGE_COLUMNS if column.dtype == "str"
 def study_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of `schema.IMAGE_COLUMNS`, as if each variant and seed were a run's images.parquet."""
     gathered = Gathered()
-    for (variant, seed), own in rows.groupby(["variant", "seed"], sort=False):
-        gathered.add(encoded(own.astype(dict.fromkeys(TEXTS, object))), variant=str(variant), seed=int(str(seed)))
+    for (variant, seed), run_rows in rows.groupby(["variant", "seed"], sort=False):
+        gathered.add(encoded(run_rows.astype(dict.fromkeys(TEXTS, object))), variant=str(variant), seed=int(str(seed)))
     return gathered.frame()

@@ -53,14 +53,14 @@ def together(task: str, folder: Path, size: int = 2) -> list[int]:
 def _work(task: str, folder: Path, rank: int, size: int) -> None:
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
-    with (folder / f"said-{rank}").open("w") as said:
-        sys.stderr = said
+    with (folder / f"said-{rank}").open("w") as output:
+        sys.stderr = output
         try:
             store = FileStore(str(folder / "store"), size)
             store.set_timeout(timedelta(seconds=60))
             globals()[task](TorchProcessGroup(store, rank=rank, size=size, device=CPU), folder)
         except BaseException:
-            traceback.print_exc(file=said)
+            traceback.print_exc(file=output)
             raise
 
 
@@ -70,35 +70,35 @@ def _make(team: TorchProcessGroup, root: Path, spec: RunSpec) -> bool:
         if not team.is_main:
             run_nonzero_rank([spec], CPU, team)
             return True
-        return run_one(spec, root, CPU, lambda progress: None, team=team)
+        return run_one(spec, root, CPU, lambda progress: None, process_group=team)
     finally:
         team.shutdown()
 
 
 def whole_run(team: TorchProcessGroup, folder: Path) -> None:
     """The run, its first gradients kept."""
-    kept: dict[str, torch.Tensor] = {}
+    stored: dict[str, torch.Tensor] = {}
     original = torch.optim.Adam.step
 
     def step(self: torch.optim.Adam, *arguments: object, **named: object) -> None:
-        if not kept:
-            kept.update({str(n): p.grad.clone() for n, p in enumerate(self.param_groups[0]["params"])})
+        if not stored:
+            stored.update({str(n): p.grad.clone() for n, p in enumerate(self.param_groups[0]["params"])})
         original(self, *arguments, **named)
 
     pytest.MonkeyPatch().setattr(torch.optim.Adam, "step", step)
     assert _make(team, folder / "together", odd_spec())
-    torch.save(kept, folder / f"gradients-{team.rank}")
+    torch.save(stored, folder / f"gradients-{team.rank}")
 
 
 def memory_for_one(team: TorchProcessGroup, folder: Path) -> None:
     """The second process's memory holds one sample at a time."""
     original, tried = gradients.training_loss, []
 
-    def limited(config: object, model: torch.nn.Module, degraded: torch.Tensor, *rest: object) -> torch.Tensor:
+    def limited(config: object, model: torch.nn.Module, degraded: torch.Tensor, *arguments: object) -> torch.Tensor:
         tried.append(len(degraded))
         if not team.is_main and len(degraded) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return original(config, model, degraded, *rest)
+        return original(config, model, degraded, *arguments)
 
     pytest.MonkeyPatch().setattr(gradients, "training_loss", limited)
     assert _make(team, folder / "split", odd_spec())
@@ -121,9 +121,9 @@ def lost_image(team: TorchProcessGroup, folder: Path) -> None:
     if not team.is_main:
         run_nonzero_rank([spec], CPU, team)
     else:
-        assert not run_one(spec, folder, CPU, lambda progress: None, team=team)
+        assert not run_one(spec, folder, CPU, lambda progress: None, process_group=team)
         error = (folder / spec.run_id / "ERROR.json").read_text()
-        assert run_one(spec, folder, CPU, lambda progress: None, team=team)
+        assert run_one(spec, folder, CPU, lambda progress: None, process_group=team)
         (folder / "error").write_text(error)
     team.shutdown()
 

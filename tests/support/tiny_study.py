@@ -46,6 +46,6 @@ def tiny_plan(study: str = "gamma_sweep", only: tuple[str, ...] | None = VARIANT
 
 def run_here(spec: RunSpec, root: Path, **options: bool) -> list[train.Progress]:
     """Run a spec in this process; everything it reported."""
-    seen: list[train.Progress] = []
-    assert run_one(spec, root, torch.device("cpu"), seen.append, **options), "the run failed"
-    return seen
+    reported: list[train.Progress] = []
+    assert run_one(spec, root, torch.device("cpu"), reported.append, **options), "the run failed"
+    return reported

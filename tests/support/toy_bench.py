@@ -11,4 +11,4 @@ TOY = Settings(size="tiny", pixels=16, batch=(2,), precision=("fp32",))
 
 def rates(lines):
     """Lines of patches or images a second."""
-    return [each for each in lines if each.unit.endswith("es/s")]
+    return [line for line in lines if line.unit.endswith("es/s")]

@@ -33,20 +33,20 @@ def stored_texts() -> list[str]:
     from ablations.registry import STUDIES
 
     studies = [STUDIES[name]() for name in STUDIES]
-    found = [text for study in studies for text in (study.title, study.question)]
-    return list(dict.fromkeys([*found, *(budget.summary for budget in BUDGETS.values())]))
+    messages = [text for study in studies for text in (study.title, study.question)]
+    return list(dict.fromkeys([*messages, *(budget.summary for budget in BUDGETS.values())]))
 
 
 def extracted() -> Catalog:
     """Every text that can be translated, without translations."""
-    found = Catalog()
+    messages = Catalog()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # f-strings among the values
         for _, _, text, _, _ in extract_from_dir(REPORTS, _FILES, _OPTIONS, keywords=_KEYWORDS, comment_tags=()):
-            found.add(text)
+            messages.add(text)
     for text in stored_texts():
-        found.add(text, context=STORED)
-    return found
+        messages.add(text, context=STORED)
+    return messages
 
 
 def read() -> Catalog:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-import ablations.bench.record as record
+import ablations.bench.measurement as measurement
 from ablations.bench import evaluate, model_setup, options, train
 from tests.support.toy_bench import SIZES
 
@@ -12,11 +12,11 @@ from tests.support.toy_bench import SIZES
 def toy(monkeypatch):
     """Benchmarks in a second: a smaller model, no ceilings, no text encoder, repeats as short as they come."""
     monkeypatch.setattr(options, "TINY", SIZES | {"num_blocks": (1, 1, 1, 1)})
-    monkeypatch.setattr(record, "LEAST_S", 0.0)
+    monkeypatch.setattr(measurement, "MIN_REPEAT_S", 0.0)
     monkeypatch.setattr(model_setup.gc, "collect", lambda: 0)  # a third of a second among a test's many objects
     for bench in (train, evaluate):
-        monkeypatch.setattr(bench, "ceilings", lambda device, repeats: iter(()))
+        monkeypatch.setattr(bench, "measure_ceilings", lambda device, repeats: iter(()))
         monkeypatch.setattr(bench, "keep_freed_memory", lambda: True)
         monkeypatch.setattr(bench, "text_tower", lambda device: lambda sentences: torch.rand(len(sentences), 512))
-    monkeypatch.setattr(train, "EXACT_STEPS", 2)
-    monkeypatch.setattr(train, "SAME_STEPS", 4)
+    monkeypatch.setattr(train, "FLOAT64_STEPS", 2)
+    monkeypatch.setattr(train, "FLOAT32_STEPS", 4)

@@ -20,7 +20,7 @@ from baselines.__main__ import BOUND, EXCEPTIONS, remarks, table, trained_parame
 from baselines.base import restore
 from baselines.dl import DL, edge_map, operator_code
 from baselines.losses import charbonnier, edge_loss, laplacian
-from baselines.registry import EXTRAS, configured, require
+from baselines.registry import EXTRAS, configured, require_extra
 from datasets.degrade import degrade
 from datasets.tasks import CONDITIONS
 from dfpir.plugins import plugins_behind
@@ -101,7 +101,7 @@ def test_errors_name_the_mend(name, config, message):
 def test_a_missing_library_names_its_extra(monkeypatch):
     monkeypatch.setitem(EXTRAS, "spandrel", "no_such_library_anywhere")
     with pytest.raises(baselines.MissingExtraError, match=r"dfpir-suite\[spandrel\]"):
-        require("spandrel", "SwinIR")
+        require_extra("spandrel", "SwinIR")
     with pytest.raises(baselines.MissingExtraError, match="SwinIR needs"):
         baselines.create_model("swinir")
 

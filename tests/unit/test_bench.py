@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import ablations.bench.record as record
+import ablations.bench.measurement as measurement
 import dfpir
 from ablations.bench import feed, train
 from ablations.bench.options import Settings
@@ -50,17 +50,17 @@ def test_the_reference_is_dfpir_as_released_alone():
 def test_metrics_bench_says_how_far_both_ways_lie_apart():
     from ablations.bench import metrics
 
-    lines = {line.what: line for line in metrics.run(torch.device("cpu"), 1)}
-    gaps = [line.value for what, line in lines.items() if what.startswith("same answers")]
+    lines = {summarize.what: summarize for summarize in metrics.run(torch.device("cpu"), 1)}
+    gaps = [summarize.value for what, summarize in lines.items() if what.startswith("same answers")]
     assert len(gaps) == 2
     assert max(gaps) < 1e-6
-    assert all(line.value > 0 for what, line in lines.items() if what.startswith("metrics"))
+    assert all(summarize.value > 0 for what, summarize in lines.items() if what.startswith("metrics"))
 
 
 def test_training_bench_learns_what_the_reference_learns(monkeypatch):
-    monkeypatch.setattr(train, "EXACT_STEPS", 4)
-    monkeypatch.setattr(train, "SAME_STEPS", 2)
-    first, _ = train._same_answers(CPU, Settings())
+    monkeypatch.setattr(train, "FLOAT64_STEPS", 4)
+    monkeypatch.setattr(train, "FLOAT32_STEPS", 2)
+    first, _ = train._compare_losses(CPU, Settings())
     assert first.value < 1e-6, "before rounding errors have grown the losses are equal"
 
 
@@ -68,28 +68,30 @@ def test_restore_bench_says_that_tiles_keep_memory_flat(monkeypatch):
     from ablations.bench import restore
 
     small = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
-    monkeypatch.setattr(restore, "MODEL", {"cpu": small})
+    monkeypatch.setattr(restore, "MODEL_SIZES", {"cpu": small})
     monkeypatch.setattr(restore, "SIZES", ((64, 64), (128, 128)))
     monkeypatch.setattr(restore, "HUGE", ((512, 256), (1024, 256)))
     monkeypatch.setattr(restore, "TILE", 128)
-    monkeypatch.setattr(restore, "ceilings", lambda device, repeats: [])
+    monkeypatch.setattr(restore, "measure_ceilings", lambda device, repeats: [])
     lines = restore.run(torch.device("cpu"), 1)
-    memory = [line.value for line in lines if line.series.startswith("smallest") and line.unit == "GiB"]
-    whole = [line.value for line in lines if line.series == "ours, whole" and line.unit == "GiB"]
+    memory = [
+        summarize.value for summarize in lines if summarize.series.startswith("smallest") and summarize.unit == "GiB"
+    ]
+    whole = [summarize.value for summarize in lines if summarize.series == "ours, whole" and summarize.unit == "GiB"]
     assert memory[1] < 1.05 * memory[0], "twice the height, the same memory"
     assert whole[1] > 3 * whole[0]
-    assert {line.x_unit for line in lines} == {"megapixels"}
+    assert {summarize.x_unit for summarize in lines} == {"megapixels"}
 
 
 def test_lines_on_a_curve_make_a_figure(tmp_path):
-    from ablations.bench.record import Record, line
+    from ablations.bench.measurement import ResultsFile, summarize
     from reports.figures.scale import draw
 
-    record = Record("x", torch.device("cpu"), tmp_path / "x.csv")
-    record.add(line("a", "s", [1.0]))
+    record = ResultsFile("x", torch.device("cpu"), tmp_path / "x.csv")
+    record.add(summarize("a", "s", [1.0]))
     assert draw(record.frame(), tmp_path, "none") is None
     for n in (1, 10, 100):
-        record.add(replace(line("a", "s", [float(n)]), series="ours", x=float(n), x_unit="runs"))
+        record.add(replace(summarize("a", "s", [float(n)]), series="ours", x=float(n), x_unit="runs"))
     picture = draw(record.frame(), tmp_path, "growth")
     assert picture is not None
     assert picture.png.is_file()
@@ -130,7 +132,7 @@ def test_restore_bench_repeats_no_slow_pass(monkeypatch):
         passes.append(image)
         return image
 
-    taken, _ = restore._measured("slow", slow, (8, 8), 5, torch.device("cpu"), tile=None)
+    taken, _ = restore._measure_restoration("slow", slow, (8, 8), 5, torch.device("cpu"), tile=None)
     assert len(passes) == 1
     assert taken.value == 100.0
 
@@ -156,7 +158,7 @@ def test_steps_of_runs_at_once_are_counted_together(monkeypatch):
         counts[0].value, counts[1].value = 11, 21
 
     monkeypatch.setattr(feed.time, "sleep", slept)
-    assert feed._window(counts, 4.0) == 5.0
+    assert feed._steps_per_second(counts, 4.0) == 5.0
 
 
 def test_the_references_adam_is_pytorchs_default():
@@ -173,7 +175,7 @@ def test_a_repeat_fills_a_second_and_the_short_one_does_not_count(monkeypatch):
         calls.append(now[0])
         return 5
 
-    monkeypatch.setattr(record.time, "perf_counter", lambda: now[0])
-    found = record.rate(work, 3)
+    monkeypatch.setattr(measurement.time, "perf_counter", lambda: now[0])
+    found = measurement.measure_rate(work, 3)
     assert found == pytest.approx([50.0] * 3)
     assert len(calls) == 1 + 1 + 3 * 12, "a warm-up, one call to see how long it takes, three repeats of 1.2 s"

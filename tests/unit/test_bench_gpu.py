@@ -10,24 +10,24 @@ from pathlib import Path
 import pytest
 
 from ablations.bench.gpu import command
-from ablations.bench.gpu.card import PROJECT, missing
-from ablations.bench.gpu.plan import Place, make_steps, rows_of, runs_in
-from ablations.bench.gpu.runner import RESULT, Record, Step, results_in, run_steps, stop
+from ablations.bench.gpu.card import PROJECT, missing_packages
+from ablations.bench.gpu.runner import RESULT, ResultsLog, Step, results_in, run_steps, stop
+from ablations.bench.gpu.steps import StepFactory, csv_reader, make_steps, study_reader
 from ablations.bench.gpu.summary import is_good, read_results, summary
 
 
 def step(name, code, limit_s=20.0, **options):
-    return Step(name=name, shows="nothing", command=(sys.executable, "-c", code), limit_s=limit_s, **options)
+    return Step(name=name, description="nothing", command=(sys.executable, "-c", code), limit_s=limit_s, **options)
 
 
 def said(**facts):
     return f"print({RESULT + json.dumps(facts)!r}, flush=True)"
 
 
-def ran(steps, folder, *, seconds=60.0, max_parallel=2, least_s=0.0):
-    record = Record(folder, lambda line: None)
-    run_steps(steps, record, seconds=seconds, max_parallel=max_parallel, least_s=least_s)
-    record.close()
+def ran(steps, folder, *, seconds=60.0, max_parallel=2, min_start_s=0.0):
+    log = ResultsLog(folder, lambda line: None)
+    run_steps(steps, log, seconds=seconds, max_parallel=max_parallel, min_start_s=min_start_s)
+    log.close()
     return read_results(folder / "results.jsonl")
 
 
@@ -57,7 +57,7 @@ def test_whatever_a_step_does_its_line_is_left_and_the_rest_goes_on(tmp_path):
         step("fails halfway", said(ok=True, way="a") + "; raise SystemExit(3)"),
         step("late", said(value=1) + "; import time; time.sleep(60)", limit_s=0.6),
         step("silent", "print('nothing of note')"),
-        Step(name="absent", shows="", command=("no-such-program",), limit_s=1),
+        Step(name="absent", description="", command=("no-such-program",), limit_s=1),
         step("left out", "", skipped="for want of a GPU"),
         step("wrong", said(ok=False)),
         step("fine", said(ok=True, unit="patches/s", value=2.0)),
@@ -90,7 +90,7 @@ def test_whatever_a_step_does_its_line_is_left_and_the_rest_goes_on(tmp_path):
 
 def test_no_time_left_is_a_line_each(tmp_path):
     steps = [step("takes all", "import time; time.sleep(60)"), *(step(f"after {n}", said(ok=True)) for n in range(2))]
-    rows = ran(steps, tmp_path, seconds=4.0, max_parallel=1, least_s=2.5)
+    rows = ran(steps, tmp_path, seconds=4.0, max_parallel=1, min_start_s=2.5)
     assert status_of(rows) == {
         "takes all": "past its limit",
         "after 0": "no time left",
@@ -117,7 +117,7 @@ def test_steps_that_share_the_device_run_at_once_and_timed_ones_alone(tmp_path):
     ran(
         [
             *(step(f"alone {n}", f"{write}time.sleep(0.2); write('-')") for n in (1, 2)),
-            *(step(f"both {n}", f"{write}{meet}write('-')", together=True) for n in (1, 2)),
+            *(step(f"both {n}", f"{write}{meet}write('-')", shares_device=True) for n in (1, 2)),
         ],
         tmp_path,
     )
@@ -145,16 +145,16 @@ def test_a_later_call_of_some_steps_replaces_theirs_and_no_others(tmp_path):
 
 def test_bench_lines_are_read_and_compared_with_the_released_way(tmp_path):
     path = tmp_path / "train.csv"
-    assert rows_of(path)("") == []
+    assert csv_reader(path)("") == []
     path.write_text(
         "what,unit,value,spread,ratio,note\ntoo large,patches/s,,1.0,,does not fit\nours,patches/s,30.0,1.1,,\n"
     )
-    rows = rows_of(path)("")
+    rows = csv_reader(path)("")
     assert rows == [
         {"what": "too large", "unit": "patches/s", "spread": 1.0, "note": "does not fit"},
         {"what": "ours", "unit": "patches/s", "value": 30.0, "spread": 1.1},
     ]
-    steps = [step("released", ""), step("ours", "", against="released")]
+    steps = [step("released", ""), step("ours", "", reference="released")]
     found = [{"step": "released", "status": "done", "unit": "patches/s", "value": 10.0}]
     text = summary(steps, found + [{"step": "ours", "status": "done"} | row for row in rows])
     assert "| ours | 30 | patches/s | 3.00 | ours |" in text
@@ -162,13 +162,13 @@ def test_bench_lines_are_read_and_compared_with_the_released_way(tmp_path):
 
 
 def test_runs_of_a_study_are_counted(tmp_path):
-    assert runs_in(tmp_path)("") == []
+    assert study_reader(tmp_path)("") == []
     for name, end in (("a", "DONE"), ("b", "ERROR.json")):
         (tmp_path / name).mkdir()
         (tmp_path / name / end).touch()
     (tmp_path / "a" / "train.jsonl").write_text('{"step": 2, "loss": 1}\n{"step": 12, "loss": 1}\n')
     output = "first\n3 at once on this GPU: no more are left to do\n"
-    assert runs_in(tmp_path)(output) == [
+    assert study_reader(tmp_path)(output) == [
         {"runs": 1, "failed": 1, "steps": 12, "ok": False, "said": "3 at once on this GPU: no more are left to do"}
     ]
 
@@ -176,27 +176,27 @@ def test_runs_of_a_study_are_counted(tmp_path):
 def test_steps_have_names_of_their_own_and_commands_that_exist(tmp_path):
     from ablations.bench.gpu.checks import CHECKS
     from ablations.bench.options import BenchOptions
-    from ablations.command_line import parse
-    from ablations.options import options_of
+    from ablations.flags import parse
+    from ablations.run_options import parse_arguments
 
-    steps = make_steps(Place(device="cuda", out=tmp_path, work=tmp_path, memory_gib=80))
+    steps = make_steps(StepFactory(device="cuda", out=tmp_path, work=tmp_path, memory_gib=80))
     assert len({each.name for each in steps}) == len(steps)
     names = {each.name for each in steps}
-    assert all(not each.against or each.against in names for each in steps)
+    assert all(not each.reference or each.reference in names for each in steps)
     for each in steps:
         words = list(each.command)
         if "--check" in words:
             assert words[words.index("--check") + 1] in CHECKS
         elif "ablations.run" in words:
-            options_of(words[words.index("ablations.run") + 1 :])
+            parse_arguments(words[words.index("ablations.run") + 1 :])
         elif "ablations.bench" in words:
             options = parse(BenchOptions, words[words.index("ablations.bench") + 1 :], prog="", description="")
             assert options.out.suffix == ".csv"
 
 
 def test_what_is_missing_is_named_with_how_to_bring_it():
-    assert missing("json", "torch") == ""
-    said = missing("json", "no_such_module_of_ours")
+    assert missing_packages("json", "torch") == ""
+    said = missing_packages("json", "no_such_module_of_ours")
     assert said.startswith("no_such_module_of_ours not installed")
     assert "pip download --no-deps --dest wheels no_such_module_of_ours" in said
 
@@ -223,7 +223,7 @@ def test_the_list_says_what_is_skipped_and_why(capsys):
     assert command.main(["--device", "cpu", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("switches") and "skipped" not in line for line in lines)
-    assert any(line.startswith("out_of_memory") and "tried on a GPU alone" in line for line in lines)
+    assert any(line.startswith("out_of_memory") and "needs a GPU" in line for line in lines)
 
 
 def test_without_a_gpu_the_command_says_so(tmp_path):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-import ablations.bench.record as record
+import ablations.bench.measurement as measurement
 from ablations.bench import ceilings, evaluate, model_setup, options, train
 from ablations.bench.__main__ import main
 from ablations.bench.options import Settings
@@ -24,17 +24,17 @@ from tests.support.toy_bench import CPU, TOY, rates
         ("", "A benchmark is needed"),
         ("gpu --secnds 3", "Did you mean --seconds?"),
         ("trian", "Unknown benchmark 'trian'. Did you mean 'train'?"),
-        ("data --batch 5", "--batch: for the benchmarks train and eval alone, not for data"),
-        ("study --compile", "--compile: for the benchmarks train and eval alone, not for study"),
-        ("metrics --size tiny", "--size: for the benchmarks train and eval alone, not for metrics"),
+        ("data --batch 5", "--batch: for the benchmarks train and eval only, not for data"),
+        ("study --compile", "--compile: for the benchmarks train and eval only, not for study"),
+        ("metrics --size tiny", "--size: for the benchmarks train and eval only, not for metrics"),
         ("train --batch 0", "argument --batch: '0': a whole number, 1 or more"),
         ("train --repeats 0", "argument --repeats: '0': a whole number, 1 or more"),
         ("train --pixels 20", "argument --pixels: 20: a multiple of 8"),
-        ("train --precision tf32", "--precision tf32: TF32 is an NVIDIA GPU's"),
+        ("train --precision tf32", "--precision tf32: TF32 exists on NVIDIA GPUs"),
         ("train --precision fp16", "argument --precision: invalid choice: 'fp16'"),
         ("train --way theirs", "argument --way: invalid choice: 'theirs'"),
         ("train --bach 4", "Did you mean --batch?"),
-        ("train --way released --compile", "--compile: the released way has no switches"),
+        ("train --way released --compile", "--compile: the released code has no switches"),
     ],
 )
 def test_what_can_not_be_measured_ends_in_one_line(flags, words, capsys):
@@ -58,7 +58,9 @@ def test_a_fault_leaves_the_lines_made_before_it(toy, monkeypatch, tmp_path, cap
         raise ZeroDivisionError
 
     monkeypatch.setattr(train, "multiply_adds", broken)
-    monkeypatch.setattr(train, "ceilings", lambda device, repeats: iter([record.line("a ceiling", "GB/s", [1.0])]))
+    monkeypatch.setattr(
+        train, "measure_ceilings", lambda device, repeats: iter([measurement.summarize("a ceiling", "GB/s", [1.0])])
+    )
     out = tmp_path / "train.csv"
     with pytest.raises(ZeroDivisionError):
         main(["train", "--size", "tiny", "--pixels", "16", "--repeats", "1", "--out", str(out)])
@@ -90,7 +92,7 @@ def out_of_memory_above(most):
 @pytest.fixture
 def rates_alone(monkeypatch):
     """Training's bench without the comparison of losses."""
-    monkeypatch.setattr(train, "_same_answers", lambda device, settings: iter(()))
+    monkeypatch.setattr(train, "_compare_losses", lambda device, settings: iter(()))
 
 
 @pytest.mark.usefixtures("rates_alone")
@@ -108,7 +110,7 @@ def test_where_the_released_way_does_not_fit_the_largest_batch_that_does_is_the_
 
 
 def test_a_batch_of_ours_that_does_not_fit_is_a_line_and_the_next_is_measured(toy, monkeypatch, tmp_path):
-    monkeypatch.setattr(train, "our_step", out_of_memory_above(2)(train.our_step))
+    monkeypatch.setattr(train, "suite_step", out_of_memory_above(2)(train.suite_step))
     out = tmp_path / "train.csv"
     flags = ["--size", "tiny", "--pixels", "16", "--batch", "3", "1", "--precision", "fp32", "--way", "ours"]
     assert main(["train", *flags, "--repeats", "1", "--out", str(out)]) == 0
@@ -128,13 +130,13 @@ def test_what_a_failed_step_held_is_free_before_the_next_begins(error):
     def lines():
         layer = torch.nn.Linear(2, 2)
         held.append(weakref.ref(layer))
-        yield record.line("first", "GiB", [1.0])
+        yield measurement.summarize("first", "GiB", [1.0])
         raise type(error)(*error.args)
 
     found = []
     gc.freeze()  # what other tests left need not be gone through
     try:
-        for each in model_setup.unless_too_large(lines(), "second", "patches/s", CPU):
+        for each in model_setup.catch_out_of_memory(lines(), "second", "patches/s", CPU):
             found.append((each.what, each.note, held[0]() is None))
     finally:
         gc.unfreeze()
@@ -143,7 +145,9 @@ def test_what_a_failed_step_held_is_free_before_the_next_begins(error):
 
 def test_one_way_alone_is_measured_without_ceilings(toy, monkeypatch):
     for bench in (train, evaluate):
-        monkeypatch.setattr(bench, "ceilings", lambda device, repeats: iter([record.line("a ceiling", "GB/s", [1.0])]))
+        monkeypatch.setattr(
+            bench, "measure_ceilings", lambda device, repeats: iter([measurement.summarize("a ceiling", "GB/s", [1.0])])
+        )
         for way in ("released", "ours", "both"):
             first = next(bench.run(CPU, 1, replace(TOY, way=way)))
             assert (first.what == "a ceiling") == (way == "both")
@@ -153,7 +157,7 @@ def test_other_errors_are_no_lack_of_memory(toy, monkeypatch):
     def broken(*arguments):
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(train, "our_step", broken)
+    monkeypatch.setattr(train, "suite_step", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
         list(train.run(CPU, 1, replace(TOY, way="ours")))
 
@@ -173,7 +177,7 @@ def test_each_way_multiplies_as_it_does_by_itself_and_pytorchs_settings_are_put_
     # no monkeypatch: these can be set, but not taken away again
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = usual
     monkeypatch.setattr(train, "released_step", looking(train.released_step, "released"))
-    monkeypatch.setattr(train, "our_step", looking(train.our_step, "ours"))
+    monkeypatch.setattr(train, "suite_step", looking(train.suite_step, "ours"))
     list(train.run(CPU, 1, replace(TOY, precision=("fp32", "tf32"))))
     assert seen == [("released", *usual), ("ours", False, False), ("ours", True, True)]
     assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == usual
@@ -182,20 +186,20 @@ def test_each_way_multiplies_as_it_does_by_itself_and_pytorchs_settings_are_put_
 def test_switches_act_while_ours_is_measured_alone(monkeypatch):
     chosen: list[bool | None] = []
     monkeypatch.setattr(model_setup, "use_padded_widths", chosen.append)
-    asked = model_setup.chosen()
+    asked = model_setup.get_acceleration()
     with model_setup.applied_settings(Settings(padding="on", checkpointing=True), "fp32"):
-        assert model_setup.chosen() == replace(asked, kernels=None, checkpointing=True)
+        assert model_setup.get_acceleration() == replace(asked, kernels=None, checkpointing=True)
         assert chosen == [True]
-    assert model_setup.chosen() == asked
+    assert model_setup.get_acceleration() == asked
     assert chosen == [True, None]
 
 
 def test_labels_name_what_acts_and_a_note_what_does_not():
     cuda = torch.device("cuda")
     settings = Settings(kernels="torch", cuda_graphs=True, compile=True, padding="off")
-    assert model_setup.label(settings, "bf16", cuda) == "ours, bf16, compiled, CUDA graphs, widths not padded"
+    assert model_setup.format_label(settings, "bf16", cuda) == "ours, bf16, compiled, CUDA graphs, widths not padded"
     assert model_setup.inactive_switches(settings, cuda) == ""
-    assert "CUDA graphs" not in model_setup.label(settings, "bf16", CPU)
+    assert "CUDA graphs" not in model_setup.format_label(settings, "bf16", CPU)
     assert model_setup.inactive_switches(settings, CPU) == "CUDA graphs not used on cpu: they need a CUDA device"
     assert settings.stem() == "torch-compile-cuda-graphs-padding-off"
     assert Settings().stem() == ""
@@ -217,7 +221,7 @@ class Replayed:
 
 def test_graphs_are_used_where_runs_use_them_and_captured_once_a_size(toy, monkeypatch):
     settings = replace(TOY, way="ours", cuda_graphs=True)
-    monkeypatch.setitem(evaluate.PHOTOGRAPHS, "cpu", 3)
+    monkeypatch.setitem(evaluate.N_PHOTOGRAPHS, "cpu", 3)
     for bench, captures in ((train, 1), (evaluate, 2)):  # evaluation: batches of two photographs and of one
         monkeypatch.setattr(bench, "GraphedStep", Replayed)
         Replayed.captures = Replayed.calls = 0
@@ -234,11 +238,11 @@ def test_answers_are_compared_with_the_switches_that_were_timed(toy, monkeypatch
     seen = []
 
     def losses(*_):
-        seen.append(model_setup.chosen())
-        return torch.ones(train.SAME_STEPS)
+        seen.append(model_setup.get_acceleration())
+        return torch.ones(train.FLOAT32_STEPS)
 
     monkeypatch.setattr(train, "_losses", losses)
-    list(train._same_answers(CPU, Settings(compile=True, checkpointing=True)))
+    list(train._compare_losses(CPU, Settings(compile=True, checkpointing=True)))
     assert [each.checkpointing for each in seen] == [True] * 4
     assert [each.compile for each in seen] == [False, False, True, True]
 
@@ -285,20 +289,20 @@ def test_on_a_gpu_memory_is_the_allocators_and_launching_is_timed_beside(toy, mo
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 2**31)
     # a device's name needs no GPU
     bench = train.TrainingBench(device=torch.device("cuda"), repeats=2, settings=TOY)
-    lines = list(bench.measured(lambda: steps.append(1), 4, "ours", queued=True))
+    lines = list(bench.measure_step(lambda: steps.append(1), 4, "ours", queued=True))
     assert [each.unit for each in lines] == ["patches/s", "GMACs/s", "GiB", "ms"]
     assert lines[2].value == 2.0
     assert waits[0] == 10, "ten steps before the first repeat, nothing waited for"
     assert len(steps) == 10 + 2 + 2
-    of_reference = list(bench.measured(lambda: steps.append(1), 4, "released way"))
+    of_reference = list(bench.measure_step(lambda: steps.append(1), 4, "released way"))
     assert [each.unit for each in of_reference] == ["patches/s", "GMACs/s", "GiB"]
 
 
 def test_ceilings_name_what_was_multiplied_and_copied(monkeypatch):
-    monkeypatch.setattr(record, "LEAST_S", 0.0)
-    monkeypatch.setattr(ceilings, "SIDE", {"cpu": 64})
+    monkeypatch.setattr(measurement, "MIN_REPEAT_S", 0.0)
+    monkeypatch.setattr(ceilings, "MATRIX_SIDE", {"cpu": 64})
     monkeypatch.setattr(ceilings, "COPY_BYTES", {"cpu": 2**20})
-    first, *_, last = ceilings.ceilings(CPU, 2)
+    first, *_, last = ceilings.measure_ceilings(CPU, 2)
     assert first.what == "ceiling: matrix product of 64, float32"
     assert last.what == "ceiling: copy of 1 MiB, read and write"
     assert first.value > 0

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ablations import data
-from datasets.bsds import load_bsds
+from datasets.sources.bsds import load_bsds
 from datasets.tasks import condition_named
 from tests.support.shared import shared
 

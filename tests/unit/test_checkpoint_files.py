@@ -29,10 +29,10 @@ def test_of_plain_and_averaged_weights_the_averaged_are_taken_and_it_is_said(tmp
     path = saved(tmp_path, {plain: RAW, averaged: EMA, "epoch": 3})
     found = read_checkpoint(path)
     assert torch.equal(found.tensors["a.weight"], EMA["a.weight"])
-    assert found.says == f"Takes the averaged weights, '{averaged}', not '{plain}': --use plain takes those."
+    assert found.notice == f"Takes the averaged weights, '{averaged}', not '{plain}': --use plain takes those."
     found = read_checkpoint(path, "plain")
     assert torch.equal(found.tensors["a.weight"], RAW["a.weight"])
-    assert f"not '{averaged}': --use averaged takes those" in found.says
+    assert f"not '{averaged}': --use averaged takes those" in found.notice
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_usual_wrappers_and_prefixes_open(tmp_path, key):
         path = saved(tmp_path, {key: {prefix + name: value for name, value in RAW.items()}, "optimizer": {"lr": 1.0}})
         found = read_checkpoint(path)
         assert list(found.tensors) == ["a.weight"]
-        assert found.says == ""
+        assert found.notice == ""
 
 
 def test_an_averaged_model_of_torch_opens(tmp_path):
@@ -83,7 +83,7 @@ def test_an_average_under_a_prefix_of_its_own_is_taken_and_it_is_said(tmp_path, 
             "conv.bias": [value] * 2,
         }
         words = ("averaged", "plain")
-        assert found.says == (
+        assert found.notice == (
             f"Takes the {words[taken]} weights, {places[taken]!r}, not {names[other]!r}: "
             f"--use {words[other]} takes those."
         )
@@ -98,7 +98,7 @@ def test_an_average_in_buffers_has_its_dots_back(tmp_path):
 def test_an_average_alone_under_its_prefix_opens(tmp_path):
     path = saved(tmp_path, {"ema.module.a.weight": torch.ones(2), "ema.decay": torch.ones(())})
     found = read_checkpoint(path)
-    assert (list(found.tensors), found.use, found.says) == (["a.weight"], "averaged", "")
+    assert (list(found.tensors), found.use, found.notice) == (["a.weight"], "averaged", "")
     with pytest.raises(WeightsError, match="holds averaged weights only"):
         read_checkpoint(path, "plain")
 

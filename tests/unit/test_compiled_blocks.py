@@ -7,14 +7,14 @@ import torch
 import torch._dynamo as dynamo
 from torch._dynamo.utils import counters
 
-import ablations.harness.training.accelerate as accelerate
+import ablations.harness.training.acceleration as accelerate
 from ablations.harness.run_one import run_one
 from ablations.harness.seeding import initialise
 from ablations.recipe import Acceleration
 from ablations.spec import Phase
 from dfpir import create_model
 from dfpir.kernels import switch
-from dfpir.recompute import Recomputed, compile_blocks, recompute_activations
+from dfpir.recompute import RecomputableBlock, compile_blocks, recompute_activations
 from tests.support.graphs import capture_eagerly
 from tests.support.tiny_study import tiny_plan
 
@@ -30,7 +30,7 @@ def compiled_anew():
     counters.clear()
     yield
     dynamo.reset()
-    accelerate.use(Acceleration(kernels="torch"))
+    accelerate.set_acceleration(Acceleration(kernels="torch"))
 
 
 def model_of(name="dfpir", **config):
@@ -66,7 +66,7 @@ def first_level(model, backend):
     Each other level has the same code at another width, which takes as long to trace.
     """
     assert compile_blocks(model, backend) > 8
-    blocks = {name: block for name, block in model.named_modules() if isinstance(block, Recomputed)}
+    blocks = {name: block for name, block in model.named_modules() if isinstance(block, RecomputableBlock)}
     for name, block in blocks.items():
         if not name.startswith(("encoder.0.", "perturb.1")):
             block.compiled_by = None
@@ -132,7 +132,8 @@ def test_evaluation_stays_eager_and_compiling_can_be_taken_back():
 
 
 @pytest.mark.parametrize(
-    "begin", [lambda: compile_blocks(model_of(), "eager"), lambda: accelerate.use(Acceleration(compile=True))]
+    "begin",
+    [lambda: compile_blocks(model_of(), "eager"), lambda: accelerate.set_acceleration(Acceleration(compile=True))],
 )
 def test_the_environments_kernels_are_settled_before_a_block_is_traced(monkeypatch, begin):
     monkeypatch.setattr(switch, "_chosen", None)
@@ -145,7 +146,7 @@ def test_a_run_of_compiled_blocks_within_captured_steps_is_the_same_run(tmp_path
     spec = tiny_plan(only=("dfpir_g50",), phases=phases, validations=1).specs[0]
 
     def run(root, acceleration):
-        accelerate.use(acceleration)
+        accelerate.set_acceleration(acceleration)
         done = run_one(spec, root, torch.device("cpu"), lambda progress: None)
         assert done, [path.read_text() for path in root.rglob("ERROR.json")]
         return root / spec.run_id

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from datasets.bundle import DataBundle, Sample
-from datasets.embedded import load_embedded
-from datasets.folder import load_folder
+from datasets.sources.embedded import load_embedded
+from datasets.sources.folder import load_folder
 from datasets.tasks import CONDITIONS, Condition, Task, noise
 
 RAIN, HAZE = Condition(task=Task.RAIN), Condition(task=Task.HAZE)

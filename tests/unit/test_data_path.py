@@ -11,12 +11,12 @@ import torch
 
 from datasets.bundle import DataBundle
 from datasets.degrade import degrade
-from datasets.embedded import load_embedded
-from datasets.folder import load_folder
-from datasets.root_bundle import load_root
 from datasets.seeding import stable_seed
+from datasets.sources.embedded import load_embedded
+from datasets.sources.folder import load_folder
+from datasets.sources.paper import load_root
 from datasets.tasks import CONDITIONS, Condition, Task, noise
-from tests.support import first_rows
+from tests.support import reference_batches
 from tests.support.pair_folders import write
 
 RAIN = Condition(task=Task.RAIN)
@@ -75,7 +75,7 @@ def test_batches_are_those_of_the_first_code_bit_for_bit(name, patch, tmp_path):
     data = BUNDLES[name](tmp_path)
     for step in range(3):
         conditions, seeds = drawn(data, step)
-        expected = first_rows.batch(data, conditions, seeds, patch)
+        expected = reference_batches.batch(data, conditions, seeds, patch)
         for ours, first in zip(data.batch(conditions, seeds, patch), expected, strict=True):
             assert ours.is_contiguous()
             assert torch.equal(ours, first)
@@ -85,7 +85,7 @@ def test_batches_are_those_of_the_first_code_bit_for_bit(name, patch, tmp_path):
 def test_many_rows_of_one_task_are_those_of_the_first_code_bit_for_bit(condition):
     """So many that FFTs of one size come several times, as in the batches of a GPU."""
     data, seeds = load_embedded(), [stable_seed("many", row) for row in range(64)]
-    expected = first_rows.batch(data, [condition] * 64, seeds, 48)
+    expected = reference_batches.batch(data, [condition] * 64, seeds, 48)
     for ours, first in zip(data.batch([condition] * 64, seeds, 48), expected, strict=True):
         assert torch.equal(ours, first)
 
@@ -97,7 +97,7 @@ def test_degradations_are_those_of_the_first_code_bit_for_bit(condition):
         depth = torch.from_numpy(np.random.default_rng(seed).random((height, width), dtype=np.float32))
         for given in (None, depth):
             assert torch.equal(
-                degrade(clean, condition, seed, given), first_rows.degrade(clean, condition, seed, given)
+                degrade(clean, condition, seed, given), reference_batches.degrade(clean, condition, seed, given)
             )
 
 

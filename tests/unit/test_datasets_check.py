@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from datasets.catalog import catalog, get_dataset
+from datasets.catalog.finder import find_set, find_sets
+from datasets.catalog.spec import Pairing
 from datasets.check import check_root
-from datasets.dataset_spec import Pairing
-from datasets.finder import find_set, find_sets
 from datasets.inspection import shift_between
 from datasets.leaks import overlaps, thumbnail
 from datasets.tasks import PAPER_TASKS
@@ -110,7 +110,7 @@ def test_missing_images_are_named(tmp_path):
     )
     (found,) = find_sets(tmp_path)
     assert [p.subject for p in found.problems if p.kind == "missing"] == ["1", "2"]
-    assert not found.whole
+    assert not found.complete
 
 
 def test_haze_pairs_many_to_one_and_the_492_variant_takes_the_first(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.readers import ImageRefused, is_image_name, passed_over, read_image, read_rgb, read_size
+from datasets.readers import ImageRefused, is_image_name, read_image, read_rgb, read_size, unread_formats_note
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (12, 17, 3), dtype=np.uint8)
@@ -185,4 +185,4 @@ def test_formats_that_are_passed_over_are_counted(tmp_path):
     for name in ("a.heic", "b.HEIC", "sub/c.dng", "._d.gif", "e.txt", "f.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert passed_over(tmp_path) == "3 files of formats that are not read passed over (.dng 1, .heic 2)"
+    assert unread_formats_note(tmp_path) == "3 files in unsupported formats skipped (.dng 1, .heic 2)"

@@ -11,16 +11,16 @@ import torch
 from PIL import Image
 
 from datasets.__main__ import main
-from datasets.contact import contact_sheet
-from datasets.finder import find_sets
+from datasets.catalog.finder import find_sets
+from datasets.contact_sheet import contact_sheet
 from datasets.noise import noisy_inputs
 from datasets.protocols import PROTOCOLS, get_protocol, score
 from datasets.readers import read_rgb
-from datasets.root_bundle import load_root
 from datasets.score import score_inputs
+from datasets.sources.paper import load_root
 from datasets.tasks import Task
-from datasets.test_data import TestQuery
-from datasets.test_sets import find_test_sets
+from datasets.test_sets.discovery import find_test_sets
+from datasets.test_sets.opening import TestQuery
 from tests.support.pair_folders import write
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"

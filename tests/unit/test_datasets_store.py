@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from datasets.catalog import catalog
-from datasets.finder import find_sets
+from datasets.catalog.finder import find_sets
 from datasets.readers import ImageRefused, read_rgb
 from datasets.sampler import paper_sources
 from datasets.store import PackedSet, StoreError, pack, plan_pack
@@ -75,7 +75,7 @@ def test_an_interrupted_build_goes_on(root, tmp_path, monkeypatch):
 def test_bytes_that_never_reached_the_disk_are_packed_again(root, tmp_path, monkeypatch):
     (found,) = find_sets(root, ["cbsd68"])
     plan = plan_pack(found, tmp_path)
-    monkeypatch.setattr("datasets.store.record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("datasets.store.make_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         pack(plan)
     monkeypatch.undo()

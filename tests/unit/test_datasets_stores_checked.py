@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from datasets.__main__ import main
+from datasets.catalog.finder import find_sets
 from datasets.check import check_root
-from datasets.finder import find_sets
-from datasets.loading import stored_sets, stores_note
 from datasets.protocols import get_protocol
+from datasets.sources.loading import stored_sets, stores_note
 from datasets.store import PackedSet, StoreError, pack, plan_pack
-from datasets.test_data import TestQuery, open_test_sets
+from datasets.test_sets.opening import TestQuery, open_test_sets
 
 
 def picture(path, seed):
@@ -100,7 +100,7 @@ def test_a_copy_a_move_and_a_store_without_its_files_are_current(root, tmp_path)
     root.rename(tmp_path / "moved")
     shutil.rmtree(tmp_path / "moved/Rain100L")
     for place in (copied, tmp_path / "moved"):
-        assert stored_sets(place)["rain100l-test"].change() == ""
+        assert stored_sets(place)["rain100l-test"].describe_change() == ""
 
 
 def test_damage_is_found_by_check_and_when_the_image_is_read(root, capsys):
@@ -115,7 +115,7 @@ def test_damage_is_found_by_check_and_when_the_image_is_read(root, capsys):
         StoreError,
         match=r"is damaged at clean/1: put the set's files back beside it, delete it, then: python -m datasets pack",
     ):
-        store.checked(0)
+        store.verified_image(0)
     assert main(["check", str(root)]) == 1
     out = capsys.readouterr().out
     assert "rain100l-test: packed, 3 images, 1 of 6 images damaged and current" in out

@@ -9,7 +9,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from datasets.degrade import add_haze, add_noise, add_rain, darken, degrade, shake_kernel
-from datasets.embedded import load_embedded
+from datasets.sources.embedded import load_embedded
 from datasets.tasks import CONDITIONS, Condition, Task, noise
 
 RAIN, HAZE, BLUR, LOWLIGHT = (Condition(task=t) for t in (Task.RAIN, Task.HAZE, Task.BLUR, Task.LOWLIGHT))

@@ -10,8 +10,8 @@ import baselines
 import dfpir
 from ablations import efficiency
 from ablations.harness.cost import measure as cost
-from ablations.harness.cost.count import count, unfolded
-from ablations.harness.cost.models import build, code_for, subjects
+from ablations.harness.cost.count import count_macs, unfolded
+from ablations.harness.cost.models import benchmark_models, build_benchmark_model, random_code
 from baselines.airnet import AirNet
 from dfpir.channel import ChannelPerturbation
 from dfpir.config import PER_PROMPT
@@ -28,17 +28,17 @@ EFFORT = cost.TimingOptions(batch=2, repeats=3, limit_s=0.0)
 
 
 def subject(name, sizes=None):
-    return subjects(sizes or {}, [name])[0]
+    return benchmark_models(sizes or {}, [name])[0]
 
 
 def full_size_count(name, side):
     found = subject(name)
     try:
-        model = build(found)
+        model = build_benchmark_model(found)
     except baselines.MissingExtraError as error:
         pytest.skip(str(error))
     image = torch.rand(1, 3, side, side)
-    return model, count(model, image, code_for(found, model, image, training=False))
+    return model, count_macs(model, image, random_code(found, model, image, training=False))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -79,7 +79,7 @@ def test_airnets_published_count_holds_a_branch_that_its_image_does_not_need():
             return self.encoder.code(torch.zeros(1, 64, *image.shape[-2:]))
 
     # the released code computes the contrastive code at test time too, and throws it away
-    thrown_away = count(Branch(), torch.rand(1, 3, 64, 64), None)
+    thrown_away = count_macs(Branch(), torch.rand(1, 3, 64, 64), None)
     whole = 16 * (found.macs + thrown_away.macs) / 1e9
     assert whole == pytest.approx(baselines.describe("airnet").gmacs_published, rel=0.01)
     assert thrown_away.macs < 0.02 * found.macs
@@ -111,10 +111,10 @@ def test_formula_and_counter_agree_on_the_published_definition(name):
     if model.config.order in PER_PROMPT:
         model.bind_prompts(code)
         code = torch.tensor([0])
-    found = count(model, image, code)
+    found = count_macs(model, image, code)
     assert found.counter == "dfpir.count"
     with unfolded():
-        again = count(_Wrapped(model), image, code)
+        again = count_macs(_Wrapped(model), image, code)
     # the identity order asks its guide nothing, random orders neither: the formula counts the guide all the same
     channels = [getattr(block, "channel", None) for block in model.perturb.values()]
     guides = [channel.guide for channel in channels if isinstance(channel, ChannelPerturbation)]
@@ -150,32 +150,34 @@ def test_unfolded_blocks_give_the_same_images(name):
 
 
 def test_models_are_measured_once_each():
-    found = {s.name: s for s in subjects(TINY)}
+    found = {s.name: s for s in benchmark_models(TINY)}
     assert {"restormer", "dfpir", "promptir", "nafnet", "tape"} <= set(found)
     assert "dfpir_g90" in found["dfpir"].aliases
     assert "dfpir_g90" not in found
     assert found["tape"].reason
     with pytest.raises(ValueError, match="Did you mean 'promptir'"):
-        subjects(TINY, ["promtir"])
+        benchmark_models(TINY, ["promtir"])
 
 
 @pytest.mark.parametrize("name", ["dfpir", "nafnet", "idr", "dl", "instructir", "vlunet"])
 def test_every_model_gets_a_code_that_it_takes(name):
     setting = {phase: cost.Measurement(phase=phase, size_px=64, precision="fp32") for phase in cost.PHASES}
     for phase in cost.PHASES:
-        cost.worker(subject(name, TINY), CPU, setting[phase], 2)()
+        cost.make_workload(subject(name, TINY), CPU, setting[phase], 2)()
 
 
 def test_a_training_step_changes_weights_and_a_forward_pass_does_not(monkeypatch):
     built = []
 
     def keep(found):
-        built.append(build(found))
+        built.append(build_benchmark_model(found))
         return built[-1]
 
-    monkeypatch.setattr(cost, "build", keep)
+    monkeypatch.setattr(cost, "build_benchmark_model", keep)
     for phase, changes in (("forward", False), ("training step", True)):
-        work = cost.worker(subject("dfpir", TINY), CPU, cost.Measurement(phase=phase, size_px=64, precision="fp32"), 1)
+        work = cost.make_workload(
+            subject("dfpir", TINY), CPU, cost.Measurement(phase=phase, size_px=64, precision="fp32"), 1
+        )
         before = built[-1].output.weight.detach().clone()
         work()
         assert (not torch.equal(before, built[-1].output.weight)) == changes
@@ -209,7 +211,7 @@ def test_failures_become_reasons(monkeypatch):
     def fails(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB\nand a long story")
 
-    monkeypatch.setattr(cost, "worker", fails)
+    monkeypatch.setattr(cost, "make_workload", fails)
     monkeypatch.setattr(cost, "peak_memory", fails)
     (row,) = cost.measure(subject("nafnet", TINY), CPU, [cost.Measurement(phase="forward", size_px=64)], EFFORT)
     assert {row[k] for k in ("latency_why", "images_per_s_why", "memory_why")} == {"not measured: out of memory"}
@@ -254,7 +256,7 @@ def test_wrong_options_are_one_line_and_exit_code_2(arguments, message, capsys, 
 
 def test_the_command_writes_table_and_page(tmp_path, capsys):
     arguments = ["--models", "nafnet", "identity", "--precisions", "fp32", "--repeats", "1", "--device", "cpu"]
-    options = efficiency.options_of([*arguments, "--out", str(tmp_path)])
+    options = efficiency.parse_arguments([*arguments, "--out", str(tmp_path)])
     assert efficiency.run(options, Console(), command="python -m ablations.efficiency --x") == 0
     table = tmp_path / "efficiency" / "cpu-demo.csv"
     frame = read_costs(table)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from ablations.data import open_data
-from datasets.folder import load_folder
-from datasets.pair_layouts import find_pair_sets
+from datasets.pairs.layouts import find_pair_sets
 from datasets.protocols import get_protocol
+from datasets.sources.folder import load_folder
 from datasets.tasks import Task
-from datasets.test_data import TestQuery, open_clean_images
-from datasets.test_sets import find_test_sets
+from datasets.test_sets.discovery import find_test_sets
+from datasets.test_sets.opening import TestQuery, open_clean_images
 from tests.support.pair_folders import pair, picture, write
 
 FLAT = [

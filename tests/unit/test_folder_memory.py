@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.folder import load_folder, memory_limit
 from datasets.readers import read_rgb
+from datasets.sources.folder import load_folder
+from datasets.sources.memory import memory_limit
 from tests.support.pair_folders import pair, picture, write
 
 
@@ -25,7 +26,7 @@ def rainy(tmp_path):
 def test_images_that_do_not_fit_in_memory_are_refused_from_their_headers(tmp_path, monkeypatch):
     for number in range(3):
         write(tmp_path / f"{number}.png", picture(number, 100))
-    monkeypatch.setattr("datasets.folder.memory_limit", lambda: 200_000)
+    monkeypatch.setattr("datasets.sources.folder.memory_limit", lambda: 200_000)
     with pytest.raises(ValueError, match=r"take 0\.0 GB decoded.*smaller images"):
         load_folder(tmp_path)
 
@@ -36,7 +37,7 @@ def test_memory_that_runs_out_is_one_line(tmp_path, monkeypatch):
 
     for number in range(3):
         write(tmp_path / f"{number}.png", picture(number))
-    monkeypatch.setattr("datasets.folder.smooth_depth", full)
+    monkeypatch.setattr("datasets.sources.folder.smooth_depth", full)
     with pytest.raises(ValueError, match="do not fit in memory decoded"):
         load_folder(tmp_path)
 
@@ -65,15 +66,15 @@ def test_a_folder_is_described_with_one_picture_in_memory_at_a_time(tmp_path, ra
         living.append(sum(ref() is not None for ref in held))
         return pixels
 
-    monkeypatch.setattr("datasets.folder.read_rgb", watched)
+    monkeypatch.setattr("datasets.sources.folder.read_rgb", watched)
     data = load_folder(folder, keep_bytes=0)
     assert data.checksum == kept.checksum
     assert data.description == kept.description
     assert max(living) <= (4 if paired else 2)
     for ours, theirs in zip((*data.train, *data.test), (*kept.train, *kept.test), strict=True):
-        assert ours.unread is not None
+        assert ours.lazy is not None
         assert (ours.name, ours.clean.shape, ours.nbytes) == (theirs.name, theirs.clean.shape, theirs.nbytes)
-        assert np.array_equal(ours.whole.clean, theirs.clean)
+        assert np.array_equal(ours.load().clean, theirs.clean)
     condition = data.conditions[0]
     seen, wanted = (each.eval_items("test", [condition])[0].degraded for each in (data, kept))
     assert np.array_equal(seen, wanted)
@@ -84,4 +85,4 @@ def test_a_folder_is_described_with_one_picture_in_memory_at_a_time(tmp_path, ra
 def test_small_folders_stay_in_memory(rainy):
     count = sum(sample.nbytes for sample in load_folder(rainy).train[:2])
     data = load_folder(rainy, keep_bytes=count)
-    assert sum(s.unread is None for s in (*data.train, *data.val, *data.test)) == 2
+    assert sum(s.lazy is None for s in (*data.train, *data.val, *data.test)) == 2

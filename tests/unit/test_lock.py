@@ -8,18 +8,18 @@ import time
 import pytest
 
 from ablations.harness import lock
-from ablations.harness.lock import BusyError, Owner, lock_file, owner_of, run_lock
+from ablations.harness.lock import BusyError, LockOwner, lock_file, lock_owner, run_lock
 
 
 def test_the_lock_is_held_once_and_leaves_nothing(tmp_path):
     run = tmp_path / "run"
     with run_lock(run):
-        owner = owner_of(run)
+        owner = lock_owner(run)
         assert owner is not None
         assert owner.pid == os.getpid()
         with pytest.raises(BusyError, match="run is being worked on"), run_lock(run):
             pass
-    assert owner_of(run) is None
+    assert lock_owner(run) is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -39,7 +39,7 @@ def _leave(run, host, age_s):
 def test_another_machines_lease_holds_until_it_runs_out(tmp_path, host, age_s, busy):
     run = tmp_path / "run"
     _leave(run, host, age_s)
-    assert (owner_of(run) == Owner(host=host, pid=2**22 + 1)) is busy
+    assert (lock_owner(run) == LockOwner(host=host, pid=2**22 + 1)) is busy
     if busy:
         with pytest.raises(BusyError, match="of elsewhere"), run_lock(run):
             pass
@@ -52,16 +52,16 @@ def test_another_machines_lease_holds_until_it_runs_out(tmp_path, host, age_s, b
 def test_a_lock_of_a_process_of_this_machine_that_is_gone_is_taken_at_once(tmp_path):
     run = tmp_path / "run"
     _leave(run, lock.socket.gethostname(), 0)
-    assert owner_of(run) is None
+    assert lock_owner(run) is None
     with run_lock(run):
-        assert owner_of(run) is not None
+        assert lock_owner(run) is not None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"host": 1}', b"\xff\x00"])
 def test_a_lock_file_of_anything_is_no_obstacle(tmp_path, content):
     run = tmp_path / "run"
     lock_file(run).write_bytes(content)
-    assert owner_of(run) is None
+    assert lock_owner(run) is None
     with run_lock(run):
         pass
 

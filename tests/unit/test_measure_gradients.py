@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from ablations.data import load_data
-from ablations.harness.build import build_model
 from ablations.harness.context import run_context
+from ablations.harness.model_factory import build_model
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.gradients import training_loss
 from ablations.measures.gradients import COLUMNS, task_gradient_interference

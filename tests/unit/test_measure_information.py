@@ -12,11 +12,11 @@ from sklearn.linear_model import Ridge
 from torch import nn
 
 import ablations.measures.information as information
-from ablations.harness.build import build_model
 from ablations.harness.context import RunContext
+from ablations.harness.model_factory import build_model
 from ablations.harness.training.conditioning import Conditioning
 from ablations.measures.information import COLUMNS, block_information
-from ablations.measures.recoverability import ALPHAS, recover
+from ablations.measures.recoverability import ALPHAS, fit_recovery
 from ablations.models import model_config
 from ablations.spec import MeasureConfig
 from datasets.bundle import DataBundle, Sample
@@ -37,7 +37,7 @@ HALF = np.isin(PHOTOGRAPHS, ["a", "b"])
 
 
 def loss_of(wanted, given, photographs=PHOTOGRAPHS, half=HALF):
-    return 1 - recover(wanted, given, photographs, half).r2
+    return 1 - fit_recovery(wanted, given, photographs, half).r2
 
 
 def independent(channels=8):
@@ -72,30 +72,30 @@ def test_what_is_lost_is_its_share_of_the_variance(scale, kept, noise, loss):
 
 def test_noise_loses_everything_and_never_more():
     wanted = independent()
-    found = recover(wanted, independent(), PHOTOGRAPHS, HALF)
+    found = fit_recovery(wanted, independent(), PHOTOGRAPHS, HALF)
     assert 0 <= found.r2 < 0.03
     # each photograph maps the other way round: what one half teaches is wrong for the other
     flipped = wanted * np.where(HALF, 1, -1)[:, None]
-    assert recover(wanted, flipped, PHOTOGRAPHS, HALF).r2 == 0
+    assert fit_recovery(wanted, flipped, PHOTOGRAPHS, HALF).r2 == 0
 
 
 def test_what_holds_within_a_photograph_alone_is_lost():
     wanted = independent()
     given = np.concatenate([wanted[name == PHOTOGRAPHS] @ well_conditioned() for name in "abcd"])
     shuffled = RNG.permutation(np.arange(2000) % 2 == 0)
-    by_pixel = recover(wanted, given, np.arange(2000), shuffled)  # pixels of each photograph on both sides
+    by_pixel = fit_recovery(wanted, given, np.arange(2000), shuffled)  # pixels of each photograph on both sides
     assert loss_of(wanted, given) > 1 - by_pixel.r2 + 0.1
     code = (PHOTOGRAPHS[:, None] == np.array(list("abcd"))) * 100.0
     offset = wanted + 10 * RNG.standard_normal((4, 8))[np.unique(PHOTOGRAPHS, return_inverse=True)[1]]
     # offsets that the photograph's name tells: known to who has seen it, unknown to who has not
-    assert recover(offset, code, np.arange(2000), shuffled).r2 > 0.9
+    assert fit_recovery(offset, code, np.arange(2000), shuffled).r2 > 0.9
     assert loss_of(offset, code) > 0.5
 
 
 def test_the_penalty_is_chosen_on_whole_photographs():
     wanted = independent(2)
     given = np.concatenate([wanted, 0.01 * independent(40)], axis=1)
-    found = recover(wanted, given, PHOTOGRAPHS, HALF)
+    found = fit_recovery(wanted, given, PHOTOGRAPHS, HALF)
     assert found.n_pixels == 2000
     assert min(ALPHAS) <= found.alpha <= max(ALPHAS)
     # by hand: the penalty with the least error when photographs a and b, then c and d, predict each other
@@ -242,13 +242,13 @@ def test_models_without_blocks_give_no_rows():
 
 def test_every_variant_is_measured_at_the_same_places(few, monkeypatch):
     met: list[list[tuple[tuple[int, ...], list[int]]]] = []
-    original = information._at
+    original = information._features_at
 
     def spy(features, places):
         met[-1].append((tuple(features.shape[-2:]), places.tolist()))
         return original(features, places)
 
-    monkeypatch.setattr(information, "_at", spy)
+    monkeypatch.setattr(information, "_features_at", spy)
     for name, seed in (("dfpir", 0), ("dfpir_g50", 1)):
         met.append([])
         spec, model = of_variant(name, seed)
@@ -277,7 +277,7 @@ def test_measuring_twice_is_equal_and_leaves_no_trace(few):
 
 
 def test_images_are_spread_over_the_scenes():
-    items = information._items(replace(SPEC, tested=("rain", "haze")), bundle_of("aaaaabbc"), 4)
+    items = information._test_items(replace(SPEC, tested=("rain", "haze")), bundle_of("aaaaabbc"), 4)
     assert [item.scene for item in items] == list("abca") * 2
     assert [item.condition.name for item in items] == ["rain"] * 4 + ["haze"] * 4
 
@@ -286,7 +286,7 @@ def test_a_scene_is_in_one_half_under_all_conditions():
     bundle = bundle_of("abcdef")
     rain = bundle.eval_items("test", [condition_named("rain")], limit=2)
     haze = bundle.eval_items("test", [condition_named("haze")])
-    halves = information._halves([*rain, *haze])
+    halves = information._split_scenes([*rain, *haze])
     assert set(halves) == set("abcdef")
     assert halves["a"] != halves["b"]
     assert sum(halves.values()) == 3

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from ablations.data import load_data
-from ablations.harness.build import build_model
+from ablations.harness.model_factory import build_model
 from ablations.harness.probes import ProbePatch, pooled_features, probe_patches, write_probes
 from ablations.harness.run_one import test_items as items_of
 from ablations.harness.training.conditioning import Conditioning

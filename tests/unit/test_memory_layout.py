@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from ablations.harness.seeding import initialise
-from baselines import BASELINES, layers, nafnet
+from baselines import layers, nafnet
 from baselines.moceir import FeedForward
+from baselines.registry import BASELINES
 from dfpir import create_model, resampling
 from dfpir.kernels import padded_widths, use_padded_widths
 from dfpir.layers import ChannelLayerNorm, GatedFeedForward

@@ -170,7 +170,7 @@ def test_bound_prompts_give_the_same_output_and_travel_with_the_weights():
         model.bind_prompts(codes)
         torch.testing.assert_close(model(image, rows), direct, rtol=1e-6, atol=1e-6)
         fresh = tiny("dfpir", seed=9).eval()
-        dfpir.weights.load_own(fresh, model.state_dict())
+        dfpir.weights.load_weights(fresh, model.state_dict())
         assert torch.equal(fresh(image, rows), model(image, rows))
 
 
@@ -268,11 +268,11 @@ def test_the_random_mask_is_fixed_has_the_same_density_and_follows_the_seed():
     masks = [m.perturb["4"].attention.chosen for m in (a, b, other)]
     assert torch.equal(masks[0], masks[1])
     assert not torch.equal(masks[0], masks[2])
-    assert (masks[0].sum(-1) == a.config.kept(4)).all()
-    weights = masked_softmax(torch.randn(1, 8, 8, 8), a.config.kept(4), "random", masks[0])
+    assert (masks[0].sum(-1) == a.config.topk(4)).all()
+    weights = masked_softmax(torch.randn(1, 8, 8, 8), a.config.topk(4), "random", masks[0])
     assert torch.equal(weights[0] > 0, masks[0])
     again = tiny("dfpir_random_mask", seed=5)
-    dfpir.weights.load_own(again, a.state_dict())
+    dfpir.weights.load_weights(again, a.state_dict())
     assert torch.equal(again.perturb["4"].attention.chosen, masks[0]), "the mask travels with the weights"
 
 
@@ -306,7 +306,7 @@ def test_a_convolution_per_prompt_is_that_convolution():
 
 def test_gamma_of_each_level():
     config = dfpir.variant_config("dfpir", gamma=[1.0, 0.9, 0.8, 0.5])
-    assert [config.kept(level) for level in (1, 2, 3, 4)] == [48, 43, 38, 24]
+    assert [config.topk(level) for level in (1, 2, 3, 4)] == [48, 43, 38, 24]
     same = dfpir.variant_config("dfpir", gamma=(0.9, 0.9, 0.9, 0.9))
     assert same.identity() == dfpir.variant_config("dfpir").identity()
     for wrong in ((0.9, 0.9), (0.9, 0.9, 0.9, 1.1), ("0.9",) * 4):

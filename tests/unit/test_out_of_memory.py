@@ -9,7 +9,7 @@ import torch
 
 import ablations.harness.training.gradients as gradients
 from ablations.data import load_data
-from ablations.harness.build import build_model
+from ablations.harness.model_factory import build_model
 from ablations.harness.run_one import run_one
 from ablations.harness.training.conditioning import Conditioning
 from ablations.harness.training.sampling import batch_of_step

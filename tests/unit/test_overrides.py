@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from ablations.budgets import BUDGETS, budget_named
-from ablations.harness.study import study_file
+from ablations.harness.study import study_record
 from ablations.harness.study_folder import study_folder
-from ablations.options import known_flags
-from ablations.overrides import name_part, overridden
+from ablations.override_flags import parse_literal, validate
+from ablations.overrides import apply_overrides, folder_suffix
 from ablations.plan import make_plan, study_for
 from ablations.recipe import Evaluation, Phase, Recipe, TaskShare
 from ablations.registry import STUDIES
-from ablations.settings import checked, literal
+from ablations.run_options import known_flags
 from dfpir import DFPIRConfig
 from reports.pages.setup import _overrides
 from tests.unit.test_spec_and_plan import DATA, NAMES
@@ -23,7 +23,7 @@ from tests.unit.test_spec_and_plan import DATA, NAMES
 def budget(name="small", study="components", only=None, **asked):
     made = budget_named(name)
     own = study_for(study, made, only)
-    return overridden(made, asked, STUDIES[study](), only or own.variants)
+    return apply_overrides(made, asked, STUDIES[study](), only or own.variants)
 
 
 def plan(changed, study="components", **more):
@@ -82,10 +82,10 @@ def test_what_changes_a_number_changes_ids_folder_and_record(asked, tmp_path):
     folder = study_folder(plan(other), tmp_path)
     assert folder != study_folder(plan(plain), tmp_path)
     assert folder.name.startswith("components-small-made_up-")
-    told = json.loads(json.dumps(study_file(plan(other), tmp_path, "command", folder)))["budget"]["overrides"]
+    told = json.loads(json.dumps(study_record(plan(other), tmp_path, "command", folder)))["budget"]["overrides"]
     assert list(told) == list(other.overrides)
     assert all(name in _overrides(told) for name in told)
-    assert "overrides" not in study_file(plan(plain), tmp_path, "command")["budget"]
+    assert "overrides" not in study_record(plan(plain), tmp_path, "command")["budget"]
 
 
 def test_phases_share_one_number_and_take_one_each():
@@ -121,7 +121,12 @@ def test_every_variant_gets_the_models_setting_and_comparators_its_size_alone():
     ("study", "asked", "only", "message"),
     [
         ("gamma_sweep", {"model": {"gamma": 0.93}}, None, "--model.gamma 0.93: gamma is what gamma_sweep varies"),
-        ("components", {"model": {"gamma": 0.9}}, ("dfpir", "dfpir_g100"), "dfpir and dfpir_g100 would be one model"),
+        (
+            "components",
+            {"model": {"gamma": 0.9}},
+            ("dfpir", "dfpir_g100"),
+            "dfpir and dfpir_g100 would be the same model",
+        ),
         ("components", {"model": {"gama": 1}}, None, "Unknown setting 'gama' of model. Did you mean 'gamma'?"),
         ("components", {"model": {"num_prompts": 3}}, None, "Unknown setting 'num_prompts' of model"),
         ("components", {"model": {"dim": 7}}, None, "dim=7 is not allowed: dim is even"),
@@ -152,16 +157,16 @@ def test_a_variant_whose_twin_is_left_out_may_lose_what_tells_it_apart():
 
 
 def test_a_folders_name_is_short_and_safe():
-    assert name_part({"recipe.steps": 500, "model.gamma": (0.9, 1.0)}) == "recipe.steps_500-model.gamma_0.9+1.0"
-    assert len(name_part({f"recipe.setting{n}": n for n in range(9)})) < 30
+    assert folder_suffix({"recipe.steps": 500, "model.gamma": (0.9, 1.0)}) == "recipe.steps_500-model.gamma_0.9+1.0"
+    assert len(folder_suffix({f"recipe.setting{n}": n for n in range(9)})) < 30
 
 
 @pytest.mark.parametrize(
     ("word", "value"), [("none", None), ("True", True), ("3", 3), ("1e-3", 1e-3), ("nan", "nan"), ("9" * 99, "9" * 99)]
 )
 def test_words_are_read_as_values(word, value):
-    assert literal(word) == value
+    assert parse_literal(word) == value
 
 
 def test_a_list_of_one_is_a_tuple_where_the_field_has_one():
-    assert checked("model", {"levels": 4, "gamma": (0.5,)}) == {"levels": (4,), "gamma": 0.5}
+    assert validate("model", {"levels": 4, "gamma": (0.5,)}) == {"levels": (4,), "gamma": 0.5}

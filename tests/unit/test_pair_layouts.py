@@ -10,14 +10,14 @@ import pytest
 
 from ablations.data import FolderOptions, load_data, open_data
 from datasets.__main__ import main
-from datasets.folder import load_folder
-from datasets.folder_split import split_by_count
-from datasets.pair_layouts import find_pair_sets
+from datasets.pairs.layouts import find_pair_sets
 from datasets.protocols import get_protocol
-from datasets.root_bundle import load_root
+from datasets.sources.folder import load_folder
+from datasets.sources.folder_split import split_by_count
+from datasets.sources.paper import load_root
 from datasets.tasks import Task
-from datasets.test_data import TestQuery, open_clean_images
-from datasets.test_sets import find_test_sets
+from datasets.test_sets.discovery import find_test_sets
+from datasets.test_sets.opening import TestQuery, open_clean_images
 from tests.support.pair_folders import pair, picture, write
 
 USUAL = [
@@ -53,7 +53,7 @@ def test_usual_names_are_pairs_wherever_the_folder_is_used(tmp_path, bad, good, 
         pair(tmp_path, f"{bad}/{number}.png", f"{good}/{number}.png", number)
     told: Task = task or Task.RAIN
     (found,) = find_pair_sets(tmp_path, [told])
-    assert (found.task, found.part, len(found.pairs)) == (told, "", 3)
+    assert (found.task, found.split, len(found.pairs)) == (told, "", 3)
     (scored,) = find_test_sets(tmp_path, told)
     assert [each.name for each in scored.images] == ["0", "1", "2"]
     if told is Task.NOISE:
@@ -113,14 +113,14 @@ def test_documented_pairing_rules(tmp_path, bad, good, task):
     pair(tmp_path, f"degraded/{bad}", f"clean/{good}", 1)
     (found,) = find_pair_sets(tmp_path, [task])
     assert [(p.degraded.name, p.clean.name) for p in found.pairs] == [(bad, good)]
-    assert not found.unpaired
+    assert not found.unpaired_degraded
 
 
 def test_a_haze_level_is_no_partner_by_guess(tmp_path):
     pair(tmp_path, "degraded/7_0.8.png", "clean/7_1.0.png", 1)
     (found,) = find_pair_sets(tmp_path, [Task.HAZE])
     assert not found.pairs
-    assert [path.name for path in found.unpaired] == ["7_0.8.png"]
+    assert [path.name for path in found.unpaired_degraded] == ["7_0.8.png"]
 
 
 def test_many_degraded_images_of_one_clean_one_stay_on_one_side(tmp_path):
@@ -269,7 +269,7 @@ def test_formats_that_are_not_read_are_counted(tmp_path):
     for number in range(3):
         write(tmp_path / f"{number}.png", picture(number))
     (tmp_path / "phone.heic").write_bytes(b"x")
-    assert "1 files of formats that are not read passed over (.heic 1)" in load_folder(tmp_path).description
+    assert "1 files in unsupported formats skipped (.heic 1)" in load_folder(tmp_path).description
 
 
 def test_bad_files_can_be_skipped_and_are_named(tmp_path):

@@ -5,10 +5,10 @@ import torch
 from rich.console import Console
 
 from ablations.budgets import budget_named
-from ablations.commands import _announce
-from ablations.options import RunOptions
 from ablations.plan import make_plan
 from ablations.registry import STUDIES
+from ablations.run_command import _print_summary
+from ablations.run_options import RunOptions
 from ablations.spec import DataRef
 from baselines.registry import EXTRAS
 from datasets.tasks import CONDITIONS
@@ -47,10 +47,10 @@ def test_a_variant_without_its_library_is_left_out_with_one_line(no_spandrel, ca
     found = plan("five_task")
     assert "swinir" not in {row.variant for row in found.rows}
     assert {"nafnet", "amir", "dfpir"} <= {row.variant for row in found.rows}
-    _announce(found, RunOptions(), torch.device("cpu"), Console(width=200))
+    _print_summary(found, RunOptions(), torch.device("cpu"), Console(width=200))
     said = [line for line in capsys.readouterr().out.splitlines() if "swinir" in line]
     assert len(said) == 1
-    assert said[0].startswith("Left out: swinir needs no_such_library_anywhere, which is not installed: pip install")
+    assert said[0].startswith("Excluded: swinir needs no_such_library_anywhere, which is not installed: pip install")
 
 
 def test_the_others_keep_their_ids_without_it(no_spandrel, monkeypatch):

@@ -13,10 +13,10 @@ import torch
 from ablations import forecast
 from ablations.budgets import budget_named
 from ablations.data import image_bytes, open_data
-from ablations.forecast import memory_words
+from ablations.forecast import describe_memory
 from ablations.harness.cost.estimate import RunEstimate, estimate_run
-from ablations.harness.cost.placement import AUTO, MARGIN, MOST_ON_ONE, PROCESS_BYTES, place
-from ablations.harness.training import accelerate
+from ablations.harness.cost.placement import AUTO, MARGIN, MAX_RUNS_PER_GPU, PROCESS_BYTES, place_runs
+from ablations.harness.training import acceleration
 from ablations.plan import make_plan
 from datasets.protocols import get_protocol
 
@@ -27,7 +27,7 @@ ROOMY = {"free_bytes": 80 * GIB, "run_bytes": GIB, "shared_bytes": 0, "runs": 21
 @pytest.mark.parametrize(
     ("changed", "want", "why"),
     [
-        ({}, MOST_ON_ONE, "take turns"),
+        ({}, MAX_RUNS_PER_GPU, "take turns"),
         ({"run_bytes": 20 * GIB}, 2, "needs 27 of 80 GiB"),
         ({"run_bytes": 20 * GIB, "shared_bytes": 20 * GIB}, 1, "needs 47 of 80 GiB"),
         ({"run_bytes": 200 * GIB}, 1, "GiB free"),
@@ -37,7 +37,7 @@ ROOMY = {"free_bytes": 80 * GIB, "run_bytes": GIB, "shared_bytes": 0, "runs": 21
     ],
 )
 def test_the_tightest_limit_decides_and_is_named(changed, want, why):
-    placement = place(**(ROOMY | changed))
+    placement = place_runs(**(ROOMY | changed))
     assert placement.max_parallel == want
     assert why in placement.reason
     assert placement.reason.startswith(f"{want} at once")
@@ -47,8 +47,8 @@ def test_the_tightest_limit_decides_and_is_named(changed, want, why):
 def test_what_is_placed_fits(fitting):
     exactly = fitting * (MARGIN * 10 * GIB + PROCESS_BYTES)
     sizes = ROOMY | {"run_bytes": 10 * GIB}
-    assert place(**(sizes | {"free_bytes": exactly})).max_parallel == fitting
-    assert place(**(sizes | {"free_bytes": exactly - 1})).max_parallel == max(1, fitting - 1)
+    assert place_runs(**(sizes | {"free_bytes": exactly})).max_parallel == fitting
+    assert place_runs(**(sizes | {"free_bytes": exactly - 1})).max_parallel == max(1, fitting - 1)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_auto_measures_and_says_what_it_chose(planned, monkeypatch, tmp_path, jo
         print=lambda text, **_: told.append(text), is_terminal=False, status=lambda _: nullcontext()
     )
     here = forecast.PlannedStudy(plan=plan, bundle=bundle, root=tmp_path, device=torch.device(kind), console=console)
-    assert forecast.runs_at_once(here, jobs) == want
+    assert forecast.choose_parallel_runs(here, jobs) == want
     assert len(told) == (jobs == AUTO)
     assert all(text.startswith("3 at once on this GPU: a run needs 14 of") for text in told)
 
@@ -103,12 +103,12 @@ def test_an_estimate_is_made_with_the_runs_precision_and_this_processs_switches(
     plain = estimate_run(replace(spec, precision="tf32"), device, 0)
     assert torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cudnn.allow_tf32
-    before = accelerate.chosen()
-    accelerate.use(replace(before, checkpointing=True))
+    before = acceleration.get_acceleration()
+    acceleration.set_acceleration(replace(before, checkpointing=True))
     try:
         assert estimate_run(spec, device, 0).memory_bytes < plain.memory_bytes
     finally:
-        accelerate.use(before)
+        acceleration.set_acceleration(before)
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
@@ -117,8 +117,8 @@ def test_the_memory_of_a_study_counts_images_and_libraries_once_a_run(planned):
     bundle = SimpleNamespace(
         train=[SimpleNamespace(clean=np.empty((1024, 1024, 3), np.uint8), nbytes=GIB)] * 2, val=(), test=()
     )
-    assert memory_words(bundle, 0.5, 3, torch.device("cpu")) == (
+    assert describe_memory(bundle, 0.5, 3, torch.device("cpu")) == (
         "Memory: about 8.6 GiB: 0.5 for tensors, 6 for decoded images, 2.1 for the libraries."
     )
-    assert "0.5 GiB of the GPU for tensors; about 8.1 GiB here" in memory_words(bundle, 0.5, 3, torch.device("cuda"))
+    assert "0.5 GiB of the GPU for tensors; about 8.1 GiB here" in describe_memory(bundle, 0.5, 3, torch.device("cuda"))
     assert image_bytes(planned[1]) > sum(sample.nbytes for sample in planned[1].train)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from ablations.harness.training.distributed import SINGLE_PROCESS
-from ablations.harness.training.prefetch import Feed, workers_for
-from datasets.embedded import load_embedded
+from ablations.harness.training.prefetch import BatchLoader, prefetch_worker_count
+from datasets.sources.embedded import load_embedded
 from tests.support.tiny_study import tiny_plan
 
 SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 def test_a_feed_gives_the_batches_of_each_step_and_goes_on_anywhere():
     bundle = load_embedded()
-    own, ahead = (Feed(SPEC, bundle, CPU, SINGLE_PROCESS, workers=n) for n in (0, 2))
+    own, ahead = (BatchLoader(SPEC, bundle, CPU, SINGLE_PROCESS, workers=n) for n in (0, 2))
     try:
         for step in (3, 4, 5, 0, 1):
             for mine, made in zip(own.batch(step), ahead.batch(step), strict=True):
@@ -34,7 +34,7 @@ def test_a_feed_gives_the_batches_of_each_step_and_goes_on_anywhere():
 def test_an_error_comes_with_its_own_traceback():
     bundle = load_embedded()
     broken = replace(bundle, train=(replace(bundle.train[0], conditions=()),))
-    feed = Feed(SPEC, broken, CPU, SINGLE_PROCESS, workers=1)
+    feed = BatchLoader(SPEC, broken, CPU, SINGLE_PROCESS, workers=1)
     try:
         with pytest.raises(ValueError, match=r"(?s)Original Traceback.*_pool.*has no training image"):
             feed.batch(0)
@@ -43,6 +43,6 @@ def test_an_error_comes_with_its_own_traceback():
 
 
 def test_no_processes_on_a_cpu():
-    assert workers_for(load_embedded(), CPU, 16) == 0
-    assert workers_for(load_embedded(), torch.device("cuda"), 16) == 4
-    assert workers_for(load_embedded(), torch.device("cuda"), 1) == 0
+    assert prefetch_worker_count(load_embedded(), CPU, 16) == 0
+    assert prefetch_worker_count(load_embedded(), torch.device("cuda"), 16) == 4
+    assert prefetch_worker_count(load_embedded(), torch.device("cuda"), 1) == 0

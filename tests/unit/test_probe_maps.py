@@ -19,7 +19,7 @@ TINY = DFPIRConfig(dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, head
 @pytest.mark.parametrize("masking", ["released", "paper", "figure", "columns", "random"])
 def test_recorded_weights_give_the_modules_own_output(masking):
     torch.manual_seed(0)
-    module = PerturbedAttention(16, 2, kept=5, masking=masking).eval()
+    module = PerturbedAttention(16, 2, topk=5, masking=masking).eval()
     query, features = torch.randn(2, 2, 16, 8, 8)
     weights, kept = attention_entries(module, query, features)
     _, values = as_pixels(module.kv_dwconv(module.kv(features))).chunk(2, dim=-1)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ablations.data import load_data
-from ablations.harness.build import build_model
+from ablations.harness.model_factory import build_model
 from ablations.harness.probes import pooled_features, probe_patches, write_probes
 from ablations.harness.run_one import test_items as items_of
 from ablations.harness.training.conditioning import Conditioning

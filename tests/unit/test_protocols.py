@@ -165,8 +165,8 @@ def test_restormer_scores_rain_on_8_bit_luma():
 
 def test_order_of_files():
     names = ["img_10.png", "img_2.png", "a.png"]
-    assert get_protocol("restormer").ordered(names) == ["a.png", "img_2.png", "img_10.png"]
-    assert get_protocol("allinone").ordered(names) == ["a.png", "img_10.png", "img_2.png"]
+    assert get_protocol("restormer").sort_names(names) == ["a.png", "img_2.png", "img_10.png"]
+    assert get_protocol("allinone").sort_names(names) == ["a.png", "img_10.png", "img_2.png"]
 
 
 def test_names_labels_and_errors():

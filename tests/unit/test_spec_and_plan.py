@@ -171,7 +171,7 @@ def test_ablations_train_the_papers_three_tasks_unless_others_are_asked_for():
     assert plan().folder_name == "gamma_sweep-demo-made_up"
     with pytest.raises(ValueError, match="Did you mean 'blur'"):
         plan(tasks=["blurr"])
-    with pytest.raises(ValueError, match="the data serve noise"):
+    with pytest.raises(ValueError, match="the data have images for noise"):
         plan(tasks=["rain"], conditions=["noise-25"])
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from ablations.harness.study import say_folder, study_file
-from ablations.harness.study_folder import kept_line, study_folder
+from ablations.harness.study import print_folder_notes, study_record
+from ablations.harness.study_folder import earlier_rows_note, study_folder
 from ablations.plan import make_plan
 from ablations.registry import STUDIES
 from reports.files import write_json
@@ -22,7 +22,7 @@ def write(root, command="again", **changes):
     """As a command writes it: the folder and its rows as (variant, seed, alias)."""
     plan = make_plan("gamma_sweep", **(SETTINGS | changes))
     folder = study_folder(plan, root)
-    write_json(folder / "study.json", study_file(plan, root, command, folder))
+    write_json(folder / "study.json", study_record(plan, root, command, folder))
     return folder, rows_of(folder)
 
 
@@ -129,13 +129,13 @@ def test_a_study_file_that_cant_be_read_is_not_replaced(tmp_path):
 def test_it_is_said_in_one_line(tmp_path):
     folder, _ = write(tmp_path, only=["dfpir_g50"], seeds=[0])
     console = Console(width=300, record=True, file=io.StringIO())
-    say_folder(make_plan("gamma_sweep", **SETTINGS, only=["dfpir_g70"]), tmp_path, console)
-    say_folder(make_plan("gamma_sweep", **(SETTINGS | {"text_encoder": "onehot"})), tmp_path, console)
+    print_folder_notes(make_plan("gamma_sweep", **SETTINGS, only=["dfpir_g70"]), tmp_path, console)
+    print_folder_notes(make_plan("gamma_sweep", **(SETTINGS | {"text_encoder": "onehot"})), tmp_path, console)
     kept, apart = console.export_text().splitlines()
     assert kept.startswith("The table keeps 1 row of earlier commands (dfpir_g50 seed 0);")
     assert apart.startswith(f"{folder.name} holds this study on other terms")
     rows = [{"variant": f"v{n}", "seed": 0, "run_id": "", "alias_of": None, "note": ""} for n in range(6)]
-    assert "6 rows of earlier commands (v0 seed 0, v1 seed 0, v2 seed 0, v3 seed 0 and 2 more)" in kept_line(
+    assert "6 rows of earlier commands (v0 seed 0, v1 seed 0, v2 seed 0, v3 seed 0 and 2 more)" in earlier_rows_note(
         rows, folder
     )
 
@@ -145,9 +145,9 @@ def test_models_of_one_task_join_as_whole_rows(tmp_path):
     settings = SETTINGS | {"seeds": [0]}
     plan = make_plan(name, **settings)
     folder = study_folder(plan, tmp_path)
-    write_json(folder / "study.json", study_file(plan, tmp_path, "a", folder))
+    write_json(folder / "study.json", study_record(plan, tmp_path, "a", folder))
     rows = rows_of(folder)
     each = next(v for v in plan.study.variants if v.endswith("@each"))
     again = make_plan(name, **settings, only=[each])
-    write_json(folder / "study.json", study_file(again, tmp_path, "b", folder))
+    write_json(folder / "study.json", study_record(again, tmp_path, "b", folder))
     assert sorted(rows_of(folder)) == sorted(rows)

@@ -10,16 +10,25 @@ import pytest
 import torch
 
 from ablations.models import BaselineConfig
-from ablations.overrides import overridden
-from ablations.plan import _recipe, _refuse_closed
+from ablations.overrides import apply_overrides
+from ablations.plan import _recipe_for, _require_paper_tasks
 from ablations.registry import STUDIES
 from ablations.spec import Phase, TaskShare
 from datasets import tasks
 from datasets.bundle import Sample, serves
 from datasets.degrade import degrade
-from datasets.embedded import load_embedded
-from datasets.folder import load_folder
-from datasets.tasks import CONDITIONS, PAPER_TASKS, TASKS, Task, condition_named, conditions_of, known_tasks, made_here
+from datasets.sources.embedded import load_embedded
+from datasets.sources.folder import load_folder
+from datasets.tasks import (
+    CONDITIONS,
+    PAPER_TASKS,
+    TASKS,
+    Task,
+    condition_named,
+    conditions_of,
+    known_tasks,
+    synthetic_conditions,
+)
 from dfpir.prompts import load_prompts
 from dfpir.sentences import SENTENCES
 from reports import labels, schema
@@ -75,7 +84,7 @@ def test_it_changes_no_code_and_no_condition_of_others(fog):
     assert [int(row.argmax()) for row in usual.codes] == [7, 7, 7, 8, 9, 10, 11]
     assert load_embedded().conditions == CONDITIONS
     assert [task.name for task in known_tasks()] == ["noise", "fog", "rain", "haze", "blur", "lowlight"]
-    assert [c.name for c in made_here()][7:] == ["fog-2", "fog-4"]
+    assert [c.name for c in synthetic_conditions()][7:] == ["fog-2", "fog-4"]
 
 
 def test_photographs_serve_it_where_it_is_asked_for(fog):
@@ -114,30 +123,30 @@ def test_mixtures_of_several_tasks_draw_it(fog):
         Phase(steps=1, lr=1, patch=8, batch=1),
     )
     budget = replace(TINY, recipe=replace(TINY.recipe, phases=phases))
-    first, second, third = _recipe(budget, ["noise", "fog"], None).phases
+    first, second, third = _recipe_for(budget, ["noise", "fog"], None).phases
     assert first.mixture == (TaskShare(task="noise", weight=1.5),)
     assert second.mixture == (TaskShare(task="noise", share=6), TaskShare(task="fog", share=2.0, weight=2.0))
     assert third.mixture == ()
-    assert _recipe(budget, ["noise", "rain"], None).phases[1].mixture == phases[1].mixture
+    assert _recipe_for(budget, ["noise", "rain"], None).phases[1].mixture == phases[1].mixture
 
 
 def test_a_mixture_that_is_asked_for_is_taken_as_it_is(fog):
     asked = {"recipe": {"mixture": ["noise:1", "fog:3"]}}
-    budget = overridden(TINY, asked, STUDIES["gamma_sweep"](), ["dfpir_g50"])
-    for phase in _recipe(budget, ["noise", "rain", "fog"], None).phases:
+    budget = apply_overrides(TINY, asked, STUDIES["gamma_sweep"](), ["dfpir_g50"])
+    for phase in _recipe_for(budget, ["noise", "rain", "fog"], None).phases:
         assert phase.mixture == (TaskShare(task="noise"), TaskShare(task="fog", share=3.0))
 
 
 @pytest.mark.parametrize("name", ["idr", "dl", "classical"])
 def test_comparators_that_know_the_papers_tasks_alone_are_refused(fog, name):
-    _refuse_closed(BaselineConfig(name=name), ["noise", "rain"])
-    with pytest.raises(ValueError, match=f"{name} is told which of the paper's five tasks"):
-        _refuse_closed(BaselineConfig(name=name), ["noise", "fog"])
+    _require_paper_tasks(BaselineConfig(name=name), ["noise", "rain"])
+    with pytest.raises(ValueError, match=f"{name} takes one of the paper's five tasks"):
+        _require_paper_tasks(BaselineConfig(name=name), ["noise", "fog"])
 
 
 def test_reports_show_it_as_it_is_declared(fog):
     assert labels.condition_label("fog-4") == "fog 4"
-    schema.declare_tasks([fog.shown()])
+    schema.declare_tasks([fog.style_json()])
     assert labels.condition_label("fog-4") == "Fog, density 4"
     assert labels.task_label("fog") == "fog"
     assert [style.condition_colour(c) for c in ("fog", "fog-2", "fog-4")] == ["#56B4E9", "#111111", "#222222"]
@@ -146,7 +155,7 @@ def test_reports_show_it_as_it_is_declared(fog):
 
 
 def test_reports_show_the_suites_own_as_they_are_declared():
-    declared = [schema.TaskStyle.from_json(task.shown()) for task in PAPER_TASKS]
+    declared = [schema.TaskStyle.from_json(task.style_json()) for task in PAPER_TASKS]
     assert {each.name: each for each in declared} == dict(list(schema.TASK_STYLES.items())[:5])
     assert set(tasks._MARKERS) == set(schema.tasks.MARKERS)
     assert conditions_of(["rain", "nothing", "noise"]) == (*Task.NOISE.conditions, *Task.RAIN.conditions)
@@ -172,4 +181,4 @@ def test_a_declaration_that_can_not_be_used_is_refused(fog, change, said):
 @pytest.mark.parametrize("change", [{"colour": "url(x)"}, {"marker": "$x$"}, {"shades": ["#000000"]}])
 def test_a_study_file_with_an_odd_style_is_refused(fog, change):
     with pytest.raises(ValueError, match="Task fog"):
-        schema.declare_tasks([fog.shown() | change])
+        schema.declare_tasks([fog.style_json() | change])

@@ -157,12 +157,12 @@ def test_live_bytes_are_those_of_living_tensors():
         one = torch.zeros(1000)
         two = one.view(10, 100)  # the same storage
         three = one + 1
-        assert live.now == 8000
+        assert live.current == 8000
         del one, three
         gc.collect()
-        assert live.now == 4000
+        assert live.current == 4000
         del two
-    assert live.now == 0
+    assert live.current == 0
     assert live.peak == 8000
 
 
@@ -177,13 +177,13 @@ def test_what_a_pixel_takes_is_measured():
 
 
 def test_the_tile_follows_the_free_memory():
-    assert memory.tile_that_fits(1000.0, 0) == 64
-    sides = [memory.tile_that_fits(1000.0, free) for free in (10**8, 10**9, 10**10)]
+    assert memory.largest_tile(1000.0, 0) == 64
+    sides = [memory.largest_tile(1000.0, free) for free in (10**8, 10**9, 10**10)]
     assert sides == sorted(sides)
     for side, free in zip(sides, (10**8, 10**9, 10**10), strict=True):
         assert side % 16 == 0
         assert side**2 * 1000 <= free / 2
-    assert memory.tile_that_fits(1000.0, 10**10, 24) % 48 == 0
+    assert memory.largest_tile(1000.0, 10**10, 24) % 48 == 0
 
 
 def test_free_memory_has_fallbacks(monkeypatch, tmp_path):

@@ -7,7 +7,8 @@ import safetensors.torch
 import torch
 
 import dfpir
-from dfpir.weights import WeightsError, read_tensors, released_names
+from dfpir.checkpoint_file import read_tensors
+from dfpir.weights import WeightsError, released_names
 
 CONFIG = {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 1, "heads": [1, 2, 4, 8]}
 

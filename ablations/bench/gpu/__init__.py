@@ -1,5 +1,5 @@
-"""`python -m ablations.bench gpu`: everything that is to be known of a GPU in one command of ten minutes (docs/gpu.md).
+"""`python -m ablations.bench gpu`: all checks and timings of a GPU in one command of ten minutes (docs/gpu.md).
 
 The command itself imports no torch: each step is a process of its own, and one that crashes, hangs or runs out of
-memory costs its own line alone.
+memory costs only its own line.
 """

@@ -1,4 +1,4 @@
-"""What the card gives, and what a training step of the full-size model costs with and without deterministic cuDNN."""
+"""Ceilings of the card, and the speed of training steps with and without deterministic cuDNN."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 
 from ablations.bench import ceilings as bench
 from ablations.bench.gpu.check_training import use_deterministic_libraries
-from ablations.bench.model_setup import our_model
-from ablations.bench.record import wait
-from ablations.bench.train import our_step
+from ablations.bench.measurement import measure_rate, synchronize
+from ablations.bench.model_setup import suite_model
+from ablations.bench.train import suite_step
 from dfpir import variant_config
 
 _SMALL: dict[str, Any] = {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1}
@@ -21,41 +21,41 @@ _REPEATS = 5
 
 
 def ceilings(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
-    """Products and a copy as the bench measures them, and what a launch costs the host."""
-    if not toy:  # a CPU's are in every CSV of the bench
-        for line in bench.ceilings(device, _REPEATS):
-            yield {"what": line.what, "unit": line.unit, "value": line.value, "spread": line.spread}
+    """Matrix products and a copy as the bench measures them, and the host time of a launch."""
+    if not toy:  # those of a CPU are in each CSV file of the bench
+        for measurement in bench.measure_ceilings(device, _REPEATS):
+            yield {
+                "what": measurement.what,
+                "unit": measurement.unit,
+                "value": measurement.value,
+                "spread": measurement.spread,
+            }
     small, calls = torch.empty(1, device=device), 50 if toy else 5000
     small.add_(1)
-    wait(device)
+    synchronize(device)
     started = time.perf_counter()
     for _ in range(calls):
         small.add_(1)
-    taken = time.perf_counter() - started
-    wait(device)
-    yield {"what": "a launch, host", "unit": "us", "value": taken / calls * 1e6}
+    seconds = time.perf_counter() - started
+    synchronize(device)
+    yield {"what": "a launch, host", "unit": "us", "value": seconds / calls * 1e6}
 
 
 def pace(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
     """Patches a second of bf16 steps (fp32 on a CPU) at batch 5, eager; deterministic as `repeat` is."""
     deterministic = use_deterministic_libraries()
     batch, side, steps, repeats = (2, 16, 1, 1) if toy else (5, 128, 10, _REPEATS)
-    model = our_model(variant_config("dfpir", **(_SMALL if toy else {}))).to(device).train()
-    step = our_step(model, "fp32" if toy else "bf16", device)
+    model = suite_model(variant_config("dfpir", **(_SMALL if toy else {}))).to(device).train()
+    step = suite_step(model, "fp32" if toy else "bf16", device)
     image = torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(1)).to(device)
     target, rows = image.roll(1, -1), (torch.arange(batch) % 7).to(device)
 
-    def work() -> None:
+    def train() -> int:
         for _ in range(steps):
             step(image, target, rows)
-        wait(device)
+        return steps * batch
 
-    work()  # libraries choose their algorithms
-    rates = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        rates.append(steps * batch / (time.perf_counter() - started))
-    what = f"train: ours, {'fp32' if toy else 'bf16'}, eager, batch {batch}"
-    what += ", deterministic cuDNN" if deterministic else ""
-    yield {"what": what, "unit": "patches/s", "value": statistics.median(rates), "spread": max(rates) / min(rates)}
+    rates = measure_rate(train, repeats, device, warm_up=1)
+    label = f"train: ours, {'fp32' if toy else 'bf16'}, eager, batch {batch}"
+    label += ", deterministic cuDNN" if deterministic else ""
+    yield {"what": label, "unit": "patches/s", "value": statistics.median(rates), "spread": max(rates) / min(rates)}

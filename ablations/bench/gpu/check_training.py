@@ -1,4 +1,4 @@
-"""Whole runs of a tiny network: switches give the plain run's losses, two runs are equal, and a stopped one goes on."""
+"""Runs of a tiny network: switches give the plain run's losses, two runs are equal, and an interrupted one resumes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from typing import Any, NamedTuple
 import torch
 
 from ablations.bench.feed import embedded_spec
-from ablations.bench.gpu.card import missing
+from ablations.bench.gpu.card import missing_packages
 from ablations.budgets import budget_named
 from ablations.harness.run_one import run_one
-from ablations.harness.training import accelerate
-from ablations.harness.training.train import Progress, Report
+from ablations.harness.training.acceleration import set_acceleration
+from ablations.harness.training.train import Progress, ProgressCallback
 from ablations.recipe import Acceleration
 from ablations.spec import Evaluation, Phase, Precision, RunSpec
 
 PLAIN = Acceleration(kernels="torch")
-_STOP_AT = 9  # of twelve steps; a checkpoint is written with each of the four validations
-_LATER: dict[Precision, float] = {"fp32": 0.05, "tf32": 0.15, "bf16": 0.15}
-"""How far any loss may lie from the plain run's, relative: Adam lets rounding grow about tenfold a step."""
-_FIRST: dict[Precision, float] = {"fp32": 1e-4, "tf32": 3e-3, "bf16": 2e-2}
-"""How far the first step's loss may, where nothing but rounding differs."""
+_STOP_STEP = 9  # of twelve; a checkpoint is written after each of the four validations
+_LOSS_TOLERANCE: dict[Precision, float] = {"fp32": 0.05, "tf32": 0.15, "bf16": 0.15}
+"""Relative tolerance of all losses: with Adam rounding errors grow about tenfold a step."""
+_FIRST_LOSS_TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "tf32": 3e-3, "bf16": 2e-2}
+"""Relative tolerance of the first loss, where only rounding differs."""
 
 
-class Outcome(NamedTuple):
-    """Of a run: losses of each step and PSNR of each validation in their order, its summary, its weights as a file."""
+class RunOutcome(NamedTuple):
+    """Losses of all steps and PSNR of all validations in their order, the summary, and the bytes of the weights."""
 
     numbers: list[float]
     summary: dict[str, Any]
@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
 
 
 def tiny_spec(precision: Precision, *phases: Phase, **model: Any) -> RunSpec:
-    """A run of a dozen steps in two phases on embedded photographs, whose every step is logged."""
+    """The spec of a run of twelve steps in two phases on embedded photographs, with a log of each step."""
     smoke = budget_named("smoke")
     recipe = replace(smoke.recipe, log_every=1, validations=4, phases=phases or smoke.recipe.phases)
     evaluation = Evaluation(max_side=32, limit=1, val_max_side=32, val_limit=1, probe_patches=2, probe_patch=16)
@@ -47,84 +47,96 @@ def tiny_spec(precision: Precision, *phases: Phase, **model: Any) -> RunSpec:
     return embedded_spec(budget, "dfpir_g50", precision=precision)
 
 
-def trained(
-    spec: RunSpec, root: Path, device: torch.device, acceleration: Acceleration, report: Report = lambda progress: None
-) -> Outcome:
-    """Make a run in a folder.
+def train_run(
+    spec: RunSpec,
+    root: Path,
+    device: torch.device,
+    acceleration: Acceleration,
+    report: ProgressCallback = lambda progress: None,
+) -> RunOutcome:
+    """Train a run in a folder.
 
     Raises:
         RuntimeError: the run failed; with the end of its traceback.
     """
-    accelerate.use(acceleration)
-    done = run_one(spec, root, device, report)
+    set_acceleration(acceleration)
+    succeeded = run_one(spec, root, device, report)
     folder = root / spec.run_id
-    if not done:
+    if not succeeded:
         raise RuntimeError(json.loads((folder / "ERROR.json").read_text(encoding="utf-8"))["traceback"][-1500:])
     rows = [json.loads(line) for line in (folder / "train.jsonl").read_text(encoding="utf-8").splitlines()]
     numbers = [row["loss"] if "loss" in row else row["val_psnr_db"] for row in rows]
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    return Outcome(numbers, summary, (folder / "weights.safetensors").read_bytes())
+    return RunOutcome(numbers, summary, (folder / "weights.safetensors").read_bytes())
 
 
 def switches(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
     """Checkpointing, graphs, kernels, and graphs with kernels against the plain run."""
-    ways = {"plain, again": PLAIN, "checkpointing": replace(PLAIN, checkpointing=True)}
+    accelerations = {"plain, again": PLAIN, "checkpointing": replace(PLAIN, checkpointing=True)}
     if not toy:
-        ways["graphs"] = replace(PLAIN, cuda_graphs=True)
-        ways["graphs, checkpointing"] = replace(PLAIN, cuda_graphs=True, checkpointing=True)
-    if not toy and not missing("triton"):
-        ways["Triton"] = Acceleration(kernels="triton")
-        ways["Triton, graphs"] = Acceleration(kernels="triton", cuda_graphs=True)
+        accelerations["graphs"] = replace(PLAIN, cuda_graphs=True)
+        accelerations["graphs, checkpointing"] = replace(PLAIN, cuda_graphs=True, checkpointing=True)
+    if not toy and not missing_packages("triton"):
+        accelerations["Triton"] = Acceleration(kernels="triton")
+        accelerations["Triton, graphs"] = Acceleration(kernels="triton", cuda_graphs=True)
     for precision in _precisions(toy):
-        yield from _against_plain(precision, ways, device)
+        yield from _compare_with_plain(precision, accelerations, device)
 
 
 def compiled(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
     """torch.compile, alone and with graphs, against the plain run."""
-    if missing("triton"):
+    if missing_packages("triton"):
         raise RuntimeError("the compiler needs Triton")
-    ways = {"compile": replace(PLAIN, compile=True), "compile, graphs": replace(PLAIN, compile=True, cuda_graphs=True)}
+    accelerations = {
+        "compile": replace(PLAIN, compile=True),
+        "compile, graphs": replace(PLAIN, compile=True, cuda_graphs=True),
+    }
     for precision in reversed(_precisions(toy)):
-        yield from _against_plain(precision, ways, device)
+        yield from _compare_with_plain(precision, accelerations, device)
 
 
 def repeat(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
-    """Two runs of one spec, as runs are made or with deterministic libraries; equal where cuDNN was told to be so."""
+    """Two runs of one spec, with default or deterministic libraries; with the latter they must be equal."""
     use_deterministic_libraries()
     for precision in _precisions(toy):
-        first, second = (_alone(tiny_spec(precision), device, PLAIN) for _ in range(2))
+        first, second = (_train_in_temporary_folder(tiny_spec(precision), device, PLAIN) for _ in range(2))
         deterministic, equal = torch.backends.cudnn.deterministic, first.weights == second.weights
         facts = {"precision": precision, "deterministic": deterministic, "weights_equal": equal}
         facts["losses_equal"] = first.numbers == second.numbers
-        # nothing is promised of a GPU without the setting
+        # without the setting GPUs need not be deterministic
         yield facts | ({"ok": equal} if deterministic or toy else {})
 
 
 def resume(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:
-    """A run that was stopped and went on from its checkpoint, beside one in one go."""
+    """A run that resumes from its checkpoint after an interruption, against one without interruption."""
     use_deterministic_libraries()
     precision = _precisions(toy)[-1]
     for name, acceleration in {"plain": PLAIN, "graphs": replace(PLAIN, cuda_graphs=True)}.items():
         if toy and name == "graphs":
             continue
         spec = tiny_spec(precision)
-        whole, _, weights = _alone(spec, device, acceleration)
+        uninterrupted, _, weights = _train_in_temporary_folder(spec, device, acceleration)
         with tempfile.TemporaryDirectory() as folder:
             try:
-                trained(spec, Path(folder), device, acceleration, _stop)
+                train_run(spec, Path(folder), device, acceleration, _interrupt)
             except KeyboardInterrupt:
                 pass
             else:
                 raise RuntimeError("the run was not stopped")
-            seen: list[Progress] = []
-            parts, _, later = trained(spec, Path(folder), device, acceleration, seen.append)
-        apart, first = _apart(whole, parts), seen[0].step
-        facts = {"way": name, "went_on_at_step": first, "weights_equal": weights == later, "apart": apart}
-        yield facts | {"ok": first > 1 and apart < _LATER[precision]}
+            progress: list[Progress] = []
+            resumed, _, resumed_weights = train_run(spec, Path(folder), device, acceleration, progress.append)
+        difference, first_step = _max_relative_difference(uninterrupted, resumed), progress[0].step
+        facts = {
+            "way": name,
+            "went_on_at_step": first_step,
+            "weights_equal": weights == resumed_weights,
+            "apart": difference,
+        }
+        yield facts | {"ok": first_step > 1 and difference < _LOSS_TOLERANCE[precision]}
 
 
 def use_deterministic_libraries() -> bool:
-    """Tell cuDNN to be deterministic, where the environment says so for cuBLAS; whether it does."""
+    """Make cuDNN deterministic where the environment does so for cuBLAS; returns whether it does."""
     deterministic = "CUBLAS_WORKSPACE_CONFIG" in os.environ
     if deterministic:
         torch.backends.cudnn.deterministic = True
@@ -135,39 +147,43 @@ def _precisions(toy: bool) -> tuple[Precision, ...]:
     return ("fp32",) if toy else ("fp32", "bf16")
 
 
-def _against_plain(
-    precision: Precision, ways: dict[str, Acceleration], device: torch.device
+def _compare_with_plain(
+    precision: Precision, accelerations: dict[str, Acceleration], device: torch.device
 ) -> Iterator[dict[str, Any]]:
     use_deterministic_libraries()
     spec = tiny_spec(precision)
-    plain, _, _ = _alone(spec, device, PLAIN)
-    for name, acceleration in ways.items():
+    plain, _, _ = _train_in_temporary_folder(spec, device, PLAIN)
+    for name, acceleration in accelerations.items():
         facts: dict[str, Any] = {"precision": precision, "way": name}
         try:
-            losses, summary, _ = _alone(spec, device, acceleration)
-        except Exception as error:  # the others' results are wanted all the same
+            losses, summary, _ = _train_in_temporary_folder(spec, device, acceleration)
+        except Exception as error:  # the others are checked too
             yield facts | {"ok": False, "error": str(error)[-1200:]}
             continue
-        first, all_of_them = _apart(plain[:1], losses[:1]), _apart(plain, losses)
-        facts |= {"first_loss_apart": first, "apart": all_of_them, "equal": plain == losses}
+        first_difference, largest_difference = (
+            _max_relative_difference(plain[:1], losses[:1]),
+            _max_relative_difference(plain, losses),
+        )
+        facts |= {"first_loss_apart": first_difference, "apart": largest_difference, "equal": plain == losses}
         yield facts | {
             "peak_mb": summary.get("peak_memory_mb"),
-            "ok": first < _FIRST[precision] and all_of_them < _LATER[precision],
+            "ok": first_difference < _FIRST_LOSS_TOLERANCE[precision]
+            and largest_difference < _LOSS_TOLERANCE[precision],
         }
 
 
-def _alone(spec: RunSpec, device: torch.device, acceleration: Acceleration) -> Outcome:
+def _train_in_temporary_folder(spec: RunSpec, device: torch.device, acceleration: Acceleration) -> RunOutcome:
     with tempfile.TemporaryDirectory() as folder:
-        return trained(spec, Path(folder), device, acceleration)
+        return train_run(spec, Path(folder), device, acceleration)
 
 
-def _apart(first: list[float], second: list[float]) -> float:
-    """The largest relative difference; infinite where their numbers differ."""
+def _max_relative_difference(first: list[float], second: list[float]) -> float:
+    """The largest relative difference; infinite where the lengths differ."""
     if len(first) != len(second):
         return math.inf
     return max(abs(a - b) / max(abs(a), 1e-9) for a, b in zip(first, second, strict=True))
 
 
-def _stop(progress: Progress) -> None:
-    if progress.stage == "train" and progress.step >= _STOP_AT:
+def _interrupt(progress: Progress) -> None:
+    if progress.stage == "train" and progress.step >= _STOP_STEP:
         raise KeyboardInterrupt

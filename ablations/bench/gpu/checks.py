@@ -26,8 +26,8 @@ CHECKS = {
 }
 """Name of a check -> module of this package that holds its function.
 
-A check is a generator: it takes the device and whether to try at toy size, and yields results. A result that holds
-`ok` says whether it is as it should be.
+A check is a generator: it takes the device and whether to run at toy size, and yields results. `ok` in a result tells
+whether it is correct.
 """
 
 
@@ -48,7 +48,7 @@ def run_check(name: str, device: str) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers to five digits, since more are noise; what JSON doesn't know as text."""
+    """Round floats to five digits; infinite and nan become text."""
     if isinstance(value, float):
         return float(f"{value:.5g}") if math.isfinite(value) else str(value)
     return value

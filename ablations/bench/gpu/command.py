@@ -13,131 +13,137 @@ from typing import Annotated
 
 from ablations.bench.gpu.card import PROJECT
 from ablations.bench.gpu.checks import CHECKS, run_check
-from ablations.bench.gpu.plan import Place, make_steps
-from ablations.bench.gpu.runner import Record, Row, Step, file_name, results_in, run_steps
+from ablations.bench.gpu.runner import ResultsLog, Row, Step, file_name, results_in, run_steps
+from ablations.bench.gpu.steps import StepFactory, make_steps
 from ablations.bench.gpu.summary import is_good, read_results, summary
-from ablations.cli import fail, fail_for, version
-from ablations.command_line import OPTION, Switch, among, flag_of, one, parse, positive, several, values_of
+from ablations.cli import fail, fail_for
+from ablations.flags import (
+    OPTION,
+    Switch,
+    choice,
+    parse,
+    positive_number,
+    single_value,
+    value_list,
+)
 
 SECONDS = 575.0
 _CARD_S = 90.0
-_MOST_AT_ONCE, _GIB_EACH = 8, 8  # processes that share the device in the checks
+_MAX_PARALLEL, _GIB_PER_PROCESS = 8, 8  # processes that share the device in the checks
 
 
 @dataclass(frozen=True, kw_only=True)
 class GPUOptions:
-    """What is asked of a GPU.
+    """Which checks, and where their results go.
 
     Attributes:
-        seconds: for everything
-        device: cuda; cpu tries a few steps at toy size
-        only: steps whose name holds one of these
-        out: where results go (default: runs/gpu/CARD); added to where it exists
-        photos: photographs for the studies (default: embedded)
-        list: list the steps and stop
-        check: one check, in this process
+        seconds: time limit of all steps
+        device: cuda, or cpu: a few steps at toy size
+        only: run only steps whose name contains one of these
+        out: folder of the results (default: runs/gpu/CARD); new results are appended
+        photos: photographs of the studies (default: embedded)
+        list: list the steps and exit
+        check: run one check in this process
         version: print the suite's version
     """
 
-    seconds: Annotated[float, one("--seconds", "N", positive), OPTION] = SECONDS
-    device: Annotated[str, one("--device", "NAME", among("cuda", "cpu")), OPTION] = "cuda"
-    only: Annotated[tuple[str, ...], several("--only", "NAME ..."), OPTION] = ()
-    out: Annotated[Path | None, one("--out", "FOLDER", Path), OPTION] = None
-    photos: Annotated[Path | None, one("--photos", "FOLDER", Path), OPTION] = None
+    seconds: Annotated[float, single_value("--seconds", "N", positive_number), OPTION] = SECONDS
+    device: Annotated[str, single_value("--device", "NAME", choice("cuda", "cpu")), OPTION] = "cuda"
+    only: Annotated[tuple[str, ...], value_list("--only", "NAME ..."), OPTION] = ()
+    out: Annotated[Path | None, single_value("--out", "FOLDER", Path), OPTION] = None
+    photos: Annotated[Path | None, single_value("--photos", "FOLDER", Path), OPTION] = None
     list: Switch = False
-    check: Annotated[str | None, one("--check", "NAME", among(*CHECKS)), OPTION] = None
+    check: Annotated[str | None, single_value("--check", "NAME", choice(*CHECKS)), OPTION] = None
     version: Switch = False
 
 
 def main(argv: Sequence[str]) -> int:
-    """Entry point; returns the exit code (0 all right, 1 something is not, 2 bad input, 130 interrupted)."""
-    what = "What a GPU computes, and how fast: docs/gpu.md."
-    known = [flag_of(name) for name, _ in values_of(GPUOptions())]
+    """Entry point; returns the exit code (0 all correct, 1 a failure, 2 bad input, 130 interrupted)."""
+    description = "Check and time a GPU: docs/gpu.md."
     try:
-        options = parse(GPUOptions, argv, prog="python -m ablations.bench gpu", description=what, known=known)
+        options = parse(GPUOptions, argv, prog="python -m ablations.bench gpu", description=description)
     except ValueError as error:
         fail_for(error)
-    if options.version:
-        print(version())
-        return 0
     if options.check:
         return run_check(options.check, options.device)
     if options.photos is not None and not options.photos.is_dir():
-        fail(f"--photos {options.photos}: no such folder; left out, the embedded photographs are taken.")
+        fail(f"--photos {options.photos}: no such folder; leave it out for the embedded photographs.")
     with tempfile.TemporaryDirectory(prefix="dfpir-gpu-", ignore_cleanup_errors=True) as work:
-        place = Place(device=options.device, out=Path("OUT"), work=Path("WORK"))
+        factory = StepFactory(device=options.device, out=Path("OUT"), work=Path("WORK"))
         if options.list:
-            return _list(_chosen(options, place))
-        return _run(options, replace(place, work=Path(work)))
+            return _list(_select_steps(options, factory))
+        return _run(options, replace(factory, work=Path(work)))
 
 
-def _run(options: GPUOptions, place: Place) -> int:
-    _environment()
-    machine = _card(options.device)
+def _run(options: GPUOptions, factory: StepFactory) -> int:
+    _set_environment()
+    machine = _check_card(options.device)
     out = (options.out or Path("runs") / "gpu" / file_name(str(machine["card"]))).resolve()
     photos = options.photos.resolve() if options.photos else None
-    place = replace(place, out=out, photos=photos, memory_gib=float(machine.get("memory_gib", 0)))
-    steps = _chosen(options, place)
+    factory = replace(factory, out=out, photos=photos, memory_gib=float(machine.get("memory_gib", 0)))
+    steps = _select_steps(options, factory)
     try:
         (out / "bench").mkdir(parents=True, exist_ok=True)
-        record = Record(out, lambda line: print(line, flush=True))
+        log = ResultsLog(out, lambda line: print(line, flush=True))
     except OSError as error:
         fail_for(error)
-    record.note(_CARD, "done", [machine])
-    at_once = min(_MOST_AT_ONCE, (os.cpu_count() or 2) // 2, int(place.memory_gib // _GIB_EACH))
+    log.note(_CARD_STEP, "done", [machine])
+    max_parallel = min(_MAX_PARALLEL, (os.cpu_count() or 2) // 2, int(factory.memory_gib // _GIB_PER_PROCESS))
     code = 0
     try:
-        run_steps(steps, record, seconds=options.seconds, max_parallel=1 if place.toy else at_once)
+        run_steps(steps, log, seconds=options.seconds, max_parallel=1 if factory.toy else max_parallel)
     except KeyboardInterrupt:
         code = 130
-    record.close()
-    text = summary(make_steps(place), read_results(out / "results.jsonl"))
+    log.close()
+    text = summary(make_steps(factory), read_results(out / "results.jsonl"))
     (out / "summary.md").write_text(text, encoding="utf-8")
     print(f"\n{text}\nWritten: {out / 'summary.md'}, results.jsonl, and each step's output beside them")
-    return code or (0 if is_good(record.rows) else 1)
+    return code or (0 if is_good(log.rows) else 1)
 
 
-_CARD = Step(name="card", shows="the machine", command=(), limit_s=_CARD_S)
+_CARD_STEP = Step(name="card", description="the machine", command=(), limit_s=_CARD_S)
 
 
-def _card(device: str) -> Row:
-    """What the check `card` says, in a process of its own.
+def _check_card(device: str) -> Row:
+    """The result of the check `card`, run in a process.
 
     Raises:
-        SystemExit: it finds no such device.
+        SystemExit: there is no such device.
     """
     command = [sys.executable, "-W", "ignore", "-m", "ablations.bench", "gpu", "--check", "card", "--device", device]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_CARD_S, check=False)
+        process = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_CARD_S, check=False
+        )
     except subprocess.TimeoutExpired:
         fail(f"The device gave no answer in {_CARD_S:g} s: {' '.join(command)}")
-    found = results_in(done.stdout)
-    if not found:
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        fail(f"No {device} that PyTorch can use here ({last}); --device cpu tries everything at toy size.")
-    return found[0]
+    results = results_in(process.stdout)
+    if not results:
+        last_line = (process.stderr.strip().splitlines() or ["no output"])[-1]
+        fail(f"No {device} that PyTorch can use here ({last_line}); --device cpu tries everything at toy size.")
+    return results[0]
 
 
-def _environment() -> None:
-    """What every step's process has."""
+def _set_environment() -> None:
+    """Set the environment of all steps."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ["PYTHONUNBUFFERED"] = "1"  # what a step said before it was ended is wanted
+    os.environ["PYTHONUNBUFFERED"] = "1"  # the output of a step that is killed is needed
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
 
 
-def _chosen(options: GPUOptions, place: Place) -> list[Step]:
-    steps = make_steps(place)
+def _select_steps(options: GPUOptions, factory: StepFactory) -> list[Step]:
+    steps = make_steps(factory)
     if not options.only:
         return steps
-    found = [step for step in steps if any(word.lower() in step.name.lower() for word in options.only)]
-    if not found:
-        fail(f"--only {' '.join(options.only)}: no step is called so; --list shows them.")
-    return found
+    selected = [step for step in steps if any(word.lower() in step.name.lower() for word in options.only)]
+    if not selected:
+        fail(f"--only {' '.join(options.only)}: no step matches; --list shows them.")
+    return selected
 
 
 def _list(steps: Sequence[Step]) -> int:
     for step in steps:
-        when = "with others" if step.together else "alone"
+        sharing = "with others" if step.shares_device else "alone"
         note = f" [skipped here: {step.skipped}]" if step.skipped else ""
-        print(f"{step.name:40} {step.limit_s:4.0f} s, {when:11}  {step.shows}{note}")
+        print(f"{step.name:40} {step.limit_s:4.0f} s, {sharing:11}  {step.description}{note}")
     return 0

@@ -1,4 +1,4 @@
-"""Steps as processes with a limit each; whatever one does, its line is written and the next one follows."""
+"""Run steps as processes with a time limit each; whatever happens, a line is written and the next step follows."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any, TextIO
 
 RESULT = "RESULT "
-"""Begins each line of a check's output that holds a JSON object of results."""
+"""Prefix of the lines of a check's output that are JSON objects of results."""
 
 RATES = ("patches/s", "images/s")
-"""Units that steps are compared in."""
+"""Units of speeds, which are compared."""
 
-DONE, FAILED, LATE = "done", "failed", "past its limit"
-NO_TIME, SKIPPED, SILENT = "no time left", "skipped", "no result"
+DONE, FAILED, TIMED_OUT = "done", "failed", "past its limit"
+NO_TIME, SKIPPED, NO_RESULT = "no time left", "skipped", "no result"
 
-LEAST_S = 12.0
-"""Seconds left below which no step is begun: a process needs about as long to import PyTorch and find the GPU."""
+MIN_START_S = 12.0
+"""No step starts with less time left: a process takes about as long to import PyTorch and initialise the GPU."""
 
-_GRACE_S = 4.0  # between asking a step to end and ending it; torchrun ends its workers meanwhile
+_GRACE_S = 4.0  # between SIGTERM and SIGKILL, in which torchrun ends its workers
 _RESERVE_S = 2.0  # for the summary
 _POLL_S = 0.05
 _TAIL = 1500  # characters of a failed step's output in its line
@@ -35,8 +35,8 @@ Reader = Callable[[str], list[Row]]
 
 
 def results_in(output: str) -> list[Row]:
-    """The objects of a check's RESULT lines; one that was cut off is left out."""
-    found = []
+    """Parse the RESULT lines of a check; an incomplete one is skipped."""
+    results = []
     for line in output.splitlines():
         if line.startswith(RESULT):
             try:
@@ -44,45 +44,45 @@ def results_in(output: str) -> list[Row]:
             except ValueError:
                 continue
             if isinstance(row, dict):
-                found.append(row)
-    return found
+                results.append(row)
+    return results
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing to find out.
+    """One check or measurement.
 
     Attributes:
         name: unique.
-        shows: what is learnt from it, for people.
+        description: what it shows.
         command: program and arguments.
-        limit_s: seconds after which it is ended.
-        together: whether it may share the device with others, since nothing is timed.
-        read: takes its results from its output, or from files that it left; also where it was ended.
-        env: variables beside the runner's own.
-        against: name of the step whose speed its own is compared to.
-        skipped: why it can't be tried here, and the mend; empty where it can.
-        open_ended: goes on for as long as there is time, so that its limit is no fault.
+        limit_s: seconds after which it is stopped.
+        shares_device: whether it may run in parallel with others, since nothing is timed.
+        read: parses results from its output or files, also of a stopped step.
+        env: additional environment variables.
+        reference: name of the step that its speed is compared to.
+        skipped: why it can't run here, and the fix; empty where it can.
+        open_ended: uses all the time left, so that reaching its limit is no failure.
     """
 
     name: str
-    shows: str
+    description: str
     command: Sequence[str]
     limit_s: float
-    together: bool = False
+    shares_device: bool = False
     read: Reader = results_in
     env: Mapping[str, str] = field(default_factory=dict)
-    against: str = ""
+    reference: str = ""
     skipped: str = ""
     open_ended: bool = False
 
 
-class Record:
-    """Where results go: one JSON line each, and the whole output of each step as a text file.
+class ResultsLog:
+    """Writes results: one JSON line each, and the complete output of each step as a text file.
 
     Args:
-        folder: results.jsonl is added to; output of earlier calls' steps of the same name is replaced.
-        say: called with a line for people as each step ends.
+        folder: results.jsonl is appended to; output of earlier steps of the same name is replaced.
+        say: called with a message when a step ends.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
@@ -116,30 +116,30 @@ class Record:
         self.say(f"[{time.monotonic() - self._began:4.0f} s] {step.name}: {words}")
 
     def close(self) -> None:
-        """No more lines."""
+        """Close results.jsonl."""
         self._results.close()
 
 
 def file_name(name: str) -> str:
-    """A step's or a card's name as a file's."""
+    """A step's or a card's name as a file name."""
     return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-") or "unknown"
 
 
 def run_steps(
-    steps: Sequence[Step], record: Record, *, seconds: float, max_parallel: int, least_s: float = LEAST_S
+    steps: Sequence[Step], log: ResultsLog, *, seconds: float, max_parallel: int, min_start_s: float = MIN_START_S
 ) -> None:
-    """First the steps that may run together, then the others one after another, in their order, until time is up.
+    """Run the steps that share the device in parallel, then the others one by one, until the time is up.
 
     Args:
-        steps: by worth; the last ones get what time is left.
-        record: gets at least one line for each of them.
-        seconds: for all of them.
-        max_parallel: processes of those that may run together.
-        least_s: no step is begun with less time left.
+        steps: most important first.
+        log: gets at least one line for each step.
+        seconds: time limit of all steps.
+        max_parallel: parallel processes of the steps that share the device.
+        min_start_s: no step starts with less time left.
     """
-    ends = time.monotonic() + seconds
-    _run([step for step in steps if step.together], record, ends, max(max_parallel, 1), least_s)
-    _run([step for step in steps if not step.together], record, ends, 1, least_s)
+    deadline = time.monotonic() + seconds
+    _run_group([step for step in steps if step.shares_device], log, deadline, max(max_parallel, 1), min_start_s)
+    _run_group([step for step in steps if not step.shares_device], log, deadline, 1, min_start_s)
 
 
 @dataclass
@@ -147,40 +147,40 @@ class _Running:
     step: Step
     process: subprocess.Popen[bytes]
     stream: TextIO
-    began: float
-    until: float
+    started_at: float
+    deadline: float
 
 
-def _run(steps: Sequence[Step], record: Record, ends: float, max_parallel: int, least_s: float) -> None:
-    waiting, running = list(steps), list[_Running]()
+def _run_group(steps: Sequence[Step], log: ResultsLog, deadline: float, max_parallel: int, min_start_s: float) -> None:
+    pending, running = list(steps), list[_Running]()
     try:
-        while waiting or running:
-            while waiting and len(running) < max_parallel:
-                started = _begin(waiting.pop(0), record, ends, least_s)
+        while pending or running:
+            while pending and len(running) < max_parallel:
+                started = _start_step(pending.pop(0), log, deadline, min_start_s)
                 running += [started] if started else []
-            for one in list(running):
-                late = time.monotonic() > one.until
-                if one.process.poll() is None and not late:
+            for current in list(running):
+                is_late = time.monotonic() > current.deadline
+                if current.process.poll() is None and not is_late:
                     continue
-                running.remove(one)
-                _end(one, record, late=one.process.poll() is None)
+                running.remove(current)
+                _finish_step(current, log, late=current.process.poll() is None)
             time.sleep(_POLL_S if running else 0)
     finally:
-        for one in running:  # interrupted
-            stop(one.process)
-            one.stream.close()
+        for current in running:  # interrupted
+            stop(current.process)
+            current.stream.close()
 
 
-def _begin(step: Step, record: Record, ends: float, least_s: float) -> _Running | None:
-    """Start a step, or write why not."""
-    left = ends - time.monotonic()
+def _start_step(step: Step, log: ResultsLog, deadline: float, min_start_s: float) -> _Running | None:
+    """Start a step, or log why not."""
+    seconds_left = deadline - time.monotonic()
     if step.skipped:
-        record.note(step, SKIPPED, why=step.skipped)
+        log.note(step, SKIPPED, why=step.skipped)
         return None
-    if left < least_s:
-        record.note(step, NO_TIME)
+    if seconds_left < min_start_s:
+        log.note(step, NO_TIME)
         return None
-    stream = record.output_of(step).open("w", encoding="utf-8")
+    stream = log.output_of(step).open("w", encoding="utf-8")
     try:
         process = subprocess.Popen(
             list(step.command),
@@ -192,36 +192,36 @@ def _begin(step: Step, record: Record, ends: float, least_s: float) -> _Running 
         )
     except OSError as error:
         stream.close()
-        record.note(step, FAILED, error=str(error))
+        log.note(step, FAILED, error=str(error))
         return None
-    began = time.monotonic()
-    until = began + min(step.limit_s, max(left - _RESERVE_S, 0.1))
-    return _Running(step=step, process=process, stream=stream, began=began, until=until)
+    started_at = time.monotonic()
+    step_deadline = started_at + min(step.limit_s, max(seconds_left - _RESERVE_S, 0.1))
+    return _Running(step=step, process=process, stream=stream, started_at=started_at, deadline=step_deadline)
 
 
-def _end(one: _Running, record: Record, *, late: bool) -> None:
-    """Write what a step found that ended or is out of time."""
+def _finish_step(current: _Running, log: ResultsLog, *, late: bool) -> None:
+    """Log the results of a step that ended or is past its limit."""
     if late:
-        stop(one.process)
-    one.stream.close()
-    code, seconds = one.process.returncode, round(time.monotonic() - one.began, 1)
-    output = record.output_of(one.step).read_text(encoding="utf-8", errors="replace")
+        stop(current.process)
+    current.stream.close()
+    code, seconds = current.process.returncode, round(time.monotonic() - current.started_at, 1)
+    output = log.output_of(current.step).read_text(encoding="utf-8", errors="replace")
     try:
-        results = one.step.read(output)
-    except Exception as error:  # half a file of a step that was ended
+        results = current.step.read(output)
+    except Exception as error:  # an incomplete file of a stopped step
         results, output = [], f"{output}\n{type(error).__name__}: {error}"
     if late:
-        status = DONE if one.step.open_ended and results else LATE
+        status = DONE if current.step.open_ended and results else TIMED_OUT
     else:
-        status = FAILED if code else DONE if results else SILENT
+        status = FAILED if code else DONE if results else NO_RESULT
     facts: Row = {"seconds": seconds, "exit_code": code}
-    if status in (FAILED, SILENT) or (late and not results):
+    if status in (FAILED, NO_RESULT) or (late and not results):
         facts["error"] = output.strip()[-_TAIL:]
-    record.note(one.step, status, results, **facts)
+    log.note(current.step, status, results, **facts)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a step and what it started."""
+    """End a process and its children."""
     for sign, wait_s in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, _GRACE_S)):
         try:
             os.killpg(process.pid, sign)

@@ -36,33 +36,37 @@ ON_REAL_TENSORS = "the work depends on the image: counted for one image of noise
 
 
 @dataclass(frozen=True, kw_only=True)
-class Count:
+class MacCount:
     """Multiply-adds of one forward pass on one image."""
 
     macs: int  # of the published definition
     macs_convolutions: int  # those of its convolutions, which most papers print
     macs_here: int  # of this implementation
     counter: str  # what counted `macs`
-    note: str = ""  # what a reader must know of the count, or ""
+    note: str = ""  # caveat of the count, or ""
 
 
-def count(model: nn.Module, image: Tensor, code: Tensor | None) -> Count:
+def count_macs(model: nn.Module, image: Tensor, code: Tensor | None) -> MacCount:
     """Count one forward pass, on fake tensors where the model allows it, so that it costs no time.
 
     The model and the image, (1, 3, H, W) with sides that the model takes, are on the CPU.
     """
     model = model.eval()
-    here, real = _counted(model, image, code)
-    note = ON_REAL_TENSORS if real else ""
+    executed_macs, needs_real_tensors = _count_with_fake_tensors(model, image, code)
+    note = ON_REAL_TENSORS if needs_real_tensors else ""
     if isinstance(model, RestorationUNet):
         height, width = image.shape[-2:]
-        whole, convolutions = (
-            multiply_adds(model.config, height, width, convolutions_only=only) for only in (False, True)
+        macs, convolutions = (
+            multiply_adds(model.config, height, width, convolutions_only=flag) for flag in (False, True)
         )
-        return Count(macs=whole, macs_convolutions=convolutions, macs_here=sum(here), counter=FORMULA, note=note)
+        return MacCount(
+            macs=macs, macs_convolutions=convolutions, macs_here=sum(executed_macs), counter=FORMULA, note=note
+        )
     with unfolded():
-        published, _ = _counted(model, image, code)
-    return Count(macs=sum(published), macs_convolutions=published[0], macs_here=sum(here), counter=COUNTER, note=note)
+        published, _unused = _count_with_fake_tensors(model, image, code)
+    return MacCount(
+        macs=sum(published), macs_convolutions=published[0], macs_here=sum(executed_macs), counter=COUNTER, note=note
+    )
 
 
 @contextmanager
@@ -71,10 +75,10 @@ def unfolded() -> Iterator[None]:
 
     For counting and tests alone: it replaces functions for the whole process.
     """
-    folded = dfpir.layers.mix_channels
+    folded_mix = dfpir.layers.mix_channels
     with ExitStack() as stack:
         for module in list(sys.modules.values()):
-            if getattr(module, "__dict__", {}).get("mix_channels") is folded:
+            if getattr(module, "__dict__", {}).get("mix_channels") is folded_mix:
                 stack.enter_context(mock.patch.object(module, "mix_channels", _attend_then_project))
         stack.enter_context(mock.patch.object(ChannelPerturbation, "forward", _expand_shuffle_reduce))
         stack.enter_context(mock.patch.object(ConvolutionPerPrompt, "forward", _as_convolution))
@@ -93,12 +97,13 @@ def _expand_shuffle_reduce(
 ) -> Features:
     """DGCPM in three steps: expand, reorder the channels, reduce (DFPIR, section 3.3)."""
     order = self.order_of(codes) if prompts is None or self.orders is None else self.orders[prompts]
-    wide = self.expand(x)
-    return self.reduce(wide.gather(1, order[:, :, None, None].expand_as(wide)))
+    expanded = self.expand(x)
+    reduced: Tensor = self.reduce(expanded.gather(1, order[:, :, None, None].expand_as(expanded)))
+    return reduced
 
 
 def _as_convolution(self: ConvolutionPerPrompt, x: Features, codes: Tensor, prompts: Tensor | None = None) -> Features:
-    """Each sample's own 1x1 convolution as what it is, a group a sample."""
+    """Each sample's own 1x1 convolution, as a grouped convolution."""
     assert prompts is not None
     weights, biases = self.stacked()
     batch, channels = x.shape[:2]
@@ -107,17 +112,17 @@ def _as_convolution(self: ConvolutionPerPrompt, x: Features, codes: Tensor, prom
     return rearrange(mixed, "1 (b c) h w -> b c h w", c=channels)
 
 
-def _counted(model: nn.Module, image: Tensor, code: Tensor | None) -> tuple[tuple[int, int], bool]:
-    """((in convolutions, elsewhere), whether real tensors were needed)."""
+def _count_with_fake_tensors(model: nn.Module, image: Tensor, code: Tensor | None) -> tuple[tuple[int, int], bool]:
+    """((multiply-adds of convolutions, all others), whether real tensors were needed)."""
     try:
         with FakeTensorMode(allow_non_fake_inputs=True):
-            return _run(model, image, code), False
+            return _count_flops(model, image, code), False
     except (DataDependentOutputException, DynamicOutputShapeException):
         # which operations run depends on the values
-        return _run(model, image, code), True
+        return _count_flops(model, image, code), True
 
 
-def _run(model: nn.Module, image: Tensor, code: Tensor | None) -> tuple[int, int]:
+def _count_flops(model: nn.Module, image: Tensor, code: Tensor | None) -> tuple[int, int]:
     mapping: Any = {torch.ops.torchvision.deform_conv2d: _deformable_flops}
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
         model(image, code)
@@ -128,4 +133,5 @@ def _run(model: nn.Module, image: Tensor, code: Tensor | None) -> tuple[int, int
 
 def _deformable_flops(image: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     """A deformable convolution multiplies as often as a plain one; its interpolation is not counted."""
-    return 2 * out_shape[0] * math.prod(out_shape[2:]) * math.prod(weight)
+    flops: int = 2 * out_shape[0] * math.prod(out_shape[2:]) * math.prod(weight)
+    return flops

@@ -17,19 +17,19 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ablations.harness.cost.count import Count, count
-from ablations.harness.cost.models import BenchmarkedModel, build, code_for
+from ablations.harness.cost.count import MacCount, count_macs
+from ablations.harness.cost.models import BenchmarkedModel, build_benchmark_model, random_code
 from ablations.harness.training.gradients import training_loss
 from ablations.models import is_trained
 from ablations.spec import Precision
 
 Phase = Literal["count", "forward", "training step"]
 PHASES: tuple[Phase, ...] = ("forward", "training step")
-"""What is timed; `count` only counts multiply-adds."""
+"""What is timed; the phase `count` only counts multiply-adds."""
 
-WHY = "not measured: "
+NOT_MEASURED = "not measured: "
 
-_LEAST_REPEATS = 3
+_MIN_REPEATS = 3
 _CHILD_LIMIT_S = 900.0
 _MIB = 1 << 20
 
@@ -53,42 +53,44 @@ class Measurement:
 
 
 def measure(
-    subject: BenchmarkedModel, device: torch.device, settings: Sequence[Measurement], effort: TimingOptions
+    subject: BenchmarkedModel, device: torch.device, settings: Sequence[Measurement], timing: TimingOptions
 ) -> list[dict[str, Any]]:
     """A row of costs for each setting; what can't be measured has its reason in the `_why` columns.
 
     The rows' keys are columns of `reports.cost_rows.COST_COLUMNS`, without those of where it was measured.
     """
     try:
-        model = build(subject)
+        model = build_benchmark_model(subject)
     except (ValueError, ImportError) as error:
-        return [_row(subject, setting, effort) | _reasons(_said(error)) for setting in settings]
+        return [_settings_row(subject, setting, timing) | _reason_columns(_error_line(error)) for setting in settings]
     parameters = list(model.parameters())
     facts = {
         "params": float(sum(p.numel() for p in parameters)),
         "params_trained": float(sum(p.numel() for p in parameters if p.requires_grad)),
     }
-    counts = {size: _count(subject, model, size) for size in dict.fromkeys(s.size_px for s in settings)}
+    counts = {size: _mac_columns(subject, model, size) for size in dict.fromkeys(s.size_px for s in settings)}
     rows = []
     for setting in settings:
-        reason = _impossible(subject, device, setting)
+        reason = _impossible_reason(subject, device, setting)
         costs: dict[str, Any] = {}
         if setting.phase != "count":
-            costs = _reasons(reason) if reason else _costs(subject, device, setting, effort)
-            costs["reference_ms"] = round(1e3 * statistics.median(time_calls(_reference(device), device, effort)), 3)
-        rows.append(_row(subject, setting, effort) | facts | costs | counts[setting.size_px])
+            costs = _reason_columns(reason) if reason else _cost_columns(subject, device, setting, timing)
+            costs["reference_ms"] = round(
+                1e3 * statistics.median(time_calls(_reference_work(device), device, timing)), 3
+            )
+        rows.append(_settings_row(subject, setting, timing) | facts | costs | counts[setting.size_px])
     return rows
 
 
-def _row(subject: BenchmarkedModel, setting: Measurement, effort: TimingOptions) -> dict[str, Any]:
-    return {**subject.facts(), **asdict(setting), "batch": effort.batch}
+def _settings_row(subject: BenchmarkedModel, setting: Measurement, timing: TimingOptions) -> dict[str, Any]:
+    return {**subject.facts(), **asdict(setting), "batch": timing.batch}
 
 
-def _reasons(reason: str) -> dict[str, Any]:
-    return {f"{what}_why": WHY + reason for what in ("macs", "latency", "images_per_s", "memory")}
+def _reason_columns(reason: str) -> dict[str, Any]:
+    return {f"{quantity}_why": NOT_MEASURED + reason for quantity in ("macs", "latency", "images_per_s", "memory")}
 
 
-def _impossible(subject: BenchmarkedModel, device: torch.device, setting: Measurement) -> str:
+def _impossible_reason(subject: BenchmarkedModel, device: torch.device, setting: Measurement) -> str:
     """Why this can't be measured, or ""."""
     if setting.phase == "training step" and not (subject.config is not None and is_trained(subject.config)):
         return "it has nothing to train"
@@ -108,57 +110,57 @@ def _is_classical(subject: BenchmarkedModel) -> bool:
 def has_bf16(device: torch.device) -> bool:
     """Whether the device has bf16 instructions; emulated ones would time the emulation."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    # absent in some versions of torch, which then tell nothing
-    asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return any(ask() for ask in asked if ask is not None)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # absent in some versions of torch
+    queries = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(query() for query in queries if query is not None)
 
 
-def _count(subject: BenchmarkedModel, model: nn.Module, size_px: int) -> dict[str, Any]:
+def _mac_columns(subject: BenchmarkedModel, model: nn.Module, size_px: int) -> dict[str, Any]:
     if _is_classical(subject) and subject.needs != "none":
-        return {"macs_why": WHY + "it computes outside of PyTorch, whose operations are counted"}
+        return {"macs_why": NOT_MEASURED + "it computes outside of PyTorch, whose operations are counted"}
     image = torch.rand(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
     try:
-        found: Count = count(model, image, code_for(subject, model, image, training=False))
+        macs: MacCount = count_macs(model, image, random_code(subject, model, image, training=False))
     except Exception as error:  # a comparator from a plug-in may not run on fake tensors
-        return {"macs_why": WHY + _said(error)}
+        return {"macs_why": NOT_MEASURED + _error_line(error)}
     return {
-        "macs": float(found.macs),
-        "macs_convolutions": float(found.macs_convolutions),
-        "macs_here": float(found.macs_here),
-        "macs_counter": found.counter,
-        "macs_why": found.note,
+        "macs": float(macs.macs),
+        "macs_convolutions": float(macs.macs_convolutions),
+        "macs_here": float(macs.macs_here),
+        "macs_counter": macs.counter,
+        "macs_why": macs.note,
     }
 
 
-def _costs(
-    subject: BenchmarkedModel, device: torch.device, setting: Measurement, effort: TimingOptions
+def _cost_columns(
+    subject: BenchmarkedModel, device: torch.device, setting: Measurement, timing: TimingOptions
 ) -> dict[str, Any]:
-    """Times and memory; each that fails leaves its reason and the others stand."""
+    """Times and memory; a quantity that fails has a reason in place of its number."""
     costs: dict[str, Any] = {}
-    for what, batch in (("latency", 1), ("images_per_s", effort.batch)):
+    for quantity, batch in (("latency", 1), ("images_per_s", timing.batch)):
         try:
-            times_s = time_calls(worker(subject, device, setting, batch), device, effort)
+            times_s = time_calls(make_workload(subject, device, setting, batch), device, timing)
         except Exception as error:  # out of memory, or an operation that this device or precision lacks
-            costs[f"{what}_why"] = WHY + _said(error)
+            costs[f"{quantity}_why"] = NOT_MEASURED + _error_line(error)
             continue
-        costs |= _latency(times_s) if what == "latency" else _throughput(times_s, batch)
+        costs |= _latency_columns(times_s) if quantity == "latency" else _throughput_columns(times_s, batch)
     try:
         peak, method = peak_memory(subject, device, setting)
         costs |= {"memory_mib": round(peak / _MIB, 1), "memory_method": method}
     except Exception as error:
-        costs["memory_why"] = WHY + _said(error)
+        costs["memory_why"] = NOT_MEASURED + _error_line(error)
     return costs
 
 
-def _latency(times_s: Sequence[float]) -> dict[str, float]:
+def _latency_columns(times_s: Sequence[float]) -> dict[str, float]:
     low, middle, high = (round(1e3 * f(times_s), 3) for f in (min, statistics.median, max))
     return {
         "latency_ms": middle, "latency_low_ms": low, "latency_high_ms": high, "latency_repeats": len(times_s)
     }  # fmt: skip
 
 
-def _throughput(times_s: Sequence[float], batch: int) -> dict[str, float]:
+def _throughput_columns(times_s: Sequence[float], batch: int) -> dict[str, float]:
     high, middle, low = (round(batch / f(times_s), 3) for f in (min, statistics.median, max))
     return {
         "images_per_s": middle, "images_per_s_low": low, "images_per_s_high": high,
@@ -166,8 +168,8 @@ def _throughput(times_s: Sequence[float], batch: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _reference(device: torch.device) -> Callable[[], None]:
-    """A fixed job, timed beside every row: how its time varies tells how quiet the machine was."""
+def _reference_work(device: torch.device) -> Callable[[], None]:
+    """A fixed workload, timed for every row: its variation shows how idle the machine was."""
     image, weight = torch.ones(1, 64, 64, 64, device=device), torch.ones(64, 64, 3, 3, device=device)
 
     def work() -> None:
@@ -177,17 +179,19 @@ def _reference(device: torch.device) -> Callable[[], None]:
     return work
 
 
-def worker(subject: BenchmarkedModel, device: torch.device, setting: Measurement, batch: int) -> Callable[[], None]:
+def make_workload(
+    subject: BenchmarkedModel, device: torch.device, setting: Measurement, batch: int
+) -> Callable[[], None]:
     """A call that does the work once: a forward pass, or a training step with fused Adam."""
     training = setting.phase == "training step"
-    model = build(subject).to(device).train(training)
+    model = build_benchmark_model(subject).to(device).train(training)
     generator = torch.Generator().manual_seed(0)
     clean, degraded = (
         torch.rand(batch, 3, setting.size_px, setting.size_px, generator=generator).to(device) for _ in range(2)
     )
-    code = code_for(subject, model, degraded, training=training)
-    low = setting.precision == "bf16"
-    precision = partial(torch.autocast, device.type, torch.bfloat16) if low else nullcontext
+    code = random_code(subject, model, degraded, training=training)
+    use_bf16 = setting.precision == "bf16"
+    precision = partial(torch.autocast, device.type, torch.bfloat16) if use_bf16 else nullcontext
 
     def forward() -> None:
         with torch.inference_mode(), precision():
@@ -197,45 +201,45 @@ def worker(subject: BenchmarkedModel, device: torch.device, setting: Measurement
         return forward
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-6, fused=True)
 
-    def step() -> None:
+    def training_step() -> None:
         optimiser.zero_grad(set_to_none=True)
         with precision():
             assert subject.config is not None  # it was built
             loss = training_loss(subject.config, model, degraded, clean, code)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
-    return step
+    return training_step
 
 
-def time_calls(work: Callable[[], None], device: torch.device, effort: TimingOptions) -> list[float]:
+def time_calls(workload: Callable[[], None], device: torch.device, timing: TimingOptions) -> list[float]:
     """Seconds of each call, after two that are not counted; on a GPU between two events on its own clock.
 
     A call that takes longer than `effort.limit_s` is warmed up once only.
     """
-    once = _gpu_seconds if device.type == "cuda" else _cpu_seconds
-    if once(work) < effort.limit_s:
-        once(work)
-    times: list[float] = []
-    began = time.perf_counter()
-    while len(times) < effort.repeats:
-        times.append(once(work))
-        if len(times) >= _LEAST_REPEATS and time.perf_counter() - began > effort.limit_s:
-            break
-    return times
-
-
-def _cpu_seconds(work: Callable[[], None]) -> float:
+    time_once = _gpu_seconds if device.type == "cuda" else _cpu_seconds
+    if time_once(workload) < timing.limit_s:
+        time_once(workload)
+    seconds: list[float] = []
     started = time.perf_counter()
-    work()
+    while len(seconds) < timing.repeats:
+        seconds.append(time_once(workload))
+        if len(seconds) >= _MIN_REPEATS and time.perf_counter() - started > timing.limit_s:
+            break
+    return seconds
+
+
+def _cpu_seconds(workload: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    workload()
     return time.perf_counter() - started
 
 
-def _gpu_seconds(work: Callable[[], None]) -> float:
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+def _gpu_seconds(workload: Callable[[], None]) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     torch.cuda.synchronize()
     start.record()
-    work()
+    workload()
     end.record()
     torch.cuda.synchronize()
     return float(start.elapsed_time(end)) / 1e3
@@ -250,13 +254,13 @@ def peak_memory(subject: BenchmarkedModel, device: torch.device, setting: Measur
     if device.type != "cuda":
         return _in_fresh_process(subject, setting), "resident set of a fresh process, growth from before the model"
     torch.cuda.empty_cache()
-    before = torch.cuda.memory_allocated(device)
-    work = worker(subject, device, setting, 1)
-    work()
+    bytes_before = torch.cuda.memory_allocated(device)
+    workload = make_workload(subject, device, setting, 1)
+    workload()
     torch.cuda.reset_peak_memory_stats(device)
-    work()
+    workload()
     torch.cuda.synchronize(device)
-    return float(torch.cuda.max_memory_allocated(device) - before), "max_memory_allocated"
+    return float(torch.cuda.max_memory_allocated(device) - bytes_before), "max_memory_allocated"
 
 
 def _in_fresh_process(subject: BenchmarkedModel, setting: Measurement) -> float:
@@ -265,47 +269,50 @@ def _in_fresh_process(subject: BenchmarkedModel, setting: Measurement) -> float:
         raise RuntimeError("this system starts no process whose memory can be compared")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "baselines.catalog"])
-    ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_grow, args=(subject, setting, torch.get_num_threads(), theirs), daemon=True)
-    child.start()
-    theirs.close()
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_measure_growth, args=(subject, setting, torch.get_num_threads(), sender), daemon=True
+    )
+    process.start()
+    sender.close()
     try:
-        answer = ours.recv() if ours.poll(_CHILD_LIMIT_S) else f"no answer within {_CHILD_LIMIT_S:.0f} s"
+        answer = receiver.recv() if receiver.poll(_CHILD_LIMIT_S) else f"no answer within {_CHILD_LIMIT_S:.0f} s"
     except EOFError:
         answer = "the measuring process died, perhaps for want of memory"
     finally:
-        child.kill()
-        child.join()
+        process.kill()
+        process.join()
     if isinstance(answer, str):
         raise RuntimeError(answer)
     return float(answer)
 
 
-def _grow(subject: BenchmarkedModel, setting: Measurement, threads: int, answer: Connection) -> None:
+def _measure_growth(subject: BenchmarkedModel, setting: Measurement, threads: int, sender: Connection) -> None:
     """The child's part of `_in_fresh_process`: sends a number of bytes, or what went wrong."""
     import resource
 
-    def largest() -> int:
+    def max_resident_bytes() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
     try:
         torch.set_num_threads(threads)
         # what PyTorch loads at its first operations is no model's
-        torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8, requires_grad=True), torch.ones(3, 3, 3, 3)).sum().backward()
-        before = largest()
-        work = worker(subject, torch.device("cpu"), setting, 1)
+        image = torch.ones(1, 3, 8, 8, requires_grad=True)
+        torch.nn.functional.conv2d(image, torch.ones(3, 3, 3, 3)).sum().backward()  # type: ignore[no-untyped-call]
+        bytes_before = max_resident_bytes()
+        workload = make_workload(subject, torch.device("cpu"), setting, 1)
         for _ in range(2):  # the optimiser's state is there from the second step on
-            work()
-        answer.send(largest() - before)
+            workload()
+        sender.send(max_resident_bytes() - bytes_before)
     except Exception as error:
-        answer.send(_said(error))
+        sender.send(_error_line(error))
 
 
-def _said(error: BaseException) -> str:
+def _error_line(error: BaseException) -> str:
     """An error in one line of bearable length."""
     if isinstance(error, torch.OutOfMemoryError):
         return "out of memory"
     line = " ".join(str(error).split()) or type(error).__name__
-    lacking = re.search(r"\S+ not implemented for \S+", line)
-    line = lacking.group() if lacking else line
+    missing_kernel = re.search(r"\S+ not implemented for \S+", line)
+    line = missing_kernel.group() if missing_kernel else line
     return line if len(line) <= 160 else line[:159] + "…"

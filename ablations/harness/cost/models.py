@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 import baselines
-from ablations.harness.build import build_model
+from ablations.harness.model_factory import build_model
 from ablations.models import BaselineConfig, ModelConfig, model_config, model_names
 from baselines.dl import OPERATORS, operator_code
 from datasets.tasks import CONDITIONS, PAPER_TASKS
@@ -73,33 +73,37 @@ class BenchmarkedModel:
         }
 
 
-def subjects(sizes: Mapping[str, Any], names: Sequence[str] | None = None) -> list[BenchmarkedModel]:
+def benchmark_models(sizes: Mapping[str, Any], names: Sequence[str] | None = None) -> list[BenchmarkedModel]:
     """The distinct models at a budget's size, each under its first name; methods that can't be built come last.
 
     Raises:
         UnknownNameError: a name that there is not, with the nearest known one.
     """
-    missing = baselines.list_models(unavailable=True)
+    unavailable_names = baselines.list_models(unavailable=True)
     for name in names or ():
-        if name not in (*model_names(), *missing):
-            raise UnknownNameError(f"Unknown model {name!r}.{suggestion(name, [*model_names(), *missing])}")
-    found: dict[str, BenchmarkedModel] = {}
+        if name not in (*model_names(), *unavailable_names):
+            raise UnknownNameError(f"Unknown model {name!r}.{suggestion(name, [*model_names(), *unavailable_names])}")
+    models_by_key: dict[str, BenchmarkedModel] = {}
     for name in model_names():
         if names and name not in names:
             continue
         config = model_config(name, sizes)
         key = json.dumps(config.identity(), sort_keys=True, default=list)
-        first = found.get(key)
-        aliases = (*first.aliases, name) if first else ()
-        found[key] = BenchmarkedModel(name=first.name if first else name, config=config, aliases=aliases)
-    described = {name: baselines.describe(name) for name in missing if not names or name in names}
+        existing = models_by_key.get(key)
+        aliases = (*existing.aliases, name) if existing else ()
+        models_by_key[key] = BenchmarkedModel(name=existing.name if existing else name, config=config, aliases=aliases)
+    unavailable = {name: baselines.describe(name) for name in unavailable_names if not names or name in names}
     return [
-        *found.values(),
-        *(BenchmarkedModel(name=n, config=None, reason=d.reason) for n, d in described.items() if hasattr(d, "reason")),
+        *models_by_key.values(),
+        *(
+            BenchmarkedModel(name=n, config=None, reason=d.reason)
+            for n, d in unavailable.items()
+            if hasattr(d, "reason")
+        ),
     ]
 
 
-def build(subject: BenchmarkedModel) -> nn.Module:
+def build_benchmark_model(subject: BenchmarkedModel) -> nn.Module:
     """The model on the CPU, with prompts bound where it has any.
 
     Raises:
@@ -114,7 +118,7 @@ def build(subject: BenchmarkedModel) -> nn.Module:
     return model
 
 
-def code_for(subject: BenchmarkedModel, model: nn.Module, images: Images, *, training: bool) -> Tensor | None:
+def random_code(subject: BenchmarkedModel, model: nn.Module, images: Images, *, training: bool) -> Tensor | None:
     """A valid `code` for a batch: random numbers where the model takes a vector, since values cost nothing."""
     batch, device = len(images), images.device
     if isinstance(model, RestorationUNet) and model.prompt_codes is not None:
@@ -126,10 +130,10 @@ def code_for(subject: BenchmarkedModel, model: nn.Module, images: Images, *, tra
         generator = torch.Generator().manual_seed(0)
         return F.normalize(torch.randn(batch, vectors[subject.needs], generator=generator), dim=-1).to(device)
     row = [c.name for c in CONDITIONS].index(CLASSICAL_CONDITION)
-    makers: dict[str, Callable[[], Tensor | None]] = {
+    code_makers: dict[str, Callable[[], Tensor | None]] = {
         "label": lambda: torch.arange(batch, device=device) % len(PAPER_TASKS) if training else None,
         "view": lambda: images.roll(5, dims=-1) if training else None,
         "operator": lambda: operator_code([list(OPERATORS)[i % len(OPERATORS)] for i in range(batch)]).to(device),
         "condition": lambda: torch.full((batch,), row, device=device),
     }
-    return makers.get(subject.needs, lambda: None)()
+    return code_makers.get(subject.needs, lambda: None)()

@@ -1,4 +1,4 @@
-"""How many runs fit on one GPU at once: arithmetic on measured numbers, apart from whatever measures them."""
+"""How many runs fit on one GPU at once: arithmetic on measured numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MARGIN = 1.3
 PROCESS_BYTES = 1 << 30
 """A process's own: the CUDA context, cuBLAS's and cuDNN's scratch space."""
 
-MOST_ON_ONE = 4
+MAX_RUNS_PER_GPU = 4
 """Runs on one GPU, however small: they take turns on it, and whether more would gain was never measured."""
 
 
@@ -25,7 +25,7 @@ class Placement:
     reason: str  # one line for people
 
 
-def place(
+def place_runs(
     *, free_bytes: float, run_bytes: float, shared_bytes: float, runs: int, cores: int, threads: int
 ) -> Placement:
     """As many runs as memory, processor cores and occupancy allow, the most hungry run standing for all.
@@ -34,13 +34,13 @@ def place(
     tensors of a run's training or evaluation, `shared_bytes` the training images that every run keeps on the device,
     `threads` those of a run.
     """
-    needed = MARGIN * run_bytes + shared_bytes + PROCESS_BYTES
+    needed_bytes = MARGIN * run_bytes + shared_bytes + PROCESS_BYTES
     limits = {
-        f"a run needs {needed / 2**30:.3g} of {free_bytes / 2**30:.3g} GiB free": int(free_bytes // needed),
+        f"a run needs {needed_bytes / 2**30:.3g} of {free_bytes / 2**30:.3g} GiB free": int(free_bytes // needed_bytes),
         f"{cores} processor cores, {threads} a run": cores // max(threads, 1),
-        f"no more than {MOST_ON_ONE} take turns on a GPU": MOST_ON_ONE,
+        f"no more than {MAX_RUNS_PER_GPU} take turns on a GPU": MAX_RUNS_PER_GPU,
         "no more are left to do": runs,
     }
-    why = min(limits, key=lambda reason: limits[reason])
-    max_parallel = max(1, limits[why])
-    return Placement(max_parallel=max_parallel, reason=f"{max_parallel} at once on this GPU: {why}")
+    limiting_reason = min(limits, key=lambda reason: limits[reason])
+    max_parallel = max(1, limits[limiting_reason])
+    return Placement(max_parallel=max_parallel, reason=f"{max_parallel} at once on this GPU: {limiting_reason}")

@@ -1,1 +1,1 @@
-"""Checkpoints from elsewhere on test images: weights by name, sets, scores, and a guess of the degradation."""
+"""Evaluation of any checkpoint on test images, and a classifier that predicts the degradation."""

@@ -13,19 +13,32 @@ import pandas as pd
 from rich.console import Console
 
 from ablations.checkpoint_options import EvaluateOptions
-from ablations.harness.allocator import keep_freed_memory
-from ablations.harness.evaluating.asked_model import open_asked
 from ablations.harness.evaluating.evaluation_text import print_result
-from ablations.harness.evaluating.guess_cost import AUTO, TRUTH, GuessTrial, open_trial
-from ablations.harness.evaluating.journal import RESULT_FILES, code_digest, one_at_a_time, open_journal, terms_of
-from ablations.harness.evaluating.released import Released
-from ablations.harness.evaluating.scoring import Refused, score_released
+from ablations.harness.evaluating.predicted_degradation import AUTO, TRUTH, PredictionTrial, open_prediction_trial
+from ablations.harness.evaluating.pretrained import PretrainedModel
+from ablations.harness.evaluating.resolve_model import load_requested_model
+from ablations.harness.evaluating.result_cache import (
+    RESULT_FILES,
+    evaluation_terms,
+    lock_output_folder,
+    open_result_cache,
+    source_digest,
+)
+from ablations.harness.evaluating.scoring import SkippedImage, score_pretrained
+from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.provenance import environment
-from datasets.embedded import load_embedded
 from datasets.protocols import Protocol, get_protocol
-from datasets.score import Mean, means_of
+from datasets.score import Mean, compute_means
+from datasets.sources.embedded import load_embedded
 from datasets.tasks import PAPER_TASKS, Condition, Task, condition_named, known_tasks
-from datasets.test_data import TestQuery, TestSets, bundle_test_set, holds_test_sets, open_clean_images, open_test_sets
+from datasets.test_sets.opening import (
+    TestQuery,
+    TestSets,
+    bundle_test_set,
+    holds_test_sets,
+    open_clean_images,
+    open_test_sets,
+)
 from dfpir.registry import suggestion
 from reports.evaluation import EVALUATION_FILE, PAGE_FILE, build_page
 from reports.files import require_folder, sha256_of, write_json, write_text
@@ -41,42 +54,42 @@ def run(options: EvaluateOptions) -> int:
     """
     if options.results.out is not None:
         require_folder(options.results.out, "--out")
-    told = options.guessing.degradation
-    if told not in (TRUTH, AUTO):
-        raise ValueError(f"--degradation {told}: {TRUTH} (the default), or {AUTO} to try guesses, too.")
-    rules = get_protocol(options.images.protocol or usual_protocol(options.images.data))
+    degradation = options.guessing.degradation
+    if degradation not in (TRUTH, AUTO):
+        raise ValueError(f"--degradation {degradation}: {TRUTH} (the default), or {AUTO} to try guesses, too.")
+    rules = get_protocol(options.images.protocol or default_protocol(options.images.data))
     if options.results.reported:
-        _reported_setting(options.results.reported)  # a misspelt name ends here, before anything is computed
-    released = open_asked(options.model, options.checkpoint)
-    if released.sha256:  # for a network's tensors; what references free, the next photograph may take
+        _reported_setting(options.results.reported)  # refuses a misspelt name before anything is computed
+    pretrained = load_requested_model(options.model, options.checkpoint)
+    if pretrained.sha256:  # a network; for classical methods, freed memory goes back to the system
         keep_freed_memory()
-    asked = tuple(options.images.tasks or ())
-    tasks = _tasks(asked) or list(released.tasks)
+    requested_names = tuple(options.images.tasks or ())
+    tasks = _parse_tasks(requested_names) or list(pretrained.tasks)
     console = Console(stderr=True, highlight=False)
-    if released.taken:
-        console.print(f"{options.checkpoint.weights}: {released.taken}", markup=False, soft_wrap=True)
+    if pretrained.weights_note:
+        console.print(f"{options.checkpoint.weights}: {pretrained.weights_note}", markup=False, soft_wrap=True)
     query = TestQuery(
         rules=rules,
         tasks=tuple(tasks),
-        trained_on=released.trained_on,
+        trained_on=pretrained.trained_on,
         note=lambda text: console.print(f"{text} ...", markup=False, soft_wrap=True),
         skip_bad=options.images.skip_bad,
         limit=options.images.limit,
     )
     data = open_images(options.images.data, options.images.root, query)
-    conditions = chosen_conditions(released, data, asked)
-    trial = open_trial(options, released, rules) if told == AUTO else None
-    with one_at_a_time(options.results.out):
-        result, means, refused_images = _evaluated(released, data, conditions, trial, options, console)
+    conditions = select_conditions(pretrained, data, requested_names)
+    trial = open_prediction_trial(options, pretrained, rules) if degradation == AUTO else None
+    with lock_output_folder(options.results.out):
+        result, means, skipped_images = _score_and_write(pretrained, data, conditions, trial, options, console)
     if options.results.json:
         print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         print_result(result, means)
-    for refused in refused_images:
+    for skipped in skipped_images:
         console.print(
-            f"not scored: {refused.image}: {refused.condition}: {refused.reason}", markup=False, soft_wrap=True
+            f"not scored: {skipped.image}: {skipped.condition}: {skipped.reason}", markup=False, soft_wrap=True
         )
-    return 1 if refused_images else 0
+    return 1 if skipped_images else 0
 
 
 def open_images(choice: str, root: Path | None, query: TestQuery) -> TestSets:
@@ -105,56 +118,68 @@ def open_images(choice: str, root: Path | None, query: TestQuery) -> TestSets:
     return open_clean_images(folder, query)
 
 
-def usual_protocol(choice: str) -> str:
+def default_protocol(choice: str) -> str:
     """`allinone` for images from files, as papers score them; `suite` for those that are degraded here."""
     return "allinone" if choice == "paper" or (choice != "embedded" and holds_test_sets(Path(choice))) else "suite"
 
 
-def _evaluated(
-    released: Released,
+def _score_and_write(
+    pretrained: PretrainedModel,
     data: TestSets,
     conditions: Sequence[Condition],
-    trial: GuessTrial | None,
+    trial: PredictionTrial | None,
     options: EvaluateOptions,
     console: Console,
-) -> tuple[dict[str, Any], list[Mean], list[Refused]]:
-    """Score, and write what `--out` asks for: the content of evaluation.json, its means, and what was not scored."""
-    head, rules = _head(released, data, options), data.rules
-    journal = open_journal(
-        options.results.out, _terms(head, released, conditions, trial, options), force=options.results.force
+) -> tuple[dict[str, Any], list[Mean], list[SkippedImage]]:
+    """Score and write into `--out`: the content of evaluation.json, its means, and the images without scores."""
+    header, rules = _result_header(pretrained, data, options), data.rules
+    cache = open_result_cache(
+        options.results.out, _terms(header, pretrained, conditions, trial, options), force=options.results.force
     )
-    scores = score_released(
-        released,
+    scores = score_pretrained(
+        pretrained,
         data,
         conditions,
         limit=options.images.limit,
         console=console,
-        guess=trial.of if trial is not None else None,
-        journal=journal,
+        predict=trial.evaluate if trial is not None else None,
+        cache=cache,
     )
-    if scores.recalled:
-        console.print(f"{scores.recalled} images were scored before and are not restored again.", soft_wrap=True)
+    if scores.cached_count:
+        console.print(f"{scores.cached_count} images were scored before and are not restored again.", soft_wrap=True)
     if trial is not None:
-        trial.found.extend(scores.guesses)
-    means = sorted(means_of(scores.rows, rules), key=lambda mean: (condition_sort_key(mean.condition), mean.dataset))
+        trial.rows.extend(scores.predictions)
+    means = sorted(
+        compute_means(scores.rows, rules), key=lambda mean: (condition_sort_key(mean.condition), mean.dataset)
+    )
+    reported = options.results.reported
+    comparison = _compare_with_reported(reported, means, rules) if reported else None
     result = {
-        **head,
-        "means": [{key: _finite(value) for key, value in asdict(mean).items()} for mean in means],
-        "refused": [asdict(refused) for refused in scores.refused],
-        "reported": _compared(options.results.reported, means, rules) if options.results.reported else None,
-        "guess": trial.result() if trial is not None else None,
+        **header,
+        "means": [{key: _finite_or_none(value) for key, value in asdict(mean).items()} for mean in means],
+        "refused": [asdict(skipped) for skipped in scores.skipped],
+        "reported": comparison,
+        "guess": trial.summary_record() if trial is not None else None,
     }
     if options.results.out is not None:
-        _write(options.results.out, {**result, "environment": environment(released.device)}, scores.rows, trial)
-    return result, means, scores.refused
+        _write_results(
+            options.results.out, {**result, "environment": environment(pretrained.device)}, scores.rows, trial
+        )
+    return result, means, scores.skipped
 
 
-def _write(folder: Path, result: dict[str, Any], rows: Sequence[dict[str, Any]], trial: GuessTrial | None) -> None:
-    """Every file of the results, and none that an earlier evaluation left."""
+def _write_results(
+    folder: Path, result: dict[str, Any], rows: Sequence[dict[str, Any]], trial: PredictionTrial | None
+) -> None:
+    """Write every result file, and remove those of an earlier evaluation."""
     tables = {}
     if trial is not None:
-        found = result["guess"]
-        tables = {GUESSES_FILE: trial.rows(), COSTS_FILE: costs_table(found), CONFUSION_FILE: confusion_table(found)}
+        guess_record = result["guess"]
+        tables = {
+            GUESSES_FILE: trial.table(),
+            COSTS_FILE: costs_table(guess_record),
+            CONFUSION_FILE: confusion_table(guess_record),
+        }
     write_images(pd.DataFrame(list(rows)), folder / IMAGES_FILE)
     for name, table in tables.items():
         write_text(folder / name, table.to_csv(index=name == CONFUSION_FILE))
@@ -165,73 +190,73 @@ def _write(folder: Path, result: dict[str, Any], rows: Sequence[dict[str, Any]],
 
 
 def _terms(
-    head: dict[str, Any],
-    released: Released,
+    header: dict[str, Any],
+    pretrained: PretrainedModel,
     conditions: Sequence[Condition],
-    trial: GuessTrial | None,
+    trial: PredictionTrial | None,
     options: EvaluateOptions,
 ) -> dict[str, Any]:
-    """What decides the numbers of an evaluation."""
-    return terms_of(
-        head,
+    """Every setting that decides the numbers of this evaluation."""
+    return evaluation_terms(
+        header,
         conditions=[condition.name for condition in conditions],
         codes=sha256_of(options.checkpoint.codes) if options.checkpoint.codes is not None else "",
-        guesses_by=trial.guesser.path.name if trial is not None else "",
-        device=released.device.type,
-        code=code_digest(released.model),
+        guesses_by=trial.classifier.path.name if trial is not None else "",
+        device=pretrained.device.type,
+        code=source_digest(pretrained.model),
     )
 
 
-def chosen_conditions(released: Released, data: TestSets, asked: Sequence[str]) -> list[Condition]:
-    """The data's conditions that the model serves, or those asked for by task or name.
+def select_conditions(pretrained: PretrainedModel, data: TestSets, requested: Sequence[str]) -> list[Condition]:
+    """The data's conditions that the model serves, or those requested by task or name.
 
     Raises:
         ValueError: an unknown name, or one that the data or the model does not serve.
     """
-    there = [condition for condition in data.conditions if released.serves(condition)]
-    if not asked:
-        if not there:
-            tasks = ", ".join(task.name for task in released.tasks)
-            raise ValueError(f"No image for {tasks}, which is what {released.name} serves: choose other --data.")
-        return there
-    chosen: list[Condition] = []
-    for name in asked:
-        fitting = [c for c in there if name in (c.name, c.task.name)]
-        if not fitting and name.startswith("noise-") and any(c.task is Task.NOISE for c in there):
-            fitting = [condition_named(name)]  # a level of its own, where the protocol draws any
-        if not fitting:
-            known = ", ".join(c.name for c in there) or "nothing"
-            raise ValueError(f"--tasks {name}: these images and {released.name} serve {known}.")
-        chosen += [c for c in fitting if c not in chosen]
-    return chosen
+    available = [condition for condition in data.conditions if pretrained.serves(condition)]
+    if not requested:
+        if not available:
+            tasks = ", ".join(task.name for task in pretrained.tasks)
+            raise ValueError(f"No image for {tasks}, which is what {pretrained.name} serves: choose other --data.")
+        return available
+    selected: list[Condition] = []
+    for name in requested:
+        matching = [c for c in available if name in (c.name, c.task.name)]
+        if not matching and name.startswith("noise-") and any(c.task is Task.NOISE for c in available):
+            matching = [condition_named(name)]  # a level of its own, where the protocol draws any
+        if not matching:
+            names = ", ".join(c.name for c in available) or "nothing"
+            raise ValueError(f"--tasks {name}: these images and {pretrained.name} serve {names}.")
+        selected += [c for c in matching if c not in selected]
+    return selected
 
 
-def _tasks(asked: Sequence[str]) -> list[Task]:
-    """The tasks of the names asked for.
+def _parse_tasks(requested: Sequence[str]) -> list[Task]:
+    """The tasks of the requested names.
 
     Raises:
         ValueError: no such task or condition.
     """
-    known = {task.name: task for task in known_tasks()}
+    tasks_by_name = {task.name: task for task in known_tasks()}
     tasks = []
-    for name in asked:
+    for name in requested:
         try:
-            tasks.append(known[name] if name in known else condition_named(name).task)
+            tasks.append(tasks_by_name[name] if name in tasks_by_name else condition_named(name).task)
         except ValueError as error:
-            raise ValueError(f"--tasks {name}: unknown.{suggestion(name, [*known, 'noise-25'])}") from error
+            raise ValueError(f"--tasks {name}: unknown.{suggestion(name, [*tasks_by_name, 'noise-25'])}") from error
     return list(dict.fromkeys(tasks))
 
 
-def _head(released: Released, data: TestSets, options: EvaluateOptions) -> dict[str, Any]:
-    styles = [task.shown() for task in released.tasks if task not in PAPER_TASKS]
+def _result_header(pretrained: PretrainedModel, data: TestSets, options: EvaluateOptions) -> dict[str, Any]:
+    styles = [task.style_json() for task in pretrained.tasks if task not in PAPER_TASKS]
     return {
         "schema": 1,
-        "model": released.name,
-        "config": dict(released.config),
-        "weights": {"file": released.weights, "sha256": released.sha256, "layout": released.layout}
-        | ({"taken": released.taken} if released.taken else {}),
-        "run_id": released.run_id,
-        "told": released.told,
+        "model": pretrained.name,
+        "config": dict(pretrained.config),
+        "weights": {"file": pretrained.weights, "sha256": pretrained.sha256, "layout": pretrained.layout}
+        | ({"taken": pretrained.weights_note} if pretrained.weights_note else {}),
+        "run_id": pretrained.run_id,
+        "told": pretrained.conditioning,
         "data": data.description,
         "limit": options.images.limit,
         "protocol": data.rules.to_json(),
@@ -240,7 +265,7 @@ def _head(released: Released, data: TestSets, options: EvaluateOptions) -> dict[
     }
 
 
-def _finite(value: Any) -> Any:
+def _finite_or_none(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -256,25 +281,25 @@ def _reported_setting(name: str) -> Any:
     return reported.SETTINGS[cells[0].setting]
 
 
-def _compared(name: str, means: Sequence[Mean], rules: Protocol) -> dict[str, Any]:
-    """Measured numbers of whole sets beside the printed ones; a mean over some of a set's images is none of its."""
+def _compare_with_reported(name: str, means: Sequence[Mean], rules: Protocol) -> dict[str, Any]:
+    """Measured numbers of complete sets beside the published ones; means over part of a set are left out."""
     from reports import reported
 
     setting = _reported_setting(name)
-    by_place = {(mean.dataset, mean.condition): mean for mean in means if mean.part == "all"}
+    mean_of_set = {(mean.dataset, mean.condition): mean for mean in means if mean.part == "all"}
     measured, left_out = {}, []
     for column in setting.columns:
-        mean = by_place.get((column.dataset, column.condition))
+        mean = mean_of_set.get((column.dataset, column.condition))
         if mean is not None and mean.images == column.n_images and math.isfinite(mean.psnr_db):
             measured[column.name] = (mean.psnr_db, mean.ssim)
         elif mean is not None:
             left_out.append(f"{column.name}: {mean.images} of {column.n_images} images")
     cells = reported.compare(name, measured)
-    needed = reported.protocol_for(setting.name, cells[0].method)
+    protocol_needed = reported.protocol_for(setting.name, cells[0].method)
     return {
         "name": name,
-        "protocol_of_the_printed_numbers": needed,
-        "same_protocol": needed == rules.name,
+        "protocol_of_the_printed_numbers": protocol_needed,
+        "same_protocol": protocol_needed == rules.name,
         "left_out": left_out,
         "cells": [{**asdict(cell), "verdict": cell.verdict} for cell in cells],
     }

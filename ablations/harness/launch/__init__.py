@@ -1,4 +1,4 @@
-"""The launchers by name: what makes runs true on this machine, on a cluster, or in processes that torchrun started.
+"""The launchers by name: they execute runs on this machine, on a cluster, or in processes that torchrun started.
 
 No torch is imported here, so that a command line can list what there is. `job` holds what all of them do.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from ablations.command_line import OPTION, given, gpus, one, option, several
+from ablations.flags import OPTION, changed_flags, gpu_count, option, single_value, value_list
 from dfpir.registry import Registry
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ablations.harness.training.distributed import ProcessGroup
 
 
-def _known(default: str) -> str:
-    return f"{_one_of(list(LAUNCHERS))} (default: {default})"
+def _launcher_help(default: str) -> str:
+    return f"{_join_with_or(list(LAUNCHERS))} (default: {default})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +34,13 @@ class Launching:
         gpus: GPUs a run asks a cluster for; a fraction shares one (ray)
     """
 
-    launcher: Annotated[str, one("--launcher", "NAME"), option(_known)] = "local"
-    ray_address: Annotated[str | None, one("--ray-address", "ADDRESS"), OPTION] = None
-    slurm: Annotated[tuple[str, ...], several("--slurm", "KEY=VALUE ..."), OPTION] = ()
-    gpus: Annotated[float | None, one("--gpus", "N", gpus), OPTION] = None
+    launcher: Annotated[str, single_value("--launcher", "NAME"), option(_launcher_help)] = "local"
+    ray_address: Annotated[str | None, single_value("--ray-address", "ADDRESS"), OPTION] = None
+    slurm: Annotated[tuple[str, ...], value_list("--slurm", "KEY=VALUE ..."), OPTION] = ()
+    gpus: Annotated[float | None, single_value("--gpus", "N", gpu_count), OPTION] = None
 
     def gpus_on(self, device: torch.device) -> float:
-        """GPUs a run: as asked, else one where it runs on a GPU."""
+        """GPUs a run: as given, else one where it runs on a GPU."""
         return self.gpus if self.gpus is not None else float(device.type == "cuda")
 
 
@@ -78,57 +78,57 @@ def register_launcher(entry: LauncherEntry) -> LauncherEntry:
     return LAUNCHERS.register(entry.name)(entry)
 
 
-def make_launcher(asked: Launching, device: torch.device, team: ProcessGroup | None = None) -> Launcher:
-    """The launcher that was asked for, ready to be called; `team` is whom torchrun started.
+def make_launcher(options: Launching, device: torch.device, process_group: ProcessGroup | None = None) -> Launcher:
+    """The requested launcher, ready to be called; `process_group` has the processes that torchrun started.
 
     Raises:
         ValueError: an unknown launcher, one whose library is missing, or settings of another one.
     """
-    from ablations.harness.training.distributed import COMMAND, SINGLE_PROCESS, is_one_of_many
+    from ablations.harness.training.distributed import COMMAND, SINGLE_PROCESS, is_multi_process
 
-    entry = LAUNCHERS[asked.launcher]
-    for name, flag in given(asked, Launching(launcher=asked.launcher)).items():
+    entry = LAUNCHERS[options.launcher]
+    for name, flag in changed_flags(options, Launching(launcher=options.launcher)).items():
         if name not in entry.takes:
-            owners = _one_of([each.name for each in LAUNCHERS.values() if name in each.takes])
-            why = f"; {entry.without_gpus}" if name == "gpus" and entry.without_gpus else f", not with {entry.name}"
-            raise ValueError(f"{flag} goes with --launcher {owners}{why}.")
-    if not entry.joins and is_one_of_many():
+            launchers = _join_with_or([launcher.name for launcher in LAUNCHERS.values() if name in launcher.takes])
+            reason = f"; {entry.without_gpus}" if name == "gpus" and entry.without_gpus else f", not with {entry.name}"
+            raise ValueError(f"{flag} goes with --launcher {launchers}{reason}.")
+    if not entry.joins and is_multi_process():
         raise ValueError(f"torchrun started several processes, which share runs with --launcher torchrun: {COMMAND}")
-    return entry.make(asked, device, team or SINGLE_PROCESS)
+    return entry.make(options, device, process_group or SINGLE_PROCESS)
 
 
-def _one_of(names: list[str]) -> str:
+def _join_with_or(names: list[str]) -> str:
     """`local, ray or slurm`."""
     return " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
-def _local(asked: Launching, device: torch.device, team: ProcessGroup) -> Launcher:
+def _local(options: Launching, device: torch.device, process_group: ProcessGroup) -> Launcher:
     from ablations.harness.launch.local import launch
 
     return launch
 
 
-def _ray(asked: Launching, device: torch.device, team: ProcessGroup) -> Launcher:
+def _ray(options: Launching, device: torch.device, process_group: ProcessGroup) -> Launcher:
     from ablations.harness.launch.ray import RayLauncher
 
-    return RayLauncher(address=asked.ray_address, gpus=asked.gpus_on(device))
+    return RayLauncher(address=options.ray_address, gpus=options.gpus_on(device))
 
 
-def _slurm(asked: Launching, device: torch.device, team: ProcessGroup) -> Launcher:
-    from ablations.harness.launch.slurm import SlurmLauncher, settings_of
+def _slurm(options: Launching, device: torch.device, process_group: ProcessGroup) -> Launcher:
+    from ablations.harness.launch.slurm import SlurmLauncher, parse_settings
 
-    return SlurmLauncher(settings=settings_of(asked.slurm), gpus=asked.gpus_on(device))
+    return SlurmLauncher(settings=parse_settings(options.slurm), gpus=options.gpus_on(device))
 
 
-def _torchrun(asked: Launching, device: torch.device, team: ProcessGroup) -> Launcher:
+def _torchrun(options: Launching, device: torch.device, process_group: ProcessGroup) -> Launcher:
     from ablations.harness.launch.torchrun import TorchrunLauncher
 
-    return TorchrunLauncher(team)
+    return TorchrunLauncher(process_group)
 
 
-_JOBS = "with local, --jobs says how many runs share a GPU"
-register_launcher(LauncherEntry(name="local", make=_local, without_gpus=_JOBS, on_this_device=True))
+_GPUS_OF_LOCAL = "with local, --jobs says how many runs share a GPU"
+register_launcher(LauncherEntry(name="local", make=_local, without_gpus=_GPUS_OF_LOCAL, on_this_device=True))
 register_launcher(LauncherEntry(name="ray", make=_ray, takes=frozenset({"ray_address", "gpus"})))
 register_launcher(LauncherEntry(name="slurm", make=_slurm, takes=frozenset({"slurm", "gpus"})))
-_PROCESSES = "torchrun's --nproc-per-node says how many GPUs"
-register_launcher(LauncherEntry(name="torchrun", make=_torchrun, without_gpus=_PROCESSES, joins=True))
+_GPUS_OF_TORCHRUN = "torchrun's --nproc-per-node says how many GPUs"
+register_launcher(LauncherEntry(name="torchrun", make=_torchrun, without_gpus=_GPUS_OF_TORCHRUN, joins=True))

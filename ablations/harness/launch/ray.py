@@ -29,9 +29,9 @@ from reports.schema import CHECKPOINTS_FOLDER, DONE_FILE, SNAPSHOTS_FOLDER
 
 _RETRIES = 5  # of a run whose node or worker process is lost
 _POLL_S = 1.0
-_BUSY_WAIT_S = 5.0
+_BUSY_RETRY_S = 5.0
 
-Files = dict[str, bytes]
+PackedFiles = dict[str, bytes]
 """A run folder by relative path, as it travels through Ray's object store."""
 
 
@@ -54,29 +54,31 @@ class RayLauncher:
 
     def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
         """See `job.Launcher`."""
-        with _cluster(self.address) as ray, _token(jobs[0].root) as token:
-            _check_room(ray, self.gpus)
+        with _cluster(self.address) as ray, _shared_folder_token(jobs[0].root) as token:
+            _require_gpus(ray, self.gpus)
             waiting, failed = list(reversed(jobs)), []
             running: dict[Any, Job] = {}
             while waiting or running:
                 while waiting and len(running) < max_parallel:
                     job = waiting.pop()
-                    begin_attempt(job, elsewhere=True)
+                    begin_attempt(job, is_remote=True)
                     running[self._submit(ray, job, token)] = job
                     progress.started(job.spec)
-                ended, _ = ray.wait(list(running), timeout=_POLL_S)
-                for reference in ended:
+                finished, _ = ray.wait(list(running), timeout=_POLL_S)
+                for reference in finished:
                     job = running.pop(reference)
-                    lost = _fetch_files(ray, reference, job)
-                    done = not lost and is_done(job.folder)
-                    failed += end_attempt(job, progress, done=done, how=lost or "no error and no result")
+                    failure_reason = _fetch_files(ray, reference, job)
+                    done = not failure_reason and is_done(job.folder)
+                    failed += end_attempt(
+                        job, progress, done=done, exit_description=failure_reason or "no error and no result"
+                    )
                 for job in running.values():
                     report_progress_from_log(job, progress)
         return failed
 
     def _submit(self, ray: Any, job: Job, token: str) -> Any:
-        # max_calls: a fresh process a run, nothing of one is left to the next
-        task = ray.remote(max_calls=1)(_work).options(
+        # max_calls: a fresh process a run
+        task = ray.remote(max_calls=1)(_run_task).options(
             num_cpus=job.spec.recipe.cpu_threads if not self.gpus else 1,
             num_gpus=self.gpus,
             max_retries=_RETRIES,
@@ -85,15 +87,15 @@ class RayLauncher:
         return task.remote(job, token)
 
 
-def _work(job: Job, token: str) -> Files | None:
+def _run_task(job: Job, token: str) -> PackedFiles | None:
     """A task: the job, in the shared folder or, where there is none, in one of its own whose files are returned."""
     if (job.root / token).is_file():
         _execute_once(job)
         return None
     with tempfile.TemporaryDirectory(prefix="dfpir-") as folder:
-        own = replace(job, root=Path(folder))
-        _execute_once(own)
-        return pack(own.folder)
+        local_job = replace(job, root=Path(folder))
+        _execute_once(local_job)
+        return pack(local_job.folder)
 
 
 def _execute_once(job: Job) -> None:
@@ -101,7 +103,7 @@ def _execute_once(job: Job) -> None:
     if trace.is_file() and trace.stat().st_size:  # Ray tries a process that ended again: one that hung would hang again
         write_crash_record(job, "a hang")
         return
-    execute_when_free(job, _BUSY_WAIT_S)
+    execute_when_free(job, _BUSY_RETRY_S)
 
 
 def _fetch_files(ray: Any, reference: Any, job: Job) -> str:
@@ -117,15 +119,17 @@ def _fetch_files(ray: Any, reference: Any, job: Job) -> str:
     return ""
 
 
-def pack(folder: Path) -> Files:
+def pack(folder: Path) -> PackedFiles:
     """The files of a run folder, without those that only a later start would need."""
-    passing = (CHECKPOINTS_FOLDER, SNAPSHOTS_FOLDER)
+    transient = (CHECKPOINTS_FOLDER, SNAPSHOTS_FOLDER)
     files = sorted(p for p in folder.rglob("*") if p.is_file())
-    named = {p.relative_to(folder).as_posix(): p for p in files}
-    return {name: path.read_bytes() for name, path in named.items() if PurePosixPath(name).parts[0] not in passing}
+    path_by_name = {p.relative_to(folder).as_posix(): p for p in files}
+    return {
+        name: path.read_bytes() for name, path in path_by_name.items() if PurePosixPath(name).parts[0] not in transient
+    }
 
 
-def unpack(files: Files, folder: Path) -> None:
+def unpack(files: PackedFiles, folder: Path) -> None:
     """Write a packed run into `folder`, DONE last.
 
     Raises:
@@ -140,15 +144,17 @@ def unpack(files: Files, folder: Path) -> None:
         write_bytes(folder / name, files[name])
 
 
-def _check_room(ray: Any, gpus: float) -> None:
+def _require_gpus(ray: Any, gpus: float) -> None:
     """Refuse what would wait forever."""
-    there = ray.cluster_resources().get("GPU", 0.0)
-    if gpus > there:
-        raise ValueError(f"A run asks for {gpus:g} GPUs and the Ray cluster has {there:g}: see --gpus and --device.")
+    available = ray.cluster_resources().get("GPU", 0.0)
+    if gpus > available:
+        raise ValueError(
+            f"A run asks for {gpus:g} GPUs and the Ray cluster has {available:g}: see --gpus and --device."
+        )
 
 
 @contextmanager
-def _token(root: Path) -> Iterator[str]:
+def _shared_folder_token(root: Path) -> Iterator[str]:
     """A file in the folder of runs by which a worker knows that it sees the same folder."""
     path = root / f".shared-{secrets.token_hex(8)}"
     root.mkdir(parents=True, exist_ok=True)
@@ -162,19 +168,19 @@ def _token(root: Path) -> Iterator[str]:
 @contextmanager
 def _cluster(address: str | None) -> Iterator[Any]:
     """Ray, connected; a cluster that is started here listens on this machine alone and ends with the study."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ray = import_extra("ray", "ray")
     if ray.is_initialized():
         yield ray
         return
-    own: dict[str, Any] = {}
+    local_options: dict[str, Any] = {}
     temporary = None
     if address is None:
         temporary = tempfile.mkdtemp(prefix="ray-")
-        own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "_temp_dir": temporary}
+        local_options = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "_temp_dir": temporary}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local_options)
     except (ConnectionError, RuntimeError) as error:
         raise ValueError(f"--ray-address {address}: {error}") from error
     try:

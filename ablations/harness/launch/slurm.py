@@ -1,4 +1,4 @@
-"""Runs as a Slurm job array, through submitit: a run that is pre-empted is queued again and goes on."""
+"""Runs as a Slurm job array, through submitit: a run that is pre-empted is queued again and resumes."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ SETTINGS = (
 )  # fmt: skip
 """What `--slurm KEY=VALUE` may set: names of sbatch, `time` in minutes."""
 
-FOLDER = ".slurm"
-_NUMBERS = ("time", "cpus_per_task", "signal_delay_s")
+LOG_FOLDER = ".slurm"
+_INTEGER_SETTINGS = ("time", "cpus_per_task", "signal_delay_s")
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,:=+\[\]-]*")
 _POLL_S = 5.0
-_LAG_S = 60.0  # a network folder may show a file so much later
-_BUSY_WAIT_S = 10.0
+_FILE_DELAY_S = 60.0  # a network folder may show a file so much later
+_BUSY_RETRY_S = 10.0
 _REQUEUES = 1000  # after reaching the time limit
 
 
-def settings_of(texts: Sequence[str]) -> dict[str, str]:
+def parse_settings(arguments: Sequence[str]) -> dict[str, str]:
     """Settings from words of the command line.
 
     Raises:
         ValueError: one that is no KEY=VALUE.
     """
-    for text in texts:
-        if "=" not in text:
-            raise ValueError(f"--slurm {text!r}: KEY=VALUE is needed, as in partition=gpu.")
-    return {key: value for key, _, value in (text.partition("=") for text in texts)}
+    for argument in arguments:
+        if "=" not in argument:
+            raise ValueError(f"--slurm {argument!r}: KEY=VALUE is needed, as in partition=gpu.")
+    return {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
 
 
 class Task:
     """What a Slurm job does; called again where it is queued again."""
 
     def __call__(self, job: Job) -> bool:
-        """Do the job, once nobody else works on its run. Returns whether the run is done."""
-        return execute_when_free(job, _BUSY_WAIT_S)
+        """Execute the job, once no other process works on its run. Returns whether the run is done."""
+        return execute_when_free(job, _BUSY_RETRY_S)
 
     def checkpoint(self, job: Job) -> Any:
-        """What submitit queues again at pre-emption; the run itself goes on from its last checkpoint."""
+        """What submitit queues again at pre-emption; the run itself resumes from its last checkpoint."""
         return import_extra("submitit", "slurm").helpers.DelayedSubmission(self, job)
 
 
@@ -70,8 +70,8 @@ class SlurmLauncher:
     settings: Mapping[str, str] = field(default_factory=dict)  # of the job array (see `SETTINGS`)
     gpus: float = 0.0  # a run
     cluster: str = "slurm"  # submitit's executor; `local` and `debug` run without Slurm
-    poll_s: float = _POLL_S  # seconds between looks
-    lag_s: float = _LAG_S  # seconds until files written elsewhere are seen here
+    poll_s: float = _POLL_S  # seconds between polls
+    file_delay_s: float = _FILE_DELAY_S  # seconds until files of other machines are visible
 
     def __post_init__(self) -> None:
         for key, value in self.settings.items():
@@ -79,7 +79,7 @@ class SlurmLauncher:
                 raise UnknownNameError(f"Unknown Slurm setting {key!r}.{suggestion(key, SETTINGS)}")
             if not _VALUE.fullmatch(value):
                 raise ValueError(f"--slurm {key}={value!r}: letters, digits and _.,:=+[]- are allowed.")
-            if key in _NUMBERS and not value.isdecimal():
+            if key in _INTEGER_SETTINGS and not value.isdecimal():
                 raise ValueError(f"--slurm {key}={value!r}: a whole number is needed.")
         if self.gpus != int(self.gpus):
             raise ValueError(f"--gpus {self.gpus:g}: Slurm gives whole GPUs.")
@@ -89,7 +89,7 @@ class SlurmLauncher:
         """See `job.Launcher`. Interrupted, it cancels what it has queued."""
         executor = self._executor(jobs, max_parallel)
         for job in jobs:
-            begin_attempt(job, elsewhere=True)
+            begin_attempt(job, is_remote=True)
         with executor.batch():
             handles = [executor.submit(Task(), job) for job in jobs]
         waiting = list(zip(handles, jobs, strict=True))
@@ -98,14 +98,16 @@ class SlurmLauncher:
         failed = []
         try:
             while waiting:
-                ended = [(handle, job) for handle, job in waiting if handle.done()]
-                for handle, job in ended:
+                finished = [(handle, job) for handle, job in waiting if handle.done()]
+                for handle, job in finished:
                     waiting.remove((handle, job))
-                    how = f"Slurm's state {handle.state} (job {handle.job_id})"
-                    failed += end_attempt(job, progress, done=self._ended_well(job), how=how)
+                    exit_description = f"Slurm's state {handle.state} (job {handle.job_id})"
+                    failed += end_attempt(
+                        job, progress, done=self._is_done_after_delay(job), exit_description=exit_description
+                    )
                 for _, job in waiting:
                     report_progress_from_log(job, progress)
-                if waiting and not ended:
+                if waiting and not finished:
                     time.sleep(self.poll_s)
         finally:
             for handle, _ in waiting:
@@ -114,28 +116,28 @@ class SlurmLauncher:
 
     def _executor(self, jobs: Sequence[Job], max_parallel: int) -> Any:
         submitit = import_extra("submitit", "slurm")
-        (jobs[0].root / FOLDER).mkdir(parents=True, exist_ok=True)
+        (jobs[0].root / LOG_FOLDER).mkdir(parents=True, exist_ok=True)
         try:
             executor = submitit.AutoExecutor(
-                folder=jobs[0].root / FOLDER, cluster=self.cluster, slurm_max_num_timeout=_REQUEUES
+                folder=jobs[0].root / LOG_FOLDER, cluster=self.cluster, slurm_max_num_timeout=_REQUEUES
             )
         except RuntimeError as error:
             raise ValueError(f"--launcher slurm: {error}") from error
-        given: dict[str, Any] = {k: int(v) if k in _NUMBERS else v for k, v in self.settings.items()}
+        settings: dict[str, Any] = {k: int(v) if k in _INTEGER_SETTINGS else v for k, v in self.settings.items()}
         threads = max(job.spec.recipe.cpu_threads for job in jobs)
         executor.update_parameters(
-            timeout_min=given.pop("time", 24 * 60),
-            cpus_per_task=given.pop("cpus_per_task", threads),
+            timeout_min=settings.pop("time", 24 * 60),
+            cpus_per_task=settings.pop("cpus_per_task", threads),
             gpus_per_node=int(self.gpus),
             slurm_job_name="dfpir",
             slurm_array_parallelism=max_parallel,
-            **{f"slurm_{key}": value for key, value in given.items()},
+            **{f"slurm_{key}": value for key, value in settings.items()},
         )
         return executor
 
-    def _ended_well(self, job: Job) -> bool:
+    def _is_done_after_delay(self, job: Job) -> bool:
         """Whether the run is done, as soon as this machine sees what the other wrote."""
-        deadline = time.monotonic() + self.lag_s
+        deadline = time.monotonic() + self.file_delay_s
         while True:
             if is_done(job.folder):
                 return True

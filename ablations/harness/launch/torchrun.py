@@ -14,28 +14,28 @@ from ablations.harness.progress import StudyProgress
 from ablations.harness.run_one import is_done
 from ablations.harness.training.distributed import ProcessGroup
 
-_BUSY_WAIT_S = 2.0
+_BUSY_RETRY_S = 2.0
 
 
 class TorchrunLauncher:
-    """Does jobs in this process, the first of the team, while the others are in `run_one.run_nonzero_rank`."""
+    """Executes jobs in this process, rank 0 of its group, while the others are in `run_one.run_nonzero_rank`."""
 
-    def __init__(self, team: ProcessGroup) -> None:
-        self._team = team
+    def __init__(self, process_group: ProcessGroup) -> None:
+        self._process_group = process_group
 
     def __call__(self, jobs: Sequence[Job], *, max_parallel: int, progress: StudyProgress) -> list[Job]:
-        """Do all jobs, one at a time whatever `max_parallel` says (see `job.Launcher`)."""
+        """Execute all jobs, one at a time whatever `max_parallel` says (see `job.Launcher`)."""
         waiting, failed = deque(jobs), []
         while waiting:
-            job = replace(waiting.popleft(), device=str(self._team.device))
+            job = replace(waiting.popleft(), device=str(self._process_group.device))
             begin_attempt(job)
             progress.started(job.spec)
             try:
-                execute_job(job, partial(progress.update, job.spec.digest), self._team)
+                execute_job(job, partial(progress.update, job.spec.digest), self._process_group)
             except BusyError:
                 waiting.append(job)
                 progress.busy(job.spec)
-                time.sleep(_BUSY_WAIT_S)
+                time.sleep(_BUSY_RETRY_S)
                 continue
-            failed += end_attempt(job, progress, done=is_done(job.folder), how="no error")
+            failed += end_attempt(job, progress, done=is_done(job.folder), exit_description="no error")
         return failed

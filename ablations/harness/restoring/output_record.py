@@ -1,4 +1,4 @@
-"""What `--out` holds of an earlier restoration: an interrupted one goes on, and no output is taken for another's."""
+"""Record of the images restored into `--out`: an interrupted restoration resumes, and never reuses a stale output."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablations.harness.evaluating.journal import code_digest, read_lines, shortened
-from ablations.harness.evaluating.released import Released
+from ablations.harness.evaluating.pretrained import PretrainedModel
+from ablations.harness.evaluating.result_cache import read_json_lines, source_digest, truncate
 from reports.files import sha256_of, write_text
 
 RECORD_FILE = "restored.jsonl"
-"""A line an output: its name, the hashes of its input and of itself, and the terms that it was made by."""
+"""A line an output: its name, the hashes of its input and of itself, and the settings it was restored with."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class RestoreJob:
     """One image to restore: where it is read and written."""
 
     source: Path
@@ -29,12 +29,12 @@ class OutputRecord:
     """The outputs that a folder's record names."""
 
     path: Path  # the record
-    terms: Mapping[str, Any]  # what decides the pixels of an output now
-    found: dict[str, dict[str, Any]] = field(default_factory=dict)  # name of an output -> its line; of several the last
+    terms: Mapping[str, Any]  # every setting that decides an output's pixels now
+    lines: dict[str, dict[str, Any]] = field(default_factory=dict)  # output's name -> its last line
 
-    def holds(self, job: Job) -> bool:
-        """Whether the output is there, of this input and by these terms, as it was written."""
-        line = self.found.get(job.target.name)
+    def is_current(self, job: RestoreJob) -> bool:
+        """Whether the output exists unchanged, of this input and with these settings."""
+        line = self.lines.get(job.target.name)
         if line is None or line.get("terms") != self.terms or not job.target.is_file():
             return False
         try:
@@ -42,10 +42,10 @@ class OutputRecord:
         except OSError:
             return False
 
-    def add(self, job: Job, output: str) -> None:
-        """Name an output of this hash; before it is written, since one that nothing names is nobody's."""
-        line = {"name": job.target.name, "input": sha256_of(job.source), "output": output, "terms": self.terms}
-        self.found[job.target.name] = line
+    def add(self, job: RestoreJob, output_hash: str) -> None:
+        """Record an output of this hash; before it is written, since an output without a line is refused later."""
+        line = {"name": job.target.name, "input": sha256_of(job.source), "output": output_hash, "terms": self.terms}
+        self.lines[job.target.name] = line
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(json.dumps(line) + "\n")
@@ -54,54 +54,53 @@ class OutputRecord:
 def open_record(out: Path, terms: Mapping[str, Any]) -> OutputRecord:
     """The record of a folder; a line that was cut short is dropped."""
     record = OutputRecord(path=out / RECORD_FILE, terms=json.loads(json.dumps(terms)))
-    record.found = {line["name"]: line for line in read_lines(record.path) if isinstance(line.get("name"), str)}
-    if record.found:
-        write_text(record.path, "".join(json.dumps(line) + "\n" for line in record.found.values()))
+    record.lines = {line["name"]: line for line in read_json_lines(record.path) if isinstance(line.get("name"), str)}
+    if record.lines:
+        write_text(record.path, "".join(json.dumps(line) + "\n" for line in record.lines.values()))
     return record
 
 
-def terms_of(
-    released: Released, *, degradation: str, tile: int | None, codes: Path | None, guesser: str
+def restoration_terms(
+    pretrained: PretrainedModel, *, degradation: str, tile: int | None, codes: Path | None, classifier: str
 ) -> dict[str, Any]:
-    """What decides an output's pixels: the model, its weights and code, what it is told, and how pictures are cut."""
+    """Every setting that decides an output's pixels: the model, its weights, code and conditioning, and the tiles."""
     return {
-        "model": released.name,
-        "settings": dict(released.config),
-        "weights": released.sha256,
-        "taken": released.taken,
-        "told": released.told,
+        "model": pretrained.name,
+        "settings": dict(pretrained.config),
+        "weights": pretrained.sha256,
+        "taken": pretrained.weights_note,
+        "told": pretrained.conditioning,
         "codes": sha256_of(codes) if codes is not None else "",
         "degradation": degradation,
-        "guesser": guesser,
+        "guesser": classifier,
         "tile": tile,
-        "device": released.device.type,
-        "code": code_digest(released.model),
+        "device": pretrained.device.type,
+        "code": source_digest(pretrained.model),
     }
 
 
-def require_free(jobs: Sequence[Job], record: OutputRecord | None = None) -> None:
-    """Refuse to write over what is there.
+def refuse_overwrite(jobs: Sequence[RestoreJob], record: OutputRecord | None = None) -> None:
+    """Refuse to overwrite existing files.
 
     Raises:
-        ValueError: an output exists, and was made otherwise or by nobody knows what.
+        ValueError: an output exists that was restored with other settings, or that the record does not list.
     """
-    there = [job.target for job in jobs if job.target.exists()]
-    if not there:
+    existing = [job.target for job in jobs if job.target.exists()]
+    if not existing:
         return
-    more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-    verb = "exist" if more else "exists"
-    raise ValueError(
-        f"{there[0]}{more} {verb} already{_otherwise(there[0].name, record)}: choose another --out, or say --force."
-    )
+    remainder = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+    verb = "exist" if remainder else "exists"
+    difference = _difference(existing[0].name, record)
+    raise ValueError(f"{existing[0]}{remainder} {verb} already{difference}: choose another --out, or say --force.")
 
 
-def _otherwise(name: str, record: OutputRecord | None) -> str:
-    """What is other about an output that a record names."""
-    line = record.found.get(name) if record is not None else None
+def _difference(name: str, record: OutputRecord | None) -> str:
+    """How the recorded settings of an output differ from the current ones, for a message."""
+    line = record.lines.get(name) if record is not None else None
     if line is None or record is None:
         return ""
     terms = line.get("terms") or {}
     for key, value in record.terms.items():
         if terms.get(key) != value:
-            return f", made by another {key} ({shortened(terms.get(key), 40)}, not {shortened(value, 40)})"
+            return f", made by another {key} ({truncate(terms.get(key), 40)}, not {truncate(value, 40)})"
     return ", of another picture or changed since"

@@ -48,8 +48,8 @@ class Span:
     def weights(self) -> Float[Tensor, " used"]:
         """Of the used pixels, in (0, 1]; those of all tiles sum to one everywhere."""
         rise, fall = (_ramp(last - first) for first, last in (self.enter, self.leave))
-        flat = torch.ones(self.leave[0] - self.enter[1])
-        return torch.cat([rise, flat, 1 - fall])
+        plateau = torch.ones(self.leave[0] - self.enter[1])
+        return torch.cat([rise, plateau, 1 - fall])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +84,9 @@ class Tiling:
         margin, fade = min(MARGIN, self.tile // 8), min(FADE, self.tile // 8)
         # in units of the grid, so that every start lies on it
         step = max((self.tile - 2 * margin - fade) // self.grid, 1)
-        last = ceil((length - self.tile) / self.grid)
-        count = ceil(last / step) + 1
-        starts = [last * index // (count - 1) * self.grid for index in range(count)]
+        last_start = ceil((length - self.tile) / self.grid)
+        count = ceil(last_start / step) + 1
+        starts = [last_start * index // (count - 1) * self.grid for index in range(count)]
         stops = [*(start + self.tile for start in starts[:-1]), length]
         middles = [(stop + start) // 2 for stop, start in zip(stops[:-1], starts[1:], strict=True)]
         fades = [(0, 0), *((middle - fade // 2, middle - fade // 2 + fade) for middle in middles), (length, length)]
@@ -97,7 +97,11 @@ class Tiling:
 
 
 def restore_rows(
-    restore: Restore, read: Read, size: tuple[int, int], tiling: Tiling, done: Callable[[int, int], None] | None = None
+    restore: Restore,
+    read: Read,
+    size: tuple[int, int],
+    tiling: Tiling,
+    on_tile: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[int, Float[Tensor, "3 rows width"]]]:
     """The restored image from the top down, in bands of finished rows on the CPU.
 
@@ -106,29 +110,29 @@ def restore_rows(
         read: (rows, columns) -> that part of the degraded image.
         size: (height, width) of the image.
         tiling: how to cut.
-        done: called after each tile with how many are done, and how many there are.
+        on_tile: called after each tile with how many are done, and how many there are.
 
     Yields:
         (first row, rows), float32, not clipped; together they are the image.
     """
-    down, across = (tiling.spans(side) for side in size)
-    carried = torch.zeros(3, 0, size[1])
-    for number, span in enumerate(down):
+    row_spans, column_spans = (tiling.spans(side) for side in size)
+    carry = torch.zeros(3, 0, size[1])
+    for row_index, span in enumerate(row_spans):
         band = torch.zeros(3, span.used.stop - span.used.start, size[1])
-        for index, column in enumerate(across):
+        for column_index, column in enumerate(column_spans):
             tile = restore(read(slice(span.start, span.stop), slice(column.start, column.stop)))[0].float().cpu()
-            rows, columns = _within(span), _within(column)
+            rows, columns = _used_in_tile(span), _used_in_tile(column)
             band[..., column.used] += tile[:, rows, columns] * column.weights()
-            if done:
-                done(number * len(across) + index + 1, len(down) * len(across))
+            if on_tile:
+                on_tile(row_index * len(column_spans) + column_index + 1, len(row_spans) * len(column_spans))
         band *= span.weights()[:, None]
-        band[:, : carried.shape[1]] += carried
+        band[:, : carry.shape[1]] += carry
         finished = span.leave[0] - span.used.start
-        carried = band[:, finished:].clone()
+        carry = band[:, finished:].clone()
         yield span.used.start, band[:, :finished]
 
 
-def _within(span: Span) -> slice:
+def _used_in_tile(span: Span) -> slice:
     """The used pixels, counted from the tile's own first one."""
     return slice(span.used.start - span.start, span.used.stop - span.start)
 

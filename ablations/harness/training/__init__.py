@@ -1,1 +1,1 @@
-"""A run's training: the loop, its batches, its gradients, its checkpoints and what it logs."""
+"""Training: the loop, batches, gradients, checkpoints and logs."""

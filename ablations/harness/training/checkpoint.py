@@ -1,8 +1,8 @@
-"""Checkpoints that are whole or not there: safetensors files whose names carry the hash of their bytes.
+"""Atomic checkpoints: safetensors files whose names carry the hash of their bytes.
 
-The best weights so far lie in a file of their own, since they change seldom; a checkpoint names the one that belongs to
-it, and is whole only together with it. Both are written by way of a neighbour that is renamed: a reader, and whoever
-comes after a crash, meets the old files or the new ones.
+The best weights so far are in a file of their own, since they change seldom; a checkpoint names its file of best
+weights and is valid only together with it. Both are written to a temporary file that is renamed: after a crash there
+are the old files or the new ones.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from reports.files import writing
 BEST_FILE = "best_file"
 """The fact that names the file of the best weights; absent where there are none, or in the checkpoint itself."""
 
-_NAME = re.compile(r"(?:step|best)-(\d+)-([0-9a-f]{16})\.safetensors")
-_KEPT = 2
-_ALIGNED = 64  # bytes: any element type may begin there
+_FILE_NAME = re.compile(r"(?:step|best)-(\d+)-([0-9a-f]{16})\.safetensors")
+_MAX_KEPT = 2
+_ALIGNMENT = 64  # bytes: any element type may begin there
 _DTYPES = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
     torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
-_LOG = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,42 +45,42 @@ class Checkpoint:
     facts: Mapping[str, Any]
 
 
-class HostCopy:
-    """What tensors hold at one moment, in host memory that the next copy uses again; page-locked for those of a GPU."""
+class HostBuffer:
+    """Host memory for copies of tensors, reused by the next copy; page-locked for tensors of a GPU."""
 
     def __init__(self) -> None:
         self._memory: Tensor | None = None
 
-    def take(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def copy(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Contiguous copies by the same names, valid until the next call. Waits for the GPU once, not for each."""
-        places, size = [], 0
+        offsets, size = [], 0
         for tensor in tensors.values():
-            places.append(size)
-            size += -(-tensor.numel() * tensor.element_size() // _ALIGNED) * _ALIGNED
+            offsets.append(size)
+            size += -(-tensor.numel() * tensor.element_size() // _ALIGNMENT) * _ALIGNMENT
         devices = {tensor.device for tensor in tensors.values() if tensor.is_cuda}
         if self._memory is None or len(self._memory) != size:
             self._memory = torch.empty(size, dtype=torch.uint8, pin_memory=bool(devices))
         copies = {}
-        for (name, tensor), place in zip(tensors.items(), places, strict=True):
-            part = self._memory[place : place + tensor.numel() * tensor.element_size()]
-            copies[name] = part.view(tensor.dtype).view(tensor.shape)
+        for (name, tensor), offset in zip(tensors.items(), offsets, strict=True):
+            slot = self._memory[offset : offset + tensor.numel() * tensor.element_size()]
+            copies[name] = slot.view(tensor.dtype).view(tensor.shape)
             copies[name].copy_(tensor.detach(), non_blocking=True)
         for device in devices:
             torch.cuda.current_stream(device).synchronize()
         return copies
 
 
-def save(folder: Path, checkpoint: Checkpoint, *, keep: int = _KEPT) -> Path:
+def save(folder: Path, checkpoint: Checkpoint, *, keep: int = _MAX_KEPT) -> Path:
     """Write a checkpoint, then remove all but the newest `keep`, and best weights that none of these names."""
     facts = {"facts": json.dumps(dict(checkpoint.facts), sort_keys=True), "step": str(checkpoint.step)}
     path = _write(folder, f"step-{checkpoint.step:09d}", checkpoint.tensors, facts)
-    for old in _candidates(folder)[keep:]:
-        old.unlink(missing_ok=True)
-    if files := list(folder.glob("best-*.safetensors")):
-        named = {_best_named_by(kept) for kept in _candidates(folder)}
-        for file in files:
-            if file.name not in named:
-                file.unlink(missing_ok=True)
+    for surplus in _candidates(folder)[keep:]:
+        surplus.unlink(missing_ok=True)
+    if best_paths := list(folder.glob("best-*.safetensors")):
+        best_files = {_best_file_of(path) for path in _candidates(folder)}
+        for best_path in best_paths:
+            if best_path.name not in best_files:
+                best_path.unlink(missing_ok=True)
     return path
 
 
@@ -96,39 +96,39 @@ def _write(folder: Path, stem: str, tensors: Mapping[str, Tensor], metadata: Map
     trains. Hashing and writing tensors where they lie let go of it.
     """
     names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))  # aligned, as the format asks
-    parts: list[Any] = []
+    chunks: list[Any] = []
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
-    end = 0
+    offset = 0
     for name in names:
         tensor = tensors[name].detach().cpu().contiguous()
-        parts.append(tensor.flatten().view(torch.uint8).numpy())
-        start, end = end, end + len(parts[-1])
-        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    parts = [len(text).to_bytes(8, "little"), text, *parts]
+        chunks.append(tensor.flatten().view(torch.uint8).numpy())
+        start, offset = offset, offset + len(chunks[-1])
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, offset]}
+    encoded_header = json.dumps(header).encode()
+    encoded_header += b" " * (-len(encoded_header) % 8)
+    chunks = [len(encoded_header).to_bytes(8, "little"), encoded_header, *chunks]
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
+    for chunk in chunks:
+        digest.update(chunk)
     path = folder / f"{stem}-{digest.hexdigest()[:16]}.safetensors"
     with writing(path) as stream:
-        for part in parts:
-            stream.write(part)
+        for chunk in chunks:
+            stream.write(chunk)
     return path
 
 
-def latest_bytes(folder: Path) -> bytes | None:
-    """The content of the newest whole checkpoint, for `parsed`, or None."""
-    return _first_whole(_candidates(folder))
+def latest_checkpoint_bytes(folder: Path) -> bytes | None:
+    """The content of the newest intact checkpoint, for `parse`, or None."""
+    return _first_intact(_candidates(folder))
 
 
-def best_bytes(folder: Path, content: bytes) -> bytes | None:
-    """The content of the file of best weights that a checkpoint names, for `parsed`; None where it names none."""
-    named = _header(content)[1].get(BEST_FILE)
-    return None if named is None else (folder / str(named)).read_bytes()
+def best_weights_bytes(folder: Path, content: bytes) -> bytes | None:
+    """The content of the file of best weights that a checkpoint names, for `parse`; None where it names none."""
+    best_file = _header(content)[1].get(BEST_FILE)
+    return None if best_file is None else (folder / str(best_file)).read_bytes()
 
 
-def parsed(content: bytes, best: bytes | None = None) -> Checkpoint:
+def parse(content: bytes, best: bytes | None = None) -> Checkpoint:
     """A checkpoint from a file's content, with the best weights, as `best/NAME`, from that of theirs."""
     step, facts = _header(content)
     tensors = dict(safetensors.torch.load(content))
@@ -143,7 +143,7 @@ def _header(content: bytes) -> tuple[int, dict[str, Any]]:
     return int(header["step"]), json.loads(header["facts"])
 
 
-def _best_named_by(path: Path) -> str | None:
+def _best_file_of(path: Path) -> str | None:
     """The file of best weights that a checkpoint names; None where it names none or can't be read."""
     try:
         with path.open("rb") as stream:
@@ -155,38 +155,38 @@ def _best_named_by(path: Path) -> str | None:
 
 
 def load_step(folder: Path, step: int) -> Checkpoint | None:
-    """The whole checkpoint after `step` steps, or None."""
-    content = _first_whole([path for path in _candidates(folder) if _step_of(path) == step])
-    return None if content is None else parsed(content)
+    """The intact checkpoint after `step` steps, or None."""
+    content = _first_intact([path for path in _candidates(folder) if _step_of(path) == step])
+    return None if content is None else parse(content)
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps after which there are checkpoints, whole or not, newest first."""
+    """The steps of all checkpoints, intact or not, newest first."""
     return [_step_of(path) for path in _candidates(folder)]
 
 
-def remove(folder: Path, unwanted: list[int]) -> None:
+def remove_steps(folder: Path, steps_to_remove: list[int]) -> None:
     """Delete the checkpoints after these steps."""
     for path in _candidates(folder):
-        if _step_of(path) in unwanted:
+        if _step_of(path) in steps_to_remove:
             path.unlink(missing_ok=True)
 
 
-def _first_whole(paths: list[Path]) -> bytes | None:
+def _first_intact(paths: list[Path]) -> bytes | None:
     for path in paths:
-        content = _whole(path)
+        content = _read_intact(path)
         if content is not None:
             best = _header(content)[1].get(BEST_FILE)
-            if best is None or _whole(path.parent / str(best)) is not None:
+            if best is None or _read_intact(path.parent / str(best)) is not None:
                 return content
-            _LOG.warning("%s, the best weights of %s, is damaged or gone.", best, path)
-        _LOG.warning("%s is damaged and is passed over.", path)
+            _LOGGER.warning("%s, the best weights of %s, is damaged or gone.", best, path)
+        _LOGGER.warning("%s is damaged and is passed over.", path)
     return None
 
 
-def _whole(path: Path) -> bytes | None:
+def _read_intact(path: Path) -> bytes | None:
     """The content of a file of tensors that is as it was written, or None."""
-    match = _NAME.fullmatch(path.name)
+    match = _FILE_NAME.fullmatch(path.name)
     try:
         content = path.read_bytes()
         if match is not None and hashlib.sha256(content).hexdigest()[:16] == match[2]:
@@ -201,14 +201,14 @@ def _whole(path: Path) -> bytes | None:
 
 
 def _step_of(path: Path) -> int:
-    match = _NAME.fullmatch(path.name)
+    match = _FILE_NAME.fullmatch(path.name)
     assert match is not None
     return int(match[1])
 
 
 def _candidates(folder: Path) -> list[Path]:
     """Checkpoint files, newest step first."""
-    return sorted((p for p in folder.glob("step-*.safetensors") if _NAME.fullmatch(p.name)), reverse=True)
+    return sorted((p for p in folder.glob("step-*.safetensors") if _FILE_NAME.fullmatch(p.name)), reverse=True)
 
 
 def adam_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What each model is told of a sample's degradation, in training and at test time."""
+"""Conditioning: the `code` argument that describes a sample's degradation, in training and at test time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from datasets.seeding import stable_seed
 from datasets.tasks import CONDITIONS, PAPER_TASKS, Condition
 from datasets.transfer import to_device_async
 from dfpir import DFPIRConfig
-from dfpir.prompts import CODE_DIM, PromptBank
+from dfpir.config import CODE_DIM
+from dfpir.prompts import PromptBank
 
 INSTRUCTION_DIM = 256
 
@@ -34,7 +35,7 @@ class Conditioning:
                 "This model is told by the image features of its authors' fine-tuned CLIP, which are not published "
                 "in a form that can be loaded here: it can be built and compared with its fixture, not trained."
             )
-        self._instructions = self._as_instructions(prompts.codes) if self.needs == "code256" else None
+        self._instructions = self._project_to_instructions(prompts.codes) if self.needs == "code256" else None
 
     def __call__(
         self,
@@ -63,11 +64,11 @@ class Conditioning:
         if self.needs == "operator":
             return to_device_async(operator_code([c.task.name for c in conditions]), device)
         if self.needs == "condition":
-            return to_device_async(torch.tensor([_nearest_row(c) for c in conditions]), device)
+            return to_device_async(torch.tensor([_nearest_condition_row(c) for c in conditions]), device)
         return None
 
     @staticmethod
-    def _as_instructions(codes: Tensor) -> Tensor:
+    def _project_to_instructions(codes: Tensor) -> Tensor:
         """Unit vectors of 256 numbers that keep the codes' angles: a stand-in for an instruction encoder.
 
         A fixed random projection (Johnson and Lindenstrauss), the same in every run.
@@ -77,7 +78,7 @@ class Conditioning:
         return torch.nn.functional.normalize(codes @ projection, dim=-1)
 
 
-def _nearest_row(condition: Condition) -> int:
+def _nearest_condition_row(condition: Condition) -> int:
     """The condition's place in `CONDITIONS`; a noise level between two of them takes the nearer one's."""
-    alike = [row for row, known in enumerate(CONDITIONS) if known.task is condition.task]
-    return min(alike, key=lambda row: abs((CONDITIONS[row].sigma_255 or 0) - (condition.sigma_255 or 0)))
+    candidates = [row for row, other in enumerate(CONDITIONS) if other.task is condition.task]
+    return min(candidates, key=lambda row: abs((CONDITIONS[row].sigma_255 or 0) - (condition.sigma_255 or 0)))

@@ -1,4 +1,4 @@
-"""The gradient of a batch's training loss: in parts where memory asks for it, over processes if there are several."""
+"""Gradients of a batch's training loss: in micro-batches where memory is short, reduced over processes."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Batch:
 
     degraded: Tensor  # (B, 3, H, W) in [0, 1]
     clean: Tensor  # the same, as it should be
-    code: Tensor | None = None  # what the model is told of each sample
+    code: Tensor | None = None  # the model's conditioning of each sample
     weights: Tensor | None = None  # (B,) factors of the samples' losses; None for one each
 
     def __len__(self) -> int:
         return len(self.degraded)
 
-    def __getitem__(self, part: slice) -> Batch:
-        code, weights = (None if each is None else each[part] for each in (self.code, self.weights))
-        return Batch(self.degraded[part], self.clean[part], code, weights)
+    def __getitem__(self, index: slice) -> Batch:
+        code, weights = (None if tensor is None else tensor[index] for tensor in (self.code, self.weights))
+        return Batch(self.degraded[index], self.clean[index], code, weights)
 
 
 def unsplittable_reason(spec: RunSpec) -> str:
@@ -50,13 +50,13 @@ def backward(
     *,
     micro_batch: int,
     step: int,
-    share: float = 1.0,
-    over: DistributedDataParallel | None = None,
+    batch_share: float = 1.0,
+    ddp: DistributedDataParallel | None = None,
 ) -> Tensor:
     """Add the gradient of a batch's training loss to the parameters' own, `micro_batch` samples at a time.
 
     The objectives are means over samples: the gradient is that of the whole batch up to the rounding of sums, but for
-    models whose `whole_batch` says why not. The batch is this process's `share` of the whole one; `over` sums the
+    models whose `whole_batch` says why not. The batch is this process's `batch_share` of the whole one; `ddp` sums the
     gradients of all shares, once the last sample is through. Steps count from 0.
 
     Returns:
@@ -68,8 +68,8 @@ def backward(
     for start in range(0, len(batch), micro_batch):
         part = batch[start : start + micro_batch]
         is_last = start + micro_batch >= len(batch)
-        with nullcontext() if over is None or is_last else over.no_sync():
-            loss = forward_backward(spec, model, part, share=share * (len(part) / len(batch)), over=over)
+        with nullcontext() if ddp is None or is_last else ddp.no_sync():
+            loss = forward_backward(spec, model, part, batch_share=batch_share * (len(part) / len(batch)), ddp=ddp)
         total = loss if total is None else total + loss
     assert total is not None
     return total
@@ -80,15 +80,15 @@ def forward_backward(
     model: nn.Module,
     batch: Batch,
     *,
-    share: float = 1.0,
-    over: DistributedDataParallel | None = None,
+    batch_share: float = 1.0,
+    ddp: DistributedDataParallel | None = None,
 ) -> Tensor:
     """Forward and backward pass of samples that are in memory at once; their share of the loss, detached."""
     with autocast(batch.degraded.device, spec.precision):
-        call = partial(training_loss, spec.config, model) if over is None else over
-        loss = call(batch.degraded, batch.clean, batch.code, batch.weights)
-    if share != 1:
-        loss = loss * share
+        call = partial(training_loss, spec.config, model) if ddp is None else ddp
+        loss: Tensor = call(batch.degraded, batch.clean, batch.code, batch.weights)
+    if batch_share != 1:
+        loss = loss * batch_share
     loss.backward()  # type: ignore[no-untyped-call]
     return loss.detach()
 
@@ -117,15 +117,18 @@ def training_loss(
     Sample weights multiply each sample's error. An objective of its own is called for the samples of each weight apart,
     since it gives one number for all; one that needs the whole batch goes without weights.
     """
-    row = None if isinstance(config, DFPIRConfig) else config.row
-    if row is None or row.objective is None:
-        errors = (model(degraded, code).float() - clean).abs()
+    baseline = None if isinstance(config, DFPIRConfig) else config.row
+    if baseline is None or baseline.objective is None:
+        errors: Tensor = (model(degraded, code).float() - clean).abs()
         return errors.mean() if weights is None else (errors.mean(dim=(1, 2, 3)) * weights).mean()
-    if weights is None or row.whole_batch:
-        return row.objective(model, degraded, clean, code).float()
+    if weights is None or baseline.whole_batch:
+        loss: Tensor = baseline.objective(model, degraded, clean, code).float()
+        return loss
     total = torch.zeros((), device=degraded.device)
-    for weight in weights.unique():
-        own = (weights == weight).nonzero().flatten()
-        loss = row.objective(model, degraded[own], clean[own], None if code is None else code[own]).float()
-        total = total + loss * weight * (len(own) / len(weights))
+    for weight in weights.unique():  # type: ignore[no-untyped-call]
+        indices = (weights == weight).nonzero().flatten()
+        loss = baseline.objective(
+            model, degraded[indices], clean[indices], None if code is None else code[indices]
+        ).float()
+        total = total + loss * weight * (len(indices) / len(weights))
     return total

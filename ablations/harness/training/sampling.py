@@ -21,8 +21,8 @@ class BatchPlan:
     seeds: tuple[int, ...]  # that choose image, crop, flips and degradation
     weights: tuple[float, ...]  # factors of the samples' losses
 
-    def __getitem__(self, part: slice) -> BatchPlan:
-        return BatchPlan(conditions=self.conditions[part], seeds=self.seeds[part], weights=self.weights[part])
+    def __getitem__(self, index: slice) -> BatchPlan:
+        return BatchPlan(conditions=self.conditions[index], seeds=self.seeds[index], weights=self.weights[index])
 
     def __len__(self) -> int:
         return len(self.conditions)
@@ -38,17 +38,19 @@ def batch_of_step(spec: RunSpec, step: int) -> BatchPlan:
     conditions = [condition_named(name) for name in spec.conditions]
     weights = [1.0] * phase.batch
     if spec.recipe.sampling == "paper":
-        known = paper_weights(frozenset(c.task for c in conditions))
-        shares = np.array([known[c.name] for c in conditions])
-        chosen = [conditions[i] for i in rng.choice(len(conditions), size=phase.batch, p=shares / shares.sum())]
+        condition_weights = paper_weights(frozenset(c.task for c in conditions))
+        probabilities = np.array([condition_weights[c.name] for c in conditions])
+        sampled = [
+            conditions[i] for i in rng.choice(len(conditions), size=phase.batch, p=probabilities / probabilities.sum())
+        ]
     else:
-        drawn = _from_mixture(phase, conditions, rng)
-        chosen, weights = [condition for condition, _ in drawn], [weight for _, weight in drawn]
+        samples = _sample_from_mixture(phase, conditions, rng)
+        sampled, weights = [condition for condition, _ in samples], [weight for _, weight in samples]
     seeds = (stable_seed("sample", spec.data.checksum, spec.seed, step, row) for row in range(phase.batch))
-    return BatchPlan(conditions=tuple(chosen), seeds=tuple(seeds), weights=tuple(weights))
+    return BatchPlan(conditions=tuple(sampled), seeds=tuple(seeds), weights=tuple(weights))
 
 
-def _from_mixture(
+def _sample_from_mixture(
     phase: Phase, conditions: Sequence[Condition], rng: np.random.Generator
 ) -> list[tuple[Condition, float]]:
     """Condition and loss weight of each sample.
@@ -58,11 +60,11 @@ def _from_mixture(
     """
     tasks = dict.fromkeys(condition.task.name for condition in conditions)
     mixture = phase.for_tasks(list(tasks)).mixture or tuple(TaskShare(task=task) for task in tasks)
-    ends = np.cumsum([part.share for part in mixture])
-    places = (np.arange(phase.batch) + rng.random()) / phase.batch * ends[-1]
-    drawn = []
-    for index in np.minimum(np.searchsorted(ends, places, side="right"), len(mixture) - 1):
-        part = mixture[int(index)]
-        levels = [condition for condition in conditions if condition.task.name == part.task]
-        drawn.append((levels[int(rng.integers(len(levels)))], part.weight))
-    return drawn
+    cumulative = np.cumsum([share.share for share in mixture])
+    positions = (np.arange(phase.batch) + rng.random()) / phase.batch * cumulative[-1]
+    samples = []
+    for index in np.minimum(np.searchsorted(cumulative, positions, side="right"), len(mixture) - 1):
+        share = mixture[int(index)]
+        levels = [condition for condition in conditions if condition.task.name == share.task]
+        samples.append((levels[int(rng.integers(len(levels)))], share.weight))
+    return samples

@@ -11,5 +11,5 @@ def bars(study, folder):
     axes = figure.subplots()
     axes.bar([condition_label(c) for c in means.index], means, color=[condition_colour(c) for c in means.index])
     axes.set_ylabel("PSNR (dB)")
-    said = "Mean PSNR over all variants and images."
-    return save(figure, folder, "bars", title="PSNR by condition", alt=said, caption=said)
+    caption = "Mean PSNR over all variants and images."
+    return save(figure, folder, "bars", title="PSNR by condition", alt=caption, caption=caption)

@@ -1,0 +1,277 @@
+"""The options of `python -m ablations.run` and of `run_study`: the argument of `run_command.run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ablations import flags, override_flags
+from ablations.cli import shell_command
+from ablations.flags import (
+    OPTION,
+    SEE_HELP,
+    Switch,
+    changed_flags,
+    flag_name,
+    flags_of,
+    iter_options,
+    option,
+    optional_value,
+    parse,
+    single_value,
+    value_list,
+)
+from ablations.harness.launch import Launching
+from ablations.recipe import Acceleration, Checkpoint
+from dfpir.registry import suggestion
+
+RecipeSettings = Annotated[
+    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.group_type, "recipe"))
+]
+ModelSettings = Annotated[
+    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.group_type, "model"))
+]
+EvaluationSettings = Annotated[
+    Mapping[str, Any], tyro.conf.arg(constructor_factory=partial(override_flags.group_type, "evaluation"))
+]
+
+_PERCENT = flags.integer_between(1, 98, " per cent: three whole numbers from 1 to 98, as in 80 10 10")
+
+
+def _known_tasks(_: str) -> str:
+    from datasets.tasks import known_tasks
+
+    names = ", ".join(task.name for task in known_tasks())
+    return f"{names} (default: the study's tasks; noise, rain and haze in the paper's ablations)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Print and stop.
+
+    Attributes:
+        list: list the studies, or the variants and contrasts of STUDY
+        names: with --list: only the names of the studies, for scripts
+        variants: list the model variants and their sizes: all, those of STUDY, or those that match PATTERN ('dfpir_g*')
+        version: print the suite's version
+    """
+
+    list: Switch = False
+    names: Switch = False
+    variants: Annotated[str | None, optional_value("--variants", "[PATTERN]", "*"), OPTION] = None
+    version: Switch = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """Which runs; part of a run's id.
+
+    Attributes:
+        only: run only these variants of the study; patterns such as 'dfpir_g*' match several
+        seeds: seeds, as in 0 1 2, 0,1,2 or 0-4 (default: the budget's)
+        budget: smoke, demo, small, quick or paper
+        tasks: tasks to train and test on:
+        metrics: further metrics of the table, from plug-ins (docs/extending.md)
+        checkpoint: last or best: which weights are tested: the last, at the same step for all runs, or those that
+            validated best (default: the budget's: last)
+        text_encoder: clip, minilm or onehot: the encoder of the prompts (default: minilm for smoke, demo and small;
+            else clip, or minilm with a notice where CLIP's weights can't be downloaded)
+        precision: fp32, tf32 (GPU) or bf16 autocast, on a CPU too where it has bf16 instructions (default: the
+            budget's)
+    """
+
+    only: Annotated[tuple[str, ...] | None, value_list("--only", "VARIANT ..."), OPTION] = None
+    seeds: Annotated[tuple[int, ...] | None, flags.seed_list("--seeds"), OPTION] = None
+    budget: Annotated[str, single_value("--budget", "NAME"), OPTION] = "demo"
+    tasks: Annotated[tuple[str, ...] | None, value_list("--tasks", "TASK ..."), option(_known_tasks)] = None
+    metrics: Annotated[tuple[str, ...] | None, value_list("--metrics", "METRIC ..."), OPTION] = None
+    checkpoint: Annotated[
+        Checkpoint | None, single_value("--checkpoint", "NAME", flags.choice("last", "best")), OPTION
+    ] = None
+    text_encoder: Annotated[str | None, single_value("--text-encoder", "NAME"), OPTION] = None
+    precision: Annotated[str | None, single_value("--precision", "NAME"), OPTION] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """Images and their evaluation protocol.
+
+    Attributes:
+        data: 'embedded' photographs or 'bsds' (BSDS500's, with --root), both with synthetic degradations, 'paper' (the
+            field's data sets, with --root), or a folder: of clean images, with synthetic degradations, or of pairs such
+            as degraded/ and clean/
+        split: how a folder without train/, val/ and test/ is split to train, validate and test (default: 80 10 10)
+        skip_bad: skip files of a folder that can't be used
+        root: folder of the data sets of --data bsds or paper
+        exclude_leaks: train without images that are also in test sets
+        protocol: evaluation protocol, or 'all' to score under each (default: allinone for --data paper, else suite)
+    """
+
+    data: Annotated[str, single_value("--data", "NAME|FOLDER"), OPTION] = "embedded"
+    split: Annotated[
+        tuple[int, int, int] | None, value_list("--split", "PERCENT PERCENT PERCENT", _PERCENT, count=3), OPTION
+    ] = None
+    skip_bad: Switch = False
+    root: Annotated[Path | None, single_value("--root", "FOLDER", Path), OPTION] = None
+    exclude_leaks: Switch = False
+    protocol: Annotated[str | None, single_value("--protocol", "NAME"), OPTION] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """Where and how the runs execute; no part of a run's id.
+
+    Attributes:
+        out: folder of all runs
+        device: auto, cpu or cuda
+        jobs: runs at the same time, or auto: as many as fit (default: by CPU cores; 1 on a GPU)
+        hang_after: stop a run that finishes no step and no image for this long; 0: never
+        log: jsonl, or tensorboard: also write tensorboard/ beside the runs
+        force: repeat finished runs
+        dry_run: print the runs, their ids and the estimated time and memory; train nothing
+        early_look: train nothing; write a provisional report of the unfinished runs, from the last tenth of training
+            that all of them reached
+    """
+
+    out: Annotated[Path, single_value("--out", "FOLDER", flags.folder_path), OPTION] = Path("runs")
+    device: Annotated[str, single_value("--device", "NAME"), OPTION] = "auto"
+    jobs: Annotated[int | None, single_value("--jobs", "N", flags.job_count), OPTION] = None
+    hang_after: Annotated[float, single_value("--hang-after", "MINUTES", flags.minutes), OPTION] = 60.0
+    log: Annotated[str, single_value("--log", "NAME"), OPTION] = "jsonl"
+    force: Switch = False
+    dry_run: Switch = False
+    early_look: Switch = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """A study and how to run it.
+
+    Attributes:
+        study: name of a study (see --list)
+        listing: Print and exit.
+        runs: Which runs: part of each run's id.
+        images: Images and how they are scored: part of each run's id.
+        execution: Where and how the runs execute: no part of a run's id.
+        launching: Who starts the runs: no part of a run's id; see docs/launchers.md.
+        speed: Speed and memory: no part of a run's id; see docs/performance.md.
+        recipe: Replace the budget's training (ablations/recipe.py): part of each run's id and of the report.
+        model: Replace a field of every variant of DFPIR (dfpir/config.py): part of each run's id and of the report.
+        evaluation: Replace the budget's testing (ablations/recipe.py): part of each run's id and of the report.
+    """
+
+    study: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="STUDY", help_behavior_hint="")] = None
+    listing: Listing = field(default_factory=Listing)
+    runs: Runs = field(default_factory=Runs)
+    images: Images = field(default_factory=Images)
+    execution: Execution = field(default_factory=Execution)
+    launching: Launching = field(default_factory=Launching)
+    speed: Acceleration = field(default_factory=Acceleration)
+    recipe: RecipeSettings = field(default_factory=dict)
+    model: ModelSettings = field(default_factory=dict)
+    evaluation: EvaluationSettings = field(default_factory=dict)
+
+    @property
+    def replaced(self) -> dict[str, Mapping[str, Any]]:
+        """Group -> setting -> new value."""
+        return {"recipe": self.recipe, "model": self.model, "evaluation": self.evaluation}
+
+
+def refuse_unused_flags(options: RunOptions) -> None:
+    """Refuse flags that have no effect in combination with others.
+
+    Raises:
+        ValueError: one line with the flags that have no effect, and why.
+    """
+    changed = changed_flags(options, RunOptions(study=options.study))
+    if "names" in changed and "list" not in changed:
+        raise ValueError("--names goes with --list: python -m ablations.run --list --names.")
+    if "list" in changed:
+        allowed = ("list",) if options.study not in (None, "efficiency") else ("list", "names")
+        _allow_only(changed, allowed, "--list prints and exits")
+    elif "variants" in changed:
+        _allow_only(changed, ("variants",), "--variants prints and exits")
+    elif options.study == "efficiency":  # nothing is trained: another command measures
+        reason = "efficiency trains nothing and takes only --budget, --device and --out here"
+        _allow_only(
+            changed, ("budget", "device", "out"), reason, "python -m ablations.efficiency --help shows its other flags."
+        )
+    elif "dry_run" in changed and "early_look" in changed:
+        raise ValueError("--dry-run, --early-look: choose one of them.")
+    elif "force" in changed and ("dry_run" in changed or "early_look" in changed):
+        raise ValueError("--force: --dry-run and --early-look train nothing; leave it out.")
+
+
+@lru_cache
+def known_flags() -> tuple[str, ...]:
+    """Every flag of `ablations.run`."""
+    return (*flags_of(RunOptions), *_override_flags())
+
+
+def _override_flags() -> list[str]:
+    return [flag_name(f"{g}.{name}") for g in override_flags.GROUPS for name in override_flags.setting_types(g)]
+
+
+def options_from_keywords(study: str, keywords: Mapping[str, Any]) -> RunOptions:
+    """Options from Python keywords: each has the name of its flag; recipe, model and evaluation are dictionaries.
+
+    None means the default; other values are parsed like the arguments of a command line.
+
+    Raises:
+        ValueError: an unknown option or setting, or a value that can't be used; one line.
+    """
+    excluded = {name for name, _ in iter_options(Listing())} | {"study", "dry_run", "early_look"}
+    allowed = [*(name for name, _ in iter_options(RunOptions()) if name not in excluded), *override_flags.GROUPS]
+    words = [study]
+    for name, value in keywords.items():
+        if name not in allowed:
+            raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, allowed)}")
+        if name in override_flags.GROUPS:
+            override_flags.validate(name, value or {})  # its errors name the setting
+            for key, setting in (value or {}).items():
+                words += [flag_name(f"{name}.{key}"), *override_flags.to_words(setting)]
+        elif value is True:
+            words.append(flag_name(name))
+        elif value not in (None, False, (), []):
+            argument = Path(value).expanduser() if name in ("out", "root") else value
+            words += [flag_name(name), *override_flags.to_words(argument)]
+    try:
+        return parse_arguments(words)
+    except ValueError as error:
+        raise ValueError(str(error).removesuffix(SEE_HELP)) from error
+
+
+def parse_arguments(arguments: Sequence[str], description: str = "") -> RunOptions:
+    """Parse the arguments of a command line.
+
+    Raises:
+        ValueError: one line.
+    """
+    prog = "python -m ablations.run"
+    return parse(RunOptions, arguments, prog=prog, description=description, further_flags=_override_flags())
+
+
+def to_command(options: RunOptions) -> str:
+    """The command line of these options."""
+    defaults = dict(iter_options(RunOptions()))
+    arguments = [str(options.study)]
+    for name, value in iter_options(options):
+        if name == "study" or (name in defaults and value == defaults[name]):
+            continue
+        arguments.append(flag_name(name))
+        if name == "jobs" and value == 0:
+            arguments.append("auto")
+        elif value is not True or name not in defaults:
+            arguments += override_flags.to_words(value)
+    return shell_command("ablations.run", arguments)
+
+
+def _allow_only(changed: dict[str, str], allowed: Iterable[str], reason: str, fix: str = "leave it out.") -> None:
+    unused = [flag for name, flag in changed.items() if name not in allowed]
+    if unused:
+        raise ValueError(f"{', '.join(unused)}: {reason}; {fix}")

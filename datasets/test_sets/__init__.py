@@ -1,0 +1,1 @@
+"""The test sets of a folder as evaluation items under a protocol."""
