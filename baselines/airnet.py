@@ -88,7 +88,7 @@ class _MomentumContrast(nn.Module):
     def logits(self, query: Codes, key_view: Images) -> Float[Tensor, "b n"]:
         """Similarities of each query with its own key (first) and with the queue; then the keys join the queue."""
         with torch.no_grad():
-            self._follow()
+            self._update_key_encoder()
             keys = self.encoder_k.code(self.encoder_k.E_pre(key_view))
         positive = (query * keys).sum(1, keepdim=True)
         negatives = query @ self.queue.clone()  # the queue is overwritten below, before the backward pass

@@ -41,6 +41,7 @@ class Probes:
         features: layer -> (N, D) float32, one row a patch.
         feature_condition: (N,) int64, index into `conditions`.
         pooling: layer -> how a patch became one row.
+        untrained_features: as `features`, before the first training step; older runs have none.
         orders: block -> (P, eC) int32, the channel at each position under each prompt.
         maps: place -> (I, K, h, w), feature maps of I crops; runs made before there were any have none.
         map_channels: place -> (K,), which channels they are.
@@ -55,12 +56,17 @@ class Probes:
     feature_condition: np.ndarray
     pooling: dict[str, str]
     orders: dict[str, np.ndarray]
+    untrained_features: dict[str, np.ndarray] = field(default_factory=dict)
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     map_channels: dict[str, np.ndarray] = field(default_factory=dict)
     images: tuple[tuple[str, str], ...] = ()
     attention: dict[str, np.ndarray] = field(default_factory=dict)
     kept: dict[str, np.ndarray] = field(default_factory=dict)
     patches: tuple[int, ...] = ()
+
+    def features_of(self, *, trained: bool) -> dict[str, np.ndarray]:
+        """`features` or `untrained_features`."""
+        return self.features if trained else self.untrained_features
 
 
 def first_of(study: Study, read: Callable[[Run], T | None]) -> dict[str, tuple[Run, T]]:
@@ -151,11 +157,11 @@ def load_probes(run: Run) -> Probes | None:
     except (OSError, SafetensorError, ValueError, TypeError, KeyError):
         return None
     index = arrays.get(schema.FEATURE_CONDITION, np.zeros(0, dtype=np.int64))
-    features = _with_prefix(arrays, schema.FEATURE_PREFIX)
     usable = len(index) > 0 and int(index.min()) >= 0 and int(index.max()) < len(conditions)
     return Probes(
         conditions=conditions,
-        features={k: v for k, v in features.items() if usable and v.ndim == 2 and len(v) == len(index)},
+        features=_features(arrays, schema.FEATURE_PREFIX, len(index)) if usable else {},
+        untrained_features=_features(arrays, schema.UNTRAINED_FEATURE_PREFIX, len(index)) if usable else {},
         feature_condition=index,
         pooling={str(k): str(v) for k, v in pooling.items()},
         orders={
@@ -174,6 +180,11 @@ def load_probes(run: Run) -> Probes | None:
         kept=_by_condition(arrays, schema.KEPT_PREFIX, conditions) if len(patches) == len(conditions) else {},
         patches=patches,
     )
+
+
+def _features(arrays: dict[str, np.ndarray], prefix: str, n: int) -> dict[str, np.ndarray]:
+    """Layers' (N, D); one of another shape is left out."""
+    return {k: v for k, v in _with_prefix(arrays, prefix).items() if v.ndim == 2 and len(v) == n}
 
 
 def _by_condition(arrays: dict[str, np.ndarray], prefix: str, conditions: tuple[str, ...]) -> dict[str, np.ndarray]:

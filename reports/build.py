@@ -144,7 +144,7 @@ class PendingFigures:
 
     drawing: FigureJobs
     measures: MeasureResults
-    measured: list[tsne.Measured]
+    measured: list[tsne.LayerSeparation]
     problems: dict[str, str]
     labels: Mapping[str, str]
 
@@ -193,8 +193,8 @@ def start_figures(
     problems: dict[str, str] = {}
     psnr = study.analysis(schema.PSNR)
     try:
-        measured = tsne.measure(study)
-    except Exception as error:  # malformed content of one run must not prevent the rest of the report
+        measured = tsne.layer_separations(study)
+    except Exception as error:  # a run's odd content must not cost the reader the rest of the report
         measured, problems["features"] = [], f"{type(error).__name__}: {error}"
     separation = measures.section(SEPARATION)
     controls = NOT_MEASURED if separation is None else texts(separation.sentences)

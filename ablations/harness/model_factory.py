@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import baselines
 from ablations.harness.seeding import initialise
@@ -27,3 +27,13 @@ def build_model(config: ModelConfig, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stable_seed("first weights", seed, config.name))
         return baselines.create_model(config.name, **json.loads(config.settings))
+
+
+def untrained_model(config: ModelConfig, seed: int, codes: Tensor) -> nn.Module:
+    """The model before the first training step, on the CPU in eval mode, with the prompt `codes` (P, T) bound."""
+    model = build_model(config, seed)
+    if isinstance(model, RestorationUNet):
+        model.bind_prompts(codes)
+    if hasattr(model, "set_progress"):
+        model.set_progress(0.0)  # type: ignore[operator]
+    return model.eval()

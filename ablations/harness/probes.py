@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from ablations.devices import autocast
 from ablations.harness.context import RunContext
 from ablations.harness.evaluate import as_tensor, restore_items
+from ablations.harness.model_factory import untrained_model
 from ablations.harness.probe_maps import BLOCK_NAMES, AttentionRecorder, feature_maps, first_tensor
-from ablations.models import BaselineConfig, ModelConfig
+from ablations.models import BaselineConfig, ModelConfig, is_trained
 from ablations.spec import RunSpec
 from baselines.base import restore
 from datasets.bundle import EvalItem
@@ -120,6 +121,8 @@ def pooled_features(
 def write_probes(run: RunContext, model: nn.Module, items: Sequence[EvalItem], folder: Path) -> None:
     """Write probes.safetensors: pooled features of the probed layers, channel orders, attention, feature maps.
 
+    Features are those of the given model and, on the same patches, of the untrained one (a control of the t-SNE).
+
     Of a comparator there are features, and maps where it probes its `latent`; nothing where it probes no layer.
     """
     spec = run.spec
@@ -133,6 +136,10 @@ def write_probes(run: RunContext, model: nn.Module, items: Sequence[EvalItem], f
             run, model, patches, patch_conditions, lambda batch: attention.set_conditions(condition_rows[batch])
         )
     tensors = {schema.FEATURE_PREFIX + name: rows for name, rows in features.items()}
+    if is_trained(spec.config):
+        first_model = untrained_model(spec.config, spec.seed, run.conditioning.prompts.codes).to(run.device)
+        untrained = pooled_features(run, first_model, patches, patch_conditions)
+        tensors |= {schema.UNTRAINED_FEATURE_PREFIX + name: rows for name, rows in untrained.items()}
     tensors[schema.FEATURE_CONDITION] = torch.tensor(condition_rows)
     maps, mapped_images = feature_maps(run, model, _mapped(spec, items))
     tensors |= channel_orders(model) | attention.tensors() | maps

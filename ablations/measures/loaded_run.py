@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from ablations.harness.context import RunContext, run_context
 from ablations.harness.evaluate import restore_items
-from ablations.harness.model_factory import build_model
+from ablations.harness.model_factory import build_model, untrained_model
 from ablations.harness.run_one import test_items
 from ablations.harness.training import snapshots
 from ablations.models import is_trained
 from ablations.spec import MeasureConfig, RunSpec
 from datasets.bundle import EvalItem
-from dfpir import RestorationUNet
 from dfpir.prompts import PromptBank
 from dfpir.weights import load_weights
 from reports.schema import WEIGHTS_FILE
@@ -65,15 +64,13 @@ class LoadedRun(RunContext):
         """The model at a tenth of its training (0: before the first step), or None where it is not stored."""
         if tenth == snapshots.TENTHS and (self.folder / WEIGHTS_FILE).is_file():
             return self.model
-        model = build_model(self.spec.config, self.spec.seed)
         if tenth == 0:
-            if isinstance(model, RestorationUNet):
-                model.bind_prompts(self.prompts.codes)
-        else:
-            state = snapshots.load(self.folder, snapshots.step_at(self.spec.recipe, tenth))
-            if state is None:
-                return None
-            load_weights(model, state)
+            return untrained_model(self.spec.config, self.spec.seed, self.prompts.codes).to(self.device)
+        state = snapshots.load(self.folder, snapshots.step_at(self.spec.recipe, tenth))
+        if state is None:
+            return None
+        model = build_model(self.spec.config, self.spec.seed)
+        load_weights(model, state)
         if hasattr(model, "set_progress"):
             model.set_progress(tenth / snapshots.TENTHS)  # type: ignore[operator]
         return model.to(self.device).eval()

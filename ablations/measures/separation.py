@@ -18,7 +18,7 @@ from ablations.harness.probes import ProbePatch, pooled_features, probe_patches,
 from ablations.harness.run_one import test_items
 from ablations.measures.loaded_run import LoadedRun
 from datasets.seeding import stable_seed
-from reports.feature_separation import pca_scores, separation
+from reports.feature_separation import reduce_features, separation
 
 TRAINED = "trained"
 UNTRAINED = "untrained"
@@ -70,7 +70,7 @@ def _rows(
     labels = {BY_CONDITION: true} | ({BY_TOLD: np.array(told)} if setting == RANDOM_PROMPT else {})
     rows: list[dict[str, object]] = []
     for layer, values in features.items():
-        points, kept = pca_scores(values.numpy(), true)
+        points, kept = reduce_features(values.numpy(), true)
         for by, names in labels.items():
             found = separation(points, names[kept])
             if found is not None:

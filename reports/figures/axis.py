@@ -28,72 +28,72 @@ def draw(study: Study, analysis: Analysis, folder: Path) -> Picture | None:
     if len(on_axis) < 2:
         return None
     reference = study.reference if study.reference in scores.variants else None
-    wide = min(4, math.ceil(len(scores.conditions) / 2))
-    rows = math.ceil(len(scores.conditions) / wide)
+    n_columns = min(4, math.ceil(len(scores.conditions) / 2))
+    rows = math.ceil(len(scores.conditions) / n_columns)
     figure = new_figure(PAGE_IN, 1.35 * max(rows, 2) + 0.6)
-    grid = figure.add_gridspec(rows, wide + 1, width_ratios=[1.7, *[1] * wide])
-    large = figure.add_subplot(grid[:, 0])
-    _panel(large, study, analysis, AVERAGE, on_axis, reference)
-    large.set_xlabel(axis_label(study.axis_name))
-    large.set_ylabel(
+    grid = figure.add_gridspec(rows, n_columns + 1, width_ratios=[1.7, *[1] * n_columns])
+    average_axes = figure.add_subplot(grid[:, 0])
+    _panel(average_axes, study, analysis, AVERAGE, on_axis, reference)
+    average_axes.set_xlabel(axis_label(study.axis_name))
+    average_axes.set_ylabel(
         "PSNR (dB)" if reference is None else f"PSNR difference from\n{plain(study.label(reference))} (dB)"
     )
-    first = None
+    first_axes = None
     for number, column in enumerate(scores.conditions):
-        shared = first if reference is not None else None
-        ax = figure.add_subplot(grid[number // wide, number % wide + 1], sharey=shared)
-        first = first or ax
+        shared_axes = first_axes if reference is not None else None
+        ax = figure.add_subplot(grid[number // n_columns, number % n_columns + 1], sharey=shared_axes)
+        first_axes = first_axes or ax
         _panel(ax, study, analysis, column, on_axis, reference)
-        ax.tick_params(labelleft=reference is None or number % wide == 0)
-        ax.tick_params(labelbottom=number + wide >= len(scores.conditions))
-    handles, names = large.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
+        ax.tick_params(labelleft=reference is None or number % n_columns == 0)
+        ax.tick_params(labelbottom=number + n_columns >= len(scores.conditions))
+    handles, labels = average_axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
     return save(figure, folder, f"axis_{_file_name(study.axis_name)}", **_texts(study, analysis, on_axis))
 
 
 def _panel(ax: Any, study: Study, analysis: Analysis, column: str, on_axis: list[str], reference: str | None) -> None:
     x = np.array([study.axis_values[v] for v in on_axis])
-    base = 0.0 if reference is None else float(seed_means(analysis.scores, reference, column).mean())
-    by_seed = [seed_means(analysis.scores, v, column) - base for v in on_axis]
+    offset = 0.0 if reference is None else float(seed_means(analysis.scores, reference, column).mean())
+    by_seed = [seed_means(analysis.scores, v, column) - offset for v in on_axis]
     y = np.array([s.mean() for s in by_seed])
-    spread = [y.min(), y.max()]
+    extent = [y.min(), y.max()]
     if reference is not None:
-        gaps = [analysis.difference(v, reference, column) for v in on_axis]
-        low, high = (np.array([getattr(g, side) for g in gaps]) for side in ("low", "high"))
+        differences = [analysis.difference(v, reference, column) for v in on_axis]
+        low, high = (np.array([getattr(g, side) for g in differences]) for side in ("low", "high"))
         ax.vlines(x, low, high, color=_COLOUR, linewidth=1.4, label=f"{LEVEL:.0%} interval")
         ax.axhline(0, color=INK, linewidth=0.8)
-        spread += [float(np.nanmin([*low, 0])), float(np.nanmax([*high, 0]))]
+        extent += [float(np.nanmin([*low, 0])), float(np.nanmax([*high, 0]))]
     ax.plot(x, y, color=_COLOUR, marker="o", markersize=4, linewidth=1.2, label="mean over seeds")
     seed_rings(ax, x, by_seed)
     alias_marks(ax, study, dict(zip(on_axis, y, strict=True)), _COLOUR)
-    _off_axis(ax, study, analysis, column, base, min(spread), max(spread))
+    _off_axis(ax, study, analysis, column, offset, min(extent), max(extent))
     ax.set_title(condition_label(column), fontweight="bold" if column == AVERAGE else "normal", loc="left")
     ax.set_xticks(x, [f"{v:g}" for v in x])
 
 
-def _off_axis(ax: Any, study: Study, analysis: Analysis, column: str, base: float, low: float, high: float) -> None:
+def _off_axis(ax: Any, study: Study, analysis: Analysis, column: str, offset: float, low: float, high: float) -> None:
     """Variants without a value on the axis: a line where it fits, a remark where it would flatten the curve."""
-    room = 1.5 * max(high - low, 0.05)
+    margin = 1.5 * max(high - low, 0.05)
     remarks = []
     for number, variant in enumerate(v for v in analysis.scores.variants if v not in study.axis_values):
-        level = float(seed_means(analysis.scores, variant, column).mean()) - base
+        level = float(seed_means(analysis.scores, variant, column).mean()) - offset
         if np.isnan(level):
             continue
         style = (":", "-.", (0, (5, 1, 1, 1, 1, 1)))[number % 3]
         name = plain(study.label(variant))
-        if low - room <= level <= high + room:
+        if low - margin <= level <= high + margin:
             ax.axhline(level, color=QUIET, linestyle=style, linewidth=1.2, label=name)
         elif column == AVERAGE:
-            remarks.append(f"{name}: {level:+.2f} dB (off scale)" if base else f"{name}: {level:.2f} dB (off scale)")
+            remarks.append(f"{name}: {level:+.2f} dB (off scale)" if offset else f"{name}: {level:.2f} dB (off scale)")
     if remarks:
         ax.text(0.02, 0.03, "\n".join(remarks), transform=ax.transAxes, fontsize=7, color=QUIET)
 
 
 def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, str]:
     average = {v: float(seed_means(analysis.scores, v).mean()) for v in on_axis}
-    told = "; ".join(f"{study.axis_values[v]:g}: {m:.2f} dB" for v, m in average.items())
+    values = "; ".join(f"{study.axis_values[v]:g}: {m:.2f} dB" for v, m in average.items())
     seeds = max(len(analysis.scores.seeds[v]) for v in on_axis)
-    lines: list[str] = []
+    remarks: list[str] = []
     if study.reference:
         clauses = [
             message(
@@ -104,8 +104,8 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
             )
         ]
         clauses += [message("with one seed they leave out seed-to-seed variance")] if seeds == 1 else []
-        lines = [message("{clauses}.", clauses=series(clauses))]
-    lines += [] if seeds == 1 else [message("Rings are single seeds.")]
+        remarks = [message("{clauses}.", clauses=series(clauses))]
+    remarks += [] if seeds == 1 else [message("Rings are single seeds.")]
     one_scale = message("The conditions share one scale.")
     own_scales = message("Each panel has its own PSNR scale.")
     return {
@@ -113,9 +113,9 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
         "alt": message(
             "PSNR averaged over the columns by {axis}: {told}. One panel for the average and each condition.",
             axis=study.axis_name,
-            told=told,
+            told=values,
         ),
-        "caption": sentences([*lines, one_scale if study.reference else own_scales]),
+        "caption": sentences([*remarks, one_scale if study.reference else own_scales]),
     }
 
 

@@ -1,4 +1,4 @@
-"""PSNR against cost, and time against multiply-adds: does what is counted predict what is waited for?"""
+"""PSNR against cost, and time against multiply-adds: do counted operations predict the time?"""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def draw_quality(points: Sequence[Point], folder: Path, *, macs_at: str, latency
         macs_at: resolution of the multiply-adds, in words.
         latency_at: resolution and precision of the latency, in words.
     """
-    shown = sorted((p for p in points if not math.isnan(p.psnr_db)), key=lambda p: -p.psnr_db)
-    if not shown:
+    plotted = sorted((p for p in points if not math.isnan(p.psnr_db)), key=lambda p: -p.psnr_db)
+    if not plotted:
         return None
-    figure = new_figure(PAGE_IN, 3.2 + _key_in(shown))
+    figure = new_figure(PAGE_IN, 3.2 + _key_height_in(plotted))
     axes = figure.subplots(1, 3, sharey=True)
     panels = (
         ("params", 1e6, "parameters (M)"),
@@ -62,65 +62,65 @@ def draw_quality(points: Sequence[Point], folder: Path, *, macs_at: str, latency
         ("latency_ms", 1.0, f"latency (ms), {latency_at}"),
     )
     for ax, (field, unit, label) in zip(axes, panels, strict=True):
-        _panel(ax, shown, [getattr(p, field) / unit for p in shown], [p.psnr_db for p in shown], near=0.16)
+        _draw_panel(ax, plotted, [getattr(p, field) / unit for p in plotted], [p.psnr_db for p in plotted], near=0.16)
         ax.set_xlabel(plain(label))
     axes[0].set_ylabel("PSNR averaged over columns (dB)")
-    _key(figure, shown, [f"{p.psnr_db:.2f} dB" for p in shown])
-    lacking = len(points) - len(shown)
+    _draw_key(figure, plotted, [f"{p.psnr_db:.2f} dB" for p in plotted])
+    n_without_psnr = len(points) - len(plotted)
     return save(
         figure,
         folder,
         "psnr_cost",
         title="PSNR, averaged over the columns, against cost",
-        alt=f"PSNR, averaged over the columns, against parameters, multiply-adds and latency for {len(shown)} "
-        f"models; the best is {shown[0].model} with {shown[0].psnr_db:.2f} dB.",
+        alt=f"PSNR, averaged over the columns, against parameters, multiply-adds and latency for {len(plotted)} "
+        f"models; the best is {plotted[0].model} with {plotted[0].psnr_db:.2f} dB.",
         caption=f"{_KINDS} Up and to the left is better. Cost is on a logarithmic scale; models are numbered from the "
         "highest PSNR down. A model whose cost is zero or was not measured is missing from that panel"
-        + (f"; {lacking} models have no PSNR in the study and are missing from all." if lacking else "."),
+        + (f"; {n_without_psnr} models have no PSNR in the study and are missing from all." if n_without_psnr else "."),
     )
 
 
 def draw_time(points: Sequence[Point], folder: Path, *, macs_at: str, latency_at: str) -> Picture | None:
     """Latency against multiply-adds; None with fewer than two models that have both."""
-    shown = sorted((p for p in points if p.macs > 0 and p.latency_ms > 0), key=lambda p: p.macs / p.latency_ms)
-    if len(shown) < 2:
+    plotted = sorted((p for p in points if p.macs > 0 and p.latency_ms > 0), key=lambda p: p.macs / p.latency_ms)
+    if len(plotted) < 2:
         return None
-    figure = new_figure(PAGE_IN, 3.0 + _key_in(shown))
+    figure = new_figure(PAGE_IN, 3.0 + _key_height_in(plotted))
     ax = figure.subplots()
     ax.set_yscale("log")
-    _panel(ax, shown, [p.macs / 1e9 for p in shown], [p.latency_ms for p in shown], near=0.06)
+    _draw_panel(ax, plotted, [p.macs / 1e9 for p in plotted], [p.latency_ms for p in plotted], near=0.06)
     plain_log_ticks(ax.yaxis)
     ax.set_xlabel(plain(f"multiply-adds (G), {macs_at}"))
     ax.set_ylabel(plain(f"latency (ms), {latency_at}"))
-    rates = [p.macs / p.latency_ms / 1e6 for p in shown]
-    _key(figure, shown, [f"{rate:.1f} GMAC/s" for rate in rates])
+    rates = [p.macs / p.latency_ms / 1e6 for p in plotted]
+    _draw_key(figure, plotted, [f"{rate:.1f} GMAC/s" for rate in rates])
     return save(
         figure,
         folder,
         "time_macs",
         title="Latency against multiply-adds",
-        alt=f"Latency against multiply-adds for {len(shown)} models: from {rates[0]:.1f} to {rates[-1]:.1f} billion "
+        alt=f"Latency against multiply-adds for {len(plotted)} models: from {rates[0]:.1f} to {rates[-1]:.1f} billion "
         "multiply-adds a second.",
         caption=f"{_KINDS} Models on one diagonal do as many multiply-adds a second; those above it wait for memory or "
         "launches. Numbered from the slowest rate up.",
     )
 
 
-def _panel(ax: Any, points: Sequence[Point], x: Sequence[float], y: Sequence[float], near: float) -> None:
+def _draw_panel(ax: Any, points: Sequence[Point], x: Sequence[float], y: Sequence[float], near: float) -> None:
     """A scatter with a number beside each marker; numbers that would overlap are moved apart.
 
     `near`: share of the width within which they would.
     """
     ax.set_xscale("log")
-    drawn = [(n, p, a, b) for n, (p, a, b) in enumerate(zip(points, x, y, strict=True), start=1) if a > 0]
+    numbered = [(n, p, a, b) for n, (p, a, b) in enumerate(zip(points, x, y, strict=True), start=1) if a > 0]
     for kind, colour in _COLOURS.items():
-        own = [(a, b) for _, p, a, b in drawn if p.kind == kind]
-        if own:
-            ax.scatter(*zip(*own, strict=True), s=16, color=colour, marker=_MARKERS[kind], alpha=0.85, linewidth=0)
+        xy = [(a, b) for _, p, a, b in numbered if p.kind == kind]
+        if xy:
+            ax.scatter(*zip(*xy, strict=True), s=16, color=colour, marker=_MARKERS[kind], alpha=0.85, linewidth=0)
     plain_log_ticks(ax.xaxis)
     ax.margins(x=0.14, y=0.08)
     scaled = [math.log10(value) for value in y] if ax.get_yscale() == "log" else y
-    for (number, _, a, b), shift in zip(drawn, _shifts(drawn, scaled, near), strict=True):
+    for (number, _, a, b), shift in zip(numbered, _shifts(numbered, scaled, near), strict=True):
         ax.annotate(
             str(number), (a, b), xytext=(7, shift), textcoords="offset points", fontsize=7, color=INK, va="center",
             arrowprops={"arrowstyle": "-", "color": QUIET, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 2}
@@ -128,52 +128,52 @@ def _panel(ax: Any, points: Sequence[Point], x: Sequence[float], y: Sequence[flo
         )  # fmt: skip
 
 
-def _shifts(drawn: Sequence[tuple[int, Point, float, float]], y: Sequence[float], near: float) -> list[float]:
+def _shifts(numbered: Sequence[tuple[int, Point, float, float]], y: Sequence[float], near: float) -> list[float]:
     """Vertical offsets in points that keep the numbers of neighbouring markers 8 points apart.
 
     Args:
-        drawn: number, model and place of each marker.
-        y: where every model would stand on the vertical axis, in its scale (logarithms on a logarithmic one).
+        numbered: number, model and position of each marker.
+        y: position of every model on the vertical axis, in its scale (logarithms on a logarithmic one).
         near: share of the width within which two markers are neighbours.
     """
     spread = (max(y) - min(y)) or 1.0
-    places = [(math.log10(a), _PANEL_PT * y[number - 1] / spread) for number, _, a, _ in drawn]
-    near *= ((max(p[0] for p in places) - min(p[0] for p in places)) or 1.0) if places else 0.0
-    shifts = [0.0] * len(places)
-    put: list[int] = []
-    for i in sorted(range(len(places)), key=lambda i: -places[i][1]):
-        for j in put:
-            gap = places[j][1] + shifts[j] - places[i][1] - shifts[i]
-            if abs(places[i][0] - places[j][0]) < near and gap < 8:
+    positions = [(math.log10(a), _PANEL_PT * y[number - 1] / spread) for number, _, a, _ in numbered]
+    near *= ((max(p[0] for p in positions) - min(p[0] for p in positions)) or 1.0) if positions else 0.0
+    shifts = [0.0] * len(positions)
+    placed: list[int] = []
+    for i in sorted(range(len(positions)), key=lambda i: -positions[i][1]):
+        for j in placed:
+            gap = positions[j][1] + shifts[j] - positions[i][1] - shifts[i]
+            if abs(positions[i][0] - positions[j][0]) < near and gap < 8:
                 shifts[i] -= 8 - gap
-        put.append(i)
-    groups = np.array([p[0] for p in places])
-    for i in range(len(places)):  # a stack hangs around its markers, not below them
-        close = np.abs(groups - groups[i]) < 1e-9
-        if close.sum() > 1:
-            shifts[i] += 0.5 * max(-shifts[j] for j in np.flatnonzero(close))
+        placed.append(i)
+    groups = np.array([p[0] for p in positions])
+    for i in range(len(positions)):  # a stack hangs around its markers, not below them
+        aligned = np.abs(groups - groups[i]) < 1e-9
+        if aligned.sum() > 1:
+            shifts[i] += 0.5 * max(-shifts[j] for j in np.flatnonzero(aligned))
     return shifts
 
 
-def _key_in(points: Sequence[Point]) -> float:
+def _key_height_in(points: Sequence[Point]) -> float:
     """Height of the key, in inches."""
     return 0.13 * math.ceil(len(points) / _KEY_COLUMNS)
 
 
-def _key(figure: Any, points: Sequence[Point], told: Sequence[str]) -> None:
+def _draw_key(figure: Any, points: Sequence[Point], values: Sequence[str]) -> None:
     """Number, model and value of every point, in columns below the panels."""
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], linestyle="", marker=_MARKERS[p.kind], color=_COLOURS[p.kind], markersize=5,
                label=f"{number}  {plain(p.model)}  {text}")
-        for number, (p, text) in enumerate(zip(points, told, strict=True), start=1)
+        for number, (p, text) in enumerate(zip(points, values, strict=True), start=1)
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=_KEY_COLUMNS, handletextpad=0.3, labelspacing=0.28)
 
 
 def points(frame: pd.DataFrame, quality: dict[str, Quality]) -> tuple[list[Point], str, str]:
-    """A point a model, with the words for where its multiply-adds and its latency stand.
+    """A point a model, with the resolution of its multiply-adds and of its latency in words.
 
     The latency is of the forward pass at the largest timed size in float32 (or the first precision there is), the
     multiply-adds are of that size too.
@@ -182,16 +182,16 @@ def points(frame: pd.DataFrame, quality: dict[str, Quality]) -> tuple[list[Point
     size = timed["size_px"].max() if len(timed) else frame["size_px"].max()
     precisions = list(dict.fromkeys(timed["precision"]))
     precision = "fp32" if "fp32" in precisions or not precisions else precisions[0]
-    chosen = timed[(timed["size_px"] == size) & (timed["precision"] == precision)]
-    if chosen.empty:
-        chosen = frame[(frame["phase"] == COUNT) & (frame["size_px"] == size)]
-    found = [
+    rows = timed[(timed["size_px"] == size) & (timed["precision"] == precision)]
+    if rows.empty:
+        rows = frame[(frame["phase"] == COUNT) & (frame["size_px"] == size)]
+    models = [
         Point(
             model=str(row["model"]), kind=str(row["kind"]), params=float(row["params"]), macs=float(row["macs"]),
             psnr_db=quality.get(str(row["model"]), Quality(instead=NOT_RUN)).psnr_db,
             latency_ms=float(row["latency_ms"]),
         )
-        for _, row in chosen.iterrows()
+        for _, row in rows.iterrows()
     ]  # fmt: skip
-    at = f"{size:.0f} px"
-    return found, at, f"{at}, {precision}"
+    size_text = f"{size:.0f} px"
+    return models, size_text, f"{size_text}, {precision}"

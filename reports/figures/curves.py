@@ -1,59 +1,98 @@
-"""Training curves: loss and validation PSNR."""
+"""Training curves: loss and validation PSNR, with the phases of the recipe and the step that was tested."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from reports.artifacts import load_train_log
-from reports.figures.style import PAGE_IN, Picture, lines_by_variant, new_figure, save
+from reports.figures.style import INK, PAGE_IN, QUIET, Picture, lines_by_variant, new_figure, save
 from reports.messages import message, sentences
 from reports.study import Run, Status, Study
 
-MOST_RUNS = 120
+MAX_RUNS = 120
+_BAND = "#f1f1f1"
+_MIN_LABEL_SHARE = 0.25  # of the axis: narrower phases in the middle have no label
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedRun:
+    """A run with its training log.
+
+    Attributes:
+        variant: its name.
+        run: the run.
+        log: columns step, loss, val_psnr_db.
+    """
+
+    variant: str
+    run: Run
+    log: pd.DataFrame
+
+    @property
+    def loss(self) -> pd.Series:
+        """The running mean of the logged loss, indexed by step."""
+        loss = self.log.dropna(subset=["loss"]).sort_values("step").set_index("step")["loss"]
+        return loss.rolling(_smoothing_span(self.log), min_periods=1).mean()
+
+    @property
+    def validation(self) -> pd.Series:
+        """Validation PSNR in dB, indexed by step."""
+        return self.log.dropna(subset=["val_psnr_db"]).sort_values("step").set_index("step")["val_psnr_db"]
+
+    @property
+    def trains_with_l1(self) -> bool:
+        """False for comparators: their loss may be a PSNR, a contrast or a sum, and shares no axis with L1."""
+        return "baseline" not in ((self.run.spec.get("identity") or {}).get("model") or {})
+
+    @property
+    def tested_step(self) -> int | None:
+        """The step whose weights were tested; None while the run is not finished."""
+        step = self.run.summary.get("best_step") if self.run.status is Status.DONE else None
+        return step if isinstance(step, int) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseSpan:
+    """A phase of the recipe: its first and last step, and how it differs from the others."""
+
+    start: int
+    end: int
+    label: str
 
 
 def draw(study: Study, folder: Path) -> Picture | None:
     """Draw the figure from every run that logged something, failed ones included; None where none did."""
-    chosen, left_out = _chosen(study)
-    logs = [(variant, run, load_train_log(run)) for variant, run in chosen]
-    logs = [(variant, run, log) for variant, run, log in logs if log["loss"].notna().any()]
-    if not logs:
+    runs, n_omitted = _logged_runs(study)
+    if not runs:
         return None
-    looks = lines_by_variant(study)
     figure = new_figure(PAGE_IN, 3.0)
-    left, right = figure.subplots(1, 2)
-    named: set[str] = set()
-    for variant, run, log in logs:
-        look = {**looks[variant], "alpha": 0.9}
-        label = None if variant in named else look["label"]
-        del look["label"]
-        named.add(variant)
-        if not _has_own_objective(run):
-            loss = log.dropna(subset=["loss"]).sort_values("step")
-            smooth = _smooth(loss["loss"])
-            left.plot(loss["step"], smooth, **look)
-            if run.status is Status.FAILED:
-                _mark_failure(left, float(loss["step"].iloc[-1]), float(smooth.iloc[-1]))
-        val = log.dropna(subset=["val_psnr_db"]).sort_values("step")
-        right.plot(val["step"], val["val_psnr_db"], label=label, **look)
-    own = sum(_has_own_objective(run) for _, run, _ in logs)
-    if own == len(logs):
-        left.text(0.5, 0.5, "no run was trained with L1", transform=left.transAxes, ha="center")
-    elif all((log["loss"].dropna() > 0).all() for _, run, log in logs if not _has_own_objective(run)):
-        left.set_yscale("log")
-        for which in (left.yaxis.set_major_formatter, left.yaxis.set_minor_formatter):
-            which(FuncFormatter(lambda value, _: f"{value:g}"))
-        left.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-    left.set(xlabel="training step", ylabel="training loss (L1, smoothed)")
-    right.set(xlabel="training step", ylabel="validation PSNR (dB)")
-    if not any(log["val_psnr_db"].notna().any() for *_, log in logs):
-        right.text(0.5, 0.5, "no validation was logged", transform=right.transAxes, ha="center")
-    figure.legend(loc="outside lower center", ncols=4)
+    loss_axes, psnr_axes = figure.subplots(1, 2, sharex=True)
+    phases, tested = phase_spans([r.run for r in runs]), _tested_steps(runs)
+    _draw_lines(study, runs, loss_axes, psnr_axes, mark_tested=len(tested) > 1)
+    for ax, y, align in ((loss_axes, 0.98, "top"), (psnr_axes, 0.02, "bottom")):
+        _draw_phases(ax, phases)
+        if len(tested) == 1:
+            ax.axvline(tested[0], color=INK, linestyle=":", linewidth=0.8, zorder=1)
+            # above the falling loss, below the rising PSNR
+            ax.annotate(
+                "tested", (tested[0], y), xycoords=("data", "axes fraction"), textcoords="offset points",
+                xytext=(-2, 0), rotation=90, ha="right", va=align, fontsize=7,
+            )  # fmt: skip
+    _label_axes(runs, loss_axes, psnr_axes)
+    handles, labels = psnr_axes.get_legend_handles_labels()
+    if len(tested) > 1:
+        handles.append(Line2D([], [], color=INK, marker="o", linestyle="", markersize=4))
+        labels.append("tested")
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return save(
         figure,
         folder,
@@ -61,55 +100,133 @@ def draw(study: Study, folder: Path) -> Picture | None:
         title=message("Training curves"),
         alt=message(
             "Loss and validation PSNR against the training step for {n} runs of {variants} variants.",
-            n=len(logs),
-            variants=len(named),
+            n=len(runs),
+            variants=len({r.variant for r in runs}),
         ),
-        caption=_caption(_span(logs[0][2]), own, left_out),
+        caption=_caption(runs, n_omitted, tested, phases),
     )
 
 
-def _caption(span: int, own: int, left_out: int) -> str:
-    """How the figure was made; `own` runs have another loss, `left_out` are not drawn."""
-    told: list[str] = [
+def _draw_lines(
+    study: Study, runs: Sequence[LoggedRun], loss_axes: Axes, psnr_axes: Axes, *, mark_tested: bool
+) -> None:
+    styles = lines_by_variant(study)
+    labelled: set[str] = set()
+    for logged in runs:
+        line = {**styles[logged.variant], "alpha": 0.9}
+        label = line.pop("label")
+        curves = [(psnr_axes, logged.validation, "" if logged.variant in labelled else label)]
+        labelled.add(logged.variant)
+        if logged.trains_with_l1:
+            curves.append((loss_axes, logged.loss, ""))
+            if logged.run.status is Status.FAILED:
+                _mark_failure(loss_axes, float(logged.loss.index[-1]), float(logged.loss.iloc[-1]))
+        for ax, curve, name in curves:
+            ax.plot(curve.index, curve, label=name or "_", **line)
+            if mark_tested and logged.tested_step is not None and len(curve):
+                y = np.interp(logged.tested_step, curve.index, curve)
+                ax.plot(logged.tested_step, y, "o", color=line["color"], markersize=4, zorder=4)
+
+
+def _label_axes(runs: Sequence[LoggedRun], loss_axes: Axes, psnr_axes: Axes) -> None:
+    losses = [r.log["loss"].dropna() for r in runs if r.trains_with_l1]
+    if not losses:
+        loss_axes.text(0.5, 0.5, "no run was trained with L1", transform=loss_axes.transAxes, ha="center")
+    elif all((loss > 0).all() for loss in losses):
+        loss_axes.set_yscale("log")
+        for set_formatter in (loss_axes.yaxis.set_major_formatter, loss_axes.yaxis.set_minor_formatter):
+            set_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        loss_axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    if not any(r.log["val_psnr_db"].notna().any() for r in runs):
+        psnr_axes.text(0.5, 0.5, "no validation was logged", transform=psnr_axes.transAxes, ha="center")
+    loss_axes.set(xlabel="training step", ylabel="training loss (L1, smoothed)")
+    psnr_axes.set(xlabel="training step", ylabel="validation PSNR (dB)")
+    loss_axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _draw_phases(ax: Axes, phases: Sequence[PhaseSpan]) -> None:
+    """Bands behind every other phase; their labels above the axes, as far as there is room."""
+    length = phases[-1].end if phases else 0
+    for number, phase in enumerate(phases):
+        if number % 2 == 0:
+            ax.axvspan(phase.start, phase.end, color=_BAND, linewidth=0, zorder=0)
+        ends = {0: (phase.start, "left"), len(phases) - 1: (phase.end, "right")}
+        x, align = ends.get(number, ((phase.start + phase.end) / 2, "center"))
+        if number in ends or phase.end - phase.start >= _MIN_LABEL_SHARE * length:
+            ax.text(x, 1.02, phase.label, transform=ax.get_xaxis_transform(), ha=align, fontsize=7, color=QUIET)
+
+
+def phase_spans(runs: Sequence[Run]) -> list[PhaseSpan]:
+    """The phases that all runs with a recipe share; none where they differ, or the recipe has one phase alone."""
+    recipes = [(run.spec.get("identity") or {}).get("recipe") or {} for run in runs]
+    phases_by_run = [recipe["phases"] for recipe in recipes if recipe.get("phases")]
+    if not phases_by_run or len(phases_by_run[0]) < 2:
+        return []
+    phases = phases_by_run[0]
+    ends = np.cumsum([phase["steps"] for phase in phases]).tolist()
+    labels = _phase_labels(phases)
+    if any(np.cumsum([p["steps"] for p in candidate]).tolist() != ends for candidate in phases_by_run) or any(
+        _phase_labels(candidate) != labels for candidate in phases_by_run
+    ):
+        return []
+    starts = [0, *ends[:-1]]
+    return [PhaseSpan(start=s, end=e, label=label) for s, e, label in zip(starts, ends, labels, strict=True)]
+
+
+def _phase_labels(phases: Sequence[dict[str, Any]]) -> list[str]:
+    """What each phase has that not all have: its tasks, its learning rate, its patch size."""
+    fields = [[_tasks(phase), f"lr {phase['lr']:g}", f"{phase['patch']} px"] for phase in phases]
+    varying = [len({row[k] for row in fields}) > 1 for k in range(3)]
+    return [", ".join(text for text, varies in zip(row, varying, strict=True) if varies) for row in fields]
+
+
+def _tasks(phase: dict[str, Any]) -> str:
+    tasks = [share["task"] for share in phase.get("mixture") or ()]
+    return f"{tasks[0]} only" if len(tasks) == 1 else "all tasks"
+
+
+def _tested_steps(runs: Sequence[LoggedRun]) -> list[int]:
+    return sorted({r.tested_step for r in runs if r.tested_step is not None})
+
+
+def _caption(runs: Sequence[LoggedRun], n_omitted: int, tested: Sequence[int], phases: Sequence[PhaseSpan]) -> str:
+    """How the figure was made."""
+    parts: list[str] = [
         message(
             "One line a run; seeds share their variant's colour. The loss is a running mean over {span} logged steps.",
-            span=span,
+            span=_smoothing_span(runs[0].log),
         )
     ]
-    if own:
-        told.append(
+    if len(tested) == 1:
+        parts.append(message("The weights of step {step:,} were tested.", step=tested[0]))
+    elif tested:
+        parts.append(message("Dots mark the step whose weights were tested."))
+    if phases:
+        parts.append(message("Bands are phases of the recipe."))
+    if not all(r.trains_with_l1 for r in runs):
+        parts.append(
             message("Comparators train with objectives of their own, on other scales: their losses are not drawn.")
         )
-    if left_out:
-        told.append(message("Of each variant its first runs, {n:,} more are not drawn.", n=left_out))
-    return sentences(told)
+    if n_omitted:
+        parts.append(message("Of each variant its first runs, {n:,} more are not drawn.", n=n_omitted))
+    return sentences(parts)
 
 
-def _has_own_objective(run: Run) -> bool:
-    """Whether the run is of a comparator: its loss may be a PSNR, a contrast or a sum, and shares no axis with L1."""
-    model = (run.spec.get("identity") or {}).get("model") or {}
-    return "baseline" in model
+def _logged_runs(study: Study) -> tuple[list[LoggedRun], int]:
+    """The runs that are drawn, and how many are not: with more lines nobody can tell them apart."""
+    per_variant = max(1, MAX_RUNS // max(len(study.variants), 1))
+    selected = [(variant, run) for variant in study.variants for run in study.runs_of(variant)[:per_variant]]
+    n_runs = sum(len(study.runs_of(variant)) for variant in study.variants)
+    runs = [LoggedRun(variant=variant, run=run, log=load_train_log(run)) for variant, run in selected]
+    return [r for r in runs if r.log["loss"].notna().any()], n_runs - len(selected)
 
 
-def _chosen(study: Study) -> tuple[list[tuple[str, Run]], int]:
-    """The runs that are drawn, with their variants, and how many are not: more lines than that tell nobody more."""
-    each = max(1, MOST_RUNS // max(len(study.variants), 1))
-    found = [(variant, study.runs_of(variant)) for variant in study.variants]
-    drawn = [(variant, run) for variant, runs in found for run in runs[:each]]
-    return drawn, sum(len(runs) for _, runs in found) - len(drawn)
-
-
-def _mark_failure(ax: Any, step: float, loss: float) -> None:
+def _mark_failure(ax: Axes, step: float, loss: float) -> None:
     """A cross with a word where a run stopped with an error, above all lines."""
     ax.plot(step, loss, "X", color="#D55E00", markeredgecolor="white", markersize=8, zorder=5)
     ax.annotate("failed", (step, loss), textcoords="offset points", xytext=(5, 6), fontweight="bold", zorder=6)
 
 
-def _span(log: pd.DataFrame) -> int:
+def _smoothing_span(log: pd.DataFrame) -> int:
     """Steps that one smoothed value averages: a twentieth of what was logged."""
     return max(int(np.ceil(log["loss"].notna().sum() / 20)), 1)
-
-
-def _smooth(loss: pd.Series) -> pd.Series:
-    span = max(int(np.ceil(len(loss) / 20)), 1)
-    return loss.rolling(span, min_periods=1).mean()

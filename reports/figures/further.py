@@ -1,4 +1,4 @@
-"""Figures that a study asks for by name: ours, and those of other packages (entry points `dfpir.figures`)."""
+"""Figures that a study requests by name: our own, and those of other packages (entry points `dfpir.figures`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Draw = Callable[["Study", Path], "Picture | Sequence[Picture] | None"]
 """(study, folder of figures) -> what `reports.figures.style.save` gives; None where there is nothing to draw."""
 
-_OURS = ("reports.figures.maps",)
+_MODULES = ("reports.figures.maps",)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -42,18 +42,18 @@ def register_figure(name: str, *, title: str) -> Callable[[Draw], Draw]:
         title: of its section.
 
     Raises:
-        ValueError: the name is taken, or none that it can have.
+        ValueError: the name is taken, or not a valid one.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"Figure {name!r}: lower-case letters, digits and _ are needed, as in 'gains'.")
 
-    def add(draw: Draw) -> Draw:
+    def register(draw: Draw) -> Draw:
         if name in _FIGURES and _FIGURES[name].draw is not draw:
             raise ValueError(f"figure {name!r} is registered already: choose another name.")
         _FIGURES[name] = FurtherFigure(name=name, title=title, draw=draw)
         return draw
 
-    return add
+    return register
 
 
 def figure_named(name: str) -> FurtherFigure:
@@ -62,23 +62,23 @@ def figure_named(name: str) -> FurtherFigure:
     Raises:
         ValueError: no package here registers it; the message says which there are and which could not be imported.
     """
-    faults = _load()
+    errors = _load_modules()
     if name not in _FIGURES:
-        known = f" Known: {', '.join(_FIGURES)}." if _FIGURES else ""
-        broken = f" Left out: {'; '.join(faults)}." if faults else ""
-        raise ValueError(f"Figure {name!r}: no package that is installed here registers it.{known}{broken}")
+        names = f" Known: {', '.join(_FIGURES)}." if _FIGURES else ""
+        failed = f" Left out: {'; '.join(errors)}." if errors else ""
+        raise ValueError(f"Figure {name!r}: no package that is installed here registers it.{names}{failed}")
     return _FIGURES[name]
 
 
 @lru_cache(maxsize=1)
-def _load() -> tuple[str, ...]:
-    """Import ours and what installed packages name, once; why some could not be."""
-    for module in _OURS:
+def _load_modules() -> tuple[str, ...]:
+    """Import our modules and those of installed packages, once; the errors of those that could not be imported."""
+    for module in _MODULES:
         import_module(module)
-    faults = []
+    errors = []
     for point in entry_points(group="dfpir.figures"):
         try:
             point.load()
         except Exception as error:  # another package's fault costs its own figures alone
-            faults.append(f"{point.value} ({type(error).__name__}: {' '.join(str(error).split())})")
-    return tuple(faults)
+            errors.append(f"{point.value} ({type(error).__name__}: {' '.join(str(error).split())})")
+    return tuple(errors)

@@ -23,47 +23,47 @@ from reports.messages import TransformedText, comma, message, sentences, series
 from reports.stats import Estimate
 from reports.study import Study
 
-MOST_LINES = 8
+MAX_LINES = 8
 _CAPTION = message(
     "Share of the input's variance that the best linear map can't recover from the output, images of all conditions. "
     "Bars: 95\N{NO-BREAK SPACE}% intervals over seeds, absent with one."
 )
 
 
-def draw_levels(found: Information, study: Study, folder: Path) -> Picture | None:
+def draw_levels(information: Information, study: Study, folder: Path) -> Picture | None:
     """Loss by level, a panel a part, a line a variant; None where all lose the same."""
-    shown = study.to_show(found.variants, MOST_LINES)
-    parts = [p for p in found.parts if (p, ALL) in found.losses]
-    known = {(part, v): _known(found, part, v) for part in parts for v in shown}
-    if not parts or is_constant([e.value for levels in known.values() for e in levels.values()]):
+    variants = study.to_show(information.variants, MAX_LINES)
+    parts = [p for p in information.parts if (p, ALL) in information.losses]
+    losses = {(part, v): _losses_by_level(information, part, v) for part in parts for v in variants}
+    if not parts or is_constant([e.value for levels in losses.values() for e in levels.values()]):
         return None
-    looks = lines_by_variant(study)
+    styles = lines_by_variant(study)
     figure = new_figure(PAGE_IN if len(parts) > 1 else COLUMN_IN, 2.7)
     axes = figure.subplots(1, len(parts), squeeze=False, sharey=True)[0]
     handles = {}
     for ax, part in zip(axes, parts, strict=True):
-        for number, variant in enumerate(v for v in shown if known[part, v]):
-            estimates = list(known[part, variant].values())
-            x = np.array([found.levels.index(level) for level in known[part, variant]])
-            x = x + 0.03 * (number - (len(shown) - 1) / 2)
-            interval_bars(ax, x, estimates, looks[variant]["color"])
-            (handles[variant],) = ax.plot(x, [e.value for e in estimates], marker="o", **looks[variant])
+        for number, variant in enumerate(v for v in variants if losses[part, v]):
+            estimates = list(losses[part, variant].values())
+            x = np.array([information.levels.index(level) for level in losses[part, variant]])
+            x = x + 0.03 * (number - (len(variants) - 1) / 2)
+            interval_bars(ax, x, estimates, styles[variant]["color"])
+            (handles[variant],) = ax.plot(x, [e.value for e in estimates], marker="o", **styles[variant])
         if len(parts) > 1:
             ax.set_title(PARTS.get(part, part), loc="left")
-        ax.set_xticks(range(len(found.levels)), [level_column(level) for level in found.levels])
+        ax.set_xticks(range(len(information.levels)), [level_column(level) for level in information.levels])
     axes[0].set_ylabel("information loss (1 \N{MINUS SIGN} R²)")
     figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=4 if len(parts) > 1 else 2)
-    told = [
+    values = [
         message(
             "{label}: {value}",
             label=v,
             value=comma(
                 message("{level} {loss:.2f}", level=level_label(level_column(level)), loss=e.value)
-                for level, e in known[parts[0], v].items()
+                for level, e in losses[parts[0], v].items()
             ),
         )
-        for v in shown
-        if known[parts[0], v]
+        for v in variants
+        if losses[parts[0], v]
     ]
     return save(
         figure,
@@ -73,13 +73,16 @@ def draw_levels(found: Information, study: Study, folder: Path) -> Picture | Non
         alt=message(
             "Information loss by level of the block. {part}, {told}.",
             part=TransformedText(PARTS.get(parts[0], parts[0]), str.capitalize),
-            told=series(told),
+            told=series(values),
         ),
-        caption=sentences([_CAPTION, *shown_variants_note(len(shown), len(found.variants))]),
+        caption=sentences([_CAPTION, *shown_variants_note(len(variants), len(information.variants))]),
     )
 
 
-def _known(found: Information, part: str, variant: str) -> dict[int, Estimate]:
+def _losses_by_level(information: Information, part: str, variant: str) -> dict[int, Estimate]:
     """Level -> the variant's loss, of the levels that it has."""
-    every = {level: intervals.estimate(found.losses[part, ALL], variant, level_column(level)) for level in found.levels}
-    return {level: e for level, e in every.items() if e is not None}
+    estimates = {
+        level: intervals.estimate(information.losses[part, ALL], variant, level_column(level))
+        for level in information.levels
+    }
+    return {level: e for level, e in estimates.items() if e is not None}

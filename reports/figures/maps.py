@@ -17,8 +17,8 @@ from reports.labels import condition_label
 from reports.messages import comma, message, series
 from reports.study import Run, Study
 
-MOST_VARIANTS = 5
-_TOP = 3.0  # of the scale, in standard deviations
+MAX_VARIANTS = 5
+_MAX_SD = 3.0  # of the scale, in standard deviations
 _PLACES: dict[str, str] = {"skip1": message("first skip"), "latent": message("latent")}
 
 
@@ -41,26 +41,26 @@ class MapTable:
 
 def arrange(study: Study) -> MapTable | None:
     """The paper's four variants where two of them have maps, else the first ones and the reference; None without."""
-    firsts = first_of(study, _with_maps)
-    probes = {v: p for v, (_, p) in firsts.items()}
+    runs = first_of(study, _with_maps)
+    probes = {v: p for v, (_, p) in runs.items()}
     if not probes:
         return None
-    names = study.to_show(probes, MOST_VARIANTS)
-    first = probes[names[0]].images
-    names = [n for n in names if probes[n].images == first]
-    order = sorted(range(len(first)), key=lambda i: schema.condition_sort_key(first[i][0]))
-    samples = next((found for run, _ in firsts.values() if (found := load_samples(run))), ())
+    names = study.to_show(probes, MAX_VARIANTS)
+    first_images = probes[names[0]].images
+    names = [n for n in names if probes[n].images == first_images]
+    image_order = sorted(range(len(first_images)), key=lambda i: schema.condition_sort_key(first_images[i][0]))
+    samples = next((samples_of_run for run, _ in runs.values() if (samples_of_run := load_samples(run))), ())
     return MapTable(
         probes={n: probes[n] for n in names},
-        seeds={n: firsts[n][0].seed for n in names},
-        images=tuple(order),
+        seeds={n: runs[n][0].seed for n in names},
+        images=tuple(image_order),
         samples={(s.condition, s.image): s for s in reversed(samples)},
     )
 
 
 def _with_maps(run: Run) -> Probes | None:
-    found = load_probes(run)
-    return found if found is not None and found.maps and found.images else None
+    probes = load_probes(run)
+    return probes if probes is not None and probes.maps and probes.images else None
 
 
 @register_figure("feature_maps", title="Feature maps")
@@ -70,15 +70,15 @@ def draw(study: Study, folder: Path) -> list[Picture]:
     if table is None:
         return []
     places = [p for p in next(iter(table.probes.values())).maps if all(p in x.maps for x in table.probes.values())]
-    return [_draw(study, table, place, folder) for place in sorted(places, key=lambda p: (p != "skip1", p))]
+    return [_draw_place(study, table, place, folder) for place in sorted(places, key=lambda p: (p != "skip1", p))]
 
 
 def centred(maps: np.ndarray) -> tuple[np.ndarray, float]:
     """Maps (I, K, h, w) without their edges and each one's mean, divided by their common SD; and that SD."""
     inner = without_edges(maps, edge_share(maps.shape[2]), axis=2)
-    around = inner - inner.mean(axis=(2, 3), keepdims=True)
-    spread = float(np.sqrt(np.mean(around**2)))
-    return np.asarray(around / (spread or 1.0)), spread
+    deviations = inner - inner.mean(axis=(2, 3), keepdims=True)
+    spread = float(np.sqrt(np.mean(deviations**2)))
+    return np.asarray(deviations / (spread or 1.0)), spread
 
 
 def edge_share(side: int) -> float:
@@ -92,11 +92,11 @@ def without_edges(picture: np.ndarray, share: float, axis: int = 0) -> np.ndarra
     return picture[(*[slice(None)] * axis, *(slice(*ends) for ends in sides))]
 
 
-def _draw(study: Study, table: MapTable, place: str, folder: Path) -> Picture:
+def _draw_place(study: Study, table: MapTable, place: str, folder: Path) -> Picture:
     scaled = {v: centred(p.maps[place][list(table.images)]) for v, p in table.probes.items()}
     maps = {v: m for v, (m, _) in scaled.items()}
     n_images, n_channels = next(iter(maps.values())).shape[:2]
-    share = edge_share(next(iter(table.probes.values())).maps[place].shape[2])
+    edge = edge_share(next(iter(table.probes.values())).maps[place].shape[2])
     titles = [next(iter(table.probes.values())).images[i] for i in table.images]
     crops = [table.samples.get(title) for title in titles]
     figure = new_figure(PAGE_IN, (5.2 / n_images / n_channels + 0.08) * (len(maps) + 1) + 0.3)
@@ -106,19 +106,19 @@ def _draw(study: Study, table: MapTable, place: str, folder: Path) -> Picture:
         ax.set_yticks([])
         ax.set_frame_on(False)
         ax.grid(visible=False)
-    drawn: Any = None
+    image: Any = None
     for c, (title, sample) in enumerate(zip(titles, crops, strict=True)):
         grid[0, c].set_title(plain(condition_label(title[0])), loc="left")
         if sample is not None:
-            _inputs(grid[0, c], sample, n_channels, share)
-        for r, own in enumerate(maps.values(), start=1):
-            drawn = grid[r, c].imshow(
-                side_by_side(own[c]), cmap="RdBu_r", vmin=-_TOP, vmax=_TOP, interpolation="nearest"
+            _draw_inputs(grid[0, c], sample, n_channels, edge)
+        for r, variant_maps in enumerate(maps.values(), start=1):
+            image = grid[r, c].imshow(
+                side_by_side(variant_maps[c]), cmap="RdBu_r", vmin=-_MAX_SD, vmax=_MAX_SD, interpolation="nearest"
             )
-    rows = [f"{wrapped(study.label(v), 14)}\nSD {spread:.2g}" for v, (_, spread) in scaled.items()]
-    for ax, name in zip(grid[:, 0], ("degraded,\nclean", *rows), strict=True):
+    row_labels = [f"{wrapped(study.label(v), 14)}\nSD {spread:.2g}" for v, (_, spread) in scaled.items()]
+    for ax, name in zip(grid[:, 0], ("degraded,\nclean", *row_labels), strict=True):
         ax.set_ylabel(name, fontsize=7, rotation=0, ha="right", va="center", labelpad=6)
-    bar = figure.colorbar(drawn, ax=grid, location="right", shrink=0.6, aspect=25, extend="both", pad=0.01)
+    bar = figure.colorbar(image, ax=grid, location="right", shrink=0.6, aspect=25, extend="both", pad=0.01)
     bar.set_label("deviation from the\nmap's mean (SD)", fontsize=7)
     return save(figure, folder, f"maps_{place}", **_texts(table, place, titles))
 
@@ -128,14 +128,14 @@ def side_by_side(maps: np.ndarray) -> np.ndarray:
 
     Small maps are repeated pixel by pixel, so that a gap can be narrower than a pixel of theirs.
     """
-    times = max(1, 48 // maps.shape[2])
-    maps = maps.repeat(times, axis=1).repeat(times, axis=2)
+    repeats = max(1, 48 // maps.shape[2])
+    maps = maps.repeat(repeats, axis=1).repeat(repeats, axis=2)
     gap = np.full((maps.shape[1], max(1, maps.shape[2] // 24)), np.nan)
-    parts = [part for own in maps for part in (own, gap)]
+    parts = [part for single in maps for part in (single, gap)]
     return np.concatenate(parts[:-1], axis=1)
 
 
-def _inputs(ax: Any, sample: Sample, n_channels: int, share: float) -> None:
+def _draw_inputs(ax: Any, sample: Sample, n_channels: int, share: float) -> None:
     """The degraded and the clean crop above the first two maps, cut as those are."""
     crops = [without_edges(read_pixels(path), share) for path in (sample.degraded, sample.clean)][:n_channels]
     if len({crop.shape for crop in crops}) > 1:
@@ -148,21 +148,21 @@ def _inputs(ax: Any, sample: Sample, n_channels: int, share: float) -> None:
 
 
 def _texts(table: MapTable, place: str, titles: list[tuple[str, str]]) -> dict[str, str]:
-    where = _PLACES.get(place, place)
+    place_label = _PLACES.get(place, place)
     channels = series(
         message("{label}: {value}", label=v, value=", ".join(map(str, p.map_channels[place])))
         for v, p in table.probes.items()
         if place in p.map_channels
     )
     seeds = sorted({str(s) for s in table.seeds.values()})
-    shown = comma(message("{label}: {value}", label=condition_label(c), value=image) for c, image in titles)
+    crops = comma(message("{label}: {value}", label=condition_label(c), value=image) for c, image in titles)
     return {
-        "title": message("Feature maps at the {where}", where=where),
+        "title": message("Feature maps at the {where}", where=place_label),
         "alt": message(
             "Feature maps of {variants} at the {where} for the same crops: {shown}.",
             variants=comma(table.probes),
-            where=where,
-            shown=shown,
+            where=place_label,
+            shown=crops,
         ),
         "caption": message(
             "The same crop through each variant: the features that pass on, after the perturbation block where the "
@@ -171,9 +171,9 @@ def _texts(table: MapTable, place: str, titles: list[tuple[str, str]]) -> dict[s
             "with each other. Each map without its mean, in standard deviations (SD) of its row, all on one scale. Not "
             "shown and not counted: the edges, which padding reaches, an eighth of the side or two pixels of the map. "
             "Seed {seeds}. Crops: {shown}.",
-            where=where,
+            where=place_label,
             channels=channels,
             seeds=comma(seeds),
-            shown=shown,
+            shown=crops,
         ),
     }

@@ -28,25 +28,25 @@ from reports.study import Study
 _COLOURS = ("#0072B2", "#D55E00", "#009E73")
 
 
-def draw(found: Mechanism, study: Study, folder: Path) -> Picture | None:
+def draw(mechanism: Mechanism, study: Study, folder: Path) -> Picture | None:
     """Draw the figure; None where nothing but one quantity changes at all.
 
     The paper sketches two of the curves on twin axes. Stacked panels that share x read better: where two curves on
     twin axes cross is an accident of their scales, and each quantity here has its own unit.
     """
-    values = {q.name: {v: e.value for v in found.variants if (e := q.estimate(v))} for q in found.quantities}
-    shown = [q for q in found.quantities if not is_constant(list(values[q.name].values()), 10**-q.digits)]
-    if len(shown) < 2:
+    values = {q.name: {v: e.value for v in mechanism.variants if (e := q.estimate(v))} for q in mechanism.quantities}
+    quantities = [q for q in mechanism.quantities if not is_constant(list(values[q.name].values()), 10**-q.digits)]
+    if len(quantities) < 2:
         return None
-    figure = new_figure(COLUMN_IN, 1.35 * len(shown) + 0.75)
-    axes = figure.subplots(len(shown), 1, sharex=True)
-    for ax, quantity, colour in zip(axes, shown, _COLOURS, strict=False):
-        _panel(ax, study, quantity, found.variants, colour)
+    figure = new_figure(COLUMN_IN, 1.35 * len(quantities) + 0.75)
+    axes = figure.subplots(len(quantities), 1, sharex=True)
+    for ax, quantity, colour in zip(axes, quantities, _COLOURS, strict=False):
+        _draw_panel(ax, study, quantity, mechanism.variants, colour)
     axes[-1].set_xlabel(axis_label(study.axis_name))
     figure.align_ylabels(axes)
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2)
-    told = [
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    value_lists = [
         message(
             "{label}: {value}",
             label=q.display_name,
@@ -54,14 +54,14 @@ def draw(found: Mechanism, study: Study, folder: Path) -> Picture | None:
                 f"{study.axis_values[v]:g}: {intervals.number(x, q.digits)}" for v, x in values[q.name].items()
             ),
         )
-        for q in shown
+        for q in quantities
     ]
     return save(
         figure,
         folder,
         "mechanism",
-        title=found.title(study),
-        alt=message("Panels that share the axis {axis}. {values}.", axis=study.axis_name, values=series(told)),
+        title=mechanism.title(study),
+        alt=message("Panels that share the axis {axis}. {values}.", axis=study.axis_name, values=series(value_lists)),
         caption=message(
             "PSNR averaged over the columns; interference: 1 \N{MINUS SIGN} mean cosine of the tasks' gradients at the "
             "end of training (0: all pull the same way, 1: unrelated, more: opposed); information loss: 1 "
@@ -72,7 +72,7 @@ def draw(found: Mechanism, study: Study, folder: Path) -> Picture | None:
     )
 
 
-def _panel(ax: Axes, study: Study, quantity: Quantity, variants: tuple[str, ...], colour: str) -> None:
+def _draw_panel(ax: Axes, study: Study, quantity: Quantity, variants: tuple[str, ...], colour: str) -> None:
     """Means over seeds, single seeds as rings, intervals of the difference from the reference as bars.
 
     As in the study's own PSNR figure the bars are drawn around the means and keep the paired difference's width.
@@ -82,13 +82,13 @@ def _panel(ax: Axes, study: Study, quantity: Quantity, variants: tuple[str, ...]
     y = np.array([s.mean() for s in by_seed])
     if study.reference in variants:
         reference = str(study.reference)
-        gaps = [quantity.analysis.difference(v, reference, quantity.column) for v in variants]
-        low, high = (y + np.array([getattr(g, end) - g.value for g in gaps]) for end in ("low", "high"))
+        differences = [quantity.analysis.difference(v, reference, quantity.column) for v in variants]
+        low, high = (y + np.array([getattr(g, end) - g.value for g in differences]) for end in ("low", "high"))
         ax.vlines(x, low, high, color=colour, alpha=0.3, linewidth=4)
         name = wrapped(f"{study.label(reference)} (reference)", 24)
         ax.axhline(float(y[variants.index(reference)]), color=INK, linestyle="--", linewidth=0.8, label=name)
-    several = max(len(s) for s in by_seed) > 1
-    ax.plot(x, y, color=colour, marker="o", label="mean over seeds" if several else "one seed")
+    has_seeds = max(len(s) for s in by_seed) > 1
+    ax.plot(x, y, color=colour, marker="o", label="mean over seeds" if has_seeds else "one seed")
     seed_rings(ax, x, by_seed)
     alias_marks(ax, study, dict(zip(variants, y, strict=True)), colour)
     ax.set_ylabel(quantity.label)

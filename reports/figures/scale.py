@@ -1,4 +1,4 @@
-"""How time and memory grow: what a benchmark measured, against the size of what it was given, on logarithmic axes."""
+"""Growth of time and memory: a benchmark's measurements against the size of its input, on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ def draw(frame: pd.DataFrame, folder: Path, name: str) -> Picture | None:
         name: of the files, without ending.
 
     Returns:
-        The figure, or None where no line says what it was measured at.
+        The figure, or None where no line has a size.
     """
-    known = frame.dropna(subset=["x"])
-    if known.empty:
+    measured = frame.dropna(subset=["x"])
+    if measured.empty:
         return None
-    units = list(dict.fromkeys(known["unit"]))
-    series = list(dict.fromkeys(known["series"]))
+    units = list(dict.fromkeys(measured["unit"]))
+    series = list(dict.fromkeys(measured["series"]))
     with settings():
         figure = new_figure(COLUMN_IN * min(len(units), 2), 2.8)
         for number, unit in enumerate(units, start=1):
             axes = figure.add_subplot(1, len(units), number)
-            for one, marker, colour in zip(series, _MARKERS, _COLOURS, strict=False):
-                rows = known[(known["series"] == one) & (known["unit"] == unit)].sort_values("x")
-                axes.plot(rows["x"], rows["value"], marker=marker, color=colour, label=one)
+            for label, marker, colour in zip(series, _MARKERS, _COLOURS, strict=False):
+                rows = measured[(measured["series"] == label) & (measured["unit"] == unit)].sort_values("x")
+                axes.plot(rows["x"], rows["value"], marker=marker, color=colour, label=label)
             axes.set_xscale("log")
             axes.set_yscale("log")
             plain_log_ticks(axes.xaxis)
             plain_log_ticks(axes.yaxis)
-            axes.set_xlabel(str(known["x_unit"].iloc[0]))
-            axes.set_ylabel({"s": "wall time (s)", "GiB": "most memory of tensors (GiB)"}.get(unit, unit))
+            axes.set_xlabel(str(measured["x_unit"].iloc[0]))
+            axes.set_ylabel({"s": "wall time (s)", "GiB": "peak tensor memory (GiB)"}.get(unit, unit))
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
-        at = f"{known['x'].min():.2g} to {known['x'].max():.3g} {known['x_unit'].iloc[0]}"
+        range_text = f"{measured['x'].min():.2g} to {measured['x'].max():.3g} {measured['x_unit'].iloc[0]}"
         return save(
             figure,
             folder,
             name,
             title="Growth",
-            alt=f"{', '.join(units)} against {known['x_unit'].iloc[0]} for {', '.join(series)}, {at}.",
+            alt=f"{', '.join(units)} against {measured['x_unit'].iloc[0]} for {', '.join(series)}, {range_text}.",
             caption=f"Medians of one benchmark run on {frame['device'].iloc[0]}; both axes logarithmic.",
         )

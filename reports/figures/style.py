@@ -1,7 +1,7 @@
 """What all figures share: colours, sizes, saving.
 
-Colours follow Okabe and Ito's palette, which people with any common colour blindness tell apart; a task is also told
-by its marker, and a variant by its name in the legend.
+Colours follow Okabe and Ito's palette, which people with any common colour blindness tell apart; a task also has a
+marker of its own, and a variant its name in the legend.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import math
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findSystemFonts, fontManager
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 from reports import schema
-from reports.document import Picture
+from reports.document import Picture as Picture  # of the interface: figures of other packages return it
 from reports.files import write_bytes
 from reports.study import Study
 
@@ -35,12 +37,16 @@ DPI = 200
 COLUMN_IN, PAGE_IN = 3.25, 6.875  # widths of a column and of a page in print
 INK = "#222222"
 QUIET = "#767676"
+_DARK_TEXT_LUMINANCE = 0.2  # of a background on which dark text contrasts as much as white text
 _SHAPING_TABLES = ("GSUB", "GPOS", "GDEF")  # of a font: ligatures, kerning, classes of glyphs
-_PLACE_DIGITS = 9  # of a figure's side
+_POSITION_DIGITS = 9  # of a figure's side
+
+_PRINT_FONTS = ("Arial", "Helvetica", "Liberation Sans")
+_PRINT_FONT_FILES = ("arial", "helvetica", "liberationsans-")  # beginnings of their file names, in lower case
 
 _SETTINGS: Any = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "font.sans-serif": [*_PRINT_FONTS, "DejaVu Sans"],
     "font.size": 7.5,
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,
@@ -70,13 +76,25 @@ _SETTINGS: Any = {
     "pdf.fonttype": 42,
 }
 
-_OTHERS = ("#000000", "#D55E00", "#009E73", "#CC79A7", "#0072B2", "#E69F00", "#56B4E9", "#8a6d00")
+_COLOURS = ("#000000", "#D55E00", "#009E73", "#CC79A7", "#0072B2", "#E69F00", "#56B4E9", "#8a6d00")
 _DASHES = ("-", "--", "-.", ":")
+
+
+@cache
+def _register_print_fonts() -> None:
+    """Add the print fonts that were installed after matplotlib cached its list of this machine's fonts."""
+    if not {font.name for font in fontManager.ttflist}.isdisjoint(_PRINT_FONTS):
+        return
+    for path in findSystemFonts():
+        if Path(path).name.lower().startswith(_PRINT_FONT_FILES):
+            with suppress(OSError, RuntimeError):  # a damaged font file
+                fontManager.addfont(path)
 
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """Our matplotlib settings, and the old ones again afterwards."""
+    """The matplotlib settings of our figures; the previous ones are restored afterwards."""
+    _register_print_fonts()
     with matplotlib.rc_context(_SETTINGS):
         yield
 
@@ -88,8 +106,8 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return figure
 
 
-_UNSAID = {"png": ("Software",), "svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Producer")}
-"""Of each format what would change a figure's bytes from one day, or one version, to another."""
+_OMITTED_METADATA = {"png": ("Software",), "svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Producer")}
+"""Metadata of each format that would change a figure's bytes with the date or the version."""
 
 
 def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, caption: str) -> Picture:
@@ -98,11 +116,11 @@ def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, capti
     with warnings.catch_warnings():
         # A name in a script that the font lacks gives boxes; that is no reason to have no report.
         warnings.filterwarnings("ignore", message=".*Glyph.*missing")
-        _lay_out(figure)
-        for kind, unsaid in _UNSAID.items():
+        _apply_layout(figure)
+        for kind, omitted in _OMITTED_METADATA.items():
             content = io.BytesIO()
-            with _small_fonts():
-                figure.savefig(content, format=kind, metadata=dict.fromkeys(unsaid), dpi=DPI)
+            with _without_shaping_tables():
+                figure.savefig(content, format=kind, metadata=dict.fromkeys(omitted), dpi=DPI)
             write_bytes(folder / f"{name}.{kind}", content.getvalue())
     width_in = float(figure.get_size_inches()[0])
     png = folder / f"{name}.png"
@@ -110,21 +128,21 @@ def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, capti
 
 
 @contextmanager
-def _small_fonts() -> Iterator[None]:
+def _without_shaping_tables() -> Iterator[None]:
     """Fonts in a PDF without the tables of ligatures and kerning, which cost more time than all else of a figure.
 
-    Every glyph of a figure is placed by matplotlib, so that nobody reads them. Neither matplotlib nor fontTools lets
-    its caller choose; without the attribute that we change the files are right as well, only slower.
+    matplotlib places every glyph of a figure, so that no reader needs them. Neither matplotlib nor fontTools has an
+    option for it; without the attribute that we change the files are right as well, only slower.
     """
-    usual = getattr(subset.Options, "_drop_tables_default", [])
-    subset.Options._drop_tables_default = [*usual, *_SHAPING_TABLES]
+    default = getattr(subset.Options, "_drop_tables_default", [])
+    subset.Options._drop_tables_default = [*default, *_SHAPING_TABLES]
     try:
         yield
     finally:
-        subset.Options._drop_tables_default = usual
+        subset.Options._drop_tables_default = default
 
 
-def _lay_out(figure: Figure) -> None:
+def _apply_layout(figure: Figure) -> None:
     """Place everything once, for all three formats; a figure that keeps its engine is drawn twice a format.
 
     The places are rounded: the last bits that the layout's solver gives depend on where its variables lie in memory,
@@ -137,9 +155,9 @@ def _lay_out(figure: Figure) -> None:
     engine.execute(figure)
     figure.set_layout_engine(None)
     for part in figure.subfigs:
-        part.bbox_relative.set_points(np.round(part.bbox_relative.get_points(), _PLACE_DIGITS))
+        part.bbox_relative.set_points(np.round(part.bbox_relative.get_points(), _POSITION_DIGITS))
     for ax in figure.axes:
-        ax.set_position(Bbox(np.round(ax.get_position(original=True).get_points(), _PLACE_DIGITS)))
+        ax.set_position(Bbox(np.round(ax.get_position(original=True).get_points(), _POSITION_DIGITS)))
 
 
 def plain(text: str) -> str:
@@ -153,36 +171,42 @@ def wrapped(text: str, width: int = 18) -> str:
     return textwrap.fill(plain(text).replace("_", "_ "), width).replace("_ ", "_")
 
 
-def grid_of(figure: Figure, n: int, wide: int, **given: Any) -> list[Axes]:
+def panel_grid(figure: Figure, n: int, max_columns: int, **subplot_options: Any) -> list[Axes]:
     """`n` panels in rows of at most `wide`; places that are left over stay empty."""
-    wide = min(wide, n)
-    axes = list(figure.subplots(math.ceil(n / wide), wide, squeeze=False, **given).flat)
+    max_columns = min(max_columns, n)
+    axes = list(figure.subplots(math.ceil(n / max_columns), max_columns, squeeze=False, **subplot_options).flat)
     for ax in axes[n:]:
         ax.set_axis_off()
-    for ax in axes[max(n - wide, 0) : n]:  # of panels that share x only those of the last row have labels
+    for ax in axes[max(n - max_columns, 0) : n]:  # of panels that share x only those of the last row have labels
         ax.tick_params(axis="x", labelbottom=True)
     return axes[:n]
 
 
-def heatmap(ax: Axes, values: pd.DataFrame, *, texts: pd.DataFrame | None = None, **given: Any) -> Any:
+def heatmap(ax: Axes, values: pd.DataFrame, *, texts: pd.DataFrame | None = None, **seaborn_options: Any) -> Any:
     """A matrix with its labels; what seaborn's heat map returns can have a colour bar.
 
     Args:
         ax: to draw on.
         values: cells, NaN for none; index and columns as they are printed.
         texts: what stands in the cells.
-        given: to seaborn: cmap, vmin, vmax and so on.
+        seaborn_options: to seaborn: cmap, vmin, vmax and so on.
     """
     import seaborn  # half a second that a page without matrices saves
 
-    look: dict[str, Any] = {"annot_kws": {"fontsize": 7}, "linewidths": 0.5, "cbar": False, **given}
-    seaborn.heatmap(values, ax=ax, annot=False if texts is None else texts, fmt="", **look)
+    options: dict[str, Any] = {"annot_kws": {"fontsize": 7}, "linewidths": 0.5, "cbar": False, **seaborn_options}
+    seaborn.heatmap(values, ax=ax, annot=False if texts is None else texts, fmt="", **options)
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0)
     ax.tick_params(axis="x", rotation=90)
     ax.tick_params(axis="y", rotation=0)
     ax.grid(visible=False)
-    return ax.collections[0]
+    mesh = ax.collections[0]
+    colours = np.asarray(mesh.get_facecolor())
+    for text in ax.texts:
+        x, y = text.get_position()
+        luminance = seaborn.utils.relative_luminance(colours[int(y) * values.shape[1] + int(x)])
+        text.set_color(INK if luminance > _DARK_TEXT_LUMINANCE else "white")
+    return mesh
 
 
 def lines_by_variant(study: Study) -> dict[str, dict[str, Any]]:
@@ -206,28 +230,28 @@ def plain_log_ticks(axis: Any) -> None:
 def seed_rings(ax: Axes, x: np.ndarray, by_seed: Sequence[np.ndarray]) -> None:
     """A ring for each single seed, where there are several, around the means of an axis."""
     if max(map(len, by_seed)) > 1:
-        look: dict[str, Any] = {"s": 9, "facecolor": "none", "edgecolor": INK, "linewidth": 0.6, "zorder": 3}
-        ax.scatter(np.repeat(x, [len(s) for s in by_seed]), np.concatenate(by_seed), label="one seed", **look)
+        style: dict[str, Any] = {"s": 9, "facecolor": "none", "edgecolor": INK, "linewidth": 0.6, "zorder": 3}
+        ax.scatter(np.repeat(x, [len(s) for s in by_seed]), np.concatenate(by_seed), label="one seed", **style)
 
 
 def alias_marks(ax: Axes, study: Study, level: Mapping[str, float], colour: str) -> None:
     """Values of the axis that give a model which was trained under another value: a mark at that model's level."""
-    found = [
+    marks = [
         (study.axis_values[e.variant], y)
         for variant, y in level.items()
         for e in study.aliases.get(variant, ())
         if e.variant in study.axis_values
     ]
-    if found:
-        look: dict[str, Any] = {"marker": "D", "s": 16, "facecolor": "white", "edgecolor": colour, "zorder": 3}
-        ax.scatter(*zip(*found, strict=True), label="same model, other value", **look)
+    if marks:
+        style: dict[str, Any] = {"marker": "D", "s": 16, "facecolor": "white", "edgecolor": colour, "zorder": 3}
+        ax.scatter(*zip(*marks, strict=True), label="same model, other value", **style)
 
 
 def is_constant(values: Any, tolerance: float = 0.005) -> bool:
-    """Whether all known values are the same to within the tolerance: then a figure shows nothing."""
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
-    return not len(known) or float(np.ptp(known)) < tolerance
+    """Whether all finite values are equal within the tolerance: then a figure shows nothing."""
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    return not len(finite) or float(np.ptp(finite)) < tolerance
 
 
 def condition_colour(condition: str) -> str:
@@ -249,15 +273,15 @@ def variant_colours(study: Study) -> dict[str, str]:
     ramp = matplotlib.colormaps["viridis"]
     for number, variant in enumerate(on_axis):
         colours[variant] = to_hex(ramp(0.85 * number / max(len(on_axis) - 1, 1)))
-    others = [v for v in study.variants if v not in colours]
-    colours.update({v: _OTHERS[i % len(_OTHERS)] for i, v in enumerate(others)})
+    off_axis = [v for v in study.variants if v not in colours]
+    colours.update({v: _COLOURS[i % len(_COLOURS)] for i, v in enumerate(off_axis)})
     return colours
 
 
 def variant_dashes(study: Study) -> dict[str, str]:
     """A line style for each variant: solid on the axis; elsewhere it changes once the colours are used up or shared."""
-    others = [v for v in study.variants if v not in study.axis_values]
-    styles = dict.fromkeys(study.variants, "-")
-    shift = 1 if study.axis_values else 0
-    styles.update({v: _DASHES[(shift + i // len(_OTHERS)) % len(_DASHES)] for i, v in enumerate(others)})
-    return styles
+    off_axis = [v for v in study.variants if v not in study.axis_values]
+    dashes = dict.fromkeys(study.variants, "-")
+    first_dash = 1 if study.axis_values else 0
+    dashes.update({v: _DASHES[(first_dash + i // len(_COLOURS)) % len(_DASHES)] for i, v in enumerate(off_axis)})
+    return dashes

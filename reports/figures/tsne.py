@@ -1,102 +1,166 @@
-"""t-SNE of features by condition: a few variants and the controls of their channel order side by side."""
+"""t-SNE of features by condition: a few variants and the controls of the prompt's channel order side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from reports import schema
 from reports.artifacts import Probes, first_of, load_probes
 from reports.feature_separation import (
-    MAX_SHOWN,
+    MAX_PLOTTED,
     PCA_WIDTH,
     Separation,
     allowed_perplexities,
-    sample_points,
+    pca_points,
     separates_as_well,
     separation,
-    tsne_embedding,
+    tsne_plane,
 )
 from reports.figures.style import PAGE_IN, Picture, condition_colour, condition_marker, new_figure, plain, save, wrapped
 from reports.labels import condition_label
+from reports.measures.separation import NOT_MEASURED
 from reports.messages import comma, joined, message, sentences, series
 from reports.study import Run, Study
 
-MOST_VARIANTS = 3  # beside the controls
-CONTROLS = ("identity", "random")
-"""Channel orders (`order` in a run's model) that are none of the prompt's meaning; beginnings of their names."""
-_POOLED = {"mean over the patch's pixels": message("mean over the patch's pixels")}
+MAX_PANELS = 5
+CONTROL_ORDERS = ("identity", "random")
+"""Channel orders (`order` in a run's model) that ignore what the prompt says; beginnings of their names."""
+_POOLING = {"mean over the patch's pixels": message("mean over the patch's pixels")}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """The separation of one layer of one variant's first finished run with probes."""
+class LayerSeparation:
+    """The separation of one layer in one variant's first finished run with probes.
 
-    variant: str
-    seed: int | None
-    layer: str
-    pooling: str
-    separation: Separation
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cloud:
-    """The points of one panel: patches of the last layer that a variant's first finished run with probes recorded.
-
-    Attributes:
-        variant: its name.
-        seed: of the run.
-        layer: the last that was recorded.
-        probes: of the run.
-        x: (n, d) PCA scores.
-        labels: (n,) index into the probes' conditions.
+    `trained` is False for the weights before the first training step, here and in `PointCloud`.
     """
 
     variant: str
     seed: int | None
     layer: str
+    trained: bool = True
+    pooling: str
+    separation: Separation
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointCloud:
+    """The points of one panel: patches at the last layer that a variant's first finished run with probes recorded.
+
+    Attributes:
+        variant: its name.
+        seed: of the run.
+        layer: the last that was recorded.
+        trained: see `LayerSeparation`.
+        probes: of the run.
+        x: (n, d) PCA scores.
+        patches: (n,) index into the probes' patches.
+    """
+
+    variant: str
+    seed: int | None
+    layer: str
+    trained: bool = True
     probes: Probes
     x: np.ndarray
-    labels: np.ndarray
+    patches: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(n,) index into the probes' conditions."""
+        return np.asarray(self.probes.feature_condition[self.patches])
 
 
-def measure(study: Study) -> list[Measured]:
-    """The separation of every layer of every variant that has features."""
-    rows = []
-    for variant, (run, probes) in first_of(study, _with_features).items():
-        for layer in _layers(probes):
-            found = separation(*sample_points(probes, layer))
-            if found is not None:
-                pooling = probes.pooling.get(layer, "")
-                rows.append(Measured(variant=variant, seed=run.seed, layer=layer, pooling=pooling, separation=found))
-    return rows
+def panel_label(study: Study, panel: LayerSeparation | PointCloud) -> str:
+    """The variant's label, and that it is untrained where it is."""
+    return _panel_name(study.label(panel.variant), panel.trained)
 
 
-def clouds(study: Study) -> list[Cloud]:
-    """What the printed and the interactive t-SNE show: a few variants, and their channel order's controls."""
-    found = first_of(study, _with_features)
-    shown = [*study.to_show(found, MOST_VARIANTS), *_controls(study, list(found)).values()]
-    made = []
-    for variant in (v for v in study.variants if v in shown):
-        run, probes = found[variant]
+def _panel_name(variant: str, trained: bool) -> str:
+    return variant if trained else message("{variant} before training", variant=variant)
+
+
+def layer_separations(study: Study) -> list[LayerSeparation]:
+    """The separation of every layer of every variant that has features; a variant's untrained layers come first."""
+    probed_runs = first_of(study, _with_features)
+    untrained_variant = _untrained_control(study, probed_runs)
+    results = []
+    for variant, (run, probes) in probed_runs.items():
+        for trained in (False, True) if variant == untrained_variant else (True,):
+            for layer in _layers(probes, trained):
+                score = separation(*pca_points(probes, layer, trained=trained)[:2])
+                if score is not None:
+                    results.append(
+                        LayerSeparation(
+                            variant=variant,
+                            seed=run.seed,
+                            layer=layer,
+                            trained=trained,
+                            pooling=probes.pooling.get(layer, ""),
+                            separation=score,
+                        )
+                    )
+    return results
+
+
+def point_clouds(study: Study) -> list[PointCloud]:
+    """The panels of the printed and the interactive t-SNE: a few variants, and the controls of their channel order.
+
+    At most `MAX_PANELS`, in the study's order; the untrained network stands before the trained one.
+    """
+    probed_runs = first_of(study, _with_features)
+    controls = list(_control_variants(study, list(probed_runs)).values())
+    untrained_variant = _untrained_control(study, probed_runs)
+    n_variants = MAX_PANELS - len(controls) - (untrained_variant is not None)
+    variants = study.to_show([v for v in probed_runs if v not in controls], n_variants)
+    selected = {*variants, *controls, untrained_variant}
+    clouds = []
+    for variant in (v for v in study.variants if v in selected):
+        run, probes = probed_runs[variant]
         layer = _layers(probes)[-1]
-        x, labels = sample_points(probes, layer, max_points=MAX_SHOWN)
-        made.append(Cloud(variant=variant, seed=run.seed, layer=layer, probes=probes, x=x, labels=labels))
-    return made
+        for trained in (False, True) if variant == untrained_variant else (True,):
+            x, _, patches = pca_points(probes, layer, trained=trained, max_points=MAX_PLOTTED)
+            clouds.append(
+                PointCloud(
+                    variant=variant, seed=run.seed, layer=layer, trained=trained, probes=probes, x=x, patches=patches
+                )
+            )
+    return clouds
 
 
-def _controls(study: Study, variants: list[str]) -> dict[str, str]:
+def _control_variants(study: Study, variants: Collection[str]) -> dict[str, str]:
     """Kind of order -> the variant that has it; of several the one that differs in nothing else, else the first."""
-    found: dict[str, str] = {}
-    for kind in CONTROLS:
-        own = [v for v in variants if str(_model(study, v).get("order", "")).startswith(kind)]
-        whole = [v for v in own if _model(study, v).get("attention_perturbation", True)]
-        if own:
-            found[kind] = (whole or own)[0]
-    return found
+    by_order = {
+        order: [v for v in variants if str(_model(study, v).get("order", "")).startswith(order)]
+        for order in CONTROL_ORDERS
+    }
+    return {order: _complete(study, names)[0] for order, names in by_order.items() if names}
+
+
+def _prompt_variant(study: Study, variants: Collection[str]) -> str | None:
+    """The variant whose channel order comes from the prompt, which the controls stand beside."""
+    names = _complete(study, [v for v in variants if _model(study, v).get("order") == "prompt"])
+    return study.to_show(names, 1)[0] if names else None
+
+
+def _untrained_control(study: Study, probed_runs: dict[str, tuple[Run, Probes]]) -> str | None:
+    """The variant that is also shown before training; None where its run recorded no such features."""
+    variant = _prompt_variant(study, list(probed_runs))
+    if variant is None:
+        return None
+    probes = probed_runs[variant][1]
+    return variant if _layers(probes)[-1] in probes.untrained_features else None
+
+
+def _complete(study: Study, variants: list[str]) -> list[str]:
+    """The variants with both halves of the block; all where none has both."""
+    return [v for v in variants if _model(study, v).get("attention_perturbation", True)] or variants
 
 
 def _model(study: Study, variant: str) -> dict[str, Any]:
@@ -108,131 +172,168 @@ def _with_features(run: Run) -> Probes | None:
     return probes if probes is not None and probes.features else None
 
 
-def draw(study: Study, folder: Path, measured: list[Measured], controls: str) -> Picture | None:
+def draw(study: Study, folder: Path, separations: list[LayerSeparation], controls: str) -> Picture | None:
     """Draw the figure, a panel a cloud; None where none has points enough.
 
     Args:
         study: whose features.
         folder: where the figure goes.
-        measured: the separation of each layer.
-        controls: what the separation proves, sentences for the caption.
+        separations: of each layer.
+        controls: what the measure "separation" proves, sentences for the caption, or `NOT_MEASURED`.
     """
-    by_key = {(m.variant, m.layer): m for m in measured}
-    shown = [c for c in clouds(study) if (c.variant, c.layer) in by_key and allowed_perplexities(len(c.x))]
-    if not shown:
+    by_key = {(s.variant, s.layer, s.trained): s for s in separations}
+    clouds = [
+        cloud
+        for cloud in point_clouds(study)
+        if (cloud.variant, cloud.layer, cloud.trained) in by_key and allowed_perplexities(len(cloud.x))
+    ]
+    if not clouds:
         return None
-    allowed = allowed_perplexities(min(len(cloud.x) for cloud in shown))
+    allowed = allowed_perplexities(min(len(cloud.x) for cloud in clouds))
     perplexity = allowed[len(allowed) // 2]
-    figure = new_figure(PAGE_IN, PAGE_IN / max(len(shown), 3) + 1.05)
+    figure = new_figure(PAGE_IN, PAGE_IN / max(len(clouds), 3) + 1.05)
     handles: dict[str, Any] = {}
-    for ax, cloud in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
-        _panel(ax, cloud, perplexity, handles)
-        ax.set_title(f"{wrapped(study.label(cloud.variant), 20)}\n{plain(cloud.layer)}", loc="left", fontsize=7)
-        ax.set_xlabel(_score(by_key[cloud.variant, cloud.layer].separation), fontsize=7)
-    ordered = sorted(handles, key=schema.condition_sort_key)
-    names = [plain(condition_label(k)) for k in ordered]
-    figure.legend([handles[k] for k in ordered], names, loc="outside lower center", ncols=7, handletextpad=0.1)
-    mine = [by_key[cloud.variant, cloud.layer] for cloud in shown]
-    said = [what_random_orders_show(study, measured), controls]
-    return save(figure, folder, "tsne", **_texts(measured, mine, perplexity, sentences(said)))
+    panels = [by_key[cloud.variant, cloud.layer, cloud.trained] for cloud in clouds]
+    axes = figure.subplots(1, len(clouds), squeeze=False)[0]
+    for ax, cloud, panel in zip(axes, clouds, panels, strict=True):
+        _draw_panel(ax, cloud, perplexity, handles)
+        title = wrapped(panel_label(study, cloud), 80 // max(len(clouds), 4))
+        ax.set_title(f"{title}\n{plain(cloud.layer)}", loc="left", fontsize=7)
+        ax.set_xlabel(_score_lines(panel.separation), fontsize=7)
+    conditions = sorted(handles, key=schema.condition_sort_key)
+    names = [plain(condition_label(k)) for k in conditions]
+    figure.legend([handles[k] for k in conditions], names, loc="outside lower center", ncols=7, handletextpad=0.1)
+    is_measured = controls != NOT_MEASURED
+    verdict = controls_sentence(study, separations, with_untrained=not is_measured)
+    evidence = [verdict] if verdict and not is_measured and not all(p.trained for p in panels) else [verdict, controls]
+    return save(figure, folder, "tsne", **_texts(separations, panels, perplexity, sentences(evidence)))
 
 
-def what_random_orders_show(study: Study, measured: list[Measured]) -> str:
-    """Whether a random channel order for each prompt separates as well as the prompt's own; "" if unknown."""
-    last = {m.variant: m for m in measured}  # layers come in the network's order
-    controls = _controls(study, list(last))
-    random, identity = (last.get(controls.get(kind, "")) for kind in ("random", "identity"))
-    own = [v for v in study.to_show(last, MOST_VARIANTS) if _model(study, v).get("order") == "prompt"]
-    if random is None or not own:
+def controls_sentence(study: Study, separations: list[LayerSeparation], *, with_untrained: bool = True) -> str:
+    """How well the controls separate beside the prompt's own order, and what follows; "" without a control.
+
+    `with_untrained` counts the weights before training, too, where they were recorded.
+    """
+    last = {s.variant: s for s in separations if s.trained}  # layers come in the network's order
+    before = {s.variant: s for s in separations if not s.trained}
+    variant = _prompt_variant(study, list(last))
+    if variant is None:
         return ""
-    prompt = last[own[0]]
-    told = {
-        "random": f"{random.separation.purity:.2f}",
-        "variant": prompt.variant,
-        "purity": f"{prompt.separation.purity:.2f}",
-    }
-    without = message(", without reordering {purity}", purity=f"{identity.separation.purity:.2f}") if identity else ""
-    if separates_as_well(random.separation, prompt.separation):
-        return message(
-            "A random permutation of the channels for each prompt separates the conditions as well (kNN purity "
-            "{random}; {variant}: {purity}{without}): the separation shows which prompt was given, not learned "
-            "features.",
-            without=without,
-            **told,
-        )
-    return message(
-        "A random permutation of the channels for each prompt separates the conditions less (kNN purity {random}; "
-        "{variant}: {purity}{without}).",
-        without=without,
-        **told,
+    trained, controls = last[variant].separation, _control_variants(study, list(last))
+    untrained = before[variant].separation if with_untrained and variant in before else None
+    identity, random = (last[controls[o]].separation if o in controls else None for o in CONTROL_ORDERS)
+    if untrained is None and random is None:
+        return ""
+    scores = [
+        *([message("before training {purity}", purity=_purity(untrained))] if untrained else []),
+        *([message("random order for each prompt {purity}", purity=_purity(random))] if random else []),
+        *([message("no reordering {purity}", purity=_purity(identity))] if identity else []),
+    ]
+    return sentences(
+        [
+            message(
+                "kNN purity by condition: {variant} after training {purity}; {controls}.",
+                variant=variant,
+                purity=_purity(trained),
+                controls=series(scores),
+            ),
+            _conclusion(trained, untrained=untrained, random=random, identity=identity),
+        ]
     )
 
 
-def _panel(ax: Any, cloud: Cloud, perplexity: int, handles: dict[str, Any]) -> None:
-    flat = tsne_embedding(cloud.x, perplexity)
+def _conclusion(
+    trained: Separation, *, untrained: Separation | None, random: Separation | None, identity: Separation | None
+) -> str:
+    if identity and separates_as_well(identity, trained):
+        return message("The separation needs no channel order.")
+    if untrained and separates_as_well(untrained, trained):
+        return message("The separation needs no training: it shows which prompt was given, not learned features.")
+    if random and separates_as_well(random, trained):
+        return message("Any order for each prompt separates as well: the separation shows which prompt was given.")
+    if random:
+        return message("A random order for each prompt separates less.")
+    return message(
+        "Training raises the purity; whether features follow the degradation or the prompt was not measured (measure "
+        "separation)."
+    )
+
+
+def _purity(score: Separation | None) -> str:
+    return f"{score.purity:.2f}" if score else ""
+
+
+def _draw_panel(ax: Axes, cloud: PointCloud, perplexity: int, handles: dict[str, Any]) -> None:
+    plane = tsne_plane(cloud.x, perplexity)
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     for number in np.unique(cloud.labels):
         condition = cloud.probes.conditions[number]
-        mine = flat[cloud.labels == number]
-        look = {"c": condition_colour(condition), "marker": condition_marker(condition)}
-        handles[condition] = ax.scatter(mine[:, 0], mine[:, 1], s=7, alpha=0.8, linewidths=0, **look)
+        x, y = plane[cloud.labels == number].T
+        marker: Any = condition_marker(condition)
+        colour = condition_colour(condition)
+        handles[condition] = ax.scatter(x, y, s=7, alpha=0.8, linewidths=0, c=colour, marker=marker)
 
 
-def _score(found: Separation) -> str:
-    (a, b), (c, d) = found.silhouette_interval, found.purity_interval
-    told = (
-        f"silhouette {found.silhouette:.2f} [{a:.2f}, {b:.2f}]\n"
-        f"purity {found.purity:.2f} [{c:.2f}, {d:.2f}]\nchance {found.chance:.2f}"
+def _score_lines(score: Separation) -> str:
+    return f"silhouette {_interval(score, 'silhouette')}\npurity {_interval(score, 'purity')}"
+
+
+def _interval(score: Separation, name: str) -> str:
+    low, high = getattr(score, f"{name}_interval")
+    return f"{getattr(score, name):.2f} [{low:.2f}, {high:.2f}]".replace("-", "\N{MINUS SIGN}")
+
+
+def _layers(probes: Probes, trained: bool = True) -> list[str]:
+    """Layers with features in the order in which the evaluation named them, others behind by name."""
+    features = probes.features_of(trained=trained)
+    return [*(k for k in probes.pooling if k in features), *(k for k in features if k not in probes.pooling)]
+
+
+def _texts(
+    separations: list[LayerSeparation], panels: list[LayerSeparation], perplexity: int, evidence: str
+) -> dict[str, str]:
+    scores = series(
+        message(
+            "{variant}, {layer}: {score}",
+            variant=_panel_name(p.variant, p.trained),
+            layer=p.layer,
+            score=_score_text(p.separation),
+        )
+        for p in panels
     )
-    return told.replace("-", "\N{MINUS SIGN}")
-
-
-def _layers(probes: Probes) -> list[str]:
-    """Layers in the order in which the evaluation named them, others behind by name."""
-    return [
-        *(k for k in probes.pooling if k in probes.features),
-        *(k for k in probes.features if k not in probes.pooling),
-    ]
-
-
-def _texts(measured: list[Measured], mine: list[Measured], perplexity: int, controls: str) -> dict[str, str]:
-    told = series(
-        message("{variant}, {layer}: {score}", variant=m.variant, layer=m.layer, score=_score_told(m.separation))
-        for m in mine
-    )
-    pooling = {m.layer: joined([m.layer, _POOLED.get(m.pooling, m.pooling)], ": ") for m in mine if m.pooling}
-    left = [message("Shown: {parts}; the table has all.", parts=message("the last layer of some variants"))]
+    pooling = {p.layer: joined([p.layer, _POOLING.get(p.pooling, p.pooling)], ": ") for p in panels if p.pooling}
+    selection = message("Shown: {parts}; the table has all.", parts=message("the last layer of some variants"))
     return {
         "title": message("t-SNE of features by condition"),
-        "alt": message("Scatter plots of patch features coloured by condition. {told}.", told=told),
+        "alt": message("Scatter plots of patch features coloured by condition. {told}.", told=scores),
         "caption": sentences(
             [
-                controls,
+                evidence,
                 message(
                     "At most {most} patches a panel, standardised, PCA to {width} dimensions or fewer, t-SNE at "
                     "perplexity {perplexity:g}, fixed seed; training seed {seeds}. t-SNE alone proves nothing: "
-                    "silhouette and purity (of the {near} nearest neighbours) are measured before it, in PCA space, on "
-                    "{n} patches; intervals over patches.",
-                    most=MAX_SHOWN,
+                    "silhouette and purity (of the {near} nearest neighbours; chance {chance}) are measured before it, "
+                    "in PCA space, on {n} patches; intervals over patches.",
+                    most=MAX_PLOTTED,
                     width=PCA_WIDTH,
                     perplexity=perplexity,
-                    seeds=comma(sorted({str(m.seed) for m in mine})),
-                    near=mine[0].separation.near,
-                    n=mine[0].separation.n,
+                    seeds=comma(sorted({str(p.seed) for p in panels})),
+                    near=panels[0].separation.near,
+                    chance=comma(sorted({f"{p.separation.chance:.2f}" for p in panels})),
+                    n=panels[0].separation.n,
                 ),
                 message("Pooling: {pooled}.", pooled=series(pooling.values()) if pooling else message("not stated")),
-                *(left if len(measured) > len(mine) else []),
+                selection if len(separations) > len(panels) else "",
             ]
         ),
     }
 
 
-def _score_told(found: Separation) -> str:
-    (a, b), (c, d) = found.silhouette_interval, found.purity_interval
+def _score_text(score: Separation) -> str:
     return message(
         "silhouette {silhouette}, kNN purity {purity}, chance {chance}",
-        silhouette=f"{found.silhouette:.2f} [{a:.2f}, {b:.2f}]".replace("-", "\N{MINUS SIGN}"),
-        purity=f"{found.purity:.2f} [{c:.2f}, {d:.2f}]".replace("-", "\N{MINUS SIGN}"),
-        chance=f"{found.chance:.2f}".replace("-", "\N{MINUS SIGN}"),
+        silhouette=_interval(score, "silhouette"),
+        purity=_interval(score, "purity"),
+        chance=f"{score.chance:.2f}",
     )

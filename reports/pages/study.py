@@ -27,7 +27,7 @@ from reports.document import (
     text_column,
     words,
 )
-from reports.figures.tsne import Measured
+from reports.figures.tsne import LayerSeparation, panel_label
 from reports.measures.result import missing_figure_message
 from reports.measures.sections import SEPARATION, MeasureResults
 from reports.messages import message, sentences, stored_text
@@ -54,7 +54,7 @@ class RenderedFigures:
     """The page's figures by section; `problems`: section -> why it could not be drawn."""
 
     pictures: dict[str, list[Picture]] = field(default_factory=dict)
-    measured: list[Measured] = field(default_factory=list)
+    measured: list[LayerSeparation] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
 
     def has(self, section: str) -> bool:
@@ -267,13 +267,13 @@ def result_blocks(table: ResultTable, study: Study, name: str, origins: int) -> 
     ]
 
 
-def separation_table(study: Study, measured: Sequence[Measured]) -> Table:
+def separation_table(study: Study, measured: Sequence[LayerSeparation]) -> Table:
     """Separation of features in numbers, of every variant and layer."""
     rows = []
     for layer_features in measured:
         scores = layer_features.separation
         cells = [
-            words(study.label(layer_features.variant)),
+            words(panel_label(study, layer_features)),
             words(layer_features.layer),
             Cell(text=str(layer_features.seed), value=layer_features.seed),
             _interval_cell(scores.silhouette, scores.silhouette_interval, 3),

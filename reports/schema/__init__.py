@@ -56,6 +56,7 @@ from reports.schema.names import (
     TABLE_PARQUET_FILE,
     TABLE_TEX_FILE,
     TRAIN_LOG_FILE,
+    UNTRAINED_FEATURE_PREFIX,
     WEIGHTS_FILE,
 )
 from reports.schema.records import (
@@ -162,6 +163,7 @@ __all__ = [
     "TASK_ORDER",
     "TASK_STYLES",
     "TRAIN_LOG_FILE",
+    "UNTRAINED_FEATURE_PREFIX",
     "WEIGHTS_FILE",
     "Axis",
     "Column",

@@ -41,6 +41,7 @@ FIGURES_FOLDER = "figures"
 
 # Names inside probes.safetensors.
 FEATURE_PREFIX = "feature."  # + layer: (N, D) float32
+UNTRAINED_FEATURE_PREFIX = "untrained_feature."  # + layer: likewise before the first training step; optional
 FEATURE_CONDITION = "feature_condition"  # (N,) int64, index into the metadata's conditions
 ORDER_PREFIX = "order."  # + block: (P, eC) int32, row p: the channel that stands at each position under prompt p
 MAP_PREFIX = "map."  # + place: (I, K, h, w) float16, K feature maps of I crops

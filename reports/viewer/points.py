@@ -1,7 +1,6 @@
-"""The t-SNE planes behind the page's interactive scatter: a few variants, the last layer of each, several perplexities.
+"""The t-SNE planes behind the page's interactive scatter: the points of the printed figure at several perplexities.
 
-t-SNE's picture changes with its perplexity; a reader who can switch sees what stays. The printed figure shows the same
-points at one of these perplexities.
+t-SNE's picture changes with its perplexity; a reader who can switch sees what stays.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from reports import schema
-from reports.feature_separation import allowed_perplexities, tsne_embedding
+from reports.feature_separation import allowed_perplexities, tsne_plane
 from reports.figures.style import condition_colour, condition_marker
-from reports.figures.tsne import clouds
+from reports.figures.tsne import panel_label, point_clouds
 from reports.labels import condition_label
 from reports.study import Study
 
@@ -36,39 +35,51 @@ class Scatter:
     n: int
     data: dict[str, Any]
 
-    def told(self, say: Callable[[str], str]) -> dict[str, Any]:
-        """`data` with the conditions' labels as `say` puts them."""
-        return {**self.data, "conditions": [{**c, "label": say(c["label"])} for c in self.data["conditions"]]}
+    def translated(self, translate: Callable[[str], str]) -> dict[str, Any]:
+        """`data` with the labels of conditions and panels in another language."""
+        return {
+            **self.data,
+            "conditions": [{**c, "label": translate(c["label"])} for c in self.data["conditions"]],
+            "panels": [{**p, "variant": translate(p["variant"])} for p in self.data["panels"]],
+        }
 
 
 def scatter(study: Study) -> Scatter | None:
-    """Planes of the last layer that each of a few variants recorded; None without features or with too few points."""
-    conditions: dict[str, int] = {}
-    panels: list[dict[str, Any]] = []
-    shown = [cloud for cloud in clouds(study) if allowed_perplexities(len(cloud.x))]
-    for cloud in shown:
-        numbers = [conditions.setdefault(cloud.probes.conditions[k], len(conditions)) for k in cloud.labels]
-        planes = {str(p): _plane(cloud.x, p) for p in allowed_perplexities(len(cloud.x))}
-        named = {"variant": study.label(cloud.variant), "seed": cloud.seed, "layer": cloud.layer}
-        panels.append({**named, "labels": numbers, "planes": planes})
-    if not panels:
+    """The planes of the printed figure's panels; None without features or with too few points."""
+    clouds = [cloud for cloud in point_clouds(study) if allowed_perplexities(len(cloud.x))]
+    if not clouds:
         return None
-    ordered = sorted(conditions, key=schema.condition_sort_key)
-    again = {conditions[name]: number for number, name in enumerate(ordered)}
-    for panel in panels:
-        panel["labels"] = [again[number] for number in panel["labels"]]
-    looks = [_look(condition) for condition in ordered]
-    first = shown[0].probes.feature_condition
-    same = all(np.array_equal(cloud.probes.feature_condition, first) for cloud in shown)
+    present = {cloud.probes.conditions[k] for cloud in clouds for k in cloud.labels}
+    conditions = sorted(present, key=schema.condition_sort_key)
+    panels = [
+        {
+            "variant": panel_label(study, cloud),
+            "seed": cloud.seed,
+            "layer": cloud.layer,
+            "labels": [conditions.index(cloud.probes.conditions[k]) for k in cloud.labels],
+            "planes": {str(p): _unit_plane(cloud.x, p) for p in allowed_perplexities(len(cloud.x))},
+        }
+        for cloud in clouds
+    ]
+    first = clouds[0]
+    same_patches = all(
+        np.array_equal(cloud.probes.feature_condition, first.probes.feature_condition)
+        and np.array_equal(cloud.patches, first.patches)
+        for cloud in clouds
+    )
     return Scatter(
-        perplexities=allowed_perplexities(min(len(cloud.x) for cloud in shown)),
-        n=max(len(cloud.x) for cloud in shown),
-        data={"conditions": looks, "panels": panels, "same_patches": same},
+        perplexities=allowed_perplexities(min(len(cloud.x) for cloud in clouds)),
+        n=max(len(cloud.x) for cloud in clouds),
+        data={
+            "conditions": [_condition_style(condition) for condition in conditions],
+            "panels": panels,
+            "same_patches": same_patches,
+        },
     )
 
 
-def _look(condition: str) -> dict[str, str]:
-    """How a condition is drawn: as in the printed figure."""
+def _condition_style(condition: str) -> dict[str, str]:
+    """Label, colour and marker of a condition, as in the printed figure."""
     return {
         "label": condition_label(condition),
         "colour": condition_colour(condition),
@@ -76,9 +87,10 @@ def _look(condition: str) -> dict[str, str]:
     }
 
 
-def _plane(x: np.ndarray, perplexity: int) -> list[list[float]]:
-    """t-SNE of (n, d) PCA scores from a fixed seed, scaled into the unit square with its shape kept."""
-    flat = tsne_embedding(x, perplexity)
-    low, high = flat.min(axis=0), flat.max(axis=0)
+def _unit_plane(x: np.ndarray, perplexity: int) -> list[list[float]]:
+    """t-SNE of (n, d) PCA scores from a fixed seed, scaled into the unit square with its aspect ratio."""
+    plane = tsne_plane(x, perplexity)
+    low, high = plane.min(axis=0), plane.max(axis=0)
     size = max(float((high - low).max()), 1e-12)
-    return np.round((flat - (low + high) / 2) / size + 0.5, 4).tolist()  # type: ignore[no-any-return]
+    unit: list[list[float]] = np.round((plane - (low + high) / 2) / size + 0.5, 4).tolist()
+    return unit

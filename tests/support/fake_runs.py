@@ -38,6 +38,7 @@ class FakeStudy:
         aliases: other name -> (trained variant, note).
         seed_sd_db, noise_sd_db: spread of the variants' gains over seeds and over images.
         pictures: whether runs have sample crops and probes, with `patches` patches a condition.
+        untrained: whether its probes hold features before training, too.
         gains: whether the training logs hold validation gains by condition.
     """
 
@@ -58,6 +59,7 @@ class FakeStudy:
     steps: int = 200
     pictures: bool = True
     patches: int = 20
+    untrained: bool = True
     gains: bool = True
     name: str = "gamma_sweep"
 
@@ -141,7 +143,7 @@ def _write_run(folder: Path, study: FakeStudy, variant: str, seed: int) -> None:
     schema.write_images(images, folder / schema.IMAGES_FILE)
     if study.pictures:
         _write_samples(folder, images)
-        _write_probes(folder, variant, seed, patches=study.patches)
+        _write_probes(folder, study, variant, seed)
     summary = {"status": "done", "steps": study.steps, "best_step": study.steps - 20, "train_wall_s": 41.5 + seed}
     write_json(folder / schema.SUMMARY_FILE, {**summary, "eval_wall_s": 6.2, "peak_memory_mb": 812.0, "oom_splits": 0})
     write_done_marker(folder)
@@ -257,7 +259,8 @@ def _picture(psnr_db: float, *, seed: int, size: int = 64) -> np.ndarray:
     return np.asarray(np.clip(clean + noise, 0, 1) * 255, dtype=np.uint8)
 
 
-def _write_probes(folder: Path, variant: str, seed: int, *, patches: int) -> None:
+def _write_probes(folder: Path, study: FakeStudy, variant: str, seed: int) -> None:
+    patches = study.patches
     rng = np.random.default_rng(_stable(variant, seed + 200))
     index = np.repeat(np.arange(len(CONDITIONS)), patches)
     spread = 0.6 if variant == "restormer" else 1.4
@@ -266,6 +269,9 @@ def _write_probes(folder: Path, variant: str, seed: int, *, patches: int) -> Non
         centres = np.random.default_rng(3).normal(0, spread, (len(CONDITIONS), width))
         features = centres[index] + rng.normal(0, 2.0, (len(index), width))
         arrays[schema.FEATURE_PREFIX + layer] = features.astype(np.float32)
+        if study.untrained:
+            noise = np.random.default_rng(seed).normal(0, 2.0, features.shape)
+            arrays[schema.UNTRAINED_FEATURE_PREFIX + layer] = (centres[index] / 2 + noise).astype(np.float32)
     if variant != "restormer":
         for block, width in BLOCKS.items():
             # The order follows from the seed and the prompt alone, so that all gammas share it, as in the real models.

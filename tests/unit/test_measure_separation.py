@@ -9,14 +9,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from ablations.data import load_data
 from ablations.harness.model_factory import build_model
-from ablations.harness.probes import ProbePatch
+from ablations.harness.probes import ProbePatch, pooled_features, probe_patches, write_probes
+from ablations.harness.run_one import test_items as items_of
 from ablations.harness.training.conditioning import Conditioning
 from ablations.measures import separation
 from ablations.models import model_config
 from dfpir.prompts import load_prompts
+from reports.schema import FEATURE_PREFIX, PROBES_FILE, UNTRAINED_FEATURE_PREFIX
 from tests.support.tiny_study import tiny_plan
 
 SPEC = tiny_plan("prompts", ("dfpir",)).specs[0]  # trained on all five tasks
@@ -81,6 +84,20 @@ def test_trained_against_untrained(monkeypatch):
 def test_a_model_that_heeds_no_prompt_has_no_random_ones():
     for variant in ("restormer", "dfpir_identity_order"):
         assert set(separation.feature_separation(subject(variant))["setting"]) == {"trained", "untrained"}
+
+
+def test_probes_hold_features_of_the_weights_that_the_seed_alone_gives(tmp_path):
+    one = subject("dfpir", patches=2)
+    trained = build_model(one.spec.config, one.spec.seed + 1).eval()  # other weights than the first
+    trained.bind_prompts(one.conditioning.prompts.codes)
+    write_probes(one, trained, items_of(one.spec, BUNDLE, one.spec.protocol), tmp_path)
+    stored = load_file(tmp_path / PROBES_FILE)
+    patches = probe_patches(one.spec, items_of(one.spec, BUNDLE, one.spec.protocol))
+    names = [patch.condition for patch in patches]
+    for layer in ("latent", "latent-perturbed"):
+        for prefix, model in ((UNTRAINED_FEATURE_PREFIX, one.model), (FEATURE_PREFIX, trained)):
+            features = pooled_features(one, model, patches, names)[layer]
+            torch.testing.assert_close(stored[prefix + layer], features)
 
 
 def test_too_few_patches_have_no_rows():

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -70,6 +71,7 @@ def test_probes_and_separation_of_a_comparator(tmp_path):
     assert len(found.features["latent"]) == len(found.feature_condition) == 6 * len(one.spec.tested)
     assert set(found.maps) == {"latent"}
     assert found.orders == found.attention == {}
+    assert np.array_equal(found.untrained_features["latent"], found.features["latent"]), "nothing was trained here"
     table = feature_separation(one)
     assert list(table["setting"]) == ["trained", "untrained"], "it is told nothing"
     assert set(table["layer"]) == {"latent"}

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import font_manager
+from matplotlib.colors import to_rgb
 
 from reports.artifacts import Probes
 from reports.build import start_figures
-from reports.feature_separation import sample_points, separation, tsne_embedding
+from reports.feature_separation import pca_points, separation, tsne_plane
 from reports.figures import crops, differences, errors, maps, masks, orders, prompts, routing, style, tsne
 from reports.load import load
 from reports.measures.prompts import summarize
 from reports.measures.sections import MeasureResults
+from reports.measures.separation import NOT_MEASURED
 from reports.stats import Analysis, collect
 from reports.study import Study
 from reports.verdict import verdict_of
@@ -33,7 +37,7 @@ def probes(apart: float) -> Probes:
 
 
 def test_separation_of_known_features():
-    mixed, apart = (separation(*sample_points(probes(a), "latent")) for a in (0.0, 10.0))
+    mixed, apart = (separation(*pca_points(probes(a), "latent")[:2]) for a in (0.0, 10.0))
     assert mixed is not None
     assert apart is not None
     assert mixed.purity_interval[0] < mixed.chance + 0.06
@@ -44,9 +48,10 @@ def test_separation_of_known_features():
 
 
 def test_points_are_even_over_conditions():
-    x, labels = sample_points(probes(1.0), "latent", max_points=30)
+    x, labels, patches = pca_points(probes(1.0), "latent", max_points=30)
     assert x.shape[0] == 30
     assert np.bincount(labels).tolist() == [10, 10, 10]
+    assert np.array_equal(probes(1.0).feature_condition[patches], labels)
 
 
 def test_order_measures_by_hand():
@@ -83,7 +88,39 @@ def test_figures_leave_matplotlib_as_it_was(tmp_path):
     ).results()
     assert drawn.problems == {}
     assert mpl.rcParams == before
-    assert tsne.measure(study) == []
+    assert tsne.layer_separations(study) == []
+
+
+def test_print_fonts_are_used_that_matplotlib_has_not_listed(tmp_path, monkeypatch):
+    listed = [font for font in font_manager.fontManager.ttflist if font.name not in style._PRINT_FONTS]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", list(listed))
+    files = [tmp_path / "LiberationSans-Regular.ttf", tmp_path / "Arial.ttf", tmp_path / "Other.ttf"]
+    shutil.copy(font_manager.findfont("DejaVu Sans"), files[0])
+    files[1].write_bytes(b"no font")
+    monkeypatch.setattr(style, "findSystemFonts", lambda: [str(path) for path in files])
+    style._register_print_fonts.__wrapped__()
+    assert [font.fname for font in font_manager.fontManager.ttflist[len(listed) :]] == [str(files[0])]
+
+
+def contrast(a, b):
+    """Of two colours, as WCAG counts it: 1 to 21."""
+    linear = np.array([[c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb] for rgb in (a, b)])
+    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("cmap", ["PuOr", "viridis"])
+def test_numbers_in_cells_can_be_read(cmap):
+    values = pd.DataFrame(np.linspace(-1, 1, 42).reshape(6, 7))
+    values.iloc[2, 3] = np.nan
+    figure = style.new_figure(3, 3)
+    mesh = style.heatmap(figure.subplots(), values, texts=values.map("{:.2f}".format), cmap=cmap, vmin=-1, vmax=1)
+    figure.canvas.draw()
+    faces = mesh.get_facecolor()
+    assert len(mesh.axes.texts) == 41
+    for text in mesh.axes.texts:
+        x, y = text.get_position()
+        assert contrast(to_rgb(text.get_color()), faces[int(y) * 7 + int(x)][:3]) > 3.9
 
 
 def test_names_do_no_harm_to_matplotlib():
@@ -101,40 +138,88 @@ def with_orders(study: Study, orders: dict[str, str]) -> Study:
 
 
 def test_both_t_sne_show_the_same_points_and_the_controls_of_the_order(tmp_path):
-    names = {"first": 0.0, "plain": 0.0, "other": 0.0, "drawn": 0.0, "more": 0.0, "dfpir": 0.0}
+    names = {"first": 0.0, "plain": 0.0, "other": 0.0, "shuffled": 0.0, "more": 0.0, "dfpir": 0.0}
     write_runs(tmp_path, FakeStudy(effect_db=names, seeds=(0,), patches=8))
-    study = with_orders(load([tmp_path]), {"plain": "identity", "drawn": "random"})
+    study = with_orders(load([tmp_path]), {"plain": "identity", "shuffled": "random", "first": "", "more": ""})
     study = replace(study, featured=("dfpir", "first", "more"))
-    shown = tsne.clouds(study)
-    assert [cloud.variant for cloud in shown] == ["first", "plain", "drawn", "more", "dfpir"]
-    moving = scatter(study)
-    assert moving is not None
-    assert [panel["variant"] for panel in moving.data["panels"]] == [cloud.variant for cloud in shown]
-    picture = tsne.draw(study, tmp_path / "figures", tsne.measure(study), "")
+    clouds = tsne.point_clouds(study)
+    assert [(cloud.variant, cloud.trained) for cloud in clouds] == [
+        ("first", True), ("plain", True), ("shuffled", True), ("dfpir", False), ("dfpir", True),
+    ]  # fmt: skip
+    before, after = clouds[-2:]
+    assert (before.seed, before.layer) == (after.seed, after.layer)
+    assert np.array_equal(before.patches, after.patches)
+    assert np.array_equal(before.labels, after.labels)
+    assert not np.allclose(before.x[:, 0], after.x[:, 0])
+    interactive = scatter(study)
+    assert interactive is not None
+    assert [panel["variant"] for panel in interactive.data["panels"]] == [
+        "first", "plain", "shuffled", "dfpir before training", "dfpir",
+    ]  # fmt: skip
+    assert interactive.data["same_patches"]
+    picture = tsne.draw(study, tmp_path / "figures", tsne.layer_separations(study), NOT_MEASURED)
     assert picture is not None
-    perplexity = moving.perplexities[len(moving.perplexities) // 2]
+    assert "dfpir after training" in picture.caption
+    assert "before training 0." in picture.caption
+    assert NOT_MEASURED not in picture.caption, "the untrained weights are there"
+    perplexity = interactive.perplexities[len(interactive.perplexities) // 2]
     assert f"perplexity {perplexity}," in picture.caption
-    flat = tsne_embedding(shown[0].x, perplexity)
-    there = np.array(moving.data["panels"][0]["planes"][str(perplexity)])
-    size = np.ptp(flat, axis=0).max()
-    assert there - there.mean(axis=0) == pytest.approx((flat - flat.mean(axis=0)) / size, abs=2e-4)
+    printed = tsne_plane(before.x, perplexity)
+    shown = np.array(interactive.data["panels"][3]["planes"][str(perplexity)])
+    size = np.ptp(printed, axis=0).max()
+    assert shown - shown.mean(axis=0) == pytest.approx((printed - printed.mean(axis=0)) / size, abs=2e-4)
 
 
-@pytest.mark.parametrize(("purity", "said"), [(0.97, "not learned features"), (0.5, "separates the conditions less")])
-def test_what_a_random_order_separates_is_said(tmp_path, purity, said):
-    names = {"plain": 0.0, "drawn": 0.0, "dfpir": 0.0}
+def test_runs_without_untrained_features_have_no_such_panel(tmp_path):
+    names = {"first": 0.0, "plain": 0.0, "other": 0.0, "more": 0.0, "dfpir": 0.0}
+    write_runs(tmp_path, FakeStudy(effect_db=names, seeds=(0,), patches=4, untrained=False))
+    study = with_orders(load([tmp_path]), {"plain": "identity"})
+    assert [cloud.variant for cloud in tsne.point_clouds(study)] == list(names)
+    separations = tsne.layer_separations(study)
+    assert all(s.trained for s in separations)
+    picture = tsne.draw(study, tmp_path / "figures", separations, NOT_MEASURED)
+    assert picture is not None
+    assert NOT_MEASURED in picture.caption
+
+
+UNTRAINED = "not learned features"
+
+
+@pytest.mark.parametrize(
+    ("purities", "conclusion"),
+    [
+        ({"plain": 0.25, "shuffled": 0.97, "untrained": 0.97}, UNTRAINED),
+        ({"plain": 0.25, "untrained": 0.97}, UNTRAINED),
+        ({"plain": 0.25, "shuffled": 0.97, "untrained": 0.5}, "Any order for each prompt separates as well"),
+        ({"plain": 0.25, "shuffled": 0.5, "untrained": 0.5}, "A random order for each prompt separates less."),
+        ({"plain": 0.25, "untrained": 0.5}, "whether features follow the degradation or the prompt was not measured"),
+        ({"plain": 0.97, "shuffled": 0.97}, "needs no channel order"),
+        ({"plain": 0.25}, ""),
+    ],
+)
+def test_the_controls_of_the_separation_have_one_sentence(tmp_path, purities, conclusion):
+    names = {"plain": 0.0, "shuffled": 0.0, "dfpir": 0.0}
     write_runs(tmp_path, FakeStudy(effect_db=names, seeds=(0,), pictures=False))
-    study = with_orders(load([tmp_path]), {"plain": "identity", "drawn": "random"})
-    known = separation(*sample_points(probes(10.0), "latent"))
+    study = with_orders(load([tmp_path]), {"plain": "identity", "shuffled": "random"})
+    known = separation(*pca_points(probes(10.0), "latent")[:2])
     assert known is not None
-    measured = [
-        tsne.Measured(variant=v, seed=0, layer="latent", pooling="", separation=replace(known, purity=p))
-        for v, p in {"plain": 0.25, "drawn": purity, "dfpir": 1.0}.items()
-    ]
-    told = tsne.what_random_orders_show(study, measured)
-    assert said in told
-    assert f"(kNN purity {purity:.2f}; dfpir: 1.00, without reordering 0.25)" in told
-    assert tsne.what_random_orders_show(study, measured[:1]) == ""
+    separations = [
+        tsne.LayerSeparation(
+            variant={"untrained": "dfpir"}.get(name, name), seed=0, layer="latent", trained=name != "untrained",
+            pooling="", separation=replace(known, purity=purity),
+        )
+        for name, purity in {**purities, "dfpir": 1.0}.items()
+    ]  # fmt: skip
+    text = tsne.controls_sentence(study, separations)
+    assert conclusion in text
+    assert bool(text) == bool(conclusion)
+    for name, words in (
+        ("untrained", "before training"), ("shuffled", "random order for each prompt"), ("plain", "no reordering"),
+    ):  # fmt: skip
+        assert (f"{words} {purities.get(name, 0):.2f}" in text) == (name in purities and bool(text))
+    measured = tsne.controls_sentence(study, separations, with_untrained=False)
+    assert "before training" not in measured
+    assert bool(measured) == ("shuffled" in purities), "the measure's own sentence has the untrained weights"
 
 
 def test_what_is_the_same_everywhere_has_no_figure(tmp_path):
@@ -242,7 +327,7 @@ def test_small_figures_show_what_the_study_features(tmp_path):
     table = maps.arrange(study)
     assert table is not None
     assert {"v4", "dfpir"} <= set(table.probes)
-    assert len(table.probes) == maps.MOST_VARIANTS
+    assert len(table.probes) == maps.MAX_VARIANTS
     shown = table.probes["dfpir"].images
     assert [shown[i][0] for i in table.images] == ["noise-25", "rain", "haze", "blur", "lowlight"]
 

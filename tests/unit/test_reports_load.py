@@ -106,7 +106,7 @@ def test_artifacts(tmp_path):
     probes = load_probes(run)
     assert probes is not None
     assert probes.orders["level1"].shape == (7, 16)
-    assert set(probes.features) == {"latent", "decoder3"}
+    assert set(probes.features) == set(probes.untrained_features) == {"latent", "decoder3"}
     log = run.path / schema.TRAIN_LOG_FILE
     log.write_text(log.read_text()[:-9])
     assert load_train_log(run)["loss"].notna().sum() == 200
