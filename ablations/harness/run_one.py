@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 
 from ablations.data import under_protocol
-from ablations.harness import probes
+from ablations.harness import probes, samples
 from ablations.harness.build import build_model
 from ablations.harness.context import RunContext, run_context
 from ablations.harness.evaluate import score_items
@@ -206,7 +206,7 @@ def evaluate_into(run: RunContext, trained: Trained, folder: Path) -> None:
         rows += score_items(run, trained.model, shown, protocol=label)
         items = items or shown  # those of the run's own protocol come first
     schema.write_images(pd.DataFrame(rows), folder / schema.IMAGES_FILE)
-    probes.write_samples(run, trained.model, items, folder)
+    samples.write_samples(run, trained.model, items, folder)
     probes.write_probes(run, trained.model, items, folder)
     state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in trained.model.state_dict().items()}
     write_bytes(folder / schema.WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": run.spec.variant}))

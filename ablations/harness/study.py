@@ -8,10 +8,12 @@ from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
+import torch
 from rich.console import Console
 
 from ablations.cli import print_prose
 from ablations.harness.closing import say_unmeasured, show_table
+from ablations.harness.extremes import write_extremes
 from ablations.harness.launch.job import JobOptions, Launcher, pending_jobs
 from ablations.harness.progress import StudyProgress, working
 from ablations.harness.run_one import data_file, find_run, is_done
@@ -75,11 +77,24 @@ def run_plan(
     write_json(folder / schema.STUDY_FILE, study)
     with working(console, "writing the table and the report"):
         write_table(study, root, folder)
+        _restore_extremes(plan, root, folder, options.device, console)
         report = build_report([folder], folder)
     for sentence in learning.sentences(learning.read(folder / schema.MEASURES_FOLDER / "learning.csv")):
         print_prose(console, sentence)  # what the table rests on, first
     show_table(build_table(load_study(folder)), console)
     return Outcome(folder=folder, report=report, failed=failed)
+
+
+def _restore_extremes(plan: Plan, root: Path, folder: Path, device_name: str, console: Console) -> None:
+    """Restore the images that the report's figures of differences show; without them it shows stored crops."""
+    # those who wait for a cluster's workers may have no GPU themselves
+    device = torch.device(device_name if torch.cuda.is_available() else "cpu")
+    specs = {find_run(root, spec).name: spec for spec in plan.specs}
+    try:
+        write_extremes(folder, root, specs, device)
+    except Exception as error:  # pictures must not cost the report
+        reason = f"{type(error).__name__}: {error}"
+        print_prose(console, f"The images with the largest differences were not restored again: {reason}")
 
 
 def say_folder(plan: Plan, root: Path, console: Console) -> None:

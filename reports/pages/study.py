@@ -44,7 +44,7 @@ from reports.viewer.show import Interactive
 FURTHER = "figure-"
 """Before the name of another package's figure: its section's."""
 
-SCRIPTS = ("tabs.js", "copy.js", "gallery.js", "scatter.js", "origins.js")
+SCRIPTS = ("tabs.js", "copy.js", "errors.js", "lens.js", "gallery.js", "scatter.js", "origins.js")
 _TITLES: dict[str, str] = {"feature_maps": message("Feature maps")}  # of our own figures that studies ask for
 _ENGLISH_FIGURES = message("Words inside the figures are English, as in papers; the captions say what they mean.")
 
@@ -183,7 +183,7 @@ class StudyReport:
         if gallery.scenes:
             blocks.append(Template(template="gallery.html.j2", values={"gallery": gallery}))
         if gallery.scenes and self.figures.pictures.get("crops"):
-            file = f"{schema.FIGURES_FOLDER}/crops"
+            file = f"{schema.FIGURES_FOLDER}/{{crops,error_maps}}"
             blocks.append(Text(text=message("For print: {file}.pdf, .svg.", file=file), style="note"))
         else:
             blocks += self.figures.blocks("crops", message("No finished run has kept crops."))
