@@ -167,9 +167,7 @@ def _write_crops(
 def most_different_box(first: np.ndarray, second: np.ndarray) -> Box:
     """The square of 96 pixels, or half the longer side if less, in which two (H, W, 3) uint8 images differ most."""
     difference = np.abs(first.astype(np.float64) - second.astype(np.float64)).mean(axis=2)
-    box = densest_box(difference, min(CROP_SIDES[0], max(difference.shape) // 2))
-    assert box is not None
-    return box
+    return densest_box(difference, min(CROP_SIDES[0], max(difference.shape) // 2))
 
 
 def _remove_others(folder: Path, records: Iterable[schema.ExtremeRecord]) -> None:

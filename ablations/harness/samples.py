@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from PIL import Image
@@ -129,11 +131,16 @@ def crop_boxes(image: np.ndarray) -> tuple[Box, ...]:
     for side in CROP_SIDES:
         first = densest_box(energy, side)
         second = densest_box(energy, side, apart_from=first)
-        if first is not None and second is not None:
+        if second is not None:
             return first, second
-    only = densest_box(energy, CROP_SIDES[0])
-    assert only is not None
-    return (only,)
+        if pair := _densest_pair(energy, side):  # the densest square is in the middle of a small image
+            return pair
+    return (densest_box(energy, CROP_SIDES[0]),)
+
+
+def _densest_pair(energy: np.ndarray, side: int) -> tuple[Box, Box] | None:
+    pairs = [(a, b) for a, b in combinations(_boxes(energy.shape, side), 2) if not overlap(a, b)]
+    return max(pairs, key=lambda pair: sum(cut(energy, box).sum() for box in pair), default=None)
 
 
 def gradient_energy(image: np.ndarray) -> np.ndarray:
@@ -143,6 +150,10 @@ def gradient_energy(image: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(down) + np.abs(right))
 
 
+@overload
+def densest_box(energy: np.ndarray, side: int) -> Box: ...
+@overload
+def densest_box(energy: np.ndarray, side: int, *, apart_from: Box) -> Box | None: ...
 def densest_box(energy: np.ndarray, side: int, *, apart_from: Box | None = None) -> Box | None:
     """The square with the largest sum, on a grid of a quarter of its side; cut where the image is smaller.
 
@@ -151,18 +162,18 @@ def densest_box(energy: np.ndarray, side: int, *, apart_from: Box | None = None)
         side: of the square, in pixels.
         apart_from: a box that it must not overlap; None where there is no such square.
     """
-    height, width = min(side, energy.shape[0]), min(side, energy.shape[1])
-    boxes = [
-        (top, left, height, width)
-        for top in _grid(energy.shape[0], height, side)
-        for left in _grid(energy.shape[1], width, side)
-    ]
-    boxes = [box for box in boxes if apart_from is None or not overlap(box, apart_from)]
+    boxes = [box for box in _boxes(energy.shape, side) if apart_from is None or not overlap(box, apart_from)]
     return max(boxes, key=lambda box: cut(energy, box).sum(), default=None)
 
 
-def _grid(length: int, inner: int, side: int) -> range:
-    return range(0, length - inner + 1, max(side // 4, 1))
+def _boxes(shape: tuple[int, ...], side: int) -> list[Box]:
+    """Every square on the grid; at least one."""
+    height, width, stride = min(side, shape[0]), min(side, shape[1]), max(side // 4, 1)
+    return [
+        (top, left, height, width)
+        for top in range(0, shape[0] - height + 1, stride)
+        for left in range(0, shape[1] - width + 1, stride)
+    ]
 
 
 def overlap(a: Box, b: Box) -> bool:
