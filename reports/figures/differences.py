@@ -119,7 +119,7 @@ def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: 
     parts[0].legend(loc="outside lower center", ncols=4, handletextpad=0.1, columnspacing=0.8)
     if crops:
         grid = parts[1].subplots(len(crops), 4, squeeze=False)
-        ending = "" if are_extremes else "\nwith a stored crop"
+        ending = "" if are_extremes else "\nwith a\nstored crop"
         for axes, each in zip(grid, crops, strict=True):
             _crops(axes, each, study.label(variant), study.label(reference), ending)
     texts = _texts(variant, reference, gaps, _crops_caption(crops, are_extremes))

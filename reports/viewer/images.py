@@ -65,6 +65,11 @@ class Overview:
     height: int
     boxes: tuple[tuple[int, int, int, int], ...]
 
+    @property
+    def text_px(self) -> int:
+        """Height of the boxes' numbers, in the pixels of the boxes."""
+        return max(self.width, self.height) // 18
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
