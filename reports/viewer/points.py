@@ -22,7 +22,7 @@ from reports.study import Study
 
 @dataclass(frozen=True, kw_only=True)
 class Scatter:
-    """What the scatter shows; `data` is for the page's JSON block.
+    """The scatter's content; `data` is for the page's JSON block.
 
     Attributes:
         perplexities: those that the number of points allows.
@@ -36,38 +36,38 @@ class Scatter:
     n: int
     data: dict[str, Any]
 
-    def told(self, say: Callable[[str], str]) -> dict[str, Any]:
-        """`data` with the conditions' labels as `say` puts them."""
-        return {**self.data, "conditions": [{**c, "label": say(c["label"])} for c in self.data["conditions"]]}
+    def translated(self, translate: Callable[[str], str]) -> dict[str, Any]:
+        """`data` with the conditions' labels as `translate` gives them."""
+        return {**self.data, "conditions": [{**c, "label": translate(c["label"])} for c in self.data["conditions"]]}
 
 
 def scatter(study: Study) -> Scatter | None:
     """Planes of the last layer that each of a few variants recorded; None without features or with too few points."""
     conditions: dict[str, int] = {}
     panels: list[dict[str, Any]] = []
-    shown = [cloud for cloud in clouds(study) if allowed_perplexities(len(cloud.x))]
-    for cloud in shown:
+    large_clouds = [cloud for cloud in clouds(study) if allowed_perplexities(len(cloud.x))]
+    for cloud in large_clouds:
         numbers = [conditions.setdefault(cloud.probes.conditions[k], len(conditions)) for k in cloud.labels]
         planes = {str(p): _plane(cloud.x, p) for p in allowed_perplexities(len(cloud.x))}
-        named = {"variant": study.label(cloud.variant), "seed": cloud.seed, "layer": cloud.layer}
-        panels.append({**named, "labels": numbers, "planes": planes})
+        heading = {"variant": study.label(cloud.variant), "seed": cloud.seed, "layer": cloud.layer}
+        panels.append({**heading, "labels": numbers, "planes": planes})
     if not panels:
         return None
     ordered = sorted(conditions, key=schema.condition_sort_key)
-    again = {conditions[name]: number for number, name in enumerate(ordered)}
+    new_number = {conditions[name]: number for number, name in enumerate(ordered)}
     for panel in panels:
-        panel["labels"] = [again[number] for number in panel["labels"]]
-    looks = [_look(condition) for condition in ordered]
-    first = shown[0].probes.feature_condition
-    same = all(np.array_equal(cloud.probes.feature_condition, first) for cloud in shown)
+        panel["labels"] = [new_number[number] for number in panel["labels"]]
+    styles = [_style(condition) for condition in ordered]
+    first = large_clouds[0].probes.feature_condition
+    same_patches = all(np.array_equal(cloud.probes.feature_condition, first) for cloud in large_clouds)
     return Scatter(
-        perplexities=allowed_perplexities(min(len(cloud.x) for cloud in shown)),
-        n=max(len(cloud.x) for cloud in shown),
-        data={"conditions": looks, "panels": panels, "same_patches": same},
+        perplexities=allowed_perplexities(min(len(cloud.x) for cloud in large_clouds)),
+        n=max(len(cloud.x) for cloud in large_clouds),
+        data={"conditions": styles, "panels": panels, "same_patches": same_patches},
     )
 
 
-def _look(condition: str) -> dict[str, str]:
+def _style(condition: str) -> dict[str, str]:
     """How a condition is drawn: as in the printed figure."""
     return {
         "label": condition_label(condition),
