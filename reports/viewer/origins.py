@@ -27,8 +27,8 @@ def origins(tables: Sequence[tuple[Study, ResultTable]]) -> dict[str, Any]:
         tables: each with the study whose rows it shows, in the page's order.
 
     Returns:
-        {"metrics": heads, "runs": run id -> its commit, device and protocol, "tables": [{"columns": [...], "rows": [...]}]}. A row
-        without finished runs is None. Means are unrounded: for each run a list of columns, for each column a number a
+        {"metrics": heads, "runs": run id -> its commit, device and protocol, "tables": [{"columns": [...], "rows":
+        [...]}]}. A row without finished runs is None. Means are unrounded: for each run a list of columns, for each column a number a
         metric, None where there is none.
     """
     runs = {run.run_id: run for study, _ in tables for run in study.runs.values()}
