@@ -28,8 +28,8 @@ def origins(tables: Sequence[tuple[Study, ResultTable]]) -> dict[str, Any]:
 
     Returns:
         {"metrics": heads, "runs": run id -> its commit, device and protocol, "tables": [{"columns": [...], "rows":
-        [...]}]}. A row without finished runs is None. Means are unrounded: for each run a list of columns, for each column a number a
-        metric, None where there is none.
+        [...]}]}. A row without finished runs is None. Means are unrounded: for each run a list of columns, for each
+        column a number a metric, None where there is none.
     """
     runs = {run.run_id: run for study, _ in tables for run in study.runs.values()}
     linked_tables = [_table(study, table) for study, table in tables]
