@@ -125,8 +125,13 @@ def load_samples(run: Run) -> tuple[Sample, ...]:
 def _sample(folder: Path, record: dict[str, Any]) -> Sample | None:
     try:
         first = _crop(folder, record)
-        scores = {name: _decibels(record[name]) for name in ("psnr_db", "input_psnr_db")}
-        sample = Sample(condition=str(record["condition"]), image=str(record["image"]), **vars(first), **scores)
+        sample = Sample(
+            condition=str(record["condition"]),
+            image=str(record["image"]),
+            psnr_db=_decibels(record["psnr_db"]),
+            input_psnr_db=_decibels(record["input_psnr_db"]),
+            **vars(first),
+        )
     except (KeyError, TypeError, ValueError):
         return None
     try:

@@ -145,7 +145,8 @@ def scores_by_seed(study: Study, extreme: Extreme) -> pd.DataFrame:
             sides.append(own[["input_value"]].rename(columns={"input_value": "input"}))
     table = pd.concat(sides, axis=1, join="inner")
     distance = (table["variant"] - table["reference"] - extreme.gap_db).abs()
-    return table.loc[distance.sort_values(kind="stable").index]
+    nearest_first: pd.DataFrame = table.loc[distance.sort_values(kind="stable").index]
+    return nearest_first
 
 
 def stored_extreme(study: Study, extreme: Extreme) -> StoredExtreme | None:

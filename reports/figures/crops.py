@@ -12,7 +12,8 @@ from PIL import Image
 
 from reports import schema
 from reports.artifacts import Sample, first_of, load_samples
-from reports.figures.style import INK, PAGE_IN, Picture, new_figure, plain, save, wrapped
+from reports.document import Picture
+from reports.figures.style import INK, PAGE_IN, new_figure, plain, save, wrapped
 from reports.labels import condition_label
 from reports.messages import comma, message, sentences
 from reports.study import Study

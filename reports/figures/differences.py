@@ -12,6 +12,7 @@ import pandas as pd
 
 from reports import schema
 from reports.artifacts import Sample, load_samples
+from reports.document import Picture
 from reports.extremes import (
     FILES,
     HIGHEST,
@@ -29,7 +30,6 @@ from reports.figures.style import (
     COLUMN_IN,
     INK,
     PAGE_IN,
-    Picture,
     condition_colour,
     condition_marker,
     new_figure,
@@ -122,7 +122,7 @@ def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: 
         ending = "" if are_extremes else "\nwith a\nstored crop"
         for axes, each in zip(grid, crops, strict=True):
             _crops(axes, each, study.label(variant), study.label(reference), ending)
-    texts = _texts(variant, reference, gaps, _crops_caption(crops, are_extremes))
+    texts = _texts(variant, reference, gaps, _selection(number), _crops_caption(crops, are_extremes))
     return save(figure, folder, f"differences_{number}", **texts)
 
 
@@ -155,7 +155,7 @@ def _crops(axes: Any, crops: Crops, variant: str, reference: str, ending: str) -
         ax.set_xticks([])
         ax.set_yticks([])
         ax.set_frame_on(False)
-        ax.set_title(wrapped(name, 10), fontsize=7)
+        ax.set_title(wrapped(name.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"), 10), fontsize=7)
         ax.set_xlabel("" if psnr_db is None else f"{psnr_db:.2f} dB", fontsize=7, labelpad=2)
     image = wrapped(extreme.image, 14)
     lines = f"{extreme.kind}{ending}", condition_label(extreme.condition), image, f"{signed(extreme.gap_db)} dB"
@@ -177,7 +177,7 @@ def _crops_caption(crops: Sequence[Crops], are_extremes: bool) -> str:
     ends: dict[str, str] = {HIGHEST: message("highest"), LOWEST: message("lowest")}
     images = series(
         message(
-            "{end}: {image}, {condition}, {gap} dB, crop of seed {seed}",
+            "{end}: {image}, {condition}, {gap} dB, seed {seed}",
             end=ends[each.extreme.kind],
             image=each.extreme.image,
             condition=condition_label(each.extreme.condition),
@@ -188,19 +188,25 @@ def _crops_caption(crops: Sequence[Crops], are_extremes: bool) -> str:
     )
     if are_extremes:
         return message(
-            "Ringed and at the right: the highest and the lowest difference of all ({images}; of the seeds, the one "
-            "nearest to the mean difference), where the two restorations differ most. Below: PSNR of the complete "
-            "image, averaged over seeds.",
+            "Ringed and at the right, with PSNR of the complete image: the extremes ({images}; the seed nearest to the "
+            "mean), cropped where the restorations differ most.",
             images=images,
         )
     return message(
-        "Ringed and at the right: the largest differences with a stored crop ({images}). Below: PSNR of the complete "
-        "image, averaged over seeds.",
+        "Ringed and at the right, with PSNR of the complete image: the largest differences with a stored crop "
+        "({images}).",
         images=images,
     )
 
 
-def _texts(variant: str, reference: str, gaps: pd.DataFrame, crops: str) -> dict[str, str]:
+def _selection(number: int) -> str:
+    """Why the variant has a figure."""
+    return (
+        message("The variant with the highest mean.") if number == 1 else message("The variant with the lowest mean.")
+    )
+
+
+def _texts(variant: str, reference: str, gaps: pd.DataFrame, selection: str, crops: str) -> dict[str, str]:
     low, middle, high = (float(np.percentile(gaps["gap"], q)) for q in (0, 50, 100))
     spread = message(
         "from {low} to {high} dB, median {middle} dB", low=signed(low), high=signed(high), middle=signed(middle)
@@ -218,12 +224,8 @@ def _texts(variant: str, reference: str, gaps: pd.DataFrame, crops: str) -> dict
         ),
         "caption": sentences(
             [
-                message(
-                    "Each marker is one test image under one condition, averaged over the seeds that both have; "
-                    "{spread}. The variants with the highest and the lowest mean against the reference have such a "
-                    "figure.",
-                    spread=spread,
-                ),
+                selection,
+                message("Markers: test images under a condition, averaged over common seeds; {spread}.", spread=spread),
                 crops,
             ]
         ),

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from reports.artifacts import Sample
+from reports.document import Picture
 from reports.figures.crops import CropTable, Sheet, arrange, read_pixels, row_label
-from reports.figures.style import Picture, save
+from reports.figures.style import save
 from reports.labels import condition_label
 from reports.messages import comma, message, series
 from reports.study import Study

@@ -113,7 +113,7 @@ def test_the_figure_falls_back_to_stored_crops_and_says_so(study, tmp_path):
     assert "largest differences with a stored crop (highest: scene0-crop0" in without.caption
     store(study, study_extremes(study)[0])
     with_crops = figure.draw(study, study.analysis(schema.PSNR), tmp_path / "figures")[0]
-    assert "of all (highest:" in with_crops.caption
+    assert "the extremes (highest:" in with_crops.caption
     assert "stored" not in with_crops.caption
 
 
