@@ -155,11 +155,12 @@ def _crops(axes: Any, crops: Crops, variant: str, reference: str, ending: str) -
         ax.set_xticks([])
         ax.set_yticks([])
         ax.set_frame_on(False)
-        ax.set_title(wrapped(name.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"), 10), fontsize=7)
+        lines = name.replace(", ", ",\n").splitlines()  # "DFPIR, gamma = 1" breaks at its comma
+        ax.set_title("\n".join(wrapped(line, 10) for line in lines), fontsize=7)
         ax.set_xlabel("" if psnr_db is None else f"{psnr_db:.2f} dB", fontsize=7, labelpad=2)
     image = wrapped(extreme.image, 14)
-    lines = f"{extreme.kind}{ending}", condition_label(extreme.condition), image, f"{signed(extreme.gap_db)} dB"
-    axes[0].set_ylabel(plain_lines("\n".join(lines)), rotation=0, ha="right", va="center", fontsize=7, labelpad=4)
+    label = f"{extreme.kind}{ending}", condition_label(extreme.condition), image, f"{signed(extreme.gap_db)} dB"
+    axes[0].set_ylabel(plain_lines("\n".join(label)), rotation=0, ha="right", va="center", fontsize=7, labelpad=4)
 
 
 def plain_lines(text: str) -> str:
