@@ -33,8 +33,8 @@ def study(tmp_path):
 
 
 def gaps(*values):
-    index = [("set", "rain", f"image-{n}") for n in range(len(values))]
-    index = pd.MultiIndex.from_tuples(index, names=["dataset", "condition", "image"])
+    keys = [("set", "rain", f"image-{n}") for n in range(len(values))]
+    index = pd.MultiIndex.from_tuples(keys, names=["dataset", "condition", "image"])
     frame = pd.DataFrame({"variant": 30 + np.array(values), "reference": 30.0, "gap": values}, index=index)
     return frame.sort_values("gap")
 
