@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,16 +20,32 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One crop of one evaluated image; PSNRs are those of the whole image, in dB, infinite for a perfect one."""
+class Crop:
+    """The PNG files of one crop; `box` is (top, left, height, width) in pixels of the complete image."""
 
-    condition: str
-    image: str
+    box: tuple[int, int, int, int]
     degraded: Path
     restored: Path
     clean: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Crop):
+    """The first crop of an evaluated image; PSNRs are those of the complete image, in dB, infinite for a perfect one.
+
+    Attributes:
+        second: another crop of the image; None in older runs, and of small images.
+        image_size: (height, width) of the complete image in pixels; None in older runs.
+        display: the complete degraded image, compressed and reduced for display only; None in older runs.
+    """
+
+    condition: str
+    image: str
     psnr_db: float
     input_psnr_db: float
+    second: Crop | None = None
+    image_size: tuple[int, int] | None = None
+    display: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,16 +130,29 @@ def load_samples(run: Run) -> tuple[Sample, ...]:
 
 def _sample(folder: Path, record: dict[str, Any]) -> Sample | None:
     try:
-        files = {kind: _inside(folder, str(record[kind])) for kind in ("degraded", "restored", "clean")}
-        return Sample(
+        first = _crop(folder, record)
+        sample = Sample(
             condition=str(record["condition"]),
             image=str(record["image"]),
             psnr_db=_decibels(record["psnr_db"]),
             input_psnr_db=_decibels(record["input_psnr_db"]),
-            **files,
+            **vars(first),
         )
     except (KeyError, TypeError, ValueError):
         return None
+    try:
+        height, width = map(int, record["image_size"])
+        display = inside(folder, str(record["display"]["degraded"]))
+        second = _crop(folder, record["second"]) if "second" in record else None
+    except (KeyError, TypeError, ValueError):
+        return sample  # of an older run, or its further files are gone
+    return replace(sample, second=second, image_size=(height, width), display=display)
+
+
+def _crop(folder: Path, record: dict[str, Any]) -> Crop:
+    top, left, height, width = map(int, record["box"])
+    files = {kind: inside(folder, str(record[kind])) for kind in ("degraded", "restored", "clean")}
+    return Crop(box=(top, left, height, width), **files)
 
 
 def _decibels(value: Any) -> float:
@@ -131,7 +160,7 @@ def _decibels(value: Any) -> float:
     return math.inf if value is None else float(value)
 
 
-def _inside(folder: Path, name: str) -> Path:
+def inside(folder: Path, name: str) -> Path:
     """The file `name` of the folder; ValueError where it is not there, so that no report shows a foreign file."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():

@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 
 from ablations.data import under_protocol
-from ablations.harness import probes
+from ablations.harness import probes, samples
 from ablations.harness.context import RunContext, run_context
 from ablations.harness.done_marker import TRANSIENT_FOLDERS, write_done_marker
 from ablations.harness.evaluate import score_items
@@ -220,7 +220,7 @@ def write_evaluation(run: RunContext, result: TrainResult, folder: Path) -> None
         rows += score_items(run, result.model, test_set, protocol=label)
         items = items or test_set  # those of the run's own protocol come first
     schema.write_images(pd.DataFrame(rows), folder / schema.IMAGES_FILE)
-    probes.write_samples(run, result.model, items, folder)
+    samples.write_samples(run, result.model, items, folder)
     probes.write_probes(run, result.model, items, folder)
     state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in result.model.state_dict().items()}
     write_bytes(folder / schema.WEIGHTS_FILE, safetensors.torch.save(state, metadata={"variant": run.spec.variant}))

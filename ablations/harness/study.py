@@ -8,9 +8,11 @@ from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
+import torch
 from rich.console import Console
 
 from ablations.cli import print_prose
+from ablations.harness.extremes import write_extremes
 from ablations.harness.launch.job import JobOptions, Launcher, pending_jobs
 from ablations.harness.progress import StudyProgress, timed_status
 from ablations.harness.run_one import data_record, find_run, is_done
@@ -78,11 +80,24 @@ def run_plan(
     write_json(folder / schema.STUDY_FILE, study)
     with timed_status(console, "writing the table and the report"):
         write_table(study, root, folder)
+        _restore_extremes(plan, root, folder, options.device, console)
         report = build_report([folder], folder)
     for sentence in convergence_sentences(read_convergence(folder / schema.MEASURES_FOLDER / "learning.csv")):
         print_prose(console, sentence)  # evidence for the table, first
     print_table(build_table(load_study(folder)), console)
     return StudyResult(folder=folder, report=report, failed=failed)
+
+
+def _restore_extremes(plan: Plan, root: Path, folder: Path, device_name: str, console: Console) -> None:
+    """Restore the images that the report's figures of differences show; without them it shows stored crops."""
+    # a process that waits for a cluster's workers may have no GPU itself
+    device = torch.device(device_name if torch.cuda.is_available() else "cpu")
+    specs = {find_run(root, spec).name: spec for spec in plan.specs}
+    try:
+        write_extremes(folder, root, specs, device)
+    except Exception as error:  # pictures must not cost the report
+        reason = f"{type(error).__name__}: {error}"
+        print_prose(console, f"The images with the largest differences were not restored again: {reason}")
 
 
 def print_folder_notes(plan: Plan, root: Path, console: Console) -> None:

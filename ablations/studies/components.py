@@ -27,12 +27,12 @@ def components() -> Study:
     """The paper's Table 3 as a factorial: channel order, mask and attention half, each against its own control."""
     return Study(
         name="components",
-        title="Which part of the perturbation block earns its gain",
+        title="Which part of the perturbation block earns its gain?",
         question=(
             "What does each part of DFPIR's block bring, given that every model is trained until it restores: the "
             "prompt's channel order (against no reordering, and against a plain 1x1 convolution for each prompt), the "
             "mask (against gamma = 1), the attention half (CAAPM), and the whole block against a Restormer that is "
-            "told the task by a bias?"
+            "given the task by a bias?"
         ),
         variants=(
             "restormer",
@@ -48,42 +48,46 @@ def components() -> Study:
         tasks=THREE_TASKS,
         measures=("separation",),
         figures=("feature_maps",),
-        contrasts=(
-            _mean_difference(
-                "order",
-                "prompt's channel order against no reordering",
-                _variants_with_order("prompt"),
-                _variants_with_order("identity"),
-            ),
-            _mean_difference(
-                "order_conv",
-                "prompt's channel order against a 1x1 convolution per prompt",
-                _variants_with_order("prompt"),
-                _variants_with_order("conv"),
-            ),
-            _mean_difference(
-                "mask",
-                "mask (gamma 0.9) against none (gamma 1)",
-                ("dfpir", "caapm_only"),
-                ("dfpir_g100", "caapm_only_g100"),
-            ),
-            _mean_difference(
-                "caapm",
-                "attention half (CAAPM) against none, over three orders",
-                tuple(_WITH_CAAPM.values()),
-                tuple(_WITHOUT_CAAPM.values()),
-            ),
-            _mean_difference("told", "DFPIR against Restormer told the task", ("dfpir",), ("restormer_told",)),
-            Contrast(
-                name="order_x_caapm",
-                label="channel order with CAAPM against channel order without it (interaction)",
-                weights={
-                    "dfpir": 1,
-                    "dfpir_identity_order": -1,
-                    "dgcpm_only": -1,
-                    "dgcpm_only_identity_order": 1,
-                },
-            ),
+        contrasts=_planned_contrasts(),
+    )
+
+
+def _planned_contrasts() -> tuple[Contrast, ...]:
+    return (
+        _mean_difference(
+            "order",
+            "prompt's channel order against no reordering",
+            _variants_with_order("prompt"),
+            _variants_with_order("identity"),
+        ),
+        _mean_difference(
+            "order_conv",
+            "prompt's channel order against a 1x1 convolution per prompt",
+            _variants_with_order("prompt"),
+            _variants_with_order("conv"),
+        ),
+        _mean_difference(
+            "mask",
+            "mask (gamma 0.9) against none (gamma 1)",
+            ("dfpir", "caapm_only"),
+            ("dfpir_g100", "caapm_only_g100"),
+        ),
+        _mean_difference(
+            "caapm",
+            "attention half (CAAPM) against none, over three orders",
+            tuple(_WITH_CAAPM.values()),
+            tuple(_WITHOUT_CAAPM.values()),
+        ),
+        _mean_difference("told", "DFPIR against Restormer with a bias per task", ("dfpir",), ("restormer_told",)),
+        Contrast(
+            name="order_x_caapm",
+            label="channel order with CAAPM against channel order without it (interaction)",
+            weights={
+                "dfpir": 1,
+                "dfpir_identity_order": -1,
+                "dgcpm_only": -1,
+                "dgcpm_only_identity_order": 1,
+            },
         ),
     )
 

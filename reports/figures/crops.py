@@ -12,7 +12,8 @@ from PIL import Image
 
 from reports import schema
 from reports.artifacts import Sample, first_of, load_samples
-from reports.figures.style import INK, PAGE_IN, Picture, new_figure, plain, save, wrapped
+from reports.document import Picture
+from reports.figures.style import INK, PAGE_IN, new_figure, plain, save, wrapped
 from reports.labels import condition_label
 from reports.messages import comma, message, sentences
 from reports.study import Study
@@ -35,18 +36,18 @@ class CropTable:
 def arrange(study: Study) -> CropTable:
     """For each condition one image that all shown variants have, from each variant's first finished run with crops."""
     firsts = first_of(study, load_samples)
-    found = {v: {(s.condition, s.image): s for s in reversed(samples)} for v, (_, samples) in firsts.items()}
-    variants = study.to_show(found, MOST_VARIANTS)
+    samples = {v: {(s.condition, s.image): s for s in reversed(crops)} for v, (_, crops) in firsts.items()}
+    variants = study.to_show(samples, MOST_VARIANTS)
     rows = {}
-    conditions = sorted({c for v in variants for c, _ in found[v]}, key=schema.condition_sort_key)
+    conditions = sorted({c for v in variants for c, _ in samples[v]}, key=schema.condition_sort_key)
     for condition in conditions:
-        images = [i for c, i in reversed(found[variants[0]]) if c == condition] if variants else []
-        shared = [i for i in images if all((condition, i) in found[v] for v in variants)]
-        if shared:
-            rows[condition] = {v: found[v][condition, shared[0]] for v in variants}
+        images = [i for c, i in reversed(samples[variants[0]]) if c == condition] if variants else []
+        in_all = [i for i in images if all((condition, i) in samples[v] for v in variants)]
+        if in_all:
+            rows[condition] = {v: samples[v][condition, in_all[0]] for v in variants}
     return CropTable(
         variants=tuple(variants),
-        left_out=tuple(v for v in found if v not in variants),
+        left_out=tuple(v for v in samples if v not in variants),
         seeds={v: firsts[v][0].seed for v in variants},
         rows=rows,
     )
@@ -64,9 +65,9 @@ def draw(study: Study, folder: Path, *, by_task: bool = False) -> Picture | None
     if not table.rows:
         return None
     if by_task:
-        shown = tuple(v for v in table.variants if v in (study.featured or table.variants))
-        rows = {c: {v: row[v] for v in shown} for c, row in _middle_strengths(table.rows).items()}
-        table = replace(table, rows=rows, variants=shown, left_out=())
+        featured = tuple(v for v in table.variants if v in (study.featured or table.variants))
+        rows = {c: {v: row[v] for v in featured} for c, row in _middle_strengths(table.rows).items()}
+        table = replace(table, rows=rows, variants=featured, left_out=())
     sheet = Sheet(heads=("degraded", *map(study.label, table.variants), "clean"), n_rows=len(table.rows))
     for r, (condition, samples) in enumerate(table.rows.items()):
         sheet.label(r, row_label(condition))
@@ -76,10 +77,10 @@ def draw(study: Study, folder: Path, *, by_task: bool = False) -> Picture | None
 
 def _middle_strengths(rows: dict[str, dict[str, Sample]]) -> dict[str, dict[str, Sample]]:
     """Of each task's conditions, which rise in strength, the middle one."""
-    of_task: dict[str, list[str]] = {}
+    conditions_of_task: dict[str, list[str]] = {}
     for condition in rows:
-        of_task.setdefault(schema.task_of(condition), []).append(condition)
-    return {(middle := own[len(own) // 2]): rows[middle] for own in of_task.values()}
+        conditions_of_task.setdefault(schema.task_of(condition), []).append(condition)
+    return {(middle := names[len(names) // 2]): rows[middle] for names in conditions_of_task.values()}
 
 
 class Sheet:
@@ -100,11 +101,11 @@ class Sheet:
         self.height = _HEAD_IN + n_rows * (self.side + _TEXT_IN) + 0.02
         self.figure = new_figure(self.width, self.height)
         self.figure.set_layout_engine(None)
-        look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "fontweight": "bold"}
+        style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "fontweight": "bold"}
         for c, head in enumerate(heads):
             at = (_LABELS_IN + (c + 0.5) * self.side) / self.width
             name = wrapped(head, round(16 * self.side))
-            self.figure.text(at, 1 - 0.5 * _HEAD_IN / self.height, name, linespacing=1.05, **look)
+            self.figure.text(at, 1 - 0.5 * _HEAD_IN / self.height, name, linespacing=1.05, **style)
 
     def label(self, r: int, text: str) -> None:
         """A text left of a row."""
@@ -118,8 +119,8 @@ class Sheet:
             (left / self.width, (self._top(r) - inside) / self.height, inside / self.width, inside / self.height)
         )
         ax.set_axis_off()
-        look: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 7, "color": INK}
-        ax.text(0.5, -0.02, text, transform=ax.transAxes, fontweight="bold" if bold else "normal", **look)
+        style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 7, "color": INK}
+        ax.text(0.5, -0.02, text, transform=ax.transAxes, fontweight="bold" if bold else "normal", **style)
         return ax
 
     def _top(self, r: int) -> float:
@@ -155,8 +156,8 @@ def read_pixels(path: Path) -> np.ndarray:
 
 
 def _texts(table: CropTable) -> dict[str, str]:
-    one = set(table.seeds.values())
-    seed = message("seed {n}", n=one.pop()) if len(one) == 1 else message("each variant's first finished seed")
+    seeds = set(table.seeds.values())
+    seed = message("seed {n}", n=seeds.pop()) if len(seeds) == 1 else message("each variant's first finished seed")
     by_condition = {condition_label(c): next(iter(s.values())).image for c, s in table.rows.items()}
     images = comma(message("{label}: {value}", label=c, value=image) for c, image in by_condition.items())
     if len(set(by_condition.values())) == 1:

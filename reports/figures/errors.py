@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from reports.artifacts import Sample
+from reports.document import Picture
 from reports.figures.crops import CropTable, Sheet, arrange, read_pixels, row_label
-from reports.figures.style import Picture, save
+from reports.figures.style import save
 from reports.labels import condition_label
 from reports.messages import comma, message, series
 from reports.study import Study
@@ -24,8 +26,7 @@ def draw(study: Study, folder: Path) -> Picture | None:
     maps = {c: row for c, row in maps.items() if row}
     if not maps:
         return None
-    restored = np.concatenate([error.ravel() for row in maps.values() for error in row[1:]])
-    top = _ROUND_TO * max(1.0, np.ceil(np.percentile(restored, _TOP_SHARE) / _ROUND_TO))
+    top = scale_end([error for row in maps.values() for error in row[1:]])
     sheet = Sheet(heads=("degraded", *map(study.label, table.variants)), n_rows=len(maps), right_in=0.6)
     image = None
     for r, (condition, row) in enumerate(maps.items()):
@@ -50,6 +51,12 @@ def error_of(restored: np.ndarray, clean: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(restored.astype(np.float64) - clean.astype(np.float64)).mean(axis=2))
 
 
+def scale_end(errors: Iterable[np.ndarray]) -> float:
+    """Where the scale of errors ends: a high percentile of all pixels, rounded up, in their unit."""
+    every = np.concatenate([error.ravel() for error in errors])
+    return float(_ROUND_TO * max(1.0, np.ceil(np.percentile(every, _TOP_SHARE) / _ROUND_TO)))
+
+
 def _row(samples: dict[str, Sample]) -> list[np.ndarray]:
     """The errors of the degraded crop and of each variant's; none where a file is no picture of the right size."""
     first = next(iter(samples.values()))
@@ -62,7 +69,7 @@ def _row(samples: dict[str, Sample]) -> list[np.ndarray]:
 
 def _texts(table: CropTable, maps: dict[str, list[np.ndarray]], top: float) -> dict[str, str]:
     names = (message("degraded"), *table.variants)
-    told = series(
+    means = series(
         message(
             "{label}: {value}",
             label=condition_label(c),
@@ -72,7 +79,7 @@ def _texts(table: CropTable, maps: dict[str, list[np.ndarray]], top: float) -> d
     )
     return {
         "title": message("Error maps of the crops"),
-        "alt": message("Absolute error of each crop against the clean one, mean over the crop. {told}.", told=told),
+        "alt": message("Absolute error of each crop against the clean one, mean over the crop. {means}.", means=means),
         "caption": message(
             "Absolute difference from the clean crop, mean over the colours, in grey levels of 255; the same crops as "
             "above. One scale for all, which ends at {top:.0f}: {share:.0f} % of the restored pixels lie below. Below "

@@ -44,7 +44,7 @@ from reports.viewer.show import Interactive
 FIGURE_PREFIX = "figure-"
 """Prefix of the section of a plug-in's figure."""
 
-SCRIPTS = ("tabs.js", "copy.js", "gallery.js", "scatter.js", "origins.js")
+SCRIPTS = ("tabs.js", "copy.js", "errors.js", "lens.js", "gallery.js", "scatter.js", "origins.js")
 _FIGURE_TITLES: dict[str, str] = {"feature_maps": message("Feature maps")}  # of built-in figures that studies request
 _ENGLISH_FIGURES = message("Text inside figures is English, as in papers; the captions explain it.")
 
@@ -186,7 +186,7 @@ class StudyReport:
         if gallery.scenes:
             blocks.append(Template(template="gallery.html.j2", values={"gallery": gallery}))
         if gallery.scenes and self.figures.pictures.get("crops"):
-            file = f"{schema.FIGURES_FOLDER}/crops"
+            file = f"{schema.FIGURES_FOLDER}/{{crops,error_maps}}"
             blocks.append(Text(text=message("For print: {file}.pdf, .svg.", file=file), style="note"))
         else:
             blocks += self.figures.blocks("crops", message("No finished run has saved crops."))

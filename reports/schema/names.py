@@ -38,6 +38,8 @@ PAIRS_CSV_FILE = "pairs.csv"
 CONTRASTS_CSV_FILE = "contrasts.csv"
 RUNS_CSV_FILE = "runs.csv"  # of a study of so many runs, or failures, that the page does not list them all
 FIGURES_FOLDER = "figures"
+EXTREMES_FOLDER = "extremes"
+EXTREMES_FILE = "extremes/extremes.json"  # crops of the images with the largest and smallest differences
 
 # Names inside probes.safetensors.
 FEATURE_PREFIX = "feature."  # + layer: (N, D) float32

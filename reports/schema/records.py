@@ -111,20 +111,50 @@ class SummaryFile(TypedDict):
     oom_splits: int
 
 
-class SampleRecord(TypedDict):
-    """One entry of samples.json; scores are those of the complete image, as in images.parquet, not of the crop.
+class CropRecord(TypedDict):
+    """A crop's `box`, [top, left, height, width] in pixels of the complete image, and the names of its PNG files."""
 
-    A perfect image's infinite PSNR is null.
-    """
-
-    condition: str
-    image: str
     box: list[int]
     degraded: str
     restored: str
     clean: str
+
+
+class SampleRecord(CropRecord):
+    """One entry of samples.json: a test image's first crop; scores are those of the complete image, not of the crop.
+
+    A perfect image's infinite PSNR is null. Older runs have none of the last three keys: `image_size` is [height,
+    width] of the complete image, `display` names its files ("degraded", "clean"), compressed and reduced for display
+    only, and `second` is a second crop, where the image has room for one.
+    """
+
+    condition: str
+    image: str
     psnr_db: float | None
     input_psnr_db: float | None
+    image_size: NotRequired[list[int]]
+    display: NotRequired[dict[str, str]]
+    second: NotRequired[CropRecord]
+
+
+class ExtremeRecord(TypedDict):
+    """One entry of extremes.json: the image with the largest or smallest difference of a pair of variants.
+
+    `box` is where their restorations differ most; the four files are its PNG crops. The PSNRs are those of the
+    complete image in the runs of `seed`, as in images.parquet: where they are others now, the entry is out of date.
+    """
+
+    variant: str
+    reference: str
+    dataset: str
+    condition: str
+    image: str
+    seed: int
+    box: list[int]
+    files: dict[str, str]
+    variant_psnr_db: float
+    reference_psnr_db: float
+    input_psnr_db: float
 
 
 class ProbedImage(TypedDict):

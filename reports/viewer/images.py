@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from reports import schema
-from reports.artifacts import Sample, load_samples
+from reports.artifacts import Crop, Sample, first_of, load_samples
+from reports.figures.errors import error_of, scale_end
 from reports.formatting import format_quantity
 from reports.labels import condition_label, in_sentence
 from reports.messages import joined, message
@@ -21,45 +22,98 @@ MOST_CHARACTERS = 8_000_000
 MOST_SIDE_PX = 1024
 _SCORED = ("degraded", "restored")
 
+Key = tuple[str, str]
+"""(condition, image)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zoom:
+    """One crop of a shot: its alternative text and its PNG as a data: URI."""
+
+    alt: str
+    uri: str
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shot:
-    """One picture of a scene: `kind` is "degraded", "restored" or "clean"; `psnr_db` of the whole test image."""
+    """A scene's picture: `kind` is "degraded", "restored" or "clean"; `psnr_db` of the complete test image.
+
+    `zooms` are crops of it, one for each of the scene's sizes.
+    """
 
     kind: str
     label: str
-    alt: str
-    uri: str
+    zooms: tuple[Zoom, ...]
     psnr_db: float | None = None
 
     @property
-    def told(self) -> str:
+    def psnr_text(self) -> str:
         """The PSNR as the page prints it, "" where there is none."""
         return "" if self.psnr_db is None else f"{self.psnr_db:.2f} dB"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """One crop of a test image under one condition: degraded first, then by every method, then clean."""
+class Overview:
+    """The complete degraded image, compressed for display; `boxes` (top, left, height, width) are its zooms.
 
-    title: str
+    Width and height are those of the test image, in the pixels of the boxes.
+    """
+
+    alt: str
+    uri: str
     width: int
     height: int
+    boxes: tuple[tuple[int, int, int, int], ...]
+
+    @property
+    def text_px(self) -> int:
+        """Height of the boxes' numbers, in the pixels of the boxes."""
+        return max(self.width, self.height) // 18
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One test image under one condition: degraded first, then by every method, then clean.
+
+    `sizes` are (width, height) of each zoom in pixels; older runs have no overview.
+    """
+
+    title: str
+    sizes: tuple[tuple[int, int], ...]
     shots: tuple[Shot, ...]
+    overview: Overview | None = None
 
     @property
     def gain_db(self) -> float:
         """The best method's PSNR less the degraded input's; 0 where one of them is not known."""
-        known = {kind: [s.psnr_db for s in self.shots if s.kind == kind and s.psnr_db is not None] for kind in _SCORED}
-        return max(known["restored"]) - max(known["degraded"]) if all(known.values()) else 0.0
+        scores = {kind: [s.psnr_db for s in self.shots if s.kind == kind and s.psnr_db is not None] for kind in _SCORED}
+        return max(scores["restored"]) - max(scores["degraded"]) if all(scores.values()) else 0.0
+
+    @property
+    def n_characters(self) -> int:
+        """Characters of all its data: URIs."""
+        pictures = [zoom.uri for shot in self.shots for zoom in shot.zooms]
+        return sum(map(len, pictures)) + (len(self.overview.uri) if self.overview else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Every scene that the page has room for, by condition; `remarks` say what is left out and why."""
+    """Every scene that the page has room for, by condition.
+
+    Attributes:
+        scenes: by condition.
+        remarks: what is left out and why.
+        error_end: where the scale of absolute errors ends, in grey levels of 255.
+    """
 
     scenes: tuple[Scene, ...] = ()
     remarks: tuple[str, ...] = ()
+    error_end: float = 0.0
+
+    @property
+    def has_overviews(self) -> bool:
+        """Whether a scene shows its complete image."""
+        return any(scene.overview for scene in self.scenes)
 
 
 def gallery(study: Study, *, most: int = MOST_CHARACTERS) -> Gallery:
@@ -69,110 +123,160 @@ def gallery(study: Study, *, most: int = MOST_CHARACTERS) -> Gallery:
         study: whose runs hold samples.
         most: characters that all data: URIs together may have.
     """
-    found = _samples(study)
-    every = {key for samples in found.values() for key in samples}
-    keys = sorted(every, key=lambda k: (schema.condition_sort_key(k[0]), k))
-    place: dict[tuple[str, str], int] = {}
+    firsts = first_of(study, load_samples)
+    samples_of = {v: {(s.condition, s.image): s for s in reversed(samples)} for v, (_, samples) in firsts.items()}
+    keys = sorted({key for samples in samples_of.values() for key in samples}, key=_sort_key)
+    place: dict[Key, int] = {}
     for condition, image in keys:
         place[condition, image] = sum(c == condition for c, _ in place)
-    made: dict[tuple[str, str], Scene] = {}
-    odd: dict[str, None] = {}
-    room, too_many = most, 0
+    scenes: dict[Key, Scene] = {}
+    mismatches: dict[str, None] = {}
+    errors: list[np.ndarray] = []
+    room, n_left_out = most, 0
     for key in sorted(keys, key=lambda k: place[k]):
-        scene, differing = _scene(study, key, {v: s[key] for v, s in found.items() if key in s})
-        odd.update(dict.fromkeys(differing))
+        reader = _SceneReader(study, key)
+        scene = reader.read({v: s[key] for v, s in samples_of.items() if key in s})
+        mismatches.update(dict.fromkeys(reader.mismatches))
         if scene is None:
             continue
-        size = sum(len(shot.uri) for shot in scene.shots)
-        if size > room:
-            too_many += 1
+        if scene.n_characters > room:
+            n_left_out += 1
             continue
-        room -= size
-        made[key] = scene
+        room -= scene.n_characters
+        scenes[key] = scene
+        errors += reader.errors
     remarks = []
-    if too_many:
-        images = format_quantity(too_many, "image")
+    if n_left_out:
+        images = format_quantity(n_left_out, "image")
         remarks.append(message("{images} left out to keep the page small; the runs' samples hold them.", images=images))
-    remarks += [message("Left out where its crop is not of the same input, or is no PNG: {name}.", name=n) for n in odd]
-    return Gallery(scenes=tuple(made[k] for k in keys if k in made), remarks=tuple(remarks))
-
-
-def _samples(study: Study) -> dict[str, dict[tuple[str, str], Sample]]:
-    """Variant -> (condition, image) -> crop."""
-    found: dict[str, dict[tuple[str, str], Sample]] = {}
-    for variant in study.variants:
-        for run in study.done_runs_of(variant):
-            samples = load_samples(run)
-            if samples:
-                found[variant] = {(s.condition, s.image): s for s in reversed(samples)}
-                break
-    return found
-
-
-def _scene(study: Study, key: tuple[str, str], samples: dict[str, Sample]) -> tuple[Scene | None, list[str]]:
-    """The scene, and the variants whose crop does not belong beside the first one's."""
-    condition, image = key
-    label = condition_label(condition)
-    where = {"condition": label, "image": image}
-    shots: list[Shot] = []
-    ends: tuple[bytes, bytes] | None = None
-    size = (0, 0)
-    clean_uri, odd = "", []
-    for variant, sample in samples.items():
-        pictures = _pngs((sample.degraded, sample.restored, sample.clean))
-        if pictures is None or (ends is not None and (pictures[0], pictures[2]) != ends):
-            odd.append(variant)
-            continue
-        degraded, restored, clean = pictures
-        if ends is None:
-            ends, size, clean_uri = (degraded, clean), _size(degraded), _uri(clean)
-            shots.append(
-                Shot(
-                    kind="degraded", label=message("degraded"), uri=_uri(degraded), psnr_db=sample.input_psnr_db,
-                    alt=message(
-                        "{condition}, image {image}: degraded by {degradation}, PSNR {psnr:.2f} dB",
-                        **where, degradation=in_sentence(label), psnr=sample.input_psnr_db,
-                    ),
-                )
-            )  # fmt: skip
-        shots.append(
-            Shot(
-                kind="restored", label=study.label(variant), uri=_uri(restored), psnr_db=sample.psnr_db,
-                alt=message(
-                    "{condition}, image {image}: restored by {variant}, PSNR {psnr:.2f} dB",
-                    **where, variant=study.label(variant), psnr=sample.psnr_db,
-                ),
-            )
-        )  # fmt: skip
-    if not shots:
-        return None, odd
-    shots.append(
-        Shot(
-            kind="clean",
-            label=message("clean"),
-            uri=clean_uri,
-            alt=message("{condition}, image {image}: clean", **where),
-        )
+    remarks += [
+        message("Left out where its crop is not of the same input, or is no PNG: {name}.", name=name)
+        for name in mismatches
+    ]
+    return Gallery(
+        scenes=tuple(scenes[key] for key in keys if key in scenes),
+        remarks=tuple(remarks),
+        error_end=scale_end(errors) if errors else 0.0,
     )
-    return Scene(title=joined([label, image], " · "), width=size[0], height=size[1], shots=tuple(shots)), odd
 
 
-def _pngs(paths: Iterable[Path]) -> tuple[bytes, ...] | None:
-    """The files' bytes where all are PNGs of one reasonable size; else None."""
-    contents = tuple(path.read_bytes() for path in paths)
-    sizes = {_size(content) for content in contents}
-    return contents if len(sizes) == 1 and (0, 0) not in sizes else None
+def _sort_key(key: Key) -> tuple[object, Key]:
+    return schema.condition_sort_key(key[0]), key
 
 
-def _size(content: bytes) -> tuple[int, int]:
-    """Width and height in pixels; (0, 0) for what is no PNG or is too large for a crop."""
+class _SceneReader:
+    """Makes a scene of the samples of one image.
+
+    Attributes:
+        mismatches: the variants whose crop does not belong beside the first one's.
+        errors: absolute errors of every restored crop, each (H, W) in grey levels of 255.
+    """
+
+    def __init__(self, study: Study, key: Key) -> None:
+        self.study = study
+        self.label = condition_label(key[0])
+        self.names = {"condition": self.label, "image": key[1]}
+        self.mismatches: list[str] = []
+        self.errors: list[np.ndarray] = []
+
+    def read(self, samples: dict[str, Sample]) -> Scene | None:
+        """The scene; None where no variant's crops can be read."""
+        n_zooms = 2 if all(sample.second for sample in samples.values()) else 1
+        first: list[_Pngs] | None = None
+        shots: list[Shot] = []
+        for variant, sample in samples.items():
+            pngs = [_read_pngs(crop) for crop in (sample, sample.second)[:n_zooms] if crop is not None]
+            crops = [each for each in pngs if each is not None]
+            if len(crops) < n_zooms or (first is not None and not _same_input(crops, first)):
+                self.mismatches.append(variant)
+                continue
+            if first is None:
+                first, first_sample = crops, sample
+                shots.append(self._degraded(crops, sample))
+            shots.append(self._restored(crops, sample, self.study.label(variant)))
+            self.errors += [error_of(_pixels(each.restored), _pixels(each.clean)) for each in crops]
+        if first is None:
+            return None
+        alt = message("{condition}, image {image}: clean", **self.names)
+        shots.append(Shot(kind="clean", label=message("clean"), zooms=_zooms(alt, [each.clean for each in first])))
+        return Scene(
+            title=joined([self.label, self.names["image"]], " · "),
+            sizes=tuple(each.size for each in first),
+            shots=tuple(shots),
+            overview=self._overview(first_sample, n_zooms),
+        )
+
+    def _degraded(self, crops: Sequence[_Pngs], sample: Sample) -> Shot:
+        alt = message(
+            "{condition}, image {image}: degraded by {degradation}, PSNR {psnr:.2f} dB",
+            **self.names, degradation=in_sentence(self.label), psnr=sample.input_psnr_db,
+        )  # fmt: skip
+        zooms = _zooms(alt, [each.degraded for each in crops])
+        return Shot(kind="degraded", label=message("degraded"), zooms=zooms, psnr_db=sample.input_psnr_db)
+
+    def _restored(self, crops: Sequence[_Pngs], sample: Sample, name: str) -> Shot:
+        alt = message(
+            "{condition}, image {image}: restored by {variant}, PSNR {psnr:.2f} dB",
+            **self.names, variant=name, psnr=sample.psnr_db,
+        )  # fmt: skip
+        return Shot(kind="restored", label=name, zooms=_zooms(alt, [e.restored for e in crops]), psnr_db=sample.psnr_db)
+
+    def _overview(self, sample: Sample, n_zooms: int) -> Overview | None:
+        if sample.display is None or sample.image_size is None:
+            return None
+        content = sample.display.read_bytes()
+        if _size(content, "WEBP") == (0, 0):
+            return None
+        height, width = sample.image_size
+        boxes = [crop.box for crop in (sample, sample.second)[:n_zooms] if crop is not None]
+        alt = message("{condition}, image {image}: the complete degraded image", **self.names)
+        return Overview(alt=alt, uri=_uri(content, "webp"), width=width, height=height, boxes=tuple(boxes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pngs:
+    """The files' bytes of one crop, and their common (width, height)."""
+
+    degraded: bytes
+    restored: bytes
+    clean: bytes
+    size: tuple[int, int]
+
+
+def _read_pngs(crop: Crop) -> _Pngs | None:
+    """The files where all are PNGs of one reasonable size; else None."""
+    degraded, restored, clean = (path.read_bytes() for path in (crop.degraded, crop.restored, crop.clean))
+    sizes = {_size(content, "PNG") for content in (degraded, restored, clean)}
+    if len(sizes) > 1 or (0, 0) in sizes:
+        return None
+    return _Pngs(degraded=degraded, restored=restored, clean=clean, size=sizes.pop())
+
+
+def _same_input(crops: Sequence[_Pngs], first: Sequence[_Pngs]) -> bool:
+    return [(c.degraded, c.clean) for c in crops] == [(c.degraded, c.clean) for c in first]
+
+
+def _zooms(alt: str, contents: Sequence[bytes]) -> tuple[Zoom, ...]:
+    """Zooms of PNG files; those after the first say so."""
+    alts = [alt, *(message("{alt}; second crop", alt=alt) for _ in contents[1:])]
+    return tuple(Zoom(alt=text, uri=_uri(content, "png")) for text, content in zip(alts, contents, strict=True))
+
+
+def _size(content: bytes, file_format: str) -> tuple[int, int]:
+    """Width and height in pixels; (0, 0) for what is not of the format or is too large for a crop."""
     try:
-        with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+        with Image.open(io.BytesIO(content), formats=(file_format,)) as picture:
             picture.load()
             return picture.size if max(picture.size) <= MOST_SIDE_PX else (0, 0)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 0, 0
 
 
-def _uri(content: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+def _pixels(content: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 of a PNG that can be read."""
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def _uri(content: bytes, subtype: str) -> str:
+    return f"data:image/{subtype};base64," + base64.b64encode(content).decode("ascii")

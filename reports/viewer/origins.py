@@ -21,23 +21,23 @@ from reports.tables import ResultTable
 
 
 def origins(tables: Sequence[tuple[Study, ResultTable]]) -> dict[str, Any]:
-    """Everything that the page tells of the cells of these tables.
+    """The runs behind the cells of these tables.
 
     Args:
         tables: each with the study whose rows it shows, in the page's order.
 
     Returns:
-        {"metrics": heads, "runs": run id -> what is known of it, "tables": [{"columns": [...], "rows": [...]}]}. A row
-        without finished runs is None. Means are unrounded: for each run a list of columns, for each column a number a
-        metric, None where there is none.
+        {"metrics": heads, "runs": run id -> its commit, device and protocol, "tables": [{"columns": [...], "rows":
+        [...]}]}. A row without finished runs is None. Means are unrounded: for each run a list of columns, for each
+        column a number a metric, None where there is none.
     """
     runs = {run.run_id: run for study, _ in tables for run in study.runs.values()}
-    told = [_table(study, table) for study, table in tables]
-    used = {r["run"] for table in told for row in table["rows"] if row for r in row["runs"]}
+    linked_tables = [_table(study, table) for study, table in tables]
+    used = {r["run"] for table in linked_tables for row in table["rows"] if row for r in row["runs"]}
     return {
         "metrics": [f"{m.label}, {m.unit}" if m.unit else m.label for m in tables[0][0].metrics],
         "runs": {name: _run(run) for name, run in runs.items() if name in used},
-        "tables": told,
+        "tables": linked_tables,
     }
 
 
@@ -71,7 +71,7 @@ def _row(study: Study, scores: dict[str, Scores], variant: str, columns: Sequenc
     ]
     listed, runs = max_runs_per_variant(study), []
     for number, seed in enumerate(first.seeds[variant][:listed]):
-        cells = [[None if values is None else _known(values[number]) for values in metrics] for metrics in by_column]
+        cells = [[None if values is None else _rounded(values[number]) for values in metrics] for metrics in by_column]
         runs.append({"run": ids[seed], "seed": seed, "means": cells})
     return {"variant": variant, "runs": runs}
 
@@ -85,5 +85,5 @@ def _run(run: Run) -> dict[str, str]:
     }
 
 
-def _known(value: float) -> float | None:
+def _rounded(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), 6)

@@ -21,7 +21,7 @@ from reports.study import Study
 
 @dataclass(frozen=True, kw_only=True)
 class Scatter:
-    """What the scatter shows; `data` is for the page's JSON block.
+    """The scatter's content; `data` is for the page's JSON block.
 
     Attributes:
         perplexities: those that the number of points allows.

@@ -1,4 +1,4 @@
-"""Everything interactive of a page, gathered; what fails costs only itself."""
+"""The interactive parts of a page; one that fails leaves the others standing."""
 
 from __future__ import annotations
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 
 import pandas as pd
 import pytest
 
 from reports.build import build_report
+from tests.support.browser import STICKING_OUT, opened
 from tests.support.fake_runs import gamma_study, run_id_of, write_runs
 
 EVIL = "<img src=x onerror=document.title='broken'>"
@@ -21,13 +21,6 @@ EFFECTS = {
 }
 TITLE = "Perturbation factor gamma (synthetic test data)"
 
-# Elements that stick out of the window although nothing around them scrolls.
-STICKING_OUT = """() => {
-  const scrolls = (e) => e.closest(".scroll, .paper, pre, nav, dialog") !== null;
-  const width = document.documentElement.clientWidth;
-  return [...document.querySelectorAll("main *")]
-    .filter((e) => !scrolls(e) && e.getBoundingClientRect().right > width + 1).map((e) => e.outerHTML.slice(0, 120));
-}"""
 # The picture's own pixel, and the pixel in the middle of its lens.
 PIXELS = """([x, y]) => [...document.querySelectorAll(".scene:not([hidden]) .frame")].map((frame) => {
   const image = frame.querySelector("img"), lens = frame.querySelector("canvas");
@@ -47,27 +40,6 @@ def report(tmp_path_factory):
     aliases = {"dfpir_g95": ("dfpir_g90", "the same")}
     study = gamma_study(effect_db=EFFECTS, seeds=(0,), failed=(), aliases=aliases, patches=8)
     return build_report([write_runs(root, study)], lang="zh").with_name("report.html")
-
-
-@contextmanager
-def opened(chromium, report, *, width=1280, scheme="light", scripts=True):
-    """The page in a private window without a network; afterwards nothing may have been said, asked for or blocked."""
-    context = chromium.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, java_script_enabled=scripts
-    )
-    page = context.new_page()
-    page.set_default_timeout(10_000)
-    said, asked = [], []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(report.as_uri())
-    try:
-        yield page
-        assert said == []
-        assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
-    finally:
-        context.close()
 
 
 @pytest.mark.parametrize("width", [390, 1280])

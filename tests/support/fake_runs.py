@@ -39,6 +39,7 @@ class FakeStudy:
         seed_sd_db, noise_sd_db: spread of the variants' gains over seeds and over images.
         pictures: whether runs have sample crops and probes, with `patches` patches a condition.
         untrained: whether its probes hold features before training, too.
+        zooms: whether runs have a second crop and the complete image, as those of older versions have not.
         gains: whether the training logs hold validation gains by condition.
     """
 
@@ -58,6 +59,7 @@ class FakeStudy:
     text_encoder: str = "minilm"
     steps: int = 200
     pictures: bool = True
+    zooms: bool = False
     patches: int = 20
     untrained: bool = True
     gains: bool = True
@@ -142,7 +144,7 @@ def _write_run(folder: Path, study: FakeStudy, variant: str, seed: int) -> None:
     images = _images(folder.name, study, variant, seed)
     schema.write_images(images, folder / schema.IMAGES_FILE)
     if study.pictures:
-        _write_samples(folder, images)
+        _write_samples(folder, images, zooms=study.zooms)
         _write_probes(folder, study, variant, seed)
     summary = {"status": "done", "steps": study.steps, "best_step": study.steps - 20, "train_wall_s": 41.5 + seed}
     write_json(folder / schema.SUMMARY_FILE, {**summary, "eval_wall_s": 6.2, "peak_memory_mb": 812.0, "oom_splits": 0})
@@ -231,23 +233,35 @@ def _write_train_log(folder: Path, study: FakeStudy, variant: str, seed: int, *,
     write_text(folder / schema.TRAIN_LOG_FILE, "".join(json.dumps(line) + "\n" for line in lines))
 
 
-def _write_samples(folder: Path, images: pd.DataFrame) -> None:
+def _write_samples(folder: Path, images: pd.DataFrame, *, zooms: bool) -> None:
     (folder / schema.SAMPLES_FOLDER).mkdir()
     psnr = images[(images["metric"] == schema.PSNR) & (images["image"] == "scene0-crop0")].set_index("condition")
     records = []
     for condition in CONDITIONS:
         row: Any = psnr.loc[condition]
-        names = {kind: f"{condition}-{kind}.png" for kind in ("degraded", "restored", "clean")}
-        for kind, level in (("degraded", row["input_value"]), ("restored", row["value"]), ("clean", 60.0)):
-            picture = _picture(float(level), seed=_stable(condition, 0))
-            Image.fromarray(picture).save(folder / schema.SAMPLES_FOLDER / names[kind])
-        records.append(
-            {
-                "condition": condition, "image": "scene0-crop0", "box": [0, 0, 64, 64], **names,
-                "psnr_db": float(row["value"]), "input_psnr_db": float(row["input_value"]),
-            }
-        )  # fmt: skip
+        levels = {"degraded": float(row["input_value"]), "restored": float(row["value"]), "clean": 60.0}
+        pictures = {kind: _picture(level, seed=_stable(condition, 0)) for kind, level in levels.items()}
+        record = {
+            "condition": condition, "image": "scene0-crop0", "box": [0, 0, 64, 64],
+            **_write_pngs(folder, condition, pictures),
+            "psnr_db": levels["restored"], "input_psnr_db": levels["degraded"],
+        }  # fmt: skip
+        if zooms:
+            complete = np.tile(pictures["degraded"], (2, 3, 1))
+            Image.fromarray(complete).save(folder / schema.SAMPLES_FOLDER / f"{condition}.webp", quality=90)
+            flipped = {kind: picture[::-1] for kind, picture in pictures.items()}
+            second = {"box": [64, 100, 64, 64], **_write_pngs(folder, f"{condition}-second", flipped)}
+            record |= {"image_size": [128, 192], "display": {"degraded": f"{condition}.webp"}, "second": second}
+        records.append(record)
     write_text(folder / schema.SAMPLES_FILE, json.dumps(records))
+
+
+def _write_pngs(folder: Path, stem: str, pictures: dict[str, np.ndarray]) -> dict[str, str]:
+    """Write each picture; kind -> name of its file."""
+    names = {kind: f"{stem}-{kind}.png" for kind in pictures}
+    for kind, picture in pictures.items():
+        Image.fromarray(picture).save(folder / schema.SAMPLES_FOLDER / names[kind])
+    return names
 
 
 def _picture(psnr_db: float, *, seed: int, size: int = 64) -> np.ndarray:

@@ -10,6 +10,7 @@ import pytest
 from matplotlib import font_manager
 from matplotlib.colors import to_rgb
 
+from reports import extremes
 from reports.artifacts import Probes
 from reports.build import start_figures
 from reports.feature_separation import pca_points, separation, tsne_plane
@@ -258,23 +259,10 @@ def test_differences_are_paired_and_sorted(tmp_path):
     study = gamma_study(effect_db={"dfpir_g90": 0.4, "restormer": -0.2, "dfpir_g100": 0.0}, failed=(), aliases={})
     write_runs(tmp_path, replace(study, seed_sd_db=0.0, noise_sd_db=0.0, patches=2))
     loaded = load([tmp_path])
-    gaps = differences.differences(loaded, "dfpir_g90", "dfpir_g100")
+    gaps = extremes.differences(loaded, "dfpir_g90", "dfpir_g100")
     assert len(gaps) == len(CONDITIONS) * 6
     assert gaps["gap"].to_numpy() == pytest.approx(0.4)
-    assert differences.chosen(loaded, Analysis(scores=collect(loaded.rows))) == ["dfpir_g90", "restormer"]
-
-
-def test_the_highest_and_the_lowest_difference_of_the_kept_crops(tmp_path):
-    write_runs(tmp_path, gamma_study(failed=(), aliases={}, patches=2))
-    study = load([tmp_path])
-    gaps = differences.differences(study, "dfpir_g90", "dfpir_g100")
-    assert gaps["gap"].is_monotonic_increasing
-    (highest, lowest), seed = differences.best_and_worst(study, "dfpir_g90", "dfpir_g100", gaps)
-    kept = gaps.xs("scene0-crop0", level="image")["gap"]  # the one image with crops
-    assert highest.variant_db - highest.reference_db == pytest.approx(kept.max())
-    assert lowest.variant_db - lowest.reference_db == pytest.approx(kept.min())
-    assert gaps["gap"].iloc[highest.rank - 1] == pytest.approx(kept.max())
-    assert seed == 0
+    assert extremes.variants_with_figure(loaded, Analysis(scores=collect(loaded.rows))) == ["dfpir_g90", "restormer"]
 
 
 def test_without_a_reference_there_are_no_differences(tmp_path):
