@@ -13,7 +13,7 @@ class StartupError(ValueError):
 
 REQUIRED_FILES = {
     "baselines": ("catalog.py", "registry.py"),
-    "datasets": ("catalog.py", "protocols.py"),
+    "datasets": ("catalog", "protocols.py"),
     "dfpir": ("variants.py", "data"),
     "reports": ("schema", "templates"),
 }

@@ -61,7 +61,7 @@ def dgcpm_only_identity_order() -> DFPIRConfig:
     return DFPIRConfig(attention_perturbation=False, order="identity")
 
 
-@register_variant(label="+ DGCPM, conv per prompt")
+@register_variant(label="Conv per prompt")
 def dgcpm_only_conv_per_prompt() -> DFPIRConfig:
     """Channel perturbation alone with a plain 1x1 convolution of its own for each prompt."""
     return DFPIRConfig(attention_perturbation=False, order="conv_per_prompt")
@@ -181,7 +181,7 @@ def dfpir_shared_order() -> DFPIRConfig:
     return replace(dfpir(), order="shared")
 
 
-@register_variant(label="DFPIR, conv per prompt")
+@register_variant(label="Conv per prompt + CAAPM")
 def dfpir_conv_per_prompt() -> DFPIRConfig:
     """Control: a plain 1x1 convolution of its own for each prompt in DGCPM's place."""
     return replace(dfpir(), order="conv_per_prompt")

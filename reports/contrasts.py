@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from reports import schema
+from reports.messages import stored_text
 from reports.power import minimum_detectable_difference, seeds_needed
 from reports.stats import AVERAGE, LEVEL, NEW_PHOTOGRAPHS, QUESTIONS, TASK_AVERAGE, Analysis, Estimate, Scores, means
 from reports.study import Contrast, Study
@@ -137,7 +138,7 @@ def parse_contrasts(rows: Iterable[dict[str, Any]]) -> tuple[Contrast, ...]:
             raise ValueError(
                 f"{schema.STUDY_FILE}: the weights of the contrast {name!r} must sum to zero, not all zero."
             )
-        contrasts[name] = Contrast(name=name, label=str(row.get("label") or name), weights=weights)
+        contrasts[name] = Contrast(name=name, label=stored_text(str(row.get("label") or name)), weights=weights)
     return tuple(contrasts.values())
 
 

@@ -34,6 +34,9 @@ _N_TENTHS = 10
 NOT_LEARNED, NO_CURVE = message("not learned"), message("no curve")
 PAST_PLATEAU, STILL_IMPROVING = message("past the plateau"), message("still improving")
 
+MAX_LISTED = 3
+"""Variants that a sentence names with their tasks; the table has all."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskConvergence:
@@ -154,11 +157,10 @@ def _variants_with_status(failing: list[TaskConvergence], status: str) -> str:
             gain = signed(result.last_tenth_db if status == STILL_IMPROVING else result.gain_db)
             text = task if status == NO_CURVE else message("{task} {gain} dB", task=task, gain=gain)
             tasks_by_variant.setdefault(result.variant, []).append(text)
-    return (
-        series(message("{name} ({told})", name=v, told=comma(tasks)) for v, tasks in tasks_by_variant.items())
-        if tasks_by_variant
-        else ""
-    )
+    texts: list[str] = [message("{name} ({told})", name=v, told=comma(tasks)) for v, tasks in tasks_by_variant.items()]
+    if len(texts) > MAX_LISTED + 1:
+        texts[MAX_LISTED:] = [message("{n} more", n=len(texts) - MAX_LISTED)]
+    return series(texts) if texts else ""
 
 
 def convergence_frame(results: list[TaskConvergence]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports import schema
-from reports.messages import TransformedText, joined, message
+from reports.messages import TransformedText, joined, message, stored_text
 from reports.stats import AVERAGE, TASK_AVERAGE
 
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
@@ -83,6 +83,11 @@ def _style_label(style: schema.TaskStyle) -> str:
     return catalogued if catalogued is not None and str(catalogued) == style.label else style.label
 
 
+def task_heading(task: str) -> str:
+    """A task as the head of a column: some languages call it by the restoration there ("deraining"), not the cause."""
+    return stored_text(schema.task_style(task).label)
+
+
 def task_label(task: str) -> str:
     """A task inside a sentence: "blur" -> "motion blur"."""
     return in_sentence(_style_label(schema.task_style(task)))
@@ -128,7 +133,7 @@ def display_fields(plan: Mapping[str, Any]) -> dict[str, Any]:
         {str(k): " ".join(str(v).split()) for k, v in raw_labels.items()} if isinstance(raw_labels, dict) else {}
     )
     shared = Counter(labels_by_variant.values())
-    ingredients = plan.get("ingredients")
+    ingredients, macs = plan.get("ingredients"), plan.get("macs")
     return {
         "ingredients": {
             str(variant): {str(part): str(value) for part, value in parts.items()}
@@ -136,6 +141,11 @@ def display_fields(plan: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(parts, dict)
         },
         "labels": {name: label for name, label in labels_by_variant.items() if label and shared[label] == 1},
+        "macs": {
+            str(variant): count
+            for variant, count in (macs.items() if isinstance(macs, dict) else ())
+            if isinstance(count, int)
+        },
         "featured": tuple(map(str, plan.get("featured") or ())),
         "primary": str(plan.get("primary") or ""),
     }

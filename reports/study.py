@@ -103,6 +103,7 @@ class Study:
         primary: the measure that answers the question; "" where PSNR does.
         contrasts: those that its file declares; none in older files.
         labels: variant -> its name in tables and figures; see `label`.
+        macs: comparator -> multiply-adds on `macs_px` of its spec, from study.json.
         ingredients: variant -> part of the method -> how it has it ("\N{CHECK MARK}", "0.9"), for the results table.
         featured: the variants shown by figures with room for a few; see `to_show`.
         metrics: of a cell, in order: PSNR, SSIM, and extra metrics that the study requests, where a run has them.
@@ -128,6 +129,7 @@ class Study:
     contrasts: tuple[Contrast, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     ingredients: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    macs: Mapping[str, int] = field(default_factory=dict)
     featured: tuple[str, ...] = ()
     metrics: tuple[schema.Metric, ...] = schema.METRICS
     figures: tuple[tuple[str, str], ...] = ()

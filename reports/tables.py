@@ -87,6 +87,7 @@ def build_table(study: Study) -> ResultTable:
         planned = study.runs_of(variant)
         model = _model_spec(planned)
         instead = message("not run") if study.done_runs_of(variant) else _status_text(planned)
+        macs = model.get("macs") or study.macs.get(variant)
         cells = _mean_cells(variant, columns, study.metrics, averages, placeholder=instead)
         rows.append(
             ResultRow(
@@ -100,9 +101,9 @@ def build_table(study: Study) -> ResultTable:
                 sizes=(
                     _size_cell(model.get("params_trained")),
                     _size_cell(model.get("params")),
-                    _size_cell(model.get("macs")),
+                    _size_cell(macs),
                 ),
-                macs_px=str(model.get("macs_px") or "") if model.get("macs") else "",
+                macs_px=str(model.get("macs_px") or "") if macs else "",
             )
         )
     return ResultTable(

@@ -12,10 +12,11 @@ import torch
 from rich.console import Console
 
 from ablations.cli import print_prose
+from ablations.harness.cost.measure import count_published_macs
 from ablations.harness.extremes import write_extremes
 from ablations.harness.launch.job import JobOptions, Launcher, pending_jobs
 from ablations.harness.progress import StudyProgress, timed_status
-from ablations.harness.run_one import data_record, find_run, is_done
+from ablations.harness.run_one import MACS_SIDE, data_record, find_run, is_done
 from ablations.harness.study_folder import (
     budget_record,
     earlier_rows_note,
@@ -30,7 +31,7 @@ from ablations.harness.terminal_summary import print_skipped_measures, print_tab
 from ablations.harness.training import snapshots
 from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS
-from ablations.models import model_ingredients, model_label
+from ablations.models import BaselineConfig, model_ingredients, model_label
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from datasets.tasks import task_named
@@ -143,6 +144,7 @@ def study_record(plan: Plan, root: Path, command: str, folder: Path | None = Non
         rows=rows,
         labels={variant: model_label(variant) for variant in variants},
         ingredients={variant: model_ingredients(variant) for variant in variants},
+        macs=_comparator_macs(plan) | dict(earlier.get("macs", {}) if earlier else {}),
         featured=[variant for variant in study.featured if variant in variants],
         command=command,
         reported=study.reported,
@@ -158,6 +160,13 @@ def study_record(plan: Plan, root: Path, command: str, folder: Path | None = Non
         **({"metrics": metrics} if metrics else {}),  # type: ignore[typeddict-item]
         **({"figures": figures} if figures else {}),  # type: ignore[typeddict-item]
     )
+
+
+def _comparator_macs(plan: Plan) -> dict[str, int]:
+    """Multiply-adds of each comparator; those of DFPIR's variants are in spec.json."""
+    configs = {spec.variant: spec.config for spec in plan.specs if isinstance(spec.config, BaselineConfig)}
+    macs = {variant: count_published_macs(config, MACS_SIDE) for variant, config in configs.items()}
+    return {variant: count for variant, count in macs.items() if count is not None}
 
 
 def _planned_rows(plan: Plan, root: Path) -> list[schema.StudyRow]:

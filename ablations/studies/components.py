@@ -56,13 +56,13 @@ def _planned_contrasts() -> tuple[Contrast, ...]:
     return (
         _mean_difference(
             "order",
-            "prompt's channel order against no reordering",
+            "channel order by prompt against no reordering",
             _variants_with_order("prompt"),
             _variants_with_order("identity"),
         ),
         _mean_difference(
             "order_conv",
-            "prompt's channel order against a 1x1 convolution per prompt",
+            "channel order by prompt against a 1x1 convolution per prompt",
             _variants_with_order("prompt"),
             _variants_with_order("conv"),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from reports.document import Cell, Column, Table, rows_of, text_column, words
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.measures.intervals import IMAGE_KEY
-from reports.messages import comma, message, ngettext, series
+from reports.messages import listed, message, series
 from reports.messages import sentences as texts
 from reports.stats import AVERAGE, Analysis, Estimate
 
@@ -105,41 +106,28 @@ def _to_matrix(means: pd.Series) -> pd.DataFrame:
     )
 
 
-def sentences(costs: PromptCosts) -> list[str]:
-    """Loss of the variants, and variants on which the prompt has no effect."""
-    unaffected = costs.idle
-    means = {v: costs.mean(v) for v in costs.variants if v not in unaffected}
-    ranked = sorted((v for v in means if not np.isnan(means[v].value)), key=lambda v: means[v].value)
-    lines = []
-    difference = costs.other_task.difference(ranked[0], ranked[-1]) if len(ranked) > 1 else None
-    is_ranked = difference is not None and difference.excludes_zero
-    if ranked:
-        lines.append(_loss_sentence(costs, ranked[0], means[ranked[0]], "most" if is_ranked else ""))
-    if difference is not None:
-        lines.append(_loss_sentence(costs, ranked[-1], means[ranked[-1]], "least" if is_ranked else ""))
-        lines += _difference_sentences(difference)
-    if unaffected:
+def sentences(costs: PromptCosts, shown: Sequence[str] = ()) -> list[str]:
+    """Loss of the variants in `shown`, or of all where that is empty, and variants on which no prompt has an effect."""
+    affected = [v for v in shown or costs.variants if v in costs.variants and v not in costs.idle]
+    lines = [_loss_sentence(costs, variant) for variant in affected if not np.isnan(costs.mean(variant).value)]
+    if costs.idle:
         lines.append(
-            ngettext(
-                "The prompt does nothing in {names}: it does not lose {size:g} dB on any condition, whatever it is "
-                "told.",
-                "The prompt does nothing in {names}: they do not lose {size:g} dB on any condition, whatever they are "
-                "told.",
-                len(unaffected),
-                names=comma(unaffected),
+            message(
+                "No prompt changes the PSNR of {names} by {size:g} dB on any condition.",
+                names=listed(costs.idle),
                 size=NOTHING_DB,
             )
         )
     return [*lines, *intervals.caveats(costs.other_task)]
 
 
-def _loss_sentence(costs: PromptCosts, variant: str, mean: Estimate, rank: str) -> str:
+def _loss_sentence(costs: PromptCosts, variant: str) -> str:
+    clauses = [_loss_clause(variant, costs.mean(variant))]
     condition, prompt, change = costs.worst(variant)
-    clauses = [_loss_clause(variant, mean, rank)]
     if change <= -NOTHING_DB:
         clauses.append(
             message(
-                "the largest loss is {condition} told as {given}, {loss} dB",
+                "the largest loss is {loss} dB, on {condition} with the prompt of {given}",
                 condition=condition_in_sentence(condition),
                 given=condition_in_sentence(prompt),
                 loss=intervals.number(-change, 2),
@@ -148,40 +136,21 @@ def _loss_sentence(costs: PromptCosts, variant: str, mean: Estimate, rank: str) 
     return message("{clauses}.", clauses=series(clauses))
 
 
-def _loss_clause(variant: str, mean: Estimate, rank: str) -> str:
-    values = {"variant": variant, "loss": intervals.format_loss(mean)}
+def _loss_clause(variant: str, mean: Estimate) -> str:
     if mean.value >= 0 and mean.excludes_zero:
         return message(
-            "{variant} does better when told the wrong task, by {gain} dB {interval} averaged over the columns",
+            "{variant} gains {gain} dB {interval} with the prompt of another task, averaged over the columns",
             variant=variant,
             gain=intervals.number(mean.value, 2),
             interval=intervals.format_interval(mean.low, mean.high, 2),
         )
+    values = {"variant": variant, "loss": intervals.format_loss(mean)}
     if not mean.excludes_zero and not np.isnan(mean.low):
         return message(
-            "{variant} loses nothing that could be told from zero when told the wrong task: {loss} averaged over the "
-            "columns",
+            "{variant} loses {loss} with the prompt of another task, averaged over the columns: not significant",
             **values,
         )
-    if rank == "most":
-        return message("{variant} loses most when told the wrong task, {loss} averaged over the columns", **values)
-    if rank == "least":
-        return message("{variant} loses least when told the wrong task, {loss} averaged over the columns", **values)
-    return message("{variant} loses when told the wrong task, {loss} averaged over the columns", **values)
-
-
-def _difference_sentences(difference: Estimate) -> list[str]:
-    """Whether the loss of the variant that loses most differs from that of the one that loses least."""
-    if np.isnan(difference.low):
-        return []
-    size = intervals.format_loss(difference)
-    if difference.excludes_zero:
-        return [message("The two differ in it ({size}; chosen as the extremes, not corrected for that).", size=size)]
-    return [
-        message(
-            "The two can't be told apart in it ({size}; chosen as the extremes, not corrected for that).", size=size
-        )
-    ]
+    return message("{variant} loses {loss} with the prompt of another task, averaged over the columns", **values)
 
 
 def make_table(costs: PromptCosts) -> Table:

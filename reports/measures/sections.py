@@ -113,6 +113,9 @@ class _Inputs:
         return [Job(draw=draw, args=(result, self.study, self.folder)) for draw in draws]
 
 
+MAX_SEPARATION_VARIANTS = 3
+"""Variants that the sentences on separation are about; its table has all."""
+
 SectionWithJobs = (
     tuple[MeasureResult, list[Job]] | None
 )  # a section and its figures; None where there is too little for it
@@ -192,9 +195,10 @@ def _prompts_section(inputs: _Inputs) -> SectionWithJobs:
     costs = prompts.summarize(inputs.measures.tables["prompts"])
     if costs is None:
         return None
+    shown = inputs.study.to_show(costs.variants, 1)
     title, jobs = message("What a wrong prompt costs"), inputs.jobs(costs, prompts_figures.draw)
     return _make_section(
-        "prompts", title, prompts.sentences(costs), [prompts.make_table(costs)], prompts.to_frame(costs), jobs
+        "prompts", title, prompts.sentences(costs, shown), [prompts.make_table(costs)], prompts.to_frame(costs), jobs
     )
 
 
@@ -218,7 +222,7 @@ def _separation_section(inputs: _Inputs) -> SectionWithJobs:
     return _make_section(
         SEPARATION,
         title,
-        separation.sentences(controls),
+        separation.sentences(controls, inputs.study.to_show(controls.last, MAX_SEPARATION_VARIANTS)),
         separation.make_tables(controls),
         separation.to_frame(controls),
     )

@@ -1,13 +1,13 @@
 """Evidence from the separation of features by degradation: its two controls, and one sentence on them.
 
 Purities are compared by how much of the way from chance to 1 they come. Untrained weights separate "as well" where
-they come `SIMILAR_SHARE` of the way that trained ones do, and features follow a label where they come `FOLLOWS` of
-the way.
+they come `SIMILAR_SHARE` of the way that trained ones do, and features separate by a label where they come
+`MIN_SEPARATION` of the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,11 +65,14 @@ def summarize(table: pd.DataFrame) -> Controls | None:
     return Controls(values=values, last=last)
 
 
-def sentences(controls: Controls) -> list[str]:
-    """The conclusion from the controls, one sentence for all variants with the same one."""
+def sentences(controls: Controls, shown: Sequence[str] = ()) -> list[str]:
+    """The conclusion from the controls, one sentence for all variants with the same one.
+
+    `shown`: the variants that the sentences are about, all where it is empty; the table has every variant.
+    """
     verdicts: dict[tuple[str, str, str], list[str]] = {}
     for variant, layer in controls.last.items():
-        kind = _classify(controls, variant, layer)
+        kind = _classify(controls, variant, layer) if not shown or variant in shown else None
         if kind is not None:
             verdicts.setdefault((layer, *kind), []).append(variant)
     lines = [
@@ -96,51 +99,6 @@ def _classify(controls: Controls, variant: str, layer: str) -> tuple[str, str] |
     if above_chance(*by_condition) >= above_chance(*by_prompt):
         return compared, "degradation"
     return compared, "prompt" if above_chance(*by_condition) < MIN_SEPARATION else "both"
-
-
-def _untrained_clause(compared: str, untrained: str, trained: str) -> str:
-    values = {"untrained": untrained, "trained": trained}
-    if compared == "as well":
-        return message(
-            "untrained weights separate the degradations as well (purity {untrained} against {trained})", **values
-        )
-    if compared == "in part":
-        return message(
-            "untrained weights separate the degradations in large part (purity {untrained} against {trained})", **values
-        )
-    return message(
-        "untrained weights separate the degradations far less (purity {untrained} against {trained})", **values
-    )
-
-
-def _random_prompt_clause(follows: str, prompt: str, degradation: str) -> str:
-    """A clause with its comma; "" where it was not measured."""
-    values = {"prompt": prompt, "degradation": degradation}
-    if follows == "prompt":
-        return message(
-            ", and under random prompts features follow the prompt told ({prompt}), not the degradation "
-            "({degradation})",
-            **values,
-        )
-    if follows == "both":
-        return message(
-            ", and under random prompts features follow the prompt told ({prompt}) more than the degradation "
-            "({degradation})",
-            **values,
-        )
-    if follows == "degradation":
-        return message(
-            ", and under random prompts features follow the degradation ({degradation}), not the prompt told "
-            "({prompt})",
-            **values,
-        )
-    if follows == "neither":
-        return message(
-            ", and under random prompts features follow neither the prompt told ({prompt}) nor the degradation "
-            "({degradation})",
-            **values,
-        )
-    return ""
 
 
 def _conclusion(compared: str, follows: str) -> str:
@@ -174,13 +132,25 @@ def _make_sentence(controls: Controls, names: list[str], layer: str, kind: tuple
             trained=purity_range(_TRAINED),
             chance=purity_range(_TRAINED, 1),
         )
+    values = {
+        "names": listed(names),
+        "layer": layer,
+        "trained": purity_range(_TRAINED),
+        "untrained": purity_range(_UNTRAINED),
+        "conclusion": _conclusion(compared, prompt),
+    }
+    if not prompt:
+        return message(
+            "In {names} ({layer}), purity by degradation is {trained} after and {untrained} before training: "
+            "{conclusion}.",
+            **values,
+        )
     return message(
-        "In {names} ({layer}), {untrained}{prompt}: {conclusion}.",
-        names=listed(names),
-        layer=layer,
-        untrained=_untrained_clause(compared, purity_range(_UNTRAINED), purity_range(_TRAINED)),
-        prompt=_random_prompt_clause(prompt, purity_range(_BY_PROMPT), purity_range(_BY_CONDITION)),
-        conclusion=_conclusion(compared, prompt),
+        "In {names} ({layer}), purity by degradation is {trained} after and {untrained} before training, and with "
+        "random prompts {by_degradation} by degradation and {by_prompt} by prompt: {conclusion}.",
+        **values,
+        by_prompt=purity_range(_BY_PROMPT),
+        by_degradation=purity_range(_BY_CONDITION),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from reports.contrasts import ContrastResult, Contrasts
 from reports.document import Cell, Column, Row, Table, text_column, words
 from reports.formatting import format_estimate, format_p, format_seeds_needed, format_size
 from reports.labels import condition_label
-from reports.messages import message
+from reports.messages import message, sentences
 from reports.pairs import PairDifference
 from reports.study import Study
 from reports.verdict import Verdict
@@ -15,20 +17,26 @@ from reports.verdict import Verdict
 def contrasts_table(verdict: Verdict) -> Table:
     """The planned contrasts of the average over the columns."""
     planned: Contrasts = verdict.contrasts
-    caption = message(
-        "PSNR in dB with simultaneous 95% intervals over the {n} planned contrasts of a column. A contrast is "
-        "significant where its interval excludes zero, that is where its adjusted p is below 0.05; with one seed it "
-        "is never significant. New photographs: generalises to new training runs and new photographs; these images: "
-        "to new training runs scored on these images.",
-        n=len(planned.planned),
-    )
+    same_images = planned.in_column(question="these images")
+    has_same_images = any(math.isfinite(tested.simultaneous.low) for tested in same_images)  # none with one seed
+    caption = [
+        message(
+            "PSNR in dB with simultaneous 95% intervals over the {n} planned contrasts of a column, for new training "
+            "runs and new photographs. A contrast is significant where its interval excludes zero, that is where its "
+            "adjusted p is below 0.05; with one seed it is never significant.",
+            n=len(planned.planned),
+        )
+    ]
+    if has_same_images:
+        caption.append(message("These images: for new training runs scored on the same images."))
     columns = [
         text_column(message("Contrast")),
         Column(head=message("Average (columns)")),
         Column(head=message("p, adjusted")),
         text_column(message("Significant")),
-        Column(head=message("These images")),
     ]
+    if has_same_images:
+        columns.append(Column(head=message("These images")))
     notes = []
     if verdict.has_power:
         columns += [Column(head=message("MDD, dB")), Column(head=message("Seeds"))]
@@ -39,18 +47,16 @@ def contrasts_table(verdict: Verdict) -> Table:
             )
         )
     rows = []
-    for tested, same_images in zip(planned.in_column(), planned.in_column(question="these images"), strict=True):
+    for tested, tested_here in zip(planned.in_column(), same_images, strict=True):
         cells = [
             words(tested.contrast.label),
             Cell(text=format_estimate(tested.simultaneous), value=tested.estimate.value, hover=_test_details(tested)),
             Cell(text=format_p(tested.p_adjusted), value=tested.p_adjusted),
             words(message("yes") if tested.differs else message("no")),
-            Cell(
-                text=format_estimate(same_images.simultaneous),
-                value=same_images.estimate.value,
-                hover=_test_details(same_images),
-            ),
         ]
+        if has_same_images:
+            estimate = format_estimate(tested_here.simultaneous)
+            cells.append(Cell(text=estimate, value=tested_here.estimate.value, hover=_test_details(tested_here)))
         if verdict.has_power:
             seeds = format_seeds_needed(tested)
             sort_value = {"> ": 1e9, "\N{EN DASH}": 0.0}.get(seeds[:2] if seeds.startswith("> ") else seeds)
@@ -64,7 +70,7 @@ def contrasts_table(verdict: Verdict) -> Table:
         title=message("Planned contrasts"),
         columns=tuple(columns),
         rows=tuple(rows),
-        caption=caption,
+        caption=sentences(caption),
         notes=tuple(notes),
         has_title=False,
         style="pairs",

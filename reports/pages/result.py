@@ -9,7 +9,7 @@ from reports import schema
 from reports.document import Cell, Column, Number, Row, Table, text_column, words
 from reports.document.latex import to_latex
 from reports.formatting import metric_note, signed
-from reports.labels import condition_label, strength_label
+from reports.labels import condition_label, strength_label, task_heading
 from reports.messages import joined, message, sentences
 from reports.stats import AVERAGE, TASK_AVERAGE
 from reports.study import Study
@@ -144,9 +144,15 @@ def column_heads(columns: Sequence[str]) -> list[Column]:
         if column in _AVERAGE_HEADS and TASK_AVERAGE in columns:
             heads.append(Column(head=_AVERAGE_HEADS[column], group=message("Average")))
         elif strength and tasks.count(task) > 1:
-            heads.append(Column(head=strength, group=condition_label(task)))
+            heads.append(Column(head=strength, group=task_heading(task)))
         else:
-            heads.append(Column(head=condition_label(column)))
+            heads.append(
+                Column(
+                    head=task_heading(task)
+                    if column == task and column not in _AVERAGE_HEADS
+                    else condition_label(column)
+                )
+            )
     return heads
 
 

@@ -20,6 +20,7 @@ MAX_RUN_LINES = 1000
 MAX_FAILURES = 100
 """Runs that are not done and whose reason the page shows; of more, those that failed first, and all in runs.csv."""
 
+_MAX_LISTED_MISSING = 3  # runs that were not started and are named one by one
 _MAX_SEEDS = 40  # listed one by one
 
 _ENCODER_NOTES = {
@@ -179,7 +180,12 @@ def listed_unfinished(study: Study) -> list[Run]:
 def unfinished_section(study: Study) -> Section | None:
     """Each run that is not done with its reason and, if it failed, its traceback; None where all are."""
     blocks: list[Block] = []
-    for run in listed_unfinished(study):
+    shown = listed_unfinished(study)
+    n_missing = sum(run.status is Status.MISSING for run in _unfinished_runs(study))
+    if n_missing > _MAX_LISTED_MISSING:
+        shown = [run for run in shown if run.status is not Status.MISSING]
+        blocks.append(Text(text=message("{n} runs were not started; the table of runs names them.", n=n_missing)))
+    for run in shown:
         blocks.append(Text(lead=run.status.label, text=run.run_id, style=f"status {run.status.label}"))
         blocks += [Text(text=run.reason)] if run.reason else []
         traceback = str((run.error or {}).get("traceback", ""))

@@ -30,7 +30,7 @@ from reports.document import (
 from reports.figures.tsne import LayerSeparation, panel_label
 from reports.measures.result import missing_figure_message
 from reports.measures.sections import SEPARATION, MeasureResults
-from reports.messages import message, sentences, stored_text
+from reports.messages import message, sentences, stored_text, with_labels
 from reports.pages import result, setup
 from reports.pages.chips import chips
 from reports.pages.contrasts import contrasts_by_task, contrasts_table, pairs_table
@@ -141,7 +141,8 @@ class StudyReport:
             Chips(title=message("Evidence"), chips=chip_items),
             *self.figures.blocks("forest"),
         ]
-        details = [*self.plateau, *self.below_classical, *verdict.sentences]
+        findings = [with_labels(sentence, study.labels_in_text) for sentence in verdict.sentences]
+        details = [*self.plateau, *self.below_classical, *findings]
         if details:
             title = message("Findings and limitations")
             is_open = not self.figures.pictures.get("forest")

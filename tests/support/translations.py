@@ -31,9 +31,13 @@ def stored_texts() -> list[str]:
     """The fixed texts that our own studies' files hold."""
     from ablations.budgets import BUDGETS
     from ablations.registry import STUDIES
+    from datasets.tasks import PAPER_TASKS
 
     studies = [STUDIES[name]() for name in STUDIES]
-    messages = [text for study in studies for text in (study.title, study.question)]
+    messages = [
+        text for study in studies for text in (study.title, study.question, *(c.label for c in study.contrasts))
+    ]
+    messages += [task.style_json()["label"] for task in PAPER_TASKS]
     return list(dict.fromkeys([*messages, *(budget.summary for budget in BUDGETS.values())]))
 
 

@@ -149,7 +149,8 @@ def test_names_are_never_translated(name):
 
 def test_a_text_in_a_study_file_is_translated_only_if_it_is_ours():
     assert ZH.translate(stored_text("Three tasks in one model")) == "一个模型处理三个任务"
-    for text in ("Noise", "", "50 {percent}", "My own study"):
+    assert ZH.translate(stored_text("Noise")) == "去噪", "the label of a task names the restoration"
+    for text in ("Fog", "", "50 {percent}", "My own study"):
         assert stored_text(text) == text
         assert ZH.translate(stored_text(text)) == text
 

@@ -60,16 +60,14 @@ def test_cost_of_a_wrong_prompt_by_hand():
     assert found.other_level is not None
     assert found.other_level.estimate("m").value == pytest.approx(-0.1)
     said = " ".join(prompts.sentences(found))
-    assert "m loses when told the wrong task, 1.12 dB [1.12, 1.12] averaged over the columns" in said
-    assert "the largest loss is haze told as rain, 2.00 dB" in said
+    assert "m loses 1.12 dB [1.12, 1.12] with the prompt of another task, averaged over the columns" in said
+    assert "the largest loss is 2.00 dB, on haze with the prompt of rain" in said
 
 
 def test_a_prompt_that_does_nothing_is_said_to():
     found = prompts.summarize(wrong_prompts(0.0))
     assert found is not None
-    assert prompts.sentences(found) == [
-        "The prompt does nothing in m: it does not lose 0.005 dB on any condition, whatever it is told."
-    ]
+    assert prompts.sentences(found) == ["No prompt changes the PSNR of m by 0.005 dB on any condition."]
 
 
 def test_a_loss_within_its_interval_is_no_loss():
@@ -80,7 +78,7 @@ def test_a_loss_within_its_interval_is_no_loss():
     assert found is not None
     mean = found.mean("m")
     assert mean.low < 0 < mean.high
-    assert "loses nothing that could be told from zero" in prompts.sentences(found)[0]
+    assert "averaged over the columns: not significant" in prompts.sentences(found)[0]
 
 
 def test_one_seed_and_few_scenes_are_told():

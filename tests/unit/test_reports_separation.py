@@ -29,23 +29,17 @@ def table(trained, untrained, seen=None, told=None, variant="dfpir", seeds=(0,))
 
 
 CASES = {
-    (0.99, 1.00, 0.13, 0.98): "In dfpir (latent-perturbed), untrained weights separate the degradations as well (purity "
-    "1.00 against 0.99), and under random prompts features follow the prompt told (0.98), not the degradation (0.13): the "
-    "separation shows the prompt, not something learned.",
-    (1.00, 0.70, 0.15, 1.00): "separate the degradations in large part (purity 0.70 against 1.00), and under random prompts "
-    "features follow the prompt told (1.00), not the degradation (0.15): the separation shows the prompt, and most of it "
-    "needs no training.",
-    (0.95, 0.20, 0.14, 0.90): "far less (purity 0.20 against 0.95), and under random prompts features follow the prompt told "
-    "(0.90), not the degradation (0.14): the separation is learned, and shows the prompt.",
-    (0.95, 0.20, 0.90, 0.14): "far less (purity 0.20 against 0.95), and under random prompts features follow the degradation "
-    "(0.90), not the prompt told (0.14): the separation is learned, and shows the degradation.",
-    (0.95, 0.20, 0.40, 0.60): "follow the prompt told (0.60) more than the degradation (0.40): the separation is learned, and "
-    "shows the prompt more than the degradation.",
-    (0.95, 0.20, 0.14, 0.15): "follow neither the prompt told (0.15) nor the degradation (0.14): the separation is learned, "
-    "and shows what only the right prompt brings.",
-    (0.60, 0.59, None, None): "as well (purity 0.59 against 0.60): the separation shows the degraded input, not something "
-    "learned.",
-    (0.60, 0.20, None, None): "far less (purity 0.20 against 0.60): the separation is learned, and shows the degraded input.",
+    (0.99, 1.00, 0.13, 0.98): "In dfpir (latent-perturbed), purity by degradation is 0.99 after and 1.00 before training, and "
+    "with random prompts 0.13 by degradation and 0.98 by prompt: the separation shows the prompt, not something learned.",
+    (1.00, 0.70, 0.15, 1.00): "1.00 after and 0.70 before training, and with random prompts 0.15 by degradation and 1.00 by "
+    "prompt: the separation shows the prompt, and most of it needs no training.",
+    (0.95, 0.20, 0.14, 0.90): "0.90 by prompt: the separation is learned, and shows the prompt.",
+    (0.95, 0.20, 0.90, 0.14): "0.14 by prompt: the separation is learned, and shows the degradation.",
+    (0.95, 0.20, 0.40, 0.60): "the separation is learned, and shows the prompt more than the degradation.",
+    (0.95, 0.20, 0.14, 0.15): "the separation is learned, and shows what only the right prompt brings.",
+    (0.60, 0.59, None, None): "purity by degradation is 0.60 after and 0.59 before training: the separation shows the degraded "
+    "input, not something learned.",
+    (0.60, 0.20, None, None): "0.20 before training: the separation is learned, and shows the degraded input.",
     (0.15, 0.14, 0.14, 0.14): "In dfpir (latent-perturbed), features do not separate the degradations (purity 0.15, chance "
     "0.14).",
 }  # fmt: skip
@@ -69,9 +63,11 @@ def test_variants_of_one_kind_share_a_sentence():
     ]
     found = separation.summarize(pd.concat(rows))
     first, second = separation.sentences(found)
-    assert first.startswith("In a and b (latent-perturbed), untrained weights")
-    assert "(purity 0.95 to 0.97 against 0.97 to 0.99)" in first
+    assert first.startswith(
+        "In a and b (latent-perturbed), purity by degradation is 0.97 to 0.99 after and 0.95 to 0.97"
+    )
     assert second.startswith("In blind")
+    assert separation.sentences(found, shown=["blind"]) == [second]
     grid = separation.make_tables(found)[0]
     assert [cell.text for cell in grid.rows[2].cells] == [
         "blind", "latent-perturbed", "0.60", "0.20", "not measured", "not measured", "0.14",

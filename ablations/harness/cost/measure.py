@@ -20,7 +20,7 @@ from torch import nn
 from ablations.harness.cost.count import MacCount, count_macs
 from ablations.harness.cost.models import BenchmarkedModel, build_benchmark_model, random_code
 from ablations.harness.training.gradients import training_loss
-from ablations.models import is_trained
+from ablations.models import ModelConfig, is_trained
 from ablations.spec import Precision
 
 Phase = Literal["count", "forward", "training step"]
@@ -88,6 +88,16 @@ def _settings_row(subject: BenchmarkedModel, setting: Measurement, timing: Timin
 
 def _reason_columns(reason: str) -> dict[str, Any]:
     return {f"{quantity}_note": NOT_MEASURED + reason for quantity in ("macs", "latency", "images_per_s", "memory")}
+
+
+def count_published_macs(config: ModelConfig, size_px: int) -> int | None:
+    """Multiply-adds of one forward pass on a square image, as papers count them; None where they can't be counted."""
+    subject = BenchmarkedModel(name="", config=config)
+    try:
+        macs = _mac_columns(subject, build_benchmark_model(subject), size_px).get("macs")
+    except (ValueError, ImportError):
+        return None
+    return int(macs) if macs else None
 
 
 def _impossible_reason(subject: BenchmarkedModel, device: torch.device, setting: Measurement) -> str:
