@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ablations import flags
 from ablations.cli import exit_code_of, shell_command
 from ablations.flags import OPTION, Switch, parse, single_value, value_list
-from ablations.harness.cost.models import benchmark_models
 
 if TYPE_CHECKING:
     import torch
@@ -159,6 +158,7 @@ def _make_plan(options: EfficiencyOptions, command: str) -> MeasurementPlan:
     from ablations.budgets import budget_named
     from ablations.devices import device_named
     from ablations.harness.cost.measure import PHASES, Measurement, TimingOptions
+    from ablations.harness.cost.models import benchmark_models
     from ablations.harness.provenance import environment
 
     selection, output = options.selection, options.output

@@ -50,20 +50,14 @@ def contrasts_table(verdict: Verdict) -> Table:
     for tested, tested_here in zip(planned.in_column(), same_images, strict=True):
         cells = [
             words(tested.contrast.label),
-            Cell(text=format_estimate(tested.simultaneous), value=tested.estimate.value, hover=_test_details(tested)),
+            _estimate_cell(tested),
             Cell(text=format_p(tested.p_adjusted), value=tested.p_adjusted),
             words(message("yes") if tested.differs else message("no")),
         ]
         if has_same_images:
-            estimate = format_estimate(tested_here.simultaneous)
-            cells.append(Cell(text=estimate, value=tested_here.estimate.value, hover=_test_details(tested_here)))
+            cells.append(_estimate_cell(tested_here))
         if verdict.has_power:
-            seeds = format_seeds_needed(tested)
-            sort_value = {"> ": 1e9, "\N{EN DASH}": 0.0}.get(seeds[:2] if seeds.startswith("> ") else seeds)
-            cells += [
-                Cell(text=format_size(tested.mdd), value=tested.mdd),
-                Cell(text=seeds, value=float(seeds) if sort_value is None else sort_value),
-            ]
+            cells += [Cell(text=format_size(tested.mdd), value=tested.mdd), _seeds_cell(tested)]
         rows.append(Row(cells=tuple(cells)))
     return Table(
         name="contrasts",
@@ -75,6 +69,17 @@ def contrasts_table(verdict: Verdict) -> Table:
         has_title=False,
         style="pairs",
     )
+
+
+def _estimate_cell(tested: ContrastResult) -> Cell:
+    return Cell(text=format_estimate(tested.simultaneous), value=tested.estimate.value, hover=_test_details(tested))
+
+
+def _seeds_cell(tested: ContrastResult) -> Cell:
+    """The seeds needed; more than are counted sort last, none needed first."""
+    seeds = format_seeds_needed(tested)
+    sort_value = {"> ": 1e9, "\N{EN DASH}": 0.0}.get(seeds[:2] if seeds.startswith("> ") else seeds)
+    return Cell(text=seeds, value=float(seeds) if sort_value is None else sort_value)
 
 
 def contrasts_by_task(planned: Contrasts) -> Table:

@@ -120,8 +120,8 @@ def test_a_table_is_copied_as_latex_and_as_csv(chromium, report):
 
 def test_long_tables_filter(chromium, report):
     with opened(chromium, report) as page:
-        page.get_by_text("All 10 pairs of variants").click()
-        pairs = page.locator("#result details", has_text="All 10 pairs of variants")
+        page.get_by_text("All 10 pairwise differences").click()
+        pairs = page.locator("#result details", has_text="All 10 pairwise differences")
         field, rows = pairs.get_by_label("Filter rows"), pairs.locator("tbody tr:visible")
         assert rows.count() == 10
         field.fill("G90 other")
@@ -248,17 +248,17 @@ def test_scatter_switches_perplexity_and_marks_points(chromium, report):
         assert [radio.get_attribute("value") for radio in radios.all()] == ["5", "15"]  # 56 patches allow no more
         places = lambda: page.locator(".panels path").evaluate_all("all => all.map((p) => p.getAttribute('transform'))")  # noqa: E731
         before = places()
-        assert len(before) == 3 * 56
+        assert len(before) == 5 * 56
         radios.first.check()
         assert all(a != b for a, b in zip(before, places(), strict=True))
-        assert page.get_by_role("img", name="perplexity 5").count() == 3
+        assert page.get_by_role("img", name="perplexity 5").count() == 5
         page.locator(".panels path").nth(10).hover()
-        assert page.locator(".panels path.lit").count() == 3  # the same patch in every panel
+        assert page.locator(".panels path.lit").count() == 5  # the same patch in every panel
         assert re.fullmatch(r"Noise .=\d\d, patch \d+ of .+", page.locator(".scatter > .told").inner_text())
         key = page.locator(".keys").get_by_role("button", name="Haze")
         key.press("Enter")
         assert key.get_attribute("aria-pressed") == "true"
-        assert page.locator(".panels path.dim").count() == 3 * 48
+        assert page.locator(".panels path.dim").count() == 5 * 48
 
 
 def test_without_scripts_images_and_tables_are_plain(chromium, report):

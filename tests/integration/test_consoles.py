@@ -55,7 +55,7 @@ def test_a_module_of_the_same_name_is_named_too(tmp_path):
     (tmp_path / "baselines.py").write_text("")
     done = start("ablations.evaluate", "identity", cwd=tmp_path)
     assert done.returncode == 2
-    assert "baselines.py is imported in place of" in done.stderr.decode()
+    assert "baselines.py is imported instead of" in done.stderr.decode()
 
 
 def test_hugging_faces_package_in_our_folder_and_a_damaged_installation(tmp_path):

@@ -141,7 +141,7 @@ def test_the_code_of_its_task_is_part_of_the_runs_on_it_alone(site, tmp_path):
     ("words", "said"),
     [
         (("--text-encoder", "minilm"), "The stored minilm codes are of the paper's sentences, and 'JPEG compression"),
-        (("--budget", "paper"), "--tasks jpeg: the paper budget draws from the released code's lists"),
+        (("--budget", "paper"), "--tasks jpeg: the paper budget samples the released code's lists"),
         (("--only", "tinynet", "--tasks", "rain", "jepg"), "Unknown task 'jepg'. Did you mean 'jpeg'?"),
     ],
 )

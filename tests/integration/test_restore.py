@@ -54,7 +54,7 @@ def test_the_flags_are_these():
 def test_help_states_the_rules(capsys):
     code, out, _ = call(capsys, "--help")
     assert code == 0
-    for word in ("65535", "Alpha is kept", "Grey images", "never written over", "guess"):
+    for word in ("65535", "alpha", "Grey images", "never overwritten", "guess"):
         assert word in " ".join(out.split())
 
 
