@@ -153,7 +153,7 @@ def _size(options: argparse.Namespace) -> str:
     from reports.document.size import page_size
 
     size = page_size(options.page)
-    return f"{options.page}: {size.words:,} words ({size.first_words:,} not folded), {size.megabytes:.1f} MB"
+    return f"{options.page}: {size.words:,} words ({size.first_words:,} on display at first), {size.megabytes:.1f} MB"
 
 
 def _warn(line: str) -> None:

@@ -7,12 +7,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 _IGNORED_TAGS = {"script", "style", "pre", "title"}
+_ALTERNATIVES = {"scene", "tab"}
+"""Classes of elements of which a reader sees one at a time, at first the first."""
 _VOID_TAGS = {"br", "hr", "img", "input", "link", "meta", "wbr", "path", "circle"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageSize:
-    """Words of all texts, those that nothing folds away, and bytes of the file."""
+    """Words of all texts, those on display before a reader opens anything, and bytes of the file."""
 
     words: int
     first_words: int
@@ -38,20 +40,28 @@ def page_size(path: Path) -> PageSize:
 
 
 class _WordCounter(HTMLParser):
-    """Counts words; those below a `details` that is not open, and not of its summary, are folded."""
+    """Counts words; those of closed `details`, their summaries apart, and of later alternatives are folded."""
 
     def __init__(self) -> None:
         super().__init__()
         self.words = self.first_words = 0
         self._open: list[str] = []
+        self._alternatives: list[set[str]] = [set()]  # those that have been met in each open element
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in _VOID_TAGS:
-            self._open.append("folded" if tag == "details" and "open" not in dict(attrs) else tag)
+        if tag in _VOID_TAGS:
+            return
+        kinds = _ALTERNATIVES & set((dict(attrs).get("class") or "").split())
+        is_later = bool(kinds & self._alternatives[-1])
+        self._alternatives[-1] |= kinds
+        self._alternatives.append(set())
+        is_closed = tag == "details" and "open" not in dict(attrs)
+        self._open.append("hidden" if is_later else "folded" if is_closed else tag)
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in _VOID_TAGS and self._open:
             self._open.pop()
+            self._alternatives.pop()
 
     def handle_data(self, data: str) -> None:
         if _IGNORED_TAGS & set(self._open):
@@ -59,4 +69,5 @@ class _WordCounter(HTMLParser):
         n = len(data.split())
         self.words += n
         is_summary = "summary" in self._open[-2:] and self._open.count("folded") < 2
-        self.first_words += n if "folded" not in self._open or is_summary else 0
+        is_shown = "hidden" not in self._open and ("folded" not in self._open or is_summary)
+        self.first_words += n if is_shown else 0
