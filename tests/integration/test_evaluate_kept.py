@@ -119,7 +119,7 @@ def test_an_evaluation_that_was_stopped_goes_on(capsys, monkeypatch, photos, ffd
     monkeypatch.setattr(pretrained.PretrainedModel, "restore", stopped)
     code, _, err = call(capsys, *command, "--out", tmp_path / "out")
     assert code == 130
-    assert "goes on" in err
+    assert "continues" in err
     assert len((tmp_path / "out/images.jsonl").read_text().splitlines()) == 1 + 4
     with (tmp_path / "out/images.jsonl").open("a") as stream:
         stream.write('{"image": "3.p')  # cut short by the end of the process

@@ -165,7 +165,7 @@ def test_sizes_stand_beside_every_variant():
     runs = {n: replace(r, spec={"model": model if "g90" in n else {"params": 12}}) for n, r in it.runs.items()}
     table = build_table(replace(it, runs=runs))
     sizes = {row.variant: tuple(size.text for size in row.sizes) for row in table.rows}
-    assert sizes["dfpir_g90"] == ("300.00 k", "1.48 M", "2.50 G")
+    assert sizes["dfpir_g90"] == ("300 k", "1.48 M", "2.50 G")
     assert sizes["restormer"] == ("", "12", "")
     assert sizes["degraded input"] == ("", "", "")
     assert [c.head for c in all_metrics(table).columns][-4:] == ["trained", "all", "MACs, 128 px", "Seeds"]
