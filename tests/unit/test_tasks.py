@@ -47,7 +47,8 @@ def fog(monkeypatch):
     monkeypatch.setattr(TASKS, "_entries", dict(TASKS._entries))
     monkeypatch.setattr(SENTENCES, "_entries", dict(SENTENCES._entries))
     monkeypatch.setattr(schema.tasks, "TASK_STYLES", dict(schema.TASK_STYLES))
-    return tasks.register_task(
+    load_embedded.cache_clear()  # what it has loaded serves the tasks of that time
+    task = tasks.register_task(
         Task(
             name="fog",
             label="Fog",
@@ -63,6 +64,8 @@ def fog(monkeypatch):
             loss_weight=2.0,
         )
     )
+    yield task
+    load_embedded.cache_clear()
 
 
 def test_a_task_has_a_condition_and_a_prompt_for_each_strength(fog):
