@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ablations.harness.cost.models import BenchmarkedModel
 
 _DESCRIPTION = """\
-Measure the cost of each model (parameters, multiply-adds, latency, throughput,
-peak memory; forward and training step), then write a table and a page.
+Measure the cost of each model (parameters, multiply-adds, latency,
+throughput, peak memory; forward and training step), then write a table and a
+page.
 
 Examples:
   python -m ablations.efficiency
