@@ -64,11 +64,13 @@ class StoredExtreme:
 
 
 def variants_with_figure(study: Study, analysis: Analysis) -> list[str]:
-    """The variants with the highest and the lowest average difference from the reference; one where only one is."""
+    """The first two featured variants beside the reference; without featured ones the highest and the lowest mean."""
     table = means(analysis.scores)[AVERAGE].drop(index="input").dropna()
     reference = str(study.reference)
     if reference not in table.index:
         return []
+    if featured := [v for v in study.featured if v in table.index and v != reference]:
+        return featured[:2]
     others = (table - table[reference]).drop(index=reference).sort_values(kind="stable")
     return [str(v) for v in dict.fromkeys([*others.index[-1:], *others.index[:1]])]
 

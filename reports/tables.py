@@ -34,6 +34,7 @@ class ResultRow:
     """One line of the table.
 
     Attributes:
+        n_seeds: finished and planned.
         aliases: labels of the model's other names.
         ingredients: parts of the model, from study.json.
         sizes: trained parameters, parameters and multiply-adds; empty where unknown.
@@ -44,7 +45,7 @@ class ResultRow:
     variant: str
     label: str
     cells: tuple[Cell, ...]
-    seeds: str
+    n_seeds: tuple[int, int] = (0, 0)
     aliases: tuple[str, ...] = ()
     ingredients: Mapping[str, str] = field(default_factory=dict)
     sizes: tuple[Cell, Cell, Cell] = (Cell(), Cell(), Cell())
@@ -52,13 +53,19 @@ class ResultRow:
     surpassed_by: str = ""
     is_input: bool = False
 
+    @property
+    def seeds_text(self) -> str:
+        """Finished seeds ("3"), or "2 of 3" where one is unfinished."""
+        done, planned = self.n_seeds
+        return str(done) if done == planned else message("{n} of {all}", n=done, all=planned)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResultTable:
     """The table before layout (reports/pages/result.py).
 
     Attributes:
-        columns: conditions and the averages that differ, by name.
+        columns: conditions and, with more than one, the averages that differ, by name.
         rows: the degraded input first, then the variants in the study's order.
         notes: lines below the table: other names of a model.
         protocol: name of the evaluation protocol.
@@ -73,15 +80,20 @@ class ResultTable:
     data: str
     metrics: tuple[schema.Metric, ...] = schema.METRICS
 
+    def without_model_columns(self) -> ResultTable:
+        """The table without parts and sizes of the models, for a page that has them in another table."""
+        rows = (replace(row, ingredients={}, sizes=(Cell(), Cell(), Cell()), macs_px="") for row in self.rows)
+        return replace(self, rows=tuple(rows))
+
 
 def build_table(study: Study) -> ResultTable:
     """The study's table from the rows of its finished runs."""
     scores = {m.name: study.scores(m.name) for m in study.metrics}
     first = scores[study.metrics[0].name]
-    columns = (*first.conditions, *first.averages)
+    columns = (*first.conditions, *(first.averages if len(first.conditions) > 1 else ()))
     averages = {name: means(metric_scores) for name, metric_scores in scores.items()}
     inputs = _mean_cells("input", columns, study.metrics, averages, placeholder="-")
-    rows = [ResultRow(variant=INPUT_LABEL, label=INPUT_LABEL, cells=inputs, seeds="", is_input=True)]
+    rows = [ResultRow(variant=INPUT_LABEL, label=INPUT_LABEL, cells=inputs, is_input=True)]
     surpassed = variants_below_classical(study)
     for variant in study.variants:
         planned = study.runs_of(variant)
@@ -94,7 +106,7 @@ def build_table(study: Study) -> ResultTable:
                 variant=variant,
                 label=study.label(variant),
                 cells=_with_spread(cells, variant, columns, study, scores),
-                seeds=_seed_count(study, variant),
+                n_seeds=_seed_count(study, variant),
                 aliases=tuple(study.label(e.variant) for e in study.aliases.get(variant, ())),
                 surpassed_by=study.label(surpassed[variant]) if variant in surpassed else "",
                 ingredients=study.ingredients.get(variant, {}),
@@ -147,12 +159,12 @@ def _mean_cells(
     return tuple(cells)
 
 
-def _seed_count(study: Study, variant: str) -> str:
-    """How many seeds are done; several runs of one seed (a model a task) count once, when all are done."""
+def _seed_count(study: Study, variant: str) -> tuple[int, int]:
+    """Seeds finished and planned; several runs of one seed (a model a task) count once, when all are done."""
     entries = [entry for entry in study.entries if entry.variant == variant and entry.alias_of is None]
     planned = {entry.seed for entry in entries}  # from the plan: a missing run has no seed
     unfinished = {entry.seed for entry in entries if study.runs[entry.run_id].status is not Status.DONE}
-    return message("{n} of {all}", n=len(planned - unfinished), all=len(planned)) if unfinished else str(len(planned))
+    return len(planned - unfinished), len(planned)
 
 
 def _with_spread(

@@ -45,8 +45,8 @@ def to_latex(table: Table) -> str:
     """The table as a `table*`; columns of one group share a head with a rule."""
     columns = "".join("r" if column.is_number else "l" for column in table.columns)
     lines = [PACKAGES, r"\begin{table*}[t]", r"\centering", r"\scriptsize", r"\setlength{\tabcolsep}{2pt}"]
-    caption = " ".join(escape_text(line) for line in (table.caption, *table.notes) if line)
-    lines += [rf"\caption{{{escape_text(table.title)}. {caption}}}", rf"\label{{tab:{table.name}}}"]
+    caption = " ".join(escape_text(line) for line in (f"{table.title}.", table.caption, *table.notes) if line)
+    lines += [rf"\caption{{{caption}}}", rf"\label{{tab:{table.name}}}"]
     lines += [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"\toprule", *_heads(table.columns)]
     for number, rows in enumerate(table.bodies):
         lines += [r"\midrule"] if not number or not rows[0].heading else []

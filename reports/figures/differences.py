@@ -58,7 +58,7 @@ class Crops:
 
 
 def draw(study: Study, analysis: Analysis, folder: Path) -> list[Picture]:
-    """A figure for the variant that gains most over the reference, and one for the variant that loses most.
+    """A figure for each of `variants_with_figure`.
 
     None without a reference, or where no other variant is finished.
     """
@@ -122,7 +122,7 @@ def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: 
         ending = "" if are_extremes else "\nwith a\nstored crop"
         for axes, each in zip(grid, crops, strict=True):
             _crops(axes, each, study.label(variant), study.label(reference), ending)
-    texts = _texts(variant, reference, gaps, _selection(number), _crops_caption(crops, are_extremes))
+    texts = _texts(variant, reference, gaps, _selection(study, number), _crops_caption(crops, are_extremes))
     return save(figure, folder, f"differences_{number}", **texts)
 
 
@@ -200,14 +200,15 @@ def _crops_caption(crops: Sequence[Crops], are_extremes: bool) -> str:
     )
 
 
-def _selection(number: int) -> str:
-    """Why the variant has a figure."""
-    return (
-        message("The variant with the highest mean.") if number == 1 else message("The variant with the lowest mean.")
-    )
+def _selection(study: Study, number: int) -> list[str]:
+    """Why the variant has a figure, where the study did not say so before its results."""
+    if study.featured:
+        return []
+    highest, lowest = message("The variant with the highest mean."), message("The variant with the lowest mean.")
+    return [highest if number == 1 else lowest]
 
 
-def _texts(variant: str, reference: str, gaps: pd.DataFrame, selection: str, crops: str) -> dict[str, str]:
+def _texts(variant: str, reference: str, gaps: pd.DataFrame, selection: list[str], crops: str) -> dict[str, str]:
     low, middle, high = (float(np.percentile(gaps["gap"], q)) for q in (0, 50, 100))
     spread = message(
         "from {low} to {high} dB, median {middle} dB", low=signed(low), high=signed(high), middle=signed(middle)
@@ -225,7 +226,7 @@ def _texts(variant: str, reference: str, gaps: pd.DataFrame, selection: str, cro
         ),
         "caption": sentences(
             [
-                selection,
+                *selection,
                 message("Markers: test images under a condition, averaged over common seeds; {spread}.", spread=spread),
                 crops,
             ]

@@ -36,7 +36,7 @@ _AVERAGE_HEADS = {AVERAGE: message("columns"), TASK_AVERAGE: message("tasks")}
 def all_metrics(table: ResultTable, name: str = "result") -> Table:
     """All metrics in one cell, as in `table.md`."""
     heads = [Column(head=condition_label(column)) for column in table.columns]
-    return _table(table, name, title=message("Result"), heads=heads, caption=table_caption(table))
+    return _table(table, name, title=message("Result"), heads=heads, caption=table_caption(table), has_seeds=True)
 
 
 def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", origins: int | None = None) -> Table:
@@ -50,7 +50,13 @@ def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", 
         metric_table, f"{name}-{metric.name}", title=title, heads=heads, caption=table_caption(table, (metric,))
     )
     latex_table = _table(
-        metric_table, page_table.name, title=title, heads=heads, caption=_latex_caption(metric_table), is_narrow=True
+        metric_table,
+        page_table.name,
+        title=title,
+        heads=heads,
+        caption=_latex_caption(metric_table),
+        is_narrow=True,
+        has_seeds=True,
     )
     averages = [n for n, column in enumerate(table.columns) if column in _AVERAGE_HEADS]
     latex_rows = [
@@ -83,7 +89,7 @@ def _with_spread(cell: Cell) -> Cell:
 def _latex_caption(table: ResultTable) -> str:
     """Caption for a paper; mentions only marks that occur."""
     numbers = [number for row in table.rows for cell in row.cells for number in cell.numbers]
-    seeds = {row.seeds for row in table.rows if not row.is_input}
+    seeds = {row.seeds_text for row in table.rows if not row.is_input}
     lines: list[str] = [f"Protocol {table.protocol}, data {table.data}."]
     if len(seeds) == 1:
         lines.append(f"Seeds: {next(iter(seeds))}.")
@@ -93,7 +99,12 @@ def _latex_caption(table: ResultTable) -> str:
         lines.append("Averages \N{PLUS-MINUS SIGN} standard deviation over seeds.")
     if any(number.rank for number in numbers):
         lines.append(MARKS)
-    return sentences([*lines, AVERAGES[len({AVERAGE, TASK_AVERAGE} & set(table.columns))]])
+    return sentences([*lines, *_averages_note(table)])
+
+
+def _averages_note(table: ResultTable) -> list[str]:
+    n_averages = len({AVERAGE, TASK_AVERAGE} & set(table.columns))
+    return [AVERAGES[n_averages]] if n_averages else []
 
 
 def difference_table(table: ResultTable, study: Study, name: str = "result") -> Table | None:
@@ -157,11 +168,19 @@ def column_heads(columns: Sequence[str]) -> list[Column]:
 
 
 def _table(
-    table: ResultTable, name: str, *, title: str, heads: Sequence[Column], caption: str, is_narrow: bool = False
+    table: ResultTable,
+    name: str,
+    *,
+    title: str,
+    heads: Sequence[Column],
+    caption: str,
+    is_narrow: bool = False,
+    has_seeds: bool = False,
 ) -> Table:
+    """The table's layout; seeds that differ in a column where it `has_seeds`, else below the variant's label."""
     trained, params, macs = ([row.sizes[n] for row in table.rows] for n in range(3))
     px = "/".join(dict.fromkeys(row.macs_px for row in table.rows if row.macs_px))
-    seeds = [words(row.seeds) for row in table.rows]
+    seeds = [words("" if row.is_input else row.seeds_text) for row in table.rows]
     parameters = [
         (Column(head=message("trained"), group=message("Params")), trained),
         (Column(head=message("all"), group=message("Params")), params if params != trained else []),
@@ -169,7 +188,7 @@ def _table(
     extra_columns = [
         *([(Column(head="Params"), trained)] if is_narrow else parameters),
         (Column(head="MACs" if is_narrow else message("MACs, {px} px", px=px)), macs),
-        (Column(head=message("Seeds")), seeds if len({cell.text for cell in seeds[1:]}) > 1 else []),
+        (Column(head=message("Seeds")), seeds if has_seeds and len({cell.text for cell in seeds[1:]}) > 1 else []),
     ]
     non_empty = [(column, cells) for column, cells in extra_columns if any(cell.text for cell in cells)]
     ingredients = _differing_ingredients(table, _MAX_NARROW_LENGTH if is_narrow else None)
@@ -178,7 +197,11 @@ def _table(
     columns += [*heads, *(column for column, _ in non_empty)]
     rows = []
     for n, row in enumerate(table.rows):
-        cells = [_label(row), *(words(row.ingredients.get(ingredient, "")) for ingredient in ingredients), *row.cells]
+        cells = [
+            _label(row, has_seeds),
+            *(words(row.ingredients.get(ingredient, "")) for ingredient in ingredients),
+            *row.cells,
+        ]
         cells += [extra_cells[n] for _, extra_cells in non_empty]
         rows.append(Row(cells=tuple(cells), is_fixed=row.is_input, name="" if row.is_input else row.variant))
     return Table(
@@ -209,8 +232,10 @@ def _differing_ingredients(table: ResultTable, max_length: int | None) -> list[s
     ]
 
 
-def _label(row: ResultRow) -> Cell:
+def _label(row: ResultRow, has_seeds: bool = True) -> Cell:
     below: tuple[str, ...] = tuple(f"= {alias}" for alias in row.aliases)
+    done, planned = row.n_seeds
+    below += (message("{n} of {all} seeds", n=done, all=planned),) if 0 < done < planned and not has_seeds else ()
     below += (message("below {reference}", reference=row.surpassed_by),) if row.surpassed_by else ()
     return words(row.label, below=below, hover="" if row.is_input else row.variant)
 
@@ -228,4 +253,4 @@ def table_caption(table: ResultTable, metrics: Sequence[schema.Metric] = ()) -> 
         protocol=table.protocol or message("unknown"),
         data=table.data,
     )
-    return sentences([terms, MARKS, AVERAGES[len({AVERAGE, TASK_AVERAGE} & set(table.columns))]])
+    return sentences([terms, MARKS, *_averages_note(table)])

@@ -112,7 +112,7 @@ class StudyReport:
             self._subsets(),
             self.reported.section if self.reported else None,
             self._crops(),
-            _figure_section("differences", message("PSNR gain by image"), figures),
+            _figure_section("differences", message("PSNR difference by image"), figures),
             _figure_section("curves", message("Training"), figures, message("No run has logged its training.")),
             *(measure.section for measure in self.measures.training),
             self._mechanism(),
@@ -172,7 +172,7 @@ class StudyReport:
         for number, (subset, table) in enumerate(self.subsets, start=1):
             subset_blocks = [
                 Text(text=subset.note, style="caption"),
-                *result_blocks(table, subset.study, f"part-{number}", number),
+                *result_blocks(table.without_model_columns(), subset.study, f"part-{number}", number),
             ]
             blocks.append(Section(name=f"part-{number}", title=subset.title, blocks=subset_blocks))
         title, short = message("Other images and protocols"), message("Other images")

@@ -11,12 +11,11 @@ import pandas as pd
 from reports import schema
 from reports.document import Cell, Number, Row, words
 from reports.formatting import format_quantity
-from reports.labels import condition_label
 from reports.load import name_of
 from reports.messages import comma, joined, message, series
 from reports.reported.column_means import ColumnMeans, column_means, mean_cells
 from reports.reported.comparison import ComparedCell, MetricComparison, compare
-from reports.reported.paper_tables import AVERAGE_COLUMN, PaperColumn, Setting, method_of, protocol_for
+from reports.reported.paper_tables import PaperColumn, Setting, method_of, protocol_for
 from reports.reported.printed import reported_rows
 from reports.study import Run, Status, Study
 from reports.tables import INPUT_LABEL
@@ -33,30 +32,25 @@ class MeasuredTable:
 
     Attributes:
         title: protocol and data.
-        heads: the columns: the paper's test sets on the field's data, conditions on other images.
         rows: the degraded input first; a cell with the name, one a column, and where the numbers come from.
         differences: each variant against each source; empty where nothing can be compared, see `reasons`.
         reasons: sentences for the reader.
     """
 
     title: str
-    heads: tuple[str, ...]
     rows: tuple[Row, ...]
     differences: tuple[Row, ...]
     reasons: tuple[str, ...]
 
 
 def measured_tables(study: Study, setting: Setting) -> tuple[MeasuredTable, ...]:
-    """The study's numbers for a setting's columns, one table per protocol and, on other images, per data set."""
-    images = study.rows
+    """The study's numbers on the test sets of a setting, one table per protocol; none on other images."""
+    if not _is_paper_data(study):
+        return ()
     tables = []
     for protocol in study.test_settings["protocol"].unique():
-        rows = images[images["protocol"] == protocol]
-        on_field = _by_paper_column(rows, setting) if _is_paper_data(study) else rows.iloc[:0]
-        if len(on_field):
-            tables.append(_on_paper_test_sets(study, setting, str(protocol), on_field))
-        else:
-            tables += _on_other_images(study, setting, str(protocol), rows)
+        rows = _by_paper_column(study.rows[study.rows["protocol"] == protocol], setting)
+        tables += [_on_paper_test_sets(study, setting, str(protocol), rows)] if len(rows) else []
     return tuple(tables)
 
 
@@ -81,40 +75,28 @@ def _on_paper_test_sets(study: Study, setting: Setting, protocol: str, rows: pd.
     differences = tuple(_differences(study, setting, protocol, grid, complete))
     if not differences and complete:
         reasons.append(_no_difference_reason(study, setting, protocol))
-    heads = tuple(c.head for c in setting.columns)
     return MeasuredTable(
         title=message("Measured here: protocol {protocol}, the field's test sets", protocol=protocol),
-        heads=(*heads, AVERAGE_COLUMN) if setting.has_average else heads,
         rows=_rows(study, grid, with_average=setting.has_average),
         differences=differences,
         reasons=tuple(reasons),
     )
 
 
-def _on_other_images(study: Study, setting: Setting, protocol: str, rows: pd.DataFrame) -> Iterator[MeasuredTable]:
-    """Measured numbers on other images than the paper's: columns are conditions, not test sets; no differences."""
-    conditions = tuple(dict.fromkeys(c.condition for c in setting.columns))
-    sets = ", ".join(dict.fromkeys(c.name.rpartition("-s")[0] or c.name for c in setting.columns))
-    for dataset in rows["dataset"].unique():
-        data_rows = rows[(rows["dataset"] == dataset) & rows["condition"].isin(conditions)]
-        if not len(data_rows):
-            continue
-        columns = tuple(c for c in conditions if (data_rows["condition"] == c).any())
-        heads = tuple(condition_label(c) for c in columns)
-        yield MeasuredTable(
-            title=message("Measured here: protocol {protocol}, data {name}", protocol=protocol, name=dataset),
-            heads=(*heads, AVERAGE_COLUMN) if setting.has_average else heads,
-            rows=_rows(study, column_means(data_rows, columns), with_average=setting.has_average),
-            differences=(),
-            reasons=(
-                message(
-                    "Reported and measured numbers are on different images: the reported ones on {sets}, the measured "
-                    "ones on “{name}”. They can't be compared, and no difference is computed.",
-                    sets=sets,
-                    name=dataset,
-                ),
-            ),
+def other_images_warning(study: Study, setting: Setting) -> list[str]:
+    """Why no difference is computed from numbers on other images than the paper's; those are in the result table."""
+    conditions = {c.condition for c in setting.columns}
+    rows = study.test_settings[study.test_settings["condition"].isin(conditions)]
+    if rows.empty:
+        return []
+    return [
+        message(
+            "Reported and measured numbers are on different images: the reported ones on {sets}, the measured ones of "
+            "the result table on {names}. They can't be compared, and no difference is computed.",
+            sets=comma(dict.fromkeys(c.name.rpartition("-s")[0] or c.name for c in setting.columns)),
+            names=comma(map(str, rows["dataset"].unique())),
         )
+    ]
 
 
 def _rows(study: Study, grid: ColumnMeans, *, with_average: bool) -> tuple[Row, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Literal
 
 from reports import schema
@@ -18,7 +17,7 @@ from reports.formatting import metric_note
 from reports.labels import latex, markdown
 from reports.messages import TransformedText, joined, message, sentences, series
 from reports.reported.checks import Flag, cite, flags
-from reports.reported.measured import NOT_PRINTED, MeasuredTable, measured_tables, source_row
+from reports.reported.measured import NOT_PRINTED, MeasuredTable, measured_tables, other_images_warning, source_row
 from reports.reported.paper_tables import AVERAGE_COLUMN, NOT_TRAINED, Setting, find_setting
 from reports.reported.printed import ReportedRow, reported_rows, sources
 from reports.run_folder import read_json
@@ -38,11 +37,10 @@ _LATER_TASKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class RowGroup:
-    """Rows that may be compared with each other; `heads` are the columns of numbers as a reader sees them."""
+    """Rows that may be compared with each other."""
 
     kind: Literal["reported", "measured", "difference"]
     title: str
-    heads: tuple[str, ...]
     rows: tuple[Row, ...]
 
 
@@ -52,7 +50,8 @@ class ReportedTable:
 
     Attributes:
         setting: the paper's table that it is about.
-        groups: the paper's own table, what was measured, differences, and what other sources report.
+        groups: the paper's own table, what was measured, and differences.
+        others: what other sources report, folded on the page since it is long.
         warnings: shown before the table.
         remarks: numbered from 1: inconsistencies in the rows that carry their number.
         notes: how to read the table.
@@ -60,29 +59,36 @@ class ReportedTable:
 
     setting: Setting
     groups: tuple[RowGroup, ...]
+    others: RowGroup
     warnings: tuple[str, ...]
     remarks: tuple[str, ...]
     notes: tuple[str, ...]
 
     @property
     def tables(self) -> list[Table]:
-        """A table for each stretch of neighbouring groups with the same columns."""
-        tables = []
-        for number, (heads, members) in enumerate(groupby(self.groups, key=lambda g: g.heads), start=1):
-            groups = list(members)
+        """The paper's table with what was measured, and that of other sources; each where it has rows."""
+        columns = (
+            text_column(message("Method or variant")),
+            *(Column(head=head) for head in _heads(self.setting)),
+            text_column(message("Where from")),
+        )
+        rows = [row for group in self.groups for row in (Row(heading=group.title), *group.rows)]
+        caption = sentences([f"{metric_note()}.", MARKS])
+        tables = [
+            Table(
+                name="reported-1",
+                title=group.title,
+                columns=columns,
+                rows=tuple(rows),
+                caption=caption,
+                has_title=False,
+            )
+            for group in self.groups[:1]
+        ]
+        if self.others.rows:
+            title, others = self.others.title, self.others.rows
             tables.append(
-                Table(
-                    name=f"reported-{number}",
-                    title=groups[0].title,
-                    columns=(
-                        text_column(message("Method or variant")),
-                        *(Column(head=head) for head in heads),
-                        text_column(message("Where from")),
-                    ),
-                    rows=tuple(row for group in groups for row in (Row(heading=group.title), *group.rows)),
-                    caption=sentences([f"{metric_note()}.", MARKS]) if number == 1 else "",
-                    has_title=False,
-                )
+                Table(name="reported-2", title=title, columns=columns, rows=others, caption=caption, is_folded=True)
             )
         return tables
 
@@ -101,7 +107,7 @@ class ReportedTable:
     def markdown(self) -> str:
         """Warnings, tables, notes and numbered remarks."""
         lines = [f"**{markdown(warning)}**\n" for warning in self.warnings]
-        lines += [to_markdown(table) for table in self.tables]
+        lines += [to_markdown(table, with_title=table.is_folded) for table in self.tables]
         lines += [f"{markdown(note)}  " for note in self.notes]
         lines += ["", *(f"{number}. {markdown(remark)}" for number, remark in enumerate(self.remarks, start=1))]
         return "\n".join(lines).rstrip() + "\n"
@@ -146,7 +152,7 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
     groups = [_reported_group(_home_title(setting), setting, paper_rows, marks)]
     measured = measured_tables(study, setting)
     for part in measured:
-        groups.append(RowGroup(kind="measured", title=part.title, heads=part.heads, rows=part.rows))
+        groups.append(RowGroup(kind="measured", title=part.title, rows=part.rows))
         if part.differences:
             groups.append(
                 RowGroup(
@@ -154,18 +160,15 @@ def reported_table(study: Study, setting_name: str) -> ReportedTable:
                     title=message(
                         "Difference: measured \N{MINUS SIGN} reported, under the protocol of the reported numbers"
                     ),
-                    heads=part.heads,
                     rows=part.differences,
                 )
             )
-    # Last, since it is long: measured rows stay close to the paper's own table.
-    groups.append(
-        _reported_group(message("Reported by other sources (copied, not measured here)"), setting, other_rows, marks)
-    )
+    others = message("Reported by other sources (copied, not measured here)")
     return ReportedTable(
         setting=setting,
         groups=tuple(g for g in groups if g.rows),
-        warnings=_warnings(setting, rows, measured),
+        others=_reported_group(others, setting, other_rows, marks),
+        warnings=_warnings(setting, rows, measured, other_images_warning(study, setting)),
         remarks=remarks,
         notes=_notes(setting, rows),
     )
@@ -192,7 +195,7 @@ def _reported_group(
         )
         for row, row_cells in zip(rows, cells, strict=True)
     )
-    return RowGroup(kind="reported", title=title, heads=_heads(setting), rows=lines)
+    return RowGroup(kind="reported", title=title, rows=lines)
 
 
 def _rank_cells(rows: Sequence[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
@@ -275,7 +278,9 @@ def _group_flags(setting_flags: Sequence[Flag]) -> dict[tuple[str, str, tuple[st
     return groups
 
 
-def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[MeasuredTable]) -> tuple[str, ...]:
+def _warnings(
+    setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[MeasuredTable], other_images: Sequence[str]
+) -> tuple[str, ...]:
     lines: list[str] = []
     if not rows:
         tasks = {column.condition for column in setting.columns}
@@ -294,7 +299,9 @@ def _warnings(setting: Setting, rows: Sequence[ReportedRow], measured: Sequence[
                 file=setting.file,
             )
         )
-    if not measured:
+    if not measured and other_images:
+        lines += other_images if rows else []
+    elif not measured:
         lines.append(
             message("No finished run has numbers for these columns: every number here is reported, none is measured.")
         )

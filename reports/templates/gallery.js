@@ -7,6 +7,7 @@ for (const gallery of document.querySelectorAll(".gallery")) {
     overview: node.querySelector(".overview"),
     shots: [...node.querySelectorAll(".shot")].map((shot) => ({
       kind: shot.dataset.kind,
+      isLead: "lead" in shot.dataset,
       name: shot.querySelector(".name").textContent,
       psnr: shot.querySelector(".psnr")?.textContent ?? "",
       frames: [...shot.querySelectorAll(".frame")],
@@ -82,11 +83,11 @@ for (const gallery of document.querySelectorAll(".gallery")) {
     scenes.forEach((each, at) => { each.node.hidden = at !== imageMenu.list.selectedIndex; });
     overview.replaceChildren(...(scene().overview ? [scene().overview] : []));
     overview.hidden = !scene().overview;
-    // The same methods stay chosen from image to image; at first the degraded input against the best method.
+    // The same methods stay chosen from image to image; at first the degraded input against the lead, else the best.
     const formerNames = [leftMenu, rightMenu].map((side) => side.list.selectedOptions[0]?.dataset.name);
     const { shots } = scene();
     const score = (shot) => (shot.kind === "restored" ? Number.parseFloat(shot.psnr) : -Infinity);
-    const best = shots.reduce((a, b) => (score(b) > score(a) ? b : a));
+    const best = shots.find((shot) => shot.isLead) ?? shots.reduce((a, b) => (score(b) > score(a) ? b : a));
     [leftMenu, rightMenu].forEach((side, k) => {
       side.list.replaceChildren(...shots.map((shot) => {
         const option = make("option", { textContent: title(shot) });

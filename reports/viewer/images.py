@@ -38,13 +38,15 @@ class Zoom:
 class Shot:
     """A scene's picture: `kind` is "degraded", "restored" or "clean"; `psnr_db` of the complete test image.
 
-    `zooms` are crops of it, one for each of the scene's sizes.
+    `zooms` are crops of it, one for each of the scene's sizes. `is_lead`: restored by the variant that the study is
+    about.
     """
 
     kind: str
     label: str
     zooms: tuple[Zoom, ...]
     psnr_db: float | None = None
+    is_lead: bool = False
 
     @property
     def psnr_text(self) -> str:
@@ -85,9 +87,12 @@ class Scene:
 
     @property
     def gain_db(self) -> float:
-        """The best method's PSNR less the degraded input's; 0 where one of them is not known."""
+        """PSNR of the lead, else of the best method, less the degraded input's; 0 where one of them is not known."""
         scores = {kind: [s.psnr_db for s in self.shots if s.kind == kind and s.psnr_db is not None] for kind in _SCORED}
-        return max(scores["restored"]) - max(scores["degraded"]) if all(scores.values()) else 0.0
+        if not all(scores.values()):
+            return 0.0
+        lead = [shot.psnr_db for shot in self.shots if shot.is_lead and shot.psnr_db is not None]
+        return max(lead or scores["restored"]) - max(scores["degraded"])
 
     @property
     def n_characters(self) -> int:
@@ -193,7 +198,7 @@ class _SceneReader:
             if first is None:
                 first, first_sample = crops, sample
                 shots.append(self._degraded(crops, sample))
-            shots.append(self._restored(crops, sample, self.study.label(variant)))
+            shots.append(self._restored(crops, sample, variant))
             self.errors += [error_of(_pixels(each.restored), _pixels(each.clean)) for each in crops]
         if first is None:
             return None
@@ -214,12 +219,15 @@ class _SceneReader:
         zooms = _zooms(alt, [each.degraded for each in crops])
         return Shot(kind="degraded", label=message("degraded"), zooms=zooms, psnr_db=sample.input_psnr_db)
 
-    def _restored(self, crops: Sequence[_Pngs], sample: Sample, name: str) -> Shot:
+    def _restored(self, crops: Sequence[_Pngs], sample: Sample, variant: str) -> Shot:
+        name = self.study.label(variant)
         alt = message(
             "{condition}, image {image}: restored by {variant}, PSNR {psnr:.2f} dB",
             **self.names, variant=name, psnr=sample.psnr_db,
         )  # fmt: skip
-        return Shot(kind="restored", label=name, zooms=_zooms(alt, [e.restored for e in crops]), psnr_db=sample.psnr_db)
+        is_lead = variant in self.study.featured[:1]
+        zooms = _zooms(alt, [each.restored for each in crops])
+        return Shot(kind="restored", label=name, zooms=zooms, psnr_db=sample.psnr_db, is_lead=is_lead)
 
     def _overview(self, sample: Sample, n_zooms: int) -> Overview | None:
         if sample.display is None or sample.image_size is None:

@@ -137,7 +137,10 @@ def test_differences_are_paired_and_sorted(tmp_path):
     gaps = extremes.differences(loaded, "dfpir_g90", "dfpir_g100")
     assert len(gaps) == len(CONDITIONS) * 6
     assert gaps["gap"].to_numpy() == pytest.approx(0.4)
-    assert extremes.variants_with_figure(loaded, Analysis(scores=collect(loaded.rows))) == ["dfpir_g90", "restormer"]
+    analysis = Analysis(scores=collect(loaded.rows))
+    assert extremes.variants_with_figure(loaded, analysis) == ["dfpir_g90", "restormer"]
+    featured = replace(loaded, featured=("restormer", "dfpir_g100", "absent"))
+    assert extremes.variants_with_figure(featured, analysis) == ["restormer"]
 
 
 def test_without_a_reference_there_are_no_differences(tmp_path):

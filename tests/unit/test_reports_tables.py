@@ -101,7 +101,7 @@ def test_seeds_and_what_is_missing():
     table = build_table(study())
     by_name = {row.variant: row for row in table.rows}
     assert table.rows[0].variant == "degraded input"
-    assert by_name["dfpir_g90"].seeds == "1 of 2"
+    assert by_name["dfpir_g90"].seeds_text == "1 of 2"
     assert by_name["dfpir_g90"].aliases == ("dfpir_g95",)
     assert {c.text for c in by_name["dfpir_g50"].cells} == {"not run"}
     assert {c.text for c in by_name["dfpir_g60"].cells} == {"failed"}
@@ -113,7 +113,20 @@ def test_seeds_that_were_not_run_count_as_planned(tmp_path):
         effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1, 2, 3), not_run=(("b", 1), ("b", 2), ("b", 3)), pictures=False
     )
     rows = {row.variant: row for row in build_table(load([write_runs(tmp_path, fake)])).rows}
-    assert (rows["a"].seeds, rows["b"].seeds) == ("4", "1 of 4")
+    assert (rows["a"].seeds_text, rows["b"].seeds_text) == ("4", "1 of 4")
+
+
+def test_the_page_counts_seeds_below_a_name_and_the_files_in_a_column():
+    table = build_table(study())
+    on_page = one_metric(table, table.metrics[0])
+    assert "Seeds" not in [column.head for column in on_page.columns]
+    below = {row.name: row.cells[0].below for row in on_page.rows}
+    assert below["dfpir_g90"] == ("= dfpir_g95", "1 of 2 seeds")
+    assert below["restormer"] == below["dfpir_g50"] == ()
+    assert "Seeds" in [column.head for column in all_metrics(table).columns]
+    assert "Seeds" in on_page.latex
+    part = one_metric(table.without_model_columns(), table.metrics[0])
+    assert [column.head for column in part.columns] == ["Variant", "σ=15", "σ=50", "Rain", "columns", "tasks"]  # noqa: RUF001
 
 
 def test_both_averages_stand_where_they_differ():
@@ -201,10 +214,10 @@ def test_models_of_one_task_are_one_seed_together(tmp_path):
     study = load([folder])
     runs = {name: replace(run, seed=0) for name, run in study.runs.items()}
     study = replace(study, runs=runs, entries=tuple(replace(entry, seed=0) for entry in study.entries))
-    assert [row.seeds for row in build_table(study).rows if not row.is_input] == ["1"]
+    assert [row.seeds_text for row in build_table(study).rows if not row.is_input] == ["1"]
     name, one = next(iter(runs.items()))
     study = replace(study, runs=runs | {name: replace(one, status=Status.RUNNING)})
-    assert [row.seeds for row in build_table(study).rows if not row.is_input] == ["0 of 1"]
+    assert [row.seeds_text for row in build_table(study).rows if not row.is_input] == ["0 of 1"]
 
 
 def test_ingredients_in_which_variants_differ_are_columns_and_sort_and_lead_back_the_same():

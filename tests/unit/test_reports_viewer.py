@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,14 @@ def test_gallery_holds_the_runs_own_pixels(study, tmp_path):
     alt = f"Rain, image scene0-crop0: restored by dfpir_g100, PSNR {scene.shots[2].psnr_text}"
     assert scene.shots[2].zooms[0].alt == alt
     assert scene.overview is None  # of runs as older versions made them
+
+
+def test_the_first_featured_variant_leads_the_gallery(study):
+    best, led = gallery(study).scenes[3], gallery(replace(study, featured=("restormer", "dfpir_g90"))).scenes[3]
+    assert not any(shot.is_lead for shot in best.shots)
+    assert [shot.label for shot in led.shots if shot.is_lead] == ["restormer"]
+    gains = {shot.label: (shot.psnr_db or 0) - (led.shots[0].psnr_db or 0) for shot in led.shots[1:-1]}
+    assert (best.gain_db, led.gain_db) == pytest.approx((max(gains.values()), gains["restormer"]))
 
 
 def test_gallery_has_two_crops_and_the_complete_image_where_all_runs_have_them(tmp_path):
