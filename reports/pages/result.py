@@ -219,10 +219,13 @@ def _table(
 def _differing_ingredients(table: ResultTable, max_length: int | None) -> list[str]:
     """Parts of the method in which the variants differ, with texts of at most `max_length` characters.
 
-    A part that is equal in all variants, or in all that have it, gets no column, unless it is a check mark.
+    A part that is equal in all variants, or in all that have it, gets no column, unless it is a check mark. Where most
+    variants have no parts (other networks), there are no columns: labels name the parts.
     """
     names = dict.fromkeys(name for row in table.rows for name in row.ingredients)
     variants = [row for row in table.rows if not row.is_input]
+    if 2 * sum(bool(row.ingredients) for row in variants) < len(variants):
+        return []
     values_by_ingredient = {name: {row.ingredients.get(name, "") for row in variants} for name in names}
     return [
         name

@@ -263,8 +263,9 @@ def _budget_text(values: dict[str, Any]) -> str:
             value = _part_text(value)
         if isinstance(value, list):
             parts = [_part_text(v) for v in value]
-            value = (" then " if any(isinstance(v, dict) for v in value) else ", ").join(parts)
-        parts_of_text.append(f"{key.replace('_', ' ')} {value}")
+            separator = message(" then ") if any(isinstance(v, dict) for v in value) else ", "
+            value = joined(parts, separator)
+        parts_of_text.append(joined([key.replace("_", " "), value if isinstance(value, str) else str(value)], " "))
     return joined(parts_of_text, " · ")
 
 

@@ -18,7 +18,7 @@ from reports.labels import latex, markdown
 from reports.messages import TransformedText, joined, message, sentences, series
 from reports.reported.checks import Flag, cite, flags
 from reports.reported.measured import NOT_PRINTED, MeasuredTable, measured_tables, other_images_warning, source_row
-from reports.reported.paper_tables import AVERAGE_COLUMN, NOT_TRAINED, Setting, find_setting
+from reports.reported.paper_tables import NOT_TRAINED, Setting, find_setting
 from reports.reported.printed import ReportedRow, reported_rows, sources
 from reports.run_folder import read_json
 from reports.schema import STUDY_FILE
@@ -73,7 +73,7 @@ class ReportedTable:
             text_column(message("Where from")),
         )
         rows = [row for group in self.groups for row in (Row(heading=group.title), *group.rows)]
-        caption = sentences([f"{metric_note()}.", MARKS])
+        caption = sentences([message("{clauses}.", clauses=metric_note()), MARKS])
         tables = [
             Table(
                 name="reported-1",
@@ -179,7 +179,7 @@ def _home_title(setting: Setting) -> str:
 
 
 def _heads(setting: Setting) -> tuple[str, ...]:
-    return tuple(c.head for c in setting.columns) + ((AVERAGE_COLUMN,) if setting.has_average else ())
+    return tuple(c.head for c in setting.columns) + ((message("Average"),) if setting.has_average else ())
 
 
 def _reported_group(
