@@ -72,7 +72,9 @@ def page_environment(language: Language = ENGLISH) -> Environment:
         return escape(language.pattern(text)).format(**translated)
 
     environment.globals.update(_=translate_fixed, told=translate, message=message, figures_folder=schema.FIGURES_FOLDER)
-    environment.filters.update(data_uri=_data_uri, tr=translate, breakable=_breakable, groups=_groups)
+    environment.filters.update(
+        data_uri=_data_uri, tr=lambda text: _unbroken(translate(text)), breakable=_breakable, groups=_groups
+    )
     environment.tests.update(fixed_row=is_fixed)
     return environment
 
@@ -96,7 +98,12 @@ def _data_uri(path: Path) -> str:
 
 def _breakable(name: str) -> Markup:
     """A text that may break behind its underscores too."""
-    return Markup("_<wbr>").join(name.split("_"))
+    return Markup("_<wbr>").join(_unbroken(name).split("_"))
+
+
+def _unbroken(text: str) -> str:
+    """The text with settings such as "γ = 0.9" kept on one line."""
+    return re.sub(" = (?=[0-9])", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", text)
 
 
 def _policy_hash(text: str) -> str:

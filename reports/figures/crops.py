@@ -171,7 +171,7 @@ def _texts(table: CropTable) -> dict[str, str]:
         )
     ]
     if table.left_out:
-        caption.append(message("Not shown for want of room: {names}.", names=comma(table.left_out)))
+        caption.append(message("Not shown, to save space: {names}.", names=comma(table.left_out)))
     return {
         "title": message("Crops"),
         "alt": message(

@@ -193,7 +193,8 @@ def _caption(runs: Sequence[LoggedRun], n_omitted: int, tested: Sequence[int], p
     """How the figure was made."""
     parts: list[str] = [
         message(
-            "One line a run; seeds share their variant's colour. The loss is a running mean over {span} logged steps.",
+            "One line per run; seeds share their variant's colour. The loss is a running mean over {span} logged "
+            "steps.",
             span=_smoothing_span(runs[0].log),
         )
     ]

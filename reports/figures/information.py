@@ -25,8 +25,8 @@ from reports.study import Study
 
 MAX_LINES = 8
 _CAPTION = message(
-    "Share of the input's variance that the best linear map can't recover from the output, images of all conditions. "
-    "Bars: 95\N{NO-BREAK SPACE}% intervals over seeds, absent with one."
+    "Share of the input's variance that the best linear map can't recover from the output, images of all "
+    "conditions. Bars: 95% intervals over seeds, absent with one."
 )
 
 

@@ -67,10 +67,10 @@ def draw_pairs(interference: Interference, study: Study, folder: Path) -> Pictur
         caption=sentences(
             [
                 message(
-                    "Cosine between the gradients of two tasks over all shared parameters at the end of training, mean "
-                    "over draws of images, then seeds. Below 0 a step for one task undoes the other. On the diagonal a "
-                    "task against itself on other images; blank: a pair that is not resolved, since the cosine of one "
-                    "of its tasks with itself can't be told from zero."
+                    "Cosine between the gradients of two tasks over all shared parameters at the end of "
+                    "training, mean over draws of images, then seeds. Below 0 the gradients conflict. Diagonal: "
+                    "a task against itself on other images. Blank: not resolved, since the cosine of one of the "
+                    "tasks with itself does not differ from zero."
                 ),
                 *shown_variants_note(len(variants), len(interference.variants)),
             ]
@@ -141,7 +141,7 @@ def draw_progress(interference: Interference, study: Study, folder: Path) -> Pic
                 message("Share of pairs of tasks whose gradients of all shared parameters have a negative cosine."),
                 counting_rule,
                 EXACT_INTERVALS,
-                message("Variants are moved aside a little so that their bars can be told apart."),
+                message("Variants are offset slightly to keep their bars visible."),
                 *shown_variants_note(len(variants), len(interference.variants)),
             ]
         ),

@@ -125,10 +125,10 @@ def _texts(levels: Levels, variants: list[str]) -> dict[str, str]:
         for prompt, names in by_prompt.items()
     ]
     caption = message(
-        "Restored minus degraded PSNR, mean over images, then seeds. Filled points and dotted lines: levels trained "
-        "on. Below the line at 0 the restored image is worse than its input. Below: the paired difference from the "
-        "study's reference, where it has one, with 95\N{NO-BREAK SPACE}% intervals; its points are moved aside a "
-        "little. Levels without a prompt of their own: {prompts}.",
+        "Restored minus degraded PSNR, mean over images, then seeds. Filled points and dotted lines: levels "
+        "trained on. Below the line at 0 the restored image is worse than its input. Below: the paired "
+        "difference from the study's reference, where it has one, with 95% intervals; its points are moved aside "
+        "a little. Levels without a prompt of their own: {prompts}.",
         prompts=series(prompts) if prompts else message("none"),
     )
     return {

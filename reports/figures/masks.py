@@ -160,9 +160,9 @@ def _draw_attention(masks: Masks, folder: Path) -> Picture:
             conditions=comma(map(condition_label, masks.conditions)),
         ),
         caption=message(
-            "{variant}, seed {seed}: mean weights over the test patches of each condition, in units of 1 / c, what "
-            "each of a row's c entries would weigh if all weighed the same. Rows: channels of the perturbed query; "
-            "columns: channels of the key; heads side by side, parted by lines.",
+            "{variant}, seed {seed}: mean attention over the test patches of each condition, relative to uniform "
+            "attention (1 / c for a row of c entries). Rows: channels of the perturbed query; columns: channels "
+            "of the key; heads side by side, separated by lines.",
             variant=masks.variant,
             seed=masks.run.seed,
         ),
@@ -240,10 +240,10 @@ def _mask_texts(masks: Masks, blocks: list[str]) -> dict[str, str]:
             told=series(summaries),
         ),
         "caption": message(
-            "{variant}, seed {seed}: share of {many} test patches a condition whose mask drops the entry (black: "
-            "always). Rows: channels of the perturbed query; columns: channels of the key; heads side by side, parted "
-            "by lines. Below: Jaccard index of the entries dropped for two patches, one of each condition; on the "
-            "diagonal two patches of the same condition. {told}.",
+            "{variant}, seed {seed}: share of {many} test patches per condition whose mask drops the entry "
+            "(black: always). Rows: channels of the perturbed query; columns: channels of the key; heads side by "
+            "side, separated by lines. Below: Jaccard index of the entries dropped for two patches, one of each "
+            "condition; diagonal: two patches of the same condition. {told}.",
             variant=masks.variant,
             seed=masks.run.seed,
             many=n_patches,

@@ -269,8 +269,8 @@ def _rounding_sentence(group: OrderGroup) -> list[str]:
     ]
     return [
         message(
-            "Bottom row: what moves where the prompt codes are rounded and the orders made anew ({parts}); lines are "
-            "means over the prompts.",
+            "Bottom row: change of the orders computed from rounded prompt embeddings ({parts}); lines are means "
+            "over the prompts.",
             parts=series(parts),
         )
     ]

@@ -155,13 +155,11 @@ def make_tables(information: Information) -> list[Table]:
                 (*labels, *(intervals.value_cell(intervals.estimate(b, variant, MEAN), 3) for b in losses))
             )
     heads = (text_column(message("Variant")), text_column(message("Part")))
-    interval = message("Intervals: 95\N{NO-BREAK SPACE}% over seeds, absent with one.")
+    interval = message("Intervals: 95% over seeds, absent with one.")
     tables = [
         Table(
             title=message("Loss by level"),
-            caption=texts(
-                [message("1 \N{MINUS SIGN} R² on images of all conditions: 0 where nothing is lost."), interval]
-            ),
+            caption=texts([message("1 \N{MINUS SIGN} R² on images of all conditions: 0 for no loss."), interval]),
             columns=(
                 *heads,
                 *(

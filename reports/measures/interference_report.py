@@ -72,12 +72,14 @@ def _all_pairs_sentences(interference: Interference) -> list[str]:
     shares = _final_shares(interference)
     if not interference.alone:
         return [
-            message("No task was measured against itself on other images: no conflict can be told from sampling noise.")
+            message(
+                "No task was measured against itself on other images: conflicts can't be separated from sampling noise."
+            )
         ]
     if not shares:
         return [
             message(
-                "No pair of tasks is resolved with {n} draws of images: nothing can be said of conflicts.",
+                "No pair of tasks is resolved with {n} draws of images: no conclusion on conflicts.",
                 n=interference.magnitude.scores.n_images,
             )
         ]
@@ -280,9 +282,9 @@ def make_pair_table(by_loss: ByLoss) -> Table:
     return Table(
         title=message("Cosine against its ceiling by pair of tasks, at the end of training"),
         caption=message(
-            "Mean cosine of two tasks' gradients over the geometric mean of the cosines that each has with itself "
-            "on other images; not resolved: one of these can't be told from zero. Fisher's z over seeds and draws "
-            "gives the 95\N{NO-BREAK SPACE}% intervals, those of cosine and ceiling added in quadrature."
+            "Mean cosine of two tasks' gradients over the geometric mean of the cosines that each has with "
+            "itself on other images; not resolved: one of these does not differ from zero. Fisher's z over seeds "
+            "and draws gives the 95% intervals, those of cosine and ceiling added in quadrature."
         ),
         columns=(
             text_column(message("Variant")),

@@ -118,7 +118,7 @@ def flag_unresolved(clause: str, estimate: Interval) -> str:
     """The clause, with a remark where the interval of its number contains zero."""
     if not estimate.low <= 0 <= estimate.high:
         return clause
-    return message("{said}, which can't be told from zero", said=clause)
+    return message("{said}, not significantly different from zero", said=clause)
 
 
 def format_loss(estimate: Estimate) -> str:
@@ -135,7 +135,7 @@ def caveats(analysis: Analysis, unit: str = "scenes") -> list[str]:
     counts = [len(s) for s in analysis.scores.seeds.values()]
     lines = []
     if counts and max(counts) == 1:
-        lines.append(message("With one seed a variant this is true of these trained models, not of the variants."))
+        lines.append(message("With one seed per variant, this holds for these trained models only."))
     elif counts and min(counts) == 1:
         lines.append(message("A variant with one seed has no measure of seed-to-seed variance."))
     if analysis.scores.n_scenes < FEW_SCENES and unit == "scenes":
@@ -158,10 +158,8 @@ def describe_sample(analysis: Analysis, unit: str = "images") -> str:
         "scenes": analysis.scores.n_scenes,
     }
     if unit == "images":
-        return message(
-            "Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} images of {scenes} scenes.", **values
-        )
-    return message("Intervals: 95\N{NO-BREAK SPACE}%, over {seeds} and {images} draws of images.", **values)
+        return message("Intervals: 95%, over {seeds} and {images} images of {scenes} scenes.", **values)
+    return message("Intervals: 95%, over {seeds} and {images} draws of images.", **values)
 
 
 def _make_cell(estimate: Interval | None, format_value: Callable[[float], str]) -> Cell:

@@ -126,7 +126,7 @@ def sentences(levels: Levels, reference: str | None) -> list[str]:
     """Whether models still help on new levels, and whether any differs there from the reference."""
     new_conditions = levels.new_to_all()
     if not new_conditions:
-        return [message("Every level was trained on by some variant: nothing here tells of new ones.")]
+        return [message("Every level was trained on by some variant: no evidence on new levels.")]
     gains = {
         (variant, condition): levels.gains.estimate(variant, condition)
         for variant in levels.variants
@@ -178,7 +178,7 @@ def _reference_sentences(levels: Levels, reference: str | None, new: tuple[str, 
     if not significant:
         return [
             message(
-                "None of the {n} differences from the reference, {reference}, leaves zero out there.",
+                "None of the {n} differences from the reference, {reference}, is significant there.",
                 n=len(finite),
                 reference=reference,
             )

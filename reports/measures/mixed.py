@@ -137,9 +137,9 @@ def _better_prompt_sentence(mixed: Mixed, condition: str) -> str:
     ]
     if undecided:
         parts.append(
-            message("the two can't be told apart for {n} of {all}", n=undecided, all=len(differences))
+            message("no significant difference between the two for {n} of {all}", n=undecided, all=len(differences))
             if parts
-            else message("the two can't be told apart")
+            else message("no significant difference between the two")
         )
     return message("On {condition}, {told}.", condition=condition_in_sentence(condition), told=series(parts))
 

@@ -27,11 +27,7 @@ def make_section(table: pd.DataFrame, section: MeasureSection, variants: tuple[s
     # one column is its own average
     columns_to_show = (AVERAGE, *columns) if len(columns) > 1 else columns
     estimates = {v: [intervals.estimate(analysis, v, column) for column in columns_to_show] for v in measured}
-    sample = (
-        intervals.describe_sample(analysis)
-        if varies_over_images
-        else message("Intervals: 95\N{NO-BREAK SPACE}%, over seeds alone.")
-    )
+    sample = intervals.describe_sample(analysis) if varies_over_images else message("Intervals: 95%, over seeds alone.")
     unit = f"{section.title}, in {section.unit}." if section.unit else f"{section.title}."  # another package's words
     is_condition = section.keys[0] == "condition"
     headings = [condition_label(c) if is_condition or c == AVERAGE else c for c in columns_to_show]

@@ -170,8 +170,9 @@ def make_table(costs: PromptCosts) -> Table:
         heads.append(Column(head=message("Right task, wrong strength")))
     caption = [
         message(
-            "PSNR in dB against the right prompt, by what is wrong with the image; negative is a loss. Prompts of a "
-            "task are averaged first; the average is the plain mean over the columns. Paired within each image."
+            "PSNR change in dB from the right prompt, by degradation of the image; negative is a loss. Prompts "
+            "of a task are averaged first; the average is the plain mean over the columns. Paired within each "
+            "image."
         ),
         intervals.describe_sample(costs.other_task),
     ]

@@ -144,8 +144,8 @@ def make_table(routings: tuple[Routing, ...]) -> Table:
         title=message("Experts by router and condition"),
         caption=message(
             "Distance: total variation of the tasks' shares of gate weight, mean over pairs of tasks. Intervals: "
-            "95\N{NO-BREAK SPACE}% over seeds, absent with one. Conditions: the expert with most weight and its share, "
-            "in the run of the lowest seed; numbers of experts mean nothing across runs."
+            "95% over seeds, absent with one. Conditions: the expert with most weight and its share, in the run "
+            "of the lowest seed; numbers of experts mean nothing across runs."
         ),
         columns=(
             text_column(message("Variant")),

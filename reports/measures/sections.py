@@ -46,8 +46,8 @@ _SETTINGS = {
     "tenths": message("tenths of the training"),
     "draws": message("draws of images"),
     "batch": message("patches a draw"),
-    "images": message("images a condition"),
-    "information_images": message("images a condition"),
+    "images": message("images per condition"),
+    "information_images": message("images per condition"),
     "pixels": message("pixels an image"),
     "plugins": message("of the package"),
 }
@@ -150,7 +150,7 @@ def show_measures(
             continue
         if section_with_jobs is None:
             if len(present) == len(names) == 1:
-                problems.append(message("{names} holds too little to be summed up.", names=listed(present)))
+                problems.append(message("{names} holds too few rows to summarise.", names=listed(present)))
             continue
         section, jobs[section_with_jobs[0].name] = section_with_jobs
         sections.append(replace(section, note=_measurement_note(measures, present)))
@@ -237,7 +237,8 @@ def _interference_section(inputs: _Inputs) -> SectionWithJobs:
         return None
     jobs = inputs.jobs(plain, interference_figures.draw_pairs, interference_figures.draw_progress)
     tables = [interference_report.make_table(by_loss)]
-    tables += [interference_report.make_pair_table(by_loss)] if plain.alone else []
+    pairs = interference_report.make_pair_table(by_loss)
+    tables += [pairs] if any(cell.value is not None for row in pairs.rows for cell in row.cells) else []
     tables += [interference_report.make_group_table(plain)] if len(plain.groups) > 1 else []
     sentences, title = interference_report.sentences(by_loss), message("Gradient interference")
     return _make_section("interference", title, sentences, tables, interference.to_frame(by_loss), jobs)

@@ -28,7 +28,7 @@ SETTINGS: dict[tuple[str, str], str] = {
     ("trained", "condition"): message("trained weights, right prompt, by degradation"),
     ("untrained", "condition"): message("untrained weights, right prompt, by degradation"),
     ("random_prompt", "condition"): message("trained weights, random prompt, by degradation"),
-    ("random_prompt", "told"): message("trained weights, random prompt, by prompt told"),
+    ("random_prompt", "told"): message("trained weights, random prompt, by prompt given"),
 }
 _TRAINED, _UNTRAINED, _BY_CONDITION, _BY_PROMPT = SETTINGS
 
@@ -187,15 +187,15 @@ def make_tables(controls: Controls) -> list[Table]:
         Table(
             title=message("Controls of the separation"),
             caption=message(
-                "kNN purity by what labels the patches, means over seeds; the same patches as in the figure. Random "
-                "prompt: each patch is told a condition drawn for it."
+                "kNN purity by label of the patches, means over seeds; the same patches as in the figure. Random "
+                "prompt: each patch is given the prompt of a condition drawn at random."
             ),
             columns=(
                 *heads,
                 Column(head=message("Trained, right prompt")),
                 Column(head=message("Untrained, right prompt")),
                 Column(head=message("Random prompt, by degradation")),
-                Column(head=message("Random prompt, by prompt told")),
+                Column(head=message("Random prompt, by prompt given")),
                 Column(head=message("Chance")),
             ),
             rows=rows_of(rows),

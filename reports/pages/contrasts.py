@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from reports.contrasts import ContrastResult, Contrasts
 from reports.document import Cell, Column, Row, Table, text_column, words
-from reports.formatting import format_estimate, format_p, format_seeds_needed, format_size
+from reports.formatting import format_estimate, format_p, format_seeds_needed, format_size, signed
 from reports.labels import condition_label
 from reports.messages import message, sentences
 from reports.pairs import PairDifference
@@ -71,8 +72,14 @@ def contrasts_table(verdict: Verdict) -> Table:
     )
 
 
-def _estimate_cell(tested: ContrastResult) -> Cell:
-    return Cell(text=format_estimate(tested.simultaneous), value=tested.estimate.value, hover=_test_details(tested))
+def _estimate_cell(tested: ContrastResult, *, is_stacked: bool = False) -> Cell:
+    """The difference with its interval; below it, where the table is wide."""
+    estimate = tested.simultaneous
+    cell = Cell(text=format_estimate(estimate), value=tested.estimate.value, hover=_test_details(tested))
+    if not is_stacked or math.isnan(estimate.low):
+        return cell
+    interval = f"[{signed(estimate.low)}, {signed(estimate.high)}]"
+    return replace(cell, text=signed(estimate.value), below=(interval,))
 
 
 def _seeds_cell(tested: ContrastResult) -> Cell:
@@ -87,12 +94,7 @@ def contrasts_by_task(planned: Contrasts) -> Table:
     rows = []
     for tested in planned.in_column():
         cells = [
-            Cell(
-                text=format_estimate(result.simultaneous),
-                value=result.estimate.value,
-                hover=_test_details(result),
-                style="strong" if result.differs else "",
-            )
+            replace(_estimate_cell(result, is_stacked=True), style="strong" if result.differs else "")
             for result in planned.by_task(tested.contrast).values()
         ]
         rows.append(Row(cells=(words(tested.contrast.label), *cells)))
@@ -104,7 +106,9 @@ def contrasts_by_task(planned: Contrasts) -> Table:
             *(Column(head=condition_label(task)) for task in planned.tasks),
         ),
         rows=tuple(rows),
-        caption=message("As above, for new photographs, with one family of contrasts per task. Bold: significant."),
+        caption=message(
+            "PSNR difference in dB, for new photographs, with one family of contrasts per task. Bold: significant."
+        ),
         style="pairs",
     )
 

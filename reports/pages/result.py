@@ -16,8 +16,8 @@ from reports.study import Study
 from reports.tables import ResultRow, ResultTable
 
 MARKS = message(
-    "Bold: best, told from the second by an unadjusted test of that pair. Underlined: second, told from the third "
-    "likewise. Nothing is marked with one seed, nor what is no better than the input."
+    "Bold: best, where it differs from the second (unadjusted test of the pair). Underlined: second, where it "
+    "differs from the third. Unmarked: with one seed, or no better than the input."
 )
 AVERAGES = {
     1: message("Average: plain mean over the columns."),

@@ -24,7 +24,7 @@ from reports.run_folder import read_json
 from reports.schema import STUDY_FILE
 from reports.study import Study
 
-MARKS = message("Bold: best of the group. Underlined: second. Equal prints share the mark.")
+MARKS = message("Bold: best of the group. Underlined: second. Ties share the mark.")
 REPORTED_KEY = "reported"
 """The entry of study.json that asks for this table: the name of a setting."""
 
@@ -70,7 +70,7 @@ class ReportedTable:
         columns = (
             text_column(message("Method or variant")),
             *(Column(head=head) for head in _heads(self.setting)),
-            text_column(message("Where from")),
+            text_column(message("Source")),
         )
         rows = [row for group in self.groups for row in (Row(heading=group.title), *group.rows)]
         caption = sentences([message("{clauses}.", clauses=metric_note()), MARKS])
@@ -321,8 +321,8 @@ def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
         notes.insert(
             0,
             message(
-                "Reported rows are copied from the named sources, digit for digit; nothing in them was run here. Their "
-                "authors differ in training and in scoring, so their order says less than it seems to."
+                "Reported rows are copied from the named sources, digit for digit; nothing in them was run here. "
+                "Training and evaluation differ between sources, so their order is only indicative."
             ),
         )
     notes += [

@@ -36,7 +36,7 @@ if (scatterData) {
       return mark;
     });
     const caption = make("figcaption", {}, make("b", { textContent: panel.variant }),
-      ` · ${panel.layer} · ${say("seed {seed}", { seed: panel.seed ?? "?" })}`);
+      ` · ${panel.layer} · `, say("seed {seed}", { seed: panel.seed ?? "?" }));
     return { panel, plane, marks, figure: make("figure", {}, caption, plane) };
   });
   const now = () => radios.find((radio) => radio.checked).value;

@@ -194,7 +194,7 @@ def test_a_ceiling_that_could_be_zero_resolves_nothing():
 def test_a_quotient_with_zero_in_its_interval_is_said_to_be_in_doubt():
     (sentence,) = (s for s in said(table({**PAIRS, ("noise", "haze"): 0.5, ("rain", "haze"): 0.5, ("noise", "rain"): 0.0},
                                          alone={"noise": 0.5, "rain": 0.8, "haze": 0.6}, spread=0.05, seeds=range(6))) if "ceiling" in s)  # fmt: skip
-    assert sentence.endswith("between noise and rain in m, which can't be told from zero.")
+    assert sentence.endswith("between noise and rain in m, not significantly different from zero.")
     assert is_chinese(sentence)
 
 

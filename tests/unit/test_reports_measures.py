@@ -86,7 +86,7 @@ def test_one_seed_and_few_scenes_are_told():
     found = prompts.summarize(table[table["image"].isin(["i0", "i1", "i2"])])
     assert found is not None
     last = prompts.sentences(found)[-1]
-    assert "With one seed a variant this is true of these trained models" in last
+    assert "With one seed per variant, this holds for these trained models only" in last
     assert "3 scenes say little" in last
 
 
@@ -165,8 +165,9 @@ def test_interference_by_hand():
 @pytest.mark.parametrize(
     ("alone", "said"),
     [
-        ({}, "No task was measured against itself on other images: no conflict can be told from sampling noise."),
-        (dict.fromkeys(ALONE, -0.1), "No pair of tasks is resolved with 3 draws of images: nothing can be said of conflicts."),
+        ({}, "No task was measured against itself on other images: conflicts can't be separated from sampling "
+             "noise."),
+        (dict.fromkeys(ALONE, -0.1), "No pair of tasks is resolved with 3 draws of images: no conclusion on conflicts."),
     ],
 )  # fmt: skip
 def test_nothing_is_said_of_conflicts_that_noise_could_make(alone, said, tmp_path):

@@ -66,7 +66,7 @@ def test_without_photographs_intervals_are_over_seeds():
     made = plugin.make_section(frame, section, ("x",))
     assert [column.head for column in made.tables[0].columns] == ["Variant", "top"]
     assert made.tables[0].rows[0].cells[1].text == "2.000"
-    assert made.tables[0].caption == "Rank, in 1/layer. Intervals: 95\N{NO-BREAK SPACE}%, over seeds alone."
+    assert made.tables[0].caption == "Rank, in 1/layer. Intervals: 95%, over seeds alone."
 
 
 @pytest.mark.parametrize("asked", [True, False])

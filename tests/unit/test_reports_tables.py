@@ -223,6 +223,7 @@ def test_models_of_one_task_are_one_seed_together(tmp_path):
 def test_ingredients_in_which_variants_differ_are_columns_and_sort_and_lead_back_the_same():
     parts = {
         "restormer": {"A": "", "B": "", "C": "x"},
+        "dfpir_g50": {"A": "", "B": "", "C": "x"},
         "dfpir_g90": {"A": "\N{CHECK MARK}", "B": "long words", "C": "x"},
     }
     table = build_table(replace(study(), ingredients=parts))
@@ -230,6 +231,9 @@ def test_ingredients_in_which_variants_differ_are_columns_and_sort_and_lead_back
     assert [c.head for c in page.columns[:3]] == ["Variant", "A", "\N{GREEK SMALL LETTER SIGMA}=15"]
     assert page.first_number == 2
     assert [row.cells[1].text for row in page.rows[:3]] == ["", "", "\N{CHECK MARK}"]
+    most = {name: parts[name] for name in ("restormer", "dfpir_g90")}
+    few = one_metric(build_table(replace(study(), ingredients=most)), table.metrics[0])
+    assert few.first_number == 1, "most variants have no parts"
     parts["a_b|50%"] = {"A": "", "B": "others", "C": "x"}
     both = one_metric(build_table(replace(study(), ingredients=parts)), table.metrics[0])
     assert [c.head for c in both.columns[1:3]] == ["A", "B"], "two ways to have it"
