@@ -65,7 +65,7 @@ class ResultTable:
     """The table before layout (reports/pages/result.py).
 
     Attributes:
-        columns: conditions and, with more than one, the averages that differ, by name.
+        columns: conditions and, unless there is one alone, the averages that differ, by name.
         rows: the degraded input first, then the variants in the study's order.
         notes: lines below the table: other names of a model.
         protocol: name of the evaluation protocol.
@@ -90,7 +90,7 @@ def build_table(study: Study) -> ResultTable:
     """The study's table from the rows of its finished runs."""
     scores = {m.name: study.scores(m.name) for m in study.metrics}
     first = scores[study.metrics[0].name]
-    columns = (*first.conditions, *(first.averages if len(first.conditions) > 1 else ()))
+    columns = (*first.conditions, *(first.averages if len(first.conditions) != 1 else ()))
     averages = {name: means(metric_scores) for name, metric_scores in scores.items()}
     inputs = _mean_cells("input", columns, study.metrics, averages, placeholder="-")
     rows = [ResultRow(variant=INPUT_LABEL, label=INPUT_LABEL, cells=inputs, is_input=True)]
