@@ -55,8 +55,10 @@ class ResultRow:
 
     @property
     def seeds_text(self) -> str:
-        """Finished seeds ("3"), or "2 of 3" where one is unfinished."""
+        """Finished seeds ("3"), or "2 of 3" where one is unfinished; "" for the degraded input."""
         done, planned = self.n_seeds
+        if self.is_input:
+            return ""
         return str(done) if done == planned else message("{n} of {all}", n=done, all=planned)
 
 

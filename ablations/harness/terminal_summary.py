@@ -85,7 +85,7 @@ def _terminal_table(
             Text(row.variant),
             *(_cell_text(row.cells[c], metrics) for c in columns),
             *([Text(row.sizes[1].text)] if sizes else []),
-            *([Text(row.seeds)] if with_seeds else []),
+            *([Text(row.seeds_text)] if with_seeds else []),
         ]
         for row in table.rows
     ]
@@ -105,7 +105,7 @@ def _terminal_table(
 
 def _common_seed_count(table: ResultTable) -> str:
     """The number of seeds where all variants have as many, else an empty word."""
-    counts = {row.seeds for row in table.rows if not row.is_input}
+    counts = {row.seeds_text for row in table.rows if not row.is_input}
     return counts.pop() if len(counts) == 1 else ""
 
 

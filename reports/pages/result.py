@@ -180,7 +180,7 @@ def _table(
     """The table's layout; seeds that differ in a column where it `has_seeds`, else below the variant's label."""
     trained, params, macs = ([row.sizes[n] for row in table.rows] for n in range(3))
     px = "/".join(dict.fromkeys(row.macs_px for row in table.rows if row.macs_px))
-    seeds = [words("" if row.is_input else row.seeds_text) for row in table.rows]
+    seeds = [words(row.seeds_text) for row in table.rows]
     parameters = [
         (Column(head=message("trained"), group=message("Params")), trained),
         (Column(head=message("all"), group=message("Params")), params if params != trained else []),
