@@ -66,8 +66,8 @@ def draw(mechanism: Mechanism, study: Study, folder: Path) -> Picture | None:
             "PSNR averaged over the columns; interference: 1 \N{MINUS SIGN} mean cosine of the tasks' gradients at the "
             "end of training (0: all pull the same way, 1: unrelated, more: opposed); information loss: "
             "1 \N{MINUS SIGN} R² of the whole block, mean over levels. Bars are 95% intervals of the difference from "
-            "the reference, drawn around the means; information loss has none with one seed. Each panel has its own scale; a quantity "
-            "that is the same everywhere has none."
+            "the reference, drawn around the means; information loss has none with one seed. Each panel has its own "
+            "scale; a quantity that is the same everywhere has none."
         ),
     )
 
