@@ -7,6 +7,7 @@ import fnmatch
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
@@ -78,6 +79,16 @@ class Registry(Generic[T]):
             return entry
 
         return add
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Forget what is registered within the `with` block, as tests and notebooks want it."""
+        self._load()
+        entries, labels = dict(self._entries), dict(self._labels)
+        try:
+            yield
+        finally:
+            self._entries, self._labels = entries, labels
 
     def _load(self) -> None:
         if self._home is not None:

@@ -18,7 +18,7 @@ FACTOR = 2
 
 def halve(x: Features) -> Float[Tensor, "b 4c h/2 w/2"]:
     """`F.pixel_unshuffle(x, 2)`: (B, C, H, W) to (B, 4C, H/2, W/2), with one copy; H and W are even."""
-    if _kernel_keeps_layout(x):
+    if kernel_keeps_layout(x):
         return F.pixel_unshuffle(x, FACTOR)
     _, _, height, width = x.shape
     pixels = torch.unflatten(x.permute(0, 2, 3, 1), 2, (width // FACTOR, FACTOR))
@@ -28,7 +28,7 @@ def halve(x: Features) -> Float[Tensor, "b 4c h/2 w/2"]:
 
 def double(x: Features) -> Float[Tensor, "b c/4 2h 2w"]:
     """`F.pixel_shuffle(x, 2)`: (B, C, H, W) to (B, C/4, 2H, 2W), with one copy; C is a multiple of 4."""
-    if _kernel_keeps_layout(x):
+    if kernel_keeps_layout(x):
         return F.pixel_shuffle(x, FACTOR)
     channels = x.shape[1] // FACTOR**2
     pixels = torch.unflatten(x.permute(0, 2, 3, 1), 3, (channels, FACTOR, FACTOR))
@@ -38,6 +38,6 @@ def double(x: Features) -> Float[Tensor, "b c/4 2h 2w"]:
     )
 
 
-def _kernel_keeps_layout(x: Features) -> bool:
+def kernel_keeps_layout(x: Features) -> bool:
     """Whether PyTorch's own kernel returns channels-last memory; a CPU's does, in half the time of permuting."""
     return not x.is_cuda

@@ -38,11 +38,10 @@ PLAN = tiny_plan("gamma_sweep", ("dfpir_g50",))
 @pytest.fixture(scope="module")
 def metrics():
     """`mse`, from which PSNR follows, and `broken`, which has no number."""
-    for name, compute in (("mse", lambda a, b: (a - b).square().mean()), ("broken", lambda a, b: float("nan"))):
-        register_metric(name, label=name.upper(), digits=4, higher_is_better=False)(compute)
-    yield
-    for name in ("mse", "broken"):
-        del METRICS._entries[name]
+    with METRICS.scope():
+        for name, compute in (("mse", lambda a, b: (a - b).square().mean()), ("broken", lambda a, b: float("nan"))):
+            register_metric(name, label=name.upper(), digits=4, higher_is_better=False)(compute)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ def contiguous(function):
 
 def permuting(monkeypatch):
     """Resampling as on CUDA."""
-    monkeypatch.setattr(resampling, "_kernel_keeps_layout", lambda x: False)
+    monkeypatch.setattr(resampling, "kernel_keeps_layout", lambda x: False)
 
 
 def as_on_cuda(monkeypatch):
@@ -106,7 +106,7 @@ def test_comparators_change_size_in_channels_last_memory_where_kernels_do_as_cud
     with torch.no_grad():
         plain = model(image)
     as_on_cuda(monkeypatch)
-    monkeypatch.setattr(resampling, "_kernel_keeps_layout", lambda x: False)
+    monkeypatch.setattr(resampling, "kernel_keeps_layout", lambda x: False)
     sizes = []
 
     def watched(function):

@@ -44,27 +44,26 @@ def halved(clean, rng, strength):
 @pytest.fixture
 def fog(monkeypatch):
     """A task that another package registers."""
-    monkeypatch.setattr(TASKS, "_entries", dict(TASKS._entries))
-    monkeypatch.setattr(SENTENCES, "_entries", dict(SENTENCES._entries))
     monkeypatch.setattr(schema.tasks, "TASK_STYLES", dict(schema.TASK_STYLES))
     load_embedded.cache_clear()  # what it has loaded serves the tasks of that time
-    task = tasks.register_task(
-        Task(
-            name="fog",
-            label="Fog",
-            colour="#56B4E9",
-            order=1,
-            strengths=(2, 4),
-            shades=("#111111", "#222222"),
-            strength_label=", density {}",
-            detailed="Fog with a density of {}",
-            simple="Fog",
-            degrade=halved,
-            share=0.5,
-            loss_weight=2.0,
+    with TASKS.scope(), SENTENCES.scope():
+        task = tasks.register_task(
+            Task(
+                name="fog",
+                label="Fog",
+                colour="#56B4E9",
+                order=1,
+                strengths=(2, 4),
+                shades=("#111111", "#222222"),
+                strength_label=", density {}",
+                detailed="Fog with a density of {}",
+                simple="Fog",
+                degrade=halved,
+                share=0.5,
+                loss_weight=2.0,
+            )
         )
-    )
-    yield task
+        yield task
     load_embedded.cache_clear()
 
 
