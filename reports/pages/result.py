@@ -178,6 +178,7 @@ def _table(
     has_seeds: bool = False,
 ) -> Table:
     """The table's layout; seeds that differ in a column where it `has_seeds`, else below the variant's label."""
+    n_finished = {row.n_seeds[0] for row in table.rows} - {0}
     trained, params, macs = ([row.sizes[n] for row in table.rows] for n in range(3))
     px = "/".join(dict.fromkeys(row.macs_px for row in table.rows if row.macs_px))
     seeds = [words(row.seeds_text) for row in table.rows]
@@ -198,7 +199,7 @@ def _table(
     rows = []
     for n, row in enumerate(table.rows):
         cells = [
-            _label(row, has_seeds),
+            _label(row, has_seed_note=not has_seeds and len(n_finished) > 1),
             *(words(row.ingredients.get(ingredient, "")) for ingredient in ingredients),
             *row.cells,
         ]
@@ -235,10 +236,10 @@ def _differing_ingredients(table: ResultTable, max_length: int | None) -> list[s
     ]
 
 
-def _label(row: ResultRow, has_seeds: bool = True) -> Cell:
+def _label(row: ResultRow, *, has_seed_note: bool = False) -> Cell:
     below: tuple[str, ...] = tuple(f"= {alias}" for alias in row.aliases)
     done, planned = row.n_seeds
-    below += (message("{n} of {all} seeds", n=done, all=planned),) if 0 < done < planned and not has_seeds else ()
+    below += (message("{n} of {all} seeds", n=done, all=planned),) if has_seed_note and 0 < done < planned else ()
     below += (message("below {reference}", reference=row.surpassed_by),) if row.surpassed_by else ()
     return words(row.label, below=below, hover="" if row.is_input else row.variant)
 
