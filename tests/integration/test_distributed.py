@@ -49,6 +49,13 @@ def losses(folder):
     return [row["loss"] for row in rows if "loss" in row]
 
 
+def assert_same_course(folder, expected_folder):
+    """Equal losses at first; later ones may drift, since the mask's top-k turns rounding into other entries."""
+    course, expected = losses(folder), losses(expected_folder)
+    np.testing.assert_allclose(course[0], expected[0], rtol=1e-5)
+    np.testing.assert_allclose(course, expected, rtol=5e-3)
+
+
 @pytest.mark.slow
 def test_two_processes_have_the_gradients_and_rows_of_one(alone, tmp_path):
     folder, gradients = alone
@@ -61,7 +68,7 @@ def test_two_processes_have_the_gradients_and_rows_of_one(alone, tmp_path):
     made = tmp_path / "together" / SPEC.run_id
     assert is_done(made)
     assert json.loads((made / "env.json").read_text())["processes"] == 2
-    np.testing.assert_allclose(losses(made), losses(folder), rtol=1e-3)
+    assert_same_course(made, folder)
     model = build_model(SPEC.config, SPEC.seed).eval()
     load_weights(model, safetensors.torch.load_file(made / "weights.safetensors"))
     run = run_context(SPEC, torch.device("cpu"))
@@ -81,7 +88,7 @@ def test_what_one_process_cannot_hold_all_split(alone, tmp_path):
     first, second = (json.loads((tmp_path / f"tried-{rank}").read_text()) for rank in range(2))
     assert first[:3] != second[:3]
     assert max(second[2:]) == 1
-    np.testing.assert_allclose(losses(made), losses(alone[0]), rtol=1e-3)
+    assert_same_course(made, alone[0])
 
 
 @pytest.mark.slow
