@@ -22,7 +22,7 @@ def headline(scores: Scores, contrasts: Contrasts, pairs: Sequence[PairDifferenc
     if all(len(seeds) == 1 for seeds in scores.seeds.values()) or (
         on_average and all(t.estimate.n_seeds == 1 for t in on_average)
     ):
-        return _single_seed_headline(on_average)
+        return _single_seed_headline(on_average, scores.kind)
     if not contrasts.planned:
         return message("No contrast was planned: the differences below are exploratory and not tested.")
     if not on_average:
@@ -37,20 +37,22 @@ def headline(scores: Scores, contrasts: Contrasts, pairs: Sequence[PairDifferenc
         clauses.append(message("the average hides a trade-off between tasks"))
     if contrasts.not_estimable:
         clauses.append(message("{n} more can't be estimated yet", n=len(contrasts.not_estimable)))
-    return sentences([message("{clauses}.", clauses=series(clauses)), _differing_contrasts(on_average, kind)])
+    differing = _list_contrasts([t for t in on_average if t.differs], kind) if len(on_average) > 1 else ""
+    listed = message("Significant: {contrasts}.", contrasts=differing) if differing else ""
+    return sentences([message("{clauses}.", clauses=series(clauses)), listed])
 
 
-def _differing_contrasts(on_average: Sequence[ContrastResult], kind: schema.Metric) -> str:
-    """The contrasts that differ, the largest first; "" where there is none, or one contrast alone."""
-    differ = sorted((t for t in on_average if t.differs), key=lambda t: -abs(t.estimate.value))
-    if not differ or len(on_average) == 1:
+def _list_contrasts(results: Sequence[ContrastResult], kind: schema.Metric) -> str:
+    """Contrasts with their estimates, the largest first; "" for none."""
+    if not results:
         return ""
+    differ = sorted(results, key=lambda t: -abs(t.estimate.value))
     texts: list[str] = [
-        message("{label} {change}", label=t.contrast.label, change=_with_unit(t.estimate.value, kind))
+        message("{label} ({change})", label=t.contrast.label, change=_with_unit(t.estimate.value, kind))
         for t in differ[:MAX_LISTED_CONTRASTS]
     ]
     texts += [message("{n} more", n=len(differ) - MAX_LISTED_CONTRASTS)] if len(differ) > MAX_LISTED_CONTRASTS else []
-    return message("Significant: {contrasts}.", contrasts=series(texts))
+    return series(texts)
 
 
 def _with_unit(value: float, kind: schema.Metric) -> str:
@@ -85,22 +87,23 @@ def _no_comparison_headline(scores: Scores) -> str:
     return message("No variant has scores for all conditions: there is nothing to compare.")
 
 
-def _single_seed_headline(on_average: Sequence[ContrastResult]) -> str:
+def _single_seed_headline(on_average: Sequence[ContrastResult], kind: schema.Metric) -> str:
     """The headline where each contrast has a variant with one training run."""
     ranking = message(
         "Not a ranking: every comparison has one seed, so no difference can be separated from seed-to-seed variance."
     )
     if not on_average:
         return ranking
-    differ, m = sum(t.models_differ for t in on_average), len(on_average)
+    differing = [t for t in on_average if t.models_differ]
     as_models = ngettext(
         "As trained models, {n} of {m} planned contrasts differs from zero at {level} on such photographs.",
         "As trained models, {n} of {m} planned contrasts differ from zero at {level} on such photographs.",
-        differ,
-        m=m,
+        len(differing),
+        m=len(on_average),
         level=f"{LEVEL:.0%}",
     )
-    return sentences([ranking, as_models])
+    listed = message("These are: {contrasts}.", contrasts=_list_contrasts(differing, kind)) if differing else ""
+    return sentences([ranking, as_models, listed])
 
 
 def task_tradeoff(tested: ContrastResult, contrasts: Contrasts) -> list[ContrastResult]:

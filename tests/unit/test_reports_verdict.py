@@ -58,7 +58,7 @@ def test_the_report_opens_with_the_planned_contrasts():
     first, second = found.contrasts.in_column()
     change = signed(first.estimate.value)
     assert found.headline == (
-        f"1 of 2 planned contrasts differs from zero at 95%, by PSNR. Significant: v1 {MINUS} v0 {change} dB."
+        f"1 of 2 planned contrasts differs from zero at 95%, by PSNR. Significant: v1 {MINUS} v0 ({change} dB)."
     )
     assert found.sentences[0] == f"v1 {MINUS} v0: {format_estimate(first.simultaneous)}."
     assert found.sentences[1] == f"v2 {MINUS} v0: {format_estimate(second.simultaneous)}, not significant."
@@ -163,7 +163,8 @@ def test_one_seed_ranks_nothing():
     assert found.outcome == "none"
     assert found.headline == (
         "Not a ranking: every comparison has one seed, so no difference can be separated from seed-to-seed variance. "
-        "As trained models, 1 of 2 planned contrasts differs from zero at 95% on such photographs."
+        "As trained models, 1 of 2 planned contrasts differs from zero at 95% on such photographs. "
+        f"These are: a {MINUS} b (+1.00 dB)."
     )
     assert found.sentences[0] == f"a {MINUS} b: +1.00 dB [+1.00, +1.00]."
     assert not found.has_power
