@@ -102,7 +102,7 @@ def _single_seed_headline(on_average: Sequence[ContrastResult], kind: schema.Met
         m=len(on_average),
         level=f"{LEVEL:.0%}",
     )
-    listed = message("These are: {contrasts}.", contrasts=_list_contrasts(differing, kind)) if differing else ""
+    listed = message("Namely: {contrasts}.", contrasts=_list_contrasts(differing, kind)) if differing else ""
     return sentences([ranking, as_models, listed])
 
 

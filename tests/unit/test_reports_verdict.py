@@ -164,7 +164,7 @@ def test_one_seed_ranks_nothing():
     assert found.headline == (
         "Not a ranking: every comparison has one seed, so no difference can be separated from seed-to-seed variance. "
         "As trained models, 1 of 2 planned contrasts differs from zero at 95% on such photographs. "
-        f"These are: a {MINUS} b (+1.00 dB)."
+        f"Namely: a {MINUS} b (+1.00 dB)."
     )
     assert found.sentences[0] == f"a {MINUS} b: +1.00 dB [+1.00, +1.00]."
     assert not found.has_power
