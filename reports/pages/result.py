@@ -60,7 +60,7 @@ def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", 
     )
     averages = {n for n, column in enumerate(table.columns) if column in _AVERAGE_HEADS}
     rows = tuple(replace(row, cells=(replace(row.cells[0], below=()), *row.cells[1:])) for row in latex_table.rows)
-    latex = to_latex(_with_spreads(replace(latex_table, rows=rows), averages))
+    latex = to_latex(_with_spreads(replace(latex_table, rows=rows), averages, is_narrow=True))
     page_table = _with_spreads(page_table, averages)
     return replace(page_table, origins=origins, first_number=_first_score_column(page_table), latex=latex)
 
@@ -70,18 +70,19 @@ def _first_score_column(table: Table) -> int:
     return 1 + sum(column.group == _INGREDIENTS for column in table.columns)
 
 
-def _with_spreads(table: Table, scores: Collection[int]) -> Table:
+def _with_spreads(table: Table, scores: Collection[int], *, is_narrow: bool = False) -> Table:
     """The table with the standard deviation over seeds below the numbers of some columns of scores, by place."""
     places = {_first_score_column(table) + n for n in scores}
     rows = []
     for row in table.rows:
-        cells = [_with_spread(cell) if place in places else cell for place, cell in enumerate(row.cells)]
+        cells = [_with_spread(cell, is_narrow) if place in places else cell for place, cell in enumerate(row.cells)]
         rows.append(replace(row, cells=tuple(cells)))
     return replace(table, rows=tuple(rows))
 
 
-def _with_spread(cell: Cell) -> Cell:
-    spread = [f"\N{PLUS-MINUS SIGN}{number.spread.removeprefix('0')}" for number in cell.numbers if number.spread]
+def _with_spread(cell: Cell, is_narrow: bool) -> Cell:
+    texts = [number.spread.removeprefix("0" if is_narrow else "") for number in cell.numbers if number.spread]
+    spread = [f"\N{PLUS-MINUS SIGN}{text}" for text in texts]
     return replace(cell, below=tuple(spread)) if spread else cell
 
 
