@@ -124,6 +124,7 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
         remarks = [message("{clauses}.", clauses=series(clauses))]
     remarks += [] if seeds == 1 else [message("Rings are single seeds.")]
     one_scale = message("The conditions share one scale.")
+    kept = [message("Fractions: entries kept of each row of the attention map.")] * bool(_kept_entries(study, on_axis))
     own_scales = message("Each panel has its own PSNR scale.")
     return {
         "title": message("PSNR against {axis}", axis=axis_label(study.axis_name)),
@@ -132,7 +133,7 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
             axis=study.axis_name,
             told=values,
         ),
-        "caption": sentences([*remarks, one_scale if study.reference else own_scales]),
+        "caption": sentences([*remarks, one_scale if study.reference else own_scales, *kept]),
     }
 
 
