@@ -233,7 +233,8 @@ def read_study_row(folder: Path, out: Path) -> StudyRow:
         message("{n} {status}", n=status[s], status=s.label) for s in Status if s is not Status.DONE and status[s]
     ]
     study = main_subset(full_study)
-    headline, verdict, results, n_images, problem = "", "nothing", (), 0, ""
+    headline, verdict, n_images, problem = "", "nothing", 0, ""
+    results: tuple[ContrastResult, ...] = ()
     try:
         check_comparable(study)
         study_verdict = verdict_of(study)

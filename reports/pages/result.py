@@ -59,8 +59,8 @@ def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", 
         has_seeds=True,
     )
     averages = {n for n, column in enumerate(table.columns) if column in _AVERAGE_HEADS}
-    rows = tuple(replace(row, cells=(replace(row.cells[0], below=()), *row.cells[1:])) for row in latex_table.rows)
-    latex = to_latex(_with_spreads(replace(latex_table, rows=rows), averages, is_narrow=True))
+    bare = tuple(replace(row, cells=(replace(row.cells[0], below=()), *row.cells[1:])) for row in latex_table.rows)
+    latex = to_latex(_with_spreads(replace(latex_table, rows=bare), averages, is_narrow=True))
     page_table = _with_spreads(page_table, averages)
     return replace(page_table, origins=origins, first_number=_first_score_column(page_table), latex=latex)
 
