@@ -29,6 +29,7 @@ AVERAGES = {
 _INGREDIENTS = message("Ingredients")
 _CHECKED = "\N{CHECK MARK}"
 _MAX_NARROW_LENGTH = 4  # characters of a cell that fit a two-column page
+_MAX_ROOMY_COLUMNS = 14  # more are set closer
 _HIGHER, _LOWER = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 _AVERAGE_HEADS = {AVERAGE: message("columns"), TASK_AVERAGE: message("tasks")}
 
@@ -213,7 +214,7 @@ def _table(
         caption=caption,
         notes=table.notes,
         has_title=False,
-        style="results",
+        style="results wide" if len(columns) > _MAX_ROOMY_COLUMNS else "results",
     )
 
 
