@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from reports import schema
 from reports.messages import message, ngettext
+from reports.run_state import Status
 from reports.stats import AVERAGE, Scores
-from reports.study import Status, Study
+from reports.study import Study
 
 _ENCODERS = {"minilm": "MiniLM", "onehot": "one-hot"}
 
