@@ -75,7 +75,7 @@ def test_help_is_plain_in_groups_at_80_columns_and_needs_no_torch(module, monkey
 
 def flags_by_group(module):
     """Title of each group of a command's help -> its flags."""
-    groups = {}
+    groups: dict[str, set[str]] = {}
     for line in start(module, "--help").stdout.splitlines():
         if title := re.match(r"\W*(\w+) options\b", line):
             flags = groups.setdefault(title[1], set())
