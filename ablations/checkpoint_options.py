@@ -10,7 +10,27 @@ from typing import Annotated, Literal
 import tyro
 
 from ablations import flags
-from ablations.flags import OPTION, Switch, single_value, value_list
+from ablations.flags import OPTION, Switch, option, single_value, value_list
+
+
+def _known_conditions(_: str) -> str:
+    from datasets.tasks import known_tasks
+
+    names = []
+    for task in known_tasks():
+        if task.any_strength:
+            least, most = task.any_strength
+            names.append(f"{task.name}-N (N: a whole number from {least} to {most})")
+        else:
+            names += [condition.name for condition in task.conditions]
+    return f"{', '.join(names)}; auto: guess it; noise: guess its level"
+
+
+def _known_tasks(_: str) -> str:
+    from datasets.tasks import known_tasks
+
+    return f"{', '.join(task.name for task in known_tasks())} (default: all of the data)"
+
 
 _POSITIVE_INTEGER = flags.integer_between(1, sys.maxsize, ": a whole number, 1 or more")
 
@@ -49,7 +69,7 @@ class TestImageOptions:
             pairs such as degraded/ and clean/, or with clean images, which get synthetic degradations
         skip_bad: skip files of a folder that can't be used
         root: folder of the data sets of --data paper
-        tasks: tasks (rain) or conditions (noise-25); default: all of the data
+        tasks: conditions such as noise-25, or tasks:
         limit: at most N images for each set and condition
         protocol: evaluation protocol (default: allinone for files, else suite)
     """
@@ -59,7 +79,7 @@ class TestImageOptions:
     data: Annotated[str, single_value("--data", "NAME|FOLDER"), OPTION] = "embedded"
     skip_bad: Switch = False
     root: Annotated[Path | None, single_value("--root", "FOLDER", Path), OPTION] = None
-    tasks: Annotated[tuple[str, ...], value_list("--tasks", "NAME ..."), OPTION] = ()
+    tasks: Annotated[tuple[str, ...], value_list("--tasks", "NAME ..."), option(_known_tasks)] = ()
     limit: Annotated[int | None, single_value("--limit", "N", _POSITIVE_INTEGER), OPTION] = None
     protocol: Annotated[str | None, single_value("--protocol", "NAME"), OPTION] = None
 
@@ -113,9 +133,11 @@ class EvaluateOptions:
 
     model: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[MODEL]", help_behavior_hint="")] = None
     checkpoint: CheckpointOptions = field(default_factory=CheckpointOptions)
-    images: TestImageOptions = field(default_factory=TestImageOptions)
-    guessing: DegradationOptions = field(default_factory=DegradationOptions)
-    results: ResultOptions = field(default_factory=ResultOptions)
+    images: Annotated[TestImageOptions, tyro.conf.arg(name="image")] = field(default_factory=TestImageOptions)
+    guessing: Annotated[DegradationOptions, tyro.conf.arg(name="degradation")] = field(
+        default_factory=DegradationOptions
+    )
+    results: Annotated[ResultOptions, tyro.conf.arg(name="output")] = field(default_factory=ResultOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,14 +145,14 @@ class OutputOptions:
     """Degradation and outputs.
 
     Attributes:
-        degradation: noise-25 (any integer sigma), rain, haze, blur or lowlight; auto: guess it; noise: guess its level
+        degradation: of the images:
         out: folder to write to
         tile: side of tiles in pixels (default: what fits in memory)
         force: overwrite existing outputs
         version: print the suite's version
     """
 
-    degradation: Annotated[str | None, single_value("--degradation", "NAME"), OPTION] = None
+    degradation: Annotated[str | None, single_value("--degradation", "NAME"), option(_known_conditions)] = None
     out: Annotated[Path | None, single_value("--out", "DIR", flags.folder_path), OPTION] = None
     tile: Annotated[int | None, single_value("--tile", "N", flags.integer), OPTION] = None
     force: Switch = False
@@ -153,24 +175,33 @@ class ClassifierOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelOptions(CheckpointOptions):
+    """The model, its weights and its conditioning.
+
+    Attributes:
+        model: as for ablations.evaluate; not needed for a run's folder
+    """
+
+    model: Annotated[str | None, single_value("--model", "M"), OPTION] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestoreOptions:
     """Images and the model that restores them.
 
     Attributes:
         images: files, or folders of files
-        model: as for ablations.evaluate; not needed for a run's folder
         output: Degradation and outputs.
-        checkpoint: The model's weights and its conditioning.
+        checkpoint: The model, its weights and its conditioning.
         guessing: The classifier of --degradation auto and noise.
     """
 
     images: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGES", help_behavior_hint="")
     ] = ()
-    model: Annotated[str | None, single_value("--model", "M"), OPTION] = None
     output: OutputOptions = field(default_factory=OutputOptions)
-    checkpoint: CheckpointOptions = field(default_factory=CheckpointOptions)
-    guessing: ClassifierOptions = field(default_factory=ClassifierOptions)
+    checkpoint: Annotated[ModelOptions, tyro.conf.arg(name="model")] = field(default_factory=ModelOptions)
+    guessing: Annotated[ClassifierOptions, tyro.conf.arg(name="classifier")] = field(default_factory=ClassifierOptions)
 
     @property
     def out(self) -> Path:

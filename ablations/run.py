@@ -35,9 +35,11 @@ def _run(arguments: Sequence[str]) -> int:
     from ablations.run_options import parse_arguments, refuse_unused_flags
 
     options = parse_arguments(arguments, _DESCRIPTION)
-    listing, runs = options.listing, options.runs
+    listing, selection = options.listing, options.selection
     refuse_unused_flags(options)
-    check_names(options.study, runs.budget, only=runs.only, tasks=runs.tasks, variants=listing.variants)
+    check_names(
+        options.study, selection.budget, only=selection.only, tasks=options.run.tasks, variants=listing.variants
+    )
     if listing.list or listing.variants is not None:
         from ablations import listings
 
@@ -52,7 +54,7 @@ def _run(arguments: Sequence[str]) -> int:
         from ablations import efficiency
 
         device, out = options.execution.device, options.execution.out
-        return efficiency.main(["--budget", runs.budget, "--device", device, "--out", str(out)])
+        return efficiency.main(["--budget", selection.budget, "--device", device, "--out", str(out)])
     from ablations import run_command
 
     outcome = run_command.run(options, command=shell_command("ablations.run", arguments))

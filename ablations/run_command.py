@@ -90,9 +90,9 @@ def _make_launcher(options: RunOptions, device: torch.device, process_group: Pro
 
 def _make_plan(options: RunOptions, device: torch.device) -> tuple[Plan, DataBundle]:
     """The plan and its images."""
-    runs, images, budget = options.runs, options.images, _budget_with_overrides(options)
-    tasks = runs.tasks or STUDIES[str(options.study)]().tasks or ()
-    encoder, note = _choose_text_encoder(runs.text_encoder, budget, [c.name for c in conditions_of(tasks)])
+    run, images, budget = options.run, options.images, _budget_with_overrides(options)
+    tasks = run.tasks or STUDIES[str(options.study)]().tasks or ()
+    encoder, note = _choose_text_encoder(run.text_encoder, budget, [c.name for c in conditions_of(tasks)])
     protocol, also_protocols = _choose_protocols(images)
     data, bundle = open_data(
         images.data,
@@ -100,7 +100,7 @@ def _make_plan(options: RunOptions, device: torch.device) -> tuple[Plan, DataBun
         protocol=protocol,
         exclude_leaks=images.exclude_leaks,
         folder=FolderOptions(
-            tasks=runs.tasks or (), split=images.split, skip_bad=images.skip_bad, keep_bytes=_CACHE_BYTES
+            tasks=run.tasks or (), split=images.split, skip_bad=images.skip_bad, keep_bytes=_CACHE_BYTES
         ),
     )
     context = PlanContext(
@@ -111,17 +111,21 @@ def _make_plan(options: RunOptions, device: torch.device) -> tuple[Plan, DataBun
         also_protocols=also_protocols,
         text_encoder=encoder,
         text_encoder_note=note,
-        precision=_choose_precision(runs.precision, budget, device),
+        precision=_choose_precision(run.precision, budget, device),
     )
     selection = Selection(
-        seeds=runs.seeds, only=runs.only, tasks=runs.tasks, checkpoint=runs.checkpoint, metrics=runs.metrics or ()
+        seeds=options.selection.seeds,
+        only=options.selection.only,
+        tasks=run.tasks,
+        checkpoint=run.checkpoint,
+        metrics=options.selection.metrics or (),
     )
     return plan_study(str(options.study), context, selection), bundle
 
 
 def _budget_with_overrides(options: RunOptions) -> Budget:
     """The budget with the overrides; unknown names are refused here, before any data is read."""
-    budget, only = budget_named(options.runs.budget), options.runs.only
+    budget, only = budget_named(options.selection.budget), options.selection.only
     study = study_for(str(options.study), budget, only)
     return apply_overrides(
         budget, options.replaced, STUDIES[study.name](), select_variants(study.name, study.variants, only)

@@ -50,6 +50,12 @@ def _known_tasks(_: str) -> str:
     return f"{names} (default: the study's tasks; noise, rain and haze in the paper's ablations)"
 
 
+def _known_budgets(default: str) -> str:
+    from ablations.budgets import BUDGETS
+
+    return f"{', '.join(BUDGETS)} (default: {default})"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listing:
     """Print and stop.
@@ -68,15 +74,28 @@ class Listing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runs:
-    """Which runs; part of a run's id.
+class RunSelection:
+    """What to run.
 
     Attributes:
         only: run only these variants of the study; patterns such as 'dfpir_g*' match several
         seeds: seeds, as in 0 1 2, 0,1,2 or 0-4 (default: the budget's)
-        budget: smoke, demo, small, quick or paper
-        tasks: tasks to train and test on:
+        budget: size of the models and length of training:
         metrics: further metrics of the table, from plug-ins (docs/extending.md)
+    """
+
+    only: Annotated[tuple[str, ...] | None, value_list("--only", "VARIANT ..."), OPTION] = None
+    seeds: Annotated[tuple[int, ...] | None, flags.seed_list("--seeds"), OPTION] = None
+    budget: Annotated[str, single_value("--budget", "NAME"), option(_known_budgets)] = "demo"
+    metrics: Annotated[tuple[str, ...] | None, value_list("--metrics", "METRIC ..."), OPTION] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What each run computes.
+
+    Attributes:
+        tasks: tasks to train and test on:
         checkpoint: last or best: which weights are tested: the last, at the same step for all runs, or those that
             validated best (default: the budget's: last)
         text_encoder: clip, minilm or onehot: the encoder of the prompts (default: minilm for smoke, demo and small;
@@ -85,11 +104,7 @@ class Runs:
             budget's)
     """
 
-    only: Annotated[tuple[str, ...] | None, value_list("--only", "VARIANT ..."), OPTION] = None
-    seeds: Annotated[tuple[int, ...] | None, flags.seed_list("--seeds"), OPTION] = None
-    budget: Annotated[str, single_value("--budget", "NAME"), OPTION] = "demo"
     tasks: Annotated[tuple[str, ...] | None, value_list("--tasks", "TASK ..."), option(_known_tasks)] = None
-    metrics: Annotated[tuple[str, ...] | None, value_list("--metrics", "METRIC ..."), OPTION] = None
     checkpoint: Annotated[
         Checkpoint | None, single_value("--checkpoint", "NAME", flags.choice("last", "best")), OPTION
     ] = None
@@ -155,8 +170,9 @@ class RunOptions:
     Attributes:
         study: name of a study (see --list)
         listing: Print and exit.
-        runs: Which runs: part of each run's id.
-        images: Images and how they are scored: part of each run's id.
+        selection: What to run; of these, a run's id holds its seed and the budget's settings.
+        run: What each run computes: part of its id.
+        images: Images and how they are scored: a run's id holds the images' checksum and the protocol.
         execution: Where and how the runs execute: no part of a run's id.
         launching: Who starts the runs: no part of a run's id; see docs/launchers.md.
         speed: Speed and memory: no part of a run's id; see docs/performance.md.
@@ -167,8 +183,9 @@ class RunOptions:
 
     study: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="STUDY", help_behavior_hint="")] = None
     listing: Listing = field(default_factory=Listing)
-    runs: Runs = field(default_factory=Runs)
-    images: Images = field(default_factory=Images)
+    selection: RunSelection = field(default_factory=RunSelection)
+    run: RunSettings = field(default_factory=RunSettings)
+    images: Annotated[Images, tyro.conf.arg(name="image")] = field(default_factory=Images)
     execution: Execution = field(default_factory=Execution)
     launching: Launching = field(default_factory=Launching)
     speed: Acceleration = field(default_factory=Acceleration)

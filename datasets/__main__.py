@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     scoring = add("score", _score, "PSNR and SSIM of the degraded inputs themselves.")
     scoring.add_argument("folder", type=Path, metavar="FOLDER")
     scoring.add_argument("--protocol", default="suite", help="a protocol's name, or all (default: suite)")
-    scoring.add_argument("--task", choices=[task.name for task in PAPER_TASKS], help="score this task only")
+    tasks = ", ".join(task.name for task in PAPER_TASKS)
+    scoring.add_argument("--task", metavar="TASK", help=f"score this task only: {tasks}, or one of a plug-in")
     scoring.add_argument(
         "--training", type=Path, metavar="ROOT", help="score images that are in ROOT's training sets separately"
     )

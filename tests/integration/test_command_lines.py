@@ -73,6 +73,32 @@ def test_help_is_plain_in_groups_at_80_columns_and_needs_no_torch(module, monkey
     assert len(groups) >= 2
 
 
+def flags_by_group(module):
+    """Title of each group of a command's help -> its flags."""
+    groups: dict[str, set[str]] = {}
+    for line in start(module, "--help").stdout.splitlines():
+        if title := re.match(r"\W*(\w+) options\b", line):
+            flags = groups.setdefault(title[1], set())
+        elif flag := re.match(r"│ (--[\w.-]+)", line):
+            flags.add(flag[1])
+    return groups
+
+
+def test_flags_of_run_stand_in_the_group_that_says_whether_they_are_part_of_the_id():
+    groups = flags_by_group("ablations.run")
+    assert groups["selection"] == {"--only", "--seeds", "--budget", "--metrics"}
+    assert groups["run"] == {"--tasks", "--checkpoint", "--text-encoder", "--precision"}
+    assert groups["image"] == {"--data", "--split", "--skip-bad", "--root", "--exclude-leaks", "--protocol"}
+
+
+@pytest.mark.parametrize("module", ["ablations.evaluate", "ablations.restore"])
+def test_every_flag_but_help_stands_in_a_named_group(module):
+    groups = flags_by_group(module)
+    assert {"output", "image" if module == "ablations.evaluate" else "model"} <= set(groups)
+    assert all(groups.values())
+    assert module == "ablations.evaluate" or "--model" in groups["model"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -96,7 +122,7 @@ def test_a_flag_that_cant_be_read_is_one_line_without_torch(words, said):
     ("words", "said"),
     [
         (("datasets", "scroe", "x"), "Did you mean score?"),
-        (("datasets", "score", "x", "--task", "nosie"), "Did you mean noise?"),
+        (("datasets", "score", "x", "--task", "nosie"), "Unknown task 'nosie'. Did you mean 'noise'?"),
         (("reports", "study", "x", "--lang", "zhh"), "Did you mean zh?"),
         (("reports", "publish", "a", "b", "--rnus"), "Did you mean --runs?"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -27,22 +28,41 @@ def commands(tmp_path_factory):
     home = place / "env"
     venv.create(home, with_pip=False, symlinks=True)
     paths = sysconfig.get_paths(scheme="venv", vars={"base": str(home), "platbase": str(home)})
-    others = Path(paths["purelib"]) / "others.pth"  # its libraries, but not the checkout that is installed there
-    others.write_text(f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r})\n")
-    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", paths["purelib"], wheel]
+    python = Path(paths["scripts"]) / "python"
+    install = ["-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel]
     subprocess.run([sys.executable, *install], check=True, timeout=300, cwd=place)
+    # once pip has seen an empty environment: this one's libraries, but not the checkout that is installed there
+    others = Path(paths["purelib"]) / "others.pth"
+    others.write_text(f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r})\n")
     return Path(paths["scripts"]), Path(paths["purelib"])
 
 
-def run(commands, folder, *words):
-    """Run our command's module with the environment's Python, in a folder that is no checkout."""
+def execute(folder, *words):
+    """Run a program in a folder that is no checkout; returns what it printed."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [commands[0] / "python", "-m", *map(str, words)],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = subprocess.run(
+        [*map(str, words)], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+def run(commands, folder, *words):
+    """Run our command's module with the environment's Python."""
+    return execute(folder, commands[0] / "python", "-m", *words)
+
+
+@pytest.mark.parametrize("script", ["dfpir-run", "dfpir-report", "dfpir-evaluate", "dfpir-restore", "dfpir-data"])
+def test_console_scripts_start(commands, tmp_path, script):
+    path = commands[0] / script
+    assert re.fullmatch(r"dfpir-suite \d\S*\n", execute(tmp_path, path, "--version"))
+    assert "--version" in execute(tmp_path, path, "--help")
+
+
+def test_all_console_scripts_are_tested(commands):
+    assert sorted(path.name for path in commands[0].glob("dfpir*")) == [
+        "dfpir-data", "dfpir-evaluate", "dfpir-report", "dfpir-restore", "dfpir-run",
+    ]  # fmt: skip
 
 
 def test_our_packages_come_from_the_wheel(commands, tmp_path):

@@ -55,7 +55,7 @@ def run(options: RestoreOptions) -> int:
     jobs = plan_jobs(options.images, options.out)
     if not options.output.force and not (options.out / RECORD_FILE).is_file():
         refuse_overwrite(jobs)
-    pretrained = load_requested_model(options.model, options.checkpoint)
+    pretrained = load_requested_model(options.checkpoint.model, options.checkpoint)
     requested_task = Task.NOISE if options.degradation == Task.NOISE.name else None
     if fixed_condition is not None:
         requested_task = fixed_condition.task
