@@ -165,8 +165,8 @@ class Table:
         is_folded: whether the page hides it behind its title.
         is_sortable: whether a click on a head sorts it.
         style: class of the style sheet.
-        origins: index into the page's origins, which link its numbers to runs.
-        first_number: index of the first column with origins.
+        provenance_index: index into the page's provenance, which links its numbers to runs.
+        first_number: index of the first column with provenance.
         latex: its code for a paper, which the page offers to copy.
     """
 
@@ -180,7 +180,7 @@ class Table:
     is_folded: bool = False
     is_sortable: bool = True
     style: str = ""
-    origins: int | None = None
+    provenance_index: int | None = None
     first_number: int = 1
     latex: str = ""
     kind: ClassVar[str] = "table"

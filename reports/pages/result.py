@@ -39,7 +39,9 @@ def all_metrics(table: ResultTable, name: str = "result") -> Table:
     return _table(table, name, title=message("Result"), heads=heads, caption=table_caption(table), has_seeds=True)
 
 
-def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", origins: int | None = None) -> Table:
+def one_metric(
+    table: ResultTable, metric: schema.Metric, name: str = "result", provenance_index: int | None = None
+) -> Table:
     """One metric, columns of one task under one head; its LaTeX includes the standard deviation over seeds."""
     index = table.metrics.index(metric)
     rows = tuple(replace(row, cells=tuple(_metric_cell(cell, index) for cell in row.cells)) for row in table.rows)
@@ -64,7 +66,9 @@ def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", 
     ]
     row_pairs = zip(latex_table.rows, latex_rows, strict=True)
     latex = to_latex(replace(latex_table, rows=tuple(replace(row, cells=cells) for row, cells in row_pairs)))
-    return replace(page_table, origins=origins, first_number=_first_score_column(page_table), latex=latex)
+    return replace(
+        page_table, provenance_index=provenance_index, first_number=_first_score_column(page_table), latex=latex
+    )
 
 
 def _first_score_column(table: Table) -> int:

@@ -120,12 +120,12 @@ class StudyReport:
             setup.unfinished_section(study),
             self._appendix(),
         ]
-        origins = Template(template="origins.html.j2", values={"origins": self.interactive.origins})
+        provenance = Template(template="origins.html.j2", values={"origins": self.interactive.provenance})
         return Document(
             title=stored_text(study.title),
             question=[stored_text(study.question)] if study.question else [],
             sections=[section for section in sections if section is not None],
-            end=[origins],
+            end=[provenance],
             scripts=SCRIPTS,
             styles=("interactive.css",),
         )
@@ -252,9 +252,9 @@ class StudyReport:
         )
 
 
-def result_blocks(table: ResultTable, study: Study, name: str, origins: int) -> list[Block]:
+def result_blocks(table: ResultTable, study: Study, name: str, provenance_index: int) -> list[Block]:
     """A table of results, a metric a tab, and the differences from the study's reference."""
-    tables = [(metric, result.one_metric(table, metric, name, origins)) for metric in table.metrics]
+    tables = [(metric, result.one_metric(table, metric, name, provenance_index)) for metric in table.metrics]
     tabs: list[tuple[str, Sequence[Block]]] = []
     tabs += [(metric.label, [replace(metric_table, caption="", notes=())]) for metric, metric_table in tables]
     difference = result.difference_table(table, study, name)
