@@ -148,8 +148,8 @@ def _print_check(report: CheckReport) -> None:
             print(f"{checked.name}: {count} files: {note}")
         if checked.ignored:
             print(f"{checked.name}: {checked.ignored} files that are hidden or don't look like images were ignored")
-    for (test, train), (seen, unseen) in report.seen_counts().items():
-        print(f"overlap: {seen} of {seen + unseen} images of {test} stand in {train}; {unseen} do not")
+    for (test, train), (n_inside, n_outside) in report.overlap_counts().items():
+        print(f"overlap: {n_inside} of {n_inside + n_outside} images of {test} stand in {train}; {n_outside} do not")
     print(f"tasks: {', '.join(report.tasks) or 'none'}; not found: {', '.join(report.absent) or 'none'}")
     print(f"{len(report.problems)} problems, {report.wall_s:.1f} s")
 

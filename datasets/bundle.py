@@ -81,7 +81,7 @@ class EvalItem:
     degraded: Pixels
     clean: Pixels
     dataset: str = ""  # the set that it belongs to; empty for a bundle of one set
-    seen: str = ""  # whether it is in the training set: `yes` or `no`; empty if unknown
+    in_training_set: str = ""  # whether it is in the training set: `yes` or `no`; empty if unknown
     source: str = ""  # its file, for messages
 
 

@@ -164,7 +164,7 @@ def _rows(items: Iterable[EvalItem], rules: Protocol, refused: dict[str, str]) -
                 "dataset": item.dataset,
                 "image": item.name.removeprefix(f"{item.dataset}/"),
                 "condition": item.condition.name,
-                "in_training_set": item.seen,
+                "in_training_set": item.in_training_set,
                 "metric": metric,
                 "value": float(values),
                 "input_value": float(values),

@@ -44,7 +44,7 @@ class TestImage:
     depth: Callable[[Pixels], NDArray[np.float32] | None] = smooth_depth  # of the clean pixels, for haze
     scene: str = ""  # the photograph that it shows; its name by default
     dataset: str = ""  # the set that it belongs to
-    seen: str = ""  # whether it is in the training set: `yes` or `no`; empty if unknown
+    in_training_set: str = ""  # whether it is in the training set: `yes` or `no`; empty if unknown
     source: str = ""  # its file, for messages; its name by default
 
     @property
@@ -61,7 +61,7 @@ class TestImage:
             degraded=degraded,
             clean=clean,
             dataset=self.dataset,
-            seen=self.seen,
+            in_training_set=self.in_training_set,
             source=self.source,
         )
 
