@@ -12,7 +12,7 @@ from reports.contrasts import Contrasts, contrasts_frame
 from reports.convergence import convergence_sentences, task_convergence
 from reports.document.html import write_html
 from reports.document.markdown import to_markdown
-from reports.figure_jobs import FigureJobs, Figures, Job, start_workers
+from reports.figure_jobs import FigureJob, FigureJobs, Figures, start_workers
 from reports.figures import axis, crops, curves, differences, errors, forest, masks, orders, tsne
 from reports.figures.further import figure_named
 from reports.files import write_csv, write_text
@@ -200,18 +200,18 @@ def start_figures(
     controls = NOT_MEASURED if separation is None else texts(separation.sentences)
     # in the order of the page; this process takes jobs from the end, and has imported t-SNE for the measures already
     jobs = {
-        "forest": [Job(draw=forest.draw, args=(planned, folder))],
-        "axis": [Job(draw=axis.draw, args=(study, psnr, folder))],
-        "crops": [Job(draw=module.draw, args=(study, folder), is_slow=True) for module in (crops, errors)],
-        "differences": [Job(draw=differences.draw, args=(study, psnr, folder), is_slow=True)],
-        "features": [Job(draw=tsne.draw, args=(study, folder, measured, controls))],
-        "orders": [Job(draw=orders.draw, args=(study, folder), is_slow=True)],
-        "masks": [Job(draw=masks.draw, args=(study, folder), is_slow=True)],
-        "curves": [Job(draw=curves.draw, args=(study, folder))],
+        "forest": [FigureJob(draw=forest.draw, args=(planned, folder))],
+        "axis": [FigureJob(draw=axis.draw, args=(study, psnr, folder))],
+        "crops": [FigureJob(draw=module.draw, args=(study, folder), is_slow=True) for module in (crops, errors)],
+        "differences": [FigureJob(draw=differences.draw, args=(study, psnr, folder), is_slow=True)],
+        "features": [FigureJob(draw=tsne.draw, args=(study, folder, measured, controls))],
+        "orders": [FigureJob(draw=orders.draw, args=(study, folder), is_slow=True)],
+        "masks": [FigureJob(draw=masks.draw, args=(study, folder), is_slow=True)],
+        "curves": [FigureJob(draw=curves.draw, args=(study, folder))],
     }
     for name, _ in study.figures:
         try:
-            jobs[f"{FIGURE_PREFIX}{name}"] = [Job(draw=figure_named(name).draw, args=(study, folder))]
+            jobs[f"{FIGURE_PREFIX}{name}"] = [FigureJob(draw=figure_named(name).draw, args=(study, folder))]
         except ValueError as error:
             problems[f"{FIGURE_PREFIX}{name}"] = str(error)
     jobs |= {f"{_MEASURE_PREFIX}{name}": list(measure_jobs) for name, measure_jobs in measures.jobs.items()}

@@ -33,7 +33,7 @@ _WORKER_ERRORS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class FigureJob:
     """A function that draws and saves figures, with its arguments; all of it can be pickled.
 
     Attributes:
@@ -67,7 +67,7 @@ class FigureJobs:
             `MAX_WORKERS` at most.
     """
 
-    def __init__(self, groups: Mapping[str, Sequence[Job]], *, workers: int | None = None) -> None:
+    def __init__(self, groups: Mapping[str, Sequence[FigureJob]], *, workers: int | None = None) -> None:
         self._groups = {name: list(jobs) for name, jobs in groups.items()}
         self._jobs = [job for jobs in self._groups.values() for job in jobs]
         self._pending = deque(sorted(range(len(self._jobs)), key=lambda n: not self._jobs[n].is_slow))
@@ -130,7 +130,7 @@ def _worker_pool(processes: int) -> Any:
     return get_reusable_executor(max_workers=processes, env=_ONE_THREAD)
 
 
-def _run_job(job: Job, tasks: Mapping[str, schema.TaskStyle] | None = None) -> Figures:
+def _run_job(job: FigureJob, tasks: Mapping[str, schema.TaskStyle] | None = None) -> Figures:
     """The job's figures; `tasks`: as the caller shows them, where this is another process."""
     schema.TASK_STYLES.update(tasks or {})
     try:

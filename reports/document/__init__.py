@@ -8,11 +8,11 @@ from reports.document.model import (
     Cell,
     Chips,
     Code,
+    Collapsible,
     Column,
     Document,
     Facts,
     Figure,
-    Fold,
     Interval,
     Items,
     Number,
@@ -25,8 +25,8 @@ from reports.document.model import (
     Template,
     Text,
     rows_of,
+    text_cell,
     text_column,
-    words,
 )
 
 __all__ = [
@@ -34,11 +34,11 @@ __all__ = [
     "Cell",
     "Chips",
     "Code",
+    "Collapsible",
     "Column",
     "Document",
     "Facts",
     "Figure",
-    "Fold",
     "Interval",
     "Items",
     "Number",
@@ -51,6 +51,6 @@ __all__ = [
     "Template",
     "Text",
     "rows_of",
+    "text_cell",
     "text_column",
-    "words",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.document import Column, Table, rows_of, text_column, words
+from reports.document import Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_label
 from reports.measures import intervals
 from reports.messages import TransformedText, message
@@ -140,7 +140,7 @@ def make_tables(information: Information) -> list[Table]:
     by_level, by_condition = [], []
     for part in information.parts:
         for variant in information.variants:
-            labels = (words(variant), words(PARTS.get(part, part)))
+            labels = (text_cell(variant), text_cell(PARTS.get(part, part)))
             all_conditions = information.losses.get((part, ALL))
             if all_conditions is not None and variant in all_conditions.scores.variants:
                 columns = (*map(level_column, information.levels), MEAN)
@@ -181,7 +181,7 @@ def make_tables(information: Information) -> list[Table]:
                 caption=texts([message("1 \N{MINUS SIGN} R², mean over the levels that have a block."), interval]),
                 columns=(*heads, *condition_columns),
                 rows=rows_of(by_condition),
-                is_folded=True,
+                is_collapsed=True,
             )
         )
     return tables

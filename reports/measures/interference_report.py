@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from reports.convergence import LEARNED_DB
-from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_in_sentence
 from reports.measures import intervals
 from reports.measures.conflicts import Cosine, Share, pool_shares
@@ -212,7 +212,7 @@ def make_table(by_loss: ByLoss) -> Table:
     for variant in by_loss[PLAIN].variants:
         for loss, interference in by_loss.items():
             if variant in interference.variants:
-                heads = (words(variant), words(LOSSES[loss])) if len(by_loss) > 1 else (words(variant),)
+                heads = (text_cell(variant), text_cell(LOSSES[loss])) if len(by_loss) > 1 else (text_cell(variant),)
                 rows.append((*heads, *_make_cells(interference, variant)))
     plain = by_loss[PLAIN]
     return Table(
@@ -248,11 +248,11 @@ EXACT_INTERVALS = message(
 
 def _make_cells(interference: Interference, variant: str) -> tuple[Cell, ...]:
     learned = interference.learned.get(variant)
-    no_share = words(message("not known") if variant not in interference.learned else message("no such pair"))
+    no_share = text_cell(message("not known") if variant not in interference.learned else message("no such pair"))
     resolved = [r.value for r in interference.relative[variant].values() if r is not None]
     count = message("{n} of {all}", n=len(resolved), all=len(interference.relative[variant]))
     share = interference.shares.get((variant, ALL))
-    unresolved = words(message("not resolved") if variant in interference.alone else message("not measured"))
+    unresolved = text_cell(message("not resolved") if variant in interference.alone else message("not measured"))
     has_norms = variant in interference.log_norms.scores.variants
     return (
         no_share if learned is None else intervals.percent_cell(learned, 0),
@@ -277,7 +277,7 @@ def make_pair_table(by_loss: ByLoss) -> Table:
         for loss, interference in by_loss.items():
             relative = interference.relative.get(variant)
             if relative is not None:
-                heads = (words(variant), words(LOSSES[loss])) if len(by_loss) > 1 else (words(variant),)
+                heads = (text_cell(variant), text_cell(LOSSES[loss])) if len(by_loss) > 1 else (text_cell(variant),)
                 rows.append((*heads, *(_over_ceiling_cell(relative, a, b) for a, b in pairs)))
     return Table(
         title=message("Cosine against its ceiling by pair of tasks, at the end of training"),
@@ -297,16 +297,16 @@ def make_pair_table(by_loss: ByLoss) -> Table:
             ),
         ),
         rows=rows_of(rows),
-        is_folded=True,
+        is_collapsed=True,
     )
 
 
 def _over_ceiling_cell(relative: Mapping[tuple[str, str], intervals.Interval | None], a: str, b: str) -> Cell:
     pair = (a, b) if (a, b) in relative else (b, a)
     if pair not in relative:
-        return words(message("not measured"))
+        return text_cell(message("not measured"))
     cosine = relative[pair]
-    return words(message("not resolved")) if cosine is None else intervals.value_cell(cosine, 2)
+    return text_cell(message("not resolved")) if cosine is None else intervals.value_cell(cosine, 2)
 
 
 def make_group_table(interference: Interference) -> Table:
@@ -316,7 +316,7 @@ def make_group_table(interference: Interference) -> Table:
     if BACKBONE in groups:
         caption.append(message("backbone: what variants with and without perturbation blocks have in common."))
     rows = [
-        (words(v), *(intervals.value_cell(interference.cosines[v].get(g), 3) for g in groups))
+        (text_cell(v), *(intervals.value_cell(interference.cosines[v].get(g), 3) for g in groups))
         for v in interference.variants
     ]
     return Table(
@@ -324,7 +324,7 @@ def make_group_table(interference: Interference) -> Table:
         caption=texts([*caption, intervals.describe_sample(interference.magnitude, "draws of images")]),
         columns=(text_column(message("Variant")), *(Column(head=_group_label(g)) for g in groups)),
         rows=rows_of(rows),
-        is_folded=True,
+        is_collapsed=True,
     )
 
 

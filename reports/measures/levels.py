@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.document import Column, Table, rows_of, text_column, words
+from reports.document import Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.messages import comma, listed, message
@@ -218,7 +218,10 @@ def make_tables(levels: Levels, reference: str | None) -> list[Table]:
                 for c in conditions
             ]
             rows.append(
-                (words(message("{variant} (gain)", variant=variant) if is_reference and against else variant), *cells)
+                (
+                    text_cell(message("{variant} (gain)", variant=variant) if is_reference and against else variant),
+                    *cells,
+                )
             )
         caption = message("Gain over the degraded input, PSNR in dB, paired within each image.")
         if against:

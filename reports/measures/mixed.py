@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from reports import schema
-from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.messages import comma, message, series
@@ -159,9 +159,9 @@ def make_table(mixed: Mixed) -> Table:
         input_db = mixed.inputs_db[condition]
         rows.append(
             (
-                words(variant),
-                words(condition_label(condition)),
-                words(condition_label(prompt)),
+                text_cell(variant),
+                text_cell(condition_label(condition)),
+                text_cell(condition_label(prompt)),
                 Cell(text=f"{input_db:.2f}", value=input_db),
                 intervals.value_cell(intervals.estimate(mixed.restored[prompt], variant, condition), 2),
                 intervals.change_cell(intervals.estimate(mixed.gains[prompt], variant, condition)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.document import Column, Table, rows_of, text_column, words
+from reports.document import Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_label
 from reports.measures import intervals
 from reports.measures.result import MeasureResult
@@ -36,7 +36,7 @@ def make_section(table: pd.DataFrame, section: MeasureSection, variants: tuple[s
         caption=sentences([unit, sample]),
         columns=(text_column(message("Variant")), *(Column(head=text) for text in headings)),
         rows=rows_of(
-            (words(v), *(intervals.value_cell(e, section.digits) for e in row)) for v, row in estimates.items()
+            (text_cell(v), *(intervals.value_cell(e, section.digits) for e in row)) for v, row in estimates.items()
         ),
     )
     summary = [

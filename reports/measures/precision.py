@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reports import schema
-from reports.document import Column, Table, rows_of, text_column, words
+from reports.document import Column, Table, rows_of, text_cell, text_column
 from reports.measures import intervals
 from reports.messages import message
 from reports.messages import sentences as texts
@@ -52,8 +52,8 @@ def make_table(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> Tabl
             change = intervals.estimate(image_changes, variant)
             rows.append(
                 (
-                    words(variant),
-                    words(number_format),
+                    text_cell(variant),
+                    text_cell(number_format),
                     intervals.change_cell(change, 3),
                     *(intervals.percent_cell(share) for share in shares),
                 )

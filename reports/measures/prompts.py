@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.measures.intervals import IMAGE_KEY
@@ -164,7 +164,7 @@ def make_table(costs: PromptCosts) -> Table:
         ]
         if other_level is not None:
             cells.append(intervals.change_cell(intervals.estimate(other_level, variant)))
-        rows.append((words(variant), *cells))
+        rows.append((text_cell(variant), *cells))
     heads = [text_column(message("Variant")), *(Column(head=condition_label(c)) for c in (AVERAGE, *conditions))]
     if other_level is not None:
         heads.append(Column(head=message("Right task, wrong strength")))

@@ -13,7 +13,7 @@ import pandas as pd
 from reports import schema
 from reports.convergence import TaskConvergence
 from reports.document import Table
-from reports.figure_jobs import Figures, Job
+from reports.figure_jobs import FigureJob, Figures
 from reports.figures import information as information_figures
 from reports.figures import interference as interference_figures
 from reports.figures import levels as levels_figures
@@ -68,7 +68,7 @@ class MeasureResults:
 
     sections: tuple[MeasureResult, ...] = ()
     problems: tuple[str, ...] = ()
-    jobs: Mapping[str, Sequence[Job]] = field(default_factory=dict)
+    jobs: Mapping[str, Sequence[FigureJob]] = field(default_factory=dict)
 
     @property
     def training(self) -> tuple[MeasureResult, ...]:
@@ -108,16 +108,16 @@ class _Inputs:
     psnr: Analysis
     folder: Path
 
-    def jobs(self, result: object, *draws: Callable[..., Any]) -> list[Job]:
+    def jobs(self, result: object, *draws: Callable[..., Any]) -> list[FigureJob]:
         """The jobs that draw figures of a measure's summary."""
-        return [Job(draw=draw, args=(result, self.study, self.folder)) for draw in draws]
+        return [FigureJob(draw=draw, args=(result, self.study, self.folder)) for draw in draws]
 
 
 MAX_SEPARATION_VARIANTS = 3
 """Variants that the sentences on separation are about; its table has all."""
 
 SectionWithJobs = (
-    tuple[MeasureResult, list[Job]] | None
+    tuple[MeasureResult, list[FigureJob]] | None
 )  # a section and its figures; None where there is too little for it
 
 
@@ -185,7 +185,7 @@ def _make_section(
     sentences: Iterable[str],
     tables: Iterable[Table],
     summary: pd.DataFrame,
-    jobs: Iterable[Job] = (),
+    jobs: Iterable[FigureJob] = (),
 ) -> SectionWithJobs:
     section = MeasureResult(name=name, title=title, sentences=tuple(sentences), tables=tuple(tables), summary=summary)
     return section, list(jobs)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.feature_separation import SIMILAR_SHARE, above_chance
 from reports.measures import intervals
 from reports.messages import listed, message
@@ -169,12 +169,12 @@ def make_tables(controls: Controls) -> list[Table]:
         purities = [controls.purity(variant, layer, setting) for setting in SETTINGS]
         chance = next((p[1] for p in purities if p is not None), float("nan"))
         cells = [_number(p[0] if p is not None else float("nan")) for p in purities]
-        rows.append((words(variant), words(layer), *cells, _number(chance)))
+        rows.append((text_cell(variant), text_cell(layer), *cells, _number(chance)))
     all_rows = [
         (
-            words(str(row["variant"])),
-            words(str(row["layer"])),
-            words(SETTINGS.get((row["setting"], row["by"]), f"{row['setting']}, {row['by']}")),
+            text_cell(str(row["variant"])),
+            text_cell(str(row["layer"])),
+            text_cell(SETTINGS.get((row["setting"], row["by"]), f"{row['setting']}, {row['by']}")),
             _number(float(row["silhouette"])),
             _number(float(row["purity"])),
             _number(float(row["chance"])),
@@ -212,13 +212,13 @@ def make_tables(controls: Controls) -> list[Table]:
                 Column(head=message("Patches")),
             ),
             rows=rows_of(all_rows),
-            is_folded=True,
+            is_collapsed=True,
         ),
     ]
 
 
 def _number(value: float) -> Cell:
-    return words(message("not measured")) if np.isnan(value) else Cell(text=intervals.number(value, 2), value=value)
+    return text_cell(message("not measured")) if np.isnan(value) else Cell(text=intervals.number(value, 2), value=value)
 
 
 def to_frame(controls: Controls) -> pd.DataFrame:

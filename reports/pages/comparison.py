@@ -24,8 +24,8 @@ from reports.document import (
     Summary,
     Table,
     Text,
+    text_cell,
     text_column,
-    words,
 )
 from reports.document.html import write_html
 from reports.figures import changes as figure
@@ -119,7 +119,7 @@ def _settings_section(comparison: Comparison) -> Section:
                 name="settings",
                 title=message("Settings that differ"),
                 columns=tuple(map(text_column, columns)),
-                rows=tuple(Row(cells=tuple(map(words, line))) for line in comparison.settings),
+                rows=tuple(Row(cells=tuple(map(text_cell, line))) for line in comparison.settings),
                 has_title=False,
                 is_sortable=False,
                 style="wrapped",
@@ -143,12 +143,12 @@ def averages_table(comparison: Comparison) -> Table:
         unpaired = () if change.seeds_paired else (message("not paired"),)
         p = "\N{EN DASH}" if change.same_runs else format_p(change.p_adjusted)
         cells = [
-            words(change.variant),
+            text_cell(change.variant),
             Cell(text=f"{change.before:.2f}", value=change.before),
             Cell(text=f"{change.after:.2f}", value=change.after),
             Cell(text=format_estimate(e), value=e.value, style="strong" if change.is_significant else ""),
             Cell(text=p, value=change.p_adjusted),
-            words(change.significance),
+            text_cell(change.significance),
             Cell(text=str(e.n_seeds), value=e.n_seeds, below=unpaired),
             Cell(text=str(change.n_images), value=change.n_images),
         ]
@@ -182,7 +182,7 @@ def conditions_table(comparison: Comparison) -> Table:
     for change in comparison.changes[schema.PSNR]:
         by_variant.setdefault(change.variant, {})[change.condition] = change
     rows = [
-        Row(cells=(words(variant), *(_condition_cell(changes[c]) for c in comparison.conditions)))
+        Row(cells=(text_cell(variant), *(_condition_cell(changes[c]) for c in comparison.conditions)))
         for variant, changes in by_variant.items()
     ]
     return Table(

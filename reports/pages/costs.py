@@ -23,8 +23,8 @@ from reports.document import (
     Section,
     Table,
     Text,
+    text_cell,
     text_column,
-    words,
 )
 from reports.messages import comma, message, sentences
 from reports.study import Study
@@ -145,7 +145,7 @@ def _size_table(frame: pd.DataFrame, quality: dict[str, Quality]) -> Table:
             *(_number_cell(float(r["macs"]) / 1e9, 2, str(r["macs_note"])) for r in map(by_size.__getitem__, sizes)),
             _number_cell(float(largest_size["macs_convolutions"]) / 1e9, 2, str(largest_size["macs_note"])),
             _number_cell(float(largest_size["macs_implementation"]) / 1e9, 2, str(largest_size["macs_note"])),
-            words(str(first["conditioning"]) or "-", hover=str(first["excluded_part"])),
+            text_cell(str(first["conditioning"]) or "-", hover=str(first["excluded_part"])),
         ]
         rows.append(_model_row(model, first, cells))
     heads = [
@@ -237,7 +237,7 @@ def _by_model(frame: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
 
 def _model_row(model: str, first: pd.Series, cells: list[Cell]) -> Row:
     aliases = tuple(f"= {alias}" for alias in str(first["aliases"]).split(";") if alias)
-    return Row(cells=(words(model, below=aliases), *cells), name=model)
+    return Row(cells=(text_cell(model, below=aliases), *cells), name=model)
 
 
 def _number_cell(value: float, digits: int, reason: str) -> Cell:

@@ -17,8 +17,8 @@ from reports.document import (
     Summary,
     Table,
     Text,
+    text_cell,
     text_column,
-    words,
 )
 from reports.formatting import signed
 from reports.guess_costs import format_number, guess_headline
@@ -48,9 +48,9 @@ def scores_table(evaluation: Mapping[str, Any]) -> Table:
     rows = []
     for mean in evaluation["means"]:
         cells = [
-            words(condition_label(mean["condition"])),
-            words(str(mean["dataset"])),
-            words(str(mean["part"])) if "part" in mean else words(""),
+            text_cell(condition_label(mean["condition"])),
+            text_cell(str(mean["dataset"])),
+            text_cell(str(mean["part"])) if "part" in mean else text_cell(""),
             Cell(text=str(mean["images"]), value=mean["images"]),
             *(
                 Cell(text=format_number(mean[name], digits), value=mean[name])
@@ -104,7 +104,7 @@ def costs_table(guess: Mapping[str, Any]) -> Table:
             interval = message("{low} to {high}", low=signed(line["low_db"]), high=signed(line["high_db"]))
             interval = message("none misclassified") if line["right"] == line["images"] else interval
         cells = [
-            words(condition_label(line["condition"])),
+            text_cell(condition_label(line["condition"])),
             Cell(text=message("{n} of {all}", n=line["right"], all=line["images"]), value=line["right"]),
             Cell(text=format_number(line["psnr_db"]), value=line["psnr_db"]),
             Cell(text=format_number(line["psnr_guess_db"]), value=line["psnr_guess_db"]),
@@ -157,7 +157,7 @@ def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
         rows=tuple(
             Row(
                 cells=(
-                    words(condition_label(true)),
+                    text_cell(condition_label(true)),
                     *(
                         _share_cell(count, sum(counts.values()), is_right=name == true)
                         for name, count in counts.items()

@@ -23,8 +23,8 @@ from reports.document import (
     Section,
     Table,
     Text,
+    text_cell,
     text_column,
-    words,
 )
 from reports.document.html import write_html
 from reports.formatting import format_estimate
@@ -158,33 +158,33 @@ def studies_table(lines: Sequence[StudyRow]) -> Table:
 def _study_cells(line: StudyRow, limit: float) -> tuple[Cell, ...]:
     title = stored_text(line.title) if line.title else line.folder
     no_report = () if line.report else (message("no report yet: run python -m reports study on this folder"),)
-    contrast = words("\N{EN DASH}")
+    contrast = text_cell("\N{EN DASH}")
     if line.contrast is not None:
         value, low, high = line.contrast.estimate.value, *_interval_bounds(line.contrast)
-        contrast = words(
+        contrast = text_cell(
             line.contrast.contrast.label,
             below=(format_estimate(line.contrast.simultaneous),),
             interval=Interval(value=value, low=low, high=high, limit=limit),
             style="words",
         )
     return (
-        words(
+        text_cell(
             title,
             href=line.report,
             below=(line.folder, *no_report),
             hover=stored_text(line.question) if line.question else "",
         ),
         contrast,
-        words(line.problem or line.headline, style=f"words {'problem' if line.problem else line.verdict}"),
+        text_cell(line.problem or line.headline, style=f"words {'problem' if line.problem else line.verdict}"),
         Cell(
             text=message("{n} of {all}", n=line.n_done, all=line.n_planned),
             value=line.n_done,
             below=(line.unfinished,) if line.unfinished else (),
         ),
         Cell(text=str(line.seeds), value=line.seeds),
-        words(line.date or "\N{EN DASH}", style="day"),
-        words(line.budget),
-        words(line.data),
+        text_cell(line.date or "\N{EN DASH}", style="day"),
+        text_cell(line.budget),
+        text_cell(line.data),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports import schema
-from reports.document import Cell, Column, Number, Row, Table, text_column, words
+from reports.document import Cell, Column, Number, Row, Table, text_cell, text_column
 from reports.document.latex import to_latex
 from reports.formatting import metric_note, signed
 from reports.labels import condition_label, strength_label, task_heading
@@ -185,7 +185,7 @@ def _table(
     n_finished = {row.n_seeds[0] for row in table.rows} - {0}
     trained, params, macs = ([row.sizes[n] for row in table.rows] for n in range(3))
     px = "/".join(dict.fromkeys(row.macs_px for row in table.rows if row.macs_px))
-    seeds = [words(row.seeds_text) for row in table.rows]
+    seeds = [text_cell(row.seeds_text) for row in table.rows]
     parameters = [
         (Column(head=message("trained"), group=message("Params")), trained),
         (Column(head=message("all"), group=message("Params")), params if params != trained else []),
@@ -204,7 +204,7 @@ def _table(
     for n, row in enumerate(table.rows):
         cells = [
             _label(row, has_seed_note=not has_seeds and len(n_finished) > 1),
-            *(words(row.ingredients.get(ingredient, "")) for ingredient in ingredients),
+            *(text_cell(row.ingredients.get(ingredient, "")) for ingredient in ingredients),
             *row.cells,
         ]
         cells += [extra_cells[n] for _, extra_cells in non_empty]
@@ -245,7 +245,7 @@ def _label(row: ResultRow, *, has_seed_note: bool = False) -> Cell:
     done, planned = row.n_seeds
     below += (message("{n} of {all} seeds", n=done, all=planned),) if has_seed_note and 0 < done < planned else ()
     below += (message("below {reference}", reference=row.surpassed_by),) if row.surpassed_by else ()
-    return words(row.label, below=below, hover="" if row.is_input else row.variant)
+    return text_cell(row.label, below=below, hover="" if row.is_input else row.variant)
 
 
 def _metric_cell(cell: Cell, index: int) -> Cell:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reports import schema
-from reports.document import Block, Cell, Code, Column, Fold, Row, Section, Table, Text, text_column, words
+from reports.document import Block, Cell, Code, Collapsible, Column, Row, Section, Table, Text, text_cell, text_column
 from reports.formatting import format_magnitude
 from reports.load import name_of
 from reports.messages import joined, message, ngettext, sentences, stored_text
@@ -189,7 +189,7 @@ def unfinished_section(study: Study) -> Section | None:
         blocks.append(Text(lead=run.status.label, text=run.run_id, style=f"status {run.status.label}"))
         blocks += [Text(text=run.reason)] if run.reason else []
         traceback = str((run.error or {}).get("traceback", ""))
-        blocks += [Fold(title=message("Traceback"), blocks=[Code(code=traceback)])] if traceback else []
+        blocks += [Collapsible(title=message("Traceback"), blocks=[Code(code=traceback)])] if traceback else []
     if not blocks:
         return None
     short = message("Unfinished ({n})", n=count_unfinished(study))
@@ -203,17 +203,17 @@ def _run_cells(run: Run, variant: str, seed: int) -> tuple[Cell, ...]:
     macs, px = _as_float(model.get("macs")), model.get("macs_px")
     commit = str(env.get("commit") or "")[:8] or str(env.get("suite") or "")  # an installed wheel has no commit
     return (
-        words(run.run_id, style="mono"),
-        words(variant),
+        text_cell(run.run_id, style="mono"),
+        text_cell(variant),
         Cell(text=str(seed), value=seed),
-        words(run.status.label, style=f"status {run.status.label}"),
-        words("" if steps is None else message("{n} of {all}", n=best, all=steps)),
+        text_cell(run.status.label, style=f"status {run.status.label}"),
+        text_cell("" if steps is None else message("{n} of {all}", n=best, all=steps)),
         Cell(text=duration(train_s), value=train_s),
-        words(duration(_as_float(summary.get("eval_wall_s")))),
-        words(format_magnitude(model.get("params"))),
-        words("" if macs is None else message("{size} at {px} px", size=format_magnitude(macs), px=px)),
-        words(str(env.get("device") or ""), style="device"),
-        words(commit, style="mono", below=(message("+ uncommitted changes"),) if env.get("dirty") else ()),
+        text_cell(duration(_as_float(summary.get("eval_wall_s")))),
+        text_cell(format_magnitude(model.get("params"))),
+        text_cell("" if macs is None else message("{size} at {px} px", size=format_magnitude(macs), px=px)),
+        text_cell(str(env.get("device") or ""), style="device"),
+        text_cell(commit, style="mono", below=(message("+ uncommitted changes"),) if env.get("dirty") else ()),
     )
 
 

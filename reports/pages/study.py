@@ -10,11 +10,11 @@ from reports.document import (
     Block,
     Cell,
     Chips,
+    Collapsible,
     Column,
     Document,
     Facts,
     Figure,
-    Fold,
     Items,
     Picture,
     Row,
@@ -24,8 +24,8 @@ from reports.document import (
     Tabs,
     Template,
     Text,
+    text_cell,
     text_column,
-    words,
 )
 from reports.figures.tsne import LayerSeparation, panel_label
 from reports.measures.result import missing_figure_message
@@ -146,7 +146,7 @@ class StudyReport:
         if details:
             title = message("Findings and limitations")
             is_open = not self.figures.pictures.get("forest")
-            blocks.append(Fold(title=title, blocks=[Items(items=details)], is_open=is_open))
+            blocks.append(Collapsible(title=title, blocks=[Items(items=details)], is_open=is_open))
         return Section(name="short", title=message("Summary"), blocks=blocks)
 
     def _result(self) -> Section:
@@ -155,7 +155,7 @@ class StudyReport:
         if verdict.contrasts.in_column():
             tables = [contrasts_table(verdict)]
             tables += [contrasts_by_task(verdict.contrasts)] if verdict.contrasts.tasks else []
-            blocks.append(Fold(title=message("Planned contrasts in numbers"), blocks=tables))
+            blocks.append(Collapsible(title=message("Planned contrasts in numbers"), blocks=tables))
         blocks += [pairs_table(self.study, verdict.pairs)] if verdict.pairs else []
         return Section(name="result", title=message("Result"), blocks=blocks)
 
@@ -210,7 +210,7 @@ class StudyReport:
             name="mechanism",
             title=message("Inside the network"),
             blocks=[section for section in sections if section is not None],
-            fold=message("Features, channel orders, masks and measures"),
+            collapsed_title=message("Features, channel orders, masks and measures"),
         )
 
     def _features(self) -> Section:
@@ -243,7 +243,7 @@ class StudyReport:
         return Section(
             name="appendix",
             title=message("Setup, runs, reproduction"),
-            fold=message("Settings, runs and commands"),
+            collapsed_title=message("Settings, runs and commands"),
             blocks=[
                 Section(name="asked", title=message("Setup"), blocks=setup_blocks),
                 Section(name="runs", title=message("Runs"), blocks=[setup.runs_table(study)]),
@@ -274,8 +274,8 @@ def separation_table(study: Study, measured: Sequence[LayerSeparation]) -> Table
     for layer_features in measured:
         scores = layer_features.separation
         cells = [
-            words(panel_label(study, layer_features)),
-            words(layer_features.layer),
+            text_cell(panel_label(study, layer_features)),
+            text_cell(layer_features.layer),
             Cell(text=str(layer_features.seed), value=layer_features.seed),
             _interval_cell(scores.silhouette, scores.silhouette_interval, 3),
             _interval_cell(scores.purity, scores.purity_interval, 2),
@@ -300,7 +300,7 @@ def separation_table(study: Study, measured: Sequence[LayerSeparation]) -> Table
             "Measured in PCA space; 95% intervals over patches, without variance over training seeds. Chance is the "
             "purity of features that are independent of the condition."
         ),
-        is_folded=True,
+        is_collapsed=True,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.document import Cell, Number, Row, words
+from reports.document import Cell, Number, Row, text_cell
 from reports.formatting import format_quantity
 from reports.load import name_of
 from reports.messages import comma, joined, message, series
@@ -102,19 +102,19 @@ def other_images_warning(study: Study, setting: Setting) -> list[str]:
 def _rows(study: Study, grid: ColumnMeans, *, with_average: bool) -> tuple[Row, ...]:
     """The degraded input, then every planned variant, scored or not."""
     inputs = mean_cells(grid, "input", "", with_average=with_average)
-    rows = [source_row(words(INPUT_LABEL), inputs, message("measured"), is_fixed=True)]
+    rows = [source_row(text_cell(INPUT_LABEL), inputs, message("measured"), is_fixed=True)]
     for variant in study.variants:
         finished = study.done_runs_of(variant)
         ids = [run.run_id for run in finished]
         cells = mean_cells(grid, variant, "; ".join(ids), with_average=with_average)
-        label = words(_label(study, variant), hover=", ".join(ids))
+        label = text_cell(_label(study, variant), hover=", ".join(ids))
         rows.append(source_row(label, cells, _training_text(study, variant, finished)))
     return tuple(rows)
 
 
 def source_row(label: Cell, cells: Sequence[Cell], source: str, *, is_fixed: bool = False) -> Row:
     """A line of the table: of what it is, a cell a column, and where its numbers come from."""
-    return Row(cells=(label, *cells, words(source, style="aside")), is_fixed=is_fixed)
+    return Row(cells=(label, *cells, text_cell(source, style="aside")), is_fixed=is_fixed)
 
 
 def _label(study: Study, variant: str) -> str:
@@ -217,7 +217,7 @@ def _difference(variant: str, method: str, source: str, cells: dict[str, Compare
     elif len(reproduced) == n:
         reproduced_text = message("all {n}", n=n)
     return source_row(
-        words(f"{variant} {MINUS} {method}"),
+        text_cell(f"{variant} {MINUS} {method}"),
         [_difference_cell(cells.get(name)) for name in setting.column_names],
         message("reported: {source}; reproduced: {which}", source=source, which=reproduced_text),
     )

@@ -10,7 +10,20 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from reports import schema
-from reports.document import Block, Cell, Column, Fold, Items, Number, Row, Section, Table, Text, text_column, words
+from reports.document import (
+    Block,
+    Cell,
+    Collapsible,
+    Column,
+    Items,
+    Number,
+    Row,
+    Section,
+    Table,
+    Text,
+    text_cell,
+    text_column,
+)
 from reports.document.latex import to_latex
 from reports.document.markdown import to_markdown
 from reports.formatting import metric_note
@@ -88,7 +101,7 @@ class ReportedTable:
         if self.others.rows:
             title, others = self.others.title, self.others.rows
             tables.append(
-                Table(name="reported-2", title=title, columns=columns, rows=others, caption=caption, is_folded=True)
+                Table(name="reported-2", title=title, columns=columns, rows=others, caption=caption, is_collapsed=True)
             )
         return tables
 
@@ -99,7 +112,7 @@ class ReportedTable:
         blocks += [*self.tables, *(Text(text=note, style="note") for note in self.notes)]
         if self.remarks:
             title = message("Inconsistencies in the reported rows")
-            blocks.append(Fold(title=title, blocks=[Items(items=self.remarks, is_numbered=True)]))
+            blocks.append(Collapsible(title=title, blocks=[Items(items=self.remarks, is_numbered=True)]))
         title = message("Reported numbers: {setting}", setting=TransformedText(self.setting.title, str.lower))
         return Section(name="reported", title=title, short=message("Reported numbers"), blocks=blocks)
 
@@ -107,7 +120,7 @@ class ReportedTable:
     def markdown(self) -> str:
         """Warnings, tables, notes and numbered remarks."""
         lines = [f"**{markdown(warning)}**\n" for warning in self.warnings]
-        lines += [to_markdown(table, with_title=table.is_folded) for table in self.tables]
+        lines += [to_markdown(table, with_title=table.is_collapsed) for table in self.tables]
         lines += [f"{markdown(note)}  " for note in self.notes]
         lines += ["", *(f"{number}. {markdown(remark)}" for number, remark in enumerate(self.remarks, start=1))]
         return "\n".join(lines).rstrip() + "\n"
@@ -189,7 +202,7 @@ def _reported_group(
     cells = _rank_cells([_printed_cells(row, setting) for row in rows])
     lines = tuple(
         source_row(
-            words(row.method, hover=_source_text(row), marks=marks.get((row.method, row.source), ())),
+            text_cell(row.method, hover=_source_text(row), marks=marks.get((row.method, row.source), ())),
             row_cells,
             message("reported: {source}", source=cite(row, "; ")),
         )
