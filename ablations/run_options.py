@@ -26,7 +26,7 @@ from ablations.flags import (
     single_value,
     value_list,
 )
-from ablations.harness.launch import Launching
+from ablations.harness.launch import LaunchOptions
 from ablations.recipe import Acceleration, Checkpoint
 from dfpir.registry import suggestion
 
@@ -51,7 +51,7 @@ def _known_tasks(_: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
+class ListOptions:
     """Print and stop.
 
     Attributes:
@@ -68,7 +68,7 @@ class Listing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runs:
+class RunSelection:
     """Which runs; part of a run's id.
 
     Attributes:
@@ -166,11 +166,11 @@ class RunOptions:
     """
 
     study: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="STUDY", help_behavior_hint="")] = None
-    listing: Listing = field(default_factory=Listing)
-    runs: Runs = field(default_factory=Runs)
+    listing: ListOptions = field(default_factory=ListOptions)
+    runs: RunSelection = field(default_factory=RunSelection)
     images: Images = field(default_factory=Images)
     execution: Execution = field(default_factory=Execution)
-    launching: Launching = field(default_factory=Launching)
+    launching: LaunchOptions = field(default_factory=LaunchOptions)
     speed: Acceleration = field(default_factory=Acceleration)
     recipe: RecipeSettings = field(default_factory=dict)
     model: ModelSettings = field(default_factory=dict)
@@ -225,7 +225,7 @@ def options_from_keywords(study: str, keywords: Mapping[str, Any]) -> RunOptions
     Raises:
         ValueError: an unknown option or setting, or a value that can't be used; one line.
     """
-    excluded = {name for name, _ in iter_options(Listing())} | {"study", "dry_run", "early_look"}
+    excluded = {name for name, _ in iter_options(ListOptions())} | {"study", "dry_run", "early_look"}
     allowed = [*(name for name, _ in iter_options(RunOptions()) if name not in excluded), *override_flags.GROUPS]
     words = [study]
     for name, value in keywords.items():

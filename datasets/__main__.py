@@ -108,10 +108,10 @@ def _list(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from datasets.check import check_root
 
-    def tell(name: str, count: int) -> None:
+    def print_progress(name: str, count: int) -> None:
         sys.stderr.write(f"reading {name}: {count:,} images\n")
 
-    report = check_root(options.root, options.only, options.workers, progress=tell)
+    report = check_root(options.root, options.only, options.workers, progress=print_progress)
     if options.json:
         _print_json(report.to_json())
     else:
