@@ -68,7 +68,7 @@ def probed_layers(config: ModelConfig, model: nn.Module) -> dict[str, nn.Module]
     """
     if isinstance(model, RestorationUNet):
         return {"latent": model.latent} | ({"latent-perturbed": model.perturb["4"]} if "4" in model.perturb else {})
-    path = config.row.probed if isinstance(config, BaselineConfig) else ""
+    path = config.entry.probed if isinstance(config, BaselineConfig) else ""
     layer: Any = model
     for part in path.split(".") if path else ():
         layer = layer[int(part)] if part.lstrip("-").isdecimal() else getattr(layer, part)

@@ -48,7 +48,7 @@ def prompts(run: LoadedRun) -> pd.DataFrame:
     Blind comparators have no rows.
     """
     rows: Rows = []
-    if isinstance(run.spec.config, BaselineConfig) and run.spec.config.row.needs in _BLIND_NEEDS:
+    if isinstance(run.spec.config, BaselineConfig) and run.spec.config.entry.needs in _BLIND_NEEDS:
         return pd.DataFrame(rows)
     for condition in run.spec.tested:
         items = items_of(run, condition_named(condition))

@@ -58,7 +58,7 @@ class BenchmarkedModel:
         """What `code` its model takes, as `baselines.registry.Needs`."""
         if isinstance(self.config, DFPIRConfig):
             return "code512" if self.config.uses_prompts else "none"
-        return self.config.row.needs if self.config is not None else "none"
+        return self.config.entry.needs if self.config is not None else "none"
 
     def facts(self) -> dict[str, str]:
         """What the table says of it whatever is measured."""
