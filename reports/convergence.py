@@ -132,12 +132,14 @@ def convergence_sentences(results: list[TaskConvergence]) -> list[str]:
         return [message("Every variant is trained past the plateau on every task ({criterion}).", criterion=criterion)]
     lines: list[str] = []
     if variants := _variants_with_status(failing, NOT_LEARNED):
-        lines.append(message("Not learned: {told}.", told=variants))
+        lines.append(message("Not learned: {variants}.", variants=variants))
     if variants := _variants_with_status(failing, STILL_IMPROVING):
-        lines.append(message("Still improving at the end of training: {told}.", told=variants))
+        lines.append(message("Still improving at the end of training: {variants}.", variants=variants))
     if variants := _variants_with_status(failing, NO_CURVE):
         lines.append(
-            message("Restores, but no learning curve shows whether it was still improving: {told}.", told=variants)
+            message(
+                "Restores, but no learning curve shows whether it was still improving: {variants}.", variants=variants
+            )
         )
     return [
         *lines,
@@ -157,7 +159,9 @@ def _variants_with_status(failing: list[TaskConvergence], status: str) -> str:
             gain = signed(result.last_tenth_db if status == STILL_IMPROVING else result.gain_db)
             text = task if status == NO_CURVE else message("{task} {gain} dB", task=task, gain=gain)
             tasks_by_variant.setdefault(result.variant, []).append(text)
-    texts: list[str] = [message("{name} ({told})", name=v, told=comma(tasks)) for v, tasks in tasks_by_variant.items()]
+    texts: list[str] = [
+        message("{name} ({details})", name=v, details=comma(tasks)) for v, tasks in tasks_by_variant.items()
+    ]
     if len(texts) > MAX_LISTED + 1:
         texts[MAX_LISTED:] = [message("{n} more", n=len(texts) - MAX_LISTED)]
     return series(texts) if texts else ""

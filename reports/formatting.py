@@ -31,7 +31,7 @@ def metric_note(metrics: Sequence[schema.Metric] = schema.METRICS) -> str:
 def _metric_text(metric: schema.Metric) -> str:
     details = [metric.unit] if metric.unit else []
     details += [] if metric.higher_is_better else [message("lower is better")]
-    return message("{name} ({told})", name=metric.label, told=comma(details)) if details else metric.label
+    return message("{name} ({details})", name=metric.label, details=comma(details)) if details else metric.label
 
 
 def signed(value: float, digits: int = 2) -> str:

@@ -250,7 +250,7 @@ def _notes(study: Study) -> tuple[str, ...]:
             reason = entry.note.removeprefix(f"the same model as {variant}").lstrip(": ")
             names = {"alias": study.label(entry.variant), "variant": study.label(variant)}
             notes.append(
-                message("{alias} = {variant}: {told} (one model, trained once)", **names, told=stored_text(reason))
+                message("{alias} = {variant}: {reason} (one model, trained once)", **names, reason=stored_text(reason))
                 if reason
                 else message("{alias} = {variant} (one model, trained once)", **names)
             )

@@ -128,7 +128,9 @@ def _remaining_contrasts(remaining: Sequence[ContrastResult]) -> list[str]:
     counts += [message("{n} below zero", n=n_below)] if n_below else []
     counts += [message("{n} not significant", n=n_neither)] if n_neither else []
     return [
-        message("{n} more planned contrasts: {told} (table “Planned contrasts”).", n=len(remaining), told=comma(counts))
+        message(
+            "{n} more planned contrasts: {counts} (table “Planned contrasts”).", n=len(remaining), counts=comma(counts)
+        )
     ]
 
 

@@ -111,9 +111,9 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
     return {
         "title": message("PSNR against {axis}", axis=axis_label(study.axis_name)),
         "alt": message(
-            "PSNR averaged over the columns by {axis}: {told}. One panel for the average and each condition.",
+            "PSNR averaged over the columns by {axis}: {values}. One panel for the average and each condition.",
             axis=study.axis_name,
-            told=values,
+            values=values,
         ),
         "caption": sentences([*remarks, one_scale if study.reference else own_scales]),
     }

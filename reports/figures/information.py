@@ -71,9 +71,9 @@ def draw_levels(information: Information, study: Study, folder: Path) -> Picture
         "information_levels",
         title=message("Information loss by level"),
         alt=message(
-            "Information loss by level of the block. {part}, {told}.",
+            "Information loss by level of the block. {part}, {values}.",
             part=TransformedText(PARTS.get(parts[0], parts[0]), str.capitalize),
-            told=series(values),
+            values=series(values),
         ),
         caption=sentences([_CAPTION, *shown_variants_note(len(variants), len(information.variants))]),
     )

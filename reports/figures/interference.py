@@ -62,7 +62,8 @@ def draw_pairs(interference: Interference, study: Study, folder: Path) -> Pictur
         "interference_pairs",
         title=message("Cosine between the gradients of two tasks"),
         alt=message(
-            "Heat maps of the mean cosine between the tasks' gradients. Mean over pairs: {told}.", told=series(means)
+            "Heat maps of the mean cosine between the tasks' gradients. Mean over pairs: {values}.",
+            values=series(means),
         ),
         caption=sentences(
             [
@@ -133,8 +134,8 @@ def draw_progress(interference: Interference, study: Study, folder: Path) -> Pic
         "interference_progress",
         title=message("Conflicting pairs of tasks over training"),
         alt=message(
-            "Share of pairs of tasks with a negative cosine against training progress. At the end {told}.",
-            told=series(final_shares),
+            "Share of pairs of tasks with a negative cosine against training progress. At the end {shares}.",
+            shares=series(final_shares),
         ),
         caption=sentences(
             [

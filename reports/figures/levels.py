@@ -121,7 +121,7 @@ def _texts(levels: Levels, variants: list[str]) -> dict[str, str]:
             if strength(levels.prompt_of[condition]) != strength(condition):
                 by_prompt.setdefault(levels.prompt_of[condition], []).append(condition_in_sentence(condition))
     prompts = [
-        message("{names} with the prompt of {given}", names=comma(names), given=condition_in_sentence(prompt))
+        message("{names} with the prompt of {prompt}", names=comma(names), prompt=condition_in_sentence(prompt))
         for prompt, names in by_prompt.items()
     ]
     caption = message(
@@ -134,8 +134,8 @@ def _texts(levels: Levels, variants: list[str]) -> dict[str, str]:
     return {
         "title": message("Gain by strength of the degradation"),
         "alt": message(
-            "PSNR gain over the degraded input by strength of the degradation. Lowest and highest, {told}.",
-            told=extremes,
+            "PSNR gain over the degraded input by strength of the degradation. Lowest and highest, {extremes}.",
+            extremes=extremes,
         ),
         "caption": sentences([caption, *shown_variants_note(len(variants), len(levels.variants))]),
     }

@@ -234,19 +234,19 @@ def _mask_texts(masks: Masks, blocks: list[str]) -> dict[str, str]:
     return {
         "title": message("Masks of the attention by task and block"),
         "alt": message(
-            "Which entries of the attention {variant} drops for each condition, and the overlap between conditions. "
-            "{told}.",
+            "Which entries of the attention {variant} drops for each condition, and the overlap between "
+            "conditions. {summaries}.",
             variant=masks.variant,
-            told=series(summaries),
+            summaries=series(summaries),
         ),
         "caption": message(
-            "{variant}, seed {seed}: share of {many} test patches per condition whose mask drops the entry "
-            "(black: always). Rows: channels of the perturbed query; columns: channels of the key; heads side by "
-            "side, separated by lines. Below: Jaccard index of the entries dropped for two patches, one of each "
-            "condition; diagonal: two patches of the same condition. {told}.",
+            "{variant}, seed {seed}: share of {n} test patches per condition whose mask drops the entry (black: "
+            "always). Rows: channels of the perturbed query; columns: channels of the key; heads side by side, "
+            "separated by lines. Below: Jaccard index of the entries dropped for two patches, one of each "
+            "condition; diagonal: two patches of the same condition. {summaries}.",
             variant=masks.variant,
             seed=masks.run.seed,
-            many=n_patches,
-            told=series(summaries),
+            n=n_patches,
+            summaries=series(summaries),
         ),
     }

@@ -236,11 +236,11 @@ def _texts(group: OrderGroup, first: str, number: int, remarks: str) -> dict[str
         if off_diagonal.any()
     ]
     strips_sentence = message(
-        "A strip shows one prompt's order from first to last; its colours say where the same channels stand under "
-        "“{first}”, so the first strip is smooth and a scrambled strip is another order. The matrices compare the "
-        "prompts in the strips' sequence. {told}.",
+        "A strip shows one prompt's order from first to last; its colours say where the same channels stand "
+        "under “{first}”, so the first strip is smooth and a scrambled strip is another order. The matrices "
+        "compare the prompts in the strips' sequence. {summaries}.",
         first=first,
-        told=series(summaries) if summaries else "",
+        summaries=series(summaries) if summaries else "",
     )
     title = message("Channel order by prompt")
     if number > 1:
@@ -248,8 +248,8 @@ def _texts(group: OrderGroup, first: str, number: int, remarks: str) -> dict[str
     return {
         "title": title,
         "alt": message(
-            "Strips of channel positions for each prompt and block. {told}.",
-            told=series(summaries) if summaries else "",
+            "Strips of channel positions for each prompt and block. {summaries}.",
+            summaries=series(summaries) if summaries else "",
         ),
         "caption": sentences([runs_sentence, strips_sentence, *_rounding_sentence(group), remarks]),
     }
@@ -260,8 +260,8 @@ def _rounding_sentence(group: OrderGroup) -> list[str]:
         return []
     parts = [
         message(
-            "{given}: {low:.1%} to {high:.1%} of the positions",
-            given=format_name,
+            "{format}: {low:.1%} to {high:.1%} of the positions",
+            format=format_name,
             low=rows["moved_share"].min(),
             high=rows["moved_share"].max(),
         )

@@ -66,12 +66,12 @@ def _texts(costs: PromptCosts, variants: list[str]) -> dict[str, str]:
         condition, prompt, change = costs.worst(variant)
         summaries.append(
             message(
-                "{variant}: mean {mean} dB, lowest {lowest} dB for {condition} with the prompt of {given}",
+                "{variant}: mean {mean} dB, lowest {lowest} dB for {condition} with the prompt of {prompt}",
                 variant=variant,
                 mean=intervals.number(costs.mean(variant).value, 2),
                 lowest=intervals.number(change, 2),
                 condition=condition_in_sentence(condition),
-                given=condition_in_sentence(prompt),
+                prompt=condition_in_sentence(prompt),
             )
         )
     caption = [
@@ -88,7 +88,7 @@ def _texts(costs: PromptCosts, variants: list[str]) -> dict[str, str]:
     return {
         "title": message("PSNR change by true condition and given prompt"),
         "alt": message(
-            "Matrices of true condition by given prompt, 0 on the diagonal. {told}.", told=series(summaries)
+            "Matrices of true condition by given prompt, 0 on the diagonal. {summaries}.", summaries=series(summaries)
         ),
         "caption": sentences(caption),
     }

@@ -306,7 +306,7 @@ def _texts(
     selection = message("Shown: {parts}; the table has all.", parts=message("the last layer of some variants"))
     return {
         "title": message("t-SNE of features by condition"),
-        "alt": message("Scatter plots of patch features coloured by condition. {told}.", told=scores),
+        "alt": message("Scatter plots of patch features coloured by condition. {scores}.", scores=scores),
         "caption": sentences(
             [
                 evidence,

@@ -260,7 +260,7 @@ def _make_cells(interference: Interference, variant: str) -> tuple[Cell, ...]:
         intervals.value_cell(interference.cosines[variant][ALL], 3),
         intervals.value_cell(interference.ceilings.get(variant, {}).get(ALL), 3),
         Cell(
-            text=message("{name} ({told})", name=intervals.number(float(np.mean(resolved)), 2), told=count),
+            text=message("{name} ({details})", name=intervals.number(float(np.mean(resolved)), 2), details=count),
             value=float(np.mean(resolved)),
         )
         if resolved

@@ -118,7 +118,7 @@ def flag_unresolved(clause: str, estimate: Interval) -> str:
     """The clause, with a remark where the interval of its number contains zero."""
     if not estimate.low <= 0 <= estimate.high:
         return clause
-    return message("{said}, not significantly different from zero", said=clause)
+    return message("{clause}, not significantly different from zero", clause=clause)
 
 
 def format_loss(estimate: Estimate) -> str:

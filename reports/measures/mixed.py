@@ -89,12 +89,12 @@ def _failure_sentence(gains: dict[tuple[str, str, str], Estimate]) -> str:
     if not worse:
         smallest_gain = min(gains, key=lambda key: gains[key].value)
         smallest = message(
-            "With two degradations at once no variant's mean falls below its input's under either prompt; the smallest "
-            "gain is {change} dB, {variant} on {condition} told {given}",
+            "With two degradations at once no variant's mean falls below its input's under either prompt; the "
+            "smallest gain is {change} dB, {variant} on {condition} with the prompt of {prompt}",
             change=intervals.change_cell(gains[smallest_gain]).full,
             condition=condition_in_sentence(smallest_gain[0]),
             variant=smallest_gain[1],
-            given=condition_in_sentence(smallest_gain[2]),
+            prompt=condition_in_sentence(smallest_gain[2]),
         )
         return message("{clauses}.", clauses=intervals.flag_unresolved(smallest, gains[smallest_gain]))
     cases = dict.fromkeys((condition, prompt) for condition, _, prompt in worse)
@@ -105,16 +105,18 @@ def _failure_sentence(gains: dict[tuple[str, str, str], Estimate]) -> str:
         variants = _format_variants([variant for _, variant, _ in failing], len(tested))
         values = {
             "condition": condition_in_sentence(condition),
-            "given": condition_in_sentence(prompt),
-            "who": variants,
+            "prompt": condition_in_sentence(prompt),
+            "variants": variants,
             "change": intervals.change_cell(gains[failing[0]]).full,
         }
         clauses.append(
             message(
-                "on {condition} told {given} for {who} (worst: {change} dB, {variant})", **values, variant=failing[0][1]
+                "on {condition} with the prompt of {prompt} for {variants} (worst: {change} dB, {variant})",
+                **values,
+                variant=failing[0][1],
             )
             if len(failing) > 1
-            else message("on {condition} told {given} for {who} ({change} dB)", **values)
+            else message("on {condition} with the prompt of {prompt} for {variants} ({change} dB)", **values)
         )
     return message("Restoring fails, the result being worse than the degraded input, {where}.", where=series(clauses))
 
@@ -128,9 +130,9 @@ def _better_prompt_sentence(mixed: Mixed, condition: str) -> str:
     undecided = len(differences) - len(for_first) - len(for_second)
     parts = [
         message(
-            "the prompt of {given} is better for {who}",
-            given=condition_in_sentence(prompt),
-            who=_format_variants(names, len(differences)),
+            "the prompt of {prompt} is better for {variants}",
+            prompt=condition_in_sentence(prompt),
+            variants=_format_variants(names, len(differences)),
         )
         for prompt, names in ((first, for_first), (second, for_second))
         if names
@@ -141,7 +143,7 @@ def _better_prompt_sentence(mixed: Mixed, condition: str) -> str:
             if parts
             else message("no significant difference between the two")
         )
-    return message("On {condition}, {told}.", condition=condition_in_sentence(condition), told=series(parts))
+    return message("On {condition}, {clauses}.", condition=condition_in_sentence(condition), clauses=series(parts))
 
 
 def _format_variants(names: list[str], total: int) -> str:

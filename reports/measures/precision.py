@@ -87,7 +87,7 @@ def sentences(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> list[
     for number_format in dict.fromkeys([*moved, *changed]):
         parts = [*_moved_clause(moved.get(number_format)), *_changed_clause(changed.get(number_format))]
         clause = parts[0] if len(parts) == 1 else message("{moves} and {changes}", moves=parts[0], changes=parts[-1])
-        lines.append(message("Rounding the prompt codes to {format} {told}.", format=number_format, told=clause))
+        lines.append(message("Rounding the prompt codes to {format} {effect}.", format=number_format, effect=clause))
     for analysis in list(changed.values())[:1]:
         lines += intervals.caveats(analysis)
     return lines

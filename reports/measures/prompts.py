@@ -127,9 +127,9 @@ def _loss_sentence(costs: PromptCosts, variant: str) -> str:
     if change <= -NOTHING_DB:
         clauses.append(
             message(
-                "the largest loss is {loss} dB, on {condition} with the prompt of {given}",
+                "the largest loss is {loss} dB, on {condition} with the prompt of {prompt}",
                 condition=condition_in_sentence(condition),
-                given=condition_in_sentence(prompt),
+                prompt=condition_in_sentence(prompt),
                 loss=intervals.number(-change, 2),
             )
         )

@@ -58,4 +58,4 @@ class MeasureResult:
 
 def missing_figure_message(reason: str) -> str:
     """That a figure is missing."""
-    return message("This figure could not be drawn: {why}", why=reason)
+    return message("This figure could not be drawn: {reason}", reason=reason)

@@ -146,7 +146,7 @@ def show_measures(
             section_with_jobs = make(inputs)
         except Exception as error:  # bad content of one measure must not cost the rest of the report
             reason = f"{type(error).__name__}: {error}"
-            problems.append(message("{names} could not be summed up: {why}", names=listed(present), why=reason))
+            problems.append(message("{names} could not be summed up: {reason}", names=listed(present), reason=reason))
             continue
         if section_with_jobs is None:
             if len(present) == len(names) == 1:

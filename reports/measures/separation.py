@@ -102,19 +102,19 @@ def _classify(controls: Controls, variant: str, layer: str) -> tuple[str, str] |
 
 
 def _conclusion(compared: str, follows: str) -> str:
-    evidence: dict[str, str] = {
+    texts: dict[str, str] = {
         "": message("the degraded input"),
         "prompt": message("the prompt"),
         "both": message("the prompt more than the degradation"),
         "degradation": message("the degradation"),
         "neither": message("what only the right prompt brings"),
     }
-    subject = evidence[follows]
+    evidence = texts[follows]
     if compared == "as well":
-        return message("the separation shows {what}, not something learned", what=subject)
+        return message("the separation shows {evidence}, not something learned", evidence=evidence)
     if compared == "in part":
-        return message("the separation shows {what}, and most of it needs no training", what=subject)
-    return message("the separation is learned, and shows {what}", what=subject)
+        return message("the separation shows {evidence}, and most of it needs no training", evidence=evidence)
+    return message("the separation is learned, and shows {evidence}", evidence=evidence)
 
 
 def _make_sentence(controls: Controls, names: list[str], layer: str, kind: tuple[str, str]) -> str:

@@ -196,7 +196,7 @@ def _speed_table(frame: pd.DataFrame, phase: str, precision: str) -> Table:
             cells += [_measured_cell(by_size.loc[s], value, digits, reason_column) for s in sizes]
         rows.append(_model_row(model, model_rows.iloc[0], cells))
     heads = [
-        message("{what}, {px} px", what=quantity, px=f"{size:.0f}")
+        message("{quantity}, {px} px", quantity=quantity, px=f"{size:.0f}")
         for quantity in (
             message("Latency (ms)"),
             message("Images/s, batch size {n}", n=batch),
@@ -290,11 +290,11 @@ def _reason_notes(frame: pd.DataFrame, columns: dict[str, str]) -> tuple[str, ..
                 quantities.setdefault(reason, {})[quantity] = None
     notes: list[str] = []
     for reason, names in models.items():
-        values = {"models": ", ".join(names), "why": reason.rstrip(".")}
+        values = {"models": ", ".join(names), "reason": reason.rstrip(".")}
         if len(quantities[reason]) < len(columns):
-            notes.append(message("{what} of {models}: {why}.", what=comma(quantities[reason]), **values))
+            notes.append(message("{quantities} of {models}: {reason}.", quantities=comma(quantities[reason]), **values))
         else:
-            notes.append(message("{models}: {why}.", **values))
+            notes.append(message("{models}: {reason}.", **values))
     return tuple(notes)
 
 
@@ -311,7 +311,7 @@ def _counter_notes(frame: pd.DataFrame) -> tuple[str, ...]:
 def _uncounted_notes(frame: pd.DataFrame) -> tuple[str, ...]:
     groups = frame[frame["excluded_part"] != ""].groupby("excluded_part", sort=False)["model"]
     return tuple(
-        message("Not counted for {models}: {what}.", models=", ".join(dict.fromkeys(models)), what=str(encoders))
+        message("Not counted for {models}: {part}.", models=", ".join(dict.fromkeys(models)), part=str(encoders))
         for encoders, models in groups
     )
 

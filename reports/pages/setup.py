@@ -239,10 +239,10 @@ def _encoder_remark(encoder: str) -> str:
     if encoder.lower().startswith("clip"):
         return ""
     return message(
-        "Prompts were encoded by a substitute for CLIP ViT-B/32, the method's encoder: “{encoder}” ({what}). "
+        "Prompts were encoded by a substitute for CLIP ViT-B/32, the method's encoder: “{encoder}” ({note}). "
         "Variants that use prompts may perform better or worse with CLIP.",
         encoder=encoder,
-        what=_ENCODER_NOTES.get(encoder.lower(), message("which is not CLIP")),
+        note=_ENCODER_NOTES.get(encoder.lower(), message("which is not CLIP")),
     )
 
 

@@ -182,7 +182,7 @@ class StudyReport:
         gallery, problems = self.interactive.gallery, self.interactive.problems
         blocks: list[Block] = []
         if "gallery" in problems:
-            reason = message("The images could not be prepared: {why}", why=problems["gallery"])
+            reason = message("The images could not be prepared: {reason}", reason=problems["gallery"])
             blocks.append(Text(text=reason, style="remark"))
         if gallery.scenes:
             blocks.append(Template(template="gallery.html.j2", values={"gallery": gallery}))
@@ -223,7 +223,7 @@ class StudyReport:
         blocks += self.figures.blocks("features", message("No finished run has recorded features."))
         blocks += [*controls.numbered_tables, controls.note_text] if controls else []
         if "scatter" in self.interactive.problems:
-            reason = message("The scatter could not be prepared: {why}", why=self.interactive.problems["scatter"])
+            reason = message("The scatter could not be prepared: {reason}", reason=self.interactive.problems["scatter"])
             blocks.append(Text(text=reason, style="remark"))
         if self.interactive.scatter:
             blocks.append(Template(template="scatter.html.j2", values={"scatter": self.interactive.scatter}))

@@ -97,12 +97,12 @@ def _average_flags(row: ReportedRow) -> list[Flag]:
             )
     flags_of_row = []
     if wrong:
-        text = message("average {told}; source: {source}.", told=series(wrong), source=cite(row))
+        text = message("average {mismatches}; source: {source}.", mismatches=series(wrong), source=cite(row))
         flags_of_row.append(_average_flag("average", row, text))
     if unchecked:
         text = message(
-            "average {told} stands without all of its cells; source: {source}.",
-            told=comma(unchecked),
+            "average {metrics} stands without all of its cells; source: {source}.",
+            metrics=comma(unchecked),
             source=cite(row),
         )
         flags_of_row.append(_average_flag("unchecked", row, text))
@@ -165,7 +165,7 @@ def _parameter_flags(rows: Sequence[ReportedRow]) -> list[Flag]:
                     method=method,
                     dataset="",
                     sources=names,
-                    message=message("parameters: {told}.", told=values),
+                    message=message("parameters: {values}.", values=values),
                 )
             )
     return conflicts

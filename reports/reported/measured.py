@@ -135,7 +135,7 @@ def _training_text(study: Study, variant: str, finished: Sequence[Run]) -> str:
     budgets = dict.fromkeys(_budget_text(run) for run in finished)
     sizes = dict.fromkeys(_size_text(run) for run in finished)
     parts = [seeds, *(joined(values, " | ") for values in (budgets, sizes) if any(values))]
-    return message("measured: {told}", told=series(parts))
+    return message("measured: {values}", values=series(parts))
 
 
 def _budget_text(run: Run) -> str:
@@ -174,9 +174,9 @@ def _incomplete(study: Study, setting: Setting, grid: ColumnMeans) -> tuple[list
     missing = [c for c in setting.columns if not grid.counts.get(c.name)]
     return [*partial, *missing], [
         message(
-            "Not on all images of the test set: {told}. For these columns reported and measured numbers are on "
+            "Not on all images of the test set: {names}. For these columns reported and measured numbers are on "
             "different images, and no difference is computed.",
-            told=names,
+            names=names,
         )
     ]
 

@@ -273,7 +273,7 @@ def _number_remarks(
                 sources=series(names),
             )
         else:
-            text = message("{method}: {told}", method=method, told=first.message)
+            text = message("{method}: {conflict}", method=method, conflict=first.message)
         remarks.append(text)
         flagged_sources = {s for f in members for s in f.sources}
         for row in rows:
@@ -339,7 +339,7 @@ def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
             ),
         )
     notes += [
-        message("{method} is not trained here: {why}.", method=name, why=reason)
+        message("{method} is not trained here: {reason}.", method=name, reason=reason)
         for name, reason in NOT_TRAINED.items()
         if name in {r.name for r in rows}
     ]
