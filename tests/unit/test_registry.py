@@ -7,7 +7,7 @@ from dfpir.registry import Registry, UnknownNameError
 
 @pytest.fixture
 def colours():
-    registry = Registry("colour")
+    registry: Registry[int] = Registry("colour")
     registry.register("red", label="Red")(1)
     return registry
 

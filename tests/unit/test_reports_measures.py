@@ -296,7 +296,7 @@ def test_mixed_by_hand():
     assert found.gaps["rain+noise-25"].estimate("a", "rain+noise-25").value == pytest.approx(-2.5)
     said = mixed.sentences(found)
     assert said[0].startswith("Restoring fails, the result being worse than the degraded input, on rain + noise")
-    assert "told rain for a" in said[0]
+    assert "with the prompt of rain for a" in said[0]
     assert said[1].endswith("is better for a.")
     against = [row.cells[-1].text for row in mixed.make_table(found).rows]
     assert against == ["\N{MINUS SIGN}2.50", "+2.50"]
