@@ -21,8 +21,7 @@ from reports.language import languages
 from reports.load import check_comparable, load
 from reports.measures.sections import SEPARATION, MeasureResults, show_measures
 from reports.measures.separation import NOT_MEASURED
-from reports.messages import sentences as texts
-from reports.messages import with_labels
+from reports.messages import join_sentences, with_labels
 from reports.pages.result import all_metrics, one_metric
 from reports.pages.setup import count_unfinished, interim_warning, listed_unfinished, lists_all_runs
 from reports.pages.study import FIGURE_PREFIX, RenderedFigures, StudyReport
@@ -197,7 +196,7 @@ def start_figures(
     except Exception as error:  # a run's odd content must not cost the reader the rest of the report
         measured, problems["features"] = [], f"{type(error).__name__}: {error}"
     separation = measures.section(SEPARATION)
-    controls = NOT_MEASURED if separation is None else texts(separation.sentences)
+    controls = NOT_MEASURED if separation is None else join_sentences(separation.sentences)
     # in the order of the page; this process takes jobs from the end, and has imported t-SNE for the measures already
     jobs = {
         "forest": [FigureJob(draw=forest.draw, args=(planned, folder))],

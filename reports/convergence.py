@@ -20,7 +20,7 @@ from reports import schema
 from reports.artifacts import load_train_log
 from reports.formatting import signed
 from reports.labels import condition_label, in_sentence
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.stats import means
 from reports.study import Run, Study
 
@@ -160,11 +160,11 @@ def _variants_with_status(failing: list[TaskConvergence], status: str) -> str:
             text = task if status == NO_CURVE else message("{task} {gain} dB", task=task, gain=gain)
             tasks_by_variant.setdefault(result.variant, []).append(text)
     texts: list[str] = [
-        message("{name} ({details})", name=v, details=comma(tasks)) for v, tasks in tasks_by_variant.items()
+        message("{name} ({details})", name=v, details=join_commas(tasks)) for v, tasks in tasks_by_variant.items()
     ]
     if len(texts) > MAX_LISTED + 1:
         texts[MAX_LISTED:] = [message("{n} more", n=len(texts) - MAX_LISTED)]
-    return series(texts) if texts else ""
+    return join_clauses(texts) if texts else ""
 
 
 def convergence_frame(results: list[TaskConvergence]) -> pd.DataFrame:

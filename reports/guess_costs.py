@@ -15,7 +15,7 @@ import pandas as pd
 
 from reports.formatting import signed
 from reports.labels import condition_label
-from reports.messages import message, sentences
+from reports.messages import join_sentences, message
 from reports.schema import PSNR, condition_sort_key
 from reports.stats import AVERAGE, Analysis, collect
 
@@ -145,11 +145,13 @@ def guess_headline(guess: dict[str, Any]) -> str:
     right = message("{n} of {all} images are classified correctly.", n=guess["right"], all=guess["images"])
     difference, low, high = (line[key] for key in ("difference_db", "low_db", "high_db"))
     if difference is None:
-        return sentences(
+        return join_sentences(
             [right, message("The cost of using the predictions is undefined: no image has a finite PSNR.")]
         )
     if guess["right"] == guess["images"]:
-        return sentences([right, message("Using the predictions costs nothing here: {zero} dB.", zero=signed(0.0))])
+        return join_sentences(
+            [right, message("Using the predictions costs nothing here: {zero} dB.", zero=signed(0.0))]
+        )
     values: dict[str, Any] = {
         "change": signed(difference),
         "where": message("on average over the columns")
@@ -161,7 +163,7 @@ def guess_headline(guess: dict[str, Any]) -> str:
             "Using the predictions changes PSNR by {change} dB {where}; there are too few photographs for an interval.",
             **values,
         )
-        return sentences([right, statement])
+        return join_sentences([right, statement])
     values["interval"] = f"[{signed(low)}, {signed(high)}]"
     if low <= 0 <= high:
         statement = message(
@@ -181,7 +183,7 @@ def guess_headline(guess: dict[str, Any]) -> str:
             "{where}, 95% interval {interval}.",
             **values,
         )
-    return sentences([right, statement])
+    return join_sentences([right, statement])
 
 
 def format_number(value: float | None, digits: int = 2) -> str:

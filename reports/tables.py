@@ -14,7 +14,7 @@ from reports import schema
 from reports.document import Cell, Number
 from reports.formatting import format_magnitude
 from reports.input_gain import variants_below_classical
-from reports.messages import comma, message, stored_text
+from reports.messages import join_commas, message, stored_text
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Run, Status, Study
 
@@ -240,7 +240,7 @@ def _with_ranks(rows: list[ResultRow], columns: tuple[str, ...], study: Study) -
 def _status_text(planned: tuple[Run, ...]) -> str:
     """Text in the cells of a variant without a finished run."""
     texts = list(dict.fromkeys(_STATUS_TEXT[run.status] for run in planned if run.status is not Status.DONE))
-    return comma(texts) if texts else message("not run")
+    return join_commas(texts) if texts else message("not run")
 
 
 def _notes(study: Study) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from reports.formatting import format_estimate, format_quantity, format_seed_ran
 from reports.headline import headline, task_tradeoff
 from reports.input_gain import input_gain_sentences
 from reports.labels import task_label
-from reports.messages import comma, message, ngettext, sentences, series
+from reports.messages import join_clauses, join_commas, join_sentences, message, ngettext
 from reports.pairs import PairDifference, pair_differences
 from reports.power import POWER, quadratic_mean
 from reports.stats import AVERAGE, NEW_PHOTOGRAPHS, Analysis, Scores
@@ -43,7 +43,7 @@ class Verdict:
     """
 
     headline: str
-    sentences: tuple[str, ...]
+    join_sentences: tuple[str, ...]
     outcome: str
     contrasts: Contrasts
     without_diverged: Contrasts | None
@@ -107,12 +107,12 @@ def _contrast_sentence(tested: ContrastResult, contrasts: Contrasts) -> str:
         clauses.append(message("the average hides a trade-off: {values}", values=_task_values(tradeoff)))
     elif differing and not tested.differs:
         clauses.append(message("significant by task: {values}", values=_task_values(differing)))
-    return message("{clauses}.", clauses=series(clauses))
+    return message("{clauses}.", clauses=join_clauses(clauses))
 
 
 def _task_values(tasks: Sequence[ContrastResult]) -> str:
     """+3.05 dB on haze, −4.40 dB on noise."""
-    return comma(
+    return join_commas(
         message("{change} dB on {condition}", change=signed(t.estimate.value), condition=task_label(t.column))
         for t in tasks
     )
@@ -129,7 +129,9 @@ def _remaining_contrasts(remaining: Sequence[ContrastResult]) -> list[str]:
     counts += [message("{n} not significant", n=n_neither)] if n_neither else []
     return [
         message(
-            "{n} more planned contrasts: {counts} (table “Planned contrasts”).", n=len(remaining), counts=comma(counts)
+            "{n} more planned contrasts: {counts} (table “Planned contrasts”).",
+            n=len(remaining),
+            counts=join_commas(counts),
         )
     ]
 
@@ -278,4 +280,4 @@ def _sample_size_sentences(scores: Scores) -> str:
                 scores.dropped,
             )
         )
-    return sentences(lines)
+    return join_sentences(lines)

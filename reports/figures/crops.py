@@ -15,7 +15,7 @@ from reports.artifacts import Sample, first_of, load_samples
 from reports.document import Picture
 from reports.figures.style import INK, PAGE_IN, new_figure, plain, save, wrapped
 from reports.labels import condition_label
-from reports.messages import comma, message, sentences
+from reports.messages import join_commas, join_sentences, message
 from reports.study import Study
 
 MOST_VARIANTS = 5
@@ -159,7 +159,7 @@ def _texts(table: CropTable) -> dict[str, str]:
     seeds = set(table.seeds.values())
     seed = message("seed {n}", n=seeds.pop()) if len(seeds) == 1 else message("each variant's first finished seed")
     by_condition = {condition_label(c): next(iter(s.values())).image for c, s in table.rows.items()}
-    images = comma(message("{label}: {value}", label=c, value=image) for c, image in by_condition.items())
+    images = join_commas(message("{label}: {value}", label=c, value=image) for c, image in by_condition.items())
     if len(set(by_condition.values())) == 1:
         images = next(iter(by_condition.values()))
     caption = [
@@ -171,13 +171,13 @@ def _texts(table: CropTable) -> dict[str, str]:
         )
     ]
     if table.left_out:
-        caption.append(message("Not shown, to save space: {names}.", names=comma(table.left_out)))
+        caption.append(message("Not shown, to save space: {names}.", names=join_commas(table.left_out)))
     return {
         "title": message("Crops"),
         "alt": message(
             "Degraded input, {variants} and the clean image side by side for {conditions}; the PSNR stands below each.",
-            variants=comma(table.variants),
-            conditions=comma(condition_label(c) for c in table.rows),
+            variants=join_commas(table.variants),
+            conditions=join_commas(condition_label(c) for c in table.rows),
         ),
-        "caption": sentences(caption),
+        "caption": join_sentences(caption),
     }

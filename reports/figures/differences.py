@@ -39,7 +39,7 @@ from reports.figures.style import (
 )
 from reports.formatting import format_quantity, signed
 from reports.labels import condition_label
-from reports.messages import message, sentences, series
+from reports.messages import join_clauses, join_sentences, message
 from reports.stats import Analysis
 from reports.study import Study
 
@@ -176,7 +176,7 @@ def _crops_caption(crops: Sequence[Crops], are_extremes: bool) -> str:
     if not crops:
         return message("No crops: no image differs by {least} dB, or none was kept by both.", least=f"{LEAST_DB:g}")
     ends: dict[str, str] = {HIGHEST: message("highest"), LOWEST: message("lowest")}
-    images = series(
+    images = join_clauses(
         message(
             "{end}: {image}, {condition}, {gap} dB, seed {seed}",
             end=ends[each.extreme.kind],
@@ -224,7 +224,7 @@ def _texts(variant: str, reference: str, gaps: pd.DataFrame, selection: list[str
             spread=spread,
             n=_better(gaps),
         ),
-        "caption": sentences(
+        "caption": join_sentences(
             [
                 *selection,
                 message("Markers: test images under a condition, averaged over common seeds; {spread}.", spread=spread),

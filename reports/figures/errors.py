@@ -12,7 +12,7 @@ from reports.document import Picture
 from reports.figures.crops import CropTable, Sheet, arrange, read_pixels, row_label
 from reports.figures.style import save
 from reports.labels import condition_label
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.study import Study
 
 _TOP_SHARE = 99.0  # percentile of the restored crops' errors at which the scale ends
@@ -69,11 +69,13 @@ def _row(samples: dict[str, Sample]) -> list[np.ndarray]:
 
 def _texts(table: CropTable, maps: dict[str, list[np.ndarray]], top: float) -> dict[str, str]:
     names = (message("degraded"), *table.variants)
-    means = series(
+    means = join_clauses(
         message(
             "{label}: {value}",
             label=condition_label(c),
-            value=comma(message("{name} {error:.1f}", name=v, error=e.mean()) for v, e in zip(names, row, strict=True)),
+            value=join_commas(
+                message("{name} {error:.1f}", name=v, error=e.mean()) for v, e in zip(names, row, strict=True)
+            ),
         )
         for c, row in maps.items()
     )

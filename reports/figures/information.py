@@ -19,7 +19,7 @@ from reports.figures.style import (
 from reports.formatting import shown_variants_note
 from reports.measures import intervals
 from reports.measures.information import ALL, PARTS, Information, level_column, level_label
-from reports.messages import TransformedText, comma, message, sentences, series
+from reports.messages import TransformedText, join_clauses, join_commas, join_sentences, message
 from reports.stats import Estimate
 from reports.study import Study
 
@@ -57,7 +57,7 @@ def draw_levels(information: Information, study: Study, folder: Path) -> Picture
         message(
             "{label}: {value}",
             label=v,
-            value=comma(
+            value=join_commas(
                 message("{level} {loss:.2f}", level=level_label(level_column(level)), loss=e.value)
                 for level, e in losses[parts[0], v].items()
             ),
@@ -73,9 +73,9 @@ def draw_levels(information: Information, study: Study, folder: Path) -> Picture
         alt=message(
             "Information loss by level of the block. {part}, {values}.",
             part=TransformedText(PARTS.get(parts[0], parts[0]), str.capitalize),
-            values=series(values),
+            values=join_clauses(values),
         ),
-        caption=sentences([_CAPTION, *shown_variants_note(len(variants), len(information.variants))]),
+        caption=join_sentences([_CAPTION, *shown_variants_note(len(variants), len(information.variants))]),
     )
 
 

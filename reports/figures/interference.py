@@ -27,7 +27,7 @@ from reports.labels import condition_label
 from reports.measures import intervals
 from reports.measures.interference import ALL, Interference
 from reports.measures.interference_report import EXACT_INTERVALS
-from reports.messages import message, sentences, series
+from reports.messages import join_clauses, join_sentences, message
 from reports.study import Study
 
 MAX_MATRICES, MAX_LINES = 6, 8
@@ -63,9 +63,9 @@ def draw_pairs(interference: Interference, study: Study, folder: Path) -> Pictur
         title=message("Cosine between the gradients of two tasks"),
         alt=message(
             "Heat maps of the mean cosine between the tasks' gradients. Mean over pairs: {values}.",
-            values=series(means),
+            values=join_clauses(means),
         ),
-        caption=sentences(
+        caption=join_sentences(
             [
                 message(
                     "Cosine between the gradients of two tasks over all shared parameters at the end of "
@@ -135,9 +135,9 @@ def draw_progress(interference: Interference, study: Study, folder: Path) -> Pic
         title=message("Conflicting pairs of tasks over training"),
         alt=message(
             "Share of pairs of tasks with a negative cosine against training progress. At the end {shares}.",
-            shares=series(final_shares),
+            shares=join_clauses(final_shares),
         ),
-        caption=sentences(
+        caption=join_sentences(
             [
                 message("Share of pairs of tasks whose gradients of all shared parameters have a negative cosine."),
                 counting_rule,

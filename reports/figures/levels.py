@@ -23,7 +23,7 @@ from reports.formatting import shown_variants_note, signed
 from reports.labels import SIGMA, condition_in_sentence, condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.levels import Levels, strength
-from reports.messages import comma, message, sentences, series
+from reports.messages import join_clauses, join_commas, join_sentences, message
 from reports.study import Study
 
 MAX_LINES = 6
@@ -110,18 +110,18 @@ def _extremes(levels: Levels, variant: str) -> str:
                 for c in lowest_and_highest
             ]
             extremes.append(message("{before} and {last}", before=parts[0], last=parts[1]))
-    return comma(extremes)
+    return join_commas(extremes)
 
 
 def _texts(levels: Levels, variants: list[str]) -> dict[str, str]:
-    extremes = series(message("{label}: {value}", label=v, value=_extremes(levels, v)) for v in variants)
+    extremes = join_clauses(message("{label}: {value}", label=v, value=_extremes(levels, v)) for v in variants)
     by_prompt: dict[str, list[str]] = {}
     for conditions in levels.families.values():
         for condition in conditions:
             if strength(levels.prompt_of[condition]) != strength(condition):
                 by_prompt.setdefault(levels.prompt_of[condition], []).append(condition_in_sentence(condition))
     prompts = [
-        message("{names} with the prompt of {prompt}", names=comma(names), prompt=condition_in_sentence(prompt))
+        message("{names} with the prompt of {prompt}", names=join_commas(names), prompt=condition_in_sentence(prompt))
         for prompt, names in by_prompt.items()
     ]
     caption = message(
@@ -129,7 +129,7 @@ def _texts(levels: Levels, variants: list[str]) -> dict[str, str]:
         "trained on. Below the line at 0 the restored image is worse than its input. Below: the paired "
         "difference from the study's reference, where it has one, with 95% intervals; its points are moved aside "
         "a little. Levels without a prompt of their own: {prompts}.",
-        prompts=series(prompts) if prompts else message("none"),
+        prompts=join_clauses(prompts) if prompts else message("none"),
     )
     return {
         "title": message("Gain by strength of the degradation"),
@@ -137,5 +137,5 @@ def _texts(levels: Levels, variants: list[str]) -> dict[str, str]:
             "PSNR gain over the degraded input by strength of the degradation. Lowest and highest, {extremes}.",
             extremes=extremes,
         ),
-        "caption": sentences([caption, *shown_variants_note(len(variants), len(levels.variants))]),
+        "caption": join_sentences([caption, *shown_variants_note(len(variants), len(levels.variants))]),
     }

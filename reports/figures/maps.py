@@ -14,7 +14,7 @@ from reports.figures.crops import read_pixels, show_pixels
 from reports.figures.further import register_figure
 from reports.figures.style import PAGE_IN, Picture, new_figure, plain, save, wrapped
 from reports.labels import condition_label
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.study import Run, Study
 
 MAX_VARIANTS = 5
@@ -149,18 +149,18 @@ def _draw_inputs(ax: Any, sample: Sample, n_channels: int, share: float) -> None
 
 def _texts(table: MapTable, place: str, titles: list[tuple[str, str]]) -> dict[str, str]:
     place_label = _PLACES.get(place, place)
-    channels = series(
+    channels = join_clauses(
         message("{label}: {value}", label=v, value=", ".join(map(str, p.map_channels[place])))
         for v, p in table.probes.items()
         if place in p.map_channels
     )
     seeds = sorted({str(s) for s in table.seeds.values()})
-    crops = comma(message("{label}: {value}", label=condition_label(c), value=image) for c, image in titles)
+    crops = join_commas(message("{label}: {value}", label=condition_label(c), value=image) for c, image in titles)
     return {
         "title": message("Feature maps at the {where}", where=place_label),
         "alt": message(
             "Feature maps of {variants} at the {where} for the same crops: {shown}.",
-            variants=comma(table.probes),
+            variants=join_commas(table.probes),
             where=place_label,
             shown=crops,
         ),
@@ -173,7 +173,7 @@ def _texts(table: MapTable, place: str, titles: list[tuple[str, str]]) -> dict[s
             "Seed {seeds}. Crops: {shown}.",
             where=place_label,
             channels=channels,
-            seeds=comma(seeds),
+            seeds=join_commas(seeds),
             shown=crops,
         ),
     }

@@ -14,7 +14,7 @@ from reports import schema
 from reports.artifacts import Probes, first_of, load_probes
 from reports.figures.style import PAGE_IN, Picture, heatmap, new_figure, plain, save
 from reports.labels import condition_label
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.study import Run, Study
 
 _STRIP_IN, _MATRIX_ROW_IN = 0.28, 0.2  # heights of a strip and of a matrix's row
@@ -156,8 +156,8 @@ def _draw_attention(masks: Masks, folder: Path) -> Picture:
         alt=message(
             "Mean channel attention weights of {variant} in the blocks {blocks} for {conditions}.",
             variant=masks.variant,
-            blocks=comma(blocks),
-            conditions=comma(map(condition_label, masks.conditions)),
+            blocks=join_commas(blocks),
+            conditions=join_commas(map(condition_label, masks.conditions)),
         ),
         caption=message(
             "{variant}, seed {seed}: mean attention over the test patches of each condition, relative to uniform "
@@ -237,7 +237,7 @@ def _mask_texts(masks: Masks, blocks: list[str]) -> dict[str, str]:
             "Which entries of the attention {variant} drops for each condition, and the overlap between "
             "conditions. {summaries}.",
             variant=masks.variant,
-            summaries=series(summaries),
+            summaries=join_clauses(summaries),
         ),
         "caption": message(
             "{variant}, seed {seed}: share of {n} test patches per condition whose mask drops the entry (black: "
@@ -247,6 +247,6 @@ def _mask_texts(masks: Masks, blocks: list[str]) -> dict[str, str]:
             variant=masks.variant,
             seed=masks.run.seed,
             n=n_patches,
-            summaries=series(summaries),
+            summaries=join_clauses(summaries),
         ),
     }

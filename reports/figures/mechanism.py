@@ -21,7 +21,7 @@ from reports.figures.style import (
 from reports.labels import axis_label
 from reports.measures import intervals
 from reports.measures.mechanism import Mechanism, Quantity
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.stats import seed_means
 from reports.study import Study
 
@@ -50,7 +50,7 @@ def draw(mechanism: Mechanism, study: Study, folder: Path) -> Picture | None:
         message(
             "{label}: {value}",
             label=q.display_name,
-            value=comma(
+            value=join_commas(
                 f"{study.axis_values[v]:g}: {intervals.number(x, q.digits)}" for v, x in values[q.name].items()
             ),
         )
@@ -61,7 +61,9 @@ def draw(mechanism: Mechanism, study: Study, folder: Path) -> Picture | None:
         folder,
         "mechanism",
         title=mechanism.title(study),
-        alt=message("Panels that share the axis {axis}. {values}.", axis=study.axis_name, values=series(value_lists)),
+        alt=message(
+            "Panels that share the axis {axis}. {values}.", axis=study.axis_name, values=join_clauses(value_lists)
+        ),
         caption=message(
             "PSNR averaged over the columns; interference: 1 \N{MINUS SIGN} mean cosine of the tasks' gradients at the "
             "end of training (0: all pull the same way, 1: unrelated, more: opposed); information loss: "

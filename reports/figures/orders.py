@@ -25,7 +25,7 @@ from reports.figures.style import (
     save,
 )
 from reports.labels import condition_label
-from reports.messages import comma, message, sentences, series
+from reports.messages import join_clauses, join_commas, join_sentences, message
 from reports.study import Run, Study
 
 MAX_FIGURES = 3
@@ -104,9 +104,9 @@ def draw(study: Study, folder: Path) -> list[Picture]:
             )
         if constant_variants:
             remarks.append(
-                message("Not drawn, since every prompt gives one order: {names}.", names=comma(constant_variants))
+                message("Not drawn, since every prompt gives one order: {names}.", names=join_commas(constant_variants))
             )
-        pictures.append(_draw_group(group, folder, number, sentences(remarks) if remarks else ""))
+        pictures.append(_draw_group(group, folder, number, join_sentences(remarks) if remarks else ""))
     return pictures
 
 
@@ -216,8 +216,9 @@ def _texts(group: OrderGroup, first: str, number: int, remarks: str) -> dict[str
     seeds: dict[int | None, list[str]] = {}
     for variant, seed in group.runs:
         seeds.setdefault(seed, []).append(variant)
-    runs = series(
-        message("seed {seed}: {variants}", seed=seed, variants=comma(variants)) for seed, variants in seeds.items()
+    runs = join_clauses(
+        message("seed {seed}: {variants}", seed=seed, variants=join_commas(variants))
+        for seed, variants in seeds.items()
     )
     runs_sentence = message(
         "The same orders, channel by channel, in {n} runs ({whose}).", n=len(group.runs), whose=runs
@@ -240,7 +241,7 @@ def _texts(group: OrderGroup, first: str, number: int, remarks: str) -> dict[str
         "under “{first}”, so the first strip is smooth and a scrambled strip is another order. The matrices "
         "compare the prompts in the strips' sequence. {summaries}.",
         first=first,
-        summaries=series(summaries) if summaries else "",
+        summaries=join_clauses(summaries) if summaries else "",
     )
     title = message("Channel order by prompt")
     if number > 1:
@@ -249,9 +250,9 @@ def _texts(group: OrderGroup, first: str, number: int, remarks: str) -> dict[str
         "title": title,
         "alt": message(
             "Strips of channel positions for each prompt and block. {summaries}.",
-            summaries=series(summaries) if summaries else "",
+            summaries=join_clauses(summaries) if summaries else "",
         ),
-        "caption": sentences([runs_sentence, strips_sentence, *_rounding_sentence(group), remarks]),
+        "caption": join_sentences([runs_sentence, strips_sentence, *_rounding_sentence(group), remarks]),
     }
 
 
@@ -271,6 +272,6 @@ def _rounding_sentence(group: OrderGroup) -> list[str]:
         message(
             "Bottom row: change of the orders computed from rounded prompt embeddings ({parts}); lines are means "
             "over the prompts.",
-            parts=series(parts),
+            parts=join_clauses(parts),
         )
     ]

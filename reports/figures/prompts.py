@@ -11,7 +11,7 @@ from reports.figures.style import COLUMN_IN, PAGE_IN, Picture, heatmap, new_figu
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.measures.prompts import PromptCosts
-from reports.messages import message, sentences, series
+from reports.messages import join_clauses, join_sentences, message
 from reports.study import Study
 
 MAX_MATRICES = 4
@@ -88,7 +88,8 @@ def _texts(costs: PromptCosts, variants: list[str]) -> dict[str, str]:
     return {
         "title": message("PSNR change by true condition and given prompt"),
         "alt": message(
-            "Matrices of true condition by given prompt, 0 on the diagonal. {summaries}.", summaries=series(summaries)
+            "Matrices of true condition by given prompt, 0 on the diagonal. {summaries}.",
+            summaries=join_clauses(summaries),
         ),
-        "caption": sentences(caption),
+        "caption": join_sentences(caption),
     }

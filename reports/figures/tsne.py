@@ -25,7 +25,7 @@ from reports.feature_separation import (
 from reports.figures.style import PAGE_IN, Picture, condition_colour, condition_marker, new_figure, plain, save, wrapped
 from reports.labels import condition_label
 from reports.measures.separation import NOT_MEASURED
-from reports.messages import comma, joined, message, sentences, series
+from reports.messages import join_clauses, join_commas, join_sentences, join_texts, message
 from reports.study import Run, Study
 
 MAX_PANELS = 5
@@ -206,7 +206,7 @@ def draw(study: Study, folder: Path, separations: list[LayerSeparation], control
     is_measured = controls != NOT_MEASURED
     verdict = controls_sentence(study, separations, with_untrained=not is_measured)
     evidence = [verdict] if verdict and not is_measured and not all(p.trained for p in panels) else [verdict, controls]
-    return save(figure, folder, "tsne", **_texts(separations, panels, perplexity, sentences(evidence)))
+    return save(figure, folder, "tsne", **_texts(separations, panels, perplexity, join_sentences(evidence)))
 
 
 def controls_sentence(study: Study, separations: list[LayerSeparation], *, with_untrained: bool = True) -> str:
@@ -229,13 +229,13 @@ def controls_sentence(study: Study, separations: list[LayerSeparation], *, with_
         *([message("random order for each prompt {purity}", purity=_purity(random))] if random else []),
         *([message("no reordering {purity}", purity=_purity(identity))] if identity else []),
     ]
-    return sentences(
+    return join_sentences(
         [
             message(
                 "kNN purity by condition: {variant} after training {purity}; {controls}.",
                 variant=variant,
                 purity=_purity(trained),
-                controls=series(scores),
+                controls=join_clauses(scores),
             ),
             _conclusion(trained, untrained=untrained, random=random, identity=identity),
         ]
@@ -293,7 +293,7 @@ def _layers(probes: Probes, trained: bool = True) -> list[str]:
 def _texts(
     separations: list[LayerSeparation], panels: list[LayerSeparation], perplexity: int, evidence: str
 ) -> dict[str, str]:
-    scores = series(
+    scores = join_clauses(
         message(
             "{variant}, {layer}: {score}",
             variant=_panel_name(p.variant, p.trained),
@@ -302,12 +302,12 @@ def _texts(
         )
         for p in panels
     )
-    pooling = {p.layer: joined([p.layer, _POOLING.get(p.pooling, p.pooling)], ": ") for p in panels if p.pooling}
+    pooling = {p.layer: join_texts([p.layer, _POOLING.get(p.pooling, p.pooling)], ": ") for p in panels if p.pooling}
     selection = message("Shown: {parts}; the table has all.", parts=message("the last layer of some variants"))
     return {
         "title": message("t-SNE of features by condition"),
         "alt": message("Scatter plots of patch features coloured by condition. {scores}.", scores=scores),
-        "caption": sentences(
+        "caption": join_sentences(
             [
                 evidence,
                 message(
@@ -318,12 +318,14 @@ def _texts(
                     most=MAX_PLOTTED,
                     width=PCA_WIDTH,
                     perplexity=perplexity,
-                    seeds=comma(sorted({str(p.seed) for p in panels})),
+                    seeds=join_commas(sorted({str(p.seed) for p in panels})),
                     near=panels[0].separation.near,
-                    chance=comma(sorted({f"{p.separation.chance:.2f}" for p in panels})),
+                    chance=join_commas(sorted({f"{p.separation.chance:.2f}" for p in panels})),
                     n=panels[0].separation.n,
                 ),
-                message("Pooling: {pooled}.", pooled=series(pooling.values()) if pooling else message("not stated")),
+                message(
+                    "Pooling: {pooled}.", pooled=join_clauses(pooling.values()) if pooling else message("not stated")
+                ),
                 selection if len(separations) > len(panels) else "",
             ]
         ),

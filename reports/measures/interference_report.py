@@ -13,8 +13,7 @@ from reports.labels import condition_in_sentence
 from reports.measures import intervals
 from reports.measures.conflicts import Cosine, Share, pool_shares
 from reports.measures.interference import ALL, BACKBONE, PLAIN, WITHOUT_COLOUR, Interference
-from reports.messages import listed, message
-from reports.messages import sentences as texts
+from reports.messages import join_and, join_sentences, message
 
 LOSSES = {PLAIN: message("training loss"), WITHOUT_COLOUR: message("without mean colour")}
 PLATEAU_UNKNOWN = message(
@@ -54,7 +53,7 @@ def _learned_pairs_sentences(interference: Interference) -> list[str]:
             message(
                 "No two tasks are learned at the end of training in {names}: what is measured there is the plateau, "
                 "not interference of learned tasks.",
-                names=listed(interference.on_plateau),
+                names=join_and(interference.on_plateau),
             )
         )
     unlogged = [variant for variant in interference.variants if variant not in interference.learned]
@@ -62,7 +61,7 @@ def _learned_pairs_sentences(interference: Interference) -> list[str]:
         lines.append(
             message(
                 "It is not known whether {names} left the plateau: no validation gain by task was logged.",
-                names=listed(unlogged),
+                names=join_and(unlogged),
             )
         )
     return lines
@@ -217,7 +216,9 @@ def make_table(by_loss: ByLoss) -> Table:
     plain = by_loss[PLAIN]
     return Table(
         title=message("All shared parameters at the end of training"),
-        caption=texts([_CAPTION, EXACT_INTERVALS, intervals.describe_sample(plain.magnitude, "draws of images")]),
+        caption=join_sentences(
+            [_CAPTION, EXACT_INTERVALS, intervals.describe_sample(plain.magnitude, "draws of images")]
+        ),
         columns=(
             text_column(message("Variant")),
             *([text_column(message("Loss"))] if len(by_loss) > 1 else []),
@@ -321,7 +322,7 @@ def make_group_table(interference: Interference) -> Table:
     ]
     return Table(
         title=message("Mean cosine by group of layers, at the end of training"),
-        caption=texts([*caption, intervals.describe_sample(interference.magnitude, "draws of images")]),
+        caption=join_sentences([*caption, intervals.describe_sample(interference.magnitude, "draws of images")]),
         columns=(text_column(message("Variant")), *(Column(head=_group_label(g)) for g in groups)),
         rows=rows_of(rows),
         is_collapsed=True,

@@ -15,7 +15,7 @@ import pandas as pd
 from reports import schema
 from reports.document import Cell
 from reports.formatting import format_seed_range, signed
-from reports.messages import message, ngettext, sentences
+from reports.messages import join_sentences, message, ngettext
 from reports.stats import AVERAGE, Analysis, Estimate, collect
 
 MINUS = "\N{MINUS SIGN}"
@@ -146,7 +146,7 @@ def caveats(analysis: Analysis, unit: str = "scenes") -> list[str]:
                 analysis.scores.n_scenes,
             )
         )
-    return [sentences(lines)] if lines else []
+    return [join_sentences(lines)] if lines else []
 
 
 def describe_sample(analysis: Analysis, unit: str = "images") -> str:

@@ -12,8 +12,7 @@ from reports import schema
 from reports.document import Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
-from reports.messages import comma, listed, message
-from reports.messages import sentences as texts
+from reports.messages import join_and, join_commas, join_sentences, message
 from reports.stats import Analysis
 from reports.study import Study
 
@@ -135,7 +134,7 @@ def sentences(levels: Levels, reference: str | None) -> list[str]:
     gains = {key: e for key, e in gains.items() if not np.isnan(e.value)}
     worse = sorted((key for key, e in gains.items() if e.value < 0), key=lambda k: gains[k].value)
     if worse:
-        cases: str = comma(
+        cases: str = join_commas(
             message(
                 "{variant} on {condition} ({change} dB)",
                 variant=variant,
@@ -146,7 +145,7 @@ def sentences(levels: Levels, reference: str | None) -> list[str]:
         )
         if len(worse) > _MAX_LISTED:
             remainder = message("{n} more", n=len(worse) - _MAX_LISTED)
-            cases = listed([cases, remainder])
+            cases = join_and([cases, remainder])
         lines: list[str] = [
             message("On levels not trained on, these make the image worse than it was: {where}.", where=cases)
         ]
@@ -233,7 +232,7 @@ def make_tables(levels: Levels, reference: str | None) -> list[Table]:
         tables.append(
             Table(
                 title=message("{task} by strength", task=condition_label(task)),
-                caption=texts([caption, intervals.describe_sample(levels.gains)]),
+                caption=join_sentences([caption, intervals.describe_sample(levels.gains)]),
                 columns=(text_column(message("Variant")), *heads),
                 rows=rows_of(rows),
             )

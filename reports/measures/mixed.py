@@ -10,8 +10,7 @@ from reports import schema
 from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
-from reports.messages import comma, message, series
-from reports.messages import sentences as texts
+from reports.messages import join_clauses, join_commas, join_sentences, message
 from reports.stats import Analysis, Estimate
 
 
@@ -118,7 +117,9 @@ def _failure_sentence(gains: dict[tuple[str, str, str], Estimate]) -> str:
             if len(failing) > 1
             else message("on {condition} with the prompt of {prompt} for {variants} ({change} dB)", **values)
         )
-    return message("Restoring fails, the result being worse than the degraded input, {where}.", where=series(clauses))
+    return message(
+        "Restoring fails, the result being worse than the degraded input, {where}.", where=join_clauses(clauses)
+    )
 
 
 def _better_prompt_sentence(mixed: Mixed, condition: str) -> str:
@@ -143,13 +144,15 @@ def _better_prompt_sentence(mixed: Mixed, condition: str) -> str:
             if parts
             else message("no significant difference between the two")
         )
-    return message("On {condition}, {clauses}.", condition=condition_in_sentence(condition), clauses=series(parts))
+    return message(
+        "On {condition}, {clauses}.", condition=condition_in_sentence(condition), clauses=join_clauses(parts)
+    )
 
 
 def _format_variants(names: list[str], total: int) -> str:
     if len(names) == total:
         return message("every variant") if total > 1 else names[0]
-    return comma(names) if len(names) <= 3 else message("{n} of the {all} variants", n=len(names), all=total)
+    return join_commas(names) if len(names) <= 3 else message("{n} of the {all} variants", n=len(names), all=total)
 
 
 def make_table(mixed: Mixed) -> Table:
@@ -174,7 +177,7 @@ def make_table(mixed: Mixed) -> Table:
         )
     return Table(
         title=message("Restored under either prompt"),
-        caption=texts(
+        caption=join_sentences(
             [
                 message(
                     "PSNR in dB; gain: restored minus input; the last column: this prompt's result minus the other's, "

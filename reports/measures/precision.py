@@ -7,8 +7,7 @@ import pandas as pd
 from reports import schema
 from reports.document import Column, Table, rows_of, text_cell, text_column
 from reports.measures import intervals
-from reports.messages import message
-from reports.messages import sentences as texts
+from reports.messages import join_sentences, message
 from reports.stats import AVERAGE, Analysis
 
 REFERENCE_FORMAT = "fp32"
@@ -61,7 +60,7 @@ def make_table(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> Tabl
     samples = [intervals.describe_sample(analysis) for analysis in list(changed.values())[:1]]
     return Table(
         title=message("Codes rounded to a number format"),
-        caption=texts(
+        caption=join_sentences(
             [
                 message("PSNR: change against fp32 codes in dB, averaged over the columns, paired within each image."),
                 *samples,

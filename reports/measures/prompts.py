@@ -13,8 +13,7 @@ from reports.document import Cell, Column, Table, rows_of, text_cell, text_colum
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.measures.intervals import IMAGE_KEY
-from reports.messages import listed, message, series
-from reports.messages import sentences as texts
+from reports.messages import join_and, join_clauses, join_sentences, message
 from reports.stats import AVERAGE, Analysis, Estimate
 
 NOTHING_DB = 0.005
@@ -114,7 +113,7 @@ def sentences(costs: PromptCosts, shown: Sequence[str] = ()) -> list[str]:
         lines.append(
             message(
                 "No prompt changes the PSNR of {names} by {size:g} dB on any condition.",
-                names=listed(costs.idle),
+                names=join_and(costs.idle),
                 size=NOTHING_DB,
             )
         )
@@ -133,7 +132,7 @@ def _loss_sentence(costs: PromptCosts, variant: str) -> str:
                 loss=intervals.number(-change, 2),
             )
         )
-    return message("{clauses}.", clauses=series(clauses))
+    return message("{clauses}.", clauses=join_clauses(clauses))
 
 
 def _loss_clause(variant: str, mean: Estimate) -> str:
@@ -180,7 +179,7 @@ def make_table(costs: PromptCosts) -> Table:
         caption.append(message("{n} images without the right prompt's result are left out.", n=costs.n_excluded))
     return Table(
         title=message("Mean change under the prompt of another task"),
-        caption=texts(caption),
+        caption=join_sentences(caption),
         columns=tuple(heads),
         rows=rows_of(rows),
     )

@@ -37,8 +37,7 @@ from reports.measures import (
 from reports.measures.load import Measures, load_measures
 from reports.measures.plateau import learned_tasks
 from reports.measures.result import MeasureResult
-from reports.messages import listed, message, series, with_labels
-from reports.messages import sentences as texts
+from reports.messages import join_and, join_clauses, join_sentences, message, with_labels
 from reports.stats import Analysis
 from reports.study import Study
 
@@ -146,11 +145,11 @@ def show_measures(
             section_with_jobs = make(inputs)
         except Exception as error:  # bad content of one measure must not cost the rest of the report
             reason = f"{type(error).__name__}: {error}"
-            problems.append(message("{names} could not be summed up: {reason}", names=listed(present), reason=reason))
+            problems.append(message("{names} could not be summed up: {reason}", names=join_and(present), reason=reason))
             continue
         if section_with_jobs is None:
             if len(present) == len(names) == 1:
-                problems.append(message("{names} holds too few rows to summarise.", names=listed(present)))
+                problems.append(message("{names} holds too few rows to summarise.", names=join_and(present)))
             continue
         section, jobs[section_with_jobs[0].name] = section_with_jobs
         sections.append(replace(section, note=_measurement_note(measures, present)))
@@ -322,8 +321,8 @@ def _measurement_note(measures: Measures, names: list[str]) -> str:
             for key, value in values
             if value != _UNLIMITED
         ]
-        lines += [message("Settings: {settings}.", settings=series(settings))] if settings else []
-    return texts(dict.fromkeys(lines))
+        lines += [message("Settings: {settings}.", settings=join_clauses(settings))] if settings else []
+    return join_sentences(dict.fromkeys(lines))
 
 
 def _format_run_count(count: int, runs: int) -> str:

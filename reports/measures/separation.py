@@ -16,7 +16,7 @@ import pandas as pd
 from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.feature_separation import SIMILAR_SHARE, above_chance
 from reports.measures import intervals
-from reports.messages import listed, message
+from reports.messages import join_and, message
 
 PARTIAL = 0.5
 MIN_SEPARATION = 0.1
@@ -127,13 +127,13 @@ def _make_sentence(controls: Controls, names: list[str], layer: str, kind: tuple
     if compared == "none":
         return message(
             "In {names} ({layer}), features do not separate the degradations (purity {trained}, chance {chance}).",
-            names=listed(names),
+            names=join_and(names),
             layer=layer,
             trained=purity_range(_TRAINED),
             chance=purity_range(_TRAINED, 1),
         )
     values = {
-        "names": listed(names),
+        "names": join_and(names),
         "layer": layer,
         "trained": purity_range(_TRAINED),
         "untrained": purity_range(_UNTRAINED),

@@ -9,7 +9,7 @@ from reports.contrasts import ContrastResult, Contrasts
 from reports.document import Cell, Column, Row, Table, text_cell, text_column
 from reports.formatting import format_estimate, format_p, format_seeds_needed, format_size, signed
 from reports.labels import condition_label
-from reports.messages import message, sentences
+from reports.messages import join_sentences, message
 from reports.pairs import PairDifference
 from reports.study import Study
 from reports.verdict import Verdict
@@ -65,7 +65,7 @@ def contrasts_table(verdict: Verdict) -> Table:
         title=message("Planned contrasts"),
         columns=tuple(columns),
         rows=tuple(rows),
-        caption=sentences(caption),
+        caption=join_sentences(caption),
         notes=tuple(notes),
         has_title=False,
         style="pairs",

@@ -26,7 +26,7 @@ from reports.document import (
     text_cell,
     text_column,
 )
-from reports.messages import comma, message, sentences
+from reports.messages import join_commas, join_sentences, message
 from reports.study import Study
 
 NOT_MEASURED = message("not measured")
@@ -216,7 +216,7 @@ def _speed_table(frame: pd.DataFrame, phase: str, precision: str) -> Table:
     return Table(
         name=f"{phase.split()[0]}-{precision}",
         title=message("{title} autocast", title=title) if precision == "bf16" else title,
-        caption=sentences([step, latency, _repeats_text(frame), memory]),
+        caption=join_sentences([step, latency, _repeats_text(frame), memory]),
         columns=(text_column(message("Model")), *(Column(head=head) for head in heads)),
         rows=tuple(rows),
         notes=_reason_notes(
@@ -292,7 +292,9 @@ def _reason_notes(frame: pd.DataFrame, columns: dict[str, str]) -> tuple[str, ..
     for reason, names in models.items():
         values = {"models": ", ".join(names), "reason": reason.rstrip(".")}
         if len(quantities[reason]) < len(columns):
-            notes.append(message("{quantities} of {models}: {reason}.", quantities=comma(quantities[reason]), **values))
+            notes.append(
+                message("{quantities} of {models}: {reason}.", quantities=join_commas(quantities[reason]), **values)
+            )
         else:
             notes.append(message("{models}: {reason}.", **values))
     return tuple(notes)

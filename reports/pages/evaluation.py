@@ -23,7 +23,7 @@ from reports.document import (
 from reports.formatting import signed
 from reports.guess_costs import format_number, guess_headline
 from reports.labels import condition_label
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.stats import AVERAGE
 
 _DASH = "\N{EN DASH}"
@@ -87,7 +87,7 @@ def _guess_section(guess: Mapping[str, Any]) -> Section:
         "the true one. The classifier chose among the {n} conditions that the model supports: {names}. It was "
         "trained on the training images of these data: {images}.",
         n=len(guess["among"]),
-        names=comma(map(condition_label, guess["among"])),
+        names=join_commas(map(condition_label, guess["among"])),
         images=str(guess["classifier"]["trained_on"]),
     )
     blocks: list[Block] = [Summary(sentences=[guess_headline(dict(guess))]), Text(text=procedure), costs_table(guess)]
@@ -217,4 +217,4 @@ def _evaluation_facts(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _rejected_images(evaluation: Mapping[str, Any]) -> str:
     rejected = [f"{image['image']} ({image['reason']})" for image in evaluation.get("refused", ())]
-    return series(rejected) if rejected else ""
+    return join_clauses(rejected) if rejected else ""

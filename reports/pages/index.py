@@ -30,7 +30,7 @@ from reports.document.html import write_html
 from reports.formatting import format_estimate
 from reports.language import languages
 from reports.load import check_comparable, find_runs, find_studies, load_study
-from reports.messages import comma, message, ngettext, stored_text
+from reports.messages import join_commas, message, ngettext, stored_text
 from reports.run_folder import read_json
 from reports.study import Status, Study
 from reports.subsets import main_subset
@@ -226,7 +226,7 @@ def read_study_row(folder: Path, out: Path) -> StudyRow:
         date=_last_day(full_study),
         n_done=status[Status.DONE],
         n_planned=len(full_study.runs),
-        unfinished=comma(unfinished) if unfinished else "",
+        unfinished=join_commas(unfinished) if unfinished else "",
         seeds=len({entry.seed for entry in full_study.entries}),
         headline=headline,
         verdict=verdict,

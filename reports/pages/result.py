@@ -10,7 +10,7 @@ from reports.document import Cell, Column, Number, Row, Table, text_cell, text_c
 from reports.document.latex import to_latex
 from reports.formatting import metric_note, signed
 from reports.labels import condition_label, strength_label, task_heading
-from reports.messages import joined, message, sentences
+from reports.messages import join_sentences, join_texts, message
 from reports.stats import AVERAGE, TASK_AVERAGE
 from reports.study import Study
 from reports.tables import ResultRow, ResultTable
@@ -46,7 +46,7 @@ def one_metric(
     index = table.metrics.index(metric)
     rows = tuple(replace(row, cells=tuple(_metric_cell(cell, index) for cell in row.cells)) for row in table.rows)
     metric_table = replace(table, rows=rows)
-    title = joined([metric_note((metric,)), _HIGHER if metric.higher_is_better else _LOWER], " ")
+    title = join_texts([metric_note((metric,)), _HIGHER if metric.higher_is_better else _LOWER], " ")
     heads = column_heads(table.columns)
     page_table = _table(
         metric_table, f"{name}-{metric.name}", title=title, heads=heads, caption=table_caption(table, (metric,))
@@ -103,7 +103,7 @@ def _latex_caption(table: ResultTable) -> str:
         lines.append("Averages \N{PLUS-MINUS SIGN} standard deviation over seeds.")
     if any(number.rank for number in numbers):
         lines.append(MARKS)
-    return sentences([*lines, *_averages_note(table)])
+    return join_sentences([*lines, *_averages_note(table)])
 
 
 def _averages_note(table: ResultTable) -> list[str]:
@@ -261,4 +261,4 @@ def table_caption(table: ResultTable, metrics: Sequence[schema.Metric] = ()) -> 
         protocol=table.protocol or message("unknown"),
         data=table.data,
     )
-    return sentences([terms, MARKS, *_averages_note(table)])
+    return join_sentences([terms, MARKS, *_averages_note(table)])

@@ -11,7 +11,7 @@ from reports import schema
 from reports.document import Block, Cell, Code, Collapsible, Column, Row, Section, Table, Text, text_cell, text_column
 from reports.formatting import format_magnitude
 from reports.load import name_of
-from reports.messages import joined, message, ngettext, sentences, stored_text
+from reports.messages import join_sentences, join_texts, message, ngettext, stored_text
 from reports.study import Run, Status, Study
 
 MAX_RUN_LINES = 1000
@@ -96,7 +96,7 @@ def caveats(study: Study) -> list[str]:
     if len(commits) > 1:
         lines.append(message("The runs mix commits: {which}.", which=" | ".join(commits)))
     if len(budgets) > 1:
-        lines.append(message("The runs mix budgets: {which}.", which=joined(budgets, " | ")))
+        lines.append(message("The runs mix budgets: {which}.", which=join_texts(budgets, " | ")))
     if len(precisions) > 1:
         lines.append(message("The runs mix precisions: {which}.", which=" | ".join(precisions)))
     return [s for s in lines if s]
@@ -249,7 +249,7 @@ def _encoder_remark(encoder: str) -> str:
 def _data_text(data: dict[str, Any]) -> str:
     described = stored_text(str(data.get("description") or ""))
     checksum = message("checksum {sum}", sum=str(data["checksum"])[:12]) if data.get("checksum") else ""
-    return joined([t for t in (str(data.get("name") or ""), described, checksum) if t], " · ")
+    return join_texts([t for t in (str(data.get("name") or ""), described, checksum) if t], " · ")
 
 
 def _budget_text(values: dict[str, Any]) -> str:
@@ -264,9 +264,9 @@ def _budget_text(values: dict[str, Any]) -> str:
         if isinstance(value, list):
             parts = [_part_text(v) for v in value]
             separator = message(" then ") if any(isinstance(v, dict) for v in value) else ", "
-            value = joined(parts, separator)
-        parts_of_text.append(joined([key.replace("_", " "), value if isinstance(value, str) else str(value)], " "))
-    return joined(parts_of_text, " · ")
+            value = join_texts(parts, separator)
+        parts_of_text.append(join_texts([key.replace("_", " "), value if isinstance(value, str) else str(value)], " "))
+    return join_texts(parts_of_text, " · ")
 
 
 def _overrides_text(values: Any) -> str:
@@ -315,7 +315,7 @@ def reproduce_section(study: Study, *, has_measures: bool) -> Section:
         folder=schema.FIGURES_FOLDER,
     )
     measures = message("In {folder}/: the numbers of each measure.", folder=schema.MEASURES_FOLDER)
-    blocks.append(Text(text=sentences([beside, measures if has_measures else ""])))
+    blocks.append(Text(text=join_sentences([beside, measures if has_measures else ""])))
     return Section(name="again", title=message("Reproduce"), blocks=blocks)
 
 

@@ -30,7 +30,7 @@ from reports.document import (
 from reports.figures.tsne import LayerSeparation, panel_label
 from reports.measures.result import missing_figure_message
 from reports.measures.sections import SEPARATION, MeasureResults
-from reports.messages import message, sentences, stored_text, with_labels
+from reports.messages import join_sentences, message, stored_text, with_labels
 from reports.pages import result, setup
 from reports.pages.chips import chips
 from reports.pages.contrasts import contrasts_by_task, contrasts_table, pairs_table
@@ -219,7 +219,7 @@ class StudyReport:
         blocks: list[Block] = []
         if controls and not self.figures.pictures.get("features"):
             first, *remaining = controls.sentences
-            blocks.append(Text(lead=first, text=sentences(remaining) if remaining else ""))
+            blocks.append(Text(lead=first, text=join_sentences(remaining) if remaining else ""))
         blocks += self.figures.blocks("features", message("No finished run has recorded features."))
         blocks += [*controls.numbered_tables, controls.note_text] if controls else []
         if "scatter" in self.interactive.problems:

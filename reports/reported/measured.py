@@ -12,7 +12,7 @@ from reports import schema
 from reports.document import Cell, Number, Row, text_cell
 from reports.formatting import format_quantity
 from reports.load import name_of
-from reports.messages import comma, joined, message, series
+from reports.messages import join_clauses, join_commas, join_texts, message
 from reports.reported.column_means import ColumnMeans, column_means, mean_cells
 from reports.reported.comparison import ComparedCell, MetricComparison, compare
 from reports.reported.paper_tables import PaperColumn, Setting, method_of, protocol_for
@@ -93,8 +93,8 @@ def other_images_warning(study: Study, setting: Setting) -> list[str]:
         message(
             "Reported and measured numbers are on different images: the reported ones on {sets}, the measured ones of "
             "the result table on {names}. They can't be compared, and no difference is computed.",
-            sets=comma(dict.fromkeys(c.name.rpartition("-s")[0] or c.name for c in setting.columns)),
-            names=comma(map(str, rows["dataset"].unique())),
+            sets=join_commas(dict.fromkeys(c.name.rpartition("-s")[0] or c.name for c in setting.columns)),
+            names=join_commas(map(str, rows["dataset"].unique())),
         )
     ]
 
@@ -134,8 +134,8 @@ def _training_text(study: Study, variant: str, finished: Sequence[Run]) -> str:
     )
     budgets = dict.fromkeys(_budget_text(run) for run in finished)
     sizes = dict.fromkeys(_size_text(run) for run in finished)
-    parts = [seeds, *(joined(values, " | ") for values in (budgets, sizes) if any(values))]
-    return message("measured: {values}", values=series(parts))
+    parts = [seeds, *(join_texts(values, " | ") for values in (budgets, sizes) if any(values))]
+    return message("measured: {values}", values=join_clauses(parts))
 
 
 def _budget_text(run: Run) -> str:
@@ -170,7 +170,9 @@ def _incomplete(study: Study, setting: Setting, grid: ColumnMeans) -> tuple[list
     partial = [c for c in setting.columns if 0 < grid.counts.get(c.name, 0) != c.n_images]
     if not partial:
         return [c for c in setting.columns if not grid.counts.get(c.name)], []
-    names = comma(message("{name} ({n} of {all})", name=c.name, n=grid.counts[c.name], all=c.n_images) for c in partial)
+    names = join_commas(
+        message("{name} ({n} of {all})", name=c.name, n=grid.counts[c.name], all=c.n_images) for c in partial
+    )
     missing = [c for c in setting.columns if not grid.counts.get(c.name)]
     return [*partial, *missing], [
         message(
@@ -211,7 +213,7 @@ def _difference(variant: str, method: str, source: str, cells: dict[str, Compare
     compared = [c for c in cells.values() if c.reproduced is not None]
     reproduced = [c.dataset for c in compared if c.reproduced]
     n = len(compared)
-    reproduced_text = message("{n} of {all}: {names}", n=len(reproduced), all=n, names=comma(reproduced or [""]))
+    reproduced_text = message("{n} of {all}: {names}", n=len(reproduced), all=n, names=join_commas(reproduced or [""]))
     if not reproduced:
         reproduced_text = message("none of {n}", n=n)
     elif len(reproduced) == n:

@@ -28,7 +28,7 @@ from reports.document.latex import to_latex
 from reports.document.markdown import to_markdown
 from reports.formatting import metric_note
 from reports.labels import latex, markdown
-from reports.messages import TransformedText, joined, message, sentences, series
+from reports.messages import TransformedText, join_clauses, join_sentences, join_texts, message
 from reports.reported.checks import Flag, cite, flags
 from reports.reported.measured import NOT_PRINTED, MeasuredTable, measured_tables, other_images_warning, source_row
 from reports.reported.paper_tables import NOT_TRAINED, Setting, find_setting
@@ -86,7 +86,7 @@ class ReportedTable:
             text_column(message("Source")),
         )
         rows = [row for group in self.groups for row in (Row(heading=group.title), *group.rows)]
-        caption = sentences([message("{clauses}.", clauses=metric_note()), MARKS])
+        caption = join_sentences([message("{clauses}.", clauses=metric_note()), MARKS])
         tables = [
             Table(
                 name="reported-1",
@@ -270,7 +270,7 @@ def _number_remarks(
                 method=method,
                 n=len(names),
                 columns=columns,
-                sources=series(names),
+                sources=join_clauses(names),
             )
         else:
             text = message("{method}: {conflict}", method=method, conflict=first.message)
@@ -298,7 +298,7 @@ def _warnings(
     if not rows:
         tasks = {column.condition for column in setting.columns}
         missing_tasks = [name for condition, name in _LATER_TASKS.items() if condition not in tasks]
-        missing_text = joined(missing_tasks, message(" and no "))
+        missing_text = join_texts(missing_tasks, message(" and no "))
         lines.append(
             message(
                 "This table has no {tasks} and no reported numbers: {file} is empty because the published numbers "

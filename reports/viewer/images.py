@@ -15,7 +15,7 @@ from reports.artifacts import Crop, Sample, first_of, load_samples
 from reports.figures.errors import error_of, scale_end
 from reports.formatting import format_quantity
 from reports.labels import condition_label, in_sentence
-from reports.messages import joined, message
+from reports.messages import join_texts, message
 from reports.study import Study
 
 MAX_CHARACTERS = 8_000_000
@@ -209,7 +209,7 @@ class _GallerySceneReader:
             GalleryImage(kind="clean", label=message("clean"), zooms=_zooms(alt, [each.clean for each in first]))
         )
         return GalleryScene(
-            title=joined([self.label, self.names["image"]], " · "),
+            title=join_texts([self.label, self.names["image"]], " · "),
             sizes=tuple(each.size for each in first),
             images=tuple(images),
             overview=self._overview(first_sample, n_zooms),

@@ -16,7 +16,7 @@ from reports.formatting import (
     signed,
 )
 from reports.input_gain import input_gain_sentences, task_gains
-from reports.messages import listed
+from reports.messages import join_and
 from reports.power import quadratic_mean
 from reports.stats import Analysis, Scores, collect
 from reports.study import Contrast
@@ -272,5 +272,5 @@ def test_show_p_sizes_and_seeds():
 
 
 def test_lists_of_names():
-    assert [listed(list(names)) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
+    assert [join_and(list(names)) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
     assert [list_names(list(names)) for names in ("abcd", "abcdef")] == ["a, b, c and d", "a, b, c and 3 more"]
