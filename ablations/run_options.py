@@ -234,12 +234,12 @@ def options_from_keywords(study: str, keywords: Mapping[str, Any]) -> RunOptions
         if name in override_flags.GROUPS:
             override_flags.validate(name, value or {})  # its errors name the setting
             for key, setting in (value or {}).items():
-                words += [flag_name(f"{name}.{key}"), *override_flags.to_words(setting)]
+                words += [flag_name(f"{name}.{key}"), *override_flags.to_arguments(setting)]
         elif value is True:
             words.append(flag_name(name))
         elif value not in (None, False, (), []):
             argument = Path(value).expanduser() if name in ("out", "root") else value
-            words += [flag_name(name), *override_flags.to_words(argument)]
+            words += [flag_name(name), *override_flags.to_arguments(argument)]
     try:
         return parse_arguments(words)
     except ValueError as error:
@@ -267,7 +267,7 @@ def to_command(options: RunOptions) -> str:
         if name == "jobs" and value == 0:
             arguments.append("auto")
         elif value is not True or name not in defaults:
-            arguments += override_flags.to_words(value)
+            arguments += override_flags.to_arguments(value)
     return shell_command("ablations.run", arguments)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.catalog import catalog, get_dataset
-from datasets.console import Parser, steady_output, words_of
+from datasets.console import Parser, format_error, make_output_safe
 from datasets.tasks import PAPER_TASKS, task_named
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ _MAX_LISTED = 20  # problems of one set printed in full; --json holds them all
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when all is well, 1 when data has problems, 2 for a wrong request."""
-    steady_output()
+    make_output_safe()
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
     try:
         return command(options)
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"error: {words_of(error)}\n")
+        sys.stderr.write(f"error: {format_error(error)}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("Stopped. The same command resumes.\n")

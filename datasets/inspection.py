@@ -56,7 +56,7 @@ def inspect_image(pair: Pair) -> ImageInspection:
             digest.update(str(image.shape).encode())
             digest.update(image.data)
     if clean is not None and degraded is not None:
-        faults += _misfits(pair, clean, degraded)
+        faults += _pair_faults(pair, clean, degraded)
     return ImageInspection(
         name=pair.name,
         size=None if clean is None else clean.shape[:2],
@@ -117,7 +117,7 @@ def _centre(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image[top : top + _SHIFT_WINDOW, left : left + _SHIFT_WINDOW]
 
 
-def _misfits(pair: Pair, clean: NDArray[np.uint8], degraded: NDArray[np.uint8]) -> list[tuple[str, str, str]]:
+def _pair_faults(pair: Pair, clean: NDArray[np.uint8], degraded: NDArray[np.uint8]) -> list[tuple[str, str, str]]:
     """What is wrong with two partners that both decode."""
     subject = str(pair.degraded)
     if clean.shape != degraded.shape:

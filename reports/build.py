@@ -22,7 +22,7 @@ from reports.load import check_comparable, load
 from reports.measures.sections import SEPARATION, MeasureResults, show_measures
 from reports.measures.separation import NOT_MEASURED
 from reports.messages import join_sentences, with_labels
-from reports.pages.result import all_metrics, one_metric
+from reports.pages.result import all_metrics, metric_table
 from reports.pages.setup import count_unfinished, interim_warning, listed_unfinished, lists_all_runs
 from reports.pages.study import FIGURE_PREFIX, RenderedFigures, StudyReport
 from reports.pairs import pairs_frame
@@ -106,12 +106,12 @@ def _write_tables(report: StudyReport, out: Path) -> None:
         *verdict.sentences,
     ]
     markdown = [to_markdown(replace(table, notes=tuple(notes)))]
-    latex = [one_metric(report.table, metric).latex for metric in report.table.metrics]
+    latex = [metric_table(report.table, metric).latex for metric in report.table.metrics]
     for number, (subset, subset_table) in enumerate(report.subsets, start=1):
         markdown.append(f"\n## {subset.title}\n\n{to_markdown(all_metrics(subset_table))}")
         latex += [
             f"% {subset.title}",
-            *(one_metric(subset_table, m, f"part-{number}").latex for m in subset_table.metrics),
+            *(metric_table(subset_table, m, f"part-{number}").latex for m in subset_table.metrics),
         ]
     if report.reported is not None:
         markdown.append(f"\n## Reported numbers\n\n{report.reported.markdown}")

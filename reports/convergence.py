@@ -18,7 +18,7 @@ import pandas as pd
 
 from reports import schema
 from reports.artifacts import load_train_log
-from reports.formatting import signed
+from reports.formatting import format_signed
 from reports.labels import condition_label, in_sentence
 from reports.messages import join_clauses, join_commas, message
 from reports.stats import means
@@ -156,7 +156,7 @@ def _variants_with_status(failing: list[TaskConvergence], status: str) -> str:
     for result in failing:
         if result.status == status:
             task = in_sentence(condition_label(result.task))
-            gain = signed(result.last_tenth_db if status == STILL_IMPROVING else result.gain_db)
+            gain = format_signed(result.last_tenth_db if status == STILL_IMPROVING else result.gain_db)
             text = task if status == NO_CURVE else message("{task} {gain} dB", task=task, gain=gain)
             tasks_by_variant.setdefault(result.variant, []).append(text)
     texts: list[str] = [

@@ -17,7 +17,7 @@ MAX_NAMES = 3
 def format_estimate(estimate: Estimate, kind: schema.Metric = schema.METRICS[0]) -> str:
     """Value, unit and interval as a reader sees them: +0.02 dB [-0.11, +0.15], with true minus signs."""
     unit = f" {kind.unit}" if kind.unit else ""
-    value, low, high = (signed(v, kind.digits) for v in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (format_signed(v, kind.digits) for v in (estimate.value, estimate.low, estimate.high))
     if math.isnan(estimate.low):
         return message("{value} [no interval]", value=f"{value}{unit}")
     return f"{value}{unit} [{low}, {high}]"
@@ -34,7 +34,7 @@ def _metric_text(metric: schema.Metric) -> str:
     return message("{name} ({details})", name=metric.label, details=join_commas(details)) if details else metric.label
 
 
-def signed(value: float, digits: int = 2) -> str:
+def format_signed(value: float, digits: int = 2) -> str:
     """A number with its sign; a rounded zero has none, NaN is a dash."""
     if math.isnan(value):
         return "\N{EN DASH}"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.formatting import signed
+from reports.formatting import format_signed
 from reports.labels import condition_label
 from reports.messages import join_sentences, message
 from reports.schema import PSNR, condition_sort_key
@@ -150,10 +150,10 @@ def guess_headline(guess: dict[str, Any]) -> str:
         )
     if guess["right"] == guess["images"]:
         return join_sentences(
-            [right, message("Using the predictions costs nothing here: {zero} dB.", zero=signed(0.0))]
+            [right, message("Using the predictions costs nothing here: {zero} dB.", zero=format_signed(0.0))]
         )
     values: dict[str, Any] = {
-        "change": signed(difference),
+        "change": format_signed(difference),
         "where": message("on average over the columns")
         if len(guess["costs"]) > 1
         else message("on {condition}", condition=condition_label(line["condition"])),
@@ -164,7 +164,7 @@ def guess_headline(guess: dict[str, Any]) -> str:
             **values,
         )
         return join_sentences([right, statement])
-    values["interval"] = f"[{signed(low)}, {signed(high)}]"
+    values["interval"] = f"[{format_signed(low)}, {format_signed(high)}]"
     if low <= 0 <= high:
         statement = message(
             "Using the predictions changes PSNR by {change} dB {where}, 95% interval {interval}: no significant "

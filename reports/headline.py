@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reports import schema
 from reports.contrasts import ContrastResult, Contrasts
-from reports.formatting import signed
+from reports.formatting import format_signed
 from reports.messages import join_clauses, join_sentences, message, ngettext
 from reports.pairs import PairDifference
 from reports.stats import AVERAGE, LEVEL, Scores, means
@@ -56,7 +56,7 @@ def _list_contrasts(results: Sequence[ContrastResult], kind: schema.Metric) -> s
 
 
 def _with_unit(value: float, kind: schema.Metric) -> str:
-    return f"{signed(value, kind.digits)} {kind.unit}".rstrip()
+    return f"{format_signed(value, kind.digits)} {kind.unit}".rstrip()
 
 
 def _count_differing(on_average: Sequence[ContrastResult], where: str) -> str:

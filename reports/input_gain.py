@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reports.formatting import list_names, signed
+from reports.formatting import format_signed, list_names
 from reports.labels import task_label
 from reports.messages import join_and, message, ngettext
 from reports.stats import AVERAGE, Scores, input_mean, means, seed_means
@@ -102,7 +102,9 @@ def _harmed_sentences(cells: list[tuple[float, tuple[str, str]]]) -> list[str]:
     if not cells:
         return []
     names = [
-        message("{variant} on {condition} ({change} dB)", variant=v, condition=task_label(task), change=signed(g))
+        message(
+            "{variant} on {condition} ({change} dB)", variant=v, condition=task_label(task), change=format_signed(g)
+        )
         for g, (v, task) in cells
     ]
     return [message("Worse than its input: {runs}.", runs=list_names(names, _MAX_LISTED))]

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from reports import schema
 from reports.contrasts import ContrastResult, Contrasts, estimate_contrasts, planned_contrasts
 from reports.divergence import DIVERGENCE_DB, DivergedRun, diverged_runs, drop_diverged
-from reports.formatting import format_estimate, format_quantity, format_seed_range, format_size, list_names, signed
+from reports.formatting import (
+    format_estimate,
+    format_quantity,
+    format_seed_range,
+    format_signed,
+    format_size,
+    list_names,
+)
 from reports.headline import headline, task_tradeoff
 from reports.input_gain import input_gain_sentences
 from reports.labels import task_label
@@ -113,7 +120,7 @@ def _contrast_sentence(tested: ContrastResult, contrasts: Contrasts) -> str:
 def _task_values(tasks: Sequence[ContrastResult]) -> str:
     """+3.05 dB on haze, −4.40 dB on noise."""
     return join_commas(
-        message("{change} dB on {condition}", change=signed(t.estimate.value), condition=task_label(t.column))
+        message("{change} dB on {condition}", change=format_signed(t.estimate.value), condition=task_label(t.column))
         for t in tasks
     )
 
@@ -183,7 +190,7 @@ def _divergence_sentences(
             "{variant} seed {seed} ({change} dB on {condition})",
             variant=d.variant,
             seed=d.seed,
-            change=signed(d.gain_db),
+            change=format_signed(d.gain_db),
             condition=task_label(d.task),
         )
         for d in diverged

@@ -21,7 +21,7 @@ from ablations.harness.run_one import test_sets_by_protocol
 from ablations.measures.loaded_run import LoadedRun
 from ablations.metrics import ImageMetric
 from ablations.models import BaselineConfig
-from datasets.bundle import EvalItem, to_float, to_levels
+from datasets.bundle import EvalItem, to_float, to_uint8
 from datasets.degrade import add_rain, degrade
 from datasets.protocols import Protocol, get_protocol, prepare_for_scoring
 from datasets.seeding import stable_seed
@@ -149,13 +149,13 @@ def _rain_items(run: LoadedRun, percent: int) -> Iterator[EvalItem]:
         if item.name not in from_files:
             rng = np.random.default_rng(stable_seed("rain strength", item.name))
             rainy = add_rain(to_float(item.clean), rng, amount=percent / 100).clamp(0, 1)
-            yield replace(item, degraded=to_levels(rainy))
+            yield replace(item, degraded=to_uint8(rainy))
 
 
 def _degrade_again(item: EvalItem, second: str) -> EvalItem:
     image = as_tensor(item.degraded)[0]
     seed = stable_seed("second degradation", item.name, item.condition.name, second)
-    return replace(item, degraded=to_levels(degrade(image, condition_named(second), seed)))
+    return replace(item, degraded=to_uint8(degrade(image, condition_named(second), seed)))
 
 
 def _psnr_rows(

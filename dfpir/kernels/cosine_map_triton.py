@@ -15,7 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dfpir.kernels.switch import SMALLEST_NORM, interpreted
+from dfpir.kernels.switch import SMALLEST_NORM, is_interpreted
 
 _PIXELS = 64  # of a block
 _LARGEST = 64  # channels of a block
@@ -158,7 +158,7 @@ class CosineMap(torch.autograd.Function):
             P=_PIXELS,
             C=block,
             PRECISION=_precision(),
-            WIDEN=interpreted(),
+            WIDEN=is_interpreted(),
         )
         q_norm, k_norm = squares.sum(1).sqrt().clamp_min(SMALLEST_NORM)
         cosine = products.sum(0) / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2))
@@ -205,7 +205,7 @@ def _gradient_of(x: Tensor, other: Tensor, matrix: Tensor, factors: Tensor, stri
         P=_PIXELS,
         C=block,
         PRECISION=_precision(),
-        WIDEN=interpreted(),
+        WIDEN=is_interpreted(),
     )
     return dx
 

@@ -235,7 +235,7 @@ class Chips:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class DescriptionList:
     """Names and what belongs to them: (name, text)."""
 
     facts: Sequence[tuple[str, str]]
@@ -322,7 +322,7 @@ class Section:
 
 
 Block: TypeAlias = (
-    Text | Items | Chips | Facts | Code | Figure | Table | Tabs | Summary | Collapsible | Template | Section
+    Text | Items | Chips | DescriptionList | Code | Figure | Table | Tabs | Summary | Collapsible | Template | Section
 )
 
 

@@ -35,9 +35,9 @@ from reports.figures.style import (
     new_figure,
     plain,
     save,
-    wrapped,
+    wrap_label,
 )
-from reports.formatting import format_quantity, signed
+from reports.formatting import format_quantity, format_signed
 from reports.labels import condition_label
 from reports.messages import join_clauses, join_sentences, message
 from reports.stats import Analysis
@@ -142,7 +142,7 @@ def _curve(ax: Any, variant: str, reference: str, gaps: pd.DataFrame, crops: Seq
     for extreme in (each.extreme for each in crops):
         ax.scatter([extreme.rank], [extreme.gap_db], s=55, facecolor="none", edgecolor=INK, linewidth=0.9, zorder=4)
     ax.set_xlabel("image under a condition, sorted by its difference")
-    pair = wrapped(f"{variant} \N{MINUS SIGN} {reference}", 34)
+    pair = wrap_label(f"{variant} \N{MINUS SIGN} {reference}", 34)
     ax.set_ylabel(f"PSNR difference (dB)\n{pair}")
 
 
@@ -156,10 +156,10 @@ def _crops(axes: Any, crops: Crops, variant: str, reference: str, ending: str) -
         ax.set_yticks([])
         ax.set_frame_on(False)
         lines = name.replace(", ", ",\n").splitlines()  # "DFPIR, gamma = 1" breaks at its comma
-        ax.set_title("\n".join(wrapped(line, 10) for line in lines), fontsize=7)
+        ax.set_title("\n".join(wrap_label(line, 10) for line in lines), fontsize=7)
         ax.set_xlabel("" if psnr_db is None else f"{psnr_db:.2f} dB", fontsize=7, labelpad=2)
-    image = wrapped(extreme.image, 14)
-    label = f"{extreme.kind}{ending}", condition_label(extreme.condition), image, f"{signed(extreme.gap_db)} dB"
+    image = wrap_label(extreme.image, 14)
+    label = f"{extreme.kind}{ending}", condition_label(extreme.condition), image, f"{format_signed(extreme.gap_db)} dB"
     axes[0].set_ylabel(plain_lines("\n".join(label)), rotation=0, ha="right", va="center", fontsize=7, labelpad=4)
 
 
@@ -168,7 +168,7 @@ def plain_lines(text: str) -> str:
     return "\n".join(plain(line) for line in text.splitlines())
 
 
-def _better(gaps: pd.DataFrame) -> int:
+def _count_positive(gaps: pd.DataFrame) -> int:
     return int((gaps["gap"] > 0).sum())
 
 
@@ -182,7 +182,7 @@ def _crops_caption(crops: Sequence[Crops], are_extremes: bool) -> str:
             end=ends[each.extreme.kind],
             image=each.extreme.image,
             condition=condition_label(each.extreme.condition),
-            gap=signed(each.extreme.gap_db),
+            gap=format_signed(each.extreme.gap_db),
             seed=each.seed,
         )
         for each in crops
@@ -211,7 +211,10 @@ def _selection(study: Study, number: int) -> list[str]:
 def _texts(variant: str, reference: str, gaps: pd.DataFrame, selection: list[str], crops: str) -> dict[str, str]:
     low, middle, high = (float(np.percentile(gaps["gap"], q)) for q in (0, 50, 100))
     spread = message(
-        "from {low} to {high} dB, median {middle} dB", low=signed(low), high=signed(high), middle=signed(middle)
+        "from {low} to {high} dB, median {middle} dB",
+        low=format_signed(low),
+        high=format_signed(high),
+        middle=format_signed(middle),
     )
     pair = message("{variant} \N{MINUS SIGN} {reference}", variant=variant, reference=reference)
     return {
@@ -222,7 +225,7 @@ def _texts(variant: str, reference: str, gaps: pd.DataFrame, selection: list[str
             variant=variant,
             reference=reference,
             spread=spread,
-            n=_better(gaps),
+            n=_count_positive(gaps),
         ),
         "caption": join_sentences(
             [

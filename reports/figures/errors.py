@@ -9,7 +9,7 @@ import numpy as np
 
 from reports.artifacts import Sample
 from reports.document import Picture
-from reports.figures.crops import CropTable, Sheet, arrange, read_pixels, row_label
+from reports.figures.crops import CropSheet, CropTable, arrange, read_pixels, row_label
 from reports.figures.style import save
 from reports.labels import condition_label
 from reports.messages import join_clauses, join_commas, message
@@ -27,7 +27,7 @@ def draw(study: Study, folder: Path) -> Picture | None:
     if not maps:
         return None
     top = scale_end([error for row in maps.values() for error in row[1:]])
-    sheet = Sheet(heads=("degraded", *map(study.label, table.variants)), n_rows=len(maps), right_in=0.6)
+    sheet = CropSheet(heads=("degraded", *map(study.label, table.variants)), n_rows=len(maps), right_in=0.6)
     image = None
     for r, (condition, row) in enumerate(maps.items()):
         sheet.label(r, row_label(condition))

@@ -20,7 +20,7 @@ from reports.figures.style import (
     panel_grid,
     plain,
     save,
-    wrapped,
+    wrap_label,
 )
 from reports.formatting import shown_variants_note
 from reports.labels import condition_label
@@ -50,7 +50,7 @@ def draw_pairs(interference: Interference, study: Study, folder: Path) -> Pictur
     meshes = [_draw_matrix(ax, interference, variant, limit) for ax, variant in zip(axes, variants, strict=True)]
     if len(variants) > 1:
         for ax, variant in zip(axes, variants, strict=True):
-            ax.set_title(wrapped(study.label(variant), 24), loc="left")
+            ax.set_title(wrap_label(study.label(variant), 24), loc="left")
     figure.colorbar(meshes[0], ax=axes, location="right", aspect=25, pad=0.01).set_label("cosine")
     means = [
         message("{label}: {value}", label=v, value=intervals.number(interference.cosines[v][ALL].value, 2))

@@ -17,9 +17,9 @@ from reports.figures.style import (
     lines_by_variant,
     new_figure,
     save,
-    wrapped,
+    wrap_label,
 )
-from reports.formatting import shown_variants_note, signed
+from reports.formatting import format_signed, shown_variants_note
 from reports.labels import SIGMA, condition_in_sentence, condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.levels import Levels, strength
@@ -53,7 +53,7 @@ def draw(levels: Levels, study: Study, folder: Path) -> Picture:
             axes[0].set_title(condition_label(task), loc="left")
     grid[0, 0].set_ylabel("PSNR gain over\nthe input (dB)")
     if reference:
-        grid[1, 0].set_ylabel(f"difference from\n{wrapped(study.label(reference))} (dB)")
+        grid[1, 0].set_ylabel(f"difference from\n{wrap_label(study.label(reference))} (dB)")
     figure.align_ylabels(grid[:, 0])
     handles, labels = grid[0, 0].get_legend_handles_labels()
     handles.append(grid[0, 0].plot([], [], color=QUIET, linestyle=":", linewidth=0.8)[0])
@@ -106,7 +106,9 @@ def _extremes(levels: Levels, variant: str) -> str:
         if gains:
             lowest_and_highest = (min(gains, key=gains.__getitem__), max(gains, key=gains.__getitem__))
             parts = [
-                message("{change} dB on {condition}", change=signed(gains[c], 2), condition=condition_in_sentence(c))
+                message(
+                    "{change} dB on {condition}", change=format_signed(gains[c], 2), condition=condition_in_sentence(c)
+                )
                 for c in lowest_and_highest
             ]
             extremes.append(message("{before} and {last}", before=parts[0], last=parts[1]))

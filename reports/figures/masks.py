@@ -35,7 +35,7 @@ class Masks:
         return tuple(self.probes.conditions[r] for r in self.rows)
 
 
-def arrange(study: Study) -> Masks | None:
+def select_masks(study: Study) -> Masks | None:
     """The first run whose masks drop something, of the featured variants, then the reference and the others."""
     order = dict.fromkeys([*study.featured, str(study.reference), *study.variants])
     runs = first_of(study, _with_masks)
@@ -57,7 +57,7 @@ def _rows(probes: Probes) -> tuple[int, ...]:
 
 def draw(study: Study, folder: Path) -> list[Picture]:
     """Masks with their overlap, and attention weights; none where no finished run has masks that drop something."""
-    masks = arrange(study)
+    masks = select_masks(study)
     if masks is None:
         return []
     pictures = [_draw_masks(masks, folder)]

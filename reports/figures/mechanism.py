@@ -16,7 +16,7 @@ from reports.figures.style import (
     new_figure,
     save,
     seed_rings,
-    wrapped,
+    wrap_label,
 )
 from reports.labels import axis_label
 from reports.measures import intervals
@@ -87,7 +87,7 @@ def _draw_panel(ax: Axes, study: Study, quantity: Quantity, variants: tuple[str,
         differences = [quantity.analysis.difference(v, reference, quantity.column) for v in variants]
         low, high = (y + np.array([getattr(g, end) - g.value for g in differences]) for end in ("low", "high"))
         ax.vlines(x, low, high, color=colour, alpha=0.3, linewidth=4)
-        name = wrapped(f"{study.label(reference)} (reference)", 24)
+        name = wrap_label(f"{study.label(reference)} (reference)", 24)
         ax.axhline(float(y[variants.index(reference)]), color=INK, linestyle="--", linewidth=0.8, label=name)
     has_seeds = max(len(s) for s in by_seed) > 1
     ax.plot(x, y, color=colour, marker="o", label="mean over seeds" if has_seeds else "one seed")

@@ -51,7 +51,7 @@ class OrderGroup:
         return all((order == order[0]).all() for order in self.orders.values())
 
 
-def groups(study: Study) -> list[OrderGroup]:
+def order_groups(study: Study) -> list[OrderGroup]:
     """All finished runs that have orders, equal ones together; the featured variants' first."""
     by_orders: dict[bytes, OrderGroup] = {}
     for variant in dict.fromkeys([*study.featured, *study.variants]):
@@ -63,12 +63,12 @@ def groups(study: Study) -> list[OrderGroup]:
             run_key = ((variant, run.seed),)
             previous = by_orders.get(key)
             runs = previous.runs + run_key if previous else run_key
-            moves = previous.moves if previous and previous.moves is not None else _moves(run)
+            moves = previous.moves if previous and previous.moves is not None else _read_order_moves(run)
             by_orders[key] = OrderGroup(runs=runs, conditions=probes.conditions, orders=probes.orders, moves=moves)
     return list(by_orders.values())
 
 
-def _moves(run: Run) -> pd.DataFrame | None:
+def _read_order_moves(run: Run) -> pd.DataFrame | None:
     """The run's measure; a damaged one is reported in the section of measures, not here."""
     try:
         table, _ = schema.read_measure(run.path, _MEASURE)
@@ -82,7 +82,7 @@ def draw(study: Study, folder: Path) -> list[Picture]:
 
     Other seeds begin with other weights and so with other orders; the caption counts them.
     """
-    all_groups = groups(study)
+    all_groups = order_groups(study)
     varying = [group for group in all_groups if not group.is_constant]
     seeds = [seed for group in varying for _, seed in group.runs]
     first_seed_groups = [g for g in varying if any(seed == seeds[0] for _, seed in g.runs)]

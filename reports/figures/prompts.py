@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reports.figures.style import COLUMN_IN, PAGE_IN, Picture, heatmap, new_figure, panel_grid, plain, save, wrapped
+from reports.figures.style import COLUMN_IN, PAGE_IN, Picture, heatmap, new_figure, panel_grid, plain, save, wrap_label
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.measures.prompts import PromptCosts
@@ -42,7 +42,7 @@ def draw(costs: PromptCosts, study: Study, folder: Path) -> Picture | None:
     ]
     if len(variants) > 1:
         for ax, variant in zip(axes, variants, strict=True):
-            ax.set_title(wrapped(study.label(variant), 40), loc="left")
+            ax.set_title(wrap_label(study.label(variant), 40), loc="left")
     figure.supylabel("true condition")
     figure.supxlabel("prompt given")
     figure.colorbar(meshes[0], ax=axes, location="right", aspect=30, pad=0.01).set_label("PSNR change (dB)")

@@ -17,7 +17,7 @@ from reports.figures.style import (
     panel_grid,
     plain,
     save,
-    wrapped,
+    wrap_label,
 )
 from reports.labels import condition_label
 from reports.messages import join_clauses, join_commas, join_sentences, join_texts, message
@@ -49,7 +49,7 @@ def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame]
         scale: dict[str, Any] = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
         mesh = heatmap(ax, matrix, texts=matrix.map("{:.2f}".format) if experts <= 10 else None, **scale)
         if len(routers) > 1:
-            ax.set_title(wrapped(layer, 5 * experts), loc="left")
+            ax.set_title(wrap_label(layer, 5 * experts), loc="left")
         ax.tick_params(axis="x", rotation=0)
     figure.supxlabel("expert")
     figure.colorbar(mesh, ax=axes, location="right", aspect=30, pad=0.01).set_label("gate weight")

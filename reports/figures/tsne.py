@@ -22,7 +22,16 @@ from reports.feature_separation import (
     separation,
     tsne_plane,
 )
-from reports.figures.style import PAGE_IN, Picture, condition_colour, condition_marker, new_figure, plain, save, wrapped
+from reports.figures.style import (
+    PAGE_IN,
+    Picture,
+    condition_colour,
+    condition_marker,
+    new_figure,
+    plain,
+    save,
+    wrap_label,
+)
 from reports.labels import condition_label
 from reports.measures.separation import NOT_MEASURED
 from reports.messages import join_clauses, join_commas, join_sentences, join_texts, message
@@ -197,7 +206,7 @@ def draw(study: Study, folder: Path, separations: list[LayerSeparation], control
     axes = figure.subplots(1, len(clouds), squeeze=False)[0]
     for ax, cloud, panel in zip(axes, clouds, panels, strict=True):
         _draw_panel(ax, cloud, perplexity, handles)
-        title = wrapped(panel_label(study, cloud), 80 // max(len(clouds), 4))
+        title = wrap_label(panel_label(study, cloud), 80 // max(len(clouds), 4))
         ax.set_title(f"{title}\n{plain(cloud.layer)}", loc="left", fontsize=7)
         ax.set_xlabel(_score_lines(panel.separation), fontsize=7)
     conditions = sorted(handles, key=schema.condition_sort_key)

@@ -11,7 +11,7 @@ from reports.convergence import LEARNED_DB
 from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_in_sentence
 from reports.measures import intervals
-from reports.measures.conflicts import Cosine, Share, pool_shares
+from reports.measures.conflicts import ConflictShare, Cosine, pool_shares
 from reports.measures.interference import ALL, BACKBONE, PLAIN, WITHOUT_COLOUR, Interference
 from reports.messages import join_and, join_sentences, message
 
@@ -94,7 +94,7 @@ def _all_pairs_sentences(interference: Interference) -> list[str]:
     ]
 
 
-def _conflict_sentence(shares: Mapping[str, Share], pairs: str) -> str:
+def _conflict_sentence(shares: Mapping[str, ConflictShare], pairs: str) -> str:
     """The lowest and the highest share, and whether their intervals overlap."""
     highest = max(shares, key=lambda v: shares[v].value)
     lowest = min(reversed(list(shares)), key=lambda v: shares[v].value)  # among equals another variant than the highest
@@ -136,7 +136,7 @@ def _without_colour_sentences(by_loss: ByLoss) -> list[str]:
     ]
 
 
-def _final_shares(interference: Interference) -> dict[str, Share]:
+def _final_shares(interference: Interference) -> dict[str, ConflictShare]:
     return {v: interference.shares[v, ALL] for v in interference.variants if (v, ALL) in interference.shares}
 
 
@@ -187,7 +187,7 @@ def _scale_sentences(interference: Interference) -> list[str]:
     ]
 
 
-def _format_share(share: Share) -> str:
+def _format_share(share: ConflictShare) -> str:
     return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
 
 

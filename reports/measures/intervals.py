@@ -14,7 +14,7 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Cell
-from reports.formatting import format_seed_range, signed
+from reports.formatting import format_seed_range, format_signed
 from reports.messages import join_sentences, message, ngettext
 from reports.stats import AVERAGE, Analysis, Estimate, collect
 
@@ -90,7 +90,7 @@ def to_columns(estimate: Interval, unit: str = "") -> dict[str, float | int]:
 
 def change_cell(estimate: Interval | None, digits: int = 2) -> Cell:
     """A signed difference with its interval for a table; its unit is in the caption."""
-    return _make_cell(estimate, lambda v: signed(v, digits))
+    return _make_cell(estimate, lambda v: format_signed(v, digits))
 
 
 def value_cell(estimate: Interval | None, digits: int = 3) -> Cell:

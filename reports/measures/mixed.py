@@ -15,7 +15,7 @@ from reports.stats import Analysis, Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mixed:
+class MixedDegradations:
     """PSNR of restored images with two degradations.
 
     Attributes:
@@ -47,7 +47,7 @@ class Mixed:
         ]
 
 
-def summarize(table: pd.DataFrame) -> Mixed | None:
+def summarize(table: pd.DataFrame) -> MixedDegradations | None:
     """Summarize the measure "mixed"; None without PSNR."""
     rows = table[table["metric"] == schema.PSNR]
     if rows.empty:
@@ -65,7 +65,7 @@ def summarize(table: pd.DataFrame) -> Mixed | None:
             if len(differences):
                 gaps[condition] = intervals.over_images(differences, differences["gap"])
     by_prompt = {str(g): subset for g, subset in rows.groupby("prompt", sort=False)}
-    return Mixed(
+    return MixedDegradations(
         prompts=prompts,
         restored={g: intervals.over_images(subset, subset["value"]) for g, subset in by_prompt.items()},
         gains={
@@ -76,7 +76,7 @@ def summarize(table: pd.DataFrame) -> Mixed | None:
     )
 
 
-def sentences(mixed: Mixed) -> list[str]:
+def sentences(mixed: MixedDegradations) -> list[str]:
     """Variants for which restoration fails, and the better of the two prompts."""
     gains = {key: mixed.gains[key[2]].estimate(key[1], key[0]) for key in mixed.lines()}
     better = [_better_prompt_sentence(mixed, condition) for condition in mixed.gaps]
@@ -122,7 +122,7 @@ def _failure_sentence(gains: dict[tuple[str, str, str], Estimate]) -> str:
     )
 
 
-def _better_prompt_sentence(mixed: Mixed, condition: str) -> str:
+def _better_prompt_sentence(mixed: MixedDegradations, condition: str) -> str:
     """For how many variants each prompt is better, by intervals."""
     first, second = mixed.prompts[condition][:2]
     differences = {v: mixed.gaps[condition].estimate(v, condition) for v in mixed.gaps[condition].scores.variants}
@@ -155,7 +155,7 @@ def _format_variants(names: list[str], total: int) -> str:
     return join_commas(names) if len(names) <= 3 else message("{n} of the {all} variants", n=len(names), all=total)
 
 
-def make_table(mixed: Mixed) -> Table:
+def make_table(mixed: MixedDegradations) -> Table:
     """A line for each condition, variant and prompt."""
     rows = []
     for condition, variant, prompt in mixed.lines():
@@ -204,7 +204,7 @@ def _negate(e: Estimate) -> Estimate:
     return replace(e, value=-e.value, low=-e.high, high=-e.low)
 
 
-def to_frame(mixed: Mixed) -> pd.DataFrame:
+def to_frame(mixed: MixedDegradations) -> pd.DataFrame:
     """PSNR and gain of every line, and the difference between the two prompts."""
     rows = []
     for condition, variant, prompt in mixed.lines():

@@ -13,7 +13,7 @@ from reports.convergence import (
     convergence_sentences,
 )
 from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
-from reports.formatting import signed
+from reports.formatting import format_signed
 from reports.labels import condition_label
 from reports.measures.result import MeasureResult
 from reports.messages import message
@@ -68,8 +68,8 @@ def _make_table(learned: list[TaskConvergence]) -> Table:
             (
                 text_cell(task.variant),
                 text_cell(condition_label(task.task)),
-                Cell(text=signed(task.gain_db), value=task.gain_db),
-                _number(task.last_tenth_db, signed(task.last_tenth_db)),
+                Cell(text=format_signed(task.gain_db), value=task.gain_db),
+                _number(task.last_tenth_db, format_signed(task.last_tenth_db)),
                 _number(task.steps_to_3_db, "" if math.isnan(task.steps_to_3_db) else f"{task.steps_to_3_db:,.0f}"),
                 text_cell(task.status),
             )

@@ -15,8 +15,8 @@ from reports.document import (
     Cell,
     Code,
     Column,
+    DescriptionList,
     Document,
-    Facts,
     Figure,
     Picture,
     Row,
@@ -31,7 +31,7 @@ from reports.document.html import write_html
 from reports.figures import changes as figure
 from reports.figures import style
 from reports.files import write_csv
-from reports.formatting import format_estimate, format_p, format_quantity, format_size, list_names, signed
+from reports.formatting import format_estimate, format_p, format_quantity, format_signed, format_size, list_names
 from reports.labels import condition_label
 from reports.language import languages
 from reports.messages import message, ngettext, stored_text
@@ -128,7 +128,7 @@ def _settings_section(comparison: Comparison) -> Section:
     else:
         blocks.append(Text(text=message("All other recorded settings are identical too.")))
     verdicts = (message("Verdict before"), message("Verdict after"))
-    blocks.append(Facts(facts=list(zip(verdicts, comparison.headlines, strict=True))))
+    blocks.append(DescriptionList(facts=list(zip(verdicts, comparison.headlines, strict=True))))
     title, short = message("Differences in settings"), message("Settings")
     return Section(name="terms", title=title, short=short, blocks=blocks)
 
@@ -210,7 +210,10 @@ def _condition_cell(change: VariantChange) -> Cell:
     )
     if change.same_runs:
         return Cell(text=message("same"), value=e.value, hover=hover)
-    text, interval = signed(e.value) + ("*" if style else ""), f"[{signed(e.low)}, {signed(e.high)}]"
+    text, interval = (
+        format_signed(e.value) + ("*" if style else ""),
+        f"[{format_signed(e.low)}, {format_signed(e.high)}]",
+    )
     return Cell(text=text, value=e.value, below=(interval,), hover=hover, style=style)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from reports.contrasts import ContrastResult, Contrasts
 from reports.document import Cell, Column, Row, Table, text_cell, text_column
-from reports.formatting import format_estimate, format_p, format_seeds_needed, format_size, signed
+from reports.formatting import format_estimate, format_p, format_seeds_needed, format_signed, format_size
 from reports.labels import condition_label
 from reports.messages import join_sentences, message
 from reports.pairs import PairDifference
@@ -78,8 +78,8 @@ def _estimate_cell(tested: ContrastResult, *, is_stacked: bool = False) -> Cell:
     cell = Cell(text=format_estimate(estimate), value=tested.estimate.value, hover=_test_details(tested))
     if not is_stacked or math.isnan(estimate.low):
         return cell
-    interval = f"[{signed(estimate.low)}, {signed(estimate.high)}]"
-    return replace(cell, text=signed(estimate.value), below=(interval,))
+    interval = f"[{format_signed(estimate.low)}, {format_signed(estimate.high)}]"
+    return replace(cell, text=format_signed(estimate.value), below=(interval,))
 
 
 def _seeds_cell(tested: ContrastResult) -> Cell:

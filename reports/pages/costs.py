@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.costs import FORWARD, TRAINING, Quality
+from reports.costs import FORWARD, TRAINING, ModelQuality
 from reports.document import (
     Block,
     Cell,
     Code,
     Column,
+    DescriptionList,
     Document,
-    Facts,
     Figure,
     Picture,
     Row,
@@ -52,7 +52,7 @@ def costs_document(
         remarks: of `cost_remarks`.
     """
     measured: list[Block] = [
-        Facts(facts=_measurement_facts(frame, study)),
+        DescriptionList(facts=_measurement_facts(frame, study)),
         *(Text(text=line, style="remark") for line in remarks),
     ]
     figures: list[Block] = [Figure(picture=picture) for picture in pictures]
@@ -119,7 +119,7 @@ def _measurement_facts(frame: pd.DataFrame, study: Study | None) -> list[tuple[s
     return [(name, text) for name, text in facts if text not in ("", "nan")]
 
 
-def cost_tables(frame: pd.DataFrame, quality: dict[str, Quality]) -> list[Table]:
+def cost_tables(frame: pd.DataFrame, quality: dict[str, ModelQuality]) -> list[Table]:
     """The table of sizes, then one of times and memory for each phase and precision."""
     tables = [_size_table(frame, quality)]
     for phase in (FORWARD, TRAINING):
@@ -129,7 +129,7 @@ def cost_tables(frame: pd.DataFrame, quality: dict[str, Quality]) -> list[Table]
     return tables
 
 
-def _size_table(frame: pd.DataFrame, quality: dict[str, Quality]) -> Table:
+def _size_table(frame: pd.DataFrame, quality: dict[str, ModelQuality]) -> Table:
     counted = frame.drop_duplicates(["model", "size_px"])
     sizes = sorted(counted["size_px"].unique())
     largest = int(sizes[-1])
@@ -139,7 +139,7 @@ def _size_table(frame: pd.DataFrame, quality: dict[str, Quality]) -> Table:
         by_size = {float(r["size_px"]): r for _, r in model_rows.iterrows()}
         largest_size = by_size[largest]
         cells = [
-            _quality_cell(quality.get(model, Quality())),
+            _quality_cell(quality.get(model, ModelQuality())),
             _number_cell(float(first["params"]) / 1e6, 3, ""),
             _number_cell(float(first["params_trained"]) / 1e6, 3, ""),
             *(_number_cell(float(r["macs"]) / 1e9, 2, str(r["macs_note"])) for r in map(by_size.__getitem__, sizes)),
@@ -255,7 +255,7 @@ def _format_number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _quality_cell(quality: Quality) -> Cell:
+def _quality_cell(quality: ModelQuality) -> Cell:
     if math.isnan(quality.psnr_db):
         return Cell(text=quality.instead, hover=quality.hover)
     return Cell(text=f"{quality.psnr_db:.2f}", value=quality.psnr_db, hover=quality.hover)
@@ -318,7 +318,7 @@ def _uncounted_notes(frame: pd.DataFrame) -> tuple[str, ...]:
     )
 
 
-def cost_remarks(frame: pd.DataFrame, quality: dict[str, Quality], study: Study | None) -> list[str]:
+def cost_remarks(frame: pd.DataFrame, quality: dict[str, ModelQuality], study: Study | None) -> list[str]:
     """Caveats of the measurements."""
     lines: list[str] = []
     if frame["budget"].iloc[0] == "demo":

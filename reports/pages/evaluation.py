@@ -10,8 +10,8 @@ from reports.document import (
     Block,
     Cell,
     Column,
+    DescriptionList,
     Document,
-    Facts,
     Row,
     Section,
     Summary,
@@ -20,7 +20,7 @@ from reports.document import (
     text_cell,
     text_column,
 )
-from reports.formatting import signed
+from reports.formatting import format_signed
 from reports.guess_costs import format_number, guess_headline
 from reports.labels import condition_label
 from reports.messages import join_clauses, join_commas, message
@@ -33,7 +33,11 @@ def evaluation_document(evaluation: Mapping[str, Any]) -> Document:
     """The page of an evaluation (the content of evaluation.json)."""
     guess = evaluation["guess"]
     sections = [
-        Section(name="what", title=message("Evaluation setup"), blocks=[Facts(facts=_evaluation_facts(evaluation))]),
+        Section(
+            name="what",
+            title=message("Evaluation setup"),
+            blocks=[DescriptionList(facts=_evaluation_facts(evaluation))],
+        ),
         Section(name="scores", title=message("Scores"), blocks=[scores_table(evaluation)]),
     ]
     if guess:
@@ -101,7 +105,9 @@ def costs_table(guess: Mapping[str, Any]) -> Table:
     for line in guess["costs"]:
         interval: str = _DASH
         if line["low_db"] is not None:
-            interval = message("{low} to {high}", low=signed(line["low_db"]), high=signed(line["high_db"]))
+            interval = message(
+                "{low} to {high}", low=format_signed(line["low_db"]), high=format_signed(line["high_db"])
+            )
             interval = message("none misclassified") if line["right"] == line["images"] else interval
         cells = [
             text_cell(condition_label(line["condition"])),
@@ -184,7 +190,7 @@ def _share_cell(count: int, total: int, *, is_right: bool) -> Cell:
 
 
 def _format_signed(value: float | None) -> str:
-    return _DASH if value is None else signed(value)
+    return _DASH if value is None else format_signed(value)
 
 
 def _evaluation_facts(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:

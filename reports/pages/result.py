@@ -8,7 +8,7 @@ from dataclasses import replace
 from reports import schema
 from reports.document import Cell, Column, Number, Row, Table, text_cell, text_column
 from reports.document.latex import to_latex
-from reports.formatting import metric_note, signed
+from reports.formatting import format_signed, metric_note
 from reports.labels import condition_label, strength_label, task_heading
 from reports.messages import join_sentences, join_texts, message
 from reports.stats import AVERAGE, TASK_AVERAGE
@@ -39,7 +39,7 @@ def all_metrics(table: ResultTable, name: str = "result") -> Table:
     return _table(table, name, title=message("Result"), heads=heads, caption=table_caption(table), has_seeds=True)
 
 
-def one_metric(
+def metric_table(
     table: ResultTable, metric: schema.Metric, name: str = "result", provenance_index: int | None = None
 ) -> Table:
     """One metric, columns of one task under one head; its LaTeX includes the standard deviation over seeds."""
@@ -124,10 +124,10 @@ def difference_table(table: ResultTable, study: Study, name: str = "result") -> 
         cells = []
         for column in table.columns:
             gap = analysis.difference(row.variant, reference, column)
-            interval = f"[{signed(gap.low, metric.digits)}, {signed(gap.high, metric.digits)}]"
+            interval = f"[{format_signed(gap.low, metric.digits)}, {format_signed(gap.high, metric.digits)}]"
             cells.append(
                 Cell(
-                    text=signed(gap.value, metric.digits),
+                    text=format_signed(gap.value, metric.digits),
                     value=gap.value,
                     below=(interval,) if gap.low == gap.low else (),
                     style="strong" if gap.n_seeds > 1 and gap.excludes_zero else "",

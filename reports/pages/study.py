@@ -12,8 +12,8 @@ from reports.document import (
     Chips,
     Collapsible,
     Column,
+    DescriptionList,
     Document,
-    Facts,
     Figure,
     Items,
     Picture,
@@ -238,7 +238,7 @@ class StudyReport:
     def _appendix(self) -> Section:
         study = self.study
         remarks = [Text(text=remark, style="remark") for remark in setup.caveats(study)]
-        setup_blocks: list[Block] = [Facts(facts=setup.setup_facts(study)), *remarks]
+        setup_blocks: list[Block] = [DescriptionList(facts=setup.setup_facts(study)), *remarks]
         setup_blocks.append(Text(text=_ENGLISH_FIGURES, style="note translated"))
         return Section(
             name="appendix",
@@ -254,7 +254,7 @@ class StudyReport:
 
 def result_blocks(table: ResultTable, study: Study, name: str, provenance_index: int) -> list[Block]:
     """A table of results, a metric a tab, and the differences from the study's reference."""
-    tables = [(metric, result.one_metric(table, metric, name, provenance_index)) for metric in table.metrics]
+    tables = [(metric, result.metric_table(table, metric, name, provenance_index)) for metric in table.metrics]
     tabs: list[tuple[str, Sequence[Block]]] = []
     tabs += [(metric.label, [replace(metric_table, caption="", notes=())]) for metric, metric_table in tables]
     difference = result.difference_table(table, study, name)

@@ -11,9 +11,9 @@ from reports.formatting import (
     format_magnitude,
     format_p,
     format_seeds_needed,
+    format_signed,
     format_size,
     list_names,
-    signed,
 )
 from reports.input_gain import input_gain_sentences, task_gains
 from reports.messages import join_and
@@ -56,7 +56,7 @@ def scores_by_task(gains: dict[str, dict[str, float]], *, seeds: int = 3, sd: fl
 def test_the_report_opens_with_the_planned_contrasts():
     found = verdict_of(0.0, 3.0, 0.0)
     first, second = found.contrasts.in_column()
-    change = signed(first.estimate.value)
+    change = format_signed(first.estimate.value)
     assert found.headline == (
         f"1 of 2 planned contrasts differs from zero at 95%, by PSNR. Significant: v1 {MINUS} v0 ({change} dB)."
     )
@@ -259,7 +259,7 @@ def test_what_is_restored_task_by_task():
 def test_show_has_true_minus_signs_and_no_negative_zero():
     rows = image_rows({(v, 0, "rain", f"{s}1"): 20.0 for v in "ab" for s in "pq"})
     assert format_estimate(Analysis(scores=collect(rows)).difference("a", "b")) == "0.00 dB [0.00, 0.00]"
-    assert [signed(v) for v in (0.25, -0.25, -0.001, float("nan"))] == ["+0.25", f"{MINUS}0.25", "0.00", DASH]
+    assert [format_signed(v) for v in (0.25, -0.25, -0.001, float("nan"))] == ["+0.25", f"{MINUS}0.25", "0.00", DASH]
 
 
 def test_show_p_sizes_and_seeds():

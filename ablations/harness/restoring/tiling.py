@@ -32,7 +32,7 @@ Restore = Callable[[Float[Tensor, "1 3 h w"]], Float[Tensor, "1 3 h w"]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Span:
+class TileSpan:
     """One tile along one side of the image, in pixels."""
 
     start: int  # first pixel that the model sees
@@ -77,10 +77,10 @@ class Tiling:
         """The least side of a tile, in pixels."""
         return max(SMALLEST_TILE, 4 * self.grid)
 
-    def spans(self, length: int) -> list[Span]:
+    def spans(self, length: int) -> list[TileSpan]:
         """The tiles along a side of `length` pixels: as few as do, evenly spread."""
         if length <= self.tile:
-            return [Span(start=0, stop=length, enter=(0, 0), leave=(length, length))]
+            return [TileSpan(start=0, stop=length, enter=(0, 0), leave=(length, length))]
         margin, fade = min(MARGIN, self.tile // 8), min(FADE, self.tile // 8)
         # in units of the grid, so that every start lies on it
         step = max((self.tile - 2 * margin - fade) // self.grid, 1)
@@ -91,7 +91,7 @@ class Tiling:
         middles = [(stop + start) // 2 for stop, start in zip(stops[:-1], starts[1:], strict=True)]
         fades = [(0, 0), *((middle - fade // 2, middle - fade // 2 + fade) for middle in middles), (length, length)]
         return [
-            Span(start=start, stop=stop, enter=fades[index], leave=fades[index + 1])
+            TileSpan(start=start, stop=stop, enter=fades[index], leave=fades[index + 1])
             for index, (start, stop) in enumerate(zip(starts, stops, strict=True))
         ]
 
@@ -132,7 +132,7 @@ def restore_rows(
         yield span.used.start, band[:, :finished]
 
 
-def _used_in_tile(span: Span) -> slice:
+def _used_in_tile(span: TileSpan) -> slice:
     """The used pixels, counted from the tile's own first one."""
     return slice(span.used.start - span.start, span.used.stop - span.start)
 
