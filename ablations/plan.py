@@ -137,7 +137,7 @@ def study_for(study_name: str, budget: Budget, only: Sequence[str] | None) -> St
         UnknownNameError: unknown study.
     """
     study = STUDIES[study_name]()
-    return study.shortened() if budget.short and study.short and not only else study
+    return study.short_form() if budget.short and study.short and not only else study
 
 
 class RunConditions(NamedTuple):

@@ -152,7 +152,7 @@ class Study:
         """Labels for lists in a sentence, where a comma separates names: "DFPIR, no mask" -> "DFPIR (no mask)"."""
         return {v: label.replace(", ", " (", 1) + ")" if ", " in label else label for v, label in self.labels.items()}
 
-    def to_show(self, available: Collection[str], max_count: int) -> list[str]:
+    def select_variants(self, available: Collection[str], max_count: int) -> list[str]:
         """At most `max_count` of the variants that have what a figure shows, in the study's order.
 
         Featured variants come first, then the reference, the last (often the proposed method), and the others.

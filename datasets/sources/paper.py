@@ -101,7 +101,7 @@ class RootBundle(DataBundle):
         """Training images that live on a device: name -> clean and degraded, (H, W, 3) uint8."""
         return {}
 
-    def keep_on(self, device: torch.device | str, limit_bytes: int | None = None) -> bool:
+    def cache_on_device(self, device: torch.device | str, limit_bytes: int | None = None) -> bool:
         """Put the training images on a device as bytes, if they fit, so that batches never touch the host's memory.
 
         Args:

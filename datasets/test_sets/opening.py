@@ -47,7 +47,7 @@ class TestQuery:
     limit: int | None = None  # at most so many images a set will be asked for: others are not decoded
     note: Callable[[str], None] = lambda text: None  # called with what takes a while, and with what is skipped
 
-    def selects(self, task: Task) -> bool:
+    def includes_task(self, task: Task) -> bool:
         """Whether sets of this task are asked for."""
         return self.tasks is None or task in self.tasks or task is self.unknown
 
@@ -110,7 +110,7 @@ def open_test_sets(folder: Path, query: TestQuery) -> TestSets:
     sets = {
         name: stored_test_set(catalog()[name], store)
         for name, store in stores.items()
-        if catalog()[name].split == "test" and query.selects(catalog()[name].task)
+        if catalog()[name].split == "test" and query.includes_task(catalog()[name].task)
     }
     try:
         discovered = find_test_sets(folder, query.tasks[0] if query.tasks and len(query.tasks) == 1 else None)
@@ -122,7 +122,7 @@ def open_test_sets(folder: Path, query: TestQuery) -> TestSets:
         task = test_set.task or query.unknown
         if task is None:
             raise ValueError(f"{folder}: say with --tasks NAME which degradation its images show.")
-        if test_set.name not in sets and query.selects(task):
+        if test_set.name not in sets and query.includes_task(task):
             sets[test_set.name] = _select_usable(replace(test_set, task=task), query)
     if not sets:
         present = ", ".join(f"{test_set.name} ({test_set.task.name})" for test_set in discovered if test_set.task)

@@ -30,7 +30,7 @@ class Picture:
     width_in: float
 
     @property
-    def breadth(self) -> str:
+    def width_class(self) -> str:
         """How much of the page's width it takes: "wide", "medium" or "small" (a single panel is not enlarged)."""
         return "wide" if self.width_in > 6 else "medium" if self.width_in > 4 else "small"
 

@@ -37,7 +37,7 @@ def arrange(study: Study) -> CropTable:
     """For each condition one image that all shown variants have, from each variant's first finished run with crops."""
     firsts = first_of(study, load_samples)
     samples = {v: {(s.condition, s.image): s for s in reversed(crops)} for v, (_, crops) in firsts.items()}
-    variants = study.to_show(samples, MOST_VARIANTS)
+    variants = study.select_variants(samples, MOST_VARIANTS)
     rows = {}
     conditions = sorted({c for v in variants for c, _ in samples[v]}, key=schema.condition_sort_key)
     for condition in conditions:

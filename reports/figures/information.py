@@ -32,7 +32,7 @@ _CAPTION = message(
 
 def draw_levels(information: Information, study: Study, folder: Path) -> Picture | None:
     """Loss by level, a panel a part, a line a variant; None where all lose the same."""
-    variants = study.to_show(information.variants, MAX_LINES)
+    variants = study.select_variants(information.variants, MAX_LINES)
     parts = [p for p in information.parts if (p, ALL) in information.losses]
     losses = {(part, v): _losses_by_level(information, part, v) for part in parts for v in variants}
     if not parts or is_constant([e.value for levels in losses.values() for e in levels.values()]):

@@ -36,7 +36,7 @@ MAX_MATRICES, MAX_LINES = 6, 8
 def draw_pairs(interference: Interference, study: Study, folder: Path) -> Picture | None:
     """Heat maps of the mean cosine of the resolved pairs at the end of training; None where no pair is resolved."""
     resolved_variants = [v for v in interference.variants if interference.resolved(v)]
-    variants = study.to_show(resolved_variants, MAX_MATRICES)
+    variants = study.select_variants(resolved_variants, MAX_MATRICES)
     if not variants:
         return None
     # Cosines of real gradients are small: one scale for all variants, and no wider than the largest needs.
@@ -103,7 +103,7 @@ def draw_progress(interference: Interference, study: Study, folder: Path) -> Pic
     all_shares = [s.value for shares in interference.progress.values() for s in shares.values()]
     if len({moment for shares in interference.progress.values() for moment in shares}) < 2 or is_constant(all_shares):
         return None
-    variants = study.to_show([v for v in interference.variants if interference.progress[v]], MAX_LINES)
+    variants = study.select_variants([v for v in interference.variants if interference.progress[v]], MAX_LINES)
     styles = lines_by_variant(study)
     figure = new_figure(COLUMN_IN, 2.6)
     ax = figure.subplots()

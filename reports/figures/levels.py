@@ -32,7 +32,7 @@ _AXES = {"noise": f"noise {SIGMA} (0 to 255)", "rain": "rain, % of the usual dro
 
 def draw(levels: Levels, study: Study, folder: Path) -> Picture:
     """A panel a kind of degradation, a line a variant; levels that were trained on are filled and marked."""
-    variants = study.to_show(levels.variants, MAX_LINES)
+    variants = study.select_variants(levels.variants, MAX_LINES)
     reference = str(study.reference) if study.reference in variants and len(variants) > 1 else None
     rows = 2 if reference else 1
     figure = new_figure(PAGE_IN, 0.7 + 2.0 * rows)

@@ -45,7 +45,7 @@ def select_maps(study: Study) -> MapTable | None:
     probes = {v: p for v, (_, p) in runs.items()}
     if not probes:
         return None
-    names = study.to_show(probes, MAX_VARIANTS)
+    names = study.select_variants(probes, MAX_VARIANTS)
     first_images = probes[names[0]].images
     names = [n for n in names if probes[n].images == first_images]
     image_order = sorted(range(len(first_images)), key=lambda i: schema.condition_sort_key(first_images[i][0]))

@@ -19,7 +19,7 @@ MAX_MATRICES = 4
 
 def draw(costs: PromptCosts, study: Study, folder: Path) -> Picture | None:
     """Draw some matrices on one colour scale; None where no prompt does anything."""
-    variants = study.to_show([v for v in costs.variants if v not in costs.idle], MAX_MATRICES)
+    variants = study.select_variants([v for v in costs.variants if v not in costs.unaffected_variants], MAX_MATRICES)
     if not variants:
         return None
     n_columns = min(2, len(variants))
@@ -63,7 +63,7 @@ def _cell_texts(matrix: pd.DataFrame) -> pd.DataFrame:
 def _texts(costs: PromptCosts, variants: list[str]) -> dict[str, str]:
     summaries = []
     for variant in variants:
-        condition, prompt, change = costs.worst(variant)
+        condition, prompt, change = costs.largest_loss(variant)
         summaries.append(
             message(
                 "{variant}: mean {mean} dB, lowest {lowest} dB for {condition} with the prompt of {prompt}",
@@ -80,9 +80,9 @@ def _texts(costs: PromptCosts, variants: list[str]) -> dict[str, str]:
             "scale centred at 0; brown is a loss."
         )
     ]
-    if costs.idle:
+    if costs.unaffected_variants:
         caption.append(message("Variants in which no prompt changes anything are not drawn."))
-    if len(variants) < len(costs.variants) - len(costs.idle):
+    if len(variants) < len(costs.variants) - len(costs.unaffected_variants):
         n = {"n": len(variants), "all": len(costs.variants)}
         caption.append(message("Shown: {n} of {all} variants; the CSV file has all.", **n))
     return {

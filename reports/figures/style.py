@@ -258,7 +258,7 @@ def condition_colour(condition: str) -> str:
     """Colour of a condition: its task's, in a shade of its strength (noise: three blues, darker for stronger noise)."""
     task = schema.task_of(condition)
     strength = condition[len(task) + 1 :]
-    return schema.task_style(task).shade(int(strength) if strength else None)
+    return schema.task_style(task).colour_at(int(strength) if strength else None)
 
 
 def condition_marker(condition: str) -> str:

@@ -127,7 +127,7 @@ def point_clouds(study: Study) -> list[PointCloud]:
     controls = list(_control_variants(study, list(probed_runs)).values())
     untrained_variant = _untrained_control(study, probed_runs)
     n_variants = MAX_PANELS - len(controls) - (untrained_variant is not None)
-    variants = study.to_show([v for v in probed_runs if v not in controls], n_variants)
+    variants = study.select_variants([v for v in probed_runs if v not in controls], n_variants)
     selected = {*variants, *controls, untrained_variant}
     clouds = []
     for variant in (v for v in study.variants if v in selected):
@@ -155,7 +155,7 @@ def _control_variants(study: Study, variants: Collection[str]) -> dict[str, str]
 def _prompt_variant(study: Study, variants: Collection[str]) -> str | None:
     """The variant whose channel order comes from the prompt, which the controls stand beside."""
     names = _complete(study, [v for v in variants if _model(study, v).get("order") == "prompt"])
-    return study.to_show(names, 1)[0] if names else None
+    return study.select_variants(names, 1)[0] if names else None
 
 
 def _untrained_control(study: Study, probed_runs: dict[str, tuple[Run, Probes]]) -> str | None:

@@ -48,7 +48,7 @@ class Levels:
         """Whether the variant was trained on this very level."""
         return condition in self.trained[variant]
 
-    def new_to_all(self) -> tuple[str, ...]:
+    def untrained_conditions(self) -> tuple[str, ...]:
         """Conditions that no variant was trained on."""
         return tuple(c for cs in self.families.values() for c in cs if not any(c in t for t in self.trained.values()))
 
@@ -123,7 +123,7 @@ def trained_conditions(study: Study, variant: str, default: frozenset[str]) -> f
 
 def sentences(levels: Levels, reference: str | None) -> list[str]:
     """Whether models still help on new levels, and whether any differs there from the reference."""
-    new_conditions = levels.new_to_all()
+    new_conditions = levels.untrained_conditions()
     if not new_conditions:
         return [message("Every level was trained on by some variant: no evidence on new levels.")]
     gains = {
@@ -246,7 +246,7 @@ def _make_heading(levels: Levels, condition: str) -> str:
 
 
 def _is_new(levels: Levels, condition: str) -> bool:
-    return condition in levels.new_to_all()
+    return condition in levels.untrained_conditions()
 
 
 def to_frame(levels: Levels, reference: str | None) -> pd.DataFrame:

@@ -42,7 +42,7 @@ class PromptCosts:
         return tuple(self.matrices)
 
     @property
-    def idle(self) -> list[str]:
+    def unaffected_variants(self) -> list[str]:
         """Variants for which no prompt changes the result by `NOTHING_DB`."""
         return [v for v, m in self.matrices.items() if np.nanmax(np.abs(m.to_numpy())) < NOTHING_DB]
 
@@ -50,7 +50,7 @@ class PromptCosts:
         """Change averaged over the columns under a prompt of another task."""
         return self.other_task.estimate(variant)
 
-    def worst(self, variant: str) -> tuple[str, str, float]:
+    def largest_loss(self, variant: str) -> tuple[str, str, float]:
         """True condition, given prompt of another task and the change that is the lowest of the variant's."""
         matrix = self.matrices[variant]
         cells = {
@@ -107,13 +107,13 @@ def _to_matrix(means: pd.Series) -> pd.DataFrame:
 
 def sentences(costs: PromptCosts, shown: Sequence[str] = ()) -> list[str]:
     """Loss of the variants in `shown`, or of all where that is empty, and variants on which no prompt has an effect."""
-    affected = [v for v in shown or costs.variants if v in costs.variants and v not in costs.idle]
+    affected = [v for v in shown or costs.variants if v in costs.variants and v not in costs.unaffected_variants]
     lines = [_loss_sentence(costs, variant) for variant in affected if not np.isnan(costs.mean(variant).value)]
-    if costs.idle:
+    if costs.unaffected_variants:
         lines.append(
             message(
                 "No prompt changes the PSNR of {names} by {size:g} dB on any condition.",
-                names=join_and(costs.idle),
+                names=join_and(costs.unaffected_variants),
                 size=NOTHING_DB,
             )
         )
@@ -122,7 +122,7 @@ def sentences(costs: PromptCosts, shown: Sequence[str] = ()) -> list[str]:
 
 def _loss_sentence(costs: PromptCosts, variant: str) -> str:
     clauses = [_loss_clause(variant, costs.mean(variant))]
-    condition, prompt, change = costs.worst(variant)
+    condition, prompt, change = costs.largest_loss(variant)
     if change <= -NOTHING_DB:
         clauses.append(
             message(

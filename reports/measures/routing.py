@@ -93,7 +93,7 @@ def make_section(table: pd.DataFrame, study: Study, folder: Path) -> tuple[Measu
         tables=(make_table(routings),),
         summary=to_frame(table),
     )
-    variants = study.to_show([routing.variant for routing in routings], MAX_FIGURES)
+    variants = study.select_variants([routing.variant for routing in routings], MAX_FIGURES)
     figures = [
         FigureJob(draw=routing_figure.draw, args=(number, routing.variant, routing.seed, routing.matrices, folder))
         for number, routing in enumerate((routing for routing in routings if routing.variant in variants), start=1)

@@ -194,7 +194,7 @@ def _prompts_section(inputs: _Inputs) -> SectionWithJobs:
     costs = prompts.summarize(inputs.measures.tables["prompts"])
     if costs is None:
         return None
-    shown = inputs.study.to_show(costs.variants, 1)
+    shown = inputs.study.select_variants(costs.variants, 1)
     title, jobs = message("What a wrong prompt costs"), inputs.jobs(costs, prompts_figures.draw)
     return _make_section(
         "prompts", title, prompts.sentences(costs, shown), [prompts.make_table(costs)], prompts.to_frame(costs), jobs
@@ -221,7 +221,7 @@ def _separation_section(inputs: _Inputs) -> SectionWithJobs:
     return _make_section(
         SEPARATION,
         title,
-        separation.sentences(controls, inputs.study.to_show(controls.last, MAX_SEPARATION_VARIANTS)),
+        separation.sentences(controls, inputs.study.select_variants(controls.last, MAX_SEPARATION_VARIANTS)),
         separation.make_tables(controls),
         separation.to_frame(controls),
     )

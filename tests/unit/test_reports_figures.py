@@ -189,7 +189,7 @@ def test_small_figures_show_what_the_study_features(tmp_path):
     names = {"other": 0.0, "dfpir": 0.0, **{f"v{n}": 0.0 for n in range(6)}, "restormer": 0.0}
     write_runs(tmp_path, FakeStudy(effect_db=names, seeds=(0,), patches=3))
     study = replace(load([tmp_path]), featured=("v4", "dfpir"))
-    assert study.to_show(names, 3) == ["dfpir", "v4", "restormer"]  # in the study's order
+    assert study.select_variants(names, 3) == ["dfpir", "v4", "restormer"]  # in the study's order
     table = maps.select_maps(study)
     assert table is not None
     assert {"v4", "dfpir"} <= set(table.probes)

@@ -209,7 +209,7 @@ class _ImageRestorer:
                 if not is_out_of_memory(error):
                     raise
                 half = min(tiling.tile, max(image.colours.shape[:2])) // 2
-                if half < tiling.smallest:
+                if half < tiling.min_tile:
                     raise ImageRefused(source, f"memory does not hold a tile of {half * 2} pixels a side") from error
                 if self.pretrained.device.type == "cuda":
                     torch.cuda.empty_cache()
