@@ -128,8 +128,8 @@ def _pair_faults(pair: Pair, clean: NDArray[np.uint8], degraded: NDArray[np.uint
     rows, columns, _ = shift_between(clean, degraded)
     if (rows, columns) != (0, 0) and max(abs(rows), abs(columns)) <= _MAX_SHIFT:
         # Phase correlation alone is fooled by smooth images: the move must also bring the images together.
-        apart, together = (_disagreement(clean, degraded, *shift) for shift in ((0, 0), (rows, columns)))
-        if together < apart / 2:
+        unshifted_error, shifted_error = (_disagreement(clean, degraded, *shift) for shift in ((0, 0), (rows, columns)))
+        if shifted_error < unshifted_error / 2:
             return [("shifted", subject, f"is moved by {rows} rows, {columns} columns against {pair.clean.name}")]
     return []
 

@@ -149,16 +149,18 @@ class PendingFigures:
 
     def results(self) -> tuple[RenderedFigures, MeasureResults]:
         """The figures, and the measures with theirs; a figure that failed is reported, not raised."""
-        drawn = {name: _with_labels(figures, self.labels) for name, figures in self.drawing.results().items()}
-        problems = {name: "; ".join(figures.problems) for name, figures in drawn.items() if figures.problems}
-        section_names = [name for name in drawn if not name.startswith(_MEASURE_PREFIX)]
+        figures_by_name = {name: _with_labels(figures, self.labels) for name, figures in self.drawing.results().items()}
+        problems = {name: "; ".join(figures.problems) for name, figures in figures_by_name.items() if figures.problems}
+        section_names = [name for name in figures_by_name if not name.startswith(_MEASURE_PREFIX)]
         rendered = RenderedFigures(
-            pictures={name: list(drawn[name].pictures) for name in section_names},
+            pictures={name: list(figures_by_name[name].pictures) for name in section_names},
             measured=self.measured,
             problems={**self.problems, **{name: problems[name] for name in section_names if name in problems}},
         )
         measure_figures = {
-            name.removeprefix(_MEASURE_PREFIX): figures for name, figures in drawn.items() if name not in section_names
+            name.removeprefix(_MEASURE_PREFIX): figures
+            for name, figures in figures_by_name.items()
+            if name not in section_names
         }
         return rendered, self.measures.with_figures(measure_figures)
 

@@ -80,15 +80,15 @@ class FigureJobs:
 
     def results(self) -> dict[str, Figures]:
         """The figures of each group; a job that fails does not affect the others."""
-        drawn: dict[int, Figures] = {}
+        figures_by_job: dict[int, Figures] = {}
         while (number := self._pop_pending()) is not None:
-            drawn[number] = _run_job(self._jobs[number])
+            figures_by_job[number] = _run_job(self._jobs[number])
         for number, future in self._submitted.items():
             try:
-                drawn[number] = future.result()
+                figures_by_job[number] = future.result()
             except _WORKER_ERRORS:
-                drawn[number] = _run_job(self._jobs[number])
-        figures = iter(drawn[number] for number in range(len(self._jobs)))
+                figures_by_job[number] = _run_job(self._jobs[number])
+        figures = iter(figures_by_job[number] for number in range(len(self._jobs)))
         return {name: _merge_figures([next(figures) for _ in jobs]) for name, jobs in self._groups.items()}
 
     def _pop_pending(self) -> int | None:
@@ -135,10 +135,10 @@ def _run_job(job: FigureJob, tasks: Mapping[str, schema.TaskStyle] | None = None
     schema.TASK_STYLES.update(tasks or {})
     try:
         with style.settings():
-            drawn = job.draw(*job.args)
+            result = job.draw(*job.args)
     except Exception as error:  # malformed content of one run must not prevent the rest of the report
         return Figures(problems=(f"{type(error).__name__}: {error}",))
-    pictures = drawn if isinstance(drawn, Sequence) else () if drawn is None else (drawn,)
+    pictures = result if isinstance(result, Sequence) else () if result is None else (result,)
     return Figures(pictures=tuple(pictures))
 
 

@@ -72,7 +72,7 @@ def draw(study: Study, analysis: Analysis, folder: Path) -> list[Picture]:
 
 def crops_of_extremes(study: Study, extremes: Sequence[Extreme]) -> list[Crops]:
     """Those extremes whose crops lie in the study's folder."""
-    found = [(extreme, stored_extreme(study, extreme)) for extreme in extremes]
+    pairs = [(extreme, stored_extreme(study, extreme)) for extreme in extremes]
     return [
         Crops(
             extreme=extreme,
@@ -80,32 +80,43 @@ def crops_of_extremes(study: Study, extremes: Sequence[Extreme]) -> list[Crops]:
             input_db=stored.record["input_psnr_db"],
             seed=stored.record["seed"],
         )
-        for extreme, stored in found
+        for extreme, stored in pairs
         if stored is not None
     ]
 
 
 def crops_of_samples(study: Study, variant: str, reference: str, gaps: pd.DataFrame) -> list[Crops]:
     """The largest and the smallest difference among the images whose crops both models kept, of one seed's runs."""
-    base_runs = {run.seed: run for run in study.done_runs_of(reference)}
+    reference_runs = {run.seed: run for run in study.done_runs_of(reference)}
     for run in study.done_runs_of(variant):
-        if run.seed not in base_runs:
+        if run.seed not in reference_runs:
             continue
-        own = {(s.condition, s.image): s for s in load_samples(run)}
-        base = {(s.condition, s.image): s for s in load_samples(base_runs[run.seed])}
-        in_both = [(condition, image) in own.keys() & base.keys() for _, condition, image in gaps.index]
+        variant_samples = {(s.condition, s.image): s for s in load_samples(run)}
+        reference_samples = {(s.condition, s.image): s for s in load_samples(reference_runs[run.seed])}
+        in_both = [
+            (condition, image) in variant_samples.keys() & reference_samples.keys()
+            for _, condition, image in gaps.index
+        ]
         if any(in_both):
-            shown = extremes_among(gaps, in_both, variant, reference)
-            return [_of_samples(extreme, own, base, run.seed) for extreme in shown]
+            extremes = extremes_among(gaps, in_both, variant, reference)
+            return [_of_samples(extreme, variant_samples, reference_samples, run.seed) for extreme in extremes]
     return []
 
 
 def _of_samples(
-    extreme: Extreme, own: Mapping[tuple[str, str], Sample], base: Mapping[tuple[str, str], Sample], seed: int | None
+    extreme: Extreme,
+    variant_samples: Mapping[tuple[str, str], Sample],
+    reference_samples: Mapping[tuple[str, str], Sample],
+    seed: int | None,
 ) -> Crops:
     key = extreme.condition, extreme.image
-    files = own[key].degraded, base[key].restored, own[key].restored, own[key].clean
-    return Crops(extreme=extreme, files=files, input_db=own[key].input_psnr_db, seed=seed)
+    files = (
+        variant_samples[key].degraded,
+        reference_samples[key].restored,
+        variant_samples[key].restored,
+        variant_samples[key].clean,
+    )
+    return Crops(extreme=extreme, files=files, input_db=variant_samples[key].input_psnr_db, seed=seed)
 
 
 def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: int) -> Picture:
@@ -120,8 +131,8 @@ def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: 
     if crops:
         grid = parts[1].subplots(len(crops), 4, squeeze=False)
         ending = "" if are_extremes else "\nwith a\nstored crop"
-        for axes, each in zip(grid, crops, strict=True):
-            _crops(axes, each, study.label(variant), study.label(reference), ending)
+        for axes, crop_row in zip(grid, crops, strict=True):
+            _crops(axes, crop_row, study.label(variant), study.label(reference), ending)
     texts = _texts(variant, reference, gaps, _selection(study, number), _crops_caption(crops, are_extremes))
     return save(figure, folder, f"differences_{number}", **texts)
 
@@ -134,12 +145,12 @@ def _curve(ax: Any, variant: str, reference: str, gaps: pd.DataFrame, crops: Seq
     size = float(np.clip(900 / len(gaps), 3, 14))
     ax.axhline(0, color=INK, linewidth=0.8)
     for condition in sorted(set(conditions), key=schema.condition_sort_key):
-        is_own = conditions == condition
+        in_condition = conditions == condition
         ax.scatter(
-            ranks[is_own], values[is_own], s=size, color=condition_colour(condition), linewidth=0,
+            ranks[in_condition], values[in_condition], s=size, color=condition_colour(condition), linewidth=0,
             marker=condition_marker(condition), alpha=0.85, label=plain(condition_label(condition)),
         )  # fmt: skip
-    for extreme in (each.extreme for each in crops):
+    for extreme in (crop_row.extreme for crop_row in crops):
         ax.scatter([extreme.rank], [extreme.gap_db], s=55, facecolor="none", edgecolor=INK, linewidth=0.9, zorder=4)
     ax.set_xlabel("image under a condition, sorted by its difference")
     pair = wrap_label(f"{variant} \N{MINUS SIGN} {reference}", 34)
@@ -179,13 +190,13 @@ def _crops_caption(crops: Sequence[Crops], are_extremes: bool) -> str:
     images = join_clauses(
         message(
             "{end}: {image}, {condition}, {gap} dB, seed {seed}",
-            end=ends[each.extreme.kind],
-            image=each.extreme.image,
-            condition=condition_label(each.extreme.condition),
-            gap=format_signed(each.extreme.gap_db),
-            seed=each.seed,
+            end=ends[crop_row.extreme.kind],
+            image=crop_row.extreme.image,
+            condition=condition_label(crop_row.extreme.condition),
+            gap=format_signed(crop_row.extreme.gap_db),
+            seed=crop_row.seed,
         )
-        for each in crops
+        for crop_row in crops
     )
     if are_extremes:
         return message(

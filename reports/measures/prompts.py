@@ -105,9 +105,9 @@ def _to_matrix(means: pd.Series) -> pd.DataFrame:
     )
 
 
-def sentences(costs: PromptCosts, shown: Sequence[str] = ()) -> list[str]:
-    """Loss of the variants in `shown`, or of all where that is empty, and variants on which no prompt has an effect."""
-    affected = [v for v in shown or costs.variants if v in costs.variants and v not in costs.unaffected_variants]
+def sentences(costs: PromptCosts, variants: Sequence[str] = ()) -> list[str]:
+    """Loss of `variants`, or of all where that is empty, and variants on which no prompt has an effect."""
+    affected = [v for v in variants or costs.variants if v in costs.variants and v not in costs.unaffected_variants]
     lines = [_loss_sentence(costs, variant) for variant in affected if not np.isnan(costs.mean(variant).value)]
     if costs.unaffected_variants:
         lines.append(

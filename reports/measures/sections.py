@@ -194,10 +194,10 @@ def _prompts_section(inputs: _Inputs) -> SectionWithJobs:
     costs = prompts.summarize(inputs.measures.tables["prompts"])
     if costs is None:
         return None
-    shown = inputs.study.select_variants(costs.variants, 1)
+    variants = inputs.study.select_variants(costs.variants, 1)
     title, jobs = message("What a wrong prompt costs"), inputs.jobs(costs, prompts_figures.draw)
     return _make_section(
-        "prompts", title, prompts.sentences(costs, shown), [prompts.make_table(costs)], prompts.to_frame(costs), jobs
+        "prompts", title, prompts.sentences(costs, variants), [prompts.make_table(costs)], prompts.to_frame(costs), jobs
     )
 
 

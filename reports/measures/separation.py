@@ -65,14 +65,14 @@ def summarize(table: pd.DataFrame) -> Controls | None:
     return Controls(values=values, last=last)
 
 
-def sentences(controls: Controls, shown: Sequence[str] = ()) -> list[str]:
+def sentences(controls: Controls, variants: Sequence[str] = ()) -> list[str]:
     """The conclusion from the controls, one sentence for all variants with the same one.
 
-    `shown`: the variants that the sentences are about, all where it is empty; the table has every variant.
+    `variants`: those that the sentences are about, all where it is empty; the table has every variant.
     """
     verdicts: dict[tuple[str, str, str], list[str]] = {}
     for variant, layer in controls.last.items():
-        kind = _classify(controls, variant, layer) if not shown or variant in shown else None
+        kind = _classify(controls, variant, layer) if not variants or variant in variants else None
         if kind is not None:
             verdicts.setdefault((layer, *kind), []).append(variant)
     lines = [
