@@ -110,13 +110,9 @@ def _of_samples(
     seed: int | None,
 ) -> Crops:
     key = extreme.condition, extreme.image
-    files = (
-        variant_samples[key].degraded,
-        reference_samples[key].restored,
-        variant_samples[key].restored,
-        variant_samples[key].clean,
-    )
-    return Crops(extreme=extreme, files=files, input_db=variant_samples[key].input_psnr_db, seed=seed)
+    sample = variant_samples[key]
+    files = sample.degraded, reference_samples[key].restored, sample.restored, sample.clean
+    return Crops(extreme=extreme, files=files, input_db=sample.input_psnr_db, seed=seed)
 
 
 def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: int) -> Picture:
