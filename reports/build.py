@@ -32,7 +32,7 @@ from reports.study import Status, Study
 from reports.subsets import main_subset, other_subsets
 from reports.tables import build_table, means_frame
 from reports.verdict import verdict_of
-from reports.viewer.show import interactive
+from reports.viewer.interactive import interactive
 
 _MAX_ROWS_SENT = 200_000
 _MAX_LISTED_MISSING = 5  # of the runs that were not started

@@ -39,7 +39,7 @@ from reports.study import Study
 from reports.subsets import Subset
 from reports.tables import ResultTable
 from reports.verdict import Verdict
-from reports.viewer.show import Interactive
+from reports.viewer.interactive import Interactive
 
 FIGURE_PREFIX = "figure-"
 """Prefix of the section of a plug-in's figure."""

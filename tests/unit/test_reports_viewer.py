@@ -16,9 +16,9 @@ from reports.load import load
 from reports.subsets import main_subset
 from reports.tables import build_table
 from reports.viewer.cell_provenance import cell_provenance
-from reports.viewer.images import gallery
-from reports.viewer.points import scatter
-from reports.viewer.show import interactive
+from reports.viewer.gallery import gallery
+from reports.viewer.interactive import interactive
+from reports.viewer.scatter import scatter
 from tests.support.fake_runs import CONDITIONS, gamma_study, run_id_of, write_done_marker, write_runs
 
 EFFECTS = {"dfpir_g90": 0.2, "dfpir_g100": 0.0, "restormer": -0.3}
@@ -154,7 +154,7 @@ def test_what_fails_costs_only_itself(study, tmp_path, monkeypatch):
     def broken(_):
         raise RuntimeError("odd content")
 
-    monkeypatch.setattr("reports.viewer.show.gallery", broken)
+    monkeypatch.setattr("reports.viewer.interactive.gallery", broken)
     main = main_subset(study)
     found = interactive(main, [(main, build_table(main))])
     assert found.problems == {"gallery": "RuntimeError: odd content"}

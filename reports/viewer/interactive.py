@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from reports.study import Study
 from reports.tables import ResultTable
 from reports.viewer.cell_provenance import cell_provenance
-from reports.viewer.images import Gallery, gallery
-from reports.viewer.points import Scatter, scatter
+from reports.viewer.gallery import Gallery, gallery
+from reports.viewer.scatter import Scatter, scatter
 
 T = TypeVar("T")
 
