@@ -87,9 +87,9 @@ def _row_mask(study: Study, is_selected: pd.Series) -> np.ndarray:
     return np.asarray(is_selected.to_numpy(dtype=bool)[study.setting_of_row])
 
 
-def _is_default_test_set(terms: pd.DataFrame, default_sets: dict[str, str]) -> pd.Series:
+def _is_default_test_set(test_settings: pd.DataFrame, default_sets: dict[str, str]) -> pd.Series:
     """For each line whether it is of its condition's default test set, or the condition has none."""
-    return terms["condition"].map(default_sets).fillna(terms["dataset"]) == terms["dataset"]
+    return test_settings["condition"].map(default_sets).fillna(test_settings["dataset"]) == test_settings["dataset"]
 
 
 def _is_planned_protocol(study: Study) -> np.ndarray:

@@ -257,8 +257,8 @@ def _notes(study: Study) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _join_names(terms: pd.DataFrame, column_name: str, column: str) -> str:
-    rows = terms if column in (AVERAGE, TASK_AVERAGE) else terms[terms["condition"] == column]
+def _join_names(test_settings: pd.DataFrame, column_name: str, column: str) -> str:
+    rows = test_settings if column in (AVERAGE, TASK_AVERAGE) else test_settings[test_settings["condition"] == column]
     return ";".join(sorted(rows[column_name].unique()))
 
 

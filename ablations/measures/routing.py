@@ -45,9 +45,9 @@ def _recorded_choices(model: nn.Module, expert_routers: list[ExpertRouter]) -> I
     shares: Shares = {router: [] for router in expert_routers}
     current: dict[ExpertRouter, tuple[Tensor, Tensor]] = {}  # of the current pass, which may still run out of memory
 
-    def record_choice(router: nn.Module, _: Any, chosen_and_weights: tuple[Tensor, Tensor]) -> None:
+    def record_choice(router: nn.Module, _: Any, output: tuple[Tensor, Tensor]) -> None:
         assert isinstance(router, ExpertRouter)
-        current[router] = _shares(router.count, *chosen_and_weights)
+        current[router] = _shares(router.count, *output)
 
     def store(*_: Any) -> None:
         for router in expert_routers:

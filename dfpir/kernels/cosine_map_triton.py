@@ -23,11 +23,11 @@ PARTS = 64  # programs a tile of the map that each sum over pixels of their own
 
 
 @triton.jit
-def _dot(a, b, onto, PRECISION: tl.constexpr, WIDEN: tl.constexpr):
-    """Onto + a @ b, summed in float32."""
+def _dot(a, b, accumulator, PRECISION: tl.constexpr, WIDEN: tl.constexpr):
+    """`accumulator` + a @ b, summed in float32."""
     if WIDEN:  # Triton's interpreter would multiply the bits of bfloat16 as integers
         a, b = a.to(tl.float32), b.to(tl.float32)
-    return tl.dot(a, b, onto, input_precision=PRECISION)
+    return tl.dot(a, b, accumulator, input_precision=PRECISION)
 
 
 @triton.jit

@@ -29,12 +29,12 @@ def interactive(study: Study, tables: Sequence[tuple[Study, ResultTable]]) -> In
     """Make what the page of `study` needs; `tables` are those whose cells lead back to runs, in the page's order."""
     problems: dict[str, str] = {}
 
-    def attempt(name: str, make: Callable[[], T], instead: T) -> T:
+    def attempt(name: str, make: Callable[[], T], fallback: T) -> T:
         try:
             return make()
         except Exception as error:  # a run's odd content must not cost the reader the rest of the report
             problems[name] = f"{type(error).__name__}: {error}"
-            return instead
+            return fallback
 
     nothing = Interactive()
     return Interactive(
