@@ -77,6 +77,7 @@ def build_report(
         verdict=verdict_of(study),
         subsets=[(subset, build_table(subset.study)) for subset in other_subsets(full_study)],
         reported=None if setting is None else reported_table(full_study, setting),
+        learning=learning,
         plateau=[with_labels(sentence, study.labels_in_text) for sentence in convergence_sentences(learning)],
         below_classical=[with_labels(sentence, study.labels_in_text) for sentence in below_classical_sentences(study)],
     )

@@ -167,6 +167,20 @@ def _variants_with_status(failing: list[TaskConvergence], status: str) -> str:
     return join_clauses(texts) if texts else ""
 
 
+def checkpoint_note(study: Study) -> str:
+    """Which weights were tested."""
+    checkpoints = {
+        str((run.spec.get("budget") or {}).get("checkpoint", "best")) for run in study.runs.values() if run.spec
+    }
+    if checkpoints == {"last"}:
+        return message("Every run is tested with the same weights: those after the last step.")
+    if checkpoints == {"best"}:
+        return message(
+            "Every run is tested with the same weights: those that validated best, chosen on validation images."
+        )
+    return message("Every run is tested with the same weights: not all alike.")
+
+
 def convergence_frame(results: list[TaskConvergence]) -> pd.DataFrame:
     """Rows of learning.csv, unrounded."""
     return pd.DataFrame(

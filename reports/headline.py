@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reports import schema
 from reports.contrasts import ContrastResult, Contrasts
-from reports.formatting import format_signed
+from reports.formatting import format_estimate
 from reports.messages import join_clauses, join_sentences, message, ngettext
 from reports.pairs import PairDifference
 from reports.stats import AVERAGE, LEVEL, Scores, means
@@ -48,15 +48,11 @@ def _list_contrasts(results: Sequence[ContrastResult], kind: schema.Metric) -> s
         return ""
     differ = sorted(results, key=lambda t: -abs(t.estimate.value))
     texts: list[str] = [
-        message("{label} ({change})", label=t.contrast.label, change=_with_unit(t.estimate.value, kind))
+        message("{label}: {estimate}", label=t.contrast.label, estimate=format_estimate(t.simultaneous, kind))
         for t in differ[:MAX_LISTED_CONTRASTS]
     ]
     texts += [message("{n} more", n=len(differ) - MAX_LISTED_CONTRASTS)] if len(differ) > MAX_LISTED_CONTRASTS else []
     return join_clauses(texts)
-
-
-def _with_unit(value: float, kind: schema.Metric) -> str:
-    return f"{format_signed(value, kind.digits)} {kind.unit}".rstrip()
 
 
 def _count_differing(on_average: Sequence[ContrastResult], where: str) -> str:

@@ -105,7 +105,7 @@ class Study:
         labels: variant -> its name in tables and figures; see `label`.
         macs: comparator -> multiply-adds on `macs_px` of its spec, from study.json.
         ingredients: variant -> part of the method -> how it has it ("\N{CHECK MARK}", "0.9"), for the results table.
-        featured: the variants shown by figures with room for a few; see `to_show`.
+        featured: the variants shown by figures with room for a few; see `select_variants`.
         metrics: of a cell, in order: PSNR, SSIM, and extra metrics that the study requests, where a run has them.
         figures: names and titles of requested plug-in figures.
     """

@@ -50,7 +50,7 @@ class Verdict:
     """
 
     headline: str
-    join_sentences: tuple[str, ...]
+    sentences: tuple[str, ...]
     outcome: str
     contrasts: Contrasts
     without_diverged: Contrasts | None

@@ -69,6 +69,23 @@ def _panel(ax: Any, study: Study, analysis: Analysis, column: str, on_axis: list
     _off_axis(ax, study, analysis, column, offset, min(extent), max(extent))
     ax.set_title(condition_label(column), fontweight="bold" if column == AVERAGE else "normal", loc="left")
     ax.set_xticks(x, [f"{v:g}" for v in x])
+    if column == AVERAGE and (kept := _kept_entries(study, on_axis)):
+        ax.set_xticks(x, [f"{v:g}\n{text}" for v, text in zip(x, kept, strict=True)])
+
+
+def _kept_entries(study: Study, on_axis: list[str]) -> list[str]:
+    """Entries that the mask keeps of a row of the attention map: "7/8"; empty where a variant has no such number."""
+    texts = []
+    for variant in on_axis:
+        specs = [run.spec for run in study.runs_of(variant)]
+        kept = [(spec.get("identity") or {}).get("model", {}).get("kept") for spec in specs]
+        sizes = [(spec.get("model") or {}).get("config", {}) for spec in specs]
+        counts = {count for entry in kept if isinstance(entry, dict) for count in entry.values()}
+        widths = {size["dim"] // size["heads"][0] for size in sizes if {"dim", "heads"} <= size.keys()}
+        if len(counts) != 1 or len(widths) != 1:
+            return []
+        texts.append(f"{counts.pop()}/{widths.pop()}")
+    return texts
 
 
 def _off_axis(ax: Any, study: Study, analysis: Analysis, column: str, offset: float, low: float, high: float) -> None:
@@ -107,6 +124,7 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
         remarks = [message("{clauses}.", clauses=join_clauses(clauses))]
     remarks += [] if seeds == 1 else [message("Rings are single seeds.")]
     one_scale = message("The conditions share one scale.")
+    kept = [message("Fractions: entries kept of each row of the attention map.")] * bool(_kept_entries(study, on_axis))
     own_scales = message("Each panel has its own PSNR scale.")
     return {
         "title": message("PSNR against {axis}", axis=axis_label(study.axis_name)),
@@ -115,7 +133,7 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
             axis=study.axis_name,
             values=values,
         ),
-        "caption": join_sentences([*remarks, one_scale if study.reference else own_scales]),
+        "caption": join_sentences([*remarks, one_scale if study.reference else own_scales, *kept]),
     }
 
 

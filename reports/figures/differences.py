@@ -43,6 +43,8 @@ from reports.messages import join_clauses, join_sentences, message
 from reports.stats import Analysis
 from reports.study import Study
 
+_LARGEST_MARKER = 14.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Crops:
@@ -123,11 +125,13 @@ def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: 
     figure = new_figure(PAGE_IN if crops else COLUMN_IN, 2.9)
     parts = figure.subfigures(1, 2 if crops else 1, width_ratios=[1.15, 1] if crops else [1], squeeze=False)[0]
     _curve(parts[0].subplots(), study.label(variant), study.label(reference), gaps, crops)
-    parts[0].legend(loc="outside lower center", ncols=4, handletextpad=0.1, columnspacing=0.8)
+    scale = (_LARGEST_MARKER / _marker_area(len(gaps))) ** 0.5
+    parts[0].legend(loc="outside lower center", ncols=4, handletextpad=0.1, columnspacing=0.8, markerscale=scale)
     if crops:
         grid = parts[1].subplots(len(crops), 4, squeeze=False)
-        ending = "" if are_extremes else "\nwith a\nstored crop"
         for axes, crop_row in zip(grid, crops, strict=True):
+            is_end = are_extremes or crop_row.extreme.rank in (1, len(gaps))
+            ending = "" if is_end else "\nwith a\nstored crop"
             _crops(axes, crop_row, study.label(variant), study.label(reference), ending)
     texts = _texts(variant, reference, gaps, _selection(study, number), _crops_caption(crops, are_extremes))
     return save(figure, folder, f"differences_{number}", **texts)
@@ -138,7 +142,7 @@ def _curve(ax: Any, variant: str, reference: str, gaps: pd.DataFrame, crops: Seq
     values = gaps["gap"].to_numpy()
     conditions = gaps.index.get_level_values("condition")
     ranks = np.arange(1, len(gaps) + 1)
-    size = float(np.clip(900 / len(gaps), 3, 14))
+    size = _marker_area(len(gaps))
     ax.axhline(0, color=INK, linewidth=0.8)
     for condition in sorted(set(conditions), key=schema.condition_sort_key):
         in_condition = conditions == condition
@@ -151,6 +155,11 @@ def _curve(ax: Any, variant: str, reference: str, gaps: pd.DataFrame, crops: Seq
     ax.set_xlabel("image under a condition, sorted by its difference")
     pair = wrap_label(f"{variant} \N{MINUS SIGN} {reference}", 34)
     ax.set_ylabel(f"PSNR difference (dB)\n{pair}")
+
+
+def _marker_area(n_images: int) -> float:
+    """In points squared."""
+    return float(np.clip(900 / n_images, 3, _LARGEST_MARKER))
 
 
 def _crops(axes: Any, crops: Crops, variant: str, reference: str, ending: str) -> None:

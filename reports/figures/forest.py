@@ -71,7 +71,7 @@ def draw(contrasts: Contrasts, folder: Path) -> Picture | None:
         ),
         caption=message(
             "PSNR differences with simultaneous {level:.0%} intervals, for other training runs and other photographs. "
-            "Filled: differs from zero. Tasks share one scale.",
+            "Filled: differs from zero, never with one seed. Tasks share one scale.",
             level=LEVEL,
         ),
     )

@@ -28,7 +28,7 @@ class MeasureResult:
 
     name: str
     title: str
-    join_sentences: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
     note: str = ""
     pictures: tuple[Picture, ...] = ()
     tables: tuple[Table, ...] = ()

@@ -9,6 +9,7 @@ from reports.convergence import (
     LEARNED_DB,
     PLATEAU_DB,
     TaskConvergence,
+    checkpoint_note,
     convergence_frame,
     convergence_sentences,
 )
@@ -26,23 +27,10 @@ def make_section(study: Study, learned: list[TaskConvergence]) -> MeasureResult:
         name="learning",
         title=message("Training past the plateau"),
         sentences=tuple(convergence_sentences(learned)),
-        note=_checkpoint_note(study),
+        note=checkpoint_note(study),
         tables=(_make_table(learned),),
         summary=convergence_frame(learned),
     )
-
-
-def _checkpoint_note(study: Study) -> str:
-    checkpoints = {
-        str((run.spec.get("budget") or {}).get("checkpoint", "best")) for run in study.runs.values() if run.spec
-    }
-    if checkpoints == {"last"}:
-        return message("Every run is tested with the same weights: those after the last step.")
-    if checkpoints == {"best"}:
-        return message(
-            "Every run is tested with the same weights: those that validated best, chosen on validation images."
-        )
-    return message("Every run is tested with the same weights: not all alike.")
 
 
 def _make_table(learned: list[TaskConvergence]) -> Table:

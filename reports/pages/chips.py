@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports import schema
-from reports.messages import message, ngettext
+from reports.convergence import TaskConvergence
+from reports.divergence import diverged_runs
+from reports.messages import join_and, message, ngettext
 from reports.stats import AVERAGE, Scores
 from reports.study import Status, Study
 
@@ -20,12 +23,12 @@ class Chip:
     is_warning: bool = False
 
 
-def chips(study: Study, *, still_learning: bool) -> list[Chip]:
+def chips(study: Study, learning: Sequence[TaskConvergence]) -> list[Chip]:
     """Sample sizes, budget and warnings of a study.
 
     Args:
         study: whose.
-        still_learning: whether a variant was still improving when its training ended.
+        learning: whether each variant was trained past the plateau on each task.
     """
     scores = study.scores(schema.PSNR)
     items = [*_seed_chips(scores), *_image_chips(scores), *_budget_chips(study)]
@@ -41,8 +44,22 @@ def chips(study: Study, *, still_learning: bool) -> list[Chip]:
                 is_warning=True,
             )
         )
-    if still_learning:
-        items.append(Chip(text=message("not trained past the plateau"), is_warning=True))
+    return [*items, *_training_chips(study, learning)]
+
+
+def _training_chips(study: Study, learning: Sequence[TaskConvergence]) -> list[Chip]:
+    """Variants that did not reach the plateau on every task, and runs that diverged."""
+    items = []
+    failing = {result.variant for result in learning if not result.is_past_plateau}
+    if failing:
+        n_variants = len({result.variant for result in learning})
+        text = message("{n} of {all} variants not past the plateau", n=len(failing), all=n_variants)
+        items.append(Chip(text=text, is_warning=True))
+    diverged = diverged_runs(study)
+    if diverged:
+        labels = join_and(list(dict.fromkeys(study.label(run.variant) for run in diverged)))
+        text = ngettext("{n} run diverged: {names}", "{n} runs diverged: {names}", len(diverged), names=labels)
+        items.append(Chip(text=text, is_warning=True))
     return items
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from reports.contrasts import ContrastResult, Contrasts
 from reports.document import Cell, Column, Row, Table, text_cell, text_column
 from reports.formatting import format_estimate, format_p, format_seeds_needed, format_signed, format_size
-from reports.labels import condition_label
+from reports.labels import task_heading
 from reports.messages import join_sentences, message
 from reports.pairs import PairDifference
 from reports.study import Study
@@ -53,7 +53,7 @@ def contrasts_table(verdict: Verdict) -> Table:
             text_cell(tested.contrast.label),
             _estimate_cell(tested),
             Cell(text=format_p(tested.p_adjusted), value=tested.p_adjusted),
-            text_cell(message("yes") if tested.differs else message("no")),
+            text_cell(_significance(tested)),
         ]
         if has_same_images:
             cells.append(_estimate_cell(tested_here))
@@ -70,6 +70,12 @@ def contrasts_table(verdict: Verdict) -> Table:
         has_title=False,
         style="pairs",
     )
+
+
+def _significance(tested: ContrastResult) -> str:
+    if tested.estimate.n_seeds == 1:
+        return message("one seed")
+    return message("yes") if tested.differs else message("no")
 
 
 def _estimate_cell(tested: ContrastResult, *, is_stacked: bool = False) -> Cell:
@@ -103,7 +109,7 @@ def contrasts_by_task(planned: Contrasts) -> Table:
         title=message("Planned contrasts by task"),
         columns=(
             text_column(message("Contrast")),
-            *(Column(head=condition_label(task)) for task in planned.tasks),
+            *(Column(head=task_heading(task)) for task in planned.tasks),
         ),
         rows=tuple(rows),
         caption=message(

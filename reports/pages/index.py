@@ -32,6 +32,7 @@ from reports.language import languages
 from reports.load import check_comparable, find_runs, find_studies, load_study
 from reports.messages import join_commas, message, ngettext, stored_text
 from reports.run_folder import read_json
+from reports.stats import AVERAGE
 from reports.study import Status, Study
 from reports.subsets import main_subset
 from reports.verdict import verdict_of
@@ -50,7 +51,8 @@ class StudyRow:
         seeds: how many its variants were planned with.
         headline: of its verdict.
         verdict: as in `Verdict.outcome`.
-        contrast: its first planned contrast, where it can be estimated.
+        results: its planned contrasts of the average, those that can be estimated.
+        n_images: test images behind them.
         report: address of its page from the index, "" where it has none yet.
         problem: why it has no result; "" normally.
     """
@@ -67,9 +69,15 @@ class StudyRow:
     seeds: int = 0
     headline: str = ""
     verdict: str = "nothing"
-    contrast: ContrastResult | None = None
+    results: tuple[ContrastResult, ...] = ()
+    n_images: int = 0
     report: str = ""
     problem: str = ""
+
+    @property
+    def contrast(self) -> ContrastResult | None:
+        """The first planned contrast, where it can be estimated."""
+        return self.results[0] if self.results else None
 
 
 def build_index(root: Path, out_dir: Path | None = None, *, lang: str = "en") -> Path:
@@ -136,16 +144,17 @@ def studies_table(lines: Sequence[StudyRow]) -> Table:
         columns=(
             text_column(message("Study")),
             text_column(message("First planned contrast")),
-            text_column(message("Result")),
+            text_column(message("Verdict")),
+            Column(head=message("Seeds x images")),
             Column(head=message("Runs done")),
-            Column(head=message("Seeds")),
             text_column(message("Finished")),
             text_column(message("Budget")),
             text_column(message("Data")),
         ),
         rows=tuple(Row(cells=_study_cells(line, limit), name=line.folder) for line in lines),
         caption=message(
-            "Latest first. A study's name opens its report. Results are recomputed from the runs that are finished "
+            "Latest first. A study's name opens its report; its sentence is shown over the verdict. "
+            "Results are recomputed from the runs that are finished "
             "now, so an earlier report may show fewer. Bars: simultaneous 95% intervals of the difference of PSNR "
             "averaged over the columns, all on one scale, \N{PLUS-MINUS SIGN}{limit} dB around zero.",
             limit=f"{limit:.2f}",
@@ -175,17 +184,33 @@ def _study_cells(line: StudyRow, limit: float) -> tuple[Cell, ...]:
             hover=stored_text(line.question) if line.question else "",
         ),
         contrast,
-        text_cell(line.problem or line.headline, style=f"words {'problem' if line.problem else line.verdict}"),
+        text_cell(
+            line.problem or _verdict_text(line),
+            style=f"words {'problem' if line.problem else line.verdict}",
+            hover=line.headline,
+        ),
+        Cell(text=f"{line.seeds} \N{MULTIPLICATION SIGN} {line.n_images}", value=line.seeds * line.n_images),
         Cell(
             text=message("{n} of {all}", n=line.n_done, all=line.n_planned),
             value=line.n_done,
             below=(line.unfinished,) if line.unfinished else (),
         ),
-        Cell(text=str(line.seeds), value=line.seeds),
         text_cell(line.date or "\N{EN DASH}", style="day"),
         text_cell(line.budget),
         text_cell(line.data),
     )
+
+
+def _verdict_text(line: StudyRow) -> str:
+    """A few words: how many contrasts differ, or why none is tested."""
+    if not line.results:
+        return message("nothing to compare")
+    if all(result.estimate.n_seeds == 1 for result in line.results):
+        return message("one seed: not tested")
+    n_differing = sum(result.differs for result in line.results)
+    if not n_differing:
+        return message("no significant difference")
+    return message("{n} of {all} contrasts significant", n=n_differing, all=len(line.results))
 
 
 def _interval_bounds(contrast: ContrastResult) -> tuple[float, float]:
@@ -208,12 +233,14 @@ def read_study_row(folder: Path, out: Path) -> StudyRow:
         message("{n} {status}", n=status[s], status=s.label) for s in Status if s is not Status.DONE and status[s]
     ]
     study = main_subset(full_study)
-    headline, verdict, contrast, problem = "", "nothing", None, ""
+    headline, verdict, n_images, problem = "", "nothing", 0, ""
+    results: tuple[ContrastResult, ...] = ()
     try:
         check_comparable(study)
         study_verdict = verdict_of(study)
         headline, verdict = study_verdict.headline, study_verdict.outcome
-        contrast = next(iter(study_verdict.contrasts.in_column()), None)
+        results = study_verdict.contrasts.in_column()
+        n_images = study.scores(schema.PSNR).count_scenes_and_images(AVERAGE)[1]
     except ValueError as error:
         problem = " ".join(str(error).split())
     report = folder / schema.REPORT_FILE
@@ -230,7 +257,8 @@ def read_study_row(folder: Path, out: Path) -> StudyRow:
         seeds=len({entry.seed for entry in full_study.entries}),
         headline=headline,
         verdict=verdict,
-        contrast=contrast,
+        results=results,
+        n_images=n_images,
         report=_relative_url(report, out) if report.is_file() else "",
         problem=problem,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from reports import schema
@@ -29,6 +29,7 @@ AVERAGES = {
 _INGREDIENTS = message("Ingredients")
 _CHECKED = "\N{CHECK MARK}"
 _MAX_NARROW_LENGTH = 4  # characters of a cell that fit a two-column page
+_MAX_ROOMY_COLUMNS = 14  # more are set closer
 _HIGHER, _LOWER = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 _AVERAGE_HEADS = {AVERAGE: message("columns"), TASK_AVERAGE: message("tasks")}
 
@@ -60,12 +61,10 @@ def metric_table(
         is_narrow=True,
         has_seeds=True,
     )
-    averages = [n for n, column in enumerate(table.columns) if column in _AVERAGE_HEADS]
-    latex_rows = [
-        _latex_cells(row.cells, [_first_score_column(latex_table) + n for n in averages]) for row in latex_table.rows
-    ]
-    row_pairs = zip(latex_table.rows, latex_rows, strict=True)
-    latex = to_latex(replace(latex_table, rows=tuple(replace(row, cells=cells) for row, cells in row_pairs)))
+    averages = {n for n, column in enumerate(table.columns) if column in _AVERAGE_HEADS}
+    bare = tuple(replace(row, cells=(replace(row.cells[0], below=()), *row.cells[1:])) for row in latex_table.rows)
+    latex = to_latex(_with_spreads(replace(latex_table, rows=bare), averages, is_narrow=True))
+    page_table = _with_spreads(page_table, averages)
     return replace(
         page_table, provenance_index=provenance_index, first_number=_first_score_column(page_table), latex=latex
     )
@@ -76,17 +75,19 @@ def _first_score_column(table: Table) -> int:
     return 1 + sum(column.group == _INGREDIENTS for column in table.columns)
 
 
-def _latex_cells(cells: Sequence[Cell], averages: Sequence[int]) -> tuple[Cell, ...]:
-    """The cells for a two-column page: spreads of the averages only, no aliases."""
-    label, *scores = cells
-    print_scores = [
-        _with_spread(cell) if column_index in averages else cell for column_index, cell in enumerate(scores, start=1)
-    ]
-    return (replace(label, below=()), *print_scores)
+def _with_spreads(table: Table, scores: Collection[int], *, is_narrow: bool = False) -> Table:
+    """The table with the standard deviation over seeds below the numbers of some columns of scores, by place."""
+    places = {_first_score_column(table) + n for n in scores}
+    rows = []
+    for row in table.rows:
+        cells = [_with_spread(cell, is_narrow) if place in places else cell for place, cell in enumerate(row.cells)]
+        rows.append(replace(row, cells=tuple(cells)))
+    return replace(table, rows=tuple(rows))
 
 
-def _with_spread(cell: Cell) -> Cell:
-    spread = [f"\N{PLUS-MINUS SIGN}{number.spread.removeprefix('0')}" for number in cell.numbers if number.spread]
+def _with_spread(cell: Cell, is_narrow: bool) -> Cell:
+    texts = [number.spread.removeprefix("0" if is_narrow else "") for number in cell.numbers if number.spread]
+    spread = [f"\N{PLUS-MINUS SIGN}{text}" for text in texts]
     return replace(cell, below=tuple(spread)) if spread else cell
 
 
@@ -217,7 +218,7 @@ def _table(
         caption=caption,
         notes=table.notes,
         has_title=False,
-        style="results",
+        style="results wide" if len(columns) > _MAX_ROOMY_COLUMNS else "results",
     )
 
 
@@ -243,7 +244,9 @@ def _differing_ingredients(table: ResultTable, max_length: int | None) -> list[s
 def _label(row: ResultRow, *, has_seed_note: bool = False) -> Cell:
     below: tuple[str, ...] = tuple(f"= {alias}" for alias in row.aliases)
     done, planned = row.n_seeds
-    below += (message("{n} of {all} seeds", n=done, all=planned),) if has_seed_note and 0 < done < planned else ()
+    is_trained = row.sizes[0].value != 0
+    has_note = has_seed_note and is_trained and 0 < done < planned
+    below += (message("{n} of {all} seeds", n=done, all=planned),) if has_note else ()
     below += (message("below {reference}", reference=row.surpassed_by),) if row.surpassed_by else ()
     return text_cell(row.label, below=below, hover="" if row.is_input else row.variant)
 
@@ -261,4 +264,6 @@ def table_caption(table: ResultTable, metrics: Sequence[schema.Metric] = ()) -> 
         protocol=table.protocol or message("unknown"),
         data=table.data,
     )
-    return join_sentences([terms, MARKS, *_averages_note(table)])
+    spreads = any(number.spread for row in table.rows for cell in row.cells for number in cell.numbers)
+    note = message("\N{PLUS-MINUS SIGN} below an average: standard deviation over seeds.")
+    return join_sentences([terms, MARKS, *_averages_note(table), *([note] if spreads else [])])

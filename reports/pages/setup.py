@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from reports import schema
+from reports.convergence import checkpoint_note
 from reports.document import Block, Cell, Code, Collapsible, Column, Row, Section, Table, Text, text_cell, text_column
-from reports.formatting import format_magnitude
 from reports.load import name_of
 from reports.messages import join_sentences, join_texts, message, ngettext, stored_text
 from reports.study import Run, Status, Study
@@ -121,14 +121,12 @@ def runs_table(study: Study) -> Table:
             Column(head=message("Step")),
             Column(head=message("Training")),
             Column(head=message("Evaluation")),
-            Column(head=message("Parameters")),
-            Column(head=message("Multiply-adds")),
             text_column(message("Device")),
             text_column(message("Commit")),
         ),
         rows=tuple(rows.values()),
-        caption=message(
-            "Every run behind the numbers above. Step: the checkpoint that was tested, chosen on validation images."
+        caption=join_sentences(
+            [message("Every run behind the numbers above. Step: that of the weights tested."), checkpoint_note(study)]
         ),
         has_title=False,
     )
@@ -197,10 +195,9 @@ def unfinished_section(study: Study) -> Section | None:
 
 
 def _run_cells(run: Run, variant: str, seed: int) -> tuple[Cell, ...]:
-    model, summary, env = _as_dict(run.spec.get("model")), run.summary, run.env
+    summary, env = run.summary, run.env
     train_s = _as_float(summary.get("train_wall_s"))
     best, steps = summary.get("best_step"), summary.get("steps")
-    macs, px = _as_float(model.get("macs")), model.get("macs_px")
     commit = str(env.get("commit") or "")[:8] or str(env.get("suite") or "")  # an installed wheel has no commit
     return (
         text_cell(run.run_id, style="mono"),
@@ -210,8 +207,6 @@ def _run_cells(run: Run, variant: str, seed: int) -> tuple[Cell, ...]:
         text_cell("" if steps is None else message("{n} of {all}", n=best, all=steps)),
         Cell(text=duration(train_s), value=train_s),
         text_cell(duration(_as_float(summary.get("eval_wall_s")))),
-        text_cell(format_magnitude(model.get("params"))),
-        text_cell("" if macs is None else message("{size} at {px} px", size=format_magnitude(macs), px=px)),
         text_cell(str(env.get("device") or ""), style="device"),
         text_cell(commit, style="mono", below=(message("+ uncommitted changes"),) if env.get("dirty") else ()),
     )

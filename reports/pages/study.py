@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from reports import schema
+from reports.convergence import TaskConvergence
 from reports.document import (
     Block,
     Cell,
@@ -84,7 +85,8 @@ class StudyReport:
         reported: numbers from papers, where the study requests them.
         measures: with their figures.
         interactive: its interactive parts.
-        plateau: sentences on variants that were still improving.
+        learning: whether each variant was trained past the plateau on each task.
+        plateau: sentences on it.
         below_classical: sentences on networks below a method without training.
     """
 
@@ -96,6 +98,7 @@ class StudyReport:
     reported: ReportedTable | None = None
     measures: MeasureResults = field(default_factory=MeasureResults)
     interactive: Interactive = field(default_factory=Interactive)
+    learning: Sequence[TaskConvergence] = ()
     plateau: Sequence[str] = ()
     below_classical: Sequence[str] = ()
 
@@ -134,15 +137,15 @@ class StudyReport:
         verdict, study = self.verdict, self.study
         primary = self.measures.section(study.primary)
         interim = setup.interim_warning(study)
-        lines = [*interim, *([primary.sentences[0]] if primary else []), verdict.headline]
-        chip_items = [(chip.text, chip.is_warning) for chip in chips(study, still_learning=bool(self.plateau))]
+        lines = [*interim, *([primary.sentences[0]] if primary else []), verdict.headline, *self.below_classical]
+        chip_items = [(chip.text, chip.is_warning) for chip in chips(study, self.learning)]
         blocks: list[Block] = [
             Summary(sentences=lines, strong=len(interim), verdict=verdict.outcome),
             Chips(title=message("Evidence"), chips=chip_items),
             *self.figures.blocks("forest"),
         ]
         findings = [with_labels(sentence, study.labels_in_text) for sentence in verdict.sentences]
-        details = [*self.plateau, *self.below_classical, *findings]
+        details = [*self.plateau, *findings]
         if details:
             title = message("Findings and limitations")
             is_open = not self.figures.pictures.get("forest")

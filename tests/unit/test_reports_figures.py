@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 
 from reports import extremes
 from reports.build import start_figures
-from reports.figures import crops, differences, errors, maps, masks, orders, prompts, routing, style, tsne
+from reports.figures import axis, crops, differences, errors, maps, masks, orders, prompts, routing, style, tsne
 from reports.load import load
 from reports.measures.prompts import summarize
 from reports.measures.sections import MeasureResults
@@ -232,3 +232,17 @@ def test_maps_side_by_side_by_hand():
     assert np.isnan(found[:, 48:50]).all()
     assert found[0, :4].tolist() == [0, 0, 1, 1]
     assert found[2, 50] == 72
+
+
+def test_the_axis_of_gamma_names_the_entries_kept_where_all_runs_record_them(tmp_path):
+    write_runs(tmp_path, gamma_study(failed=(), aliases={}, pictures=False))
+    study = load([tmp_path])
+    assert "Fractions" not in axis.draw(study, study.analysis("psnr_db"), tmp_path).caption
+    model = {"config": {"dim": 8, "heads": [1, 2]}}
+    runs = {
+        name: replace(run, spec=run.spec | {"identity": {"model": {"kept": {"1": 7, "2": 7}}}, "model": model})
+        for name, run in study.runs.items()
+    }
+    recorded = replace(study, runs=runs)
+    assert "Fractions" in axis.draw(recorded, study.analysis("psnr_db"), tmp_path).caption
+    assert "7/8" in (tmp_path / "axis_gamma.svg").read_text(encoding="utf-8")

@@ -81,3 +81,13 @@ def test_command_line(root, tmp_path, capsys, monkeypatch):
         err = capsys.readouterr().err
         assert said in err
         assert err.count("\n") == 1
+
+
+def test_a_verdict_is_a_few_words_beside_the_seeds_and_images(root):
+    page = build_index(root).read_text(encoding="utf-8")
+    line = read_study_row(root / schema.STUDIES_FOLDER / "gamma_sweep-smoke-synthetic", root)
+    n_differing = sum(result.differs for result in line.results)
+    assert 0 < n_differing < len(line.results)
+    assert f"{n_differing} of {len(line.results)} contrasts significant" in page
+    assert f">2 \N{MULTIPLICATION SIGN} {line.n_images}<" in page
+    assert line.n_images > 1

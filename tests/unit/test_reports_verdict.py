@@ -56,9 +56,9 @@ def scores_by_task(gains: dict[str, dict[str, float]], *, seeds: int = 3, sd: fl
 def test_the_report_opens_with_the_planned_contrasts():
     found = verdict_of(0.0, 3.0, 0.0)
     first, second = found.contrasts.in_column()
-    change = format_signed(first.estimate.value)
+    estimate = format_estimate(first.simultaneous)
     assert found.headline == (
-        f"1 of 2 planned contrasts differs from zero at 95%, by PSNR. Significant: v1 {MINUS} v0 ({change} dB)."
+        f"1 of 2 planned contrasts differs from zero at 95%, by PSNR. Significant: v1 {MINUS} v0: {estimate}."
     )
     assert found.sentences[0] == f"v1 {MINUS} v0: {format_estimate(first.simultaneous)}."
     assert found.sentences[1] == f"v2 {MINUS} v0: {format_estimate(second.simultaneous)}, not significant."
@@ -164,7 +164,7 @@ def test_one_seed_ranks_nothing():
     assert found.headline == (
         "Not a ranking: every comparison has one seed, so no difference can be separated from seed-to-seed variance. "
         "As trained models, 1 of 2 planned contrasts differs from zero at 95% on such photographs. "
-        f"Namely: a {MINUS} b (+1.00 dB)."
+        f"Namely: a {MINUS} b: +1.00 dB [+1.00, +1.00]."
     )
     assert found.sentences[0] == f"a {MINUS} b: +1.00 dB [+1.00, +1.00]."
     assert not found.has_power
