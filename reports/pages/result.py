@@ -46,18 +46,18 @@ def metric_table(
     """One metric, columns of one task under one head; its LaTeX includes the standard deviation over seeds."""
     index = table.metrics.index(metric)
     rows = tuple(replace(row, cells=tuple(_metric_cell(cell, index) for cell in row.cells)) for row in table.rows)
-    metric_table = replace(table, rows=rows)
+    single_metric = replace(table, rows=rows)
     title = join_texts([metric_note((metric,)), _HIGHER if metric.higher_is_better else _LOWER], " ")
     heads = column_heads(table.columns)
     page_table = _table(
-        metric_table, f"{name}-{metric.name}", title=title, heads=heads, caption=table_caption(table, (metric,))
+        single_metric, f"{name}-{metric.name}", title=title, heads=heads, caption=table_caption(table, (metric,))
     )
     latex_table = _table(
-        metric_table,
+        single_metric,
         page_table.name,
         title=title,
         heads=heads,
-        caption=_latex_caption(metric_table),
+        caption=_latex_caption(single_metric),
         is_narrow=True,
         has_seeds=True,
     )
