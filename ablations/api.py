@@ -61,7 +61,7 @@ class StudyResult:
     @property
     def failed(self) -> tuple[str, ...]:
         """Ids of the planned runs that are not finished."""
-        from reports.study import Status
+        from reports.run_state import Status
 
         return tuple(name for name, run in self._study.runs.items() if run.status is not Status.DONE)
 

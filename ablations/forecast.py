@@ -18,12 +18,13 @@ from ablations.harness.cost.estimate import RunEstimate, estimate_run, summarize
 from ablations.harness.cost.placement import AUTO, place_runs
 from ablations.harness.evaluate import batch_pixels
 from ablations.harness.memory import free_bytes
-from ablations.harness.run_one import find_run, is_done
+from ablations.harness.run_one import find_run
 from ablations.measures.registry import metric_measures
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from datasets.bundle import DataBundle, serves
 from datasets.tasks import condition_named
+from reports.run_state import is_done
 
 _LIBRARIES_BYTES = 0.7 * 2**30  # measured: a run's process before its first image
 

@@ -14,8 +14,9 @@ import tyro
 
 from ablations.cli import counted, duration, exit_code_of, fail
 from ablations.flags import Switch, parse
-from ablations.harness import run_status as files
-from ablations.harness.run_status import State, last_step, read_object, state_of
+from ablations.harness.run_status import last_step, status_of
+from reports import layout
+from reports.run_state import Status, failure_of, read_object
 
 _MAX_TIMED_RUNS = 5  # finished runs of a variant whose durations are read
 _MAX_SECONDS = 1e12  # larger values in a file are invalid and would overflow
@@ -43,7 +44,7 @@ class Failed:
 
 
 @dataclass(kw_only=True)
-class Status:
+class StudyStatus:
     """Progress of a set of runs."""
 
     name: str  # of the study's folder, or of the folder of runs
@@ -66,7 +67,7 @@ class _PlannedRun:
     steps: int | None
 
 
-def statuses(path: Path) -> list[Status]:
+def statuses(path: Path) -> list[StudyStatus]:
     """Progress of the studies under `path`: a study folder, or a folder of runs with its studies.
 
     Raises:
@@ -74,22 +75,22 @@ def statuses(path: Path) -> list[Status]:
     """
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder; the folder of runs is needed, as given to --out.")
-    if (path / files.STUDY_FILE).is_file():
+    if (path / layout.STUDY_FILE).is_file():
         return [_study_status(path)]
-    results = [_study_status(p.parent) for p in sorted((path / files.STUDIES_FOLDER).glob(f"*/{files.STUDY_FILE}"))]
+    results = [_study_status(p.parent) for p in sorted((path / layout.STUDIES_FOLDER).glob(f"*/{layout.STUDY_FILE}"))]
     if results:
         return results
     runs = [
         _PlannedRun(run_id=p.parent.name, variant=p.parent.name.rpartition("-s")[0], steps=None)
-        for p in sorted(path.glob(f"*/{files.SPEC_FILE}"))
+        for p in sorted(path.glob(f"*/{layout.SPEC_FILE}"))
     ]
     if not runs:
         raise ValueError(f"{path}: neither studies nor runs in it.")
     return [_status(path.name, path, runs)]
 
 
-def _study_status(folder: Path) -> Status:
-    plan = read_object(folder / files.STUDY_FILE)
+def _study_status(folder: Path) -> StudyStatus:
+    plan = read_object(folder / layout.STUDY_FILE)
     budget, rows = plan.get("budget"), plan.get("rows")
     steps = budget.get("steps") if isinstance(budget, dict) else None
     runs = {}
@@ -101,32 +102,28 @@ def _study_status(folder: Path) -> Status:
                 run_id=run_id, variant=str(row.get("variant")), steps=steps if isinstance(steps, int) else None
             )
     if not runs:
-        raise ValueError(f"{folder / files.STUDY_FILE}: it names no runs.")
+        raise ValueError(f"{folder / layout.STUDY_FILE}: it names no runs.")
     status = _status(folder.name, folder.resolve().parent.parent, runs.values())
-    status.reported = any((folder / name).is_file() for name in files.REPORT_FILES)
+    status.reported = (folder / layout.REPORT_FILE).is_file()
     return status
 
 
-def _status(name: str, root: Path, runs: Iterable[_PlannedRun]) -> Status:
-    status = Status(name=name)
-    states: dict[State, list[_PlannedRun]] = defaultdict(list)
+def _status(name: str, root: Path, runs: Iterable[_PlannedRun]) -> StudyStatus:
+    status = StudyStatus(name=name)
+    runs_by_status: dict[Status, list[_PlannedRun]] = defaultdict(list)
     for run in runs:
-        states[state_of(root / run.run_id)].append(run)
-    status.total = sum(map(len, states.values()))
-    status.done, status.waiting = len(states[State.DONE]), len(states[State.WAITING])
-    status.interrupted = [run.run_id for run in states[State.INTERRUPTED]]
-    for run in states[State.FAILED]:
-        error = read_object(root / run.run_id / files.ERROR_FILE)
-        status.failed.append(
-            Failed(
-                run_id=run.run_id,
-                type=str(error.get("type", "unknown")),
-                message=" ".join(str(error.get("message", "no reason can be read")).split()),
-            )
-        )
-    seconds_per_variant = _seconds_per_variant(root, states[State.DONE])
-    status.running = [_running_status(root, run, seconds_per_variant) for run in states[State.RUNNING]]
-    unfinished = [*states[State.WAITING], *states[State.INTERRUPTED]]
+        run_status = status_of(root / run.run_id)
+        is_interrupted = run_status in (Status.INTERRUPTED, Status.DAMAGED)  # both are repeated by the study's command
+        runs_by_status[Status.INTERRUPTED if is_interrupted else run_status].append(run)
+    status.total = sum(map(len, runs_by_status.values()))
+    status.done, status.waiting = len(runs_by_status[Status.DONE]), len(runs_by_status[Status.MISSING])
+    status.interrupted = [run.run_id for run in runs_by_status[Status.INTERRUPTED]]
+    for run in runs_by_status[Status.FAILED]:
+        failure = failure_of(read_object(root / run.run_id / layout.ERROR_FILE))
+        status.failed.append(Failed(run_id=run.run_id, type=failure.type, message=" ".join(failure.message.split())))
+    seconds_per_variant = _seconds_per_variant(root, runs_by_status[Status.DONE])
+    status.running = [_running_status(root, run, seconds_per_variant) for run in runs_by_status[Status.RUNNING]]
+    unfinished = [*runs_by_status[Status.MISSING], *runs_by_status[Status.INTERRUPTED]]
     status.left_s = _seconds_left(
         status.running, [seconds_per_variant.get(run.variant, seconds_per_variant.get("")) for run in unfinished]
     )
@@ -139,7 +136,7 @@ def _seconds_per_variant(root: Path, runs: list[_PlannedRun]) -> dict[str, float
     for run in runs:
         if len(seconds[run.variant]) >= _MAX_TIMED_RUNS:
             continue
-        summary = read_object(root / run.run_id / files.SUMMARY_FILE)
+        summary = read_object(root / run.run_id / layout.SUMMARY_FILE)
         durations = summary.get("train_wall_s"), summary.get("eval_wall_s")
         if all(isinstance(duration_s, (int, float)) and abs(duration_s) <= _MAX_SECONDS for duration_s in durations):
             seconds[run.variant].append(sum(float(duration_s or 0) for duration_s in durations))
@@ -157,7 +154,7 @@ def _running_status(root: Path, run: _PlannedRun, seconds_per_variant: dict[str,
 
 
 def _total_steps(folder: Path) -> int | None:
-    budget: Any = read_object(folder / files.SPEC_FILE).get("budget")
+    budget: Any = read_object(folder / layout.SPEC_FILE).get("budget")
     try:
         return sum(int(phase["steps"]) for phase in budget["phases"])
     except (TypeError, KeyError, ValueError):
@@ -175,7 +172,7 @@ def _seconds_left(running: list[Running], unfinished: list[float | None]) -> flo
     return max(longest, sum(float(value or 0) for value in seconds) / len(running))
 
 
-def as_text(status: Status) -> str:
+def as_text(status: StudyStatus) -> str:
     """The status as a few lines of text."""
     counts = f"{status.done} done, {len(status.running)} running, {len(status.failed)} failed"
     counts += f", {len(status.interrupted)} interrupted, {status.waiting} waiting"
@@ -188,7 +185,7 @@ def as_text(status: Status) -> str:
     return "\n".join(lines + ([f"  and {hidden} more (--json lists all)"] if hidden else []))
 
 
-def _time_left(status: Status) -> str:
+def _time_left(status: StudyStatus) -> str:
     if status.done == status.total:
         if not status.reported:
             return "all trained, measures and report to come: if the study's command is not running, run it again"

@@ -28,7 +28,8 @@ from reports.pages.study import FIGURE_PREFIX, RenderedFigures, StudyReport
 from reports.pairs import pairs_frame
 from reports.publish import provenance
 from reports.reported.table import reported_table, requested_setting
-from reports.study import Status, Study
+from reports.run_state import Status
+from reports.study import Study
 from reports.subsets import main_subset, other_subsets
 from reports.tables import build_table, means_frame
 from reports.verdict import verdict_of

@@ -7,7 +7,8 @@ from typing import Any
 
 from reports.load import name_of
 from reports.messages import message
-from reports.study import Run, Status, Study
+from reports.run_state import Status
+from reports.study import Run, Study
 
 
 def check_same_protocol_and_data(before: Study, after: Study) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from reports import layout
 from reports.costs import ModelQuality, load_study_of, qualities, read_costs
 from reports.document import Picture
 from reports.document.html import write_html
@@ -40,11 +41,16 @@ def build_report(table: Path, *, study: Path | None = None, out: Path | None = N
     out = out if out is not None else table.with_suffix("")
     tables, warnings = cost_tables(frame, quality), cost_remarks(frame, quality, loaded_study)
     quoted = "".join(f"> {markdown(remark)}\n\n" for remark in warnings)
-    write_text(out / "table.md", quoted + "\n".join(to_markdown(cost_table, with_title=True) for cost_table in tables))
-    write_text(out / "table.tex", "\n".join([*(f"% {latex(line)}" for line in warnings), *map(to_latex, tables)]))
-    pictures = _draw_figures(frame, quality, out / "figures")
+    write_text(
+        out / layout.TABLE_MD_FILE,
+        quoted + "\n".join(to_markdown(cost_table, with_title=True) for cost_table in tables),
+    )
+    write_text(
+        out / layout.TABLE_TEX_FILE, "\n".join([*(f"% {latex(line)}" for line in warnings), *map(to_latex, tables)])
+    )
+    pictures = _draw_figures(frame, quality, out / layout.FIGURES_FOLDER)
     document = costs_document(frame, tables, pictures, table, loaded_study, warnings)
-    return write_html(document, out / "report.html", page_languages)
+    return write_html(document, out / layout.REPORT_FILE, page_languages)
 
 
 def _draw_figures(frame: pd.DataFrame, quality: dict[str, ModelQuality], folder: Path) -> list[Picture]:

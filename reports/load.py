@@ -12,7 +12,8 @@ from reports.extra_metrics import Metrics, append_metric_rows, parse_metrics, pr
 from reports.image_rows import RowCollector
 from reports.labels import display_fields
 from reports.run_folder import read_json, read_run
-from reports.study import Entry, Run, Status, Study
+from reports.run_state import Status
+from reports.study import Entry, Run, Study
 
 
 def load(paths: Iterable[Path]) -> Study:

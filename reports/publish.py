@@ -20,7 +20,8 @@ from reports.figures import crops, forest, style
 from reports.files import sha256_of, write_bytes, write_csv, write_json, write_text
 from reports.image_rows import decode_texts
 from reports.load import load
-from reports.study import Run, Status, Study
+from reports.run_state import Status
+from reports.study import Run, Study
 from reports.verdict import verdict_of
 
 _STUDY_FILES = (
@@ -54,7 +55,10 @@ def publish(folder: Path, out: Path) -> Path:
     missing = [name for name in _STUDY_FILES if not (folder / name).is_file()]
     if missing:
         raise ValueError(f"{folder} has no {', '.join(missing)}: build its report first (python -m reports study).")
-    names = [*_STUDY_FILES, *(f"measures/{path.name}" for path in sorted((folder / "measures").glob("*.csv")))]
+    names = [
+        *_STUDY_FILES,
+        *(f"{schema.MEASURES_FOLDER}/{path.name}" for path in sorted((folder / schema.MEASURES_FOLDER).glob("*.csv"))),
+    ]
     for name in names:
         write_bytes(out / name, (folder / name).read_bytes())
     _strip_folders(out / schema.STUDY_FILE)

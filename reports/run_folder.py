@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import pyarrow as pa
 from reports import schema
 from reports.files import sha256_of
 from reports.image_rows import read_rows
-from reports.study import Run, Status
+from reports.run_state import Status, failure_of, find_status, listed_checksums, parse_object, verify_files
+from reports.study import Run
 
 _DOCUMENTS = (schema.SPEC_FILE, schema.ENV_FILE, schema.SUMMARY_FILE, schema.DONE_FILE, schema.ERROR_FILE)
 
@@ -89,22 +90,16 @@ def _read_documents(folder: Path) -> RunFiles:
 
 def _check_status(files: RunFiles) -> tuple[Status, str, pa.Table | None]:
     """Status, reason and, for a run that has finished, its rows."""
-    if not files.folder.is_dir():
-        return Status.MISSING, "No folder: the run was not started.", None
-    if schema.DONE_FILE in files.documents:
-        try:
-            return Status.DONE, "", _finished_rows(files)
-        except (OSError, ValueError) as error:
-            return Status.DAMAGED, str(error), None
-    if schema.ERROR_FILE in files.documents:
-        error_record = files.documents[schema.ERROR_FILE]
-        reason = f"{error_record.get('type', 'Error')}: {error_record.get('message', '')}".strip(": ")
-        return Status.FAILED, reason, None
-    if files.problems:
-        return Status.DAMAGED, " ".join(files.problems), None
-    if schema.SPEC_FILE not in files.documents:
-        return Status.MISSING, f"The folder holds no {schema.SPEC_FILE}.", None
-    return Status.RUNNING, f"No {schema.DONE_FILE}: under way, or interrupted.", None
+    tables: list[pa.Table] = []
+    file_names = files.documents.keys() if files.folder.is_dir() else None
+    status, reason = find_status(file_names, check_files=lambda: tables.append(_finished_rows(files)))
+    if status is Status.FAILED:
+        reason = str(failure_of(files.document(schema.ERROR_FILE)))
+    elif status is Status.RUNNING and files.problems:
+        status, reason = Status.DAMAGED, " ".join(files.problems)
+    elif status is Status.RUNNING and schema.SPEC_FILE not in files.documents:
+        status, reason = Status.MISSING, f"The folder holds no {schema.SPEC_FILE}."
+    return status, reason, tables[0] if tables else None
 
 
 def _finished_rows(files: RunFiles) -> pa.Table:
@@ -118,11 +113,11 @@ def _finished_rows(files: RunFiles) -> pa.Table:
         raise ValueError(" ".join(files.problems))
     schema.check_version(files.document(schema.SPEC_FILE).get("schema"), schema.SPEC_FILE)
     images = files.folder / schema.IMAGES_FILE
-    checksums = files.documents[schema.DONE_FILE].get("files")
-    checksums = checksums if isinstance(checksums, dict) else {}
-    if schema.IMAGES_FILE in checksums and images.is_file():
+    done = files.document(schema.DONE_FILE)
+    if schema.IMAGES_FILE in listed_checksums(done) and images.is_file():
         files.contents[schema.IMAGES_FILE] = _read_bytes(images)
-    _check_files(files, checksums)
+    _refuse_files_outside(files.folder, listed_checksums(done))
+    verify_files(files.folder, done, partial(_sha256_of_file, files))
     table = read_rows(images, files.contents[schema.IMAGES_FILE])
     run_ids = sorted(table.column("run_id").unique().to_pylist())
     if run_ids != [files.folder.name]:
@@ -131,22 +126,17 @@ def _finished_rows(files: RunFiles) -> pa.Table:
     return table
 
 
-def _check_files(files: RunFiles, checksums: dict[str, Any]) -> None:
-    """Raise ValueError unless every file has the SHA-256 that DONE lists, and DONE lists every required file."""
-    required = map(str, files.documents[schema.DONE_FILE].get("needs") or ())
-    for name in dict.fromkeys((schema.SPEC_FILE, schema.IMAGES_FILE, *required)):
-        if name not in checksums:
-            raise ValueError(f"{schema.DONE_FILE} does not list {name}.")
-    for name, expected in checksums.items():
-        path = files.folder / name
-        if not _is_regular_file(path, name) and not path.resolve().is_relative_to(files.folder.resolve()):
+def _refuse_files_outside(folder: Path, names: Iterable[str]) -> None:
+    """Raise ValueError where DONE lists a file outside of the run's folder."""
+    for name in names:
+        path = folder / name
+        if not _is_regular_file(path, name) and not path.resolve().is_relative_to(folder.resolve()):
             raise ValueError(f"{schema.DONE_FILE} lists a file outside of the folder: {name}.")
-        if not path.is_file():
-            raise ValueError(f"{name} is missing.")
-        content = files.contents.get(name)
-        digest = sha256_of(path) if content is None else hashlib.sha256(content).hexdigest()
-        if digest != expected:
-            raise ValueError(f"{name} has changed since the run finished (SHA-256 differs from {schema.DONE_FILE}).")
+
+
+def _sha256_of_file(files: RunFiles, name: str) -> str:
+    content = files.contents.get(name)
+    return sha256_of(files.folder / name) if content is None else hashlib.sha256(content).hexdigest()
 
 
 def _is_regular_file(path: Path, name: str) -> bool:
@@ -170,17 +160,5 @@ def _read_bytes(path: Path) -> bytes:
         raise ValueError(f"{path.name} can't be read ({error.strerror}).") from error
 
 
-@lru_cache(maxsize=256)  # env.json and summary.json are equal for many runs, and then held in memory once
-def _parse_object(name: str, content: bytes) -> dict[str, Any]:
-    """The JSON object in a file's bytes; shared, so not to be changed.
-
-    Raises:
-        ValueError: one line: not JSON, or no object.
-    """
-    try:
-        document = json.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{name} is not JSON ({error}).") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{name} holds no JSON object.")
-    return document
+_parse_object = lru_cache(maxsize=256)(parse_object)
+"""Shared, so not to be changed: env.json and summary.json are equal for many runs, and so are held in memory once."""

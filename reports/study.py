@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
-from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,29 +12,8 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.messages import message
+from reports.run_state import Status
 from reports.stats import Analysis, Scores, collect
-
-
-class Status(str, Enum):
-    """Status of a run."""
-
-    DONE = "done"
-    RUNNING = "running"  # started but not finished: under way, or interrupted
-    FAILED = "failed"
-    DAMAGED = "damaged"  # marked as finished, but its files do not match
-    MISSING = "missing"
-
-    @property
-    def label(self) -> str:
-        """The status as the page shows it."""
-        return {
-            Status.DONE: message("done"),
-            Status.RUNNING: message("running"),
-            Status.FAILED: message("failed"),
-            Status.DAMAGED: message("damaged"),
-            Status.MISSING: message("missing"),
-        }[self]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,9 @@ from reports.document import Cell, Number
 from reports.formatting import format_magnitude
 from reports.input_gain import variants_below_classical
 from reports.messages import join_commas, message, stored_text
+from reports.run_state import Status
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
-from reports.study import Run, Status, Study
+from reports.study import Run, Study
 
 _STATUS_TEXT = {
     Status.RUNNING: message("unfinished"),

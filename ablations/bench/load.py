@@ -30,9 +30,9 @@ from ablations.budgets import budget_named
 from ablations.harness.launch.job import Job, JobOptions, pending_jobs
 from ablations.harness.lock import run_lock
 from ablations.harness.progress import StudyProgress
-from ablations.harness.run_one import is_done
 from reports import schema
 from reports.files import sha256_of, write_json
+from reports.run_state import is_done
 
 SIZES = (1000, 3000, 10000)
 """Runs of a study, each with `ROWS_PER_RUN` rows."""
@@ -47,8 +47,9 @@ _TABLE_CODE = """
 import json, sys
 from pathlib import Path
 from ablations.harness.study import write_table
+from reports.layout import STUDY_FILE
 study = Path(sys.argv[1])
-write_table(json.loads((study / "study.json").read_text()), study.parents[1], study)
+write_table(json.loads((study / STUDY_FILE).read_text()), study.parents[1], study)
 """
 _SHARED_FILES = (schema.ENV_FILE, schema.SUMMARY_FILE, schema.TRAIN_LOG_FILE)
 

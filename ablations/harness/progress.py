@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,8 @@ from rich.text import Text
 from ablations.cli import counted, duration, print_prose
 from ablations.harness.training.train import Progress as RunProgress
 from ablations.spec import RunSpec
-from reports.schema import ERROR_FILE
+from reports.layout import ERROR_FILE
+from reports.run_state import failure_of, read_object
 
 _LINE_INTERVAL_S = 15.0
 _STAGES = {"evaluate": "evaluating", "measure": "taking its measures"}
@@ -149,12 +149,8 @@ class StudyProgress:
     def failed(self, spec: RunSpec, folder: Path) -> None:
         """A run failed; the study continues."""
         self._remove_bar(spec)
-        try:
-            error = json.loads((folder / ERROR_FILE).read_text(encoding="utf-8"))
-            reason = f"{error['type']}: {error['message']}"
-        except (OSError, ValueError, KeyError):
-            reason = "no reason was written"
-        self._print(f"{self._run_name(spec)}: FAILED, {reason} (traceback in {folder / ERROR_FILE})")
+        failure = failure_of(read_object(folder / ERROR_FILE))
+        self._print(f"{self._run_name(spec)}: FAILED, {failure} (traceback in {folder / ERROR_FILE})")
 
     def _run_name(self, spec: RunSpec) -> str:
         return self._run_names[spec.digest]

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from ablations.harness.provenance import environment
-from ablations.harness.run_one import find_run, is_done, spec_record, write_results
+from ablations.harness.run_one import find_run, spec_record, write_results
 from ablations.harness.seeding import make_deterministic
 from ablations.harness.study import study_record, write_table
 from ablations.harness.study_folder import study_folder
@@ -21,6 +21,7 @@ from ablations.plan import Plan
 from ablations.spec import RunSpec
 from reports.build import build_report
 from reports.files import write_json
+from reports.run_state import is_done
 from reports.schema import ENV_FILE, SPEC_FILE, STUDY_FILE
 
 PROVISIONAL_FOLDER = "provisional"

@@ -38,7 +38,8 @@ from datasets.sources.paper import RootBundle
 from dfpir import DFPIRConfig
 from dfpir.count import multiply_adds
 from reports import schema
-from reports.files import sha256_of, write_bytes, write_json
+from reports.files import write_bytes, write_json
+from reports.run_state import is_done
 
 MACS_SIDE = 128
 """Side of the square image for which multiply-adds are stated, in pixels."""
@@ -63,16 +64,6 @@ def find_run(root: Path, spec: RunSpec, names: Sequence[str] | None = None) -> P
         if (root / name / schema.DONE_FILE).is_file():
             return root / name
     return root / spec.run_id
-
-
-def is_done(folder: Path) -> bool:
-    """Whether the run is finished: DONE lists all required files, and all listed files have their hashes."""
-    try:
-        done = json.loads((folder / schema.DONE_FILE).read_text(encoding="utf-8"))
-        files, required = done["files"], {schema.SPEC_FILE, schema.IMAGES_FILE, *done.get("needs", ())}
-        return required <= files.keys() and all(sha256_of(folder / name) == digest for name, digest in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
 
 
 def run_one(

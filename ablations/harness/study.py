@@ -16,7 +16,7 @@ from ablations.harness.cost.measure import count_published_macs
 from ablations.harness.extremes import write_extremes
 from ablations.harness.launch.job import JobOptions, Launcher, pending_jobs
 from ablations.harness.progress import StudyProgress, timed_status
-from ablations.harness.run_one import MACS_SIDE, data_record, find_run, is_done
+from ablations.harness.run_one import MACS_SIDE, data_record, find_run
 from ablations.harness.study_folder import (
     budget_record,
     earlier_rows_note,
@@ -42,6 +42,7 @@ from reports.extra_metrics import parse_metrics, read_all_rows
 from reports.figures.further import figure_named
 from reports.files import write_json
 from reports.load import load_study
+from reports.run_state import is_done
 from reports.tables import build_table
 
 

@@ -16,7 +16,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from reports.artifacts import load_train_log
 from reports.figures.style import INK, PAGE_IN, QUIET, Picture, lines_by_variant, new_figure, save
 from reports.messages import join_sentences, message
-from reports.study import Run, Status, Study
+from reports.run_state import Status
+from reports.study import Run, Study
 
 MAX_RUNS = 120
 _BAND = "#f1f1f1"

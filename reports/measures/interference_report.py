@@ -48,12 +48,21 @@ def _learned_pairs_sentences(interference: Interference) -> list[str]:
             learned=LEARNED_DB,
         )
         lines.append(_conflict_sentence(shares, pairs))
-    if interference.on_plateau:
+    on_plateau = interference.on_plateau
+    if len(on_plateau) > 1 and len(on_plateau) == len(interference.variants):
+        lines.append(
+            message(
+                "No two tasks are learned at the end of training in any of the {n} variants: what is measured is the "
+                "plateau, not interference of learned tasks.",
+                n=len(on_plateau),
+            )
+        )
+    elif on_plateau:
         lines.append(
             message(
                 "No two tasks are learned at the end of training in {names}: what is measured there is the plateau, "
                 "not interference of learned tasks.",
-                names=join_and(interference.on_plateau),
+                names=join_and(on_plateau),
             )
         )
     unlogged = [variant for variant in interference.variants if variant not in interference.learned]

@@ -12,7 +12,8 @@ import pandas as pd
 from reports import schema
 from reports.extra_metrics import metric_problems
 from reports.run_folder import read_json
-from reports.study import Run, Status, Study
+from reports.run_state import Status
+from reports.study import Run, Study
 
 _RESPONSE_KEYS = ["dataset", "image", "condition", "prompt", "metric"]
 _ROW_KEYS: dict[str, list[str]] = {

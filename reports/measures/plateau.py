@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from reports.convergence import LEARNED_DB, gain_curves
-from reports.study import Status, Study
+from reports.run_state import Status
+from reports.study import Study
 
 Learned = Mapping[str, Mapping[int, frozenset[str]]]  # run id -> step of a validation -> tasks learned at it
 

@@ -9,8 +9,9 @@ from reports import schema
 from reports.convergence import TaskConvergence
 from reports.divergence import diverged_runs
 from reports.messages import join_and, message, ngettext
+from reports.run_state import Status
 from reports.stats import AVERAGE, Scores
-from reports.study import Status, Study
+from reports.study import Study
 
 _ENCODERS = {"minilm": "MiniLM", "onehot": "one-hot"}
 

@@ -32,8 +32,9 @@ from reports.language import languages
 from reports.load import check_comparable, find_runs, find_studies, load_study
 from reports.messages import join_commas, message, ngettext, stored_text
 from reports.run_folder import read_json
+from reports.run_state import Status
 from reports.stats import AVERAGE
-from reports.study import Status, Study
+from reports.study import Study
 from reports.subsets import main_subset
 from reports.verdict import verdict_of
 

@@ -12,7 +12,8 @@ from reports.convergence import checkpoint_note
 from reports.document import Block, Cell, Code, Collapsible, Column, Row, Section, Table, Text, text_cell, text_column
 from reports.load import name_of
 from reports.messages import join_sentences, join_texts, message, ngettext, stored_text
-from reports.study import Run, Status, Study
+from reports.run_state import Status
+from reports.study import Run, Study
 
 MAX_RUN_LINES = 1000
 """Runs that the page lists; of a larger study, the first of each variant, and all in runs.csv."""

@@ -17,7 +17,8 @@ from reports.reported.column_means import ColumnMeans, column_means, mean_cells
 from reports.reported.comparison import ComparedCell, MetricComparison, compare
 from reports.reported.paper_tables import PaperColumn, Setting, method_of, protocol_for
 from reports.reported.printed import reported_rows
-from reports.study import Run, Status, Study
+from reports.run_state import Status
+from reports.study import Run, Study
 from reports.tables import INPUT_LABEL
 
 NOT_PRINTED = message("not printed")

@@ -6,14 +6,7 @@ docs/run_folder.md shows the folders as a tree.
 
 from __future__ import annotations
 
-from reports.schema.columns import (
-    IMAGE_COLUMNS,
-    MEASURE_COLUMNS,
-    TABLE_COLUMNS,
-    Column,
-)
-from reports.schema.measures import MeasureSection
-from reports.schema.names import (
+from reports.layout import (
     ATTENTION_PREFIX,
     CHECKPOINTS_FOLDER,
     COMPARISON_CSV_FILE,
@@ -43,7 +36,6 @@ from reports.schema.names import (
     PROBE_PATCHES,
     PROBES_FILE,
     REPORT_FILE,
-    REPORT_TEX_FILE,
     RUNS_CSV_FILE,
     SAMPLES_FILE,
     SAMPLES_FOLDER,
@@ -61,6 +53,13 @@ from reports.schema.names import (
     UNTRAINED_FEATURE_PREFIX,
     WEIGHTS_FILE,
 )
+from reports.schema.columns import (
+    IMAGE_COLUMNS,
+    MEASURE_COLUMNS,
+    TABLE_COLUMNS,
+    Column,
+)
+from reports.schema.measures import MeasureSection
 from reports.schema.records import (
     Axis,
     ContrastRecord,
@@ -150,7 +149,6 @@ __all__ = [
     "PSNR",
     "RENAMED_COLUMNS",
     "REPORT_FILE",
-    "REPORT_TEX_FILE",
     "RUNS_CSV_FILE",
     "SAMPLES_FILE",
     "SAMPLES_FOLDER",

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from reports.layout import METRIC_PREFIX
 from reports.schema.columns import Column
-from reports.schema.names import METRIC_PREFIX
 
 SECTION_KEY = "section"
 """Key of the metadata of a measure's table that holds the section as JSON."""

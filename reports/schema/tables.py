@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports.files import write_bytes, write_csv, writing
+from reports.layout import MEASURES_FOLDER, METRIC_PREFIX, SCHEMA_VERSION
 from reports.schema.columns import IMAGE_COLUMNS, MEASURE_COLUMNS, TABLE_COLUMNS, Column
 from reports.schema.measures import MeasureSection
-from reports.schema.names import MEASURES_FOLDER, METRIC_PREFIX, SCHEMA_VERSION
 from reports.schema.scores import METRICS
 from reports.schema.tasks import condition_sort_key
 from reports.schema.versions import IMAGES_TABLE, current_table

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import pandas as pd
 import pyarrow as pa
 
-from reports.schema.names import SCHEMA_VERSION
+from reports.layout import SCHEMA_VERSION
 
 IMAGES_TABLE, COSTS_TABLE = "images", "costs"
 """Keys of `RENAMED_COLUMNS` besides the names of measures."""

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ablations.bench import measurement
 from ablations.harness.restoring import image_files
-from ablations.harness.run_one import is_done, run_one
+from ablations.harness.run_one import run_one
 from ablations.harness.training import checkpoint
 from datasets.catalog.finder import find_sets
 from datasets.contact_sheet import save_contact_sheet
@@ -22,6 +22,7 @@ from reports import build, publish, schema
 from reports.__main__ import main
 from reports.figures import style
 from reports.files import write_bytes, write_json
+from reports.run_state import is_done
 from tests.support.fake_runs import FakeStudy, write_runs
 from tests.support.tiny_study import run_here, tiny_plan
 

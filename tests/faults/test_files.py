@@ -17,13 +17,13 @@ from safetensors import SafetensorError
 
 import reports.files
 from ablations.harness.model_factory import build_model
-from ablations.harness.run_one import find_run, is_done, run_one
+from ablations.harness.run_one import find_run, run_one
 from ablations.harness.training import async_checkpoint, checkpoint, train
 from datasets.catalog.finder import find_sets
 from datasets.store import PackedSet, StoreError, pack, plan_pack
 from dfpir.weights import load_released
+from reports.run_state import Status, is_done
 from reports.schema import read_images
-from reports.study import Status
 from tests.support.cached_folder import SPEC
 from tests.support.checkpoints import load_latest
 from tests.support.read_run import read_run

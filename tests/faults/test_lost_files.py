@@ -11,15 +11,15 @@ from PIL import Image
 import ablations.harness.run_one as running
 from ablations.data import open_data
 from ablations.harness.done_marker import required_files
-from ablations.harness.run_one import is_done, run_one
-from ablations.harness.run_status import State, state_of
+from ablations.harness.run_one import run_one
+from ablations.harness.run_status import status_of
 from ablations.harness.study import study_record, write_table
 from ablations.plan import make_plan
 from ablations.status import statuses
 from reports.artifacts import load_samples
 from reports.build import build_report
 from reports.files import write_json
-from reports.study import Status
+from reports.run_state import Status, is_done
 from tests.support.cached_folder import SPEC
 from tests.support.read_run import read_run
 from tests.support.tiny_study import TINY, run_here
@@ -42,7 +42,7 @@ def test_a_folder_removed_during_training_is_not_sealed_and_the_next_call_mends_
     error = json.loads((folder / "ERROR.json").read_text())
     assert "spec.json, env.json, train.jsonl vanished from" in error["message"]
     assert not (folder / "DONE").exists()
-    assert state_of(folder) is State.FAILED
+    assert status_of(folder) is Status.FAILED
     assert read_run(folder).status is Status.FAILED
     run_here(SPEC, tmp_path)
     assert is_done(folder)
@@ -66,7 +66,7 @@ def test_status_dry_run_and_report_agree_on_a_folder_that_lost_a_file(finished, 
         write_json(folder / "DONE", done)
     assert not is_done(folder)
     assert read_run(folder).status is Status.DAMAGED
-    assert state_of(folder) is State.INTERRUPTED
+    assert status_of(folder) is Status.DAMAGED
     (status,) = statuses(tmp_path) if gone != "spec.json" else (None,)
     assert status is None or (status.done, len(status.interrupted)) == (0, 1)
 
@@ -78,7 +78,7 @@ def test_a_done_of_an_older_version_stays_valid(finished, tmp_path):
     write_json(folder / "DONE", done)
     assert is_done(folder)
     assert read_run(folder).status is Status.DONE
-    assert state_of(folder) is State.DONE
+    assert status_of(folder) is Status.DONE
 
 
 @pytest.mark.usefixtures("blank_figures")

@@ -9,13 +9,13 @@ from dataclasses import fields
 import pytest
 
 from ablations.cli import exit_code_of
-from ablations.harness.run_status import last_step, state_of
+from ablations.harness.run_status import last_step, status_of
 from ablations.run_options import parse_arguments
 from ablations.status import main as status_main
 from datasets.readers import ImageRefused, read_rgb
 from dfpir import DFPIRConfig
 from reports.load import load
-from reports.study import Status
+from reports.run_state import Status
 from tests.property.test_datasets_fuzz import broken, seeds
 from tests.support.read_run import read_run
 
@@ -95,7 +95,7 @@ def test_a_run_folder_of_anything_is_a_run_with_a_status(tmp_path, tries):
         found = read_run(run)
         assert found.status is not Status.DONE
         last_step(run)
-        state_of(run)
+        status_of(run)
         put(run / name, json.dumps(FILES[name]).encode())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a-s0-1"]
 

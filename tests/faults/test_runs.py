@@ -18,7 +18,8 @@ import ablations.harness.training.train as training
 from ablations.data import load_data
 from ablations.harness import context
 from ablations.harness.lock import BusyError, lock_file, run_lock
-from ablations.harness.run_one import is_done, run_one
+from ablations.harness.run_one import run_one
+from reports.run_state import is_done
 from reports.schema import read_images
 from tests.faults.promised import KILLS, RACES
 from tests.support.cached_folder import SPEC

@@ -14,11 +14,11 @@ import ablations.harness.training.train as training
 from ablations.harness.context import run_context
 from ablations.harness.evaluate import group_into_batches, score_items
 from ablations.harness.model_factory import build_model
-from ablations.harness.run_one import is_done
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
 from ablations.models import model_config
 from ablations.run import main
 from dfpir.weights import load_weights
+from reports.run_state import is_done
 from reports.schema import read_images, write_images
 from tests.support.team import odd_spec, together
 from tests.support.tiny_study import TINY, run_here

@@ -19,12 +19,13 @@ from ablations.harness.context import run_context
 from ablations.harness.evaluate import restore_items
 from ablations.harness.launch.job import JobOptions
 from ablations.harness.launch.torchrun import TorchrunLauncher
-from ablations.harness.run_one import find_run, is_done
+from ablations.harness.run_one import find_run
 from ablations.harness.study import run_plan, study_record, write_table
 from ablations.harness.training.distributed import SINGLE_PROCESS
 from datasets.tasks import condition_named
 from dfpir import RestorationUNet
 from dfpir.weights import load_weights
+from reports.run_state import is_done
 from reports.schema import TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images
 from tests.support.cached_folder import SPEC
 from tests.support.forks import warm_context

@@ -13,7 +13,7 @@ from ablations.harness.launch import local as launch_local
 from ablations.harness.launch.job import Job, JobOptions, pending_jobs, write_crash_record
 from ablations.harness.lock import trace_file
 from ablations.harness.progress import StudyProgress
-from ablations.harness.run_one import is_done
+from reports.run_state import is_done
 from tests.support import workers
 from tests.support.tiny_study import tiny_plan
 

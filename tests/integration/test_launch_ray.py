@@ -14,7 +14,7 @@ import torch
 
 from ablations.harness.launch import LaunchOptions, make_launcher
 from ablations.harness.launch.ray import RayLauncher, pack, unpack
-from ablations.harness.run_one import is_done
+from reports.run_state import is_done
 from reports.schema import read_images
 from tests.support.tiny_study import run_here
 

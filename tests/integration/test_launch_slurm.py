@@ -18,7 +18,7 @@ from ablations.harness.launch import LaunchOptions, make_launcher
 from ablations.harness.launch.job import JobOptions, MissingExtraError, import_extra, pending_jobs
 from ablations.harness.launch.slurm import SlurmLauncher
 from ablations.harness.progress import StudyProgress
-from ablations.harness.run_one import is_done
+from reports.run_state import is_done
 from reports.schema import read_images
 from tests.support.tiny_study import run_here, tiny_plan
 

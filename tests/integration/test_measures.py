@@ -11,13 +11,14 @@ import torch
 from rich.console import Console
 
 from ablations.harness.provisional_report import build_provisional_report
-from ablations.harness.run_one import find_run, is_done
+from ablations.harness.run_one import find_run
 from ablations.harness.study import study_record, write_table
 from ablations.harness.training import snapshots
 from ablations.measures import registry
 from ablations.measures.compute import compute_measures, error_path, missing_measures
 from ablations.spec import Phase
 from reports.load import load
+from reports.run_state import is_done
 from reports.schema import MEASURE_COLUMNS, PSNR, TABLE_COLUMNS, TABLE_PARQUET_FILE, read_images, read_measure
 from tests.support.tiny_study import TINY, run_here, tiny_plan
 

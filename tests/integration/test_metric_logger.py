@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import ablations.harness.run_one as running
-from ablations.harness.run_one import is_done, run_one
+from ablations.harness.run_one import run_one
 from ablations.harness.training.metric_logger import check_logger, open_row_logger
+from reports.run_state import is_done
 from tests.support.tiny_study import run_here, tiny_plan
 
 SPEC = tiny_plan(only=("dfpir_g50",)).specs[0]

@@ -22,7 +22,8 @@ from ablations.spec import MeasureConfig
 from baselines.registry import BASELINES, Baseline
 from dfpir.prompts import load_prompts
 from reports.artifacts import load_probes
-from reports.study import Run, Status
+from reports.run_state import Status
+from reports.study import Run
 from tests.support.tiny_study import tiny_plan
 
 SPEC = tiny_plan("prompts", ("dfpir",)).specs[0]  # trained on all five tasks

@@ -10,7 +10,8 @@ import pytest
 
 from reports.figures import curves
 from reports.load import load
-from reports.study import Run, Status
+from reports.run_state import Status
+from reports.study import Run
 from tests.support.fake_runs import write_runs
 from tests.support.figures import small_study
 

@@ -122,6 +122,9 @@ def test_models_on_the_plateau_and_models_of_which_nothing_is_known():
     assert is_chinese(unknown)
     cells = make_table(by_loss(table(variants=("a", "b")), known)).rows
     assert [row.cells[1].text for row in cells] == ["no such pair", "not known"]
+    both = said(table(variants=("a", "b")), known | learned({100: ["rain"]}, ("b",)))[0]
+    assert both.startswith("No two tasks are learned at the end of training in any of the 2 variants: what is measured")
+    assert is_chinese(both)
 
 
 def test_logs_without_gains_are_said_to_tell_nothing():

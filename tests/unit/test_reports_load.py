@@ -8,7 +8,7 @@ import pytest
 from reports import schema
 from reports.artifacts import load_probes, load_samples, load_train_log
 from reports.load import check_comparable, find_runs, load, load_study
-from reports.study import Status
+from reports.run_state import Status
 from tests.support.fake_runs import FakeStudy, gamma_study, run_id_of, write_done_marker, write_runs
 from tests.support.read_run import read_run
 

@@ -10,7 +10,7 @@ from reports import schema
 from reports.build import build_report
 from reports.load import load
 from reports.measures import load_measures
-from reports.study import Status
+from reports.run_state import Status
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, write_runs
 

@@ -9,13 +9,12 @@ import shutil
 import pandas as pd
 import pytest
 
-from ablations.harness.run_one import is_done
 from reports import schema
 from reports.__main__ import main
 from reports.build import build_report
 from reports.load import load
 from reports.publish import publish, publish_runs
-from reports.study import Status
+from reports.run_state import Status, is_done
 from tests.support.fake_runs import FakeStudy, write_runs
 
 STUDY = FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1), scenes=3, crops=1, pictures=False)

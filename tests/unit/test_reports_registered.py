@@ -15,8 +15,8 @@ from reports.labels import condition_label
 from reports.load import load_study
 from reports.measures import plugin
 from reports.measures.sections import show_measures
+from reports.run_state import Status
 from reports.schema import MeasureSection
-from reports.study import Status
 from tests.support.fake_runs import write_runs
 from tests.support.figures import small_study
 

@@ -23,7 +23,8 @@ from reports.reported import (
 )
 from reports.reported.printed import COLUMNS
 from reports.reported.table import reported_table
-from reports.study import Entry, Run, Status, Study
+from reports.run_state import Status
+from reports.study import Entry, Run, Study
 from tests.support.fake_runs import FakeStudy, write_runs
 from tests.support.study_rows import study_rows
 

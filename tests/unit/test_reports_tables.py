@@ -13,8 +13,9 @@ from reports.document.markdown import to_markdown
 from reports.labels import latex, markdown
 from reports.load import load
 from reports.pages.result import all_metrics, metric_table
+from reports.run_state import Status
 from reports.stats import AVERAGE, TASK_AVERAGE
-from reports.study import Entry, Run, Status, Study
+from reports.study import Entry, Run, Study
 from reports.tables import ResultTable, build_table, means_frame
 from tests.support.fake_runs import FakeStudy, write_runs
 from tests.support.study_rows import study_rows

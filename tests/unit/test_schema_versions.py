@@ -14,7 +14,7 @@ from reports.costs import COST_COLUMNS, read_costs, write_costs
 from reports.files import sha256_of
 from reports.image_rows import decode_texts, read_rows
 from reports.load import load
-from reports.study import Status
+from reports.run_state import Status
 from reports.subsets import other_subsets
 from tests.support.fake_measures import write_measures
 from tests.support.fake_runs import FakeStudy, run_id_of, write_done_marker, write_runs

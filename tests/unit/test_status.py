@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ablations.harness import run_status
 from ablations.harness.lock import lock_file, run_lock
 from ablations.status import as_text, main, statuses
-from reports import schema
+from reports import layout, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,18 +112,28 @@ def test_a_folder_without_runs_is_named(tmp_path, capsys):
         assert str(path) in capsys.readouterr().err
 
 
-def test_files_are_named_as_the_schema_names_them():
-    names = [name for name in vars(run_status) if name.endswith(("_FILE", "_FOLDER"))]
-    assert len(names) == 8
-    assert {name: getattr(run_status, name) for name in names} == {name: getattr(schema, name) for name in names}
-
-
-def test_it_imports_nothing_heavy():
-    code = "import sys, ablations.status; print(sorted({'torch', 'pandas', 'numpy', 'pyarrow'} & set(sys.modules)))"
-    done = subprocess.run(
+def newly_imported(module):
+    """Top-level names of the modules that an import of `module` loads, without the standard library's."""
+    code = f"import sys; before = set(sys.modules); import {module}; print(*(set(sys.modules) - before))"
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout == "[]\n"
+    return {name.partition(".")[0] for name in process.stdout.split()} - sys.stdlib_module_names
+
+
+def test_status_imports_nothing_heavy():
+    assert not {"torch", "pandas", "numpy", "pyarrow"} & newly_imported("ablations.status")
+
+
+@pytest.mark.parametrize("module", ["reports.layout", "reports.run_state"])
+def test_layout_and_state_need_the_standard_library_only(module):
+    assert newly_imported(module) == {"reports"}
+
+
+def test_the_schema_re_exports_every_name_of_the_layout():
+    names = [name for name in vars(layout) if name.isupper()]
+    assert len(names) > 40
+    assert {name: getattr(schema, name) for name in names} == {name: getattr(layout, name) for name in names}
 
 
 def test_many_runs_are_counted(tmp_path):

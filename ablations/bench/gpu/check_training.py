@@ -21,6 +21,7 @@ from ablations.harness.training.acceleration import set_acceleration
 from ablations.harness.training.train import Progress, ProgressCallback
 from ablations.recipe import Acceleration
 from ablations.spec import Evaluation, Phase, Precision, RunSpec
+from reports import layout
 
 PLAIN = Acceleration(kernels="torch")
 _STOP_STEP = 9  # of twelve; a checkpoint is written after each of the four validations
@@ -63,11 +64,11 @@ def train_run(
     succeeded = run_one(spec, root, device, report)
     folder = root / spec.run_id
     if not succeeded:
-        raise RuntimeError(json.loads((folder / "ERROR.json").read_text(encoding="utf-8"))["traceback"][-1500:])
-    rows = [json.loads(line) for line in (folder / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+        raise RuntimeError(json.loads((folder / layout.ERROR_FILE).read_text(encoding="utf-8"))["traceback"][-1500:])
+    rows = [json.loads(line) for line in (folder / layout.TRAIN_LOG_FILE).read_text(encoding="utf-8").splitlines()]
     numbers = [row["loss"] if "loss" in row else row["val_psnr_db"] for row in rows]
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    return RunOutcome(numbers, summary, (folder / "weights.safetensors").read_bytes())
+    summary = json.loads((folder / layout.SUMMARY_FILE).read_text(encoding="utf-8"))
+    return RunOutcome(numbers, summary, (folder / layout.WEIGHTS_FILE).read_bytes())
 
 
 def switches(device: torch.device, toy: bool) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ablations.bench.gpu.card import PROJECT, find_fixtures, missing_packages
 from ablations.bench.gpu.runner import Reader, Row, Step, file_name
+from reports import layout
 
 NEEDS_GPU = "needs a GPU"
 _CPU_STEPS = (
@@ -234,8 +235,8 @@ def study_reader(folder: Path) -> Reader:
     """Reader of a study's runs: how many are done and failed, and the command's message about its choices."""
 
     def read(output: str) -> list[Row]:
-        n_done, n_failed = (sum(1 for _ in folder.glob(f"*/{name}")) for name in ("DONE", "ERROR.json"))
-        steps = sum(_steps_logged(path) for path in folder.glob("*/train.jsonl"))
+        n_done, n_failed = (sum(1 for _ in folder.glob(f"*/{name}")) for name in (layout.DONE_FILE, layout.ERROR_FILE))
+        steps = sum(_steps_logged(path) for path in folder.glob(f"*/{layout.TRAIN_LOG_FILE}"))
         messages = [line.strip() for line in output.splitlines() if any(phrase in line for phrase in _CHOICE_MESSAGES)]
         row: Row = {"runs": n_done, "failed": n_failed, "steps": steps, "ok": not n_failed}
         return [row | ({"said": messages[0]} if messages else {})] if n_done or n_failed or steps else []

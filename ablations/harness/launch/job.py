@@ -16,7 +16,7 @@ from ablations.harness.heartbeat import notify_heartbeat, watchdog
 from ablations.harness.lock import BusyError, run_lock, trace_file
 from ablations.harness.progress import StudyProgress
 from ablations.harness.provenance import utc_now
-from ablations.harness.run_one import find_run, is_done, list_names, run_one
+from ablations.harness.run_one import find_run, list_names, run_one
 from ablations.harness.run_status import last_step
 from ablations.harness.training.acceleration import set_acceleration
 from ablations.harness.training.distributed import SINGLE_PROCESS, ProcessGroup
@@ -25,6 +25,7 @@ from ablations.measures.compute import compute_measures, missing_measures
 from ablations.recipe import Acceleration
 from ablations.spec import MeasureConfig, RunSpec
 from reports.files import write_json
+from reports.run_state import is_done
 from reports.schema import ERROR_FILE, ErrorFile
 
 HANG_S = 3600.0

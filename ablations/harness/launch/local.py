@@ -18,8 +18,8 @@ from ablations.harness.heartbeat import on_heartbeat
 from ablations.harness.launch.job import Job, begin_attempt, end_attempt, execute_job
 from ablations.harness.lock import BusyError
 from ablations.harness.progress import StudyProgress
-from ablations.harness.run_one import is_done
 from ablations.harness.training.train import Progress
+from reports.run_state import is_done
 
 _EXIT_BUSY = 75  # exit code of a worker that found its run locked (EX_TEMPFAIL)
 _POLL_S = 0.2

@@ -23,8 +23,8 @@ from ablations.harness.launch.job import (
 )
 from ablations.harness.lock import run_lock, trace_file
 from ablations.harness.progress import StudyProgress
-from ablations.harness.run_one import is_done
 from reports.files import write_bytes
+from reports.run_state import is_done
 from reports.schema import CHECKPOINTS_FOLDER, DONE_FILE, SNAPSHOTS_FOLDER
 
 _RETRIES = 5  # of a run whose node or worker process is lost

@@ -17,8 +17,8 @@ from ablations.harness.launch.job import (
     report_progress_from_log,
 )
 from ablations.harness.progress import StudyProgress
-from ablations.harness.run_one import is_done
 from dfpir.registry import UnknownNameError, suggestion
+from reports.run_state import is_done
 from reports.schema import ERROR_FILE
 
 SETTINGS = (

@@ -11,8 +11,8 @@ from functools import partial
 from ablations.harness.launch.job import Job, begin_attempt, end_attempt, execute_job
 from ablations.harness.lock import BusyError
 from ablations.harness.progress import StudyProgress
-from ablations.harness.run_one import is_done
 from ablations.harness.training.distributed import ProcessGroup
+from reports.run_state import is_done
 
 _BUSY_RETRY_S = 2.0
 

@@ -1,4 +1,8 @@
-"""Names of the files of run and study folders, and of what lies inside probes.safetensors; the schema's version."""
+"""The layout of run and study folders: file names, names inside probes.safetensors, and the version of the schema.
+
+Only the standard library: `ablations.status` reads thousands of runs in a second and may import no pandas. Other code
+takes these names from `reports.schema`.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,6 @@ COMPARISON_CSV_FILE = "comparison.csv"
 TABLE_PARQUET_FILE = "table.parquet"
 TABLE_CSV_FILE = "table.csv"
 REPORT_FILE = "report.html"
-REPORT_TEX_FILE = "report.tex"
 TABLE_MD_FILE = "table.md"
 TABLE_TEX_FILE = "table.tex"
 MEANS_CSV_FILE = "means.csv"
