@@ -20,7 +20,17 @@ from reports.formatting import format_quantity, list_names
 from reports.labels import condition_label, in_sentence, task_label
 from reports.language import ENGLISH, LANGUAGES, languages
 from reports.load import load
-from reports.messages import comma, joined, listed, message, ngettext, sentences, series, stored_text, with_labels
+from reports.messages import (
+    join_and,
+    join_clauses,
+    join_commas,
+    join_sentences,
+    join_texts,
+    message,
+    ngettext,
+    stored_text,
+    with_labels,
+)
 from reports.pages.setup import caveats, setup_facts
 from reports.subsets import main_subset
 from reports.verdict import verdict_of
@@ -181,7 +191,7 @@ def test_computed_sentences_are_translated_with_every_number(tmp_path, study):
 
 
 def test_a_text_is_its_english_and_knows_its_translation():
-    said = message("Every variant is better than its input on {conditions}.", conditions=listed(["a", "b"]))
+    said = message("Every variant is better than its input on {conditions}.", conditions=join_and(["a", "b"]))
     assert said == "Every variant is better than its input on a and b."
     assert ZH.translate(said) == "所有变体都优于其输入：a 和 b。"
     assert ENGLISH.translate(said) == said
@@ -189,14 +199,16 @@ def test_a_text_is_its_english_and_knows_its_translation():
 
 
 def test_texts_inside_texts_are_translated():
-    conditions = listed([task_label("haze"), task_label("lowlight")])
+    conditions = join_and([task_label("haze"), task_label("lowlight")])
     said = message("Every variant is better than its input on {conditions}.", conditions=conditions)
     assert said == "Every variant is better than its input on haze and low light."
     assert ZH.translate(said) == "所有变体都优于其输入：雾和低光照。"
-    clauses = series([message("unfinished"), "x"])
+    clauses = join_clauses([message("unfinished"), "x"])
     assert (clauses, ZH.translate(clauses)) == ("unfinished; x", "未结束；x")
-    assert ZH.translate(comma([condition_label("rain"), "y"])) == "雨、y"
-    both = sentences([message("Average: plain mean over the columns."), "", message("Not part of the table above.")])
+    assert ZH.translate(join_commas([condition_label("rain"), "y"])) == "雨、y"
+    both = join_sentences(
+        [message("Average: plain mean over the columns."), "", message("Not part of the table above.")]
+    )
     assert both == "Average: plain mean over the columns. Not part of the table above."
     assert ZH.translate(both) == "平均：各列的简单均值。不在上表之中。"
 
@@ -242,7 +254,7 @@ def test_labels():
 def test_texts_travel_between_processes():
     for text in (
         format_quantity(3, "seed"),
-        joined(["a", message("done")], " · "),
+        join_texts(["a", message("done")], " · "),
         task_label("rain"),
         stored_text("Noise"),
     ):
@@ -325,7 +337,7 @@ def test_no_sentence_of_a_full_page_stays_english(tmp_path, monkeypatch, seeds):
 def test_variants_are_told_by_their_labels_where_they_are_values():
     labels = {"dfpir_g50": "DFPIR, half", "no": "None"}
     said = message(
-        "{names} and {one}: no {what}", names=listed(["dfpir_g50", "no"]), one="dfpir_g50", what="dfpir_g50x"
+        "{names} and {one}: no {what}", names=join_and(["dfpir_g50", "no"]), one="dfpir_g50", what="dfpir_g50x"
     )
     assert with_labels(said, labels) == "DFPIR, half and None and DFPIR, half: no dfpir_g50x"
     assert with_labels(task_label("rain"), {"rain": "other"}) == "rain"  # a text of the page is no name
@@ -338,4 +350,4 @@ def test_a_label_with_a_comma_is_one_name_in_a_list(tmp_path):
     study = replace(
         load([write_runs(tmp_path, gamma_study(pictures=False))]), labels={"a": "DFPIR, no mask", "b": "+ DGCPM"}
     )
-    assert with_labels(listed(["a", "b"]), study.labels_in_text) == "DFPIR (no mask) and + DGCPM"
+    assert with_labels(join_and(["a", "b"]), study.labels_in_text) == "DFPIR (no mask) and + DGCPM"
