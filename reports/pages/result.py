@@ -256,6 +256,14 @@ def _metric_cell(cell: Cell, index: int) -> Cell:
     return replace(cell, numbers=(number,), text=cell.text or ("" if number.text else "-"))
 
 
+def page_caption(table: ResultTable) -> str:
+    """The caption above the tabs of a page."""
+    if not any(number.spread for row in table.rows for cell in row.cells for number in cell.numbers):
+        return table_caption(table)
+    note = message("\N{PLUS-MINUS SIGN} below an average: standard deviation over seeds.")
+    return join_sentences([table_caption(table), note])
+
+
 def table_caption(table: ResultTable, metrics: Sequence[schema.Metric] = ()) -> str:
     """Metrics, protocol and data of a table, what is marked, and what the averages are."""
     terms = message(
@@ -264,6 +272,4 @@ def table_caption(table: ResultTable, metrics: Sequence[schema.Metric] = ()) -> 
         protocol=table.protocol or message("unknown"),
         data=table.data,
     )
-    spreads = any(number.spread for row in table.rows for cell in row.cells for number in cell.numbers)
-    note = message("\N{PLUS-MINUS SIGN} below an average: standard deviation over seeds.")
-    return join_sentences([terms, MARKS, *_averages_note(table), *([note] if spreads else [])])
+    return join_sentences([terms, MARKS, *_averages_note(table)])

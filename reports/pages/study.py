@@ -264,7 +264,7 @@ def result_blocks(table: ResultTable, study: Study, name: str, provenance_index:
     tabs += [(message("Difference"), [difference])] if difference else []
     hint = message("A click or Enter on a number shows the runs behind it; arrow keys go from cell to cell.")
     return [
-        Text(text=result.table_caption(table), style="caption"),
+        Text(text=result.page_caption(table), style="caption"),
         Tabs(name=name, title=message("Metric"), tabs=tabs),
         Text(text=hint, style="note scripted"),
         *(Text(text=note, style="note") for note in table.notes),
